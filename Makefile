@@ -1,0 +1,33 @@
+PYTHON ?= python3
+VENV := .venv
+COMPUTE := .venv-compute
+BIN := $(VENV)/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
+
+.PHONY: help install lock clean
+
+help:  ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed $(COMPUTE)/.installed  ## Install into .venv and .venv-compute
+
+$(VENV)/.installed: requirements.txt $(wildcard requirements/*.txt)
+	@echo "Installing the app, the local cloud and the tools into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements.txt -r requirements/local.txt -r requirements/test.txt -c requirements/constraints.txt
+	@$(PIP) --no-deps --ignore-requires-python -r requirements/host.txt
+	@touch $@
+
+# A virtual environment of its own: the scoring server pins versions that the app's SDKs do not share.
+$(COMPUTE)/.installed: requirements/compute.txt
+	@echo "Installing what jobs and deployments run in into $(COMPUTE) ..."
+	@$(PYTHON) -m venv $(COMPUTE)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(COMPUTE)/bin/pip install --quiet -r requirements/compute.txt
+	@touch $@
+
+lock:  ## Write the pinned versions anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements.txt requirements/local.txt requirements/test.txt -o requirements/constraints.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements/compute.in -o requirements/compute.txt
+
+clean:  ## Remove the local cloud's state
+	rm -rf .local
