@@ -1,0 +1,77 @@
+"""The command line: `python -m localcloud PART` runs one part of the local cloud, `up` runs all of them.
+
+Each part is a module with `add_arguments(parser)` and `async def serve(arguments)`. It is imported only when asked for,
+so that no part pays for another's imports. `serve` runs until it is cancelled.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+
+@dataclass(frozen=True)
+class Part:
+    """A sub-command: the module that serves it and the line that `--help` shows."""
+
+    module: str
+    summary: str
+
+
+PARTS = {
+    "up": Part("localcloud.up", "start every part and the app, print every address, keep them running until Ctrl-C"),
+    "servicebus": Part("localcloud.servicebus.command", "Service Bus: an AMQP 1.0 broker with queues"),
+    "azureml": Part("localcloud.azureml.command", "Azure ML: workspaces, registries, jobs, deployments and scoring"),
+    "eventgrid": Part(
+        "localcloud.eventgrid.command", "Event Grid: topics, webhook subscriptions, retries, dead letters"
+    ),
+    "identity": Part("localcloud.identity.command", "the managed identity endpoint of an App Service"),
+    "functions": Part("localcloud.functions.command", "the Functions host: runs any app of the Python v2 model"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the part that the command line names until it ends or a SIGINT or SIGTERM comes; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="python -m localcloud", description="A local Azure for the unmodified SDKs.")
+    parser.add_argument("--verbose", action="store_true", help="log debug messages too")
+    commands = parser.add_subparsers(dest="part", metavar="PART", required=True)
+    asked_for = next((word for word in words if word in PARTS), None)
+    for name, part in PARTS.items():
+        command = commands.add_parser(name, help=part.summary, description=_sentence(part.summary))
+        if name == asked_for:
+            importlib.import_module(part.module).add_arguments(command)
+    parsed = parser.parse_args(words)
+    logging.basicConfig(
+        level=logging.DEBUG if parsed.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
+    serve = importlib.import_module(PARTS[parsed.part].module).serve
+    return asyncio.run(_until_signalled(cast("Callable[[argparse.Namespace], Awaitable[None]]", serve), parsed))
+
+
+async def _until_signalled(
+    serve: Callable[[argparse.Namespace], Awaitable[None]], arguments: argparse.Namespace
+) -> int:
+    """Cancels `serve` at the first SIGINT or SIGTERM, waits for its clean-up and then reports success."""
+    task = asyncio.ensure_future(serve(arguments))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return 0
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
