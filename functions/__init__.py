@@ -1,0 +1,1 @@
+"""The blueprints: decode, one call into shared, reply. No logic."""

@@ -1,0 +1,1 @@
+"""Everything behind the functions: rules, configuration, steps, and the ports to Azure."""

@@ -1,0 +1,242 @@
+"""Commands and events: what travels through the queues, and its wire form.
+
+A command tells a worker what to do; an event says what happened. Neither body has a top-level key that the Functions
+host would take for message metadata (`messageId`, `subject`, `to`, …): the content is one level down.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from shared.core.wire import UndecodableError, from_json, to_json
+
+#: Version of the wire form. A reader understands this one and the one before.
+SCHEMA = 1
+
+Evidence = Mapping[str, Any]  #: what a step saw: small JSON values, kept with the promotion
+
+
+@dataclass(frozen=True)
+class LaneKey:
+    """One model name on one route. All decisions are made per lane."""
+
+    route: str
+    model: str
+
+
+class Kind(StrEnum):
+    """What a candidate is."""
+
+    MODEL = "model"  #: a registered model version, on its way through the stages
+    JOB = "job"  #: a finished job whose output is to be registered as a model version
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The immutable thing being promoted, and where it came from."""
+
+    kind: Kind
+    name: str  #: the model's name
+    version: str  #: the model's version; for a job: the job's name
+    environment: str  #: name of the environment it comes from
+    workspace: str  #: ARM id of the workspace it comes from
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The candidate that serves a stage's endpoint."""
+
+    promotion: str
+    candidate: Candidate
+    since: datetime
+    evidence: Mapping[str, Evidence]  #: by step: what was seen when it was promoted (metrics, deployment name, …)
+
+
+# --- outcomes: how a step answers -------------------------------------------------------------------------------------
+
+
+class FailureKind(StrEnum):
+    """The class of an error, for people who decide what to do about it."""
+
+    REFUSED = "refused"  #: a gate said no; nothing is broken
+    QUOTA = "quota"
+    PERMISSION = "permission"
+    NOT_FOUND = "not-found"
+    CONFLICT = "conflict"  #: the name is taken by something that is not ours
+    CONTAINER_CRASH = "container-crash"
+    TIMEOUT = "timeout"
+    THROTTLED = "throttled"
+    BAD_CONFIG = "bad-config"
+    BUG = "bug"
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The step's effect is there."""
+
+    evidence: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The step will not succeed by itself. `reason` is a sentence that says what happened and what to do."""
+
+    reason: str
+    kind: FailureKind
+    diagnosis: str = ""  #: what helps to find the cause: the last lines of the container's log, a table of gates
+    evidence: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Running:
+    """Azure is at work; look again after the pause. `says` is what to show meanwhile."""
+
+    look_again_after: timedelta
+    says: str
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Could not look or act just now (throttled, busy, unreachable); the core lengthens the pause from time to time."""
+
+    after: timedelta
+    reason: str
+
+
+Outcome = Succeeded | Failed | Running | Retry
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunStep:
+    """Run one step once and report how it went. Says all that the worker needs to know."""
+
+    lane: LaneKey
+    promotion: str
+    stage: str
+    step: str  #: a name in the STEPS table
+    environment: str  #: whose worker runs it
+    attempt: int  #: raised by a replay, so that it is not swallowed as a duplicate
+    look: int  #: raised each time the core looks again
+    not_before: datetime
+    started: datetime  #: when the step was begun, at its first look
+    deadline: datetime
+    candidate: Candidate
+    settings: Mapping[str, Any]  #: the stage's settings as they were when the promotion started
+    evidence: Mapping[str, Evidence]  #: by step: of this stage's earlier steps, and of steps whose evidence travels
+    champion: Champion | None  #: what served the stage when this promotion entered it
+
+    @property
+    def message_id(self) -> str:
+        """The same for every delivery of the same look: duplicate detection drops the others."""
+        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.look}"
+
+
+@dataclass(frozen=True)
+class FindRegistrations:
+    """List the models that an environment's workspace has got since a time: for notifications that never came."""
+
+    environment: str
+    since: datetime
+    asked: datetime
+
+    @property
+    def message_id(self) -> str:
+        return f"find-registrations:{self.environment}:{self.asked:%Y%m%dT%H%M%S}"
+
+
+Command = RunStep | FindRegistrations
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelRegistered:
+    """A workspace has a new model version."""
+
+    workspace: str  #: ARM id
+    name: str
+    version: str
+    tags: Mapping[str, str]
+    source: str  #: where the news came from: `event-grid`, `reconcile`, a person
+
+    @property
+    def message_id(self) -> str:
+        return _short_id("registered", self.workspace, self.name, self.version, self.source)
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """A job of a workspace has come to its end; not sent for the children of a pipeline job."""
+
+    workspace: str  #: ARM id
+    job: str
+    experiment: str
+    status: str  #: Completed, Failed or Canceled
+    tags: Mapping[str, str]
+    source: str
+
+    @property
+    def message_id(self) -> str:
+        return _short_id("job", self.workspace, self.job, self.status, self.source)
+
+
+@dataclass(frozen=True)
+class StepReported:
+    """A worker's answer to one `RunStep`."""
+
+    lane: LaneKey
+    promotion: str
+    stage: str
+    step: str
+    attempt: int
+    look: int
+    outcome: Outcome
+    seconds: float = 0.0  #: how long the function worked on it
+
+    @property
+    def message_id(self) -> str:
+        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.look}:reported"
+
+
+Event = ModelRegistered | JobEnded | StepReported
+
+_TYPES: dict[str, type[Command | Event]] = {
+    kind.__name__: kind for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, StepReported)
+}
+
+
+def _short_id(*parts: str) -> str:
+    """Within Service Bus's 128 characters for a message id, whatever the names are."""
+    return f"{parts[0]}:{sha256(json.dumps(parts[1:]).encode()).hexdigest()[:40]}"
+
+
+def encode(message: Command | Event) -> bytes:
+    """The body of a queue message: UTF-8 JSON `{"schema", "type", "content"}`."""
+    document = {"schema": SCHEMA, "type": type(message).__name__, "content": to_json(message)}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode(body: bytes) -> Command | Event:
+    """The message in a body; raises `UndecodableError` with what is wrong."""
+    try:
+        document = json.loads(body)
+    except ValueError as fault:
+        raise UndecodableError(f"the message is no JSON: {fault}") from fault
+    if not isinstance(document, dict) or not isinstance(document.get("type"), str):
+        raise UndecodableError("the message is no object with a type")
+    if document.get("schema") != SCHEMA:
+        raise UndecodableError(
+            f"schema {document.get('schema')!r} is not understood here, only {SCHEMA}: upgrade this app first"
+        )
+    kind = _TYPES.get(document["type"])
+    if kind is None:
+        raise UndecodableError(f"type {document['type']!r} is not known")
+    return from_json(kind, document.get("content"))

@@ -1,0 +1,139 @@
+"""What the rules and steps ask of the world: the ports, implemented in `shared/cloud` and by small fakes in `tests/`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from shared.core.messages import Command, Event
+
+# --- Azure ML: what an environment's worker can see and do ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model version in a workspace, or its copy in the registry."""
+
+    name: str
+    version: str
+    asset_id: str  #: `azureml://…` or ARM id, as a deployment may refer to it
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    job: str | None = None  #: name of the job that made it, where Azure ML knows it
+    origin: str | None = None  #: of a registry's copy: the asset it was shared from
+    created: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job, as far as its end matters."""
+
+    name: str
+    status: str  #: Azure ML's word: Completed, Failed, Canceled, Running, …
+    experiment: str
+    parent: str | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)  #: name → type (`uri_folder`, `mlflow_model`, …)
+    inputs: Mapping[str, str] = field(default_factory=dict)  #: name → path or value
+    code: str | None = None
+    environment_asset: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)  #: among them git's commit, where there is one
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An online endpoint. `state` is Azure ML's provisioning state: Creating, Updating, Succeeded, Failed, Deleting."""
+
+    name: str
+    state: str
+    traffic: Mapping[str, int]
+    tags: Mapping[str, str]
+    scoring_uri: str | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment of an online endpoint. `state` as in `Endpoint`."""
+
+    name: str
+    state: str
+    tags: Mapping[str, str]
+    model: str | None
+    error: str = ""  #: what Azure ML says of a failed one: `code: message`
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a scoring request got."""
+
+    status: int
+    body: str
+    seconds: float
+
+
+class Workspace(Protocol):
+    """An environment's workspace, and the registry as that environment's identity may use it.
+
+    No method waits for a long-running operation: `start_…` begins one, and a later look shows how it went. A getter answers
+    None for what is not there. Each raises the errors below and nothing else.
+    """
+
+    def model(self, name: str, version: str) -> Model | None: ...
+    def model_versions(self, name: str) -> Sequence[Model]: ...
+    def models_since(self, since: datetime) -> Sequence[Model]: ...
+    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model: ...
+    def job(self, name: str) -> Job | None: ...
+    def metrics(self, job: str) -> Mapping[str, float]: ...
+
+    def registry_model(self, name: str, version: str) -> Model | None: ...
+    def start_share(self, name: str, version: str) -> None: ...
+
+    def endpoint(self, name: str) -> Endpoint | None: ...
+    def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None: ...
+    def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None: ...
+    def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
+    def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
+    def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None: ...
+    def start_removal(self, endpoint: str, deployment: str) -> None: ...
+    def logs(self, endpoint: str, deployment: str, lines: int) -> str: ...
+    def score(self, endpoint: str, deployment: str | None, request: Any) -> Answer: ...
+
+
+class AzureError(Exception):
+    """A call to Azure did not do what was asked; the text is a sentence for people."""
+
+
+class UnavailableError(AzureError):
+    """Not now: throttled, a fault of the service (5xx), or no connection. Again after the pause."""
+
+    def __init__(self, says: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(says)
+        self.retry_after = retry_after
+
+
+class BusyError(UnavailableError):
+    """Another operation on the same resource is under way (409)."""
+
+
+class ForbiddenError(AzureError):
+    """The identity lacks a right (401, 403); the text names the identity's environment and the action."""
+
+
+class OutOfQuotaError(AzureError):
+    """The subscription has no room for it."""
+
+
+class RejectedError(AzureError):
+    """Azure refused what was asked (other 4xx), or a local file that is needed for it is missing or wrong."""
+
+
+# --- queues -----------------------------------------------------------------------------------------------------------
+
+
+class Bus(Protocol):
+    """The queues. Returns once the broker has accepted; a message id that it saw before is accepted and dropped."""
+
+    def send_event(self, event: Event) -> None: ...
+    def send_commands(self, commands: Sequence[Command]) -> None: ...
