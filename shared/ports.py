@@ -1,4 +1,4 @@
-"""What the rules and steps ask of the world: the ports, implemented in `shared/cloud` and by small fakes in `tests/`."""
+"""What rules and steps ask of the world: the ports, implemented in `shared/cloud` and by small fakes in `tests/`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,8 +76,8 @@ class Answer:
 class Workspace(Protocol):
     """An environment's workspace, and the registry as that environment's identity may use it.
 
-    No method waits for a long-running operation: `start_…` begins one, and a later look shows how it went. A getter answers
-    None for what is not there. Each raises the errors below and nothing else.
+    No method waits for a long-running operation: `start_…` begins one, and a later look shows how it went. A getter
+    answers None for what is not there. Each raises the errors below and nothing else.
     """
 
     def model(self, name: str, version: str) -> Model | None: ...
