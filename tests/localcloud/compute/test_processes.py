@@ -1,0 +1,128 @@
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from localcloud import processes
+
+#: A shell that writes its own process id and that of a child it started, then waits for it.
+SHELL_WITH_CHILD = "sleep 300 & echo $$ $!; wait"
+#: A grandchild that left the process group and whose parent has ended.
+DAEMON = "import os, time; os.fork() and os._exit(0); os.setsid(); print(os.getpid(), flush=True); time.sleep(300)"
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from localcloud import processes
+
+async def own():
+    process = await processes.start(sys.argv[2:], log=Path(sys.argv[1]))
+    print(process.pid, flush=True)
+    await process.wait()
+
+asyncio.run(own())
+"""
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def pids_in(log: Path) -> list[int]:
+    return [int(word) for word in log.read_text().split()] if log.exists() else []
+
+
+async def test_output_of_both_streams_goes_to_the_log_and_the_exit_code_comes_back(tmp_path: Path) -> None:
+    process = await processes.start(["bash", "-c", "echo out; echo err >&2; exit 7"], log=tmp_path / "new" / "log.txt")
+    assert await process.wait() == 7
+    assert process.returncode == 7
+    assert sorted((tmp_path / "new" / "log.txt").read_text().split()) == ["err", "out"]
+
+
+async def test_environment_and_folder_are_the_ones_given(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import os; print(os.getcwd(), os.environ.get('COLOUR'), 'HOME' in os.environ)"]
+    log = tmp_path / "log.txt"
+    process = await processes.start(command, log=log, environment={"COLOUR": "blue"}, folder=tmp_path)
+    assert await process.wait() == 0
+    assert log.read_text() == f"{tmp_path} blue False\n"
+
+
+async def test_a_command_that_does_not_exist_says_so(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="cannot start no-such-program: .*No such file"):
+        await processes.start(["no-such-program"], log=tmp_path / "log.txt")
+
+
+async def test_stop_ends_children_too(tmp_path: Path, until) -> None:
+    log = tmp_path / "log.txt"
+    process = await processes.start(["bash", "-c", SHELL_WITH_CHILD], log=log)
+    await until(lambda: len(pids_in(log)) == 2)
+    assert await process.stop() == -signal.SIGTERM
+    assert not any(map(alive, pids_in(log)))
+
+
+async def test_stop_kills_what_ignores_the_signal_when_the_grace_is_over(tmp_path: Path, until) -> None:
+    log = tmp_path / "log.txt"
+    process = await processes.start(["bash", "-c", "trap '' TERM; echo 1; while true; do sleep 1; done"], log=log)
+    await until(lambda: bool(pids_in(log)))
+    assert await process.stop(grace_seconds=0.1) == -signal.SIGKILL
+
+
+async def test_kill_ends_the_process_as_a_crash_would_and_its_children_follow(tmp_path: Path, until) -> None:
+    log = tmp_path / "log.txt"
+    process = await processes.start(["bash", "-c", SHELL_WITH_CHILD], log=log)
+    await until(lambda: len(pids_in(log)) == 2)
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+    assert not any(map(alive, pids_in(log)))
+    process.kill()  # It has ended: nothing happens.
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans to the leash")
+async def test_a_daemon_that_left_the_process_group_ends_with_its_command(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    process = await processes.start(["bash", "-c", f'{sys.executable} -S -c "{DAEMON}"; sleep 0.2'], log=log)
+    assert await process.wait() == 0
+    assert len(pids_in(log)) == 1
+    assert not alive(pids_in(log)[0])
+
+
+async def test_nothing_is_left_when_the_owner_is_killed(tmp_path: Path, until) -> None:
+    log = tmp_path / "log.txt"
+    command = [sys.executable, "-c", OWNER, str(log), "bash", "-c", SHELL_WITH_CHILD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
+        await until(lambda: len(pids_in(log)) == 2)
+        leash = psutil.Process(owner.pid).children()
+        owner.kill()
+    assert len(leash) == 1
+    await until(lambda: not any(map(alive, [*pids_in(log), leash[0].pid])))
+
+
+async def test_nothing_is_left_when_the_leash_is_killed(tmp_path: Path, until) -> None:
+    log = tmp_path / "log.txt"
+    process = await processes.start(["bash", "-c", SHELL_WITH_CHILD], log=log)
+    await until(lambda: len(pids_in(log)) == 2)
+    os.kill(psutil.Process(process.pid).ppid(), signal.SIGKILL)
+    assert await process.wait() == -signal.SIGKILL
+    await until(lambda: not any(map(alive, pids_in(log))))
+
+
+async def test_a_log_is_rotated_before_it_outgrows_its_limit(tmp_path: Path, until) -> None:
+    log = tmp_path / "log.txt"
+    lines = processes.LOG_BYTES // 1000 * 3
+    command = [sys.executable, "-c", f"for n in range({lines}): print(f'{{n:999}}')"]
+    assert await (await processes.start(command, log=log)).wait() == 0
+    assert log.read_text().split()[-1] == str(lines - 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt", "log.txt.1"]
+    assert all(path.stat().st_size <= processes.LOG_BYTES for path in tmp_path.iterdir())
+
+
+async def test_starting_costs_little_more_than_the_program_itself(tmp_path: Path) -> None:
+    start = asyncio.get_running_loop().time()
+    for _ in range(5):
+        await (await processes.start(["true"], log=tmp_path / "log.txt")).wait()
+    assert (asyncio.get_running_loop().time() - start) / 5 < 0.5
