@@ -1,0 +1,156 @@
+"""Rules between the parts of a configuration: names must lead somewhere, and no two stages may share an endpoint.
+
+They look at whatever can be read of the content, so that these faults are reported together with those of single
+values.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from itertools import combinations
+from typing import Any
+
+from shared.config import azure_names, patterns
+from shared.config.faults import Fault, Steps, did_you_mean, place
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What can be read of a stage; None where that is missing or no text."""
+
+    steps: Steps
+    models: tuple[str, ...]
+    name: str | None
+    environment: str | None
+    endpoint: str | None
+    after: tuple[str, ...]
+
+
+def faults(content: object) -> Iterator[Fault]:
+    """All that does not fit together in the content of a configuration's file, settings replaced."""
+    environments = _mapping(_mapping(content).get("environments"))
+    every_stage: list[_Stage] = []
+    for name, route in _mapping(_mapping(content).get("routes")).items():
+        steps = ("routes", name)
+        models = _texts(_mapping(route).get("models"))
+        stages = list(_stages(steps, _mapping(route).get("stages"), models))
+        yield from _unknown(_mapping(route).get("from"), (*steps, "from"), environments)
+        yield from _jobs(_mapping(route).get("from_jobs"), (*steps, "from_jobs"), models)
+        for stage in stages:
+            yield from _unknown(stage.environment, (*stage.steps, "environment"), environments)
+            yield from _one_endpoint_for_many(stage)
+        yield from _names(stages)
+        yield from _order(stages, (*steps, "stages"))
+        every_stage += stages
+    yield from _shared_endpoints(every_stage, environments)
+
+
+def _stages(steps: Steps, content: object, models: tuple[str, ...]) -> Iterator[_Stage]:
+    before: tuple[str, ...] = ()
+    for position, item in enumerate(content if isinstance(content, list) else []):
+        stage = _mapping(item)
+        environment = _text(stage.get("environment"))
+        name = _text(stage.get("name")) if "name" in stage else environment
+        after = _texts(stage["after"]) if "after" in stage else before
+        endpoint = _text(stage.get("endpoint"))
+        yield _Stage((*steps, "stages", position), models, name, environment, endpoint, after)
+        before = (name,) if name else ()
+
+
+def _unknown(name: object, steps: Steps, environments: Mapping[str, Any]) -> Iterator[Fault]:
+    if isinstance(name, str) and name not in environments:
+        yield Fault(place(steps), f"unknown environment {name!r}; {did_you_mean(name, environments)}")
+
+
+def _jobs(content: object, steps: Steps, models: tuple[str, ...]) -> Iterator[Fault]:
+    entries: list[tuple[Steps, object]] = (
+        [((*steps, position), item) for position, item in enumerate(content)] if isinstance(content, list) else []
+    )
+    for where, item in entries or [(steps, content)]:
+        model = _text(_mapping(item).get("model"))
+        if model and models and not patterns.matches(models, model):
+            yield Fault(place((*where, "model")), f"{model!r} is none of this route's models ({', '.join(models)})")
+
+
+def _one_endpoint_for_many(stage: _Stage) -> Iterator[Fault]:
+    several = stage.models and patterns.only_name(stage.models) is None
+    if stage.endpoint and azure_names.MODEL not in stage.endpoint and several:
+        yield Fault(
+            place((*stage.steps, "endpoint")),
+            f"the route takes several models, which would meet on this one endpoint: put {azure_names.MODEL} in",
+        )
+
+
+def _names(stages: list[_Stage]) -> Iterator[Fault]:
+    first: dict[str, Steps] = {}
+    for stage in stages:
+        if stage.name in first:
+            yield Fault(
+                place(stage.steps), f"{place(first[stage.name])} is named {stage.name!r} too; give one another `name`"
+            )
+        elif stage.name:
+            first[stage.name] = stage.steps
+
+
+def _order(stages: list[_Stage], steps: Steps) -> Iterator[Fault]:
+    names = {stage.name for stage in stages if stage.name}
+    for stage in stages:
+        for position, name in enumerate(stage.after):
+            if name not in names:
+                yield Fault(
+                    place((*stage.steps, "after", position)), f"unknown stage {name!r}; {did_you_mean(name, names)}"
+                )
+    try:
+        TopologicalSorter({stage.name: stage.after for stage in stages if stage.name}).prepare()
+    except CycleError as cycle:
+        yield Fault(place(steps), f"stages wait for each other through `after`: {' → '.join(cycle.args[1])}")
+
+
+def _shared_endpoints(stages: list[_Stage], environments: Mapping[str, Any]) -> Iterator[Fault]:
+    placed = [(workspace, stage) for stage in stages if (workspace := _workspace(stage, environments))]
+    for (workspace, stage), (other_workspace, other) in combinations(placed, 2):
+        if workspace == other_workspace and _meet(stage, other):
+            yield Fault(
+                place((*other.steps, "endpoint")),
+                f"{other.endpoint!r} is in the same workspace as {place((*stage.steps, 'endpoint'))} "
+                "and can be the same endpoint",
+            )
+
+
+def _workspace(stage: _Stage, environments: Mapping[str, Any]) -> str | None:
+    workspace = _text(_mapping(environments.get(stage.environment or "")).get("workspace"))
+    return workspace.rstrip("/").casefold() if workspace else None
+
+
+def _meet(one: _Stage, other: _Stage) -> bool:
+    """Whether both can deploy to one endpoint: the same template for a model that both take, or one fixed name that
+    the other's template gives for some model of its own. Azure ignores case."""
+    if not one.endpoint or not other.endpoint:
+        return False
+    left, right = one.endpoint.casefold(), other.endpoint.casefold()
+    if azure_names.MODEL in left and azure_names.MODEL in right:
+        return left == right and patterns.overlap(one.models, other.models)
+    if azure_names.MODEL in left:
+        return _gives(left, one.models, right)
+    if azure_names.MODEL in right:
+        return _gives(right, other.models, left)
+    return left == right
+
+
+def _gives(template: str, models: tuple[str, ...], endpoint: str) -> bool:
+    before, _, behind = template.partition(azure_names.MODEL)
+    fits = endpoint.startswith(before) and endpoint.endswith(behind) and len(endpoint) > len(before + behind)
+    model = endpoint[len(before) : len(endpoint) - len(behind)]
+    return fits and patterns.matches([pattern.casefold() for pattern in models], model)
+
+
+def _mapping(content: object) -> Mapping[str, Any]:
+    return content if isinstance(content, dict) else {}
+
+
+def _text(content: object) -> str | None:
+    return (content.strip() or None) if isinstance(content, str) else None
+
+
+def _texts(content: object) -> tuple[str, ...]:
+    return tuple(text for item in content if (text := _text(item))) if isinstance(content, list) else ()

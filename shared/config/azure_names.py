@@ -1,0 +1,106 @@
+"""What Azure accepts as a name, and how a model's name becomes an endpoint's.
+
+Endpoint rules: `EndpointConfigurations` in azure-ai-ml. Names of models, workspaces and registries: the patterns of the
+Azure ML REST specification. Function names: at most 128 letters, digits, hyphens and underscores, a letter first.
+"""
+
+import hashlib
+import re
+
+#: Stands for the model's name in an endpoint's template.
+MODEL = "{model}"
+
+SHORTEST_ENDPOINT = 3
+LONGEST_ENDPOINT = 32
+
+#: What a template may hold beside {model}, so that a shortened model name stays readable.
+MOST_BESIDE_MODEL = 20
+
+#: Queue and function names carry these; they also keep message ids below Service Bus's 128 characters.
+LONGEST_NAME = 50
+
+_ENDPOINT = re.compile(r"[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
+_ENVIRONMENT = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,32}")
+_NOT_IN_ENDPOINT = re.compile(r"[^A-Za-z0-9]+")
+_DIGEST_LENGTH = 6
+
+
+def check_environment(name: str) -> str:
+    """`name`, if the queue `steps-<name>` and a function can be named after it (queue names ignore case)."""
+    if not _ENVIRONMENT.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"an environment's name has at most {LONGEST_NAME} lower-case letters, digits and hyphens, "
+            "a letter first and no hyphen last: a queue and a function are named after it"
+        )
+    return name
+
+
+def check_label(name: str) -> str:
+    """`name`, if it may name a route or a stage: it becomes part of message ids and keys in the store."""
+    if not _LABEL.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"the name of a route or stage has at most {LONGEST_NAME} letters, digits, hyphens and underscores, "
+            "a letter first and a letter or digit last"
+        )
+    return name
+
+
+def check_model(name: str) -> str:
+    """`name`, if Azure ML accepts it as a model's."""
+    if not _MODEL.fullmatch(name):
+        raise ValueError(
+            "Azure ML refuses this model name: at most 255 letters, digits, full stops, hyphens and underscores, "
+            "a letter or digit first"
+        )
+    return name
+
+
+def check_workspace(name: str) -> str:
+    """`name`, if Azure ML accepts it as that of a workspace or of a registry."""
+    if not _WORKSPACE.fullmatch(name):
+        raise ValueError(
+            "Azure refuses this name: 3 to 33 letters, digits, hyphens and underscores, a letter or digit first"
+        )
+    return name
+
+
+def check_endpoint(template: str) -> str:
+    """`template`, if every model's endpoint named by it would be accepted by Azure."""
+    before, found, behind = template.partition(MODEL)
+    if "{" in before + behind or "}" in before + behind:
+        raise ValueError(f"only {MODEL} can stand in braces, and only once")
+    if found and len(before + behind) > MOST_BESIDE_MODEL:
+        raise ValueError(f"leaves too little room for the model's name: at most {MOST_BESIDE_MODEL} other characters")
+    # Whatever the model, its part of the name starts with a letter and ends with a letter or digit.
+    if not is_endpoint(before + "model" + behind if found else template):
+        raise ValueError(
+            f"Azure refuses this endpoint name: {SHORTEST_ENDPOINT} to {LONGEST_ENDPOINT} letters, digits and hyphens, "
+            "a letter first and no hyphen last"
+        )
+    return template
+
+
+def is_endpoint(name: str) -> bool:
+    """Whether Azure accepts `name` as an endpoint's."""
+    return SHORTEST_ENDPOINT <= len(name) <= LONGEST_ENDPOINT and _ENDPOINT.fullmatch(name) is not None
+
+
+def endpoint(template: str, model: str) -> str:
+    """The endpoint's name for `model`: always the same, and always one that Azure accepts if `template` was checked.
+
+    A model name that cannot stand there as it is (too long, `_`, `.`) is cleaned and cut, and gets a short hash of the
+    whole name, because `churn_eu` and `churn.eu` must not meet on one endpoint.
+    """
+    name = template.replace(MODEL, model)
+    if is_endpoint(name):
+        return name
+    before, _, behind = template.partition(MODEL)
+    cleaned = _NOT_IN_ENDPOINT.sub("-", model).strip("-")
+    if not before and not cleaned[:1].isalpha():
+        cleaned = "m-" + cleaned
+    digest = hashlib.sha256(model.encode()).hexdigest()[:_DIGEST_LENGTH]
+    room = LONGEST_ENDPOINT - len(before) - len(behind) - len(digest) - 1
+    return f"{before}{cleaned[:room].rstrip('-')}-{digest}{behind}"

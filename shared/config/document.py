@@ -1,0 +1,93 @@
+"""The configuration's file as plain data: YAML read strictly, with every `${SETTING}` replaced."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from shared.config.faults import Fault, Steps, place
+
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_SETTING = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
+_SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+
+# The C parser reads the same some ten times as fast; a wheel without it is possible.
+_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+
+def read(text: str) -> tuple[Any, list[Fault]]:
+    """The content of a YAML file, and what is wrong with its keys. Not YAML at all: None and that fault."""
+    try:
+        loader = _LOADER(text)
+        try:
+            root = loader.get_single_node()
+            if root is None:
+                return None, [Fault("(top)", "the file is empty")]
+            faults = list(_key_faults(root, (), set()))
+            return loader.construct_document(root), faults
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as refusal:
+        mark = refusal.problem_mark or refusal.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "(top)"
+        return None, [Fault(where, f"not YAML: {refusal.problem or refusal.context}")]
+    except yaml.YAMLError as refusal:
+        return None, [Fault("(top)", f"not YAML: {refusal}")]
+
+
+def _key_faults(node: yaml.Node, steps: Steps, seen: set[int]) -> Iterator[Fault]:
+    """Keys that are there twice, which YAML lets pass silently, and keys that are not text (`on`, `no`, `1`)."""
+    # An alias is the same node again; it may even lie within itself.
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            yield from _key_faults(item, (*steps, position), seen)
+    elif isinstance(node, yaml.MappingNode):
+        first_lines: dict[str, int] = {}
+        for key, value in node.value:
+            if key.tag == _MERGE_TAG:
+                yield from _key_faults(value, steps, seen)
+                continue
+            line = key.start_mark.line + 1
+            if key.tag != _TEXT_TAG:
+                yield Fault(place(steps), f"the key in line {line} is not text to YAML; put it in quotes")
+                continue
+            if key.value in first_lines:
+                yield Fault(place((*steps, key.value)), f"is there twice, in lines {first_lines[key.value]} and {line}")
+            first_lines.setdefault(key.value, line)
+            yield from _key_faults(value, (*steps, key.value), seen)
+
+
+def with_settings(content: Any, settings: Mapping[str, str]) -> tuple[Any, list[Fault]]:
+    """`content` with every `${NAME}` replaced by that setting and every `$${` by `${`.
+
+    A text whose settings are missing becomes None; its fault says why.
+    """
+    faults: list[Fault] = []
+
+    def replaced(value: Any, steps: Steps) -> Any:
+        if isinstance(value, dict):
+            return {key: replaced(inner, (*steps, key)) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [replaced(inner, (*steps, position)) for position, inner in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        wrong = [sentence for found in _SETTING.finditer(value) if (sentence := _trouble(found, settings))]
+        faults.extend(Fault(place(steps), sentence) for sentence in wrong)
+        return None if wrong else _SETTING.sub(lambda found: settings[found[1]] if found[2] else "${", value)
+
+    return replaced(content, ()), faults
+
+
+def _trouble(found: re.Match[str], settings: Mapping[str, str]) -> str | None:
+    if found[0] == "$${":
+        return None
+    if not found[2] or not _SETTING_NAME.fullmatch(found[1]):
+        return f"{found[0]} is not ${{NAME}}; write $${{ where ${{ is meant as it stands"
+    if found[1] not in settings:
+        return f"the setting {found[1]} is not there; set it in the app's settings"
+    return None

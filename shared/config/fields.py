@@ -1,0 +1,66 @@
+"""The kinds of value that the settings are made of, each with its rule and its place in the JSON Schema."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.types import StringConstraints
+
+from shared.config import azure_names, durations, patterns
+
+#: A value that holds a `${SETTING}`: editors see the file before settings are put in.
+SETTING = r"\$\{[^}]+\}"
+
+
+class Settings(BaseModel):
+    """Base of all settings: cannot be changed, and knows every key that may be written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _no_truth_value(value: Any) -> Any:
+    # Python takes true for the number 1; someone who writes `at_least: true` means something else.
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+def _pattern(*choices: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(choices)})$|{SETTING}"})
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+_NUMBER_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": SETTING}]}
+Number = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False), WithJsonSchema(_NUMBER_SCHEMA)]
+#: A number that is 0 or more.
+Margin = Annotated[
+    float,
+    BeforeValidator(_no_truth_value),
+    Field(allow_inf_nan=False, ge=0),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": SETTING}]}),
+]
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(lambda value: value if isinstance(value, timedelta) else durations.parse(value)),
+    PlainSerializer(durations.text, return_type=str),
+    _pattern(durations.PATTERN),
+]
+
+
+def _relative(path: str) -> str:
+    if path.startswith(("/", "\\", "~")) or path[1:2] == ":":
+        raise ValueError("must be relative to the configuration's folder, so that it is the same file everywhere")
+    return path
+
+
+#: A file beside the configuration. Whether it is there is found out by the step that reads it.
+FilePath = Annotated[Text, AfterValidator(_relative)]
+
+EnvironmentName = Annotated[Text, AfterValidator(azure_names.check_environment)]
+Label = Annotated[Text, AfterValidator(azure_names.check_label)]
+EndpointTemplate = Annotated[Text, AfterValidator(azure_names.check_endpoint)]
+ModelName = Annotated[Text, AfterValidator(azure_names.check_model)]
+ModelPattern = Annotated[Text, AfterValidator(patterns.check)]
+RegistryName = Annotated[Text, AfterValidator(azure_names.check_workspace)]
