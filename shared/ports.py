@@ -1,6 +1,6 @@
 """What rules and steps ask of the world: the ports, implemented in `shared/cloud` and by small fakes in `tests/`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,12 +17,13 @@ class Model:
 
     name: str
     version: str
-    asset_id: str  #: `azureml://…` or ARM id, as a deployment may refer to it
+    asset_id: str  #: `azureml://…`, as a deployment may refer to it; a workspace's as the registry notes it for an origin
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     job: str | None = None  #: name of the job that made it, where Azure ML knows it
     origin: str | None = None  #: of a registry's copy: the asset it was shared from
     created: datetime | None = None
+    path: str | None = None  #: where its files are
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Workspace(Protocol):
     """
 
     def model(self, name: str, version: str) -> Model | None: ...
+    def has_files(self, model: Model) -> bool: ...  # True too where this identity cannot tell
     def model_versions(self, name: str) -> Sequence[Model]: ...
     def models_since(self, since: datetime) -> Sequence[Model]: ...
     def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model: ...
@@ -95,10 +97,11 @@ class Workspace(Protocol):
     def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None: ...
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
+    def check_deployment_file(self, file: Path) -> None: ...
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None: ...
     def start_removal(self, endpoint: str, deployment: str) -> None: ...
     def logs(self, endpoint: str, deployment: str, lines: int) -> str: ...
-    def score(self, endpoint: str, deployment: str | None, request: Any) -> Answer: ...
+    def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]: ...
 
 
 class AzureError(Exception):
