@@ -1,0 +1,55 @@
+"""Plans: the steps of a stage, in order, each with the step that undoes it.
+
+The core walks a plan and knows of a step only what stands here. A new capability is a line here and a file in
+`shared/steps`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from shared.core.messages import Kind
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step of a plan, as the core sees it."""
+
+    name: str
+    environment: str = ""  #: whose worker runs it
+    limit: timedelta = timedelta(minutes=30)  #: from its first look to the moment it is given up
+    undo: str | None = None  #: the step that takes its effect away
+    undo_limit: timedelta = timedelta(minutes=30)
+    at_source: bool = False  #: runs where the candidate comes from, and once per promotion
+    travels: bool = False  #: its evidence is about the candidate itself: later stages and successors see it
+    crowns: bool = False  #: once it has succeeded, the candidate is the stage's champion
+    tidies: bool = False  #: comes after the crowning and only cleans up: its failure is noted, and undoes nothing
+
+
+MODEL_PLAN = (
+    PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
+    PlannedStep("validate", limit=timedelta(minutes=10)),
+    PlannedStep("deploy", limit=timedelta(hours=2), undo="remove"),
+    PlannedStep("smoke", limit=timedelta(minutes=15)),
+    PlannedStep("shift", limit=timedelta(minutes=30), undo="restore", crowns=True),
+    PlannedStep("retire", limit=timedelta(hours=1), tidies=True),
+)
+JOB_PLAN = (PlannedStep("register", limit=timedelta(minutes=30), at_source=True),)
+
+PLANS = {Kind.MODEL: MODEL_PLAN, Kind.JOB: JOB_PLAN}
+
+
+def plan_for(
+    kind: Kind, *, environment: str, source: str, first: bool, limits: Mapping[str, timedelta]
+) -> tuple[PlannedStep, ...]:
+    """The plan of one stage. `first`: no stage comes before it; `limits`: of steps, as configured."""
+    return tuple(
+        replace(
+            step,
+            environment=source if step.at_source else environment,
+            limit=limits.get(step.name, step.limit),
+            undo_limit=limits.get(step.undo or "", step.undo_limit),
+        )
+        for step in PLANS[kind]
+        if first or not step.at_source
+    )

@@ -1,0 +1,34 @@
+"""Which of several candidates is newer."""
+
+from collections.abc import Iterable
+
+from shared.core.messages import Candidate, Kind
+from shared.core.promotion import Lane, Promotion
+
+
+def newest(promotions: Iterable[Promotion]) -> Promotion:
+    """The one to go on, of promotions in the order in which they were requested: the highest version, else the last."""
+    ordered = iter(promotions)
+    latest = next(ordered)
+    for other in ordered:
+        if not is_newer(latest.candidate.version, other.candidate.version):
+            latest = other
+    return latest
+
+
+def is_newer(version: str, other: str) -> bool:
+    """Only whole numbers can be told apart; of other versions neither is newer."""
+    return version.isdecimal() and other.isdecimal() and int(version) > int(other)
+
+
+def newer_version(lane: Lane, candidate: Candidate) -> str | None:
+    """Why a candidate that nobody asked for comes too late, if it does: it would put an older version over a newer."""
+    if candidate.kind is Kind.JOB:
+        return None
+    for stage, champion in lane.champions.items():
+        if is_newer(champion.candidate.version, candidate.version):
+            return f"version {champion.candidate.version} is newer and already serves {stage}"
+    for other in lane.under_way():
+        if other.candidate.kind is candidate.kind and is_newer(other.candidate.version, candidate.version):
+            return f"version {other.candidate.version} is newer and already on its way"
+    return None

@@ -1,0 +1,177 @@
+"""What is known of a lane: its champions, and the promotions on their way. Values only; the rules are in `lane.py`."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from shared.core.messages import Candidate, Champion, Evidence, Failed, LaneKey
+from shared.core.plan import PlannedStep
+
+
+class StepStatus(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"  #: a command for it is in a queue or with a worker
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class StageStatus(StrEnum):
+    WAITING = "waiting"  #: for the stages before it
+    QUEUED = "queued"  #: for another promotion to leave the stage
+    RUNNING = "running"
+    UNDOING = "undoing"  #: walking the plan back after a failure
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  #: something broke
+    REFUSED = "refused"  #: a gate said no
+    SKIPPED = "skipped"  #: a stage before it did not succeed
+    SUPERSEDED = "superseded"  #: a newer candidate took its place in the queue
+
+
+class PromotionStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REFUSED = "refused"
+    SUPERSEDED = "superseded"
+    IGNORED = "ignored"  #: no route takes it: recorded, and nothing else happens
+
+
+STAGE_ENDED = frozenset(
+    {
+        StageStatus.SUCCEEDED,
+        StageStatus.FAILED,
+        StageStatus.REFUSED,
+        StageStatus.SKIPPED,
+        StageStatus.SUPERSEDED,
+    }
+)
+#: Statuses in which no other promotion of the lane may be in the stage.
+STAGE_OCCUPIED = frozenset({StageStatus.RUNNING, StageStatus.UNDOING})
+PROMOTION_UNDER_WAY = frozenset({PromotionStatus.QUEUED, PromotionStatus.RUNNING})
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """One step of a stage's plan, and how far it has come."""
+
+    plan: PlannedStep
+    status: StepStatus = StepStatus.WAITING
+    look: int = 0  #: number of the look that is under way, from 1
+    retries: int = 0  #: looks in a row that could not be made
+    started: datetime | None = None
+    ended: datetime | None = None
+    next_look: datetime | None = None
+    deadline: datetime | None = None
+    says: str = ""  #: what the last look saw, in words
+    seconds: float = 0.0  #: of function time used so far
+    evidence: Evidence = field(default_factory=dict)
+    failure: Failed | None = None
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One stage of a promotion."""
+
+    name: str
+    environment: str
+    endpoint: str  #: empty where the stage has none
+    after: tuple[str, ...]  #: names of the stages that must have succeeded
+    settings: Mapping[str, Any]  #: as they were when the promotion started
+    steps: tuple[StepRun, ...]
+    undoing: tuple[StepRun, ...] = ()
+    status: StageStatus = StageStatus.WAITING
+    attempt: int = 1
+    predecessor: Champion | None = None  #: what served the stage when this promotion entered it
+    started: datetime | None = None
+    ended: datetime | None = None
+    reason: str = ""
+
+    @property
+    def current(self) -> StepRun | None:
+        """The step that is next or under way; None when the walk is at its end."""
+        if self.status not in STAGE_OCCUPIED:
+            return None
+        walk = self.undoing if self.status is StageStatus.UNDOING else self.steps
+        return next((step for step in walk if step.status in (StepStatus.WAITING, StepStatus.RUNNING)), None)
+
+    def with_step(self, step: StepRun) -> "StageRun":
+        """This stage with the step of the same name replaced."""
+
+        def put(steps: tuple[StepRun, ...]) -> tuple[StepRun, ...]:
+            return tuple(step if other.plan.name == step.plan.name else other for other in steps)
+
+        if self.status is StageStatus.UNDOING:
+            return replace(self, undoing=put(self.undoing))
+        return replace(self, steps=put(self.steps))
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One candidate's journey along a lane."""
+
+    id: str
+    lane: LaneKey
+    candidate: Candidate
+    stages: tuple[StageRun, ...]
+    requested_by: str
+    configuration: str  #: hash of the configuration that it started with
+    created: datetime
+    updated: datetime
+    status: PromotionStatus = PromotionStatus.QUEUED
+    reason: str = ""  #: why it ended as it did
+
+    @property
+    def under_way(self) -> bool:
+        return self.status in PROMOTION_UNDER_WAY
+
+    def stage(self, name: str) -> StageRun | None:
+        return next((stage for stage in self.stages if stage.name == name), None)
+
+    def with_stage(self, stage: StageRun) -> "Promotion":
+        return replace(self, stages=tuple(stage if other.name == stage.name else other for other in self.stages))
+
+    def evidence_for(self, stage: StageRun) -> dict[str, Evidence]:
+        """What the steps of a stage may build on: evidence that travels with the candidate, then the stage's own."""
+        travelling = [step for other in self.stages for step in other.steps if step.plan.travels]
+        known = [*travelling, *stage.steps]
+        return {step.plan.name: step.evidence for step in known if step.status is StepStatus.SUCCEEDED}
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A lane as the core sees it: those promotions that are under way, and the one an event speaks of."""
+
+    key: LaneKey
+    champions: Mapping[str, Champion] = field(default_factory=dict)  #: by stage
+    promotions: tuple[Promotion, ...] = ()
+
+    def promotion(self, promotion: str) -> Promotion | None:
+        return next((known for known in self.promotions if known.id == promotion), None)
+
+    def under_way(self) -> Iterator[Promotion]:
+        return (promotion for promotion in self.promotions if promotion.under_way)
+
+    def with_promotion(self, promotion: Promotion) -> "Lane":
+        """This lane with the promotion replaced, or added at the end."""
+        if self.promotion(promotion.id) is None:
+            return replace(self, promotions=(*self.promotions, promotion))
+        return replace(
+            self, promotions=tuple(promotion if known.id == promotion.id else known for known in self.promotions)
+        )
+
+
+def promotion_id(lane: LaneKey, candidate: Candidate, request: str = "") -> str:
+    """Deterministic, so that the same news twice is one promotion; a person's request adds a text of its own."""
+
+    def digest(*parts: str) -> str:
+        return sha256("\0".join(parts).encode()).hexdigest()[:6]
+
+    def slug(text: str, most: int) -> str:
+        return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text)[:most].strip("-")
+
+    own = digest(candidate.kind, candidate.name, candidate.version, candidate.workspace.lower(), request)
+    return f"{slug(candidate.name, 32)}-{slug(candidate.version, 12)}-{digest(lane.route, lane.model)}{own}".lower()

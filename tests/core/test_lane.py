@@ -1,0 +1,270 @@
+"""The lane's rules, one by one."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.core.lane import FIRST_PAUSE, GRACE, LONGEST_PAUSE, Decision, PromotionRequested, TimePassed, decide, due
+from shared.core.messages import Failed, FailureKind, Kind, Retry, Running, RunStep, Succeeded
+from shared.core.promotion import Lane, PromotionStatus, StageStatus
+from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, drive, promotion, requested
+
+EMPTY = Lane(KEY)
+TWO_REGIONS = {"test": (), "prod-west": ("test",), "prod-north": ("test",)}
+
+
+def run_until(lane: Lane, stage: str, step: str) -> tuple[Lane, RunStep]:
+    """Answer every command with success until the step is in flight."""
+    for _ in range(50):
+        for command in due(lane):
+            if (command.stage, command.step) == (stage, step):
+                return lane, command
+        lane = decide(lane, answer(due(lane)[0]), NOW).lane
+    raise AssertionError(f"{stage}.{step} never came")
+
+
+def only(lane: Lane, version: str = "1") -> PromotionStatus:
+    return next(known.status for known in lane.promotions if known.candidate.version == version)
+
+
+def test_a_request_starts_the_first_step_in_the_worker_of_the_source() -> None:
+    decision = decide(EMPTY, requested(), NOW)
+    assert [(command.step, command.environment) for command in decision.commands] == [("share", "dev")]
+    assert [entry.what for entry in decision.journal] == ["requested", "stage-started"]
+
+
+def test_all_steps_of_all_stages_run_in_order_and_the_candidate_ends_as_champion_of_each() -> None:
+    lane, order = decide(EMPTY, requested(), NOW).lane, []
+    while commands := due(lane):
+        order.append(f"{commands[0].stage}.{commands[0].step}")
+        lane = decide(lane, answer(commands[0]), NOW).lane
+    steps = ("validate", "deploy", "smoke", "shift", "retire")
+    assert order == ["test.share", *(f"test.{step}" for step in steps), *(f"prod.{step}" for step in steps)]
+    assert only(lane) is PromotionStatus.SUCCEEDED
+    assert set(lane.champions) == {"test", "prod"}
+
+
+def test_evidence_of_share_reaches_every_later_step_and_the_successor_through_the_champion() -> None:
+    lane, _ = drive(EMPTY, requested("1"), Azure())
+    lane, command = run_until(decide(lane, requested("2"), NOW).lane, "prod", "validate")
+    assert command.evidence == {"share": {"saw": "share"}}
+    assert command.champion is not None
+    assert command.champion.candidate.version == "1"
+    assert command.champion.evidence["share"] == {"saw": "share"}
+    assert command.champion.evidence["deploy"] == {"saw": "deploy"}
+
+
+def test_two_regions_go_side_by_side_once_the_stage_before_them_succeeded() -> None:
+    lane, _ = run_until(decide(EMPTY, requested("1", TWO_REGIONS), NOW).lane, "test", "retire")
+    decision = decide(lane, answer(due(lane)[0]), NOW)
+    assert {(command.stage, command.step) for command in decision.commands} == {
+        ("prod-west", "validate"),
+        ("prod-north", "validate"),
+    }
+
+
+def test_a_region_that_fails_leaves_its_sibling_going_and_fails_the_promotion_at_the_end() -> None:
+    lane, azure = drive(EMPTY, requested("1", TWO_REGIONS), Azure(failing={("1", "prod-west", "deploy"): BROKEN}))
+    found = lane.promotions[0]
+    assert {stage.name: stage.status for stage in found.stages} == {
+        "test": StageStatus.SUCCEEDED,
+        "prod-west": StageStatus.FAILED,
+        "prod-north": StageStatus.SUCCEEDED,
+    }
+    assert found.status is PromotionStatus.FAILED
+    assert azure.endpoint("prod-north").traffic == found.id
+
+
+def test_a_refusal_skips_later_stages_and_gives_its_figures_as_the_reason() -> None:
+    lane, _ = drive(EMPTY, requested(), Azure(failing={("1", "test", "validate"): REFUSED}))
+    found = lane.promotions[0]
+    assert found.status is PromotionStatus.REFUSED
+    assert "auc 0.70 is below 0.82" in found.reason
+    assert [stage.status for stage in found.stages] == [StageStatus.REFUSED, StageStatus.SKIPPED]
+
+
+@pytest.mark.parametrize(
+    ("failing", "undone"),
+    [
+        ("share", []),
+        ("validate", []),
+        ("deploy", ["remove"]),
+        ("smoke", ["remove"]),
+        ("shift", ["restore", "remove"]),
+        ("retire", []),
+    ],
+)
+def test_a_failed_step_undoes_what_was_begun_in_reverse_order(failing: str, undone: list[str]) -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", failing)
+    lane, seen = decide(lane, answer(command, BROKEN), NOW).lane, []
+    while (commands := due(lane)) and commands[0].stage == "test":
+        seen.append(commands[0].step)
+        lane = decide(lane, answer(commands[0]), NOW).lane
+    assert seen == undone
+
+
+def test_a_failure_of_tidying_up_is_noted_and_the_stage_succeeds() -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "retire")
+    lane = decide(lane, answer(command, BROKEN), NOW).lane
+    stage = lane.promotions[0].stage("test")
+    assert stage is not None
+    assert stage.status is StageStatus.SUCCEEDED
+    assert "init() raised KeyError" in stage.reason
+
+
+def test_an_undo_that_fails_is_noted_and_the_walk_back_goes_on() -> None:
+    azure = Azure(failing={("1", "test", "shift"): BROKEN, ("1", "test", "restore"): BROKEN})
+    lane, azure = drive(EMPTY, requested(), azure)
+    assert azure.endpoint("test").deployments == frozenset()
+    assert "undoing failed too: restore" in lane.promotions[0].reason
+
+
+def test_running_is_looked_at_again_after_the_pause_that_the_step_asks_for() -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
+    decision = decide(lane, answer(command, Running(timedelta(seconds=20), "Creating")), NOW)
+    (again,) = decision.commands
+    assert again.look == command.look + 1
+    assert again.not_before == NOW + timedelta(seconds=20)
+    assert again.message_id != command.message_id
+    assert again.started == command.started
+
+
+def test_pauses_between_retries_grow_up_to_the_longest_and_respect_retry_after() -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
+    pauses = []
+    for _ in range(12):
+        lane = decide(lane, answer(command, Retry(timedelta(0), "429")), NOW).lane
+        (command,) = due(lane)
+        pauses.append(command.not_before - NOW)
+    assert pauses[:3] == [FIRST_PAUSE, FIRST_PAUSE * 2, FIRST_PAUSE * 4]
+    assert pauses[-1] == LONGEST_PAUSE
+    lane = decide(lane, answer(command, Retry(timedelta(minutes=7), "429")), NOW).lane
+    assert due(lane)[0].not_before == NOW + timedelta(minutes=7)
+
+
+def test_a_look_that_worked_ends_the_growing_of_pauses() -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
+    for outcome in (Retry(timedelta(0), "429"), Retry(timedelta(0), "429"), Running(timedelta(0), "Creating")):
+        lane = decide(lane, answer(command, outcome), NOW).lane
+        (command,) = due(lane)
+    lane = decide(lane, answer(command, Retry(timedelta(0), "429")), NOW).lane
+    assert due(lane)[0].not_before == NOW + FIRST_PAUSE
+
+
+@pytest.mark.parametrize("outcome", [Running(timedelta(seconds=5), "Creating"), Retry(timedelta(seconds=5), "429")])
+def test_a_step_past_its_deadline_fails_with_what_was_last_seen(outcome: Running | Retry) -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
+    lane = decide(lane, answer(command, outcome), command.deadline).lane
+    failure = next(step.failure for step in lane.promotions[0].stages[0].steps if step.plan.name == "deploy")
+    assert failure is not None
+    assert failure.kind is FailureKind.TIMEOUT
+    assert "Creating" in failure.reason or "429" in failure.reason
+
+
+def test_the_last_look_is_at_the_deadline_and_never_after_it() -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
+    lane = decide(lane, answer(command, Running(timedelta(days=1), "Creating")), NOW).lane
+    assert due(lane)[0].not_before == command.deadline
+
+
+def test_time_passing_asks_again_with_a_new_message_id_where_an_answer_is_overdue() -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
+    assert decide(lane, TimePassed(KEY), NOW + GRACE - timedelta(seconds=1)).stale
+    decision = decide(lane, TimePassed(KEY), NOW + GRACE)
+    assert [again.look for again in decision.commands] == [command.look + 1]
+
+
+def test_time_passing_the_deadline_without_an_answer_fails_the_step() -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
+    lane = decide(lane, TimePassed(KEY), command.deadline + GRACE).lane
+    assert lane.promotions[0].stages[0].status is StageStatus.UNDOING
+
+
+def test_the_same_request_twice_is_one_promotion_and_sends_what_is_due_again() -> None:
+    first = decide(EMPTY, requested(), NOW)
+    second = decide(first.lane, requested(), NOW)
+    assert second == Decision(first.lane, first.commands, stale=True)
+
+
+def test_a_request_that_no_route_takes_is_recorded_and_nothing_happens() -> None:
+    unwanted = PromotionRequested(promotion(stages={}), refusal="no route takes it")
+    decision = decide(EMPTY, unwanted, NOW)
+    assert only(decision.lane) is PromotionStatus.IGNORED
+    assert decision.lane.promotions[0].reason == "no route takes it"
+    assert decision.commands == ()
+
+
+def test_a_newer_candidate_supersedes_the_queued_one_and_not_the_one_that_is_rolling_out() -> None:
+    lane = EMPTY
+    for version in ("1", "2", "3"):
+        lane = decide(lane, requested(version), NOW).lane
+    assert (only(lane, "1"), only(lane, "2"), only(lane, "3")) == (
+        PromotionStatus.RUNNING,
+        PromotionStatus.SUPERSEDED,
+        PromotionStatus.QUEUED,
+    )
+
+
+def test_a_candidate_that_waits_for_prod_is_replaced_only_by_one_that_has_passed_test_too() -> None:
+    lane, _ = run_until(decide(EMPTY, requested("1"), NOW).lane, "prod", "deploy")
+    lane = decide(lane, requested("2"), NOW).lane
+    lane = _finish_test(lane, "2")
+    lane = decide(lane, requested("3"), NOW).lane
+    assert lane.promotions[1].stages[1].status is StageStatus.QUEUED
+    lane = _finish_test(lane, "3")
+    assert only(lane, "2") is PromotionStatus.SUPERSEDED
+
+
+def _finish_test(lane: Lane, version: str) -> Lane:
+    while mine := [c for c in due(lane) if c.candidate.version == version and c.stage == "test"]:
+        lane = decide(lane, answer(mine[0]), NOW).lane
+    return lane
+
+
+def test_the_next_candidate_enters_when_the_stage_is_left() -> None:
+    lane = decide(decide(EMPTY, requested("1"), NOW).lane, requested("2"), NOW).lane
+    assert {command.candidate.version for command in due(lane)} == {"1"}
+    lane, _ = run_until(lane, "prod", "validate")
+    assert {(c.candidate.version, c.stage) for c in due(lane)} == {("1", "prod"), ("2", "test")}
+
+
+def test_an_older_version_that_comes_late_does_not_overtake_the_champion() -> None:
+    lane, _ = drive(EMPTY, requested("7"), Azure())
+    lane = decide(lane, requested("6"), NOW).lane
+    assert only(lane, "6") is PromotionStatus.SUPERSEDED
+    assert "version 7 is newer" in lane.promotions[-1].reason
+    assert due(lane) == ()
+
+
+def test_versions_that_are_no_numbers_go_in_the_order_of_their_registration() -> None:
+    lane = EMPTY
+    for version in ("2026-11-b", "2026-11-a", "hotfix"):
+        lane = decide(lane, requested(version), NOW).lane
+    assert only(lane, "hotfix") is PromotionStatus.QUEUED
+    assert only(lane, "2026-11-a") is PromotionStatus.SUPERSEDED
+
+
+def test_jobs_wait_in_order_and_none_is_superseded() -> None:
+    lane = EMPTY
+    for job in ("brave_fox", "calm_sea", "dry_leaf"):
+        lane = decide(lane, PromotionRequested(promotion(job, {"register": ()}, Kind.JOB)), NOW).lane
+    done = []
+    while commands := due(lane):
+        assert [command.step for command in commands] == ["register"]
+        done.append(commands[0].candidate.version)
+        lane = decide(lane, answer(commands[0], Succeeded({"version": "1"})), NOW).lane
+    assert done == ["brave_fox", "calm_sea", "dry_leaf"]
+
+
+def test_a_promotion_says_when_it_was_changed_and_others_of_the_lane_do_not() -> None:
+    lane = decide(decide(EMPTY, requested("1"), NOW).lane, requested("2"), NOW).lane
+    later = NOW + timedelta(minutes=1)
+    lane = decide(lane, answer(due(lane)[0]), later).lane
+    assert [known.updated for known in lane.promotions] == [later, NOW]
+
+
+def test_a_failure_keeps_its_kind_reason_and_diagnosis() -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
+    lane = decide(lane, answer(command, Failed("no room", FailureKind.QUOTA, "log")), NOW).lane
+    step = next(step for step in lane.promotions[0].stages[0].steps if step.plan.name == "deploy")
+    assert step.failure == Failed("no room", FailureKind.QUOTA, "log")

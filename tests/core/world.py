@@ -1,0 +1,126 @@
+"""A small world for the core's tests: candidates, lanes, and endpoints on which steps have their effects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from shared.core.lane import PromotionRequested
+from shared.core.messages import (
+    Candidate,
+    Failed,
+    FailureKind,
+    Kind,
+    LaneKey,
+    Outcome,
+    RunStep,
+    StepReported,
+    Succeeded,
+)
+from shared.core.plan import plan_for
+from shared.core.promotion import Lane, Promotion, StageRun, StepRun, promotion_id
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+KEY = LaneKey("churn", "churn-eu")
+TEST_THEN_PROD = {"test": (), "prod": ("test",)}
+
+
+def candidate(version: str = "1", kind: Kind = Kind.MODEL) -> Candidate:
+    return Candidate(kind, KEY.model, version, "dev", "/subscriptions/d/workspaces/ws-dev")
+
+
+def promotion(
+    version: str = "1", stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD, kind: Kind = Kind.MODEL
+) -> Promotion:
+    """A promotion as a request brings it: `stages` names for each stage those before it."""
+    subject = candidate(version, kind)
+
+    def stage(name: str, after: tuple[str, ...]) -> StageRun:
+        plan = plan_for(kind, environment=name, source="dev", first=not after, limits={})
+        return StageRun(name, name, f"churn-{name}", after, {}, tuple(StepRun(step) for step in plan))
+
+    runs = tuple(stage(name, after) for name, after in stages.items())
+    return Promotion(promotion_id(KEY, subject), KEY, subject, runs, "event-grid", "hash", NOW, NOW)
+
+
+def requested(version: str = "1", stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD) -> PromotionRequested:
+    return PromotionRequested(promotion(version, stages))
+
+
+def answer(command: RunStep, outcome: Outcome | None = None) -> StepReported:
+    """The report of a worker that ran the command."""
+    return StepReported(
+        command.lane,
+        command.promotion,
+        command.stage,
+        command.step,
+        command.attempt,
+        command.look,
+        outcome or Succeeded({"saw": command.step}),
+    )
+
+
+REFUSED = Failed("auc 0.70 is below 0.82", FailureKind.REFUSED)
+BROKEN = Failed("init() raised KeyError", FailureKind.CONTAINER_CRASH, "Traceback …")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Deployments by promotion id, and the one that takes all traffic."""
+
+    deployments: frozenset[str] = frozenset()
+    traffic: str | None = None
+
+
+@dataclass(frozen=True)
+class Azure:
+    """What the steps act on. Each step is idempotent, as the real ones are."""
+
+    endpoints: tuple[tuple[str, Endpoint], ...] = ()
+    failing: Mapping[tuple[str, str, str], Failed] = field(default_factory=dict, hash=False)  #: (version, stage, step)
+
+    def endpoint(self, stage: str) -> Endpoint:
+        return dict(self.endpoints).get(stage, Endpoint())
+
+    def _put(self, stage: str, endpoint: Endpoint) -> "Azure":
+        return replace(self, endpoints=tuple(sorted({**dict(self.endpoints), stage: endpoint}.items())))
+
+    def run(self, command: RunStep) -> tuple["Azure", Outcome]:
+        """The world after the step, and the step's answer."""
+        endpoint = self.endpoint(command.stage)
+        mine = command.promotion
+        failure = self.failing.get((command.candidate.version, command.stage, command.step))
+        if failure is not None:
+            broken = command.step == "deploy"  # a deployment that fails is there, and is broken
+            left = replace(endpoint, deployments=endpoint.deployments | {mine}) if broken else endpoint
+            return self._put(command.stage, left), failure
+        previous = command.champion.promotion if command.champion else None
+        match command.step:
+            case "deploy":
+                endpoint = replace(endpoint, deployments=endpoint.deployments | {mine})
+            case "remove":
+                assert endpoint.traffic != mine, "a deployment that takes traffic is being removed"
+                endpoint = replace(endpoint, deployments=endpoint.deployments - {mine})
+            case "shift":
+                assert mine in endpoint.deployments, "traffic to a deployment that is not there"
+                endpoint = replace(endpoint, traffic=mine)
+            case "restore":
+                assert previous is None or previous in endpoint.deployments, "the champion is gone"
+                endpoint = replace(endpoint, traffic=previous)
+            case "retire":
+                assert endpoint.traffic == mine, "the champion is retired before its successor is confirmed"
+                endpoint = replace(endpoint, deployments=frozenset({mine}))
+        return self._put(command.stage, endpoint), Succeeded({"saw": command.step})
+
+
+def drive(lane: Lane, event: PromotionRequested, azure: Azure) -> tuple[Lane, Azure]:
+    """Decide and run until nothing is in flight, all at once and in order."""
+    from shared.core.lane import decide, due
+
+    lane = decide(lane, event, NOW).lane
+    for turn in range(200):
+        commands = due(lane)
+        if not commands:
+            return lane, azure
+        azure, outcome = azure.run(commands[0])
+        lane = decide(lane, answer(commands[0], outcome), NOW + timedelta(seconds=turn)).lane
+    raise AssertionError("the lane does not come to rest")
