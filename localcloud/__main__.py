@@ -28,9 +28,7 @@ PARTS = {
     "up": Part("localcloud.up", "start every part and the app, print every address, keep them running until Ctrl-C"),
     "servicebus": Part("localcloud.servicebus.command", "Service Bus: an AMQP 1.0 broker with queues"),
     "azureml": Part("localcloud.azureml.command", "Azure ML: workspaces, registries, jobs, deployments and scoring"),
-    "eventgrid": Part(
-        "localcloud.eventgrid.command", "Event Grid: topics, webhook subscriptions, retries, dead letters"
-    ),
+    "eventgrid": Part("localcloud.eventgrid.command", "Event Grid: topics and webhook subscriptions"),
     "identity": Part("localcloud.identity.command", "the managed identity endpoint of an App Service"),
     "functions": Part("localcloud.functions.command", "the Functions host: runs any app of the Python v2 model"),
 }

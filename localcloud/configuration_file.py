@@ -1,0 +1,47 @@
+"""Reads a part's configuration file (YAML or JSON) and reports every fault at once, each with its place."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class ConfigurationError(Exception):
+    """What is wrong with a configuration, one fault a line, in words for the person who wrote it."""
+
+
+class Section(BaseModel):
+    """A part of a configuration file: unknown keys are faults, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Configuration = TypeVar("Configuration", bound=Section)
+
+
+def read_configuration(path: Path, form: type[Configuration]) -> Configuration:
+    """The content of a YAML or JSON file in the given form; raises `ConfigurationError` with all its faults."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: is neither YAML nor JSON: {error}") from error
+    return check_configuration({} if content is None else content, form, str(path))
+
+
+def check_configuration(content: Any, form: type[Configuration], name: str) -> Configuration:
+    """The given content in the given form; `name` says in the faults where the content came from."""
+    try:
+        return form.model_validate(content)
+    except ValidationError as error:
+        faults = [f"{name}: {_place(fault['loc'])}{fault['msg']}" for fault in error.errors()]
+        raise ConfigurationError("\n".join(faults)) from error
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    place = ""
+    for step in location:
+        place += f"[{step}]" if isinstance(step, int) else f".{step}" if place else step
+    return f"{place}: " if place else ""

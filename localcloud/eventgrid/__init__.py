@@ -1,0 +1,1 @@
+"""A local Event Grid: topics, webhook subscriptions with their handshake, retries and dead letters."""

@@ -1,0 +1,66 @@
+"""`python -m localcloud eventgrid`: puts the Event Grid part together and runs it."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from localcloud.configuration_file import ConfigurationError, read_configuration
+from localcloud.eventgrid.configuration import EventGridConfiguration
+from localcloud.eventgrid.dead_letters import DeadLetters
+from localcloud.eventgrid.delivery import SubscriptionDelivery
+from localcloud.eventgrid.handshake import Handshake
+from localcloud.eventgrid.server import EventGridServer
+from localcloud.eventgrid.store import DeliveryStore
+from localcloud.http_server import bind, listening, port_of
+
+_log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line of this part."""
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1 to listen on; 0 chooses a free one")
+    parser.add_argument("--data", type=Path, required=True, help="folder for accepted events and dead letters")
+    parser.add_argument("--config", type=Path, required=True, help="topics and subscriptions, as YAML or JSON")
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Run topics and deliveries until cancelled. What was accepted is delivered after a restart."""
+    try:
+        configuration = read_configuration(arguments.config, EventGridConfiguration)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from error
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    store = DeliveryStore(arguments.data / "events.sqlite")
+    try:
+        await _run(configuration, store, DeadLetters(arguments.data / "dead-letters"), arguments.port)
+    finally:
+        store.close()
+
+
+async def _run(configuration: EventGridConfiguration, store: DeliveryStore, letters: DeadLetters, port: int) -> None:
+    if forgotten := store.remove_others([one.name for one in configuration.subscriptions]):
+        _log.warning("forgot %d event(s) of subscriptions that are no longer configured", forgotten)
+    bound = bind(port)
+    address = f"http://127.0.0.1:{port_of(bound)}"
+    topics = {topic.name: topic for topic in configuration.topics}
+    subscriptions = [
+        SubscriptionDelivery(
+            one,
+            Handshake(one, topics[one.topic].source, f"{address}/subscriptions/{one.name}/validate"),
+            store,
+            letters,
+            configuration.retry_pauses,
+        )
+        for one in configuration.subscriptions
+    ]
+    server = EventGridServer(configuration.topics, subscriptions, store)
+    async with aiohttp.ClientSession() as session, listening(server.application(), bound), asyncio.TaskGroup() as tasks:
+        for one in subscriptions:
+            tasks.create_task(one.run(session))
+        sys.stdout.write(f"Event Grid is ready on {address}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()

@@ -1,0 +1,110 @@
+"""Events in both schemas: read from a publish request, checked, and turned from one schema into the other."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+#: The most bytes that a publish request may have.
+LARGEST_REQUEST = 1024 * 1024
+
+_REQUIRED_STRINGS = {
+    "EventGrid": ("id", "eventType", "subject", "eventTime"),
+    "CloudEvents": ("id", "source", "type", "specversion"),
+}
+
+
+class Schema(StrEnum):
+    """The form an event has on the wire."""
+
+    EVENT_GRID = "EventGrid"
+    CLOUD_EVENTS = "CloudEvents"
+
+
+class InvalidEventsError(Exception):
+    """A publish request that the topic refuses; the text says which event and why."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One published event, with its content as the publisher sent it."""
+
+    schema: Schema
+    body: dict[str, Any]
+
+    @property
+    def type(self) -> str:
+        """What happened, as `Microsoft.MachineLearningServices.ModelRegistered`."""
+        return str(self.body["eventType" if self.schema is Schema.EVENT_GRID else "type"])
+
+    @property
+    def subject(self) -> str:
+        """What it happened to; empty for a CloudEvent without a subject."""
+        return str(self.body.get("subject") or "")
+
+    def rendered(self, schema: Schema) -> dict[str, Any]:
+        """The event's JSON object in the given schema."""
+        if schema is self.schema:
+            return self.body
+        return _to_cloud_event(self.body) if schema is Schema.CLOUD_EVENTS else _to_event_grid(self.body)
+
+
+def read_events(content_type: str, content: bytes, source: str) -> list[Event]:
+    """The events of a publish request; `source` becomes the topic of Event Grid events that name none.
+
+    The content type tells the schema: `application/cloudevents+json` is one CloudEvent, `…-batch+json` an array of
+    them, anything else an array of Event Grid events. Raises `InvalidEventsError`.
+    """
+    try:
+        decoded = json.loads(content)
+    except ValueError as error:
+        raise InvalidEventsError(f"The request is not JSON: {error}") from error
+    if content_type == "application/cloudevents+json":
+        decoded = [decoded]
+    if not isinstance(decoded, list):
+        raise InvalidEventsError("The request must be a JSON array of events, even for a single event.")
+    schema = Schema.CLOUD_EVENTS if content_type.startswith("application/cloudevents") else Schema.EVENT_GRID
+    events = [_checked(schema, body, place) for place, body in enumerate(decoded)]
+    if schema is Schema.EVENT_GRID:
+        for event in events:
+            event.body["topic"] = event.body.get("topic") or source
+            event.body.setdefault("dataVersion", "")
+            event.body["metadataVersion"] = "1"
+    return events
+
+
+def _checked(schema: Schema, body: Any, place: int) -> Event:
+    if not isinstance(body, dict):
+        raise InvalidEventsError(f"Event {place} is not a JSON object.")
+    missing = [name for name in _REQUIRED_STRINGS[schema] if not isinstance(body.get(name), str) or not body[name]]
+    if missing:
+        raise InvalidEventsError(f"Event {place} lacks, in the {schema} schema, the text of: {', '.join(missing)}.")
+    if schema is Schema.CLOUD_EVENTS and body["specversion"] != "1.0":
+        raise InvalidEventsError(f"Event {place} has specversion {body['specversion']!r}; only '1.0' is understood.")
+    return Event(schema, body)
+
+
+def _to_cloud_event(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": body["id"],
+        "source": body["topic"],
+        "subject": body["subject"],
+        "type": body["eventType"],
+        "time": body["eventTime"],
+        "datacontenttype": "application/json",
+        "data": body.get("data"),
+    }
+
+
+def _to_event_grid(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": body["id"],
+        "topic": body["source"],
+        "subject": body.get("subject") or "",
+        "eventType": body["type"],
+        "eventTime": body.get("time") or "",
+        "dataVersion": "",
+        "metadataVersion": "1",
+        "data": body.get("data", body.get("data_base64")),
+    }

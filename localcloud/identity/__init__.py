@@ -1,0 +1,1 @@
+"""A local managed identity endpoint, as an App Service has one."""

@@ -1,0 +1,32 @@
+"""`python -m localcloud identity`: runs the managed identity endpoint."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from localcloud.configuration_file import ConfigurationError, read_configuration
+from localcloud.http_server import bind, listening, port_of
+from localcloud.identity.configuration import IdentityConfiguration
+from localcloud.identity.server import IdentityServer
+from localcloud.identity.tokens import read_or_make_key
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line of this part."""
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1 to listen on; 0 chooses a free one")
+    parser.add_argument("--config", type=Path, required=True, help="identities, header and token key, as YAML or JSON")
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Answer requests for tokens until cancelled."""
+    try:
+        configuration = read_configuration(arguments.config, IdentityConfiguration)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from error
+    server = IdentityServer(configuration, read_or_make_key(configuration.token_key))
+    bound = bind(arguments.port)
+    async with listening(server.application(), bound):
+        sys.stdout.write(f"Managed identity is ready on http://127.0.0.1:{port_of(bound)}/msi/token\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
