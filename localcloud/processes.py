@@ -11,6 +11,8 @@ from pathlib import Path
 LEASH = Path(__file__).with_name("leash.py")
 #: A log grows to this size, then becomes `<log>.1`, and a new one begins.
 LOG_BYTES = 8 * 1024 * 1024
+#: As much of the end of a log is read at most.
+TAIL_BYTES = 512 * 1024
 #: How long the leash may take beyond the grace it was told, before it is given up on.
 LEASH_SECONDS = 15.0
 
@@ -103,3 +105,13 @@ async def start(
         leash.stdin.close()
         raise
     return Process(leash, int(detail))
+
+
+def tail(log: Path, lines: int) -> str:
+    """The last lines of a log, the part before its last rotation included; empty when there is none."""
+    end = b""
+    for part in (Path(f"{log}.1"), log):
+        with contextlib.suppress(FileNotFoundError), part.open("rb") as file:
+            file.seek(max(0, part.stat().st_size - TAIL_BYTES))
+            end += file.read()
+    return "".join(end.decode(errors="replace").splitlines(keepends=True)[-lines:]) if lines > 0 else ""

@@ -1,11 +1,11 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no stubs here
 import pytest
 
 from localcloud import processes
@@ -15,6 +15,8 @@ SHELL_WITH_CHILD = "sleep 300 & echo $$ $!; wait"
 #: A grandchild that left the process group and whose parent has ended.
 DAEMON = "import os, time; os.fork() and os._exit(0); os.setsid(); print(os.getpid(), flush=True); time.sleep(300)"
 
+Until = Callable[..., Awaitable[None]]
+
 OWNER = """
 import asyncio, sys
 from pathlib import Path
@@ -22,7 +24,6 @@ from localcloud import processes
 
 async def own():
     process = await processes.start(sys.argv[2:], log=Path(sys.argv[1]))
-    print(process.pid, flush=True)
     await process.wait()
 
 asyncio.run(own())
@@ -30,7 +31,10 @@ asyncio.run(own())
 
 
 def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def pids_in(log: Path) -> list[int]:
@@ -53,11 +57,11 @@ async def test_environment_and_folder_are_the_ones_given(tmp_path: Path) -> None
 
 
 async def test_a_command_that_does_not_exist_says_so(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="cannot start no-such-program: .*No such file"):
+    with pytest.raises(OSError, match=r"cannot start no-such-program: .*No such file"):
         await processes.start(["no-such-program"], log=tmp_path / "log.txt")
 
 
-async def test_stop_ends_children_too(tmp_path: Path, until) -> None:
+async def test_stop_ends_children_too(tmp_path: Path, until: Until) -> None:
     log = tmp_path / "log.txt"
     process = await processes.start(["bash", "-c", SHELL_WITH_CHILD], log=log)
     await until(lambda: len(pids_in(log)) == 2)
@@ -65,14 +69,14 @@ async def test_stop_ends_children_too(tmp_path: Path, until) -> None:
     assert not any(map(alive, pids_in(log)))
 
 
-async def test_stop_kills_what_ignores_the_signal_when_the_grace_is_over(tmp_path: Path, until) -> None:
+async def test_stop_kills_what_ignores_the_signal_when_the_grace_is_over(tmp_path: Path, until: Until) -> None:
     log = tmp_path / "log.txt"
     process = await processes.start(["bash", "-c", "trap '' TERM; echo 1; while true; do sleep 1; done"], log=log)
     await until(lambda: bool(pids_in(log)))
     assert await process.stop(grace_seconds=0.1) == -signal.SIGKILL
 
 
-async def test_kill_ends_the_process_as_a_crash_would_and_its_children_follow(tmp_path: Path, until) -> None:
+async def test_kill_ends_the_process_as_a_crash_would_and_its_children_follow(tmp_path: Path, until: Until) -> None:
     log = tmp_path / "log.txt"
     process = await processes.start(["bash", "-c", SHELL_WITH_CHILD], log=log)
     await until(lambda: len(pids_in(log)) == 2)
@@ -91,18 +95,18 @@ async def test_a_daemon_that_left_the_process_group_ends_with_its_command(tmp_pa
     assert not alive(pids_in(log)[0])
 
 
-async def test_nothing_is_left_when_the_owner_is_killed(tmp_path: Path, until) -> None:
+async def test_nothing_is_left_when_the_owner_is_killed(tmp_path: Path, until: Until) -> None:
     log = tmp_path / "log.txt"
     command = [sys.executable, "-c", OWNER, str(log), "bash", "-c", SHELL_WITH_CHILD]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
-        await until(lambda: len(pids_in(log)) == 2)
-        leash = psutil.Process(owner.pid).children()
-        owner.kill()
-    assert len(leash) == 1
-    await until(lambda: not any(map(alive, [*pids_in(log), leash[0].pid])))
+    owner = await asyncio.create_subprocess_exec(*command)
+    await until(lambda: len(pids_in(log)) == 2)
+    (leash,) = psutil.Process(owner.pid).children()
+    owner.kill()
+    await owner.wait()
+    await until(lambda: not any(map(alive, [*pids_in(log), leash.pid])))
 
 
-async def test_nothing_is_left_when_the_leash_is_killed(tmp_path: Path, until) -> None:
+async def test_nothing_is_left_when_the_leash_is_killed(tmp_path: Path, until: Until) -> None:
     log = tmp_path / "log.txt"
     process = await processes.start(["bash", "-c", SHELL_WITH_CHILD], log=log)
     await until(lambda: len(pids_in(log)) == 2)
@@ -111,14 +115,22 @@ async def test_nothing_is_left_when_the_leash_is_killed(tmp_path: Path, until) -
     await until(lambda: not any(map(alive, pids_in(log))))
 
 
-async def test_a_log_is_rotated_before_it_outgrows_its_limit(tmp_path: Path, until) -> None:
+async def test_a_log_is_rotated_before_it_outgrows_its_limit(tmp_path: Path, until: Until) -> None:
     log = tmp_path / "log.txt"
     lines = processes.LOG_BYTES // 1000 * 3
     command = [sys.executable, "-c", f"for n in range({lines}): print(f'{{n:999}}')"]
     assert await (await processes.start(command, log=log)).wait() == 0
     assert log.read_text().split()[-1] == str(lines - 1)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt", "log.txt.1"]
-    assert all(path.stat().st_size <= processes.LOG_BYTES for path in tmp_path.iterdir())
+    sizes = {name: os.stat(tmp_path / name).st_size for name in os.listdir(tmp_path)}
+    assert sorted(sizes) == ["log.txt", "log.txt.1"]
+    assert max(sizes.values()) <= processes.LOG_BYTES
+
+
+def test_the_tail_of_a_log_begins_before_its_last_rotation(tmp_path: Path) -> None:
+    (tmp_path / "log.txt.1").write_text("1\n2\n3\n")
+    (tmp_path / "log.txt").write_text("4\n5\n")
+    assert processes.tail(tmp_path / "log.txt", 3) == "3\n4\n5\n"
+    assert processes.tail(tmp_path / "none.txt", 3) == ""
 
 
 async def test_starting_costs_little_more_than_the_program_itself(tmp_path: Path) -> None:
