@@ -19,18 +19,19 @@ MOST_BESIDE_MODEL = 20
 #: Queue and function names carry these; they also keep message ids below Service Bus's 128 characters.
 LONGEST_NAME = 50
 
-_ENDPOINT = re.compile(r"[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
-_ENVIRONMENT = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-_LABEL = re.compile(r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?")
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-_WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,32}")
+ENVIRONMENT = "[a-z]([a-z0-9-]*[a-z0-9])?"
+LABEL = "[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?"
+MODEL_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
+WORKSPACE = "[A-Za-z0-9][A-Za-z0-9_-]{2,32}"
+
+_ENDPOINT = re.compile("[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
 _NOT_IN_ENDPOINT = re.compile(r"[^A-Za-z0-9]+")
 _DIGEST_LENGTH = 6
 
 
 def check_environment(name: str) -> str:
     """`name`, if the queue `steps-<name>` and a function can be named after it (queue names ignore case)."""
-    if not _ENVIRONMENT.fullmatch(name) or len(name) > LONGEST_NAME:
+    if not re.fullmatch(ENVIRONMENT, name) or len(name) > LONGEST_NAME:
         raise ValueError(
             f"an environment's name has at most {LONGEST_NAME} lower-case letters, digits and hyphens, "
             "a letter first and no hyphen last: a queue and a function are named after it"
@@ -40,7 +41,7 @@ def check_environment(name: str) -> str:
 
 def check_label(name: str) -> str:
     """`name`, if it may name a route or a stage: it becomes part of message ids and keys in the store."""
-    if not _LABEL.fullmatch(name) or len(name) > LONGEST_NAME:
+    if not re.fullmatch(LABEL, name) or len(name) > LONGEST_NAME:
         raise ValueError(
             f"the name of a route or stage has at most {LONGEST_NAME} letters, digits, hyphens and underscores, "
             "a letter first and a letter or digit last"
@@ -50,7 +51,7 @@ def check_label(name: str) -> str:
 
 def check_model(name: str) -> str:
     """`name`, if Azure ML accepts it as a model's."""
-    if not _MODEL.fullmatch(name):
+    if not re.fullmatch(MODEL_NAME, name):
         raise ValueError(
             "Azure ML refuses this model name: at most 255 letters, digits, full stops, hyphens and underscores, "
             "a letter or digit first"
@@ -60,7 +61,7 @@ def check_model(name: str) -> str:
 
 def check_workspace(name: str) -> str:
     """`name`, if Azure ML accepts it as that of a workspace or of a registry."""
-    if not _WORKSPACE.fullmatch(name):
+    if not re.fullmatch(WORKSPACE, name):
         raise ValueError(
             "Azure refuses this name: 3 to 33 letters, digits, hyphens and underscores, a letter or digit first"
         )

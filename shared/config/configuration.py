@@ -88,7 +88,7 @@ class Environment(Settings):
         Workspace,
         BeforeValidator(_workspace),
         PlainSerializer(lambda workspace: workspace.id, return_type=str),
-        WithJsonSchema({"type": "string", "pattern": f"^{_WORKSPACE_ID}$|{SETTING}"}),
+        WithJsonSchema({"type": "string", "pattern": f"^/subscriptions/.+/workspaces/[^/]+/?$|{SETTING}"}),
     ] = Field(description="ARM id of the Azure ML workspace.")
     identity: Annotated[Text, BeforeValidator(_client_id)] | None = Field(
         default=None,

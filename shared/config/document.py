@@ -8,8 +8,8 @@ import yaml
 
 from shared.config.faults import Fault, Steps, place
 
-_TEXT_TAG = "tag:yaml.org,2002:str"
-_MERGE_TAG = "tag:yaml.org,2002:merge"
+_TEXT = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
 _SETTING = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 
@@ -34,11 +34,11 @@ def read(text: str) -> tuple[Any, list[Fault]]:
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "(top)"
         return None, [Fault(where, f"not YAML: {refusal.problem or refusal.context}")]
     except yaml.YAMLError as refusal:
-        return None, [Fault("(top)", f"not YAML: {refusal}")]
+        return None, [Fault("(top)", f"not YAML: {' '.join(str(refusal).split())}")]
 
 
 def _key_faults(node: yaml.Node, steps: Steps, seen: set[int]) -> Iterator[Fault]:
-    """Keys that are there twice, which YAML lets pass silently, and keys that are not text (`on`, `no`, `1`)."""
+    """Keys that are there twice, which YAML lets pass silently. On the way every key becomes text, even `on` or `1`."""
     # An alias is the same node again; it may even lie within itself.
     if id(node) in seen:
         return
@@ -49,15 +49,13 @@ def _key_faults(node: yaml.Node, steps: Steps, seen: set[int]) -> Iterator[Fault
     elif isinstance(node, yaml.MappingNode):
         first_lines: dict[str, int] = {}
         for key, value in node.value:
-            if key.tag == _MERGE_TAG:
+            if key.tag == _MERGE or not isinstance(key, yaml.ScalarNode):
                 yield from _key_faults(value, steps, seen)
                 continue
-            line = key.start_mark.line + 1
-            if key.tag != _TEXT_TAG:
-                yield Fault(place(steps), f"the key in line {line} is not text to YAML; put it in quotes")
-                continue
+            key.tag, line = _TEXT, key.start_mark.line + 1
             if key.value in first_lines:
-                yield Fault(place((*steps, key.value)), f"is there twice, in lines {first_lines[key.value]} and {line}")
+                where = f"first in line {first_lines[key.value]}, again in line {line}"
+                yield Fault(place((*steps, key.value)), f"is there twice: {where}")
             first_lines.setdefault(key.value, line)
             yield from _key_faults(value, (*steps, key.value), seen)
 

@@ -2,6 +2,7 @@
 
 import datetime
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,8 +38,13 @@ class ConfigurationFaults(Exception):  # noqa: N818  # it holds several, each a 
 
 def place(steps: Steps) -> str:
     """The way to a value in writing: `routes.churn.stages[1].endpoint`."""
-    written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return written.removeprefix(".") or "(top)"
+    return "".join(map(_written, steps)).removeprefix(".") or "(top)"
+
+
+def _written(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if re.fullmatch(r"[\w-]+", step) else f'["{step}"]'
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -53,9 +59,13 @@ def of_shape(refusal: ValidationError, model: type[BaseModel], content: object) 
     return [
         Fault(_place_in(error["loc"], content), _sentence(error, model))
         for error in refusal.errors(include_url=False)
-        # The value that this default is made from has a fault of its own.
-        if error["type"] != "default_factory_not_called"
+        if not _follows(error)
     ]
+
+
+def _follows(error: ErrorDetails) -> bool:
+    """Whether other faults say it already: a default is made from a faulty value, or all items of a list are faulty."""
+    return error["type"] == "default_factory_not_called" or (error["type"] == "too_short" and bool(error["input"]))
 
 
 def _place_in(location: Steps, content: object) -> str:
@@ -90,7 +100,7 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
             *parents, key = error["loc"]
             return f"unknown key; {did_you_mean(str(key), _keys(model, parents))}"
         case "literal_error":
-            return f"must be {context['expected']}, not {_described(value)}".replace("'", "")
+            return f"must be {context['expected']}, not {_described(value)}"
         case "greater_than_equal":
             return f"must be {context['ge']:g} or more, not {value}"
         case "too_short" | "string_too_short":

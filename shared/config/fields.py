@@ -25,8 +25,8 @@ def _no_truth_value(value: Any) -> Any:
     return value
 
 
-def _pattern(*choices: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^({'|'.join(choices)})$|{SETTING}"})
+def _pattern(expression: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^({expression})$|{SETTING}"})
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -58,9 +58,9 @@ def _relative(path: str) -> str:
 #: A file beside the configuration. Whether it is there is found out by the step that reads it.
 FilePath = Annotated[Text, AfterValidator(_relative)]
 
-EnvironmentName = Annotated[Text, AfterValidator(azure_names.check_environment)]
-Label = Annotated[Text, AfterValidator(azure_names.check_label)]
+EnvironmentName = Annotated[Text, AfterValidator(azure_names.check_environment), _pattern(azure_names.ENVIRONMENT)]
+Label = Annotated[Text, AfterValidator(azure_names.check_label), _pattern(azure_names.LABEL)]
 EndpointTemplate = Annotated[Text, AfterValidator(azure_names.check_endpoint)]
-ModelName = Annotated[Text, AfterValidator(azure_names.check_model)]
+ModelName = Annotated[Text, AfterValidator(azure_names.check_model), _pattern(azure_names.MODEL_NAME)]
 ModelPattern = Annotated[Text, AfterValidator(patterns.check)]
-RegistryName = Annotated[Text, AfterValidator(azure_names.check_workspace)]
+RegistryName = Annotated[Text, AfterValidator(azure_names.check_workspace), _pattern(azure_names.WORKSPACE)]

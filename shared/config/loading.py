@@ -21,10 +21,13 @@ def load(path: Path, settings: Mapping[str, str]) -> Configuration:
         raise ConfigurationFaults(path, [Fault("(top)", f"cannot be read: {refusal.strerror}")]) from refusal
     except UnicodeDecodeError as refusal:
         raise ConfigurationFaults(path, [Fault("(top)", "is not text in UTF-8")]) from refusal
-    content, found = document.read(text)
-    if content is None:
+    try:
+        content, found = document.read(text)
+        content, missing = document.with_settings(content, settings)
+    except RecursionError as refusal:
+        raise ConfigurationFaults(path, [Fault("(top)", "contains itself, or is nested too deeply")]) from refusal
+    if content is None and found:
         raise ConfigurationFaults(path, found)
-    content, missing = document.with_settings(content, settings)
     found += missing
     configuration = None
     try:

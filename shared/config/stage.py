@@ -67,7 +67,7 @@ class Smoke(Settings):
     """Requests that a new deployment must answer before it gets any traffic."""
 
     requests: FilePath = Field(
-        description='JSON Lines file; each line is `{"request": …, "expected": …}`, with `"tolerance"` where it differs.'
+        description='JSON Lines file; a line is `{"request": …, "expected": …}`, with `"tolerance"` where it differs.'
     )
     max_latency: Duration | None = Field(
         default=None, description="The longest that any one answer may take; not checked if left out."
@@ -77,17 +77,20 @@ class Smoke(Settings):
     )
 
 
+def _limit(default: str, description: str, alias: str | None = None) -> Any:
+    # Written as in the file, so that the JSON Schema shows it that way.
+    return Field(alias=alias, default=default, validate_default=True, description=description)
+
+
 class Timeouts(Settings):
     """How long each step may take, from its first start to its success, before it counts as failed."""
 
-    share: Duration = Field(default=timedelta(hours=1), description="Copying the model to the registry.")
-    validate_: Duration = Field(alias="validate", default=timedelta(minutes=15), description="Checking the gates.")
-    deploy: Duration = Field(
-        default=timedelta(hours=1), description="Creating the endpoint, if need be, and the new deployment."
-    )
-    smoke: Duration = Field(default=timedelta(minutes=15), description="The smoke requests.")
-    shift: Duration = Field(default=timedelta(minutes=30), description="Giving the traffic to the new deployment.")
-    retire: Duration = Field(default=timedelta(minutes=30), description="Removing the old deployment.")
+    share: Duration = _limit("1h", "Copying the model to the registry.")
+    validate_: Duration = _limit("15m", "Checking the gates.", alias="validate")
+    deploy: Duration = _limit("1h", "Creating the endpoint, if need be, and the new deployment.")
+    smoke: Duration = _limit("15m", "The smoke requests.")
+    shift: Duration = _limit("30m", "Giving the traffic to the new deployment.")
+    retire: Duration = _limit("30m", "Removing the old deployment.")
 
     def of(self, step: str) -> timedelta:
         """The time limit of the step named `step`; KeyError if no step of a stage has that name."""
@@ -113,12 +116,14 @@ class StageSettings(Settings):
         description="Azure ML YAML of the managed online deployment, without a model: that is put in."
     )
     after: tuple[Label, ...] = Field(
-        default=(),
+        default_factory=tuple,
         description="Stages that must be done before this one starts; the one before in the list if left out.",
     )
     gates: tuple[Gate, ...] = Field(alias="validate", default=(), description="What must hold before deploying.")
     smoke: Smoke | None = Field(default=None, description="Requests to answer before taking traffic.")
-    timeouts: Timeouts = Field(default=Timeouts(), description="Time limits of steps, where the defaults do not fit.")
+    timeouts: Timeouts = Field(
+        default_factory=Timeouts, description="Time limits of steps, where the defaults do not fit."
+    )
 
     def endpoint_for(self, model: str) -> str:
         """The endpoint's name for the model named `model`; always the same, and always one that Azure accepts."""

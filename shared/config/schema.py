@@ -1,0 +1,68 @@
+"""Writes the JSON Schema of `promotion.yml` for editors: `python -m shared.config.schema [--check]`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from shared.config.configuration import Configuration
+from shared.config.fields import SETTING
+
+PATH = Path(__file__).parents[2] / "docs" / "promotion.schema.json"
+
+
+def text() -> str:
+    """The schema (Draft 2020-12) as it stands in the file."""
+    schema = Configuration.model_json_schema(by_alias=True)
+    for part in list(_objects(schema)):
+        _for_editors(part)
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "promotion.yml of mlpromote",
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _objects(part: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(part, dict):
+        yield part
+        part = list(part.values())
+    if isinstance(part, list):
+        for inner in part:
+            yield from _objects(inner)
+
+
+def _for_editors(part: dict[str, Any]) -> None:
+    """Takes out what only repeats the keys, and `null`, which stands for a key that is left out."""
+    if isinstance(part.get("title"), str):
+        del part["title"]
+    choices = part.get("anyOf", [])
+    if {"type": "null"} in choices:
+        choices.remove({"type": "null"})
+        part.pop("default", None)
+        if len(choices) == 1:
+            part.update(part.pop("anyOf")[0])
+    if "patternProperties" in part:  # settings are not put into keys
+        [(pattern, inner)] = part.pop("patternProperties").items()
+        part |= {"propertyNames": {"pattern": pattern.removesuffix(f"|{SETTING}")}, "additionalProperties": inner}
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the file, or with --check only says whether it is up to date: 0 if so, 1 if not."""
+    parser = argparse.ArgumentParser(prog="python -m shared.config.schema", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is stale")
+    current = text()
+    if not parser.parse_args(arguments).check:
+        PATH.write_text(current, encoding="utf-8")
+        return 0
+    if PATH.exists() and PATH.read_text(encoding="utf-8") == current:
+        return 0
+    sys.stderr.write(f"{PATH.name} is stale: run python -m shared.config.schema\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,38 @@
+"""A small configuration that is right, to be made wrong in one place after the other."""
+
+WORKSPACE = "/subscriptions/{0}-sub/resourceGroups/{0}-group/providers/Microsoft.MachineLearningServices/workspaces/{0}"
+
+SETTINGS = {name: WORKSPACE.format(name.lower()) for name in ("DEV", "TEST", "PROD")}
+
+RIGHT = """\
+registry: contoso-ml
+environments:
+  dev: {workspace: "${DEV}"}
+  test: {workspace: "${TEST}", identity: test-client}
+  prod: {workspace: "${PROD}"}
+routes:
+  churn:
+    from: dev
+    models: ["churn-*"]
+    from_jobs: {experiment: churn-training, output: model, model: churn-eu}
+    require_tags: {promote: "true"}
+    stages:
+      - environment: test
+        endpoint: "{model}-test"
+        deployment: deployments/churn.yml
+        validate:
+          - {metric: auc, at_least: 0.82}
+        smoke: {requests: smoke/churn.jsonl, max_latency: 500ms}
+      - environment: prod
+        endpoint: "{model}"
+        deployment: deployments/churn.yml
+"""
+
+
+def changed(*changes: tuple[str, str]) -> str:
+    """The right configuration with each text replaced by another, once."""
+    text = RIGHT
+    for old, new in changes:
+        assert text.count(old) >= 1, f"{old!r} is not in the configuration"
+        text = text.replace(old, new, 1)
+    return text

@@ -1,0 +1,106 @@
+"""The file itself: YAML read strictly, and settings put in."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.config import Configuration, ConfigurationFaults, load
+from tests.config.right import RIGHT, SETTINGS, changed
+
+FaultsOf = Callable[..., list[str]]
+Configured = Callable[..., Configuration]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "(top): the file is empty"),
+        ("# nothing\n", "(top): the file is empty"),
+        ("null", "(top): must be a mapping of keys to values, not empty"),
+        ("- a\n", "(top): must be a mapping of keys to values, not a list"),
+        ("registry: &a [*a]", "(top): contains itself, or is nested too deeply"),
+        ("registry: x\n\t- y", "line 2, column 1: not YAML: found a tab character that violates indentation"),
+        ("registry: \x07", "(top): not YAML: unacceptable character #x0007: control characters are not allowed "
+         'in "<unicode string>", position 10'),
+        ("registry: !!python/name:os.sep", "line 1, column 11: not YAML: could not determine a constructor for the tag "
+         "'tag:yaml.org,2002:python/name:os.sep'"),
+        ("registry: a\n---\nregistry: b", "line 2, column 1: not YAML: but found another document"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_configuration_at_all(text: str, fault: str, faults_of: FaultsOf) -> None:
+    assert faults_of(text) == [fault]
+
+
+def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationFaults, match=r"\(top\): cannot be read: No such file or directory"):
+        load(tmp_path / "promotion.yml", {})
+    (tmp_path / "promotion.yml").write_bytes(b"registry: \xff\xfe")
+    with pytest.raises(ConfigurationFaults, match=r"\(top\): is not text in UTF-8"):
+        load(tmp_path / "promotion.yml", {})
+
+
+def test_keys_that_are_there_twice_are_all_told_with_their_lines(faults_of: FaultsOf) -> None:
+    text = changed(
+        ("registry: contoso-ml", "registry: contoso-ml\nregistry: other-ml"),
+        ("    from: dev", "    from: dev\n    from: test"),
+        ("        endpoint: ", "        endpoint: first\n        endpoint: "),
+    )
+    assert faults_of(text) == [
+        "registry: is there twice: first in line 1, again in line 2",
+        "routes.churn.from: is there twice: first in line 9, again in line 10",
+        "routes.churn.stages[0].endpoint: is there twice: first in line 16, again in line 17",
+    ]
+
+
+def test_a_key_that_looks_like_a_truth_value_is_text(configured: Configured) -> None:
+    configuration = configured(changed(("  dev:", "  on:"), ("from: dev", 'from: "on"')))
+    assert list(configuration.environments) == ["on", "test", "prod"]
+
+
+def test_anchors_and_merge_keys_are_understood(configured: Configured) -> None:
+    text = changed(
+        ("smoke: {", "smoke: &smoke {"),
+        (
+            '        endpoint: "{model}"\n',
+            '        endpoint: "{model}"\n        smoke: {<<: *smoke, max_latency: 1s}\n',
+        ),
+    )
+    first, second = configured(text).routes["churn"].stages
+    assert first.smoke
+    assert second.smoke
+    assert (second.smoke.requests, str(second.smoke.max_latency)) == (first.smoke.requests, "0:00:01")
+
+
+def test_settings_are_put_into_texts_anywhere(configured: Configured) -> None:
+    text = changed(
+        ("contoso-ml", "${COMPANY}-ml"), ("0.82", '"${LOWEST}"'), ("churn-training", '"$${a} ${COMPANY}${COMPANY}"')
+    )
+    configuration = configured(text, SETTINGS | {"COMPANY": "fabrikam", "LOWEST": "0.7"})
+    assert configuration.registry == "fabrikam-ml"
+    assert configuration.routes["churn"].stages[0].gates[0].at_least == 0.7
+    assert configuration.routes["churn"].from_jobs[0].experiment == "${a} fabrikamfabrikam"
+
+
+def test_what_a_setting_holds_is_not_replaced_again(configured: Configured) -> None:
+    configuration = configured(changed(("test-client", '"${A}"')), SETTINGS | {"A": "${B}", "B": "wrong"})
+    assert configuration.environments["test"].identity == "${B}"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("${PRD}", "the setting PRD is not there; set it in the app's settings"),
+        ("${}", "${} is not ${NAME}; write $${ where ${ is meant as it stands"),
+        ("${a b}", "${a b} is not ${NAME}; write $${ where ${ is meant as it stands"),
+        ("${PROD", "${PROD is not ${NAME}; write $${ where ${ is meant as it stands"),
+    ],
+)
+def test_a_setting_that_cannot_be_put_in_is_one_fault_at_its_place(text: str, fault: str, faults_of: FaultsOf) -> None:
+    assert faults_of(changed(("${PROD}", text))) == [f"environments.prod.workspace: {fault}"]
+
+
+def test_every_missing_setting_is_told(faults_of: FaultsOf) -> None:
+    missing = [f"environments.{name}.workspace: the setting {name.upper()} is not there; set it in the app's settings"
+               for name in ("dev", "test", "prod")]  # fmt: skip
+    assert faults_of(RIGHT, {}) == missing
