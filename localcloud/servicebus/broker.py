@@ -1,0 +1,142 @@
+"""The queues by their addresses, and the turn in which everything that happened takes effect.
+
+A turn runs once per round of the event loop, after all input of that round has been read: waiting receivers get
+messages, the store commits, and only then does any connection send what it has to say. So nothing leaves the process
+before everything it tells of is safe, and all that arrives at once shares one commit.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from localcloud.servicebus.config import QueueSettings
+from localcloud.servicebus.queue import DEAD_LETTER_SUFFIX, Queue
+from localcloud.servicebus.store import Store
+
+#: The longest sleep between two looks at the wall clock, which may be set while we sleep.
+_LONGEST_SLEEP = 60.0
+
+_SCHEME_AND_HOST = re.compile(r"^[a-z]+://[^/]*/", re.IGNORECASE)
+
+
+class Receiver(Protocol):
+    """Someone who waits for messages of a queue."""
+
+    def is_ready(self) -> bool:
+        """Whether a message can be delivered right now."""
+
+    def deliver_next(self, now: float) -> bool:
+        """Takes the queue's next message; False if there is none."""
+
+
+class Output(Protocol):
+    """Someone who keeps what it has to say until the end of the turn."""
+
+    def flush(self) -> None: ...
+
+
+class Broker:
+    """All queues of the namespace. Must be used from one event loop only."""
+
+    def __init__(self, settings: Iterable[QueueSettings], store: Store) -> None:
+        self._store = store
+        self._queues: dict[str, Queue] = {}
+        for queue in settings:
+            dead_letters = Queue(_dead_letter_settings(queue), store, self.now())
+            for made in (Queue(queue, store, self.now(), dead_letters), dead_letters):
+                self._queues[made.name.lower()] = made
+        self._receivers: dict[Queue, list[Receiver]] = {queue: [] for queue in self._queues.values()}
+        self._outputs: dict[Output, None] = {}
+        self._loop = asyncio.get_running_loop()
+        self._turn_is_due = False
+        self._alarm: asyncio.TimerHandle | None = None
+        #: Ends with the exception if a turn fails; what memory and disk hold may differ then, so nothing may go on.
+        self.failed: asyncio.Future[None] = self._loop.create_future()
+        self.take_turn_soon()
+
+    @staticmethod
+    def now() -> float:
+        return time.time()
+
+    def queue_at(self, address: str) -> Queue | None:
+        """The queue that a link address names, with or without scheme and host; None if there is none."""
+        return self._queues.get(_SCHEME_AND_HOST.sub("", address).lower())
+
+    def add_receiver(self, queue: Queue, receiver: Receiver) -> None:
+        self._receivers[queue].append(receiver)
+
+    def remove_receiver(self, queue: Queue, receiver: Receiver) -> None:
+        self._receivers[queue].remove(receiver)
+
+    def take_turn_soon(self, output: Output | None = None) -> None:
+        """To be called after every change of a queue or its receivers, and by those with something to send."""
+        if output is not None:
+            self._outputs[output] = None
+        if not self._turn_is_due and not self.failed.done():
+            self._turn_is_due = True
+            self._loop.call_soon(self._turn)
+
+    def deliver(self, queue: Queue) -> None:
+        """Hands out messages, one receiver after the other, while there are both."""
+        receivers = self._receivers[queue]
+        now = self.now()
+        passed_over = 0
+        while passed_over < len(receivers):
+            receiver = receivers.pop(0)
+            receivers.append(receiver)
+            if not receiver.is_ready():
+                passed_over += 1
+            elif receiver.deliver_next(now):
+                passed_over = 0
+            else:
+                return
+
+    def _turn(self) -> None:
+        self._turn_is_due = False
+        now = self.now()
+        try:
+            for queue in self._queues.values():
+                queue.advance(now)
+            for queue in self._queues.values():
+                self.deliver(queue)
+            self._store.commit()
+        except Exception as error:  # noqa: BLE001 - handed to whoever awaits `failed`, which ends the broker
+            if not self.failed.done():
+                self.failed.set_exception(error)
+            return
+        outputs, self._outputs = self._outputs, {}
+        for output in outputs:
+            output.flush()
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        changes = [change for queue in self._queues.values() if (change := queue.next_change()) is not None]
+        if changes:
+            sleep = min(max(min(changes) - self.now(), 0.0), _LONGEST_SLEEP)
+            self._alarm = self._loop.call_later(sleep, self.take_turn_soon)
+
+    def close(self) -> None:
+        """Writes what is still to be written. Connections must have been closed before."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if not self.failed.done():
+            self.failed.cancel()
+            self._store.close()
+
+
+def _dead_letter_settings(queue: QueueSettings) -> QueueSettings:
+    """Dead letters stay until someone takes them: they neither expire nor are they delivered too often."""
+    return replace(
+        queue,
+        name=queue.name + DEAD_LETTER_SUFFIX,
+        max_delivery_count=None,
+        default_time_to_live=None,
+        dead_letter_expired=False,
+        duplicate_detection_window=None,
+    )

@@ -1,0 +1,52 @@
+"""`python -m localcloud servicebus`: starts the broker and says when it is ready."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from localcloud.servicebus.broker import Broker
+from localcloud.servicebus.config import ConfigurationError, read_config
+from localcloud.servicebus.connection import Connection
+from localcloud.servicebus.store import Store, StoreInUseError
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 5672
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free port (default: %(default)s)")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where messages are kept")
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="Config.json of Microsoft's emulator"
+    )
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Runs until cancelled. Ends the program with a message if it cannot start."""
+    try:
+        settings = read_config(arguments.config)
+        store = Store.open(arguments.data)
+    except (ConfigurationError, StoreInUseError) as error:
+        raise SystemExit(f"servicebus: {error}") from error
+    broker = Broker(settings, store)
+    connections: list[Connection] = []
+    try:
+        server = await _listen(broker, arguments.port, connections)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            sys.stdout.write(f"servicebus ready on {HOST}:{port}\n")
+            sys.stdout.flush()
+            await broker.failed
+    finally:
+        for connection in connections:
+            connection.abort()
+        broker.close()
+
+
+async def _listen(broker: Broker, port: int, connections: list[Connection]) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(lambda: Connection(broker, connections.append), HOST, port)
+    except OSError as error:
+        raise SystemExit(f"servicebus: cannot listen on {HOST}:{port}: {error.strerror}") from error

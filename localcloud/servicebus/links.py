@@ -1,0 +1,166 @@
+"""The broker's ends of links: incoming links bring messages or requests, outgoing links deliver messages or replies."""
+
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from localcloud.servicebus.broker import Broker
+from localcloud.servicebus.codec import Described
+from localcloud.servicebus.message import write_message
+from localcloud.servicebus.performatives import Attach, Detach, Flow, Transfer, error, rejected
+from localcloud.servicebus.queue import Queue
+
+if TYPE_CHECKING:
+    from localcloud.servicebus.session import Session
+
+MAX_MESSAGE_SIZE = 1024 * 1024
+#: Messages a client may send before it hears from us; topped up when half of them are used.
+INCOMING_CREDIT = 1000
+#: `snd-settle-mode`: the sender settles every delivery itself, that is, receive-and-delete.
+SETTLED_BY_SENDER = 1
+
+_SERIAL = 2**32
+
+#: Takes a delivery's message format and its bytes; gives its outcome.
+Accept = Callable[[int, bytes], Described]
+
+
+class IncomingLink:
+    """Puts transfer frames together and hands each complete delivery on."""
+
+    def __init__(self, session: "Session", attach: Attach, accept: Accept) -> None:
+        self._session = session
+        self._handle = attach.handle
+        self._accept = accept
+        self._delivery_count = attach.initial_delivery_count or 0
+        self._credit = 0
+        self._first: Transfer | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def opened(self) -> None:
+        self._top_up_credit()
+
+    def take(self, transfer: Transfer, payload: bytes) -> None:
+        if self._first is None:
+            self._first = transfer
+        self._size += len(payload)
+        if self._size <= MAX_MESSAGE_SIZE:
+            self._parts.append(payload)
+        else:
+            self._parts.clear()
+        if transfer.more and not transfer.aborted:
+            return
+        first, encoded, size = self._first, b"".join(self._parts), self._size
+        self._first, self._parts, self._size = None, [], 0
+        self._delivery_count += 1
+        self._credit -= 1
+        if not transfer.aborted:
+            self._finish(first, encoded, size)
+        if self._credit <= INCOMING_CREDIT // 2:
+            self._top_up_credit()
+
+    def flow(self, flow: Flow) -> None:
+        if flow.echo:
+            self._top_up_credit()
+
+    def closed(self) -> None:
+        """Nothing to give back: a delivery that is not complete was never acknowledged."""
+
+    def _finish(self, first: Transfer, encoded: bytes, size: int) -> None:
+        if size > MAX_MESSAGE_SIZE:
+            description = f"The message has {size} bytes; at most {MAX_MESSAGE_SIZE} are allowed."
+            outcome = rejected("amqp:link:message-size-exceeded", description)
+        else:
+            outcome = self._accept(first.message_format or 0, encoded)
+        if not first.settled and first.delivery_id is not None:
+            self._session.settle(receiver=True, delivery_id=first.delivery_id, outcome=outcome)
+
+    def _top_up_credit(self) -> None:
+        self._credit = INCOMING_CREDIT
+        self._session.send_flow(self._handle, self._delivery_count, INCOMING_CREDIT)
+
+
+class OutgoingLink:
+    """Sends deliveries to a client."""
+
+    def __init__(self, session: "Session", attach: Attach) -> None:
+        self._session = session
+        self._handle = attach.handle
+        self._delivery_count = 0
+        self._credit = 0
+
+    def opened(self) -> None:
+        """Credit comes from the client."""
+
+    def flow(self, flow: Flow) -> None:
+        if flow.link_credit is None:
+            return
+        granted = ((flow.delivery_count or 0) + flow.link_credit - self._delivery_count) % _SERIAL
+        self._credit = granted if granted < _SERIAL // 2 else 0
+        if flow.drain:
+            self._drain()
+        elif flow.echo:
+            self._session.send_flow(self._handle, self._delivery_count, self._credit)
+
+    def send(self, tag: bytes, encoded: bytes, *, settled: bool) -> int:
+        """Sends one delivery and returns its delivery id. A reply needs no credit: its request asked for it."""
+        self._delivery_count = (self._delivery_count + 1) % _SERIAL
+        self._credit = max(self._credit - 1, 0)
+        return self._session.transfer(self._handle, tag, encoded, settled=settled)
+
+    def detach(self, condition: str, description: str) -> None:
+        self._session.send(Detach(self._handle, closed=True, error=error(condition, description)))
+
+    def closed(self) -> None:
+        """Nothing to give back."""
+
+    def _drain(self) -> None:
+        """Uses up the credit, as the client asks: it wants no more than what there is right now."""
+        self._delivery_count = (self._delivery_count + self._credit) % _SERIAL
+        self._credit = 0
+        self._session.send_flow(self._handle, self._delivery_count, 0, drain=True)
+
+
+class QueueLink(OutgoingLink):
+    """Delivers the messages of a queue, locked or, in receive-and-delete, for good."""
+
+    def __init__(self, session: "Session", attach: Attach, queue: Queue, broker: Broker) -> None:
+        super().__init__(session, attach)
+        self.queue = queue
+        self._broker = broker
+        self._deletes = attach.send_settle_mode == SETTLED_BY_SENDER
+
+    def opened(self) -> None:
+        self._broker.add_receiver(self.queue, self)
+
+    def flow(self, flow: Flow) -> None:
+        super().flow(flow)
+        self._broker.take_turn_soon()
+
+    def closed(self) -> None:
+        """Locks outlive the link: their messages can still be settled by way of the management node."""
+        self._broker.remove_receiver(self.queue, self)
+
+    def is_ready(self) -> bool:
+        return self._credit > 0 and self._session.can_send()
+
+    def deliver_next(self, now: float) -> bool:
+        if self._deletes:
+            message = self.queue.take_next(now)
+            if message is None:
+                return False
+            self.send(uuid.uuid4().bytes_le, write_message(message), settled=True)
+            return True
+        lock = self.queue.lock_next(now)
+        if lock is None:
+            return False
+        encoded = write_message(lock.message, lock.until)
+        # The SDK reads the lock token from the delivery tag, as a little-endian UUID.
+        delivery_id = self.send(lock.token.bytes_le, encoded, settled=False)
+        self._session.remember_unsettled(delivery_id, self.queue, lock.token)
+        return True
+
+    def _drain(self) -> None:
+        self._broker.deliver(self.queue)
+        super()._drain()

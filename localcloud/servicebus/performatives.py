@@ -1,0 +1,247 @@
+"""AMQP 1.0 frames: the performatives of connections, sessions and links, delivery outcomes, errors, and SASL.
+
+Each performative is a named tuple whose annotations give the AMQP type of every field; a field that the peer left out
+is None. Source: OASIS AMQP 1.0, parts 2 (transport), 3 (messaging) and 5 (security).
+"""
+
+import struct
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, get_args, get_type_hints
+
+from localcloud.servicebus import codec
+from localcloud.servicebus.codec import Array, CodecError, Described, Symbol, ULong
+
+AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
+SASL_HEADER = b"AMQP\x03\x01\x00\x00"
+AMQP_FRAME = 0
+SASL_FRAME = 1
+
+UInt: TypeAlias = Annotated[int, codec.UInt]
+UShort: TypeAlias = Annotated[int, codec.UShort]
+UByte: TypeAlias = Annotated[int, codec.UByte]
+UInt64: TypeAlias = Annotated[int, codec.ULong]
+Binary: TypeAlias = Annotated[bytes, bytes]
+Boolean: TypeAlias = Annotated[bool, bool]
+String: TypeAlias = Annotated[str, str]
+#: A value that knows its own AMQP type.
+Value: TypeAlias = Annotated[Any, None]
+
+_CODES: dict[type, int] = {}
+_CLASSES: dict[int, type] = {}
+_FIELD_ENCODERS: dict[type, list[codec.Encoder]] = {}
+
+Performative = TypeVar("Performative", bound=type)
+
+
+class _WithCode:
+    """Registers a named tuple under its descriptor and works out how its fields are encoded."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def __call__(self, kind: Performative) -> Performative:
+        _CODES[kind] = self._code
+        _CLASSES[self._code] = kind
+        hints = get_type_hints(kind, include_extras=True)
+        _FIELD_ENCODERS[kind] = [_field_encoder(hint) for hint in hints.values()]
+        return kind
+
+
+def _field_encoder(hint: Any) -> codec.Encoder:
+    annotated = next((part for part in (hint, *get_args(hint)) if hasattr(part, "__metadata__")))
+    kind = annotated.__metadata__[0]
+    return codec.append if kind is None else codec.encoder_of(kind)
+
+
+@_WithCode(0x10)
+class Open(NamedTuple):
+    container_id: String
+    hostname: String | None = None
+    max_frame_size: UInt | None = None
+    channel_max: UShort | None = None
+    #: Milliseconds after which the sender of this frame gives up on a silent peer.
+    idle_timeout: UInt | None = None
+    outgoing_locales: Value = None
+    incoming_locales: Value = None
+    offered_capabilities: Value = None
+    desired_capabilities: Value = None
+    properties: Value = None
+
+
+@_WithCode(0x11)
+class Begin(NamedTuple):
+    remote_channel: UShort | None = None
+    next_outgoing_id: UInt = 0
+    incoming_window: UInt = 0
+    outgoing_window: UInt = 0
+    handle_max: UInt | None = None
+    offered_capabilities: Value = None
+    desired_capabilities: Value = None
+    properties: Value = None
+
+
+@_WithCode(0x12)
+class Attach(NamedTuple):
+    name: String
+    handle: UInt
+    #: True for the receiving end of the link.
+    receiver: Boolean
+    send_settle_mode: UByte | None = None
+    receive_settle_mode: UByte | None = None
+    source: Value = None
+    target: Value = None
+    unsettled: Value = None
+    incomplete_unsettled: Boolean | None = None
+    initial_delivery_count: UInt | None = None
+    max_message_size: UInt64 | None = None
+    offered_capabilities: Value = None
+    desired_capabilities: Value = None
+    properties: Value = None
+
+
+@_WithCode(0x13)
+class Flow(NamedTuple):
+    next_incoming_id: UInt | None = None
+    incoming_window: UInt = 0
+    next_outgoing_id: UInt = 0
+    outgoing_window: UInt = 0
+    handle: UInt | None = None
+    delivery_count: UInt | None = None
+    link_credit: UInt | None = None
+    available: UInt | None = None
+    drain: Boolean | None = None
+    echo: Boolean | None = None
+    properties: Value = None
+
+
+@_WithCode(0x14)
+class Transfer(NamedTuple):
+    handle: UInt
+    delivery_id: UInt | None = None
+    delivery_tag: Binary | None = None
+    message_format: UInt | None = None
+    settled: Boolean | None = None
+    more: Boolean | None = None
+    receive_settle_mode: UByte | None = None
+    state: Value = None
+    resume: Boolean | None = None
+    aborted: Boolean | None = None
+    batchable: Boolean | None = None
+
+
+@_WithCode(0x15)
+class Disposition(NamedTuple):
+    #: True when the receiving end of the link sends it.
+    receiver: Boolean
+    first: UInt
+    last: UInt | None = None
+    settled: Boolean | None = None
+    state: Value = None
+    batchable: Boolean | None = None
+
+
+@_WithCode(0x16)
+class Detach(NamedTuple):
+    handle: UInt
+    closed: Boolean | None = None
+    error: Value = None
+
+
+@_WithCode(0x17)
+class End(NamedTuple):
+    error: Value = None
+
+
+@_WithCode(0x18)
+class Close(NamedTuple):
+    error: Value = None
+
+
+@_WithCode(0x40)
+class SaslMechanisms(NamedTuple):
+    mechanisms: Value
+
+
+@_WithCode(0x41)
+class SaslInit(NamedTuple):
+    mechanism: Value
+    initial_response: Binary | None = None
+    hostname: String | None = None
+
+
+@_WithCode(0x44)
+class SaslOutcome(NamedTuple):
+    #: 0 is success.
+    code: UByte
+    additional_data: Binary | None = None
+
+
+def encode_frame(channel: int, performative: Any, payload: bytes | memoryview = b"", kind: int = AMQP_FRAME) -> bytes:
+    """One frame, its size and header included. All fields are written, because the SDK reads them by position."""
+    performative_type = type(performative)
+    fields = bytearray()
+    for encoder, value in zip(_FIELD_ENCODERS[performative_type], performative, strict=True):
+        if value is None:
+            fields.append(0x40)
+        else:
+            encoder(fields, value)
+    out = bytearray(8)
+    out += bytes((0x00, 0x53, _CODES[performative_type]))
+    if len(fields) < 255:
+        out += bytes((0xC0, len(fields) + 1, len(performative)))
+    else:
+        out.append(0xD0)
+        out += (len(fields) + 4).to_bytes(4, "big") + len(performative).to_bytes(4, "big")
+    out += fields
+    out += payload
+    struct.pack_into(">IBBH", out, 0, len(out), 2, kind, channel)
+    return bytes(out)
+
+
+def decode_frame(body: bytes) -> tuple[Any, bytes]:
+    """The performative in a frame's body and the payload behind it. Raises `CodecError` if it is none that we know."""
+    described, end = codec.decode(body)
+    if not isinstance(described, Described) or not isinstance(described.value, list):
+        raise CodecError("a frame does not begin with a performative")
+    try:
+        return _CLASSES[described.descriptor](*described.value), body[end:]
+    except (KeyError, TypeError) as error:
+        raise CodecError(f"{described.descriptor!r} with {len(described.value)} fields is no performative") from error
+
+
+# ----------------------------------------------------------------------------------------- sources, outcomes, errors
+
+ACCEPTED_CODE = 0x24
+REJECTED_CODE = 0x25
+RELEASED_CODE = 0x26
+MODIFIED_CODE = 0x27
+_ERROR_CODE = 0x1D
+
+ACCEPTED = Described(ULong(ACCEPTED_CODE), [])
+RELEASED = Described(ULong(RELEASED_CODE), [])
+#: Rejected as the receiver asked. The SDK takes any error in here for a refusal.
+REJECTED_AS_ASKED = Described(ULong(REJECTED_CODE), [None])
+
+
+def modified(*, undeliverable_here: bool) -> Described:
+    """The outcome of an abandoned or, with `undeliverable_here`, of a deferred message."""
+    return Described(ULong(MODIFIED_CODE), [True, undeliverable_here, None])
+
+
+def rejected(condition: str, description: str) -> Described:
+    """The outcome of something refused."""
+    return Described(ULong(REJECTED_CODE), [error(condition, description)])
+
+
+def error(condition: str, description: str) -> Described:
+    """An AMQP error. All three fields are written: the SDK reads the third without looking whether it is there."""
+    return Described(ULong(_ERROR_CODE), [Symbol(condition), description, None])
+
+
+def field(described: Any, position: int) -> Any:
+    """A field of a described list such as a source or an outcome; None where it was left out."""
+    fields = described.value if isinstance(described, Described) else None
+    return fields[position] if isinstance(fields, list) and position < len(fields) else None
+
+
+def symbols(*names: str) -> Array:
+    return Array(Symbol(name) for name in names)

@@ -1,0 +1,56 @@
+"""What the outcome of a delivery means for its message, and what the receiver is told."""
+
+import uuid
+from typing import Any
+
+from localcloud.servicebus.codec import Described
+from localcloud.servicebus.performatives import (
+    ACCEPTED,
+    ACCEPTED_CODE,
+    MODIFIED_CODE,
+    REJECTED_AS_ASKED,
+    REJECTED_CODE,
+    RELEASED,
+    RELEASED_CODE,
+    Disposition,
+    field,
+    modified,
+    rejected,
+)
+from localcloud.servicebus.queue import DESCRIPTION, REASON, AlreadyDeadLetterError, MessageLockLostError, Queue
+
+MESSAGE_LOCK_LOST = "com.microsoft:message-lock-lost"
+
+
+def settle(queue: Queue, token: uuid.UUID, disposition: Disposition, now: float) -> Described | None:
+    """Applies the receiver's outcome and gives the one to settle with: the same if all is well, otherwise rejected
+    with an error. None if the delivery stays unsettled, since the receiver only told of its progress."""
+    state = disposition.state
+    try:
+        match state.descriptor if isinstance(state, Described) else None:
+            case code if code == ACCEPTED_CODE:
+                queue.complete(token, now)
+                return ACCEPTED
+            case code if code == REJECTED_CODE:
+                queue.dead_letter(token, *_reason(field(state, 0)), now)
+                return REJECTED_AS_ASKED
+            case code if code == MODIFIED_CODE:
+                defers = bool(field(state, 2 - 1))
+                (queue.defer if defers else queue.abandon)(token, now)
+                return modified(undeliverable_here=defers)
+            case code if code == RELEASED_CODE or disposition.settled:
+                queue.release(token, now)
+                return RELEASED
+    except MessageLockLostError as lost:
+        return rejected(MESSAGE_LOCK_LOST, str(lost))
+    except AlreadyDeadLetterError as refused:
+        return rejected("amqp:not-allowed", str(refused))
+    return None
+
+
+def _reason(error: Any) -> tuple[str | None, str | None]:
+    """Why a message is dead-lettered: reason and description, from the error's info."""
+    info = field(error, 2)
+    if not isinstance(info, dict):
+        return None, field(error, 1)
+    return info.get(REASON), info.get(DESCRIPTION)

@@ -1,0 +1,213 @@
+"""What must survive: the messages and remembered message ids of all queues, in one SQLite file.
+
+Changes are gathered and written together by `commit`. SQLite's write-ahead log with `synchronous=NORMAL` keeps every
+commit through `kill -9` of the broker; a power cut may lose the last ones, which a local cloud can bear.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from localcloud.servicebus import codec
+from localcloud.servicebus.message import Message, State
+
+FILE_NAME = "servicebus.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS messages (
+    queue TEXT NOT NULL,
+    sequence_number INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    delivery_count INTEGER NOT NULL,
+    enqueued_time REAL NOT NULL,
+    scheduled_time REAL,
+    expires_at REAL,
+    time_to_live REAL,
+    dead_letter_source TEXT,
+    durable INTEGER,
+    priority INTEGER,
+    annotations BLOB NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (queue, sequence_number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS queues (
+    queue TEXT PRIMARY KEY,
+    last_sequence_number INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS message_ids (
+    queue TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    sequence_number INTEGER NOT NULL,
+    forget_at REAL NOT NULL,
+    PRIMARY KEY (queue, message_id)
+) WITHOUT ROWID;
+"""
+
+_COLUMNS = (
+    "sequence_number, state, delivery_count, enqueued_time, scheduled_time, expires_at, time_to_live,"
+    " dead_letter_source, durable, priority, annotations, content"
+)
+
+
+class StoreInUseError(RuntimeError):
+    """Another broker runs on the same data."""
+
+
+class Store:
+    """Gathers changes until `commit`. A sequence number is never used twice in a queue, so that inserts, updates and
+    deletes can be written in this order whatever order they came in."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._inserted: dict[tuple[str, int], Message] = {}
+        self._updated: dict[tuple[str, int], Message] = {}
+        self._deleted: list[tuple[str, int]] = []
+        self._sequence_numbers: dict[str, int] = {}
+        self._remembered: list[tuple[str, str, int, float]] = []
+        self._forgotten: list[tuple[str, str]] = []
+
+    @classmethod
+    def open(cls, directory: Path) -> "Store":
+        """Opens or makes the file in `directory`. Raises `StoreInUseError` while another process has it open."""
+        directory.mkdir(parents=True, exist_ok=True)
+        return cls._prepared(str(directory / FILE_NAME))
+
+    @classmethod
+    def in_memory(cls) -> "Store":
+        return cls._prepared(":memory:")
+
+    @classmethod
+    def _prepared(cls, name: str) -> "Store":
+        database = sqlite3.connect(name, isolation_level=None, timeout=0)
+        try:
+            # Exclusive: a second broker on the same data would deliver every message twice.
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            database.close()
+            raise StoreInUseError(f"{name}: {error}; is another broker running on this data?") from error
+        return cls(database)
+
+    def close(self) -> None:
+        self.commit()
+        self._database.close()
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def messages(self, queue: str) -> Iterator[Message]:
+        """The messages of a queue by sequence number."""
+        rows = self._database.execute(
+            f"SELECT {_COLUMNS} FROM messages WHERE queue = ? ORDER BY sequence_number", (queue,)
+        )
+        for row in rows:
+            yield _message(row)
+
+    def last_sequence_number(self, queue: str) -> int:
+        row = self._database.execute("SELECT last_sequence_number FROM queues WHERE queue = ?", (queue,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def message_ids(self, queue: str) -> list[tuple[str, int, float]]:
+        """Remembered message ids with their sequence numbers and when to forget them, the first to forget first."""
+        return self._database.execute(
+            "SELECT message_id, sequence_number, forget_at FROM message_ids WHERE queue = ? ORDER BY forget_at",
+            (queue,),
+        ).fetchall()
+
+    # ---------------------------------------------------------------------------------------------------- changing
+
+    def insert(self, queue: str, message: Message) -> None:
+        self._inserted[queue, message.sequence_number] = message
+        self._sequence_numbers[queue] = message.sequence_number
+
+    def update(self, queue: str, message: Message) -> None:
+        """Notes a new state or delivery count."""
+        key = queue, message.sequence_number
+        if key not in self._inserted:
+            self._updated[key] = message
+
+    def delete(self, queue: str, message: Message) -> None:
+        key = queue, message.sequence_number
+        self._updated.pop(key, None)
+        if self._inserted.pop(key, None) is None:
+            self._deleted.append(key)
+
+    def remember(self, queue: str, message_id: str, sequence_number: int, forget_at: float) -> None:
+        self._remembered.append((queue, message_id, sequence_number, forget_at))
+
+    def forget(self, queue: str, message_id: str) -> None:
+        self._forgotten.append((queue, message_id))
+
+    def commit(self) -> None:
+        """Writes all changes in one transaction; when it returns, they survive the process."""
+        if not (self._inserted or self._updated or self._deleted or self._sequence_numbers or self._forgotten):
+            return
+        run = self._database.executemany
+        self._database.execute("BEGIN IMMEDIATE")
+        run(
+            f"INSERT INTO messages (queue, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            [_row(queue, message) for (queue, _), message in self._inserted.items()],
+        )
+        run(
+            "UPDATE messages SET state = ?, delivery_count = ? WHERE queue = ? AND sequence_number = ?",
+            [(int(message.state), message.delivery_count, *key) for key, message in self._updated.items()],
+        )
+        run("DELETE FROM messages WHERE queue = ? AND sequence_number = ?", self._deleted)
+        run("INSERT OR REPLACE INTO queues VALUES (?, ?)", list(self._sequence_numbers.items()))
+        run("DELETE FROM message_ids WHERE queue = ? AND message_id = ?", self._forgotten)
+        run("INSERT OR REPLACE INTO message_ids VALUES (?, ?, ?, ?)", self._remembered)
+        self._database.execute("COMMIT")
+        for gathered in (self._inserted, self._updated, self._sequence_numbers):
+            gathered.clear()
+        for written in (self._deleted, self._forgotten, self._remembered):
+            written.clear()
+
+
+def _row(queue: str, message: Message) -> tuple[object, ...]:
+    return (
+        queue,
+        message.sequence_number,
+        int(message.state),
+        message.delivery_count,
+        message.enqueued_time,
+        message.scheduled_time,
+        message.expires_at,
+        message.time_to_live,
+        message.dead_letter_source,
+        message.durable,
+        message.priority,
+        codec.encode(message.annotations),
+        message.content,
+    )
+
+
+def _message(row: tuple[object, ...]) -> Message:
+    (
+        number,
+        state,
+        deliveries,
+        enqueued,
+        scheduled,
+        expires,
+        time_to_live,
+        source,
+        durable,
+        priority,
+        notes,
+        content,
+    ) = row
+    return Message(
+        content=content,
+        annotations=codec.decode(notes)[0],
+        durable=None if durable is None else bool(durable),
+        priority=None if priority is None else codec.UByte(priority),
+        time_to_live=time_to_live,
+        scheduled_time=scheduled,
+        sequence_number=number,
+        enqueued_time=enqueued,
+        expires_at=expires,
+        state=State(state),
+        delivery_count=deliveries,
+        dead_letter_source=source,
+    )
