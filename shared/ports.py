@@ -17,7 +17,7 @@ class Model:
 
     name: str
     version: str
-    asset_id: str  #: `azureml://…`, as a deployment may refer to it; a workspace's as the registry notes it for an origin
+    asset_id: str  #: `azureml://…`: as a deployment may refer to it, and as the registry notes it for an origin
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     job: str | None = None  #: name of the job that made it, where Azure ML knows it

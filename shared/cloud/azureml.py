@@ -1,0 +1,255 @@
+"""An environment's Azure ML workspace and its registry, by the SDK and REST: implements the `Workspace` port.
+
+Nothing here waits. A long-running operation is begun and left to Azure; a later look shows how it went. Failed calls
+are not repeated on the spot: the queue does that, with the pauses that Azure asks for.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.core.pipeline.transport import RequestsTransport
+
+from shared.cloud import azureml_deployments, azureml_files, azureml_registry, azureml_scoring
+from shared.cloud.azureml_assets import WorkspaceAssets, metrics_from, model_from
+from shared.cloud.azureml_errors import told_in_words
+from shared.cloud.azureml_registry import Registry
+from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, rest
+from shared.cloud.identity import credential
+from shared.ports import Answer, Deployment, Endpoint, Job, Model
+
+if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is needed, never while functions are indexed
+    from azure.ai.ml import MLClient
+
+
+class AzureMLWorkspace:
+    """The workspace with the ARM id `workspace` and the registry of that name, seen with the identity `client_id`.
+
+    `cloud` has the addresses of another cloud than Azure's public one (see `Cloud`). May be used by several threads:
+    each operation has a connection of its own.
+    """
+
+    def __init__(
+        self, workspace: str, registry: str, client_id: str | None, cloud: Mapping[str, str] | None = None
+    ) -> None:
+        self._id = workspace.rstrip("/")
+        self._registry_name = registry
+        self._client_id = client_id
+        self._cloud = Cloud(**cloud) if cloud else Cloud()
+
+    # --- models and jobs ---
+
+    def model(self, name: str, version: str) -> Model | None:
+        with self._rest(f"read model {name}, version {version}") as rest:
+            found = WorkspaceAssets(rest, self._id).model(name, version)
+            return self._model(name, found) if found else None
+
+    def has_files(self, model: Model) -> bool:
+        with self._rest(f"look for the files of model {model.name}, version {model.version}") as rest:
+            return azureml_files.exist(rest, self._id, self._credential, model.path)
+
+    def model_versions(self, name: str) -> Sequence[Model]:
+        with self._rest(f"list the versions of model {name}") as rest:
+            return [self._model(name, found) for found in WorkspaceAssets(rest, self._id).versions(name)]
+
+    def models_since(self, since: datetime) -> Sequence[Model]:
+        found = []
+        with self._rest("list the models") as rest:
+            assets = WorkspaceAssets(rest, self._id)
+            for name in assets.model_names():
+                for each in assets.versions(name):
+                    model = self._model(name, each)
+                    if model.created is None or model.created < since:
+                        break
+                    found.append(model)
+        return found
+
+    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model:
+        from azure.ai.ml.entities import Model as ModelEntity
+
+        entity = ModelEntity(
+            name=name,
+            version=version,
+            path=f"azureml://jobs/{job.name}/outputs/{output}/paths/",
+            type=job.outputs[output] if job.outputs[output] in _MODEL_TYPES else "custom_model",
+            tags=dict(tags),
+        )
+        with self._client(f"register output {output} of job {job.name} as model {name}, version {version}") as client:
+            made = client.models.create_or_update(entity)
+        return Model(name, version, self._asset_id(name, version), tags, job=made.job_name, path=made.path)
+
+    def job(self, name: str) -> Job | None:
+        with self._rest(f"read job {name}") as rest:
+            return WorkspaceAssets(rest, self._id).job(name)
+
+    def metrics(self, job: str) -> Mapping[str, float]:
+        with self._rest(f"read the metrics of job {job}") as rest:
+            tracking = self._properties[2]
+            if not tracking:
+                return {}
+            address = "https://" + tracking.partition("://")[2]
+            return metrics_from(rest.get(f"{address}/api/2.0/mlflow/runs/get", run_id=job))
+
+    # --- the registry ---
+
+    def registry_model(self, name: str, version: str) -> Model | None:
+        with self._rest(f"read model {name}, version {version}, in registry {self._registry_name}") as rest:
+            found = self._registry.model(rest, name, version)
+            return model_from(found, name, version, self._registry.model_id(name, version)) if found else None
+
+    def start_share(self, name: str, version: str) -> None:
+        with self._rest(f"share model {name}, version {version}, to registry {self._registry_name}") as rest:
+            self._registry.start_import(rest, self._asset_id(name, version), name, version)
+
+    # --- endpoints and deployments ---
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        with self._client(f"read endpoint {name}") as client:
+            try:
+                found = client.online_endpoints.get(name)
+            except ResourceNotFoundError:
+                return None
+        error = self._operation_error(found.properties) if found.provisioning_state == "Failed" else ""
+        return azureml_deployments.endpoint_from(found, error)
+
+    def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
+        from azure.ai.ml.entities import ManagedOnlineEndpoint
+
+        with self._client(f"create endpoint {name}") as client:
+            client.online_endpoints.begin_create_or_update(
+                ManagedOnlineEndpoint(name=name, auth_mode="key", tags=dict(tags))
+            )
+
+    def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None:
+        with self._client(f"set the traffic of endpoint {endpoint}") as client:
+            found = client.online_endpoints.get(endpoint)
+            found.traffic = dict(traffic)
+            client.online_endpoints.begin_create_or_update(found)
+
+    def deployments(self, endpoint: str) -> Sequence[Deployment]:
+        with self._client(f"list the deployments of endpoint {endpoint}") as client:
+            try:
+                return [azureml_deployments.deployment_from(each) for each in client.online_deployments.list(endpoint)]
+            except ResourceNotFoundError:
+                return []
+
+    def deployment(self, endpoint: str, name: str) -> Deployment | None:
+        with self._client(f"read deployment {name} of endpoint {endpoint}") as client:
+            try:
+                found = client.online_deployments.get(name, endpoint)
+            except ResourceNotFoundError:
+                return None
+        error = self._operation_error(found.properties) if found.provisioning_state == "Failed" else ""
+        return azureml_deployments.deployment_from(found, error)
+
+    def check_deployment_file(self, file: Path) -> None:
+        azureml_deployments.load(file, "checked-only", "checked-only", None)
+
+    def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
+        deployment = azureml_deployments.load(file, endpoint, name, model)
+        deployment.tags = {**(deployment.tags or {}), **tags}
+        with self._client(f"create deployment {name} of endpoint {endpoint}") as client:
+            client.online_deployments.begin_create_or_update(deployment)
+
+    def start_removal(self, endpoint: str, deployment: str) -> None:
+        with self._client(f"remove deployment {deployment} of endpoint {endpoint}") as client:
+            client.online_deployments.begin_delete(deployment, endpoint)
+
+    def logs(self, endpoint: str, deployment: str, lines: int) -> str:
+        with self._client(f"read the log of deployment {deployment} of endpoint {endpoint}") as client:
+            return str(client.online_deployments.get_logs(deployment, endpoint, lines))
+
+    def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]:
+        with self._rest(f"ask endpoint {endpoint}") as rest:
+            address, key = azureml_scoring.address_and_key(rest, f"{self._id}/onlineEndpoints/{endpoint}")
+        with told_in_words(self._who, f"ask endpoint {endpoint}"):
+            yield from azureml_scoring.answers(address, key, deployment, requests)
+
+    # --- connections ---
+
+    @property
+    def _who(self) -> str:
+        identity = f"Identity {self._client_id}" if self._client_id else "The system-assigned identity"
+        return f"{identity} in workspace {self._id.rsplit('/', 1)[1]}"
+
+    @property
+    def _credential(self) -> Any:
+        return credential(self._client_id)
+
+    @contextmanager
+    def _rest(self, what: str) -> Iterator[Rest]:
+        with told_in_words(self._who, what), rest(self._credential, self._cloud) as connection:
+            yield connection
+
+    @contextmanager
+    def _client(self, what: str) -> Iterator["MLClient"]:
+        """A client for one operation; its connections end with it. A `begin_…` call ends the block as soon as Azure has
+        taken the operation on, before the SDK starts a thread that polls it and prints dots."""
+        from azure.ai.ml import MLClient
+
+        parts = self._id.split("/")
+        with told_in_words(self._who, what), suppress(_TakenOnError), _transport() as transport:
+            yield MLClient(
+                self._credential,
+                subscription_id=parts[2],
+                resource_group_name=parts[4],
+                workspace_name=parts[8],
+                show_progress=False,
+                enable_telemetry=False,
+                transport=transport,
+                raw_response_hook=_leave_to_azure,
+                retry_total=0,
+                **self._cloud.client_arguments(),
+            )
+
+    # --- what does not change while the app runs ---
+
+    @cached_property
+    def _properties(self) -> tuple[str, str, str | None]:
+        with self._rest("read its properties") as rest:
+            return WorkspaceAssets(rest, self._id).properties()
+
+    @cached_property
+    def _registry(self) -> Registry:
+        with self._rest(f"find registry {self._registry_name}") as rest:
+            return azureml_registry.discover(rest, self._cloud, self._registry_name)
+
+    def _asset_id(self, name: str, version: str) -> str:
+        location, guid, _ = self._properties
+        return f"azureml://locations/{location}/workspaces/{guid}/models/{name}/versions/{version}"
+
+    def _model(self, name: str, found: Mapping[str, Any]) -> Model:
+        version = found["name"]
+        return model_from(found, name, version, self._asset_id(name, version))
+
+    def _operation_error(self, properties: Mapping[str, str]) -> str:
+        """What went wrong with the last operation on a resource, as `code: message`."""
+        address = properties.get("AzureAsyncOperationUri")
+        if not address:
+            return ""
+        with self._rest("read why it failed") as rest:
+            error = (rest.get(address) or {}).get("error") or {}
+        return f"{error.get('code', '')}: {error.get('message', '')}".strip(": ")
+
+
+_MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
+
+
+class _TakenOnError(Exception):
+    """No error: leaves the SDK once Azure has accepted a long-running operation."""
+
+
+def _leave_to_azure(response: Any) -> None:
+    answer = response.http_response
+    if answer.status_code < 300 and "Azure-AsyncOperation" in answer.headers:
+        raise _TakenOnError
+
+
+def _transport() -> AbstractContextManager[RequestsTransport]:
+    return RequestsTransport(  # type: ignore[no-any-return]  # azure-core leaves its lazy export untyped
+        connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT
+    )

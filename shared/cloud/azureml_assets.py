@@ -1,0 +1,116 @@
+"""Reads models, jobs and their metrics from a workspace.
+
+By REST: azure-ai-ml's entities leave out the copy's origin and a job's parent, differ from one kind of job to the next,
+and cannot list the newest first.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from shared.cloud.azureml_rest import Rest
+from shared.ports import Job, Model
+
+# The versions that azure-ai-ml 1.35 asks for itself.
+_WORKSPACES = "2024-10-01-preview"
+_MODELS = "2023-08-01-preview"
+_JOBS = "2024-01-01-preview"
+
+#: How many of a model's versions one page holds.
+_PAGE = "50"
+
+
+class WorkspaceAssets:
+    """The assets of the workspace with this ARM id, read through `rest`."""
+
+    def __init__(self, rest: Rest, workspace: str) -> None:
+        self._rest = rest
+        self._workspace = workspace
+
+    def properties(self) -> tuple[str, str, str | None]:
+        """Location and guid, of which the ids of its assets are made, and the MLflow tracking address."""
+        found = self._rest.get(self._workspace, **{"api-version": _WORKSPACES}) or {}
+        properties = found.get("properties", {})
+        return found.get("location", ""), properties.get("workspaceId", ""), properties.get("mlFlowTrackingUri")
+
+    def model(self, name: str, version: str) -> Mapping[str, Any] | None:
+        path = f"{self._workspace}/models/{quote(name, safe='')}/versions/{quote(version, safe='')}"
+        found: Mapping[str, Any] | None = self._rest.get(path, **{"api-version": _MODELS})
+        return found
+
+    def model_names(self) -> Iterator[str]:
+        for found in self._pages(f"{self._workspace}/models", listViewType="ActiveOnly"):
+            yield found["name"]
+
+    def versions(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """A model's versions, the newest first; those that were archived too, because their numbers are taken."""
+        path = f"{self._workspace}/models/{quote(name, safe='')}/versions"
+        return self._pages(path, **{"$orderBy": "createdtime desc", "$top": _PAGE, "listViewType": "All"})
+
+    def job(self, name: str) -> Job | None:
+        found = self._rest.get(f"{self._workspace}/jobs/{quote(name, safe='')}", **{"api-version": _JOBS})
+        return _job(found) if found else None
+
+    def _pages(self, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
+        page = self._rest.get(path, **query, **{"api-version": _MODELS})
+        while page:
+            yield from page.get("value", [])
+            following = page.get("nextLink")
+            page = self._rest.get(following) if following else None
+
+
+def model_from(found: Mapping[str, Any], name: str, version: str, asset_id: str) -> Model:
+    """A model version as Azure ML's REST API gives it, of a workspace or of a registry."""
+    properties = found.get("properties", {})
+    created = (found.get("systemData") or {}).get("createdAt")
+    return Model(
+        name=name,
+        version=version,
+        asset_id=asset_id,
+        tags=_texts(properties.get("tags")),
+        properties=_texts(properties.get("properties")),
+        job=properties.get("jobName") or None,
+        origin=properties.get("originAssetId") or None,
+        created=moment(created),
+        path=properties.get("modelUri") or None,
+    )
+
+
+def moment(written: str | None) -> datetime | None:
+    """A time as Azure writes it: up to seven digits for parts of a second, of which Python 3.11 takes all."""
+    return datetime.fromisoformat(written) if written else None
+
+
+def metrics_from(run: Mapping[str, Any] | None) -> dict[str, float]:
+    """The last value of each metric in an answer of MLflow's `runs/get`; NaN, which comes as text, stays out."""
+    found = ((run or {}).get("run") or {}).get("data", {}).get("metrics", [])
+    return {
+        metric["key"]: float(metric["value"])
+        for metric in found
+        if isinstance(metric.get("value"), (int, float)) and not isinstance(metric["value"], bool)
+    }
+
+
+def _job(found: Mapping[str, Any]) -> Job:
+    properties = found.get("properties", {})
+    inputs = properties.get("inputs") or {}
+    outputs = properties.get("outputs") or {}
+    notes = _texts(properties.get("properties"))
+    pipeline = notes.get("azureml.pipelinerunid")
+    return Job(
+        name=found["name"],
+        status=properties.get("status", ""),
+        experiment=properties.get("experimentName", ""),
+        parent=properties.get("parentJobName") or (pipeline if pipeline != found["name"] else None),
+        outputs={name: output.get("jobOutputType", "") for name, output in outputs.items()},
+        inputs={name: str(each.get("uri") or each.get("value") or "") for name, each in inputs.items()},
+        code=properties.get("codeId"),
+        environment_asset=properties.get("environmentId"),
+        tags=_texts(properties.get("tags")),
+        properties=notes,
+    )
+
+
+def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (values or {}).items() if value is not None}

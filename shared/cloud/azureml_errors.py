@@ -1,0 +1,93 @@
+"""Turns whatever a call to Azure ML raises into the errors of the port, with sentences for people."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.identity import CredentialUnavailableError
+
+from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError
+
+#: A pause that a service asks for is believed up to this.
+LONGEST_PAUSE = timedelta(minutes=15)
+
+#: Codes and words of Azure for a subscription or a region that has no room left.
+_NO_ROOM = re.compile(
+    r"OutOfQuota|QuotaExceeded|InsufficientQuota|OutOfCapacity|not enough (core )?quota", re.IGNORECASE
+)
+_TAKEN = re.compile(r"already exists|cannot be changed", re.IGNORECASE)
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # azure-ai-ml puts them into its messages
+_LONGEST_MESSAGE = 600
+
+
+@contextmanager
+def told_in_words(who: str, what: str) -> Iterator[None]:
+    """Raises the port's errors in place of the SDK's, with a sentence "<who> could not <what>: …"."""
+    try:
+        yield
+    except CredentialUnavailableError as fault:  # the platform's token service does not answer: that passes
+        raise UnavailableError(f"{who} could not {what}: no token for it just now: {brief(str(fault))}") from fault
+    except HttpResponseError as fault:
+        raise _from_response(fault, f"{who} could not {what}") from fault
+    except (ServiceRequestError, ServiceResponseError) as fault:
+        raise UnavailableError(f"{who} could not {what}: Azure cannot be reached: {brief(str(fault))}") from fault
+    except AzureError as fault:  # among them all that azure-ai-ml raises for arguments that it refuses itself
+        raise RejectedError(f"{who} could not {what}: {brief(str(fault))}") from fault
+
+
+def is_quota(text: str) -> bool:
+    """Whether Azure's `code: message` says that there is no room for a deployment."""
+    return _NO_ROOM.search(text) is not None
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
+    """The pause that an answer asks for: seconds or an HTTP date, as RFC 9110 has it. None without a usable one."""
+    written = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    if written.isdigit():
+        return min(timedelta(seconds=int(written)), LONGEST_PAUSE) if len(written) < 9 else LONGEST_PAUSE
+    try:
+        moment = parsedate_to_datetime(written)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(moment - (now or datetime.now(UTC)), timedelta(0)), LONGEST_PAUSE)
+
+
+def _from_response(fault: HttpResponseError, so_far: str) -> Exception:
+    status, message = fault.status_code, _message(fault)
+    says = f"{so_far}: {message}"
+    if is_quota(message):
+        return OutOfQuotaError(says)
+    if status in (401, 403) or (status is None and isinstance(fault, ClientAuthenticationError)):
+        return ForbiddenError(f"{says} Give the identity the role that allows it.")
+    headers: Mapping[str, str] = getattr(fault.response, "headers", None) or {}
+    if status == 409 or (status == 400 and _TAKEN.search(message)):
+        return BusyError(says, retry_after(headers))
+    if status is None or status in (408, 429) or status >= 500:
+        return UnavailableError(f"{says} (status {status})", retry_after(headers))
+    return RejectedError(says)
+
+
+def _message(fault: HttpResponseError) -> str:
+    """`Code: message` as Azure gave it, or what little there is."""
+    error = fault.error
+    code, message = getattr(error, "code", None), getattr(error, "message", None)
+    if not message:
+        return brief(fault.message)
+    return brief(f"{code}: {message}" if code else str(message))
+
+
+def brief(text: str) -> str:
+    """On one line, without colours, and cut where it is long."""
+    line = " ".join(_COLOURS.sub("", text).split())
+    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"

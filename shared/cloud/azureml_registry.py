@@ -1,0 +1,57 @@
+"""Reads models of a registry and starts their import, on the registry's data plane.
+
+By REST: azure-ai-ml's `models.share` blocks for as long as the copy takes and must not be called by two threads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from shared.cloud.azureml_rest import Cloud, Rest
+from shared.ports import RejectedError
+
+_DISCOVERY = "v1.0"
+_DATA_PLANE = "2021-10-01-dataplanepreview"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Where a registry's data plane is."""
+
+    name: str
+    address: str
+
+    def model_id(self, name: str, version: str) -> str:
+        """The id by which deployments in any workspace refer to the model."""
+        return f"azureml://registries/{self.name}/models/{name}/versions/{version}"
+
+    def model(self, rest: Rest, name: str, version: str) -> Mapping[str, Any] | None:
+        path = f"{self.address}/models/{quote(name, safe='')}/versions/{quote(version, safe='')}"
+        found: Mapping[str, Any] | None = rest.get(path, **{"api-version": _DATA_PLANE})
+        return found
+
+    def start_import(self, rest: Rest, source: str, name: str, version: str) -> None:
+        """Begins to copy the asset with the id `source`; Azure goes on with it by itself."""
+        reference = {
+            "referenceType": "Id",
+            "sourceAssetId": source,
+            "destinationName": name,
+            "destinationVersion": version,
+        }
+        rest.post(f"{self.address}/import", {"properties": reference}, **{"api-version": _DATA_PLANE})
+
+
+def discover(rest: Rest, cloud: Cloud, name: str) -> Registry:
+    """Asks where the registry is; raises `RejectedError` if there is none of that name."""
+    base = cloud.registry_discovery_endpoint.rstrip("/")
+    path = f"{base}/registrymanagement/v1.0/registries/{quote(name, safe='')}/discovery"
+    found = rest.get(path, **{"api-version": _DISCOVERY})
+    if not found:
+        raise RejectedError(f"There is no registry named {name}: see `registry` in promotion.yml.")
+    provider = found["primaryRegionResourceProviderUri"].rstrip("/")
+    scope = f"/subscriptions/{found['subscriptionId']}/resourceGroups/{found['resourceGroup']}"
+    return Registry(
+        name,
+        f"{provider}/mferp/managementfrontend{scope}/providers/Microsoft.MachineLearningServices/registries/{name}",
+    )
