@@ -1,0 +1,46 @@
+"""The command `python -m localcloud azureml`."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from localcloud.azureml.application import control_plane
+from localcloud.azureml.certificates import server_context
+from localcloud.azureml.configuration import read_settings
+from localcloud.configuration_file import ConfigurationError
+from localcloud.http_server import bind, port_of
+
+GRACE = 2.0  # seconds that requests under way have to end
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of this part."""
+    parser.add_argument("--port", type=int, default=8443, help="the port of 127.0.0.1 to listen on; 0: a free one")
+    parser.add_argument("--data", type=Path, required=True, help="the folder to keep all state in")
+    parser.add_argument("--config", type=Path, required=True, help="the configuration file, YAML or JSON")
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Serves until cancelled; then stops jobs and inference servers."""
+    try:
+        settings = read_settings(arguments.config)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from error
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    folder = arguments.data.resolve()
+    context = server_context(folder)
+    bound = bind(arguments.port)
+    port = port_of(bound)
+    async with control_plane(settings, folder, port) as application:
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE, handler_cancellation=True)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, bound, ssl_context=context).start()
+            sys.stdout.write(f"azureml ready on https://localhost:{port}\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,137 @@
+"""Faults that can be switched on for tests and demos, in the configuration or by `/local/faults`.
+
+Throttling, errors, slow answers and busy endpoints strike requests as they come in; `out_of_quota` strikes a deployment
+while it is rolled out; `crash` kills the container of a running deployment.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from localcloud.azureml.wire import AzureError, Json, json_body
+
+Kind = Literal["throttling", "error", "slow", "busy", "out_of_quota", "crash"]
+
+
+class Match(BaseModel):
+    """What a fault strikes. A path is matched without regard to case, `*` stands for anything, slashes included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    method: str | None = None
+    path: str = "*"
+    workspace: str | None = None
+
+    def covers(self, method: str | None, path: str) -> bool:
+        """Whether a request, or with no method a deployment, is meant."""
+        lower = path.lower()
+        in_workspace = self.workspace is None or f"/{self.workspace.lower()}/" in lower + "/"
+        same_method = self.method is None or method is None or self.method.upper() == method
+        return in_workspace and same_method and fnmatchcase(lower, self.path.lower())
+
+
+class Fault(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Kind
+    match: Match = Match()
+    #: How often it still strikes; null: until it is removed.
+    count: int | None = Field(1, ge=1)
+    #: Seconds that a throttled caller is told to wait.
+    retry_after: int = Field(1, ge=0)
+    #: How long a slow answer takes.
+    seconds: float = Field(1, ge=0, le=600)
+
+
+class Faults:
+    """The faults that are switched on, each with a number to remove it by."""
+
+    def __init__(self, faults: list[Fault], crash: Callable[[Fault], Awaitable[int]]) -> None:
+        """`crash` kills the containers that a crash fault covers, as many as it has counts, and tells how many."""
+        self._faults = {number: fault.model_copy() for number, fault in enumerate(faults, 1)}
+        self._last = len(faults)
+        self._crash = crash
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/local/faults", self._list),
+            web.post("/local/faults", self._add),
+            web.delete("/local/faults", self._clear),
+            web.delete("/local/faults/{number:\\d+}", self._remove),
+        ]
+
+    def take(self, kinds: set[Kind], method: str | None, path: str) -> Fault | None:
+        """The first fault of these kinds that strikes here; counts it."""
+        for number, fault in self._faults.items():
+            if fault.kind in kinds and fault.match.covers(method, path):
+                self._count(number, fault)
+                return fault
+        return None
+
+    async def crash_running(self) -> None:
+        """Lets the crash faults strike what is running now."""
+        for number, fault in list(self._faults.items()):
+            if fault.kind == "crash":
+                for _ in range(await self._crash(fault)):
+                    self._count(number, fault)
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith("/local/"):
+            return await handler(request)
+        fault = self.take({"throttling", "error", "slow", "busy"}, request.method, request.path)
+        if fault and fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+        elif fault:
+            raise _error(fault)
+        return await handler(request)
+
+    def _count(self, number: int, fault: Fault) -> None:
+        if fault.count is not None:
+            fault.count -= 1
+            if fault.count <= 0:
+                self._faults.pop(number, None)
+
+    async def _list(self, _: web.Request) -> web.Response:
+        return web.json_response({"value": [_shown(number, fault) for number, fault in self._faults.items()]})
+
+    async def _add(self, request: web.Request) -> web.Response:
+        try:
+            fault = Fault.model_validate(await json_body(request))
+        except ValidationError as error:
+            words = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            raise AzureError(400, "InvalidFault", words) from error
+        self._last += 1
+        number = self._last
+        self._faults[number] = fault
+        if fault.kind == "crash":
+            await self.crash_running()
+        return web.json_response(_shown(number, fault), status=201)
+
+    async def _clear(self, _: web.Request) -> web.Response:
+        self._faults.clear()
+        return web.Response(status=204)
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        found = self._faults.pop(int(request.match_info["number"]), None)
+        return web.Response(status=204 if found else 404)
+
+
+def _shown(number: int, fault: Fault) -> Json:
+    return {"number": number, **fault.model_dump()}
+
+
+def _error(fault: Fault) -> AzureError:
+    if fault.kind == "throttling":
+        return AzureError(
+            429,
+            "TooManyRequests",
+            "The request is being throttled as the limit has been reached for operation type.",
+            {"Retry-After": str(fault.retry_after)},
+        )
+    if fault.kind == "busy":
+        return AzureError(409, "Conflict", "Another operation on this resource is in progress. Try again later.")
+    return AzureError(500, "InternalServerError", "An internal server error occurred.")

@@ -1,0 +1,168 @@
+"""Long-running operations: the protocol that clients poll, and the work behind it, which survives a restart.
+
+Two forms, as recorded from the real service: an `Azure-AsyncOperation` URL that answers with a status, and a `Location`
+URL that answers 202 until the work is done and 204 then.
+"""
+
+import asyncio
+import json
+import logging
+import sqlite3
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from localcloud.azureml.wire import AzureError, Json, timestamp
+
+log = logging.getLogger(__name__)
+
+API_VERSION = "2022-02-01-preview"
+_ARM_LOCATION = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
+
+
+class OperationFailed(Exception):  # noqa: N818 - it says what happened, as events do
+    """Ends an operation as Failed with an error code of Azure ML and a sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One piece of work on the resource at `path`; `details` is all else that the work needs to begin again."""
+
+    id: str
+    kind: str
+    path: str
+    details: Json
+    started: float  # seconds since the epoch
+
+
+Work = Callable[[Operation], Awaitable[None]]
+
+
+class Operations:
+    """Starts, remembers and, after a restart, begins again the work under way. So work must be idempotent."""
+
+    def __init__(self, database: sqlite3.Connection, base_url: str) -> None:
+        self._database = database
+        self._base_url = base_url
+        self._work: dict[str, Work] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get(_ARM_LOCATION + "/mfeOperationsStatus/{operation}", self._status),
+            web.get(_ARM_LOCATION + "/mfeOperationResults/{operation}", self._result),
+            web.get("/assetstore/v1.0/operations/{operation}", self._result),
+        ]
+
+    def define(self, kind: str, work: Work) -> None:
+        """Names the work of all operations of this kind. It ends well, or raises `OperationFailed`."""
+        self._work[kind] = work
+
+    def begin(self, kind: str, path: str, details: Json | None = None) -> Operation:
+        operation = Operation(uuid.uuid4().hex, kind, path, details or {}, time.time())
+        self._database.execute(
+            "INSERT INTO operations (id, kind, path, details, started, status) VALUES (?, ?, ?, ?, ?, 'InProgress')",
+            (operation.id, kind, path, json.dumps(operation.details), operation.started),
+        )
+        self._start(operation)
+        return operation
+
+    def resume(self) -> None:
+        """Begins again what was under way when the process ended."""
+        rows = self._database.execute(
+            "SELECT id, kind, path, details, started FROM operations WHERE status = 'InProgress'"
+        ).fetchall()
+        for identifier, kind, path, details, started in rows:
+            self._start(Operation(identifier, kind, path, json.loads(details), started))
+
+    def busy(self, path: str, below: bool = False) -> bool:
+        """Whether an operation on this resource, or with `below` on one of its children, is under way."""
+        key = path.lower()
+        rows = self._database.execute("SELECT path FROM operations WHERE status = 'InProgress'")
+        others = [row[0].lower() for row in rows]
+        return any(other == key or (below and other.startswith(key + "/")) for other in others)
+
+    async def close(self) -> None:
+        """Stops the work; what is under way begins again at the next start."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def status_url(self, operation: str, subscription: str, location: str) -> str:
+        return self._url("mfeOperationsStatus", operation, subscription, location)
+
+    def headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
+        """For an answer of the first form. The real service sends no Retry-After, but then the SDK pauses 5 to 30 s."""
+        return {
+            "Azure-AsyncOperation": self._url("mfeOperationsStatus", operation.id, subscription, location),
+            "Location": self._url("mfeOperationResults", operation.id, subscription, location),
+            "x-ms-async-operation-timeout": "PT1H",
+            "Retry-After": "1",
+        }
+
+    def location_headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
+        """For an answer of the second form."""
+        return {"Location": self._url("mfeOperationResults", operation.id, subscription, location), "Retry-After": "1"}
+
+    def asset_store_headers(self, operation: Operation) -> dict[str, str]:
+        """For the answer to a registry's import, which is of the second form too."""
+        return {"Location": f"{self._base_url}/assetstore/v1.0/operations/{operation.id}", "Retry-After": "1"}
+
+    def _url(self, kind: str, operation: str, subscription: str, location: str) -> str:
+        place = _ARM_LOCATION.format(subscription=subscription, location=location)
+        return f"{self._base_url}{place}/{kind}/{operation}?api-version={API_VERSION}"
+
+    def _start(self, operation: Operation) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(operation))
+        self._tasks[operation.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(operation.id, None))
+
+    async def _run(self, operation: Operation) -> None:
+        error: Json | None = None
+        try:
+            await self._work[operation.kind](operation)
+        except OperationFailed as failure:
+            error = {"code": failure.code, "message": failure.message}
+        except Exception as failure:  # a bug must end the operation, or its clients poll for ever
+            log.exception("operation %s on %s broke", operation.kind, operation.path)
+            error = {"code": "InternalServerError", "message": f"An internal server error occurred: {failure!r}"}
+        self._database.execute(
+            "UPDATE operations SET status = ?, ended = ?, error = ? WHERE id = ?",
+            ("Failed" if error else "Succeeded", time.time(), json.dumps(error) if error else None, operation.id),
+        )
+
+    async def _status(self, request: web.Request) -> web.Response:
+        status, started, ended, error = self._row(request)
+        answer: Json = {"status": status, "startTime": timestamp(started)}
+        if ended is not None:
+            answer["endTime"] = timestamp(ended)
+        if error:
+            answer["error"] = json.loads(error)
+        return web.json_response(answer, headers={"Retry-After": "1"} if status == "InProgress" else {})
+
+    async def _result(self, request: web.Request) -> web.Response:
+        status, _, _, error = self._row(request)
+        if status == "InProgress":
+            return web.json_response(None, status=202, headers={"Location": str(request.url), "Retry-After": "1"})
+        if error:
+            failure = json.loads(error)
+            raise AzureError(400, failure["code"], failure["message"])
+        return web.Response(status=204)
+
+    def _row(self, request: web.Request) -> tuple[str, float, float | None, str | None]:
+        row = self._database.execute(
+            "SELECT status, started, ended, error FROM operations WHERE id = ?", (request.match_info["operation"],)
+        ).fetchone()
+        if not row:
+            raise AzureError(404, "NotFound", "There is no such operation.")
+        status, started, ended, error = row
+        return status, started, ended, error

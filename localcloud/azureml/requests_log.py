@@ -1,0 +1,72 @@
+"""The log of the calls made so far, at `/local/requests`: what a benchmark counts calls with."""
+
+import re
+import time
+from collections import deque
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from localcloud.azureml.rights import CALLER
+from localcloud.azureml.wire import Json
+
+KEPT = 100_000  # calls; older ones are forgotten
+_ARM_PREFIX = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+", re.IGNORECASE)
+_DATA_PLANES = {
+    "/blob/": "/blob/*",
+    "/scoring/": "/scoring/*/*/score",
+    "/assetstore/v1.0/operations/": "/assetstore/v1.0/operations/*",
+    "/registrymanagement/v1.0/registries/": "/registrymanagement/v1.0/registries/*/discovery",
+}
+_NAME = re.compile(r"(?<=/)(?P<collection>[A-Za-z]+)/[^/]+")
+
+
+class RequestsLog:
+    """Remembers method, path, status, identity and time of each call. A restart forgets them."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Json] = deque(maxlen=KEPT)
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/local/requests", self._list), web.delete("/local/requests", self._clear)]
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith("/local/"):
+            return await handler(request)
+        call: Json = {
+            "time": time.time(),
+            "method": request.method,
+            "path": _ARM_PREFIX.sub("", request.path),
+            "operation": normalised(request.path),
+            "status": 0,  # stays so when the caller hangs up
+            "identity": None,
+        }
+        self._calls.append(call)
+        response = await handler(request)
+        call["status"] = response.status
+        if CALLER in request:
+            call["identity"] = request[CALLER].client_id
+        return response
+
+    async def _list(self, request: web.Request) -> web.Response:
+        """All calls, or with `?since=<seconds since the epoch>` those after that."""
+        try:
+            since = float(request.query.get("since", 0))
+        except ValueError:
+            return web.json_response({"error": {"code": "BadRequest", "message": "since must be a number"}}, status=400)
+        return web.json_response({"value": [call for call in self._calls if call["time"] > since]})
+
+    async def _clear(self, _: web.Request) -> web.Response:
+        self._calls.clear()
+        return web.Response(status=204)
+
+
+def normalised(path: str) -> str:
+    """The path with every name replaced by `*`: `/workspaces/*/models/*/versions/*`."""
+    short = _ARM_PREFIX.sub("", path)
+    for data_plane, shown in _DATA_PLANES.items():
+        if short.startswith(data_plane):
+            return shown
+    prefix, marker, rest = short.rpartition("/managementfrontend")
+    return prefix + marker + _NAME.sub(r"\g<collection>/*", rest)

@@ -1,0 +1,148 @@
+"""Who may do what: bearer tokens and role assignments, checked for every route by its path."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from localcloud.azureml.configuration import RoleAssignment
+from localcloud.azureml.scopes import PROVIDER, Scope, Scopes, arm_path
+from localcloud.azureml.wire import AzureError
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a request: the claims `appid` and `oid` of its token."""
+
+    client_id: str
+    object_id: str
+
+
+CALLER = web.RequestKey("caller", Caller)
+#: Paths that ask for no token: what comes before signing in, what has a signature or a key, and our own controls.
+_OPEN = re.compile(r"/(metadata/|blob/|scoring/|local/|[^/]+/(v2\.0/\.well-known/|oauth2/))")
+_VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
+_WORKSPACE_ADMINISTRATION = re.compile(r"/workspaces/(write|delete)$|/computes/(write|delete)$")
+
+
+class Rights:
+    """Checks tokens (HS256 with the key that the identity part signs with) and role assignments."""
+
+    def __init__(
+        self, scopes: Scopes, token_key: bytes | None, assignments: list[RoleAssignment] | None, job_key: str
+    ) -> None:
+        """Without `token_key` any well-formed token is accepted; `job_key` signs the tokens that running jobs get."""
+        self._scopes = scopes
+        self._key = token_key
+        self._assignments = assignments
+        self._job_key = job_key
+
+    def job_token(self, caller: Caller, job: str) -> str:
+        """A token with which a job's process speaks for the identity that submitted it."""
+        claims = {"appid": caller.client_id, "oid": caller.object_id, "job": job}
+        return jwt.encode(claims, self._job_key, "HS256")
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not _OPEN.match(request.path):
+            request[CALLER] = self.caller(request)
+            scope = self._scopes.of(arm_path(request))
+            if scope:
+                self.demand(request[CALLER], action(request, scope), scope)
+        return await handler(request)
+
+    def caller(self, request: web.Request) -> Caller:
+        """Who the request's token speaks for; 401 without a valid one."""
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise _unauthenticated(
+                "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
+            )
+        try:
+            claims = self._claims(token.strip())
+        except jwt.InvalidTokenError as error:
+            raise _unauthenticated("InvalidAuthenticationToken", f"The access token is invalid: {error}.") from error
+        client_id = str(claims.get("appid", ""))
+        return Caller(client_id, str(claims.get("oid", client_id)))
+
+    def demand(self, caller: Caller, wanted: str, scope: Scope) -> None:
+        """403 in the words of Azure unless a role of the caller on this scope allows the action."""
+        if self._assignments is None:
+            return
+        for assignment in self._assignments:
+            if (
+                assignment.principal.lower() == caller.client_id.lower()
+                and _covers(assignment.scope, scope)
+                and allows(assignment.role, wanted)
+            ):
+                return
+        raise AzureError(
+            403,
+            "AuthorizationFailed",
+            f"The client '{caller.client_id}' with object id '{caller.object_id}' does not have authorization to"
+            f" perform action '{wanted}' over scope '{scope.path}' or the scope is invalid. If access was recently"
+            " granted, please refresh your credentials.",
+        )
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        # Audiences differ by cloud and by data plane; what is checked here is who speaks, not to whom.
+        unchecked: Any = {"verify_aud": False}
+        try:
+            issued_here = jwt.decode(token, self._job_key, ["HS256"], options=unchecked)
+        except jwt.InvalidTokenError:
+            if self._key is None:
+                return jwt.decode(token, options={"verify_signature": False})
+            return jwt.decode(token, self._key, ["HS256"], options=unchecked)
+        return issued_here
+
+
+def action(request: web.Request, scope: Scope) -> str:
+    """The name of the permission that the request needs, such as `…/workspaces/models/versions/read`."""
+    kind = "registries" if scope.is_registry else "workspaces"
+    verb = _VERBS.get(request.method, "action")
+    if request.path.startswith(("/mlflow/", "/history/")):
+        reads = verb == "read" or request.path.endswith(("/search", "/rundata"))
+        types, verb = ["jobs"], "read" if reads else "write"
+    else:
+        words = arm_path(request)[len(scope.path) :].strip("/").split("/")
+        types = [word for word in words[0::2] if word]
+        if types[:1] == ["datarefs"]:  # a POST that only asks for a URL to read from
+            verb = "read"
+    return "/".join([PROVIDER, kind, *types, verb])
+
+
+def allows(role: str, wanted: str) -> bool:
+    """Whether the built-in role has the permission.
+
+    Source: Azure's built-in roles. A Data Scientist may do all within a workspace but change it or its computes.
+    """
+    match role:
+        case "Contributor":
+            return True
+        case "Reader":
+            return wanted.endswith("/read")
+        case "AzureML Data Scientist":
+            return f"{PROVIDER}/workspaces/" in wanted and not _WORKSPACE_ADMINISTRATION.search(wanted)
+        case _:
+            return f"{PROVIDER}/registries/" in wanted and wanted not in (
+                f"{PROVIDER}/registries/write",
+                f"{PROVIDER}/registries/delete",
+            )
+
+
+def _covers(assigned: str, scope: Scope) -> bool:
+    lower = assigned.lower().rstrip("/")
+    if lower == f"registries/{scope.name.lower()}":
+        return scope.is_registry
+    return (scope.path.lower() + "/").startswith(lower + "/")
+
+
+def _is_mlflow(request: web.Request) -> bool:
+    return request.path.startswith("/mlflow/")
+
+
+def _unauthenticated(code: str, message: str) -> AzureError:
+    return AzureError(401, code, message, {"WWW-Authenticate": 'Bearer authorization_uri="https://localhost/common"'})

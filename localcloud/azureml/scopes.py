@@ -1,0 +1,110 @@
+"""The workspaces and registries of the configuration, and the routes below them."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from localcloud.azureml.configuration import Settings, TopicSettings
+from localcloud.azureml.wire import AzureError
+
+PROVIDER = "Microsoft.MachineLearningServices"
+TENANT = str(uuid.UUID(int=1))
+_ARM = (
+    "/subscriptions/{subscription}/{_groups:(?i:resourceGroups)}/{resource_group}"
+    "/providers/{_provider:(?i:Microsoft\\.MachineLearningServices)}"
+)
+#: Patterns that the routes of a workspace and of a registry's data plane begin with.
+WORKSPACE = _ARM + "/workspaces/{workspace}"
+REGISTRY = "/mferp/managementfrontend" + _ARM + "/registries/{registry}"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A workspace or a registry: what owns assets and what roles are assigned on."""
+
+    path: str  # its ARM id
+    location: str
+    topic: TopicSettings | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.rsplit("/", 1)[1]
+
+    @property
+    def is_registry(self) -> bool:
+        return "/registries/" in self.path
+
+    @property
+    def subscription(self) -> str:
+        return self.path.split("/")[2]
+
+    @property
+    def resource_group(self) -> str:
+        return self.path.split("/")[4]
+
+    @property
+    def guid(self) -> str:
+        """The immutable id that Azure gives a workspace; here derived from its ARM id."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, self.path.lower()))
+
+    @property
+    def account(self) -> str:
+        """The name of its storage account."""
+        return "st" + self.guid.replace("-", "")[:16]
+
+
+class Scopes:
+    """Finds workspaces and registries by ARM path, by name and by guid."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.workspaces = [Scope(w.id, w.location, w.topic) for w in settings.workspaces]
+        self.registries = [
+            Scope(
+                f"/subscriptions/{r.subscription}/resourceGroups/{r.resource_group}"
+                f"/providers/{PROVIDER}/registries/{r.name}",
+                r.location,
+            )
+            for r in settings.registries
+        ]
+
+    def of(self, path: str) -> Scope | None:
+        """The workspace or registry that the ARM path is in."""
+        lower = path.lower() + "/"
+        both = (*self.workspaces, *self.registries)
+        return next((scope for scope in both if lower.startswith(scope.path.lower() + "/")), None)
+
+    def requested(self, request: web.Request) -> Scope:
+        """The scope in the path of the request; 404 when it is not configured."""
+        found = self.of(arm_path(request))
+        if not found:
+            part = request.match_info
+            kind, name = ("workspaces", part["workspace"]) if "workspace" in part else ("registries", part["registry"])
+            raise AzureError(
+                404,
+                "ResourceNotFound",
+                f"The Resource '{PROVIDER}/{kind}/{name}' under resource group '{part['resource_group']}' was not"
+                " found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+            )
+        return found
+
+    def registry(self, name: str) -> Scope | None:
+        return _named(self.registries, name)
+
+    def workspace(self, name: str) -> Scope | None:
+        return _named(self.workspaces, name)
+
+    def workspace_with_guid(self, guid: str) -> Scope | None:
+        return next((workspace for workspace in self.workspaces if workspace.guid == guid.lower()), None)
+
+
+def arm_path(request: web.Request) -> str:
+    """The unescaped ARM path that the request is about, without a data plane's prefix and without a trailing slash."""
+    path = request.path
+    start = path.lower().find("/subscriptions/")
+    return path[max(start, 0) :].rstrip("/")
+
+
+def _named(scopes: Iterable[Scope], name: str) -> Scope | None:
+    return next((scope for scope in scopes if scope.name.lower() == name.lower()), None)

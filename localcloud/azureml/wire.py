@@ -1,0 +1,48 @@
+"""What every route of the control plane shares: JSON bodies, errors in Azure's shape, the form of a time."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+Json = dict[str, Any]  # a JSON object as it goes over the wire; its shape is Azure's, not ours
+
+
+class AzureError(Exception):
+    """Refuses a request: becomes `{"error": {"code", "message"}}` with this HTTP status."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers or {}
+
+    def response(self) -> web.Response:
+        return web.json_response(
+            {"error": {"code": self.code, "message": self.message}}, status=self.status, headers=self.headers
+        )
+
+
+def not_found(what: str) -> AzureError:
+    return AzureError(404, "ResourceNotFound", f"{what} was not found.")
+
+
+async def json_body(request: web.Request) -> Json:
+    """The request's JSON object, `{}` without a body. Anything else is a 400."""
+    if not request.can_read_body:
+        return {}
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise AzureError(400, "InvalidRequestContent", f"The request content is not valid JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise AzureError(400, "InvalidRequestContent", "The request content must be a JSON object.")
+    return body
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """A time in seconds since the epoch (default: now) as ISO 8601 in UTC."""
+    moment = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat()

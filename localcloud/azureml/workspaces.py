@@ -1,0 +1,121 @@
+"""Workspaces, their computes and their addresses, and the metadata of this cloud."""
+
+import uuid
+
+from aiohttp import web
+
+from localcloud.azureml.scopes import PROVIDER, TENANT, WORKSPACE, Scope, Scopes
+from localcloud.azureml.wire import Json
+
+CLOUD = "LocalCloud"
+
+
+class Workspaces:
+    """Answers what a client asks before it does anything else."""
+
+    def __init__(self, scopes: Scopes, base_url: str) -> None:
+        self._scopes = scopes
+        self._base_url = base_url
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/metadata/endpoints", self._metadata),
+            web.get("/{tenant}/v2.0/.well-known/openid-configuration", self._openid),
+            web.get("/discovery/workspaces/{guid}", self._services),
+            web.get(WORKSPACE, self._get),
+            web.get(WORKSPACE + "/computes", self._computes),
+            web.get(WORKSPACE + "/computes/{compute}", self._compute),
+        ]
+
+    async def _metadata(self, _: web.Request) -> web.Response:
+        """What `ARM_CLOUD_METADATA_URL` leads to."""
+        return web.json_response(
+            [
+                {
+                    "name": CLOUD,
+                    "portal": "https://portal.local.test/",
+                    "resourceManager": self._base_url,
+                    "authentication": {
+                        "loginEndpoint": self._base_url + "/",
+                        "audiences": [self._base_url],
+                        "tenant": "common",
+                    },
+                    "suffixes": {"storage": "storage.local.test"},
+                }
+            ]
+        )
+
+    async def _openid(self, request: web.Request) -> web.Response:
+        tenant = request.match_info["tenant"]
+        address = f"{self._base_url}/{tenant}"
+        return web.json_response(
+            {
+                "issuer": f"{address}/v2.0",
+                "token_endpoint": f"{address}/oauth2/v2.0/token",
+                "authorization_endpoint": f"{address}/oauth2/v2.0/authorize",
+            }
+        )
+
+    async def _services(self, _: web.Request) -> web.Response:
+        services = ("api", "catalog", "experimentation", "history", "modelmanagement", "studio")
+        return web.json_response(dict.fromkeys(services, self._base_url))
+
+    async def _get(self, request: web.Request) -> web.Response:
+        workspace = self._scopes.requested(request)
+        resources = workspace.path.split("/providers/")[0] + "/providers"
+        return web.json_response(
+            {
+                "id": workspace.path,
+                "name": workspace.name,
+                "type": f"{PROVIDER}/workspaces",
+                "location": workspace.location,
+                "kind": "Default",
+                "sku": {"name": "Basic", "tier": "Basic"},
+                "identity": {
+                    "type": "SystemAssigned",
+                    "tenantId": TENANT,
+                    "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, workspace.path)),
+                },
+                "tags": {},
+                "properties": {
+                    "friendlyName": workspace.name,
+                    "workspaceId": workspace.guid,
+                    "discoveryUrl": f"{self._base_url}/discovery/workspaces/{workspace.guid}",
+                    "mlFlowTrackingUri": tracking_uri(workspace, self._base_url).replace("https://", "azureml://"),
+                    "storageAccount": f"{resources}/Microsoft.Storage/storageAccounts/{workspace.account}",
+                    "publicNetworkAccess": "Enabled",
+                    "provisioningState": "Succeeded",
+                },
+            }
+        )
+
+    async def _computes(self, request: web.Request) -> web.Response:
+        return web.json_response({"value": [self._cluster(self._scopes.requested(request), "cpu")]})
+
+    async def _compute(self, request: web.Request) -> web.Response:
+        """Every name is a cluster: whatever compute a job names, it runs on this machine."""
+        return web.json_response(self._cluster(self._scopes.requested(request), request.match_info["compute"]))
+
+    def _cluster(self, workspace: Scope, name: str) -> Json:
+        return {
+            "id": f"{workspace.path}/computes/{name}",
+            "name": name,
+            "type": f"{PROVIDER}/workspaces/computes",
+            "location": workspace.location,
+            "properties": {
+                "computeType": "AmlCompute",
+                "computeLocation": workspace.location,
+                "provisioningState": "Succeeded",
+                "isAttachedCompute": False,
+                "properties": {
+                    "vmSize": "STANDARD_DS3_V2",
+                    "vmPriority": "Dedicated",
+                    "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1},
+                },
+            },
+        }
+
+
+def tracking_uri(workspace: Scope, base_url: str) -> str:
+    """Where the workspace's MLflow tracking is, for a plain MLflow client."""
+    return f"{base_url}/mlflow/v1.0{workspace.path}"
