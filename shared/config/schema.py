@@ -54,14 +54,14 @@ def main(arguments: list[str]) -> int:
     """Writes the file, or with --check only says whether it is up to date: 0 if so, 1 if not."""
     parser = argparse.ArgumentParser(prog="python -m shared.config.schema", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is stale")
-    current = text()
-    if not parser.parse_args(arguments).check:
-        PATH.write_text(current, encoding="utf-8")
-        return 0
-    if PATH.exists() and PATH.read_text(encoding="utf-8") == current:
-        return 0
-    sys.stderr.write(f"{PATH.name} is stale: run python -m shared.config.schema\n")
-    return 1
+    parser.add_argument("--file", type=Path, default=PATH, help="the schema's file")
+    options = parser.parse_args(arguments)
+    if not options.check:
+        options.file.write_text(text(), encoding="utf-8")
+    elif not options.file.exists() or options.file.read_text(encoding="utf-8") != text():
+        sys.stderr.write(f"{options.file.name} is stale: run python -m shared.config.schema\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

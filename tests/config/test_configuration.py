@@ -1,0 +1,188 @@
+"""What the app asks of a configuration that is right."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from shared.config import Configuration, StageSettings, Workspace
+from tests.config.right import RIGHT, SETTINGS, WORKSPACE, changed
+
+Configured = Callable[..., Configuration]
+
+DEV, TEST = SETTINGS["DEV"], SETTINGS["TEST"]
+
+
+def test_a_workspace_is_read_from_its_arm_id_in_any_casing() -> None:
+    workspace = Workspace.parse(WORKSPACE.format("dev").replace("resourceGroups", "resourcegroups") + "/")
+    assert workspace == Workspace("dev-sub", "dev-group", "dev")
+    assert workspace.id == WORKSPACE.format("dev")
+
+
+def test_environments_and_routes_know_their_names(configured: Configured) -> None:
+    configuration = configured()
+    assert {key: each.name for key, each in configuration.environments.items()} == {
+        n: n for n in ("dev", "test", "prod")
+    }
+    assert {key: each.name for key, each in configuration.routes.items()} == {"churn": "churn"}
+    assert configuration.environments["dev"].identity is None
+    assert configuration.environments["test"].identity == "test-client"
+
+
+@pytest.mark.parametrize("workspace", [TEST, TEST.lower(), TEST.upper(), TEST + "/"])
+def test_the_environment_of_a_workspace_is_found_in_any_casing(workspace: str, configured: Configured) -> None:
+    environment = configured().environment_of(workspace)
+    assert environment is not None
+    assert environment.name == "test"
+
+
+def test_a_workspace_that_is_not_configured_has_no_environment(configured: Configured) -> None:
+    assert configured().environment_of(WORKSPACE.format("another")) is None
+    assert configured().environment_of("not an ARM id") is None
+
+
+@pytest.mark.parametrize(
+    ("workspace", "model", "routes"),
+    [
+        (DEV, "churn-eu", ["churn"]),
+        (DEV.upper(), "churn-eu", ["churn"]),
+        (DEV, "churn-", ["churn"]),
+        (DEV, "churn", []),
+        (DEV, "CHURN-eu", []),
+        (DEV, "my-churn-eu", []),
+        (TEST, "churn-eu", []),
+    ],
+)
+def test_the_routes_of_a_registered_model(
+    workspace: str, model: str, routes: list[str], configured: Configured
+) -> None:
+    assert [route.name for route in configured().routes_for(workspace, model)] == routes
+
+
+def test_a_model_may_take_several_routes(configured: Configured) -> None:
+    second = RIGHT[RIGHT.index("  churn:") :].replace("  churn:", "  second:").replace('"{model}', '"x-{model}')
+    assert [route.name for route in configured(RIGHT + second).routes_for(DEV, "churn-eu")] == ["churn", "second"]
+
+
+@pytest.mark.parametrize(
+    ("workspace", "experiment", "tags", "models"),
+    [
+        (DEV, "churn-training", {"team": "a", "other": "b"}, ["churn-eu"]),
+        (DEV.upper(), "churn-training", {"team": "a"}, ["churn-eu"]),
+        (DEV, "nightly", {}, ["churn-us"]),
+        (DEV, "churn-training", {"team": "b"}, []),
+        (DEV, "churn-training", {}, []),
+        (DEV, "churn", {"team": "a"}, []),
+        (TEST, "nightly", {}, []),
+    ],
+)
+def test_the_models_that_a_job_leaves_behind(
+    workspace: str, experiment: str, tags: dict[str, str], models: list[str], configured: Configured
+) -> None:
+    jobs = """
+      - {experiment: churn-training, tags: {team: a}, output: model, model: churn-eu}
+      - {experiment: nightly, output: model, model: churn-us}"""
+    text = changed((" {experiment: churn-training, output: model, model: churn-eu}", jobs))
+    found = configured(text).routes_for_job(workspace, experiment, tags)
+    assert [(route.name, job.output, job.model) for route, job in found] == [("churn", "model", m) for m in models]
+
+
+def test_required_tags_that_are_missing_or_different_are_named(configured: Configured) -> None:
+    route = configured(changed(('{promote: "true"}', '{promote: "true", owner: ""}'))).routes["churn"]
+    assert route.missing_tags({"promote": "true", "owner": "", "more": "x"}) == {}
+    assert route.missing_tags({"promote": "True", "owner": ""}) == {"promote": "true"}
+    assert route.missing_tags({}) == {"promote": "true", "owner": ""}
+
+
+def test_stages_follow_one_another_unless_after_says_otherwise(configured: Configured) -> None:
+    third = """\
+      - environment: prod
+        name: other
+        after: [test]
+        endpoint: "{model}-other"
+        deployment: deployments/churn.yml
+      - environment: dev
+        endpoint: "{model}"
+        deployment: deployments/churn.yml
+      - environment: dev
+        name: at-once
+        after: []
+        endpoint: "{model}-at-once"
+        deployment: deployments/churn.yml
+"""
+    stages = configured(RIGHT + third).routes["churn"].stages
+    assert [(stage.name, stage.environment, stage.after) for stage in stages] == [
+        ("test", "test", ()),
+        ("prod", "prod", ("test",)),
+        ("other", "prod", ("test",)),
+        ("dev", "dev", ("other",)),
+        ("at-once", "dev", ()),
+    ]
+
+
+def test_a_stage_may_wait_for_one_further_down(configured: Configured) -> None:
+    text = changed(
+        ("environment: test", "environment: test\n        after: [prod]"),
+        ("environment: prod", "environment: prod\n        after: []"),
+    )
+    assert [stage.after for stage in configured(text).routes["churn"].stages] == [("prod",), ()]
+
+
+def test_time_limits_have_defaults_that_a_stage_can_change(configured: Configured) -> None:
+    text = changed(("        smoke: {", "        timeouts: {deploy: 40m, validate: 90s}\n        smoke: {"))
+    first, second = configured(text).routes["churn"].stages
+    assert [first.timeouts.of(step) for step in ("deploy", "validate", "share")] == [
+        timedelta(minutes=40),
+        timedelta(seconds=90),
+        timedelta(hours=1),
+    ]
+    assert second.timeouts.of("deploy") == timedelta(hours=1)
+    with pytest.raises(KeyError):
+        first.timeouts.of("of")
+
+
+def test_a_stage_is_the_same_after_a_journey_as_json(configured: Configured) -> None:
+    text = changed(
+        ("{metric: auc, at_least: 0.82}", "{metric: auc, no_worse_than_champion_by: 0, without_champion: fail}"),
+        ("        smoke: {", "        timeouts: {deploy: 90m}\n        smoke: {tolerance: 0.5, "),
+    )
+    for stage in configured(text).routes["churn"].stages:
+        assert StageSettings.parse(json.loads(json.dumps(stage.frozen()))) == stage
+
+
+def test_a_frozen_stage_says_what_was_left_to_defaults(configured: Configured) -> None:
+    assert configured().routes["churn"].stages[1].frozen() == {
+        "environment": "prod",
+        "name": "prod",
+        "endpoint": "{model}",
+        "deployment": "deployments/churn.yml",
+        "after": ["test"],
+        "validate": [],
+        "timeouts": {"share": "1h", "validate": "15m", "deploy": "1h", "smoke": "15m", "shift": "30m", "retire": "30m"},
+    }
+
+
+def test_frozen_settings_of_a_newer_version_are_refused(configured: Configured) -> None:
+    frozen = configured().routes["churn"].stages[0].frozen()
+    with pytest.raises(ValueError, match="approval"):
+        StageSettings.parse(frozen | {"approval": {"min": 2}})
+
+
+def test_settings_cannot_be_changed(configured: Configured) -> None:
+    configuration = configured()
+    with pytest.raises(ValidationError):
+        configuration.registry = "another"
+    with pytest.raises(ValidationError):
+        configuration.routes["churn"].stages[0].endpoint = "another"
+
+
+def test_the_hash_changes_with_what_is_meant_and_with_nothing_else(configured: Configured) -> None:
+    plain = configured().hash
+    assert len(bytes.fromhex(plain)) == 32
+    assert configured(RIGHT + "# a comment\n").hash == plain
+    assert configured(changed(("0.82", "8.2e-1"), ('"{model}"', "'{model}'"))).hash == plain
+    assert configured(changed(("        smoke: {", "        after: []\n        smoke: {"))).hash == plain
+    assert configured(changed(("0.82", "0.83"))).hash != plain
+    assert configured(settings=SETTINGS | {"PROD": WORKSPACE.format("prod2")}).hash != plain

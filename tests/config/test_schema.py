@@ -1,0 +1,93 @@
+"""The JSON Schema that editors use for promotion.yml, and the examples that show it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it comes without types
+
+from shared.config import Configuration, load, schema
+from tests.config.right import RIGHT, WORKSPACE, changed
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/promotion.yml"))
+
+SCHEMA = json.loads(schema.text())
+
+
+def refused(text: str) -> list[str]:
+    return [error.json_path for error in Draft202012Validator(SCHEMA).iter_errors(yaml.safe_load(text))]
+
+
+def keys(part: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, inner in part.get("properties", {}).items():
+        yield f"{path}.{name}", inner
+    for name, inner in part.get("$defs", {}).items():
+        yield from keys(inner, name)
+
+
+def test_the_checked_in_schema_is_up_to_date() -> None:
+    assert schema.PATH.read_text(encoding="utf-8") == schema.text(), "run python -m shared.config.schema"
+
+
+def test_it_is_a_schema_that_describes_every_key() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert [path for path, key in keys(SCHEMA) if not key.get("description", "").endswith(".")] == []
+
+
+def test_the_right_configuration_passes() -> None:
+    assert refused(RIGHT) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("registry: contoso-ml\n", "", "$"),
+        ("smoke: {", "smok: {", "$.routes.churn.stages[0]"),
+        ("500ms", "soon", "$.routes.churn.stages[0].smoke.max_latency"),
+        ("at_least: 0.82", "at_least: high", "$.routes.churn.stages[0].validate[0].at_least"),
+        (", at_least: 0.82", "", "$.routes.churn.stages[0].validate[0]"),
+        ("at_least: 0.82", "no_worse_than_champion_by: 0.1", "$.routes.churn.stages[0].validate[0]"),
+        ("  prod: {", "  Prod: {", "$.environments"),
+        ("from: dev", "from: my dev", "$.routes.churn.from"),
+    ],
+)
+def test_what_an_editor_marks(old: str, new: str, path: str) -> None:
+    assert refused(changed((old, new))) == [path]
+
+
+def loaded(example: Path) -> Configuration:
+    settings = {
+        f"{name}_{kind}": value
+        for name in ("DEV", "TEST", "PROD", "PROD_WEST", "PROD_NORTH")
+        for kind, value in (("WORKSPACE", WORKSPACE.format(name)), ("IDENTITY", f"{name}-client"))
+    }
+    return load(example, settings)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
+def test_an_example_passes_and_can_be_loaded(example: Path) -> None:
+    assert refused(example.read_text(encoding="utf-8")) == []
+    assert loaded(example).registry == "contoso-ml"
+
+
+def test_two_regions_of_prod_start_together_when_test_is_done() -> None:
+    [example] = [path for path in EXAMPLES if path.parent.name == "two-regions"]
+    [route] = loaded(example).routes.values()
+    assert {stage.environment: stage.after for stage in route.stages} == {
+        "test": (),
+        "prod-west": ("test",),
+        "prod-north": ("test",),
+    }
+
+
+def test_the_check_passes_while_the_file_is_up_to_date_and_fails_when_it_is_stale(tmp_path: Path) -> None:
+    assert schema.main(["--check"]) == 0
+    copy = tmp_path / "promotion.schema.json"
+    assert schema.main(["--check", "--file", str(copy)]) == 1
+    assert schema.main(["--file", str(copy)]) == 0
+    assert schema.main(["--check", "--file", str(copy)]) == 0
+    copy.write_text(copy.read_text(encoding="utf-8").replace("registry", "register"), encoding="utf-8")
+    assert schema.main(["--check", "--file", str(copy)]) == 1
