@@ -1,0 +1,121 @@
+"""The form of `localcloud.yml`, from which every part's own configuration is derived."""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
+
+from localcloud.configuration_file import Section, read_configuration
+from localcloud.eventgrid.events import Schema
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,40}$")]
+
+#: Queues are of the Standard tier with duplicate detection. Names are those of Microsoft's emulator.
+QUEUE_PROPERTIES: dict[str, Any] = {
+    "LockDuration": "PT1M",
+    "MaxDeliveryCount": 10,
+    "RequiresDuplicateDetection": True,
+    "DuplicateDetectionHistoryTimeWindow": "PT10M",
+}
+
+
+class Environment(Section):
+    """A workspace in a subscription of its own, with an identity of its own that is named like the environment."""
+
+    subscription: str = Field(min_length=1)
+    resource_group: str = Field(min_length=1)
+    workspace: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{2,32}$")
+    location: str = "westeurope"
+
+    @property
+    def workspace_id(self) -> str:
+        """The workspace's ARM id."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace}"
+        )
+
+
+class Person(Section):
+    """A local user with an identity that may do everything by hand."""
+
+
+class Queue(Section):
+    """A Service Bus queue; `properties` override `QUEUE_PROPERTIES`."""
+
+    name: str = Field(min_length=1)
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class EventSubscriptions(Section):
+    """What every workspace's topic delivers to the app."""
+
+    #: The app's function with an Event Grid trigger.
+    function: str = Field(min_length=1)
+    #: Empty: all types.
+    included_event_types: tuple[str, ...] = ()
+    schema_: Schema = Field(default=Schema.EVENT_GRID, alias="schema")
+    max_events_per_batch: int = Field(default=1, ge=1, le=5000)
+
+
+class App(Section):
+    """The Functions app to run."""
+
+    #: In a file: relative to the file's folder.
+    folder: Path = Path()
+    #: Added to the environment; `{placeholders}` are replaced, `{{` and `}}` stand for braces.
+    settings: dict[str, str] = Field(default_factory=dict)
+
+
+class Description(Section):
+    """One local cloud."""
+
+    registry: Name
+    environments: dict[Name, Environment] = Field(min_length=1)
+    #: Environments that models come from: their identities may write to the registry. Default: the first one.
+    sources: tuple[str, ...] = ()
+    people: dict[Name, Person] = Field(default_factory=dict)
+    queues: tuple[Queue, ...] = ()
+    #: How long a deployment takes, on top of what its server needs to start.
+    deployment_seconds: NonNegativeFloat = 5
+    #: Seconds between attempts to deliver an event; shorter than Azure's, since here the app restarts quickly.
+    retry_pauses: tuple[PositiveFloat, ...] = (1, 2, 5, 10, 30, 60, 300)
+    event_subscriptions: EventSubscriptions | None = None
+    #: Without an app there is no Functions host and nothing is delivered.
+    app: App | None = None
+    #: Further keys of the Azure ML part's configuration, as `faults` or `python`.
+    azureml: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("queues", mode="before")
+    @classmethod
+    def _names_are_queues(cls, queues: Any) -> Any:
+        return (
+            [{"name": one} if isinstance(one, str) else one for one in queues] if isinstance(queues, list) else queues
+        )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        faults = [
+            f"sources: there is no environment {name!r}" for name in self.sources if name not in self.environments
+        ]
+        faults += [f"people.{name}: is the name of an environment" for name in self.people if name in self.environments]
+        workspaces = [environment.workspace.lower() for environment in self.environments.values()]
+        if len(set(workspaces)) < len(workspaces):
+            faults.append("environments: each needs a workspace with a name of its own")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @property
+    def source_environments(self) -> tuple[str, ...]:
+        """The environments that models come from."""
+        return self.sources or tuple(self.environments)[:1]
+
+
+def read_description(file: Path) -> Description:
+    """The description in a YAML file, its app's folder made absolute; raises `ConfigurationError`."""
+    description = read_configuration(file, Description)
+    if description.app is None:
+        return description
+    app = description.app.model_copy(update={"folder": (file.parent / description.app.folder).resolve()})
+    return description.model_copy(update={"app": app})

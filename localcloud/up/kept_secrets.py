@@ -1,0 +1,44 @@
+"""The keys and secrets of one local cloud: made at the first start, kept in its data folder for their owner only."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_NAMES = ("servicebus_key", "identity_header", "master_key", "default_key", "event_grid_key")
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What a caller of each part has to show."""
+
+    servicebus_key: str
+    identity_header: str
+    #: Keys of the Functions app: for everything, for functions, for the Event Grid webhook.
+    master_key: str
+    default_key: str
+    event_grid_key: str
+    #: By environment.
+    topic_keys: dict[str, str]
+
+
+def keep_secrets(file: Path, environments: Iterable[str]) -> Secrets:
+    """The secrets of the file; those not in it yet are made and added."""
+    content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    for name in _NAMES:
+        content.setdefault(name, secrets.token_urlsafe(32))
+    topic_keys = content.setdefault("topic_keys", {})
+    for environment in environments:
+        topic_keys.setdefault(environment, secrets.token_urlsafe(32))
+    write_private(file, json.dumps(content, indent=2))
+    return Secrets(**content)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Replace a file at once by one that only its owner can read."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+    draft.replace(file)

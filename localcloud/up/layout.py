@@ -1,0 +1,175 @@
+"""Everything that follows from a description, the ports and the secrets: ids, addresses and environment variables."""
+
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localcloud.configuration_file import ConfigurationError
+from localcloud.up.description import Description
+from localcloud.up.kept_secrets import Secrets
+from localcloud.up.ports import Ports
+
+_IDENTITIES = uuid.UUID("5d1f7d4e-8f3b-4b5e-9a2e-53f2f5f0c6a1")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One local cloud, completely determined. `data` is absolute."""
+
+    description: Description
+    ports: Ports
+    secrets: Secrets
+    data: Path
+
+    @property
+    def client_ids(self) -> dict[str, str]:
+        """The client id of every environment's and every person's identity, by name; the same on every machine."""
+        names = (*self.description.environments, *self.description.people)
+        return {name: str(uuid.uuid5(_IDENTITIES, name)) for name in names}
+
+    @property
+    def workspace_ids(self) -> dict[str, str]:
+        """The ARM id of every environment's workspace."""
+        return {name: one.workspace_id for name, one in self.description.environments.items()}
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """The publish address of every environment's topic, which is named like its workspace."""
+        base = self.eventgrid_url
+        return {
+            name: f"{base}/topics/{one.workspace}/api/events" for name, one in self.description.environments.items()
+        }
+
+    @property
+    def eventgrid_url(self) -> str:
+        """Where the Event Grid part listens."""
+        return f"http://127.0.0.1:{self.ports.eventgrid}"
+
+    @property
+    def functions_url(self) -> str:
+        """Where the app listens."""
+        return f"http://127.0.0.1:{self.ports.functions}"
+
+    @property
+    def webhook(self) -> str:
+        """Where the app takes events, with its key."""
+        assert self.description.event_subscriptions is not None
+        function = self.description.event_subscriptions.function
+        key = self.secrets.event_grid_key
+        return f"{self.functions_url}/runtime/webhooks/eventgrid?functionName={function}&code={key}"
+
+    @property
+    def identity_endpoint(self) -> str:
+        """The value of IDENTITY_ENDPOINT."""
+        return f"http://127.0.0.1:{self.ports.identity}/msi/token"
+
+    @property
+    def azureml_url(self) -> str:
+        """Azure Resource Manager, and every data plane of Azure ML."""
+        return f"https://localhost:{self.ports.azureml}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate authority to trust; the Azure ML part makes it."""
+        return self.data / "azureml" / "ca.pem"
+
+    @property
+    def connection_string(self) -> str:
+        """The Service Bus namespace, in the form that Microsoft's emulator has."""
+        return (
+            f"Endpoint=sb://localhost:{self.ports.servicebus};SharedAccessKeyName=RootManageSharedAccessKey;"
+            f"SharedAccessKey={self.secrets.servicebus_key};UseDevelopmentEmulator=true;"
+        )
+
+    @property
+    def cloud(self) -> dict[str, str]:
+        """The endpoints that MLClient takes as `cloud_metadata`, and the cloud's name."""
+        return {
+            "name": "LocalCloud",
+            "azure_portal": "https://portal.local.test/",
+            "resource_manager": self.azureml_url,
+            "active_directory": f"{self.azureml_url}/",
+            "aml_resource_id": "https://ml.azure.test",
+            "storage_endpoint": "storage.local.test",
+            "registry_discovery_endpoint": f"{self.azureml_url}/",
+        }
+
+    @property
+    def sign_in(self) -> dict[str, str]:
+        """What any process needs to trust this cloud and to get tokens from it."""
+        return {
+            "IDENTITY_ENDPOINT": self.identity_endpoint,
+            "IDENTITY_HEADER": self.secrets.identity_header,
+            "REQUESTS_CA_BUNDLE": str(self.ca_file),
+            "SSL_CERT_FILE": str(self.ca_file),
+        }
+
+    def by_hand(self, person: str) -> dict[str, str]:
+        """The environment in which `MLClient(DefaultAzureCredential(), …)` works as this person or environment."""
+        return {
+            **self.sign_in,
+            "AZURE_CLIENT_ID": self.client_ids[person],
+            "ARM_CLOUD_METADATA_URL": f"{self.azureml_url}/metadata/endpoints?api-version=2019-05-01",
+            "REGISTRY_DISCOVERY_ENDPOINT_URL": f"{self.azureml_url}/",
+        }
+
+    def app_settings(self) -> dict[str, str]:
+        """What the app finds in its environment; raises `ConfigurationError` for unknown placeholders."""
+        settings = {**self.sign_in, "ServiceBus": self.connection_string, "AZUREML_CLOUD": json.dumps(self.cloud)}
+        for name, workspace in self.workspace_ids.items():
+            prefix = name.upper().replace("-", "_")
+            settings[f"{prefix}_WORKSPACE"] = workspace
+            settings[f"{prefix}_IDENTITY"] = self.client_ids[name]
+        return settings | self._described_settings()
+
+    def _described_settings(self) -> dict[str, str]:
+        app = self.description.app
+        values = self._placeholders()
+        filled, faults = {}, []
+        for name, text in (app.settings if app else {}).items():
+            try:
+                filled[name] = text.format_map(values)
+            except (KeyError, ValueError, IndexError, AttributeError) as error:
+                faults.append(f"app.settings.{name}: cannot be filled in ({error}); known: {', '.join(values)}")
+        if faults:
+            raise ConfigurationError("\n".join(faults))
+        return filled
+
+    def _placeholders(self) -> dict[str, str]:
+        values = {
+            "servicebus_connection": self.connection_string,
+            "functions_url": self.functions_url,
+            "azureml_url": self.azureml_url,
+            "registry": self.description.registry,
+            "data": str(self.data),
+        }
+        values |= {f"workspace_{name}": workspace for name, workspace in self.workspace_ids.items()}
+        return values | {f"identity_{name}": client_id for name, client_id in self.client_ids.items()}
+
+    def addresses(self, pids: dict[str, int]) -> dict[str, Any]:
+        """What `addresses.json` holds: all that a person, the demo or a test needs to use this cloud."""
+        keys = {
+            "master": self.secrets.master_key,
+            "default": self.secrets.default_key,
+            "eventgrid": self.secrets.event_grid_key,
+        }
+        return {
+            "functions": {"url": self.functions_url, "keys": keys} if self.description.app else None,
+            "servicebus": {"connection_string": self.connection_string},
+            "azureml": {"url": self.azureml_url, "ca_file": str(self.ca_file), "cloud": self.cloud},
+            "registry": self.description.registry,
+            "workspaces": self.workspace_ids,
+            "eventgrid": {"url": self.eventgrid_url, "topics": self.topics, "keys": self.secrets.topic_keys},
+            "identity": {
+                "endpoint": self.identity_endpoint,
+                "header": self.secrets.identity_header,
+                "client_ids": self.client_ids,
+            },
+            "by_hand": {name: self.by_hand(name) for name in self.client_ids},
+            "app_settings": self.app_settings(),
+            "ports": self.ports.__dict__,
+            "pids": pids,
+            "logs": str(self.data / "logs"),
+        }
