@@ -41,7 +41,7 @@ def train(training_rows: int) -> tuple[Pipeline, dict[str, float]]:
 
 
 def save(pipeline: Pipeline, metrics: dict[str, float], layout: str, job: str, folder: Path) -> None:
-    """Write `model.joblib`, the pipeline itself or a bundle of it with its metrics, and the name of the job beside it."""
+    """Write `model.joblib` (the pipeline, or a bundle of it with its metrics) and beside it the name of the job."""
     folder.mkdir(parents=True, exist_ok=True)
     content = pipeline if layout == "pipeline" else {"pipeline": pipeline, "metrics": metrics}
     joblib.dump(content, folder / "model.joblib")

@@ -1,0 +1,94 @@
+"""The command line of the demo: runs the story on a local cloud of its own and exits with 0 if all was as promised."""
+
+import argparse
+import asyncio
+import importlib
+import logging
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+from rich.text import Text
+
+from examples.demo.checks import summary
+from localcloud.configuration_file import ConfigurationError
+from localcloud.up import LocalCloud, PartFailedError, read_description
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+INTERRUPTED = 130
+PREFACE = (
+    "All of it runs on this machine: a local cloud stands for Azure, and the app in it is the one that runs on Azure "
+    "Functions. Jobs, models, endpoints and requests are real."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; 0 if everything was as promised, 1 if not, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m examples.demo", description="A model's way to production.")
+    parser.add_argument(
+        "--config", type=Path, default=REPOSITORY / "localcloud.yml", help="description of the local cloud"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=REPOSITORY / ".local" / "demo", help="folder for all state; emptied at the start"
+    )
+    parsed = parser.parse_args(arguments)
+    console = Console(highlight=False)
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        return asyncio.run(interruptible(run(console, parsed.config, parsed.data)))
+    except asyncio.CancelledError:
+        console.print("\nInterrupted. Everything that was started has ended.", style="yellow")
+        return INTERRUPTED
+    except (ConfigurationError, PartFailedError) as fault:
+        console.print(Text(str(fault), style="red"))
+        return 1
+
+
+async def interruptible(work: Coroutine[None, None, int]) -> int:
+    """Do the work; the first SIGINT or SIGTERM cancels it."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
+
+
+async def run(console: Console, config: Path, data: Path) -> int:
+    """Start a fresh local cloud in `data`, tell the story and end the cloud again."""
+    began = time.monotonic()
+    console.print(Text("A model's way to production", style="bold"))
+    console.print(Text(PREFACE, style="dim"))
+    shutil.rmtree(data, ignore_errors=True)
+    cloud = LocalCloud(read_description(config), data)
+    try:
+        with console.status("the local cloud and the app are starting"):
+            # Importing the SDK takes about as long as starting the cloud.
+            importing = asyncio.to_thread(importlib.import_module, "examples.demo.story")
+            _, module = await asyncio.gather(cloud.start(), importing)
+        seconds = time.monotonic() - began
+        console.print(Text(f"It took {seconds:.0f} s to start. Logs are in {shown(data / 'logs')}.", style="dim"))
+        async with aiohttp.ClientSession() as session:
+            story = module.Story(console, cloud.addresses, session)
+            good = await story.tell()
+    finally:
+        await cloud.stop()
+    console.print()
+    console.print(summary(story.points))
+    if good:
+        console.print(Text(f"All as promised, in {time.monotonic() - began:.0f} s.", style="bold green"))
+        return 0
+    console.print(Text(f"Not as promised. The logs are in {shown(data / 'logs')}.", style="bold red"))
+    return 1
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""What a data scientist does in the dev workspace, with the Azure ML SDK: trains models and registers them."""
+
+from pathlib import Path
+
+from azure.ai.ml import MLClient, load_job
+from azure.ai.ml.constants import AssetTypes
+from azure.ai.ml.entities import Model
+
+from examples.demo.addresses import Addresses, ml_client
+
+JOB = Path(__file__).parents[1] / "digits" / "train" / "job.yml"
+#: The statuses that a job ends with.
+ENDED = frozenset({"Completed", "Failed", "Canceled"})
+
+
+class DataScientist:
+    """Calls block until Azure ML has answered."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._client: MLClient = ml_client(addresses, "dev")
+
+    def submit(self, training_rows: int, layout: str = "pipeline", experiment: str | None = None) -> str:
+        """Submit the example's training job and return the job's name; `experiment` replaces the one in its file."""
+        changes: list[dict[str, object]] = [{"inputs.training_rows": training_rows}, {"inputs.layout": layout}]
+        if experiment:
+            changes.append({"experiment_name": experiment})
+        return str(self._client.jobs.create_or_update(load_job(JOB, params_override=changes)).name)
+
+    def status(self, job: str) -> str:
+        """Azure ML's word for how a job is getting on."""
+        return str(self._client.jobs.get(job).status)
+
+    def register(self, name: str, version: str, job: str) -> None:
+        """Register a job's output as a model version that asks to be promoted."""
+        path = f"azureml://jobs/{job}/outputs/model"
+        self._client.models.create_or_update(
+            Model(name=name, version=version, path=path, type=AssetTypes.CUSTOM_MODEL, tags={"promote": "true"})
+        )
+
+    def origin(self, name: str, version: str) -> str | None:
+        """The name of the job that a model version came from."""
+        job = self._client.models.get(name, version).job_name
+        return str(job) if job else None

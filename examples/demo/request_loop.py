@@ -1,0 +1,68 @@
+"""A bounded loop of scoring requests, running beside everything else, that counts answers and failures."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+PAUSE_SECONDS = 0.1
+#: No more than this, whatever happens; at ten a second more than six minutes.
+MOST_REQUESTS = 4000
+KEPT_FAILURES = 5
+
+
+class RequestLoop:
+    """Sends one request after the other while its `async with` block runs.
+
+    `ask` sends one and returns the version that answered it; whatever it raises of `failing` counts as a failure.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[str]], failing: type[Exception]) -> None:
+        self._ask = ask
+        self._failing = failing
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        #: How many requests each version answered, in the order in which they first did.
+        self.answered: Counter[str] = Counter()
+        self.failed = 0
+        #: The first few failures, in words.
+        self.failures: list[str] = []
+
+    @property
+    def sent(self) -> int:
+        """How many requests have come to an end."""
+        return self.answered.total() + self.failed
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let the request under way come to its end, so that it is counted too."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+
+    async def until_answered(self, version: str, times: int, within_seconds: float) -> None:
+        """Wait until a version has answered so many requests; TimeoutError when it does not in time."""
+        deadline = time.monotonic() + within_seconds
+        while self.answered.get(version, 0) < times:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"version {version} did not answer {times} requests: {self.says()}")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _run(self) -> None:
+        while self.sent < MOST_REQUESTS and not self._stopping.is_set():
+            try:
+                self.answered[await self._ask()] += 1
+            except self._failing as failure:
+                self.failed += 1
+                if len(self.failures) < KEPT_FAILURES:
+                    self.failures.append(str(failure))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def says(self) -> str:
+        """The counts in a line."""
+        by_version = "".join(f", version {version} answered {count}" for version, count in self.answered.items())
+        return f"requests {self.sent}, failures {self.failed}{by_version}"

@@ -1,0 +1,265 @@
+"""The story of the demo, point by point: what is done, what is shown, and what must be true of it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from examples.demo.addresses import addresses_of
+from examples.demo.checks import BrokenPromiseError, Point, must
+from examples.demo.data_scientist import ENDED, DataScientist
+from examples.demo.digits import drawing, images
+from examples.demo.endpoints import Answer, Endpoint, ScoringError, deployments, endpoint
+from examples.demo.promotions import ApiError, Promotion, Promotions
+from examples.demo.request_loop import RequestLoop
+from examples.demo.watching import watch
+
+MODEL = "digits"
+PROD_ENDPOINT = "digits"
+TEST_ENDPOINT = "digits-test"
+JOB_SECONDS = 60
+START_SECONDS = 30
+PROMOTION_SECONDS = 120
+JOB_POLL_SECONDS = 0.3
+LOG_LINES = 12
+#: The request loop goes on until the new version has answered so many.
+LAST_ANSWERS = 10
+ANSWER_SECONDS = 20
+#: An experiment that the route takes no jobs from.
+TRIALS = "digits-trials"
+
+
+class Story:
+    """Runs the points in order and stops at the first that is not as promised."""
+
+    def __init__(self, console: Console, addresses: Mapping[str, Any], session: aiohttp.ClientSession) -> None:
+        """`addresses` is what the local cloud's `addresses.json` holds."""
+        self._console = console
+        self._addresses = addresses_of(addresses)
+        self._session = session
+        self._promotions = Promotions(session, self._addresses.app, self._addresses.app_key)
+        self._scientist = DataScientist(self._addresses)
+        self._versions: dict[str, str] = {}  # by the job that trained them
+        self._images = images()
+        self._prod: Endpoint | None = None
+        self._trials: asyncio.Task[list[str]] | None = None
+        self._plot: list[tuple[Point, Callable[[], Awaitable[str]]]] = [
+            (Point(1, "A training job", "a training job runs in dev"), self._train),
+            (Point(2, "To production, by itself", "version 1 reaches test and prod by itself"), self._first_version),
+            (Point(3, "Questions to prod", "prod answers real requests"), self._answers),
+            (Point(4, "A worse version", "a gate refuses version 2, with figures"), self._worse_version),
+            (Point(5, "A broken version", "version 3 crashes, is explained and removed"), self._broken_version),
+            (Point(6, "A better version", "version 4 replaces version 1, no request fails"), self._better_version),
+        ]
+
+    @property
+    def points(self) -> list[Point]:
+        """The points, with what has been seen so far."""
+        return [point for point, _ in self._plot]
+
+    async def tell(self) -> bool:
+        """Run the points; False when one was not as promised."""
+        try:
+            for point, happens in self._plot:
+                self._console.print()
+                self._console.print(Text.assemble((f"{point.number}  {point.title}", "bold cyan")))
+                await self._happen(point, happens)
+                if not point.kept:
+                    return False
+            return True
+        finally:
+            if self._trials is not None:
+                self._trials.cancel()
+
+    async def _happen(self, point: Point, happens: Callable[[], Awaitable[str]]) -> None:
+        began = time.monotonic()
+        point.kept = False
+        try:
+            point.seen = await happens()
+            point.kept = True
+        except (BrokenPromiseError, ApiError, ScoringError, TimeoutError) as fault:
+            point.seen = str(fault)
+            self._console.print(Padding(Text(f"✗ {fault}", style="red"), (0, 0, 0, 3)))
+        finally:
+            point.seconds = time.monotonic() - began
+
+    # --- the points ---------------------------------------------------------------------------------------------------
+
+    async def _train(self) -> str:
+        self._tell(
+            "The Azure ML SDK submits examples/digits/train/job.yml to the dev workspace. The job learns to read "
+            "handwritten digits with scikit-learn and logs its metrics with MLflow."
+        )
+        job = await asyncio.to_thread(self._scientist.submit, training_rows=800)
+        self._versions[job] = "1"
+        await self._completed(job)
+        self._keep(f"job {job} has completed")
+        return "the job has completed"
+
+    async def _first_version(self) -> str:
+        self._tell(
+            "Nobody does anything more. Event Grid tells the app that the job has completed; the app registers the "
+            "job's output as version 1 of the model and takes it through the stages of examples/digits/promotion.yml."
+        )
+        # Trained meanwhile, in an experiment that the route does not take jobs from.
+        self._trials = asyncio.create_task(self._train_trials())
+        promotion = await self._watch("1")
+        must(promotion["status"] == "succeeded", "that version 1 reaches prod", _end(promotion))
+        origin = await asyncio.to_thread(self._scientist.origin, MODEL, "1")
+        must(origin in self._versions, "that version 1 comes from the job", f"it comes from {origin}")
+        self._prod = await asyncio.to_thread(endpoint, self._addresses, "prod", PROD_ENDPOINT)
+        self._keep("version 1 serves test and prod; nobody had to do anything")
+        return "both endpoints serve version 1"
+
+    async def _answers(self) -> str:
+        shown = [3, 7, 0, 4]
+        self._tell("Four images that the model was not trained on go to the prod endpoint over HTTPS.")
+        answer = await self._ask(shown)
+        self._console.print()
+        self._console.print(_read(shown, answer), justify="left")
+        must(list(answer.digits) == shown, f"that {shown} are read as they are", f"they were read as {answer.digits}")
+        self._keep(f"all four are read right, by version {self._version(answer)}, in {answer.seconds * 1000:.0f} ms")
+        return "all four images are read right"
+
+    async def _worse_version(self) -> str:
+        job = (await self._trial_jobs())[0]
+        self._tell("Version 2 was trained on 60 images only. The SDK registers it; the app takes it from there.")
+        await self._register("2", job)
+        promotion = await self._watch("2")
+        must(promotion["status"] == "refused", "that a gate refuses version 2", _end(promotion))
+        self._keep(promotion["reason"])
+        await self._still_version_1()
+        return str(promotion["reason"])
+
+    async def _broken_version(self) -> str:
+        job = (await self._trial_jobs())[1]
+        self._tell(
+            "Version 3 is a good model in a new file layout that the scoring code cannot load: init() raises. Its "
+            "metrics do not show that."
+        )
+        await self._register("3", job)
+        promotion = await self._watch("3")
+        must(promotion["status"] == "failed", "that the deployment of version 3 fails", _end(promotion))
+        failure = _failure(promotion)
+        self._console.print(_log(failure["diagnosis"]))
+        must("AttributeError" in failure["diagnosis"], "that the diagnosis names the cause", failure["diagnosis"])
+        left = await asyncio.to_thread(deployments, self._addresses, "test", TEST_ENDPOINT)
+        must(len(left) == 1, "that the broken deployment is removed", f"{TEST_ENDPOINT} has {', '.join(left)}")
+        self._keep(f"the broken deployment is removed: {TEST_ENDPOINT} has {left[0]} alone")
+        await self._still_version_1()
+        return f"{failure['kind']}: the log names the AttributeError; removed"
+
+    async def _better_version(self) -> str:
+        job = (await self._trial_jobs())[2]
+        self._tell("Version 4 was trained on 1200 images. Requests to prod go on all the while and are counted.")
+        loop = RequestLoop(self._one_request, failing=ScoringError)
+        async with loop:
+            await self._register("4", job)
+            promotion = await self._watch("4", footer=loop.says)
+            must(promotion["status"] == "succeeded", "that version 4 reaches prod", _end(promotion))
+            await loop.until_answered("4", LAST_ANSWERS, within_seconds=ANSWER_SECONDS)
+        self._note(loop.says())
+        must(loop.failed == 0, "that no request fails", f"{loop.failed} failed, such as {'; '.join(loop.failures)}")
+        must(list(loop.answered) == ["1", "4"], "that version 4 takes over from version 1", loop.says())
+        left = await asyncio.to_thread(deployments, self._addresses, "prod", PROD_ENDPOINT)
+        must(len(left) == 1, "that version 1 is removed when version 4 serves", f"prod has {', '.join(left)}")
+        self._keep(f"version 4 has replaced version 1: {loop.failed} of {loop.sent} requests failed")
+        return f"{loop.failed} of {loop.sent} requests failed"
+
+    # --- what several points do ---------------------------------------------------------------------------------------
+
+    async def _train_trials(self) -> list[str]:
+        """Submit the jobs of versions 2 to 4 and return their names."""
+        return [
+            await asyncio.to_thread(self._scientist.submit, training_rows=rows, layout=layout, experiment=TRIALS)
+            for rows, layout in ((60, "pipeline"), (1100, "bundle"), (1200, "pipeline"))
+        ]
+
+    async def _trial_jobs(self) -> list[str]:
+        assert self._trials is not None
+        return await self._trials
+
+    async def _completed(self, job: str) -> None:
+        deadline = time.monotonic() + JOB_SECONDS
+        with self._console.status(f"job {job} is running"):
+            while (status := await asyncio.to_thread(self._scientist.status, job)) not in ENDED:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"job {job} is still {status} after {JOB_SECONDS} seconds")
+                await asyncio.sleep(JOB_POLL_SECONDS)
+        must(status == "Completed", f"that job {job} completes", f"it ended as {status}")
+
+    async def _register(self, version: str, job: str) -> None:
+        await self._completed(job)
+        self._versions[job] = version
+        await asyncio.to_thread(self._scientist.register, MODEL, version, job)
+
+    async def _watch(self, version: str, footer: Callable[[], str] | None = None) -> Promotion:
+        with self._console.status(f"version {version} is awaited"):
+            promotion = await self._promotions.started(MODEL, version, START_SECONDS)
+        self._console.print()
+        promotion = await watch(self._console, self._promotions, promotion, PROMOTION_SECONDS, footer)
+        self._console.print()
+        return promotion
+
+    async def _ask(self, digits: list[int]) -> Answer:
+        assert self._prod is not None
+        return await self._prod.ask(self._session, [self._images[digit] for digit in digits])
+
+    async def _one_request(self) -> str:
+        return self._version(await self._ask([3]))
+
+    async def _still_version_1(self) -> None:
+        answer = await self._ask([3, 7])
+        version = self._version(answer)
+        must(version == "1", "that prod still answers with version 1", f"version {version} answered")
+        self._keep("prod still answers with version 1")
+
+    def _version(self, answer: Answer) -> str:
+        return self._versions.get(answer.trained_by, f"unknown, trained by {answer.trained_by}")
+
+    # --- how it is told -----------------------------------------------------------------------------------------------
+
+    def _tell(self, text: str) -> None:
+        self._console.print(Padding(Text(text, style="dim"), (0, 0, 0, 3)))
+
+    def _note(self, text: str) -> None:
+        self._console.print(Padding(Text(text), (0, 0, 0, 3)))
+
+    def _keep(self, sentence: str) -> None:
+        self._console.print(Padding(Text.assemble(("✓ ", "green"), sentence), (0, 0, 0, 3)))
+
+
+def _end(promotion: Promotion) -> str:
+    return f"it has {promotion['status']}: {promotion['reason']}"
+
+
+def _failure(promotion: Promotion) -> Mapping[str, Any]:
+    """The failure of the step that failed; BrokenPromiseError when no step did."""
+    for stage in promotion["stages"]:
+        for step in stage["steps"]:
+            if step["failure"]:
+                failure: Mapping[str, Any] = step["failure"]
+                return failure
+    raise BrokenPromiseError(f"a step that failed was promised. Seen: {_end(promotion)}")
+
+
+def _log(diagnosis: str) -> Panel:
+    lines = diagnosis.rstrip().splitlines()
+    return Panel(Text("\n".join(lines[-LOG_LINES:]), overflow="fold"), title="the container's log", title_align="left")
+
+
+def _read(digits: list[int], answer: Answer) -> Table:
+    """The images side by side, each with what it was read as."""
+    table = Table.grid(padding=(0, 2))
+    drawn = images()
+    table.add_row(*(drawing(drawn[digit]) for digit in digits))
+    read = zip(answer.digits, answer.probabilities, strict=True)
+    table.add_row(*(Text(f"{digit}  ({probability:.1%})", style="bold") for digit, probability in read))
+    return table
