@@ -47,7 +47,7 @@ class _WithCode:
 
 
 def _field_encoder(hint: Any) -> codec.Encoder:
-    annotated = next((part for part in (hint, *get_args(hint)) if hasattr(part, "__metadata__")))
+    annotated = next(part for part in (hint, *get_args(hint)) if hasattr(part, "__metadata__"))
     kind = annotated.__metadata__[0]
     return codec.append if kind is None else codec.encoder_of(kind)
 

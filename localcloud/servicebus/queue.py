@@ -3,7 +3,7 @@
 A message is active, scheduled or deferred; an active or deferred one may be locked by a receiver.
 
 - scheduled: becomes active at its time, as if it were sent then, with a new sequence number;
-- locked: ends by completing, dead-lettering, abandoning, releasing or deferring it, or as abandoned when its time is up.
+- locked: ends by completing, dead-lettering, abandoning, releasing or deferring it, or as abandoned in due time.
   Abandoning counts as a delivery, releasing (a receiver gives back what it never looked at) does not;
 - delivered too often: goes to the dead-letter queue;
 - expired: goes there too if the queue says so, otherwise it is dropped. A locked or deferred message does not expire.

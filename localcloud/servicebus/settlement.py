@@ -35,7 +35,7 @@ def settle(queue: Queue, token: uuid.UUID, disposition: Disposition, now: float)
                 queue.dead_letter(token, *_reason(field(state, 0)), now)
                 return REJECTED_AS_ASKED
             case code if code == MODIFIED_CODE:
-                defers = bool(field(state, 2 - 1))
+                defers = bool(field(state, 1))
                 (queue.defer if defers else queue.abandon)(token, now)
                 return modified(undeliverable_here=defers)
             case code if code == RELEASED_CODE or disposition.settled:

@@ -88,6 +88,7 @@ class Store:
         except sqlite3.OperationalError as error:
             database.close()
             raise StoreInUseError(f"{name}: {error}; is another broker running on this data?") from error
+        database.row_factory = sqlite3.Row
         return cls(database)
 
     def close(self) -> None:
@@ -182,32 +183,18 @@ def _row(queue: str, message: Message) -> tuple[object, ...]:
     )
 
 
-def _message(row: tuple[object, ...]) -> Message:
-    (
-        number,
-        state,
-        deliveries,
-        enqueued,
-        scheduled,
-        expires,
-        time_to_live,
-        source,
-        durable,
-        priority,
-        notes,
-        content,
-    ) = row
+def _message(row: sqlite3.Row) -> Message:
     return Message(
-        content=content,
-        annotations=codec.decode(notes)[0],
-        durable=None if durable is None else bool(durable),
-        priority=None if priority is None else codec.UByte(priority),
-        time_to_live=time_to_live,
-        scheduled_time=scheduled,
-        sequence_number=number,
-        enqueued_time=enqueued,
-        expires_at=expires,
-        state=State(state),
-        delivery_count=deliveries,
-        dead_letter_source=source,
+        content=row["content"],
+        annotations=codec.decode(row["annotations"])[0],
+        durable=None if row["durable"] is None else bool(row["durable"]),
+        priority=None if row["priority"] is None else codec.UByte(row["priority"]),
+        time_to_live=row["time_to_live"],
+        scheduled_time=row["scheduled_time"],
+        sequence_number=row["sequence_number"],
+        enqueued_time=row["enqueued_time"],
+        expires_at=row["expires_at"],
+        state=State(row["state"]),
+        delivery_count=row["delivery_count"],
+        dead_letter_source=row["dead_letter_source"],
     )
