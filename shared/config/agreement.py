@@ -128,20 +128,20 @@ def _meet(one: _Stage, other: _Stage) -> bool:
     if not one.endpoint or not other.endpoint:
         return False
     left, right = one.endpoint.casefold(), other.endpoint.casefold()
+    models, other_models = ([model.casefold() for model in stage.models] for stage in (one, other))
     if azure_names.MODEL in left and azure_names.MODEL in right:
-        return left == right and patterns.overlap(one.models, other.models)
+        return left == right and patterns.overlap(models, other_models)
     if azure_names.MODEL in left:
-        return _gives(left, one.models, right)
+        return _gives(left, models, right)
     if azure_names.MODEL in right:
-        return _gives(right, other.models, left)
+        return _gives(right, other_models, left)
     return left == right
 
 
-def _gives(template: str, models: tuple[str, ...], endpoint: str) -> bool:
+def _gives(template: str, models: list[str], endpoint: str) -> bool:
     before, _, behind = template.partition(azure_names.MODEL)
     fits = endpoint.startswith(before) and endpoint.endswith(behind) and len(endpoint) > len(before + behind)
-    model = endpoint[len(before) : len(endpoint) - len(behind)]
-    return fits and patterns.matches([pattern.casefold() for pattern in models], model)
+    return fits and patterns.matches(models, endpoint[len(before) : len(endpoint) - len(behind)])
 
 
 def _mapping(content: object) -> Mapping[str, Any]:

@@ -184,5 +184,7 @@ def test_the_hash_changes_with_what_is_meant_and_with_nothing_else(configured: C
     assert configured(RIGHT + "# a comment\n").hash == plain
     assert configured(changed(("0.82", "8.2e-1"), ('"{model}"', "'{model}'"))).hash == plain
     assert configured(changed(("        smoke: {", "        after: []\n        smoke: {"))).hash == plain
+    first, second = '  dev: {workspace: "${DEV}"}\n', '  test: {workspace: "${TEST}", identity: test-client}\n'
+    assert configured(changed((first + second, second + first))).hash == plain
     assert configured(changed(("0.82", "0.83"))).hash != plain
     assert configured(settings=SETTINGS | {"PROD": WORKSPACE.format("prod2")}).hash != plain

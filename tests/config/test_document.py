@@ -53,6 +53,16 @@ def test_keys_that_are_there_twice_are_all_told_with_their_lines(faults_of: Faul
     ]
 
 
+def test_a_key_that_is_there_twice_behind_an_anchor_is_told_once(faults_of: FaultsOf) -> None:
+    text = changed(
+        ("smoke: {", "smoke: &smoke {max_latency: 1s, "),
+        ('        endpoint: "{model}"\n', '        endpoint: "{model}"\n        smoke: *smoke\n'),
+    )
+    assert faults_of(text) == [
+        "routes.churn.stages[0].smoke.max_latency: is there twice: first in line 18, again in line 18"
+    ]
+
+
 def test_a_key_that_looks_like_a_truth_value_is_text(configured: Configured) -> None:
     configuration = configured(changed(("  dev:", "  on:"), ("from: dev", 'from: "on"')))
     assert list(configuration.environments) == ["on", "test", "prod"]

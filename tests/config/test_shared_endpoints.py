@@ -40,6 +40,7 @@ def meets(endpoint: str, first: str = "routes.churn.stages[1]") -> str:
     [
         ('"churn-*"', "{model}"),
         ('"*-eu"', "{model}"),
+        ('"CHURN-*"', "{model}"),
         ("fraud, churn-us", "{model}"),
         ('"[bc]hurn-eu"', "{model}"),
         ("fraud", "churn-eu"),
@@ -68,6 +69,13 @@ def test_a_fixed_endpoint_is_found_behind_the_template_that_can_give_it(faults_o
         "prod\n        endpoint: churn", "test\n        endpoint: churn"
     )
     assert faults_of(text) == [meets("churn-eu-test", "routes.churn.stages[0]")]
+
+
+def test_the_casing_of_models_does_not_hide_that_endpoints_meet(faults_of: FaultsOf) -> None:
+    text = (
+        with_other_route("fraud", "churn-eu").replace('"churn-*"', '"CHURN-*"').replace("model: churn", "model: CHURN")
+    )
+    assert faults_of(text) == [meets("churn-eu")]
 
 
 def test_environments_in_one_workspace_share_its_endpoints(faults_of: FaultsOf) -> None:
