@@ -56,6 +56,13 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
 
 
+def follow_parent() -> None:
+    """End when the leash itself is killed (Linux; elsewhere the owner sees to that, if it lives)."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, int(signal.SIGKILL), 0, 0, 0)
+
+
 def launch(command: list[str], folder: str) -> tuple[int, int]:
     """Start the command and return its pid and the reading end of its output; OSError when it cannot be run."""
     output, output_end = os.pipe()
@@ -75,6 +82,7 @@ def launch(command: list[str], folder: str) -> tuple[int, int]:
 
 def become(command: list[str], folder: str, output_end: int, trouble_end: int) -> None:
     try:
+        follow_parent()
         os.setpgid(0, 0)
         os.chdir(folder)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ LEASH_SECONDS = 15.0
 class Process:
     """A running or ended child process. Its descendants are ended with it."""
 
-    def __init__(self, leash: asyncio.subprocess.Process, pid: int) -> None:
+    def __init__(self, leash: "_Leash", pid: int) -> None:
         #: The command's own process id, which is also its process group.
         self.pid = pid
         #: None while it runs; negative when a signal ended it.
@@ -34,7 +35,7 @@ class Process:
 
     async def stop(self, grace_seconds: float = 5.0) -> int:
         """Send SIGTERM to the process and its descendants, SIGKILL after the grace, and return the exit code."""
-        self._order(f"stop {grace_seconds}")
+        self._leash.order(f"stop {grace_seconds}")
         try:
             return await asyncio.wait_for(self.wait(), grace_seconds + LEASH_SECONDS)
         except TimeoutError:
@@ -43,33 +44,69 @@ class Process:
 
     def kill(self) -> None:
         """Send SIGKILL to the process itself, as a crash would end it; nothing happens when it has ended."""
-        self._order("kill")
-
-    def _order(self, line: str) -> None:
-        leash_input = self._leash.stdin
-        assert leash_input is not None
-        if self.returncode is None:
-            # A leash that is ending has closed its side; then the order is fulfilled.
-            with contextlib.suppress(ConnectionError):
-                leash_input.write(f"{line}\n".encode())
+        self._leash.order("kill")
 
     async def _follow(self) -> int:
-        assert self._leash.stdout is not None
-        report = (await self._leash.stdout.read()).decode()
-        await self._leash.wait()
-        word, _, code = report.strip().partition(" ")
+        word, _, code = (await self._leash.report()).partition(" ")
         if word != "ended":  # Somebody killed the leash.
             self._give_up_on_leash()
+        await self._leash.end()
         self.returncode = int(code) if word == "ended" else -signal.SIGKILL
-        assert self._leash.stdin is not None
-        self._leash.stdin.close()
         return self.returncode
 
     def _give_up_on_leash(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            self._leash.kill()
+        self._leash.kill()
+
+
+class _Leash:
+    """The process between: orders go to it, reports come from it, and it ends when it has no more orders to expect.
+
+    Not one of asyncio's own subprocesses: those are sent SIGKILL when their event loop ends, and a leash that is killed
+    cannot end anything.
+    """
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str] | None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(LEASH), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env=environment,
+            # Ctrl-C in a terminal reaches the owner alone, and it decides what ends when.
+            start_new_session=True,
+        )
+        self._reports = asyncio.StreamReader()
+        self._transport: asyncio.BaseTransport | None = None
+
+    async def listen(self) -> None:
+        protocol = asyncio.StreamReaderProtocol(self._reports)
+        self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self._process.stdout)
+
+    async def report(self) -> str:
+        """The next line from it; empty when it has ended."""
+        return (await self._reports.readline()).decode().strip()
+
+    def order(self, line: str) -> None:
+        orders = self._process.stdin
+        assert orders is not None
+        # When it has ended, the order is fulfilled.
+        if not orders.closed:
+            with contextlib.suppress(BrokenPipeError):
+                orders.write(f"{line}\n".encode())
+
+    async def end(self) -> None:
+        """Close the orders, so that what is still on the leash ends, and wait for that."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await asyncio.to_thread(self._process.wait)
+        if self._transport is not None:
+            self._transport.close()
+
+    def kill(self) -> None:
+        self._process.kill()
 
 
 async def start(
@@ -84,25 +121,14 @@ async def start(
     OSError when the command cannot be run or the log not be written.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    leash = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", str(LEASH), str(log), str(LOG_BYTES), str(folder or Path.cwd()), *command),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=environment,
-        # Ctrl-C in a terminal reaches the owner alone, and it decides what ends when.
-        start_new_session=True,
-    )
-    assert leash.stdin is not None
-    assert leash.stdout is not None
+    leash = _Leash([str(log), str(LOG_BYTES), str(folder or Path.cwd()), *command], environment)
     try:
-        report = (await leash.stdout.readline()).decode().strip()
-        word, _, detail = report.partition(" ")
+        await leash.listen()
+        word, _, detail = (await leash.report()).partition(" ")
         if word != "started":
-            await leash.wait()
             raise OSError(f"cannot start {command[0]}: {detail or 'its leash ended'}")
     except BaseException:
-        leash.stdin.close()
+        await leash.end()
         raise
     return Process(leash, int(detail))
 

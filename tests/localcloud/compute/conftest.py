@@ -1,11 +1,14 @@
-"""Real processes for the tests of the compute, and a bounded wait for what they do."""
+"""Real processes for the tests of the compute, the tracking API over HTTP, and a bounded wait."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+
+from localcloud.azureml.compute import mlflow
 
 PROJECT = Path(__file__).parents[3]
 
@@ -16,6 +19,28 @@ def compute_python() -> Path:
     python = PROJECT / ".venv-compute" / "bin" / "python"
     assert python.exists(), "run `make install` first"
     return python
+
+
+@pytest.fixture
+def tracking(tmp_path: Path) -> Iterator[mlflow.Tracking]:
+    """An empty tracking store."""
+    store = mlflow.Tracking(tmp_path / "tracking.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+async def tracking_uri(tracking: mlflow.Tracking) -> AsyncIterator[str]:
+    """The address of the tracking API over that store."""
+    prefix = "/mlflow/v1.0/subscriptions/s"
+    app = web.Application()
+    app.add_routes(mlflow.routes(tracking, prefix))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}{prefix}"
+    await runner.cleanup()
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

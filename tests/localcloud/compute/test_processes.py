@@ -23,7 +23,12 @@ from pathlib import Path
 from localcloud import processes
 
 async def own():
-    process = await processes.start(sys.argv[2:], log=Path(sys.argv[1]))
+    log = Path(sys.argv[2])
+    process = await processes.start(["bash", "-c", sys.argv[3]], log=log)
+    while len(log.read_text().split()) < 2:
+        await asyncio.sleep(0.01)
+    if sys.argv[1] == "forgets":
+        return
     await process.wait()
 
 asyncio.run(own())
@@ -97,13 +102,35 @@ async def test_a_daemon_that_left_the_process_group_ends_with_its_command(tmp_pa
 
 async def test_nothing_is_left_when_the_owner_is_killed(tmp_path: Path, until: Until) -> None:
     log = tmp_path / "log.txt"
-    command = [sys.executable, "-c", OWNER, str(log), "bash", "-c", SHELL_WITH_CHILD]
-    owner = await asyncio.create_subprocess_exec(*command)
+    owner = await asyncio.create_subprocess_exec(sys.executable, "-c", OWNER, "waits", str(log), SHELL_WITH_CHILD)
     await until(lambda: len(pids_in(log)) == 2)
     (leash,) = psutil.Process(owner.pid).children()
     owner.kill()
     await owner.wait()
     await until(lambda: not any(map(alive, [*pids_in(log), leash.pid])))
+
+
+async def test_nothing_is_left_when_the_owner_ends_without_stopping_it(tmp_path: Path, until: Until) -> None:
+    log = tmp_path / "log.txt"
+    owner = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "ignore", "-c", OWNER, "forgets", str(log), SHELL_WITH_CHILD),
+        stderr=asyncio.subprocess.DEVNULL,  # asyncio complains of the pipe that is still open.
+    )
+    assert await owner.wait() == 0
+    assert len(pids_in(log)) == 2
+    await until(lambda: not any(map(alive, pids_in(log))))
+
+
+async def test_nothing_is_left_when_starting_is_cancelled(tmp_path: Path) -> None:
+    marker = "305"
+    for moment in range(8):
+        starting = asyncio.create_task(processes.start(["sleep", marker], log=tmp_path / "log.txt"))
+        await asyncio.sleep(moment * 0.004)  # Somewhere within the start, which takes about 20 ms.
+        if starting.cancel():
+            await asyncio.wait([starting])
+        else:
+            await starting.result().stop()
+        assert not [child for child in psutil.Process().children(recursive=True) if marker in child.cmdline()]
 
 
 async def test_nothing_is_left_when_the_leash_is_killed(tmp_path: Path, until: Until) -> None:

@@ -1,0 +1,184 @@
+"""Command jobs as real processes: the command, its folder and its environment as Azure ML gives them to a job."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud import processes
+
+#: The output that every job has, whether it names it or not: what it leaves in `./outputs`, what it logs as an MLflow
+#: artifact, and its log.
+DEFAULT_OUTPUT = "default"
+LOG = Path("user_logs") / "std_log.txt"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
+STOP_SECONDS = 5.0
+REFERENCE = re.compile(r"\$\{\{\s*(inputs|outputs)\.([\w.]+)\s*\}\}")
+OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """All that one run of a command job needs."""
+
+    #: The job's name, which is also the MLflow run's id. Letters, digits, `-` and `_`.
+    name: str
+    command: str
+    #: The folder that the job works in a copy of; None for an empty one.
+    code: Path | None
+    #: Values, or paths of files and folders. An optional input without a value is left out.
+    inputs: Mapping[str, str | Path]
+    #: Where each output goes. `default`, when it is here, gets `outputs/...` and `user_logs/std_log.txt`, as in Azure.
+    outputs: Mapping[str, Path]
+    environment_variables: Mapping[str, str]
+    #: Address of the MLflow tracking API, without `/api/2.0/mlflow`.
+    tracking_uri: str
+    #: Bearer token for it.
+    token: str
+    experiment: str
+    #: Certificate authority that the tracking API's certificate comes from.
+    certificate_authority: Path | None = None
+    #: The outputs that are one file (`uri_file`); the others are folders, which are there when the job starts.
+    file_outputs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class JobEnd:
+    """How a job ended."""
+
+    #: Negative when a signal ended it.
+    exit_code: int
+    #: `user_logs/std_log.txt`: what it wrote.
+    log: Path
+    cancelled: bool
+
+
+class JobRunner:
+    """Runs jobs, each in a folder of its own. `python` is the interpreter of the virtual environment they run in."""
+
+    def __init__(self, folder: Path, python: Path) -> None:
+        self._folder = folder
+        self._python = python
+        self._cancellations: dict[str, asyncio.Event] = {}
+
+    def log(self, name: str) -> Path:
+        """Where the job of that name writes, now or in an earlier run. ValueError when it is no name for a job."""
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name for a job: letters, digits, - and _, at most 255 of them")
+        return self._folder / name / LOG
+
+    async def run(self, job: JobRun) -> JobEnd:
+        """Run a job to its end; one of that name that ended before starts anew.
+
+        ValueError when its command names an input or output that it does not have, or the job is running already. When
+        this call is cancelled, the job's processes are ended.
+        """
+        log = self.log(job.name)
+        command = substitute(job.command, job.inputs, job.outputs)
+        if job.name in self._cancellations:
+            raise ValueError(f"the job {job.name} is running already")
+        cancellation = self._cancellations[job.name] = asyncio.Event()
+        try:
+            await asyncio.to_thread(_lay_out, job, self._folder / job.name)
+            exit_code = await self._execute(job, command, cancellation)
+            await asyncio.to_thread(_keep_default_output, job, self._folder / job.name)
+            return JobEnd(exit_code, log, cancellation.is_set())
+        finally:
+            del self._cancellations[job.name]
+
+    async def cancel(self, name: str) -> bool:
+        """Have a job's processes ended, after which `run` returns. False when no job of that name is running."""
+        cancellation = self._cancellations.get(name)
+        if cancellation is not None:
+            cancellation.set()
+        return cancellation is not None
+
+    async def _execute(self, job: JobRun, command: str, cancellation: asyncio.Event) -> int:
+        folder = self._folder / job.name
+        process = await processes.start(
+            ["bash", "-c", command],
+            log=folder / LOG,
+            environment=_environment(job, folder, self._python),
+            folder=folder / "wd",
+        )
+        events = {asyncio.create_task(process.wait()), asyncio.create_task(cancellation.wait())}
+        try:
+            await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for event in events:
+                event.cancel()
+            exit_code = await process.stop(STOP_SECONDS)
+        return exit_code
+
+
+def substitute(command: str, inputs: Mapping[str, str | Path], outputs: Mapping[str, Path]) -> str:
+    """Put the values of `${{inputs.x}}` and `${{outputs.y}}` into a command, unquoted, as Azure ML does.
+
+    A part in `$[[ ]]` is left out when an input in it has no value. ValueError names what is not there otherwise.
+    """
+    values = {"inputs": inputs, "outputs": outputs}
+
+    def optional(part: re.Match[str]) -> str:
+        known = all(name in values[kind] for kind, name in REFERENCE.findall(part[1]))
+        return part[1] if known else ""
+
+    def value(reference: re.Match[str]) -> str:
+        kind, name = reference.groups()
+        if name not in values[kind]:
+            raise ValueError(f"the command uses {reference[0]}, but the job has no {kind.removesuffix('s')} {name}")
+        return str(values[kind][name])
+
+    return REFERENCE.sub(value, OPTIONAL.sub(optional, command))
+
+
+def _lay_out(job: JobRun, folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    if job.code is None:
+        (folder / "wd").mkdir(parents=True)
+    else:
+        shutil.copytree(job.code, folder / "wd")
+    (folder / "home").mkdir()
+    (folder / "wd" / "outputs").mkdir(exist_ok=True)
+    for name, output in job.outputs.items():
+        (output.parent if name in job.file_outputs else output).mkdir(parents=True, exist_ok=True)
+
+
+def _keep_default_output(job: JobRun, folder: Path) -> None:
+    kept = job.outputs.get(DEFAULT_OUTPUT)
+    if kept is None:
+        return
+    # A job may remove the folder.
+    if (folder / "wd" / "outputs").is_dir():
+        shutil.copytree(folder / "wd" / "outputs", kept / "outputs", dirs_exist_ok=True)
+    (kept / LOG).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / LOG, kept / LOG)
+
+
+def _environment(job: JobRun, folder: Path, python: Path) -> dict[str, str]:
+    environment = {
+        "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "VIRTUAL_ENV": str(python.parents[1]),
+        "HOME": str(folder / "home"),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "AZUREML_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": job.name,
+        "AZUREML_ARM_PROJECT_NAME": job.experiment,
+        "AZUREML_EXPERIMENT_NAME": job.experiment,
+        "AZUREML_RUN_TOKEN": job.token,
+        "MLFLOW_TRACKING_URI": job.tracking_uri,
+        "MLFLOW_TRACKING_TOKEN": job.token,
+        "MLFLOW_RUN_ID": job.name,
+        "MLFLOW_EXPERIMENT_NAME": job.experiment,
+        # MLflow would report its use over the internet.
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    if job.certificate_authority is not None:
+        environment["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(job.certificate_authority)
+    environment |= {f"AZURE_ML_INPUT_{name}": str(value) for name, value in job.inputs.items()}
+    environment |= {f"AZURE_ML_OUTPUT_{name}": str(path) for name, path in job.outputs.items()}
+    return environment | dict(job.environment_variables)

@@ -1,0 +1,244 @@
+"""The MLflow tracking REST API (2.0) that training scripts log to with the plain `mlflow` package.
+
+Each function answers one call: it takes the tracking store and the request's fields, from the query or the body, and
+returns the answer's. Errors have MLflow's codes and shape.
+"""
+
+import json
+import math
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from localcloud.azureml.compute import run_search
+from localcloud.azureml.compute.tracking import Experiment, Metric, Run, Tracking, TrackingError, now
+
+__all__ = ["Tracking", "TrackingError", "routes"]
+
+Fields = Mapping[str, Any]
+#: MLflow's limit for the metrics of one `log-batch`.
+BATCH_METRICS = 1000
+HTTP_STATUS = {"RESOURCE_DOES_NOT_EXIST": 404, "RESOURCE_ALREADY_EXISTS": 400, "INVALID_PARAMETER_VALUE": 400}
+
+
+def create_experiment(tracking: Tracking, fields: Fields) -> Fields:
+    return {"experiment_id": tracking.create_experiment(_text(fields, "name")).id}
+
+
+def get_experiment(tracking: Tracking, fields: Fields) -> Fields:
+    return {"experiment": _experiment(tracking.experiment(_text(fields, "experiment_id")))}
+
+
+def get_experiment_by_name(tracking: Tracking, fields: Fields) -> Fields:
+    return {"experiment": _experiment(tracking.experiment_by_name(_text(fields, "experiment_name")))}
+
+
+def search_experiments(tracking: Tracking, fields: Fields) -> Fields:
+    return {"experiments": [_experiment(experiment) for experiment in tracking.experiments()]}
+
+
+def create_run(tracking: Tracking, fields: Fields) -> Fields:
+    run_id = uuid.uuid4().hex
+    tags = _pairs(fields, "tags")
+    tracking.start_run(
+        run_id,
+        tracking.experiment(_text(fields, "experiment_id")).name,
+        tags,
+        name=fields.get("run_name") or tags.get("mlflow.runName"),
+        user=fields.get("user_id", ""),
+        started=_whole(fields, "start_time", now()),
+    )
+    return {"run": _run(tracking, tracking.run(run_id))}
+
+
+def get_run(tracking: Tracking, fields: Fields) -> Fields:
+    return {"run": _run(tracking, tracking.run(_run_id(fields)))}
+
+
+def update_run(tracking: Tracking, fields: Fields) -> Fields:
+    run_id = _run_id(fields)
+    ended = _whole(fields, "end_time", 0) or None
+    tracking.update_run(run_id, status=fields.get("status"), ended=ended, name=fields.get("run_name"))
+    return {"run_info": _info(tracking.run(run_id))}
+
+
+def delete_run(tracking: Tracking, fields: Fields) -> Fields:
+    tracking.set_deleted(_run_id(fields), True)
+    return {}
+
+
+def restore_run(tracking: Tracking, fields: Fields) -> Fields:
+    tracking.set_deleted(_run_id(fields), False)
+    return {}
+
+
+def search_runs(tracking: Tracking, fields: Fields) -> Fields:
+    runs, next_page = run_search.search(tracking, fields)
+    answer = {"runs": [_run(tracking, run) for run in runs]}
+    return {**answer, "next_page_token": next_page} if next_page else answer
+
+
+def log_metric(tracking: Tracking, fields: Fields) -> Fields:
+    tracking.log(_run_id(fields), metrics=[_metric(fields)])
+    return {}
+
+
+def log_parameter(tracking: Tracking, fields: Fields) -> Fields:
+    tracking.log(_run_id(fields), params={_text(fields, "key"): str(fields.get("value", ""))})
+    return {}
+
+
+def log_batch(tracking: Tracking, fields: Fields) -> Fields:
+    metrics = [_metric(metric) for metric in _objects(fields, "metrics")]
+    if len(metrics) > BATCH_METRICS:
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"A batch has at most {BATCH_METRICS} metrics.")
+    tracking.log(_run_id(fields), metrics=metrics, params=_pairs(fields, "params"), tags=_pairs(fields, "tags"))
+    return {}
+
+
+def set_tag(tracking: Tracking, fields: Fields) -> Fields:
+    tracking.log(_run_id(fields), tags={_text(fields, "key"): str(fields.get("value", ""))})
+    return {}
+
+
+def delete_tag(tracking: Tracking, fields: Fields) -> Fields:
+    tracking.delete_tag(_run_id(fields), _text(fields, "key"))
+    return {}
+
+
+def get_metric_history(tracking: Tracking, fields: Fields) -> Fields:
+    history = tracking.metric_history(_run_id(fields), _text(fields, "metric_key"))
+    return {"metrics": [_metric_fields(metric) for metric in history]}
+
+
+CALLS: tuple[tuple[str, str, Callable[[Tracking, Fields], Fields]], ...] = (
+    ("POST", "experiments/create", create_experiment),
+    ("GET", "experiments/get", get_experiment),
+    ("GET", "experiments/get-by-name", get_experiment_by_name),
+    ("POST", "experiments/search", search_experiments),
+    ("POST", "runs/create", create_run),
+    ("GET", "runs/get", get_run),
+    ("POST", "runs/update", update_run),
+    ("POST", "runs/delete", delete_run),
+    ("POST", "runs/restore", restore_run),
+    ("POST", "runs/search", search_runs),
+    ("POST", "runs/log-metric", log_metric),
+    ("POST", "runs/log-parameter", log_parameter),
+    ("POST", "runs/log-batch", log_batch),
+    ("POST", "runs/set-tag", set_tag),
+    ("POST", "runs/delete-tag", delete_tag),
+    ("GET", "metrics/get-history", get_metric_history),
+)
+
+
+def routes(tracking: Tracking, prefix: str = "") -> list[web.RouteDef]:
+    """The API's routes, `{prefix}/api/2.0/mlflow/...`, to be served over this store. They do not check who asks."""
+    return [
+        web.route(method, f"{prefix}/api/2.0/mlflow/{path}", _handler(tracking, answer))
+        for method, path, answer in CALLS
+    ]
+
+
+def _handler(
+    tracking: Tracking, answer: Callable[[Tracking, Fields], Fields]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return web.json_response(answer(tracking, await _fields(request)))
+        except TrackingError as error:
+            status = HTTP_STATUS[error.code]
+            return web.json_response({"error_code": error.code, "message": str(error)}, status=status)
+
+    return handle
+
+
+async def _fields(request: web.Request) -> Fields:
+    if request.method == "GET":
+        return request.query
+    try:
+        fields = json.loads(await request.text() or "{}")
+    except ValueError as fault:
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"The body is not JSON: {fault}") from fault
+    if not isinstance(fields, dict):
+        raise TrackingError("INVALID_PARAMETER_VALUE", "The body must be a JSON object.")
+    return fields
+
+
+def _text(fields: Fields, name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"Missing value for required parameter '{name}'.")
+    return value
+
+
+def _run_id(fields: Fields) -> str:
+    # The older name is what MLflow 1 sent, and newer clients send both.
+    return _text(fields, "run_id" if "run_id" in fields else "run_uuid")
+
+
+def _whole(fields: Fields, name: str, default: int) -> int:
+    try:
+        return int(fields.get(name, default))
+    except (TypeError, ValueError) as fault:
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"'{name}' must be a whole number.") from fault
+
+
+def _pairs(fields: Fields, name: str) -> dict[str, str]:
+    return {_text(pair, "key"): str(pair.get("value", "")) for pair in _objects(fields, name)}
+
+
+def _objects(fields: Fields, name: str) -> list[Fields]:
+    objects = fields.get(name, [])
+    if not isinstance(objects, list) or not all(isinstance(entry, dict) for entry in objects):
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"'{name}' must be a list of objects.")
+    return objects
+
+
+def _metric(fields: Fields) -> Metric:
+    try:
+        value = float(fields["value"])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise TrackingError("INVALID_PARAMETER_VALUE", "A metric needs a 'value' that is a number.") from fault
+    return Metric(_text(fields, "key"), value, _whole(fields, "timestamp", now()), _whole(fields, "step", 0))
+
+
+def _metric_fields(metric: Metric) -> Fields:
+    # Protobuf's JSON has these as words: "NaN", "Infinity", "-Infinity".
+    words = "NaN" if math.isnan(metric.value) else f"{'-' if metric.value < 0 else ''}Infinity"
+    return {**metric._asdict(), "value": metric.value if math.isfinite(metric.value) else words}
+
+
+def _experiment(experiment: Experiment) -> Fields:
+    return {
+        "experiment_id": experiment.id,
+        "name": experiment.name,
+        "lifecycle_stage": "active",
+        "creation_time": experiment.created,
+        "last_update_time": experiment.created,
+    }
+
+
+def _info(run: Run) -> Fields:
+    info = {
+        "run_id": run.id,
+        "run_uuid": run.id,
+        "run_name": run.name,
+        "experiment_id": run.experiment_id,
+        "user_id": run.user,
+        "status": run.status,
+        "start_time": run.started,
+        "artifact_uri": run.artifacts,
+        "lifecycle_stage": "deleted" if run.deleted else "active",
+    }
+    return info if run.ended is None else {**info, "end_time": run.ended}
+
+
+def _run(tracking: Tracking, run: Run) -> Fields:
+    data = {
+        "metrics": [_metric_fields(metric) for metric in tracking.last_metrics(run.id)],
+        "params": [{"key": key, "value": value} for key, value in tracking.params(run.id).items()],
+        "tags": [{"key": key, "value": value} for key, value in tracking.tags(run.id).items()],
+    }
+    return {"info": _info(run), "data": data}

@@ -1,0 +1,269 @@
+"""What runs log, as MLflow sees it: experiments, runs, metrics, parameters and tags, kept in one SQLite file."""
+
+import math
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
+TABLES = """
+CREATE TABLE IF NOT EXISTS experiments (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY, experiment INTEGER NOT NULL REFERENCES experiments, name TEXT NOT NULL, user TEXT NOT NULL,
+    status TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER, artifacts TEXT NOT NULL,
+    deleted INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS metrics (
+    run TEXT NOT NULL REFERENCES runs, key TEXT NOT NULL, value REAL, timestamp INTEGER NOT NULL, step INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS metrics_by_run ON metrics (run, key, step, timestamp);
+CREATE TABLE IF NOT EXISTS params (
+    run TEXT NOT NULL REFERENCES runs, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, key)
+);
+CREATE TABLE IF NOT EXISTS tags (
+    run TEXT NOT NULL REFERENCES runs, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, key)
+);
+"""
+
+
+class TrackingError(Exception):
+    """A request that cannot be fulfilled, with MLflow's code for why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Metric(NamedTuple):
+    """One value of a metric; `timestamp` in milliseconds since 1970."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named group of runs."""
+
+    id: str
+    name: str
+    #: Milliseconds since 1970.
+    created: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. In Azure ML its id is the name of the job. Times are in milliseconds since 1970."""
+
+    id: str
+    experiment_id: str
+    name: str
+    user: str
+    status: str
+    started: int
+    ended: int | None
+    #: URI of the folder for its artifacts; empty when there is none.
+    artifacts: str
+    deleted: bool
+
+
+class Tracking:
+    """The runs of one workspace. To be used from one thread."""
+
+    def __init__(self, database: Path) -> None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(database)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.executescript(TABLES)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def start_run(
+        self,
+        run_id: str,
+        experiment: str,
+        tags: Mapping[str, str],
+        *,
+        name: str | None = None,
+        user: str = "",
+        started: int | None = None,
+        artifacts: Path | None = None,
+    ) -> None:
+        """Make a running run in the experiment of that name, which is made too when it is new.
+
+        `mlflow.log_artifact` puts files into `artifacts`: a job's default output, as in Azure. A run of that id that is
+        there already runs again and keeps what it logged.
+        """
+        with self._database:
+            self._database.execute(
+                "INSERT OR IGNORE INTO experiments (name, created) VALUES (?, ?)", (experiment, now())
+            )
+            self._database.execute(
+                "INSERT INTO runs (id, experiment, name, user, status, started, artifacts)"
+                " SELECT ?, id, ?, ?, 'RUNNING', ?, ? FROM experiments WHERE name = ?"
+                " ON CONFLICT (id) DO UPDATE SET status = 'RUNNING', ended = NULL",
+                (
+                    *(run_id, name or run_id, user, now() if started is None else started),
+                    *("" if artifacts is None else artifacts.resolve().as_uri(), experiment),
+                ),
+            )
+            self._set_tags(run_id, tags)
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """Record how a run ended: FINISHED, FAILED or KILLED."""
+        self.update_run(run_id, status=status, ended=now())
+
+    def update_run(
+        self, run_id: str, *, status: str | None = None, ended: int | None = None, name: str | None = None
+    ) -> None:
+        """Change what is given, keep the rest; a run that runs again has no end."""
+        self.run(run_id)
+        if status is not None and status not in STATUSES:
+            raise TrackingError("INVALID_PARAMETER_VALUE", f"status must be one of {', '.join(STATUSES)}")
+        with self._database:
+            self._database.execute(
+                "UPDATE runs SET status = COALESCE(?1, status), name = COALESCE(?2, name), ended ="
+                " CASE WHEN ?1 IN ('RUNNING', 'SCHEDULED') THEN NULL ELSE COALESCE(?3, ended) END WHERE id = ?4",
+                (status, name, ended, run_id),
+            )
+
+    def set_deleted(self, run_id: str, deleted: bool) -> None:
+        """Delete a run or take that back; it stays readable by its id."""
+        self.run(run_id)
+        with self._database:
+            self._database.execute("UPDATE runs SET deleted = ? WHERE id = ?", (deleted, run_id))
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        metrics: Iterable[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record all of it or, when a parameter would get another value than it has, nothing."""
+        self.run(run_id)
+        known = self.params(run_id)
+        for key, value in (params or {}).items():
+            if known.get(key, value) != value:
+                raise TrackingError(
+                    "INVALID_PARAMETER_VALUE",
+                    f"Parameter {key} of run {run_id} is {known[key]!r} and cannot be changed to {value!r}.",
+                )
+        with self._database:
+            self._database.executemany(
+                "INSERT INTO metrics VALUES (?, ?, ?, ?, ?)",
+                # SQLite has no NaN: it is kept as NULL.
+                ((run_id, m.key, None if math.isnan(m.value) else m.value, m.timestamp, m.step) for m in metrics),
+            )
+            self._database.executemany(
+                "INSERT OR IGNORE INTO params VALUES (?, ?, ?)", ((run_id, *item) for item in (params or {}).items())
+            )
+            self._set_tags(run_id, tags or {})
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag that is there."""
+        if key not in self.tags(run_id):
+            raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"No tag {key!r} on run {run_id}.")
+        with self._database:
+            self._database.execute("DELETE FROM tags WHERE run = ? AND key = ?", (run_id, key))
+
+    def run(self, run_id: str) -> Run:
+        """The run of that id; TrackingError when there is none."""
+        for run in self._runs("WHERE id = ?", run_id):
+            return run
+        raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"Run {run_id!r} not found.")
+
+    def runs(self, experiment_ids: Iterable[str]) -> list[Run]:
+        """All runs of these experiments, the newest first, deleted ones included."""
+        ids = list(experiment_ids)
+        return list(self._runs(f"WHERE experiment IN ({', '.join('?' * len(ids))}) ORDER BY started DESC, id", *ids))
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """The last value of each metric of a run."""
+        return {metric.key: metric.value for metric in self.last_metrics(run_id)}
+
+    def last_metrics(self, run_id: str) -> list[Metric]:
+        """The value of each metric at its highest step, the latest when there are several."""
+        return list({metric.key: metric for metric in self._metrics("WHERE run = ?", run_id)}.values())
+
+    def metric_history(self, run_id: str, key: str) -> list[Metric]:
+        """All values of a metric, in the order of steps."""
+        self.run(run_id)
+        return self._metrics("WHERE run = ? AND key = ?", run_id, key)
+
+    def params(self, run_id: str) -> dict[str, str]:
+        """The parameters of a run."""
+        return self._pairs("params", run_id)
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """The tags of a run."""
+        return self._pairs("tags", run_id)
+
+    def create_experiment(self, name: str) -> Experiment:
+        """Make an experiment; TrackingError when one of that name exists."""
+        try:
+            with self._database:
+                self._database.execute("INSERT INTO experiments (name, created) VALUES (?, ?)", (name, now()))
+        except sqlite3.IntegrityError as exists:
+            raise TrackingError("RESOURCE_ALREADY_EXISTS", f"Experiment {name!r} already exists.") from exists
+        return self.experiment_by_name(name)
+
+    def experiments(self) -> list[Experiment]:
+        """All experiments, the newest first."""
+        return self._experiments("ORDER BY id DESC")
+
+    def experiment(self, experiment_id: str) -> Experiment:
+        """The experiment of that id; TrackingError when there is none."""
+        for experiment in self._experiments("WHERE id = ?", experiment_id):
+            return experiment
+        raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"No experiment with the id {experiment_id} exists.")
+
+    def experiment_by_name(self, name: str) -> Experiment:
+        """The experiment of that name; TrackingError when there is none."""
+        for experiment in self._experiments("WHERE name = ?", name):
+            return experiment
+        raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"No experiment with the name {name!r} exists.")
+
+    def _experiments(self, rest: str, *values: Any) -> list[Experiment]:
+        rows = self._database.execute(f"SELECT id, name, created FROM experiments {rest}", values)
+        return [Experiment(str(number), name, created) for number, name, created in rows]
+
+    def _runs(self, rest: str, *values: Any) -> list[Run]:
+        rows = self._database.execute(
+            f"SELECT id, experiment, name, user, status, started, ended, artifacts, deleted FROM runs {rest}", values
+        )
+        return [
+            Run(number, str(experiment), name, user, status, started, ended, artifacts, bool(deleted))
+            for number, experiment, name, user, status, started, ended, artifacts, deleted in rows
+        ]
+
+    def _metrics(self, condition: str, *values: Any) -> list[Metric]:
+        rows = self._database.execute(
+            f"SELECT key, value, timestamp, step FROM metrics {condition} ORDER BY key, step, timestamp, value", values
+        )
+        return [Metric(key, math.nan if value is None else value, *moment) for key, value, *moment in rows]
+
+    def _pairs(self, table: str, run_id: str) -> dict[str, str]:
+        self.run(run_id)
+        return dict(self._database.execute(f"SELECT key, value FROM {table} WHERE run = ? ORDER BY key", (run_id,)))
+
+    def _set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self._database.executemany(
+            "INSERT INTO tags VALUES (?, ?, ?) ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
+            ((run_id, *item) for item in tags.items()),
+        )
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
