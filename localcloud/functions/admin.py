@@ -1,0 +1,105 @@
+"""The admin API, as far as it makes sense without a portal: functions, host status, and running a function by hand."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from localcloud.functions.definition import FunctionDefinition
+from localcloud.functions.event_grid_webhook import event_metadata
+from localcloud.functions.http_trigger import presented_key
+from localcloud.functions.invocation import Invoker
+from localcloud.functions.keys import Keys
+from localcloud.functions.runtime import http_request, json_text, json_value, string
+from localcloud.functions.service_bus_metadata import hand_made_message
+from localcloud.functions.timers import timer_info
+
+VERSION = "4.0.0.0"
+
+
+class Admin:
+    """Serves what lies below `/admin`."""
+
+    def __init__(
+        self, functions: Mapping[str, FunctionDefinition], errors: Sequence[str], keys: Keys | None, invoker: Invoker
+    ) -> None:
+        """`functions` by their names in lower case; `errors` of those not served; `keys` None to ask for none."""
+        self._functions = functions
+        self._errors = errors
+        self._keys = keys
+        self._invoker = invoker
+        self._started = time.monotonic()
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Needs the master key for everything but the ping."""
+        path = request.path.lower().rstrip("/")
+        if path == "/admin/host/ping":
+            return web.Response()
+        if self._keys is not None and not self._keys.allow_admin(presented_key(request)):
+            return web.Response(status=401)
+        if path == "/admin/host/status" and request.method == "GET":
+            return web.json_response(self._status())
+        if path == "/admin/functions" and request.method == "GET":
+            return web.json_response([_described(definition) for definition in self._functions.values()])
+        head, _, name = path.rpartition("/")
+        if head == "/admin/functions" and request.method == "POST":
+            return self._run(name, await request.read())
+        if head == "/admin/functions" and request.method == "GET" and name in self._functions:
+            return web.json_response(_described(self._functions[name]))
+        return web.Response(status=404)
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "id": "localhost",
+            "state": "Running",
+            "version": VERSION,
+            "processUptime": int((time.monotonic() - self._started) * 1000),
+            "functionAppContentEditingState": "NotAllowed",
+            **({"errors": list(self._errors)} if self._errors else {}),
+        }
+
+    def _run(self, name: str, body: bytes) -> web.Response:
+        """Starts the function with the input as its trigger's value and does not wait for it."""
+        try:
+            content = json.loads(body)
+            value = content.get("input", "")
+        except (ValueError, AttributeError):
+            return web.Response(status=400, text='The body must be JSON of the form {"input": "text"}.')
+        definition = self._functions.get(name)
+        if definition is None:
+            return web.Response(status=404)
+        text = value if isinstance(value, str) else json.dumps(value)
+        try:
+            start = self._invocation(definition, text)
+        except ValueError as error:
+            return web.Response(status=400, text=f"The input of '{definition.name}' must be a JSON object: {error}")
+        task = asyncio.ensure_future(start)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return web.Response(status=202)
+
+    def _invocation(self, definition: FunctionDefinition, text: str) -> Any:
+        match definition.trigger.type:
+            case "timerTrigger":
+                return self._invoker.invoke_with_retries(definition, timer_info(None, past_due=False))
+            case "eventGridTrigger":
+                event = json.loads(text)
+                if not isinstance(event, dict):
+                    raise ValueError("it is none")
+                return self._invoker.invoke(definition, json_text(text), event_metadata(event))
+            case "serviceBusTrigger":
+                return self._invoker.invoke(definition, *hand_made_message(definition, text))
+            case "httpTrigger":
+                url = f"http://localhost/api/{definition.name}"
+                return self._invoker.invoke(definition, http_request("POST", url, {}, {}, {}, text.encode()))
+            case _:
+                return self._invoker.invoke(definition, string(text), {"data": json_value(text)})
+
+
+def _described(definition: FunctionDefinition) -> dict[str, Any]:
+    bindings = [dict(definition.trigger.properties), *(dict(one.properties) for one in definition.outputs.values())]
+    return {"name": definition.name, "language": "python", "isDisabled": False, "config": {"bindings": bindings}}

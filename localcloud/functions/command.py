@@ -1,0 +1,112 @@
+"""`python -m localcloud functions`: indexes an app and serves it until it is told to stop."""
+
+import argparse
+import asyncio
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+from localcloud.functions.definition import FunctionDefinition, HostError
+from localcloud.functions.host import Host, HostOptions
+from localcloud.functions.host_json import HostConfiguration, load_host_configuration
+from localcloud.functions.keys import load_keys
+from localcloud.functions.logs import HostLog
+from localcloud.functions.runtime import load_app, start_threads
+from localcloud.functions.settings import load_local_settings
+from localcloud.http_server import bind, port_of
+
+DEFAULT_PORT = 7071
+DEFAULT_GRACE = 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command line."""
+    parser.add_argument("--app", type=Path, required=True, metavar="FOLDER", help="folder with host.json")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free port (default: %(default)s)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="where keys.json and the status of timers are kept (default: FOLDER/.local/functions)",
+    )
+    parser.add_argument("--no-auth", action="store_true", help="ask for no keys, as Core Tools do by default")
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=DEFAULT_GRACE,
+        metavar="SECONDS",
+        help="how long running invocations may take to end when the host is stopped (default: %(default)g)",
+    )
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Runs until cancelled. Ends the program with a message if the app cannot be served.
+
+    It changes the process for good: working directory, environment, module path and logging become the app's.
+    """
+    folder = arguments.app.resolve()
+    data = (arguments.data or folder / ".local" / "functions").resolve()
+    try:
+        bound = bind(arguments.port)
+        port = port_of(bound)
+        configuration = _prepare(folder, port)
+        log = HostLog(configuration.log_level)
+        log.start()
+        try:
+            start_threads()
+            definitions = await load_app(folder)
+            options = HostOptions(data, None if arguments.no_auth else load_keys(data / "keys.json"), arguments.grace)
+            host = Host(definitions, configuration, options)
+            abandoned = await _serve(host, configuration, bound, port)
+        finally:
+            log.stop()
+    except HostError as error:
+        raise SystemExit(f"functions: {error}") from error
+    if abandoned:
+        # A thread that runs a function cannot be stopped, and Python would wait for it for ever.
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _prepare(folder: Path, port: int) -> HostConfiguration:
+    if not folder.is_dir():
+        raise HostError(f"{folder} is no folder.")
+    configuration = load_host_configuration(folder)
+    load_local_settings(folder)
+    os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
+    os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
+    os.environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{port}")
+    os.chdir(folder)
+    return configuration
+
+
+async def _serve(host: Host, configuration: HostConfiguration, bound: socket.socket, port: int) -> int:
+    """Serves until cancelled and returns how many invocations had to be abandoned."""
+    address = f"http://127.0.0.1:{port}"
+    try:
+        async with host.serving(bound):
+            for definition in host.functions:
+                sys.stdout.write(f"  {definition.name}: {_described(definition, host, configuration, address)}\n")
+            sys.stdout.write(f"functions ready on {address}\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        logging.getLogger("host").info("Stopped.")
+    return host.invoker.unfinished
+
+
+def _described(definition: FunctionDefinition, host: Host, configuration: HostConfiguration, address: str) -> str:
+    properties = definition.trigger.properties
+    match definition.trigger.type:
+        case "httpTrigger":
+            route = next(route for route in host.router.routes if route.definition is definition)
+            path = "/".join(part for part in (configuration.route_prefix, route.template) if part)
+            return f"[{','.join(sorted(route.methods)) or 'any method'}] {address}/{path}"
+        case "serviceBusTrigger":
+            return f"serviceBusTrigger {properties.get('queueName') or properties.get('topicName')}"
+        case "timerTrigger":
+            return f"timerTrigger {properties['schedule']}"
+        case other:
+            return other

@@ -1,0 +1,147 @@
+"""The host put together: which function is served by what, and the web server in front of them."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from localcloud.functions import event_grid_webhook
+from localcloud.functions.admin import Admin
+from localcloud.functions.definition import FunctionDefinition, HostError
+from localcloud.functions.event_grid_webhook import EventGridWebhook
+from localcloud.functions.host_json import HostConfiguration
+from localcloud.functions.http_trigger import HttpTriggers
+from localcloud.functions.invocation import Invoker
+from localcloud.functions.keys import Keys
+from localcloud.functions.routes import Router
+from localcloud.functions.service_bus_output import ServiceBusOutputs
+from localcloud.functions.settings import replace_placeholders, service_bus_connection
+from localcloud.functions.timers import TimerListener
+from localcloud.functions.users import LocalUsers
+
+_logger = logging.getLogger("host")
+
+TRIGGERS = ("httpTrigger", "eventGridTrigger", "serviceBusTrigger", "timerTrigger")
+OUTPUTS = ("http", "serviceBus")
+
+#: What App Service's front end lets through.
+LARGEST_REQUEST = 100 * 1024 * 1024
+
+Runner = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """What the command line decides; `keys` None means that no key is asked for, `grace` is in seconds."""
+
+    data: Path
+    keys: Keys | None
+    grace: float
+
+
+class Host:
+    """Serves the functions of one app."""
+
+    def __init__(
+        self, definitions: Sequence[FunctionDefinition], configuration: HostConfiguration, options: HostOptions
+    ) -> None:
+        """Raises HostError if the app cannot be served at all; a function of an unsupported kind is left out."""
+        settings = os.environ
+        self._options = options
+        self._outputs = ServiceBusOutputs(settings)
+        self.invoker = Invoker(self._outputs, configuration.function_timeout)
+        self.errors: list[str] = []
+        self._listeners: list[Runner] = []
+        self.functions: list[FunctionDefinition] = []
+        for definition in definitions:
+            try:
+                self._check(definition, settings)
+                self._add_listener(definition, configuration, settings)
+            except HostError as error:
+                self.errors.append(str(error))
+                _logger.error("%s The function is not served.", error)
+            else:
+                self.functions.append(definition)
+        self.router = Router(self._of_type("httpTrigger"), configuration.route_prefix)
+        named = {definition.name.lower(): definition for definition in self.functions}
+        event_functions = {definition.name.lower(): definition for definition in self._of_type("eventGridTrigger")}
+        self._http = HttpTriggers(self.router, options.keys, LocalUsers.from_settings(settings), self.invoker)
+        self._webhook = EventGridWebhook(event_functions, options.keys, self.invoker)
+        self._admin = Admin(named, self.errors, options.keys, self.invoker)
+
+    @contextlib.asynccontextmanager
+    async def serving(self, bound: socket.socket) -> AsyncIterator[None]:
+        """Answers on the socket and runs every trigger inside the block; afterwards what is running may end."""
+        application = web.Application(client_max_size=LARGEST_REQUEST)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=self._options.grace)
+        await runner.setup()
+        listeners = [asyncio.ensure_future(run()) for run in self._listeners]
+        try:
+            await web.SockSite(runner, bound, backlog=1024).start()
+            yield
+        finally:
+            for listener in listeners:
+                listener.cancel()
+            await asyncio.gather(runner.cleanup(), self._ended(listeners))
+            await self._outputs.close()
+
+    async def _ended(self, listeners: Sequence["asyncio.Future[None]"]) -> None:
+        for result in await asyncio.gather(*listeners, return_exceptions=True):
+            if isinstance(result, Exception):
+                _logger.error("A trigger ended with an error.", exc_info=result)
+        await self.invoker.wait_until_idle(self._options.grace)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.lower()
+        if path == event_grid_webhook.PATH:
+            return await self._webhook.handle(request)
+        if path.startswith("/admin/"):
+            return await self._admin.handle(request)
+        return await self._http.handle(request)
+
+    def _of_type(self, trigger: str) -> list[FunctionDefinition]:
+        return [definition for definition in self.functions if definition.trigger.type == trigger]
+
+    def _check(self, definition: FunctionDefinition, settings: Mapping[str, str]) -> None:
+        if definition.trigger.type not in TRIGGERS:
+            raise HostError(f"'{definition.name}' has a {definition.trigger.type}, which the local host does not have.")
+        for output in definition.outputs.values():
+            if output.type not in OUTPUTS:
+                raise HostError(f"'{definition.name}' has an output {output.type}, which the local host does not have.")
+            if output.type == "serviceBus":
+                service_bus_connection(output.properties.get("connection", ""), settings)
+        if definition.retry is not None and definition.trigger.type != "timerTrigger":
+            _logger.warning("'%s': Azure ignores retry policies on a %s.", definition.name, definition.trigger.type)
+
+    def _add_listener(
+        self, definition: FunctionDefinition, configuration: HostConfiguration, settings: Mapping[str, str]
+    ) -> None:
+        if definition.trigger.type == "timerTrigger":
+            timer = TimerListener(definition, settings, self._options.data / "timers", self.invoker)
+            self._listeners.append(timer.run)
+        elif definition.trigger.type == "serviceBusTrigger":
+            self._listeners.append(self._pump(definition, configuration, settings))
+
+    def _pump(
+        self, definition: FunctionDefinition, configuration: HostConfiguration, settings: Mapping[str, str]
+    ) -> Runner:
+        # Here and not above: the SDK costs a good part of the start, which apps without such a trigger need not pay.
+        from localcloud.functions.service_bus_pump import ServiceBusPump
+        from localcloud.functions.service_bus_source import Source
+
+        properties = definition.trigger.properties
+        if properties.get("isSessionsEnabled"):
+            raise HostError(f"'{definition.name}' asks for sessions, which the local host does not have.")
+        entity = replace_placeholders(properties.get("queueName") or properties.get("topicName") or "", settings)
+        subscription = replace_placeholders(properties.get("subscriptionName") or "", settings)
+        source = Source.parse(entity, subscription or None)
+        connection = service_bus_connection(properties.get("connection", ""), settings)
+        pump = ServiceBusPump(definition, source, connection, configuration.service_bus, self.invoker)
+        return lambda: pump.run(self._options.grace)

@@ -1,0 +1,101 @@
+"""HTTP triggers: a request becomes what the function gets, what it returned becomes the response."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from localcloud.functions.definition import FunctionDefinition
+from localcloud.functions.invocation import Invoker
+from localcloud.functions.keys import Keys
+from localcloud.functions.routes import Router
+from localcloud.functions.runtime import Datum, http_request
+from localcloud.functions.users import LocalUsers
+
+
+class HttpTriggers:
+    """Serves every HTTP function of the app."""
+
+    def __init__(self, router: Router, keys: Keys | None, users: LocalUsers, invoker: Invoker) -> None:
+        """`keys` None means that no key is asked for."""
+        self._router = router
+        self._keys = keys
+        self._users = users
+        self._invoker = invoker
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """404 without a route for path and method, 401 without the key or user, 500 when the function fails."""
+        found = self._router.find(request.method, request.rel_url.raw_path)
+        if found is None:
+            return web.Response(status=404)
+        definition, route_parameters = found
+        if not self._allowed(request, definition):
+            return web.Response(status=401)
+        headers = self._users.authenticate(_headers(request))
+        if headers is None:
+            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+        trigger = http_request(
+            request.method,
+            f"{request.scheme}://{request.host}{request.rel_url.raw_path_qs}",
+            headers,
+            _query(request),
+            route_parameters,
+            await request.read(),
+        )
+        result = await self._invoker.invoke(definition, trigger)
+        if not result.succeeded:
+            return web.Response(status=500)
+        output = next((name for name, binding in definition.outputs.items() if binding.type == "http"), "$return")
+        returned = result.returned if output == "$return" else dict(result.outputs).get(output)
+        return _response(returned)
+
+    def _allowed(self, request: web.Request, definition: FunctionDefinition) -> bool:
+        level = str(definition.trigger.properties.get("authLevel", "FUNCTION")).upper()
+        if self._keys is None or level == "ANONYMOUS":
+            return True
+        key = presented_key(request)
+        return self._keys.allow_admin(key) if level == "ADMIN" else self._keys.allow_function(key)
+
+
+def presented_key(request: web.Request) -> str:
+    """The key in the header `x-functions-key`, else in the query's `code`."""
+    header = request.headers.get("x-functions-key")
+    return header if header is not None else request.query.get("code", "")
+
+
+def _headers(request: web.Request) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        name = name.lower()
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    """Parameters without a value never reach Python; those given several times arrive joined by commas."""
+    joined: dict[str, str] = {}
+    for name, value in request.query.items():
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return {name: value for name, value in joined.items() if value}
+
+
+def _response(returned: Datum | None) -> web.Response:
+    if returned is None or returned.type is None:
+        return web.Response(status=204)
+    if returned.type == "http":
+        return _full_response(returned.value)
+    if returned.type == "bytes":
+        return web.Response(body=returned.value)
+    text = returned.value if isinstance(returned.value, str) else str(returned.python_value)
+    return web.Response(text=text)
+
+
+def _full_response(value: Mapping[str, Any]) -> web.Response:
+    headers = CIMultiDict((name, header.value) for name, header in value["headers"].items())
+    for jar in value["cookies"] or ():
+        for cookie in jar.values():
+            headers.add("Set-Cookie", cookie.OutputString())
+    # The server counts the body itself.
+    headers.popall("Content-Length", None)
+    return web.Response(status=int(value["status_code"].value), body=value["body"].value, headers=headers)

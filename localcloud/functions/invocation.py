@@ -1,0 +1,96 @@
+"""Runs one invocation as the host does: time limit, retries, output bindings, and a line in the log when it fails."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping
+
+from localcloud.functions.definition import FunctionDefinition
+from localcloud.functions.logs import RUNNING
+from localcloud.functions.runtime import Datum, InvocationResult, run_function
+from localcloud.functions.service_bus_output import OutputError, ServiceBusOutputs
+
+_logger = logging.getLogger("host.invocation")
+
+NO_METADATA: Mapping[str, Datum] = {}
+
+
+class Invoker:
+    """Invokes functions and knows which of them are running."""
+
+    def __init__(self, outputs: ServiceBusOutputs, timeout: float | None) -> None:
+        """`timeout` is host.json's functionTimeout in seconds, None for no limit."""
+        self._outputs = outputs
+        self._timeout = timeout
+        self._left_behind = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def invoke(
+        self, definition: FunctionDefinition, trigger: Datum, metadata: Mapping[str, Datum] = NO_METADATA
+    ) -> InvocationResult:
+        """Runs the function once, without retries; never raises for a fault of the function or of its outputs."""
+        return await self._attempt(definition, trigger, metadata, 0, 0)
+
+    async def invoke_with_retries(self, definition: FunctionDefinition, trigger: Datum) -> InvocationResult:
+        """Runs the function as often as its retry policy says; for triggers whose retries the real host honours."""
+        policy = definition.retry
+        if policy is None:
+            return await self.invoke(definition, trigger)
+        retry = 0
+        while True:
+            result = await self._attempt(definition, trigger, NO_METADATA, retry, policy.maximum_count)
+            if result.succeeded or retry == policy.maximum_count:
+                return result
+            retry += 1
+            await asyncio.sleep(policy.pause_before(retry))
+
+    @property
+    def unfinished(self) -> int:
+        """How many invocations are under way, or were given up on though their thread may still run."""
+        return len(RUNNING) + self._left_behind
+
+    async def wait_until_idle(self, seconds: float) -> None:
+        """Waits for the running invocations, at most that long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            _logger.warning("Abandoned %d invocations that did not end within %g s.", len(RUNNING), seconds)
+
+    async def _attempt(
+        self,
+        definition: FunctionDefinition,
+        trigger: Datum,
+        metadata: Mapping[str, Datum],
+        retry_count: int,
+        maximum_retry_count: int,
+    ) -> InvocationResult:
+        invocation_id = str(uuid.uuid4())
+        RUNNING[invocation_id] = definition.name
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(self._timeout):
+                result = await run_function(
+                    definition, trigger, metadata, invocation_id, retry_count, maximum_retry_count
+                )
+            if result.succeeded and definition.outputs:
+                await self._outputs.send(definition, result)
+        except TimeoutError:
+            self._left_behind += 1
+            # Azure restarts the whole worker process here; a thread cannot be stopped, so it is left to run out.
+            result = InvocationResult(False, None, (), f"Timeout of {self._timeout:g} s exceeded (functionTimeout).")
+        except OutputError as error:
+            result = InvocationResult(False, None, (), str(error))
+        except asyncio.CancelledError:
+            self._left_behind += 1
+            raise
+        finally:
+            del RUNNING[invocation_id]
+            if not RUNNING:
+                self._idle.set()
+        if not result.succeeded:
+            _logger.error(
+                "'%s' (id %s) failed: %s\n%s", definition.name, invocation_id, result.error, result.traceback.rstrip()
+            )
+        return result

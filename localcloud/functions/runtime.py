@@ -1,0 +1,184 @@
+"""Microsoft's azure-functions-runtime library behind a narrow door: the only file that knows its insides.
+
+The library talks protobuf to the .NET host. Its native entry point takes and gives its own `Datum` values instead, and
+indexing only constructs a few message classes, for which plain ones stand in here. Version 1.3.0, see the requirements.
+The library keeps its state in globals: one app per process. It has no type hints, hence the ignored imports.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import azure_functions_runtime as library  # type: ignore[import-untyped]
+from azure_functions_runtime.bindings.datumdef import Datum  # type: ignore[import-untyped]
+from azure_functions_runtime.native_invocation import invocation_request_native  # type: ignore[import-untyped]
+
+from localcloud.functions.definition import Binding, FunctionDefinition, HostError, RetryPolicy
+
+__all__ = [
+    "Datum",
+    "InvocationResult",
+    "binary",
+    "collection",
+    "current_invocation_id",
+    "http_request",
+    "json_text",
+    "json_value",
+    "load_app",
+    "run_function",
+    "start_threads",
+    "string",
+]
+
+_MESSAGE_NAMES = (
+    "WorkerInitResponse",
+    "FunctionMetadataResponse",
+    "RpcFunctionMetadata",
+    "WorkerMetadata",
+    "RpcException",
+    "RpcRetryOptions",
+)
+
+
+def _message_class(name: str, **enumeration: int) -> type:
+    return type(name, (SimpleNamespace,), dict(enumeration))
+
+
+# The numbers are those of the enumerations in FunctionRpc.proto.
+_PROTOCOL = SimpleNamespace(
+    StatusResult=_message_class("StatusResult", Failure=0, Success=1, Cancelled=2),
+    BindingInfo=_message_class(
+        "BindingInfo", **{"in": 0, "out": 1, "inout": 2}, undefined=0, string=1, binary=2, stream=3
+    ),
+    **{name: _message_class(name) for name in _MESSAGE_NAMES},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationResult:
+    """How an invocation ended: what it returned and set, or the exception and its traceback as text."""
+
+    succeeded: bool
+    returned: Datum | None
+    outputs: Sequence[tuple[str, Datum]]
+    error: str = ""
+    traceback: str = ""
+
+
+async def load_app(folder: Path) -> list[FunctionDefinition]:
+    """Imports the app's `function_app.py` and indexes its functions; raises HostError with the library's reason."""
+    script = os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
+    if not (folder / script).exists():
+        raise HostError(f"{folder} holds no {script}, so it is no app of the Python v2 programming model.")
+    sys.path.insert(0, str(folder))
+    request = SimpleNamespace(worker_init_request=SimpleNamespace(capabilities={}, function_app_directory=str(folder)))
+    properties = {"host": "127.0.0.1", "protos": _PROTOCOL}
+    answer = await library.worker_init_request(SimpleNamespace(request=request, properties=properties))
+    if answer.result.status != _PROTOCOL.StatusResult.Success:
+        fault = answer.result.exception
+        raise HostError(f"The app in {folder} cannot be indexed: {fault.message}\n{fault.stack_trace}")
+    indexed = (await library.functions_metadata_request(None)).function_metadata_results or []
+    return [_definition(metadata) for metadata in indexed]
+
+
+def start_threads() -> None:
+    """Starts the thread pool for sync functions; PYTHON_THREADPOOL_THREAD_COUNT sets its size."""
+    library.start_threadpool_executor()
+
+
+def current_invocation_id() -> str | None:
+    """The id of the invocation that the calling thread or task runs, None outside of functions."""
+    return cast("str | None", library.invocation_id_cv.get())
+
+
+async def run_function(
+    definition: FunctionDefinition,
+    trigger: Datum,
+    metadata: Mapping[str, Datum],
+    invocation_id: str,
+    retry_count: int,
+    maximum_retry_count: int,
+) -> InvocationResult:
+    """Runs the function once; never raises for a fault of the function. Sync functions run in the thread pool."""
+    succeeded, returned, outputs, error, traceback = await invocation_request_native(
+        invocation_id,
+        definition.id,
+        [(definition.trigger.name, trigger)],
+        metadata,
+        trace_parent=f"00-{invocation_id.replace('-', '')}-{os.urandom(8).hex()}-00",
+        retry_count=retry_count,
+        max_retry_count=maximum_retry_count,
+    )
+    return InvocationResult(succeeded, returned, outputs, error or "", traceback or "")
+
+
+def string(value: str) -> Datum:
+    """A text value."""
+    return Datum(value, "string")
+
+
+def json_value(value: object) -> Datum:
+    """A value that the function's side parses from JSON."""
+    return Datum(json.dumps(value, separators=(",", ":"), ensure_ascii=False), "json")
+
+
+def json_text(text: str) -> Datum:
+    """A value whose JSON text is at hand."""
+    return Datum(text, "json")
+
+
+def binary(value: bytes) -> Datum:
+    """A value of bytes."""
+    return Datum(value, "bytes")
+
+
+def collection(values: Sequence[str] | Sequence[bytes] | Sequence[int]) -> Datum:
+    """Several values of one type, which the first of them tells; an empty collection counts as one of strings."""
+    kind = {bytes: "bytes", int: "sint64"}.get(type(values[0]) if values else str, "string")
+    return Datum(SimpleNamespace(**{kind: list(values)}), f"collection_{kind}")
+
+
+def http_request(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    route_parameters: Mapping[str, str],
+    body: bytes,
+) -> Datum:
+    """A request as an HTTP trigger takes it."""
+    value = {
+        "method": string(method),
+        "url": string(url),
+        "headers": {name: string(header) for name, header in headers.items()},
+        "query": {name: string(parameter) for name, parameter in query.items()},
+        "params": {name: string(parameter) for name, parameter in route_parameters.items()},
+        "body": binary(body),
+    }
+    return Datum(value, "http")
+
+
+def _definition(metadata: Any) -> FunctionDefinition:
+    bindings = [Binding.parse(json.loads(raw)) for raw in metadata.raw_bindings]
+    trigger = next((binding for binding in bindings if binding.type.lower().endswith("trigger")), None)
+    if trigger is None:
+        raise HostError(f"The function '{metadata.name}' has no trigger.")
+    outputs = {binding.name: binding for binding in bindings if binding.direction == "OUT"}
+    return FunctionDefinition(
+        metadata.name, metadata.function_id, trigger, outputs, _retry_policy(metadata.retry_options)
+    )
+
+
+def _retry_policy(options: Any) -> RetryPolicy | None:
+    if options is None:
+        return None
+    if options.retry_strategy == "fixed_delay":
+        delay = options.delay_interval.total_seconds()
+        return RetryPolicy(options.max_retry_count, delay, delay, exponential=False)
+    first, longest = options.minimum_interval.total_seconds(), options.maximum_interval.total_seconds()
+    return RetryPolicy(options.max_retry_count, first, longest, exponential=True)

@@ -1,0 +1,103 @@
+"""Output bindings of Service Bus: what a function returned or set goes to its queue or topic.
+
+The real host reads text that looks like JSON as JSON: an array becomes one message per element, and an object is
+written anew with line breaks (FunctionBinding.ReadAsEnumerable and BindAsyncCollectorAsync of azure-functions-host).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from localcloud.functions.definition import Binding, FunctionDefinition
+from localcloud.functions.runtime import Datum, InvocationResult
+from localcloud.functions.settings import replace_placeholders, service_bus_connection
+
+if TYPE_CHECKING:
+    from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+
+
+class OutputError(Exception):
+    """An output could not be sent, so the invocation failed."""
+
+
+class ServiceBusOutputs:
+    """Sends outputs; a client per connection and a sender per entity are opened when first used and then kept."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._clients: dict[str, ServiceBusClient] = {}
+        self._senders: dict[tuple[str, str], ServiceBusSender] = {}
+
+    async def send(self, definition: FunctionDefinition, result: InvocationResult) -> None:
+        """Sends every Service Bus output of a succeeded invocation in its order; raises OutputError."""
+        values = [*result.outputs, *([("$return", result.returned)] if result.returned is not None else [])]
+        for name, datum in values:
+            binding = definition.outputs.get(name)
+            if binding is not None and binding.type == "serviceBus":
+                await self._send_messages(binding, list(message_bodies(datum)))
+
+    async def close(self) -> None:
+        """Closes what was opened."""
+        for sender in self._senders.values():
+            await sender.close()
+        for client in self._clients.values():
+            await client.close()
+
+    async def _send_messages(self, binding: Binding, bodies: list[str | bytes]) -> None:
+        from azure.servicebus import ServiceBusMessage
+        from azure.servicebus.exceptions import ServiceBusError
+
+        try:
+            sender = self._sender(binding)
+            for body in bodies:
+                await sender.send_messages(ServiceBusMessage(body))
+        except ServiceBusError as error:
+            raise OutputError(f"The output '{binding.name}' could not be sent: {error}") from error
+
+    def _sender(self, binding: Binding) -> "ServiceBusSender":
+        connection = binding.properties.get("connection", "")
+        queue, topic = binding.properties.get("queueName"), binding.properties.get("topicName")
+        entity = replace_placeholders(queue or topic or "", self._settings)
+        key = (connection, entity)
+        if key not in self._senders:
+            client = self._client(connection)
+            self._senders[key] = client.get_queue_sender(entity) if queue else client.get_topic_sender(entity)
+        return self._senders[key]
+
+    def _client(self, connection: str) -> "ServiceBusClient":
+        from localcloud.functions.service_bus_client import make_client
+
+        if connection not in self._clients:
+            self._clients[connection] = make_client(service_bus_connection(connection, self._settings))
+        return self._clients[connection]
+
+
+def message_bodies(datum: Datum) -> Iterable[str | bytes]:
+    """The bodies of the messages that a value stands for; raises OutputError for text that only looks like JSON."""
+    value = datum.value
+    if value is None:
+        return []
+    if isinstance(value, bytes):
+        return [value]
+    if isinstance(value, str):
+        if not _looks_like_json(value):
+            return [value]
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise OutputError(f"An output looks like JSON but is none: {error}") from error
+    return [_text(element) for element in (value if isinstance(value, list) else [value])]
+
+
+def _looks_like_json(text: str) -> bool:
+    trimmed = text.strip()
+    return trimmed[:1] + trimmed[-1:] in ("{}", "[]")
+
+
+def _text(value: Any) -> str:
+    """A JSON value as Newtonsoft's ToString gives it."""
+    if value is None:
+        return ""
+    if isinstance(value, str | bool):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, indent=2)
