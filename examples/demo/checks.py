@@ -27,7 +27,7 @@ class Point:
 def must(true: bool, promised: str, seen: str) -> None:
     """Raise BrokenPromiseError, which says what was seen instead, unless it is true."""
     if not true:
-        raise BrokenPromiseError(f"{promised} was promised. Seen: {seen}")
+        raise BrokenPromiseError(f"{promised[0].upper()}{promised[1:]} was promised. Seen: {seen}")
 
 
 def summary(points: Iterable[Point]) -> Table:

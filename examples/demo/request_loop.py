@@ -18,9 +18,12 @@ class RequestLoop:
     `ask` sends one and returns the version that answered it; whatever it raises of `failing` counts as a failure.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[str]], failing: type[Exception]) -> None:
+    def __init__(
+        self, ask: Callable[[], Awaitable[str]], failing: type[Exception], pause_seconds: float = PAUSE_SECONDS
+    ) -> None:
         self._ask = ask
         self._failing = failing
+        self._pause_seconds = pause_seconds
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         #: How many requests each version answered, in the order in which they first did.
@@ -39,7 +42,7 @@ class RequestLoop:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let the request under way come to its end, so that it is counted too."""
+        """Let the request under way come to its end, so that it is counted too; raises what was no failed request."""
         self._stopping.set()
         if self._task is not None:
             await self._task
@@ -60,7 +63,7 @@ class RequestLoop:
                 self.failed += 1
                 if len(self.failures) < KEPT_FAILURES:
                     self.failures.append(str(failure))
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(self._pause_seconds)
 
     def says(self) -> str:
         """The counts in a line."""

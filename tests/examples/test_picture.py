@@ -1,0 +1,75 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from examples.demo.picture import changes, picture
+from tests.examples.promotion_document import BEGAN, crashed, promotion, stage, step, under_way
+
+NOW = BEGAN + timedelta(seconds=12)
+
+
+def drawn(document: Any, width: int = 80) -> list[str]:
+    console = Console(width=width, force_terminal=False)
+    with console.capture() as capture:
+        console.print(picture(document, NOW))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def test_every_stage_and_step_has_a_line_with_how_long_it_took() -> None:
+    lines = drawn(under_way())
+
+    assert lines[0].split() == ["✓", "test", "endpoint", "digits-test", "6.5", "s"]
+    assert [line.split()[1] for line in lines[1:7]] == ["share", "validate", "deploy", "smoke", "shift", "retire"]
+    assert lines[8].split() == ["✓", "validate", "accuracy", "0.9648", "0.4", "s"]
+
+
+def test_what_is_under_way_says_what_it_waits_for_and_when_it_is_looked_at_again() -> None:
+    (line,) = (line for line in drawn(under_way()) if "deploy" in line and "created" in line)
+
+    assert "the deployment is being created; looks again in 3 s" in line
+    assert line.endswith("3.0 s")
+
+
+def test_a_failure_is_told_in_full_and_what_was_taken_back_follows() -> None:
+    text = "\n".join(drawn(crashed()))
+
+    assert "✗ deploy" in text
+    assert "init() raised AttributeError" in text
+    assert "↩ remove" in text
+
+
+def test_a_long_reason_is_wrapped_and_not_cut() -> None:
+    reason = "the container crashed because " + "something happened and " * 8 + "then it ended"
+    failure = {"kind": "container-crash", "reason": reason, "diagnosis": ""}
+    document = promotion("failed", [stage("test", "failed", [step("deploy", "failed", 1, 2, failure=failure)])])
+
+    told = " ".join(" ".join(drawn(document)).replace("1.0 s", "").split())
+
+    assert reason in told
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    document = under_way()
+    document["stages"][0]["steps"][0]["evidence"] = {"asset": "azureml://registries/contoso/models/digits/" + "x" * 200}
+
+    assert all(len(line) <= width for line in drawn(document, width))
+
+
+def test_on_a_plain_terminal_each_step_is_told_once_when_it_has_ended() -> None:
+    first, second = under_way(), under_way()
+    second["stages"][1]["steps"][1].update(status="succeeded", ended=second["stages"][1]["steps"][1]["started"])
+
+    told = list(changes(None, first, NOW))
+    news = list(changes(first, second, NOW))
+
+    assert len(told) == 7
+    assert [line.split()[:3] for line in news] == [["✓", "prod", "deploy"]]
+
+
+def test_a_status_that_is_not_known_does_not_stop_the_picture() -> None:
+    document = promotion("running", [stage("test", "paused", [step("soak", "paused")])])
+
+    assert drawn(document)[1].split() == ["?", "soak"]
