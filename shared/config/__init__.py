@@ -1,9 +1,14 @@
 """`promotion.yml` as settings that cannot change: what is promoted, through which environments, on which conditions."""
 
-from shared.config.configuration import Configuration, Environment, FromJobs, Route, Workspace
+from typing import TYPE_CHECKING, Any
+
 from shared.config.faults import ConfigurationFaults, Fault
-from shared.config.loading import load
-from shared.config.stage import Gate, Smoke, StageSettings, Timeouts
+from shared.config.indexing import environment_names
+
+if TYPE_CHECKING:
+    from shared.config.configuration import Configuration, Environment, FromJobs, Route, Workspace
+    from shared.config.loading import load
+    from shared.config.stage import Gate, Smoke, StageSettings, Timeouts
 
 __all__ = [
     "Configuration",
@@ -17,5 +22,16 @@ __all__ = [
     "StageSettings",
     "Timeouts",
     "Workspace",
+    "environment_names",
     "load",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Whatever needs pydantic is imported at its first use, so that indexing does without (see `indexing`).
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from shared.config import configuration, loading, stage
+
+    module = next(module for module in (configuration, loading, stage) if hasattr(module, name))
+    return getattr(module, name)

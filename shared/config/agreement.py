@@ -11,7 +11,8 @@ from itertools import combinations
 from typing import Any
 
 from shared.config import azure_names, patterns
-from shared.config.faults import Fault, Steps, did_you_mean, place
+from shared.config.faults import Fault, Steps, place
+from shared.config.wording import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -2,62 +2,88 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from shared.config.faults import Fault, Steps, place
+from shared.config.faults import ConfigurationFaults, Fault, Steps, place
 
 _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
+
+#: No configuration needs a tenth of it.
+_DEEPEST = 100
+
 _SETTING = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 
-# The C parser reads the same some ten times as fast; a wheel without it is possible.
+# The C parser reads the same in a tenth of the time; PyYAML can be installed without it.
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
-def read(text: str) -> tuple[Any, list[Fault]]:
-    """The content of a YAML file, and what is wrong with its keys. Not YAML at all: None and that fault."""
+def read(path: Path) -> tuple[Any, list[Fault]]:
+    """The content of the YAML file at `path`, and what is wrong with its keys.
+
+    Raises ConfigurationFaults if nothing can be read of it.
+    """
     try:
-        loader = _LOADER(text)
+        loader = _LOADER(path.read_text(encoding="utf-8"))
         try:
-            root = loader.get_single_node()
-            if root is None:
-                return None, [Fault("(top)", "the file is empty")]
-            faults = list(_key_faults(root, (), set()))
-            return loader.construct_document(root), faults
+            return _read(loader)
         finally:
             loader.dispose()
+    except OSError as refusal:
+        fault = Fault("(top)", f"cannot be read: {refusal.strerror}")
+    except UnicodeDecodeError:
+        fault = Fault("(top)", "is not text in UTF-8")
+    except RecursionError:
+        fault = Fault("(top)", "not YAML: this is nested too deeply")
     except yaml.MarkedYAMLError as refusal:
         mark = refusal.problem_mark or refusal.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "(top)"
-        return None, [Fault(where, f"not YAML: {refusal.problem or refusal.context}")]
+        fault = Fault(where, f"not YAML: {refusal.problem or refusal.context}")
     except yaml.YAMLError as refusal:
-        return None, [Fault("(top)", f"not YAML: {' '.join(str(refusal).split())}")]
+        fault = Fault("(top)", f"not YAML: {' '.join(str(refusal).split())}")
+    raise ConfigurationFaults(path, [fault])
 
 
-def _key_faults(node: yaml.Node, steps: Steps, seen: set[int]) -> Iterator[Fault]:
+def _read(loader: yaml.SafeLoader | yaml.CSafeLoader) -> tuple[Any, list[Fault]]:
+    root = loader.get_single_node()
+    if root is None:
+        return None, []
+    faults = list(_key_faults(root, (), {}))
+    return loader.construct_document(root), faults
+
+
+def _key_faults(node: yaml.Node, steps: Steps, done: dict[yaml.Node, bool]) -> Iterator[Fault]:
     """Keys that are there twice, which YAML lets pass silently. On the way every key becomes text, even `on` or `1`."""
-    # An alias is the same node again; it may even lie within itself.
-    if id(node) in seen:
+    if done.get(node):  # an alias is the same node again
         return
-    seen.add(id(node))
+    if node in done or len(steps) > _DEEPEST:
+        problem = "a value contains itself" if node in done else "this is nested too deeply"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+    done[node] = False
     if isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
-            yield from _key_faults(item, (*steps, position), seen)
+            yield from _key_faults(item, (*steps, position), done)
     elif isinstance(node, yaml.MappingNode):
-        first_lines: dict[str, int] = {}
-        for key, value in node.value:
-            if key.tag == _MERGE or not isinstance(key, yaml.ScalarNode):
-                yield from _key_faults(value, steps, seen)
-                continue
-            key.tag, line = _TEXT, key.start_mark.line + 1
-            if key.value in first_lines:
-                where = f"first in line {first_lines[key.value]}, again in line {line}"
-                yield Fault(place((*steps, key.value)), f"is there twice: {where}")
-            first_lines.setdefault(key.value, line)
-            yield from _key_faults(value, (*steps, key.value), seen)
+        yield from _mapping_faults(node, steps, done)
+    done[node] = True
+
+
+def _mapping_faults(node: yaml.MappingNode, steps: Steps, done: dict[yaml.Node, bool]) -> Iterator[Fault]:
+    first_lines: dict[str, int] = {}
+    for key, value in node.value:
+        if key.tag == _MERGE or not isinstance(key, yaml.ScalarNode):
+            yield from _key_faults(value, steps, done)
+            continue
+        key.tag, line = _TEXT, key.start_mark.line + 1
+        if key.value in first_lines:
+            where = f"first in line {first_lines[key.value]}, again in line {line}"
+            yield Fault(place((*steps, key.value)), f"is there twice: {where}")
+        first_lines.setdefault(key.value, line)
+        yield from _key_faults(value, (*steps, key.value), done)
 
 
 def with_settings(content: Any, settings: Mapping[str, str]) -> tuple[Any, list[Fault]]:

@@ -15,11 +15,13 @@ Configured = Callable[..., Configuration]
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "(top): the file is empty"),
-        ("# nothing\n", "(top): the file is empty"),
+        ("", "(top): must be a mapping of keys to values, not empty"),
+        ("# nothing\n", "(top): must be a mapping of keys to values, not empty"),
         ("null", "(top): must be a mapping of keys to values, not empty"),
         ("- a\n", "(top): must be a mapping of keys to values, not a list"),
-        ("registry: &a [*a]", "(top): contains itself, or is nested too deeply"),
+        ("registry: &a [*a]", "line 1, column 11: not YAML: a value contains itself"),
+        ("registry: " + 101 * "[" + 101 * "]", "line 1, column 111: not YAML: this is nested too deeply"),
+
         ("registry: x\n\t- y", "line 2, column 1: not YAML: found a tab character that violates indentation"),
         ("registry: \x07", "(top): not YAML: unacceptable character #x0007: control characters are not allowed "
          'in "<unicode string>", position 10'),

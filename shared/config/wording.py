@@ -1,0 +1,130 @@
+"""What pydantic refuses, in words for the person who wrote the file."""
+
+import datetime
+import difflib
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from shared.config.faults import Fault, Steps, place
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What `word` may have been meant for: the closest of `known`, or else all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known) or 'none'}"
+
+
+def of_shape(refusal: ValidationError, model: type[BaseModel], content: object) -> list[Fault]:
+    """What pydantic found in `content`, which was meant for `model`."""
+    return [
+        Fault(_place_in(error["loc"], content), _sentence(error, model))
+        for error in refusal.errors(include_url=False)
+        if not _follows(error)
+    ]
+
+
+def _follows(error: ErrorDetails) -> bool:
+    """Whether other faults say it already: a default is made from a faulty value, or all items of a list are faulty."""
+    return error["type"] == "default_factory_not_called" or (error["type"] == "too_short" and bool(error["input"]))
+
+
+def _place_in(location: Steps, content: object) -> str:
+    """The place in the file: a position is left out where one thing stands in place of a list of one."""
+    steps: list[str | int] = []
+    for step in location:
+        if step == "[key]" or (isinstance(step, int) and isinstance(content, Mapping)):
+            continue
+        steps.append(step)
+        content = _inside(content, step)
+    return place(steps)
+
+
+def _inside(content: object, step: str | int) -> object:
+    if isinstance(content, Mapping):
+        return content.get(step)
+    if isinstance(content, list) and isinstance(step, int):
+        return content[step]
+    return None
+
+
+def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind in _EXPECTED:
+        return f"must be {_EXPECTED[kind]}, not {_described(value)}{_hint(kind, value)}"
+    match kind:
+        case "value_error":
+            return str(context["error"])
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            *parents, key = error["loc"]
+            return f"unknown key; {did_you_mean(str(key), _keys(model, parents))}"
+        case "literal_error":
+            return f"must be {context['expected']}, not {_described(value)}"
+        case "greater_than_equal":
+            return f"must be {context['ge']:g} or more, not {value}"
+        case "too_short" | "string_too_short":
+            return "must not be empty"
+    return error["msg"]
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a number with an end",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+}
+
+
+def _hint(kind: str, value: object) -> str:
+    quotable = isinstance(value, bool | int | float | datetime.date)
+    return "; put it in quotes" if kind == "string_type" and quotable else ""
+
+
+def _described(value: object) -> str:
+    """What a value is, as someone who writes YAML would call it."""
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case datetime.date():
+            return f"the date {value}"
+        case str():
+            return f"the text {value!r}"
+        case Mapping():
+            return "a mapping"
+    return "a list"
+
+
+def _keys(model: type[BaseModel], steps: Steps) -> list[str]:
+    """The keys that may be written where `steps` lead to, starting at `model`."""
+    remaining = iter(steps)
+    for step in remaining:
+        annotation = next(
+            field.annotation for name, field in model.model_fields.items() if step == (field.alias or name)
+        )
+        if typing.get_origin(annotation) in (dict, tuple):
+            next(remaining)  # a name or a position
+        model = _model_in(annotation)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel]:
+    """The settings within `tuple[…]`, `dict[…]` or `… | None`; unknown keys are found in no other place."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    *_, content = (inner for inner in typing.get_args(annotation) if inner not in (type(None), ...))
+    return _model_in(content)
