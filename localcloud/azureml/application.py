@@ -11,14 +11,22 @@ from aiohttp.typedefs import Handler
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.blobs import Blobs
+from localcloud.azureml.command_jobs import CommandJobs, Platform
+from localcloud.azureml.compute import mlflow
+from localcloud.azureml.compute.jobs import JobRunner
 from localcloud.azureml.compute.servers import InferenceServers
+from localcloud.azureml.compute.tracking import Tracking
 from localcloud.azureml.configuration import Settings
 from localcloud.azureml.datastores import Datastores
 from localcloud.azureml.deployments import Deployments
 from localcloud.azureml.endpoints import Endpoints
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
+from localcloud.azureml.history import History
+from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.jobs import Jobs
 from localcloud.azureml.operations import Operations
+from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.registry import Registry
 from localcloud.azureml.requests_log import RequestsLog
 from localcloud.azureml.rights import Rights
@@ -32,7 +40,9 @@ from localcloud.identity.tokens import read_or_make_key
 
 
 @contextlib.asynccontextmanager
-async def control_plane(settings: Settings, folder: Path, port: int) -> AsyncIterator[web.Application]:
+async def control_plane(
+    settings: Settings, folder: Path, port: int, certificate_authority: Path
+) -> AsyncIterator[web.Application]:
     """The application for `https://localhost:PORT`, at work inside the block; all state is under `folder`."""
     base_url = f"https://localhost:{port}"
     store = Store(folder / "state.sqlite")
@@ -45,7 +55,9 @@ async def control_plane(settings: Settings, folder: Path, port: int) -> AsyncIte
     operations = Operations(database, base_url)
     outbox = Outbox(database, scopes)
     servers = InferenceServers(folder / "deployments", settings.python)
-    assets = Assets(store, scopes, storage, operations, outbox)
+    trackings = {w.path: Tracking(folder / "tracking" / f"{w.name}.sqlite") for w in scopes.workspaces}
+    records = JobRecords(store, storage, outbox, trackings)
+    assets = Assets(store, scopes, storage, records, operations, outbox)
     endpoints = Endpoints(store, scopes, operations, base_url)
     deployments = Deployments(
         store, scopes, storage, assets, endpoints, operations, outbox, servers, settings.deployment_seconds
@@ -53,6 +65,11 @@ async def control_plane(settings: Settings, folder: Path, port: int) -> AsyncIte
     faults = Faults(settings.faults, deployments.crash)
     deployments.faults = faults
     scoring = Scoring(store, scopes, deployments, servers)
+    runners = {w.path: JobRunner(folder / "jobs" / w.name, settings.python) for w in scopes.workspaces}
+    platform = Platform(base_url, certificate_authority, settings.job_start_seconds)
+    command_jobs = CommandJobs(records, assets, storage, rights, runners, platform)
+    pipeline_jobs = PipelineJobs(records, assets, command_jobs)
+    jobs = Jobs(scopes, records, command_jobs, pipeline_jobs, operations)
     requests_log = RequestsLog()
 
     application = web.Application(
@@ -67,6 +84,9 @@ async def control_plane(settings: Settings, folder: Path, port: int) -> AsyncIte
         endpoints.routes(),
         deployments.routes(),
         scoring.routes(),
+        jobs.routes(),
+        History(scopes, records, command_jobs, storage, base_url).routes(),
+        *(mlflow.routes(tracking, f"/mlflow/v1.0{path}") for path, tracking in trackings.items()),
         operations.routes(),
         faults.routes(),
         requests_log.routes(),
@@ -74,6 +94,7 @@ async def control_plane(settings: Settings, folder: Path, port: int) -> AsyncIte
         application.add_routes(routes)
 
     await scoring.start()
+    jobs.fail_interrupted()
     deployments.bring_back()
     operations.resume()
     delivery = asyncio.create_task(outbox.deliver())
@@ -83,9 +104,12 @@ async def control_plane(settings: Settings, folder: Path, port: int) -> AsyncIte
         delivery.cancel()
         await asyncio.gather(delivery, return_exceptions=True)
         await operations.close()
+        await jobs.close()
         await deployments.close()
         await servers.close()
         await scoring.close()
+        for tracking in trackings.values():
+            tracking.close()
         store.close()
 
 

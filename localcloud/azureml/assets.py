@@ -6,10 +6,12 @@ point to.
 
 import copy
 import re
+from pathlib import Path
 
 from aiohttp import web
 
 from localcloud.azureml.events import Outbox
+from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.operations import Operations
 from localcloud.azureml.rights import CALLER
 from localcloud.azureml.scopes import PROVIDER, REGISTRY, WORKSPACE, Scope, Scopes, arm_path
@@ -27,15 +29,25 @@ CONTENT = {
     "environments": "image",
     "components": "componentSpec",
 }
-_JOB_OUTPUT = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths)?(?:/(?P<path>.*))?")
+#: Microsoft's own: what they offer, environments mostly, is taken to be there.
+_PUBLIC_REGISTRIES = ("azureml", "azureml-meta", "azureml-msr", "huggingface")
 _REGISTRY_ASSET = re.compile(r"azureml://registries/(?P<registry>[^/]+)/(?P<path>.+)")
 
 
 class Assets:
     """Keeps the assets of all workspaces and registries; both have the same routes, with different prefixes."""
 
-    def __init__(self, store: Store, scopes: Scopes, storage: Storage, operations: Operations, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scopes: Scopes,
+        storage: Storage,
+        records: JobRecords,
+        operations: Operations,
+        outbox: Outbox,
+    ) -> None:
         self._store = store
+        self._records = records
         self._scopes = scopes
         self._storage = storage
         self._operations = operations
@@ -63,6 +75,23 @@ class Assets:
             registry = self._scopes.registry(found["registry"])
             return self._store.get(f"{registry.path}/{found['path']}") if registry else None
         return self._store.get(reference.removeprefix("azureml:"))
+
+    def is_public(self, reference: str) -> bool:
+        """Whether the reference is to a registry of Microsoft's."""
+        found = _REGISTRY_ASSET.match(reference)
+        return found is not None and found["registry"] in _PUBLIC_REGISTRIES
+
+    def files(self, asset: Resource, workspace: Scope) -> Path:
+        """The files of a version of a model, of data or of code. ValueError or `UnusableUri` when there are none."""
+        uri = next(str(asset.properties[key]) for key in ("modelUri", "dataUri", "codeUri") if key in asset.properties)
+        files = self._storage.file(uri, self._scopes.of(asset.path) or workspace)
+        if not files.exists():
+            raise ValueError(f"The specified blob does not exist: {uri}")
+        return files
+
+    def next_version(self, scope: Scope, kind: str, name: str) -> str:
+        container = self._store.get(f"{scope.path}/{kind}/{name}")
+        return str(container.properties["nextVersion"]) if container else "1"
 
     def add(self, scope: Scope, kind: str, name: str, version: str, body: Json) -> Resource:
         """Creates a version, or updates tags and the like of one. 409 if it exists with other content."""
@@ -162,20 +191,15 @@ class Assets:
 
     def _resolve_job_output(self, workspace: Scope, properties: Json) -> None:
         """Replaces `azureml://jobs/JOB/outputs/NAME/…` by where the files are, and notes the job as the origin."""
-        found = _JOB_OUTPUT.fullmatch(properties.get("modelUri", ""))
-        if not found:
-            return
-        job = self._store.get(f"{workspace.path}/jobs/{found['job']}")
-        output = (job.properties.get("outputs") or {}).get(found["output"]) if job else None
-        if not job:
-            raise AzureError(404, "UserError", f"Job {found['job']} was not found in {workspace.name}.")
-        if not output or not output.get("uri"):
-            raise AzureError(400, "UserError", f"Job {found['job']} has no output {found['output']}.")
-        path = (found["path"] or "").strip("/")
-        uri = output["uri"].rstrip("/") + (f"/{path}" if path else "")
-        if not self._storage.file(uri, workspace).exists():
-            raise AzureError(400, "UserError", f"There are no files at {properties['modelUri']}.")
-        properties["modelUri"], properties["jobName"] = uri, found["job"]
+        given = str(properties.get("modelUri", ""))
+        try:
+            origin = self._records.output_uri(workspace, given)
+        except ValueError as error:
+            raise AzureError(404, "UserError", f"{error}.") from error
+        if origin:
+            if not self._storage.file(origin[0], workspace).exists():
+                raise AzureError(404, "UserError", f"There are no files at {given}.")
+            properties["modelUri"], properties["jobName"] = origin
 
     def _count(self, scope: Scope, kind: str, name: str, version: str, is_new: bool) -> None:
         path = f"{scope.path}/{kind}/{name}"

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import trustme
 
+AUTHORITY = "ca.pem"
 HOSTS = ("localhost", "127.0.0.1")
 
 
 def server_context(folder: Path) -> ssl.SSLContext:
     """TLS for localhost. `folder/ca.pem` is what clients name in REQUESTS_CA_BUNDLE and SSL_CERT_FILE."""
-    authority, server = folder / "ca.pem", folder / "server.pem"
+    authority, server = folder / AUTHORITY, folder / "server.pem"
     if not (authority.exists() and server.exists()):
         _make(authority, server)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

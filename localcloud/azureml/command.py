@@ -8,7 +8,7 @@ from pathlib import Path
 from aiohttp import web
 
 from localcloud.azureml.application import control_plane
-from localcloud.azureml.certificates import server_context
+from localcloud.azureml.certificates import AUTHORITY, server_context
 from localcloud.azureml.configuration import read_settings
 from localcloud.configuration_file import ConfigurationError
 from localcloud.http_server import bind, port_of
@@ -34,7 +34,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     context = server_context(folder)
     bound = bind(arguments.port)
     port = port_of(bound)
-    async with control_plane(settings, folder, port) as application:
+    async with control_plane(settings, folder, port, folder / AUTHORITY) as application:
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE, handler_cancellation=True)
         await runner.setup()
         try:

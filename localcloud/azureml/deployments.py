@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 DEPLOYMENTS = ENDPOINTS + "/{endpoint}/deployments"
 _GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-"
-_PUBLIC_REGISTRIES = ("azureml", "azureml-meta", "azureml-msr", "huggingface")  # Microsoft's; their images are ours
 
 
 class Deployments:
@@ -210,18 +209,18 @@ class Deployments:
             str(key): str(value) for key, value in (properties.get("environmentVariables") or {}).items()
         }
         environment = str(properties.get("environmentId") or "")
-        if environment and not environment.startswith(tuple(f"azureml://registries/{r}/" for r in _PUBLIC_REGISTRIES)):
+        if environment and not self._assets.is_public(environment):
             self._asset(environment)
         model = properties.get("model")
         if isinstance(model, dict):  # newer API versions wrap the id
             model = model.get("assetId")
         if model:
             found = self._asset(str(model))
-            image["model"] = str(self._files(workspace, found, "modelUri"))
+            image["model"] = str(self._files(workspace, found))
             image["model_type"] = str(found.properties.get("modelType") or "custom_model")
         configuration = properties.get("codeConfiguration") or {}
         if configuration.get("codeId"):
-            code = self._files(workspace, self._asset(str(configuration["codeId"])), "codeUri")
+            code = self._files(workspace, self._asset(str(configuration["codeId"])))
             script = str(configuration.get("scoringScript"))
             if not (code / script).is_file():
                 raise OperationFailed("BadArgument", f"There is no scoring script {script} in the code.")
@@ -238,17 +237,11 @@ class Deployments:
             "ResourceNotFound", f"Could not find asset with ID: {reference}. {_GUIDE}resourcenotfound"
         )
 
-    def _files(self, workspace: Scope, asset: Resource, key: str) -> Path:
-        uri = str(asset.properties.get(key) or "")
+    def _files(self, workspace: Scope, asset: Resource) -> Path:
         try:
-            files = self._storage.file(uri, self._scopes.of(asset.path) or workspace)
-        except UnusableUri as error:
-            raise OperationFailed("BadArgument", f"{error}.") from error
-        if not files.exists():
-            raise OperationFailed(
-                "ResourceNotFound", f"The specified blob does not exist: {uri}. {_GUIDE}resourcenotfound"
-            )
-        return files
+            return self._assets.files(asset, workspace)
+        except (UnusableUri, ValueError) as error:
+            raise OperationFailed("ResourceNotFound", f"{error}. {_GUIDE}resourcenotfound") from error
 
     async def _run(self, path: str, image: Json) -> None:
         await self._servers.start(

@@ -1,0 +1,165 @@
+"""Command jobs: finds the files of a job's inputs, code and outputs, and runs it as a real process."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.azureml.assets import Assets
+from localcloud.azureml.compute.jobs import DEFAULT_OUTPUT, JobEnd, JobRun, JobRunner
+from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.rights import Caller, Rights
+from localcloud.azureml.scopes import Scope
+from localcloud.azureml.storage import Storage, UnusableUri
+from localcloud.azureml.store import Resource
+from localcloud.azureml.wire import AzureError, Json
+from localcloud.azureml.workspaces import tracking_uri
+
+LOG_LINES = 20
+_MODEL_TYPES = ("mlflow_model", "custom_model", "triton_model")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What every job gets from the platform."""
+
+    base_url: str
+    certificate_authority: Path
+    start_seconds: float
+
+
+class CommandJobs:
+    """Runs command jobs to their end; `runners` has one runner per workspace (by its path)."""
+
+    def __init__(
+        self,
+        records: JobRecords,
+        assets: Assets,
+        storage: Storage,
+        rights: Rights,
+        runners: dict[str, JobRunner],
+        platform: Platform,
+    ) -> None:
+        self._records = records
+        self._assets = assets
+        self._storage = storage
+        self._rights = rights
+        self._runners = runners
+        self._platform = platform
+
+    async def run(self, workspace: Scope, job: Resource, caller: Caller) -> None:
+        """Runs a recorded job; its record tells how it ended, in words when it failed."""
+        name = job.name
+        self._records.change(workspace, name, "Queued")
+        await asyncio.sleep(self._platform.start_seconds)
+        if self._is_cancelled(workspace, name):
+            return
+        try:
+            run = self._prepared(workspace, job, caller)
+            self._records.change(workspace, name, "Running")
+            end = await self._runners[workspace.path].run(run)
+            if end.exit_code == 0 and not end.cancelled:
+                self._records.change(workspace, name, "Finalizing")
+                self._register_outputs(workspace, job)
+        except (AzureError, OSError, UnusableUri, ValueError) as error:
+            self._records.change(workspace, name, "Failed", f"{error}")
+            return
+        self._record_end(workspace, name, end)
+
+    async def cancel(self, workspace: Scope, name: str) -> None:
+        """Ends the job's process, or keeps it from being started."""
+        self._records.change(workspace, name, "CancelRequested")
+        if not await self._runners[workspace.path].cancel(name):
+            self._records.change(workspace, name, "Canceled")
+
+    def log(self, workspace: Scope, name: str) -> Path:
+        """The file that a job writes to, now or in an earlier run."""
+        return self._runners[workspace.path].log(name)
+
+    def _is_cancelled(self, workspace: Scope, name: str) -> bool:
+        job = self._records.get(workspace, name)
+        return job is None or job.properties["status"] == "Canceled"
+
+    def _record_end(self, workspace: Scope, name: str, end: JobEnd) -> None:
+        if end.cancelled:
+            self._records.change(workspace, name, "Canceled")
+        elif end.exit_code == 0:
+            self._records.change(workspace, name, "Completed")
+        else:
+            tail = "\n".join(end.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+            words = (
+                f"Execution failed. User process exited with status code {end.exit_code}. Please check log file"
+                f" 'user_logs/std_log.txt' for error details. Error: {tail}"
+            )
+            self._records.change(workspace, name, "Failed", words)
+
+    def _prepared(self, workspace: Scope, job: Resource, caller: Caller) -> JobRun:
+        """ValueError or `UnusableUri` says what of the job cannot be found."""
+        properties = job.properties
+        environment = str(properties.get("environmentId") or "")
+        if environment and not self._assets.is_public(environment) and not self._assets.find(environment):
+            raise ValueError(f"Could not find asset with ID: {environment}")
+        inputs = {
+            name: self._input(workspace, name, declared)
+            for name, declared in (properties.get("inputs") or {}).items()
+            if declared
+        }
+        outputs = {
+            name: self._storage.file(str(declared["uri"]), workspace)
+            for name, declared in properties["outputs"].items()
+        }
+        outputs[DEFAULT_OUTPUT] = self._records.artifacts(workspace, job.name)
+        code = properties.get("codeId")
+        variables = properties.get("environmentVariables") or {}
+        return JobRun(
+            name=job.name,
+            command=str(properties.get("command") or ""),
+            code=self._asset_files(workspace, str(code)) if code else None,
+            inputs=inputs,
+            outputs=outputs,
+            environment_variables={str(key): str(value) for key, value in variables.items()},
+            tracking_uri=tracking_uri(workspace, self._platform.base_url),
+            token=self._rights.job_token(caller, job.name),
+            experiment=str(properties["experimentName"]),
+            certificate_authority=self._platform.certificate_authority,
+            file_outputs=frozenset(
+                name
+                for name, declared in properties["outputs"].items()
+                if str(declared["jobOutputType"]).lower() == "uri_file"
+            ),
+        )
+
+    def _input(self, workspace: Scope, name: str, declared: Json) -> str | Path:
+        if str(declared.get("jobInputType") or declared.get("job_input_type")).lower() == "literal":
+            return str(declared["value"])
+        uri = str(declared.get("uri") or "")
+        if uri.startswith(("azureml:/subscriptions/", "/subscriptions/", "azureml://registries/")):
+            return self._asset_files(workspace, uri)
+        origin = self._records.output_uri(workspace, uri)
+        files = self._storage.file(origin[0] if origin else uri, workspace)
+        if not files.exists():
+            raise ValueError(f"There are no files at {uri}, the path of the input {name}")
+        return files
+
+    def _asset_files(self, workspace: Scope, reference: str) -> Path:
+        asset = self._assets.find(reference)
+        if not asset:
+            raise ValueError(f"Could not find asset with ID: {reference}")
+        return self._assets.files(asset, workspace)
+
+    def _register_outputs(self, workspace: Scope, job: Resource) -> None:
+        """Registers the outputs that the job gives a name: models as models, the rest as data."""
+        for output, declared in job.properties["outputs"].items():
+            name = declared.get("assetName")
+            if not name:
+                continue
+            output_type = str(declared["jobOutputType"]).lower()
+            kind, key = ("models", "modelUri") if output_type in _MODEL_TYPES else ("data", "dataUri")
+            version = str(declared.get("assetVersion") or self._assets.next_version(workspace, kind, name))
+            uri = self._storage.file(str(declared["uri"]), workspace)
+            content: Json = {key: f"azureml://jobs/{job.name}/outputs/{output}"} if kind == "models" else {}
+            if kind == "data":
+                content = {key: declared["uri"], "dataType": output_type}
+            else:
+                content["modelType"] = output_type
+            if uri.exists():
+                self._assets.add(workspace, kind, name, version, {"properties": content})

@@ -1,0 +1,108 @@
+"""Run history: the data plane that the SDK asks for a job's details, its log files and its children."""
+
+from aiohttp import web
+
+from localcloud.azureml.command_jobs import CommandJobs
+from localcloud.azureml.job_records import JobRecords, artifacts_path
+from localcloud.azureml.scopes import WORKSPACE, Scope, Scopes
+from localcloud.azureml.storage import ARTIFACT_DATASTORE, Storage
+from localcloud.azureml.store import Resource
+from localcloud.azureml.wire import AzureError, Json, json_body
+
+_HISTORY = "/history/v1.0" + WORKSPACE
+LOG = "user_logs/std_log.txt"
+
+
+class History:
+    def __init__(
+        self, scopes: Scopes, records: JobRecords, command_jobs: CommandJobs, storage: Storage, base_url: str
+    ) -> None:
+        self._scopes = scopes
+        self._records = records
+        self._command_jobs = command_jobs
+        self._storage = storage
+        self._base_url = base_url
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get(_HISTORY + "/runs/{run}", self._get),
+            web.get(_HISTORY + "/runs/{run}/details", self._details),
+            web.get(_HISTORY + "/runs/{run}/children", self._children),
+            web.patch(_HISTORY + "/runs/{run}", self._patch),
+            web.patch(_HISTORY + "/experiments/{experiment}/runs/{run}", self._patch),
+            web.post(_HISTORY + "/rundata", self._run_data),
+        ]
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return web.json_response(_run(self._existing(request)[1]))
+
+    async def _details(self, request: web.Request) -> web.Response:
+        workspace, job = self._existing(request)
+        return web.json_response({**_run(job), "logFiles": self._log_files(workspace, job)})
+
+    async def _children(self, request: web.Request) -> web.Response:
+        workspace, job = self._existing(request)
+        return web.json_response({"value": [_run(child) for child in self._records.children(workspace, job.name)]})
+
+    async def _run_data(self, request: web.Request) -> web.Response:
+        """What `jobs.download` asks for. It finds outputs without a reference here where jobs leave them by default."""
+        workspace = self._scopes.requested(request)
+        name = str((await json_body(request)).get("runId"))
+        return web.json_response({"runMetadata": {**_run(self._job(workspace, name)), "outputs": {}}})
+
+    async def _patch(self, request: web.Request) -> web.Response:
+        """Adds tags and properties to a run."""
+        _, job = self._existing(request)
+        body = await json_body(request)
+        for key in ("tags", "properties"):
+            job.properties[key] = {**job.properties[key], **(body.get(key) or {})}
+        if body.get("displayName"):
+            job.properties["displayName"] = body["displayName"]
+        self._records.save(job)
+        return web.json_response(_run(job))
+
+    def _log_files(self, workspace: Scope, job: Resource) -> dict[str, str]:
+        """A URL for the log: where the job writes it while it runs, among its artifacts from then on."""
+        running = self._command_jobs.log(workspace, job.name)
+        kept = self._records.artifacts(workspace, job.name) / LOG
+        if running.exists() and not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.symlink_to(running)
+        if not kept.exists():
+            return {}
+        name = f"{artifacts_path(job.name)}/{LOG}"
+        url = self._storage.blob_uri(workspace.account, ARTIFACT_DATASTORE, name)
+        return {LOG: f"{url}?{self._storage.signed(workspace.account, ARTIFACT_DATASTORE, 'r')}"}
+
+    def _existing(self, request: web.Request) -> tuple[Scope, Resource]:
+        workspace = self._scopes.requested(request)
+        return workspace, self._job(workspace, request.match_info["run"])
+
+    def _job(self, workspace: Scope, name: str) -> Resource:
+        job = self._records.get(workspace, name)
+        if not job:
+            raise AzureError(404, "UserError", f"Run {name} was not found in {workspace.name}.")
+        return job
+
+
+def _run(job: Resource) -> Json:
+    properties, moments = job.properties, job.private.get("moments", {})
+    ended = next((moments[status] for status in ("Completed", "Failed", "Canceled") if status in moments), None)
+    error = job.private.get("error")
+    return {
+        "runId": job.name,
+        "rootRunId": job.private.get("parent") or job.name,
+        "parentRunId": job.private.get("parent"),
+        "status": properties["status"],
+        "experimentId": properties["experimentName"],
+        "displayName": properties["displayName"],
+        "runType": job.private["type"],
+        "runTypeV2": {"orchestrator": "Execution", "traits": []},
+        "createdUtc": job.body["systemData"]["createdAt"],
+        "startTimeUtc": moments.get("Running"),
+        "endTimeUtc": ended,
+        "tags": properties["tags"],
+        "properties": properties["properties"],
+        "error": {"error": {"code": "UserError", "message": error}} if error else None,
+        "warnings": [],
+    }

@@ -1,0 +1,135 @@
+"""Jobs of a workspace: submit, look at, list, change, cancel."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from localcloud.azureml.command_jobs import CommandJobs
+from localcloud.azureml.job_records import TERMINAL, JobRecords
+from localcloud.azureml.operations import Operation, Operations
+from localcloud.azureml.pipeline_jobs import PipelineJobs
+from localcloud.azureml.rights import CALLER, Caller
+from localcloud.azureml.scopes import WORKSPACE, Scope, Scopes
+from localcloud.azureml.store import Resource
+from localcloud.azureml.wire import AzureError, json_body
+
+log = logging.getLogger(__name__)
+
+_JOBS = WORKSPACE + "/jobs"
+CANCELLATION_SECONDS = 30.0
+CHANGEABLE = ("tags", "displayName", "description", "isArchived")
+
+
+class Jobs:
+    """Starts jobs in the background; those that run when the control plane ends are Failed at its next start."""
+
+    def __init__(
+        self,
+        scopes: Scopes,
+        records: JobRecords,
+        command_jobs: CommandJobs,
+        pipeline_jobs: PipelineJobs,
+        operations: Operations,
+    ) -> None:
+        self._scopes = scopes
+        self._records = records
+        self._command_jobs = command_jobs
+        self._pipeline_jobs = pipeline_jobs
+        self._operations = operations
+        self._running: set[asyncio.Task[None]] = set()
+        operations.define("cancellation", self._finish_cancellation)
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get(_JOBS, self._list),
+            web.get(_JOBS + "/{job}", self._get),
+            web.put(_JOBS + "/{job}", self._put),
+            web.post(_JOBS + "/{job}/cancel", self._cancel),
+        ]
+
+    def fail_interrupted(self) -> None:
+        """Ends the jobs whose processes ended together with the control plane."""
+        for workspace in self._scopes.workspaces:
+            for job in self._records.unfinished(workspace):
+                words = "The job was interrupted: the machine it ran on was stopped or restarted. Submit it again."
+                self._records.change(workspace, job.name, "Failed", words)
+
+    async def close(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        workspace = self._scopes.requested(request)
+        view = request.query.get("listViewType", "ActiveOnly").lower()
+        wanted = {"activeonly": (False,), "archivedonly": (True,)}.get(view, (False, True))
+        jobs = [job for job in self._records.submitted(workspace) if bool(job.properties["isArchived"]) in wanted]
+        return web.json_response({"value": [job.body for job in jobs]})
+
+    async def _get(self, request: web.Request) -> web.Response:
+        return web.json_response(self._existing(request)[1].body)
+
+    async def _put(self, request: web.Request) -> web.Response:
+        """Submits a new job; of an existing one, changes what can be changed."""
+        workspace, name = self._scopes.requested(request), request.match_info["job"]
+        properties = (await json_body(request)).get("properties") or {}
+        old = self._records.get(workspace, name)
+        if old:
+            old.properties.update({key: properties[key] for key in CHANGEABLE if properties.get(key) is not None})
+            self._records.save(old)
+            return web.json_response(old.body)
+        job_type = properties.get("jobType")
+        if job_type not in ("Command", "Pipeline"):
+            raise AzureError(
+                400, "UserError", f"Jobs of type {job_type} cannot run here: only Command and Pipeline jobs can."
+            )
+        try:
+            self._command_jobs.log(workspace, name)
+        except ValueError as error:
+            raise AzureError(400, "UserError", f"{error}.") from error
+        job = self._records.create(workspace, name, properties, request[CALLER])
+        runs = self._command_jobs if job_type == "Command" else self._pipeline_jobs
+        self._start(runs, workspace, job, request[CALLER])
+        return web.json_response(job.body, status=201)
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        workspace, job = self._existing(request)
+        if job.properties["status"] in TERMINAL:
+            return web.Response(status=200)
+        operation = self._operations.begin("cancellation", job.path)
+        headers = self._operations.location_headers(operation, workspace.subscription, workspace.location)
+        return web.Response(status=202, headers=headers)
+
+    async def _finish_cancellation(self, operation: Operation) -> None:
+        workspace = self._scopes.of(operation.path)
+        job = self._records.get(workspace, operation.path.rsplit("/", 1)[1]) if workspace else None
+        if not workspace or not job:
+            return
+        if job.properties["jobType"] == "Pipeline":
+            await self._pipeline_jobs.cancel(workspace, job)
+        else:
+            await self._command_jobs.cancel(workspace, job.name)
+        async with asyncio.timeout(CANCELLATION_SECONDS):
+            while job and job.properties["status"] not in TERMINAL:
+                await asyncio.sleep(0.05)
+                job = self._records.get(workspace, job.name)
+
+    def _start(self, runs: CommandJobs | PipelineJobs, workspace: Scope, job: Resource, caller: Caller) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(runs, workspace, job, caller))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self, runs: CommandJobs | PipelineJobs, workspace: Scope, job: Resource, caller: Caller) -> None:
+        try:
+            await runs.run(workspace, job, caller)
+        except Exception as error:  # a bug must end the job, or whoever waits for it waits for ever
+            log.exception("job %s broke", job.path)
+            self._records.change(workspace, job.name, "Failed", f"An internal error occurred: {error!r}")
+
+    def _existing(self, request: web.Request) -> tuple[Scope, Resource]:
+        workspace, name = self._scopes.requested(request), request.match_info["job"]
+        job = self._records.get(workspace, name)
+        if not job:
+            raise AzureError(404, "UserError", f"Job {name} was not found in {workspace.name}.")
+        return workspace, job
