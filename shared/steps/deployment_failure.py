@@ -1,0 +1,77 @@
+"""Why a deployment failed: told from Azure ML's error and from the container's log."""
+
+import re
+
+from shared.core.messages import Failed, FailureKind
+from shared.ports import Deployment
+
+LOG_LINES = 200  #: how much of the log is read
+SHOWN_LINES = 20  #: how much of it is kept
+LONGEST_LINE = 500
+
+#: In this order: an error of a container often mentions names of things that were not found.
+_KINDS = (
+    (FailureKind.QUOTA, r"quota|OutOfCapacity|not enough capacity"),
+    (FailureKind.PERMISSION, r"authoriz|forbidden|permission|access ?denied|acrpull|\b403\b"),
+    (FailureKind.BAD_CONFIG, r"image ?build|invalid"),
+    (FailureKind.CONTAINER_CRASH, r"crash|terminated|exited|liveness|readiness|not ?ready|user ?script|traceback"),
+    (FailureKind.TIMEOUT, r"time[d-]? ?out"),
+    (FailureKind.NOT_FOUND, r"not ?found|does not exist"),
+)
+_ADVICE = {
+    FailureKind.QUOTA: "Ask for more quota, choose a smaller instance_type or instance_count, or free what is not used",
+    FailureKind.PERMISSION: "Give the endpoint's identity the rights that it names",
+    FailureKind.BAD_CONFIG: "Correct the deployment file",
+    FailureKind.CONTAINER_CRASH: "Mend the scoring code",
+    FailureKind.TIMEOUT: "Make the start of the container shorter, or its probes more patient",
+    FailureKind.NOT_FOUND: "Put right what the deployment file refers to",
+}
+
+#: Codes such as BadArgument say little: a traceback in the log says more.
+_MAY_BE_A_CRASH = (FailureKind.BAD_CONFIG, FailureKind.TIMEOUT, FailureKind.NOT_FOUND)
+
+# The scoring server wraps what the scoring code raised into exceptions of its own.
+_OF_THE_SERVER = re.compile(r"azureml_inference_server_http\.|gunicorn\.")
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\):\s*$")
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
+
+
+def failed(deployment: Deployment, log: str) -> Failed:
+    """The outcome for a failed deployment: the cause in the reason, and the end of the log."""
+    found = cause(log)
+    kind = kind_of(deployment.error)
+    if found and kind in _MAY_BE_A_CRASH:
+        kind = FailureKind.CONTAINER_CRASH
+    why = deployment.error or f"state {deployment.state}"
+    detail = f" The cause in its log: {found}." if found else ""
+    return Failed(
+        f"Deployment {deployment.name} failed ({why.rstrip('. ')}).{detail} {_ADVICE[kind]}, then retry.",
+        kind,
+        diagnosis="\n".join(([found, ""] if found else []) + tail(log)),
+        evidence={"deployment": deployment.name, "error": deployment.error, "cause": found},
+    )
+
+
+def kind_of(error: str) -> FailureKind:
+    """The class of an error of Azure ML, given as `code: message`."""
+    return next((kind for kind, words in _KINDS if re.search(words, error, re.IGNORECASE)), FailureKind.BAD_CONFIG)
+
+
+def cause(log: str) -> str | None:
+    """The exception that the scoring code raised: the last line of its traceback. None without a traceback."""
+    raised: list[str] = []
+    inside = False
+    for line in log.splitlines():
+        if _TRACEBACK.search(line):
+            inside = True
+        elif inside and line and not line[0].isspace():
+            inside = False
+            if _RAISED.match(line):
+                raised.append(line.strip()[:LONGEST_LINE])
+    own = [line for line in raised if not _OF_THE_SERVER.match(line)]
+    return next(reversed(own or raised), None)
+
+
+def tail(log: str) -> list[str]:
+    """The last lines of a log, without empty ones."""
+    return [line.rstrip()[:LONGEST_LINE] for line in log.splitlines() if line.strip()][-SHOWN_LINES:]

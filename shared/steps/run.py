@@ -1,0 +1,37 @@
+"""Runs the step that a command names, and turns the port's errors into outcomes: once, for all steps."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from shared.core.messages import Failed, FailureKind, Outcome, Retry, RunStep
+from shared.ports import ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
+from shared.steps import STEPS
+
+#: Where Azure does not say when to come back.
+PAUSE = timedelta(seconds=5)
+
+
+def run_step(command: RunStep, workspace_for: Callable[[str], Workspace], folder: Path) -> Outcome:
+    """The outcome of one look; `workspace_for` gives an environment's workspace by name. Raises only for a bug."""
+    step = STEPS.get(command.step)
+    if step is None:
+        return Failed(
+            f"This version of the app has no step {command.step!r}. Deploy the version that the promotion was started "
+            "with, or start a new promotion.",
+            FailureKind.BUG,
+        )
+    try:
+        return step(command, workspace_for(command.environment), folder)
+    except UnavailableError as fault:
+        return Retry(fault.retry_after if fault.retry_after is not None else PAUSE, str(fault))
+    except ForbiddenError as fault:
+        return Failed(_said_in(command, fault), FailureKind.PERMISSION)
+    except OutOfQuotaError as fault:
+        return Failed(_said_in(command, fault), FailureKind.QUOTA)
+    except RejectedError as fault:
+        return Failed(_said_in(command, fault), FailureKind.BAD_CONFIG)
+
+
+def _said_in(command: RunStep, fault: Exception) -> str:
+    return f"{command.environment}: {fault}"

@@ -1,0 +1,88 @@
+"""What a command is about in Azure ML: the endpoint and the deployment by name, the files, the tags that mark ours."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+from shared.config.stage import StageSettings
+from shared.core.messages import RunStep
+from shared.ports import Deployment, Endpoint, RejectedError
+
+#: Tag of every endpoint and deployment that we make: the route it belongs to.
+ROUTE = "mlpromote.route"
+PROMOTION = "mlpromote.promotion"
+ATTEMPT = "mlpromote.attempt"
+
+#: Key that a command's settings have beside those of the stage: the tags that the route requires.
+REQUIRE_TAGS = "require_tags"
+
+#: Azure ML's states of an endpoint or deployment in which nothing is under way.
+READY = "Succeeded"
+BROKEN = ("Failed", "Canceled")
+
+_DIGEST_LENGTH = 10
+_LONGEST_NAME = 32
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one candidate is deployed in one stage. The same promotion and stage always give the same names."""
+
+    command: RunStep
+    settings: StageSettings
+    require_tags: Mapping[str, str]
+    folder: Path
+
+    @classmethod
+    def of(cls, command: RunStep, folder: Path) -> "Target":
+        """Read from the command's settings; raises `RejectedError` where this version does not understand them."""
+        settings = dict(command.settings)
+        require_tags = settings.pop(REQUIRE_TAGS, {})
+        try:
+            return cls(command, StageSettings.parse(settings), require_tags, folder)
+        except ValueError as fault:
+            raise RejectedError(
+                f"The settings of stage {command.stage} cannot be read by this version of the app. Start a new "
+                f"promotion: {fault}"
+            ) from fault
+
+    @cached_property
+    def endpoint(self) -> str:
+        return self.settings.endpoint_for(self.command.candidate.name)
+
+    @cached_property
+    def deployment(self) -> str:
+        """`v`, the version, and a digest of promotion and stage: 32 letters, digits and hyphens at most."""
+        digest = sha256(f"{self.command.promotion}\n{self.command.stage}".encode()).hexdigest()[:_DIGEST_LENGTH]
+        version = re.sub(r"[^a-z0-9]+", "-", self.command.candidate.version.lower())
+        return f"v{version}"[: _LONGEST_NAME - _DIGEST_LENGTH - 1].rstrip("-") + f"-{digest}"
+
+    @property
+    def deployment_file(self) -> Path:
+        return self.folder / self.settings.deployment
+
+    @property
+    def smoke_file(self) -> Path | None:
+        return self.folder / self.settings.smoke.requests if self.settings.smoke else None
+
+    @property
+    def endpoint_tags(self) -> dict[str, str]:
+        return {ROUTE: self.command.lane.route}
+
+    def owns(self, found: Endpoint | Deployment) -> bool:
+        """Whether we made it, for this route."""
+        return found.tags.get(ROUTE) == self.command.lane.route
+
+    def is_of_this_promotion(self, found: Deployment) -> bool:
+        return self.owns(found) and found.tags.get(PROMOTION) == self.command.promotion
+
+    def not_ours(self) -> str:
+        """What to say where the endpoint's name is taken."""
+        return (
+            f"Endpoint {self.endpoint} was not made by route {self.command.lane.route} (it lacks the tag "
+            f"{ROUTE}={self.command.lane.route}). Choose another `endpoint` for stage {self.command.stage}, or set the "
+            "tag if the endpoint may be taken over."
+        )
