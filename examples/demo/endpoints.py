@@ -1,5 +1,6 @@
 """The endpoints as those who use them see them: scoring requests over HTTPS, and which deployments there are."""
 
+import asyncio
 import ssl
 import time
 from collections.abc import Sequence
@@ -13,13 +14,17 @@ from examples.demo.digits import Image
 SECONDS_PER_REQUEST = 10
 
 
+#: In an answer: the deployment that gave it.
+ANSWERED_BY = "azureml-model-deployment"
+
+
 @dataclass(frozen=True)
 class Answer:
     """What an endpoint made of some images: a digit and its probability each."""
 
     digits: Sequence[int]
     probabilities: Sequence[float]
-    trained_by: str  #: name of the job that trained the model which answered
+    version: str  #: of the model that answered
     seconds: float
 
 
@@ -27,40 +32,61 @@ class ScoringError(Exception):
     """A scoring request was not answered with 200; the text says what came instead."""
 
 
-@dataclass(frozen=True)
 class Endpoint:
-    """Where an endpoint takes requests, and its key."""
+    """An online endpoint in an environment's workspace. Use it from one event loop; `session` stays the caller's."""
 
-    url: str
-    key: str
-    certificates: ssl.SSLContext
+    def __init__(self, addresses: Addresses, environment: str, name: str, session: aiohttp.ClientSession) -> None:
+        self.name = name
+        self._addresses = addresses
+        self._environment = environment
+        self._session = session
+        self._certificates = ssl.create_default_context(cafile=str(addresses.certificates))
+        self._url_and_key: tuple[str, str] | None = None
+        self._versions: dict[str, str] = {}  # by deployment, also of those that are gone
 
-    async def ask(self, session: aiohttp.ClientSession, images: Sequence[Image]) -> Answer:
+    async def ask(self, images: Sequence[Image]) -> Answer:
         """Have some images read; ScoringError when the endpoint does not answer as it should."""
+        if self._url_and_key is None:
+            self._url_and_key = await asyncio.to_thread(self._find)
+        url, key = self._url_and_key
         began = time.monotonic()
         try:
-            async with session.post(
-                self.url,
+            async with self._session.post(
+                url,
                 json={"images": images},
-                headers={"Authorization": f"Bearer {self.key}"},
-                ssl=self.certificates,
+                headers={"Authorization": f"Bearer {key}"},
+                ssl=self._certificates,
                 timeout=aiohttp.ClientTimeout(total=SECONDS_PER_REQUEST),
             ) as answer:
                 if answer.status != 200:
                     raise ScoringError(f"{answer.status}: {(await answer.text())[:300]}")
                 body = await answer.json()
+                seconds = time.monotonic() - began
         except (aiohttp.ClientError, TimeoutError) as fault:
             raise ScoringError(f"no answer: {fault or type(fault).__name__}") from fault
-        return Answer(body["digits"], body["probabilities"], body["trained_by"], time.monotonic() - began)
+        version = await self._version(answer.headers[ANSWERED_BY])
+        return Answer(body["digits"], body["probabilities"], version, seconds)
 
+    async def deployments(self) -> list[str]:
+        """The names of the deployments that the endpoint has."""
+        return await asyncio.to_thread(self._list)
 
-def endpoint(addresses: Addresses, environment: str, name: str) -> Endpoint:
-    """The endpoint of this name in an environment's workspace; blocks while the SDK asks for it and its key."""
-    operations = ml_client(addresses, environment).online_endpoints
-    certificates = ssl.create_default_context(cafile=str(addresses.certificates))
-    return Endpoint(str(operations.get(name).scoring_uri), str(operations.get_keys(name).primary_key), certificates)
+    async def _version(self, deployment: str) -> str:
+        if deployment not in self._versions:
+            self._versions[deployment] = await asyncio.to_thread(self._version_in, deployment)
+        return self._versions[deployment]
 
+    # --- these block while the SDK asks -------------------------------------------------------------------------------
 
-def deployments(addresses: Addresses, environment: str, name: str) -> list[str]:
-    """The names of an endpoint's deployments; blocks while the SDK asks for them."""
-    return [str(it.name) for it in ml_client(addresses, environment).online_deployments.list(name)]
+    def _find(self) -> tuple[str, str]:
+        operations = ml_client(self._addresses, self._environment).online_endpoints
+        return str(operations.get(self.name).scoring_uri), str(operations.get_keys(self.name).primary_key)
+
+    def _list(self) -> list[str]:
+        operations = ml_client(self._addresses, self._environment).online_deployments
+        return [str(it.name) for it in operations.list(self.name)]
+
+    def _version_in(self, deployment: str) -> str:
+        """Azure ML knows it by the model's id, which ends with `/versions/VERSION`."""
+        operations = ml_client(self._addresses, self._environment).online_deployments
+        return str(operations.get(deployment, self.name).model).rpartition("/")[2]

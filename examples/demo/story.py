@@ -16,14 +16,12 @@ from examples.demo.addresses import addresses_of
 from examples.demo.checks import BrokenPromiseError, Point, must
 from examples.demo.data_scientist import ENDED, DataScientist
 from examples.demo.digits import drawing, images
-from examples.demo.endpoints import Answer, Endpoint, ScoringError, deployments, endpoint
+from examples.demo.endpoints import Answer, Endpoint, ScoringError
 from examples.demo.promotions import ApiError, Promotion, Promotions
 from examples.demo.request_loop import RequestLoop
 from examples.demo.watching import watch
 
 MODEL = "digits"
-PROD_ENDPOINT = "digits"
-TEST_ENDPOINT = "digits-test"
 JOB_SECONDS = 60
 START_SECONDS = 30
 PROMOTION_SECONDS = 120
@@ -43,12 +41,12 @@ class Story:
         """`addresses` is what the local cloud's `addresses.json` holds."""
         self._console = console
         self._addresses = addresses_of(addresses)
-        self._session = session
         self._promotions = Promotions(session, self._addresses.app, self._addresses.app_key)
         self._scientist = DataScientist(self._addresses)
-        self._versions: dict[str, str] = {}  # by the job that trained them
         self._images = images()
-        self._prod: Endpoint | None = None
+        self._test = Endpoint(self._addresses, "test", f"{MODEL}-test", session)
+        self._prod = Endpoint(self._addresses, "prod", MODEL, session)
+        self._job = ""  # that version 1 comes from
         self._trials: asyncio.Task[list[str]] | None = None
         self._plot: list[tuple[Point, Callable[[], Awaitable[str]]]] = [
             (Point(1, "A training job", "a training job runs in dev"), self._train),
@@ -97,10 +95,9 @@ class Story:
             "The Azure ML SDK submits examples/digits/train/job.yml to the dev workspace. The job learns to read "
             "handwritten digits with scikit-learn and logs its metrics with MLflow."
         )
-        job = await asyncio.to_thread(self._scientist.submit, training_rows=800)
-        self._versions[job] = "1"
-        await self._completed(job)
-        self._keep(f"job {job} has completed")
+        self._job = await asyncio.to_thread(self._scientist.submit, training_rows=800)
+        await self._completed(self._job)
+        self._keep(f"job {self._job} has completed")
         return "the job has completed"
 
     async def _first_version(self) -> str:
@@ -113,8 +110,7 @@ class Story:
         promotion = await self._watch("1")
         must(promotion["status"] == "succeeded", "that version 1 reaches prod", _end(promotion))
         origin = await asyncio.to_thread(self._scientist.origin, MODEL, "1")
-        must(origin in self._versions, "that version 1 comes from the job", f"it comes from {origin}")
-        self._prod = await asyncio.to_thread(endpoint, self._addresses, "prod", PROD_ENDPOINT)
+        must(origin == self._job, "that version 1 comes from the job", f"it comes from {origin}")
         self._keep("version 1 serves test and prod; nobody had to do anything")
         return "both endpoints serve version 1"
 
@@ -125,7 +121,7 @@ class Story:
         self._console.print()
         self._console.print(_read(shown, answer), justify="left")
         must(list(answer.digits) == shown, f"that {shown} are read as they are", f"they were read as {answer.digits}")
-        self._keep(f"all four are read right, by version {self._version(answer)}, in {answer.seconds * 1000:.0f} ms")
+        self._keep(f"all four are read right, by version {answer.version}, in {answer.seconds * 1000:.0f} ms")
         return "all four images are read right"
 
     async def _worse_version(self) -> str:
@@ -150,9 +146,9 @@ class Story:
         failure = _failure(promotion)
         self._console.print(_log(failure["diagnosis"]))
         must("AttributeError" in failure["diagnosis"], "that the diagnosis names the cause", failure["diagnosis"])
-        left = await asyncio.to_thread(deployments, self._addresses, "test", TEST_ENDPOINT)
-        must(len(left) == 1, "that the broken deployment is removed", f"{TEST_ENDPOINT} has {', '.join(left)}")
-        self._keep(f"the broken deployment is removed: {TEST_ENDPOINT} has {left[0]} alone")
+        left = await self._test.deployments()
+        must(len(left) == 1, "that the broken deployment is removed", f"{self._test.name} has {', '.join(left)}")
+        self._keep(f"the broken deployment is removed: {self._test.name} has {left[0]} alone")
         await self._still_version_1()
         return f"{failure['kind']}: the log names the AttributeError; removed"
 
@@ -168,7 +164,7 @@ class Story:
         self._note(loop.says())
         must(loop.failed == 0, "that no request fails", f"{loop.failed} failed, such as {'; '.join(loop.failures)}")
         must(list(loop.answered) == ["1", "4"], "that version 4 takes over from version 1", loop.says())
-        left = await asyncio.to_thread(deployments, self._addresses, "prod", PROD_ENDPOINT)
+        left = await self._prod.deployments()
         must(len(left) == 1, "that version 1 is removed when version 4 serves", f"prod has {', '.join(left)}")
         self._keep(f"version 4 has replaced version 1: {loop.failed} of {loop.sent} requests failed")
         return f"{loop.failed} of {loop.sent} requests failed"
@@ -197,7 +193,6 @@ class Story:
 
     async def _register(self, version: str, job: str) -> None:
         await self._completed(job)
-        self._versions[job] = version
         await asyncio.to_thread(self._scientist.register, MODEL, version, job)
 
     async def _watch(self, version: str, footer: Callable[[], str] | None = None) -> Promotion:
@@ -209,20 +204,15 @@ class Story:
         return promotion
 
     async def _ask(self, digits: list[int]) -> Answer:
-        assert self._prod is not None
-        return await self._prod.ask(self._session, [self._images[digit] for digit in digits])
+        return await self._prod.ask([self._images[digit] for digit in digits])
 
     async def _one_request(self) -> str:
-        return self._version(await self._ask([3]))
+        return (await self._ask([3])).version
 
     async def _still_version_1(self) -> None:
-        answer = await self._ask([3, 7])
-        version = self._version(answer)
+        version = (await self._ask([3, 7])).version
         must(version == "1", "that prod still answers with version 1", f"version {version} answered")
         self._keep("prod still answers with version 1")
-
-    def _version(self, answer: Answer) -> str:
-        return self._versions.get(answer.trained_by, f"unknown, trained by {answer.trained_by}")
 
     # --- how it is told -----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The scoring code: Azure ML's server calls `init` once and `run` for each request.
 
-A request is `{"images": [[64 pixels from 0 to 16], …]}`; the answer `{"digits": [7, …], "probabilities": [0.99, …],
-"trained_by": "job"}` has one digit and its probability per image, in the same order, and the job the model comes from.
+A request is `{"images": [[64 pixels from 0 to 16], …]}`; the answer `{"digits": [7, …], "probabilities": [0.99, …]}`
+has one digit and its probability per image, in the same order.
 """
 
 import json
@@ -16,16 +16,14 @@ from azureml_inference_server_http.api.aml_response import AMLResponse  # type: 
 PIXELS = 64
 
 model: Any = None
-trained_by = ""
 
 
 def init() -> None:
     """Load the model and score one blank image, so that a model that cannot score never takes a request."""
-    global model, trained_by
+    global model
     file = model_file(Path(os.environ["AZUREML_MODEL_DIR"]))
-    trained_by = file.with_name("trained_by.txt").read_text()
     model = joblib.load(file)
-    print(f"loaded the model of job {trained_by}: a {type(model).__name__}")
+    print(f"{file.name} holds a {type(model).__name__}")
     model.predict_proba([[0.0] * PIXELS])
 
 
@@ -47,7 +45,6 @@ def run(body: str) -> Any:
     return {
         "digits": [int(model.classes_[column]) for column in best],
         "probabilities": [round(float(row[column]), 4) for row, column in zip(probabilities, best, strict=True)],
-        "trained_by": trained_by,
     }
 
 

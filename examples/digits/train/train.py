@@ -40,12 +40,11 @@ def train(training_rows: int) -> tuple[Pipeline, dict[str, float]]:
     }
 
 
-def save(pipeline: Pipeline, metrics: dict[str, float], layout: str, job: str, folder: Path) -> None:
-    """Write `model.joblib` (the pipeline, or a bundle of it with its metrics) and beside it the name of the job."""
+def save(pipeline: Pipeline, metrics: dict[str, float], layout: str, folder: Path) -> None:
+    """Write `model.joblib`: the pipeline itself, or a bundle of the pipeline and its metrics."""
     folder.mkdir(parents=True, exist_ok=True)
     content = pipeline if layout == "pipeline" else {"pipeline": pipeline, "metrics": metrics}
     joblib.dump(content, folder / "model.joblib")
-    (folder / "trained_by.txt").write_text(job)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,11 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser.parse_args(arguments)
 
     pipeline, metrics = train(parsed.training_rows)
-    # Within an Azure ML job this is the job's own run, and the run's id is the job's name.
-    with mlflow.start_run() as run:
-        mlflow.log_params({"training_rows": parsed.training_rows, "layout": parsed.layout})
-        mlflow.log_metrics(metrics)
-    save(pipeline, metrics, parsed.layout, run.info.run_id, parsed.model)
+    mlflow.log_params({"training_rows": parsed.training_rows, "layout": parsed.layout})
+    mlflow.log_metrics(metrics)
+    save(pipeline, metrics, parsed.layout, parsed.model)
     print(f"trained on {parsed.training_rows} images:", *(f"{name} {value:.4f}" for name, value in metrics.items()))
 
 
