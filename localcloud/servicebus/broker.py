@@ -6,6 +6,7 @@ before everything it tells of is safe, and all that arrives at once shares one c
 """
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Iterable
@@ -49,13 +50,15 @@ class Broker:
             for made in (Queue(queue, store, self.now(), dead_letters), dead_letters):
                 self._queues[made.name.lower()] = made
         self._receivers: dict[Queue, list[Receiver]] = {queue: [] for queue in self._queues.values()}
+        self._changed: set[Queue] = set()
         self._outputs: dict[Output, None] = {}
         self._loop = asyncio.get_running_loop()
         self._turn_is_due = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_time = math.inf
         #: Ends with the exception if a turn fails; what memory and disk hold may differ then, so nothing may go on.
         self.failed: asyncio.Future[None] = self._loop.create_future()
-        self.take_turn_soon()
+        self._look_at_all()
 
     @staticmethod
     def now() -> float:
@@ -67,14 +70,22 @@ class Broker:
 
     def add_receiver(self, queue: Queue, receiver: Receiver) -> None:
         self._receivers[queue].append(receiver)
+        self.changed(queue)
 
     def remove_receiver(self, queue: Queue, receiver: Receiver) -> None:
         self._receivers[queue].remove(receiver)
 
-    def take_turn_soon(self, output: Output | None = None) -> None:
-        """To be called after every change of a queue or its receivers, and by those with something to send."""
-        if output is not None:
-            self._outputs[output] = None
+    def changed(self, queue: Queue) -> None:
+        """To be called after every change of a queue or of what its receivers can take."""
+        self._changed.add(queue)
+        self._take_turn_soon()
+
+    def has_output(self, output: Output) -> None:
+        """To be called by those with something to send; they are flushed at the end of the turn."""
+        self._outputs[output] = None
+        self._take_turn_soon()
+
+    def _take_turn_soon(self) -> None:
         if not self._turn_is_due and not self.failed.done():
             self._turn_is_due = True
             self._loop.call_soon(self._turn)
@@ -96,12 +107,12 @@ class Broker:
 
     def _turn(self) -> None:
         self._turn_is_due = False
-        now = self.now()
+        changed, self._changed = self._changed, set()
         try:
-            for queue in self._queues.values():
-                queue.advance(now)
-            for queue in self._queues.values():
-                self.deliver(queue)
+            for queue in changed:
+                self._look_at(queue)
+                if queue.dead_letters is not None:
+                    self._look_at(queue.dead_letters)
             self._store.commit()
         except Exception as error:  # noqa: BLE001 - handed to whoever awaits `failed`, which ends the broker
             if not self.failed.done():
@@ -110,16 +121,26 @@ class Broker:
         outputs, self._outputs = self._outputs, {}
         for output in outputs:
             output.flush()
-        self._set_alarm()
 
-    def _set_alarm(self) -> None:
+    def _look_at(self, queue: Queue) -> None:
+        queue.advance(self.now())
+        self.deliver(queue)
+        change = queue.next_change()
+        if change is not None and change < self._alarm_time:
+            self._set_alarm(change)
+
+    def _set_alarm(self, moment: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-            self._alarm = None
-        changes = [change for queue in self._queues.values() if (change := queue.next_change()) is not None]
-        if changes:
-            sleep = min(max(min(changes) - self.now(), 0.0), _LONGEST_SLEEP)
-            self._alarm = self._loop.call_later(sleep, self.take_turn_soon)
+        sleep = min(max(moment - self.now(), 0.0), _LONGEST_SLEEP)
+        self._alarm_time = moment
+        self._alarm = self._loop.call_later(sleep, self._look_at_all)
+
+    def _look_at_all(self) -> None:
+        """Every queue sets the alarm anew in the turn that this brings about."""
+        self._alarm_time = math.inf
+        self._changed.update(self._queues.values())
+        self._take_turn_soon()
 
     def close(self) -> None:
         """Writes what is still to be written. Connections must have been closed before."""

@@ -84,14 +84,15 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        self._broker.take_turn_soon()
+        for session in self._sessions.values():
+            session.resume()
 
     def can_send(self) -> bool:
         return self._writable and not self._closing
 
     def send(self, channel: int, performative: Any, payload: bytes | memoryview = b"", kind: int = AMQP_FRAME) -> None:
         self._to_send += encode_frame(channel, performative, payload, kind)
-        self._broker.take_turn_soon(self)
+        self._broker.has_output(self)
 
     def flush(self) -> None:
         if self._transport is not None and self._to_send:
@@ -130,7 +131,7 @@ class Connection(asyncio.Protocol):
 
     def _on_protocol_header(self, header: bytes) -> None:
         self._to_send += header
-        self._broker.take_turn_soon(self)
+        self._broker.has_output(self)
         if header == SASL_HEADER:
             mechanisms = symbols("MSSBCBS", "ANONYMOUS", "PLAIN", "EXTERNAL")
             self.send(0, SaslMechanisms(mechanisms), kind=SASL_FRAME)

@@ -64,6 +64,9 @@ class IncomingLink:
         if flow.echo:
             self._top_up_credit()
 
+    def resume(self) -> None:
+        """What comes in never waits for room."""
+
     def closed(self) -> None:
         """Nothing to give back: a delivery that is not complete was never acknowledged."""
 
@@ -112,6 +115,9 @@ class OutgoingLink:
     def detach(self, condition: str, description: str) -> None:
         self._session.send(Detach(self._handle, closed=True, error=error(condition, description)))
 
+    def resume(self) -> None:
+        """Replies are not held back."""
+
     def closed(self) -> None:
         """Nothing to give back."""
 
@@ -134,9 +140,8 @@ class QueueLink(OutgoingLink):
     def opened(self) -> None:
         self._broker.add_receiver(self.queue, self)
 
-    def flow(self, flow: Flow) -> None:
-        super().flow(flow)
-        self._broker.take_turn_soon()
+    def resume(self) -> None:
+        self._broker.changed(self.queue)
 
     def closed(self) -> None:
         """Locks outlive the link: their messages can still be settled by way of the management node."""

@@ -110,6 +110,7 @@ class ManagementNode:
         if operation is None:
             description = f"{request.operation} is not supported by the local Service Bus"
             return request.reply(_status(_NOT_IMPLEMENTED, description, "amqp:not-implemented"))
+        self._broker.changed(self._queue)
         try:
             body = operation(request, self._broker.now())
         except MessageLockLostError as lost:

@@ -166,10 +166,14 @@ class Session:
         expected = 0 if flow.next_incoming_id is None else flow.next_incoming_id
         self._client_window = (expected + flow.incoming_window - self._next_outgoing_id) % _SERIAL
         self._next_incoming_id = flow.next_outgoing_id
-        if flow.handle is None:
-            self._broker.take_turn_soon()
-        elif flow.handle in self._links:
+        if flow.handle in self._links:
             self._links[flow.handle].flow(flow)
+        self.resume()
+
+    def resume(self) -> None:
+        """Goes on delivering after the session's window or the connection has been full."""
+        for link in self._links.values():
+            link.resume()
 
     def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
         self._next_incoming_id = (self._next_incoming_id + 1) % _SERIAL
@@ -188,7 +192,7 @@ class Session:
             del self._unsettled[delivery_id]
             if not disposition.settled:
                 self.settle(receiver=False, delivery_id=delivery_id, outcome=outcome)
-        self._broker.take_turn_soon()
+            self._broker.changed(queue)
 
     def _unsettled_between(self, first: int, last: int | None) -> Iterable[int]:
         if last is None or last == first:
@@ -218,7 +222,7 @@ class Session:
             return rejected("amqp:decode-error", f"The message cannot be decoded: {fault}.")
         for message, message_id in messages:
             queue.send(message, message_id, now)
-        self._broker.take_turn_soon()
+        self._broker.changed(queue)
         return ACCEPTED
 
     def _request(self, node: RequestNode, address: str, encoded: bytes) -> Described:
@@ -230,5 +234,4 @@ class Session:
         if link is None:
             return rejected("amqp:not-allowed", f"Attach a receiver to {address} before sending requests to it.")
         link.send(self._next_delivery_id.to_bytes(4, "big"), reply, settled=True)
-        self._broker.take_turn_soon()
         return ACCEPTED
