@@ -8,7 +8,7 @@ from shared.config.indexing import environment_names
 if TYPE_CHECKING:
     from shared.config.configuration import Configuration, Environment, FromJobs, Route, Workspace
     from shared.config.loading import load
-    from shared.config.stage import Gate, Smoke, StageSettings, Timeouts
+    from shared.config.stage import Gate, Smoke, StageSettings
 
 __all__ = [
     "Configuration",
@@ -20,7 +20,6 @@ __all__ = [
     "Route",
     "Smoke",
     "StageSettings",
-    "Timeouts",
     "Workspace",
     "environment_names",
     "load",

@@ -6,6 +6,7 @@ Azure ML REST specification. Function names: at most 128 letters, digits, hyphen
 
 import hashlib
 import re
+from dataclasses import dataclass
 
 #: Stands for the model's name in an endpoint's template.
 MODEL = "{model}"
@@ -16,56 +17,55 @@ LONGEST_ENDPOINT = 32
 #: What a template may hold beside {model}, so that a shortened model name stays readable.
 MOST_BESIDE_MODEL = 20
 
-#: Queue and function names carry these; they also keep message ids below Service Bus's 128 characters.
-LONGEST_NAME = 50
-
-ENVIRONMENT = "[a-z]([a-z0-9-]*[a-z0-9])?"
-LABEL = "[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?"
-MODEL_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
-WORKSPACE = "[A-Za-z0-9][A-Za-z0-9_-]{2,32}"
-
 _ENDPOINT = re.compile("[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
-_NOT_IN_ENDPOINT = re.compile(r"[^A-Za-z0-9]+")
+_NOT_IN_ENDPOINT = re.compile("[^A-Za-z0-9]+")
 _DIGEST_LENGTH = 6
 
 
-def check_environment(name: str) -> str:
-    """`name`, if the queue `steps-<name>` and a function can be named after it (queue names ignore case)."""
-    if not re.fullmatch(ENVIRONMENT, name) or len(name) > LONGEST_NAME:
-        raise ValueError(
-            f"an environment's name has at most {LONGEST_NAME} lower-case letters, digits and hyphens, "
-            "a letter first and no hyphen last: a queue and a function are named after it"
-        )
-    return name
+@dataclass(frozen=True)
+class Rule:
+    """What a kind of name must look like: a regular expression for all of it, its greatest length, both in words."""
+
+    pattern: str
+    longest: int
+    words: str
+
+    def check(self, name: str) -> str:
+        """`name`, if it keeps to the rule; else ValueError with the rule in words."""
+        if not re.fullmatch(self.pattern, name) or len(name) > self.longest:
+            raise ValueError(self.words)
+        return name
 
 
-def check_label(name: str) -> str:
-    """`name`, if it may name a route or a stage: it becomes part of message ids and keys in the store."""
-    if not re.fullmatch(LABEL, name) or len(name) > LONGEST_NAME:
-        raise ValueError(
-            f"the name of a route or stage has at most {LONGEST_NAME} letters, digits, hyphens and underscores, "
-            "a letter first and a letter or digit last"
-        )
-    return name
+#: The queue `steps-<name>`, whose name ignores case, and a function are named after an environment.
+ENVIRONMENT = Rule(
+    "[a-z]([a-z0-9-]*[a-z0-9])?",
+    50,
+    "an environment's name has at most 50 lower-case letters, digits and hyphens, a letter first and no hyphen last: "
+    "a queue and a function are named after it",
+)
 
+#: Names of routes and stages become part of message ids, of at most 128 characters, and of keys in the store.
+LABEL = Rule(
+    "[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?",
+    50,
+    "the name of a route or stage has at most 50 letters, digits, hyphens and underscores, a letter first and a letter "
+    "or digit last",
+)
 
-def check_model(name: str) -> str:
-    """`name`, if Azure ML accepts it as a model's."""
-    if not re.fullmatch(MODEL_NAME, name):
-        raise ValueError(
-            "Azure ML refuses this model name: at most 255 letters, digits, full stops, hyphens and underscores, "
-            "a letter or digit first"
-        )
-    return name
+MODEL_NAME = Rule(
+    "[A-Za-z0-9][A-Za-z0-9._-]*",
+    255,
+    "Azure ML refuses this model name: at most 255 letters, digits, full stops, hyphens and underscores, a letter or "
+    "digit first",
+)
 
-
-def check_workspace(name: str) -> str:
-    """`name`, if Azure ML accepts it as that of a workspace or of a registry."""
-    if not re.fullmatch(WORKSPACE, name):
-        raise ValueError(
-            "Azure refuses this name: 3 to 33 letters, digits, hyphens and underscores, a letter or digit first"
-        )
-    return name
+#: Of workspaces and of registries.
+WORKSPACE = Rule(
+    "[A-Za-z0-9][A-Za-z0-9_-]{2,}",
+    33,
+    "Azure refuses this name: 3 to 33 letters, digits, hyphens and underscores, a letter or digit first",
+)
 
 
 def check_endpoint(template: str) -> str:

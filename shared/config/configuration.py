@@ -54,7 +54,7 @@ class Workspace:
                 "must be a workspace's ARM id: /subscriptions/…/resourceGroups/…"
                 "/providers/Microsoft.MachineLearningServices/workspaces/…"
             )
-        return cls(parts[1], parts[2], azure_names.check_workspace(parts[3]))
+        return cls(parts[1], parts[2], azure_names.WORKSPACE.check(parts[3]))
 
     @property
     def id(self) -> str:

@@ -37,6 +37,8 @@ def read(path: Path) -> tuple[Any, list[Fault]]:
         fault = Fault("(top)", f"cannot be read: {refusal.strerror}")
     except UnicodeDecodeError:
         fault = Fault("(top)", "is not text in UTF-8")
+    except ValueError as refusal:  # a date or number that looks right and is none, such as 2026-13-01
+        fault = Fault("(top)", f"not YAML: {refusal}")
     except RecursionError:
         fault = Fault("(top)", "not YAML: this is nested too deeply")
     except yaml.MarkedYAMLError as refusal:

@@ -58,9 +58,11 @@ def _relative(path: str) -> str:
 #: A file beside the configuration. Whether it is there is found out by the step that reads it.
 FilePath = Annotated[Text, AfterValidator(_relative)]
 
-EnvironmentName = Annotated[Text, AfterValidator(azure_names.check_environment), _pattern(azure_names.ENVIRONMENT)]
-Label = Annotated[Text, AfterValidator(azure_names.check_label), _pattern(azure_names.LABEL)]
+EnvironmentName = Annotated[
+    Text, AfterValidator(azure_names.ENVIRONMENT.check), _pattern(azure_names.ENVIRONMENT.pattern)
+]
+Label = Annotated[Text, AfterValidator(azure_names.LABEL.check), _pattern(azure_names.LABEL.pattern)]
 EndpointTemplate = Annotated[Text, AfterValidator(azure_names.check_endpoint)]
-ModelName = Annotated[Text, AfterValidator(azure_names.check_model), _pattern(azure_names.MODEL_NAME)]
+ModelName = Annotated[Text, AfterValidator(azure_names.MODEL_NAME.check), _pattern(azure_names.MODEL_NAME.pattern)]
 ModelPattern = Annotated[Text, AfterValidator(patterns.check)]
-RegistryName = Annotated[Text, AfterValidator(azure_names.check_workspace), _pattern(azure_names.WORKSPACE)]
+RegistryName = Annotated[Text, AfterValidator(azure_names.WORKSPACE.check), _pattern(azure_names.WORKSPACE.pattern)]

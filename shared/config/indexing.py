@@ -27,7 +27,7 @@ def environment_names(path: Path) -> list[str]:
 
 def _name_fault(name: str) -> Fault | None:
     try:
-        azure_names.check_environment(name)
+        azure_names.ENVIRONMENT.check(name)
     except ValueError as refusal:
         return Fault(place(("environments", name)), str(refusal))
     return None

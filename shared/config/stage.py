@@ -1,11 +1,10 @@
 """One stop of a route as its settings describe it: the endpoint, what must hold there, how long steps may take."""
 
-from datetime import timedelta
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from shared.config import azure_names
+from shared.config import azure_names, durations
 from shared.config.fields import (
     Duration,
     EndpointTemplate,
@@ -17,6 +16,8 @@ from shared.config.fields import (
     Settings,
     Text,
 )
+from shared.config.wording import did_you_mean
+from shared.core.plan import MODEL_PLAN
 
 _ONE_BOUND = [{"required": [bound]} for bound in ("at_least", "at_most", "no_worse_than_champion_by")]
 
@@ -77,28 +78,20 @@ class Smoke(Settings):
     )
 
 
-def _limit(default: str, description: str, alias: str | None = None) -> Any:
-    # Written as in the file, so that the JSON Schema shows it that way.
-    return Field(alias=alias, default=default, validate_default=True, description=description)
+#: How long each step of a stage may take where no time limit is set; also the steps that undo one.
+DEFAULT_LIMITS = {step.name: step.limit for step in MODEL_PLAN} | {
+    step.undo: step.undo_limit for step in MODEL_PLAN if step.undo
+}
 
 
-class Timeouts(Settings):
-    """How long each step may take, from its first start to its success, before it counts as failed."""
+def _step(name: str) -> str:
+    if name not in DEFAULT_LIMITS:
+        raise ValueError(f"unknown step; {did_you_mean(name, DEFAULT_LIMITS)}")
+    return name
 
-    share: Duration = _limit("1h", "Copying the model to the registry.")
-    validate_: Duration = _limit("15m", "Checking the gates.", alias="validate")
-    deploy: Duration = _limit("1h", "Creating the endpoint, if need be, and the new deployment.")
-    smoke: Duration = _limit("15m", "The smoke requests.")
-    shift: Duration = _limit("30m", "Giving the traffic to the new deployment.")
-    retire: Duration = _limit("30m", "Removing the old deployment.")
 
-    def of(self, step: str) -> timedelta:
-        """The time limit of the step named `step`; KeyError if no step of a stage has that name."""
-        for name, field in type(self).model_fields.items():
-            if step == (field.alias or name):
-                limit: timedelta = getattr(self, name)
-                return limit
-        raise KeyError(step)
+StepName = Annotated[str, AfterValidator(_step)]
+_DEFAULTS = ", ".join(f"{name} {durations.text(limit)}" for name, limit in DEFAULT_LIMITS.items())
 
 
 class StageSettings(Settings):
@@ -121,8 +114,11 @@ class StageSettings(Settings):
     )
     gates: tuple[Gate, ...] = Field(alias="validate", default=(), description="What must hold before deploying.")
     smoke: Smoke | None = Field(default=None, description="Requests to answer before taking traffic.")
-    timeouts: Timeouts = Field(
-        default_factory=Timeouts, description="Time limits of steps, where the defaults do not fit."
+    timeouts: dict[StepName, Duration] = Field(
+        default={},
+        description="How long steps may take, from first start to success, before they count as failed. "
+        f"Where left out: {_DEFAULTS}.",
+        json_schema_extra={"propertyNames": {"enum": [*DEFAULT_LIMITS]}},
     )
 
     def endpoint_for(self, model: str) -> str:
@@ -130,7 +126,7 @@ class StageSettings(Settings):
         return azure_names.endpoint(self.endpoint, model)
 
     def frozen(self) -> dict[str, Any]:
-        """These settings, defaults included, as JSON-able data that is copied into a promotion when it starts."""
+        """These settings as JSON-able data, which is copied into a promotion when it starts."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     @classmethod

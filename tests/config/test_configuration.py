@@ -8,6 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from shared.config import Configuration, StageSettings, Workspace
+from shared.core.messages import Kind
+from shared.core.plan import MODEL_PLAN, plan_for
 from tests.config.right import RIGHT, SETTINGS, WORKSPACE, changed
 
 Configured = Callable[..., Configuration]
@@ -130,17 +132,24 @@ def test_a_stage_may_wait_for_one_further_down(configured: Configured) -> None:
     assert [stage.after for stage in configured(text).routes["churn"].stages] == [("prod",), ()]
 
 
-def test_time_limits_have_defaults_that_a_stage_can_change(configured: Configured) -> None:
-    text = changed(("        smoke: {", "        timeouts: {deploy: 40m, validate: 90s}\n        smoke: {"))
+def test_a_stage_names_the_time_limits_that_differ(configured: Configured) -> None:
+    text = changed(("        smoke: {", "        timeouts: {deploy: 40m, remove: 90s}\n        smoke: {"))
     first, second = configured(text).routes["churn"].stages
-    assert [first.timeouts.of(step) for step in ("deploy", "validate", "share")] == [
-        timedelta(minutes=40),
-        timedelta(seconds=90),
-        timedelta(hours=1),
-    ]
-    assert second.timeouts.of("deploy") == timedelta(hours=1)
-    with pytest.raises(KeyError):
-        first.timeouts.of("of")
+    assert first.timeouts == {"deploy": timedelta(minutes=40), "remove": timedelta(seconds=90)}
+    assert second.timeouts == {}
+
+
+def test_every_step_of_the_plan_can_have_a_time_limit(configured: Configured) -> None:
+    steps = [name for step in MODEL_PLAN for name in (step.name, step.undo) if name]
+    limits = ", ".join(f"{step}: 7m" for step in steps)
+    [stage, _] = (
+        configured(changed(("        smoke: {", f"        timeouts: {{{limits}}}\n        smoke: {{")))
+        .routes["churn"]
+        .stages
+    )
+    plan = plan_for(Kind.MODEL, environment="test", source="dev", first=True, limits=stage.timeouts)
+    assert {step.limit for step in plan} == {timedelta(minutes=7)}
+    assert {step.undo_limit for step in plan if step.undo} == {timedelta(minutes=7)}
 
 
 def test_a_stage_is_the_same_after_a_journey_as_json(configured: Configured) -> None:
@@ -160,7 +169,7 @@ def test_a_frozen_stage_says_what_was_left_to_defaults(configured: Configured) -
         "deployment": "deployments/churn.yml",
         "after": ["test"],
         "validate": [],
-        "timeouts": {"share": "1h", "validate": "15m", "deploy": "1h", "smoke": "15m", "shift": "30m", "retire": "30m"},
+        "timeouts": {},
     }
 
 

@@ -22,6 +22,7 @@ Configured = Callable[..., Configuration]
         ("registry: &a [*a]", "line 1, column 11: not YAML: a value contains itself"),
         ("registry: " + 101 * "[" + 101 * "]", "line 1, column 111: not YAML: this is nested too deeply"),
 
+        ("registry: 2026-13-01", "(top): not YAML: month must be in 1..12"),
         ("registry: x\n\t- y", "line 2, column 1: not YAML: found a tab character that violates indentation"),
         ("registry: \x07", "(top): not YAML: unacceptable character #x0007: control characters are not allowed "
          'in "<unicode string>", position 10'),

@@ -65,6 +65,10 @@ def test_a_key_that_is_unknown_or_missing(old: str, new: str, fault: str, faults
         ("500ms", "1.5h", f"{STAGE}.smoke.max_latency: {DURATION_RULE}"),
         ("500ms", "0s", f"{STAGE}.smoke.max_latency: must be longer than nothing"),
         ("500ms", "9000h", f"{STAGE}.smoke.max_latency: must not be longer than 365d"),
+        ("        smoke: {", "        timeouts: {deploi: 1h}\n        smoke: {",
+         f"{STAGE}.timeouts.deploi: unknown step; did you mean deploy?"),
+        ("        smoke: {", "        timeouts: {deploy: 60}\n        smoke: {",
+         f"{STAGE}.timeouts.deploy: {DURATION_RULE}"),
         ("500ms", "500ms, tolerance: -1", f"{STAGE}.smoke.tolerance: must be 0 or more, not -1"),
         ("deployments/", "/deployments/", f"{STAGE}.deployment: "
          "must be relative to the configuration's folder, so that it is the same file everywhere"),

@@ -51,6 +51,7 @@ def test_the_right_configuration_passes() -> None:
         (", at_least: 0.82", "", "$.routes.churn.stages[0].validate[0]"),
         ("at_least: 0.82", "no_worse_than_champion_by: 0.1", "$.routes.churn.stages[0].validate[0]"),
         ("  prod: {", "  Prod: {", "$.environments"),
+        ("        smoke: {", "        timeouts: {deploi: 1h}\n        smoke: {", "$.routes.churn.stages[0].timeouts"),
         ("from: dev", "from: my dev", "$.routes.churn.from"),
     ],
 )
