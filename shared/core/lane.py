@@ -1,7 +1,7 @@
 """What a lane does next. Pure: the same lane, event and time give the same decision.
 
 - An event that is stale (of another look, of a promotion that has ended, seen before) changes nothing; what is due is
-  sent again, and duplicate detection drops what was not lost.
+  sent again, and duplicate detection drops what was not lost. An effect that comes late is undone (`late.py`).
 - What must be in flight is a function of the lane (`due`), so a process may die after saving and before sending.
 - A stage is entered by one promotion of the lane at a time. Of those that queue for it only the newest goes on; what
   has entered is never superseded. Jobs that wait to have their output registered wait in order: none is dropped.
@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.core.journal import JournalEntry, Notes
+from shared.core.late import late_steps
 from shared.core.messages import (
     Candidate,
     Champion,
@@ -96,7 +97,8 @@ def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
     else:
         after = _pass_time(lane, now, notes)
     if after is lane:
-        return Decision(lane, due(lane), stale=True)
+        late = late_steps(lane, event, now) if isinstance(event, StepReported) else ()
+        return Decision(lane, (*due(lane), *(_command(*step) for step in late)), stale=True)
     after = _stamp(lane, _settle(after, now, notes), now)
     in_flight = {command.message_id for command in due(lane)}
     commands = tuple(command for command in due(after) if command.message_id not in in_flight)

@@ -1,10 +1,10 @@
 """A small world for the core's tests: candidates, lanes, and endpoints on which steps have their effects."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from shared.core.lane import PromotionRequested
+from shared.core.lane import PromotionRequested, decide, due
 from shared.core.messages import (
     Candidate,
     Failed,
@@ -12,6 +12,7 @@ from shared.core.messages import (
     Kind,
     LaneKey,
     Outcome,
+    Retry,
     RunStep,
     StepReported,
     Succeeded,
@@ -29,21 +30,28 @@ def candidate(version: str = "1", kind: Kind = Kind.MODEL) -> Candidate:
 
 
 def promotion(
-    version: str = "1", stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD, kind: Kind = Kind.MODEL
+    version: str = "1",
+    stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD,
+    kind: Kind = Kind.MODEL,
+    steps: Collection[str] = (),
 ) -> Promotion:
-    """A promotion as a request brings it: `stages` names for each stage those before it."""
+    """A promotion as a request brings it: `stages` names for each stage those before it; `steps` shortens the plans."""
     subject = candidate(version, kind)
 
     def stage(name: str, after: tuple[str, ...]) -> StageRun:
         plan = plan_for(kind, environment=name, source="dev", first=not after, limits={})
-        return StageRun(name, name, f"churn-{name}", after, {}, tuple(StepRun(step) for step in plan))
+        return StageRun(
+            name, name, f"churn-{name}", after, {}, tuple(StepRun(s) for s in plan if not steps or s.name in steps)
+        )
 
     runs = tuple(stage(name, after) for name, after in stages.items())
     return Promotion(promotion_id(KEY, subject), KEY, subject, runs, "event-grid", "hash", NOW, NOW)
 
 
-def requested(version: str = "1", stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD) -> PromotionRequested:
-    return PromotionRequested(promotion(version, stages))
+def requested(
+    version: str = "1", stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD, steps: Collection[str] = ()
+) -> PromotionRequested:
+    return PromotionRequested(promotion(version, stages, steps=steps))
 
 
 def answer(command: RunStep, outcome: Outcome | None = None) -> StepReported:
@@ -98,24 +106,28 @@ class Azure:
             case "deploy":
                 endpoint = replace(endpoint, deployments=endpoint.deployments | {mine})
             case "remove":
-                assert endpoint.traffic != mine, "a deployment that takes traffic is being removed"
+                if endpoint.traffic == mine:
+                    return self, Retry(timedelta(0), "it still takes traffic")
                 endpoint = replace(endpoint, deployments=endpoint.deployments - {mine})
             case "shift":
-                assert mine in endpoint.deployments, "traffic to a deployment that is not there"
-                endpoint = replace(endpoint, traffic=mine)
+                if mine not in endpoint.deployments or endpoint.traffic not in (None, mine, previous):
+                    return self, BROKEN  # gone, or somebody else has moved the traffic
+                found = {"others": sorted(endpoint.deployments - {mine})}
+                return self._put(command.stage, replace(endpoint, traffic=mine)), Succeeded(found)
             case "restore":
-                assert previous is None or previous in endpoint.deployments, "the champion is gone"
-                endpoint = replace(endpoint, traffic=previous)
+                if endpoint.traffic == mine:
+                    assert previous is None or previous in endpoint.deployments, "the champion is gone"
+                    endpoint = replace(endpoint, traffic=previous)
             case "retire":
-                assert endpoint.traffic == mine, "the champion is retired before its successor is confirmed"
-                endpoint = replace(endpoint, deployments=frozenset({mine}))
+                if endpoint.traffic != mine:
+                    return self, Retry(timedelta(0), "traffic goes elsewhere")
+                others = command.evidence.get("shift", {}).get("others", ())
+                endpoint = replace(endpoint, deployments=endpoint.deployments - frozenset(others))
         return self._put(command.stage, endpoint), Succeeded({"saw": command.step})
 
 
 def drive(lane: Lane, event: PromotionRequested, azure: Azure) -> tuple[Lane, Azure]:
     """Decide and run until nothing is in flight, all at once and in order."""
-    from shared.core.lane import decide, due
-
     lane = decide(lane, event, NOW).lane
     for turn in range(200):
         commands = due(lane)

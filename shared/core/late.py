@@ -1,0 +1,61 @@
+"""Effects that come late: a worker ran a step once more after the lane had undone it, or had replaced its candidate.
+
+That can happen when a command is delivered again after its report was sent. The effect (a deployment that nobody
+expects) is undone again. It needs no state: the late report asks for it, and each answer carries on from the last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.core.messages import Retry, Running, StepReported
+from shared.core.plan import PlannedStep
+from shared.core.promotion import Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
+
+#: Looks of a late clean-up are counted from here, so that its message ids are never those of the walk itself.
+FIRST_LATE_LOOK = 1000
+MOST_LATE_LOOKS = 200
+PAUSE = timedelta(seconds=30)
+
+
+def late_steps(lane: Lane, report: StepReported, now: datetime) -> Sequence[tuple[Promotion, StageRun, StepRun]]:
+    """The undo to run for a report that is stale; none where its effect is wanted, or still to be undone anyway."""
+    promotion = lane.promotion(report.promotion)
+    stage = promotion.stage(report.stage) if promotion is not None else None
+    if promotion is None or stage is None:
+        return ()
+    step = None
+    if report.look >= FIRST_LATE_LOOK:
+        step = _look_again(stage, report, now)
+    elif _is_unwanted(lane, promotion, stage, report.step):
+        plan = next(step.plan for step in stage.steps if step.plan.name == report.step)
+        step = _undo(plan, FIRST_LATE_LOOK + report.look, now, now)
+    if step is None:
+        return ()
+    # What serves the stage by now is what traffic must go back to, not what served it when this promotion entered.
+    return ((promotion, replace(stage, predecessor=lane.champions.get(stage.name)), step),)
+
+
+def _is_unwanted(lane: Lane, promotion: Promotion, stage: StageRun, name: str) -> bool:
+    plan = next((step.plan for step in stage.steps if step.plan.name == name), None)
+    if plan is None or plan.undo is None:
+        return False
+    if stage.status is StageStatus.UNDOING:
+        undo = next((step for step in stage.undoing if step.plan.name == plan.undo), None)
+        return undo is not None and undo.status is not StepStatus.WAITING
+    if stage.status is StageStatus.SUCCEEDED:
+        champion = lane.champions.get(stage.name)
+        return champion is not None and champion.promotion != promotion.id
+    return stage.status in (StageStatus.FAILED, StageStatus.REFUSED)
+
+
+def _look_again(stage: StageRun, report: StepReported, now: datetime) -> StepRun | None:
+    if not isinstance(report.outcome, Running | Retry) or report.look >= FIRST_LATE_LOOK + MOST_LATE_LOOKS:
+        return None
+    plan = next((step.plan for step in stage.steps if step.plan.undo == report.step), None)
+    return _undo(plan, report.look + 1, now, now + PAUSE) if plan is not None else None
+
+
+def _undo(plan: PlannedStep, look: int, now: datetime, at: datetime) -> StepRun:
+    planned = replace(plan, name=plan.undo or "", undo=None, crowns=False)
+    return StepRun(planned, StepStatus.RUNNING, look, started=now, next_look=at, deadline=at + plan.undo_limit)
