@@ -61,6 +61,6 @@ async def _run(configuration: EventGridConfiguration, store: DeliveryStore, lett
     async with aiohttp.ClientSession() as session, listening(server.application(), bound), asyncio.TaskGroup() as tasks:
         for one in subscriptions:
             tasks.create_task(one.run(session))
-        sys.stdout.write(f"Event Grid is ready on {address}\n")
+        sys.stdout.write(f"eventgrid ready on {address}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

@@ -17,7 +17,8 @@ from localcloud.eventgrid.handshake import ORIGIN, Handshake
 from localcloud.eventgrid.retries import ANSWER_WITHIN, NOT_REACHED, TIMED_OUT, Outcome, pause_after, reason_to_give_up
 from localcloud.eventgrid.store import Delivery, DeliveryStore
 
-_EXPIRED_AT_ONCE = 100
+#: How many events are read from the store at a time.
+_LOADED_AT_ONCE = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class SubscriptionDelivery:
         free = self._free_requests()
         if not free:
             return []
-        limit = free * self.subscription.max_events_per_batch
+        limit = min(free * self.subscription.max_events_per_batch, _LOADED_AT_ONCE)
         due = self._store.due(self.subscription.name, now, limit=limit, without=self._under_way)
         return list(itertools.islice(self._batches(due), free))
 
@@ -181,7 +182,7 @@ class SubscriptionDelivery:
 
     def _give_up_expired(self, now: float) -> None:
         name = self.subscription.name
-        while expired := self._store.expired(name, now, limit=_EXPIRED_AT_ONCE, without=self._under_way):
+        while expired := self._store.expired(name, now, limit=_LOADED_AT_ONCE, without=self._under_way):
             self._give_up([(delivery, "TimeToLiveExceeded") for delivery in expired])
 
     def _give_up(self, deliveries: list[tuple[Delivery, str]]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -103,7 +104,7 @@ def _to_event_grid(body: dict[str, Any]) -> dict[str, Any]:
         "topic": body["source"],
         "subject": body.get("subject") or "",
         "eventType": body["type"],
-        "eventTime": body.get("time") or "",
+        "eventTime": body.get("time") or datetime.now(UTC).isoformat(),
         "dataVersion": "",
         "metadataVersion": "1",
         "data": body.get("data", body.get("data_base64")),

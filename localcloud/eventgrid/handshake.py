@@ -16,7 +16,7 @@ from localcloud.eventgrid.retries import ANSWER_WITHIN
 ORIGIN = "eventgrid.azure.net"
 
 #: Seconds between attempts; the last is repeated for ever, since the endpoint may be started much later.
-_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_PAUSES = (0.1, 0.2, 0.5, 1.0)
 
 _log = logging.getLogger(__name__)
 

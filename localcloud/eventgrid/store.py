@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from localcloud.eventgrid.events import Event, Schema
 from localcloud.eventgrid.retries import Outcome
@@ -26,6 +27,8 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE INDEX IF NOT EXISTS deliveries_by_due ON deliveries (subscription, due, id);
 CREATE INDEX IF NOT EXISTS deliveries_by_expiry ON deliveries (subscription, expires);
 """
+# One parameter however many there are: SQLite limits the number of parameters.
+_NOT_UNDER_WAY = "id NOT IN (SELECT value FROM json_each(?))"
 _COLUMNS = "id, schema, body, published, expires, attempts, last_attempt, last_outcome, last_status"
 
 
@@ -83,15 +86,11 @@ class DeliveryStore:
         """The deliveries whose time to live is over."""
         return self._select("expires <= ?", subscription, now, limit, without, order="expires")
 
-    def next_time(self, subscription: str, column: str, without: Collection[int]) -> float | None:
+    def next_time(self, subscription: str, column: Literal["due", "expires"], without: Collection[int]) -> float | None:
         """The earliest `due` or `expires` of a subscription, or None if nothing waits."""
-        assert column in {"due", "expires"}
-        marks = ", ".join("?" * len(without))
-        query = (
-            f"SELECT {column} FROM deliveries WHERE subscription = ? AND id NOT IN ({marks}) ORDER BY {column} LIMIT 1"
-        )
-        row = self._connection.execute(query, (subscription, *without)).fetchone()
-        return None if row is None else float(row[0])
+        query = f"SELECT min({column}) FROM deliveries WHERE subscription = ? AND {_NOT_UNDER_WAY}"
+        row = self._connection.execute(query, (subscription, _numbers(without))).fetchone()
+        return None if row[0] is None else float(row[0])
 
     def postpone(self, deliveries: Iterable[Delivery], due: float) -> None:
         """Keep what a failed attempt has changed, and when the next one is due."""
@@ -128,12 +127,17 @@ class DeliveryStore:
     def _select(
         self, condition: str, subscription: str, now: float, limit: int, without: Collection[int], *, order: str
     ) -> list[Delivery]:
-        marks = ", ".join("?" * len(without))
         query = (
-            f"SELECT {_COLUMNS} FROM deliveries WHERE subscription = ? AND {condition} AND id NOT IN ({marks})"
+            f"SELECT {_COLUMNS} FROM deliveries WHERE subscription = ? AND {condition} AND {_NOT_UNDER_WAY}"
             f" ORDER BY {order} LIMIT ?"
         )
-        return [_delivery(*row) for row in self._connection.execute(query, (subscription, now, *without, limit))]
+        return [
+            _delivery(*row) for row in self._connection.execute(query, (subscription, now, _numbers(without), limit))
+        ]
+
+
+def _numbers(ids: Collection[int]) -> str:
+    return json.dumps(list(ids))
 
 
 def _delivery(

@@ -27,6 +27,6 @@ async def serve(arguments: argparse.Namespace) -> None:
     server = IdentityServer(configuration, read_or_make_key(configuration.token_key))
     bound = bind(arguments.port)
     async with listening(server.application(), bound):
-        sys.stdout.write(f"Managed identity is ready on http://127.0.0.1:{port_of(bound)}/msi/token\n")
+        sys.stdout.write(f"identity ready on http://127.0.0.1:{port_of(bound)}/msi/token\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

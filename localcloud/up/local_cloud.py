@@ -23,6 +23,8 @@ from localcloud.up.ports import Ports, choose_ports
 from localcloud.up.readiness import json_answer, port_is_open
 from localcloud.up.supervisor import READY_WITHIN, Part, PartFailedError, Supervisor
 
+#: Seconds that running invocations of the app may take when everything ends.
+_APP_GRACE = 2.0
 #: Parts that start side by side, in the order of the groups: each group needs those before it.
 START_ORDER = (("identity", "servicebus", "eventgrid"), ("azureml",), ("functions",))
 
@@ -44,14 +46,16 @@ class LocalCloud:
         ports: Ports | None = None,
         *,
         tell: Callable[[str], None] = _log.warning,
+        ready_within: float = READY_WITHIN,
     ) -> None:
-        """`ports` 0 are chosen freely; `tell` gets a line whenever a part dies. Raises `ConfigurationError`."""
+        """`ports` 0 are chosen freely; `tell` gets a line whenever a part dies; `ready_within` is in seconds."""
         self._data = data.resolve()
         self._data.mkdir(parents=True, exist_ok=True)
         self._lock: IO[str] | None = None
         self._description = description
         self._wanted_ports = ports or Ports()
         self._tell = tell
+        self._ready_within = ready_within
         self._layout: Layout | None = None
         self._supervisor: Supervisor | None = None
 
@@ -72,7 +76,7 @@ class LocalCloud:
         self._lock = _locked(self._data / "lock")
         try:
             self._layout = self._laid_out()
-            self._supervisor = Supervisor(self._tell, self._write_addresses)
+            self._supervisor = Supervisor(self._tell, self._write_addresses, self._ready_within)
             parts = self._parts(self._layout)
             for group in START_ORDER:
                 await _together([self._supervisor.start(parts[name]) for name in group if name in parts])
@@ -160,7 +164,7 @@ class LocalCloud:
             "azureml": self._part("azureml", ports.azureml, _data_option(data, "azureml"), azureml_is_ready),
         }
         if layout.description.app is not None:
-            app = ["--app", str(layout.description.app.folder)]
+            app = ["--app", str(layout.description.app.folder), "--grace", str(_APP_GRACE)]
             command = [
                 *_localcloud("functions"),
                 *app,
@@ -179,7 +183,7 @@ class LocalCloud:
 
     async def _subscriptions_validated(self, layout: Layout) -> None:
         """Wait until the app has agreed to get events; from then on nothing needs a second attempt."""
-        deadline = time.monotonic() + READY_WITHIN
+        deadline = time.monotonic() + self._ready_within
         while True:
             health = await json_answer(f"{layout.eventgrid_url}/health") or {"subscriptions": {"all": {}}}
             missing = [name for name, state in health["subscriptions"].items() if not state.get("validated")]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from localcloud import processes
 
-#: Seconds a part has to become ready.
+#: Seconds that a part has to become ready, where nothing else is said.
 READY_WITHIN = 60.0
 #: A part that dies more often than this within the window is given up.
 MOST_RESTARTS = 5
 RESTART_WINDOW = 300.0
 #: Seconds a part has to end before it is killed.
-GRACE = 3.0
+GRACE = 5.0
 
 #: Seconds before the first restart; doubled for each one after it.
 _FIRST_PAUSE = 0.1
@@ -51,9 +51,12 @@ class _Running:
 class Supervisor:
     """The running parts. `tell` gets a line about everything unexpected; `changed` is called after each start."""
 
-    def __init__(self, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, tell: Callable[[str], None], changed: Callable[[], None], ready_within: float = READY_WITHIN
+    ) -> None:
         self._tell = tell
         self._changed = changed
+        self._ready_within = ready_within
         self._running: dict[str, _Running] = {}
         #: Set when a part is given up.
         self.failure: asyncio.Future[PartFailedError] = asyncio.get_running_loop().create_future()
@@ -101,9 +104,12 @@ class Supervisor:
     async def _launch(self, running: _Running) -> None:
         part = running.part
         running.starts.append(time.monotonic())
-        running.process = await processes.start(
-            part.command, log=part.log, environment=part.environment, folder=part.folder
-        )
+        try:
+            running.process = await processes.start(
+                part.command, log=part.log, environment=part.environment, folder=part.folder
+            )
+        except OSError as error:
+            raise PartFailedError(f"{part.name} cannot be started: {error}") from error
         try:
             fault = await self._fault_of_start(part, running.process)
         except BaseException:
@@ -117,12 +123,12 @@ class Supervisor:
 
     async def _fault_of_start(self, part: Part, process: processes.Process) -> str | None:
         """None as soon as the part is ready."""
-        deadline = time.monotonic() + READY_WITHIN
+        deadline = time.monotonic() + self._ready_within
         while process.returncode is None:
             if await part.ready():
                 return None
             if time.monotonic() > deadline:
-                return f"was not ready within {READY_WITHIN:.0f} s"
+                return f"was not ready within {self._ready_within:.0f} s"
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), _LOOK_AGAIN)
         return f"ended with exit code {process.returncode} before it was ready"
@@ -141,7 +147,7 @@ class Supervisor:
             await asyncio.sleep(_FIRST_PAUSE * 2 ** (len(running.starts) - 1))
             try:
                 await self._launch(running)
-            except (PartFailedError, OSError) as error:
+            except PartFailedError as error:
                 self._tell(str(error))
             else:
                 self._tell(f"{name} is ready again")

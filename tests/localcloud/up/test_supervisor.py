@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,11 @@ def runs(pid: int) -> bool:
 class World:
     """A supervisor with what it told, and a folder in which its parts run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ready_within: float = DEADLINE) -> None:
         self.folder = folder
         self.told: list[str] = []
         self.changes = 0
-        self.supervisor = Supervisor(self.told.append, self._changed)
+        self.supervisor = Supervisor(self.told.append, self._changed, ready_within)
 
     def part(self, script: str, name: str = "fake") -> Part:
         async def ready() -> bool:
@@ -91,6 +92,19 @@ async def test_a_part_that_ends_before_it_is_ready_fails_the_start(world: World)
     with pytest.raises(PartFailedError, match=r"exit code 2 before it was ready(.|\n)*port is taken"):
         await world.supervisor.start(world.part("print('port is taken'); raise SystemExit(2)"))
     assert world.supervisor.pids == {}
+
+
+async def test_a_part_that_is_not_ready_in_time_fails_the_start_and_is_ended(tmp_path: Path) -> None:
+    slow = World(tmp_path, ready_within=0.5)
+    with pytest.raises(PartFailedError, match=r"not ready within(.|\n)*still loading"):
+        await slow.supervisor.start(slow.part("import time; print('still loading', flush=True); time.sleep(60)"))
+    assert slow.supervisor.pids == {}
+
+
+async def test_a_command_that_cannot_be_run_fails_the_start(world: World) -> None:
+    missing = replace(world.part(LASTING), command=["no-such-program"])
+    with pytest.raises(PartFailedError, match=r"fake cannot be started: .*no-such-program"):
+        await world.supervisor.start(missing)
 
 
 async def test_a_killed_part_stays_down_until_it_is_restarted(world: World) -> None:
