@@ -12,6 +12,9 @@ from shared.config.faults import ConfigurationFaults, Fault, Steps, place
 _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 
+#: Kinds of YAML value that can stand in a configuration; dates only to be told that they want quotes.
+_KINDS = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")}
+
 #: No configuration needs a tenth of it.
 _DEEPEST = 100
 
@@ -62,8 +65,7 @@ def _key_faults(node: yaml.Node, steps: Steps, done: dict[yaml.Node, bool]) -> I
     """Keys that are there twice, which YAML lets pass silently. On the way every key becomes text, even `on` or `1`."""
     if done.get(node):  # an alias is the same node again
         return
-    if node in done or len(steps) > _DEEPEST:
-        problem = "a value contains itself" if node in done else "this is nested too deeply"
+    if problem := _problem(node, steps, done):
         raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
     done[node] = False
     if isinstance(node, yaml.SequenceNode):
@@ -72,6 +74,16 @@ def _key_faults(node: yaml.Node, steps: Steps, done: dict[yaml.Node, bool]) -> I
     elif isinstance(node, yaml.MappingNode):
         yield from _mapping_faults(node, steps, done)
     done[node] = True
+
+
+def _problem(node: yaml.Node, steps: Steps, done: dict[yaml.Node, bool]) -> str | None:
+    if node in done:
+        return "a value contains itself"
+    if len(steps) > _DEEPEST:
+        return "this is nested too deeply"
+    if node.tag not in _KINDS:
+        return f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} has no place here"
+    return None
 
 
 def _mapping_faults(node: yaml.MappingNode, steps: Steps, done: dict[yaml.Node, bool]) -> Iterator[Fault]:

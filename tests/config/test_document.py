@@ -26,8 +26,11 @@ Configured = Callable[..., Configuration]
         ("registry: x\n\t- y", "line 2, column 1: not YAML: found a tab character that violates indentation"),
         ("registry: \x07", "(top): not YAML: unacceptable character #x0007: control characters are not allowed "
          'in "<unicode string>", position 10'),
-        ("registry: !!python/name:os.sep", "line 1, column 11: not YAML: could not determine a constructor for the tag "
-         "'tag:yaml.org,2002:python/name:os.sep'"),
+        ("registry: !!python/name:os.sep",
+         "line 1, column 11: not YAML: the tag !!python/name:os.sep has no place here"),
+        ("registry: !!binary aGk=", "line 1, column 11: not YAML: the tag !!binary has no place here"),
+        ("- !!set {a, b}", "line 1, column 3: not YAML: the tag !!set has no place here"),
+        ("- !mine x", "line 1, column 3: not YAML: the tag !mine has no place here"),
         ("registry: a\n---\nregistry: b", "line 2, column 1: not YAML: but found another document"),
     ],
 )  # fmt: skip
