@@ -20,7 +20,7 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint and endpoint.traffic.get(found.name):
         return Failed(
-            f"Deployment {found.name} takes {endpoint.traffic[found.name]} % of the traffic of {endpoint.name}, so it was "
+            f"Deployment {found.name} takes {endpoint.traffic[found.name]} % of the traffic of {endpoint.name} and was "
             "left there. Give the traffic to another deployment, and retry.",
             FailureKind.CONFLICT,
         )

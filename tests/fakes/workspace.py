@@ -1,0 +1,234 @@
+"""An Azure ML workspace with its registry, in memory: implements the `Workspace` port for fast tests.
+
+It behaves like Azure ML where the steps could go wrong: what is started takes a number of looks to be there, names can
+be taken, traffic only goes to what exists, and any call can be made to fail.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from shared.ports import Answer, BusyError, Deployment, Endpoint, Job, Model, RejectedError
+
+CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@dataclass
+class FakeRegistry:
+    """What several workspaces share to and read from."""
+
+    models: dict[tuple[str, str], Model] = field(default_factory=dict)
+
+
+class Crash(BaseException):
+    """The process dies: not an Exception, so nothing handles it."""
+
+
+@dataclass
+class FakeWorkspace:
+    """State that tests set up and look at directly. `looks_until_ready`: how many reads of something that was started
+    still show it as not ready."""
+
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    name: str = "ws"
+    looks_until_ready: int = 0
+    models: dict[tuple[str, str], Model] = field(default_factory=dict)
+    lost_files: set[tuple[str, str]] = field(default_factory=set)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    job_metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    made: dict[tuple[str, str], Deployment] = field(default_factory=dict)  #: deployments by endpoint and name
+    container_log: str = ""
+    answer: Answer = field(default_factory=lambda: Answer(200, "{}", 0.01))
+    answers: list[Answer] = field(default_factory=list)  #: given first, in this order
+    fails_to_deploy: str = ""  #: Azure ML's error for the next deployments, where it is not empty
+    raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: once, instead of the call
+    dies_after: str = ""  #: the method after whose effect the process dies, once
+    calls: Counter[str] = field(default_factory=Counter)
+    asked: list[tuple[str, str | None, Any]] = field(default_factory=list)  #: endpoint, deployment and scoring request
+    _pending: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    # --- to set up ---
+
+    def has_model(self, name: str, version: str, **more: Any) -> Model:
+        asset_id = f"azureml://locations/west/workspaces/{self.name}/models/{name}/versions/{version}"
+        model = Model(name, version, asset_id, created=CREATED, path=f"azureml://datastores/blobs/paths/{name}", **more)
+        self.models[name, version] = model
+        return model
+
+    def has_copy(self, name: str, version: str, origin: str | None) -> Model:
+        copy = Model(name, version, f"azureml://registries/reg/models/{name}/versions/{version}", origin=origin)
+        self.registry.models[name, version] = copy
+        return copy
+
+    def has_endpoint(self, name: str, tags: Mapping[str, str], traffic: Mapping[str, int] | None = None) -> Endpoint:
+        self.endpoints[name] = Endpoint(name, "Succeeded", dict(traffic or {}), dict(tags), f"https://{name}/score")
+        return self.endpoints[name]
+
+    def has_deployment(self, endpoint: str, name: str, tags: Mapping[str, str], state: str = "Succeeded") -> Deployment:
+        self.made[endpoint, name] = Deployment(name, state, dict(tags), "azureml://registries/reg/models/m/versions/1")
+        return self.made[endpoint, name]
+
+    # --- models and jobs ---
+
+    def model(self, name: str, version: str) -> Model | None:
+        self._called("model")
+        return self.models.get((name, version))
+
+    def has_files(self, model: Model) -> bool:
+        self._called("has_files")
+        return (model.name, model.version) not in self.lost_files
+
+    def model_versions(self, name: str) -> Sequence[Model]:
+        self._called("model_versions")
+        return [model for model in reversed(self.models.values()) if model.name == name]
+
+    def models_since(self, since: datetime) -> Sequence[Model]:
+        self._called("models_since")
+        return [model for model in self.models.values() if model.created and model.created >= since]
+
+    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model:
+        self._called("register_output")
+        there = self.models.get((name, version))
+        if there and there.job != job.name:
+            raise BusyError(f"model {name}, version {version}, already exists")
+        self.has_model(name, version, tags=dict(tags), job=job.name)
+        self._died("register_output")
+        return self.models[name, version]
+
+    def job(self, name: str) -> Job | None:
+        self._called("job")
+        return self.jobs.get(name)
+
+    def metrics(self, job: str) -> Mapping[str, float]:
+        self._called("metrics")
+        return self.job_metrics.get(job, {})
+
+    # --- the registry ---
+
+    def registry_model(self, name: str, version: str) -> Model | None:
+        self._called("registry_model")
+        key = ("share", name, version)
+        if key in self._pending and self._is_ready(key):
+            self.has_copy(name, version, self.models[name, version].asset_id)
+        return self.registry.models.get((name, version))
+
+    def start_share(self, name: str, version: str) -> None:
+        self._called("start_share")
+        self._pending.setdefault(("share", name, version), self.looks_until_ready)
+        self._died("start_share")
+
+    # --- endpoints and deployments ---
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        self._called("endpoint")
+        found = self.endpoints.get(name)
+        if found and found.state in ("Creating", "Updating") and self._is_ready(("endpoint", name)):
+            found = self.endpoints[name] = replace(found, state="Succeeded")
+        if found is None:
+            return None
+        without = {deployment: 0 for endpoint, deployment in self.made if endpoint == name}
+        return replace(found, traffic=without | dict(found.traffic))
+
+    def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
+        self._called("start_endpoint")
+        self.endpoints[name] = Endpoint(name, "Creating", {}, dict(tags), f"https://{name}/score")
+        self._begin("endpoint", name)
+        self._died("start_endpoint")
+
+    def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None:
+        self._called("start_traffic")
+        found = self._idle(endpoint)
+        missing = [name for name in traffic if (endpoint, name) not in self.made]
+        if missing or sum(traffic.values()) not in (0, 100):
+            raise RejectedError(f"traffic {dict(traffic)} cannot be given: {missing} missing")
+        self.endpoints[endpoint] = replace(found, traffic=dict(traffic), state="Updating")
+        self._begin("endpoint", endpoint)
+        self._died("start_traffic")
+
+    def deployments(self, endpoint: str) -> Sequence[Deployment]:
+        self._called("deployments")
+        names = [name for there, name in self.made if there == endpoint]
+        return [found for name in names if (found := self._settled(endpoint, name))]
+
+    def deployment(self, endpoint: str, name: str) -> Deployment | None:
+        self._called("deployment")
+        return self._settled(endpoint, name)
+
+    def check_deployment_file(self, file: Path) -> None:
+        self._called("check_deployment_file")
+        if not file.is_file():
+            raise RejectedError(f"There is no deployment file {file}")
+
+    def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
+        self._called("start_deployment")
+        self.check_deployment_file(file)
+        self._idle(endpoint)
+        self.made[endpoint, name] = Deployment(name, "Creating", dict(tags), model)
+        self._begin("deployment", endpoint, name)
+        self._died("start_deployment")
+
+    def start_removal(self, endpoint: str, deployment: str) -> None:
+        self._called("start_removal")
+        found = self._idle(endpoint)
+        if found.traffic.get(deployment):
+            raise RejectedError(f"deployment {deployment} takes traffic")
+        if (endpoint, deployment) in self.made:
+            self.made[endpoint, deployment] = replace(self.made[endpoint, deployment], state="Deleting")
+            self._begin("deployment", endpoint, deployment)
+        self._died("start_removal")
+
+    def logs(self, endpoint: str, deployment: str, lines: int) -> str:
+        self._called("logs")
+        return "\n".join(self.container_log.splitlines()[-lines:])
+
+    def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]:
+        self._called("score")
+        for request in requests:
+            self.asked.append((endpoint, deployment, request))
+            yield self.answers.pop(0) if self.answers else self.answer
+
+    # --- how it works ---
+
+    def _called(self, method: str) -> None:
+        self.calls[method] += 1
+        if method in self.raises:
+            raise self.raises.pop(method)
+
+    def _died(self, method: str) -> None:
+        if self.dies_after == method:
+            self.dies_after = ""
+            raise Crash
+
+    def _begin(self, *key: str) -> None:
+        self._pending[key] = self.looks_until_ready
+
+    def _is_ready(self, key: tuple[str, ...]) -> bool:
+        left = self._pending.get(key, 0)
+        self._pending[key] = left - 1
+        return left <= 0
+
+    def _idle(self, endpoint: str) -> Endpoint:
+        """The endpoint, with no operation under way on it or on its deployments: Azure ML refuses a second one."""
+        found = self.endpoints.get(endpoint)
+        if found is None:
+            raise RejectedError(f"there is no endpoint {endpoint}")
+        states = [found.state, *(each.state for (there, _), each in self.made.items() if there == endpoint)]
+        if any(state in ("Creating", "Updating", "Deleting") for state in states):
+            raise BusyError(f"endpoint {endpoint} is busy")
+        return found
+
+    def _settled(self, endpoint: str, name: str) -> Deployment | None:
+        found = self.made.get((endpoint, name))
+        if found is None or not self._is_ready(("deployment", endpoint, name)):
+            return found
+        if found.state == "Deleting":
+            del self.made[endpoint, name]
+            return None
+        if found.state == "Creating":
+            state = "Failed" if self.fails_to_deploy else "Succeeded"
+            found = self.made[endpoint, name] = replace(found, state=state, error=self.fails_to_deploy)
+        return found

@@ -1,0 +1,100 @@
+"""A promotion of model digits, version 3, through stage test of route digits: where the tests of the steps start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from shared.core.messages import Candidate, Champion, Evidence, Kind, LaneKey, Outcome, Retry, Running, RunStep
+from shared.ports import Workspace
+from shared.steps.run import run_step
+from shared.steps.target import Target
+from tests.fakes.workspace import Crash
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ORIGIN = "azureml://locations/west/workspaces/ws-dev/models/digits/versions/3"
+SHARED: Evidence = {
+    "registry_model": "azureml://registries/reg/models/digits/versions/3",
+    "origin": ORIGIN,
+    "tags": {"promote": "true"},
+    "job": {"name": "train-3", "status": "Completed"},
+    "metrics": {"accuracy": 0.95, "loss": 0.2},
+    "metrics_left_out": 0,
+}
+SETTINGS: Mapping[str, Any] = {
+    "environment": "test",
+    "endpoint": "{model}-test",
+    "deployment": "deployment.yml",
+    "smoke": {"requests": "smoke.jsonl"},
+}
+ENDPOINT = "digits-test"
+OURS = {"mlpromote.route": "digits"}
+
+MOST_LOOKS = 40
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the promotion is; `with_` gives a changed one."""
+
+    folder: Path
+    settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
+    evidence: Mapping[str, Evidence] = field(default_factory=lambda: {"share": SHARED})
+    champion: Champion | None = None
+    attempt: int = 1
+    kind: Kind = Kind.MODEL
+    version: str = "3"
+    promotion: str = "digits-3-abc"
+
+    def with_(self, **changes: Any) -> "Stage":
+        return replace(self, **changes)
+
+    def with_settings(self, **settings: Any) -> "Stage":
+        return replace(self, settings={**self.settings, **settings})
+
+    @property
+    def deployment(self) -> str:
+        return Target.of(self.command("deploy"), self.folder).deployment
+
+    @property
+    def its_tags(self) -> dict[str, str]:
+        return {**OURS, "mlpromote.promotion": self.promotion, "mlpromote.attempt": str(self.attempt)}
+
+    def command(self, step: str, look: int = 1) -> RunStep:
+        return RunStep(
+            lane=LaneKey("digits", "digits"),
+            promotion=self.promotion,
+            stage="test",
+            step=step,
+            environment="test",
+            attempt=self.attempt,
+            look=look,
+            not_before=NOW,
+            started=NOW,
+            deadline=NOW + timedelta(hours=1),
+            candidate=Candidate(self.kind, "digits", self.version, "dev", "/subscriptions/s/workspaces/ws-dev"),
+            settings=self.settings,
+            evidence=self.evidence,
+            champion=self.champion,
+        )
+
+    def look(self, step: str, workspace: Workspace, look: int = 1) -> Outcome:
+        """One look of a step."""
+        return run_step(self.command(step, look), lambda _: workspace, self.folder)
+
+    def run(self, step: str, workspace: Workspace) -> Outcome:
+        """A step with as many looks as it takes; a look that a crash ends is delivered again."""
+        for look in range(1, MOST_LOOKS):
+            try:
+                outcome = self.look(step, workspace, look)
+            except Crash:
+                outcome = self.look(step, workspace, look)
+            if not isinstance(outcome, (Running, Retry)):
+                return outcome
+        raise AssertionError(f"{step} did not come to an end: {outcome}")
+
+
+def champion(version: str = "2", **evidence: Evidence) -> Champion:
+    candidate = Candidate(Kind.MODEL, "digits", version, "dev", "/subscriptions/s/workspaces/ws-dev")
+    return Champion("digits-2-xyz", candidate, NOW, evidence)

@@ -1,0 +1,142 @@
+import pytest
+
+from shared.core.messages import Failed, FailureKind, Running, Succeeded
+from shared.ports import BusyError, Job, UnavailableError
+from tests.fakes.workspace import FakeWorkspace
+from tests.steps.promotion import ORIGIN
+
+
+@pytest.fixture
+def dev() -> FakeWorkspace:
+    """The source workspace, with a trained model that is not shared yet."""
+    fake = FakeWorkspace(name="ws-dev")
+    fake.has_model("digits", "3", tags={"promote": "true"}, job="train-3")
+    fake.jobs["train-3"] = Job(
+        "train-3",
+        "Completed",
+        "digits-training",
+        inputs={"data": "azureml:digits:1"},
+        code="code-1",
+        environment_asset="sklearn-1",
+        properties={"mlflow.source.git.commit": "f00"},
+    )
+    fake.job_metrics["train-3"] = {"accuracy": 0.95}
+    return fake
+
+
+def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_from(stage, dev):
+    dev.looks_until_ready = 3
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence == {
+        "registry_model": "azureml://registries/reg/models/digits/versions/3",
+        "origin": ORIGIN,
+        "registered": "2026-01-02T03:04:05+00:00",
+        "tags": {"promote": "true"},
+        "job": {
+            "name": "train-3",
+            "status": "Completed",
+            "experiment": "digits-training",
+            "parent": None,
+            "code": "code-1",
+            "environment": "sklearn-1",
+            "inputs": {"data": "azureml:digits:1"},
+            "git": {"commit": "f00"},
+        },
+        "metrics": {"accuracy": 0.95},
+        "metrics_left_out": 0,
+    }
+
+
+def test_never_waits_for_the_copy(stage, dev):
+    dev.looks_until_ready = 3
+    assert isinstance(stage.look("share", dev), Running)
+
+
+def test_a_second_run_finds_the_copy_and_starts_nothing(stage, dev):
+    first = stage.run("share", dev)
+    assert stage.run("share", dev) == first
+    assert dev.calls["start_share"] == 1
+
+
+def test_goes_on_after_a_crash_behind_the_start_of_the_import(stage, dev):
+    dev.dies_after = "start_share"
+    assert isinstance(stage.run("share", dev), Succeeded)
+
+
+def test_asks_again_now_and_then_because_a_failed_import_leaves_no_trace(stage, dev):
+    dev.looks_until_ready = 1000
+    for look in range(1, 33):
+        stage.look("share", dev, look)
+    assert dev.calls["start_share"] == 6
+
+
+def test_asks_soon_again_where_the_first_request_was_throttled(stage, dev):
+    dev.raises["start_share"] = UnavailableError("throttled")
+    assert isinstance(stage.run("share", dev), Succeeded)
+    assert dev.calls["start_share"] == 2
+
+
+def test_an_import_that_is_under_way_is_waited_for(stage, dev):
+    dev.raises["start_share"] = BusyError("an import is under way")
+    assert isinstance(stage.look("share", dev), Running)
+
+
+def test_a_copy_of_another_model_is_a_conflict(stage, dev):
+    dev.has_copy("digits", "3", "azureml://locations/west/workspaces/other/models/digits/versions/3")
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.CONFLICT
+    assert "workspaces/other" in outcome.reason
+    assert "new version" in outcome.reason
+
+
+def test_the_case_of_an_origin_does_not_matter(stage, dev):
+    dev.has_copy("digits", "3", ORIGIN.upper())
+    assert isinstance(stage.run("share", dev), Succeeded)
+
+
+def test_a_model_that_does_not_exist_is_not_found(stage, dev):
+    dev.models.clear()
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.NOT_FOUND
+
+
+def test_a_model_whose_files_are_gone_is_not_found_and_not_shared(stage, dev):
+    dev.lost_files.add(("digits", "3"))
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.NOT_FOUND
+    assert "files" in outcome.reason
+    assert not dev.calls["start_share"]
+
+
+def test_a_model_without_a_job_has_no_metrics(stage, dev):
+    dev.has_model("digits", "3")
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert (outcome.evidence["job"], outcome.evidence["metrics"]) == (None, {})
+
+
+def test_a_job_that_was_deleted_is_named_all_the_same(stage, dev):
+    dev.jobs.clear()
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["job"] == {"name": "train-3"}
+
+
+def test_evidence_stays_small_and_keeps_the_metrics_that_gates_ask_for(stage, dev):
+    dev.job_metrics["train-3"] = {f"metric-{number:04}": 1.0 for number in range(500)} | {
+        "zeta": 0.5,
+        "nan": float("nan"),
+    }
+    dev.has_model("digits", "3", job="train-3", tags={f"tag-{number}": "x" * 5000 for number in range(100)})
+    outcome = stage.with_settings(validate=[{"metric": "zeta", "at_least": 0.1}]).run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert len(outcome.evidence["metrics"]) == 100
+    assert outcome.evidence["metrics"]["zeta"] == 0.5
+    assert outcome.evidence["metrics_left_out"] == 402
+    assert "nan" not in outcome.evidence["metrics"]
+    assert len(outcome.evidence["tags"]) == 50
+    assert max(map(len, outcome.evidence["tags"].values())) == 256

@@ -1,0 +1,110 @@
+import json
+
+import pytest
+
+from shared.core.messages import Failed, FailureKind, Retry, Succeeded
+from shared.ports import Answer
+from shared.steps.smoke_file import difference
+from tests.steps.promotion import ENDPOINT
+
+
+def write(stage, *lines):
+    (stage.folder / "smoke.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    return stage
+
+
+def test_asks_the_new_deployment_each_request_and_says_how_long_the_answers_took(stage, workspace):
+    at = write(stage, {"request": [1]}, {"request": [2], "expected": {"y": 2}}, {"request": [3], "expected": "yes"})
+    workspace.answers = [Answer(200, "what", 0.1), Answer(200, '{"y": 2}', 0.3), Answer(200, '"yes"', 0.2)]
+    outcome = at.run("smoke", workspace)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence == {"requests": 3, "answers": 3, "slowest_ms": 300.0, "median_ms": 200.0}
+    assert workspace.asked == [(ENDPOINT, stage.deployment, [number]) for number in (1, 2, 3)]
+
+
+def test_a_stage_without_smoke_requests_asks_nothing(stage, workspace):
+    settings = {key: value for key, value in stage.settings.items() if key != "smoke"}
+    assert isinstance(stage.with_(settings=settings).run("smoke", workspace), Succeeded)
+    assert not workspace.asked
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "said"),
+    [
+        ({"expected": {"y": 2}}, '{"y": 3}', "answer.y is 3, not 2"),
+        ({"expected": {"y": [1, {"z": 2.0}]}}, '{"y": [1, {"z": 2.2}]}', "answer.y[1].z is 2.2, not 2.0"),
+        ({"expected": 2.0, "tolerance": 0.1}, "2.11", "2.11, not 2.0 ± 0.1"),
+        ({"expected": {"y": 2}}, '{"x": 2}', "has the keys ['x'], not ['y']"),
+        ({"expected": [1, 2]}, "[1]", "has 1 items, not 2"),
+        ({"expected": "no"}, '"yes"', 'is "yes", not "no"'),
+        ({"expected": True}, "1", "is 1, not true"),
+        ({"expected": None}, '"x"', 'is "x", not null'),
+        ({"expected": {"y": 2}}, "no json", 'is "no json"'),
+    ],
+)
+def test_a_wrong_answer_names_the_line_and_what_was_expected(stage, workspace, line, body, said):
+    at = write(stage, {"request": 0}, {"request": 1, **line})
+    workspace.answers = [Answer(200, "1", 0.1), Answer(200, body, 0.1)]
+    outcome = at.run("smoke", workspace)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.REFUSED
+    assert "line 2: " in outcome.reason
+    assert said in outcome.reason
+    assert outcome.evidence["failures"] == 1
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "tolerance"),
+    [
+        (1.0, 1.05, 0.1),
+        (1, 1.0, 0),
+        ({"a": [1.0, 2.0]}, {"a": [1.001, 1.999]}, 0.01),
+        (float("nan"), float("nan"), 0),
+        ("x", "x", 0),
+        (None, None, 0),
+        ([], [], 0),
+    ],
+)
+def test_an_answer_within_the_tolerance_is_as_expected(expected, got, tolerance):
+    assert difference(expected, got, tolerance) is None
+
+
+def test_the_stages_tolerance_counts_where_a_line_says_none(stage, workspace):
+    at = write(stage, {"request": 1, "expected": 1.0}).with_settings(
+        smoke={"requests": "smoke.jsonl", "tolerance": 0.5}
+    )
+    workspace.answer = Answer(200, "1.4", 0.1)
+    assert isinstance(at.run("smoke", workspace), Succeeded)
+
+
+def test_an_answer_that_takes_too_long_fails(stage, workspace):
+    at = stage.with_settings(smoke={"requests": "smoke.jsonl", "max_latency": "500ms"})
+    workspace.answer = Answer(200, '{"y": 2.0}', 0.501)
+    outcome = at.run("smoke", workspace)
+    assert isinstance(outcome, Failed)
+    assert "line 1: took 501 ms, more than 500 ms" in outcome.reason
+
+
+def test_an_error_of_the_model_fails_with_what_it_said(stage, workspace):
+    workspace.answer = Answer(424, "shapes do not fit", 0.1)
+    outcome = stage.run("smoke", workspace)
+    assert isinstance(outcome, Failed)
+    assert "status 424: shapes do not fit" in outcome.reason
+
+
+def test_an_endpoint_that_is_still_settling_is_asked_again_a_few_times(stage, workspace):
+    workspace.answer = Answer(503, "", 0.1)
+    assert isinstance(stage.look("smoke", workspace, 1), Retry)
+    assert isinstance(stage.look("smoke", workspace, 5), Retry)
+    outcome = stage.look("smoke", workspace, 6)
+    assert isinstance(outcome, Failed)
+    assert "status 503" in outcome.reason
+
+
+def test_only_a_few_failures_are_shown(stage, workspace):
+    at = write(stage, *({"request": number, "expected": 0} for number in range(1, 21)))
+    workspace.answer = Answer(200, "1", 0.1)
+    outcome = at.run("smoke", workspace)
+    assert isinstance(outcome, Failed)
+    assert "and 19 more" in outcome.reason
+    assert len(outcome.diagnosis.splitlines()) == 5
