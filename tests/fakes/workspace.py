@@ -72,6 +72,13 @@ class FakeWorkspace:
         self.made[endpoint, name] = Deployment(name, state, dict(tags), "azureml://registries/reg/models/m/versions/1")
         return self.made[endpoint, name]
 
+    # --- to look at ---
+
+    def traffic(self, endpoint: str) -> dict[str, int]:
+        """Per cent by deployment, with 0 for those that take none."""
+        without = {deployment: 0 for there, deployment in self.made if there == endpoint}
+        return without | dict(self.endpoints[endpoint].traffic)
+
     # --- models and jobs ---
 
     def model(self, name: str, version: str) -> Model | None:
@@ -128,10 +135,7 @@ class FakeWorkspace:
         found = self.endpoints.get(name)
         if found and found.state in ("Creating", "Updating") and self._is_ready(("endpoint", name)):
             found = self.endpoints[name] = replace(found, state="Succeeded")
-        if found is None:
-            return None
-        without = {deployment: 0 for endpoint, deployment in self.made if endpoint == name}
-        return replace(found, traffic=without | dict(found.traffic))
+        return replace(found, traffic=self.traffic(name)) if found else None
 
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
         self._called("start_endpoint")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from shared.ports import Workspace
@@ -15,7 +17,7 @@ def workspace() -> FakeWorkspace:
 
 
 @pytest.fixture
-def stage(tmp_path) -> Stage:
+def stage(tmp_path: Path) -> Stage:
     """A stage whose files are there."""
     (tmp_path / "deployment.yml").write_text("instance_type: Standard_DS3_v2\n")
     (tmp_path / "smoke.jsonl").write_text('{"request": {"x": 1}, "expected": {"y": 2.0}}\n')

@@ -6,7 +6,9 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
 from shared.ports import ForbiddenError
-from tests.steps.promotion import ENDPOINT, OURS
+from shared.steps.looks import look_again
+from tests.fakes.workspace import FakeWorkspace
+from tests.steps.promotion import ENDPOINT, OURS, Stage
 
 CRASH_LOG = """\
 2026-11-20 23:03:25,819 E [15259] azmlinfsrv - Traceback (most recent call last):
@@ -25,12 +27,12 @@ azureml_inference_server_http.server.user_script.UserScriptImportException: Fail
 """
 
 
-def test_makes_the_endpoint_and_then_the_deployment_without_traffic(stage, workspace):
+def test_makes_the_endpoint_and_then_the_deployment_without_traffic(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.looks_until_ready = 3
     outcome = stage.run("deploy", workspace)
     assert isinstance(outcome, Succeeded)
     assert workspace.endpoints[ENDPOINT].tags == OURS
-    assert workspace.endpoint(ENDPOINT).traffic == {stage.deployment: 0}
+    assert workspace.traffic(ENDPOINT) == {stage.deployment: 0}
     made = workspace.made[ENDPOINT, stage.deployment]
     assert made.model == "azureml://registries/reg/models/digits/versions/3"
     assert made.tags == {
@@ -45,7 +47,7 @@ def test_makes_the_endpoint_and_then_the_deployment_without_traffic(stage, works
     }
 
 
-def test_the_evidence_says_what_was_made_of_what(stage, workspace):
+def test_the_evidence_says_what_was_made_of_what(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.has_endpoint(ENDPOINT, OURS, {"v2-old": 100})
     workspace.has_deployment(ENDPOINT, "v2-old", OURS)
     outcome = stage.run("deploy", workspace)
@@ -62,40 +64,39 @@ def test_the_evidence_says_what_was_made_of_what(stage, workspace):
 
 
 @pytest.mark.parametrize("dies_after", ["start_endpoint", "start_deployment"])
-def test_goes_on_after_a_crash_behind_each_start(stage, workspace, dies_after):
+def test_goes_on_after_a_crash_behind_each_start(stage: Stage, workspace: FakeWorkspace, dies_after: str) -> None:
     workspace.looks_until_ready = 1
     workspace.dies_after = dies_after
     assert isinstance(stage.run("deploy", workspace), Succeeded)
     assert (workspace.calls["start_endpoint"], workspace.calls["start_deployment"]) == (1, 1)
 
 
-def test_a_second_run_finds_everything_there(stage, workspace):
+def test_a_second_run_finds_everything_there(stage: Stage, workspace: FakeWorkspace) -> None:
     first = stage.run("deploy", workspace)
     assert stage.run("deploy", workspace) == first
     assert workspace.calls["start_deployment"] == 1
 
 
-def test_looks_again_less_and_less_often(stage, workspace):
-    workspace.looks_until_ready = 1000
-    stage.look("deploy", workspace)
-    pauses = [stage.look("deploy", workspace, look).look_again_after.total_seconds() for look in (1, 2, 5, 12, 900)]
+def test_looks_again_less_and_less_often(stage: Stage) -> None:
+    looks = (1, 2, 5, 12, 900)
+    pauses = [look_again(stage.command("deploy", look), "").look_again_after.total_seconds() for look in looks]
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (2, 30)
 
 
 @pytest.mark.parametrize("version", ["1", "2024.01.31-rc_1", "X" * 100, "Ünicode", "---"])
-def test_names_are_valid_in_azure_and_begin_with_the_version(stage, version):
+def test_names_are_valid_in_azure_and_begin_with_the_version(stage: Stage, version: str) -> None:
     name = stage.with_(version=version).deployment
     assert re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]{1,30}[a-zA-Z0-9]", name)
     assert "--" not in name
     assert name.startswith("v")
 
 
-def test_names_differ_between_promotions_of_the_same_version(stage):
+def test_names_differ_between_promotions_of_the_same_version(stage: Stage) -> None:
     assert stage.deployment != stage.with_(promotion="digits-3-another").deployment
 
 
-def test_an_endpoint_that_someone_else_made_is_a_conflict(stage, workspace):
+def test_an_endpoint_that_someone_else_made_is_a_conflict(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.has_endpoint(ENDPOINT, {})
     outcome = stage.run("deploy", workspace)
     assert isinstance(outcome, Failed)
@@ -103,7 +104,7 @@ def test_an_endpoint_that_someone_else_made_is_a_conflict(stage, workspace):
     assert not workspace.made
 
 
-def test_a_deployment_of_the_same_name_that_is_not_ours_is_a_conflict(stage, workspace):
+def test_a_deployment_of_the_same_name_that_is_not_ours_is_a_conflict(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.has_endpoint(ENDPOINT, OURS)
     workspace.has_deployment(ENDPOINT, stage.deployment, {**OURS, "mlpromote.promotion": "another"})
     outcome = stage.run("deploy", workspace)
@@ -112,7 +113,7 @@ def test_a_deployment_of_the_same_name_that_is_not_ours_is_a_conflict(stage, wor
 
 
 @pytest.mark.parametrize("state", ["Failed", "Succeeded"])
-def test_a_deployment_of_an_attempt_before_is_made_anew(stage, workspace, state):
+def test_a_deployment_of_an_attempt_before_is_made_anew(stage: Stage, workspace: FakeWorkspace, state: str) -> None:
     workspace.looks_until_ready = 1
     workspace.has_endpoint(ENDPOINT, OURS)
     workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags, state)
@@ -121,21 +122,21 @@ def test_a_deployment_of_an_attempt_before_is_made_anew(stage, workspace, state)
     assert workspace.made[ENDPOINT, stage.deployment].tags["mlpromote.attempt"] == "2"
 
 
-def test_a_deployment_of_an_attempt_before_that_takes_traffic_is_kept(stage, workspace):
+def test_a_deployment_of_an_attempt_before_that_takes_traffic_is_kept(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
     workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags)
     assert isinstance(stage.with_(attempt=2).run("deploy", workspace), Succeeded)
     assert not workspace.calls["start_removal"]
 
 
-def test_waits_for_an_endpoint_that_is_being_deleted_and_makes_it_anew(stage, workspace):
+def test_waits_for_an_endpoint_that_is_being_deleted_and_makes_it_anew(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.endpoints[ENDPOINT] = replace(workspace.has_endpoint(ENDPOINT, OURS), state="Deleting")
     assert isinstance(stage.look("deploy", workspace), Running)
     del workspace.endpoints[ENDPOINT]
     assert isinstance(stage.run("deploy", workspace), Succeeded)
 
 
-def test_a_broken_endpoint_is_reported(stage, workspace):
+def test_a_broken_endpoint_is_reported(stage: Stage, workspace: FakeWorkspace) -> None:
     broken = replace(workspace.has_endpoint(ENDPOINT, OURS), state="Failed", error="OutOfQuota: no endpoints left")
     workspace.endpoints[ENDPOINT] = broken
     outcome = stage.run("deploy", workspace)
@@ -160,7 +161,9 @@ def test_a_broken_endpoint_is_reported(stage, workspace):
         ("", "", FailureKind.BAD_CONFIG),
     ],
 )
-def test_the_class_of_a_failure_is_told_from_azures_error_and_the_log(stage, workspace, error, log, kind):
+def test_the_class_of_a_failure_is_told_from_azures_error_and_the_log(
+    stage: Stage, workspace: FakeWorkspace, error: str, log: str, kind: FailureKind
+) -> None:
     workspace.fails_to_deploy, workspace.container_log = error or " ", log
     outcome = stage.run("deploy", workspace)
     assert isinstance(outcome, Failed)
@@ -168,7 +171,7 @@ def test_the_class_of_a_failure_is_told_from_azures_error_and_the_log(stage, wor
     assert error in outcome.reason
 
 
-def test_the_diagnosis_of_a_crash_is_its_cause_and_the_end_of_the_log(stage, workspace):
+def test_the_diagnosis_of_a_crash_is_its_cause_and_the_end_of_the_log(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.fails_to_deploy = "BadArgument: User container has crashed or terminated"
     workspace.container_log = "first line\n" * 30 + CRASH_LOG
     outcome = stage.run("deploy", workspace)
@@ -180,7 +183,7 @@ def test_the_diagnosis_of_a_crash_is_its_cause_and_the_end_of_the_log(stage, wor
     assert len(outcome.diagnosis.splitlines()) == 22
 
 
-def test_a_failure_is_reported_where_the_log_cannot_be_read(stage, workspace):
+def test_a_failure_is_reported_where_the_log_cannot_be_read(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.fails_to_deploy = "BadArgument: wrong"
     workspace.raises["logs"] = ForbiddenError("no right to read logs")
     outcome = stage.run("deploy", workspace)
@@ -189,7 +192,7 @@ def test_a_failure_is_reported_where_the_log_cannot_be_read(stage, workspace):
     assert "no right to read logs" in outcome.diagnosis
 
 
-def test_a_model_that_left_the_registry_meanwhile_is_not_deployed(stage, workspace):
+def test_a_model_that_left_the_registry_meanwhile_is_not_deployed(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.registry.models.clear()
     outcome = stage.run("deploy", workspace)
     assert isinstance(outcome, Failed)

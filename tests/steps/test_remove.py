@@ -1,18 +1,19 @@
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
-from tests.steps.promotion import ENDPOINT, OURS
+from tests.fakes.workspace import FakeWorkspace
+from tests.steps.promotion import ENDPOINT, OURS, Stage
 
 
 @pytest.fixture
-def deployed(stage, workspace):
+def deployed(stage: Stage, workspace: FakeWorkspace) -> FakeWorkspace:
     workspace.has_endpoint(ENDPOINT, OURS, {"v2-old": 100})
     workspace.has_deployment(ENDPOINT, "v2-old", {**OURS, "mlpromote.promotion": "digits-2"})
     workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags)
     return workspace
 
 
-def test_takes_away_its_own_deployment_and_waits_until_it_is_gone(stage, deployed):
+def test_takes_away_its_own_deployment_and_waits_until_it_is_gone(stage: Stage, deployed: FakeWorkspace) -> None:
     deployed.looks_until_ready = 2
     assert isinstance(stage.look("remove", deployed), Running)
     assert isinstance(stage.run("remove", deployed), Succeeded)
@@ -20,23 +21,23 @@ def test_takes_away_its_own_deployment_and_waits_until_it_is_gone(stage, deploye
     assert deployed.calls["start_removal"] == 1
 
 
-def test_goes_on_after_a_crash_behind_the_start(stage, deployed):
+def test_goes_on_after_a_crash_behind_the_start(stage: Stage, deployed: FakeWorkspace) -> None:
     deployed.dies_after = "start_removal"
     assert isinstance(stage.run("remove", deployed), Succeeded)
 
 
-def test_a_failed_deployment_is_taken_away_too(stage, deployed):
+def test_a_failed_deployment_is_taken_away_too(stage: Stage, deployed: FakeWorkspace) -> None:
     deployed.has_deployment(ENDPOINT, stage.deployment, stage.its_tags, "Failed")
     assert isinstance(stage.run("remove", deployed), Succeeded)
     assert (ENDPOINT, stage.deployment) not in deployed.made
 
 
-def test_succeeds_where_nothing_was_deployed(stage, workspace):
+def test_succeeds_where_nothing_was_deployed(stage: Stage, workspace: FakeWorkspace) -> None:
     assert isinstance(stage.run("remove", workspace), Succeeded)
     assert not workspace.calls["start_removal"]
 
 
-def test_never_takes_away_what_has_traffic(stage, deployed):
+def test_never_takes_away_what_has_traffic(stage: Stage, deployed: FakeWorkspace) -> None:
     deployed.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
     outcome = stage.run("remove", deployed)
     assert isinstance(outcome, Failed)
@@ -45,7 +46,7 @@ def test_never_takes_away_what_has_traffic(stage, deployed):
     assert (ENDPOINT, stage.deployment) in deployed.made
 
 
-def test_leaves_a_deployment_of_others_alone(stage, deployed):
+def test_leaves_a_deployment_of_others_alone(stage: Stage, deployed: FakeWorkspace) -> None:
     deployed.has_deployment(ENDPOINT, stage.deployment, {})
     assert isinstance(stage.run("remove", deployed), Succeeded)
     assert (ENDPOINT, stage.deployment) in deployed.made

@@ -1,11 +1,12 @@
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
-from tests.steps.promotion import ENDPOINT, OURS
+from tests.fakes.workspace import FakeWorkspace
+from tests.steps.promotion import ENDPOINT, OURS, Stage
 
 
 @pytest.fixture
-def shifted(stage, workspace):
+def shifted(stage: Stage, workspace: FakeWorkspace) -> FakeWorkspace:
     workspace.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
     workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags)
     for name in ("v1-older", "v2-old"):
@@ -13,7 +14,7 @@ def shifted(stage, workspace):
     return workspace
 
 
-def test_removes_what_was_replaced_one_after_the_other(stage, shifted):
+def test_removes_what_was_replaced_one_after_the_other(stage: Stage, shifted: FakeWorkspace) -> None:
     shifted.looks_until_ready = 2
     assert isinstance(stage.look("retire", shifted), Running)
     assert isinstance(stage.run("retire", shifted), Succeeded)
@@ -21,20 +22,22 @@ def test_removes_what_was_replaced_one_after_the_other(stage, shifted):
     assert shifted.calls["start_removal"] == 2
 
 
-def test_goes_on_after_a_crash_behind_a_start(stage, shifted):
+def test_goes_on_after_a_crash_behind_a_start(stage: Stage, shifted: FakeWorkspace) -> None:
     shifted.looks_until_ready = 1
     shifted.dies_after = "start_removal"
     assert isinstance(stage.run("retire", shifted), Succeeded)
     assert list(shifted.made) == [(ENDPOINT, stage.deployment)]
 
 
-def test_a_second_run_removes_nothing(stage, shifted):
+def test_a_second_run_removes_nothing(stage: Stage, shifted: FakeWorkspace) -> None:
     first = stage.run("retire", shifted)
     assert stage.run("retire", shifted) == first
     assert shifted.calls["start_removal"] == 2
 
 
-def test_leaves_deployments_of_others_and_those_with_traffic_alone_and_says_so(stage, shifted):
+def test_leaves_deployments_of_others_and_those_with_traffic_alone_and_says_so(
+    stage: Stage, shifted: FakeWorkspace
+) -> None:
     shifted.has_endpoint(ENDPOINT, OURS, {stage.deployment: 90, "v2-old": 10})
     shifted.has_deployment(ENDPOINT, "by-hand", {})
     outcome = stage.run("retire", shifted)
@@ -43,7 +46,7 @@ def test_leaves_deployments_of_others_and_those_with_traffic_alone_and_says_so(s
     assert {name for _, name in shifted.made} == {stage.deployment, "v2-old", "by-hand"}
 
 
-def test_removes_nothing_unless_the_new_deployment_has_traffic(stage, shifted):
+def test_removes_nothing_unless_the_new_deployment_has_traffic(stage: Stage, shifted: FakeWorkspace) -> None:
     shifted.has_endpoint(ENDPOINT, OURS, {"v2-old": 100})
     outcome = stage.run("retire", shifted)
     assert isinstance(outcome, Failed)

@@ -2,10 +2,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind, Retry
+from shared.core.messages import Failed, FailureKind, Outcome, Retry
 from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError
 from shared.steps import STEPS
 from tests.fakes.workspace import FakeWorkspace
+from tests.steps.promotion import Stage
 
 
 @pytest.mark.parametrize(
@@ -20,13 +21,15 @@ from tests.fakes.workspace import FakeWorkspace
         (RejectedError("wrong"), Failed("test: wrong", FailureKind.BAD_CONFIG)),
     ],
 )
-def test_errors_of_the_port_become_outcomes(stage, workspace, error, outcome):
+def test_errors_of_the_port_become_outcomes(
+    stage: Stage, workspace: FakeWorkspace, error: Exception, outcome: Outcome
+) -> None:
     workspace.raises["endpoint"] = error
     assert stage.look("deploy", workspace) == outcome
 
 
 @pytest.mark.parametrize("step", sorted(STEPS))
-def test_throttling_of_any_call_of_any_step_is_tried_again(stage, step):
+def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: str) -> None:
     """Each call that the step makes is throttled once, on a workspace in which it gets that far."""
     met = set()
     for method in ("model", "model_versions", "endpoint", "deployment", "registry_model"):
@@ -38,14 +41,14 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage, step):
     assert met or step == "smoke"
 
 
-def test_an_unknown_step_fails_in_words(stage, workspace):
+def test_an_unknown_step_fails_in_words(stage: Stage, workspace: FakeWorkspace) -> None:
     outcome = stage.look("canary", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.BUG
     assert "'canary'" in outcome.reason
 
 
-def test_a_bug_is_raised(stage, workspace):
+def test_a_bug_is_raised(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.raises["endpoint"] = ZeroDivisionError("a bug")
     with pytest.raises(ZeroDivisionError):
         stage.look("deploy", workspace)

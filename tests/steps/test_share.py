@@ -3,7 +3,7 @@ import pytest
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
 from shared.ports import BusyError, Job, UnavailableError
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ORIGIN
+from tests.steps.promotion import ORIGIN, Stage
 
 
 @pytest.fixture
@@ -24,7 +24,9 @@ def dev() -> FakeWorkspace:
     return fake
 
 
-def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_from(stage, dev):
+def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_from(
+    stage: Stage, dev: FakeWorkspace
+) -> None:
     dev.looks_until_ready = 3
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
@@ -48,41 +50,41 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
     }
 
 
-def test_never_waits_for_the_copy(stage, dev):
+def test_never_waits_for_the_copy(stage: Stage, dev: FakeWorkspace) -> None:
     dev.looks_until_ready = 3
     assert isinstance(stage.look("share", dev), Running)
 
 
-def test_a_second_run_finds_the_copy_and_starts_nothing(stage, dev):
+def test_a_second_run_finds_the_copy_and_starts_nothing(stage: Stage, dev: FakeWorkspace) -> None:
     first = stage.run("share", dev)
     assert stage.run("share", dev) == first
     assert dev.calls["start_share"] == 1
 
 
-def test_goes_on_after_a_crash_behind_the_start_of_the_import(stage, dev):
+def test_goes_on_after_a_crash_behind_the_start_of_the_import(stage: Stage, dev: FakeWorkspace) -> None:
     dev.dies_after = "start_share"
     assert isinstance(stage.run("share", dev), Succeeded)
 
 
-def test_asks_again_now_and_then_because_a_failed_import_leaves_no_trace(stage, dev):
+def test_asks_again_now_and_then_because_a_failed_import_leaves_no_trace(stage: Stage, dev: FakeWorkspace) -> None:
     dev.looks_until_ready = 1000
     for look in range(1, 33):
         stage.look("share", dev, look)
     assert dev.calls["start_share"] == 6
 
 
-def test_asks_soon_again_where_the_first_request_was_throttled(stage, dev):
+def test_asks_soon_again_where_the_first_request_was_throttled(stage: Stage, dev: FakeWorkspace) -> None:
     dev.raises["start_share"] = UnavailableError("throttled")
     assert isinstance(stage.run("share", dev), Succeeded)
     assert dev.calls["start_share"] == 2
 
 
-def test_an_import_that_is_under_way_is_waited_for(stage, dev):
+def test_an_import_that_is_under_way_is_waited_for(stage: Stage, dev: FakeWorkspace) -> None:
     dev.raises["start_share"] = BusyError("an import is under way")
     assert isinstance(stage.look("share", dev), Running)
 
 
-def test_a_copy_of_another_model_is_a_conflict(stage, dev):
+def test_a_copy_of_another_model_is_a_conflict(stage: Stage, dev: FakeWorkspace) -> None:
     dev.has_copy("digits", "3", "azureml://locations/west/workspaces/other/models/digits/versions/3")
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Failed)
@@ -91,19 +93,19 @@ def test_a_copy_of_another_model_is_a_conflict(stage, dev):
     assert "new version" in outcome.reason
 
 
-def test_the_case_of_an_origin_does_not_matter(stage, dev):
+def test_the_case_of_an_origin_does_not_matter(stage: Stage, dev: FakeWorkspace) -> None:
     dev.has_copy("digits", "3", ORIGIN.upper())
     assert isinstance(stage.run("share", dev), Succeeded)
 
 
-def test_a_model_that_does_not_exist_is_not_found(stage, dev):
+def test_a_model_that_does_not_exist_is_not_found(stage: Stage, dev: FakeWorkspace) -> None:
     dev.models.clear()
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.NOT_FOUND
 
 
-def test_a_model_whose_files_are_gone_is_not_found_and_not_shared(stage, dev):
+def test_a_model_whose_files_are_gone_is_not_found_and_not_shared(stage: Stage, dev: FakeWorkspace) -> None:
     dev.lost_files.add(("digits", "3"))
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Failed)
@@ -112,21 +114,21 @@ def test_a_model_whose_files_are_gone_is_not_found_and_not_shared(stage, dev):
     assert not dev.calls["start_share"]
 
 
-def test_a_model_without_a_job_has_no_metrics(stage, dev):
+def test_a_model_without_a_job_has_no_metrics(stage: Stage, dev: FakeWorkspace) -> None:
     dev.has_model("digits", "3")
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
     assert (outcome.evidence["job"], outcome.evidence["metrics"]) == (None, {})
 
 
-def test_a_job_that_was_deleted_is_named_all_the_same(stage, dev):
+def test_a_job_that_was_deleted_is_named_all_the_same(stage: Stage, dev: FakeWorkspace) -> None:
     dev.jobs.clear()
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence["job"] == {"name": "train-3"}
 
 
-def test_evidence_stays_small_and_keeps_the_metrics_that_gates_ask_for(stage, dev):
+def test_evidence_stays_small_and_keeps_the_metrics_that_gates_ask_for(stage: Stage, dev: FakeWorkspace) -> None:
     dev.job_metrics["train-3"] = {f"metric-{number:04}": 1.0 for number in range(500)} | {
         "zeta": 0.5,
         "nan": float("nan"),

@@ -1,19 +1,23 @@
 import json
+from typing import Any
 
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Retry, Succeeded
 from shared.ports import Answer
 from shared.steps.smoke_file import difference
-from tests.steps.promotion import ENDPOINT
+from tests.fakes.workspace import FakeWorkspace
+from tests.steps.promotion import ENDPOINT, Stage
 
 
-def write(stage, *lines):
+def write(stage: Stage, *lines: dict[str, Any]) -> Stage:
     (stage.folder / "smoke.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     return stage
 
 
-def test_asks_the_new_deployment_each_request_and_says_how_long_the_answers_took(stage, workspace):
+def test_asks_the_new_deployment_each_request_and_says_how_long_the_answers_took(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
     at = write(stage, {"request": [1]}, {"request": [2], "expected": {"y": 2}}, {"request": [3], "expected": "yes"})
     workspace.answers = [Answer(200, "what", 0.1), Answer(200, '{"y": 2}', 0.3), Answer(200, '"yes"', 0.2)]
     outcome = at.run("smoke", workspace)
@@ -22,7 +26,7 @@ def test_asks_the_new_deployment_each_request_and_says_how_long_the_answers_took
     assert workspace.asked == [(ENDPOINT, stage.deployment, [number]) for number in (1, 2, 3)]
 
 
-def test_a_stage_without_smoke_requests_asks_nothing(stage, workspace):
+def test_a_stage_without_smoke_requests_asks_nothing(stage: Stage, workspace: FakeWorkspace) -> None:
     settings = {key: value for key, value in stage.settings.items() if key != "smoke"}
     assert isinstance(stage.with_(settings=settings).run("smoke", workspace), Succeeded)
     assert not workspace.asked
@@ -42,7 +46,9 @@ def test_a_stage_without_smoke_requests_asks_nothing(stage, workspace):
         ({"expected": {"y": 2}}, "no json", 'is "no json"'),
     ],
 )
-def test_a_wrong_answer_names_the_line_and_what_was_expected(stage, workspace, line, body, said):
+def test_a_wrong_answer_names_the_line_and_what_was_expected(
+    stage: Stage, workspace: FakeWorkspace, line: dict[str, Any], body: str, said: str
+) -> None:
     at = write(stage, {"request": 0}, {"request": 1, **line})
     workspace.answers = [Answer(200, "1", 0.1), Answer(200, body, 0.1)]
     outcome = at.run("smoke", workspace)
@@ -65,11 +71,11 @@ def test_a_wrong_answer_names_the_line_and_what_was_expected(stage, workspace, l
         ([], [], 0),
     ],
 )
-def test_an_answer_within_the_tolerance_is_as_expected(expected, got, tolerance):
+def test_an_answer_within_the_tolerance_is_as_expected(expected: Any, got: Any, tolerance: float) -> None:
     assert difference(expected, got, tolerance) is None
 
 
-def test_the_stages_tolerance_counts_where_a_line_says_none(stage, workspace):
+def test_the_stages_tolerance_counts_where_a_line_says_none(stage: Stage, workspace: FakeWorkspace) -> None:
     at = write(stage, {"request": 1, "expected": 1.0}).with_settings(
         smoke={"requests": "smoke.jsonl", "tolerance": 0.5}
     )
@@ -77,7 +83,7 @@ def test_the_stages_tolerance_counts_where_a_line_says_none(stage, workspace):
     assert isinstance(at.run("smoke", workspace), Succeeded)
 
 
-def test_an_answer_that_takes_too_long_fails(stage, workspace):
+def test_an_answer_that_takes_too_long_fails(stage: Stage, workspace: FakeWorkspace) -> None:
     at = stage.with_settings(smoke={"requests": "smoke.jsonl", "max_latency": "500ms"})
     workspace.answer = Answer(200, '{"y": 2.0}', 0.501)
     outcome = at.run("smoke", workspace)
@@ -85,14 +91,14 @@ def test_an_answer_that_takes_too_long_fails(stage, workspace):
     assert "line 1: took 501 ms, more than 500 ms" in outcome.reason
 
 
-def test_an_error_of_the_model_fails_with_what_it_said(stage, workspace):
+def test_an_error_of_the_model_fails_with_what_it_said(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.answer = Answer(424, "shapes do not fit", 0.1)
     outcome = stage.run("smoke", workspace)
     assert isinstance(outcome, Failed)
     assert "status 424: shapes do not fit" in outcome.reason
 
 
-def test_an_endpoint_that_is_still_settling_is_asked_again_a_few_times(stage, workspace):
+def test_an_endpoint_that_is_still_settling_is_asked_again_a_few_times(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.answer = Answer(503, "", 0.1)
     assert isinstance(stage.look("smoke", workspace, 1), Retry)
     assert isinstance(stage.look("smoke", workspace, 5), Retry)
@@ -101,7 +107,7 @@ def test_an_endpoint_that_is_still_settling_is_asked_again_a_few_times(stage, wo
     assert "status 503" in outcome.reason
 
 
-def test_only_a_few_failures_are_shown(stage, workspace):
+def test_only_a_few_failures_are_shown(stage: Stage, workspace: FakeWorkspace) -> None:
     at = write(stage, *({"request": number, "expected": 0} for number in range(1, 21)))
     workspace.answer = Answer(200, "1", 0.1)
     outcome = at.run("smoke", workspace)

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
-from tests.steps.promotion import ENDPOINT, OURS, SHARED, champion
+from tests.fakes.workspace import FakeWorkspace
+from tests.steps.promotion import ENDPOINT, OURS, SHARED, Stage, champion
 
 
 @pytest.fixture
-def both(stage, workspace):
+def both(stage: Stage, workspace: FakeWorkspace) -> FakeWorkspace:
     """An endpoint with the champion's deployment and the new one."""
     workspace.has_endpoint(ENDPOINT, OURS, {"v2-old": 100})
     workspace.has_deployment(ENDPOINT, "v2-old", {**OURS, "mlpromote.promotion": "digits-2"})
@@ -18,37 +19,37 @@ def both(stage, workspace):
 
 
 @pytest.fixture
-def deployed(stage):
+def deployed(stage: Stage) -> Stage:
     """The stage after `deploy`, with a champion."""
     old = champion(deploy={"deployment": "v2-old"})
     return stage.with_(evidence={"share": SHARED, "deploy": {"traffic_before": {"v2-old": 100}}}, champion=old)
 
 
-def test_shift_gives_all_traffic_to_the_new_deployment_and_reads_it_back(deployed, both):
+def test_shift_gives_all_traffic_to_the_new_deployment_and_reads_it_back(deployed: Stage, both: FakeWorkspace) -> None:
     both.looks_until_ready = 2
     assert isinstance(deployed.look("shift", both), Running)
     outcome = deployed.run("shift", both)
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence == {"traffic": {deployed.deployment: 100}, "traffic_before": {"v2-old": 100}}
-    assert both.endpoint(ENDPOINT).traffic == {deployed.deployment: 100, "v2-old": 0}
+    assert both.traffic(ENDPOINT) == {deployed.deployment: 100, "v2-old": 0}
     assert both.calls["start_traffic"] == 1
 
 
-def test_restore_gives_the_traffic_back_to_the_champion(deployed, both):
+def test_restore_gives_the_traffic_back_to_the_champion(deployed: Stage, both: FakeWorkspace) -> None:
     deployed.run("shift", both)
     outcome = deployed.run("restore", both)
     assert isinstance(outcome, Succeeded)
-    assert both.endpoint(ENDPOINT).traffic == {deployed.deployment: 0, "v2-old": 100}
+    assert both.traffic(ENDPOINT) == {deployed.deployment: 0, "v2-old": 100}
 
 
-def test_restore_gives_it_to_none_where_there_was_no_champion(stage, both):
+def test_restore_gives_it_to_none_where_there_was_no_champion(stage: Stage, both: FakeWorkspace) -> None:
     both.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
     assert isinstance(stage.run("restore", both), Succeeded)
-    assert not any(both.endpoint(ENDPOINT).traffic.values())
+    assert not any(both.traffic(ENDPOINT).values())
 
 
 @pytest.mark.parametrize("step", ["shift", "restore"])
-def test_a_second_run_changes_nothing(deployed, both, step):
+def test_a_second_run_changes_nothing(deployed: Stage, both: FakeWorkspace, step: str) -> None:
     deployed.run("shift", both)
     first = deployed.run(step, both)
     started = both.calls["start_traffic"]
@@ -57,7 +58,7 @@ def test_a_second_run_changes_nothing(deployed, both, step):
 
 
 @pytest.mark.parametrize("step", ["shift", "restore"])
-def test_goes_on_after_a_crash_behind_the_start(deployed, both, step):
+def test_goes_on_after_a_crash_behind_the_start(deployed: Stage, both: FakeWorkspace, step: str) -> None:
     both.looks_until_ready = 1
     if step == "restore":
         deployed.run("shift", both)
@@ -65,29 +66,29 @@ def test_goes_on_after_a_crash_behind_the_start(deployed, both, step):
     assert isinstance(deployed.run(step, both), Succeeded)
 
 
-def test_restore_of_a_shift_that_never_began_changes_nothing(deployed, both):
+def test_restore_of_a_shift_that_never_began_changes_nothing(deployed: Stage, both: FakeWorkspace) -> None:
     assert isinstance(deployed.run("restore", both), Succeeded)
     assert not both.calls["start_traffic"]
 
 
-def test_the_traffic_stays_where_it_is_if_its_new_place_is_gone(deployed, both):
+def test_the_traffic_stays_where_it_is_if_its_new_place_is_gone(deployed: Stage, both: FakeWorkspace) -> None:
     deployed.run("shift", both)
     del both.made[ENDPOINT, "v2-old"]
     outcome = deployed.run("restore", both)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.NOT_FOUND
     assert f"{deployed.deployment} (100 %)" in outcome.reason
-    assert both.endpoint(ENDPOINT).traffic == {deployed.deployment: 100}
+    assert both.traffic(ENDPOINT) == {deployed.deployment: 100}
 
 
-def test_waits_for_another_change_of_the_endpoint(deployed, both):
+def test_waits_for_another_change_of_the_endpoint(deployed: Stage, both: FakeWorkspace) -> None:
     both.endpoints[ENDPOINT] = replace(both.endpoints[ENDPOINT], state="Updating")
     both.looks_until_ready = 0
     assert isinstance(deployed.run("shift", both), Succeeded)
 
 
 @pytest.mark.parametrize("step", ["shift", "restore"])
-def test_the_traffic_of_others_is_not_touched(deployed, both, step):
+def test_the_traffic_of_others_is_not_touched(deployed: Stage, both: FakeWorkspace, step: str) -> None:
     both.has_endpoint(ENDPOINT, {}, {"v2-old": 50, deployed.deployment: 50})
     outcome = deployed.run(step, both)
     assert isinstance(outcome, Failed)
@@ -95,7 +96,9 @@ def test_the_traffic_of_others_is_not_touched(deployed, both, step):
     assert not both.calls["start_traffic"]
 
 
-def test_an_endpoint_that_is_gone_fails_the_shift_but_leaves_nothing_to_restore(stage, workspace):
+def test_an_endpoint_that_is_gone_fails_the_shift_but_leaves_nothing_to_restore(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
     outcome = stage.run("shift", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.NOT_FOUND

@@ -1,12 +1,15 @@
+from typing import Any
+
 import pytest
 
-from shared.core.messages import Failed, FailureKind, Succeeded
-from tests.steps.promotion import ENDPOINT, OURS, SHARED, champion
+from shared.core.messages import Champion, Failed, FailureKind, Succeeded
+from tests.fakes.workspace import FakeWorkspace
+from tests.steps.promotion import ENDPOINT, OURS, SHARED, Stage, champion
 
 AT_LEAST = {"metric": "accuracy", "at_least": 0.9}
 
 
-def compared(margin: float = 0.01, without: str = "pass", **more):
+def compared(margin: float = 0.01, without: str = "pass", **more: Any) -> dict[str, Any]:
     return {"metric": "accuracy", "no_worse_than_champion_by": margin, "without_champion": without, **more}
 
 
@@ -29,7 +32,9 @@ CHAMPION_SHARED = {"metrics": {"accuracy": 0.96, "loss": 0.1}}
         ({**compared(without="pass"), "metric": "recall"}, False),
     ],
 )
-def test_a_gate_holds_or_refuses_by_its_figures(stage, workspace, gate, holds):
+def test_a_gate_holds_or_refuses_by_its_figures(
+    stage: Stage, workspace: FakeWorkspace, gate: dict[str, Any], holds: bool
+) -> None:
     at = stage.with_settings(validate=[gate]).with_(champion=champion(share=CHAMPION_SHARED))
     outcome = at.run("validate", workspace)
     assert isinstance(outcome, Succeeded if holds else Failed)
@@ -38,12 +43,14 @@ def test_a_gate_holds_or_refuses_by_its_figures(stage, workspace, gate, holds):
 
 @pytest.mark.parametrize(("choice", "holds"), [("pass", True), ("fail", False)])
 @pytest.mark.parametrize("other", [None, champion(share={"metrics": {"f1": 1.0}})])
-def test_without_a_champion_to_compare_with_the_configured_choice_counts(stage, workspace, choice, holds, other):
+def test_without_a_champion_to_compare_with_the_configured_choice_counts(
+    stage: Stage, workspace: FakeWorkspace, choice: str, holds: bool, other: Champion | None
+) -> None:
     at = stage.with_settings(validate=[compared(without=choice)]).with_(champion=other)
     assert isinstance(at.run("validate", workspace), Succeeded if holds else Failed)
 
 
-def test_a_refusal_says_all_gates_with_their_figures(stage, workspace):
+def test_a_refusal_says_all_gates_with_their_figures(stage: Stage, workspace: FakeWorkspace) -> None:
     at = stage.with_settings(
         require_tags={"promote": "yes", "owner": "me"}, validate=[AT_LEAST, {"metric": "loss", "at_most": 0.1}]
     )
@@ -62,7 +69,7 @@ def test_a_refusal_says_all_gates_with_their_figures(stage, workspace):
     assert "metric loss      at most 0.1   0.2          NO" in outcome.diagnosis
 
 
-def test_a_refusal_calls_nothing(stage, workspace):
+def test_a_refusal_calls_nothing(stage: Stage, workspace: FakeWorkspace) -> None:
     stage.with_settings(validate=[{"metric": "accuracy", "at_least": 1}]).run("validate", workspace)
     assert not workspace.calls
 
@@ -78,27 +85,31 @@ def test_a_refusal_calls_nothing(stage, workspace):
     ],
 )
 def test_the_training_job_must_have_finished_if_there_is_one_or_metrics_are_asked_for(
-    stage, workspace, job, gates, holds
-):
+    stage: Stage, workspace: FakeWorkspace, job: dict[str, str] | None, gates: list[dict[str, Any]], holds: bool
+) -> None:
     at = stage.with_settings(validate=gates).with_(evidence={"share": {**SHARED, "job": job}})
     assert isinstance(at.run("validate", workspace), Succeeded if holds else Failed)
 
 
-def test_it_changes_nothing(stage, workspace):
+def test_it_changes_nothing(stage: Stage, workspace: FakeWorkspace) -> None:
     first = stage.run("validate", workspace)
     assert isinstance(first, Succeeded)
     assert stage.run("validate", workspace) == first
     assert not [method for method in workspace.calls if method.startswith("start_")]
 
 
-def test_a_metric_that_was_left_out_of_the_evidence_is_told_apart_from_one_not_logged(stage, workspace):
+def test_a_metric_that_was_left_out_of_the_evidence_is_told_apart_from_one_not_logged(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
     at = stage.with_settings(validate=[{"metric": "recall", "at_least": 0.5}])
     outcome = at.with_(evidence={"share": {**SHARED, "metrics_left_out": 7}}).run("validate", workspace)
     assert isinstance(outcome, Failed)
     assert "7 were left out" in outcome.reason
 
 
-def test_a_missing_deployment_file_is_found_out_before_anything_is_spent(stage, workspace):
+def test_a_missing_deployment_file_is_found_out_before_anything_is_spent(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
     (stage.folder / "deployment.yml").unlink()
     outcome = stage.run("validate", workspace)
     assert isinstance(outcome, Failed)
@@ -120,7 +131,9 @@ def test_a_missing_deployment_file_is_found_out_before_anything_is_spent(stage, 
         (b"\xff\xfe", "cannot be read"),
     ],
 )
-def test_a_wrong_smoke_file_is_found_out_before_anything_is_spent(stage, workspace, content, said):
+def test_a_wrong_smoke_file_is_found_out_before_anything_is_spent(
+    stage: Stage, workspace: FakeWorkspace, content: str | bytes | None, said: str
+) -> None:
     file = stage.folder / "smoke.jsonl"
     file.unlink()
     if content is not None:
@@ -131,7 +144,7 @@ def test_a_wrong_smoke_file_is_found_out_before_anything_is_spent(stage, workspa
     assert said in outcome.reason
 
 
-def test_an_endpoint_that_someone_else_made_is_a_conflict(stage, workspace):
+def test_an_endpoint_that_someone_else_made_is_a_conflict(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.has_endpoint(ENDPOINT, {"mlpromote.route": "another"})
     outcome = stage.run("validate", workspace)
     assert isinstance(outcome, Failed)
@@ -139,26 +152,26 @@ def test_an_endpoint_that_someone_else_made_is_a_conflict(stage, workspace):
     assert "Choose another `endpoint`" in outcome.reason
 
 
-def test_our_own_endpoint_is_welcome(stage, workspace):
+def test_our_own_endpoint_is_welcome(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.has_endpoint(ENDPOINT, OURS)
     assert isinstance(stage.run("validate", workspace), Succeeded)
 
 
-def test_a_registry_model_that_this_environment_cannot_see_is_not_found(stage, workspace):
+def test_a_registry_model_that_this_environment_cannot_see_is_not_found(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.registry.models.clear()
     outcome = stage.run("validate", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.NOT_FOUND
 
 
-def test_a_registry_model_of_another_origin_is_a_conflict(stage, workspace):
+def test_a_registry_model_of_another_origin_is_a_conflict(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.has_copy("digits", "3", "azureml://elsewhere")
     outcome = stage.run("validate", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.CONFLICT
 
 
-def test_settings_of_another_version_are_refused_in_words(stage, workspace):
+def test_settings_of_another_version_are_refused_in_words(stage: Stage, workspace: FakeWorkspace) -> None:
     outcome = stage.with_settings(canary={"percent": 10}).run("validate", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.BAD_CONFIG
