@@ -208,3 +208,8 @@ def test_the_error_lists_the_file_and_every_fault(tmp_path: Path) -> None:
         "  registry: must be text, not the number 7; put it in quotes",
         "  routes.churn.from: unknown environment 'dv'; did you mean dev?",
     ]
+
+
+def test_without_environments_that_alone_is_told(faults_of: FaultsOf) -> None:
+    text = RIGHT[: RIGHT.index("environments:")] + RIGHT[RIGHT.index("routes:") :]
+    assert faults_of(text) == ["environments: is missing"]
