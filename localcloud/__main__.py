@@ -37,7 +37,11 @@ PARTS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the part that the command line names until it ends or a SIGINT or SIGTERM comes; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="python -m localcloud", description="A local Azure for the unmodified SDKs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m localcloud",
+        description="A local Azure for the unmodified SDKs.",
+        epilog="`python -m localcloud PART --help` tells what a part takes.",
+    )
     parser.add_argument("--verbose", action="store_true", help="log debug messages too")
     commands = parser.add_subparsers(dest="part", metavar="PART", required=True)
     asked_for = next((word for word in words if word in PARTS), None)

@@ -22,9 +22,15 @@ _log = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of this part."""
-    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1 to listen on; 0 chooses a free one")
-    parser.add_argument("--data", type=Path, required=True, help="folder for accepted events and dead letters")
-    parser.add_argument("--config", type=Path, required=True, help="topics and subscriptions, as YAML or JSON")
+    parser.add_argument(
+        "--port", type=int, required=True, metavar="P", help="port on 127.0.0.1 to listen on; 0 chooses a free one"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder for accepted events and dead letters"
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="topics and subscriptions, as YAML or JSON"
+    )
 
 
 async def serve(arguments: argparse.Namespace) -> None:

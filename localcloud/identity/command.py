@@ -14,8 +14,12 @@ from localcloud.identity.tokens import read_or_make_key
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of this part."""
-    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1 to listen on; 0 chooses a free one")
-    parser.add_argument("--config", type=Path, required=True, help="identities, header and token key, as YAML or JSON")
+    parser.add_argument(
+        "--port", type=int, required=True, metavar="P", help="port on 127.0.0.1 to listen on; 0 chooses a free one"
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="identities, header and token key, as YAML or JSON"
+    )
 
 
 async def serve(arguments: argparse.Namespace) -> None:

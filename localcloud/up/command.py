@@ -19,9 +19,15 @@ _PORTS = Ports(servicebus=5672, azureml=8443, eventgrid=8081, identity=8082, fun
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument(
-        "--config", type=Path, default=Path("localcloud.yml"), help="the description (default: %(default)s)"
+        "--config",
+        type=Path,
+        default=Path("localcloud.yml"),
+        metavar="FILE",
+        help="the description (default: %(default)s)",
     )
-    parser.add_argument("--data", type=Path, default=Path(".local"), help="folder for all state (default: %(default)s)")
+    parser.add_argument(
+        "--data", type=Path, default=Path(".local"), metavar="DIR", help="folder for all state (default: %(default)s)"
+    )
     parser.add_argument("--app", type=Path, metavar="FOLDER", help="the Functions app, instead of the description's")
     for part, port in _PORTS.__dict__.items():
         parser.add_argument(

@@ -98,12 +98,11 @@ class Layout:
 
     @property
     def sign_in(self) -> dict[str, str]:
-        """What any process needs to trust this cloud and to get tokens from it."""
+        """What any process needs to get tokens from this cloud and to trust it with the SDKs."""
         return {
             "IDENTITY_ENDPOINT": self.identity_endpoint,
             "IDENTITY_HEADER": self.secrets.identity_header,
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
-            "SSL_CERT_FILE": str(self.ca_file),
         }
 
     def by_hand(self, person: str) -> dict[str, str]:
@@ -117,7 +116,12 @@ class Layout:
 
     def app_settings(self) -> dict[str, str]:
         """What the app finds in its environment; raises `ConfigurationError` for unknown placeholders."""
-        settings = {**self.sign_in, "ServiceBus": self.connection_string, "AZUREML_CLOUD": json.dumps(self.cloud)}
+        settings = {
+            **self.sign_in,
+            "SSL_CERT_FILE": str(self.ca_file),
+            "ServiceBus": self.connection_string,
+            "AZUREML_CLOUD": json.dumps(self.cloud),
+        }
         for name, workspace in self.workspace_ids.items():
             prefix = name.upper().replace("-", "_")
             settings[f"{prefix}_WORKSPACE"] = workspace

@@ -61,7 +61,7 @@ def eventgrid(layout: Layout) -> dict[str, Any]:
     wanted = layout.description.event_subscriptions
     subscriptions = [
         {
-            "name": f"{wanted.function}-{one.workspace}".replace("_", "-"),
+            "name": f"{one.workspace}-{wanted.function}".replace("_", "-")[:64],
             "topic": one.workspace,
             "endpoint": layout.webhook,
             **wanted.model_dump(mode="json", by_alias=True, exclude={"function"}),

@@ -81,8 +81,9 @@ async def test_an_event_that_comes_while_the_app_is_down_is_delivered_when_it_is
 
 async def test_an_app_that_does_not_take_events_fails_the_start_and_nothing_stays(tmp_path: Path) -> None:
     cloud = LocalCloud(description(tmp_path, function="other"), tmp_path / "data", ready_within=4)
-    with pytest.raises(PartFailedError, match=r"other-ws-dev.*'other'"):
-        await cloud.start()
+    with pytest.raises(PartFailedError, match=r"ws-dev-other.*'other'"):
+        async with cloud:
+            pass
     assert not (tmp_path / "data" / "addresses.json").exists()
     with pytest.raises(RuntimeError, match="not running"):
         await cloud.restart("functions")
