@@ -7,18 +7,29 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
-from azure.servicebus import ServiceBusClient, ServiceBusReceivedMessage, ServiceBusReceiver
+from azure.servicebus import (
+    ServiceBusClient,
+    ServiceBusMessage,
+    ServiceBusReceivedMessage,
+    ServiceBusReceiver,
+    ServiceBusSender,
+    ServiceBusSubQueue,
+)
 
 from localcloud.processes import LEASH
 
 LONGEST_WAIT = 10.0
 QUEUES_PER_KIND = 40
+LINES_AHEAD = 4
 
 #: How the queues of each kind behave. Short durations keep the tests fast.
 KINDS: dict[str, dict[str, Any]] = {
@@ -35,6 +46,9 @@ def write_config(path: Path, queues: dict[str, dict[str, Any]]) -> Path:
     listed = [{"Name": name, "Properties": properties} for name, properties in queues.items()]
     path.write_text(json.dumps({"UserConfig": {"Namespaces": [{"Name": "sbemulatorns", "Queues": listed}]}}))
     return path
+
+
+Result = TypeVar("Result")
 
 
 class BrokerProcess:
@@ -100,6 +114,73 @@ def await_that(condition: Callable[[], bool], within: float = LONGEST_WAIT) -> N
         time.sleep(0.005)
 
 
+@dataclass
+class Line:
+    """A queue that no other test uses, with a sender and a receiver that are connected to it."""
+
+    bus: "Bus"
+    queue: str
+    sender: ServiceBusSender
+    receiver: ServiceBusReceiver
+
+    def send(self, *bodies: str, **properties: Any) -> None:
+        self.sender.send_messages([ServiceBusMessage(body, **properties) for body in bodies])
+
+    def receive(self, number: int = 1) -> list[ServiceBusReceivedMessage]:
+        return receive(self.receiver, number)
+
+    def peek(self) -> list[ServiceBusReceivedMessage]:
+        """All messages, whatever their state."""
+        return self.receiver.peek_messages(100, sequence_number=1)
+
+    def dead_letters(self) -> ServiceBusReceiver:
+        return self.bus.receiver(self.queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER)
+
+
+class Bus:
+    """Connects to a broker many at a time and ahead of need: the SDK sleeps half a second in every opening and closing,
+    whatever the broker does."""
+
+    def __init__(self, broker: BrokerProcess) -> None:
+        self.client = ServiceBusClient.from_connection_string(broker.connection_string)
+        self._threads = ThreadPoolExecutor(32)
+        self._open: list[ServiceBusSender | ServiceBusReceiver] = []
+        self._numbers = {kind: count() for kind in KINDS}
+        self._lines: dict[str, deque[Future[Line]]] = {kind: deque() for kind in KINDS}
+
+    def line(self, kind: str) -> Line:
+        waiting = self._lines[kind]
+        while len(waiting) < LINES_AHEAD:
+            waiting.append(self._threads.submit(self._connect, f"{kind}-{next(self._numbers[kind])}"))
+        return waiting.popleft().result(LONGEST_WAIT)
+
+    def _connect(self, queue: str) -> Line:
+        opened = self._threads.submit(self.sender, queue)
+        return Line(self, queue, receiver=self.receiver(queue), sender=opened.result(LONGEST_WAIT))
+
+    def sender(self, queue: str) -> ServiceBusSender:
+        sender = self.client.get_queue_sender(queue)
+        sender.__enter__()
+        self._open.append(sender)
+        return sender
+
+    def receiver(self, queue: str, **options: Any) -> ServiceBusReceiver:
+        receiver = self.client.get_queue_receiver(queue, **options)
+        receiver.__enter__()
+        self._open.append(receiver)
+        return receiver
+
+    def run(self, call: Callable[[], Result]) -> "Future[Result]":
+        return self._threads.submit(call)
+
+    def close(self) -> None:
+        for lines in self._lines.values():
+            wait(lines)
+        list(self._threads.map(lambda handler: handler.close(), self._open))
+        self._threads.shutdown()
+        self.client.close()
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
     folder = tmp_path_factory.mktemp("broker")
@@ -109,29 +190,16 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
     process.close()
 
 
-_used = {kind: count() for kind in KINDS}
+@pytest.fixture(scope="session")
+def bus(broker: BrokerProcess) -> Iterator[Bus]:
+    bus = Bus(broker)
+    yield bus
+    bus.close()
 
 
 @pytest.fixture
-def fresh_queue() -> Callable[[str], str]:
-    """The name of a queue of the given kind that no other test has used."""
-    return lambda kind: f"{kind}-{next(_used[kind])}"
-
-
-@pytest.fixture
-def queue(fresh_queue: Callable[[str], str]) -> str:
-    return fresh_queue("plain")
-
-
-def connect(broker: BrokerProcess) -> ServiceBusClient:
-    """Without keep-alive, whose thread makes every close take a second."""
-    return ServiceBusClient.from_connection_string(broker.connection_string, keep_alive=0)
-
-
-@pytest.fixture
-def client(broker: BrokerProcess) -> Iterator[ServiceBusClient]:
-    with connect(broker) as client:
-        yield client
+def line(bus: Bus) -> Line:
+    return bus.line("plain")
 
 
 def receive(receiver: ServiceBusReceiver, number: int = 1) -> list[ServiceBusReceivedMessage]:
@@ -146,9 +214,3 @@ def receive(receiver: ServiceBusReceiver, number: int = 1) -> list[ServiceBusRec
 
 def bodies(messages: list[ServiceBusReceivedMessage]) -> list[str]:
     return [str(message) for message in messages]
-
-
-def is_empty(client: ServiceBusClient, queue: str, **receiver_options: Any) -> bool:
-    """Whether a queue has no message in any state, locked ones included."""
-    with client.get_queue_receiver(queue, **receiver_options) as receiver:
-        return receiver.peek_messages(1, sequence_number=1) == []
