@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from shared.core.messages import Command, Event
+from shared.core.journal import JournalEntry
+from shared.core.messages import Command, Event, LaneKey
+from shared.core.promotion import Lane, Promotion, PromotionStatus
 
 # --- Azure ML: what an environment's worker can see and do ------------------------------------------------------------
 
@@ -132,11 +134,54 @@ class RejectedError(AzureError):
     """Azure refused what was asked (other 4xx), or a local file that is needed for it is missing or wrong."""
 
 
-# --- queues -----------------------------------------------------------------------------------------------------------
+# --- queues and store -------------------------------------------------------------------------------------------------
 
 
 class Bus(Protocol):
     """The queues. Returns once the broker has accepted; a message id that it saw before is accepted and dropped."""
 
-    def send_event(self, event: Event) -> None: ...
+    def send_events(self, events: Sequence[Event]) -> None: ...
     def send_commands(self, commands: Sequence[Command]) -> None: ...
+
+
+class VersionConflictError(Exception):
+    """Somebody else has saved the lane since it was loaded. Load it again and decide anew."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some promotions, newest first, and what to pass to get those that follow; None at the end."""
+
+    promotions: Sequence[Promotion]
+    following: str | None
+
+
+@dataclass(frozen=True)
+class PromotionFilter:
+    """Which promotions to list; None means any."""
+
+    route: str | None = None
+    model: str | None = None
+    environment: str | None = None  #: one of its stages is there
+    status: PromotionStatus | None = None
+
+
+class Store(Protocol):
+    """Lanes, promotions and journals. A save is one atomic batch."""
+
+    def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
+        """The lane with all promotions under way, and the named one even if it has ended; and the lane's version."""
+
+    def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
+        """Save what differs. `version` is that of `before`; raises `VersionConflictError` if it is no longer."""
+
+    def overdue(self, now: datetime) -> Sequence[LaneKey]:
+        """Lanes that wait for an answer which should have come by now."""
+
+    def watching_since(self, now: datetime) -> datetime:
+        """When this was first asked: registrations from before the app was there are not its business."""
+
+    def promotion(self, promotion: str) -> tuple[Promotion, Sequence[JournalEntry]] | None: ...
+
+    def promotions(self, wanted: PromotionFilter, most: int, following: str | None) -> Page:
+        """Raises ValueError where `following` is none of ours."""

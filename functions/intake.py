@@ -1,0 +1,16 @@
+"""Event Grid: a workspace has a new model version, or a job of it has ended."""
+
+import azure.functions as func
+
+from shared.app import app
+
+blueprint = func.Blueprint()
+
+
+@blueprint.event_grid_trigger(arg_name="event")
+def intake(event: func.EventGridEvent) -> None:
+    """Both schemas come through this trigger: the library hands over a CloudEvent where the body is one."""
+    if isinstance(event, func.CloudEvent):
+        app().intake(event.source, event.type, event.get_json())
+    else:
+        app().intake(event.topic, event.event_type, event.get_json())

@@ -1,0 +1,25 @@
+"""Service Bus: one worker per environment, each on its own queue."""
+
+from collections.abc import Callable
+
+import azure.functions as func
+
+from shared.app import app, environments_here
+
+blueprint = func.Blueprint()
+
+
+def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
+    def work(message: func.ServiceBusMessage) -> None:
+        app().work(environment, message.get_body())
+
+    work.__name__ = f"work_{environment.replace('-', '_')}"
+    return work
+
+
+for name in environments_here():
+    worker = _worker(name)
+    trigger = blueprint.service_bus_queue_trigger(
+        arg_name="message", queue_name=f"steps-{name}", connection="ServiceBus"
+    )
+    blueprint.function_name(worker.__name__)(trigger(worker))

@@ -1,0 +1,212 @@
+"""Wires the parts together: the only place that knows all of them. Functions call what is here and nothing else.
+
+Nothing is connected, and no heavy module imported, before the first call that needs it: indexing stays quick.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shared.core.lane import TimePassed
+from shared.core.messages import FindRegistrations, ModelRegistered, RunStep, StepReported, decode
+from shared.core.wire import UndecodableError
+
+if TYPE_CHECKING:
+    from shared.config import Configuration
+    from shared.lanes import Lanes
+    from shared.ports import Bus, Store, Workspace
+
+T = TypeVar("T")
+
+log = logging.getLogger("mlpromote")
+
+#: Registrations older than this are not looked for: Event Grid itself gives up after 24 hours.
+LOOK_BACK = timedelta(days=2)
+
+CONFIGURATION_FILE = "MLPROMOTE_CONFIGURATION"
+STORE_FILE = "MLPROMOTE_STORE"
+CLOUD = "AZUREML_CLOUD"
+
+
+def configuration_path(settings: Mapping[str, str] = os.environ) -> Path:
+    """Where `promotion.yml` is: as set, relative to the app's folder."""
+    folder = Path(__file__).resolve().parents[1]
+    return folder / settings.get(CONFIGURATION_FILE, "promotion.yml")
+
+
+def environments_here(settings: Mapping[str, str] = os.environ) -> list[str]:
+    """The environments that this app has a worker for. Called while functions are indexed."""
+    from shared.config import environment_names
+
+    return environment_names(configuration_path(settings))
+
+
+class _made_once(cached_property[T]):  # noqa: N801  # used as a decorator
+    """A cached property of which two threads never make two: each is a connection."""
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is None:
+            return self
+        with instance.making:
+            return super().__get__(instance, owner)
+
+
+class App:
+    """The app as one function process sees it. `settings` are the Function App's settings (see the README)."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._settings = settings
+        self.making = RLock()
+
+    # --- what the functions call ---
+
+    def intake(self, source: str | None, kind: str | None, data: Any) -> None:
+        """Take a notification in. Raises for a malformed one, so that Event Grid keeps it as a dead letter."""
+        from shared import notifications
+
+        news = notifications.read(source, kind, data)
+        if news is None:
+            log.info("left out a notification of type %s", kind)
+            return
+        self.bus.send_events([news])
+
+    def advance(self, body: bytes) -> None:
+        """Apply one message of the queue `promotion-events`. Raises for one that cannot be decoded."""
+        from shared import routing
+
+        event = decode(body)
+        if isinstance(event, StepReported):
+            self.lanes.apply(event)
+            return
+        if isinstance(event, RunStep | FindRegistrations):
+            raise UndecodableError(f"{type(event).__name__} is a command and belongs in a queue steps-<environment>")
+        requests = list(routing.requests(event, self.configuration, _now()))
+        if not requests:
+            log.info("nothing to do for %s of %s", type(event).__name__, event.workspace)
+        for request in requests:
+            self.lanes.apply(request)
+
+    def work(self, environment: str, body: bytes) -> None:
+        """Run one command of the queue `steps-<environment>`. Raises for one that cannot be decoded."""
+        command = decode(body)
+        if isinstance(command, FindRegistrations):
+            self._find_registrations(command)
+            return
+        if not isinstance(command, RunStep):
+            raise UndecodableError(f"{type(command).__name__} is an event and belongs in promotion-events")
+        self.bus.send_events([self._run(environment, command)])
+
+    def reconcile(self) -> None:
+        """Wake the lanes that are overdue."""
+        for key in self.store.overdue(_now()):
+            log.info("lane %s/%s is overdue", key.route, key.model)
+            self.lanes.apply(TimePassed(key))
+
+    def catch_up(self) -> None:
+        """Have the source environments look for registrations whose notification never came."""
+        now = _now()
+        since = max(self.store.watching_since(now), now - LOOK_BACK)
+        sources = dict.fromkeys(route.source for route in self.configuration.routes.values())
+        self.bus.send_commands([FindRegistrations(source, since, now) for source in sources])
+
+    def promotions(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """One page of promotions, newest first. Raises ValueError, in words, for a query that cannot be meant."""
+        from shared import listing, views
+
+        asked = listing.read(query)
+        page = self.store.promotions(asked.wanted, asked.top, asked.continuation)
+        return {
+            "value": [views.summary(promotion) for promotion in page.promotions],
+            "nextLink": listing.next_link(url, query, page.following),
+        }
+
+    def promotion(self, promotion: str) -> dict[str, Any] | None:
+        """One promotion with all that is known of it; None if there is none with this id."""
+        from shared import views
+
+        found = self.store.promotion(promotion)
+        return views.details(*found) if found else None
+
+    # --- its parts, each made when it is first needed ---
+
+    @_made_once
+    def configuration(self) -> "Configuration":
+        """Raises `ConfigurationFaults` with everything that is wrong in the file."""
+        from shared.config import load
+
+        return load(configuration_path(self._settings), self._settings)
+
+    @_made_once
+    def store(self) -> "Store":
+        from shared.cloud.sqlite import SqliteStore
+
+        return SqliteStore(Path(self._settings.get(STORE_FILE, ".local/promotions.sqlite")))
+
+    @_made_once
+    def bus(self) -> "Bus":
+        from shared.cloud import bus
+
+        return bus.connect(self._settings)
+
+    @_made_once
+    def lanes(self) -> "Lanes":
+        from shared.lanes import Lanes
+
+        return Lanes(self.store, self.bus, _now)
+
+    def workspace(self, environment: str) -> "Workspace":
+        """The environment's workspace with the environment's identity."""
+        from shared.cloud.azureml import AzureMLWorkspace
+
+        found = self.configuration.environments[environment]
+        cloud = self._settings.get(CLOUD)
+        return AzureMLWorkspace(
+            found.workspace.id, self.configuration.registry, found.identity, json.loads(cloud) if cloud else None
+        )
+
+    def _run(self, environment: str, command: RunStep) -> StepReported:
+        from shared.core.messages import Failed, FailureKind
+        from shared.steps.run import run_step
+
+        begun = time.monotonic()
+        if command.environment == environment:
+            outcome = run_step(command, self.workspace, configuration_path(self._settings).parent)
+        else:
+            text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
+            outcome = Failed(text, FailureKind.PERMISSION)
+        seconds = time.monotonic() - begun
+        log.info("%s %s.%s: %s", command.promotion, command.stage, command.step, type(outcome).__name__)
+        return StepReported(
+            command.lane,
+            command.promotion,
+            command.stage,
+            command.step,
+            command.attempt,
+            command.look,
+            outcome,
+            seconds,
+        )
+
+    def _find_registrations(self, command: FindRegistrations) -> None:
+        workspace = self.configuration.environments[command.environment].workspace.id
+        found = self.workspace(command.environment).models_since(command.since)
+        news = [ModelRegistered(workspace, each.name, each.version, each.tags, "reconcile") for each in found]
+        if news:
+            self.bus.send_events(news)
+
+
+@cache
+def app() -> App:
+    """This process's app, with the settings of its environment."""
+    return App(os.environ)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

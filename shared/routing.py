@@ -1,0 +1,95 @@
+"""Which lanes a piece of news concerns, and the promotions that come of it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.core.lane import PromotionRequested
+from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered
+from shared.core.plan import plan_for
+from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
+
+if TYPE_CHECKING:
+    from shared.config import Configuration, Environment, FromJobs, Route, StageSettings
+
+#: The route of lanes that keep what no route takes.
+NO_ROUTE = ""
+
+
+def requests(
+    news: ModelRegistered | JobEnded, configuration: "Configuration", now: datetime
+) -> Iterator[PromotionRequested]:
+    """One request for each route that takes the news; for a model that none takes, one that records just that."""
+    environment = configuration.environment_of(news.workspace)
+    if environment is None:
+        return
+    if isinstance(news, JobEnded):
+        for route, jobs in configuration.routes_for_job(news.workspace, news.experiment, news.tags):
+            yield _of_job(news, route, jobs, configuration, now)
+        return
+    routes = configuration.routes_for(news.workspace, news.name)
+    for route in routes:
+        yield _of_model(news, route, configuration, now)
+    if not routes:
+        yield _of_no_route(news, environment, configuration, now)
+
+
+def _of_model(
+    news: ModelRegistered, route: "Route", configuration: "Configuration", now: datetime
+) -> PromotionRequested:
+    candidate = Candidate(Kind.MODEL, news.name, news.version, route.source, news.workspace)
+    missing = route.missing_tags(news.tags)
+    if missing:
+        wanted = ", ".join(f"{tag}={value}" for tag, value in missing.items())
+        refusal = f"route {route.name} asks for the tag {wanted}, which the model does not have"
+        return _request(candidate, route.name, (), news.source, configuration, now, refusal)
+    stages = tuple(_stage_run(stage, route, news.name) for stage in route.stages)
+    return _request(candidate, route.name, stages, news.source, configuration, now)
+
+
+def _of_no_route(
+    news: ModelRegistered, environment: "Environment", configuration: "Configuration", now: datetime
+) -> PromotionRequested:
+    candidate = Candidate(Kind.MODEL, news.name, news.version, environment.name, news.workspace)
+    routes = [
+        f"{route.name} takes {', '.join(route.models)}"
+        for route in configuration.routes.values()
+        if route.source == environment.name
+    ]
+    refusal = f"no route takes {news.name} from {environment.name} ({'; '.join(routes) or 'none starts there'})"
+    return _request(candidate, NO_ROUTE, (), news.source, configuration, now, refusal)
+
+
+def _of_job(
+    news: JobEnded, route: "Route", jobs: "FromJobs", configuration: "Configuration", now: datetime
+) -> PromotionRequested:
+    candidate = Candidate(Kind.JOB, jobs.model, news.job, route.source, news.workspace)
+    settings: dict[str, Any] = {"output": jobs.output, "tags": dict(route.require_tags)}
+    plan = plan_for(Kind.JOB, environment=route.source, source=route.source, first=True, limits={})
+    stage = StageRun("register", route.source, "", (), settings, tuple(map(StepRun, plan)))
+    return _request(candidate, route.name, (stage,), news.source, configuration, now)
+
+
+def _stage_run(stage: "StageSettings", route: "Route", model: str) -> StageRun:
+    plan = plan_for(
+        Kind.MODEL, environment=stage.environment, source=route.source, first=not stage.after, limits=stage.timeouts
+    )
+    settings = {**stage.frozen(), "require_tags": dict(route.require_tags)}
+    steps = tuple(map(StepRun, plan))
+    return StageRun(stage.name, stage.environment, stage.endpoint_for(model), tuple(stage.after), settings, steps)
+
+
+def _request(
+    candidate: Candidate,
+    route: str,
+    stages: tuple[StageRun, ...],
+    requested_by: str,
+    configuration: "Configuration",
+    now: datetime,
+    refusal: str = "",
+) -> PromotionRequested:
+    lane = LaneKey(route, candidate.name)
+    promotion = Promotion(
+        promotion_id(lane, candidate), lane, candidate, stages, requested_by, configuration.hash, now, now
+    )
+    return PromotionRequested(promotion, refusal)
