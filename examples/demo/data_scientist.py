@@ -1,5 +1,8 @@
 """What a data scientist does in the dev workspace, with the Azure ML SDK: trains models and registers them."""
 
+import io
+from contextlib import redirect_stderr
+from enum import Enum
 from pathlib import Path
 
 from azure.ai.ml import MLClient, load_job
@@ -24,11 +27,13 @@ class DataScientist:
         changes: list[dict[str, object]] = [{"inputs.training_rows": training_rows}, {"inputs.layout": layout}]
         if experiment:
             changes.append({"experiment_name": experiment})
-        return str(self._client.jobs.create_or_update(load_job(JOB, params_override=changes)).name)
+        with redirect_stderr(io.StringIO()):  # an upload prints empty lines there
+            return str(self._client.jobs.create_or_update(load_job(JOB, params_override=changes)).name)
 
     def status(self, job: str) -> str:
         """Azure ML's word for how a job is getting on."""
-        return str(self._client.jobs.get(job).status)
+        status = self._client.jobs.get(job).status
+        return str(status.value if isinstance(status, Enum) else status)
 
     def register(self, name: str, version: str, job: str) -> None:
         """Register a job's output as a model version that asks to be promoted."""
