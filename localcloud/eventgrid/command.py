@@ -56,7 +56,7 @@ async def _run(configuration: EventGridConfiguration, store: DeliveryStore, lett
     subscriptions = [
         SubscriptionDelivery(
             one,
-            Handshake(one, topics[one.topic].source, f"{address}/subscriptions/{one.name}/validate"),
+            Handshake(one, topics[one.topic].topic_of_events, f"{address}/subscriptions/{one.name}/validate"),
             store,
             letters,
             configuration.retry_pauses,

@@ -21,6 +21,11 @@ class Topic(Section):
     #: Fills the `topic` of an event that has none; without it the topic's own name does.
     source: str = ""
 
+    @property
+    def topic_of_events(self) -> str:
+        """The `topic` of events that name none."""
+        return self.source or self.name
+
 
 class Subscription(Section):
     """Which events of a topic go to which webhook, and how hard to try."""

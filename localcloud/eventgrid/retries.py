@@ -12,8 +12,10 @@ from http import HTTPStatus
 ANSWER_WITHIN = 30.0
 
 _DELIVERED = frozenset({200, 201, 202, 203, 204})
-#: Trying again would not help; the event is dead-lettered at once.
-_FINAL = frozenset({400, 401, 403, 413})
+#: Trying again would not help: the event is dead-lettered at once, with this in the reason.
+_FINAL = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 413: "RequestEntityTooLarge"}
+#: Event Grid's own names of outcomes; the others are named like the status.
+_OUTCOMES = {**_FINAL, 408: "TimedOut", 413: "PayloadTooLarge", 429: "Busy", 503: "Busy"}
 #: A pause grows by up to this share, so that events which failed together do not return together.
 _JITTER = 0.1
 
@@ -28,6 +30,8 @@ class Outcome:
     @classmethod
     def of_status(cls, status: int) -> "Outcome":
         """The outcome of an answer with this HTTP status."""
+        if status in _OUTCOMES:
+            return cls(_OUTCOMES[status], status)
         try:
             phrase = HTTPStatus(status).phrase
         except ValueError:
@@ -46,8 +50,8 @@ NOT_REACHED = Outcome("SocketError")
 
 def reason_to_give_up(outcome: Outcome, *, attempts: int, max_attempts: int) -> str | None:
     """The `deadLetterReason` after a failed attempt, or None if the event shall be tried again."""
-    if outcome.status in _FINAL:
-        return f"UndeliverableDueToHttp{outcome.name}"
+    if outcome.status is not None and outcome.status in _FINAL:
+        return f"UndeliverableDueToHttp{_FINAL[outcome.status]}"
     return "MaxDeliveryAttemptsExceeded" if attempts >= max_attempts else None
 
 

@@ -41,7 +41,7 @@ class EventGridServer:
         if not hmac.compare_digest(request.headers.get("aeg-sas-key", "").encode(), topic.key.encode()):
             return _error(401, "Unauthorized", "The header aeg-sas-key is missing or is not a key of this topic.")
         try:
-            events = read_events(request.content_type, await request.read(), topic.source or topic.name)
+            events = read_events(request.content_type, await request.read(), topic.topic_of_events)
         except web.HTTPRequestEntityTooLarge:
             return _error(413, "RequestEntityTooLarge", f"A request may have {LARGEST_REQUEST} bytes at most.")
         except InvalidEventsError as error:
