@@ -89,17 +89,21 @@ class _Reader:
         seen: set[str] = set()
         for index, queue in enumerate(self._list(namespace.get("Queues", []), f"{place}.Queues")):
             settings = self._queue(queue, f"{place}.Queues[{index}]")
+            if settings is None:
+                continue
             if settings.name.lower() in seen:
                 self.fault(f"{place}.Queues[{index}].Name", f"{settings.name!r} is there twice (case does not count)")
             seen.add(settings.name.lower())
             yield settings
 
-    def _queue(self, value: object, place: str) -> QueueSettings:
+    def _queue(self, value: object, place: str) -> QueueSettings | None:
         queue = self._object(value, place, {"Name", "Properties"})
+        if not isinstance(value, dict):
+            return None
         name = queue.get("Name")
         if not isinstance(name, str) or not _QUEUE_NAME.fullmatch(name):
             self.fault(f"{place}.Name", f"{name!r} is no queue name: letters, digits and . _ - / inside, at most 260")
-            name = ""
+            name = place
         place = f"{place}.Properties"
         properties = _Properties(self, self._object(queue.get("Properties", {}), place, _PROPERTIES), place)
         for unsupported, what in _UNSUPPORTED.items():

@@ -1,0 +1,205 @@
+"""AMQP's types on the wire, with the SDK's own codec as the oracle."""
+
+import uuid
+from typing import Any
+
+import pytest
+from azure.servicebus._pyamqp._decode import decode_payload
+from azure.servicebus._pyamqp._encode import encode_payload, encode_value
+from azure.servicebus._pyamqp.message import Header, Message, Properties
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcloud.servicebus import codec
+from localcloud.servicebus.codec import Array, CodecError, Described, Symbol, Timestamp, ULong
+from localcloud.servicebus.message import VALUE, encode_section, read_message, sections, write_message
+from localcloud.servicebus.performatives import Attach, Transfer, decode_frame, encode_frame
+
+
+def integers(kind: type, bits: int, *, signed: bool) -> st.SearchStrategy[Any]:
+    lowest = -(2 ** (bits - 1)) if signed else 0
+    return st.integers(lowest, lowest + 2**bits - 1).map(kind)
+
+
+SIMPLE: dict[type, st.SearchStrategy[Any]] = {
+    bool: st.booleans(),
+    codec.UByte: integers(codec.UByte, 8, signed=False),
+    codec.UShort: integers(codec.UShort, 16, signed=False),
+    codec.UInt: integers(codec.UInt, 32, signed=False),
+    codec.ULong: integers(codec.ULong, 64, signed=False),
+    codec.Byte: integers(codec.Byte, 8, signed=True),
+    codec.Short: integers(codec.Short, 16, signed=True),
+    codec.Int: integers(codec.Int, 32, signed=True),
+    int: integers(int, 64, signed=True),
+    Timestamp: integers(Timestamp, 64, signed=True),
+    float: st.floats(allow_nan=False),
+    codec.Float: st.floats(allow_nan=False, width=32).map(codec.Float),
+    uuid.UUID: st.uuids(),
+    bytes: st.binary(max_size=300),
+    str: st.text(max_size=300),
+    Symbol: st.text(st.characters(max_codepoint=127), max_size=300).map(Symbol),
+}
+OPAQUE = [
+    st.none(),
+    st.characters(exclude_categories=["Cs"]).map(codec.Char),
+    st.binary(min_size=4, max_size=4).map(codec.Decimal32),
+    st.binary(min_size=8, max_size=8).map(codec.Decimal64),
+    st.binary(min_size=16, max_size=16).map(codec.Decimal128),
+]
+simple = st.one_of(*SIMPLE.values(), *OPAQUE)
+arrays = st.one_of(*(st.lists(elements, max_size=5).map(Array) for elements in SIMPLE.values()))
+values = st.recursive(
+    simple | arrays,
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.text(max_size=8) | st.text("ab", max_size=8).map(Symbol), inner, max_size=5)
+        | st.builds(Described, integers(ULong, 64, signed=False), inner)
+    ),
+    max_leaves=20,
+)
+
+
+def typed(value: Any) -> Any:
+    """The value with the type of every part, since `UInt(1) == 1`."""
+    if isinstance(value, dict):
+        return dict, [(typed(key), typed(item)) for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return type(value), [typed(item) for item in value]
+    return type(value), value
+
+
+@given(values)
+def test_a_value_comes_back_with_its_type(value: Any) -> None:
+    encoded = codec.encode(value)
+    decoded, end = codec.decode(encoded)
+    assert typed(decoded) == typed(value)
+    assert end == len(encoded)
+
+
+@given(st.one_of(*SIMPLE.values()) | st.lists(st.integers(0, 2**40), max_size=400))
+def test_the_sdk_reads_what_we_write(value: Any) -> None:
+    theirs = decode_payload(memoryview(encode_section(VALUE, value))).value
+    if isinstance(theirs, bytes) and not isinstance(value, bytes):
+        theirs = theirs.decode()  # the SDK leaves text as bytes
+    assert theirs == value
+
+
+@given(
+    st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.text(max_size=300) | st.binary(max_size=300) | st.uuids(),
+)
+def test_we_read_what_the_sdk_writes(value: Any) -> None:
+    encoded = bytearray()
+    encode_value(encoded, value)
+    assert codec.decode(bytes(encoded)) == (value, len(encoded))
+
+
+@given(values, st.data())
+def test_a_value_cut_short_is_refused(value: Any, data: st.DataObject) -> None:
+    encoded = codec.encode(value)
+    with pytest.raises(CodecError):
+        codec.decode(encoded[: data.draw(st.integers(0, len(encoded) - 1))])
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_value_or_refused(noise: bytes) -> None:
+    try:
+        _, end = codec.decode(noise)
+    except CodecError:
+        return
+    assert 0 < end <= len(noise)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        bytes([0xD0, 0, 0, 0, 4, 0xFF, 0xFF, 0xFF, 0xFF]),  # a list of four thousand million values in no bytes
+        bytes([0xF0, 0, 0, 0, 5, 0xFF, 0xFF, 0xFF, 0xFF, 0x40]),  # an array of as many nulls
+        bytes([0xC1, 2, 1, 0x40]),  # a map with half a pair
+        bytes([0xC1, 3, 2, 0x45, 0x40]),  # a list as the key of a map
+        bytes([0xA1, 1, 0xFF]),  # no UTF-8
+        bytes([0x73, 0xFF, 0xFF, 0xFF, 0xFF]),  # no character
+        bytes([0x99]),  # no type
+        b"\x00\x53\x01" * 5000,  # nested without end
+    ],
+)
+def test_hostile_bytes_are_refused(encoded: bytes) -> None:
+    with pytest.raises(CodecError):
+        codec.decode(encoded)
+
+
+@pytest.mark.parametrize(
+    "value", [2**63, codec.UByte(256), object(), Symbol("é"), Array([1, "a"]), Array([[]])], ids=repr
+)
+def test_what_amqp_cannot_say_is_refused(value: Any) -> None:
+    with pytest.raises(CodecError):
+        codec.encode(value)
+
+
+def test_a_frame_comes_back_with_its_payload() -> None:
+    transfer = Transfer(handle=1, delivery_id=300, delivery_tag=b"tag", settled=True, more=False)
+    frame = encode_frame(7, transfer, b"payload")
+    assert int.from_bytes(frame[:4], "big") == len(frame)
+    assert int.from_bytes(frame[6:8], "big") == 7
+    assert decode_frame(frame[8:]) == (transfer, b"payload")
+
+
+def test_a_frame_of_an_unknown_kind_or_with_too_many_fields_is_refused() -> None:
+    for performative in (Described(ULong(0x99), []), Described(ULong(0x17), [None] * 9), ["no performative"]):
+        with pytest.raises(CodecError):
+            decode_frame(codec.encode(performative))
+
+
+def test_source_and_target_are_echoed_byte_for_byte() -> None:
+    source = Described(ULong(0x28), ["address", codec.UInt(0), Symbol("session-end"), {Symbol("f"): 1}])
+    attach = Attach("link", 0, receiver=True, source=source)
+    [decoded, _] = decode_frame(encode_frame(0, attach)[8:])
+    assert codec.encode(decoded.source) == codec.encode(source)
+
+
+def sdk_message(**parts: Any) -> bytes:
+    return bytes(encode_payload(bytearray(), Message(**parts)))
+
+
+@given(
+    st.text(min_size=1, max_size=20),
+    st.dictionaries(st.text(min_size=1, max_size=8), st.integers(0, 100) | st.text(max_size=8), max_size=4),
+    st.lists(st.binary(max_size=300), min_size=1, max_size=3),
+)
+def test_a_message_of_the_sdk_passes_through_unchanged(
+    message_id: str, properties: dict[str, Any], data: list[bytes]
+) -> None:
+    encoded = sdk_message(
+        header=Header(ttl=5000),
+        message_annotations={b"x-opt-partition-key": "key"},
+        properties=Properties(message_id=message_id),
+        application_properties=properties,
+        data=data,
+    )
+    message, read_id = read_message(encoded)
+    assert (read_id, message.time_to_live) == (message_id, 5.0)
+    received = decode_payload(memoryview(write_message(message)))
+    sent = decode_payload(memoryview(encoded))
+    assert received.properties == sent.properties
+    assert received.application_properties == sent.application_properties
+    assert received.data == sent.data
+    assert received.message_annotations[b"x-opt-partition-key"] == b"key"
+
+
+def test_what_only_the_broker_may_annotate_is_dropped() -> None:
+    forged = {Symbol("x-opt-sequence-number"): 99, Symbol("x-opt-deadletter-source"): "x", Symbol("mine"): 1}
+    message, _ = read_message(encode_section(0x72, forged) + encode_section(VALUE, "a"))
+    assert message.annotations == {Symbol("mine"): 1}
+
+
+@pytest.mark.parametrize("code", [0x70, 0x72, 0x73, 0x74, 0x75])
+def test_a_section_of_the_wrong_type_is_refused(code: int) -> None:
+    with pytest.raises(CodecError):
+        read_message(encode_section(code, "no such thing"))
+
+
+def test_sections_are_found_with_their_places() -> None:
+    first, second = encode_section(0x73, ["id"]), encode_section(VALUE, "a")
+    assert [(part.code, part.start, part.end) for part in sections(first + second)] == [
+        (0x73, 0, len(first)),
+        (VALUE, len(first), len(first) + len(second)),
+    ]
