@@ -8,7 +8,7 @@ from shared.app import app
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route="promotions", methods=["GET"])
+@blueprint.route(route="promotions", methods=["GET"], trigger_arg_name="request")
 def list_promotions(request: func.HttpRequest) -> func.HttpResponse:
     """`?route=&model=&environment=&status=&top=&continuation=`, newest first."""
     try:
@@ -17,7 +17,7 @@ def list_promotions(request: func.HttpRequest) -> func.HttpResponse:
         return problem(400, "Bad query", str(fault))
 
 
-@blueprint.route(route="promotions/{id}", methods=["GET"])
+@blueprint.route(route="promotions/{id}", methods=["GET"], trigger_arg_name="request")
 def show_promotion(request: func.HttpRequest) -> func.HttpResponse:
     """Status, stages, steps, evidence and journal."""
     promotion = request.route_params["id"]
