@@ -101,7 +101,11 @@ class _Leash:
         """Close the orders, so that what is still on the leash ends, and wait for that."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        await asyncio.to_thread(self._process.wait)
+        try:
+            await asyncio.to_thread(self._process.wait, LEASH_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
         if self._transport is not None:
             self._transport.close()
 

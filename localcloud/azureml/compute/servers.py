@@ -1,5 +1,6 @@
 """The scoring servers of all deployments, by the key that the control plane gives each."""
 
+import asyncio
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
@@ -64,7 +65,7 @@ class InferenceServers:
             await replaced.stop()
         for folder in self._folders(key):
             if folder != container.folder:
-                shutil.rmtree(folder)
+                await asyncio.to_thread(shutil.rmtree, folder)
 
     def address(self, key: str) -> str:
         """The URL of the server that serves: ContainerCrashed while it is down, KeyError when there is none."""
@@ -80,7 +81,7 @@ class InferenceServers:
     async def stop(self, key: str) -> None:
         """End the key's servers, one that is being started too, and remove their files."""
         await self._end(key)
-        shutil.rmtree(self._folder / _folder_name(key), ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._folder / _folder_name(key), ignore_errors=True)
 
     async def crash(self, key: str) -> None:
         """End the server that serves as `kill -9` does; it is started again after a pause."""

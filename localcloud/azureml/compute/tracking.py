@@ -162,8 +162,7 @@ class Tracking:
         with self._database:
             self._database.executemany(
                 "INSERT INTO metrics VALUES (?, ?, ?, ?, ?)",
-                # SQLite has no NaN: it is kept as NULL.
-                ((run_id, m.key, None if math.isnan(m.value) else m.value, m.timestamp, m.step) for m in metrics),
+                ((run_id, *metric) for metric in metrics),
             )
             self._database.executemany(
                 "INSERT OR IGNORE INTO params VALUES (?, ?, ?)", ((run_id, *item) for item in (params or {}).items())
@@ -251,6 +250,7 @@ class Tracking:
         rows = self._database.execute(
             f"SELECT key, value, timestamp, step FROM metrics {condition} ORDER BY key, step, timestamp, value", values
         )
+        # SQLite has no NaN and keeps NULL for it.
         return [Metric(key, math.nan if value is None else value, *moment) for key, value, *moment in rows]
 
     def _pairs(self, table: str, run_id: str) -> dict[str, str]:

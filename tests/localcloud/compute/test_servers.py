@@ -7,6 +7,7 @@ import aiohttp
 import psutil  # type: ignore[import-untyped]  # it has no stubs here
 import pytest
 
+from localcloud import processes
 from localcloud.azureml.compute.servers import ContainerCrashed, InferenceServers
 
 KEY = "dev/churn/blue"
@@ -25,6 +26,15 @@ def run(raw_data):
 """
 FAILING = "def init():\n    raise KeyError('no weights in this model')\n\ndef run(raw_data):\n    return raw_data\n"
 HANGING = "import time\n\ndef init():\n    time.sleep(300)\n\ndef run(raw_data):\n    return raw_data\n"
+SAVE = """
+import sys
+import pandas
+import mlflow.sklearn
+from sklearn.linear_model import LinearRegression
+
+model = LinearRegression().fit(pandas.DataFrame({"a": [1, 2, 3], "b": [0, 1, 5]}), [1, 3, 8])
+mlflow.sklearn.save_model(model, sys.argv[1], serialization_format="cloudpickle")
+"""
 
 Start = Callable[..., Coroutine[None, None, None]]
 Until = Callable[..., Awaitable[None]]
@@ -184,12 +194,36 @@ async def test_a_custom_model_without_a_scoring_script_is_refused(servers: Infer
 
 
 async def test_an_mlflow_model_without_code_says_what_its_environment_lacks(
-    servers: InferenceServers, tmp_path: Path
+    servers: InferenceServers, tmp_path: Path, compute_python: Path
 ) -> None:
-    model = tmp_path / "MLmodel"
-    model.touch()
+    if has_pandas(compute_python):
+        pytest.skip("the environment of the compute lacks nothing")
     with pytest.raises(ContainerCrashed) as crash:
-        await servers.start(
-            KEY, code=None, scoring_script=None, model=model, model_type="mlflow_model", environment_variables={}
-        )
+        await start_without_code(servers, Path(__file__))
     assert "The compute's environment lacks pandas" in crash.value.logs
+
+
+async def test_an_mlflow_model_scores_without_code(
+    servers: InferenceServers, tmp_path: Path, compute_python: Path
+) -> None:
+    if not has_pandas(compute_python):
+        pytest.skip("MLflow needs pandas to load a model by itself, and the environment of the compute lacks it")
+    saving = await processes.start([str(compute_python), "-c", SAVE, str(tmp_path / "m")], log=tmp_path / "log.txt")
+    assert await saving.wait() == 0, processes.tail(tmp_path / "log.txt", 20)
+    await start_without_code(servers, tmp_path / "m")
+    table = {"columns": ["a", "b"], "index": [0, 1], "data": [[1, 0], [3, 5]]}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{servers.address(KEY)}/score", json={"input_data": table}) as answer,
+    ):
+        assert await answer.json() == pytest.approx([1, 8])
+
+
+def has_pandas(python: Path) -> bool:
+    return any(python.parents[1].glob("lib/*/site-packages/pandas"))
+
+
+async def start_without_code(servers: InferenceServers, model: Path) -> None:
+    await servers.start(
+        KEY, code=None, scoring_script=None, model=model, model_type="mlflow_model", environment_variables={}
+    )
