@@ -151,8 +151,12 @@ class Bus:
     def line(self, kind: str) -> Line:
         waiting = self._lines[kind]
         while len(waiting) < LINES_AHEAD:
-            waiting.append(self._threads.submit(self._connect, f"{kind}-{next(self._numbers[kind])}"))
+            waiting.append(self._threads.submit(self._connect, self.queue(kind)))
         return waiting.popleft().result(LONGEST_WAIT)
+
+    def queue(self, kind: str) -> str:
+        """The name of a queue that nobody has used."""
+        return f"{kind}-{next(self._numbers[kind])}"
 
     def _connect(self, queue: str) -> Line:
         opened = self._threads.submit(self.sender, queue)
@@ -210,6 +214,11 @@ def receive(receiver: ServiceBusReceiver, number: int = 1) -> list[ServiceBusRec
         assert batch, f"only {len(received)} of {number} messages came"
         received += batch
     return received
+
+
+def number_of(message: ServiceBusReceivedMessage) -> int:
+    assert message.sequence_number is not None
+    return message.sequence_number
 
 
 def bodies(messages: list[ServiceBusReceivedMessage]) -> list[str]:

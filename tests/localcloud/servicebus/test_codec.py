@@ -182,6 +182,7 @@ def test_a_message_of_the_sdk_passes_through_unchanged(
     assert received.properties == sent.properties
     assert received.application_properties == sent.application_properties
     assert received.data == sent.data
+    assert received.message_annotations is not None
     assert received.message_annotations[b"x-opt-partition-key"] == b"key"
 
 
