@@ -4,10 +4,33 @@ COMPUTE := .venv-compute
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
-.PHONY: help install lock clean
+.PHONY: help demo up install test check format bench lock clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: install  ## Show the whole way of a model to production, on this machine, in about two minutes
+	@$(BIN)/python -m examples.demo
+
+up: install  ## Start the local cloud and the app, and keep them running; Ctrl-C ends them
+	@$(BIN)/python -m localcloud up
+
+test: install  ## Run all tests
+	@$(BIN)/python -m pytest
+
+check: install  ## Run what CI runs: linters, types, layers, and all tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest
+
+format: install  ## Put the code into its form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install  ## Measure, side by side with bare SDKs, and print each figure with its target
+	@$(BIN)/python -m benchmarks
 
 install: $(VENV)/.installed $(COMPUTE)/.installed  ## Install into .venv and .venv-compute
 
@@ -30,4 +53,4 @@ lock:  ## Write the pinned versions anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements/compute.in -o requirements/compute.txt
 
 clean:  ## Remove the local cloud's state
-	rm -rf .local
+	@rm -rf .local

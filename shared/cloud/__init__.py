@@ -1,0 +1,1 @@
+"""The real SDKs and SQLite behind the ports. Nothing else imports azure.*."""

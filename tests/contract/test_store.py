@@ -1,0 +1,188 @@
+"""What every store must do, run against each of them."""
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.cloud.sqlite import SqliteStore
+from shared.core.lane import GRACE, Decision, LaneEvent, PromotionRequested, decide, due
+from shared.core.messages import Kind, LaneKey
+from shared.core.promotion import Lane, PromotionStatus
+from shared.ports import PromotionFilter, Store, VersionConflictError
+from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
+
+EVERYTHING = PromotionFilter()
+
+
+@pytest.fixture(params=["sqlite"])
+def store(tmp_path: Path) -> Store:
+    return SqliteStore(tmp_path / "made" / "promotions.sqlite")
+
+
+def apply(store: Store, event: LaneEvent, at: timedelta = timedelta()) -> Decision:
+    """Load, decide, save."""
+    named = event.promotion.id if isinstance(event, PromotionRequested) else getattr(event, "promotion", None)
+    lane, version = store.load(event.lane, named)
+    decision = decide(lane, event, NOW + at)
+    if not decision.stale:
+        store.save(lane, decision.lane, version, decision.journal)
+    return decision
+
+
+def finish(store: Store, version: str, azure: Azure | None = None) -> Lane:
+    """Drive a promotion to its end through the store."""
+    azure = azure or Azure()
+    lane = apply(store, requested(version)).lane
+    while commands := due(lane):
+        azure, outcome = azure.run(commands[0])
+        lane = apply(store, answer(commands[0], outcome)).lane
+    return lane
+
+
+def test_a_lane_that_was_never_saved_is_empty_and_at_version_0(store: Store) -> None:
+    assert store.load(KEY, None) == (Lane(KEY), 0)
+
+
+def test_what_was_saved_is_loaded_again_to_the_last_field(store: Store) -> None:
+    lane = apply(store, requested("1")).lane
+    for _ in range(20):
+        commands = due(lane)
+        if not commands:
+            break
+        lane = apply(store, answer(commands[0], BROKEN if commands[0].stage == "prod" else None)).lane
+        assert store.load(KEY, lane.promotions[0].id)[0] == lane
+    assert lane.promotions[0].status is PromotionStatus.FAILED
+
+
+def test_promotions_that_have_ended_are_loaded_only_when_named(store: Store) -> None:
+    ended = finish(store, "1").promotions[0]
+    assert store.load(KEY, None)[0].promotions == ()
+    assert store.load(KEY, ended.id)[0].promotions == (ended,)
+
+
+def test_promotions_under_way_are_loaded_in_the_order_in_which_they_were_requested(store: Store) -> None:
+    for version in ("9", "10", "11"):
+        apply(store, requested(version))
+    assert [each.candidate.version for each in store.load(KEY, None)[0].promotions] == ["9", "11"]
+
+
+def test_champions_outlive_their_promotions(store: Store) -> None:
+    ended = finish(store, "1").promotions[0]
+    champions = store.load(KEY, None)[0].champions
+    assert {stage: champion.promotion for stage, champion in champions.items()} == {"test": ended.id, "prod": ended.id}
+
+
+def test_the_second_of_two_writers_gets_a_conflict_and_changes_nothing(store: Store) -> None:
+    lane, version = store.load(KEY, None)
+    first = decide(lane, requested("1"), NOW)
+    second = decide(lane, requested("2"), NOW)
+    store.save(lane, first.lane, version, first.journal)
+    with pytest.raises(VersionConflictError):
+        store.save(lane, second.lane, version, second.journal)
+    assert [each.candidate.version for each in store.load(KEY, None)[0].promotions] == ["1"]
+    assert store.promotion(second.lane.promotions[0].id) is None
+
+
+def test_of_many_writers_at_once_each_decision_is_kept_exactly_once(store: Store) -> None:
+    def write(number: int) -> None:
+        for _ in range(200):
+            try:
+                apply(store, PromotionRequested(promotion(f"job-{number}", {"register": ()}, Kind.JOB)))
+                return
+            except VersionConflictError:
+                continue
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    loaded, version = store.load(KEY, None)
+    assert sorted(each.candidate.version for each in loaded.promotions) == sorted(f"job-{n}" for n in range(12))
+    assert version == 12
+
+
+def test_lanes_do_not_see_each_other(store: Store) -> None:
+    apply(store, requested("1"))
+    assert store.load(LaneKey(KEY.route, "another"), None) == (Lane(LaneKey(KEY.route, "another")), 0)
+
+
+def test_a_lane_is_overdue_from_its_wake_up_time_on_and_no_longer_once_it_has_ended(store: Store) -> None:
+    lane = apply(store, requested("1")).lane
+    assert store.overdue(NOW + GRACE - timedelta(seconds=1)) == []
+    assert store.overdue(NOW + GRACE) == [KEY]
+    while commands := due(lane):
+        lane = apply(store, answer(commands[0], BROKEN)).lane
+    assert store.overdue(NOW + timedelta(days=365)) == []
+
+
+def test_watching_began_when_it_was_first_asked(store: Store) -> None:
+    assert store.watching_since(NOW) == NOW
+    assert store.watching_since(NOW + timedelta(days=3)) == NOW
+
+
+def test_one_promotion_comes_with_its_journal_in_order(store: Store) -> None:
+    ended = finish(store, "1", Azure(failing={("1", "test", "validate"): REFUSED})).promotions[0]
+    found = store.promotion(ended.id)
+    assert found is not None
+    assert found[0] == ended
+    words = [entry.what for entry in found[1]]
+    assert words[:2] == ["requested", "stage-started"]
+    assert words[-1] == "refused"
+    assert {entry.promotion for entry in found[1]} == {ended.id}
+
+
+def test_a_promotion_that_is_not_there_is_none(store: Store) -> None:
+    assert store.promotion("nobody") is None
+
+
+def _save(store: Store, number: int, **changes: object) -> None:
+    made = promotion(str(number))
+    made = replace(made, id=f"p{number:03}", created=NOW + timedelta(minutes=number // 2), **changes)  # type: ignore[arg-type]
+    lane, version = store.load(made.lane, None)
+    store.save(lane, lane.with_promotion(made), version, ())
+
+
+def test_pages_go_from_the_newest_to_the_oldest_without_gaps_or_repeats(store: Store) -> None:
+    for number in range(23):
+        _save(store, number)
+    seen: list[str] = []
+    following = None
+    for _ in range(10):
+        page = store.promotions(EVERYTHING, 5, following)
+        seen += [each.id for each in page.promotions]
+        following = page.following
+        if following is None:
+            break
+    assert seen == [f"p{number:03}" for number in reversed(range(23))]
+
+
+def test_a_page_that_ends_exactly_at_the_last_one_has_no_following_page(store: Store) -> None:
+    for number in range(4):
+        _save(store, number)
+    assert store.promotions(EVERYTHING, 4, None).following is None
+
+
+def test_filters_narrow_the_list(store: Store) -> None:
+    _save(store, 1)
+    _save(store, 2, status=PromotionStatus.FAILED)
+    _save(store, 3, lane=LaneKey("fraud", "fraud-eu"))
+
+    def listed(wanted: PromotionFilter) -> list[str]:
+        return [each.id for each in store.promotions(wanted, 50, None).promotions]
+
+    assert listed(PromotionFilter(status=PromotionStatus.FAILED)) == ["p002"]
+    assert listed(PromotionFilter(route="fraud")) == ["p003"]
+    assert listed(PromotionFilter(model=KEY.model)) == ["p002", "p001"]
+    assert listed(PromotionFilter(environment="prod")) == ["p003", "p002", "p001"]
+    assert listed(PromotionFilter(environment="pro")) == []
+    assert listed(PromotionFilter(route="fraud", status=PromotionStatus.FAILED)) == []
+
+
+@pytest.mark.parametrize("continuation", ["nonsense", "2026~", "~p1", "yesterday~p1"])
+def test_a_continuation_that_was_never_given_is_a_value_error(store: Store, continuation: str) -> None:
+    with pytest.raises(ValueError):
+        store.promotions(EVERYTHING, 5, continuation)

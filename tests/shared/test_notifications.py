@@ -1,0 +1,95 @@
+"""Event Grid notifications in all the forms that Azure's samples and SDKs show."""
+
+from typing import Any
+
+import pytest
+
+from shared import notifications
+from shared.core.messages import JobEnded, ModelRegistered
+from shared.notifications import MalformedNotificationError
+
+WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
+COMPLETED = "Microsoft.MachineLearningServices.RunCompleted"
+CHANGED = "Microsoft.MachineLearningServices.RunStatusChanged"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"ModelName": "churn", "ModelVersion": 3, "ModelTags": {"promote": "true"}, "ModelProperties": {}},
+        {"modelName": "churn", "modelVersion": "3", "modelTags": {"promote": "true"}},
+        {"MODELNAME": "churn", "modelversion": "3", "ModelTags": {"promote": "true"}, "more": [1]},
+    ],
+)
+def test_a_registered_model_is_read_in_any_casing_with_a_version_of_either_type(data: dict[str, Any]) -> None:
+    read = notifications.read(WORKSPACE, REGISTERED, data)
+    assert read == ModelRegistered(WORKSPACE, "churn", "3", {"promote": "true"}, "event-grid")
+
+
+def test_names_and_versions_are_kept_as_they_are() -> None:
+    data = {"ModelName": "a%2Fb:ü ~", "ModelVersion": "2026-11-20+rc 1"}
+    read = notifications.read(WORKSPACE, REGISTERED.upper(), data)
+    assert isinstance(read, ModelRegistered)
+    assert (read.name, read.version, read.tags) == ("a%2Fb:ü ~", "2026-11-20+rc 1", {})
+
+
+def job(**changes: Any) -> dict[str, Any]:
+    return {"experimentName": "training", "runId": "brave_fox", "runType": "azureml.scriptrun"} | changes
+
+
+def test_a_completed_job_is_news() -> None:
+    read = notifications.read(WORKSPACE, COMPLETED, job(runTags={"a": None, "b": 1}))
+    assert read == JobEnded(WORKSPACE, "brave_fox", "training", "Completed", {"a": "", "b": "1"}, "event-grid")
+
+
+@pytest.mark.parametrize(("status", "expected"), [("Failed", "Failed"), ("canceled", "Canceled")])
+def test_a_job_that_ended_badly_is_news(status: str, expected: str) -> None:
+    read = notifications.read(WORKSPACE, CHANGED, job(runStatus=status))
+    assert isinstance(read, JobEnded)
+    assert read.status == expected
+
+
+@pytest.mark.parametrize("status", ["Running", "Queued", "Preparing"])
+def test_a_job_that_has_not_ended_is_no_news(status: str) -> None:
+    assert notifications.read(WORKSPACE, CHANGED, job(runStatus=status)) is None
+
+
+@pytest.mark.parametrize("key", ["azureml.pipelinerunid", "azureml.rootpipelinerunid", "AzureML.PipelineRunId"])
+def test_a_job_inside_a_pipeline_job_is_no_news(key: str) -> None:
+    child = job(runType="azureml.StepRun", runProperties={key: "the_parent"})
+    assert notifications.read(WORKSPACE, COMPLETED, child) is None
+
+
+def test_the_pipeline_job_itself_is_news() -> None:
+    parent = job(runType="azureml.PipelineRun", runProperties={"azureml.rootpipelinerunid": "another"})
+    assert isinstance(notifications.read(WORKSPACE, COMPLETED, parent), JobEnded)
+
+
+@pytest.mark.parametrize("kind", ["Microsoft.Storage.BlobCreated", "", None, "ModelDeployed"])
+def test_another_type_is_no_news(kind: str | None) -> None:
+    assert notifications.read(WORKSPACE, kind, None) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        "text",
+        {},
+        {"ModelName": "churn"},
+        {"ModelName": "", "ModelVersion": 1},
+        {"ModelName": "churn", "ModelVersion": True},
+        {"ModelName": "churn", "ModelVersion": {"major": 1}},
+        {"ModelName": "churn", "ModelVersion": 1, "ModelTags": "promote"},
+    ],
+)
+def test_a_malformed_notification_says_what_is_wrong(data: Any) -> None:
+    with pytest.raises(MalformedNotificationError, match=r"must be|needs"):
+        notifications.read(WORKSPACE, REGISTERED, data)
+
+
+def test_a_notification_without_a_source_is_malformed() -> None:
+    with pytest.raises(MalformedNotificationError):
+        notifications.read(None, REGISTERED, {"ModelName": "churn", "ModelVersion": 1})
