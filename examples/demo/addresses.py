@@ -1,5 +1,6 @@
 """Where the local cloud is to be found, and an Azure ML client that finds it."""
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from typing import Any
 
 from azure.ai.ml import MLClient
 from azure.identity import ManagedIdentityCredential
+
+# The SDK warns of its own experimental classes.
+logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)

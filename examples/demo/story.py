@@ -30,6 +30,8 @@ LOG_LINES = 12
 #: The request loop goes on until the new version has answered so many.
 LAST_ANSWERS = 10
 ANSWER_SECONDS = 20
+#: What init() raises when it cannot load the model of version 3.
+CAUSE = "AttributeError"
 #: An experiment that the route takes no jobs from.
 TRIALS = "digits-trials"
 
@@ -107,10 +109,12 @@ class Story:
         )
         # Trained meanwhile, in an experiment that the route does not take jobs from.
         self._trials = asyncio.create_task(self._train_trials())
-        promotion = await self._watch("1")
-        must(promotion["status"] == "succeeded", "that version 1 reaches prod", _end(promotion))
+        promotion = await self._started("1")
         origin = await asyncio.to_thread(self._scientist.origin, MODEL, "1")
         must(origin == self._job, "that version 1 comes from the job", f"it comes from {origin}")
+        self._keep("the app has registered the job's output as version 1, with the job as its origin")
+        promotion = await self._watch(promotion)
+        must(promotion["status"] == "succeeded", "that version 1 reaches prod", _end(promotion))
         self._keep("version 1 serves test and prod; nobody had to do anything")
         return "both endpoints serve version 1"
 
@@ -128,11 +132,12 @@ class Story:
         job = (await self._trial_jobs())[0]
         self._tell("Version 2 was trained on 60 images only. The SDK registers it; the app takes it from there.")
         await self._register("2", job)
-        promotion = await self._watch("2")
+        promotion = await self._watch(await self._started("2"))
         must(promotion["status"] == "refused", "that a gate refuses version 2", _end(promotion))
-        self._keep(promotion["reason"])
+        refused = _failure(promotion)["reason"]
+        self._keep("version 2 is refused: nothing of it was deployed to prod")
         await self._still_version_1()
-        return str(promotion["reason"])
+        return str(refused)
 
     async def _broken_version(self) -> str:
         job = (await self._trial_jobs())[1]
@@ -141,16 +146,16 @@ class Story:
             "metrics do not show that."
         )
         await self._register("3", job)
-        promotion = await self._watch("3")
+        promotion = await self._watch(await self._started("3"))
         must(promotion["status"] == "failed", "that the deployment of version 3 fails", _end(promotion))
         failure = _failure(promotion)
-        self._console.print(_log(failure["diagnosis"]))
-        must("AttributeError" in failure["diagnosis"], "that the diagnosis names the cause", failure["diagnosis"])
+        self._console.print(Padding(_log(failure["diagnosis"], CAUSE), (0, 0, 1, 3)))
+        must(CAUSE in failure["diagnosis"], "that the diagnosis names the cause", failure["diagnosis"])
         left = await self._test.deployments()
         must(len(left) == 1, "that the broken deployment is removed", f"{self._test.name} has {', '.join(left)}")
         self._keep(f"the broken deployment is removed: {self._test.name} has {left[0]} alone")
         await self._still_version_1()
-        return f"{failure['kind']}: the log names the AttributeError; removed"
+        return f"{failure['kind']}, the log names the {CAUSE}; the deployment is removed"
 
     async def _better_version(self) -> str:
         job = (await self._trial_jobs())[2]
@@ -158,7 +163,7 @@ class Story:
         loop = RequestLoop(self._one_request, failing=ScoringError)
         async with loop:
             await self._register("4", job)
-            promotion = await self._watch("4", footer=loop.says)
+            promotion = await self._watch(await self._started("4"), footer=loop.says)
             must(promotion["status"] == "succeeded", "that version 4 reaches prod", _end(promotion))
             await loop.until_answered("4", LAST_ANSWERS, within_seconds=ANSWER_SECONDS)
         self._note(loop.says())
@@ -195,9 +200,11 @@ class Story:
         await self._completed(job)
         await asyncio.to_thread(self._scientist.register, MODEL, version, job)
 
-    async def _watch(self, version: str, footer: Callable[[], str] | None = None) -> Promotion:
+    async def _started(self, version: str) -> Promotion:
         with self._console.status(f"version {version} is awaited"):
-            promotion = await self._promotions.started(MODEL, version, START_SECONDS)
+            return await self._promotions.started(MODEL, version, START_SECONDS)
+
+    async def _watch(self, promotion: Promotion, footer: Callable[[], str] | None = None) -> Promotion:
         self._console.print()
         promotion = await watch(self._console, self._promotions, promotion, PROMOTION_SECONDS, footer)
         self._console.print()
@@ -240,9 +247,12 @@ def _failure(promotion: Promotion) -> Mapping[str, Any]:
     raise BrokenPromiseError(f"a step that failed was promised. Seen: {_end(promotion)}")
 
 
-def _log(diagnosis: str) -> Panel:
+def _log(diagnosis: str, cause: str) -> Panel:
+    """The end of the container's log, up to the line of the cause."""
     lines = diagnosis.rstrip().splitlines()
-    return Panel(Text("\n".join(lines[-LOG_LINES:]), overflow="fold"), title="the container's log", title_align="left")
+    last = max((number for number, line in enumerate(lines) if cause in line), default=len(lines) - 1)
+    shown = "\n".join(lines[max(0, last + 1 - LOG_LINES) : last + 1])
+    return Panel(Text(shown, no_wrap=True, overflow="ellipsis"), title="the container's log", title_align="left")
 
 
 def _read(digits: list[int], answer: Answer) -> Table:

@@ -52,7 +52,7 @@ class _Lines:
 
     def show(self, promotion: Promotion) -> None:
         for line in changes(self._before, promotion, datetime.now(UTC)):
-            self._console.print(Text(f"  {line}"), soft_wrap=True)
+            self._console.print(line)
         self._before = promotion
 
 
@@ -82,4 +82,4 @@ class _Redrawn:
         if self._promotion is None:
             return Text()
         drawn = picture(self._promotion, datetime.now(UTC))
-        return Group(drawn, Text(self._footer(), style="cyan")) if self._footer else drawn
+        return Group(drawn, "", Text(f"   {self._footer()}", style="cyan")) if self._footer else drawn

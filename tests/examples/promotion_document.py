@@ -1,5 +1,6 @@
 """Promotions as the app's API shows them, made up for tests."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,14 +63,27 @@ def promotion(status: str, stages: list[dict[str, Any]], version: str = "1", **m
     }
 
 
+#: What the steps of the app say that they saw, as far as it is shown.
+EVIDENCE: Mapping[str, Any] = {
+    "share": {
+        "registry_model": "azureml://registries/contoso-ml/models/digits/versions/1",
+        "metrics": {"auc": 0.99819},
+    },
+    "validate": {"gates": [{"gate": "metric accuracy", "asked": "at least 0.8", "seen": "0.9648", "holds": True}]},
+    "deploy": {"endpoint": "digits-test", "deployment": "v1-c19640d960"},
+    "smoke": {"requests": 3, "answers": 3, "slowest_ms": 6.2, "median_ms": 2.9},
+    "shift": {"traffic": {"v1-c19640d960": 100}, "traffic_before": {}},
+    "retire": {"left_alone": {}},
+}
+
+
 def under_way() -> dict[str, Any]:
     """Test is done, prod deploys."""
-    plan = ("share", "validate", "deploy", "smoke", "shift", "retire")
-    done = [step(name, "succeeded", at, at + 1.5, evidence={"seen": name}) for at, name in enumerate(plan)]
+    done = [step(name, "succeeded", at, at + 1.5, evidence=seen) for at, (name, seen) in enumerate(EVIDENCE.items())]
     deploying = [
-        step("validate", "succeeded", 8, 8.4, evidence={"accuracy": 0.96482, "champion": None}),
+        step("validate", "succeeded", 8, 8.4, evidence=EVIDENCE["validate"]),
         step("deploy", "running", 9, says="the deployment is being created", nextLook=after(15)),
-        *(step(name, "waiting") for name in plan[3:]),
+        *(step(name, "waiting") for name in ("smoke", "shift", "retire")),
     ]
     return promotion("running", [stage("test", "succeeded", done), stage("prod", "running", deploying)])
 
@@ -82,5 +96,5 @@ def crashed() -> dict[str, Any]:
         "diagnosis": "Traceback …\nAttributeError",
     }
     steps = [step("deploy", "failed", 1, 6, failure=failure), step("smoke", "skipped")]
-    undone = [step("remove", "succeeded", 6, 7, evidence={"removed": "v3"})]
+    undone = [step("remove", "succeeded", 6, 7, evidence={"deployment": "v3-c8ed7534db"})]
     return promotion("failed", [stage("test", "failed", steps, undoing=undone)], version="3", reason="init() raised")

@@ -2,19 +2,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from examples.demo.picture import changes, picture
-from tests.examples.promotion_document import BEGAN, crashed, promotion, stage, step, under_way
+from tests.examples.promotion_document import BEGAN, EVIDENCE, after, crashed, promotion, stage, step, under_way
 
 NOW = BEGAN + timedelta(seconds=12)
 
 
-def drawn(document: Any, width: int = 80) -> list[str]:
+def printed(*parts: RenderableType, width: int = 80) -> list[str]:
     console = Console(width=width, force_terminal=False)
     with console.capture() as capture:
-        console.print(picture(document, NOW))
+        console.print(*parts)
     return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def drawn(document: Any, width: int = 80) -> list[str]:
+    return printed(picture(document, NOW), width=width)
 
 
 def test_every_stage_and_step_has_a_line_with_how_long_it_took() -> None:
@@ -22,20 +26,20 @@ def test_every_stage_and_step_has_a_line_with_how_long_it_took() -> None:
 
     assert lines[0].split() == ["✓", "test", "endpoint", "digits-test", "6.5", "s"]
     assert [line.split()[1] for line in lines[1:7]] == ["share", "validate", "deploy", "smoke", "shift", "retire"]
-    assert lines[8].split() == ["✓", "validate", "accuracy", "0.9648", "0.4", "s"]
+    assert lines[8].split() == ["✓", "validate", "1", "gate", "holds:", "accuracy", "0.9648", "0.4", "s"]
 
 
 def test_what_is_under_way_says_what_it_waits_for_and_when_it_is_looked_at_again() -> None:
     (line,) = (line for line in drawn(under_way()) if "deploy" in line and "created" in line)
 
-    assert "the deployment is being created; looks again in 3 s" in line
+    assert "the deployment is being created; next look in 3 s" in line
     assert line.endswith("3.0 s")
 
 
 def test_a_failure_is_told_in_full_and_what_was_taken_back_follows() -> None:
     text = "\n".join(drawn(crashed()))
 
-    assert "✗ deploy" in text
+    assert "✗  deploy" in text
     assert "init() raised AttributeError" in text
     assert "↩ remove" in text
 
@@ -53,18 +57,20 @@ def test_a_long_reason_is_wrapped_and_not_cut() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     document = under_way()
-    document["stages"][0]["steps"][0]["evidence"] = {"asset": "azureml://registries/contoso/models/digits/" + "x" * 200}
+    document["stages"][0]["steps"][2]["evidence"] = {"deployment": "x" * 200}
+    document["stages"][1]["steps"][1]["says"] = "deployment " + "x" * 200
 
     assert all(len(line) <= width for line in drawn(document, width))
 
 
 def test_on_a_plain_terminal_each_step_is_told_once_when_it_has_ended() -> None:
     first, second = under_way(), under_way()
-    second["stages"][1]["steps"][1].update(status="succeeded", ended=second["stages"][1]["steps"][1]["started"])
+    second["stages"][1]["steps"][1].update(status="succeeded", ended=after(15), evidence=EVIDENCE["deploy"])
 
-    told = list(changes(None, first, NOW))
-    news = list(changes(first, second, NOW))
+    told = printed(*changes(None, first, NOW))
+    news = printed(*changes(first, second, NOW))
 
+    assert [line.split()[1:3] for line in told[:2]] == [["test", "share"], ["test", "validate"]]
     assert len(told) == 7
     assert [line.split()[:3] for line in news] == [["✓", "prod", "deploy"]]
 

@@ -47,7 +47,7 @@ class App:
 
 
 def done() -> Any:
-    return promotion("succeeded", [stage("test", "succeeded", [step("deploy", "succeeded", 1, 2)])])
+    return promotion("succeeded", [stage("test", "succeeded", [step("soak", "succeeded", 1, 2)])])
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ async def test_watching_ends_with_the_promotion_and_tells_its_steps_line_by_line
     ended = await watch(Console(file=output, width=80), promotions, promotion("queued", []), within_seconds=5)
 
     assert ended["status"] == "succeeded"
-    assert [line.split() for line in output.getvalue().splitlines()] == [["✓", "test", "deploy", "1.0", "s"]]
+    assert [line.split() for line in output.getvalue().splitlines()] == [["✓", "test", "soak", "1.0", "s"]]
 
 
 async def test_on_a_terminal_the_last_picture_stays_with_the_footer_below(promotions: Promotions) -> None:
@@ -97,8 +97,8 @@ async def test_on_a_terminal_the_last_picture_stays_with_the_footer_below(promot
     await watch(console, promotions, promotion("queued", []), within_seconds=5, footer=lambda: "requests 7")
 
     drawn = output.getvalue()
-    assert "✓ deploy" in drawn
-    assert drawn.rindex("✓ deploy") < drawn.rindex("requests 7")
+    assert "✓  soak" in drawn
+    assert drawn.rindex("✓  soak") < drawn.rindex("requests 7")
 
 
 async def test_a_promotion_that_does_not_end_in_time_is_a_time_out(app: App, promotions: Promotions) -> None:

@@ -1,0 +1,90 @@
+"""A step of a promotion in one line of words: what it waits for, what it saw, or why it failed. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+#: A step as `GET /api/promotions/{id}` answers it, and what it saw.
+Step = Mapping[str, Any]
+Evidence = Mapping[str, Any]
+
+#: Of a value in an answer no more than this is shown.
+LONGEST_VALUE = 40
+
+
+def told(step: Step, now: datetime) -> str:
+    """What there is to say about a step; empty while it has not started."""
+    if step["status"] == "failed" and step["failure"]:
+        return str(step["failure"]["reason"])
+    if step["status"] == "running":
+        return f"{step['says'] or 'under way'}{_next_look(step, now)}"
+    if step["status"] == "succeeded":
+        return _WORDS.get(step["name"], _values)(step["evidence"])
+    return ""
+
+
+def _next_look(step: Step, now: datetime) -> str:
+    if not step["nextLook"]:
+        return ""
+    seconds = (datetime.fromisoformat(step["nextLook"]) - now).total_seconds()
+    return f"; next look in {seconds:.0f} s" if seconds >= 1 else ""
+
+
+def _share(evidence: Evidence) -> str:
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in evidence.get("metrics", {}).items())
+    return f"copied to the registry; {metrics}" if metrics else "copied to the registry"
+
+
+def _validate(evidence: Evidence) -> str:
+    gates = evidence.get("gates", [])
+    figures = ", ".join(
+        f"{gate['gate'].removeprefix('metric ')} {gate['seen']}" for gate in gates if gate["gate"].startswith("metric ")
+    )
+    holds = "1 gate holds" if len(gates) == 1 else f"{len(gates)} gates hold"
+    return f"{holds}: {figures}" if figures else holds
+
+
+def _deploy(evidence: Evidence) -> str:
+    return f"deployment {evidence.get('deployment', '')} is up, without traffic yet"
+
+
+def _smoke(evidence: Evidence) -> str:
+    slowest = f", the slowest in {evidence['slowest_ms']:.0f} ms" if "slowest_ms" in evidence else ""
+    return f"{evidence.get('requests', 0)} requests answered as expected{slowest}"
+
+
+def _shift(evidence: Evidence) -> str:
+    return ", ".join(f"{share} % of the traffic to {name}" for name, share in evidence.get("traffic", {}).items())
+
+
+def _retire(evidence: Evidence) -> str:
+    left = ", ".join(f"{name} ({why})" for name, why in evidence.get("left_alone", {}).items())
+    return f"left alone: {left}" if left else "no other deployment is left"
+
+
+def _remove(evidence: Evidence) -> str:
+    return f"deployment {evidence['deployment']} is removed" if "deployment" in evidence else _values(evidence)
+
+
+_WORDS: Mapping[str, Callable[[Evidence], str]] = {
+    "share": _share,
+    "validate": _validate,
+    "deploy": _deploy,
+    "smoke": _smoke,
+    "shift": _shift,
+    "retire": _retire,
+    "remove": _remove,
+}
+
+
+def _values(evidence: Evidence) -> str:
+    """For a step that has no words of its own."""
+    return ", ".join(_named_values(evidence))
+
+
+def _named_values(evidence: Evidence) -> Iterator[str]:
+    for name, value in evidence.items():
+        if isinstance(value, float):
+            yield f"{name} {value:.4g}"
+        elif isinstance(value, str | int) and value != "":
+            yield f"{name} {str(value)[:LONGEST_VALUE]}"

@@ -1,0 +1,43 @@
+from datetime import timedelta
+
+import pytest
+
+from examples.demo.wording import told
+from tests.examples.promotion_document import BEGAN, EVIDENCE, after, step
+
+NOW = BEGAN + timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("share", "copied to the registry; auc 0.9982"),
+        ("validate", "1 gate holds: accuracy 0.9648"),
+        ("deploy", "deployment v1-c19640d960 is up, without traffic yet"),
+        ("smoke", "3 requests answered as expected, the slowest in 6 ms"),
+        ("shift", "100 % of the traffic to v1-c19640d960"),
+        ("retire", "no other deployment is left"),
+    ],
+)
+def test_what_a_step_saw_is_told_in_a_line(name: str, words: str) -> None:
+    assert told(step(name, "succeeded", 0, 1, evidence=EVIDENCE[name]), NOW) == words
+
+
+def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
+    evidence = {"minutes": 10, "rate": 0.123456, "note": "x" * 100, "inner": {"not": "shown"}}
+
+    assert told(step("soak", "succeeded", 0, 1, evidence=evidence), NOW) == f"minutes 10, rate 0.1235, note {'x' * 40}"
+
+
+def test_deployments_that_were_left_alone_are_named_with_the_reason() -> None:
+    evidence = {"left_alone": {"by-hand": "not made by this route"}}
+
+    assert (
+        told(step("retire", "succeeded", 0, 1, evidence=evidence), NOW)
+        == "left alone: by-hand (not made by this route)"
+    )
+
+
+@pytest.mark.parametrize(("next_look", "words"), [(13, "being made; next look in 3 s"), (10.2, "being made")])
+def test_what_is_under_way_says_when_it_is_looked_at_again_unless_that_is_now(next_look: float, words: str) -> None:
+    assert told(step("deploy", "running", 1, says="being made", nextLook=after(next_look)), NOW) == words
