@@ -37,9 +37,9 @@ class RotatingLog:
         # A full disk loses output; it must not end the command.
         with contextlib.suppress(OSError):
             if self._file.tell() + len(data) > self._limit:
-                self._file.close()
                 os.replace(self._path, f"{self._path}.1")
-                self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 - as above
+                full, self._file = self._file, open(self._path, "ab", buffering=0)  # noqa: SIM115 - as above
+                full.close()
             self._file.write(data)
 
 
@@ -120,10 +120,10 @@ def descendants() -> set[int]:
     return family - {os.getpid()}
 
 
-def send(group: int, number: signal.Signals) -> None:
+def kill_all(group: int) -> None:
     for target in (-group, *descendants()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(target, number)
+            os.kill(target, signal.SIGKILL)
 
 
 def reap(wanted: int) -> int | None:
@@ -156,7 +156,7 @@ class Leash:
         while code is None:
             self._listen()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
-                send(self._pid, signal.SIGKILL)
+                kill_all(self._pid)
                 self._kill_at = time.monotonic() + 1
             code = reap(self._pid)
         self._sweep()
@@ -185,7 +185,9 @@ class Leash:
                 os.kill(self._pid, signal.SIGKILL)
 
     def _stop(self, grace_seconds: float) -> None:
-        send(self._pid, signal.SIGTERM)
+        # Its group alone: what is in another one, such as a leash of its own, is for the command to end in good order.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._pid, signal.SIGTERM)
         self._kill_at = min(self._kill_at or float("inf"), time.monotonic() + grace_seconds)
 
     def _copy_output(self) -> None:
@@ -197,11 +199,11 @@ class Leash:
 
     def _sweep(self) -> None:
         deadline = time.monotonic() + SWEEP_SECONDS
-        send(self._pid, signal.SIGKILL)
+        kill_all(self._pid)
         while descendants() and time.monotonic() < deadline:
             time.sleep(0.01)
             reap(self._pid)
-            send(self._pid, signal.SIGKILL)
+            kill_all(self._pid)
         deadline = time.monotonic() + LAST_OUTPUT_SECONDS
         while self._output in self._watched and time.monotonic() < deadline:
             if select.select([self._output], [], [], LAST_OUTPUT_SECONDS)[0]:

@@ -34,7 +34,10 @@ class Process:
         return await asyncio.shield(self._end)
 
     async def stop(self, grace_seconds: float = 5.0) -> int:
-        """Send SIGTERM to the process and its descendants, SIGKILL after the grace, and return the exit code."""
+        """Send SIGTERM to the process and its group, after the grace SIGKILL to all descendants; return the exit code.
+
+        Descendants in other groups are killed as soon as the process has ended.
+        """
         self._leash.order(f"stop {grace_seconds}")
         try:
             return await asyncio.wait_for(self.wait(), grace_seconds + LEASH_SECONDS)

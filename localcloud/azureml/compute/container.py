@@ -199,7 +199,7 @@ class Container:
                 self._note(str(problem))
 
     def _note(self, text: str) -> None:
-        logger.warning("%s: %s", self.folder.name, text)
+        logger.warning("%s (%s)", text, self._log)
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"{text}\n")
 

@@ -68,7 +68,7 @@ class InferenceServers:
                 await asyncio.to_thread(shutil.rmtree, folder)
 
     def address(self, key: str) -> str:
-        """The URL of the server that serves: ContainerCrashed while it is down, KeyError when there is none."""
+        """The URL of the server that serves; ContainerCrashed while it is down, KeyError when there is none."""
         return self._serving[key].address()
 
     def logs(self, key: str, lines: int) -> str:

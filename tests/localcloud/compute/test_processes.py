@@ -14,6 +14,17 @@ from localcloud import processes
 SHELL_WITH_CHILD = "sleep 300 & echo $$ $!; wait"
 #: A grandchild that left the process group and whose parent has ended.
 DAEMON = "import os, time; os.fork() and os._exit(0); os.setsid(); print(os.getpid(), flush=True); time.sleep(300)"
+#: Two processes, the second in a group of its own, that say when they are asked to end and do not.
+TWO_GROUPS = """
+import os, signal, time
+name = "first" if os.fork() else "second"
+if name == "second":
+    os.setsid()
+signal.signal(signal.SIGTERM, lambda *_: print(f"asked-{name}", flush=True))
+print("ready", flush=True)
+while True:
+    time.sleep(1)
+"""
 
 Until = Callable[..., Awaitable[None]]
 
@@ -79,6 +90,14 @@ async def test_stop_kills_what_ignores_the_signal_when_the_grace_is_over(tmp_pat
     process = await processes.start(["bash", "-c", "trap '' TERM; echo 1; while true; do sleep 1; done"], log=log)
     await until(lambda: bool(pids_in(log)))
     assert await process.stop(grace_seconds=0.1) == -signal.SIGKILL
+
+
+async def test_stop_asks_once_and_leaves_other_groups_to_the_process_itself(tmp_path: Path, until: Until) -> None:
+    log = tmp_path / "log.txt"
+    process = await processes.start([sys.executable, "-c", TWO_GROUPS], log=log)
+    await until(lambda: log.exists() and log.read_text().count("ready") == 2)
+    await process.stop(grace_seconds=0.3)
+    assert log.read_text().split() == ["ready", "ready", "asked-first"]
 
 
 async def test_kill_ends_the_process_as_a_crash_would_and_its_children_follow(tmp_path: Path, until: Until) -> None:
