@@ -4,6 +4,7 @@ Nothing here waits. A long-running operation is begun and left to Azure; a later
 are not repeated on the spot: the queue does that, with the pauses that Azure asks for.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
@@ -11,19 +12,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
 
 from shared.cloud import azureml_deployments, azureml_files, azureml_registry, azureml_scoring
 from shared.cloud.azureml_assets import WorkspaceAssets, metrics_from, model_from
-from shared.cloud.azureml_errors import told_in_words
+from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, rest
 from shared.cloud.identity import credential
-from shared.ports import Answer, Deployment, Endpoint, Job, Model
+from shared.ports import Answer, BusyError, Deployment, Endpoint, Job, Model
 
 if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is needed, never while functions are indexed
     from azure.ai.ml import MLClient
+
+# The SDK keeps a record of its own calls, in which each 404 and each operation left to Azure is an error. It is for
+# Microsoft's telemetry; what matters to us is in the errors that we raise.
+_record = logging.getLogger("azure.ai.ml._telemetry")
+_record.addHandler(logging.NullHandler())
+_record.propagate = False
 
 
 class AzureMLWorkspace:
@@ -79,7 +86,12 @@ class AzureMLWorkspace:
             tags=dict(tags),
         )
         with self._client(f"register output {output} of job {job.name} as model {name}, version {version}") as client:
-            made = client.models.create_or_update(entity)
+            try:
+                made = client.models.create_or_update(entity)
+            except AzureError as fault:
+                if TAKEN.search(str(fault)):
+                    raise BusyError(f"Version {version} of model {name} was registered meanwhile.") from fault
+                raise
         return Model(name, version, self._asset_id(name, version), tags, job=made.job_name, path=made.path)
 
     def job(self, name: str) -> Job | None:

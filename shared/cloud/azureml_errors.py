@@ -24,7 +24,8 @@ LONGEST_PAUSE = timedelta(minutes=15)
 _NO_ROOM = re.compile(
     r"OutOfQuota|QuotaExceeded|InsufficientQuota|OutOfCapacity|not enough (core )?quota", re.IGNORECASE
 )
-_TAKEN = re.compile(r"already exists|cannot be changed", re.IGNORECASE)
+#: What Azure says, with differing statuses, where an asset's version is there with other files.
+TAKEN = re.compile(r"already (exists|linked)|cannot be (changed|updated)", re.IGNORECASE)
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # azure-ai-ml puts them into its messages
 _LONGEST_MESSAGE = 600
 
@@ -44,11 +45,6 @@ def told_in_words(who: str, what: str) -> Iterator[None]:
         raise RejectedError(f"{who} could not {what}: {brief(str(fault))}") from fault
 
 
-def is_quota(text: str) -> bool:
-    """Whether Azure's `code: message` says that there is no room for a deployment."""
-    return _NO_ROOM.search(text) is not None
-
-
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
     """The pause that an answer asks for: seconds or an HTTP date, as RFC 9110 has it. None without a usable one."""
     written = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
@@ -66,12 +62,12 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> time
 def _from_response(fault: HttpResponseError, so_far: str) -> Exception:
     status, message = fault.status_code, _message(fault)
     says = f"{so_far}: {message}"
-    if is_quota(message):
+    if _NO_ROOM.search(message):
         return OutOfQuotaError(says)
     if status in (401, 403) or (status is None and isinstance(fault, ClientAuthenticationError)):
         return ForbiddenError(f"{says} Give the identity the role that allows it.")
     headers: Mapping[str, str] = getattr(fault.response, "headers", None) or {}
-    if status == 409 or (status == 400 and _TAKEN.search(message)):
+    if status == 409:
         return BusyError(says, retry_after(headers))
     if status is None or status in (408, 429) or status >= 500:
         return UnavailableError(f"{says} (status {status})", retry_after(headers))

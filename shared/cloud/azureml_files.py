@@ -1,13 +1,16 @@
 """Finds out whether a model's files are still in its datastore."""
 
+import logging
 import re
 from typing import Any
 from urllib.parse import quote
 
 from azure.core.credentials import AzureSasCredential
-from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from shared.cloud.azureml_rest import Rest
+
+_log = logging.getLogger(__name__)
 
 _DATASTORES = "2024-10-01-preview"
 
@@ -17,7 +20,7 @@ _IN_DATASTORE = re.compile(r"azureml://.*?datastores/(?P<datastore>[^/]+)/paths/
 
 def exist(rest: Rest, workspace: str, credential: Any, path: str | None) -> bool:
     """False where the path is in a blob datastore and nothing is there. True too where that cannot be told: other kinds
-    of storage, or no right to look; the copy to the registry then shows what is wrong."""
+    of storage, no right to look, no way through a firewall; the copy to the registry then shows what is wrong."""
     found = _IN_DATASTORE.fullmatch(path or "")
     if not found:
         return True
@@ -26,14 +29,12 @@ def exist(rest: Rest, workspace: str, credential: Any, path: str | None) -> bool
     if properties.get("datastoreType") != "AzureBlob":
         return True
     try:
-        access = _access(rest, address, properties, credential)
-        return _any_blob(properties, access, found["path"])
+        return _any_blob(properties, _access(rest, address, properties, credential), found["path"])
     except ResourceNotFoundError:  # the container
         return False
-    except (ClientAuthenticationError, HttpResponseError) as fault:
-        if fault.status_code in (401, 403):
-            return True
-        raise
+    except AzureError as fault:
+        _log.info("whether %s has files cannot be told: %s", path, fault)
+        return True
 
 
 def _access(rest: Rest, address: str, properties: dict[str, Any], credential: Any) -> Any:

@@ -1,5 +1,6 @@
 """Decides whether the candidate may be deployed in this stage, and finds out before anything is spent if it can be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
@@ -18,7 +19,8 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
     if refused:
         reasons = "; ".join(f"{each.gate}: asked for {each.asked}, seen {each.seen}" for each in refused)
         return Failed(f"Refused for {command.stage}: {reasons}.", FailureKind.REFUSED, gates.table(verdicts), evidence)
-    return _obstacle(target, workspace) or Succeeded(evidence)
+    obstacle = _obstacle(target, workspace)
+    return replace(obstacle, evidence=evidence) if obstacle else Succeeded(evidence)
 
 
 def _obstacle(target: Target, workspace: Workspace) -> Failed | None:

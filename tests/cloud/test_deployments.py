@@ -1,0 +1,136 @@
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from shared.cloud.azureml import AzureMLWorkspace
+from shared.ports import Deployment, Endpoint, RejectedError
+from tests.cloud.conftest import Registered
+from tests.cloud.local_azure import LocalAzure, until
+
+TAGS = {"mlpromote.promotion": "p"}
+
+
+@dataclass
+class Serving:
+    """An endpoint in ws-test, and a model in the registry to deploy to it."""
+
+    workspace: AzureMLWorkspace
+    endpoint: str
+    model: str
+    folder: Path
+
+    def settled(self) -> Endpoint:
+        return until(
+            lambda: found if (found := self.workspace.endpoint(self.endpoint)) and found.state == "Succeeded" else None
+        )
+
+    def ended(self, deployment: str) -> Deployment:
+        def look() -> Deployment | None:
+            found = self.workspace.deployment(self.endpoint, deployment)
+            return found if found and found.state in ("Succeeded", "Failed") else None
+
+        return until(look, f"{deployment} has ended")
+
+    def start(self, deployment: str, model: str = "") -> None:
+        file = self.folder / "deployment.yml"
+        self.workspace.start_deployment(file, self.endpoint, deployment, model or self.model, TAGS)
+
+
+@pytest.fixture
+def serving(dev: AzureMLWorkspace, test: AzureMLWorkspace, name: str, registered: Registered, folder: Path) -> Serving:
+    registered(name)
+    dev.start_share(name, "1")
+    test.start_endpoint(f"e{name}", {"mlpromote.route": "digits"})
+    model = until(lambda: test.registry_model(name, "1")).asset_id
+    one = Serving(test, f"e{name}", model, folder)
+    one.settled()
+    return one
+
+
+def test_an_endpoint_is_made_with_its_tags(serving: Serving) -> None:
+    found = serving.settled()
+    assert (found.tags, found.traffic) == ({"mlpromote.route": "digits"}, {})
+    assert found.scoring_uri
+
+
+def test_a_deployment_is_made_of_the_file_with_our_model_and_tags_and_can_be_asked(serving: Serving) -> None:
+    serving.start("v1-abc")
+    found = serving.ended("v1-abc")
+    assert (found.state, found.model) == ("Succeeded", serving.model)
+    assert found.tags == {"team": "digits", "mlpromote.promotion": "p"}
+    assert serving.settled().traffic == {"v1-abc": 0}
+    answers = list(serving.workspace.score(serving.endpoint, "v1-abc", [{"numbers": [1]}, {"numbers": [2, 3]}]))
+    assert [(answer.status, answer.body) for answer in answers] == [(200, '{"sum": 11}'), (200, '{"sum": 15}')]
+    assert all(0 < answer.seconds < 5 for answer in answers)
+    assert "azmlinfsrv" in serving.workspace.logs(serving.endpoint, "v1-abc", 50)
+
+
+def test_traffic_is_given_and_a_deployment_is_removed(serving: Serving) -> None:
+    for deployment in ("v1-abc", "v2-abc"):
+        serving.start(deployment)
+        serving.ended(deployment)
+    serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
+    assert serving.settled().traffic == {"v1-abc": 0, "v2-abc": 100}
+    assert serving.settled().tags == {"mlpromote.route": "digits"}
+    serving.workspace.start_removal(serving.endpoint, "v1-abc")
+    until(lambda: serving.workspace.deployment(serving.endpoint, "v1-abc") is None)
+    assert [each.name for each in serving.workspace.deployments(serving.endpoint)] == ["v2-abc"]
+    assert [answer.status for answer in serving.workspace.score(serving.endpoint, None, [{"numbers": []}])] == [200]
+
+
+def test_a_failed_deployment_says_why(
+    serving: Serving, name: str, registered: Registered, dev: AzureMLWorkspace
+) -> None:
+    registered(name, "2", '{"crash": true}')
+    dev.start_share(name, "2")
+    model = until(lambda: serving.workspace.registry_model(name, "2")).asset_id
+    serving.start("v2-bad", model)
+    found = serving.ended("v2-bad")
+    assert found.state == "Failed"
+    assert ": " in found.error
+    assert "KeyError" in serving.workspace.logs(serving.endpoint, "v2-bad", 200)
+
+
+def test_nothing_is_left_running_and_nothing_is_printed(serving: Serving, capfd: pytest.CaptureFixture[str]) -> None:
+    before = threading.active_count()
+    capfd.readouterr()
+    serving.start("v1-abc")
+    assert threading.active_count() == before
+    serving.ended("v1-abc")
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "There is no deployment file"),
+        ("instance_type: [", "cannot be read"),
+        ("- a list", "no YAML mapping"),
+        ("instance_count: many", "cannot be used"),
+        ("no_such_key: 1", "cannot be used"),
+        ("type: kubernetes\ninstance_count: 1", "no managed online deployment"),
+        ("", "no YAML mapping"),
+    ],
+)
+def test_a_wrong_deployment_file_is_refused_in_words(
+    test: AzureMLWorkspace, folder: Path, content: str | None, said: str
+) -> None:
+    file = folder / "other.yml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(RejectedError, match=said) as refused:
+        test.check_deployment_file(file)
+    assert "\x1b" not in str(refused.value)
+
+
+def test_a_right_deployment_file_needs_no_name_endpoint_or_model(
+    azure: LocalAzure, test: AzureMLWorkspace, folder: Path
+) -> None:
+    assert azure.calls(lambda: test.check_deployment_file(folder / "deployment.yml")) == []
+
+
+def test_an_endpoint_that_is_not_there_cannot_be_asked(test: AzureMLWorkspace) -> None:
+    with pytest.raises(RejectedError, match="nobody"):
+        list(test.score("nobody", None, [1]))

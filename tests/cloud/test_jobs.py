@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from shared.cloud.azureml import AzureMLWorkspace
+from shared.ports import BusyError, Job
+from tests.cloud.conftest import Registered, client
+from tests.cloud.local_azure import LocalAzure, until
+
+TRAINING = """
+import os, pathlib, sys
+import mlflow
+mlflow.log_metric("accuracy", 0.5)
+mlflow.log_metric("accuracy", 0.75)
+pathlib.Path(sys.argv[1], "model.json").write_text('{"plus": 1}')
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A job that has run in ws-dev, with an output `model`."""
+    from azure.ai.ml import Output, command
+
+    code = tmp_path_factory.mktemp("training")
+    (code / "train.py").write_text(TRAINING)
+    submitted = client("dev", azure).jobs.create_or_update(
+        command(
+            code=code,
+            command="python train.py ${{outputs.model}}",
+            environment="azureml:sklearn:1",
+            compute="cpu",
+            experiment_name="digits-training",
+            outputs={"model": Output(type="custom_model")},
+            tags={"team": "digits"},
+        )
+    )
+    workspace = azure.workspace("dev")
+
+    def ended() -> Job | None:
+        job = workspace.job(str(submitted.name))
+        return job if job and job.status in ("Completed", "Failed", "Canceled") else None
+
+    return until(ended, "the job's end")
+
+
+def test_a_job_is_read_as_it_ended(trained: Job) -> None:
+    assert (trained.status, trained.experiment, trained.parent) == ("Completed", "digits-training", None)
+    assert trained.outputs["model"] == "custom_model"
+    assert trained.tags["team"] == "digits"
+    assert trained.code
+    assert trained.environment_asset
+
+
+def test_metrics_are_the_last_values_that_were_logged(dev: AzureMLWorkspace, trained: Job) -> None:
+    assert dev.metrics(trained.name) == {"accuracy": 0.75}
+
+
+def test_an_output_is_registered_with_the_job_as_its_origin(
+    dev: AzureMLWorkspace, trained: Job, name: str, folder: Path
+) -> None:
+    dev.register_output(name, "1", trained, "model", {"promote": "true"})
+    model = dev.model(name, "1")
+    assert model
+    assert (model.job, model.tags) == (trained.name, {"promote": "true"})
+    assert dev.has_files(model)
+
+
+def test_the_same_output_can_be_registered_again_under_the_same_version(
+    dev: AzureMLWorkspace, trained: Job, name: str
+) -> None:
+    for _ in range(2):
+        dev.register_output(name, "1", trained, "model", {})
+    assert len(dev.model_versions(name)) == 1
+
+
+def test_a_version_that_is_taken_by_another_output_is_for_later(
+    dev: AzureMLWorkspace, trained: Job, name: str, registered: Registered
+) -> None:
+    registered(name, "1")
+    with pytest.raises(BusyError, match="meanwhile"):
+        dev.register_output(name, "1", trained, "model", {})
