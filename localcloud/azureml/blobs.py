@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from localcloud.azureml.storage import Storage, UnusableUri, account_name
+from localcloud.azureml.storage import REGISTRY_ACCOUNT, REGISTRY_CONTAINER, Storage, UnusableUri, account_name
 
 CHUNK = 1 << 20  # bytes
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -21,7 +21,10 @@ _PERMISSION = {"GET": "r", "HEAD": "r", "PUT": "w", "DELETE": "d"}
 
 
 class Blobs:
-    """Serves `/blob/ACCOUNT/CONTAINER/NAME`; each request must carry a signature for the container."""
+    """Serves `/blob/ACCOUNT/CONTAINER/NAME`, and for registries `/CONTAINER/NAME`.
+
+    Each request must carry a signature for the container.
+    """
 
     def __init__(self, storage: Storage, database: sqlite3.Connection, uploads: Path) -> None:
         """`uploads` is a folder for blocks that are not committed yet."""
@@ -33,6 +36,8 @@ class Blobs:
         return [
             web.route("*", "/blob/{account}/{container}", self._container),
             web.route("*", "/blob/{account}/{container}/{name:.*}", self._blob),
+            web.route("*", f"/{{container:{REGISTRY_CONTAINER}}}", self._container),
+            web.route("*", f"/{{container:{REGISTRY_CONTAINER}}}/{{name:.*}}", self._blob),
         ]
 
     async def _container(self, request: web.Request) -> web.StreamResponse:
@@ -62,7 +67,8 @@ class Blobs:
         return await self._read(request, file)
 
     def _admitted(self, request: web.Request, permission: str) -> tuple[str, str]:
-        account, container = account_name(request.match_info["account"]), request.match_info["container"]
+        account = account_name(request.match_info.get("account", REGISTRY_ACCOUNT))
+        container = request.match_info["container"]
         if not self._storage.admits(account, container, request.query, permission):
             raise web.HTTPForbidden(
                 headers={"x-ms-error-code": "AuthenticationFailed"},

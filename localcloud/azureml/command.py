@@ -2,7 +2,10 @@
 
 import argparse
 import asyncio
+import contextlib
+import fcntl
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from aiohttp import web
@@ -31,16 +34,28 @@ async def serve(arguments: argparse.Namespace) -> None:
         raise SystemExit(str(error)) from error
     arguments.data.mkdir(parents=True, exist_ok=True)
     folder = arguments.data.resolve()
-    context = server_context(folder)
-    bound = bind(arguments.port)
-    port = port_of(bound)
-    async with control_plane(settings, folder, port, folder / AUTHORITY) as application:
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE, handler_cancellation=True)
-        await runner.setup()
+    with _locked(folder):
+        context = server_context(folder)
+        bound = bind(arguments.port)
+        port = port_of(bound)
+        async with control_plane(settings, folder, port, folder / AUTHORITY) as application:
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE, handler_cancellation=True)
+            await runner.setup()
+            try:
+                await web.SockSite(runner, bound, ssl_context=context).start()
+                sys.stdout.write(f"azureml ready on https://localhost:{port}\n")
+                sys.stdout.flush()
+                await asyncio.Event().wait()
+            finally:
+                await runner.cleanup()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps a second control plane off the folder; `SystemExit` when there is one already."""
+    with (folder / "lock").open("w") as file:
         try:
-            await web.SockSite(runner, bound, ssl_context=context).start()
-            sys.stdout.write(f"azureml ready on https://localhost:{port}\n")
-            sys.stdout.flush()
-            await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SystemExit(f"Another local Azure ML uses {folder}. Stop it, or choose another --data.") from error
+        yield

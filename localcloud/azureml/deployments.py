@@ -5,6 +5,7 @@ error code and the words of Azure; the logs of a failed one can be read until it
 """
 
 import asyncio
+import contextlib
 import copy
 import logging
 import time
@@ -54,6 +55,7 @@ class Deployments:
         self._servers = servers
         self._deployment_seconds = deployment_seconds
         self._returning: dict[str, asyncio.Task[None]] = {}
+        self._crashing: asyncio.Task[None] | None = None
         self.faults: Faults  # set by the application: faults need deployments, which they crash, and the reverse
         operations.define("deployment", self._roll_out)
         operations.define("deletion", self._remove)
@@ -88,14 +90,17 @@ class Deployments:
         for deployment in self._all():
             wanted = fault.count is None or crashed < fault.count
             if wanted and deployment.private.get("serving") and fault.match.covers(None, deployment.path):
-                await self._servers.crash(deployment.path.lower())
-                crashed += 1
+                await self.is_back(deployment.path)
+                with contextlib.suppress(KeyError):  # one that did not come back cannot crash
+                    await self._servers.crash(deployment.path.lower())
+                    crashed += 1
         return crashed
 
     async def close(self) -> None:
-        for task in self._returning.values():
+        tasks = [*self._returning.values(), *([self._crashing] if self._crashing else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._returning.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _list(self, request: web.Request) -> web.Response:
         workspace = self._scopes.requested(request)
@@ -174,10 +179,11 @@ class Deployments:
             self._end_roll_out(operation.path, "Failed")
             raise
         await asyncio.sleep(max(0.0, operation.started + self._deployment_seconds - time.time()))
+        # Nothing is awaited from here on: the deployment and its operation end together.
         self._end_roll_out(operation.path, "Succeeded", image)
         endpoint = deployment.path.split("/")[-3]
         self._outbox.model_deployed(workspace, endpoint, str(deployment.properties.get("model") or ""), {}, {})
-        await self.faults.crash_running()
+        self._crashing = asyncio.get_running_loop().create_task(self.faults.crash_running())
 
     async def _start_server(self, workspace: Scope, deployment: Resource) -> Json:
         properties = deployment.properties
@@ -198,7 +204,7 @@ class Deployments:
                 "User container has crashed or terminated: Liveness probe failed: HTTP probe failed with statuscode:"
                 f" 502. {_GUIDE}resourcenotready",
             ) from crash
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise OperationFailed("BadArgument", f"{error}. {_GUIDE}badargument") from error
         return image
 
@@ -264,7 +270,7 @@ class Deployments:
     async def _start_again(self, deployment: Resource) -> None:
         try:
             await self._run(deployment.path, deployment.private["serving"])
-        except (ContainerCrashed, ValueError) as error:
+        except (ContainerCrashed, OSError, ValueError) as error:
             log.error("the deployment %s did not come back: %s", deployment.path, error)
 
     async def _remove(self, operation: Operation) -> None:

@@ -34,7 +34,9 @@ class Outbox:
         self._more = asyncio.Event()
 
     def model_registered(self, workspace: Scope, name: str, version: str, tags: Json, properties: Json) -> None:
-        data = {"ModelName": name, "ModelVersion": version, "ModelTags": tags, "ModelProperties": properties}
+        # A number where it is one, as in Microsoft's samples.
+        number = int(version) if version.isdecimal() and str(int(version)) == version else version
+        data = {"ModelName": name, "ModelVersion": number, "ModelTags": tags, "ModelProperties": properties}
         self._raise(workspace, "ModelRegistered", f"models/{name}:{version}", data)
 
     def model_deployed(self, workspace: Scope, endpoint: str, models: str, tags: Json, properties: Json) -> None:
@@ -99,10 +101,8 @@ class Outbox:
         if workspace.topic is None:
             return False
         headers = {"aeg-sas-key": workspace.topic.key}
-        # The topic itself is what fills in `topic`: a publisher that names another one is refused.
-        body = [{**event, "topic": workspace.path}]
         try:
-            async with session.post(workspace.topic.endpoint, json=body, headers=headers) as response:
+            async with session.post(workspace.topic.endpoint, json=[event], headers=headers) as response:
                 if response.status < 300:
                     return True
                 log.warning("%s answered %d to an event", workspace.topic.endpoint, response.status)

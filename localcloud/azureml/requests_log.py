@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from localcloud.azureml.rights import CALLER
+from localcloud.azureml.storage import REGISTRY_CONTAINER
 from localcloud.azureml.wire import Json
 
 KEPT = 100_000  # calls; older ones are forgotten
@@ -65,6 +66,8 @@ class RequestsLog:
 def normalised(path: str) -> str:
     """The path with every name replaced by `*`: `/workspaces/*/models/*/versions/*`."""
     short = _ARM_PREFIX.sub("", path)
+    if re.match(f"/{REGISTRY_CONTAINER}", short):
+        return "/blob/*"
     for data_plane, shown in _DATA_PLANES.items():
         if short.startswith(data_plane):
             return shown

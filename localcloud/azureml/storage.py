@@ -22,7 +22,10 @@ ARTIFACT_DATASTORE = "workspaceartifactstore"
 REGISTRY_ACCOUNT = "registry"
 SAS_LIFETIME = 24 * 3600  # seconds
 _DATASTORE_URI = re.compile(r"azureml:(?://|/).*?/?datastores/(?P<datastore>[^/]+)(?:/paths)?/(?P<path>.*)")
-_BLOB_URI = re.compile(r"https?://[^/]+/blob/(?P<account>[^/]+)/(?P<path>[^?]*)")
+_BLOB_URI = re.compile(r"https?://[^/]+/(?P<place>blob/(?P<account>[^/]+)/(?P<path>[^?]*))")
+#: A container of the registries' account is first in its URL's path: there the SDK looks for it when it downloads.
+REGISTRY_CONTAINER = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_REGISTRY_URI = re.compile(rf"https?://[^/]+/(?P<place>(?P<path>{REGISTRY_CONTAINER}(?:/[^?]*)?))")
 
 
 class UnusableUri(Exception):  # noqa: N818 - it says what the matter is
@@ -47,9 +50,10 @@ class Storage:
 
     def file(self, uri: str, workspace: Scope | None) -> Path:
         """The file or folder that a datastore URI (of this workspace) or a blob URI means; it need not exist."""
-        if found := _BLOB_URI.match(uri):
+        if found := _BLOB_URI.match(uri) or _REGISTRY_URI.match(uri):
+            account = account_name(found.groupdict().get("account", REGISTRY_ACCOUNT))
             container, _, name = unquote(found["path"]).rstrip("/").partition("/")
-            return self.blob(account_name(found["account"]), container, name)
+            return self.blob(account, container, name)
         if (found := _DATASTORE_URI.match(uri)) and workspace:
             return self.blob(workspace.account, found["datastore"], found["path"].strip("/"))
         raise UnusableUri(f"{uri} is not a path of a datastore here")
@@ -62,13 +66,13 @@ class Storage:
         )
 
     def blob_uri(self, account: str, container: str, name: str = "") -> str:
-        path = f"{container}/{name}" if name else container
-        return f"{self._base_url}/blob/{account}/{quote(path)}"
+        path = quote(f"{container}/{name}" if name else container)
+        return f"{self._base_url}/{path}" if account == REGISTRY_ACCOUNT else f"{self._base_url}/blob/{account}/{path}"
 
     def rebased(self, uri: str) -> str:
         """The blob URI with the address that the control plane has now; others as they are."""
-        found = _BLOB_URI.match(uri)
-        return f"{self._base_url}/blob/{found['account']}/{found['path']}" if found else uri
+        found = _BLOB_URI.match(uri) or _REGISTRY_URI.match(uri)
+        return f"{self._base_url}/{found['place']}" if found else uri
 
     def signed(self, account: str, container: str, permissions: str) -> str:
         """The query of a URL (a shared access signature) that gives these permissions, such as `rl`, on a container."""

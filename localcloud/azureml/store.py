@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS operations (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, path TEXT NOT NULL, details TEXT NOT NULL, started REAL NOT NULL,
     status TEXT NOT NULL, ended REAL, error TEXT
 );
+CREATE INDEX IF NOT EXISTS operations_with_status ON operations (status);
 CREATE TABLE IF NOT EXISTS outbox (
     id TEXT PRIMARY KEY, workspace TEXT NOT NULL, event TEXT NOT NULL, attempts INTEGER NOT NULL, due REAL NOT NULL
 );

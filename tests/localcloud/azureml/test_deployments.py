@@ -1,0 +1,154 @@
+"""Online endpoints and deployments: the long-running protocol, scoring, traffic, failures and conflicts."""
+
+import zlib
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+
+from .conftest import ControlPlane, Endpoint, NewEndpoint, until, workspace_id
+
+
+@pytest.fixture
+def endpoint(cloud: ControlPlane, new_endpoint: NewEndpoint, request: pytest.FixtureRequest) -> Endpoint:
+    return new_endpoint(cloud, f"e{zlib.crc32(request.node.name.encode())}")
+
+
+def test_endpoint_is_created_in_the_background(cloud: ControlPlane) -> None:
+    path = f"{workspace_id('ws-test')}/onlineEndpoints/in-background"
+    created = cloud.call("PUT", path, json={"location": "westeurope", "properties": {"authMode": "Key"}})
+    assert created.status_code == 201
+    assert created.json()["properties"]["provisioningState"] == "Creating"
+    assert created.json()["properties"]["scoringUri"] is None
+    assert cloud.call("GET", created.headers["Azure-AsyncOperation"]).json()["status"] == "InProgress"
+    again = cloud.call("PUT", path, json={"properties": {}})
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "Conflict")
+    ended = until(lambda: (got := cloud.call("GET", path).json())["properties"]["scoringUri"] and got)
+    assert ended["properties"]["provisioningState"] == "Succeeded"
+    assert cloud.call("GET", created.headers["Azure-AsyncOperation"]).json()["status"] == "Succeeded"
+
+
+def test_the_sdk_waits_for_a_deployment_and_invokes_it(endpoint: Endpoint) -> None:
+    endpoint.begin("blue", "hello")
+    assert endpoint.state("blue") == "Creating"
+    until(lambda: endpoint.state("blue") == "Succeeded")
+    client = endpoint.client
+    deployment = client.online_deployments.get("blue", endpoint.name)
+    assert deployment.instance_count == 1
+    assert "ready for serving" in client.online_deployments.get_logs("blue", endpoint.name, lines=50)
+    assert [one.name for one in client.online_deployments.list(endpoint.name)] == ["blue"]
+    answer = endpoint.score("blue")
+    assert answer.json() == {"greeting": "hello", "rows": 2}
+    assert answer.headers["azureml-model-deployment"] == "blue"
+
+
+def test_scoring_needs_the_key_and_a_deployment_with_traffic(endpoint: Endpoint) -> None:
+    endpoint.deploy("blue", "hello")
+    assert endpoint.score("blue", key="wrong").status_code == 401
+    assert endpoint.score().status_code == 404
+    assert endpoint.score("green").status_code == 404
+    endpoint.route(blue=100)
+    assert endpoint.score().json()["greeting"] == "hello"
+
+
+def test_a_failing_model_is_a_424_that_tells_what_the_container_answered(endpoint: Endpoint) -> None:
+    endpoint.deploy("blue", "hello")
+    answer = endpoint.score("blue", data="fail")
+    assert (answer.status_code, answer.headers["ms-azureml-model-error-statuscode"]) == (424, "500")
+
+
+def test_traffic_is_split_by_weight(endpoint: Endpoint) -> None:
+    endpoint.deploy("blue", "old")
+    endpoint.deploy("green", "new")
+    endpoint.route(blue=50, green=50)
+    greetings = [endpoint.score(key=key).json()["greeting"] for key in [endpoint.key()] * 40]
+    assert set(greetings) == {"old", "new"}
+    endpoint.route(blue=0, green=100)
+    assert {endpoint.score().json()["greeting"] for _ in range(5)} == {"new"}
+
+
+@pytest.mark.parametrize(
+    ("traffic", "words"),
+    [
+        ({"blue": 50}, "sum to 0 or 100"),
+        ({"nobody": 100}, "does not exist"),
+        ({"blue": 150, "green": -50}, "from 0 to 100"),
+    ],
+)
+def test_traffic_that_azure_would_refuse_is_refused(
+    cloud: ControlPlane, new_endpoint: NewEndpoint, traffic: dict[str, int], words: str
+) -> None:
+    path = f"{workspace_id('ws-test')}/onlineEndpoints/traffic-rules"
+    if cloud.call("GET", path).status_code == 404:
+        new_endpoint(cloud, "traffic-rules").deploy("blue", "hello")
+    answer = cloud.call("PUT", path, json={"properties": {"traffic": traffic}})
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]["message"]
+
+
+def test_a_deployment_with_traffic_cannot_be_deleted_and_one_without_is_gone_at_last(endpoint: Endpoint) -> None:
+    endpoint.deploy("blue", "hello")
+    endpoint.route(blue=100)
+    client = endpoint.client
+    with pytest.raises(HttpResponseError, match="non-zero traffic weight"):
+        client.online_deployments.begin_delete("blue", endpoint.name)
+    endpoint.route(blue=0)
+    client.online_deployments.begin_delete("blue", endpoint.name)
+    path = f"{endpoint.path}/deployments/blue"
+    until(lambda: endpoint.plane.call("GET", path).status_code == 404)
+    assert endpoint.plane.call("DELETE", path).status_code == 204
+    assert endpoint.score("blue").status_code == 404
+
+
+def test_an_endpoint_is_deleted_with_its_deployments(endpoint: Endpoint) -> None:
+    endpoint.deploy("blue", "hello")
+    uri = endpoint.get()["properties"]["scoringUri"]
+    endpoint.client.online_endpoints.begin_delete(endpoint.name)
+    until(lambda: endpoint.plane.call("GET", endpoint.path).status_code == 404)
+    assert endpoint.plane.call("GET", f"{endpoint.path}/deployments/blue").status_code == 404
+    assert endpoint.plane.session.post(uri, data="{}").status_code == 404
+
+
+def test_a_crash_in_init_fails_the_deployment_and_leaves_its_logs(endpoint: Endpoint) -> None:
+    endpoint.begin("red", "crash")
+    until(lambda: endpoint.state("red") == "Failed")
+    assert endpoint.error("red")["code"] == "ResourceNotReady"
+    assert "User container has crashed or terminated" in endpoint.error("red")["message"]
+    logs = endpoint.client.online_deployments.get_logs("red", endpoint.name, lines=100)
+    assert "the greeting is not for reading" in logs
+    refused = endpoint.plane.call("PUT", endpoint.path, json={"properties": {"traffic": {"red": 100}}})
+    assert "cannot take traffic" in refused.json()["error"]["message"]
+    endpoint.client.online_deployments.begin_delete("red", endpoint.name)
+    until(lambda: endpoint.plane.call("GET", f"{endpoint.path}/deployments/red").status_code == 404)
+
+
+def test_an_update_that_fails_leaves_the_old_one_serving(endpoint: Endpoint) -> None:
+    endpoint.deploy("blue", "old")
+    endpoint.route(blue=100)
+    endpoint.begin("blue", "crash")
+    until(lambda: endpoint.state("blue") == "Failed")
+    assert endpoint.score().json()["greeting"] == "old"
+
+
+def test_a_missing_asset_fails_the_deployment_with_its_id(endpoint: Endpoint) -> None:
+    missing = "azureml://registries/contoso-ml/models/nobody/versions/1"
+    endpoint.begin("blue", "", model=missing)
+    until(lambda: endpoint.state("blue") == "Failed")
+    assert endpoint.error("blue") == {
+        "code": "ModelRegistryError",
+        "message": f"Could not find asset with ID: {missing}",
+    }
+
+
+def test_what_is_under_way_cannot_be_changed(endpoint: Endpoint) -> None:
+    endpoint.begin("blue", "hello")
+    path = f"{endpoint.path}/deployments/blue"
+    for method, target in (("PUT", path), ("DELETE", path), ("DELETE", endpoint.path)):
+        answer = endpoint.plane.call(method, target, json={"properties": {}})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "Conflict"), (method, target)
+    until(lambda: endpoint.state("blue") == "Succeeded")
+
+
+def test_names_that_azure_refuses_are_refused(cloud: ControlPlane) -> None:
+    answer = cloud.call("PUT", f"{workspace_id('ws-test')}/onlineEndpoints/1st", json={"properties": {}})
+    assert answer.status_code == 400
+    assert "a letter first" in answer.json()["error"]["message"]

@@ -1,0 +1,166 @@
+"""Jobs as real processes: inputs, outputs, metrics, failure, cancelling and pipelines."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.ai.ml import Input, Output, command, dsl
+from azure.ai.ml.entities import CommandComponent, Data, Environment, Model
+from azure.ai.ml.exceptions import JobException
+
+from .conftest import ControlPlane, until, workspace_id
+
+TRAINING = """
+import sys
+from pathlib import Path
+import mlflow
+rows, model = Path(sys.argv[1]), Path(sys.argv[2])
+mlflow.log_metric("auc", 0.91)
+(model / "model.txt").write_text(rows.read_text() + sys.argv[3])
+print("trained")
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(cloud: ControlPlane) -> str:
+    cloud.client().environments.create_or_update(Environment(name="training", version="1", image="image"))
+    return "azureml:training:1"
+
+
+def state(cloud: ControlPlane, name: str) -> str:
+    return str(cloud.client().jobs.get(name).status.value)
+
+
+def ended(cloud: ControlPlane, name: str) -> str:
+    terminal = ("Completed", "Failed", "Canceled")
+    return str(until(lambda: (status := state(cloud, name)) in terminal and status))
+
+
+def metrics(cloud: ControlPlane, run: str) -> dict[str, Any]:
+    uri = cloud.client().workspaces.get("ws-dev").mlflow_tracking_uri.replace("azureml:", "https:")
+    data = cloud.call("GET", f"{uri}/api/2.0/mlflow/runs/get?run_id={run}").json()["run"]["data"]
+    return {metric["key"]: metric["value"] for metric in data["metrics"]}
+
+
+def test_a_command_job_leaves_a_model_metrics_and_a_log(cloud: ControlPlane, environment: str, tmp_path: Path) -> None:
+    client = cloud.client()
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "train.py").write_text(TRAINING)
+    (tmp_path / "rows.csv").write_text("1,2")
+    client.data.create_or_update(
+        Data(name="training-rows", version="1", path=str(tmp_path / "rows.csv"), type="uri_file")
+    )
+    job = command(
+        name="train-1",
+        code=tmp_path / "code",
+        command="python train.py ${{inputs.rows}} ${{outputs.model}} ${{inputs.depth}}",
+        environment=environment,
+        compute="cpu",
+        experiment_name="churn-training",
+        inputs={"rows": Input(type="uri_file", path="azureml:training-rows:1"), "depth": 3},
+        outputs={"model": Output(type="custom_model")},
+        tags={"promote": "true"},
+    )
+    client.jobs.create_or_update(job)
+    assert ended(cloud, "train-1") == "Completed"
+    assert metrics(cloud, "train-1") == {"auc": 0.91}
+    client.jobs.download("train-1", download_path=tmp_path / "down", all=True)
+    client.jobs.download("train-1", download_path=tmp_path / "down", output_name="model")
+    assert (tmp_path / "down" / "named-outputs" / "model" / "model.txt").read_text() == "1,23"
+    assert "trained" in (tmp_path / "down" / "artifacts" / "user_logs" / "std_log.txt").read_text()
+    model = client.models.create_or_update(
+        Model(name="trained", version="1", path="azureml://jobs/train-1/outputs/model", type="custom_model")
+    )
+    assert model.job_name == "train-1"
+    assert model.path.endswith("azureml/train-1/model")
+
+
+def test_a_failing_job_tells_its_exit_code_and_the_end_of_its_log(
+    cloud: ControlPlane, environment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = cloud.client()
+    client.jobs.create_or_update(
+        command(name="fails", command="echo so sad; exit 3", environment=environment, compute="cpu")
+    )
+    assert ended(cloud, "fails") == "Failed"
+    with pytest.raises(JobException, match=r"exited with status code 3.*so sad"):
+        client.jobs.stream("fails")
+
+
+def test_a_job_without_its_files_fails_in_words(cloud: ControlPlane, environment: str) -> None:
+    rows = Input(type="uri_file", path="azureml://datastores/workspaceblobstore/paths/nowhere.csv")
+    job = command(
+        name="no-files", command="cat ${{inputs.rows}}", environment=environment, compute="cpu", inputs={"rows": rows}
+    )
+    cloud.client().jobs.create_or_update(job)
+    assert ended(cloud, "no-files") == "Failed"
+    details = cloud.call("GET", f"/history/v1.0{workspace_id('ws-dev')}/runs/no-files/details").json()
+    assert "There are no files at" in details["error"]["error"]["message"]
+
+
+def test_a_cancelled_job_ends_as_canceled(cloud: ControlPlane, environment: str) -> None:
+    client = cloud.client()
+    client.jobs.create_or_update(command(name="long", command="sleep 60", environment=environment, compute="cpu"))
+    until(lambda: state(cloud, "long") == "Running")
+    client.jobs.begin_cancel("long")
+    assert ended(cloud, "long") == "Canceled"
+    listed = [job.name for job in client.jobs.list()]
+    assert "long" in listed
+
+
+def test_a_pipeline_runs_its_nodes_in_order_and_leaves_the_output_of_the_last(
+    cloud: ControlPlane, environment: str, tmp_path: Path
+) -> None:
+    client = cloud.client()
+    write = client.components.create_or_update(
+        CommandComponent(
+            name="write",
+            version="1",
+            command="echo ${{inputs.number}} > ${{outputs.folder}}/number",
+            environment=environment,
+            inputs={"number": Input(type="number", default=1.0)},
+            outputs={"folder": Output(type="uri_folder")},
+        )
+    )
+    copy = client.components.create_or_update(
+        CommandComponent(
+            name="copy",
+            version="1",
+            command="cp ${{inputs.folder}}/number ${{outputs.model}}/greeting.txt",
+            environment=environment,
+            inputs={"folder": Input(type="uri_folder")},
+            outputs={"model": Output(type="custom_model")},
+        )
+    )
+
+    @dsl.pipeline(None, compute="cpu")  # type: ignore[untyped-decorator]  # as the SDK declares it
+    def train(number: float = 2.0) -> dict[str, Any]:
+        first = write(number=number)
+        second = copy(folder=first.outputs.folder)
+        return {"model": second.outputs.model}
+
+    pipeline = client.jobs.create_or_update(train(), experiment_name="pipelines")
+    assert ended(cloud, pipeline.name) == "Completed"
+    children = {child.name for child in client.jobs.list(parent_job_name=pipeline.name)}
+    assert children == {f"{pipeline.name}_first", f"{pipeline.name}_second"}
+    assert children.isdisjoint(job.name for job in client.jobs.list())
+    model = f"azureml://jobs/{pipeline.name}/outputs/model"
+    client.models.create_or_update(Model(name="piped", version="1", path=model, type="custom_model"))
+    client.models.download("piped", "1", download_path=tmp_path)
+    assert next(tmp_path.rglob("greeting.txt")).read_text() == "2.0\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "words"),
+    [
+        ("automl", {"jobType": "AutoML"}, "only Command and Pipeline jobs"),
+        ("..", {"jobType": "Command"}, ""),
+        ("a b", {"jobType": "Command"}, "no name for a job"),
+    ],
+)
+def test_a_job_that_cannot_run_is_refused(
+    cloud: ControlPlane, name: str, properties: dict[str, str], words: str
+) -> None:
+    answer = cloud.call("PUT", f"{workspace_id('ws-dev')}/jobs/{name}", json={"properties": properties})
+    assert answer.status_code in (400, 404, 405)
+    assert words in answer.json()["error"]["message"]

@@ -1,0 +1,113 @@
+"""The registry: sharing by the SDK, and the import behind it with its long-running protocol."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from azure.ai.ml.entities import CommandComponent, Environment, Model
+from azure.ai.ml.exceptions import ValidationException
+
+from .conftest import ControlPlane, Greeting, until, workspace_id
+
+REGISTRY = (
+    "/mferp/managementfrontend/subscriptions/00000000-0000-0000-0000-0000000000aa/resourceGroups/registries"
+    "/providers/Microsoft.MachineLearningServices/registries/contoso-ml"
+)
+
+
+def start_import(plane: ControlPlane, name: str, version: str, **changes: Any) -> requests.Response:
+    guid = plane.call("GET", workspace_id("ws-dev")).json()["properties"]["workspaceId"]
+    wanted = {
+        "sourceAssetId": f"azureml://locations/westeurope/workspaces/{guid}/models/{name}/versions/{version}",
+        "destinationName": name,
+        "destinationVersion": version,
+        **changes,
+    }
+    return plane.call("POST", f"{REGISTRY}/import", json={"properties": wanted})
+
+
+def await_import(plane: ControlPlane, location: str) -> None:
+    until(lambda: plane.call("GET", location).status_code == 204)
+
+
+def test_a_shared_model_is_a_copy_that_tells_its_origin(
+    cloud: ControlPlane, greeting: Greeting, tmp_path: Path
+) -> None:
+    client = cloud.client()
+    client.models.create_or_update(Model(name="shared", version="7", path=greeting("hi"), tags={"promote": "true"}))
+    shared = client.models.share(
+        "shared", "7", share_with_name="shared", share_with_version="7", registry_name="contoso-ml"
+    )
+    assert shared.id == "azureml://registries/contoso-ml/models/shared/versions/7"
+    raw = cloud.call("GET", f"{REGISTRY}/models/shared/versions/7").json()["properties"]
+    assert raw["originAssetId"].endswith("/models/shared/versions/7")
+    assert raw.get("jobName") is None
+    assert raw["tags"] == {"promote": "true"}
+    registry = cloud.registry()
+    assert [model.version for model in registry.models.list("shared")] == ["7"]
+    registry.models.download("shared", "7", download_path=tmp_path / "down")
+    assert next((tmp_path / "down").rglob("greeting.txt")).read_text() == "hi"
+    with pytest.raises(ValidationException, match="already exists in registry"):
+        client.models.share("shared", "7", share_with_name="shared", share_with_version="7", registry_name="contoso-ml")
+
+
+def test_import_answers_202_until_it_is_done_and_then_204(cloud: ControlPlane, greeting: Greeting) -> None:
+    name, version = "Modèl+ &=@ 2", "1.0 rc+1"  # the SDK does not escape # and ? for a registry
+    cloud.client().models.create_or_update(Model(name=name, version=version, path=greeting("hi")))
+    started = start_import(cloud, name, version)
+    assert (started.status_code, started.json()) == (202, None)
+    assert "Azure-AsyncOperation" not in started.headers
+    assert cloud.call("GET", started.headers["Location"]).status_code == 202
+    until(lambda: cloud.call("GET", started.headers["Location"]).status_code == 204)
+    assert cloud.registry().models.get(name, version).version == version
+
+
+def test_the_same_import_again_changes_nothing_and_another_origin_is_a_conflict(
+    cloud: ControlPlane, greeting: Greeting
+) -> None:
+    for version in ("1", "2"):
+        cloud.client().models.create_or_update(Model(name="again", version=version, path=greeting(version)))
+    for _ in range(2):
+        location = start_import(cloud, "again", "1").headers["Location"]
+        await_import(cloud, location)
+    other = start_import(cloud, "again", "2", destinationVersion="1")
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "Conflict")
+
+
+def test_import_of_what_is_not_there_fails(cloud: ControlPlane) -> None:
+    assert start_import(cloud, "nobody", "1").status_code == 404
+    assert start_import(cloud, "x", "1", sourceAssetId="azureml:x:1").status_code == 400
+    gone = Model(name="gone", version="1", path="azureml://datastores/workspaceblobstore/paths/gone")
+    cloud.client().models.create_or_update(gone)
+    location = start_import(cloud, "gone", "1").headers["Location"]
+    until(lambda: cloud.call("GET", location).status_code != 202)
+    answer = cloud.call("GET", location)
+    assert answer.status_code == 400
+    assert "There are no files at" in answer.json()["error"]["message"]
+    assert cloud.call("GET", f"{REGISTRY}/models/gone/versions/1").status_code == 404
+
+
+def test_environments_are_shared_and_components_and_models_created_in_the_registry(
+    cloud: ControlPlane, greeting: Greeting
+) -> None:
+    client = cloud.client()
+    client.environments.create_or_update(Environment(name="shared-environment", version="1", image="image"))
+    environment = client.environments.share(
+        "shared-environment",
+        "1",
+        share_with_name="shared-environment",
+        share_with_version="1",
+        registry_name="contoso-ml",
+    )
+    registry = cloud.registry()
+    component = CommandComponent(name="train", version="1", command="echo", environment=environment.id)
+    registry.components.create_or_update(component)
+    assert registry.components.get("train", "1").command == "echo"
+    registry.models.create_or_update(Model(name="direct", version="1", path=greeting("direct")))
+    assert registry.models.get("direct", "1").path.startswith("https://")
+
+
+def test_unknown_registry_is_not_found(cloud: ControlPlane) -> None:
+    answer = cloud.call("GET", "/registrymanagement/v1.0/registries/nobody/discovery")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "RegistryNotFound")

@@ -1,0 +1,102 @@
+"""Tokens and role assignments: who is refused, and in which words."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azure.ai.ml.entities import Model
+from azure.core.exceptions import HttpResponseError
+
+from .conftest import ControlPlane, Greeting, StaticCredential, until, workspace_id
+from .test_registry import REGISTRY, start_import
+
+MODEL = f"{workspace_id('ws-dev')}/models/iris/versions/1"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[ControlPlane]:
+    """A control plane where each identity has one role; `sharer` has what the first step of a promotion needs."""
+    roles = [
+        ("reader", "Reader", workspace_id("ws-dev")),
+        ("scientist", "AzureML Data Scientist", workspace_id("ws-dev")),
+        ("owner", "Contributor", "/subscriptions/00000000-0000-0000-0000-00000000000d"),
+        ("user", "AzureML Registry User", "registries/contoso-ml"),
+        ("registry-reader", "Reader", "registries/contoso-ml"),
+        ("sharer", "Reader", workspace_id("ws-dev")),
+        ("sharer", "AzureML Registry User", "registries/contoso-ml"),
+    ]
+    assignments = [{"principal": principal, "role": role, "scope": scope} for principal, role, scope in roles]
+    one = ControlPlane(tmp_path_factory.mktemp("azureml"), certificates, role_assignments=assignments)
+    one.start()
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "greeting.txt").write_text("hi")
+    one.client(identity="scientist").models.create_or_update(Model(name="iris", version="1", path=folder))
+    yield one
+    one.stop()
+
+
+def test_a_request_without_a_valid_token_is_a_401(guarded: ControlPlane) -> None:
+    bare = guarded.session.get(guarded.base_url + MODEL, timeout=10)
+    assert (bare.status_code, bare.json()["error"]["code"]) == (401, "AuthenticationFailed")
+    forged = StaticCredential("owner", key="the key of somebody else, which is long too").get_token("x").token
+    for token in (forged, "nonsense"):
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = guarded.session.get(guarded.base_url + MODEL, headers=headers, timeout=10)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "InvalidAuthenticationToken")
+
+
+def test_a_reader_reads_and_is_refused_all_else_in_azures_words(guarded: ControlPlane, greeting: Greeting) -> None:
+    client = guarded.client(identity="reader")
+    assert client.models.get("iris", "1").name == "iris"
+    with pytest.raises(HttpResponseError, match="AuthorizationFailed") as refused:
+        client.models.create_or_update(Model(name="iris", version="2", path="azureml://datastores/x/paths/y"))
+    assert refused.value.status_code == 403
+    assert (
+        "The client 'reader' with object id 'object-reader' does not have authorization to perform action"
+        " 'Microsoft.MachineLearningServices/workspaces/models/versions/write' over scope" in str(refused.value)
+    )
+    assert guarded.call("POST", f"{workspace_id('ws-dev')}/datastores/x/listSecrets", "reader").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("identity", "method", "path", "allowed"),
+    [
+        ("stranger", "GET", MODEL, False),
+        ("scientist", "GET", MODEL, True),
+        ("scientist", "PUT", f"{workspace_id('ws-dev')}/onlineEndpoints/by-scientist", True),
+        ("scientist", "GET", f"{workspace_id('ws-test')}/models", False),
+        ("scientist", "GET", f"{REGISTRY}/models", False),
+        ("owner", "GET", MODEL, True),
+        ("owner", "GET", f"{workspace_id('ws-test')}/models", False),
+        ("registry-reader", "GET", f"{REGISTRY}/models", True),
+        ("registry-reader", "PUT", f"{REGISTRY}/environments/e/versions/1", False),
+        ("user", "PUT", f"{REGISTRY}/environments/e/versions/1", True),
+        ("user", "GET", MODEL, False),
+        ("reader", "GET", f"/history/v1.0{workspace_id('ws-dev')}/runs/nobody", True),
+        ("reader", "PATCH", f"/history/v1.0{workspace_id('ws-dev')}/runs/nobody", False),
+        ("stranger", "GET", f"/mlflow/v1.0{workspace_id('ws-dev')}/api/2.0/mlflow/runs/get?run_id=x", False),
+        ("reader", "GET", f"/mlflow/v1.0{workspace_id('ws-dev')}/api/2.0/mlflow/runs/get?run_id=x", True),
+        ("reader", "POST", f"/mlflow/v1.0{workspace_id('ws-dev')}/api/2.0/mlflow/runs/log-metric", False),
+    ],
+)
+def test_rights_end_where_the_role_and_its_scope_end(
+    guarded: ControlPlane, identity: str, method: str, path: str, allowed: bool
+) -> None:
+    body: dict[str, object] | None = {"properties": {}} if method in ("PUT", "PATCH", "POST") else None
+    assert (guarded.call(method, path, identity, json=body).status_code != 403) == allowed
+
+
+def test_import_needs_read_on_the_workspace_and_write_on_the_registry(guarded: ControlPlane) -> None:
+    guid = guarded.call("GET", workspace_id("ws-dev"), "owner").json()["properties"]["workspaceId"]
+    source = f"azureml://locations/westeurope/workspaces/{guid}/models/iris/versions/1"
+    wanted = {"properties": {"sourceAssetId": source, "destinationName": "iris", "destinationVersion": "1"}}
+    for identity in ("scientist", "user", "registry-reader"):
+        assert guarded.call("POST", f"{REGISTRY}/import", identity, json=wanted).status_code == 403, identity
+    started = guarded.call("POST", f"{REGISTRY}/import", "sharer", json=wanted)
+    assert started.status_code == 202
+    until(lambda: guarded.call("GET", f"{REGISTRY}/models/iris/versions/1", "sharer").status_code == 200)
+
+
+def test_without_assignments_everybody_may_do_everything(cloud: ControlPlane, greeting: Greeting) -> None:
+    cloud.client(identity="stranger").models.create_or_update(Model(name="open", version="1", path=greeting("x")))
+    assert start_import(cloud, "open", "1").status_code == 202
