@@ -26,6 +26,8 @@ _LOOKS = {
     "superseded": ("–", "dim"),
 }
 _UNDER_WAY = ("running", "undoing")
+#: What such a stage did not get to is left out.
+_ENDED_EARLY = ("failed", "refused", "skipped", "superseded")
 _TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TURNS_PER_SECOND = 8
 #: Before a step that takes back what was done.
@@ -39,23 +41,23 @@ def picture(promotion: Promotion, now: datetime) -> RenderableType:
 
 
 def _stage(stage: Stage, now: datetime) -> Table:
-    table = _columns(name=10)
+    table = _columns(13)
     replaces = f", replaces version {stage['replaces']}" if stage.get("replaces") else ""
     table.add_row(
-        _mark(stage["status"], now),
-        Text(stage["name"], style="bold"),
+        Text.assemble(_mark(stage["status"], now), (f" {stage['name']}", "bold")),
         Text(f"endpoint {stage['endpoint']}{replaces}", style="dim", no_wrap=True, overflow="ellipsis"),
         Text(_duration(stage, now), style="bold"),
     )
-    for prefix, walk in (("", "steps"), (_UNDOING, "undoing")):
-        for step in stage[walk]:
-            style = "dim" if step["status"] in ("waiting", "skipped") else ""
-            table.add_row(
-                _mark(step["status"], now),
-                Text(f" {prefix}{step['name']}", style=style),
-                Text(told(step, now), no_wrap=step["status"] != "failed", overflow="ellipsis"),
-                _duration(step, now),
-            )
+    for prefix, step in _steps(stage):
+        never = step["status"] in ("waiting", "skipped")
+        if never and stage["status"] in _ENDED_EARLY:
+            continue
+        style = "dim" if never else ""
+        table.add_row(
+            Text.assemble("  ", _mark(step["status"], now), (f" {prefix}{step['name']}", style)),
+            Text(told(step, now), no_wrap=step["status"] != "failed", overflow="ellipsis"),
+            _duration(step, now),
+        )
     return table
 
 
@@ -64,27 +66,30 @@ def changes(before: Promotion | None, after: Promotion, now: datetime) -> Iterat
     seen = dict(_ended(before)) if before else {}
     for key, step in _ended(after):
         if key not in seen:
-            stage, prefix, name = key
-            table = _columns(name=16)
-            table.add_row(
-                _mark(step["status"], now), f"{stage:5} {prefix}{name}", Text(told(step, now)), _duration(step, now)
-            )
+            stage, name = key
+            table = _columns(17)
+            label = Text.assemble(_mark(step["status"], now), f" {stage:5} {name}")
+            table.add_row(label, Text(told(step, now)), _duration(step, now))
             yield Padding(table, (0, 0, 0, _INDENT))
 
 
-def _ended(promotion: Promotion) -> Iterator[tuple[tuple[str, str, str], Step]]:
-    """The steps that have come to an end, by stage, prefix and name."""
+def _ended(promotion: Promotion) -> Iterator[tuple[tuple[str, str], Step]]:
+    """The steps that have come to an end, by stage and name."""
     for stage in promotion["stages"]:
-        for prefix, walk in (("", "steps"), (_UNDOING, "undoing")):
-            for step in stage[walk]:
-                if step["status"] in ("succeeded", "failed"):
-                    yield (stage["name"], prefix, step["name"]), step
+        for prefix, step in _steps(stage):
+            if step["status"] in ("succeeded", "failed"):
+                yield (stage["name"], f"{prefix}{step['name']}"), step
 
 
-def _columns(name: int) -> Table:
+def _steps(stage: Stage) -> Iterator[tuple[str, Step]]:
+    """The steps in their order, and those that take back what was done with a mark of their own."""
+    yield from (("", step) for step in stage["steps"])
+    yield from ((_UNDOING, step) for step in stage["undoing"])
+
+
+def _columns(label_width: int) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
-    table.add_column(width=1)
-    table.add_column(width=name, no_wrap=True)
+    table.add_column(width=label_width, no_wrap=True)
     table.add_column(ratio=1)
     table.add_column(width=7, justify="right")
     return table

@@ -86,7 +86,7 @@ class Story:
             point.kept = True
         except (BrokenPromiseError, ApiError, ScoringError, TimeoutError) as fault:
             point.seen = str(fault)
-            self._console.print(Padding(Text(f"✗ {fault}", style="red"), (0, 0, 0, 3)))
+            self._marked("✗", "red", str(fault))
         finally:
             point.seconds = time.monotonic() - began
 
@@ -149,7 +149,7 @@ class Story:
         promotion = await self._watch(await self._started("3"))
         must(promotion["status"] == "failed", "that the deployment of version 3 fails", _end(promotion))
         failure = _failure(promotion)
-        self._console.print(Padding(_log(failure["diagnosis"], CAUSE), (0, 0, 1, 3)))
+        self._console.print(Padding(_log(failure["diagnosis"]), (0, 0, 1, 3)))
         must(CAUSE in failure["diagnosis"], "that the diagnosis names the cause", failure["diagnosis"])
         left = await self._test.deployments()
         must(len(left) == 1, "that the broken deployment is removed", f"{self._test.name} has {', '.join(left)}")
@@ -166,12 +166,12 @@ class Story:
             promotion = await self._watch(await self._started("4"), footer=loop.says)
             must(promotion["status"] == "succeeded", "that version 4 reaches prod", _end(promotion))
             await loop.until_answered("4", LAST_ANSWERS, within_seconds=ANSWER_SECONDS)
-        self._note(loop.says())
         must(loop.failed == 0, "that no request fails", f"{loop.failed} failed, such as {'; '.join(loop.failures)}")
         must(list(loop.answered) == ["1", "4"], "that version 4 takes over from version 1", loop.says())
         left = await self._prod.deployments()
         must(len(left) == 1, "that version 1 is removed when version 4 serves", f"prod has {', '.join(left)}")
-        self._keep(f"version 4 has replaced version 1: {loop.failed} of {loop.sent} requests failed")
+        by_version = ", then ".join(f"version {version} answered {count}" for version, count in loop.answered.items())
+        self._keep(f"{loop.failed} of {loop.sent} requests failed: {by_version}")
         return f"{loop.failed} of {loop.sent} requests failed"
 
     # --- what several points do ---------------------------------------------------------------------------------------
@@ -226,11 +226,13 @@ class Story:
     def _tell(self, text: str) -> None:
         self._console.print(Padding(Text(text, style="dim"), (0, 0, 0, 3)))
 
-    def _note(self, text: str) -> None:
-        self._console.print(Padding(Text(text), (0, 0, 0, 3)))
-
     def _keep(self, sentence: str) -> None:
-        self._console.print(Padding(Text.assemble(("✓ ", "green"), sentence), (0, 0, 0, 3)))
+        self._marked("✓", "green", sentence)
+
+    def _marked(self, mark: str, style: str, sentence: str) -> None:
+        line = Table.grid(padding=(0, 1))
+        line.add_row(Text(mark, style=style), sentence)
+        self._console.print(Padding(line, (0, 0, 0, 3)))
 
 
 def _end(promotion: Promotion) -> str:
@@ -247,12 +249,12 @@ def _failure(promotion: Promotion) -> Mapping[str, Any]:
     raise BrokenPromiseError(f"a step that failed was promised. Seen: {_end(promotion)}")
 
 
-def _log(diagnosis: str, cause: str) -> Panel:
-    """The end of the container's log, up to the line of the cause."""
+def _log(diagnosis: str) -> Panel:
+    """The end of the container's log, up to the last line that names the cause. A diagnosis has the cause above it."""
     lines = diagnosis.rstrip().splitlines()
-    last = max((number for number, line in enumerate(lines) if cause in line), default=len(lines) - 1)
-    shown = "\n".join(lines[max(0, last + 1 - LOG_LINES) : last + 1])
-    return Panel(Text(shown, no_wrap=True, overflow="ellipsis"), title="the container's log", title_align="left")
+    last = max((number for number, line in enumerate(lines) if CAUSE in line), default=len(lines) - 1)
+    log = Text("\n".join(lines[max(2, last + 1 - LOG_LINES) : last + 1]), no_wrap=True, overflow="ellipsis")
+    return Panel(log, title="the container's log", title_align="left", border_style="dim")
 
 
 def _read(digits: list[int], answer: Answer) -> Table:

@@ -39,7 +39,7 @@ def test_what_is_under_way_says_what_it_waits_for_and_when_it_is_looked_at_again
 def test_a_failure_is_told_in_full_and_what_was_taken_back_follows() -> None:
     text = "\n".join(drawn(crashed()))
 
-    assert "✗  deploy" in text
+    assert "✗ deploy" in text
     assert "init() raised AttributeError" in text
     assert "↩ remove" in text
 
@@ -71,7 +71,7 @@ def test_on_a_plain_terminal_each_step_is_told_once_when_it_has_ended() -> None:
     news = printed(*changes(first, second, NOW))
 
     assert [line.split()[1:3] for line in told[:2]] == [["test", "share"], ["test", "validate"]]
-    assert len(told) == 7
+    assert len([line for line in told if "✓" in line]) == 7
     assert [line.split()[:3] for line in news] == [["✓", "prod", "deploy"]]
 
 

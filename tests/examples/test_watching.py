@@ -97,8 +97,8 @@ async def test_on_a_terminal_the_last_picture_stays_with_the_footer_below(promot
     await watch(console, promotions, promotion("queued", []), within_seconds=5, footer=lambda: "requests 7")
 
     drawn = output.getvalue()
-    assert "✓  soak" in drawn
-    assert drawn.rindex("✓  soak") < drawn.rindex("requests 7")
+    assert "✓ soak" in drawn
+    assert drawn.rindex("✓ soak") < drawn.rindex("requests 7")
 
 
 async def test_a_promotion_that_does_not_end_in_time_is_a_time_out(app: App, promotions: Promotions) -> None:
