@@ -143,12 +143,10 @@ class Broker:
         self._take_turn_soon()
 
     def close(self) -> None:
-        """Writes what is still to be written. Connections must have been closed before."""
+        """Takes no more turns."""
+        self.failed.cancel()
         if self._alarm is not None:
             self._alarm.cancel()
-        if not self.failed.done():
-            self.failed.cancel()
-            self._store.close()
 
 
 def _dead_letter_settings(queue: QueueSettings) -> QueueSettings:

@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
 from localcloud.servicebus.broker import Broker
 from localcloud.servicebus.config import ConfigurationError, read_config
 from localcloud.servicebus.connection import Connection
-from localcloud.servicebus.store import Store, StoreInUseError
+from localcloud.servicebus.store import Store, StoreError
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5672
@@ -27,26 +28,26 @@ async def serve(arguments: argparse.Namespace) -> None:
     try:
         settings = read_config(arguments.config)
         store = Store.open(arguments.data)
-    except (ConfigurationError, StoreInUseError) as error:
+    except (ConfigurationError, StoreError, OSError) as error:
         raise SystemExit(f"servicebus: {error}") from error
-    broker = Broker(settings, store)
-    connections: list[Connection] = []
-    try:
-        server = await _listen(broker, arguments.port, connections)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            sys.stdout.write(f"servicebus ready on {HOST}:{port}\n")
-            sys.stdout.flush()
-            await broker.failed
-    finally:
-        for connection in connections:
-            connection.abort()
-        broker.close()
+    with contextlib.closing(store):
+        await _serve(Broker(settings, store), arguments.port)
 
 
-async def _listen(broker: Broker, port: int, connections: list[Connection]) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
+async def _serve(broker: Broker, port: int) -> None:
+    connections: set[Connection] = set()
     try:
-        return await loop.create_server(lambda: Connection(broker, connections.append), HOST, port)
+        server = await asyncio.get_running_loop().create_server(lambda: Connection(broker, connections), HOST, port)
     except OSError as error:
         raise SystemExit(f"servicebus: cannot listen on {HOST}:{port}: {error.strerror}") from error
+    try:
+        port = server.sockets[0].getsockname()[1]
+        sys.stdout.write(f"servicebus ready on {HOST}:{port}\n")
+        sys.stdout.flush()
+        await broker.failed
+    finally:
+        broker.close()
+        server.close()
+        for connection in list(connections):
+            connection.abort()
+        await server.wait_closed()

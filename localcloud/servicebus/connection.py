@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any, cast
 
 from localcloud.servicebus.broker import Broker
@@ -38,15 +37,18 @@ _EMPTY_FRAME = bytes((0, 0, 0, 8, 2, AMQP_FRAME, 0, 0))
 #: More than the frame header and the transfer performative with the longest fields that we write.
 _TRANSFER_OVERHEAD = 128
 
+#: Deliveries wait while this much is to be sent in one turn.
+_MOST_TO_SEND = 1024 * 1024
+
 _log = logging.getLogger(__name__)
 
 
 class Connection(asyncio.Protocol):
     """Reads frames as they come, keeps frames to be sent until the end of the broker's turn."""
 
-    def __init__(self, broker: Broker, register: Callable[["Connection"], None]) -> None:
+    def __init__(self, broker: Broker, connections: set["Connection"]) -> None:
         self._broker = broker
-        self._register = register
+        self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._to_send = bytearray()
@@ -61,10 +63,11 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._register(self)
+        self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._connections.discard(self)
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         for session in self._sessions.values():
@@ -84,28 +87,34 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        for session in self._sessions.values():
-            session.resume()
+        self._resume()
 
     def can_send(self) -> bool:
-        return self._writable and not self._closing
+        """Whether there is room for more deliveries; replies and outcomes are never held back."""
+        return self._writable and not self._closing and len(self._to_send) < _MOST_TO_SEND
 
     def send(self, channel: int, performative: Any, payload: bytes | memoryview = b"", kind: int = AMQP_FRAME) -> None:
         self._to_send += encode_frame(channel, performative, payload, kind)
         self._broker.has_output(self)
 
     def flush(self) -> None:
-        if self._transport is not None and self._to_send:
-            self._transport.write(bytes(self._to_send))
+        to_send, self._to_send = self._to_send, bytearray()
+        if self._transport is not None and to_send:
+            self._transport.write(to_send)
             if self._closing:
                 self._transport.close()
-        self._to_send.clear()
+            elif self._writable and len(to_send) >= _MOST_TO_SEND:
+                self._resume()
 
     def abort(self) -> None:
         """Drops the connection at once, with all that it still had to say."""
         self._to_send.clear()
         if self._transport is not None:
             self._transport.abort()
+
+    def _resume(self) -> None:
+        for session in self._sessions.values():
+            session.resume()
 
     # ------------------------------------------------------------------------------------------------------ frames
 
@@ -145,6 +154,8 @@ class Connection(asyncio.Protocol):
             case Close():
                 self._close(None)
             case Begin():
+                if channel in self._sessions:
+                    raise CodecError(f"channel {channel} has a session already")
                 self._sessions[channel] = Session(self, channel, performative, self._broker)
             case End():
                 session = self._sessions.pop(channel, None)

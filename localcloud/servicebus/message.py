@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from localcloud.servicebus import codec
-from localcloud.servicebus.codec import CodecError, Described, Int, Symbol, Timestamp, UInt, ULong
+from localcloud.servicebus.codec import CodecError, Described, Int, Symbol, Timestamp, UByte, UInt, ULong
 
 HEADER = 0x70
 MESSAGE_ANNOTATIONS = 0x72
@@ -132,11 +132,12 @@ def read_message(encoded: bytes) -> tuple[Message, str]:
 
 
 def _read_header(message: Message, fields: list[Any]) -> None:
-    message.durable, message.priority, time_to_live = (*fields, None, None, None)[:3]
-    if time_to_live is not None:
-        if not isinstance(time_to_live, int):
-            raise CodecError("the time to live is no number of milliseconds")
-        message.time_to_live = time_to_live / 1000
+    durable, priority, time_to_live = (*fields, None, None, None)[:3]
+    for value, kind in ((durable, bool), (priority, UByte), (time_to_live, UInt)):
+        if value is not None and not isinstance(value, kind):
+            raise CodecError(f"the header has {value!r} instead of a {kind.__name__}")
+    message.durable, message.priority = durable, priority
+    message.time_to_live = None if time_to_live is None else time_to_live / 1000
 
 
 def _read_annotations(message: Message, annotations: dict[Any, Any]) -> None:

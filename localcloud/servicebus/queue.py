@@ -76,9 +76,6 @@ class Queue:
             self._forgetting.append((forget_at, message_id))
         self.advance(now)
 
-    def __len__(self) -> int:
-        return len(self._messages)
-
     # ---------------------------------------------------------------------------------------------------- sending
 
     def send(self, message: Message, message_id: str, now: float) -> int:

@@ -55,7 +55,7 @@ class Session:
         self._channel = channel
         self._broker = broker
         self._links: dict[int, Link] = {}
-        #: Outgoing links of request nodes, by the address that the client gave for replies and by the node's own.
+        #: Outgoing links of request nodes, by the address of the node.
         self._reply_links: dict[str, OutgoingLink] = {}
         self._unsettled: dict[int, tuple[Queue, uuid.UUID]] = {}
         self._next_delivery_id = 0
@@ -112,6 +112,8 @@ class Session:
     # --------------------------------------------------------------------------------------------------- receiving
 
     def on_attach(self, attach: Attach) -> None:
+        if attach.handle in self._links:
+            raise CodecError(f"handle {attach.handle} has a link already")
         # Source and target are echoed: without them the SDK takes the link for refused.
         reply = attach._replace(
             receiver=not attach.receiver,
@@ -164,7 +166,8 @@ class Session:
 
     def on_flow(self, flow: Flow) -> None:
         expected = 0 if flow.next_incoming_id is None else flow.next_incoming_id
-        self._client_window = (expected + flow.incoming_window - self._next_outgoing_id) % _SERIAL
+        window = (expected + flow.incoming_window - self._next_outgoing_id) % _SERIAL
+        self._client_window = window if window <= _WINDOW else 0  # a message of many frames may have gone beyond it
         self._next_incoming_id = flow.next_outgoing_id
         if flow.handle in self._links:
             self._links[flow.handle].flow(flow)
@@ -203,6 +206,7 @@ class Session:
         link = self._links.pop(detach.handle, None)
         if link is not None:
             link.closed()
+            self._reply_links = {address: kept for address, kept in self._reply_links.items() if kept is not link}
             self.send(Detach(detach.handle, closed=True))
 
     def end(self) -> None:

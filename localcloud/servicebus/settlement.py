@@ -35,9 +35,8 @@ def settle(queue: Queue, token: uuid.UUID, disposition: Disposition, now: float)
                 queue.dead_letter(token, *_reason(field(state, 0)), now)
                 return REJECTED_AS_ASKED
             case code if code == MODIFIED_CODE:
-                defers = bool(field(state, 1))
-                (queue.defer if defers else queue.abandon)(token, now)
-                return modified(undeliverable_here=defers)
+                _modify(queue, token, now, delivery_failed=field(state, 0), undeliverable_here=field(state, 1))
+                return modified(undeliverable_here=bool(field(state, 1)))
             case code if code == RELEASED_CODE or disposition.settled:
                 queue.release(token, now)
                 return RELEASED
@@ -46,6 +45,15 @@ def settle(queue: Queue, token: uuid.UUID, disposition: Disposition, now: float)
     except AlreadyDeadLetterError as refused:
         return rejected("amqp:not-allowed", str(refused))
     return None
+
+
+def _modify(queue: Queue, token: uuid.UUID, now: float, *, delivery_failed: Any, undeliverable_here: Any) -> None:
+    if undeliverable_here:
+        queue.defer(token, now)
+    elif delivery_failed:
+        queue.abandon(token, now)
+    else:
+        queue.release(token, now)
 
 
 def _reason(error: Any) -> tuple[str | None, str | None]:

@@ -5,7 +5,7 @@ commit through `kill -9` of the broker; a power cut may lose the last ones, whic
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from localcloud.servicebus import codec
@@ -49,8 +49,8 @@ _COLUMNS = (
 )
 
 
-class StoreInUseError(RuntimeError):
-    """Another broker runs on the same data."""
+class StoreError(RuntimeError):
+    """The file cannot be used, most likely because another broker runs on the same data."""
 
 
 class Store:
@@ -68,7 +68,7 @@ class Store:
 
     @classmethod
     def open(cls, directory: Path) -> "Store":
-        """Opens or makes the file in `directory`. Raises `StoreInUseError` while another process has it open."""
+        """Opens or makes the file in `directory`. Raises `StoreError`, also while another process has it open."""
         directory.mkdir(parents=True, exist_ok=True)
         return cls._prepared(str(directory / FILE_NAME))
 
@@ -85,14 +85,14 @@ class Store:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             database.executescript(_SCHEMA)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             database.close()
-            raise StoreInUseError(f"{name}: {error}; is another broker running on this data?") from error
+            raise StoreError(f"{name}: {error}; is another broker running on this data?") from error
         database.row_factory = sqlite3.Row
         return cls(database)
 
     def close(self) -> None:
-        self.commit()
+        """Without committing: what is not committed was not acknowledged either."""
         self._database.close()
 
     # ---------------------------------------------------------------------------------------------------- reading
@@ -144,25 +144,28 @@ class Store:
         """Writes all changes in one transaction; when it returns, they survive the process."""
         if not (self._inserted or self._updated or self._deleted or self._sequence_numbers or self._forgotten):
             return
-        run = self._database.executemany
         self._database.execute("BEGIN IMMEDIATE")
-        run(
+        self._write(
             f"INSERT INTO messages (queue, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             [_row(queue, message) for (queue, _), message in self._inserted.items()],
         )
-        run(
+        self._write(
             "UPDATE messages SET state = ?, delivery_count = ? WHERE queue = ? AND sequence_number = ?",
             [(int(message.state), message.delivery_count, *key) for key, message in self._updated.items()],
         )
-        run("DELETE FROM messages WHERE queue = ? AND sequence_number = ?", self._deleted)
-        run("INSERT OR REPLACE INTO queues VALUES (?, ?)", list(self._sequence_numbers.items()))
-        run("DELETE FROM message_ids WHERE queue = ? AND message_id = ?", self._forgotten)
-        run("INSERT OR REPLACE INTO message_ids VALUES (?, ?, ?, ?)", self._remembered)
+        self._write("DELETE FROM messages WHERE queue = ? AND sequence_number = ?", self._deleted)
+        self._write("INSERT OR REPLACE INTO queues VALUES (?, ?)", list(self._sequence_numbers.items()))
+        self._write("DELETE FROM message_ids WHERE queue = ? AND message_id = ?", self._forgotten)
+        self._write("INSERT OR REPLACE INTO message_ids VALUES (?, ?, ?, ?)", self._remembered)
         self._database.execute("COMMIT")
         for gathered in (self._inserted, self._updated, self._sequence_numbers):
             gathered.clear()
         for written in (self._deleted, self._forgotten, self._remembered):
             written.clear()
+
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            self._database.executemany(statement, rows)
 
 
 def _row(queue: str, message: Message) -> tuple[object, ...]:

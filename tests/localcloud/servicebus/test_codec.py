@@ -101,12 +101,13 @@ def test_a_value_cut_short_is_refused(value: Any, data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_a_value_or_refused(noise: bytes) -> None:
+def test_any_bytes_are_a_value_that_can_be_written_again_or_refused(noise: bytes) -> None:
     try:
-        _, end = codec.decode(noise)
+        value, end = codec.decode(noise)
     except CodecError:
         return
     assert 0 < end <= len(noise)
+    assert typed(codec.decode(codec.encode(value))[0]) == typed(value) or "nan" in repr(value)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,7 @@ def test_any_bytes_are_a_value_or_refused(noise: bytes) -> None:
         bytes([0xA1, 1, 0xFF]),  # no UTF-8
         bytes([0x73, 0xFF, 0xFF, 0xFF, 0xFF]),  # no character
         bytes([0x99]),  # no type
+        bytes([0xE0, 3, 1, 0x45, 0x45]),  # an array of lists, which we could not write again
         b"\x00\x53\x01" * 5000,  # nested without end
     ],
 )
@@ -190,6 +192,12 @@ def test_what_only_the_broker_may_annotate_is_dropped() -> None:
     forged = {Symbol("x-opt-sequence-number"): 99, Symbol("x-opt-deadletter-source"): "x", Symbol("mine"): 1}
     message, _ = read_message(encode_section(0x72, forged) + encode_section(VALUE, "a"))
     assert message.annotations == {Symbol("mine"): 1}
+
+
+@pytest.mark.parametrize("fields", [["yes"], [None, 300], [None, None, "soon"]])
+def test_a_header_with_fields_of_the_wrong_type_is_refused(fields: list[Any]) -> None:
+    with pytest.raises(CodecError):
+        read_message(encode_section(0x70, fields) + encode_section(VALUE, "a"))
 
 
 @pytest.mark.parametrize("code", [0x70, 0x72, 0x73, 0x74, 0x75])

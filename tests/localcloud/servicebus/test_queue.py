@@ -1,6 +1,7 @@
 """The rules of one queue, on a clock that the test turns, and over a store that is opened again."""
 
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from localcloud.servicebus.config import QueueSettings
 from localcloud.servicebus.message import VALUE, Message, State, encode_section
 from localcloud.servicebus.queue import MessageLockLostError, MessageNotFoundError, Queue
-from localcloud.servicebus.store import Store, StoreInUseError
+from localcloud.servicebus.store import Store, StoreError
 
 NOW = 1_000_000.0
 
@@ -29,6 +30,10 @@ def message(**fields: Any) -> Message:
 
 def send(queue: Queue, now: float = NOW, message_id: str | None = None, **fields: Any) -> int:
     return queue.send(message(**fields), message_id or uuid.uuid4().hex, now)
+
+
+def _count(queue: Queue) -> int:
+    return len(queue.peek(0, 10_000))
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ def test_renewing_moves_the_end_of_a_lock(store: Store) -> None:
     assert queue.renew(lock.token, NOW + 8) == NOW + 18
     assert queue.lock_next(NOW + 17) is None
     queue.complete(lock.token, NOW + 17)
-    assert len(queue) == 0
+    assert _count(queue) == 0
 
 
 def test_a_scheduled_message_becomes_active_at_its_time_behind_what_is_there(store: Store) -> None:
@@ -95,9 +100,9 @@ def test_time_to_live_counts_from_when_a_scheduled_message_becomes_active(store:
     queue = make_queue(store, default_time_to_live=3.0)
     send(queue, scheduled_time=NOW + 5)
     queue.advance(NOW + 7.9)
-    assert len(queue) == 1
+    assert _count(queue) == 1
     queue.advance(NOW + 12)
-    assert len(queue) == 0
+    assert _count(queue) == 0
 
 
 def test_a_deferred_message_does_not_expire(store: Store) -> None:
@@ -129,7 +134,7 @@ def test_cancelling_is_all_or_nothing(store: Store) -> None:
     scheduled, sent = send(queue, scheduled_time=NOW + 5), send(queue)
     with pytest.raises(MessageNotFoundError):
         queue.cancel_scheduled([scheduled, sent])
-    assert len(queue) == 2
+    assert _count(queue) == 2
 
 
 def test_a_duplicate_is_answered_with_the_first_one_s_number(store: Store) -> None:
@@ -137,13 +142,13 @@ def test_a_duplicate_is_answered_with_the_first_one_s_number(store: Store) -> No
     first = send(queue, message_id="same")
     assert send(queue, now=NOW + 59, message_id="same") == first
     assert send(queue, now=NOW + 60, message_id="same") != first
-    assert len(queue) == 2
+    assert _count(queue) == 2
 
 
 def test_only_one_broker_can_use_the_same_data(tmp_path: Path) -> None:
-    Store.open(tmp_path)
-    with pytest.raises(StoreInUseError, match="is another broker running on this data"):
+    with closing(Store.open(tmp_path)), pytest.raises(StoreError, match="is another broker running on this data"):
         Store.open(tmp_path)
+    Store.open(tmp_path).close()
 
 
 class Histories(RuleBasedStateMachine):
@@ -205,7 +210,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:
         assert self.queue.dead_letters is not None
-        assert len(self.queue) + len(self.queue.dead_letters) + self.settled == self.sent
+        assert _count(self.queue) + _count(self.queue.dead_letters) + self.settled == self.sent
 
     @invariant()
     def memory_and_store_agree(self) -> None:
