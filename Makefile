@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 COMPUTE := .venv-compute
 BIN := $(VENV)/bin
+LOCK := --quiet --universal --python-version 3.11 --no-emit-index-url --no-header
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
 .PHONY: help demo up install test check format bench lock clean
@@ -49,8 +50,8 @@ $(COMPUTE)/.installed: requirements/compute.txt
 	@touch $@
 
 lock:  ## Write the pinned versions anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements.txt requirements/local.txt requirements/test.txt -o requirements/constraints.txt
-	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header requirements/compute.in -o requirements/compute.txt
+	@grep -v '^-c' requirements.txt | uv pip compile $(LOCK) - requirements/local.txt requirements/test.txt -o requirements/constraints.txt
+	@uv pip compile $(LOCK) requirements/compute.in -o requirements/compute.txt
 
 clean:  ## Remove the local cloud's state
 	@rm -rf .local
