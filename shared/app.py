@@ -1,6 +1,6 @@
 """Wires the parts together: the only place that knows all of them. Functions call what is here and nothing else.
 
-Nothing is connected, and no heavy module imported, before the first call that needs it: indexing stays quick.
+Nothing is connected, and no other part imported, before the first call that needs it: indexing stays quick.
 """
 
 import json
@@ -14,12 +14,9 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.core.lane import TimePassed
-from shared.core.messages import FindRegistrations, ModelRegistered, RunStep, StepReported, decode
-from shared.core.wire import UndecodableError
-
 if TYPE_CHECKING:
     from shared.config import Configuration
+    from shared.core.messages import FindRegistrations, RunStep, StepReported
     from shared.lanes import Lanes
     from shared.ports import Bus, Store, Workspace
 
@@ -80,6 +77,8 @@ class App:
     def advance(self, body: bytes) -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that cannot be decoded."""
         from shared import routing
+        from shared.core.messages import FindRegistrations, RunStep, StepReported, decode
+        from shared.core.wire import UndecodableError
 
         event = decode(body)
         if isinstance(event, StepReported):
@@ -95,6 +94,9 @@ class App:
 
     def work(self, environment: str, body: bytes) -> None:
         """Run one command of the queue `steps-<environment>`. Raises for one that cannot be decoded."""
+        from shared.core.messages import FindRegistrations, RunStep, decode
+        from shared.core.wire import UndecodableError
+
         command = decode(body)
         if isinstance(command, FindRegistrations):
             self._find_registrations(command)
@@ -105,12 +107,16 @@ class App:
 
     def reconcile(self) -> None:
         """Wake the lanes that are overdue."""
+        from shared.core.lane import TimePassed
+
         for key in self.store.overdue(_now()):
             log.info("lane %s/%s is overdue", key.route, key.model)
             self.lanes.apply(TimePassed(key))
 
     def catch_up(self) -> None:
         """Have the source environments look for registrations whose notification never came."""
+        from shared.core.messages import FindRegistrations
+
         now = _now()
         since = max(self.store.watching_since(now), now - LOOK_BACK)
         sources = dict.fromkeys(route.source for route in self.configuration.routes.values())
@@ -171,8 +177,8 @@ class App:
             found.workspace.id, self.configuration.registry, found.identity, json.loads(cloud) if cloud else None
         )
 
-    def _run(self, environment: str, command: RunStep) -> StepReported:
-        from shared.core.messages import Failed, FailureKind
+    def _run(self, environment: str, command: "RunStep") -> "StepReported":
+        from shared.core.messages import Failed, FailureKind, StepReported
         from shared.steps.run import run_step
 
         begun = time.monotonic()
@@ -194,7 +200,9 @@ class App:
             seconds,
         )
 
-    def _find_registrations(self, command: FindRegistrations) -> None:
+    def _find_registrations(self, command: "FindRegistrations") -> None:
+        from shared.core.messages import ModelRegistered
+
         workspace = self.configuration.environments[command.environment].workspace.id
         found = self.workspace(command.environment).models_since(command.since)
         news = [ModelRegistered(workspace, each.name, each.version, each.tags, "reconcile") for each in found]
