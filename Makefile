@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 COMPUTE := .venv-compute
 BIN := $(VENV)/bin
-LOCK := --quiet --universal --python-version 3.11 --no-emit-index-url --no-header
+LOCK := --quiet --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
 .PHONY: help demo up install test check format bench lock clean
