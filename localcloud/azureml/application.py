@@ -59,11 +59,10 @@ async def control_plane(
     records = JobRecords(store, storage, outbox, trackings)
     assets = Assets(store, scopes, storage, records, operations, outbox)
     endpoints = Endpoints(store, scopes, operations, base_url)
+    faults = Faults(settings.faults)
     deployments = Deployments(
-        store, scopes, storage, assets, endpoints, operations, outbox, servers, settings.deployment_seconds
+        store, scopes, assets, endpoints, operations, outbox, faults, servers, settings.deployment_seconds
     )
-    faults = Faults(settings.faults, deployments.crash)
-    deployments.faults = faults
     scoring = Scoring(store, scopes, deployments, servers)
     runners = {w.path: JobRunner(folder / "jobs" / w.name, settings.python) for w in scopes.workspaces}
     platform = Platform(base_url, certificate_authority, settings.job_start_seconds)
@@ -88,7 +87,7 @@ async def control_plane(
         History(scopes, records, command_jobs, storage, base_url).routes(),
         *(mlflow.routes(tracking, f"/mlflow/v1.0{path}") for path, tracking in trackings.items()),
         operations.routes(),
-        faults.routes(),
+        faults.routes(deployments.crash_where_told),
         requests_log.routes(),
     ):
         application.add_routes(routes)

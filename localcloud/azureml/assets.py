@@ -16,8 +16,8 @@ from localcloud.azureml.operations import Operations
 from localcloud.azureml.rights import CALLER
 from localcloud.azureml.scopes import PROVIDER, REGISTRY, WORKSPACE, Scope, Scopes, arm_path
 from localcloud.azureml.storage import Storage
-from localcloud.azureml.store import Resource, Store
-from localcloud.azureml.wire import AzureError, Json, json_body, not_found, timestamp
+from localcloud.azureml.store import Resource, Store, system_data
+from localcloud.azureml.wire import AzureError, Json, json_body, not_found
 
 KINDS = ("models", "environments", "components", "data", "codes")
 _ASSETS = "/{kind:(?i:" + "|".join(KINDS) + ")}"
@@ -93,11 +93,11 @@ class Assets:
         container = self._store.get(f"{scope.path}/{kind}/{name}")
         return str(container.properties["nextVersion"]) if container else "1"
 
-    def add(self, scope: Scope, kind: str, name: str, version: str, body: Json) -> Resource:
+    def add(self, scope: Scope, kind: str, name: str, version: str, properties: Json, created_by: str = "") -> Resource:
         """Creates a version, or updates tags and the like of one. 409 if it exists with other content."""
         path = f"{scope.path}/{kind}/{name}/versions/{version}"
         old = self._store.get(path)
-        properties = {key: value for key, value in (body.get("properties") or {}).items() if value is not None}
+        properties = {key: value for key, value in properties.items() if value is not None}
         if kind == "models" and not scope.is_registry:
             self._resolve_job_output(scope, properties)
         if old and old.properties.get(CONTENT[kind]) != properties.get(CONTENT[kind]):
@@ -107,7 +107,7 @@ class Assets:
                 f"A {kind.rstrip('s')} with the name {name} and the version {version} already exists in"
                 f" {scope.name}. Its content cannot be changed; use another version.",
             )
-        resource = Resource(path, _version_body(scope, kind, name, version, properties, old))
+        resource = Resource(path, _version_body(scope, kind, name, version, properties, old, created_by))
         self._store.put(resource)
         self._count(scope, kind, name, version, is_new=old is None)
         if kind == "models" and old is None and not scope.is_registry:
@@ -119,11 +119,9 @@ class Assets:
         scope, match = self._scopes.requested(request), request.match_info
         path = arm_path(request)
         is_new = self._store.get(path) is None
-        body = await json_body(request)
-        resource = self.add(scope, match["kind"].lower(), match["name"], match["version"], body)
-        if is_new:
-            resource.body["systemData"]["createdBy"] = request[CALLER].client_id
-            self._store.put(resource)
+        properties = (await json_body(request)).get("properties") or {}
+        caller = request[CALLER].client_id
+        resource = self.add(scope, match["kind"].lower(), match["name"], match["version"], properties, caller)
         headers = {}
         if scope.is_registry:
             operation = self._operations.begin("registration", path)
@@ -221,7 +219,9 @@ class Assets:
         return body
 
 
-def _version_body(scope: Scope, kind: str, name: str, version: str, properties: Json, old: Resource | None) -> Json:
+def _version_body(
+    scope: Scope, kind: str, name: str, version: str, properties: Json, old: Resource | None, created_by: str
+) -> Json:
     defaults: Json = {"isArchived": False, "isAnonymous": False, "tags": {}, "properties": {}}
     if kind == "models":
         defaults["flavors"] = {}  # the SDK reads it unasked
@@ -231,29 +231,24 @@ def _version_body(scope: Scope, kind: str, name: str, version: str, properties: 
         for key in ("jobName", "originAssetId"):
             if key in old.properties:
                 defaults[key] = old.properties[key]
-    now = timestamp()
-    system_data: Json = {"createdAt": now, "createdBy": "", "createdByType": "Application"}
-    if old:
-        system_data = old.body["systemData"]
     identifier, resource_type = _identity(scope, kind, name, version)
     return {
         "id": identifier,
         "name": version,
         "type": resource_type,
         "properties": {**defaults, **properties, "provisioningState": "Succeeded"},
-        "systemData": {**system_data, "lastModifiedAt": now},
+        "systemData": system_data(old, created_by),
     }
 
 
 def _container_body(scope: Scope, kind: str, name: str) -> Json:
     identifier = _identity(scope, kind, name, "")[0].removesuffix("/versions/")
-    now = timestamp()
     return {
         "id": identifier,
         "name": name,
         "type": f"{PROVIDER}/workspaces/{kind}",
         "properties": {"isArchived": False, "tags": {}, "properties": {}},
-        "systemData": {"createdAt": now, "createdByType": "Application", "lastModifiedAt": now},
+        "systemData": system_data(None),
     }
 
 

@@ -162,4 +162,4 @@ class CommandJobs:
             else:
                 content["modelType"] = output_type
             if uri.exists():
-                self._assets.add(workspace, kind, name, version, {"properties": content})
+                self._assets.add(workspace, kind, name, version, content)

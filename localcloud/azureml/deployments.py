@@ -15,14 +15,14 @@ from aiohttp import web
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.servers import ContainerCrashed, InferenceServers
-from localcloud.azureml.endpoints import ENDPOINTS, Endpoints
+from localcloud.azureml.endpoints import ENDPOINTS, Endpoints, refuse_unusable_name
 from localcloud.azureml.events import Outbox
-from localcloud.azureml.faults import Fault, Faults
+from localcloud.azureml.faults import Faults
 from localcloud.azureml.operations import Operation, OperationFailed, Operations
 from localcloud.azureml.scopes import PROVIDER, Scope, Scopes, arm_path
-from localcloud.azureml.storage import Storage, UnusableUri
-from localcloud.azureml.store import Resource, Store
-from localcloud.azureml.wire import AzureError, Json, json_body, not_found, timestamp
+from localcloud.azureml.storage import UnusableUri
+from localcloud.azureml.store import Resource, Store, system_data
+from localcloud.azureml.wire import AzureError, Json, json_body, not_found
 
 log = logging.getLogger(__name__)
 
@@ -37,26 +37,25 @@ class Deployments:
         self,
         store: Store,
         scopes: Scopes,
-        storage: Storage,
         assets: Assets,
         endpoints: Endpoints,
         operations: Operations,
         outbox: Outbox,
+        faults: Faults,
         servers: InferenceServers,
         deployment_seconds: float,
     ) -> None:
         self._store = store
         self._scopes = scopes
-        self._storage = storage
         self._assets = assets
         self._endpoints = endpoints
         self._operations = operations
         self._outbox = outbox
+        self._faults = faults
         self._servers = servers
         self._deployment_seconds = deployment_seconds
         self._returning: dict[str, asyncio.Task[None]] = {}
         self._crashing: asyncio.Task[None] | None = None
-        self.faults: Faults  # set by the application: faults need deployments, which they crash, and the reverse
         operations.define("deployment", self._roll_out)
         operations.define("deletion", self._remove)
 
@@ -84,17 +83,13 @@ class Deployments:
         if task:
             await asyncio.shield(task)
 
-    async def crash(self, fault: Fault) -> int:
-        """Kills the containers that the fault covers, at most as many as it has counts; tells how many."""
-        crashed = 0
+    async def crash_where_told(self) -> None:
+        """Kills the containers of running deployments that a crash fault covers."""
         for deployment in self._all():
-            wanted = fault.count is None or crashed < fault.count
-            if wanted and deployment.private.get("serving") and fault.match.covers(None, deployment.path):
+            if deployment.private.get("serving") and self._faults.take({"crash"}, None, deployment.path):
                 await self.is_back(deployment.path)
                 with contextlib.suppress(KeyError):  # one that did not come back cannot crash
                     await self._servers.crash(deployment.path.lower())
-                    crashed += 1
-        return crashed
 
     async def close(self) -> None:
         tasks = [*self._returning.values(), *([self._crashing] if self._crashing else [])]
@@ -114,6 +109,7 @@ class Deployments:
     async def _put(self, request: web.Request) -> web.Response:
         workspace, path, body = self._scopes.requested(request), arm_path(request), await json_body(request)
         endpoint = self._endpoints.existing(path.rsplit("/deployments/", 1)[0])
+        refuse_unusable_name("deployment", request.match_info["deployment"])
         if self._operations.busy(endpoint.path):
             state = endpoint.properties["provisioningState"]
             raise AzureError(
@@ -183,11 +179,11 @@ class Deployments:
         self._end_roll_out(operation.path, "Succeeded", image)
         endpoint = deployment.path.split("/")[-3]
         self._outbox.model_deployed(workspace, endpoint, str(deployment.properties.get("model") or ""), {}, {})
-        self._crashing = asyncio.get_running_loop().create_task(self.faults.crash_running())
+        self._crashing = asyncio.get_running_loop().create_task(self.crash_where_told())
 
     async def _start_server(self, workspace: Scope, deployment: Resource) -> Json:
         properties = deployment.properties
-        if self.faults.take({"out_of_quota"}, None, deployment.path):
+        if self._faults.take({"out_of_quota"}, None, deployment.path):
             cores = 4 * int(deployment.body["sku"]["capacity"])
             raise OperationFailed(
                 "OutOfQuota",
@@ -307,7 +303,6 @@ class Deployments:
 
 
 def _deployment_body(workspace: Scope, path: str, body: Json, old: Resource | None) -> Json:
-    now = timestamp()
     given = {key: value for key, value in (body.get("properties") or {}).items() if value is not None}
     defaults: Json = {
         "endpointComputeType": "Managed",
@@ -325,9 +320,5 @@ def _deployment_body(workspace: Scope, path: str, body: Json, old: Resource | No
         "tags": body.get("tags") or {},
         "sku": {"name": "Default", "capacity": 1, **(body.get("sku") or {})},
         "properties": {**defaults, **given, "provisioningState": "Updating" if old else "Creating"},
-        "systemData": {
-            "createdAt": old.body["systemData"]["createdAt"] if old else now,
-            "createdByType": "Application",
-            "lastModifiedAt": now,
-        },
+        "systemData": system_data(old),
     }

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from localcloud.azureml.operations import Operation, Operations
 from localcloud.azureml.scopes import PROVIDER, WORKSPACE, Scope, Scopes, arm_path
-from localcloud.azureml.store import Resource, Store
-from localcloud.azureml.wire import AzureError, Json, json_body, not_found, timestamp
+from localcloud.azureml.store import Resource, Store, system_data
+from localcloud.azureml.wire import AzureError, Json, json_body, not_found
 
 ENDPOINTS = WORKSPACE + "/onlineEndpoints"
 UPDATE_SECONDS = 0.3
@@ -66,13 +66,7 @@ class Endpoints:
 
     async def _put(self, request: web.Request) -> web.Response:
         workspace, path, body = self._scopes.requested(request), arm_path(request), await json_body(request)
-        name = request.match_info["endpoint"]
-        if not _NAME.fullmatch(name):
-            raise AzureError(
-                400,
-                "BadArgument",
-                f"The endpoint name {name!r} is not valid: 3 to 32 letters, digits and hyphens, a letter first.",
-            )
+        refuse_unusable_name("endpoint", request.match_info["endpoint"])
         old = self._store.get(path)
         self.refuse_if_busy(path, below=False)
         properties = {key: value for key, value in (body.get("properties") or {}).items() if value is not None}
@@ -147,9 +141,14 @@ class Endpoints:
         return body
 
 
+def refuse_unusable_name(kind: str, name: str) -> None:
+    """400 for a name that an endpoint or a deployment cannot have."""
+    if not _NAME.fullmatch(name):
+        words = f"The {kind} name {name!r} is not valid: 3 to 32 letters, digits and hyphens, a letter first."
+        raise AzureError(400, "BadArgument", words)
+
+
 def _endpoint_body(workspace: Scope, path: str, body: Json, properties: Json, old: Resource | None) -> Json:
-    now = timestamp()
-    created = old.body["systemData"]["createdAt"] if old else now
     is_created = old is not None and old.properties["provisioningState"] != "Creating"
     return {
         "id": path,
@@ -167,5 +166,5 @@ def _endpoint_body(workspace: Scope, path: str, body: Json, properties: Json, ol
             **properties,
             "provisioningState": "Updating" if is_created else "Creating",
         },
-        "systemData": {"createdAt": created, "createdByType": "Application", "lastModifiedAt": now},
+        "systemData": system_data(old),
     }

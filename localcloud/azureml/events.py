@@ -31,7 +31,7 @@ class Outbox:
     def __init__(self, database: sqlite3.Connection, scopes: Scopes) -> None:
         self._database = database
         self._scopes = scopes
-        self._more = asyncio.Event()
+        self._more = {workspace.path: asyncio.Event() for workspace in scopes.workspaces if workspace.topic}
 
     def model_registered(self, workspace: Scope, name: str, version: str, tags: Json, properties: Json) -> None:
         # A number where it is one, as in Microsoft's samples.
@@ -57,15 +57,18 @@ class Outbox:
         self._raise(workspace, "RunCompleted", _run_subject(run), run)
 
     async def deliver(self) -> None:
-        """Sends what is due until cancelled."""
+        """Sends what is due until cancelled; a topic that is slow holds up no other."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
-            while True:
-                self._more.clear()
-                await asyncio.gather(
-                    *(self._deliver(session, workspace) for workspace in self._scopes.workspaces if workspace.topic)
-                )
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._more.wait(), self._pause())
+            workspaces = [workspace for workspace in self._scopes.workspaces if workspace.topic]
+            await asyncio.gather(*(self._deliver_all(session, workspace) for workspace in workspaces))
+
+    async def _deliver_all(self, session: aiohttp.ClientSession, workspace: Scope) -> None:
+        more = self._more[workspace.path]
+        while True:
+            more.clear()
+            await self._deliver_due(session, workspace)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(more.wait(), self._pause(workspace))
 
     def _raise(self, workspace: Scope, event_type: str, subject: str, data: Json) -> None:
         if workspace.topic is None:
@@ -84,9 +87,9 @@ class Outbox:
             "INSERT INTO outbox VALUES (?, ?, ?, 0, ?)",
             (event["id"], workspace.path.lower(), json.dumps(event), time.time()),
         )
-        self._more.set()
+        self._more[workspace.path].set()
 
-    async def _deliver(self, session: aiohttp.ClientSession, workspace: Scope) -> None:
+    async def _deliver_due(self, session: aiohttp.ClientSession, workspace: Scope) -> None:
         rows = self._database.execute(
             "SELECT id, event, attempts FROM outbox WHERE workspace = ? AND due <= ? ORDER BY rowid LIMIT ?",
             (workspace.path.lower(), time.time(), BATCH),
@@ -121,9 +124,10 @@ class Outbox:
             "UPDATE outbox SET attempts = ?, due = ? WHERE id = ?", (attempts, time.time() + pause, identifier)
         )
 
-    def _pause(self) -> float:
+    def _pause(self, workspace: Scope) -> float:
         """Seconds until the next event is due."""
-        due = self._database.execute("SELECT min(due) FROM outbox").fetchone()[0]
+        query = "SELECT min(due) FROM outbox WHERE workspace = ?"
+        due = self._database.execute(query, (workspace.path.lower(),)).fetchone()[0]
         return LONGEST_PAUSE if due is None else max(0.05, min(LONGEST_PAUSE, due - time.time()))
 
 

@@ -1,7 +1,8 @@
 """Faults that can be switched on for tests and demos, in the configuration or by `/local/faults`.
 
-Throttling, errors, slow answers and busy endpoints strike requests as they come in; `out_of_quota` strikes a deployment
-while it is rolled out; `crash` kills the container of a running deployment.
+Throttling, errors, slow answers and busy endpoints strike requests as they come in; `late_answer` strikes when the work
+is done and holds back the answer; `out_of_quota` strikes a deployment while it is rolled out; `crash` kills the
+container of a running deployment.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from localcloud.azureml.wire import AzureError, Json, json_body
 
-Kind = Literal["throttling", "error", "slow", "busy", "out_of_quota", "crash"]
+Kind = Literal["throttling", "error", "slow", "late_answer", "busy", "out_of_quota", "crash"]
 
 
 class Match(BaseModel):
@@ -42,23 +43,28 @@ class Fault(BaseModel):
     count: int | None = Field(1, ge=1)
     #: Seconds that a throttled caller is told to wait.
     retry_after: int = Field(1, ge=0)
-    #: How long a slow answer takes.
+    #: How long a slow or late answer takes.
     seconds: float = Field(1, ge=0, le=600)
 
 
 class Faults:
     """The faults that are switched on, each with a number to remove it by."""
 
-    def __init__(self, faults: list[Fault], crash: Callable[[Fault], Awaitable[int]]) -> None:
-        """`crash` kills the containers that a crash fault covers, as many as it has counts, and tells how many."""
+    def __init__(self, faults: list[Fault]) -> None:
         self._faults = {number: fault.model_copy() for number, fault in enumerate(faults, 1)}
         self._last = len(faults)
-        self._crash = crash
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self, added: Callable[[], Awaitable[None]]) -> list[web.RouteDef]:
+        """`added` lets a new fault strike what is running already."""
+
+        async def add(request: web.Request) -> web.Response:
+            number = self._add(await json_body(request))
+            await added()
+            return web.json_response({"number": number}, status=201)
+
         return [
             web.get("/local/faults", self._list),
-            web.post("/local/faults", self._add),
+            web.post("/local/faults", add),
             web.delete("/local/faults", self._clear),
             web.delete("/local/faults/{number:\\d+}", self._remove),
         ]
@@ -71,13 +77,6 @@ class Faults:
                 return fault
         return None
 
-    async def crash_running(self) -> None:
-        """Lets the crash faults strike what is running now."""
-        for number, fault in list(self._faults.items()):
-            if fault.kind == "crash":
-                for _ in range(await self._crash(fault)):
-                    self._count(number, fault)
-
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/local/"):
@@ -87,7 +86,11 @@ class Faults:
             await asyncio.sleep(fault.seconds)
         elif fault:
             raise _error(fault)
-        return await handler(request)
+        response = await handler(request)
+        late = self.take({"late_answer"}, request.method, request.path)
+        if late:
+            await asyncio.sleep(late.seconds)
+        return response
 
     def _count(self, number: int, fault: Fault) -> None:
         if fault.count is not None:
@@ -96,20 +99,18 @@ class Faults:
                 self._faults.pop(number, None)
 
     async def _list(self, _: web.Request) -> web.Response:
-        return web.json_response({"value": [_shown(number, fault) for number, fault in self._faults.items()]})
+        shown = [{"number": number, **fault.model_dump()} for number, fault in self._faults.items()]
+        return web.json_response({"value": shown})
 
-    async def _add(self, request: web.Request) -> web.Response:
+    def _add(self, wanted: Json) -> int:
         try:
-            fault = Fault.model_validate(await json_body(request))
+            fault = Fault.model_validate(wanted)
         except ValidationError as error:
-            words = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            words = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
             raise AzureError(400, "InvalidFault", words) from error
         self._last += 1
-        number = self._last
-        self._faults[number] = fault
-        if fault.kind == "crash":
-            await self.crash_running()
-        return web.json_response(_shown(number, fault), status=201)
+        self._faults[self._last] = fault
+        return self._last
 
     async def _clear(self, _: web.Request) -> web.Response:
         self._faults.clear()
@@ -118,10 +119,6 @@ class Faults:
     async def _remove(self, request: web.Request) -> web.Response:
         found = self._faults.pop(int(request.match_info["number"]), None)
         return web.Response(status=204 if found else 404)
-
-
-def _shown(number: int, fault: Fault) -> Json:
-    return {"number": number, **fault.model_dump()}
 
 
 def _error(fault: Fault) -> AzureError:

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from localcloud.azureml.command_jobs import CommandJobs
-from localcloud.azureml.job_records import JobRecords, artifacts_path
+from localcloud.azureml.job_records import TERMINAL, JobRecords, artifacts_path
 from localcloud.azureml.scopes import WORKSPACE, Scope, Scopes
 from localcloud.azureml.storage import ARTIFACT_DATASTORE, Storage
 from localcloud.azureml.store import Resource
@@ -62,12 +62,11 @@ class History:
         return web.json_response(_run(job))
 
     def _log_files(self, workspace: Scope, job: Resource) -> dict[str, str]:
-        """A URL for the log: where the job writes it while it runs, among its artifacts from then on."""
+        """A URL for the log. It is among the job's artifacts when the job has ended; before, it is copied there."""
         running = self._command_jobs.log(workspace, job.name)
         kept = self._records.artifacts(workspace, job.name) / LOG
-        if running.exists() and not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.symlink_to(running)
+        if job.properties["status"] not in TERMINAL and running.exists():
+            self._storage.copy(running, kept)
         if not kept.exists():
             return {}
         name = f"{artifacts_path(job.name)}/{LOG}"
@@ -87,7 +86,7 @@ class History:
 
 def _run(job: Resource) -> Json:
     properties, moments = job.properties, job.private.get("moments", {})
-    ended = next((moments[status] for status in ("Completed", "Failed", "Canceled") if status in moments), None)
+    ended = next((moments[status] for status in TERMINAL if status in moments), None)
     error = job.private.get("error")
     return {
         "runId": job.name,

@@ -8,7 +8,7 @@ from localcloud.azureml.events import Outbox, run_data
 from localcloud.azureml.rights import Caller
 from localcloud.azureml.scopes import PROVIDER, Scope
 from localcloud.azureml.storage import ARTIFACT_DATASTORE, DEFAULT_DATASTORE, Storage
-from localcloud.azureml.store import Resource, Store
+from localcloud.azureml.store import Resource, Store, system_data
 from localcloud.azureml.wire import Json, timestamp
 
 TERMINAL = ("Completed", "Failed", "Canceled")
@@ -60,7 +60,6 @@ class JobRecords:
         }
         for output, declared in outputs.items():
             declared.setdefault("uri", f"azureml://datastores/{DEFAULT_DATASTORE}/paths/azureml/{name}/{output}/")
-        now = timestamp()
         job = Resource(
             path,
             {
@@ -82,7 +81,7 @@ class JobRecords:
                         "Studio": {"jobServiceType": "Studio", "endpoint": f"https://studio.local.test/runs/{name}"}
                     },
                 },
-                "systemData": {"createdAt": now, "createdBy": caller.client_id, "createdByType": "Application"},
+                "systemData": system_data(None, caller.client_id),
             },
             {"parent": parent.name if parent else None, "type": STEP_RUN if parent else RUN_TYPES.get(job_type)},
         )

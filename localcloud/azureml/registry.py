@@ -114,7 +114,7 @@ class Registry:
         key = CONTENT[details["kind"]]
         if details["kind"] in ("models", "data", "codes"):
             properties[key] = self._copied_files(registry, source, key, details)
-        self._assets.add(registry, details["kind"], details["name"], details["version"], {"properties": properties})
+        self._assets.add(registry, details["kind"], details["name"], details["version"], properties)
 
     def _copied_files(self, registry: Scope, source: Resource, key: str, details: Json) -> str:
         uri = str(source.properties.get(key, ""))

@@ -24,9 +24,7 @@ class Caller:
 
 CALLER = web.RequestKey("caller", Caller)
 #: Paths that ask for no token: what comes before signing in, what has a signature or a key, and our own controls.
-_OPEN = re.compile(
-    rf"/(metadata/|discovery/|blob/|{REGISTRY_CONTAINER}|scoring/|local/|[^/]+/(v2\.0/\.well-known/|oauth2/))"
-)
+_OPEN = re.compile(rf"/(metadata/|discovery/|blob/|{REGISTRY_CONTAINER}|scoring/|local/)")
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 _WORKSPACE_ADMINISTRATION = re.compile(r"/workspaces/(write|delete)$|/computes/(write|delete)$")
 

@@ -5,7 +5,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localcloud.azureml.wire import Json
+from localcloud.azureml.wire import Json, timestamp
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
@@ -103,6 +103,13 @@ class Store:
 
     def close(self) -> None:
         self.database.close()
+
+
+def system_data(old: Resource | None, created_by: str = "") -> Json:
+    """Who made a resource and when: kept from the old one, if there is one, with the time of the change."""
+    now = timestamp()
+    made = {"createdAt": now, "createdBy": created_by, "createdByType": "Application"}
+    return {**(old.body["systemData"] if old else made), "lastModifiedAt": now}
 
 
 def _resource(row: tuple[str, str, str]) -> Resource:

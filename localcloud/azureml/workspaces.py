@@ -20,7 +20,6 @@ class Workspaces:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/metadata/endpoints", self._metadata),
-            web.get("/{tenant}/v2.0/.well-known/openid-configuration", self._openid),
             web.get("/discovery/workspaces/{guid}", self._services),
             web.get(WORKSPACE, self._get),
             web.get(WORKSPACE + "/computes", self._computes),
@@ -43,17 +42,6 @@ class Workspaces:
                     "suffixes": {"storage": "storage.local.test"},
                 }
             ]
-        )
-
-    async def _openid(self, request: web.Request) -> web.Response:
-        tenant = request.match_info["tenant"]
-        address = f"{self._base_url}/{tenant}"
-        return web.json_response(
-            {
-                "issuer": f"{address}/v2.0",
-                "token_endpoint": f"{address}/oauth2/v2.0/token",
-                "authorization_endpoint": f"{address}/oauth2/v2.0/authorize",
-            }
         )
 
     async def _services(self, _: web.Request) -> web.Response:

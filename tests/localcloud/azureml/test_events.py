@@ -113,7 +113,8 @@ def test_events_wait_for_a_topic_that_starts_later_even_over_a_kill(
     one.kill()
     one.start()
     topic.open()
-    (deployed,) = until(lambda: topic.of_type("ModelDeployed"))
+    until(lambda: topic.of_type("ModelDeployed") and topic.of_type("ModelRegistered"))
+    (deployed,) = topic.of_type("ModelDeployed")
     assert deployed["data"]["ServiceName"] == "told"
     assert "told-hello" in deployed["data"]["ModelIds"]
     (registered,) = topic.of_type("ModelRegistered")

@@ -133,7 +133,7 @@ def test_a_pipeline_runs_its_nodes_in_order_and_leaves_the_output_of_the_last(
         )
     )
 
-    @dsl.pipeline(None, compute="cpu")  # type: ignore[untyped-decorator]  # as the SDK declares it
+    @dsl.pipeline(None, compute="cpu")
     def train(number: float = 2.0) -> dict[str, Any]:
         first = write(number=number)
         second = copy(folder=first.outputs.folder)
