@@ -66,20 +66,22 @@ class Promotion:
         self.evidence: dict[str, Evidence] = {}
 
     def run(self, step: str) -> Outcome:
-        looks = iter(range(1, 1000))
+        looks, ended = iter(range(1, 1000)), list[Outcome]()
 
-        def look() -> Succeeded | Failed | None:
+        def look() -> bool:
             environment = "dev" if step == "share" else "test"
             command = replace(
                 self._command, step=step, environment=environment, look=next(looks), evidence=dict(self.evidence)
             )
             outcome = run_step(command, lambda name: self._workspaces[name], self._folder)
-            return None if isinstance(outcome, (Running, Retry)) else outcome
+            if not isinstance(outcome, (Running, Retry)):
+                ended.append(outcome)
+            return bool(ended)
 
-        outcome = until(look, step)
-        if isinstance(outcome, Succeeded):
-            self.evidence[step] = outcome.evidence
-        return outcome
+        until(look, step)
+        if isinstance(ended[0], Succeeded):
+            self.evidence[step] = ended[0].evidence
+        return ended[0]
 
     def run_all(self, *steps: str) -> None:
         for step in steps:

@@ -114,3 +114,18 @@ def test_only_a_few_failures_are_shown(stage: Stage, workspace: FakeWorkspace) -
     assert isinstance(outcome, Failed)
     assert "and 19 more" in outcome.reason
     assert len(outcome.diagnosis.splitlines()) == 5
+
+
+def test_no_more_is_asked_once_the_answers_have_taken_a_minute(stage: Stage, workspace: FakeWorkspace) -> None:
+    at = write(stage, *({"request": number} for number in range(4)))
+    workspace.answer = Answer(200, "1", 31)
+    outcome = at.run("smoke", workspace)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.TIMEOUT
+    assert "only 2 of 4 smoke requests" in outcome.reason
+    assert len(workspace.asked) == 2
+
+
+def test_an_endpoint_that_settles_in_the_end_passes(stage: Stage, workspace: FakeWorkspace) -> None:
+    workspace.answers = [Answer(502, "", 0.1), Answer(200, '{"y": 2.0}', 0.1)]
+    assert isinstance(stage.run("smoke", workspace), Succeeded)

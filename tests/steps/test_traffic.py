@@ -28,6 +28,8 @@ def deployed(stage: Stage) -> Stage:
 def test_shift_gives_all_traffic_to_the_new_deployment_and_reads_it_back(deployed: Stage, both: FakeWorkspace) -> None:
     both.looks_until_ready = 2
     assert isinstance(deployed.look("shift", both), Running)
+    assert both.traffic(ENDPOINT)[deployed.deployment] == 100
+    assert isinstance(deployed.look("shift", both, 2), Running)  # asked for, and not yet confirmed
     outcome = deployed.run("shift", both)
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence == {"traffic": {deployed.deployment: 100}, "traffic_before": {"v2-old": 100}}
