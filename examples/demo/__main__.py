@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import importlib
 import logging
-import shutil
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from examples.demo.checks import summary
+from examples.demo.data_folder import empty
 from localcloud.configuration_file import ConfigurationError
 from localcloud.up import LocalCloud, PartFailedError, read_description
 
@@ -62,8 +62,8 @@ async def run(console: Console, config: Path, data: Path) -> int:
     began = time.monotonic()
     console.print(Text("A model's way to production", style="bold"))
     console.print(Text(PREFACE, style="dim"))
-    shutil.rmtree(data, ignore_errors=True)
-    cloud = LocalCloud(read_description(config), data)
+    empty(data)
+    cloud = LocalCloud(read_description(config), data, tell=lambda line: console.print(Text(line, style="yellow")))
     try:
         with console.status("the local cloud and the app are starting"):
             # Importing the SDK takes about as long as starting the cloud.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiohttp
+from azure.ai.ml.entities import OnlineDeployment
 
 from examples.demo.addresses import Addresses, ml_client
 from examples.demo.digits import Image
@@ -67,8 +68,8 @@ class Endpoint:
         version = await self._version(answer.headers[ANSWERED_BY])
         return Answer(body["digits"], body["probabilities"], version, seconds)
 
-    async def deployments(self) -> list[str]:
-        """The names of the deployments that the endpoint has."""
+    async def versions(self) -> list[str]:
+        """The model versions that the endpoint's deployments hold, with or without traffic."""
         return await asyncio.to_thread(self._list)
 
     async def _version(self, deployment: str) -> str:
@@ -84,9 +85,13 @@ class Endpoint:
 
     def _list(self) -> list[str]:
         operations = ml_client(self._addresses, self._environment).online_deployments
-        return [str(it.name) for it in operations.list(self.name)]
+        return [_version_of(it) for it in operations.list(self.name)]
 
     def _version_in(self, deployment: str) -> str:
-        """Azure ML knows it by the model's id, which ends with `/versions/VERSION`."""
         operations = ml_client(self._addresses, self._environment).online_deployments
-        return str(operations.get(deployment, self.name).model).rpartition("/")[2]
+        return _version_of(operations.get(deployment, self.name))
+
+
+def _version_of(deployment: OnlineDeployment) -> str:
+    """Azure ML names the model of a deployment by its id, which ends with `/versions/VERSION`."""
+    return str(deployment.model).rpartition("/")[2]
