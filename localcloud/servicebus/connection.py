@@ -4,8 +4,8 @@ import asyncio
 import logging
 from typing import Any, cast
 
+from localcloud.servicebus.amqp_types import CodecError
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.codec import CodecError
 from localcloud.servicebus.performatives import (
     AMQP_FRAME,
     AMQP_HEADER,

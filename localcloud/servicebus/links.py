@@ -4,8 +4,8 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from localcloud.servicebus.amqp_types import Described
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.codec import Described
 from localcloud.servicebus.message import write_message
 from localcloud.servicebus.performatives import Attach, Detach, Flow, Transfer, error, rejected
 from localcloud.servicebus.queue import Queue

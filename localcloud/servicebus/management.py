@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from localcloud.servicebus.amqp_types import Array, CodecError, Int, Symbol
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.codec import Array, CodecError, Int, Symbol
 from localcloud.servicebus.message import (
     APPLICATION_PROPERTIES,
     PROPERTIES,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from localcloud.servicebus import codec
-from localcloud.servicebus.codec import CodecError, Described, Int, Symbol, Timestamp, UByte, UInt, ULong
+from localcloud.servicebus import decoding, encoding
+from localcloud.servicebus.amqp_types import CodecError, Described, Int, Symbol, Timestamp, UByte, UInt, ULong
 
 HEADER = 0x70
 MESSAGE_ANNOTATIONS = 0x72
@@ -95,7 +95,7 @@ def sections(encoded: bytes) -> Iterator[Section]:
     """The sections of an encoded message, in order. Raises `CodecError`."""
     offset = 0
     while offset < len(encoded):
-        described, end = codec.decode(encoded, offset)
+        described, end = decoding.decode(encoded, offset)
         if not isinstance(described, Described) or not isinstance(described.descriptor, int):
             raise CodecError("a message consists of described sections only")
         yield Section(described.descriptor, described.value, offset, end)
@@ -176,7 +176,7 @@ def milliseconds(seconds: float) -> Timestamp:
 
 
 def encode_section(code: int, value: Any) -> bytes:
-    return codec.encode(Described(ULong(code), value))
+    return encoding.encode(Described(ULong(code), value))
 
 
 def with_application_properties(content: bytes, added: Mapping[str, Any]) -> bytes:

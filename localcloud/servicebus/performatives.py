@@ -7,18 +7,18 @@ is None. Source: OASIS AMQP 1.0, parts 2 (transport), 3 (messaging) and 5 (secur
 import struct
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, get_args, get_type_hints
 
-from localcloud.servicebus import codec
-from localcloud.servicebus.codec import Array, CodecError, Described, Symbol, ULong
+from localcloud.servicebus import amqp_types, decoding, encoding
+from localcloud.servicebus.amqp_types import Array, CodecError, Described, Symbol, ULong
 
 AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
 SASL_HEADER = b"AMQP\x03\x01\x00\x00"
 AMQP_FRAME = 0
 SASL_FRAME = 1
 
-UInt: TypeAlias = Annotated[int, codec.UInt]
-UShort: TypeAlias = Annotated[int, codec.UShort]
-UByte: TypeAlias = Annotated[int, codec.UByte]
-UInt64: TypeAlias = Annotated[int, codec.ULong]
+UInt: TypeAlias = Annotated[int, amqp_types.UInt]
+UShort: TypeAlias = Annotated[int, amqp_types.UShort]
+UByte: TypeAlias = Annotated[int, amqp_types.UByte]
+UInt64: TypeAlias = Annotated[int, amqp_types.ULong]
 Binary: TypeAlias = Annotated[bytes, bytes]
 Boolean: TypeAlias = Annotated[bool, bool]
 String: TypeAlias = Annotated[str, str]
@@ -27,7 +27,7 @@ Value: TypeAlias = Annotated[Any, None]
 
 _CODES: dict[type, int] = {}
 _CLASSES: dict[int, type] = {}
-_FIELD_ENCODERS: dict[type, list[codec.Encoder]] = {}
+_FIELD_ENCODERS: dict[type, list[encoding.Encoder]] = {}
 
 Performative = TypeVar("Performative", bound=type)
 
@@ -46,10 +46,10 @@ class _WithCode:
         return kind
 
 
-def _field_encoder(hint: Any) -> codec.Encoder:
+def _field_encoder(hint: Any) -> encoding.Encoder:
     annotated = next(part for part in (hint, *get_args(hint)) if hasattr(part, "__metadata__"))
     kind = annotated.__metadata__[0]
-    return codec.append if kind is None else codec.encoder_of(kind)
+    return encoding.append if kind is None else encoding.encoder_of(kind)
 
 
 @_WithCode(0x10)
@@ -199,7 +199,7 @@ def encode_frame(channel: int, performative: Any, payload: bytes | memoryview = 
 
 def decode_frame(body: bytes) -> tuple[Any, bytes]:
     """The performative in a frame's body and the payload behind it. Raises `CodecError` if it is none that we know."""
-    described, end = codec.decode(body)
+    described, end = decoding.decode(body)
     if not isinstance(described, Described) or not isinstance(described.value, list):
         raise CodecError("a frame does not begin with a performative")
     try:

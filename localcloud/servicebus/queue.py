@@ -16,8 +16,9 @@ import heapq
 import uuid
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from localcloud.servicebus.config import QueueSettings
 from localcloud.servicebus.message import Message, State, with_application_properties
@@ -255,13 +256,9 @@ class Queue:
         """Moves a message to the dead-letter queue, where it never expires."""
         said = {key: value for key, value in ((REASON, reason), (DESCRIPTION, description)) if value is not None}
         self._remove(message)
-        buried = Message(
-            content=with_application_properties(message.content, said),
-            annotations=message.annotations,
-            durable=message.durable,
-            priority=message.priority,
-            delivery_count=message.delivery_count,
-            dead_letter_source=self.name,
+        content = with_application_properties(message.content, said)
+        buried = _active_again(
+            message, content=content, dead_letter_source=self.name, time_to_live=None, expires_at=None
         )
         dead_letters._enqueue(buried, now)
 
@@ -297,14 +294,7 @@ class Queue:
     def _activate(self, message: Message, now: float) -> None:
         """A message sent anew: the number it had while it was scheduled is not valid any more."""
         self._remove(message)
-        active = Message(
-            content=message.content,
-            annotations=message.annotations,
-            durable=message.durable,
-            priority=message.priority,
-            time_to_live=message.time_to_live,
-        )
-        self._enqueue(active, now)
+        self._enqueue(_active_again(message), now)
 
     def _expire(self, message: Message, now: float) -> None:
         if self.dead_letters is not None and self._settings.dead_letter_expired:
@@ -321,3 +311,8 @@ class Queue:
     def _outdated_ids(self, now: float) -> Iterator[str]:
         while self._forgetting and self._forgetting[0][0] <= now:
             yield self._forgetting.popleft()[1]
+
+
+def _active_again(message: Message, **changes: Any) -> Message:
+    """A copy to be enqueued: the store must not see one message under two sequence numbers."""
+    return replace(message, state=State.ACTIVE, scheduled_time=None, **changes)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from localcloud.servicebus import settlement
+from localcloud.servicebus.amqp_types import CodecError, Described
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.codec import CodecError, Described
 from localcloud.servicebus.links import MAX_MESSAGE_SIZE, IncomingLink, OutgoingLink, QueueLink
 from localcloud.servicebus.management import MANAGEMENT_SUFFIX, TOKEN_NODE, RequestNode, node_at
 from localcloud.servicebus.message import BATCH_FORMAT, read_batch, read_message

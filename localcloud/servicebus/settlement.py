@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from localcloud.servicebus.codec import Described
+from localcloud.servicebus.amqp_types import Described
 from localcloud.servicebus.performatives import (
     ACCEPTED,
     ACCEPTED_CODE,

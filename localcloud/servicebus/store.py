@@ -8,7 +8,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from localcloud.servicebus import codec
+from localcloud.servicebus import decoding, encoding
+from localcloud.servicebus.amqp_types import UByte
 from localcloud.servicebus.message import Message, State
 
 FILE_NAME = "servicebus.sqlite"
@@ -181,7 +182,7 @@ def _row(queue: str, message: Message) -> tuple[object, ...]:
         message.dead_letter_source,
         message.durable,
         message.priority,
-        codec.encode(message.annotations),
+        encoding.encode(message.annotations),
         message.content,
     )
 
@@ -189,9 +190,9 @@ def _row(queue: str, message: Message) -> tuple[object, ...]:
 def _message(row: sqlite3.Row) -> Message:
     return Message(
         content=row["content"],
-        annotations=codec.decode(row["annotations"])[0],
+        annotations=decoding.decode(row["annotations"])[0],
         durable=None if row["durable"] is None else bool(row["durable"]),
-        priority=None if row["priority"] is None else codec.UByte(row["priority"]),
+        priority=None if row["priority"] is None else UByte(row["priority"]),
         time_to_live=row["time_to_live"],
         scheduled_time=row["scheduled_time"],
         sequence_number=row["sequence_number"],

@@ -10,8 +10,8 @@ from azure.servicebus._pyamqp.message import Header, Message, Properties
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.servicebus import codec
-from localcloud.servicebus.codec import Array, CodecError, Described, Symbol, Timestamp, ULong
+from localcloud.servicebus import amqp_types, decoding, encoding
+from localcloud.servicebus.amqp_types import Array, CodecError, Described, Symbol, Timestamp, ULong
 from localcloud.servicebus.message import VALUE, encode_section, read_message, sections, write_message
 from localcloud.servicebus.performatives import Attach, Transfer, decode_frame, encode_frame
 
@@ -23,17 +23,17 @@ def integers(kind: type, bits: int, *, signed: bool) -> st.SearchStrategy[Any]:
 
 SIMPLE: dict[type, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
-    codec.UByte: integers(codec.UByte, 8, signed=False),
-    codec.UShort: integers(codec.UShort, 16, signed=False),
-    codec.UInt: integers(codec.UInt, 32, signed=False),
-    codec.ULong: integers(codec.ULong, 64, signed=False),
-    codec.Byte: integers(codec.Byte, 8, signed=True),
-    codec.Short: integers(codec.Short, 16, signed=True),
-    codec.Int: integers(codec.Int, 32, signed=True),
+    amqp_types.UByte: integers(amqp_types.UByte, 8, signed=False),
+    amqp_types.UShort: integers(amqp_types.UShort, 16, signed=False),
+    amqp_types.UInt: integers(amqp_types.UInt, 32, signed=False),
+    amqp_types.ULong: integers(amqp_types.ULong, 64, signed=False),
+    amqp_types.Byte: integers(amqp_types.Byte, 8, signed=True),
+    amqp_types.Short: integers(amqp_types.Short, 16, signed=True),
+    amqp_types.Int: integers(amqp_types.Int, 32, signed=True),
     int: integers(int, 64, signed=True),
     Timestamp: integers(Timestamp, 64, signed=True),
     float: st.floats(allow_nan=False),
-    codec.Float: st.floats(allow_nan=False, width=32).map(codec.Float),
+    amqp_types.Float: st.floats(allow_nan=False, width=32).map(amqp_types.Float),
     uuid.UUID: st.uuids(),
     bytes: st.binary(max_size=300),
     str: st.text(max_size=300),
@@ -41,10 +41,10 @@ SIMPLE: dict[type, st.SearchStrategy[Any]] = {
 }
 OPAQUE = [
     st.none(),
-    st.characters(exclude_categories=["Cs"]).map(codec.Char),
-    st.binary(min_size=4, max_size=4).map(codec.Decimal32),
-    st.binary(min_size=8, max_size=8).map(codec.Decimal64),
-    st.binary(min_size=16, max_size=16).map(codec.Decimal128),
+    st.characters(exclude_categories=["Cs"]).map(amqp_types.Char),
+    st.binary(min_size=4, max_size=4).map(amqp_types.Decimal32),
+    st.binary(min_size=8, max_size=8).map(amqp_types.Decimal64),
+    st.binary(min_size=16, max_size=16).map(amqp_types.Decimal128),
 ]
 simple = st.one_of(*SIMPLE.values(), *OPAQUE)
 arrays = st.one_of(*(st.lists(elements, max_size=5).map(Array) for elements in SIMPLE.values()))
@@ -70,8 +70,8 @@ def typed(value: Any) -> Any:
 
 @given(values)
 def test_a_value_comes_back_with_its_type(value: Any) -> None:
-    encoded = codec.encode(value)
-    decoded, end = codec.decode(encoded)
+    encoded = encoding.encode(value)
+    decoded, end = decoding.decode(encoded)
     assert typed(decoded) == typed(value)
     assert end == len(encoded)
 
@@ -90,24 +90,24 @@ def test_the_sdk_reads_what_we_write(value: Any) -> None:
 def test_we_read_what_the_sdk_writes(value: Any) -> None:
     encoded = bytearray()
     encode_value(encoded, value)
-    assert codec.decode(bytes(encoded)) == (value, len(encoded))
+    assert decoding.decode(bytes(encoded)) == (value, len(encoded))
 
 
 @given(values, st.data())
 def test_a_value_cut_short_is_refused(value: Any, data: st.DataObject) -> None:
-    encoded = codec.encode(value)
+    encoded = encoding.encode(value)
     with pytest.raises(CodecError):
-        codec.decode(encoded[: data.draw(st.integers(0, len(encoded) - 1))])
+        decoding.decode(encoded[: data.draw(st.integers(0, len(encoded) - 1))])
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_value_that_can_be_written_again_or_refused(noise: bytes) -> None:
     try:
-        value, end = codec.decode(noise)
+        value, end = decoding.decode(noise)
     except CodecError:
         return
     assert 0 < end <= len(noise)
-    assert typed(codec.decode(codec.encode(value))[0]) == typed(value) or "nan" in repr(value)
+    assert typed(decoding.decode(encoding.encode(value))[0]) == typed(value) or "nan" in repr(value)
 
 
 @pytest.mark.parametrize(
@@ -126,15 +126,15 @@ def test_any_bytes_are_a_value_that_can_be_written_again_or_refused(noise: bytes
 )
 def test_hostile_bytes_are_refused(encoded: bytes) -> None:
     with pytest.raises(CodecError):
-        codec.decode(encoded)
+        decoding.decode(encoded)
 
 
 @pytest.mark.parametrize(
-    "value", [2**63, codec.UByte(256), object(), Symbol("é"), Array([1, "a"]), Array([[]])], ids=repr
+    "value", [2**63, amqp_types.UByte(256), object(), Symbol("é"), Array([1, "a"]), Array([[]])], ids=repr
 )
 def test_what_amqp_cannot_say_is_refused(value: Any) -> None:
     with pytest.raises(CodecError):
-        codec.encode(value)
+        encoding.encode(value)
 
 
 def test_a_frame_comes_back_with_its_payload() -> None:
@@ -148,14 +148,14 @@ def test_a_frame_comes_back_with_its_payload() -> None:
 def test_a_frame_of_an_unknown_kind_or_with_too_many_fields_is_refused() -> None:
     for performative in (Described(ULong(0x99), []), Described(ULong(0x17), [None] * 9), ["no performative"]):
         with pytest.raises(CodecError):
-            decode_frame(codec.encode(performative))
+            decode_frame(encoding.encode(performative))
 
 
 def test_source_and_target_are_echoed_byte_for_byte() -> None:
-    source = Described(ULong(0x28), ["address", codec.UInt(0), Symbol("session-end"), {Symbol("f"): 1}])
+    source = Described(ULong(0x28), ["address", amqp_types.UInt(0), Symbol("session-end"), {Symbol("f"): 1}])
     attach = Attach("link", 0, receiver=True, source=source)
     [decoded, _] = decode_frame(encode_frame(0, attach)[8:])
-    assert codec.encode(decoded.source) == codec.encode(source)
+    assert encoding.encode(decoded.source) == encoding.encode(source)
 
 
 def sdk_message(**parts: Any) -> bytes:

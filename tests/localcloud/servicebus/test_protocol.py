@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from localcloud.servicebus.codec import Described, ULong
+from localcloud.servicebus.amqp_types import Described, ULong
 from localcloud.servicebus.message import VALUE, encode_section
 from localcloud.servicebus.performatives import (
     ACCEPTED,
