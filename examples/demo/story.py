@@ -258,7 +258,7 @@ def _log(diagnosis: str) -> Panel:
     """The end of the container's log, up to the last line that names the cause. A diagnosis has the cause above it."""
     lines = diagnosis.rstrip().splitlines()
     last = max((number for number, line in enumerate(lines) if CAUSE in line), default=len(lines) - 1)
-    log = Text("\n".join(lines[max(2, last + 1 - LOG_LINES) : last + 1]), no_wrap=True, overflow="ellipsis")
+    log = Text("\n".join(lines[max(2, last + 1 - LOG_LINES) : last + 1]), overflow="fold")
     return Panel(log, title="the container's log", title_align="left", border_style="dim")
 
 

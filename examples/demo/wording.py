@@ -37,11 +37,15 @@ def _share(evidence: Evidence) -> str:
 
 def _validate(evidence: Evidence) -> str:
     gates = evidence.get("gates", [])
-    figures = ", ".join(
-        f"{gate['gate'].removeprefix('metric ')} {gate['seen']}" for gate in gates if gate["gate"].startswith("metric ")
-    )
+    # What is seen of a metric may have a remark after its figure.
+    seen = {gate["gate"].removeprefix("metric "): gate["seen"].partition(";")[0] for gate in gates if _is_metric(gate)}
+    figures = ", ".join(f"{metric} {figure}" for metric, figure in seen.items())
     holds = "1 gate holds" if len(gates) == 1 else f"{len(gates)} gates hold"
     return f"{holds}: {figures}" if figures else holds
+
+
+def _is_metric(gate: Mapping[str, str]) -> bool:
+    return gate["gate"].startswith("metric ")
 
 
 def _deploy(evidence: Evidence) -> str:

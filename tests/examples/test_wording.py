@@ -23,6 +23,16 @@ def test_what_a_step_saw_is_told_in_a_line(name: str, words: str) -> None:
     assert told(step(name, "succeeded", 0, 1, evidence=EVIDENCE[name]), NOW) == words
 
 
+def test_a_metric_with_several_gates_is_told_once_and_gates_without_figures_are_only_counted() -> None:
+    gates = [
+        {"gate": "tag promote", "seen": "true"},
+        {"gate": "metric auc", "seen": "0.99"},
+        {"gate": "metric auc", "seen": "0.99; there is no champion: pass"},
+    ]
+
+    assert told(step("validate", "succeeded", 0, 1, evidence={"gates": gates}), NOW) == "3 gates hold: auc 0.99"
+
+
 def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
     evidence = {"minutes": 10, "rate": 0.123456, "note": "x" * 100, "inner": {"not": "shown"}}
 
