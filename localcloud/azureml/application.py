@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,6 +38,8 @@ from localcloud.azureml.store import Store
 from localcloud.azureml.wire import AzureError
 from localcloud.azureml.workspaces import Workspaces
 from localcloud.identity.tokens import read_or_make_key
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -119,7 +122,11 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except AzureError as error:
         return error.response()
-    except web.HTTPNotFound:
-        return AzureError(404, "NotFound", f"There is nothing at {request.path}.").response()
-    except web.HTTPMethodNotAllowed:
-        return AzureError(405, "MethodNotAllowed", f"{request.method} is not supported here.").response()
+    except web.HTTPException as refused:
+        if refused.status not in (404, 405):
+            raise
+        words = "There is nothing at" if refused.status == 404 else f"{request.method} is not supported at"
+        return AzureError(refused.status, refused.reason.replace(" ", ""), f"{words} {request.path}.").response()
+    except Exception:
+        log.exception("%s %s broke", request.method, request.path)
+        return AzureError(500, "InternalServerError", "An internal server error occurred; see the log.").response()

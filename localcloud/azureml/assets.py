@@ -17,7 +17,7 @@ from localcloud.azureml.rights import CALLER
 from localcloud.azureml.scopes import PROVIDER, REGISTRY, WORKSPACE, Scope, Scopes, arm_path
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Resource, Store, system_data
-from localcloud.azureml.wire import AzureError, Json, json_body, not_found
+from localcloud.azureml.wire import AzureError, Json, not_found, properties_in
 
 KINDS = ("models", "environments", "components", "data", "codes")
 _ASSETS = "/{kind:(?i:" + "|".join(KINDS) + ")}"
@@ -59,10 +59,10 @@ class Assets:
         for prefix in (WORKSPACE, REGISTRY):
             assets = prefix + _ASSETS
             routes += [
-                web.get(assets, self._list_containers),
+                web.get(assets, self._list),
                 web.get(assets + "/{name}", self._get_container),
                 web.put(assets + "/{name}", self._put_container),
-                web.get(assets + "/{name}/versions", self._list_versions),
+                web.get(assets + "/{name}/versions", self._list),
                 web.get(assets + "/{name}/versions/{version}", self._get_version),
                 web.put(assets + "/{name}/versions/{version}", self._put_version),
                 web.delete(assets + "/{name}/versions/{version}", self._delete_version),
@@ -82,8 +82,9 @@ class Assets:
         return found is not None and found["registry"] in _PUBLIC_REGISTRIES
 
     def files(self, asset: Resource, workspace: Scope) -> Path:
-        """The files of a version of a model, of data or of code. ValueError or `UnusableUri` when there are none."""
-        uri = next(str(asset.properties[key]) for key in ("modelUri", "dataUri", "codeUri") if key in asset.properties)
+        """The files of a version of a model, of data or of code. ValueError when there are none."""
+        uris = [str(asset.properties[key]) for key in ("modelUri", "dataUri", "codeUri") if key in asset.properties]
+        uri = uris[0] if uris else f"{asset.path}, which is no asset with files"
         files = self._storage.file(uri, self._scopes.of(asset.path) or workspace)
         if not files.exists():
             raise ValueError(f"The specified blob does not exist: {uri}")
@@ -97,7 +98,7 @@ class Assets:
         """Creates a version, or updates tags and the like of one. 409 if it exists with other content."""
         path = f"{scope.path}/{kind}/{name}/versions/{version}"
         old = self._store.get(path)
-        properties = {key: value for key, value in properties.items() if value is not None}
+        properties = dict(properties)
         if kind == "models" and not scope.is_registry:
             self._resolve_job_output(scope, properties)
         if old and old.properties.get(CONTENT[kind]) != properties.get(CONTENT[kind]):
@@ -119,7 +120,7 @@ class Assets:
         scope, match = self._scopes.requested(request), request.match_info
         path = arm_path(request)
         is_new = self._store.get(path) is None
-        properties = (await json_body(request)).get("properties") or {}
+        properties = await properties_in(request)
         caller = request[CALLER].client_id
         resource = self.add(scope, match["kind"].lower(), match["name"], match["version"], properties, caller)
         headers = {}
@@ -138,12 +139,8 @@ class Assets:
         self._store.delete(self._existing(request).path)
         return web.Response(status=200)
 
-    async def _list_versions(self, request: web.Request) -> web.Response:
-        """`$top`, `$orderBy=createdtime desc`, `listViewType`, and for code its hash."""
-        self._scopes.requested(request)
-        return self._page(request, self._store.collection(arm_path(request)))
-
-    async def _list_containers(self, request: web.Request) -> web.Response:
+    async def _list(self, request: web.Request) -> web.Response:
+        """`listViewType`, `$top`, `$orderBy=createdtime desc` and, for versions of code, `hash` are understood."""
         self._scopes.requested(request)
         return self._page(request, self._store.collection(arm_path(request)))
 
@@ -153,7 +150,7 @@ class Assets:
     async def _put_container(self, request: web.Request) -> web.Response:
         """Archives or restores all versions at once, as `models.archive(name)` does."""
         container = self._existing(request)
-        properties = (await json_body(request)).get("properties") or {}
+        properties = await properties_in(request)
         for key in ("isArchived", "description", "tags"):
             if key in properties:
                 container.properties[key] = properties[key]
@@ -192,11 +189,11 @@ class Assets:
         given = str(properties.get("modelUri", ""))
         try:
             origin = self._records.output_uri(workspace, given)
+            if origin and not self._storage.file(origin[0], workspace).exists():
+                raise ValueError(f"There are no files at {given}")
         except ValueError as error:
             raise AzureError(404, "UserError", f"{error}.") from error
         if origin:
-            if not self._storage.file(origin[0], workspace).exists():
-                raise AzureError(404, "UserError", f"There are no files at {given}.")
             properties["modelUri"], properties["jobName"] = origin
 
     def _count(self, scope: Scope, kind: str, name: str, version: str, is_new: bool) -> None:

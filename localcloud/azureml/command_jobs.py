@@ -9,7 +9,7 @@ from localcloud.azureml.compute.jobs import DEFAULT_OUTPUT, JobEnd, JobRun, JobR
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.rights import Caller, Rights
 from localcloud.azureml.scopes import Scope
-from localcloud.azureml.storage import Storage, UnusableUri
+from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Resource
 from localcloud.azureml.wire import AzureError, Json
 from localcloud.azureml.workspaces import tracking_uri
@@ -60,7 +60,7 @@ class CommandJobs:
             if end.exit_code == 0 and not end.cancelled:
                 self._records.change(workspace, name, "Finalizing")
                 self._register_outputs(workspace, job)
-        except (AzureError, OSError, UnusableUri, ValueError) as error:
+        except (AzureError, OSError, ValueError) as error:
             self._records.change(workspace, name, "Failed", f"{error}")
             return
         self._record_end(workspace, name, end)
@@ -93,7 +93,7 @@ class CommandJobs:
             self._records.change(workspace, name, "Failed", words)
 
     def _prepared(self, workspace: Scope, job: Resource, caller: Caller) -> JobRun:
-        """ValueError or `UnusableUri` says what of the job cannot be found."""
+        """ValueError says what of the job cannot be found."""
         properties = job.properties
         environment = str(properties.get("environmentId") or "")
         if environment and not self._assets.is_public(environment) and not self._assets.find(environment):

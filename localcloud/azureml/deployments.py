@@ -9,25 +9,26 @@ import contextlib
 import copy
 import logging
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from aiohttp import web
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.servers import ContainerCrashed, InferenceServers
+from localcloud.azureml.deployment_image import GUIDE, DeploymentImage, find_image
 from localcloud.azureml.endpoints import ENDPOINTS, Endpoints, refuse_unusable_name
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
 from localcloud.azureml.operations import Operation, OperationFailed, Operations
 from localcloud.azureml.scopes import PROVIDER, Scope, Scopes, arm_path
-from localcloud.azureml.storage import UnusableUri
 from localcloud.azureml.store import Resource, Store, system_data
-from localcloud.azureml.wire import AzureError, Json, json_body, not_found
+from localcloud.azureml.wire import AzureError, Json, json_body, not_found, properties_in
 
 log = logging.getLogger(__name__)
 
+LOG_LINES = 5000
 DEPLOYMENTS = ENDPOINTS + "/{endpoint}/deployments"
-_GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-"
 
 
 class Deployments:
@@ -107,7 +108,8 @@ class Deployments:
         return web.json_response(self._shown(workspace, self._existing(arm_path(request))))
 
     async def _put(self, request: web.Request) -> web.Response:
-        workspace, path, body = self._scopes.requested(request), arm_path(request), await json_body(request)
+        workspace, path = self._scopes.requested(request), arm_path(request)
+        body, properties = await json_body(request), await properties_in(request)
         endpoint = self._endpoints.existing(path.rsplit("/deployments/", 1)[0])
         refuse_unusable_name("deployment", request.match_info["deployment"])
         if self._operations.busy(endpoint.path):
@@ -120,7 +122,7 @@ class Deployments:
         self._refuse_if_busy(path)
         old = self._store.get(path)
         deployment = old or Resource(path, {})
-        deployment.body = _deployment_body(workspace, path, body, old)
+        deployment.body = _deployment_body(workspace, path, body, properties, old)
         operation = self._operations.begin("deployment", path)
         deployment.private["operation"] = operation.id
         self._store.put(deployment)
@@ -162,8 +164,10 @@ class Deployments:
         body = await json_body(request)
         if str(body.get("containerType", "")).lower() == "storageinitializer":
             return web.json_response({"content": ""})  # nothing is downloaded: the files are on this machine
-        lines = body.get("tail") or 5000
-        return web.json_response({"content": self._servers.logs(deployment.path.lower(), int(lines))})
+        lines = body.get("tail") or LOG_LINES
+        if not isinstance(lines, int):
+            raise AzureError(400, "BadArgument", "tail must be a number of lines.")
+        return web.json_response({"content": self._servers.logs(deployment.path.lower(), lines)})
 
     async def _roll_out(self, operation: Operation) -> None:
         workspace, deployment = self._scopes.of(operation.path), self._store.get(operation.path)
@@ -171,7 +175,7 @@ class Deployments:
             return
         try:
             image = await self._start_server(workspace, deployment)
-        except OperationFailed:
+        except Exception:
             self._end_roll_out(operation.path, "Failed")
             raise
         await asyncio.sleep(max(0.0, operation.started + self._deployment_seconds - time.time()))
@@ -181,16 +185,15 @@ class Deployments:
         self._outbox.model_deployed(workspace, endpoint, str(deployment.properties.get("model") or ""), {}, {})
         self._crashing = asyncio.get_running_loop().create_task(self.crash_where_told())
 
-    async def _start_server(self, workspace: Scope, deployment: Resource) -> Json:
-        properties = deployment.properties
+    async def _start_server(self, workspace: Scope, deployment: Resource) -> DeploymentImage:
         if self._faults.take({"out_of_quota"}, None, deployment.path):
             cores = 4 * int(deployment.body["sku"]["capacity"])
             raise OperationFailed(
                 "OutOfQuota",
                 f"Not enough subscription CPU quota. The amount of CPU quota requested is {cores} and your maximum"
-                f" amount of quota is [0]. {_GUIDE}outofquota",
+                f" amount of quota is [0]. {GUIDE}outofquota",
             )
-        image = self._image(workspace, properties)
+        image = find_image(self._assets, workspace, deployment.properties)
         await self.is_back(deployment.path)
         try:
             await self._run(deployment.path, image)
@@ -198,74 +201,33 @@ class Deployments:
             raise OperationFailed(
                 "ResourceNotReady",
                 "User container has crashed or terminated: Liveness probe failed: HTTP probe failed with statuscode:"
-                f" 502. {_GUIDE}resourcenotready",
+                f" 502. {GUIDE}resourcenotready",
             ) from crash
         except (OSError, ValueError) as error:
-            raise OperationFailed("BadArgument", f"{error}. {_GUIDE}badargument") from error
+            raise OperationFailed("BadArgument", f"{error}. {GUIDE}badargument") from error
         return image
 
-    def _image(self, workspace: Scope, properties: Json) -> Json:
-        """Where the files of the deployment are; `OperationFailed` when one of its assets is missing."""
-        image: Json = {"code": None, "scoring_script": None, "model": None, "model_type": "custom_model"}
-        image["environment_variables"] = {
-            str(key): str(value) for key, value in (properties.get("environmentVariables") or {}).items()
-        }
-        environment = str(properties.get("environmentId") or "")
-        if environment and not self._assets.is_public(environment):
-            self._asset(environment)
-        model = properties.get("model")
-        if isinstance(model, dict):  # newer API versions wrap the id
-            model = model.get("assetId")
-        if model:
-            found = self._asset(str(model))
-            image["model"] = str(self._files(workspace, found))
-            image["model_type"] = str(found.properties.get("modelType") or "custom_model")
-        configuration = properties.get("codeConfiguration") or {}
-        if configuration.get("codeId"):
-            code = self._files(workspace, self._asset(str(configuration["codeId"])))
-            script = str(configuration.get("scoringScript"))
-            if not (code / script).is_file():
-                raise OperationFailed("BadArgument", f"There is no scoring script {script} in the code.")
-            image.update(code=str(code), scoring_script=script)
-        return image
-
-    def _asset(self, reference: str) -> Resource:
-        found = self._assets.find(reference)
-        if found:
-            return found
-        if reference.startswith("azureml://registries/"):
-            raise OperationFailed("ModelRegistryError", f"Could not find asset with ID: {reference}")
-        raise OperationFailed(
-            "ResourceNotFound", f"Could not find asset with ID: {reference}. {_GUIDE}resourcenotfound"
-        )
-
-    def _files(self, workspace: Scope, asset: Resource) -> Path:
-        try:
-            return self._assets.files(asset, workspace)
-        except (UnusableUri, ValueError) as error:
-            raise OperationFailed("ResourceNotFound", f"{error}. {_GUIDE}resourcenotfound") from error
-
-    async def _run(self, path: str, image: Json) -> None:
+    async def _run(self, path: str, image: DeploymentImage) -> None:
         await self._servers.start(
             path.lower(),
-            code=Path(image["code"]) if image["code"] else None,
-            scoring_script=image["scoring_script"],
-            model=Path(image["model"]) if image["model"] else None,
-            model_type=image["model_type"],
-            environment_variables=image["environment_variables"],
+            code=Path(image.code) if image.code else None,
+            scoring_script=image.scoring_script,
+            model=Path(image.model) if image.model else None,
+            model_type=image.model_type,
+            environment_variables=image.environment_variables,
         )
 
-    def _end_roll_out(self, path: str, state: str, image: Json | None = None) -> None:
+    def _end_roll_out(self, path: str, state: str, image: DeploymentImage | None = None) -> None:
         deployment = self._store.get(path)
         if deployment:
             deployment.properties["provisioningState"] = state
             if image:  # an update that failed leaves the one before it serving
-                deployment.private["serving"] = image
+                deployment.private["serving"] = asdict(image)
             self._store.put(deployment)
 
     async def _start_again(self, deployment: Resource) -> None:
         try:
-            await self._run(deployment.path, deployment.private["serving"])
+            await self._run(deployment.path, DeploymentImage(**deployment.private["serving"]))
         except (ContainerCrashed, OSError, ValueError) as error:
             log.error("the deployment %s did not come back: %s", deployment.path, error)
 
@@ -302,8 +264,7 @@ class Deployments:
         return body
 
 
-def _deployment_body(workspace: Scope, path: str, body: Json, old: Resource | None) -> Json:
-    given = {key: value for key, value in (body.get("properties") or {}).items() if value is not None}
+def _deployment_body(workspace: Scope, path: str, body: Json, properties: Json, old: Resource | None) -> Json:
     defaults: Json = {
         "endpointComputeType": "Managed",
         "scaleSettings": {"scaleType": "Default"},
@@ -319,6 +280,6 @@ def _deployment_body(workspace: Scope, path: str, body: Json, old: Resource | No
         "kind": "Managed",
         "tags": body.get("tags") or {},
         "sku": {"name": "Default", "capacity": 1, **(body.get("sku") or {})},
-        "properties": {**defaults, **given, "provisioningState": "Updating" if old else "Creating"},
+        "properties": {**defaults, **properties, "provisioningState": "Updating" if old else "Creating"},
         "systemData": system_data(old),
     }

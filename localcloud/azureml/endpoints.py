@@ -10,7 +10,7 @@ from aiohttp import web
 from localcloud.azureml.operations import Operation, Operations
 from localcloud.azureml.scopes import PROVIDER, WORKSPACE, Scope, Scopes, arm_path
 from localcloud.azureml.store import Resource, Store, system_data
-from localcloud.azureml.wire import AzureError, Json, json_body, not_found
+from localcloud.azureml.wire import AzureError, Json, json_body, not_found, properties_in
 
 ENDPOINTS = WORKSPACE + "/onlineEndpoints"
 UPDATE_SECONDS = 0.3
@@ -65,11 +65,11 @@ class Endpoints:
         return web.json_response(self._shown(workspace, self.existing(arm_path(request))))
 
     async def _put(self, request: web.Request) -> web.Response:
-        workspace, path, body = self._scopes.requested(request), arm_path(request), await json_body(request)
+        workspace, path = self._scopes.requested(request), arm_path(request)
+        body, properties = await json_body(request), await properties_in(request)
         refuse_unusable_name("endpoint", request.match_info["endpoint"])
         old = self._store.get(path)
         self.refuse_if_busy(path, below=False)
-        properties = {key: value for key, value in (body.get("properties") or {}).items() if value is not None}
         self._check_traffic(path, properties)
         endpoint = old or Resource(path, {}, {"keys": [secrets.token_hex(16), secrets.token_hex(16)], "routing": {}})
         endpoint.body = _endpoint_body(workspace, path, body, properties, old)
@@ -82,6 +82,8 @@ class Endpoints:
     def _check_traffic(self, path: str, properties: Json) -> None:
         """Traffic goes to deployments that are up, and sums to 0 or 100; a mirror gets at most half, and only one."""
         traffic, mirror = properties.get("traffic") or {}, properties.get("mirrorTraffic") or {}
+        if not isinstance(traffic, dict) or not isinstance(mirror, dict):
+            raise AzureError(400, "BadArgument", "traffic must be an object of deployments and percentages.")
         for deployment, percent in (*traffic.items(), *mirror.items()):
             if not isinstance(percent, int) or not 0 <= percent <= 100:
                 raise AzureError(400, "BadArgument", f"The traffic of {deployment} must be a number from 0 to 100.")

@@ -12,7 +12,7 @@ from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.rights import CALLER, Caller
 from localcloud.azureml.scopes import WORKSPACE, Scope, Scopes
 from localcloud.azureml.store import Resource
-from localcloud.azureml.wire import AzureError, json_body
+from localcloud.azureml.wire import AzureError, properties_in
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Jobs:
     async def _put(self, request: web.Request) -> web.Response:
         """Submits a new job; of an existing one, changes what can be changed."""
         workspace, name = self._scopes.requested(request), request.match_info["job"]
-        properties = (await json_body(request)).get("properties") or {}
+        properties = await properties_in(request)
         old = self._records.get(workspace, name)
         if old:
             old.properties.update({key: properties[key] for key in CHANGEABLE if properties.get(key) is not None})

@@ -13,7 +13,7 @@ from localcloud.azureml.rights import CALLER, Rights
 from localcloud.azureml.scopes import PROVIDER, REGISTRY, TENANT, Scope, Scopes
 from localcloud.azureml.storage import REGISTRY_ACCOUNT, Storage, UnusableUri
 from localcloud.azureml.store import Resource, Store
-from localcloud.azureml.wire import AzureError, Json, json_body
+from localcloud.azureml.wire import AzureError, Json, json_body, properties_in
 
 IMPORT_SECONDS = 0.3  # so that who asks at once is told to come again, as by the real service
 _SOURCE = re.compile(
@@ -71,7 +71,7 @@ class Registry:
     async def _import(self, request: web.Request) -> web.Response:
         """Copies an asset of a workspace; asked again for the same one, it answers the same. Body: `null`, 202."""
         registry = self._scopes.requested(request)
-        wanted = (await json_body(request)).get("properties") or {}
+        wanted = await properties_in(request)
         source_id = str(wanted.get("sourceAssetId", ""))
         source, found = self._source(request, source_id)
         name = str(wanted.get("destinationName") or found["name"])

@@ -28,7 +28,7 @@ REGISTRY_CONTAINER = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _REGISTRY_URI = re.compile(rf"https?://[^/]+/(?P<place>(?P<path>{REGISTRY_CONTAINER}(?:/[^?]*)?))")
 
 
-class UnusableUri(Exception):  # noqa: N818 - it says what the matter is
+class UnusableUri(ValueError):  # noqa: N818 - it says what the matter is
     """Says why a URI names no file here."""
 
 

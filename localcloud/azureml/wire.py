@@ -31,7 +31,7 @@ def not_found(what: str) -> AzureError:
 
 async def json_body(request: web.Request) -> Json:
     """The request's JSON object, `{}` without a body. Anything else is a 400."""
-    if not request.can_read_body:
+    if not request.body_exists:
         return {}
     try:
         body = await request.json()
@@ -40,6 +40,14 @@ async def json_body(request: web.Request) -> Json:
     if not isinstance(body, dict):
         raise AzureError(400, "InvalidRequestContent", "The request content must be a JSON object.")
     return body
+
+
+async def properties_in(request: web.Request) -> Json:
+    """The `properties` of the request's JSON object without those that are null; 400 when they are no object."""
+    properties = (await json_body(request)).get("properties") or {}
+    if not isinstance(properties, dict):
+        raise AzureError(400, "InvalidRequestContent", "properties must be a JSON object.")
+    return {key: value for key, value in properties.items() if value is not None}
 
 
 def timestamp(seconds: float | None = None) -> str:
