@@ -112,7 +112,7 @@ def _split(template: str) -> list[str]:
 
 def _segment(text: str) -> Segment:
     matches = list(_PARAMETER.finditer(text))
-    if _PARAMETER.sub("", text).strip("".join("{}")) != _PARAMETER.sub("", text):
+    if set("{}") & set(_PARAMETER.sub("", text)):
         raise ValueError(f"'{text}' has unbalanced or unknown braces.")
     if not matches:
         return Segment(re.compile(re.escape(text), re.IGNORECASE), (), 1, False, None, None)

@@ -29,7 +29,7 @@ QUEUES = {
 async def until(condition: Callable[[], Any], seconds: float = DEADLINE) -> Any:
     """Waits until the condition gives something true, and returns it."""
     async with asyncio.timeout(seconds):
-        while not (value := condition()):
+        while not (value := condition()):  # noqa: ASYNC110 - what is waited for happens in another process
             await asyncio.sleep(0.01)
     return value
 
@@ -79,7 +79,7 @@ StartHost = Callable[..., Awaitable[RunningHost]]
 @pytest.fixture
 async def start_host(tmp_path: Path) -> AsyncIterator[StartHost]:
     """Starts hosts on the app `everything`, or another; all are stopped after the test."""
-    started = []
+    started: list[processes.Process] = []
     async with aiohttp.ClientSession() as session:
 
         async def start(*options: str, app: Path = APPS / "everything", **settings: str) -> RunningHost:

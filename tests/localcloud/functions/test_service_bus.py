@@ -47,7 +47,7 @@ async def is_empty(client: ServiceBusClient, queue: str) -> bool:
 
 async def until_empty(client: ServiceBusClient, queue: str) -> None:
     async with asyncio.timeout(20):
-        while not await is_empty(client, queue):
+        while not await is_empty(client, queue):  # noqa: ASYNC110 - another process empties it
             await asyncio.sleep(0.02)
 
 
@@ -141,7 +141,7 @@ async def test_function_for_many_gets_a_batch(client: ServiceBusClient, host: Ru
     async with client.get_queue_sender("many") as sender:
         await sender.send_messages([ServiceBusMessage(f"b{number}", message_id=f"i{number}") for number in range(5)])
     await until(lambda: sum(len(one["bodies"]) for one in host.seen("many")) == 5)
-    assert [id for one in host.seen("many") for id in one["ids"]] == [f"i{number}" for number in range(5)]
+    assert [name for one in host.seen("many") for name in one["ids"]] == [f"i{number}" for number in range(5)]
     assert len(host.seen("many")) < 5
     await until_empty(client, "many")
 

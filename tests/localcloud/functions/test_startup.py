@@ -1,0 +1,67 @@
+"""How the host starts, and what it says when an app cannot be served."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.localcloud.functions.conftest import REPOSITORY, StartHost, until
+
+HOST_JSON = '{"version": "2.0"}'
+PLAIN = """
+import sys
+import azure.functions as func
+app = func.FunctionApp()
+
+@app.route("modules", auth_level=func.AuthLevel.ANONYMOUS)
+def modules(req: func.HttpRequest) -> str:
+    return " ".join(sorted(sys.modules))
+"""
+
+
+def write_app(folder: Path, code: str) -> Path:
+    folder.mkdir()
+    (folder / "host.json").write_text(HOST_JSON)
+    (folder / "function_app.py").write_text(code)
+    return folder
+
+
+async def test_service_bus_sdk_is_loaded_only_for_apps_that_use_it(start_host: StartHost, tmp_path: Path) -> None:
+    host = await start_host(app=write_app(tmp_path / "app", PLAIN))
+    modules = (await host.call("GET", "/api/modules"))[1].split()
+    assert "azure.functions" in modules
+    assert "azure.servicebus" not in modules
+    assert "azure.identity" not in modules
+
+
+async def test_function_of_an_unknown_kind_is_left_out_and_said(start_host: StartHost, tmp_path: Path) -> None:
+    code = f"""{PLAIN}
+@app.blob_trigger(arg_name="blob", path="a/b", connection="S")
+def on_blob(blob: func.InputStream) -> None:
+    pass
+"""
+    host = await start_host(app=write_app(tmp_path / "app", code))
+    assert (await host.call("GET", "/api/modules"))[0] == 200
+    await until(lambda: "'on_blob' has a blobTrigger" in host.log.read_text())
+    status = await host.call("GET", "/admin/host/status", headers={"x-functions-key": host.keys["master"]})
+    assert "on_blob" in status[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import nowhere_to_be_found", "nowhere_to_be_found"),
+        ("app = None", "Could not find top level function app"),
+        (PLAIN.replace("req:", "other, req:"), "the following parameters are declared in Python"),
+    ],
+)
+async def test_app_that_cannot_be_indexed_ends_the_host_with_the_reason(tmp_path: Path, code: str, reason: str) -> None:
+    app = write_app(tmp_path / "app", code)
+    command = ["-m", "localcloud", "functions", "--app", str(app), "--port", "0"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, cwd=REPOSITORY, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert reason in errors.decode()
