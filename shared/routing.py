@@ -72,7 +72,12 @@ def _of_job(
 
 def _stage_run(stage: "StageSettings", route: "Route", model: str) -> StageRun:
     plan = plan_for(
-        Kind.MODEL, environment=stage.environment, source=route.source, first=not stage.after, limits=stage.timeouts
+        Kind.MODEL,
+        environment=stage.environment,
+        source=route.source,
+        first=not stage.after,
+        limits=stage.timeouts,
+        left_out=("approve",),
     )
     settings = {**stage.frozen(), "require_tags": dict(route.require_tags)}
     steps = tuple(map(StepRun, plan))

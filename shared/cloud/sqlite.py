@@ -15,7 +15,7 @@ from threading import local
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
 from shared.core.messages import Champion, LaneKey
-from shared.core.promotion import PROMOTION_UNDER_WAY, Lane, Promotion
+from shared.core.promotion import PROMOTION_UNDER_WAY, Hold, Lane, Promotion
 from shared.core.wire import from_json, to_json
 from shared.ports import Page, PromotionFilter, VersionConflictError
 
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 20
 
 _SCHEMA = """
 create table if not exists lanes (
-    route text, model text, version integer not null, champions text not null, wake_at text,
+    route text, model text, version integer not null, document text not null, wake_at text,
     primary key (route, model)
 ) without rowid;
 create index if not exists lanes_by_wake_at on lanes (wake_at) where wake_at is not null;
@@ -36,19 +36,20 @@ create index if not exists promotions_under_way on promotions (route, model) whe
 create index if not exists promotions_by_age on promotions (created, id);
 create index if not exists promotions_by_status on promotions (status, created, id);
 create table if not exists journal (
-    promotion text not null, at text not null, stage text not null, step text not null, what text not null,
-    text text not null
-);
-create index if not exists journal_by_promotion on journal (promotion);
+    promotion text not null, number integer not null, at text not null, stage text not null, step text not null,
+    what text not null, text text not null,
+    primary key (promotion, number)
+) without rowid;
 create table if not exists watching (since text not null);
 """
 
 
 @dataclass(frozen=True)
-class _Champions:
-    """The lane document's wire form."""
+class _LaneDocument:
+    """What is kept of a lane beside its promotions."""
 
-    by_stage: Mapping[str, Champion] = field(default_factory=dict)
+    champions: Mapping[str, Champion] = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)
 
 
 class SqliteStore:
@@ -65,22 +66,23 @@ class SqliteStore:
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
         with self._transaction("deferred") as connection:
             row = connection.execute(
-                "select version, champions from lanes where route = ? and model = ?", (key.route, key.model)
+                "select version, document from lanes where route = ? and model = ?", (key.route, key.model)
             ).fetchone()
             documents = connection.execute(
                 "select document from promotions where route = ? and model = ? and (under_way or id = ?)"
                 " order by rowid",
                 (key.route, key.model, promotion),
             ).fetchall()
-        version, champions = row if row else (0, "{}")
+        version, document = row if row else (0, "{}")
+        kept = from_json(_LaneDocument, json.loads(document))
         promotions = tuple(_read(document) for (document,) in documents)
-        return Lane(key, from_json(_Champions, json.loads(champions)).by_stage, promotions), version
+        return Lane(key, kept.champions, kept.holds, promotions), version
 
     def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
         key = after.key
         changed = [each for each in after.promotions if before.promotion(each.id) != each]
         wake = wake_at(after)
-        champions = _written(to_json(_Champions(after.champions)))
+        document = _written(to_json(_LaneDocument(after.champions, after.holds)))
         with self._transaction() as connection:
             row = connection.execute(
                 "select version from lanes where route = ? and model = ?", (key.route, key.model)
@@ -89,7 +91,7 @@ class SqliteStore:
                 raise VersionConflictError(f"lane {key.route}/{key.model} is no longer at version {version}")
             connection.execute(
                 "insert or replace into lanes values (?, ?, ?, ?, ?)",
-                (key.route, key.model, version + 1, champions, _text(wake) if wake else None),
+                (key.route, key.model, version + 1, document, _text(wake) if wake else None),
             )
             connection.executemany(
                 "insert into promotions values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
@@ -97,8 +99,8 @@ class SqliteStore:
                 [_row(each) for each in changed],
             )
             connection.executemany(
-                "insert into journal values (?, ?, ?, ?, ?, ?)",
-                [(e.promotion, _text(e.at), e.stage, e.step, e.what, e.text) for e in journal],
+                "insert into journal values (?, ?, ?, ?, ?, ?, ?)",
+                [(e.promotion, e.number, _text(e.at), e.stage, e.step, e.what, e.text) for e in journal],
             )
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
@@ -119,11 +121,14 @@ class SqliteStore:
         with self._transaction("deferred") as connection:
             row = connection.execute("select document from promotions where id = ?", (promotion,)).fetchone()
             lines = connection.execute(
-                "select at, stage, step, what, text from journal where promotion = ? order by rowid", (promotion,)
+                "select number, at, stage, step, what, text from journal where promotion = ? order by number",
+                (promotion,),
             ).fetchall()
         if row is None:
             return None
-        return _read(row[0]), [JournalEntry(datetime.fromisoformat(at), promotion, *rest) for at, *rest in lines]
+        return _read(row[0]), [
+            JournalEntry(datetime.fromisoformat(at), promotion, number, *rest) for number, at, *rest in lines
+        ]
 
     def promotions(self, wanted: PromotionFilter, most: int, following: str | None) -> Page:
         asked = {

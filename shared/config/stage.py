@@ -80,7 +80,7 @@ class Smoke(Settings):
 
 #: How long each step of a stage may take where no time limit is set; also the steps that undo one.
 DEFAULT_LIMITS = {step.name: step.limit for step in MODEL_PLAN} | {
-    step.undo: step.undo_limit for step in MODEL_PLAN if step.undo
+    undo: step.undo_limit for step in MODEL_PLAN for undo in step.undo
 }
 
 

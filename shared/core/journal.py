@@ -12,6 +12,7 @@ class JournalEntry:
 
     at: datetime
     promotion: str
+    number: int  #: from 1, without gaps
     stage: str  #: empty where it concerns the promotion as a whole
     step: str  #: empty where it concerns the stage as a whole
     what: str  #: a fixed word: requested, stage-started, step-succeeded, …
@@ -29,5 +30,6 @@ class Notes:
         self, promotion: Promotion, what: str, text: str, stage: StageRun | None = None, step: StepRun | None = None
     ) -> None:
         """Add a line."""
+        number = promotion.lines + 1 + sum(entry.promotion == promotion.id for entry in self.entries)
         names = (stage.name if stage else "", step.plan.name if step else "")
-        self.entries.append(JournalEntry(self.now, promotion.id, *names, what, text))
+        self.entries.append(JournalEntry(self.now, promotion.id, number, *names, what, text))

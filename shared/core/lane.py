@@ -10,13 +10,17 @@
   noted and the walk goes on, so that no promotion can hang.
 - The step that crowns makes the candidate the stage's champion. What comes after it only tidies up: its failure is
   noted and undoes nothing.
-- Every step has a deadline. A look that could not be made is made again after a growing pause until then.
+- Every step has a deadline, and so has every wait. A look that could not be made is made again after a growing pause
+  until then.
+- A stage with a hold lets nobody in until a person releases it. What people may ask for stands in `people.py`.
 - An older version never overtakes a newer one by itself.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.core import people
+from shared.core.approval import Approval, digest
 from shared.core.journal import JournalEntry, Notes
 from shared.core.late import late_steps
 from shared.core.messages import (
@@ -32,7 +36,7 @@ from shared.core.messages import (
     StepReported,
     Succeeded,
 )
-from shared.core.plan import PlannedStep
+from shared.core.people import PersonEvent
 from shared.core.precedence import newer_version, newest
 from shared.core.promotion import (
     STAGE_ENDED,
@@ -45,13 +49,15 @@ from shared.core.promotion import (
     StepRun,
     StepStatus,
 )
-from shared.core.transitions import Trigger, move
+from shared.core.transitions import UNDONE_AS, Trigger, move
 
 #: How long an answer may be overdue before the lane asks again: longer than a function ever works on one look.
 GRACE = timedelta(minutes=5)
 #: Pause after the first look that could not be made; doubled each time, up to the longest.
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
+#: How long a stage waits for its turn: for another promotion to leave, or for a hold to be released.
+LONGEST_QUEUE = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,15 @@ class TimePassed:
     lane: LaneKey
 
 
-LaneEvent = PromotionRequested | StepReported | TimePassed
+LaneEvent = PromotionRequested | StepReported | TimePassed | PersonEvent
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The lane as it is to be saved, and what to send once it is. `stale`: nothing changed, nothing is to be saved."""
+    """The lane as it is to be saved, and what to send once it is. `stale`: nothing changed, nothing is to be saved.
+
+    Raises `NotNowError` or `NotAllowedError` for what a person may not ask for; then nothing changed either.
+    """
 
     lane: Lane
     commands: tuple[RunStep, ...]
@@ -94,21 +103,29 @@ def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
         after = _request(lane, event, now, notes)
     elif isinstance(event, StepReported):
         after = _report(lane, event, now, notes)
-    else:
+    elif isinstance(event, TimePassed):
         after = _pass_time(lane, now, notes)
+    else:
+        after = people.apply(lane, event, now, notes)
     if after is lane:
         late = late_steps(lane, event, now) if isinstance(event, StepReported) else ()
         return Decision(lane, (*due(lane), *(_command(*step) for step in late)), stale=True)
-    after = _stamp(lane, _settle(after, now, notes), now)
+    after = _stamp(lane, _settle(after, now, notes), notes)
     in_flight = {command.message_id for command in due(lane)}
     commands = tuple(command for command in due(after) if command.message_id not in in_flight)
     return Decision(after, commands, tuple(notes.entries))
 
 
-def _stamp(before: Lane, after: Lane, now: datetime) -> Lane:
-    """The lane with the time of change on each promotion that changed."""
-    stamped = (kept if kept == before.promotion(kept.id) else replace(kept, updated=now) for kept in after.promotions)
-    return replace(after, promotions=tuple(stamped))
+def _stamp(before: Lane, after: Lane, notes: Notes) -> Lane:
+    """The lane with the time of change, and the length of its journal, on each promotion that changed."""
+
+    def stamped(promotion: Promotion) -> Promotion:
+        written = sum(entry.promotion == promotion.id for entry in notes.entries)
+        if promotion == before.promotion(promotion.id) and not written:
+            return promotion
+        return replace(promotion, updated=notes.now, lines=promotion.lines + written)
+
+    return replace(after, promotions=tuple(map(stamped, after.promotions)))
 
 
 def due(lane: Lane) -> tuple[RunStep, ...]:
@@ -117,13 +134,23 @@ def due(lane: Lane) -> tuple[RunStep, ...]:
         _command(promotion, stage, step)
         for promotion in lane.under_way()
         for stage in promotion.stages
-        if (step := stage.current) is not None and step.status is StepStatus.RUNNING
+        if (step := stage.current) is not None and step.status is StepStatus.RUNNING and not step.plan.waits
     )
 
 
 def wake_at(lane: Lane) -> datetime | None:
-    """When the reconciling timer should look at the lane if nothing came by then; None where nothing is in flight."""
-    return min((command.not_before + GRACE for command in due(lane)), default=None)
+    """When the reconciling timer should look at the lane if nothing came by then; None where it waits for nothing."""
+    answers = [command.not_before + GRACE for command in due(lane)]
+    waits = [until for promotion in lane.under_way() for stage in promotion.stages if (until := _waits_until(stage))]
+    return min([*answers, *waits], default=None)
+
+
+def _waits_until(stage: StageRun) -> datetime | None:
+    """When a stage that waits for people, or for its turn, is given up."""
+    if stage.status is StageStatus.QUEUED and stage.queued:
+        return stage.queued + LONGEST_QUEUE
+    step = stage.current
+    return step.deadline if step is not None and step.plan.waits else None
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -168,6 +195,9 @@ def _pass_time(lane: Lane, now: datetime, notes: Notes) -> Lane:
     after = lane
     for promotion in lane.under_way():
         for stage in promotion.stages:
+            until = _waits_until(stage)
+            if until is not None and now >= until:
+                after = _give_up(after, after.promotion(promotion.id) or promotion, stage, now, notes)
             step = stage.current
             if step is None or step.next_look is None or step.deadline is None or now < step.next_look + GRACE:
                 continue
@@ -178,6 +208,17 @@ def _pass_time(lane: Lane, now: datetime, notes: Notes) -> Lane:
                 asked = replace(step, look=step.look + 1, next_look=now, says="asked again: no answer had come")
                 after = after.with_promotion(known.with_stage(stage.with_step(asked)))
     return after
+
+
+def _give_up(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> Lane:
+    step = stage.current
+    if step is None:
+        reason = f"its turn did not come within {LONGEST_QUEUE.days} days"
+        notes.of(promotion, "stage-failed", reason, stage)
+        ended = _end_stage(stage, Trigger.WAITED_TOO_LONG, reason, now)
+        return lane.with_promotion(promotion.with_stage(ended))
+    late = Failed(f"nobody decided within {step.plan.limit}: start a new promotion", FailureKind.REJECTED)
+    return _fail(lane, promotion, stage, step, late, now, notes)
 
 
 # --- one step's answer ------------------------------------------------------------------------------------------------
@@ -194,7 +235,20 @@ def _succeed(
         champion = Champion(promotion.id, promotion.candidate, now, promotion.evidence_for(stage))
         lane = replace(lane, champions={**lane.champions, stage.name: champion})
         notes.of(promotion, "crowned", f"version {promotion.candidate.version} serves {stage.endpoint}", stage)
+    if step.plan.uncrowns:
+        lane = _uncrown(lane, promotion, stage, notes)
     return lane.with_promotion(promotion)
+
+
+def _uncrown(lane: Lane, promotion: Promotion, stage: StageRun, notes: Notes) -> Lane:
+    champion = lane.champions.get(stage.name)
+    if champion is None or champion.promotion != promotion.id:
+        return lane
+    others = {name: kept for name, kept in lane.champions.items() if name != stage.name}
+    if stage.predecessor is None:
+        return replace(lane, champions=others)
+    notes.of(promotion, "crowned", f"version {stage.predecessor.candidate.version} serves again", stage)
+    return replace(lane, champions={**others, stage.name: stage.predecessor})
 
 
 def _fail(
@@ -212,7 +266,7 @@ def _fail(
     stage = stage.with_step(step)
     notes.of(promotion, "step-failed", f"{outcome.kind}: {outcome.reason}", stage, step)
     if stage.status is StageStatus.RUNNING and not step.plan.tidies:
-        stage = move(replace(stage, reason=outcome.reason, undoing=_way_back(stage)), Trigger.STEP_FAILED)
+        stage = people.turn_back(stage, _ENDS_AS.get(outcome.kind, StageStatus.FAILED), outcome.reason)
     return lane.with_promotion(promotion.with_stage(stage))
 
 
@@ -246,13 +300,8 @@ def _timeout(step: StepRun) -> Failed:
     return Failed(text, FailureKind.TIMEOUT)
 
 
-def _way_back(stage: StageRun) -> tuple[StepRun, ...]:
-    """The undo of every step that was begun, last first."""
-    begun = [step.plan for step in stage.steps if step.status is not StepStatus.WAITING and step.plan.undo]
-    return tuple(
-        StepRun(PlannedStep(plan.undo or "", environment=plan.environment, limit=plan.undo_limit))
-        for plan in reversed(begun)
-    )
+#: What a stage ends as when a step fails of this.
+_ENDS_AS = {FailureKind.REFUSED: StageStatus.REFUSED, FailureKind.REJECTED: StageStatus.REJECTED}
 
 
 # --- what follows by itself -------------------------------------------------------------------------------------------
@@ -283,11 +332,16 @@ def _settle_stage(lane: Lane, promotion: Promotion, stage: StageRun, now: dateti
     if step is None:
         return _leave(promotion, stage, now, notes)
     if step.status is StepStatus.WAITING:
-        begun = replace(
-            step, status=StepStatus.RUNNING, look=1, started=now, next_look=now, deadline=now + step.plan.limit
-        )
-        return stage.with_step(begun)
+        return stage.with_step(_begun(promotion, stage, step, now))
     return stage
+
+
+def _begun(promotion: Promotion, stage: StageRun, step: StepRun, now: datetime) -> StepRun:
+    begun = replace(step, status=StepStatus.RUNNING, look=1, started=now, next_look=now, deadline=now + step.plan.limit)
+    if not step.plan.waits:
+        return begun
+    seen = {"on": digest(promotion.evidence_for(stage)), "given": []}
+    return replace(begun, next_look=None, evidence=seen, says=Approval.of(stage.settings).says(0))
 
 
 def _leave_waiting(promotion: Promotion, stage: StageRun, now: datetime) -> StageRun:
@@ -296,11 +350,13 @@ def _leave_waiting(promotion: Promotion, stage: StageRun, now: datetime) -> Stag
     if failed:
         return _end_stage(stage, Trigger.BEFORE_ENDED, f"{failed[0]} did not succeed", now)
     if all(other.status is StageStatus.SUCCEEDED for other in before):
-        return move(stage, Trigger.BEFORE_DONE)
+        return move(replace(stage, queued=now), Trigger.BEFORE_DONE)
     return stage
 
 
 def _enter(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
+    if stage.name in lane.holds and promotion.candidate.kind is not Kind.JOB:
+        return stage
     for other in lane.under_way():
         theirs = other.stage(stage.name)
         same_queue = other.id != promotion.id and other.candidate.kind is promotion.candidate.kind
@@ -318,9 +374,9 @@ def _leave(promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -
         return _end_stage(stage, Trigger.PLAN_DONE, "; ".join(left_over), now)
     broken = [f"{step.plan.name}: {step.failure.reason}" for step in stage.undoing if step.failure is not None]
     reason = " ".join([stage.reason, *(f"(undoing failed too: {text})" for text in broken)])
-    refused = any(step.failure and step.failure.kind is FailureKind.REFUSED for step in stage.steps)
-    notes.of(promotion, "stage-refused" if refused else "stage-failed", reason, stage)
-    return _end_stage(stage, Trigger.UNDONE_REFUSAL if refused else Trigger.UNDONE, reason, now)
+    ends_as = StageStatus.FAILED if broken else stage.ends_as
+    notes.of(promotion, f"stage-{ends_as}", reason, stage)
+    return _end_stage(stage, UNDONE_AS[ends_as], reason, now)
 
 
 def _end_stage(stage: StageRun, trigger: Trigger, reason: str, now: datetime) -> StageRun:
@@ -361,6 +417,9 @@ def _settle_promotion(promotion: Promotion, now: datetime, notes: Notes) -> Prom
 #: What a promotion ends as: the first of these that one of its stages ended as.
 _ENDINGS = (
     (StageStatus.FAILED, PromotionStatus.FAILED),
+    (StageStatus.ROLLED_BACK, PromotionStatus.ROLLED_BACK),
+    (StageStatus.CANCELLED, PromotionStatus.CANCELLED),
+    (StageStatus.REJECTED, PromotionStatus.REJECTED),
     (StageStatus.REFUSED, PromotionStatus.REFUSED),
     (StageStatus.SUPERSEDED, PromotionStatus.SUPERSEDED),
     (StageStatus.SUCCEEDED, PromotionStatus.SUCCEEDED),

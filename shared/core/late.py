@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.messages import Retry, Running, StepReported
-from shared.core.plan import PlannedStep
-from shared.core.promotion import Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.plan import PlannedStep, undo_of
+from shared.core.promotion import STAGE_ENDED, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
 
 #: Looks of a late clean-up are counted from here, so that its message ids are never those of the walk itself.
 FIRST_LATE_LOOK = 1000
@@ -29,7 +29,7 @@ def late_steps(lane: Lane, report: StepReported, now: datetime) -> Sequence[tupl
         step = _look_again(stage, report, now)
     elif _is_unwanted(lane, promotion, stage, report.step):
         plan = next(step.plan for step in stage.steps if step.plan.name == report.step)
-        step = _undo(plan, FIRST_LATE_LOOK + report.look, now, now)
+        step = _undo(undo_of(plan)[-1], FIRST_LATE_LOOK + report.look, now, now)
     if step is None:
         return ()
     # What serves the stage by now is what traffic must go back to, not what served it when this promotion entered.
@@ -38,24 +38,24 @@ def late_steps(lane: Lane, report: StepReported, now: datetime) -> Sequence[tupl
 
 def _is_unwanted(lane: Lane, promotion: Promotion, stage: StageRun, name: str) -> bool:
     plan = next((step.plan for step in stage.steps if step.plan.name == name), None)
-    if plan is None or plan.undo is None:
+    if plan is None or not plan.undo:
         return False
     if stage.status is StageStatus.UNDOING:
-        undo = next((step for step in stage.undoing if step.plan.name == plan.undo), None)
+        undo = next((step for step in stage.undoing if step.plan.name == plan.undo[-1]), None)
         return undo is not None and undo.status is not StepStatus.WAITING
-    if stage.status is StageStatus.SUCCEEDED:
-        champion = lane.champions.get(stage.name)
-        return champion is not None and champion.promotion != promotion.id
-    return stage.status in (StageStatus.FAILED, StageStatus.REFUSED)
+    champion = lane.champions.get(stage.name)
+    if champion is not None and champion.promotion == promotion.id:
+        return False
+    return stage.status in STAGE_ENDED
 
 
 def _look_again(stage: StageRun, report: StepReported, now: datetime) -> StepRun | None:
     if not isinstance(report.outcome, Running | Retry) or report.look >= FIRST_LATE_LOOK + MOST_LATE_LOOKS:
         return None
-    plan = next((step.plan for step in stage.steps if step.plan.undo == report.step), None)
+    plans = (undo for step in stage.steps for undo in undo_of(step.plan))
+    plan = next((plan for plan in plans if plan.name == report.step), None)
     return _undo(plan, report.look + 1, now, now + PAUSE) if plan is not None else None
 
 
 def _undo(plan: PlannedStep, look: int, now: datetime, at: datetime) -> StepRun:
-    planned = replace(plan, name=plan.undo or "", undo=None, crowns=False)
-    return StepRun(planned, StepStatus.RUNNING, look, started=now, next_look=at, deadline=at + plan.undo_limit)
+    return StepRun(plan, StepStatus.RUNNING, look, started=now, next_look=at, deadline=at + plan.limit)

@@ -63,6 +63,7 @@ class FailureKind(StrEnum):
     """The class of an error, for people who decide what to do about it."""
 
     REFUSED = "refused"  #: a gate said no; nothing is broken
+    REJECTED = "rejected"  #: a person said no, or nobody said yes in time
     QUOTA = "quota"
     PERMISSION = "permission"
     NOT_FOUND = "not-found"

@@ -26,6 +26,9 @@ class StageStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"  #: something broke
     REFUSED = "refused"  #: a gate said no
+    REJECTED = "rejected"  #: a person said no, or nobody said yes in time
+    CANCELLED = "cancelled"  #: a person called it off before it took traffic
+    ROLLED_BACK = "rolled-back"  #: a person gave the traffic back to what served before
     SKIPPED = "skipped"  #: a stage before it did not succeed
     SUPERSEDED = "superseded"  #: a newer candidate took its place in the queue
 
@@ -36,6 +39,9 @@ class PromotionStatus(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     REFUSED = "refused"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    ROLLED_BACK = "rolled-back"
     SUPERSEDED = "superseded"
     IGNORED = "ignored"  #: no route takes it: recorded, and nothing else happens
 
@@ -45,6 +51,9 @@ STAGE_ENDED = frozenset(
         StageStatus.SUCCEEDED,
         StageStatus.FAILED,
         StageStatus.REFUSED,
+        StageStatus.REJECTED,
+        StageStatus.CANCELLED,
+        StageStatus.ROLLED_BACK,
         StageStatus.SKIPPED,
         StageStatus.SUPERSEDED,
     }
@@ -85,7 +94,9 @@ class StageRun:
     undoing: tuple[StepRun, ...] = ()
     status: StageStatus = StageStatus.WAITING
     attempt: int = 1
+    ends_as: StageStatus = StageStatus.FAILED  #: what it becomes once it is undone
     predecessor: Champion | None = None  #: what served the stage when this promotion entered it
+    queued: datetime | None = None  #: since when it waits for its turn
     started: datetime | None = None
     ended: datetime | None = None
     reason: str = ""
@@ -123,6 +134,8 @@ class Promotion:
     updated: datetime
     status: PromotionStatus = PromotionStatus.QUEUED
     reason: str = ""  #: why it ended as it did
+    requester: str = ""  #: id of the person who asked for it; empty if it came by itself
+    lines: int = 0  #: of its journal so far
 
     @property
     def under_way(self) -> bool:
@@ -142,11 +155,22 @@ class Promotion:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Keeps new promotions out of a stage until a person releases it."""
+
+    promotion: str  #: whose rollback set it
+    by: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True)
 class Lane:
     """A lane as the core sees it: those promotions that are under way, and the one an event speaks of."""
 
     key: LaneKey
     champions: Mapping[str, Champion] = field(default_factory=dict)  #: by stage
+    holds: Mapping[str, Hold] = field(default_factory=dict)  #: by stage
     promotions: tuple[Promotion, ...] = ()
 
     def promotion(self, promotion: str) -> Promotion | None:

@@ -11,24 +11,50 @@ class Trigger(StrEnum):
 
     BEFORE_DONE = "the stages before it succeeded"
     BEFORE_ENDED = "a stage before it did not succeed"
-    ENTERED = "no other promotion is in the stage"
+    ENTERED = "no other promotion is in the stage, and no hold is on it"
     NEWER_CAME = "a newer candidate is waiting for the stage"
+    WAITED_TOO_LONG = "its turn did not come in time"
     PLAN_DONE = "the last step succeeded"
-    STEP_FAILED = "a step failed"
-    UNDONE = "everything done was undone, after a failure"
-    UNDONE_REFUSAL = "everything done was undone, after a gate's no"
+    TURNED_BACK = "a step failed, or a person turned it back"
+    ROLLED_BACK = "a person rolled it back"
+    CANCELLED = "a person cancelled the promotion"
+    RETRIED = "a person had it tried again"
+    UNDONE = "undone, after a failure"
+    UNDONE_REFUSAL = "undone, after a gate's no"
+    UNDONE_REJECTION = "undone, after a person's no"
+    UNDONE_CANCEL = "undone, as the promotion was cancelled"
+    UNDONE_ROLL_BACK = "undone, as it was rolled back"
 
 
 TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
     (StageStatus.WAITING, Trigger.BEFORE_DONE): StageStatus.QUEUED,
     (StageStatus.WAITING, Trigger.BEFORE_ENDED): StageStatus.SKIPPED,
     (StageStatus.WAITING, Trigger.NEWER_CAME): StageStatus.SUPERSEDED,
+    (StageStatus.WAITING, Trigger.CANCELLED): StageStatus.CANCELLED,
     (StageStatus.QUEUED, Trigger.ENTERED): StageStatus.RUNNING,
     (StageStatus.QUEUED, Trigger.NEWER_CAME): StageStatus.SUPERSEDED,
+    (StageStatus.QUEUED, Trigger.WAITED_TOO_LONG): StageStatus.FAILED,
+    (StageStatus.QUEUED, Trigger.CANCELLED): StageStatus.CANCELLED,
     (StageStatus.RUNNING, Trigger.PLAN_DONE): StageStatus.SUCCEEDED,
-    (StageStatus.RUNNING, Trigger.STEP_FAILED): StageStatus.UNDOING,
+    (StageStatus.RUNNING, Trigger.TURNED_BACK): StageStatus.UNDOING,
     (StageStatus.UNDOING, Trigger.UNDONE): StageStatus.FAILED,
     (StageStatus.UNDOING, Trigger.UNDONE_REFUSAL): StageStatus.REFUSED,
+    (StageStatus.UNDOING, Trigger.UNDONE_REJECTION): StageStatus.REJECTED,
+    (StageStatus.UNDOING, Trigger.UNDONE_CANCEL): StageStatus.CANCELLED,
+    (StageStatus.UNDOING, Trigger.UNDONE_ROLL_BACK): StageStatus.ROLLED_BACK,
+    (StageStatus.SUCCEEDED, Trigger.ROLLED_BACK): StageStatus.UNDOING,
+    (StageStatus.FAILED, Trigger.ROLLED_BACK): StageStatus.UNDOING,
+    (StageStatus.FAILED, Trigger.RETRIED): StageStatus.QUEUED,
+    (StageStatus.SKIPPED, Trigger.RETRIED): StageStatus.WAITING,
+}
+
+#: How a stage that was turned back leaves its way back, by what it is to end as.
+UNDONE_AS = {
+    StageStatus.FAILED: Trigger.UNDONE,
+    StageStatus.REFUSED: Trigger.UNDONE_REFUSAL,
+    StageStatus.REJECTED: Trigger.UNDONE_REJECTION,
+    StageStatus.CANCELLED: Trigger.UNDONE_CANCEL,
+    StageStatus.ROLLED_BACK: Trigger.UNDONE_ROLL_BACK,
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared.core.messages import Outcome, RunStep
 from shared.ports import Workspace
-from shared.steps import deploy, register, remove, restore, retire, share, shift, smoke, validate
+from shared.steps import deploy, register, reinstate, remove, restore, retire, share, shift, smoke, validate
 
 #: A step, with the folder that `promotion.yml` and the files it names lie in.
 Step = Callable[[RunStep, Workspace, Path], Outcome]
@@ -21,6 +21,7 @@ STEPS: Mapping[str, Step] = {
     "remove": remove.run,
     "smoke": smoke.run,
     "shift": shift.run,
+    "reinstate": reinstate.run,
     "restore": restore.run,
     "retire": retire.run,
     "register": register.run,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
+from shared.core.messages import Outcome, RunStep, Succeeded
 from shared.ports import Workspace
 from shared.steps.looks import look_again
 from shared.steps.target import Target
@@ -19,10 +19,7 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
         return look_again(command, f"deployment {found.name} is being removed")
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint and endpoint.traffic.get(found.name):
-        return Failed(
-            f"Deployment {found.name} takes {endpoint.traffic[found.name]} % of the traffic of {endpoint.name} and was "
-            "left there. Give the traffic to another deployment, and retry.",
-            FailureKind.CONFLICT,
-        )
+        share = endpoint.traffic[found.name]
+        return look_again(command, f"waits until {found.name} takes no traffic; it still takes {share} %")
     workspace.start_removal(target.endpoint, found.name)
     return look_again(command, f"deployment {found.name} is being removed")

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
-from shared.core.messages import Outcome, RunStep
+from shared.core.messages import Outcome, RunStep, Succeeded
 from shared.ports import Workspace
-from shared.steps.target import Target
-from shared.steps.traffic import give_all
+from shared.steps.target import BROKEN, READY, Target
+from shared.steps.traffic import champions_deployment, give_all, present
 
 
 def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
-    """To no deployment where there was no champion: the endpoint then answers as before the first promotion."""
+    """To no deployment where there was no champion. Traffic that does not go to this promotion's deployment is left."""
     target = Target.of(command, folder)
-    champion = command.champion
-    deployment = champion.evidence.get("deploy", {}).get("deployment") if champion else None
-    return give_all(target, workspace, deployment, {"traffic": {deployment: 100} if deployment else {}})
+    endpoint = workspace.endpoint(target.endpoint)
+    settled = endpoint is None or endpoint.state in (READY, *BROKEN)
+    if endpoint is None or (settled and target.deployment not in present(endpoint)):
+        return Succeeded({"traffic": present(endpoint) if endpoint else {}})
+    deployment = champions_deployment(command)
+    return give_all(target, workspace, endpoint, deployment, {"traffic": {deployment: 100} if deployment else {}})

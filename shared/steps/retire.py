@@ -1,23 +1,21 @@
-"""Removes the deployments that the new one has replaced, once it has the traffic."""
+"""Removes the deployments that the new one has replaced, once it has the traffic: those that `shift` saw beside it."""
 
 from pathlib import Path
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
+from shared.core.messages import Outcome, RunStep, Succeeded
 from shared.ports import Deployment, Workspace
 from shared.steps.looks import look_again
 from shared.steps.target import Target
 
 
 def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
+    """A deployment that came after the shift is never touched: a message of this promotion may be late."""
     target = Target.of(command, folder)
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint is None or not endpoint.traffic.get(target.deployment):
-        return Failed(
-            f"Deployment {target.deployment} of endpoint {target.endpoint} takes no traffic, so nothing was removed. "
-            "Look who has changed the traffic.",
-            FailureKind.CONFLICT,
-        )
-    others = [each for each in workspace.deployments(target.endpoint) if each.name != target.deployment]
+        return look_again(command, f"waits until {target.deployment} takes the traffic of {target.endpoint}")
+    seen = command.evidence.get("shift", {}).get("others", [])
+    others = [each for each in workspace.deployments(target.endpoint) if each.name in seen]
     replaced = [each for each in others if target.owns(each) and not endpoint.traffic.get(each.name)]
     if replaced:
         _remove(target, workspace, replaced)

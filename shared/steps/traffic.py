@@ -1,36 +1,44 @@
 """Gives an endpoint's traffic to one deployment, and reads back that it has it."""
 
-from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
-from shared.ports import Workspace
+from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
+from shared.ports import Endpoint, Workspace
 from shared.steps.looks import look_again
 from shared.steps.target import BROKEN, READY, Target
 
 
-def give_all(target: Target, workspace: Workspace, deployment: str | None, evidence: dict[str, object]) -> Outcome:
+def champions_deployment(command: RunStep) -> str | None:
+    """The deployment that served when the promotion entered the stage; None if there was none."""
+    deployment = command.champion.evidence.get("deploy", {}).get("deployment") if command.champion else None
+    return str(deployment) if deployment else None
+
+
+def present(endpoint: Endpoint) -> dict[str, int]:
+    """Who takes traffic now, in per cent."""
+    return {name: share for name, share in endpoint.traffic.items() if share}
+
+
+def give_all(
+    target: Target, workspace: Workspace, endpoint: Endpoint, deployment: str | None, evidence: dict[str, object]
+) -> Outcome:
     """All traffic to `deployment`, or to none where it is None; `evidence` is that of the success."""
     command = target.command
-    endpoint = workspace.endpoint(target.endpoint)
-    if endpoint is None:
-        if deployment is None:
-            return Succeeded(evidence)
-        return Failed(f"Endpoint {target.endpoint} is gone. Start a new promotion.", FailureKind.NOT_FOUND)
     if not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
     wanted = {deployment: 100} if deployment else {}
-    present = {name: share for name, share in endpoint.traffic.items() if share}
-    if present == wanted and endpoint.state in (READY, *BROKEN):
+    if present(endpoint) == wanted and endpoint.state in (READY, *BROKEN):
         return Succeeded(evidence)
     if endpoint.state not in (READY, *BROKEN):
         return look_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
     if deployment and deployment not in endpoint.traffic:
         return Failed(
             f"Deployment {deployment} of endpoint {endpoint.name} is not there to take the traffic, which was left to "
-            f"{_names(present)}. Start a new promotion.",
+            f"{names(present(endpoint))}. Start a new promotion.",
             FailureKind.NOT_FOUND,
         )
     workspace.start_traffic(endpoint.name, wanted)
     return look_again(command, f"the traffic of endpoint {endpoint.name} goes to {deployment or 'no deployment'}")
 
 
-def _names(traffic: dict[str, int]) -> str:
+def names(traffic: dict[str, int]) -> str:
+    """Who takes how much, in words."""
     return " and ".join(f"{name} ({share} %)" for name, share in sorted(traffic.items())) or "no deployment"

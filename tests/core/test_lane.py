@@ -90,7 +90,7 @@ def test_a_refusal_skips_later_stages_and_gives_its_figures_as_the_reason() -> N
         ("validate", []),
         ("deploy", ["remove"]),
         ("smoke", ["remove"]),
-        ("shift", ["restore", "remove"]),
+        ("shift", ["reinstate", "restore", "remove"]),
         ("retire", []),
     ],
 )

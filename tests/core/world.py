@@ -34,12 +34,13 @@ def promotion(
     stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD,
     kind: Kind = Kind.MODEL,
     steps: Collection[str] = (),
+    left_out: Collection[str] = ("approve",),
 ) -> Promotion:
     """A promotion as a request brings it: `stages` names for each stage those before it; `steps` shortens the plans."""
     subject = candidate(version, kind)
 
     def stage(name: str, after: tuple[str, ...]) -> StageRun:
-        plan = plan_for(kind, environment=name, source="dev", first=not after, limits={})
+        plan = plan_for(kind, environment=name, source="dev", first=not after, limits={}, left_out=left_out)
         return StageRun(
             name, name, f"churn-{name}", after, {}, tuple(StepRun(s) for s in plan if not steps or s.name in steps)
         )

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.ports import Workspace
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ORIGIN, Stage
 
@@ -12,7 +11,6 @@ def workspace() -> FakeWorkspace:
     """Of the stage's environment, with the shared model in its registry."""
     fake = FakeWorkspace(name="ws-test")
     fake.has_copy("digits", "3", ORIGIN)
-    _as_port(fake)
     return fake
 
 
@@ -22,7 +20,3 @@ def stage(tmp_path: Path) -> Stage:
     (tmp_path / "deployment.yml").write_text("instance_type: Standard_DS3_v2\n")
     (tmp_path / "smoke.jsonl").write_text('{"request": {"x": 1}, "expected": {"y": 2.0}}\n')
     return Stage(tmp_path)
-
-
-def _as_port(fake: Workspace) -> None:
-    """The type checker's proof that the fake implements the port."""

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.core.messages import Failed, FailureKind, Running, Succeeded
+from shared.core.messages import Running, Succeeded
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, OURS, Stage
 
@@ -37,12 +37,11 @@ def test_succeeds_where_nothing_was_deployed(stage: Stage, workspace: FakeWorksp
     assert not workspace.calls["start_removal"]
 
 
-def test_never_takes_away_what_has_traffic(stage: Stage, deployed: FakeWorkspace) -> None:
+def test_waits_while_it_has_traffic(stage: Stage, deployed: FakeWorkspace) -> None:
     deployed.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
-    outcome = stage.run("remove", deployed)
-    assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.CONFLICT
-    assert "100 %" in outcome.reason
+    outcome = stage.look("remove", deployed)
+    assert isinstance(outcome, Running)
+    assert "100 %" in outcome.says
     assert (ENDPOINT, stage.deployment) in deployed.made
 
 

@@ -1,8 +1,16 @@
 import pytest
 
-from shared.core.messages import Failed, FailureKind, Running, Succeeded
+from shared.core.messages import Running, Succeeded
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ENDPOINT, OURS, Stage
+from tests.steps.promotion import ENDPOINT, OURS, SHARED, Stage
+
+SEEN = ["by-hand", "v1-older", "v2-old"]
+
+
+@pytest.fixture
+def stage(stage: Stage) -> Stage:
+    """The stage after `shift`, which saw three others."""
+    return stage.with_(evidence={"share": SHARED, "shift": {"others": SEEN}})
 
 
 @pytest.fixture
@@ -46,9 +54,17 @@ def test_leaves_deployments_of_others_and_those_with_traffic_alone_and_says_so(
     assert {name for _, name in shifted.made} == {stage.deployment, "v2-old", "by-hand"}
 
 
-def test_removes_nothing_unless_the_new_deployment_has_traffic(stage: Stage, shifted: FakeWorkspace) -> None:
+def test_never_touches_a_deployment_that_came_after_the_shift(stage: Stage, shifted: FakeWorkspace) -> None:
+    shifted.has_deployment(ENDPOINT, "v4-newer", OURS)
+    assert isinstance(stage.run("retire", shifted), Succeeded)
+    assert {name for _, name in shifted.made} == {stage.deployment, "v4-newer"}
+
+
+def test_waits_and_removes_nothing_while_the_new_deployment_has_no_traffic(
+    stage: Stage, shifted: FakeWorkspace
+) -> None:
     shifted.has_endpoint(ENDPOINT, OURS, {"v2-old": 100})
-    outcome = stage.run("retire", shifted)
-    assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.CONFLICT
+    outcome = stage.look("retire", shifted)
+    assert isinstance(outcome, Running)
+    assert stage.deployment in outcome.says
     assert len(shifted.made) == 3

@@ -6,7 +6,7 @@ from shared.core.messages import Failed, FailureKind, Outcome, Retry
 from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError
 from shared.steps import STEPS
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import Stage
+from tests.steps.promotion import SHARED, Stage, champion
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def test_errors_of_the_port_become_outcomes(
 def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: str) -> None:
     """Each call that the step makes is throttled once, on a workspace in which it gets that far."""
     met = set()
+    stage = stage.with_(champion=champion(share=SHARED))
     for method in ("model", "model_versions", "endpoint", "deployment", "registry_model"):
         workspace = FakeWorkspace(raises={method: UnavailableError("throttled", timedelta(seconds=3))})
         outcome = stage.look(step, workspace)

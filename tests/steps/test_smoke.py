@@ -44,6 +44,8 @@ def test_a_stage_without_smoke_requests_asks_nothing(stage: Stage, workspace: Fa
         ({"expected": True}, "1", "is 1, not true"),
         ({"expected": None}, '"x"', 'is "x", not null'),
         ({"expected": {"y": 2}}, "no json", 'is "no json"'),
+        ({"expected": {"y": 2}}, "[" * 100_000, 'is "[[['),
+        ({"expected": 1.5}, "1" + "0" * 400, "not 1.5"),
     ],
 )
 def test_a_wrong_answer_names_the_line_and_what_was_expected(

@@ -32,9 +32,30 @@ def test_shift_gives_all_traffic_to_the_new_deployment_and_reads_it_back(deploye
     assert isinstance(deployed.look("shift", both, 2), Running)  # asked for, and not yet confirmed
     outcome = deployed.run("shift", both)
     assert isinstance(outcome, Succeeded)
-    assert outcome.evidence == {"traffic": {deployed.deployment: 100}, "traffic_before": {"v2-old": 100}}
+    assert outcome.evidence == {
+        "traffic": {deployed.deployment: 100},
+        "traffic_before": {"v2-old": 100},
+        "others": ["v2-old"],
+    }
     assert both.traffic(ENDPOINT) == {deployed.deployment: 100, "v2-old": 0}
     assert both.calls["start_traffic"] == 1
+
+
+def test_shift_leaves_traffic_that_somebody_has_moved_elsewhere(deployed: Stage, both: FakeWorkspace) -> None:
+    both.has_deployment(ENDPOINT, "v4-newer", OURS)
+    both.has_endpoint(ENDPOINT, OURS, {"v4-newer": 100})
+    outcome = deployed.run("shift", both)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.CONFLICT
+    assert "v4-newer (100 %)" in outcome.reason
+    assert both.traffic(ENDPOINT)["v4-newer"] == 100
+
+
+def test_restore_leaves_traffic_that_does_not_go_to_its_own_deployment(deployed: Stage, both: FakeWorkspace) -> None:
+    both.has_deployment(ENDPOINT, "v4-newer", OURS)
+    both.has_endpoint(ENDPOINT, OURS, {"v4-newer": 100})
+    assert isinstance(deployed.run("restore", both), Succeeded)
+    assert both.traffic(ENDPOINT)["v4-newer"] == 100
 
 
 def test_restore_gives_the_traffic_back_to_the_champion(deployed: Stage, both: FakeWorkspace) -> None:

@@ -1,0 +1,364 @@
+"""What people ask of a lane: approve, reject, cancel, roll back, try again, release a hold.
+
+- Everything but approving and rejecting takes the role of an operator; a stage says itself which roles may approve it.
+- An approval counts once per person, for the candidate and the evidence that it was given on.
+- A promotion is cancelled where it stands: what it has deployed is removed. A stage in which it has begun to move
+  traffic is rolled back instead, and held.
+- A rollback gives the traffic back to what served before, without gates, and holds the stage.
+- A failed promotion is tried again from the step that failed, or from the first step that was undone. Something that
+  was superseded is not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.core.approval import Approval
+from shared.core.journal import Notes
+from shared.core.messages import Failed, FailureKind, LaneKey
+from shared.core.plan import undo_of
+from shared.core.precedence import newer_version
+from shared.core.promotion import (
+    STAGE_OCCUPIED,
+    Hold,
+    Lane,
+    Promotion,
+    PromotionStatus,
+    StageRun,
+    StageStatus,
+    StepRun,
+    StepStatus,
+)
+from shared.core.transitions import Trigger, move
+
+OPERATOR = "Promotion.Operator"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is signed in."""
+
+    id: str  #: of the Entra ID principal
+    name: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A person lets a waiting stage go on. `evidence`: digest of what was looked at, if the person's tool gives it."""
+
+    lane: LaneKey
+    promotion: str
+    by: Person
+    reason: str
+    stage: str | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A person ends a waiting stage."""
+
+    lane: LaneKey
+    promotion: str
+    by: Person
+    reason: str
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """A person calls the promotion off."""
+
+    lane: LaneKey
+    promotion: str
+    by: Person
+    reason: str
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """A person gives a stage's traffic back. `stage`: the one under way or the last that it serves, if left out."""
+
+    lane: LaneKey
+    promotion: str
+    by: Person
+    reason: str
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
+class Retried:
+    """A person has a failed promotion tried again."""
+
+    lane: LaneKey
+    promotion: str
+    by: Person
+    reason: str
+    from_step: str | None = None
+
+
+@dataclass(frozen=True)
+class Released:
+    """A person lets new promotions into a held stage again."""
+
+    lane: LaneKey
+    stage: str
+    by: Person
+    reason: str
+
+
+PersonEvent = Approved | Rejected | Cancelled | RolledBack | Retried | Released
+
+
+class NotNowError(Exception):
+    """The request does not apply to the lane as it is; the text says why."""
+
+
+class NotAllowedError(Exception):
+    """The person may not ask for this; the text says what is missing."""
+
+
+def apply(lane: Lane, event: PersonEvent, now: datetime, notes: Notes) -> Lane:
+    """The lane after the request, before what follows by itself; the same lane if it was fulfilled before."""
+    if isinstance(event, Released):
+        return _release(lane, event, notes)
+    promotion = lane.promotion(event.promotion)
+    if promotion is None:
+        raise NotNowError(f"there is no promotion {event.promotion} on this lane")
+    match event:
+        case Approved():
+            return _approve(lane, promotion, event, now, notes)
+        case Rejected():
+            return _reject(lane, promotion, event, now, notes)
+        case Cancelled():
+            return _cancel(lane, promotion, event, now, notes)
+        case RolledBack():
+            return _roll_back(lane, promotion, event, now, notes)
+        case Retried():
+            return _retry(lane, promotion, event, now, notes)
+
+
+# --- approval ---------------------------------------------------------------------------------------------------------
+
+
+def _approve(lane: Lane, promotion: Promotion, event: Approved, now: datetime, notes: Notes) -> Lane:
+    stage, step, approval = _waiting(promotion, event.stage)
+    _check_may_approve(event.by, promotion, approval)
+    if event.evidence not in (None, step.evidence.get("on")):
+        raise NotNowError("the evidence has changed since: look at it again")
+    given = list(step.evidence.get("given", ()))
+    if any(one["id"] == event.by.id for one in given):
+        return lane
+    given.append({"id": event.by.id, "name": event.by.name, "at": now.isoformat(), "reason": event.reason})
+    enough = len(given) >= approval.least
+    notes.of(promotion, "approved", f"{_asked(event)} ({len(given)} of {approval.least})", stage, step)
+    step = replace(step, evidence={**step.evidence, "given": given}, says=approval.says(len(given)))
+    if enough:
+        step = replace(step, status=StepStatus.SUCCEEDED, ended=now, says="")
+    return lane.with_promotion(promotion.with_stage(stage.with_step(step)))
+
+
+def _reject(lane: Lane, promotion: Promotion, event: Rejected, now: datetime, notes: Notes) -> Lane:
+    stage, step, approval = _waiting(promotion, event.stage)
+    _check_may_approve(event.by, promotion, approval, rejecting=True)
+    reason = f"rejected by {_asked(event)}"
+    notes.of(promotion, "rejected", _asked(event), stage, step)
+    failure = Failed(reason, FailureKind.REJECTED)
+    step = replace(step, status=StepStatus.FAILED, failure=failure, ended=now, says=reason)
+    return lane.with_promotion(promotion.with_stage(turn_back(stage.with_step(step), StageStatus.REJECTED, reason)))
+
+
+def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun, Approval]:
+    found = [
+        (stage, step)
+        for stage in promotion.stages
+        if name in (None, stage.name) and (step := stage.current) is not None and step.plan.waits
+    ]
+    if not found:
+        raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it is {promotion.status}")
+    if len(found) > 1:
+        raise NotNowError(f"several stages wait for approval, name one: {', '.join(stage.name for stage, _ in found)}")
+    stage, step = found[0]
+    return stage, step, Approval.of(stage.settings)
+
+
+def _check_may_approve(by: Person, promotion: Promotion, approval: Approval, rejecting: bool = False) -> None:
+    if not set(by.roles) & set(approval.roles):
+        raise NotAllowedError(f"{by.name} needs the role {' or '.join(approval.roles)}")
+    if approval.not_requester and not rejecting and by.id == promotion.requester:
+        raise NotAllowedError(f"{by.name} asked for this promotion and may not approve it")
+
+
+# --- cancel and roll back ---------------------------------------------------------------------------------------------
+
+
+def _cancel(lane: Lane, promotion: Promotion, event: Cancelled, now: datetime, notes: Notes) -> Lane:
+    _check_operator(event.by)
+    if not promotion.under_way:
+        raise NotNowError(f"it has ended as {promotion.status}")
+    running = [stage for stage in promotion.stages if stage.status is StageStatus.RUNNING]
+    moved = [stage for stage in running if _has_moved_traffic(stage)]
+    for stage in moved:
+        _check_can_go_back(lane, promotion, stage)
+    pending = [stage for stage in promotion.stages if stage.status in (StageStatus.WAITING, StageStatus.QUEUED)]
+    if not running and not pending:
+        raise NotNowError("it is being taken back already")
+    says = f"; traffic had begun to move, so this is a rollback of {_names(moved)}" if moved else ""
+    notes.of(promotion, "cancelled", _asked(event) + says)
+    for stage in pending:
+        ended = replace(move(stage, Trigger.CANCELLED), ended=now, reason="cancelled")
+        promotion = promotion.with_stage(ended)
+    for stage in running:
+        ends_as = StageStatus.ROLLED_BACK if stage in moved else StageStatus.CANCELLED
+        promotion = promotion.with_stage(turn_back(stage, ends_as, f"{ends_as} by {_asked(event)}"))
+    return _with_holds(lane, promotion, moved, event, now).with_promotion(promotion)
+
+
+def _roll_back(lane: Lane, promotion: Promotion, event: RolledBack, now: datetime, notes: Notes) -> Lane:
+    _check_operator(event.by)
+    stage = _stage_to_roll_back(lane, promotion, event.stage)
+    _check_can_go_back(lane, promotion, stage)
+    reason = f"rolled back by {_asked(event)}"
+    notes.of(promotion, "rolled-back", _asked(event), stage)
+    trigger = Trigger.TURNED_BACK if stage.status is StageStatus.RUNNING else Trigger.ROLLED_BACK
+    stage = turn_back(stage, StageStatus.ROLLED_BACK, reason, trigger)
+    promotion = replace(promotion.with_stage(stage), status=PromotionStatus.RUNNING, reason="")
+    return _with_holds(lane, promotion, [stage], event, now).with_promotion(promotion)
+
+
+def _stage_to_roll_back(lane: Lane, promotion: Promotion, name: str | None) -> StageRun:
+    wanted = [stage for stage in promotion.stages if name in (None, stage.name)]
+    running = [stage for stage in wanted if stage.status is StageStatus.RUNNING]
+    serving = [stage for stage in wanted if _serves(lane, promotion, stage) and stage.status not in STAGE_OCCUPIED]
+    if running or serving:
+        return (running or serving)[-1]
+    others = {
+        stage.name: lane.champions[stage.name].candidate.version for stage in wanted if stage.name in lane.champions
+    }
+    now = ", ".join(f"{stage} is served by version {version}" for stage, version in others.items())
+    raise NotNowError(
+        f"it serves nothing that could be rolled back; it is {promotion.status}{f'; {now}' if now else ''}"
+    )
+
+
+def _check_can_go_back(lane: Lane, promotion: Promotion, stage: StageRun) -> None:
+    if _serves(lane, promotion, stage) and stage.predecessor is None:
+        raise NotNowError(f"nothing served {stage.name} before it, so there is nothing to go back to")
+    for other in lane.under_way():
+        theirs = other.stage(stage.name)
+        if other.id != promotion.id and theirs is not None and theirs.status in STAGE_OCCUPIED:
+            raise NotNowError(f"promotion {other.id} is in {stage.name}: cancel it first")
+
+
+def _has_moved_traffic(stage: StageRun) -> bool:
+    return any(step.plan.crowns and step.status is not StepStatus.WAITING for step in stage.steps)
+
+
+def _serves(lane: Lane, promotion: Promotion, stage: StageRun) -> bool:
+    champion = lane.champions.get(stage.name)
+    return champion is not None and champion.promotion == promotion.id
+
+
+def _with_holds(
+    lane: Lane, promotion: Promotion, stages: Sequence[StageRun], event: Cancelled | RolledBack, now: datetime
+) -> Lane:
+    hold = Hold(promotion.id, event.by.name, event.reason, now)
+    return replace(lane, holds={**lane.holds, **{stage.name: hold for stage in stages}})
+
+
+def turn_back(stage: StageRun, ends_as: StageStatus, reason: str, trigger: Trigger = Trigger.TURNED_BACK) -> StageRun:
+    """The stage at the start of its way back: the undo of every step that was begun, last first."""
+    begun = [step.plan for step in stage.steps if step.status is not StepStatus.WAITING]
+    way = tuple(StepRun(undo) for plan in reversed(begun) for undo in undo_of(plan))
+    # Message ids of a second way back must differ from those of the first.
+    attempt = stage.attempt + 1 if stage.undoing else stage.attempt
+    return replace(move(stage, trigger), ends_as=ends_as, reason=reason, undoing=way, attempt=attempt, ended=None)
+
+
+# --- try again, release -----------------------------------------------------------------------------------------------
+
+
+def _retry(lane: Lane, promotion: Promotion, event: Retried, now: datetime, notes: Notes) -> Lane:
+    _check_operator(event.by)
+    why_not = why_not_retried(lane, promotion)
+    if why_not:
+        raise NotNowError(why_not)
+    failed = [stage for stage in promotion.stages if stage.status is StageStatus.FAILED]
+    notes.of(promotion, "retried", f"{_asked(event)}; from {_names(failed)}")
+    for stage in promotion.stages:
+        if stage in failed:
+            promotion = promotion.with_stage(_again(stage, event.from_step, now))
+        elif stage.status is StageStatus.SKIPPED:
+            promotion = promotion.with_stage(replace(move(stage, Trigger.RETRIED), ended=None, reason=""))
+    return lane.with_promotion(replace(promotion, status=PromotionStatus.QUEUED, reason=""))
+
+
+def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
+    """Why a promotion cannot be tried again; None if it can."""
+    if promotion.status is not PromotionStatus.FAILED:
+        fresh = "" if promotion.under_way else "; start a new promotion instead"
+        return f"only what failed is tried again, and it is {promotion.status}{fresh}"
+    newer = newer_version(lane, promotion.candidate)
+    if newer:
+        return f"it is superseded: {newer}"
+    for stage in promotion.stages:
+        if stage.status is not StageStatus.FAILED:
+            continue
+        if _serves(lane, promotion, stage):
+            return f"it serves {stage.name}; roll it back again, or leave it"
+        before, champion = stage.predecessor, lane.champions.get(stage.name)
+        if stage.started and champion and champion.promotion != (before.promotion if before else None):
+            return f"it is superseded: version {champion.candidate.version} has come to serve {stage.name} since"
+    return None
+
+
+def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
+    """The stage with everything waiting again from the first step that failed or was undone, or from an earlier one."""
+    names = [step.plan.name for step in stage.steps]
+    undone = [
+        index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
+    ]
+    failed = [index for index, step in enumerate(stage.steps) if step.status in (StepStatus.FAILED, StepStatus.RUNNING)]
+    start = min([*undone, *failed], default=0)
+    if from_step is not None:
+        if from_step not in names[: start + 1]:
+            raise NotNowError(f"{stage.name} can go on from {', '.join(names[: start + 1])}, not from {from_step}")
+        start = names.index(from_step)
+    steps = tuple(step if index < start else StepRun(step.plan) for index, step in enumerate(stage.steps))
+    return replace(
+        move(stage, Trigger.RETRIED),
+        steps=steps,
+        undoing=(),
+        attempt=stage.attempt + 1,
+        ends_as=StageStatus.FAILED,
+        predecessor=None,
+        queued=now,
+        started=None,
+        ended=None,
+        reason="",
+    )
+
+
+def _release(lane: Lane, event: Released, notes: Notes) -> Lane:
+    _check_operator(event.by)
+    hold = lane.holds.get(event.stage)
+    if hold is None:
+        raise NotNowError(f"there is no hold on {event.stage}")
+    promotion = lane.promotion(hold.promotion)
+    if promotion is not None:
+        notes.of(promotion, "released", _asked(event), promotion.stage(event.stage))
+    return replace(lane, holds={stage: kept for stage, kept in lane.holds.items() if stage != event.stage})
+
+
+def _check_operator(by: Person) -> None:
+    if OPERATOR not in by.roles:
+        raise NotAllowedError(f"{by.name} needs the role {OPERATOR}")
+
+
+def _asked(event: PersonEvent) -> str:
+    return f"{event.by.name}: {event.reason}" if event.reason else event.by.name
+
+
+def _names(stages: Sequence[StageRun]) -> str:
+    return ", ".join(stage.name for stage in stages)
