@@ -26,7 +26,8 @@ async def watch(
 
     On a terminal the picture is redrawn in place, with the line that `footer` gives below; else each step gets a line.
     """
-    shown = _Lines(console) if not console.is_terminal else _Redrawn(console, footer)
+    redraws = console.is_terminal and not console.is_dumb_terminal
+    shown = _Redrawn(console, footer) if redraws else _Lines(console)
     deadline = time.monotonic() + within_seconds
     with shown:
         shown.show(promotion)

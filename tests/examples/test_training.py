@@ -1,8 +1,11 @@
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.examples.conftest import Train
+from examples.demo.digits import images
+from tests.examples.conftest import COMPUTE, DIGITS, Train
 
 
 def logged(runs: Path, metric: str) -> dict[str, float]:
@@ -33,3 +36,13 @@ def test_too_few_images_are_a_clear_error(train: Train, tmp_path: Path) -> None:
 
     assert ended.returncode != 0
     assert "--training-rows must be from 40 to 1200, not 5" in ended.stderr
+
+
+def test_no_smoke_request_is_an_image_that_a_model_is_trained_with() -> None:
+    printing = "import json, train; print(json.dumps(train.split()[0].astype(int).tolist()))"
+    program = [str(COMPUTE), "-c", printing]
+    ended = subprocess.run(program, cwd=DIGITS / "train", capture_output=True, text=True, timeout=60, check=True)
+    trained_with = {tuple(image) for image in json.loads(ended.stdout)}
+
+    assert len(trained_with) > 1000
+    assert not trained_with & {tuple(image) for image in images().values()}

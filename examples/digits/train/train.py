@@ -6,6 +6,7 @@ The data set ships with scikit-learn: 1,797 images of 8 × 8 pixels, each pixel 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 # The compute environment has these, not the one that checks the types.
 import joblib  # type: ignore[import-not-found]
@@ -23,12 +24,16 @@ TEST_ROWS = 597
 FEWEST_ROWS = 40
 
 
+def split() -> tuple[Any, Any, Any, Any]:
+    """Images to train with, images held out, and the digits of both: the same in every job."""
+    images, digits = load_digits(return_X_y=True)
+    parts = train_test_split(images, digits, test_size=TEST_ROWS, random_state=0, stratify=digits)
+    return parts[0], parts[1], parts[2], parts[3]
+
+
 def train(training_rows: int) -> tuple[Pipeline, dict[str, float]]:
     """A pipeline fitted on the first `training_rows` images, and its metrics on the held-out ones."""
-    images, digits = load_digits(return_X_y=True)
-    images, test_images, digits, test_digits = train_test_split(
-        images, digits, test_size=TEST_ROWS, random_state=0, stratify=digits
-    )
+    images, test_images, digits, test_digits = split()
     if not FEWEST_ROWS <= training_rows <= len(images):
         raise SystemExit(f"--training-rows must be from {FEWEST_ROWS} to {len(images)}, not {training_rows}")
     pipeline = make_pipeline(MinMaxScaler(), LogisticRegression(max_iter=500))
