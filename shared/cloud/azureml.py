@@ -4,7 +4,6 @@ Nothing here waits. A long-running operation is begun and left to Azure; a later
 are not repeated on the spot: the queue does that, with the pauses that Azure asks for.
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
@@ -19,18 +18,12 @@ from shared.cloud import azureml_deployments, azureml_files, azureml_registry, a
 from shared.cloud.azureml_assets import WorkspaceAssets, metrics_from, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_registry import Registry
-from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, rest
+from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.identity import credential
 from shared.ports import Answer, BusyError, Deployment, Endpoint, Job, Model
 
 if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is needed, never while functions are indexed
     from azure.ai.ml import MLClient
-
-# The SDK keeps a record of its own calls, in which each 404 and each operation left to Azure is an error. It is for
-# Microsoft's telemetry; what matters to us is in the errors that we raise.
-_record = logging.getLogger("azure.ai.ml._telemetry")
-_record.addHandler(logging.NullHandler())
-_record.propagate = False
 
 
 class AzureMLWorkspace:
@@ -194,7 +187,7 @@ class AzureMLWorkspace:
 
     @contextmanager
     def _rest(self, what: str) -> Iterator[Rest]:
-        with told_in_words(self._who, what), rest(self._credential, self._cloud) as connection:
+        with told_in_words(self._who, what), connected(self._credential, self._cloud) as connection:
             yield connection
 
     @contextmanager
@@ -257,7 +250,8 @@ class _TakenOnError(Exception):
 
 def _leave_to_azure(response: Any) -> None:
     answer = response.http_response
-    if answer.status_code < 300 and "Azure-AsyncOperation" in answer.headers:
+    begun = "Azure-AsyncOperation" in answer.headers or (answer.status_code == 202 and "Location" in answer.headers)
+    if begun and answer.status_code < 300 and response.http_request.method in ("PUT", "DELETE"):
         raise _TakenOnError
 
 

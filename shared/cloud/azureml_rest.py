@@ -64,7 +64,7 @@ class Rest:
 
 
 @contextmanager
-def rest(credential: TokenCredential, cloud: Cloud) -> Iterator[Rest]:
+def connected(credential: TokenCredential, cloud: Cloud) -> Iterator[Rest]:
     """Calls with the identity's token for the control plane. Raises azure-core's errors; repeats nothing."""
     policies = [
         RequestIdPolicy(),

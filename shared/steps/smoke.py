@@ -87,7 +87,7 @@ def _parsed(body: str) -> Any:
     """An answer as JSON; one that is none stays text."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
 
 

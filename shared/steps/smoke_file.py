@@ -42,8 +42,8 @@ def read(file: Path, tolerance: float) -> list[SmokeRequest]:
 def difference(expected: Any, got: Any, tolerance: float, place: str = "answer") -> str | None:
     """Where and how `got` is not what was expected; None where it is. Numbers may be off by the tolerance."""
     if _is_number(expected) and _is_number(got):
-        near = expected == got or abs(expected - got) <= tolerance or (math.isnan(expected) and math.isnan(got))
-        return None if near else f"{place} is {got}, not {expected}{f' ± {tolerance:g}' if tolerance else ''}"
+        margin = f" ± {tolerance:g}" if tolerance else ""
+        return None if _near(expected, got, tolerance) else f"{place} is {_shown(got)}, not {_shown(expected)}{margin}"
     if isinstance(expected, dict) and isinstance(got, dict):
         if expected.keys() != got.keys():
             return f"{place} has the keys {sorted(got)}, not {sorted(expected)}"
@@ -73,6 +73,14 @@ def _parse(file: str, number: int, line: str, tolerance: float) -> SmokeRequest:
     if not _is_number(own) or not 0 <= own < math.inf:
         raise RejectedError(f"{place}: the tolerance must be a number that is 0 or more.")
     return SmokeRequest(number, found["request"], "expected" in found, found.get("expected"), float(own))
+
+
+def _near(expected: float, got: float, tolerance: float) -> bool:
+    """Also for what JSON allows and arithmetic does not: NaN, here equal to itself, and numbers beyond any float."""
+    try:
+        return expected == got or abs(expected - got) <= tolerance or (math.isnan(expected) and math.isnan(got))
+    except OverflowError:
+        return False
 
 
 def _is_number(value: Any) -> bool:

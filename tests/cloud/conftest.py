@@ -10,7 +10,7 @@ import pytest
 
 from shared.cloud.azureml import AzureMLWorkspace
 from shared.cloud.identity import credential
-from tests.cloud.local_azure import WORKER, LocalAzure
+from tests.cloud.local_azure import WORKER, LocalAzure, workspace_id
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
@@ -72,6 +72,12 @@ def test(azure: LocalAzure) -> Iterator[AzureMLWorkspace]:
 
 
 @pytest.fixture
+def no_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a developer's machine."""
+    monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
+
+
+@pytest.fixture
 def name(request: pytest.FixtureRequest, _numbers: "itertools.count[int]") -> str:
     """A name that no other test uses."""
     return f"n{os.getpid() % 1000}-{next(_numbers)}"
@@ -111,6 +117,6 @@ def registered(azure: LocalAzure, tmp_path: Path) -> Registered:
 def client(workspace: str, azure: LocalAzure) -> MLClient:
     """The SDK as a data scientist uses it."""
     cloud = azure.cloud
-    parts = azure.workspace(workspace)._id.split("/")
+    parts = workspace_id(workspace).split("/")
     metadata = {key: value for key, value in cloud.items() if key != "name"}
     return MLClient(credential(WORKER), parts[2], parts[4], parts[8], cloud=cloud["name"], cloud_metadata=metadata)

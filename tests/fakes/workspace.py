@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shared.ports import Answer, BusyError, Deployment, Endpoint, Job, Model, RejectedError
+from shared.ports import Answer, BusyError, Deployment, Endpoint, Job, Model, RejectedError, Workspace
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -236,3 +236,6 @@ class FakeWorkspace:
             state = "Failed" if self.fails_to_deploy else "Succeeded"
             found = self.made[endpoint, name] = replace(found, state=state, error=self.fails_to_deploy)
         return found
+
+
+_: type[Workspace] = FakeWorkspace  # lets the type checker prove that it implements the port
