@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from localcloud.servicebus.amqp_types import Described
 from localcloud.servicebus.broker import Broker
 from localcloud.servicebus.message import write_message
-from localcloud.servicebus.performatives import Attach, Detach, Flow, Transfer, error, rejected
+from localcloud.servicebus.performatives import Attach, Flow, Transfer, rejected
 from localcloud.servicebus.queue import Queue
 
 if TYPE_CHECKING:
@@ -111,9 +111,6 @@ class OutgoingLink:
         self._delivery_count = (self._delivery_count + 1) % _SERIAL
         self._credit = max(self._credit - 1, 0)
         return self._session.transfer(self._handle, tag, encoded, settled=settled)
-
-    def detach(self, condition: str, description: str) -> None:
-        self._session.send(Detach(self._handle, closed=True, error=error(condition, description)))
 
     def resume(self) -> None:
         """Replies are not held back."""

@@ -19,13 +19,7 @@ from localcloud.servicebus.message import (
     sections,
     write_message,
 )
-from localcloud.servicebus.queue import (
-    DEAD_LETTER_SUFFIX,
-    AlreadyDeadLetterError,
-    MessageLockLostError,
-    MessageNotFoundError,
-    Queue,
-)
+from localcloud.servicebus.queue import AlreadyDeadLetterError, MessageLockLostError, MessageNotFoundError, Queue
 from localcloud.servicebus.settlement import MESSAGE_LOCK_LOST
 
 TOKEN_NODE = "$cbs"
@@ -133,7 +127,7 @@ class ManagementNode:
         return {"messages": [{"message": write_message(message)} for message in found]} if found else None
 
     def _schedule_message(self, request: Request, now: float) -> dict[str, Any]:
-        if self._queue.name.endswith(DEAD_LETTER_SUFFIX):
+        if self._queue.dead_letters is None:
             raise CodecError(f"{self._queue.name} takes dead letters only")
         messages = [read_message(entry["message"]) for entry in _entries(request)]
         numbers = [self._queue.send(message, message_id, now) for message, message_id in messages]

@@ -5,6 +5,7 @@ is None. Source: OASIS AMQP 1.0, parts 2 (transport), 3 (messaging) and 5 (secur
 """
 
 import struct
+from enum import IntEnum
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, get_args, get_type_hints
 
 from localcloud.servicebus import amqp_types, decoding, encoding
@@ -210,26 +211,32 @@ def decode_frame(body: bytes) -> tuple[Any, bytes]:
 
 # ----------------------------------------------------------------------------------------- sources, outcomes, errors
 
-ACCEPTED_CODE = 0x24
-REJECTED_CODE = 0x25
-RELEASED_CODE = 0x26
-MODIFIED_CODE = 0x27
 _ERROR_CODE = 0x1D
 
-ACCEPTED = Described(ULong(ACCEPTED_CODE), [])
-RELEASED = Described(ULong(RELEASED_CODE), [])
+
+class Outcome(IntEnum):
+    """The descriptors of what can become of a delivery."""
+
+    ACCEPTED = 0x24
+    REJECTED = 0x25
+    RELEASED = 0x26
+    MODIFIED = 0x27
+
+
+ACCEPTED = Described(ULong(Outcome.ACCEPTED), [])
+RELEASED = Described(ULong(Outcome.RELEASED), [])
 #: Rejected as the receiver asked. The SDK takes any error in here for a refusal.
-REJECTED_AS_ASKED = Described(ULong(REJECTED_CODE), [None])
+REJECTED_AS_ASKED = Described(ULong(Outcome.REJECTED), [None])
 
 
 def modified(*, undeliverable_here: bool) -> Described:
     """The outcome of an abandoned or, with `undeliverable_here`, of a deferred message."""
-    return Described(ULong(MODIFIED_CODE), [True, undeliverable_here, None])
+    return Described(ULong(Outcome.MODIFIED), [True, undeliverable_here, None])
 
 
 def rejected(condition: str, description: str) -> Described:
     """The outcome of something refused."""
-    return Described(ULong(REJECTED_CODE), [error(condition, description)])
+    return Described(ULong(Outcome.REJECTED), [error(condition, description)])
 
 
 def error(condition: str, description: str) -> Described:

@@ -230,12 +230,12 @@ class Session:
         return ACCEPTED
 
     def _request(self, node: RequestNode, address: str, encoded: bytes) -> Described:
+        link = self._reply_links.get(address)
+        if link is None:
+            return rejected("amqp:not-allowed", f"Attach a receiver to {address} before sending requests to it.")
         try:
             reply = node.answer(encoded)
         except CodecError as fault:
             return rejected("amqp:decode-error", f"The request cannot be decoded: {fault}.")
-        link = self._reply_links.get(address)
-        if link is None:
-            return rejected("amqp:not-allowed", f"Attach a receiver to {address} before sending requests to it.")
         link.send(self._next_delivery_id.to_bytes(4, "big"), reply, settled=True)
         return ACCEPTED

@@ -6,13 +6,10 @@ from typing import Any
 from localcloud.servicebus.amqp_types import Described
 from localcloud.servicebus.performatives import (
     ACCEPTED,
-    ACCEPTED_CODE,
-    MODIFIED_CODE,
     REJECTED_AS_ASKED,
-    REJECTED_CODE,
     RELEASED,
-    RELEASED_CODE,
     Disposition,
+    Outcome,
     field,
     modified,
     rejected,
@@ -28,16 +25,19 @@ def settle(queue: Queue, token: uuid.UUID, disposition: Disposition, now: float)
     state = disposition.state
     try:
         match state.descriptor if isinstance(state, Described) else None:
-            case code if code == ACCEPTED_CODE:
+            case Outcome.ACCEPTED:
                 queue.complete(token, now)
                 return ACCEPTED
-            case code if code == REJECTED_CODE:
+            case Outcome.REJECTED:
                 queue.dead_letter(token, *_reason(field(state, 0)), now)
                 return REJECTED_AS_ASKED
-            case code if code == MODIFIED_CODE:
+            case Outcome.MODIFIED:
                 _modify(queue, token, now, delivery_failed=field(state, 0), undeliverable_here=field(state, 1))
                 return modified(undeliverable_here=bool(field(state, 1)))
-            case code if code == RELEASED_CODE or disposition.settled:
+            case Outcome.RELEASED:
+                queue.release(token, now)
+                return RELEASED
+            case _ if disposition.settled:
                 queue.release(token, now)
                 return RELEASED
     except MessageLockLostError as lost:

@@ -2,14 +2,15 @@
 
 import asyncio
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from localcloud.servicebus.amqp_types import Described, ULong
-from localcloud.servicebus.message import VALUE, encode_section
+from localcloud.servicebus.amqp_types import Array, Described, ULong
+from localcloud.servicebus.message import APPLICATION_PROPERTIES, PROPERTIES, VALUE, encode_section, sections
 from localcloud.servicebus.performatives import (
     ACCEPTED,
     AMQP_HEADER,
@@ -152,6 +153,32 @@ async def test_a_range_of_deliveries_is_settled_one_by_one(peer: Peer, filled: s
         )
 
 
+@pytest.mark.parametrize(
+    ("outcome", "deliveries"),
+    [(Described(ULong(0x26), []), 0), (Described(ULong(0x27), [False]), 0), (Described(ULong(0x27), [True]), 1)],
+    ids=["released", "modified", "modified as failed"],
+)
+async def test_only_a_failed_delivery_counts(peer: Peer, filled: str, outcome: Described, deliveries: int) -> None:
+    await peer.attach(filled, receiver=True)
+    peer.send(grant(1))
+    await peer.expect(Transfer)
+    peer.send(Disposition(receiver=True, first=0, settled=True, state=outcome))
+    peer.send(grant(1, taken=1))
+    _, payload = await peer.frame()
+    header = next(sections(payload))
+    assert header.value[4] == deliveries
+
+
+async def test_a_receiver_that_only_tells_of_progress_keeps_its_lock(peer: Peer, filled: str) -> None:
+    await peer.attach(filled, receiver=True)
+    peer.send(grant(1))
+    await peer.expect(Transfer)
+    received = Described(ULong(0x23), [0, 0])
+    peer.send(Disposition(receiver=True, first=0, settled=False, state=received))
+    peer.send(Disposition(receiver=True, first=0, settled=False, state=ACCEPTED))
+    assert (await peer.expect(Disposition)).state == ACCEPTED
+
+
 async def test_deliveries_settled_by_the_sender_are_gone(peer: Peer, filled: str) -> None:
     await peer.attach(filled, receiver=True, settle_mode=1)
     peer.send(grant(3))
@@ -192,6 +219,31 @@ async def test_an_unknown_queue_is_refused_by_attach_and_detach(peer: Peer) -> N
     assert (answer.source, answer.target) == (None, None)
     detached = await peer.expect(Detach)
     assert (detached.handle, detached.closed, field(detached.error, 0)) == (3, True, "amqp:not-found")
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "status", "condition"),
+    [
+        ("com.microsoft:get-session-state", {}, 501, "amqp:not-implemented"),
+        ("com.microsoft:peek-message", {"message-count": "many"}, 400, "com.microsoft:argument-error"),
+        ("com.microsoft:renew-lock", {"lock-tokens": Array([uuid.uuid4()])}, 410, "com.microsoft:message-lock-lost"),
+        ("com.microsoft:schedule-message", {"messages": [{"message": b"none"}]}, 400, "com.microsoft:argument-error"),
+    ],
+)
+async def test_a_request_that_cannot_be_met_is_answered_with_the_reason(
+    peer: Peer, filled: str, operation: str, body: dict[str, Any], status: int, condition: str
+) -> None:
+    await peer.attach(f"{filled}/$management", receiver=True, handle=0)
+    await peer.attach(f"{filled}/$management", receiver=False, handle=1)
+    await peer.expect(Flow)
+    properties = encode_section(PROPERTIES, ["request-1"])
+    asked = encode_section(APPLICATION_PROPERTIES, {"operation": operation})
+    peer.send(Transfer(1, 7, b"7", settled=True), properties + asked + encode_section(VALUE, body))
+    _, reply = await peer.frame()
+    answered = {section.code: section.value for section in sections(reply)}
+    assert answered[PROPERTIES][5] == "request-1"
+    assert answered[APPLICATION_PROPERTIES]["statusCode"] == status
+    assert answered[APPLICATION_PROPERTIES]["errorCondition"] == condition
 
 
 @pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\0\0\0\x10\2\0\0\0" + b"\x99" * 8])

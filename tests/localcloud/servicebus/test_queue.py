@@ -105,6 +105,18 @@ def test_time_to_live_counts_from_when_a_scheduled_message_becomes_active(store:
     assert _count(queue) == 0
 
 
+def test_a_locked_message_expires_only_when_it_is_given_back(store: Store) -> None:
+    queue = make_queue(store, default_time_to_live=3.0)
+    send(queue)
+    lock = queue.lock_next(NOW)
+    assert lock is not None
+    queue.advance(NOW + 4)
+    assert _count(queue) == 1
+    queue.abandon(lock.token, NOW + 4)
+    queue.advance(NOW + 4)
+    assert _count(queue) == 0
+
+
 def test_a_deferred_message_does_not_expire(store: Store) -> None:
     queue = make_queue(store, default_time_to_live=3.0)
     number = send(queue)

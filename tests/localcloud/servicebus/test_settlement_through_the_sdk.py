@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from azure.servicebus import ServiceBusMessage, ServiceBusMessageState, ServiceBusReceivedMessage
+from azure.servicebus import ServiceBusMessage, ServiceBusMessageState, ServiceBusReceivedMessage, ServiceBusReceiveMode
 from azure.servicebus.exceptions import MessageLockLostError, MessageNotFoundError, ServiceBusError
 
 from .conftest import Bus, Line, await_that, bodies, number_of, receive
@@ -122,6 +122,15 @@ def test_a_deferred_message_comes_only_by_its_sequence_number(line: Line) -> Non
     line.receiver.complete_message(deferred)
     with pytest.raises(MessageNotFoundError):
         line.receiver.receive_deferred_messages(number, timeout=1)
+
+
+def test_a_deferred_message_can_be_received_and_deleted(line: Line) -> None:
+    line.send("later")
+    [message] = line.receive()
+    line.receiver.defer_message(message)
+    receiver = line.bus.receiver(line.queue, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE)
+    assert bodies(receiver.receive_deferred_messages(number_of(message))) == ["later"]
+    assert line.peek() == []
 
 
 def test_a_deferred_message_can_be_dead_lettered(line: Line) -> None:
