@@ -4,6 +4,7 @@ Nothing here waits. A long-running operation is begun and left to Azure; a later
 are not repeated on the spot: the queue does that, with the pauses that Azure asks for.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
@@ -20,10 +21,12 @@ from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.identity import credential
-from shared.ports import Answer, BusyError, Deployment, Endpoint, Job, Model
+from shared.ports import Answer, BusyError, Deployment, Endpoint, ForbiddenError, Job, Model, RejectedError
 
 if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is needed, never while functions are indexed
     from azure.ai.ml import MLClient
+
+_log = logging.getLogger(__name__)
 
 
 class AzureMLWorkspace:
@@ -118,7 +121,7 @@ class AzureMLWorkspace:
                 found = client.online_endpoints.get(name)
             except ResourceNotFoundError:
                 return None
-        error = self._operation_error(found.properties) if found.provisioning_state == "Failed" else ""
+        error = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ""
         return azureml_deployments.endpoint_from(found, error)
 
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
@@ -148,7 +151,7 @@ class AzureMLWorkspace:
                 found = client.online_deployments.get(name, endpoint)
             except ResourceNotFoundError:
                 return None
-        error = self._operation_error(found.properties) if found.provisioning_state == "Failed" else ""
+        error = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ""
         return azureml_deployments.deployment_from(found, error)
 
     def check_deployment_file(self, file: Path) -> None:
@@ -232,15 +235,21 @@ class AzureMLWorkspace:
         return model_from(found, name, version, self._asset_id(name, version))
 
     def _operation_error(self, properties: Mapping[str, str]) -> str:
-        """What went wrong with the last operation on a resource, as `code: message`."""
+        """What went wrong with the last operation on a resource, as `code: message`; empty where it cannot be read: it
+        is kept below the subscription, which a role on the workspace alone does not cover."""
         address = properties.get("AzureAsyncOperationUri")
         if not address:
             return ""
-        with self._rest("read why it failed") as rest:
-            error = (rest.get(address) or {}).get("error") or {}
+        try:
+            with self._rest("read why it failed") as rest:
+                error = (rest.get(address) or {}).get("error") or {}
+        except (ForbiddenError, RejectedError) as fault:
+            _log.warning("%s", fault)
+            return ""
         return f"{error.get('code', '')}: {error.get('message', '')}".strip(": ")
 
 
+_BROKEN = ("Failed", "Canceled")
 _MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 
 
