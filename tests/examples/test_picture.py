@@ -79,3 +79,11 @@ def test_a_status_that_is_not_known_does_not_stop_the_picture() -> None:
     document = promotion("running", [stage("test", "paused", [step("soak", "paused")])])
 
     assert drawn(document)[1].split() == ["?", "soak"]
+
+
+def test_what_a_failed_stage_did_not_get_to_is_left_out_and_what_lies_ahead_of_a_running_one_is_shown() -> None:
+    ahead = [line.split() for line in drawn(under_way())]
+    left = [line.split() for line in drawn(crashed())]
+
+    assert ["·", "smoke"] in ahead
+    assert not any("smoke" in words for words in left)
