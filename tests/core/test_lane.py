@@ -47,11 +47,12 @@ def test_all_steps_of_all_stages_run_in_order_and_the_candidate_ends_as_champion
 def test_evidence_of_share_reaches_every_later_step_and_the_successor_through_the_champion() -> None:
     lane, _ = drive(EMPTY, requested("1"), Azure())
     lane, command = run_until(decide(lane, requested("2"), NOW).lane, "prod", "validate")
-    assert command.evidence == {"share": {"saw": "share"}}
+    assert list(command.evidence) == ["share"]
+    assert command.evidence["share"]["saw"] == "share"
     assert command.champion is not None
     assert command.champion.candidate.version == "1"
-    assert command.champion.evidence["share"] == {"saw": "share"}
-    assert command.champion.evidence["deploy"] == {"saw": "deploy"}
+    assert command.champion.evidence["share"]["saw"] == "share"
+    assert command.champion.evidence["deploy"]["saw"] == "deploy"
 
 
 def test_two_regions_go_side_by_side_once_the_stage_before_them_succeeded() -> None:

@@ -50,9 +50,12 @@ def promotion(
 
 
 def requested(
-    version: str = "1", stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD, steps: Collection[str] = ()
+    version: str = "1",
+    stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD,
+    steps: Collection[str] = (),
+    left_out: Collection[str] = ("approve",),
 ) -> PromotionRequested:
-    return PromotionRequested(promotion(version, stages, steps=steps))
+    return PromotionRequested(promotion(version, stages, steps=steps, left_out=left_out))
 
 
 def answer(command: RunStep, outcome: Outcome | None = None) -> StepReported:
@@ -96,35 +99,67 @@ class Azure:
     def run(self, command: RunStep) -> tuple["Azure", Outcome]:
         """The world after the step, and the step's answer."""
         endpoint = self.endpoint(command.stage)
-        mine = command.promotion
         failure = self.failing.get((command.candidate.version, command.stage, command.step))
         if failure is not None:
-            broken = command.step == "deploy"  # a deployment that fails is there, and is broken
-            left = replace(endpoint, deployments=endpoint.deployments | {mine}) if broken else endpoint
-            return self._put(command.stage, left), failure
-        previous = command.champion.promotion if command.champion else None
-        match command.step:
-            case "deploy":
-                endpoint = replace(endpoint, deployments=endpoint.deployments | {mine})
-            case "remove":
-                if endpoint.traffic == mine:
-                    return self, Retry(timedelta(0), "it still takes traffic")
-                endpoint = replace(endpoint, deployments=endpoint.deployments - {mine})
-            case "shift":
-                if mine not in endpoint.deployments or endpoint.traffic not in (None, mine, previous):
-                    return self, BROKEN  # gone, or somebody else has moved the traffic
-                found = {"others": sorted(endpoint.deployments - {mine})}
-                return self._put(command.stage, replace(endpoint, traffic=mine)), Succeeded(found)
-            case "restore":
-                if endpoint.traffic == mine:
-                    assert previous is None or previous in endpoint.deployments, "the champion is gone"
-                    endpoint = replace(endpoint, traffic=previous)
-            case "retire":
-                if endpoint.traffic != mine:
-                    return self, Retry(timedelta(0), "traffic goes elsewhere")
-                others = command.evidence.get("shift", {}).get("others", ())
-                endpoint = replace(endpoint, deployments=endpoint.deployments - frozenset(others))
-        return self._put(command.stage, endpoint), Succeeded({"saw": command.step})
+            if command.step == "deploy":  # a deployment that fails is there, and is broken
+                endpoint = replace(endpoint, deployments=endpoint.deployments | {command.promotion})
+            return self._put(command.stage, endpoint), failure
+        effect = _EFFECTS.get(command.step)
+        changed = effect(endpoint, command) if effect else endpoint
+        if not isinstance(changed, Endpoint):
+            return self, changed
+        others = sorted(endpoint.deployments - {command.promotion})
+        return self._put(command.stage, changed), Succeeded({"saw": command.step, "others": others})
+
+
+def _deploy(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
+    return replace(endpoint, deployments=endpoint.deployments | {command.promotion})
+
+
+def _remove(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
+    if endpoint.traffic == command.promotion:
+        return Retry(timedelta(0), "it still takes traffic")
+    return replace(endpoint, deployments=endpoint.deployments - {command.promotion})
+
+
+def _shift(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
+    expected = (None, command.promotion, _previous(command))
+    if command.promotion not in endpoint.deployments or endpoint.traffic not in expected:
+        return BROKEN  # gone, or somebody else has moved the traffic
+    return replace(endpoint, traffic=command.promotion)
+
+
+def _reinstate(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
+    previous = _previous(command)
+    return replace(endpoint, deployments=endpoint.deployments | frozenset({previous} if previous else ()))
+
+
+def _restore(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
+    previous = _previous(command)
+    if endpoint.traffic != command.promotion:
+        return endpoint
+    return BROKEN if previous and previous not in endpoint.deployments else replace(endpoint, traffic=previous)
+
+
+def _retire(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
+    if endpoint.traffic != command.promotion:
+        return Retry(timedelta(0), "traffic goes elsewhere")
+    others = frozenset(command.evidence.get("shift", {}).get("others", ()))
+    return replace(endpoint, deployments=endpoint.deployments - others)
+
+
+def _previous(command: RunStep) -> str | None:
+    return command.champion.promotion if command.champion else None
+
+
+_EFFECTS = {
+    "deploy": _deploy,
+    "remove": _remove,
+    "shift": _shift,
+    "reinstate": _reinstate,
+    "restore": _restore,
+    "retire": _retire,
+}
 
 
 def drive(lane: Lane, event: PromotionRequested, azure: Azure) -> tuple[Lane, Azure]:

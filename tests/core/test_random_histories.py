@@ -1,0 +1,211 @@
+"""Random histories of registrations, deliveries, crashes, failures, people and time, against what must hold.
+
+What happens is drawn step by step; in the end everything is delivered, and nothing may be left hanging.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from shared.core.lane import LaneEvent, PromotionRequested, TimePassed, decide, due, wake_at
+from shared.core.messages import RunStep, StepReported
+from shared.core.people import (
+    Approved,
+    Cancelled,
+    NotAllowedError,
+    NotNowError,
+    Person,
+    Rejected,
+    Released,
+    Retried,
+    RolledBack,
+)
+from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, PromotionStatus, StageStatus
+from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, requested
+
+STAGES = ("test", "prod")
+PEOPLE = tuple(
+    Person(name, name, roles)
+    for name, roles in {
+        "alice": ("Promotion.Operator",),
+        "bob": ("Promotion.Approver",),
+        "carol": ("Promotion.Approver", "Promotion.Operator"),
+        "mallory": (),
+    }.items()
+)
+MOST_DELIVERIES = 3000
+Message = RunStep | StepReported | PromotionRequested
+
+
+class Histories(RuleBasedStateMachine):
+    """One lane, its messages, its endpoints and a clock. There is no duplicate detection, which is the harder case."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lane = Lane(KEY)
+        self.azure = Azure()
+        self.messages: list[Message] = []
+        self.now = NOW
+        self.versions = 0
+        self.answered: list[tuple[str, str]] = []  #: person and reason of every accepted request
+        self.journal: list[str] = []
+
+    # --- what can happen ---
+
+    @rule(failing=st.sampled_from([None, None, "validate", "deploy", "smoke", "shift", "retire"]), asks=st.booleans())
+    @precondition(lambda self: self.versions < 5)
+    def a_version_is_registered(self, failing: str | None, asks: bool) -> None:
+        self.versions += 1
+        event = requested(str(self.versions), left_out=() if asks else ("approve",))
+        if failing:
+            why = REFUSED if failing == "validate" else BROKEN
+            broken = {(str(self.versions), stage, failing): why for stage in STAGES}
+            self.azure = replace(self.azure, failing={**self.azure.failing, **broken})
+        self.messages.append(event)
+
+    @rule(
+        pick=st.integers(0, 1000), fate=st.sampled_from(["well", "well", "well", "crash early", "crash late", "twice"])
+    )
+    @precondition(lambda self: self.messages)
+    def a_message_is_delivered(self, pick: int, fate: str) -> None:
+        self.deliver(self.messages[pick % len(self.messages)], fate)
+
+    @rule(count=st.integers(2, 12))
+    @precondition(lambda self: self.messages)
+    def all_goes_well_for_a_while(self, count: int) -> None:
+        for _ in range(count):
+            if self.messages:
+                self.deliver(self.messages[0])
+
+    @rule(
+        pick=st.integers(0, 1000),
+        who=st.sampled_from(PEOPLE),
+        kind=st.sampled_from([Approved, Approved, Rejected, Cancelled, RolledBack, Retried]),
+        crash=st.booleans(),
+    )
+    @precondition(lambda self: self.lane.promotions)
+    def a_person_asks(
+        self,
+        pick: int,
+        who: Person,
+        kind: type[Approved | Rejected | Cancelled | RolledBack | Retried],
+        crash: bool,
+    ) -> None:
+        promotion = self.lane.promotions[pick % len(self.lane.promotions)]
+        self.ask(kind(KEY, promotion.id, who, f"reason {len(self.answered)}"), crash)
+
+    @rule(stage=st.sampled_from(STAGES), who=st.sampled_from(PEOPLE))
+    def a_hold_is_released(self, stage: str, who: Person) -> None:
+        self.ask(Released(KEY, stage, who, f"reason {len(self.answered)}"), crash=False)
+
+    @rule(minutes=st.sampled_from([1, 6, 60, 5000]))
+    def time_passes(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+        self.decide(TimePassed(KEY))
+
+    # --- how it happens ---
+
+    def deliver(self, message: Message, fate: str = "well") -> None:
+        if fate != "twice":
+            self.messages.remove(message)
+        if isinstance(message, RunStep):
+            self.now = max(self.now, message.not_before)
+            self.azure, outcome = self.azure.run(message)
+            if fate == "crash early":
+                self.messages.append(message)
+            else:
+                self.messages.append(answer(message, outcome))
+            if fate == "crash late":
+                self.messages.append(message)
+            return
+        sent = self.decide(message)
+        if fate in ("crash early", "crash late"):
+            self.messages.append(message)
+        if fate == "crash early":
+            for command in sent:
+                self.messages.remove(command)
+
+    def decide(self, event: LaneEvent) -> list[RunStep]:
+        decision = decide(self.lane, event, self.now)
+        self.lane = decision.lane
+        self.journal += [entry.text for entry in decision.journal]
+        self.messages += decision.commands
+        return list(decision.commands)
+
+    def ask(self, event: Approved | Rejected | Cancelled | RolledBack | Retried | Released, crash: bool) -> None:
+        before = self.lane
+        try:
+            sent = self.decide(event)
+        except (NotNowError, NotAllowedError):
+            assert self.lane is before
+            return
+        if self.lane is not before:
+            self.answered.append((event.by.name, event.reason))
+        if crash:  # the process dies before it sends: only time heals that
+            for command in sent:
+                self.messages.remove(command)
+
+    # --- what must hold ---
+
+    @invariant()
+    def one_promotion_runs_in_a_stage(self) -> None:
+        for name in STAGES:
+            inside = [p for p in self.lane.promotions if (s := p.stage(name)) and s.status is StageStatus.RUNNING]
+            assert len(inside) <= 1
+
+    @invariant()
+    def the_champion_is_there(self) -> None:
+        for stage, champion in self.lane.champions.items():
+            assert champion.promotion in self.azure.endpoint(stage).deployments
+
+    @invariant()
+    def traffic_goes_to_a_deployment_that_is_there(self) -> None:
+        for stage in STAGES:
+            endpoint = self.azure.endpoint(stage)
+            assert endpoint.traffic is None or endpoint.traffic in endpoint.deployments
+
+    @invariant()
+    def only_known_people_were_obeyed(self) -> None:
+        assert all(name != "mallory" for name, _ in self.answered)
+
+    def teardown(self) -> None:
+        """Deliver everything, let time pass where nothing else can happen: everything must come to an end."""
+        for _ in range(MOST_DELIVERIES):
+            if self.messages:
+                self.deliver(self.messages[0])
+            elif (until := wake_at(self.lane)) is not None:
+                self.now = max(self.now, until)
+                self.decide(TimePassed(KEY))
+            else:
+                break
+        assert not self.messages
+        assert due(self.lane) == ()
+        for promotion in self.lane.promotions:
+            self.has_ended_without_contradiction(promotion)
+        for name, reason in self.answered:
+            assert any(text.startswith(f"{name}: {reason}") or f"{name}: {reason}" in text for text in self.journal)
+
+    def has_ended_without_contradiction(self, promotion: Promotion) -> None:
+        assert not promotion.under_way, f"{promotion.id} hangs"
+        serves = {stage for stage, champion in self.lane.champions.items() if champion.promotion == promotion.id}
+        for stage in promotion.stages:
+            assert stage.status not in STAGE_OCCUPIED
+            if stage.status in (StageStatus.CANCELLED, StageStatus.REFUSED, StageStatus.REJECTED):
+                assert stage.name not in serves
+        if promotion.status is PromotionStatus.SUCCEEDED:
+            assert all(stage.status is StageStatus.SUCCEEDED for stage in promotion.stages)
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(
+    max_examples=300,
+    stateful_step_count=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestHistories.pytestmark = [pytest.mark.timeout(300)]  # type: ignore[attr-defined]
