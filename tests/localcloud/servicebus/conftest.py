@@ -28,7 +28,7 @@ from azure.servicebus import (
 from localcloud.processes import LEASH
 
 LONGEST_WAIT = 10.0
-QUEUES_PER_KIND = 40
+QUEUES_PER_KIND = 80
 LINES_AHEAD = 4
 
 #: How the queues of each kind behave. Short durations keep the tests fast.

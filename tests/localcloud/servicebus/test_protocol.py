@@ -1,6 +1,7 @@
 """What the SDK never does but other clients may: the broker answers by the AMQP specification and lives on."""
 
 import asyncio
+import sqlite3
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -10,6 +11,9 @@ from typing import Any, TypeVar
 import pytest
 
 from localcloud.servicebus.amqp_types import Array, Described, ULong
+from localcloud.servicebus.broker import Broker
+from localcloud.servicebus.config import QueueSettings
+from localcloud.servicebus.connection import Connection
 from localcloud.servicebus.message import APPLICATION_PROPERTIES, PROPERTIES, VALUE, encode_section, sections
 from localcloud.servicebus.performatives import (
     ACCEPTED,
@@ -26,6 +30,7 @@ from localcloud.servicebus.performatives import (
     encode_frame,
     field,
 )
+from localcloud.servicebus.store import Store
 
 from .conftest import LONGEST_WAIT, BrokerProcess, Bus, write_config
 
@@ -267,6 +272,30 @@ async def test_a_client_that_gives_up_on_silence_gets_heartbeats(broker: BrokerP
     peer = await Peer.connect(broker.port, Open("test", idle_timeout=100))
     assert [await peer.frame() for _ in range(2)] == [(None, b"")] * 2
     peer.writer.close()
+
+
+async def test_what_cannot_be_kept_is_not_acknowledged_and_ends_the_broker(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    broker = Broker([QueueSettings("q")], store)
+    connections: set[Connection] = set()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(broker, connections), "127.0.0.1", 0)
+    begin = Begin(incoming_window=LARGE, outgoing_window=LARGE)
+    peer = await Peer.connect(server.sockets[0].getsockname()[1], Open("test"), begin)
+    await peer.attach("q", receiver=False, handle=9)
+    await peer.expect(Flow)
+    store.close()
+    peer.send(Transfer(9, 0, b"0"), encode_section(VALUE, "a"))
+    with pytest.raises(sqlite3.ProgrammingError):
+        await asyncio.wait_for(broker.failed, LONGEST_WAIT)
+    for connection in list(connections):
+        connection.abort()
+    with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+        await peer.frame()
+    peer.writer.close()
+    server.close()
+    await server.wait_closed()
+    broker.close()
 
 
 async def test_a_port_in_use_is_said_in_words(broker: BrokerProcess, tmp_path: Path) -> None:
