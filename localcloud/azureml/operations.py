@@ -63,7 +63,7 @@ class Operations:
         ]
 
     def define(self, kind: str, work: Work) -> None:
-        """Names the work of all operations of this kind. It ends well, or raises `OperationFailed`."""
+        """Names the work of all operations of this kind. It ends well, or raises `OperationFailed` or `AzureError`."""
         self._work[kind] = work
 
     def begin(self, kind: str, path: str, details: Json | None = None) -> Operation:
@@ -130,7 +130,7 @@ class Operations:
         error: Json | None = None
         try:
             await self._work[operation.kind](operation)
-        except OperationFailed as failure:
+        except (OperationFailed, AzureError) as failure:
             error = {"code": failure.code, "message": failure.message}
         except Exception as failure:  # a bug must end the operation, or its clients poll for ever
             log.exception("operation %s on %s broke", operation.kind, operation.path)

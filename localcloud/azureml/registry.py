@@ -76,15 +76,8 @@ class Registry:
         source, found = self._source(request, source_id)
         name = str(wanted.get("destinationName") or found["name"])
         version = str(wanted.get("destinationVersion") or found["version"])
-        existing = self._store.get(f"{registry.path}/{found['kind']}/{name}/versions/{version}")
-        if existing and existing.properties.get("originAssetId") != source_id:
-            raise AzureError(
-                409,
-                "Conflict",
-                f"The registry {registry.name} already has a version {version} of {name} that was not copied from"
-                f" {source_id}.",
-            )
         details = {"source": source.path, "origin": source_id, "kind": found["kind"], "name": name, "version": version}
+        self._existing(registry, details)
         operation = self._operations.begin("import", registry.path, details)
         headers = self._operations.asset_store_headers(operation)
         return web.json_response(None, status=202, headers=headers)
@@ -102,12 +95,27 @@ class Registry:
                 return source, found
         raise AzureError(404, "UserError", f"The source asset {source_id} was not found.")
 
+    def _existing(self, registry: Scope, details: Json) -> Resource | None:
+        """The copy, if it was made already; 409 when what is there came from elsewhere."""
+        name, version = details["name"], details["version"]
+        existing = self._store.get(f"{registry.path}/{details['kind']}/{name}/versions/{version}")
+        if existing and existing.properties.get("originAssetId") != details["origin"]:
+            raise AzureError(
+                409,
+                "Conflict",
+                f"The registry {registry.name} already has a version {version} of {name} that was not copied from"
+                f" {details['origin']}.",
+            )
+        return existing
+
     async def _copy(self, operation: Operation) -> None:
         await asyncio.sleep(IMPORT_SECONDS)
         details = operation.details
         registry, source = self._scopes.of(operation.path), self._store.get(details["source"])
         if not registry or not source:
             raise OperationFailed("UserError", f"The source asset {details['origin']} is gone.")
+        if self._existing(registry, details):
+            return
         properties = copy.deepcopy(source.properties)
         properties.pop("jobName", None)
         properties["originAssetId"] = details["origin"]
