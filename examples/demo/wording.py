@@ -54,7 +54,7 @@ def _deploy(evidence: Evidence) -> str:
 
 def _smoke(evidence: Evidence) -> str:
     slowest = f", the slowest in {evidence['slowest_ms']:.0f} ms" if "slowest_ms" in evidence else ""
-    return f"{evidence.get('requests', 0)} requests answered as expected{slowest}"
+    return f"{evidence.get('requests', 0)} requests as expected{slowest}"
 
 
 def _shift(evidence: Evidence) -> str:

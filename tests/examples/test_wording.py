@@ -14,7 +14,7 @@ NOW = BEGAN + timedelta(seconds=10)
         ("share", "copied to the registry; auc 0.9982"),
         ("validate", "1 gate holds: accuracy 0.9648"),
         ("deploy", "deployment v1-c19640d960 is up, without traffic yet"),
-        ("smoke", "3 requests answered as expected, the slowest in 6 ms"),
+        ("smoke", "3 requests as expected, the slowest in 6 ms"),
         ("shift", "100 % of the traffic to v1-c19640d960"),
         ("retire", "no other deployment is left"),
     ],
