@@ -153,13 +153,11 @@ class CommandJobs:
             if not name:
                 continue
             output_type = str(declared["jobOutputType"]).lower()
-            kind, key = ("models", "modelUri") if output_type in _MODEL_TYPES else ("data", "dataUri")
-            version = str(declared.get("assetVersion") or self._assets.next_version(workspace, kind, name))
-            uri = self._storage.file(str(declared["uri"]), workspace)
-            content: Json = {key: f"azureml://jobs/{job.name}/outputs/{output}"} if kind == "models" else {}
-            if kind == "data":
-                content = {key: declared["uri"], "dataType": output_type}
+            if output_type in _MODEL_TYPES:
+                uri = f"azureml://jobs/{job.name}/outputs/{output}"
+                kind, content = "models", {"modelUri": uri, "modelType": output_type}
             else:
-                content["modelType"] = output_type
-            if uri.exists():
+                kind, content = "data", {"dataUri": str(declared["uri"]), "dataType": output_type}
+            version = str(declared.get("assetVersion") or self._assets.next_version(workspace, kind, name))
+            if self._storage.file(str(declared["uri"]), workspace).exists():
                 self._assets.add(workspace, kind, name, version, content)

@@ -44,7 +44,9 @@ async def json_body(request: web.Request) -> Json:
 
 async def properties_in(request: web.Request) -> Json:
     """The `properties` of the request's JSON object without those that are null; 400 when they are no object."""
-    properties = (await json_body(request)).get("properties") or {}
+    properties = (await json_body(request)).get("properties")
+    if properties is None:
+        return {}
     if not isinstance(properties, dict):
         raise AzureError(400, "InvalidRequestContent", "properties must be a JSON object.")
     return {key: value for key, value in properties.items() if value is not None}

@@ -83,3 +83,18 @@ def test_a_model_of_a_job_that_does_not_exist_is_refused(cloud: ControlPlane) ->
     model = Model(name="orphan", version="1", path="azureml://jobs/nobody/outputs/model")
     with pytest.raises(HttpResponseError, match="Job nobody was not found in ws-dev"):
         cloud.client().models.create_or_update(model)
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '{"properties": []}'])
+def test_a_malformed_body_is_refused_in_words(cloud: ControlPlane, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    path = f"{workspace_id('ws-dev')}/models/malformed/versions/1"
+    answer = cloud.call("PUT", path, data=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
+
+
+def test_what_is_not_served_is_refused_in_azures_shape(cloud: ControlPlane) -> None:
+    answer = cloud.call("GET", f"{workspace_id('ws-dev')}/schedules")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NotFound")
+    answer = cloud.call("DELETE", workspace_id("ws-dev"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "MethodNotAllowed")

@@ -98,6 +98,25 @@ def test_a_job_without_its_files_fails_in_words(cloud: ControlPlane, environment
     assert "There are no files at" in details["error"]["error"]["message"]
 
 
+def test_an_output_with_a_name_is_registered(cloud: ControlPlane, environment: str) -> None:
+    client = cloud.client()
+    for number in ("1", "2"):
+        job = command(
+            name=f"registers-{number}",
+            command="echo hi > ${{outputs.model}}/greeting.txt; echo 1 > ${{outputs.rows}}",
+            environment=environment,
+            compute="cpu",
+            outputs={
+                "model": Output(type="custom_model", name="registered-by-job"),
+                "rows": Output(type="uri_file", name="rows-of-job", version=f"v{number}"),
+            },
+        )
+        client.jobs.create_or_update(job)
+        assert ended(cloud, f"registers-{number}") == "Completed"
+    assert client.models.get("registered-by-job", "2").job_name == "registers-2"
+    assert [data.version for data in client.data.list("rows-of-job")] == ["v1", "v2"]
+
+
 def test_a_cancelled_job_ends_as_canceled(cloud: ControlPlane, environment: str) -> None:
     client = cloud.client()
     client.jobs.create_or_update(command(name="long", command="sleep 60", environment=environment, compute="cpu"))
