@@ -1,0 +1,225 @@
+"""Azure as the tests see it: models are registered with the SDK, the rest is asked over plain HTTPS."""
+
+import asyncio
+import ssl
+import time
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+from azure.identity import ManagedIdentityCredential
+
+from examples.demo.request_loop import RequestLoop
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Model
+
+#: The longest that anything is waited for, in seconds.
+DEADLINE = 60.0
+#: A call that is held is held for so long: longer than everything needs to get there, shorter than the SDKs wait.
+HELD_SECONDS = 55
+ANSWERED_BY = "azureml-model-deployment"
+_API_VERSION = {"api-version": "2022-05-01"}
+
+T = TypeVar("T")
+
+
+class NotAnsweredError(Exception):
+    """A scoring request was not answered with 200."""
+
+
+async def until(look: Callable[[], Awaitable[T | None]], what: str, seconds: float = DEADLINE) -> T:
+    """The first answer that is neither None nor False; fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = await look()
+        if found:
+            return found
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+class Azure:
+    """The workspaces of a running local cloud; `addresses` is what its `addresses.json` holds."""
+
+    def __init__(self, addresses: Mapping[str, Any], session: aiohttp.ClientSession, folder: Path) -> None:
+        self._addresses = addresses
+        self._session = session
+        self._folder = folder
+        self._certificates = ssl.create_default_context(cafile=addresses["azureml"]["ca_file"])
+        self._token = ""
+        #: The SDK's client of the workspace that models come from.
+        self.dev = _client(addresses, "dev")
+
+    # --- models ---
+
+    async def register(self, name: str, version: str, content: str | None = None, **tags: str) -> None:
+        """Register a model that consists of one line of text, by default name and version."""
+        folder = self._folder / f"{name}-{version}"
+        folder.mkdir(parents=True)
+        (folder / "model.txt").write_text(content or f"{name} {version}")
+        model = Model(name=name, version=version, path=folder, type="custom_model", tags=tags)
+        await asyncio.to_thread(self.dev.models.create_or_update, model)
+
+    async def versions(self, name: str) -> list[str]:
+        """The versions that the dev workspace has of a model."""
+        return await self._names(self._addresses["workspaces"]["dev"] + f"/models/{name}/versions")
+
+    async def registry_versions(self, name: str) -> list[str]:
+        """The versions that the registry has of a model."""
+        registry = self._addresses["registry"]
+        discovery = f"/registrymanagement/v1.0/registries/{registry}/discovery"
+        found = await self.call("GET", discovery, params={"api-version": "v1.0"})
+        assert found, registry
+        scope = f"/subscriptions/{found['subscriptionId']}/resourceGroups/{found['resourceGroup']}"
+        path = f"{scope}/providers/Microsoft.MachineLearningServices/registries/{registry}/models/{name}/versions"
+        return await self._names("/mferp/managementfrontend" + path)
+
+    # --- endpoints ---
+
+    async def traffic(self, environment: str, endpoint: str) -> dict[str, int] | None:
+        """The share of each deployment that has any, in per cent; None without such an endpoint."""
+        found = await self.call("GET", self._endpoint(environment, endpoint))
+        return {name: share for name, share in found["properties"]["traffic"].items() if share} if found else None
+
+    async def deployments(self, environment: str, endpoint: str) -> dict[str, str]:
+        """The model's version by the name of the deployment."""
+        found = await self.call("GET", self._endpoint(environment, endpoint) + "/deployments")
+        value = found["value"] if found else []
+        return {each["name"]: str(each["properties"]["model"]).rpartition("/")[2] for each in value}
+
+    async def states(self, environment: str, endpoint: str) -> list[str]:
+        """Azure ML's words for how the endpoint's deployments are getting on."""
+        found = await self.call("GET", self._endpoint(environment, endpoint) + "/deployments")
+        return [each["properties"]["provisioningState"] for each in found["value"]] if found else []
+
+    async def only_deployment(self, environment: str, endpoint: str) -> str:
+        """The model's version in the one deployment that an endpoint has, which takes all the traffic."""
+        deployments = await self.deployments(environment, endpoint)
+        traffic = await self.traffic(environment, endpoint)
+        assert traffic == dict.fromkeys(deployments, 100), f"{endpoint}: {deployments}, traffic {traffic}"
+        return next(iter(deployments.values()))
+
+    @asynccontextmanager
+    async def users(self, environment: str, endpoint: str) -> AsyncIterator[RequestLoop]:
+        """Ask an endpoint again and again inside the block; what it answers is counted by deployment."""
+        path = self._endpoint(environment, endpoint)
+        found, keys = await self.call("GET", path), await self.call("POST", f"{path}/listKeys")
+        assert found
+        assert keys
+        headers = {"Authorization": f"Bearer {keys['primaryKey']}"}
+
+        async def ask() -> str:
+            url = found["properties"]["scoringUri"]
+            try:
+                async with self._session.post(url, json={}, headers=headers, ssl=self._certificates) as answer:
+                    if answer.status != 200:
+                        raise NotAnsweredError(f"{answer.status}: {await answer.text()}")
+                    return answer.headers[ANSWERED_BY]
+            except (aiohttp.ClientError, TimeoutError) as fault:
+                raise NotAnsweredError(repr(fault)) from fault
+
+        async with RequestLoop(ask, NotAnsweredError, pause_seconds=0.2) as loop:
+            yield loop
+
+    # --- faults ---
+
+    async def fault(self, kind: str, method: str, path: str, seconds: float = 1, count: int | None = 1) -> int:
+        """Switch a fault on for calls like these (`*` stands for anything); returns its number."""
+        match = {"method": method, "path": path}
+        body = {"kind": kind, "match": match, "seconds": seconds, "count": count}
+        found = await self.call("POST", "/local/faults", json=body)
+        assert found
+        return int(found["number"])
+
+    async def hold(self, method: str, path: str) -> "HeldCall":
+        """Let the next call like this do its work, and keep its answer back."""
+        return HeldCall(self, method, path, await self.fault("late_answer", method, path, HELD_SECONDS))
+
+    async def has_struck(self, fault: int) -> bool:
+        """Whether a fault for one call has struck."""
+        found = await self.call("GET", "/local/faults")
+        return found is not None and fault not in {each["number"] for each in found["value"]}
+
+    async def calls(self, method: str, path: str) -> list[Mapping[str, Any]]:
+        """The calls like these that were made since the control plane started."""
+        found = await self.call("GET", "/local/requests")
+        assert found
+        return [
+            each
+            for each in found["value"]
+            if each["method"] == method and fnmatchcase(each["path"].lower(), path.lower())
+        ]
+
+    # --- HTTPS ---
+
+    async def call(self, method: str, path: str, **more: Any) -> dict[str, Any] | None:
+        """The JSON of an answer; None where there is nothing (404). Fails for any other error."""
+        url = self._addresses["azureml"]["url"] + path
+        headers = {"Authorization": f"Bearer {await self._bearer()}"}
+        more = {"params": _API_VERSION, **more}
+        async with self._session.request(method, url, headers=headers, ssl=self._certificates, **more) as answer:
+            if answer.status == 404:
+                return None
+            assert answer.status < 400, f"{method} {path}: {answer.status} {await answer.text()}"
+            found: dict[str, Any] = await answer.json() if answer.content_type == "application/json" else {}
+            return found
+
+    async def _names(self, path: str) -> list[str]:
+        found = await self.call("GET", path)
+        return [each["name"] for each in found["value"]] if found else []
+
+    async def _bearer(self) -> str:
+        if not self._token:
+            identity = self._addresses["identity"]
+            query = {
+                "api-version": "2019-08-01",
+                "resource": self._addresses["azureml"]["url"],
+                "client_id": identity["client_ids"]["alice"],
+            }
+            header = {"X-IDENTITY-HEADER": identity["header"]}
+            async with self._session.get(identity["endpoint"], params=query, headers=header) as answer:
+                self._token = (await answer.json())["access_token"]
+        return self._token
+
+    def _endpoint(self, environment: str, name: str) -> str:
+        return f"{self._addresses['workspaces'][environment]}/onlineEndpoints/{name}"
+
+
+class HeldCall:
+    """One call to Azure whose work is done and whose answer is held back."""
+
+    def __init__(self, azure: Azure, method: str, path: str, fault: int) -> None:
+        self._azure = azure
+        self._method = method
+        self._path = path
+        self._fault = fault
+
+    async def reached(self) -> None:
+        """Wait until somebody has made the call."""
+        await until(lambda: self._azure.has_struck(self._fault), f"{self._method} {self._path}")
+
+    async def is_under_way(self) -> bool:
+        """Whether whoever made the call still waits for the answer."""
+        return any(call["status"] == 0 for call in await self._azure.calls(self._method, self._path))
+
+
+def _client(addresses: Mapping[str, Any], environment: str) -> MLClient:
+    """A person's client. The SDK remembers clouds by name for ever, so each has a name of its own."""
+    parts = addresses["workspaces"][environment].split("/")
+    cloud = {key: value for key, value in addresses["azureml"]["cloud"].items() if key != "name"}
+    return MLClient(
+        ManagedIdentityCredential(client_id=addresses["identity"]["client_ids"]["alice"]),
+        subscription_id=parts[2],
+        resource_group_name=parts[4],
+        workspace_name=parts[8],
+        show_progress=False,
+        cloud=f"LocalCloud{addresses['ports']['azureml']}",
+        cloud_metadata=cloud,
+    )

@@ -1,0 +1,101 @@
+"""A whole local cloud with the app for the tests of one module; each test uses model names of its own."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+import pytest_asyncio
+
+from localcloud.up import Description, LocalCloud
+from tests.e2e.azure import Azure
+from tests.e2e.promoting import Promoting
+
+REPOSITORY = Path(__file__).parents[2]
+#: A message in the hands of an app that was killed comes again after this long.
+LOCK_DURATION = "PT3S"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Everything that a test needs of a running local cloud."""
+
+    parts: LocalCloud
+    azure: Azure
+    promotions: Promoting
+    http: aiohttp.ClientSession
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The SDK uses marshmallow 3 in ways that marshmallow 4 will not allow, and is warned of it; that is not ours."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning"))
+
+
+def describe(configuration: str, *environments: str, **more: Any) -> Description:
+    """A local cloud with these environments, whose app promotes by this file of the repository."""
+    workspaces = {
+        name: {"subscription": f"sub-{name}", "resource_group": f"rg-{name}", "workspace": f"ws-{name}"}
+        for name in environments
+    }
+    queues = ["promotion-events", *(f"steps-{name}" for name in environments)]
+    settings = {
+        "MLPROMOTE_CONFIGURATION": configuration,
+        "MLPROMOTE_STORE": "{data}/promotions.sqlite",
+        # Calls that are held back occupy a thread each.
+        "PYTHON_THREADPOOL_THREAD_COUNT": "32",
+    }
+    content = {
+        "registry": "contoso-ml",
+        "environments": workspaces,
+        "people": {"alice": {}},
+        "queues": [{"name": name, "properties": {"LockDuration": LOCK_DURATION}} for name in queues],
+        "deployment_seconds": 0.5,
+        "retry_pauses": [0.3],
+        "event_subscriptions": {"function": "intake"},
+        "app": {"folder": str(REPOSITORY), "settings": settings},
+    }
+    return Description.model_validate(content | more)
+
+
+@pytest.fixture(scope="module")
+def description() -> Description:
+    """Of the local cloud; modules that need another one override it."""
+    return describe("tests/e2e/tiny/promotion.yml", "dev", "prod")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cloud(description: Description, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
+    """Running. At the end no process of it may be left, however the tests ended."""
+    folder = tmp_path_factory.mktemp("e2e")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK sets it for the whole process
+        parts = LocalCloud(description, folder / "data")
+        try:
+            async with parts, aiohttp.ClientSession() as session:
+                addresses = parts.addresses
+                for name, value in parts.layout.sign_in.items():
+                    environment.setenv(name, value)
+                azure = Azure(addresses, session, folder / "models")
+                yield Cloud(parts, azure, Promoting(addresses, session), session)
+        finally:
+            left = processes_of(folder)
+    assert not left, f"still running: {left}"
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The command lines of all processes that were told of this folder, by argument or environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            known = " ".join((*process.cmdline(), *process.environ().values()))
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if str(folder) in known and process.pid != os.getpid():
+            found.append(" ".join(process.cmdline()))
+    return found

@@ -1,0 +1,155 @@
+"""`kill -9` of the app in the middle of each step.
+
+One crash serves all tests here: promotions are brought side by side, each to another step, until every one is inside a
+call to Azure whose work is done and whose answer is held back. Then the app is killed and started again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from azure.ai.ml import Output, command
+
+from examples.demo.promotions import Promotion
+from examples.demo.request_loop import RequestLoop
+from tests.e2e.azure import HeldCall
+from tests.e2e.conftest import Cloud
+from tests.e2e.promoting import journal
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: Per step the call that is held; NAME stands for the name of the model, and of its endpoint.
+CALLS = {
+    "share": ("POST", "*/registries/contoso-ml/import"),
+    "validate": ("GET", "*/onlineendpoints/NAME"),
+    "deploy": ("PUT", "*/onlineendpoints/NAME/deployments/*"),
+    "smoke": ("POST", "*/onlineendpoints/NAME/listkeys"),
+    "shift": ("PUT", "*/onlineendpoints/NAME"),
+    "retire": ("DELETE", "*/onlineendpoints/NAME/deployments/*"),
+    "remove": ("DELETE", "*/onlineendpoints/NAME/deployments/*"),
+    "restore": ("PUT", "*/onlineendpoints/NAME"),
+}
+#: Steps of a way forward, and those of a way back.
+FORWARD = ("share", "validate", "deploy", "smoke", "shift", "retire")
+BACK = ("remove", "restore")
+TRAINED = "tiny-trained"
+#: The answer to shifting comes later than the route's time limit for it.
+LATE_SECONDS = 4
+
+
+def model_of(step: str) -> str:
+    """The model whose promotion is caught in a step."""
+    return f"hasty-{step}" if step == "restore" else f"tiny-{step}"
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What became of the promotions of version 2, and of the users of version 1."""
+
+    under_way: Mapping[str, bool]  #: by step: whether the held call was unanswered when the app was killed
+    promotions: Mapping[str, Promotion]
+    users: Mapping[str, RequestLoop]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def aftermath(cloud: Cloud) -> AsyncIterator[Aftermath]:
+    """All promotions brought into the middle of their steps, the app killed and started again, all of them ended."""
+    await asyncio.gather(*(serve_first_version(cloud, step) for step in CALLS))
+    async with AsyncExitStack() as loops:
+        users = {step: await loops.enter_async_context(cloud.azure.users("prod", model_of(step))) for step in CALLS}
+        held = await hold_all(cloud)
+        under_way = {step: await call.is_under_way() for step, call in held.items()}
+        await cloud.parts.kill("functions")
+        await cloud.parts.restart("functions")
+        promotions = await all_ended(cloud)
+    yield Aftermath(under_way, promotions, users)
+
+
+async def serve_first_version(cloud: Cloud, step: str) -> None:
+    await cloud.azure.register(model_of(step), "1")
+    await cloud.promotions.succeeded(model_of(step))
+
+
+async def hold_all(cloud: Cloud) -> dict[str, HeldCall]:
+    """Every promotion in the middle of its step."""
+    azure = cloud.azure
+    await azure.fault("late_answer", "PUT", "*/onlineendpoints/hasty-restore", LATE_SECONDS)
+    held = {step: await hold(cloud, step) for step in CALLS if step != "share"}
+    held["register"] = await azure.hold("PUT", f"*/models/{TRAINED}/versions/*")
+    for step in held.keys() & CALLS.keys():
+        await azure.register(model_of(step), "2", "crash" if step == "remove" else None)
+    await submit_training(cloud)
+    await asyncio.gather(*(call.reached() for call in held.values()))
+    # The call to the registry's import does not tell the model by its address, so this one comes last.
+    held["share"] = await hold(cloud, "share")
+    await azure.register(model_of("share"), "2")
+    await held["share"].reached()
+    return held
+
+
+async def hold(cloud: Cloud, step: str) -> HeldCall:
+    method, path = CALLS[step]
+    return await cloud.azure.hold(method, path.replace("NAME", model_of(step)))
+
+
+async def submit_training(cloud: Cloud) -> None:
+    job = command(
+        name="training",
+        command="echo trained > ${{outputs.model}}/model.txt",
+        environment="azureml://registries/azureml/environments/sklearn-1.5/labels/latest",
+        experiment_name="tiny-training",
+        outputs={"model": Output(type="custom_model")},
+    )
+    await asyncio.to_thread(cloud.azure.dev.jobs.create_or_update, job)
+
+
+async def all_ended(cloud: Cloud) -> dict[str, Promotion]:
+    ended = {step: cloud.promotions.ended(model_of(step), "2") for step in CALLS}
+    ended["register"] = cloud.promotions.ended(TRAINED)
+    return dict(zip(ended, await asyncio.gather(*ended.values()), strict=True))
+
+
+@pytest.mark.parametrize("step", FORWARD)
+async def test_a_promotion_goes_on_to_its_end(cloud: Cloud, aftermath: Aftermath, step: str) -> None:
+    promotion = aftermath.promotions[step]
+    assert aftermath.under_way[step]
+    assert promotion["status"] == "succeeded", promotion["reason"]
+    assert steps_done(promotion) == list(FORWARD)
+    assert await cloud.azure.only_deployment("prod", model_of(step)) == "2"
+    assert sorted(await cloud.azure.registry_versions(model_of(step))) == ["1", "2"]
+
+
+@pytest.mark.parametrize("step", BACK)
+async def test_a_promotion_that_failed_goes_all_the_way_back(cloud: Cloud, aftermath: Aftermath, step: str) -> None:
+    promotion = aftermath.promotions[step]
+    assert aftermath.under_way[step]
+    assert promotion["status"] == "failed", promotion["reason"]
+    (stage,) = promotion["stages"]
+    assert stage["status"] == "failed"
+    assert {each["status"] for each in stage["undoing"]} == {"succeeded"}
+    assert "undoing failed" not in promotion["reason"]
+    assert await cloud.azure.only_deployment("prod", model_of(step)) == "1"
+
+
+async def test_the_output_of_a_job_is_registered_once(cloud: Cloud, aftermath: Aftermath) -> None:
+    assert aftermath.under_way["register"]
+    assert aftermath.promotions["register"]["status"] == "succeeded"
+    assert await cloud.azure.versions(TRAINED) == ["1"]
+    (registration,) = await cloud.promotions.all_of(TRAINED, kind="job")
+    assert registration["status"] == "succeeded"
+    assert await cloud.azure.only_deployment("prod", TRAINED) == "1"
+
+
+@pytest.mark.parametrize("step", CALLS)
+async def test_no_request_to_the_endpoint_fails(aftermath: Aftermath, step: str) -> None:
+    users = aftermath.users[step]
+    assert users.failed == 0, users.failures
+    assert users.sent > 20
+
+
+def steps_done(promotion: Promotion) -> list[str]:
+    """The steps in the order in which the journal has them done; one that is there twice was counted twice."""
+    return [line.removeprefix("step-succeeded ") for line in journal(promotion) if line.startswith("step-succeeded ")]

@@ -1,0 +1,64 @@
+"""`kill -9` of the parts that the app stands on, each while it has something of a promotion in its hands."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.azure import until
+from tests.e2e.conftest import Cloud
+from tests.e2e.promoting import journal
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: How long the app waits for an answer of Azure while the broker dies and comes back.
+HELD_BACK = 4
+
+
+async def test_the_broker_dies_while_a_worker_is_at_work(cloud: Cloud) -> None:
+    await cloud.azure.register("tiny-broker", "1")
+    await cloud.promotions.succeeded("tiny-broker")
+    async with cloud.azure.users("prod", "tiny-broker") as users:
+        deploying = await cloud.azure.fault("late_answer", "PUT", "*/tiny-broker/deployments/*", HELD_BACK)
+        await cloud.azure.register("tiny-broker", "2")
+        await until(lambda: cloud.azure.has_struck(deploying), "the worker deploys")
+        await cloud.parts.kill("servicebus")
+        await cloud.parts.restart("servicebus")
+        promotion = await cloud.promotions.succeeded("tiny-broker", "2")
+    assert journal(promotion).count("step-succeeded deploy") == 1
+    assert await cloud.azure.only_deployment("prod", "tiny-broker") == "2"
+    assert users.failed == 0, users.failures
+
+
+async def test_azure_ml_dies_while_it_deploys(cloud: Cloud) -> None:
+    await cloud.azure.register("tiny-plane", "1", "slow")
+    states = await until(lambda: cloud.azure.states("prod", "tiny-plane"), "a deployment has begun")
+    assert states == ["Creating"]
+    await cloud.parts.kill("azureml")
+    await cloud.parts.restart("azureml")
+    assert await cloud.azure.states("prod", "tiny-plane") == ["Creating"]
+    promotion = await cloud.promotions.succeeded("tiny-plane")
+    assert journal(promotion).count("step-succeeded deploy") == 1
+    assert await cloud.azure.only_deployment("prod", "tiny-plane") == "1"
+    async with cloud.azure.users("prod", "tiny-plane") as users:
+        await users.until_answered(next(iter(await cloud.azure.deployments("prod", "tiny-plane"))), 1, 10)
+    assert users.failed == 0, users.failures
+
+
+async def test_event_grid_dies_with_an_event_that_the_app_has_not_got_yet(cloud: Cloud) -> None:
+    await cloud.parts.kill("functions")
+    await cloud.azure.register("stray-event", "1")
+    await until(lambda: event_waits(cloud), "Event Grid has the event")
+    await cloud.parts.kill("eventgrid")
+    await cloud.parts.restart("eventgrid")
+    await cloud.parts.restart("functions")
+    promotion = await cloud.promotions.ended("stray-event")
+    assert promotion["status"] == "ignored"
+    assert len(await cloud.promotions.all_of("stray-event")) == 1
+
+
+async def event_waits(cloud: Cloud) -> bool:
+    """Whether Event Grid holds an event of the dev workspace that it has not delivered."""
+    url = f"{cloud.parts.addresses['eventgrid']['url']}/health"
+    async with cloud.http.get(url) as answer:
+        health: dict[str, Any] = await answer.json()
+    return bool(health["subscriptions"]["ws-dev-intake"]["waiting"])
