@@ -106,6 +106,11 @@ class Azure:
         assert traffic == dict.fromkeys(deployments, 100), f"{endpoint}: {deployments}, traffic {traffic}"
         return next(iter(deployments.values()))
 
+    async def make_endpoint(self, environment: str, endpoint: str) -> None:
+        """Create an endpoint by hand, as somebody would who knows nothing of the app."""
+        body = {"location": "westeurope", "properties": {"authMode": "Key"}}
+        await self.call("PUT", self._endpoint(environment, endpoint), json=body)
+
     @asynccontextmanager
     async def users(self, environment: str, endpoint: str) -> AsyncIterator[RequestLoop]:
         """Ask an endpoint again and again inside the block; what it answers is counted by deployment."""

@@ -1,7 +1,7 @@
 """A whole local cloud with the app for the tests of one module; each test uses model names of its own."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning"))
 
 
-def describe(configuration: str, *environments: str, **more: Any) -> Description:
-    """A local cloud with these environments, whose app promotes by this file of the repository."""
+def describe(configuration: str, *environments: str, workers: Sequence[str] = (), **more: Any) -> Description:
+    """A local cloud with these environments, whose app promotes by this file of the repository.
+
+    `workers`: names of further environments in that file, which share the workspace of one of these.
+    """
     workspaces = {
         name: {"subscription": f"sub-{name}", "resource_group": f"rg-{name}", "workspace": f"ws-{name}"}
         for name in environments
     }
-    queues = ["promotion-events", *(f"steps-{name}" for name in environments)]
+    queues = ["promotion-events", *(f"steps-{name}" for name in (*environments, *workers))]
     settings = {
         "MLPROMOTE_CONFIGURATION": configuration,
         "MLPROMOTE_STORE": "{data}/promotions.sqlite",
@@ -63,10 +66,15 @@ def describe(configuration: str, *environments: str, **more: Any) -> Description
     return Description.model_validate(content | more)
 
 
+def describe_tiny(**more: Any) -> Description:
+    """The local cloud for `tiny/promotion.yml`."""
+    return describe("tests/e2e/tiny/promotion.yml", "dev", "prod", workers=["barred"], **more)
+
+
 @pytest.fixture(scope="module")
 def description() -> Description:
     """Of the local cloud; modules that need another one override it."""
-    return describe("tests/e2e/tiny/promotion.yml", "dev", "prod")
+    return describe_tiny()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,8 +1,10 @@
 """Promotions as the app's HTTP API tells of them, waited for; the app may be down meanwhile."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -59,16 +61,15 @@ class Promoting:
 
     async def all_of(self, model: str, kind: str = "model") -> list[Promotion]:
         """The summaries of everything promoted under a model's name."""
-        status, body = await self.get(f"?model={model}")
+        status, _, body = await self.request(f"?model={quote(model)}")
         assert status == 200, body
-        return [each for each in body["value"] if each["kind"] == kind]
+        return [each for each in json.loads(body)["value"] if each["kind"] == kind]
 
-    async def get(self, path: str = "", key: str | None = None) -> tuple[int, Any]:
-        """Status and JSON of `GET /api/promotions{path}`; `key` is sent in place of the app's own."""
+    async def request(self, path: str = "", key: str | None = None) -> tuple[int, str, str]:
+        """Status, content type and text of `GET /api/promotions{path}`; `key` is sent in place of the app's own."""
         headers = {"x-functions-key": self._key if key is None else key}
         async with self._session.get(self._url + path, headers=headers) as answer:
-            is_json = answer.content_type.endswith("json")
-            return answer.status, await answer.json(content_type=None) if is_json else await answer.text()
+            return answer.status, answer.content_type, await answer.text()
 
     async def _ended_as(self, status: str, model: str, version: str) -> Promotion:
         found = await self.ended(model, version)
