@@ -43,7 +43,7 @@ def _of_model(
         wanted = ", ".join(f"{tag}={value}" for tag, value in missing.items())
         refusal = f"route {route.name} asks for the tag {wanted}, which the model does not have"
         return _request(candidate, route.name, (), news.source, configuration, now, refusal)
-    stages = tuple(_stage_run(stage, route, news.name) for stage in route.stages)
+    stages = tuple(stage_run(stage, route, news.name) for stage in route.stages)
     return _request(candidate, route.name, stages, news.source, configuration, now)
 
 
@@ -70,14 +70,18 @@ def _of_job(
     return _request(candidate, route.name, (stage,), news.source, configuration, now)
 
 
-def _stage_run(stage: "StageSettings", route: "Route", model: str) -> StageRun:
+def stage_run(stage: "StageSettings", route: "Route", model: str) -> StageRun:
+    """A stage of the route as a promotion of the model starts with it."""
+    limits = dict(stage.timeouts)
+    if stage.approval is not None:
+        limits["approve"] = stage.approval.expires
     plan = plan_for(
         Kind.MODEL,
         environment=stage.environment,
         source=route.source,
         first=not stage.after,
-        limits=stage.timeouts,
-        left_out=("approve",),
+        limits=limits,
+        left_out=() if stage.approval is not None else ("approve",),
     )
     settings = {**stage.frozen(), "require_tags": dict(route.require_tags)}
     steps = tuple(map(StepRun, plan))

@@ -8,9 +8,10 @@ from shared.config.indexing import environment_names
 if TYPE_CHECKING:
     from shared.config.configuration import Configuration, Environment, FromJobs, Route, Workspace
     from shared.config.loading import load
-    from shared.config.stage import Gate, Smoke, StageSettings
+    from shared.config.stage import Approval, Gate, Smoke, StageSettings
 
 __all__ = [
+    "Approval",
     "Configuration",
     "ConfigurationFaults",
     "Environment",

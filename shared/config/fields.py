@@ -18,7 +18,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _no_truth_value(value: Any) -> Any:
+def no_truth_value(value: Any) -> Any:
+    """Refuses true and false where a number is asked for."""
     # Python takes true for the number 1; someone who writes `at_least: true` means something else.
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")
@@ -32,11 +33,11 @@ def _pattern(expression: str) -> WithJsonSchema:
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 _NUMBER_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": SETTING}]}
-Number = Annotated[float, BeforeValidator(_no_truth_value), Field(allow_inf_nan=False), WithJsonSchema(_NUMBER_SCHEMA)]
+Number = Annotated[float, BeforeValidator(no_truth_value), Field(allow_inf_nan=False), WithJsonSchema(_NUMBER_SCHEMA)]
 #: A number that is 0 or more.
 Margin = Annotated[
     float,
-    BeforeValidator(_no_truth_value),
+    BeforeValidator(no_truth_value),
     Field(allow_inf_nan=False, ge=0),
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": SETTING}]}),
 ]

@@ -1,11 +1,13 @@
 """One stop of a route as its settings describe it: the endpoint, what must hold there, how long steps may take."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from shared.config import azure_names, durations
 from shared.config.fields import (
+    SETTING,
     Duration,
     EndpointTemplate,
     EnvironmentName,
@@ -15,8 +17,10 @@ from shared.config.fields import (
     Number,
     Settings,
     Text,
+    no_truth_value,
 )
 from shared.config.wording import did_you_mean
+from shared.core.approval import APPROVER
 from shared.core.plan import MODEL_PLAN
 
 _ONE_BOUND = [{"required": [bound]} for bound in ("at_least", "at_most", "no_worse_than_champion_by")]
@@ -78,13 +82,49 @@ class Smoke(Settings):
     )
 
 
-#: How long each step of a stage may take where no time limit is set; also the steps that undo one.
-DEFAULT_LIMITS = {step.name: step.limit for step in MODEL_PLAN} | {
-    undo: step.undo_limit for step in MODEL_PLAN for undo in step.undo
+#: No team has more people who approve one thing.
+MOST_APPROVERS = 20
+
+
+class Approval(Settings):
+    """People who must agree, after the gates and before anything is deployed."""
+
+    least: Annotated[
+        int,
+        BeforeValidator(no_truth_value),
+        Field(ge=1, le=MOST_APPROVERS),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "integer", "minimum": 1, "maximum": MOST_APPROVERS},
+                    {"type": "string", "pattern": SETTING},
+                ]
+            }
+        ),
+    ] = Field(alias="min", default=1, description="How many different people must approve.")
+    roles: tuple[Text, ...] = Field(
+        min_length=1, default=(APPROVER,), description="App roles in Entra ID; any one of them lets a person decide."
+    )
+    not_requester: bool = Field(
+        default=True, description="Whether the person who asked for the promotion is kept from approving it."
+    )
+    expires: Duration = Field(
+        default=timedelta(hours=72),
+        description="How long to wait; then the promotion ends as rejected.",
+        json_schema_extra={"default": "72h"},
+    )
+
+
+#: How long each step of a stage may take where no time limit is set; the name of the last step that undoes another
+#: stands for all that do. How long an approval may take is said with the approval.
+DEFAULT_LIMITS = {step.name: step.limit for step in MODEL_PLAN if not step.waits} | {
+    step.undo[-1]: step.undo_limit for step in MODEL_PLAN if step.undo
 }
 
 
 def _step(name: str) -> str:
+    if name in (step.name for step in MODEL_PLAN if step.waits):
+        raise ValueError("is set with the approval: approval: {expires: 72h}")
     if name not in DEFAULT_LIMITS:
         raise ValueError(f"unknown step; {did_you_mean(name, DEFAULT_LIMITS)}")
     return name
@@ -113,6 +153,9 @@ class StageSettings(Settings):
         description="Stages that must be done before this one starts; the one before in the list if left out.",
     )
     gates: tuple[Gate, ...] = Field(alias="validate", default=(), description="What must hold before deploying.")
+    approval: Approval | None = Field(
+        default=None, description="People who must agree before this stage deploys; nobody is asked if left out."
+    )
     smoke: Smoke | None = Field(default=None, description="Requests to answer before taking traffic.")
     timeouts: dict[StepName, Duration] = Field(
         default={},

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.config import Configuration, StageSettings, Workspace
+from shared.core.approval import Approval
 from shared.core.messages import Kind
 from shared.core.plan import MODEL_PLAN, plan_for
 from tests.config.right import RIGHT, SETTINGS, WORKSPACE, changed
@@ -140,14 +141,16 @@ def test_a_stage_names_the_time_limits_that_differ(configured: Configured) -> No
 
 
 def test_every_step_of_the_plan_can_have_a_time_limit(configured: Configured) -> None:
-    steps = [name for step in MODEL_PLAN for name in (step.name, step.undo) if name]
+    steps = [name for step in MODEL_PLAN if not step.waits for name in (step.name, *step.undo[-1:])]
     limits = ", ".join(f"{step}: 7m" for step in steps)
     [stage, _] = (
         configured(changed(("        smoke: {", f"        timeouts: {{{limits}}}\n        smoke: {{")))
         .routes["churn"]
         .stages
     )
-    plan = plan_for(Kind.MODEL, environment="test", source="dev", first=True, limits=stage.timeouts)
+    plan = plan_for(
+        Kind.MODEL, environment="test", source="dev", first=True, limits=stage.timeouts, left_out=["approve"]
+    )
     assert {step.limit for step in plan} == {timedelta(minutes=7)}
     assert {step.undo_limit for step in plan if step.undo} == {timedelta(minutes=7)}
 
@@ -175,8 +178,35 @@ def test_a_frozen_stage_says_what_was_left_to_defaults(configured: Configured) -
 
 def test_frozen_settings_of_a_newer_version_are_refused(configured: Configured) -> None:
     frozen = configured().routes["churn"].stages[0].frozen()
-    with pytest.raises(ValueError, match="approval"):
-        StageSettings.parse(frozen | {"approval": {"min": 2}})
+    with pytest.raises(ValueError, match="soak"):
+        StageSettings.parse(frozen | {"soak": {"for": "1h"}})
+
+
+def test_a_stage_asks_nobody_for_approval_unless_it_says_so(configured: Configured) -> None:
+    assert [stage.approval for stage in configured().routes["churn"].stages] == [None, None]
+
+
+def test_an_approval_that_says_nothing_else_asks_one_approver_who_did_not_ask_for_the_promotion(
+    configured: Configured,
+) -> None:
+    stage = (
+        configured(changed(("        smoke: {", "        approval: {}\n        smoke: {"))).routes["churn"].stages[0]
+    )
+    assert stage.frozen()["approval"] == {
+        "min": 1,
+        "roles": ["Promotion.Approver"],
+        "not_requester": True,
+        "expires": "3d",
+    }
+    assert StageSettings.parse(stage.frozen()) == stage
+
+
+def test_the_rules_read_an_approval_as_it_was_configured(configured: Configured) -> None:
+    asked = "approval: {min: 2, roles: [Model.Owner, Risk], not_requester: false, expires: 90m}"
+    stage = configured(changed(("        smoke: {", f"        {asked}\n        smoke: {{"))).routes["churn"].stages[0]
+    assert Approval.of(json.loads(json.dumps(stage.frozen()))) == Approval(2, ["Model.Owner", "Risk"], False)
+    assert stage.approval is not None
+    assert stage.approval.expires == timedelta(minutes=90)
 
 
 def test_settings_cannot_be_changed(configured: Configured) -> None:
