@@ -58,6 +58,7 @@ class Host:
         self.invoker = Invoker(self._outputs, configuration.function_timeout)
         self.errors: list[str] = []
         self._listeners: list[Runner] = []
+        self._stops: list[Callable[[], None]] = []
         self.functions: list[FunctionDefinition] = []
         for definition in definitions:
             try:
@@ -87,6 +88,8 @@ class Host:
             await web.SockSite(runner, bound, backlog=1024).start()
             yield
         finally:
+            for stop in self._stops:
+                stop()
             for listener in listeners:
                 listener.cancel()
             await asyncio.gather(runner.cleanup(), self._ended(listeners))
@@ -144,4 +147,5 @@ class Host:
         source = Source.parse(entity, subscription or None)
         connection = service_bus_connection(properties.get("connection", ""), settings)
         pump = ServiceBusPump(definition, source, connection, configuration.service_bus, self.invoker)
+        self._stops.append(pump.stop)
         return lambda: pump.run(self._options.grace)

@@ -78,11 +78,16 @@ class ServiceBusPump:
         self._chore_came = asyncio.Event()
         self._waiting: asyncio.Timeout | None = None
         self._trouble: type[Exception] | None = None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """To be called before `run` is cancelled: the SDK swallows a cancellation that meets an arriving frame."""
+        self._stopping = True
 
     async def run(self, grace: float) -> None:
-        """Pumps until cancelled, whatever happens to the broker; then gives what is running `grace` seconds to end."""
+        """Pumps until stopped, whatever happens to the broker; then gives what is running `grace` seconds to end."""
         pause = _FIRST_PAUSE
-        while True:
+        while not self._stopping:
             opened = False
             client = make_client(self._connection, retries=0, frame_timeout=_FRAME_TIMEOUT)
             receiver = self._source.receiver(client, self._limits.prefetch_count)
@@ -101,7 +106,7 @@ class ServiceBusPump:
     async def _pump(self, receiver: ServiceBusReceiver, grace: float) -> None:
         quick = 0
         try:
-            while True:
+            while not self._stopping:
                 await self._do_chores(receiver)
                 free = self._slots - self._unsettled
                 if free <= 0:
@@ -112,9 +117,9 @@ class ServiceBusPump:
                 messages = await self._receive(receiver, asked)
                 was_quick = asked > 1 or time.monotonic() - started < _QUICK
                 quick = min(quick + 1, 30) if was_quick and len(messages) >= asked else 0
-        except asyncio.CancelledError:
-            await self._finish(receiver, grace)
-            raise
+        finally:
+            if self._stopping:
+                await self._finish(receiver, grace)
 
     async def _receive(self, receiver: ServiceBusReceiver, count: int) -> list[ServiceBusReceivedMessage]:
         """Receives and starts up to `count` messages, or one batch for a function that takes many."""
