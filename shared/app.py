@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shared.core.messages import FindRegistrations, RunStep, StepReported
     from shared.lanes import Lanes
     from shared.ports import Bus, Store, Workspace
+    from shared.requests import Requests
 
 T = TypeVar("T")
 
@@ -30,6 +31,8 @@ LOOK_BACK = timedelta(days=2)
 CONFIGURATION_FILE = "MLPROMOTE_CONFIGURATION"
 STORE_FILE = "MLPROMOTE_STORE"
 CLOUD = "AZUREML_CLOUD"
+#: With the value `required`, callers of the HTTP API need no key but must have signed in.
+SIGN_IN = "MLPROMOTE_SIGN_IN"
 
 
 def configuration_path(settings: Mapping[str, str] = os.environ) -> Path:
@@ -43,6 +46,11 @@ def environments_here(settings: Mapping[str, str] = os.environ) -> list[str]:
     from shared.config import environment_names
 
     return environment_names(configuration_path(settings))
+
+
+def sign_in_is_required(settings: Mapping[str, str] = os.environ) -> bool:
+    """Whether callers of the HTTP API must have signed in. Called while functions are indexed, too."""
+    return settings.get(SIGN_IN, "").lower() == "required"
 
 
 class _made_once(cached_property[T]):  # noqa: N801  # used as a decorator
@@ -122,24 +130,6 @@ class App:
         sources = dict.fromkeys(route.source for route in self.configuration.routes.values())
         self.bus.send_commands([FindRegistrations(source, since, now) for source in sources])
 
-    def promotions(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
-        """One page of promotions, newest first. Raises ValueError, in words, for a query that cannot be meant."""
-        from shared import listing, views
-
-        asked = listing.read(query)
-        page = self.store.promotions(asked.wanted, asked.top, asked.continuation)
-        return {
-            "value": [views.summary(promotion) for promotion in page.promotions],
-            "nextLink": listing.next_link(url, query, page.following),
-        }
-
-    def promotion(self, promotion: str) -> dict[str, Any] | None:
-        """One promotion with all that is known of it; None if there is none with this id."""
-        from shared import views
-
-        found = self.store.promotion(promotion)
-        return views.details(*found) if found else None
-
     # --- its parts, each made when it is first needed ---
 
     @_made_once
@@ -166,6 +156,13 @@ class App:
         from shared.lanes import Lanes
 
         return Lanes(self.store, self.bus, _now)
+
+    @_made_once
+    def requests(self) -> "Requests":
+        """What people ask over HTTP."""
+        from shared.requests import Requests
+
+        return Requests(self.store, self.lanes, lambda: self.configuration, _now, sign_in_is_required(self._settings))
 
     def workspace(self, environment: str) -> "Workspace":
         """The environment's workspace with the environment's identity."""

@@ -1,6 +1,6 @@
-"""The query of a list of promotions, read once at the edge."""
+"""The query of a list of promotions or of lanes, read once at the edge."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -10,8 +10,9 @@ from shared.ports import PromotionFilter
 USUAL_TOP = 50
 MOST_TOP = 200
 
-_FILTERS = ("route", "model", "environment", "status")
-_KNOWN = (*_FILTERS, "top", "continuation")
+_PAGES = ("top", "continuation")
+_OF_PROMOTIONS = ("route", "model", "environment", "status", *_PAGES)
+_OF_LANES = ("route", "model", *_PAGES)
 #: What the platform puts into a query, and is none of ours.
 _PLATFORM = ("code", "clientId")
 
@@ -25,23 +26,44 @@ class Listing:
     continuation: str | None
 
 
+@dataclass(frozen=True)
+class LaneListing:
+    """Which lanes are asked for; None means any."""
+
+    route: str | None
+    model: str | None
+    top: int
+    continuation: str | None
+
+
 def read(query: Mapping[str, str]) -> Listing:
     """The query's meaning; raises ValueError with a sentence for people."""
-    unknown = [key for key in query if key not in (*_KNOWN, *_PLATFORM)]
-    if unknown:
-        raise ValueError(f"{unknown[0]} is not known here; known are {', '.join(_KNOWN)}")
+    _check_known(query, _OF_PROMOTIONS)
     status = query.get("status")
     if status is not None and status not in set(PromotionStatus):
-        raise ValueError(f"status {status!r} is none of {', '.join(PromotionStatus)}")
+        raise ValueError(f"status {status[:100]!r} is none of {', '.join(PromotionStatus)}")
     wanted = PromotionFilter(
         query.get("route"), query.get("model"), query.get("environment"), PromotionStatus(status) if status else None
     )
     return Listing(wanted, _top(query.get("top", str(USUAL_TOP))), query.get("continuation"))
 
 
+def read_lanes(query: Mapping[str, str]) -> LaneListing:
+    """As `read`, for lanes."""
+    _check_known(query, _OF_LANES)
+    top = _top(query.get("top", str(USUAL_TOP)))
+    return LaneListing(query.get("route"), query.get("model"), top, query.get("continuation"))
+
+
+def _check_known(query: Mapping[str, str], known: Sequence[str]) -> None:
+    unknown = [key for key in query if key not in (*known, *_PLATFORM)]
+    if unknown:
+        raise ValueError(f"{unknown[0][:100]} is not known here; known are {', '.join(known)}")
+
+
 def _top(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_TOP):
-        raise ValueError(f"top must be a whole number from 1 to {MOST_TOP}, not {text!r}")
+        raise ValueError(f"top must be a whole number from 1 to {MOST_TOP}, not {text[:100]!r}")
     return int(text)
 
 
@@ -49,5 +71,5 @@ def next_link(url: str, query: Mapping[str, str], following: str | None) -> str 
     """The address of the page that follows; keys of the platform are not repeated in it."""
     if following is None:
         return None
-    kept = {key: value for key, value in query.items() if key in _KNOWN} | {"continuation": following}
+    kept = {key: value for key, value in query.items() if key not in _PLATFORM} | {"continuation": following}
     return urlunsplit(urlsplit(url)._replace(query=urlencode(kept)))

@@ -157,6 +157,14 @@ class Page:
 
 
 @dataclass(frozen=True)
+class LanePage:
+    """Some lanes in the order of their names, each with its promotions under way; `following` as in `Page`."""
+
+    lanes: Sequence[Lane]
+    following: str | None
+
+
+@dataclass(frozen=True)
 class PromotionFilter:
     """Which promotions to list; None means any."""
 
@@ -185,3 +193,9 @@ class Store(Protocol):
 
     def promotions(self, wanted: PromotionFilter, most: int, following: str | None) -> Page:
         """Raises ValueError where `following` is none of ours."""
+
+    def lanes(self, route: str | None, model: str | None, most: int, following: str | None) -> LanePage:
+        """Lanes of routes; those of a route or model only, if named. ValueError where `following` is none of ours."""
+
+    def claim(self, key: str, content: str) -> str:
+        """What was first kept under the key: `content`, if nothing was. Of several callers at once one is the first."""

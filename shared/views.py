@@ -1,11 +1,14 @@
-"""Promotions as the HTTP API shows them: JSON values."""
+"""Promotions and lanes as the HTTP API shows them: JSON values."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from shared.core.approval import Approval
 from shared.core.journal import JournalEntry
-from shared.core.promotion import STAGE_OCCUPIED, Promotion, StageRun, StepRun
+from shared.core.messages import Champion
+from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
+from shared.core.waiting import waits
 
 
 def summary(promotion: Promotion) -> dict[str, Any]:
@@ -24,8 +27,8 @@ def summary(promotion: Promotion) -> dict[str, Any]:
     }
 
 
-def details(promotion: Promotion, journal: Sequence[JournalEntry]) -> dict[str, Any]:
-    """One promotion with its stages, steps, evidence and journal."""
+def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -> dict[str, Any]:
+    """One promotion with what it waits for, its stages, steps, evidence, approvals and journal."""
     candidate = promotion.candidate
     return summary(promotion) | {
         "candidate": {
@@ -37,6 +40,10 @@ def details(promotion: Promotion, journal: Sequence[JournalEntry]) -> dict[str, 
         },
         "requestedBy": promotion.requested_by,
         "configuration": promotion.configuration,
+        "waits": [
+            {"stage": wait.stage, "for": wait.what, "since": _time(wait.since), "until": _time(wait.until)}
+            for wait in waits(lane, promotion)
+        ],
         "stages": [_stage(stage) for stage in promotion.stages],
         "journal": [
             {"at": _time(entry.at), "stage": entry.stage, "step": entry.step, "what": entry.what, "text": entry.text}
@@ -57,9 +64,65 @@ def _stage(stage: StageRun) -> Mapping[str, Any]:
         "reason": stage.reason,
         "attempt": stage.attempt,
         "replaces": stage.predecessor.candidate.version if stage.predecessor else None,
+        "approval": _approval(stage),
         "steps": [_step(step) for step in stage.steps],
         "undoing": [_step(step) for step in stage.undoing],
     }
+
+
+def _approval(stage: StageRun) -> Mapping[str, Any] | None:
+    """What the stage asks for and has got; None where it asks nobody. `evidence`: what an approval is bound to."""
+    step = next((step for step in stage.steps if step.plan.waits), None)
+    if step is None:
+        return None
+    asked = Approval.of(stage.settings)
+    given = step.evidence.get("given", ())
+    return {
+        "min": asked.least,
+        "roles": list(asked.roles),
+        "notRequester": asked.not_requester,
+        "status": step.status,
+        "evidence": step.evidence.get("on"),
+        "given": [{key: one.get(key, "") for key in ("id", "name", "at", "reason")} for one in given],
+        "until": _time(step.deadline),
+    }
+
+
+def lane(lane: Lane, stages: Sequence[str]) -> dict[str, Any]:
+    """A lane by its stages: first those named, in that order, then others that anything is known of."""
+    of_promotions = [stage.name for promotion in lane.under_way() for stage in promotion.stages]
+    names = dict.fromkeys([*stages, *lane.champions, *lane.holds, *of_promotions])
+    return {
+        "route": lane.key.route,
+        "model": lane.key.model,
+        "stages": [_stage_of_lane(lane, name) for name in names],
+    }
+
+
+def _stage_of_lane(lane: Lane, name: str) -> Mapping[str, Any]:
+    theirs = [(promotion, stage) for promotion in lane.under_way() if (stage := promotion.stage(name)) is not None]
+    champion, hold = lane.champions.get(name), lane.holds.get(name)
+    return {
+        "name": name,
+        "champion": _champion(champion) if champion else None,
+        "challengers": [_in_lane(promotion) for promotion, stage in theirs if stage.status in STAGE_OCCUPIED],
+        "queue": [_in_lane(promotion) for promotion, stage in theirs if stage.status is StageStatus.QUEUED],
+        "hold": {"by": hold.by, "reason": hold.reason, "since": _time(hold.since), "promotion": hold.promotion}
+        if hold
+        else None,
+    }
+
+
+def _champion(champion: Champion) -> Mapping[str, Any]:
+    return {
+        "promotion": champion.promotion,
+        "version": champion.candidate.version,
+        "since": _time(champion.since),
+    }
+
+
+def _in_lane(promotion: Promotion) -> Mapping[str, Any]:
+    return {"promotion": promotion.id, "version": promotion.candidate.version, "kind": promotion.candidate.kind}
 
 
 def _step(step: StepRun) -> Mapping[str, Any]:

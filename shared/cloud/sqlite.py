@@ -17,7 +17,7 @@ from shared.core.lane import wake_at
 from shared.core.messages import Champion, LaneKey
 from shared.core.promotion import PROMOTION_UNDER_WAY, Hold, Lane, Promotion
 from shared.core.wire import from_json, to_json
-from shared.ports import Page, PromotionFilter, VersionConflictError
+from shared.ports import LanePage, Page, PromotionFilter, VersionConflictError
 
 #: How long a process waits for another one's transaction.
 PATIENCE_SECONDS = 20
@@ -41,6 +41,7 @@ create table if not exists journal (
     primary key (promotion, number)
 ) without rowid;
 create table if not exists watching (since text not null);
+create table if not exists claims (key text primary key, content text not null) without rowid;
 """
 
 
@@ -68,15 +69,9 @@ class SqliteStore:
             row = connection.execute(
                 "select version, document from lanes where route = ? and model = ?", (key.route, key.model)
             ).fetchone()
-            documents = connection.execute(
-                "select document from promotions where route = ? and model = ? and (under_way or id = ?)"
-                " order by rowid",
-                (key.route, key.model, promotion),
-            ).fetchall()
+            promotions = _promotions_of(connection, key, promotion)
         version, document = row if row else (0, "{}")
-        kept = from_json(_LaneDocument, json.loads(document))
-        promotions = tuple(_read(document) for (document,) in documents)
-        return Lane(key, kept.champions, kept.holds, promotions), version
+        return _lane(key, document, promotions), version
 
     def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
         key = after.key
@@ -151,6 +146,29 @@ class SqliteStore:
         last = found[most - 1] if len(found) > most else None
         return Page(found[:most], f"{_text(last.created)}~{last.id}" if last else None)
 
+    def lanes(self, route: str | None, model: str | None, most: int, following: str | None) -> LanePage:
+        asked = {"route = ?": route, "model = ?": model}
+        conditions = ["route <> ''", *(condition for condition, value in asked.items() if value is not None)]
+        values: list[object] = [value for value in asked.values() if value is not None]
+        if following is not None:
+            conditions.append("(route, model) > (?, ?)")
+            values += _after(following)
+        with self._transaction("deferred") as connection:
+            rows = connection.execute(
+                f"select route, model, document from lanes where {' and '.join(conditions)}"
+                " order by route, model limit ?",
+                (*values, most + 1),
+            ).fetchall()
+            keys = [LaneKey(*row[:2]) for row in rows[:most]]
+            found = [_lane(key, row[2], _promotions_of(connection, key)) for key, row in zip(keys, rows, strict=False)]
+        return LanePage(found, json.dumps([keys[-1].route, keys[-1].model]) if len(rows) > most else None)
+
+    def claim(self, key: str, content: str) -> str:
+        with self._transaction() as connection:
+            connection.execute("insert or ignore into claims values (?, ?)", (key, content))
+            (kept,) = connection.execute("select content from claims where key = ?", (key,)).fetchone()
+        return str(kept)
+
     @contextmanager
     def _transaction(self, kind: str = "immediate") -> Iterator[sqlite3.Connection]:
         """A connection of this thread, in a transaction that is rolled back if the block raises."""
@@ -167,6 +185,20 @@ class SqliteStore:
             connection.execute("rollback")
             raise
         connection.execute("commit")
+
+
+def _promotions_of(connection: sqlite3.Connection, key: LaneKey, named: str | None = None) -> tuple[Promotion, ...]:
+    """Those under way, and the named one, in the order in which they were requested."""
+    rows = connection.execute(
+        "select document from promotions where route = ? and model = ? and (under_way or id = ?) order by rowid",
+        (key.route, key.model, named),
+    )
+    return tuple(_read(document) for (document,) in rows)
+
+
+def _lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
+    kept = from_json(_LaneDocument, json.loads(document))
+    return Lane(key, kept.champions, kept.holds, promotions)
 
 
 def _row(promotion: Promotion) -> tuple[object, ...]:
@@ -201,3 +233,11 @@ def _position(following: str) -> tuple[str, str]:
     if not separator:
         raise ValueError("the continuation is none that was given here")
     return _text(datetime.fromisoformat(created)), promotion
+
+
+def _after(following: str) -> tuple[str, str]:
+    """The lane that a page of lanes ended with."""
+    lane = json.loads(following)
+    if not (isinstance(lane, list) and len(lane) == 2 and all(isinstance(name, str) for name in lane)):
+        raise ValueError("the continuation is none that was given here")
+    return lane[0], lane[1]

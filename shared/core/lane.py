@@ -67,6 +67,7 @@ class PromotionRequested:
     promotion: Promotion
     refusal: str = ""  #: why nothing is to happen: then it is recorded and ends at once
     automatic: bool = True
+    reason: str = ""  #: why a person wants it
 
     @property
     def lane(self) -> LaneKey:
@@ -160,7 +161,8 @@ def _request(lane: Lane, event: PromotionRequested, now: datetime, notes: Notes)
     promotion = event.promotion
     if lane.promotion(promotion.id) is not None:
         return lane
-    notes.of(promotion, "requested", f"{_title(promotion.candidate)}, by {promotion.requested_by}")
+    why = f": {event.reason}" if event.reason else ""
+    notes.of(promotion, "requested", f"{_title(promotion.candidate)}, by {promotion.requested_by}{why}")
     if event.refusal:
         return lane.with_promotion(_end(promotion, PromotionStatus.IGNORED, event.refusal, now, notes))
     newer = newer_version(lane, promotion.candidate) if event.automatic else None

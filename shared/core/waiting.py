@@ -1,0 +1,57 @@
+"""What a promotion waits for, since when, and until when at the latest: whatever is under way waits for something."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.core.approval import Approval
+from shared.core.lane import LONGEST_QUEUE
+from shared.core.messages import Kind
+from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
+
+
+@dataclass(frozen=True)
+class Wait:
+    """One thing that a stage waits for."""
+
+    stage: str
+    what: str  #: in words
+    since: datetime
+    until: datetime  #: then it is given up
+
+
+def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
+    """One for each stage that is queued or under way; stages that come after those are left out. None once ended."""
+    if not promotion.under_way:
+        return
+    for stage in promotion.stages:
+        if stage.status is StageStatus.QUEUED:
+            since = stage.queued or promotion.created
+            yield Wait(stage.name, _turn(lane, promotion, stage), since, since + LONGEST_QUEUE)
+        step = stage.current
+        if step is not None:
+            since = step.started or promotion.updated
+            yield Wait(stage.name, _step(stage, step), since, step.deadline or since + step.plan.limit)
+
+
+def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
+    hold = lane.holds.get(stage.name)
+    if hold is not None and promotion.candidate.kind is not Kind.JOB:
+        return f"the hold on {stage.name} to be released, set by {hold.by}: {hold.reason}"
+    for other in lane.under_way():
+        theirs = other.stage(stage.name)
+        same_queue = other.id != promotion.id and other.candidate.kind is promotion.candidate.kind
+        if theirs is not None and same_queue and theirs.status in STAGE_OCCUPIED:
+            return f"its turn in {stage.name}, behind promotion {other.id}"
+    return f"its turn in {stage.name}"
+
+
+def _step(stage: StageRun, step: StepRun) -> str:
+    if step.plan.waits:
+        asked = Approval.of(stage.settings)
+        given = len(step.evidence.get("given", ()))
+        return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}"
+    name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name
+    if step.look <= 1 or step.next_look is None:
+        return name
+    return f"{name}: {step.says or 'under way'}; next look at {step.next_look:%H:%M:%S} UTC"

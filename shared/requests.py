@@ -1,0 +1,201 @@
+"""What people ask over HTTP: to see promotions and lanes, to start a promotion, and to steer it.
+
+Each method takes what came with the request and gives the JSON values of the answer, or raises `RefusedError`. A
+request is applied to its lane at once: saved first, then sent. A process that dies in between leaves the rest to the
+reconciling timer.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from shared import bodies, listing, refusals, starting, views
+from shared.core import people
+from shared.core.lane import Decision, LaneEvent
+from shared.core.messages import LaneKey
+from shared.core.people import Person
+from shared.lanes import Lanes
+from shared.ports import Store, VersionConflictError
+from shared.principal import identified
+
+if TYPE_CHECKING:
+    from shared.config import Configuration
+
+#: Of an Idempotency-Key.
+LONGEST_KEY = 255
+
+
+@dataclass(frozen=True)
+class Reason:
+    """The body of a request that needs no more: why it is made."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Approve:
+    """The body of an approval; `evidence` is the digest that the promotion showed."""
+
+    reason: str
+    stage: str | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True)
+class OfStage:
+    """The body of a request about one stage; which one need not be said where only one can be meant."""
+
+    reason: str
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
+class Retry:
+    """The body of a retry."""
+
+    reason: str
+    from_step: str | None = None
+
+
+#: By the last part of the address: the body that comes with it, and the event that it becomes.
+ACTIONS: Mapping[str, tuple[type[Any], Callable[..., LaneEvent]]] = {
+    "approve": (Approve, people.Approved),
+    "reject": (OfStage, people.Rejected),
+    "cancel": (Reason, people.Cancelled),
+    "roll-back": (OfStage, people.RolledBack),
+    "retry": (Retry, people.Retried),
+}
+
+
+class Requests:
+    """Answers requests. May be used by several threads; `clock` gives the time with its zone."""
+
+    def __init__(
+        self,
+        store: Store,
+        lanes: Lanes,
+        configuration: Callable[[], "Configuration"],
+        clock: Callable[[], datetime],
+        sign_in_required: bool,
+    ) -> None:
+        """`sign_in_required`: callers show no key, so that starting takes a role."""
+        self._store = store
+        self._lanes = lanes
+        self._configuration = configuration
+        self._clock = clock
+        self._sign_in_required = sign_in_required
+
+    def promotions(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """One page of promotions, newest first."""
+        try:
+            asked = listing.read(query)
+            page = self._store.promotions(asked.wanted, asked.top, asked.continuation)
+        except ValueError as fault:
+            raise refusals.BadRequestError(str(fault)) from fault
+        return {
+            "value": [views.summary(promotion) for promotion in page.promotions],
+            "nextLink": listing.next_link(url, query, page.following),
+        }
+
+    def promotion(self, promotion: str) -> dict[str, Any]:
+        """One promotion with all that is known of it."""
+        found = self._store.promotion(promotion)
+        if found is None:
+            raise _no_promotion(promotion)
+        lane, _ = self._store.load(found[0].lane, promotion)
+        return views.details(*found, lane)
+
+    def start(self, body: bytes, by: Person | None, key: str | None) -> dict[str, Any]:
+        """The promotion that came of the request; the same one for the same request with the same key."""
+        asked = bodies.read(starting.Start, body)
+        if self._sign_in_required and people.OPERATOR not in identified(by).roles:
+            raise refusals.ForbiddenError(f"Without a function key, starting needs the role {people.OPERATOR}.")
+        request = self._request_text(asked, by, key)
+        event = starting.requested(asked, self._configuration(), by, request, self._clock())
+        if key is not None:
+            self._claim(request, asked)
+        self._apply(event)
+        return self.promotion(event.promotion.id)
+
+    def act(self, action: str, promotion: str, body: bytes, by: Person | None) -> dict[str, Any]:
+        """What was done, in words, and the promotion. `action`: a key of `ACTIONS`."""
+        person = identified(by)
+        kind, event = ACTIONS[action]
+        asked = bodies.read(kind, body)
+        found = self._store.promotion(promotion)
+        if found is None:
+            raise _no_promotion(promotion)
+        decision = self._apply(event(lane=found[0].lane, promotion=promotion, by=person, **asdict(asked)))
+        return {"done": _done(decision), "promotion": self.promotion(promotion)}
+
+    def routes(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """One page of lanes, in the order of their names."""
+        try:
+            asked = listing.read_lanes(query)
+            page = self._store.lanes(asked.route, asked.model, asked.top, asked.continuation)
+        except ValueError as fault:
+            raise refusals.BadRequestError(str(fault)) from fault
+        return {
+            "value": [views.lane(lane, self._stages(lane.key)) for lane in page.lanes],
+            "nextLink": listing.next_link(url, query, page.following),
+        }
+
+    def release(self, route: str, model: str, stage: str, body: bytes, by: Person | None) -> dict[str, Any]:
+        """What was done, in words, and the lane."""
+        person = identified(by)
+        asked = bodies.read(Reason, body)
+        key = LaneKey(route, model)
+        if not self._store.load(key, None)[1]:
+            raise refusals.NotThereError(f"No {model} has come along route {route}. GET /api/routes lists what has.")
+        decision = self._apply(people.Released(key, stage, person, asked.reason))
+        return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
+
+    def _request_text(self, asked: starting.Start, by: Person | None, key: str | None) -> str:
+        """What makes the promotion's id its own: a key counts for its caller alone."""
+        if key is None:
+            return str(uuid.uuid4())
+        if len(key) > LONGEST_KEY:
+            raise refusals.BadRequestError(f"The Idempotency-Key must have at most {LONGEST_KEY} characters.")
+        return json.dumps([by.id if by else "", key])
+
+    def _claim(self, request: str, asked: starting.Start) -> None:
+        content = json.dumps(asdict(asked), sort_keys=True)
+        if self._store.claim(request, content) != content:
+            raise refusals.KeyReusedError(
+                "This Idempotency-Key came with another request before. Take a new key for a new request."
+            )
+
+    def _apply(self, event: LaneEvent) -> Decision:
+        try:
+            return self._lanes.apply(event)
+        except people.NotAllowedError as fault:
+            raise refusals.ForbiddenError(str(fault)) from fault
+        except people.NotNowError as fault:
+            raise refusals.NotNowError(str(fault), self._as_it_is(event)) from fault
+        except VersionConflictError as fault:
+            raise refusals.BusyError("Many others change this lane just now: try again.") from fault
+
+    def _as_it_is(self, event: LaneEvent) -> dict[str, Any]:
+        """The promotion that a request was about, for the answer that says why it does not apply."""
+        named = getattr(event, "promotion", None)
+        found = self._store.promotion(named) if isinstance(named, str) else None
+        return {"promotion": views.summary(found[0])} if found else {}
+
+    def _stages(self, key: LaneKey) -> list[str]:
+        """The names of a route's stages, as configured now."""
+        route = self._configuration().routes.get(key.route)
+        return [stage.name for stage in route.stages] if route else []
+
+
+def _done(decision: Decision) -> str:
+    """The first line that the request put into the journal."""
+    if decision.stale:
+        return "nothing: it was done before"
+    return next((f"{entry.what} by {entry.text}" for entry in decision.journal), "done")
+
+
+def _no_promotion(promotion: str) -> refusals.NotThereError:
+    return refusals.NotThereError(f"There is no promotion {promotion}. GET /api/promotions lists them.")

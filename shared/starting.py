@@ -1,0 +1,106 @@
+"""A person's wish to promote a version, as the request that goes to its lane."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared import routing
+from shared.config import azure_names
+from shared.core.lane import PromotionRequested
+from shared.core.messages import Candidate, Kind, LaneKey
+from shared.core.people import Person
+from shared.core.promotion import Promotion, promotion_id
+from shared.refusals import BadRequestError
+
+if TYPE_CHECKING:
+    from shared.config import Configuration, Route, StageSettings
+
+#: Who has asked where nobody was signed in.
+FUNCTION_KEY = "function key"
+
+
+@dataclass(frozen=True)
+class Start:
+    """The body of `POST /promotions`."""
+
+    model: str
+    version: str
+    reason: str
+    source: str | None = None  #: name of the environment where the version is registered
+    route: str | None = None
+    through: str | None = None  #: name of the last stage
+
+
+def requested(
+    asked: Start, configuration: "Configuration", by: Person | None, request: str, now: datetime
+) -> PromotionRequested:
+    """The promotion along the one route that is meant. `request` tells it from other promotions of the same version.
+
+    Raises `BadRequestError` in words. Whether the version exists is found out by the step `share`.
+    """
+    _check_name("model", asked.model)
+    _check_name("version", asked.version)
+    route = _route(asked, configuration)
+    workspace = configuration.environments[route.source].workspace.id
+    candidate = Candidate(Kind.MODEL, asked.model, asked.version, route.source, workspace)
+    lane = LaneKey(route.name, asked.model)
+    promotion = Promotion(
+        promotion_id(lane, candidate, request),
+        lane,
+        candidate,
+        tuple(routing.stage_run(stage, route, asked.model) for stage in _stages(asked, route)),
+        by.name if by else FUNCTION_KEY,
+        configuration.hash,
+        now,
+        now,
+        requester=by.id if by else "",
+    )
+    return PromotionRequested(promotion, automatic=False, reason=asked.reason)
+
+
+def _check_name(key: str, name: str) -> None:
+    rule = azure_names.MODEL_NAME
+    try:
+        rule.check(name)
+    except ValueError:
+        text = "letters, digits, full stops, hyphens and underscores, a letter or digit first"
+        raise BadRequestError(f"{key}: must be at most {rule.longest} {text}, not {name[:100]!r}") from None
+
+
+def _route(asked: Start, configuration: "Configuration") -> "Route":
+    _check_known("source", asked.source, configuration.environments)
+    _check_known("route", asked.route, configuration.routes)
+    takers = [route for route in configuration.routes.values() if route.takes(asked.model)]
+    meant = [route for route in takers if asked.source in (None, route.source) and asked.route in (None, route.name)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        names = ", ".join(f"{route.name} (from {route.source})" for route in meant)
+        raise BadRequestError(f"route: several routes take {asked.model}, name one: {names}")
+    others = ", ".join(f"route {route.name} from {route.source}" for route in takers) or "no route"
+    wanted = " ".join(f"{key} {name}" for key, name in (("route", asked.route), ("source", asked.source)) if name)
+    raise BadRequestError(f"{wanted or 'the model'} does not fit: {asked.model} is taken by {others}")
+
+
+def _check_known(key: str, name: str | None, known: Collection[str]) -> None:
+    if name is not None and name not in known:
+        raise BadRequestError(f"{key}: {name[:100]!r} is not configured; configured are {', '.join(known)}")
+
+
+def _stages(asked: Start, route: "Route") -> "Sequence[StageSettings]":
+    """All stages, or the last one that is asked for and those it comes after."""
+    if asked.through is None:
+        return route.stages
+    stages = {stage.name: stage for stage in route.stages}
+    if asked.through not in stages:
+        raise BadRequestError(
+            f"through: route {route.name} has no stage {asked.through[:100]!r}, only {', '.join(stages)}"
+        )
+    wanted, left = set[str](), [asked.through]
+    while left:
+        name = left.pop()
+        if name not in wanted:
+            wanted.add(name)
+            left += stages[name].after
+    return [stage for stage in route.stages if stage.name in wanted]

@@ -1,0 +1,167 @@
+"""The app's own functions, called as the host calls them, on a store and a configuration of their own."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import azure.functions as func
+import pytest
+
+import shared.app
+from shared.core.messages import Command, Event, Outcome, RunStep, Succeeded
+from shared.core.people import OPERATOR
+from tests.config.right import SETTINGS, changed
+from tests.core.world import answer
+
+APPROVER = "Promotion.Approver"
+ASKS = "        approval: {min: 2}\n"
+#: Two routes, of which the second starts somewhere else; prod asks two people.
+CONFIGURATION = (
+    changed(
+        (
+            '      - environment: prod\n        endpoint: "{model}"\n',
+            f'      - environment: prod\n        endpoint: "{{model}}"\n{ASKS}',
+        )
+    )
+    + """\
+  fraud:
+    from: test
+    models: ["fraud", "churn-two"]
+    stages:
+      - {environment: prod, endpoint: "x-{model}", deployment: deployments/fraud.yml}
+"""
+)
+
+
+@dataclass
+class KeptBus:
+    """A bus whose messages stay where they are."""
+
+    commands: list[Command] = field(default_factory=list)
+
+    def send_events(self, events: Sequence[Event]) -> None:
+        raise AssertionError("requests are applied at once")
+
+    def send_commands(self, commands: Sequence[Command]) -> None:
+        self.commands += commands
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a function answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+def principal(name: str, *roles: str) -> dict[str, str]:
+    """The header that App Service adds for a person."""
+    claims = [
+        {"typ": "http://schemas.microsoft.com/identity/claims/objectidentifier", "val": f"id-of-{name}"},
+        {"typ": "name", "val": name},
+        *({"typ": "roles", "val": role} for role in roles),
+    ]
+    document = json.dumps({"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"})
+    return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(document.encode()).decode()}
+
+
+ALICE = principal("alice", OPERATOR)
+BOB = principal("bob", APPROVER)
+CAROL = principal("carol", APPROVER)
+
+
+class Api:
+    """The HTTP API without a host in front of it."""
+
+    def __init__(self, app: shared.app.App, bus: KeptBus) -> None:
+        import function_app  # here, since indexing reads the configuration
+
+        self.app = app
+        self.bus = bus
+        self._routes = [
+            (trigger.route.split("/"), {method.value for method in trigger.methods}, function.get_user_function())
+            for function in function_app.app.get_functions()
+            if (trigger := function.get_trigger()).type == "httpTrigger"
+        ]
+
+    def get(self, address: str, headers: Mapping[str, str] | None = None) -> Reply:
+        return self._ask("GET", address, b"", headers or {})
+
+    def post(self, address: str, body: object, headers: Mapping[str, str] | None = None) -> Reply:
+        """`body`: JSON, or bytes as they are."""
+        written = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._ask("POST", address, written, headers or {})
+
+    def start(self, version: str, headers: Mapping[str, str] | None = None, **more: str) -> str:
+        """Start a promotion of churn-eu; its id."""
+        body = {"model": "churn-eu", "version": version, "reason": "a test", **more}
+        started = self.post("promotions", body, headers)
+        assert started.status == 202, started.body
+        return str(started.body["id"])
+
+    def run(self, outcomes: Mapping[tuple[str, str], Outcome] | None = None) -> None:
+        """Answer all commands until none is left, as workers would; `outcomes` by stage and step."""
+        for _ in range(200):
+            if not self.bus.commands:
+                return
+            command = self.bus.commands.pop(0)
+            assert isinstance(command, RunStep)
+            outcome = (outcomes or {}).get((command.stage, command.step), Succeeded({"saw": command.step}))
+            self.app.lanes.apply(answer(command, outcome))
+        raise AssertionError("the lanes do not come to rest")
+
+    def _ask(self, method: str, address: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        parts = urlsplit(address)
+        path = [unquote(part) for part in parts.path.split("/")]
+        for template, methods, function in self._routes:
+            fits = len(template) == len(path) and all(
+                part.startswith("{") or part == given for part, given in zip(template, path, strict=True)
+            )
+            if fits and method in methods:
+                named = {part[1:-1]: given for part, given in zip(template, path, strict=True) if part.startswith("{")}
+                request = func.HttpRequest(
+                    method,
+                    f"https://app.test/api/{address}",
+                    headers=headers,
+                    params=dict(parse_qsl(parts.query)),
+                    route_params=named,
+                    body=body,
+                )
+                reply = function(request)
+                kind = reply.mimetype
+                assert kind == ("application/json" if reply.status_code < 400 else "application/problem+json")
+                return Reply(reply.status_code, reply.headers, json.loads(reply.get_body()))
+        raise AssertionError(f"no function takes {method} {address}")
+
+
+@pytest.fixture
+def settings() -> dict[str, str]:
+    """Of the app, beside its files; tests override it."""
+    return {"WEBSITE_AUTH_ENABLED": "True"}
+
+
+@pytest.fixture
+def api(tmp_path: Path, settings: dict[str, str]) -> Iterator[Api]:
+    (tmp_path / "promotion.yml").write_text(CONFIGURATION, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as environment:
+        every = (
+            SETTINGS
+            | settings
+            | {
+                "MLPROMOTE_CONFIGURATION": str(tmp_path / "promotion.yml"),
+                "MLPROMOTE_STORE": str(tmp_path / "promotions.sqlite"),
+            }
+        )
+        for name, value in every.items():
+            environment.setenv(name, value)
+        shared.app.app.cache_clear()
+        bus = KeptBus()
+        app = shared.app.app()
+        app.bus = bus
+        yield Api(app, bus)
+        shared.app.app.cache_clear()
