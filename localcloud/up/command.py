@@ -83,6 +83,8 @@ def _rows(layout: Layout) -> Iterator[tuple[str, str]]:
         yield "  master key", layout.secrets.master_key
         yield "  function key", layout.secrets.default_key
         yield "  Event Grid key", layout.secrets.event_grid_key
+        for name, person in layout.people.items():
+            yield f"  token of {name}", f"{person['token']}  {', '.join(person['roles'])}"
     yield "Service Bus", layout.connection_string
     yield "Azure ML", layout.azureml_url
     yield "  certificates", str(layout.ca_file)

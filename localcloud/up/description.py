@@ -37,7 +37,10 @@ class Environment(Section):
 
 
 class Person(Section):
-    """A local user with an identity that may do everything by hand."""
+    """A local user with an identity that may do everything by hand, and who can sign in to the app."""
+
+    #: App roles, as Entra ID would vouch for them.
+    roles: tuple[str, ...] = ()
 
 
 class Queue(Section):

@@ -114,6 +114,18 @@ class Layout:
             "REGISTRY_DISCOVERY_ENDPOINT_URL": f"{self.azureml_url}/",
         }
 
+    @property
+    def people(self) -> dict[str, dict[str, Any]]:
+        """Who can sign in to the app, by name: the bearer token, the object id and the app roles of each."""
+        return {
+            name: {
+                "token": self.secrets.people_tokens[name],
+                "id": self.client_ids[name],
+                "roles": list(person.roles),
+            }
+            for name, person in self.description.people.items()
+        }
+
     def app_settings(self) -> dict[str, str]:
         """What the app finds in its environment; raises `ConfigurationError` for unknown placeholders."""
         settings = {
@@ -126,6 +138,12 @@ class Layout:
             prefix = name.upper().replace("-", "_")
             settings[f"{prefix}_WORKSPACE"] = workspace
             settings[f"{prefix}_IDENTITY"] = self.client_ids[name]
+        if self.people:
+            users = {
+                one["token"]: {"name": name, "id": one["id"], "roles": one["roles"]}
+                for name, one in self.people.items()
+            }
+            settings |= {"WEBSITE_AUTH_ENABLED": "true", "LOCAL_USERS": json.dumps(users)}
         return settings | self._described_settings()
 
     def _described_settings(self) -> dict[str, str]:
@@ -171,6 +189,7 @@ class Layout:
                 "header": self.secrets.identity_header,
                 "client_ids": self.client_ids,
             },
+            "people": self.people,
             "by_hand": {name: self.by_hand(name) for name in self.client_ids},
             "app_settings": self.app_settings(),
             "ports": self.ports.__dict__,

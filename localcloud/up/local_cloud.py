@@ -129,7 +129,7 @@ class LocalCloud:
         app = self._description.app
         if app is not None and not (app.folder / "host.json").is_file():
             raise ConfigurationError(f"app.folder: there is no Functions app (no host.json) in {app.folder}")
-        secrets = keep_secrets(self._data / "secrets.json", self._description.environments)
+        secrets = keep_secrets(self._data / "secrets.json", self._description.environments, self._description.people)
         layout = Layout(self._description, choose_ports(self._wanted_ports, self._data), secrets, self._data)
         layout.app_settings()
         write_part_files(layout)

@@ -14,6 +14,7 @@ from localcloud.azureml.configuration import read_settings
 from localcloud.configuration_file import ConfigurationError, read_configuration
 from localcloud.eventgrid.configuration import EventGridConfiguration
 from localcloud.functions.keys import load_keys
+from localcloud.functions.users import LocalUsers
 from localcloud.identity.configuration import IdentityConfiguration
 from localcloud.servicebus.config import read_config
 from localcloud.up import Description, Ports, read_description
@@ -27,7 +28,7 @@ DESCRIPTION: dict[str, Any] = {
         "dev": {"subscription": "sub-d", "resource_group": "rg-dev", "workspace": "ws-dev"},
         "prod-eu": {"subscription": "sub-p", "resource_group": "rg-prod", "workspace": "ws-prod", "location": "eastus"},
     },
-    "people": {"alice": {}},
+    "people": {"alice": {"roles": ["Promotion.Operator"]}, "bob": {}},
     "queues": ["steps-dev", {"name": "steps-prod-eu", "properties": {"LockDuration": "PT30S"}}],
     "deployment_seconds": 0.5,
     "event_subscriptions": {"function": "intake", "included_event_types": ["T"]},
@@ -40,7 +41,7 @@ WORKSPACE = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLear
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     description = Description.model_validate({**DESCRIPTION, "azureml": {"python": sys.executable}})
-    secrets = keep_secrets(tmp_path / "secrets.json", description.environments)
+    secrets = keep_secrets(tmp_path / "secrets.json", description.environments, description.people)
     layout = Layout(description, PORTS, secrets, tmp_path)
     write_part_files(layout)
     return layout
@@ -87,6 +88,9 @@ def test_an_environment_works_in_its_workspace_and_only_a_source_writes_to_the_r
         ("alice", "Contributor", dev),
         ("alice", "Contributor", prod),
         ("alice", "Contributor", "registries/contoso-ml"),
+        ("bob", "Contributor", dev),
+        ("bob", "Contributor", prod),
+        ("bob", "Contributor", "registries/contoso-ml"),
     }
 
 
@@ -99,6 +103,23 @@ def test_the_app_finds_its_settings_in_the_environment(layout: Layout) -> None:
     assert settings["JSON"] == "{}"
     assert json.loads(settings["AZUREML_CLOUD"])["resource_manager"] == "https://localhost:20002"
     assert settings["IDENTITY_HEADER"] == read_identities(layout).header
+
+
+def test_people_sign_in_to_the_app_with_tokens_that_stay_the_same(layout: Layout) -> None:
+    tokens = {name: one["token"] for name, one in layout.people.items()}
+    assert keep_secrets(layout.data / "secrets.json", []).people_tokens == tokens
+    assert layout.addresses({})["people"]["alice"]["roles"] == ["Promotion.Operator"]
+    users = LocalUsers.from_settings(layout.app_settings())
+    headers = users.authenticate({"authorization": f"Bearer {tokens['alice']}"})
+    assert headers is not None
+    assert headers["x-ms-client-principal-name"] == "alice"
+    assert headers["x-ms-client-principal-id"] == layout.client_ids["alice"]
+    assert users.authenticate({"authorization": "Bearer another"}) is None
+
+
+def test_without_people_nobody_signs_in_to_the_app(layout: Layout) -> None:
+    description = Description.model_validate({**DESCRIPTION, "people": {}})
+    assert "WEBSITE_AUTH_ENABLED" not in replace(layout, description=description).app_settings()
 
 
 def test_an_unknown_placeholder_is_a_fault_that_names_the_known_ones(layout: Layout) -> None:
