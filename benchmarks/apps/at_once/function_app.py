@@ -1,0 +1,36 @@
+"""The app's queue triggers over an Azure ML that answers at once (see `benchmarks/at_once.py`)."""
+
+import json
+import os
+from collections.abc import Callable
+
+import azure.functions as func
+
+from benchmarks.at_once import AtOnceApp
+
+#: The models that will be promoted, as JSON.
+MODELS = "BENCHMARK_MODELS"
+
+promotions = AtOnceApp(os.environ)
+promotions.expect(json.loads(os.environ[MODELS]))
+
+app = func.FunctionApp()
+
+
+@app.service_bus_queue_trigger(arg_name="message", queue_name="promotion-events", connection="ServiceBus")
+def advance(message: func.ServiceBusMessage) -> None:
+    promotions.advance(message.get_body())
+
+
+def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
+    def work(message: func.ServiceBusMessage) -> None:
+        promotions.work(environment, message.get_body())
+
+    work.__name__ = f"work_{environment}"
+    return work
+
+
+for name in promotions.configuration.environments:
+    worker = _worker(name)
+    trigger = app.service_bus_queue_trigger(arg_name="message", queue_name=f"steps-{name}", connection="ServiceBus")
+    app.function_name(worker.__name__)(trigger(worker))

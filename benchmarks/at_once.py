@@ -1,0 +1,72 @@
+"""The app with an Azure ML that answers at once: whatever a step looks for is there when it first looks.
+
+So each step takes one command and one report, and none waits. All else is the real app.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shared import routing
+from shared.app import App, configuration_path
+from shared.core.lane import decide
+from shared.core.messages import ModelRegistered, RunStep
+from shared.core.promotion import Lane, Promotion
+from shared.ports import Endpoint, Job
+from shared.steps.target import ATTEMPT, PROMOTION, ROUTE, Target
+from tests.fakes.workspace import FakeRegistry, FakeWorkspace
+
+if TYPE_CHECKING:
+    from shared.config import Configuration
+
+SOURCE = "dev"
+VERSION = "1"
+JOB = "training"
+TAGS = {"promote": "true"}
+
+
+def model_names(series: str, count: int) -> list[str]:
+    """A lane each."""
+    return [f"model-{series}-{number}" for number in range(count)]
+
+
+def registration(configuration: "Configuration", model: str) -> ModelRegistered:
+    """The news that starts a model's promotion."""
+    return ModelRegistered(configuration.environments[SOURCE].workspace.id, model, VERSION, TAGS, "benchmark")
+
+
+class AtOnceApp(App):
+    """Serves the models that it was told of."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        super().__init__(settings)
+        self._folder = configuration_path(settings).parent
+        registry = FakeRegistry()
+        self._workspaces = {name: FakeWorkspace(registry, name) for name in self.configuration.environments}
+        source = self._workspaces[SOURCE]
+        source.jobs[JOB] = Job(JOB, "Completed", "training", outputs={"model": "mlflow_model"})
+        source.job_metrics[JOB] = {"accuracy": 0.95, "auc": 0.97}
+
+    def expect(self, models: Sequence[str]) -> None:
+        """Put everything there that the promotions of these models will look for."""
+        now = datetime.now(UTC)
+        for model in models:
+            origin = self._workspaces[SOURCE].has_model(model, VERSION, tags=TAGS, job=JOB)
+            self._workspaces[SOURCE].has_copy(model, VERSION, origin.asset_id)
+            for request in routing.requests(registration(self.configuration, model), self.configuration, now):
+                self._expect(request.promotion, decide(Lane(request.lane), request, now).commands[0])
+
+    def workspace(self, environment: str) -> FakeWorkspace:
+        return self._workspaces[environment]
+
+    def _expect(self, promotion: Promotion, command: RunStep) -> None:
+        for stage in promotion.stages:
+            of_stage = replace(command, stage=stage.name, settings=stage.settings)
+            target = Target.of(of_stage, self._folder)
+            workspace = self._workspaces[stage.environment]
+            owner = {ROUTE: promotion.lane.route}
+            name = target.endpoint
+            workspace.endpoints[name] = Endpoint(name, "Succeeded", {target.deployment: 100}, owner, f"https://{name}")
+            tags = {**owner, PROMOTION: promotion.id, ATTEMPT: "1"}
+            workspace.has_deployment(name, target.deployment, tags)

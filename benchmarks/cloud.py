@@ -1,0 +1,29 @@
+"""The local cloud to measure in: that of `make up`, with another app or another deployment time."""
+
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.children import REPOSITORY
+from localcloud.up import LocalCloud, read_description
+from localcloud.up.description import App
+
+APPS = Path(__file__).with_name("apps")
+
+
+@asynccontextmanager
+async def running_cloud(
+    folder: Path, app: Path, settings: Mapping[str, str], **changes: Any
+) -> AsyncIterator[LocalCloud]:
+    """A fresh local cloud with its state in `folder` that runs the function app in `app`.
+
+    `settings` come on top of those in `localcloud.yml`, and `changes` replace other parts of that file.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    described = read_description(REPOSITORY / "localcloud.yml")
+    usual = described.app.settings if described.app else {}
+    changes["app"] = App(folder=app, settings={**usual, **settings})
+    async with LocalCloud(described.model_copy(update=changes), folder) as cloud:
+        yield cloud

@@ -1,0 +1,69 @@
+"""What a benchmark finds: ratios with their targets, and tables. The arithmetic of it, and nothing that measures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+class BenchmarkError(Exception):
+    """A measurement broke: what was measured did not do what it should have done."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound that a ratio is to keep to."""
+
+    bound: float
+    at_least: bool
+    per_cent: bool = False  #: show ratios as per cent
+
+    def is_met_by(self, ratio: float) -> bool:
+        return ratio >= self.bound if self.at_least else ratio <= self.bound
+
+    def shown(self, ratio: float) -> str:
+        return f"{ratio * 100:.2f} %" if self.per_cent else f"{ratio:.2f}"
+
+    def __str__(self) -> str:
+        return (
+            f"{'≥' if self.at_least else '≤'} {f'{self.bound:.0%}'.replace('%', ' %') if self.per_cent else self.bound}"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two ways measured in turn, round by round, so that whatever else the machine does hits both."""
+
+    title: str
+    ours: Sequence[float]  #: one value per round
+    other: Sequence[float]  #: of the same rounds
+    ours_is: str
+    other_is: str  #: exactly what the comparison is with
+    unit: str
+    target: Target | None  #: None for a ratio that is only for information
+
+    def __post_init__(self) -> None:
+        if not self.ours or len(self.ours) != len(self.other):
+            raise ValueError("a comparison needs rounds, and both ways in each of them")
+
+    @property
+    def ratio(self) -> float:
+        """The median of the rounds' ratios."""
+        return median(ours / other for ours, other in zip(self.ours, self.other, strict=True))
+
+    @property
+    def is_met(self) -> bool | None:
+        """None where there is no target."""
+        return None if self.target is None else self.target.is_met_by(self.ratio)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Figures that have no target: rows of cells below a title."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+Finding = Comparison | Table

@@ -1,0 +1,27 @@
+"""Indexes one function app as the host does and answers with the seconds, the functions and what was imported."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from localcloud.functions.runtime import load_app
+
+#: What must not be imported by indexing, since it takes longer than all the rest.
+HEAVY = ("azure.ai.ml", "pydantic", "azure.servicebus", "azure.identity")
+
+
+def main(folder: Path) -> None:
+    os.chdir(folder)
+    began = time.perf_counter()
+    functions = asyncio.run(load_app(folder))
+    seconds = time.perf_counter() - began
+    heavy = [name for name in HEAVY if name in sys.modules]
+    answer = {"seconds": seconds, "functions": len(functions), "heavy": heavy, "modules": len(sys.modules)}
+    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

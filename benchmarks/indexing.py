@@ -1,0 +1,40 @@
+"""Indexing the app against indexing an empty function app: each time in a fresh process, by Microsoft's runtime."""
+
+from pathlib import Path
+
+from benchmarks.children import REPOSITORY, answer_of
+from benchmarks.cloud import APPS
+from benchmarks.figures import BenchmarkError, Comparison, Finding, Target
+from benchmarks.progress import Progress
+
+ROUNDS = 15
+TARGET = Target(1.5, at_least=False)
+
+SETTINGS = {"MLPROMOTE_CONFIGURATION": "examples/digits/promotion.yml"}
+
+
+async def measure(folder: Path, progress: Progress) -> list[Finding]:
+    """Raises `BenchmarkError` if a module is imported that must not be."""
+    ours, empty = [], []
+    functions = 0
+    for done in range(-1, ROUNDS):  # the first round only fills the caches of the file system
+        of_ours = await answer_of("benchmarks.index_app", [str(REPOSITORY)], folder / "app.log", SETTINGS)
+        of_empty = await answer_of("benchmarks.index_app", [str(APPS / "empty")], folder / "empty.log")
+        progress(done + 1, ROUNDS, "fresh processes, in turn")
+        if of_ours["heavy"]:
+            raise BenchmarkError(f"indexing the app imports {', '.join(of_ours['heavy'])}")
+        if done >= 0:
+            ours.append(of_ours["seconds"] * 1000)
+            empty.append(of_empty["seconds"] * 1000)
+        functions = of_ours["functions"]
+    return [
+        Comparison(
+            "indexing",
+            ours,
+            empty,
+            f"the app: {functions} functions; neither azure.ai.ml nor pydantic nor another SDK imported",
+            "a function app without functions",
+            "ms",
+            TARGET,
+        )
+    ]

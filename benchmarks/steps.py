@@ -1,0 +1,141 @@
+"""Promotions with an Azure ML that answers at once, against a loop that only moves the same messages with the SDK."""
+
+import asyncio
+import itertools
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+
+from azure.servicebus import ServiceBusClient
+
+from benchmarks import at_once, recorded
+from benchmarks.bare_loop import message_of
+from benchmarks.children import answer_of
+from benchmarks.cloud import APPS, running_cloud
+from benchmarks.figures import BenchmarkError, Comparison, Finding, Target
+from benchmarks.progress import Progress
+from localcloud.up import LocalCloud
+from localcloud.up.description import Queue
+from localcloud.up.kept_secrets import write_private
+from shared.cloud.bus import EVENTS_QUEUE, steps_queue
+from shared.cloud.sqlite import SqliteStore
+from shared.core.promotion import PromotionStatus
+from shared.ports import PromotionFilter
+
+ROUNDS = 5
+PROMOTIONS = 48
+MESSAGES_AT_ONCE = 16  # as in host.json
+TARGET = Target(0.5, at_least=True)
+
+QUEUES = tuple(Queue(name=name) for name in (EVENTS_QUEUE, *map(steps_queue, ("dev", "test", "prod"))))
+#: The bare loop has queues of its own: the app's listeners would take its messages from the others.
+BARE = "bare-"
+OWN_QUEUES = tuple(Queue(name=BARE + queue.name) for queue in QUEUES)
+
+#: Seconds that one round may take.
+_LONGEST = 120.0
+_LOOK_AGAIN = 0.25
+
+
+async def measure(folder: Path, progress: Progress) -> list[Finding]:
+    series = [str(number) for number in range(ROUNDS + 1)]  # the first one only warms up
+    models = {name: at_once.model_names(name, PROMOTIONS) for name in series}
+    app = APPS / "at_once"
+    settings = {
+        "MLPROMOTE_CONFIGURATION": "benchmarks/apps/at_once/promotion.yml",
+        "MLPROMOTE_STORE": str(folder / "promotions.sqlite"),
+        "BENCHMARK_MODELS": json.dumps(list(itertools.chain(*models.values()))),
+    }
+    ours, bare = [], []
+    async with running_cloud(
+        folder / "cloud", app, _literal(settings), queues=QUEUES + OWN_QUEUES, event_subscriptions=None
+    ) as cloud:
+        chains = await asyncio.to_thread(
+            recorded.chains, cloud.layout.app_settings(), folder / "recorded.sqlite", models["0"]
+        )
+        steps = sum(one["subject"] == "StepReported" for chain in chains for one in chain)
+        for number, name in enumerate(series):
+            progress(number, len(series), f"{PROMOTIONS} promotions through the app")
+            through_app = await _promote(cloud, folder, [_renamed(chain[0], "0", name) for chain in chains])
+            progress(number + 0.6, len(series), "the same messages in a bare loop")
+            loop = await _bare(
+                cloud, folder, [[_for_loop(_renamed(one, "0", name)) for one in chain] for chain in chains]
+            )
+            if number:
+                ours.append(steps / through_app)
+                bare.append(steps / loop)
+    messages = len(chains[0])
+    return [
+        Comparison(
+            "steps",
+            ours,
+            bare,
+            f"{PROMOTIONS} promotions on as many lanes, through two stages with {steps // PROMOTIONS} steps, in the "
+            "local host; Azure ML in memory, nothing to wait for",
+            f"a loop that receives, sends the next and completes the same {messages} messages per promotion; a thread "
+            f"per queue, up to {MESSAGES_AT_ONCE} messages a receive",
+            "steps per second",
+            TARGET,
+        )
+    ]
+
+
+def _literal(settings: dict[str, str]) -> dict[str, str]:
+    """As settings of a local cloud, in which braces have a meaning."""
+    return {name: text.replace("{", "{{").replace("}", "}}") for name, text in settings.items()}
+
+
+def _renamed(one: recorded.Recorded, old: str, new: str) -> recorded.Recorded:
+    """The same message of another model's promotion."""
+    return {
+        **one,
+        "body": one["body"].replace(f"model-{old}-", f"model-{new}-"),
+        "message_id": f"{one['message_id']}:{new}",
+    }
+
+
+def _for_loop(one: recorded.Recorded) -> recorded.Recorded:
+    return {**one, "queue": BARE + one["queue"]}
+
+
+async def _bare(cloud: LocalCloud, folder: Path, chains: list[list[recorded.Recorded]]) -> float:
+    asked = {
+        "connection_string": cloud.layout.connection_string,
+        "queues": sorted({one["queue"] for chain in chains for one in chain}),
+        "messages_at_once": MESSAGES_AT_ONCE,
+        "chains": chains,
+    }
+    file = folder / "asked.json"
+    write_private(file, json.dumps(asked))  # it holds keys
+    seconds: float = await answer_of("benchmarks.bare_loop", [str(file)], folder / "bare_loop.log")
+    return seconds
+
+
+async def _promote(cloud: LocalCloud, folder: Path, first: list[recorded.Recorded]) -> float:
+    """The seconds from the first send to the end of the last promotion."""
+    began = time.time()
+    await asyncio.to_thread(_send, cloud.layout.connection_string, first)
+    store = SqliteStore(folder / "promotions.sqlite")
+    while True:
+        await asyncio.sleep(_LOOK_AGAIN)
+        page = store.promotions(PromotionFilter(), 10_000, None)
+        new = [one for one in page.promotions if one.created.timestamp() >= began]
+        if len(new) == len(first) and not any(one.under_way for one in new):
+            break
+        if time.time() - began > _LONGEST:
+            raise BenchmarkError(f"{len(first)} promotions were not done after {_LONGEST:g} s: see {folder}")
+    failed = [one for one in new if one.status is not PromotionStatus.SUCCEEDED]
+    if failed:
+        raise BenchmarkError(f"promotion {failed[0].id} {failed[0].status}: {failed[0].reason}")
+    last: datetime = max(one.updated for one in new)
+    return last.timestamp() - began
+
+
+def _send(connection_string: str, messages: list[recorded.Recorded]) -> None:
+    with (
+        ServiceBusClient.from_connection_string(connection_string) as client,
+        client.get_queue_sender(EVENTS_QUEUE) as sender,
+    ):
+        for one in messages:
+            sender.send_messages(message_of(one))
