@@ -18,7 +18,7 @@ from examples.demo.request_loop import RequestLoop
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Model
+    from azure.ai.ml.entities import Job, Model
 
 #: The longest that anything is waited for, in seconds.
 DEADLINE = 60.0
@@ -71,6 +71,11 @@ class Azure:
         """The versions that the dev workspace has of a model."""
         return await self._names(self._addresses["workspaces"]["dev"] + f"/models/{name}/versions")
 
+    async def origins(self, name: str) -> dict[str, str | None]:
+        """The name of the job that each version of a model in the dev workspace came from."""
+        found = await self.call("GET", self._addresses["workspaces"]["dev"] + f"/models/{name}/versions")
+        return {each["name"]: each["properties"].get("jobName") for each in found["value"]} if found else {}
+
     async def registry_versions(self, name: str) -> list[str]:
         """The versions that the registry has of a model."""
         registry = self._addresses["registry"]
@@ -80,6 +85,25 @@ class Azure:
         scope = f"/subscriptions/{found['subscriptionId']}/resourceGroups/{found['resourceGroup']}"
         path = f"{scope}/providers/Microsoft.MachineLearningServices/registries/{registry}/models/{name}/versions"
         return await self._names("/mferp/managementfrontend" + path)
+
+    # --- jobs ---
+
+    async def run(self, job: Job) -> str:
+        """Submit a job to the dev workspace and wait for its end; returns its status."""
+        name = (await asyncio.to_thread(self.dev.jobs.create_or_update, job)).name
+        path = f"{self._addresses['workspaces']['dev']}/jobs/{name}"
+
+        async def ended() -> str | None:
+            found = await self.call("GET", path)
+            status = str(found["properties"]["status"]) if found else ""
+            return status if status in ("Completed", "Failed", "Canceled") else None
+
+        return await until(ended, f"job {name} has ended")
+
+    async def children(self, job: str) -> list[str]:
+        """The names of the jobs inside a pipeline job."""
+        found = await asyncio.to_thread(lambda: list(self.dev.jobs.list(parent_job_name=job)))
+        return [str(each.name) for each in found]
 
     # --- endpoints ---
 
@@ -112,8 +136,8 @@ class Azure:
         await self.call("PUT", self._endpoint(environment, endpoint), json=body)
 
     @asynccontextmanager
-    async def users(self, environment: str, endpoint: str) -> AsyncIterator[RequestLoop]:
-        """Ask an endpoint again and again inside the block; what it answers is counted by deployment."""
+    async def users(self, environment: str, endpoint: str, question: Any = None) -> AsyncIterator[RequestLoop]:
+        """Ask an endpoint again and again inside the block; the answers are counted by deployment."""
         path = self._endpoint(environment, endpoint)
         found, keys = await self.call("GET", path), await self.call("POST", f"{path}/listKeys")
         assert found
@@ -123,7 +147,7 @@ class Azure:
         async def ask() -> str:
             url = found["properties"]["scoringUri"]
             try:
-                async with self._session.post(url, json={}, headers=headers, ssl=self._certificates) as answer:
+                async with self._session.post(url, json=question, headers=headers, ssl=self._certificates) as answer:
                     if answer.status != 200:
                         raise NotAnsweredError(f"{answer.status}: {await answer.text()}")
                     return answer.headers[ANSWERED_BY]

@@ -18,6 +18,8 @@ from tests.e2e.promoting import Promoting
 REPOSITORY = Path(__file__).parents[2]
 #: A message in the hands of an app that was killed comes again after this long.
 LOCK_DURATION = "PT3S"
+#: Seconds that a test may take, with the start of the cloud and what the module prepares.
+TIME_LIMIT = 300
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,11 @@ class Cloud:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The SDK uses marshmallow 3 in ways that marshmallow 4 will not allow, and is warned of it; that is not ours."""
+    """Gives the tests here their time, and leaves alone what is the SDK's own: it uses marshmallow 3 in ways that
+    marshmallow 4 will not allow, and is warned of it."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIME_LIMIT))
             item.add_marker(pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning"))
 
 

@@ -1,6 +1,5 @@
 """Promotions as the app's HTTP API tells of them, waited for; the app may be down meanwhile."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +7,12 @@ from urllib.parse import quote
 
 import aiohttp
 
-from examples.demo.promotions import ENDED, ApiError, Promotion, Promotions
+from examples.demo.promotions import ENDED, Promotion
 from tests.e2e.azure import until
+
+
+class NoAnswerError(Exception):
+    """The app did not answer with 200."""
 
 
 class Promoting:
@@ -20,13 +23,12 @@ class Promoting:
         self._url = f"{functions['url']}/api/promotions"
         self._key = functions["keys"]["default"]
         self._session = session
-        self._promotions = Promotions(session, functions["url"], self._key)
 
-    async def ended(self, model: str, version: str = "1") -> Promotion:
-        """The promotion of a model version, once it has come to its end."""
+    async def ended(self, model: str, version: str = "1", kind: str = "model") -> Promotion:
+        """The promotion of a model version (or of a job by its name), once it has come to its end."""
 
         async def look() -> Promotion | None:
-            found = await self.find(model, version)
+            found = await self.find(model, version, kind)
             return found if found and found["status"] in ENDED else None
 
         return await until(look, f"the promotion of {model} {version} has ended", seconds=90)
@@ -39,31 +41,18 @@ class Promoting:
         """The promotion of a model version, once it has failed."""
         return await self._ended_as("failed", model, version)
 
-    async def all_succeeded(self, *models: str) -> None:
-        """Wait until version 1 of each has succeeded."""
-        await asyncio.gather(*(self.succeeded(model) for model in models))
-
-    async def in_step(self, model: str, version: str, step: str) -> Promotion:
-        """The promotion of a model version, once this step of it is under way."""
-
-        async def look() -> Promotion | None:
-            found = await self.find(model, version)
-            return found if found and step in running_steps(found) else None
-
-        return await until(look, f"{model} {version} is in step {step}")
-
-    async def find(self, model: str, version: str) -> Promotion | None:
+    async def find(self, model: str, version: str, kind: str = "model") -> Promotion | None:
         """The promotion of a model version; None while there is none or the app does not answer."""
         try:
-            return await self._promotions.find(model, version)
-        except (ApiError, TimeoutError):
+            found = [each for each in await self.all_of(model, kind) if each["version"] == version]
+            return await self._read(f"/{found[0]['id']}") if found else None
+        except NoAnswerError:
             return None
 
     async def all_of(self, model: str, kind: str = "model") -> list[Promotion]:
-        """The summaries of everything promoted under a model's name."""
-        status, _, body = await self.request(f"?model={quote(model)}")
-        assert status == 200, body
-        return [each for each in json.loads(body)["value"] if each["kind"] == kind]
+        """The summaries of everything promoted under a model's name, newest first."""
+        page = await self._read(f"?model={quote(model)}&top=200")
+        return [each for each in page["value"] if each["kind"] == kind]
 
     async def request(self, path: str = "", key: str | None = None) -> tuple[int, str, str]:
         """Status, content type and text of `GET /api/promotions{path}`; `key` is sent in place of the app's own."""
@@ -71,20 +60,19 @@ class Promoting:
         async with self._session.get(self._url + path, headers=headers) as answer:
             return answer.status, answer.content_type, await answer.text()
 
+    async def _read(self, path: str) -> Any:
+        try:
+            status, _, body = await self.request(path)
+        except aiohttp.ClientError as fault:
+            raise NoAnswerError(f"{path}: {fault!r}") from fault
+        if status != 200:
+            raise NoAnswerError(f"{path}: {status} {body}")
+        return json.loads(body)
+
     async def _ended_as(self, status: str, model: str, version: str) -> Promotion:
         found = await self.ended(model, version)
         assert found["status"] == status, f"{model} {version}: {found['status']}: {found['reason']}"
         return found
-
-
-def running_steps(promotion: Promotion) -> list[str]:
-    """The names of the steps that are under way, of those that undo too."""
-    return [
-        step["name"]
-        for stage in promotion["stages"]
-        for step in (*stage["steps"], *stage["undoing"])
-        if step["status"] == "running"
-    ]
 
 
 def failure(promotion: Promotion) -> Mapping[str, Any]:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,13 +15,15 @@ from azure.servicebus.aio import ServiceBusClient
 from localcloud.up import Description
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe_tiny
+from tests.e2e.events import as_cloud_event, deliver, model_registered, publish
 from tests.e2e.promoting import failure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
 #: Names that only events know: a promotion of such a model fails at its first look.
 GONE = "There is no model"
+#: As unusual as Azure ML allows.
+UNUSUAL_NAME, UNUSUAL_VERSION = "tiny-Big_Name.of.v2", "2026-11-20.rc_1"
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +32,27 @@ def description() -> Description:
     return describe_tiny(retry_pauses=[0.1])
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def on_their_way(cloud: Cloud) -> None:
+    """Models of which each test below looks at one; their promotions go on beside the first tests."""
+    await cloud.azure.make_endpoint("prod", "tiny-taken")
+    nowhere = "azureml://datastores/workspaceblobstore/paths/nowhere/"
+    model = Model(name="tiny-gone", version="1", path=nowhere, type="custom_model")
+    await asyncio.to_thread(cloud.azure.dev.models.create_or_update, model)
+    for name in ("tiny-taken", "fileless-a", "unparsable-a", "barred-a", "stray"):
+        await cloud.azure.register(name, "1")
+    await cloud.azure.register(UNUSUAL_NAME, UNUSUAL_VERSION)
+
+
 # --- notifications ----------------------------------------------------------------------------------------------------
 
 
 async def test_the_same_event_once_more_or_two_of_them_at_once_are_one_promotion(cloud: Cloud) -> None:
-    event = notification(cloud, "tiny-twice", "1")
+    event = model_registered(cloud, "tiny-twice", "1")
     await asyncio.gather(publish(cloud, event), publish(cloud, event))
     await cloud.promotions.ended("tiny-twice")
-    await publish(cloud, notification(cloud, "tiny-twice", "1"))
-    await publish(cloud, notification(cloud, "tiny-after", "1"))
+    await publish(cloud, model_registered(cloud, "tiny-twice", "1"))
+    await publish(cloud, model_registered(cloud, "tiny-after", "1"))
     await cloud.promotions.ended("tiny-after")
     assert len(await cloud.promotions.all_of("tiny-twice")) == 1
 
@@ -51,15 +64,17 @@ async def test_the_same_event_once_more_or_two_of_them_at_once_are_one_promotion
 )
 async def test_versions_and_keys_are_read_in_all_their_forms(cloud: Cloud, version: Any, keys: Any) -> None:
     model = f"tiny-form-{type(version).__name__}-{keys.__name__}"
-    event = notification(cloud, model, version)
+    event = model_registered(cloud, model, version)
     await publish(cloud, event | {"data": {keys(key): value for key, value in event["data"].items()}})
     assert GONE in (await cloud.promotions.failed(model, "3"))["reason"]
 
 
 async def test_cloud_events_are_taken_from_the_topic_and_at_the_webhook(cloud: Cloud) -> None:
-    published, delivered = (as_cloud_event(notification(cloud, f"tiny-{name}", 4)) for name in ("published", "sent"))
-    await publish(cloud, published, "application/cloudevents+json")
-    assert await deliver(cloud, delivered, "application/cloudevents+json") == 202
+    published, delivered = (
+        as_cloud_event(model_registered(cloud, f"tiny-{name}", 4)) for name in ("published", "sent")
+    )
+    await publish(cloud, published)
+    assert await deliver(cloud, delivered) == 202
     assert GONE in (await cloud.promotions.failed("tiny-published", "4"))["reason"]
     assert GONE in (await cloud.promotions.failed("tiny-sent", "4"))["reason"]
 
@@ -70,37 +85,30 @@ async def test_cloud_events_are_taken_from_the_topic_and_at_the_webhook(cloud: C
     ids=["signs", "dots", "long"],
 )
 async def test_unusual_names_and_versions_are_followed_to_the_end(cloud: Cloud, model: str, version: str) -> None:
-    await publish(cloud, notification(cloud, model, version))
+    await publish(cloud, model_registered(cloud, model, version))
     found = await until(lambda: newest(cloud, version), f"a promotion of {version}")
     assert found["model"] == model
     assert found["status"] == "failed"
     assert "Traceback" not in found["reason"]
 
 
-async def test_a_model_with_an_unusual_name_is_promoted(cloud: Cloud) -> None:
-    await cloud.azure.register("tiny-Big_Name.of.v2", "2026-11-20.rc_1")
-    promotion = await cloud.promotions.succeeded("tiny-Big_Name.of.v2", "2026-11-20.rc_1")
-    (stage,) = promotion["stages"]
-    assert await cloud.azure.only_deployment("prod", stage["endpoint"]) == "2026-11-20.rc_1"
-
-
 async def test_an_event_of_another_type_is_accepted_and_logged(cloud: Cloud) -> None:
-    event = notification(cloud, "tiny-other", "1") | {"eventType": "Microsoft.MachineLearningServices.DatasetDrift"}
-    assert await deliver(cloud, [event]) == 202
+    event = model_registered(cloud, "tiny-other", "1") | {"eventType": "Microsoft.MachineLearningServices.DatasetDrift"}
+    assert await deliver(cloud, event) == 202
     await until(lambda: logged(cloud, "notification of type Microsoft.MachineLearningServices.DatasetDrift"), "a log")
     assert await cloud.promotions.all_of("tiny-other") == []
 
 
 async def test_an_event_of_a_workspace_that_is_not_configured_is_accepted_and_logged(cloud: Cloud) -> None:
-    event = notification(cloud, "tiny-elsewhere", "1")
+    event = model_registered(cloud, "tiny-elsewhere", "1")
     event["topic"] = event["topic"].replace("ws-dev", "ws-elsewhere")
-    assert await deliver(cloud, [event]) == 202
+    assert await deliver(cloud, event) == 202
     await until(lambda: logged(cloud, f"nothing to do for ModelRegistered of {event['topic']}"), "a log")
     assert await cloud.promotions.all_of("tiny-elsewhere") == []
 
 
 async def test_a_malformed_event_ends_among_the_dead_letters_of_event_grid(cloud: Cloud) -> None:
-    event = notification(cloud, "tiny-malformed", "1") | {"data": {"modelName": "tiny-malformed"}}
+    event = model_registered(cloud, "tiny-malformed", "1") | {"data": {"modelName": "tiny-malformed"}}
     await publish(cloud, event)
     file = cloud.parts.layout.data / "eventgrid" / "dead-letters" / "ws-dev-intake.jsonl"
 
@@ -117,32 +125,37 @@ async def test_a_malformed_event_ends_among_the_dead_letters_of_event_grid(cloud
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("queue", ["promotion-events", "steps-prod"])
-@pytest.mark.parametrize("body", [b"\xff\xfe not text", b'{"schema": 99, "type": "RunStep"}'], ids=["bytes", "schema"])
-async def test_a_message_that_cannot_be_decoded_is_dead_lettered_as_it_is(
-    cloud: Cloud, queue: str, body: bytes
-) -> None:
+async def test_messages_that_cannot_be_decoded_are_dead_lettered_as_they_are_and_the_app_goes_on(cloud: Cloud) -> None:
+    bodies = [b"\xff\xfe not text", b'{"schema": 99, "type": "RunStep"}', "no JSON, and no ASCII: ü".encode()]
+    await asyncio.gather(*(is_dead_lettered(cloud, queue, bodies) for queue in ("promotion-events", "steps-prod")))
+    await cloud.azure.register("fileless-after", "1")
+    assert "There is no deployment file" in (await cloud.promotions.failed("fileless-after"))["reason"]
+
+
+async def is_dead_lettered(cloud: Cloud, queue: str, bodies: list[bytes]) -> None:
+    """Send messages to a queue, and find them unchanged in its dead-letter queue."""
     connection = cloud.parts.layout.connection_string
     async with (
         ServiceBusClient.from_connection_string(connection) as client,
         client.get_queue_sender(queue) as sender,
         client.get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER) as dead_letters,
     ):
-        await sender.send_messages(ServiceBusMessage(body, message_id=str(uuid.uuid4()), subject="a test"))
-        (letter,) = await dead_letters.receive_messages(max_wait_time=20)
-        assert b"".join(letter.body) == body
-        assert letter.subject == "a test"
-        await dead_letters.complete_message(letter)
-    model = f"tiny-after-{uuid.uuid4().hex[:8]}"
-    await publish(cloud, notification(cloud, model, "1"))
-    await cloud.promotions.failed(model)
+        sent = {str(uuid.uuid4()): body for body in bodies}
+        await sender.send_messages([ServiceBusMessage(body, message_id=key, subject=key) for key, body in sent.items()])
+        found: dict[str, bytes] = {}
+        while len(found) < len(sent):
+            letters = await dead_letters.receive_messages(len(sent), max_wait_time=20)
+            assert letters, f"only {len(found)} dead letters in {queue}"
+            for letter in letters:
+                found[str(letter.subject)] = b"".join(letter.body)
+                await dead_letters.complete_message(letter)
+        assert found == sent
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_model_that_no_route_takes_is_recorded_and_left_alone(cloud: Cloud) -> None:
-    await cloud.azure.register("stray", "1")
     promotion = await cloud.promotions.ended("stray")
     assert promotion["status"] == "ignored"
     assert promotion["stages"] == []
@@ -150,18 +163,12 @@ async def test_a_model_that_no_route_takes_is_recorded_and_left_alone(cloud: Clo
     assert await cloud.azure.registry_versions("stray") == []
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def unfit(cloud: Cloud) -> None:
-    """Models that cannot be promoted, all of them on their way."""
-    await cloud.azure.make_endpoint("prod", "tiny-taken")
-    nowhere = "azureml://datastores/workspaceblobstore/paths/nowhere/"
-    model = Model(name="tiny-gone", version="1", path=nowhere, type="custom_model")
-    await asyncio.to_thread(cloud.azure.dev.models.create_or_update, model)
-    for name in ("tiny-taken", "fileless-a", "unparsable-a", "barred-a"):
-        await cloud.azure.register(name, "1")
+async def test_a_model_with_an_unusual_name_is_promoted(cloud: Cloud) -> None:
+    promotion = await cloud.promotions.succeeded(UNUSUAL_NAME, UNUSUAL_VERSION)
+    (stage,) = promotion["stages"]
+    assert await cloud.azure.only_deployment("prod", stage["endpoint"]) == UNUSUAL_VERSION
 
 
-@pytest.mark.usefixtures("unfit")
 @pytest.mark.parametrize(
     ("model", "kind", "sentences"),
     [
@@ -183,7 +190,6 @@ async def test_what_cannot_be_promoted_fails_and_says_what_to_do(
         assert sentence in promotion["reason"]
 
 
-@pytest.mark.usefixtures("unfit")
 async def test_an_endpoint_that_someone_else_made_is_left_alone(cloud: Cloud) -> None:
     await cloud.promotions.failed("tiny-taken")
     assert await cloud.azure.deployments("prod", "tiny-taken") == {}
@@ -219,49 +225,7 @@ async def test_a_request_without_the_key_is_refused(cloud: Cloud, path: str) -> 
     assert "promotion" not in body
 
 
-# --- ways in ----------------------------------------------------------------------------------------------------------
-
-
-def notification(cloud: Cloud, model: str, version: Any) -> dict[str, Any]:
-    """An event as the dev workspace raises it, in the Event Grid schema."""
-    return {
-        "id": str(uuid.uuid4()),
-        "topic": cloud.parts.layout.workspace_ids["dev"],
-        "subject": f"models/{model}:{version}",
-        "eventType": REGISTERED,
-        "eventTime": datetime.now(UTC).isoformat(),
-        "dataVersion": "2",
-        "metadataVersion": "1",
-        "data": {"ModelName": model, "ModelVersion": version, "ModelTags": {}, "ModelProperties": {}},
-    }
-
-
-def as_cloud_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "specversion": "1.0",
-        "id": event["id"],
-        "source": event["topic"],
-        "subject": event["subject"],
-        "type": event["eventType"],
-        "time": event["eventTime"],
-        "data": event["data"],
-    }
-
-
-async def publish(cloud: Cloud, event: Mapping[str, Any], content_type: str = "application/json") -> None:
-    """Give an event to the dev workspace's topic."""
-    layout = cloud.parts.layout
-    content = event if content_type.startswith("application/cloudevents") else [event]
-    headers = {"aeg-sas-key": layout.secrets.topic_keys["dev"], "Content-Type": content_type}
-    async with cloud.http.post(layout.topics["dev"], data=json.dumps(content), headers=headers) as answer:
-        assert answer.status == 200, await answer.text()
-
-
-async def deliver(cloud: Cloud, content: Any, content_type: str = "application/json") -> int:
-    """Deliver events to the app as Event Grid does; returns the status of the answer."""
-    headers = {"aeg-event-type": "Notification", "Content-Type": content_type}
-    async with cloud.http.post(cloud.parts.layout.webhook, data=json.dumps(content), headers=headers) as answer:
-        return answer.status
+# --- what can be seen ------------------------------------------------------------------------------------------------
 
 
 async def logged(cloud: Cloud, text: str) -> bool:

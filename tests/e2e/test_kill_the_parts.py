@@ -1,9 +1,11 @@
 """`kill -9` of the parts that the app stands on, each while it has something of a promotion in its hands."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from localcloud.up.local_cloud import START_ORDER
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud
 from tests.e2e.promoting import journal
@@ -42,6 +44,17 @@ async def test_azure_ml_dies_while_it_deploys(cloud: Cloud) -> None:
     async with cloud.azure.users("prod", "tiny-plane") as users:
         await users.until_answered(next(iter(await cloud.azure.deployments("prod", "tiny-plane"))), 1, 10)
     assert users.failed == 0, users.failures
+
+
+async def test_everything_dies_at_once(cloud: Cloud) -> None:
+    await cloud.azure.register("tiny-power", "1", "slow")
+    await until(lambda: cloud.azure.states("prod", "tiny-power"), "a deployment has begun")
+    parts = [part for group in START_ORDER for part in group]
+    await asyncio.gather(*(cloud.parts.kill(part) for part in parts))
+    for part in parts:
+        await cloud.parts.restart(part)
+    await cloud.promotions.succeeded("tiny-power")
+    assert await cloud.azure.only_deployment("prod", "tiny-power") == "1"
 
 
 async def test_event_grid_dies_with_an_event_that_the_app_has_not_got_yet(cloud: Cloud) -> None:

@@ -1,6 +1,7 @@
 """Two regions of prod side by side, by the example's own configuration, model and deployment files."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,60 +10,59 @@ import pytest
 from azure.ai.ml import load_job
 from azure.ai.ml.entities import Model
 
+from examples.demo.promotions import Promotion
 from localcloud.up import Description
-from tests.e2e.azure import until
 from tests.e2e.conftest import REPOSITORY, Cloud, describe
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-JOB = REPOSITORY / "examples" / "digits" / "train" / "job.yml"
+EXAMPLE = REPOSITORY / "examples" / "digits"
+JOB = EXAMPLE / "train" / "job.yml"
+QUESTION = json.loads((EXAMPLE / "smoke" / "digits.jsonl").read_text().splitlines()[0])["request"]
+REGIONS = ("prod-west", "prod-north")
 
 
 @pytest.fixture(scope="module")
 def description() -> Description:
-    return describe("examples/two-regions/promotion.yml", "dev", "test", "prod-west", "prod-north")
+    return describe("examples/two-regions/promotion.yml", "dev", "test", *REGIONS)
 
 
-async def test_both_roll_out_at_once_and_one_that_fails_leaves_the_other(cloud: Cloud) -> None:
-    await cloud.azure.fault("out_of_quota", "PUT", "*/workspaces/ws-prod-north/*")
-    await register(cloud, await train(cloud))
-    promotion = await cloud.promotions.failed("digits")
-
-    stages = {stage["name"]: stage for stage in promotion["stages"]}
-    assert {name: stage["status"] for name, stage in stages.items()} == {
-        "test": "succeeded",
-        "prod-west": "succeeded",
-        "prod-north": "failed",
-    }
-    west, north = (span(step(stages[name], "deploy")) for name in ("prod-west", "prod-north"))
+async def test_both_regions_roll_out_at_once(cloud: Cloud) -> None:
+    assert await cloud.azure.run(load_job(JOB, params_override=[{"name": "training"}])) == "Completed"
+    await register(cloud, "1")
+    promotion = await cloud.promotions.succeeded("digits")
+    west, north = (span(step(stage_of(promotion, region), "deploy")) for region in REGIONS)
+    assert span(stage_of(promotion, "test"))[1] <= min(west[0], north[0])
     assert max(west[0], north[0]) < min(west[1], north[1])
-    assert span(stages["test"])[1] <= min(west[0], north[0])
-    assert step(stages["prod-north"], "deploy")["failure"]["kind"] == "quota"
+    for region in REGIONS:
+        assert await cloud.azure.only_deployment(region, "digits") == "1"
+
+
+async def test_a_region_that_fails_keeps_its_champion_and_leaves_the_other_alone(cloud: Cloud) -> None:
+    await cloud.azure.fault("out_of_quota", "PUT", "*/workspaces/ws-prod-north/*")
+    users = cloud.azure.users
+    async with users("prod-west", "digits", QUESTION) as west, users("prod-north", "digits", QUESTION) as north:
+        await register(cloud, "2")
+        promotion = await cloud.promotions.failed("digits", "2")
+    statuses = {stage["name"]: stage["status"] for stage in promotion["stages"]}
+    assert statuses == {"test": "succeeded", "prod-west": "succeeded", "prod-north": "failed"}
+    assert step(stage_of(promotion, "prod-north"), "deploy")["failure"]["kind"] == "quota"
     assert promotion["reason"].startswith("prod-north: ")
-
-    assert await cloud.azure.only_deployment("prod-west", "digits") == "1"
-    assert await cloud.azure.deployments("prod-north", "digits") == {}
-    assert await cloud.azure.only_deployment("test", "digits-test") == "1"
-
-
-async def train(cloud: Cloud) -> str:
-    """The name of the example's training job, which has completed."""
-    jobs = cloud.azure.dev.jobs
-    name: str = (await asyncio.to_thread(jobs.create_or_update, load_job(JOB))).name
-
-    async def completed() -> bool:
-        status = str((await asyncio.to_thread(jobs.get, name)).status.value)
-        assert status not in ("Failed", "Canceled")
-        return status == "Completed"
-
-    await until(completed, "the training job has completed")
-    return name
+    assert await cloud.azure.only_deployment("prod-west", "digits") == "2"
+    assert await cloud.azure.only_deployment("prod-north", "digits") == "1"
+    assert (west.failures, north.failures) == ([], [])
 
 
-async def register(cloud: Cloud, job: str) -> None:
-    path = f"azureml://jobs/{job}/outputs/model"
-    model = Model(name="digits", version="1", path=path, type="custom_model", tags={"promote": "true"})
+async def register(cloud: Cloud, version: str) -> None:
+    """Register the output of the training job as a version that asks to be promoted."""
+    path = "azureml://jobs/training/outputs/model"
+    model = Model(name="digits", version=version, path=path, type="custom_model", tags={"promote": "true"})
     await asyncio.to_thread(cloud.azure.dev.models.create_or_update, model)
+
+
+def stage_of(promotion: Promotion, name: str) -> Mapping[str, Any]:
+    (found,) = [each for each in promotion["stages"] if each["name"] == name]
+    return dict(found)
 
 
 def step(stage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
