@@ -1,9 +1,6 @@
 """Approving and rejecting over HTTP: who may, what it is bound to, and what is shown."""
 
-import pytest
-
-from shared.core.messages import Failed, FailureKind
-from tests.functions.conftest import ALICE, APPROVER, BOB, CAROL, Api, principal
+from tests.functions.conftest import ALICE, BOB, CAROL, Api
 
 
 def waiting(api: Api, version: str = "1") -> str:
