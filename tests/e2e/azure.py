@@ -230,12 +230,14 @@ class HeldCall:
         self._path = path
         self._fault = fault
 
-    async def reached(self) -> None:
+    async def reached(self, seconds: float = DEADLINE) -> None:
         """Wait until somebody has made the call."""
-        await until(lambda: self._azure.has_struck(self._fault), f"{self._method} {self._path}")
+        await until(lambda: self._azure.has_struck(self._fault), f"{self._method} {self._path}", seconds)
 
     async def is_under_way(self) -> bool:
-        """Whether whoever made the call still waits for the answer."""
+        """Whether somebody has made the call and still waits for the answer."""
+        if not await self._azure.has_struck(self._fault):
+            return False
         return any(call["status"] == 0 for call in await self._azure.calls(self._method, self._path))
 
 
