@@ -29,6 +29,7 @@ BENCHMARKS = {
     "indexing": ("benchmarks.indexing", "indexing the app against an empty function app"),
     "intake": ("benchmarks.intake", "notifications through the webhook against bare sends"),
     "steps": ("benchmarks.steps", "steps per second of promotions against a loop that only moves the messages"),
+    "waiting": ("benchmarks.waiting", "function time, Azure ML calls and memory of a promotion that waits a minute"),
 }
 
 FOLDER = Path(__file__).resolve().parents[1] / ".local" / "bench"

@@ -9,6 +9,9 @@ from typing import Any
 from localcloud.functions.definition import HostError
 from localcloud.functions.timespan import parse_timespan
 
+#: An app setting that replaces the default log level of host.json, named as Azure names such settings.
+LOG_LEVEL_SETTING = "AzureFunctionsJobHost__logging__logLevel__default"
+
 
 @dataclass(frozen=True)
 class ServiceBusLimits:
@@ -55,7 +58,9 @@ def _configuration(content: dict[str, Any]) -> HostConfiguration:
         route_prefix=extensions.get("http", {}).get("routePrefix", "api").strip("/"),
         function_timeout=None if timeout == "-1" else parse_timespan(timeout),
         service_bus=_service_bus(extensions.get("serviceBus", {})),
-        log_level=content.get("logging", {}).get("logLevel", {}).get("default", "Information"),
+        log_level=os.environ.get(
+            LOG_LEVEL_SETTING, content.get("logging", {}).get("logLevel", {}).get("default", "Information")
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Mapping
 
@@ -11,6 +12,8 @@ from localcloud.functions.runtime import Datum, InvocationResult, run_function
 from localcloud.functions.service_bus_output import OutputError, ServiceBusOutputs
 
 _logger = logging.getLogger("host.invocation")
+
+_OUTCOMES = {True: "Succeeded", False: "Failed"}
 
 NO_METADATA: Mapping[str, Datum] = {}
 
@@ -67,6 +70,7 @@ class Invoker:
         maximum_retry_count: int,
     ) -> InvocationResult:
         invocation_id = str(uuid.uuid4())
+        began = time.perf_counter()
         RUNNING[invocation_id] = definition.name
         self._idle.clear()
         try:
@@ -89,6 +93,11 @@ class Invoker:
             del RUNNING[invocation_id]
             if not RUNNING:
                 self._idle.set()
+        if _logger.isEnabledFor(logging.DEBUG):
+            outcome, milliseconds = _OUTCOMES[result.succeeded], (time.perf_counter() - began) * 1000
+            _logger.debug(
+                "Executed '%s' (%s, Id=%s, Duration=%.1fms)", definition.name, outcome, invocation_id, milliseconds
+            )
         if not result.succeeded:
             _logger.error(
                 "'%s' (id %s) failed: %s\n%s", definition.name, invocation_id, result.error, result.traceback.rstrip()

@@ -1,0 +1,219 @@
+"""A promotion whose deployment takes a minute: the function time that it uses, against a script that waits for it.
+
+The same run shows which calls to Azure ML each step makes, and the memory that the app takes.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+
+from benchmarks import azureml_calls, function_log
+from benchmarks.children import REPOSITORY, answer_of
+from benchmarks.cloud import running_cloud
+from benchmarks.figures import BenchmarkError, Comparison, Finding, Table, Target
+from benchmarks.function_log import Use
+from benchmarks.progress import Progress
+from examples.demo.addresses import addresses_of
+from examples.demo.data_scientist import ENDED as JOB_ENDED
+from examples.demo.data_scientist import DataScientist
+from examples.demo.promotions import ENDED, Promotion, Promotions
+from localcloud import processes
+from localcloud.up import LocalCloud
+
+DEPLOYMENT_SECONDS = 60
+TARGET = Target(0.01, at_least=False, per_cent=True)
+
+SETTINGS = {
+    "MLPROMOTE_CONFIGURATION": "benchmarks/waiting.yml",
+    "AzureFunctionsJobHost__logging__logLevel__default": "Debug",
+}
+PERSON = "alice"
+MODEL = "digits"
+#: An experiment that the route takes no jobs from: the model is registered by hand.
+EXPERIMENT = "digits-trials"
+TRAINING_ROWS = 1000
+#: The functions that a promotion uses; the timers and the HTTP functions are not among them.
+FUNCTIONS = ("intake", "advance", "work_dev", "work_test")
+#: Seconds until something must have happened.
+LONGEST = 120.0
+#: How often is looked, in seconds: of the app's memory, and of the promotion, so seldom that it takes no time away.
+LOOK_AT_MEMORY, LOOK_AT_PROMOTION = 0.2, 1.0
+EVERYTHING_LOGGED = 1_000_000  # lines
+
+
+async def measure(folder: Path, progress: Progress) -> list[Finding]:
+    cloud_at = running_cloud(folder / "cloud", REPOSITORY, SETTINGS, deployment_seconds=DEPLOYMENT_SECONDS)
+    async with cloud_at as cloud, aiohttp.ClientSession() as session:
+        memory = Memory(cloud.addresses["pids"]["functions"])
+        watching = asyncio.create_task(memory.watch())
+        try:
+            run = Run(cloud, session, folder)
+            progress(0, 100, "a training job, and a promotion that fails early to warm up")
+            await run.train()
+            await run.promotion("warm-up")
+            memory.warm = memory.now()
+            before, began = run.used(), time.time()
+            progress(20, 100, f"a promotion and a script, each with a deployment of {DEPLOYMENT_SECONDS} s")
+            promotion, script = await run.side_by_side()
+            progress(95, 100, "counting")
+            used = function_log.difference(run.used(), before)
+            calls = await run.calls(began)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+    return [*_function_time(before, used, script), _calls_table(calls, cloud, promotion), memory.table()]
+
+
+class Run:
+    """What happens in the local cloud."""
+
+    def __init__(self, cloud: LocalCloud, session: aiohttp.ClientSession, folder: Path) -> None:
+        self._addresses = cloud.addresses
+        self._app = Promotions(
+            session, self._addresses["functions"]["url"], self._addresses["functions"]["keys"]["default"]
+        )
+        self._session = session
+        self._folder = folder
+
+    async def train(self) -> None:
+        """Have a model trained; afterwards it can be registered under any name."""
+        self._scientist = await asyncio.to_thread(DataScientist, addresses_of(self._addresses))
+        self._job = await asyncio.to_thread(self._scientist.submit, TRAINING_ROWS, experiment=EXPERIMENT)
+        deadline = time.monotonic() + LONGEST
+        while (status := await asyncio.to_thread(self._scientist.status, self._job)) not in JOB_ENDED:
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"the training job is still {status} after {LONGEST:g} s")
+            await asyncio.sleep(LOOK_AT_PROMOTION)
+
+    async def promotion(self, model: str) -> Promotion:
+        """Register the model under this name, and wait for the end of its promotion."""
+        await asyncio.to_thread(self._scientist.register, model, "1", self._job)
+        promotion = await self._app.started(model, "1", LONGEST)
+        return await self._until(promotion, lambda known: known["status"] in ENDED)
+
+    async def side_by_side(self) -> tuple[Promotion, float]:
+        """The ended promotion, and the script's seconds; it begins when the promotion comes to its deployment."""
+        promoting = asyncio.create_task(self.promotion(MODEL))
+        try:
+            promotion = await self._app.started(MODEL, "1", LONGEST)
+            promotion = await self._until(promotion, lambda known: bool(step(known, "deploy")["started"]))
+            model = step(promotion, "share")["evidence"]["registry_model"]
+            script: float = await answer_of(
+                "benchmarks.waiting_script",
+                [model, self._addresses["workspaces"]["test"]],
+                self._folder / "script.log",
+                self._addresses["by_hand"][PERSON],
+            )
+            promotion = await promoting
+        finally:
+            promoting.cancel()
+        if promotion["status"] != "succeeded":
+            raise BenchmarkError(f"the promotion {promotion['status']}: {promotion['reason']}")
+        return promotion, script
+
+    def used(self) -> dict[str, Use]:
+        """What the functions of promotions have used since the start."""
+        log = Path(self._addresses["logs"]) / "functions.log"
+        found = function_log.uses(processes.tail(log, EVERYTHING_LOGGED).splitlines())
+        return {name: use for name, use in found.items() if name in FUNCTIONS}
+
+    async def calls(self, since: float) -> list[azureml_calls.Call]:
+        azureml = self._addresses["azureml"]
+        certificates = ssl.create_default_context(cafile=azureml["ca_file"])
+        url = f"{azureml['url']}/local/requests?since={since}"
+        async with self._session.get(url, ssl=certificates) as answer:
+            found: list[azureml_calls.Call] = (await answer.json())["value"]
+        return found
+
+    async def _until(self, promotion: Promotion, holds: Callable[[Promotion], bool]) -> Promotion:
+        deadline = time.monotonic() + LONGEST + DEPLOYMENT_SECONDS
+        while not holds(promotion):
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"promotion {promotion['id']} took too long; it is {promotion['status']}")
+            await asyncio.sleep(LOOK_AT_PROMOTION)
+            promotion = await self._app.get(promotion["id"])
+        return promotion
+
+
+class Memory:
+    """The resident memory of a process, in bytes."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self.idle = self.peak = self.now()
+        self.warm = 0
+
+    def now(self) -> int:
+        return int(self._process.memory_info().rss)
+
+    async def watch(self) -> None:
+        """Note the peak until cancelled."""
+        while True:
+            self.peak = max(self.peak, self.now())
+            await asyncio.sleep(LOOK_AT_MEMORY)
+
+    def table(self) -> Table:
+        rows = [
+            ("started, idle", _megabytes(self.idle)),
+            ("after its first steps, with the Azure ML SDK imported", _megabytes(self.warm)),
+            ("peak, with a promotion", _megabytes(self.peak)),
+        ]
+        note = "The process of the local host and the app in it; on Azure the host is a process of its own."
+        return Table("Resident memory of the app", ("when", "MB"), rows, note)
+
+
+def step(promotion: Promotion, name: str) -> dict[str, Any]:
+    """A step of a promotion of one stage."""
+    found: dict[str, Any] = next(one for one in promotion["stages"][0]["steps"] if one["name"] == name)
+    return found
+
+
+def _function_time(before: dict[str, Use], used: dict[str, Use], script: float) -> list[Finding]:
+    seconds = sum(use.seconds for use in used.values())
+    rows = [(name, str(use.invocations), f"{use.seconds:.3f}") for name, use in used.items()]
+    cold = sum(use.seconds for use in before.values())
+    return [
+        Comparison(
+            "function time",
+            [seconds],
+            [script],
+            f"a promotion with a deployment of {DEPLOYMENT_SECONDS} s: all invocations of intake, advance, workers",
+            "a script that makes endpoint and deployment with the SDK and waits for each with .result()",
+            "s",
+            TARGET,
+        ),
+        Table(
+            "Function time of that promotion",
+            ("function", "invocations", "seconds"),
+            rows,
+            f"In a warm process. A new one imports the Azure ML SDK in its first steps: {cold:.1f} s, once, left out.",
+        ),
+    ]
+
+
+def _calls_table(calls: list[azureml_calls.Call], cloud: LocalCloud, promotion: Promotion) -> Table:
+    client_ids = cloud.layout.client_ids
+    ours = azureml_calls.made_by(calls, (client_ids["dev"], client_ids["test"]))
+    script = azureml_calls.made_by(calls, (client_ids[PERSON],))
+    looks = {one["name"]: one["looks"] for one in promotion["stages"][0]["steps"]}
+    found = azureml_calls.by_step(ours, [promotion])
+    rows, shown = [], set[str]()
+    for name, call, count in found:
+        rows.append(("" if name in shown else f"{name} ({looks[name]} looks)", call, str(count)))
+        shown.add(name)
+    total = sum(count for _, _, count in found)
+    waiting = sum(not call["operation"].startswith("/scoring/") for call in script)
+    note = f"In all {total} calls; the script that waits made {waiting} for its endpoint, deployment and traffic alone."
+    return Table("Calls to Azure ML by that promotion", ("step", "call", "count"), rows, note)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.0f}"
