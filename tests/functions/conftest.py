@@ -10,8 +10,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import azure.functions as func
 import pytest
+from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # it comes without types
 
 import shared.app
+from shared import openapi
 from shared.core.messages import Command, Event, Outcome, RunStep, Succeeded
 from shared.core.people import OPERATOR
 from tests.config.right import SETTINGS, changed
@@ -83,10 +85,11 @@ class Api:
 
         self.app = app
         self.bus = bus
+        triggers: list[Any] = [(each.get_trigger(), each) for each in function_app.app.get_functions()]
         self._routes = [
-            (trigger.route.split("/"), {method.value for method in trigger.methods}, function.get_user_function())
-            for function in function_app.app.get_functions()
-            if (trigger := function.get_trigger()).type == "httpTrigger"
+            (trigger.route, {method.value for method in trigger.methods}, function.get_user_function())
+            for trigger, function in triggers
+            if trigger.type == "httpTrigger"
         ]
 
     def get(self, address: str, headers: Mapping[str, str] | None = None) -> Reply:
@@ -116,27 +119,40 @@ class Api:
         raise AssertionError("the lanes do not come to rest")
 
     def _ask(self, method: str, address: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Ask the function whose route fits; its answer must be one that the OpenAPI document has."""
         parts = urlsplit(address)
-        path = [unquote(part) for part in parts.path.split("/")]
-        for template, methods, function in self._routes:
-            fits = len(template) == len(path) and all(
-                part.startswith("{") or part == given for part, given in zip(template, path, strict=True)
+        for route, methods, function in self._routes:
+            named = _match(route, parts.path)
+            if named is None or method not in methods:
+                continue
+            url, query = f"https://app.test/api/{address}", dict(parse_qsl(parts.query))
+            reply = function(
+                func.HttpRequest(method, url, headers=headers, params=query, route_params=named, body=body)
             )
-            if fits and method in methods:
-                named = {part[1:-1]: given for part, given in zip(template, path, strict=True) if part.startswith("{")}
-                request = func.HttpRequest(
-                    method,
-                    f"https://app.test/api/{address}",
-                    headers=headers,
-                    params=dict(parse_qsl(parts.query)),
-                    route_params=named,
-                    body=body,
-                )
-                reply = function(request)
-                kind = reply.mimetype
-                assert kind == ("application/json" if reply.status_code < 400 else "application/problem+json")
-                return Reply(reply.status_code, reply.headers, json.loads(reply.get_body()))
+            document = json.loads(reply.get_body())
+            check_described(f"/{route}", method, reply.status_code, reply.mimetype, document)
+            return Reply(reply.status_code, reply.headers, document)
         raise AssertionError(f"no function takes {method} {address}")
+
+
+def _match(route: str, path: str) -> dict[str, str] | None:
+    """The route's parameters in a path; None if it is another one."""
+    template, given = route.split("/"), [unquote(part) for part in path.split("/")]
+    pairs = list(zip(template, given, strict=False))
+    if len(template) != len(given) or any(part != text for part, text in pairs if not part.startswith("{")):
+        return None
+    return {part[1:-1]: text for part, text in pairs if part.startswith("{")}
+
+
+def check_described(path: str, method: str, status: int, kind: str, document: Any) -> None:
+    """Assert that the OpenAPI document has this answer."""
+    responses = openapi.document()["paths"][path][method.lower()]["responses"]
+    assert str(status) in responses, f"{method} {path} may not answer {status}: {document}"
+    response = responses[str(status)]
+    place = response.get("$ref", "").removeprefix("#/components/responses/")
+    schema = (openapi.document()["components"]["responses"][place] if place else response)["content"][kind]["schema"]
+    components = {"components": openapi.document()["components"]}
+    Draft202012Validator(components | schema, format_checker=FormatChecker()).validate(document)
 
 
 @pytest.fixture
