@@ -143,6 +143,8 @@ def apply(lane: Lane, event: PersonEvent, now: datetime, notes: Notes) -> Lane:
 
 
 def _approve(lane: Lane, promotion: Promotion, event: Approved, now: datetime, notes: Notes) -> Lane:
+    if not _all_waiting(promotion, event.stage) and _has_approved(promotion, event):
+        return lane
     stage, step, approval = _waiting(promotion, event.stage)
     _check_may_approve(event.by, promotion, approval)
     if event.evidence not in (None, step.evidence.get("on")):
@@ -169,12 +171,28 @@ def _reject(lane: Lane, promotion: Promotion, event: Rejected, now: datetime, no
     return lane.with_promotion(promotion.with_stage(turn_back(stage.with_step(step), StageStatus.REJECTED, reason)))
 
 
-def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun, Approval]:
-    found = [
+def _has_approved(promotion: Promotion, event: Approved) -> bool:
+    """Whether the person's approval is among those that let a stage go on."""
+    return any(
+        one["id"] == event.by.id
+        for stage in promotion.stages
+        if event.stage in (None, stage.name) and stage.status is StageStatus.RUNNING
+        for step in stage.steps
+        if step.plan.waits and step.status is StepStatus.SUCCEEDED
+        for one in step.evidence["given"]
+    )
+
+
+def _all_waiting(promotion: Promotion, name: str | None) -> Sequence[tuple[StageRun, StepRun]]:
+    return [
         (stage, step)
         for stage in promotion.stages
         if name in (None, stage.name) and (step := stage.current) is not None and step.plan.waits
     ]
+
+
+def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun, Approval]:
+    found = _all_waiting(promotion, name)
     if not found:
         raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it is {promotion.status}")
     if len(found) > 1:
