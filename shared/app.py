@@ -180,7 +180,7 @@ class App:
 
         begun = time.monotonic()
         if command.environment == environment:
-            outcome = run_step(command, self.workspace, configuration_path(self._settings).parent)
+            outcome = run_step(command, self.workspace, configuration_path(self._settings).parent, _now())
         else:
             text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
             outcome = Failed(text, FailureKind.PERMISSION)

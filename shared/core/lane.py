@@ -24,6 +24,7 @@ from shared.core.approval import Approval, digest
 from shared.core.journal import JournalEntry, Notes
 from shared.core.late import late_steps
 from shared.core.messages import (
+    GRACE,
     Candidate,
     Champion,
     Failed,
@@ -51,8 +52,6 @@ from shared.core.promotion import (
 )
 from shared.core.transitions import UNDONE_AS, Trigger, move
 
-#: How long an answer may be overdue before the lane asks again: longer than a function ever works on one look.
-GRACE = timedelta(minutes=5)
 #: Pause after the first look that could not be made; doubled each time, up to the longest.
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -175,12 +174,9 @@ def _request(lane: Lane, event: PromotionRequested, now: datetime, notes: Notes)
 
 def _report(lane: Lane, event: StepReported, now: datetime, notes: Notes) -> Lane:
     promotion = lane.promotion(event.promotion)
-    stage = promotion.stage(event.stage) if promotion is not None and promotion.under_way else None
-    step = stage.current if stage is not None else None
+    stage = promotion.stage(event.stage) if promotion is not None else None
+    step = _reported(stage, event) if stage is not None else None
     if promotion is None or stage is None or step is None:
-        return lane
-    expected = (step.plan.name, stage.attempt, step.look, StepStatus.RUNNING)
-    if (event.step, event.attempt, event.look, step.status) != expected:
         return lane
     step = replace(step, seconds=step.seconds + event.seconds)
     match event.outcome:
@@ -190,6 +186,18 @@ def _report(lane: Lane, event: StepReported, now: datetime, notes: Notes) -> Lan
             return _fail(lane, promotion, stage, step, event.outcome, now, notes)
         case Running() | Retry():
             return _look_again(lane, promotion, stage, step, event.outcome, now, notes)
+
+
+def _reported(stage: StageRun, event: StepReported) -> StepRun | None:
+    """The step that the report is about, if anybody still waits for it."""
+    for step in (*stage.steps, *stage.undoing):
+        if (step.plan.name, stage.attempt, step.look) != (event.step, event.attempt, event.look):
+            continue
+        # An undo that was given up and succeeds after all is believed: who serves the stage depends on it.
+        given_up = step.failure is not None and step.failure.kind is FailureKind.TIMEOUT
+        if step is stage.current or (step in stage.undoing and given_up and isinstance(event.outcome, Succeeded)):
+            return step if not step.plan.waits else None
+    return None
 
 
 def _pass_time(lane: Lane, now: datetime, notes: Notes) -> Lane:
@@ -204,7 +212,7 @@ def _pass_time(lane: Lane, now: datetime, notes: Notes) -> Lane:
             if step is None or step.next_look is None or step.deadline is None or now < step.next_look + GRACE:
                 continue
             known = after.promotion(promotion.id) or promotion
-            if now >= step.deadline:
+            if now >= step.deadline + GRACE:
                 after = _fail(after, known, stage, step, _timeout(step), now, notes)
             else:
                 asked = replace(step, look=step.look + 1, next_look=now, says="asked again: no answer had come")
@@ -229,7 +237,15 @@ def _give_up(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, n
 def _succeed(
     lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Succeeded, now: datetime, notes: Notes
 ) -> Lane:
-    step = replace(step, status=StepStatus.SUCCEEDED, evidence=outcome.evidence, ended=now, next_look=None, says="")
+    step = replace(
+        step,
+        status=StepStatus.SUCCEEDED,
+        failure=None,
+        evidence=outcome.evidence,
+        ended=now,
+        next_look=None,
+        says="",
+    )
     stage = stage.with_step(step)
     promotion = promotion.with_stage(stage)
     notes.of(promotion, "step-succeeded", "done", stage, step)

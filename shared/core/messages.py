@@ -17,6 +17,10 @@ from shared.core.wire import UndecodableError, from_json, to_json
 #: Version of the wire form. A reader understands this one and the one before.
 SCHEMA = 1
 
+#: How long an answer may be overdue before the lane asks again, or gives a step up that is past its deadline: longer
+#: than a function ever works on one look.
+GRACE = timedelta(minutes=5)
+
 Evidence = Mapping[str, Any]  #: what a step saw: small JSON values, kept with the promotion
 
 
@@ -132,6 +136,10 @@ class RunStep:
     settings: Mapping[str, Any]  #: the stage's settings as they were when the promotion started
     evidence: Mapping[str, Evidence]  #: by step: of this stage's earlier steps, and of steps whose evidence travels
     champion: Champion | None  #: what served the stage when this promotion entered it
+
+    def expired(self, now: datetime) -> bool:
+        """Whether the lane has given the step up by now, so that it must not take effect any more."""
+        return now >= self.deadline + GRACE
 
     @property
     def message_id(self) -> str:

@@ -110,14 +110,12 @@ class StageRun:
         return next((step for step in walk if step.status in (StepStatus.WAITING, StepStatus.RUNNING)), None)
 
     def with_step(self, step: StepRun) -> "StageRun":
-        """This stage with the step of the same name replaced."""
+        """This stage with the step of the same name replaced; no step of the plan is named as one that undoes."""
 
         def put(steps: tuple[StepRun, ...]) -> tuple[StepRun, ...]:
             return tuple(step if other.plan.name == step.plan.name else other for other in steps)
 
-        if self.status is StageStatus.UNDOING:
-            return replace(self, undoing=put(self.undoing))
-        return replace(self, steps=put(self.steps))
+        return replace(self, steps=put(self.steps), undoing=put(self.undoing))
 
 
 @dataclass(frozen=True)

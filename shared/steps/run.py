@@ -1,7 +1,7 @@
 """Runs the step that a command names, and turns the port's errors into outcomes: once, for all steps."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from shared.core.messages import Failed, FailureKind, Outcome, Retry, RunStep
@@ -12,8 +12,10 @@ from shared.steps import STEPS
 PAUSE = timedelta(seconds=5)
 
 
-def run_step(command: RunStep, workspace_for: Callable[[str], Workspace], folder: Path) -> Outcome:
+def run_step(command: RunStep, workspace_for: Callable[[str], Workspace], folder: Path, now: datetime) -> Outcome:
     """The outcome of one look; `workspace_for` gives an environment's workspace by name. Raises only for a bug."""
+    if command.expired(now):
+        return Failed(f"{command.step} was given up at {command.deadline}: nothing was done.", FailureKind.TIMEOUT)
     step = STEPS.get(command.step)
     if step is None:
         return Failed(

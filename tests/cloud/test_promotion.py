@@ -73,7 +73,7 @@ class Promotion:
             command = replace(
                 self._command, step=step, environment=environment, look=next(looks), evidence=dict(self.evidence)
             )
-            outcome = run_step(command, lambda name: self._workspaces[name], self._folder)
+            outcome = run_step(command, lambda name: self._workspaces[name], self._folder, command.started)
             if not isinstance(outcome, (Running, Retry)):
                 ended.append(outcome)
             return bool(ended)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.cloud.sqlite import SqliteStore
-from shared.core.lane import GRACE, Decision, LaneEvent, PromotionRequested, decide, due
-from shared.core.messages import Kind, LaneKey
+from shared.core.lane import Decision, LaneEvent, PromotionRequested, decide, due
+from shared.core.messages import GRACE, Kind, LaneKey
 from shared.core.promotion import Lane, PromotionStatus
 from shared.ports import PromotionFilter, Store, VersionConflictError
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested

@@ -1,11 +1,13 @@
 """The lane's rules, one by one."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from shared.core.lane import FIRST_PAUSE, GRACE, LONGEST_PAUSE, Decision, PromotionRequested, TimePassed, decide, due
-from shared.core.messages import Failed, FailureKind, Kind, Retry, Running, RunStep, Succeeded
+from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, PromotionRequested, TimePassed, decide, due
+from shared.core.messages import GRACE, Failed, FailureKind, Kind, Retry, Running, RunStep, Succeeded
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, drive, promotion, requested
 
@@ -128,6 +130,16 @@ def test_running_is_looked_at_again_after_the_pause_that_the_step_asks_for() -> 
     assert again.not_before == NOW + timedelta(seconds=20)
     assert again.message_id != command.message_id
     assert again.started == command.started
+
+
+@pytest.mark.parametrize("change", [{"look": 1}, {"attempt": 2}, {"step": "smoke"}, {"stage": "prod"}])
+def test_a_report_of_another_look_attempt_step_or_stage_is_stale(change: dict[str, Any]) -> None:
+    lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
+    lane = decide(lane, answer(command, Running(timedelta(0), "Creating")), NOW).lane
+    (again,) = due(lane)
+    decision = decide(lane, replace(answer(again), **change), NOW)
+    assert decision.stale
+    assert decision.commands == (again,)
 
 
 def test_pauses_between_retries_grow_up_to_the_longest_and_respect_retry_after() -> None:

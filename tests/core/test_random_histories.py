@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from shared.core.lane import LaneEvent, PromotionRequested, TimePassed, decide, due, wake_at
-from shared.core.messages import RunStep, StepReported
+from shared.core.messages import Failed, FailureKind, Outcome, RunStep, StepReported
 from shared.core.people import (
     Approved,
     Cancelled,
@@ -42,13 +42,14 @@ Message = RunStep | StepReported | PromotionRequested
 
 
 class Histories(RuleBasedStateMachine):
-    """One lane, its messages, its endpoints and a clock. There is no duplicate detection, which is the harder case."""
+    """One lane, its messages, its endpoints and a clock. Duplicate detection forgets after an hour."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lane = Lane(KEY)
         self.azure = Azure()
         self.messages: list[Message] = []
+        self.seen: set[str] = set()  #: ids of commands that the broker remembers
         self.now = NOW
         self.versions = 0
         self.answered: list[tuple[str, str]] = []  #: person and reason of every accepted request
@@ -74,7 +75,7 @@ class Histories(RuleBasedStateMachine):
     def a_message_is_delivered(self, pick: int, fate: str) -> None:
         self.deliver(self.messages[pick % len(self.messages)], fate)
 
-    @rule(count=st.integers(2, 12))
+    @rule(count=st.integers(2, 30))
     @precondition(lambda self: self.messages)
     def all_goes_well_for_a_while(self, count: int) -> None:
         for _ in range(count):
@@ -98,6 +99,22 @@ class Histories(RuleBasedStateMachine):
         promotion = self.lane.promotions[pick % len(self.lane.promotions)]
         self.ask(kind(KEY, promotion.id, who, f"reason {len(self.answered)}"), crash)
 
+    @rule(stage=st.sampled_from(STAGES))
+    def what_serves_is_rolled_back(self, stage: str) -> None:
+        if stage in self.lane.champions:
+            serving = self.lane.champions[stage].promotion
+            self.ask(RolledBack(KEY, serving, PEOPLE[0], f"reason {len(self.answered)}", stage), crash=False)
+
+    @rule(pick=st.integers(0, 1000))
+    def what_failed_is_tried_again(self, pick: int) -> None:
+        failed = [promotion for promotion in self.lane.promotions if promotion.status is PromotionStatus.FAILED]
+        if failed:
+            again = failed[pick % len(failed)]
+            version = again.candidate.version
+            mended = {key: why for key, why in self.azure.failing.items() if key[0] != version}
+            self.azure = replace(self.azure, failing=mended)
+            self.ask(Retried(KEY, again.id, PEOPLE[0], f"reason {len(self.answered)}"), crash=False)
+
     @rule(stage=st.sampled_from(STAGES), who=st.sampled_from(PEOPLE))
     def a_hold_is_released(self, stage: str, who: Person) -> None:
         self.ask(Released(KEY, stage, who, f"reason {len(self.answered)}"), crash=False)
@@ -105,6 +122,8 @@ class Histories(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([1, 6, 60, 5000]))
     def time_passes(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
+        if minutes >= 60:
+            self.seen.clear()
         self.decide(TimePassed(KEY))
 
     # --- how it happens ---
@@ -114,7 +133,9 @@ class Histories(RuleBasedStateMachine):
             self.messages.remove(message)
         if isinstance(message, RunStep):
             self.now = max(self.now, message.not_before)
-            self.azure, outcome = self.azure.run(message)
+            outcome: Outcome = Failed("too late", FailureKind.TIMEOUT)
+            if not message.expired(self.now):
+                self.azure, outcome = self.azure.run(message)
             if fate == "crash early":
                 self.messages.append(message)
             else:
@@ -126,15 +147,22 @@ class Histories(RuleBasedStateMachine):
         if fate in ("crash early", "crash late"):
             self.messages.append(message)
         if fate == "crash early":
-            for command in sent:
-                self.messages.remove(command)
+            self.unsend(sent)
+
+    def unsend(self, sent: list[RunStep]) -> None:
+        """The process died before it had sent them."""
+        for command in sent:
+            self.messages.remove(command)
+            self.seen.remove(command.message_id)
 
     def decide(self, event: LaneEvent) -> list[RunStep]:
         decision = decide(self.lane, event, self.now)
         self.lane = decision.lane
         self.journal += [entry.text for entry in decision.journal]
-        self.messages += decision.commands
-        return list(decision.commands)
+        sent = [command for command in decision.commands if command.message_id not in self.seen]
+        self.seen |= {command.message_id for command in sent}
+        self.messages += sent
+        return sent
 
     def ask(self, event: Approved | Rejected | Cancelled | RolledBack | Retried | Released, crash: bool) -> None:
         before = self.lane
@@ -145,9 +173,8 @@ class Histories(RuleBasedStateMachine):
             return
         if self.lane is not before:
             self.answered.append((event.by.name, event.reason))
-        if crash:  # the process dies before it sends: only time heals that
-            for command in sent:
-                self.messages.remove(command)
+        if crash:  # only time heals that
+            self.unsend(sent)
 
     # --- what must hold ---
 
@@ -159,8 +186,12 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_champion_is_there(self) -> None:
+        """Unless it has been replaced and the news is still under way."""
+        pending = [each for each in self.messages if isinstance(each, RunStep | StepReported)]
+        news = {(each.promotion, each.stage) for each in pending if each.step == "restore"}
         for stage, champion in self.lane.champions.items():
-            assert champion.promotion in self.azure.endpoint(stage).deployments
+            there = champion.promotion in self.azure.endpoint(stage).deployments
+            assert there or (champion.promotion, stage) in news
 
     @invariant()
     def traffic_goes_to_a_deployment_that_is_there(self) -> None:
@@ -189,6 +220,16 @@ class Histories(RuleBasedStateMachine):
         for name, reason in self.answered:
             assert any(text.startswith(f"{name}: {reason}") or f"{name}: {reason}" in text for text in self.journal)
 
+        self.champions_have_the_traffic()
+
+    def champions_have_the_traffic(self) -> None:
+        """Unless something could not be undone, which the promotion says."""
+        stages = [stage for promotion in self.lane.promotions for stage in promotion.stages]
+        left = {stage.name for stage in stages if any(step.failure for step in stage.undoing)}
+        for name in set(STAGES) - left:
+            champion = self.lane.champions.get(name)
+            assert self.azure.endpoint(name).traffic == (champion.promotion if champion else None)
+
     def has_ended_without_contradiction(self, promotion: Promotion) -> None:
         assert not promotion.under_way, f"{promotion.id} hangs"
         serves = {stage for stage, champion in self.lane.champions.items() if champion.promotion == promotion.id}
@@ -202,7 +243,7 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=300,
+    max_examples=400,
     stateful_step_count=60,
     deadline=None,
     derandomize=True,

@@ -79,9 +79,9 @@ class Stage:
             champion=self.champion,
         )
 
-    def look(self, step: str, workspace: Workspace, look: int = 1) -> Outcome:
+    def look(self, step: str, workspace: Workspace, look: int = 1, now: datetime = NOW) -> Outcome:
         """One look of a step."""
-        return run_step(self.command(step, look), lambda _: workspace, self.folder)
+        return run_step(self.command(step, look), lambda _: workspace, self.folder, now)
 
     def run(self, step: str, workspace: Workspace) -> Outcome:
         """A step with as many looks as it takes; a look that a crash ends is delivered again."""

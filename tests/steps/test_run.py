@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind, Outcome, Retry
+from shared.core.messages import GRACE, Failed, FailureKind, Outcome, Retry, Running
 from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError
 from shared.steps import STEPS
 from tests.fakes.workspace import FakeWorkspace
@@ -47,6 +47,15 @@ def test_an_unknown_step_fails_in_words(stage: Stage, workspace: FakeWorkspace) 
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.BUG
     assert "'canary'" in outcome.reason
+
+
+def test_a_command_that_the_lane_has_given_up_does_nothing(stage: Stage, workspace: FakeWorkspace) -> None:
+    deadline = stage.command("deploy").deadline
+    outcome = stage.look("deploy", workspace, now=deadline + GRACE)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.TIMEOUT
+    assert not workspace.calls
+    assert isinstance(stage.look("deploy", workspace, now=deadline), Running)
 
 
 def test_a_bug_is_raised(stage: Stage, workspace: FakeWorkspace) -> None:
