@@ -2,8 +2,9 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -41,14 +42,17 @@ CONFIGURATION = (
 
 @dataclass
 class KeptBus:
-    """A bus whose messages stay where they are."""
+    """A bus whose messages stay where they are; while it is down, nothing can be sent."""
 
     commands: list[Command] = field(default_factory=list)
+    down: bool = False
 
     def send_events(self, events: Sequence[Event]) -> None:
         raise AssertionError("requests are applied at once")
 
     def send_commands(self, commands: Sequence[Command]) -> None:
+        if self.down:
+            raise ConnectionError("the broker is not there")
         self.commands += commands
 
 
@@ -81,16 +85,8 @@ class Api:
     """The HTTP API without a host in front of it."""
 
     def __init__(self, app: shared.app.App, bus: KeptBus) -> None:
-        import function_app  # here, since indexing reads the configuration
-
         self.app = app
         self.bus = bus
-        triggers: list[Any] = [(each.get_trigger(), each) for each in function_app.app.get_functions()]
-        self._routes = [
-            (trigger.route, {method.value for method in trigger.methods}, function.get_user_function())
-            for trigger, function in triggers
-            if trigger.type == "httpTrigger"
-        ]
 
     def get(self, address: str, headers: Mapping[str, str] | None = None) -> Reply:
         return self._ask("GET", address, b"", headers or {})
@@ -107,6 +103,11 @@ class Api:
         assert started.status == 202, started.body
         return str(started.body["id"])
 
+    @property
+    def steps(self) -> list[RunStep]:
+        """The steps that wait for a worker."""
+        return [command for command in self.bus.commands if isinstance(command, RunStep)]
+
     def run(self, outcomes: Mapping[tuple[str, str], Outcome] | None = None) -> None:
         """Answer all commands until none is left, as workers would; `outcomes` by stage and step."""
         for _ in range(200):
@@ -121,7 +122,7 @@ class Api:
     def _ask(self, method: str, address: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Ask the function whose route fits; its answer must be one that the OpenAPI document has."""
         parts = urlsplit(address)
-        for route, methods, function in self._routes:
+        for route, methods, function in http_functions():
             named = _match(route, parts.path)
             if named is None or method not in methods:
                 continue
@@ -133,6 +134,19 @@ class Api:
             check_described(f"/{route}", method, reply.status_code, reply.mimetype, document)
             return Reply(reply.status_code, reply.headers, document)
         raise AssertionError(f"no function takes {method} {address}")
+
+
+@cache
+def http_functions() -> list[tuple[str, set[str], Callable[[func.HttpRequest], func.HttpResponse]]]:
+    """Route, methods and function of each; an app can be indexed only once."""
+    import function_app  # here, since indexing reads the configuration
+
+    triggers: list[Any] = [(each.get_trigger(), each) for each in function_app.app.get_functions()]
+    return [
+        (trigger.route, {method.value for method in trigger.methods}, function.get_user_function())
+        for trigger, function in triggers
+        if trigger.type == "httpTrigger"
+    ]
 
 
 def _match(route: str, path: str) -> dict[str, str] | None:

@@ -1,0 +1,145 @@
+"""Cancel, roll back, retry, release, and what the routes show meanwhile."""
+
+from urllib.parse import quote
+
+import pytest
+
+from shared.core.messages import Failed, FailureKind, LaneKey
+from shared.core.promotion import Hold, Lane
+from tests.core.world import NOW
+from tests.functions.conftest import ALICE, BOB, Api
+
+BROKEN = {("test", "deploy"): Failed("init() raised KeyError", FailureKind.CONTAINER_CRASH)}
+
+
+def served(api: Api, version: str) -> str:
+    """A promotion that serves the stage test."""
+    promotion = api.start(version, through="test")
+    api.run()
+    return promotion
+
+
+def test_a_cancelled_promotion_ends_and_its_answer_says_what_was_done(api: Api) -> None:
+    promotion = api.start("1")
+    cancelled = api.post(f"promotions/{promotion}/cancel", {"reason": "not now"}, ALICE)
+    assert (cancelled.status, cancelled.body["done"]) == (202, "cancelled by alice: not now")
+    assert cancelled.body["promotion"]["status"] == "cancelled"
+
+
+def test_a_rollback_holds_the_stage_until_it_is_released(api: Api) -> None:
+    served(api, "1")
+    second = served(api, "2")
+    answer = api.post(f"promotions/{second}/roll-back", {"reason": "wrong answers"}, ALICE)
+    assert (answer.status, answer.body["done"]) == (202, "rolled-back by alice: wrong answers")
+    api.run()
+    third = api.start("3")
+    [lane] = api.get("routes").body["value"]
+    stages = {stage["name"]: stage for stage in lane["stages"]}
+    assert list(stages) == ["test", "prod"]
+    assert stages["test"]["champion"]["version"] == "1"
+    assert (stages["test"]["hold"]["by"], stages["test"]["hold"]["promotion"]) == ("alice", second)
+    assert [one["promotion"] for one in stages["test"]["queue"]] == [third]
+    assert stages["prod"] == {"name": "prod", "champion": None, "challengers": [], "queue": [], "hold": None}
+    [wait] = api.get(f"promotions/{third}").body["waits"]
+    assert wait["for"] == "the hold on test to be released, set by alice: wrong answers"
+
+    released = api.post("routes/churn/churn-eu/stages/test/release", {"reason": "mended"}, ALICE)
+    assert (released.status, released.body["done"]) == (202, "released by alice: mended")
+    stages = {stage["name"]: stage for stage in released.body["route"]["stages"]}
+    assert stages["test"]["hold"] is None
+    assert [one["promotion"] for one in stages["test"]["challengers"]] == [third]
+    journal = api.get(f"promotions/{second}").body["journal"]
+    assert (journal[-1]["what"], journal[-1]["text"]) == ("released", "alice: mended")
+
+
+def test_a_failed_promotion_is_tried_again_from_the_step_that_failed(api: Api) -> None:
+    promotion = api.start("1", through="test")
+    api.run(BROKEN)
+    again = api.post(f"promotions/{promotion}/retry", {"reason": "mended"}, ALICE)
+    assert (again.status, again.body["done"]) == (202, "retried by alice: mended; from test")
+    assert [(command.step, command.attempt) for command in api.steps] == [("deploy", 2)]
+    api.run()
+    assert api.get(f"promotions/{promotion}").body["status"] == "succeeded"
+
+
+def test_what_does_not_apply_is_a_conflict_with_the_present_status(api: Api) -> None:
+    promotion = served(api, "1")
+    for action, detail in {
+        "cancel": "it has ended as succeeded",
+        "retry": "only what failed is tried again, and it is succeeded; start a new promotion instead",
+        "roll-back": "nothing served test before it, so there is nothing to go back to",
+        "reject": "nothing waits for approval; it is succeeded",
+    }.items():
+        answer = api.post(f"promotions/{promotion}/{action}", {"reason": "why not"}, ALICE)
+        assert (answer.status, answer.body["detail"]) == (409, detail)
+        assert answer.body["promotion"]["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("action", ["cancel", "roll-back", "retry"])
+def test_steering_takes_an_operator_who_has_signed_in(action: str, api: Api) -> None:
+    promotion = api.start("1")
+    assert api.post(f"promotions/{promotion}/{action}", {"reason": "x"}).status == 403
+    answer = api.post(f"promotions/{promotion}/{action}", {"reason": "x"}, BOB)
+    assert (answer.status, answer.body["detail"]) == (403, "bob needs the role Promotion.Operator")
+    assert api.get(f"promotions/{promotion}").body["status"] == "running"
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "cancel", "roll-back", "retry"])
+def test_a_promotion_that_is_not_there_cannot_be_steered(action: str, api: Api) -> None:
+    answer = api.post(f"promotions/nobody/{action}", {"reason": "x"}, ALICE)
+    assert (answer.status, answer.body["title"]) == (404, "Not found")
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "detail"),
+    [
+        ("approve", {}, "reason: missing"),
+        ("cancel", {"reason": "x", "stage": "test"}, "stage: unknown; known are reason"),
+        ("retry", {"reason": "x", "from_step": 3}, "from_step: must be a text of 1 to 2000 characters"),
+        ("roll-back", [], "the body must be a JSON object"),
+    ],
+)
+def test_a_wrong_body_is_told_in_words(action: str, body: object, detail: str, api: Api) -> None:
+    promotion = api.start("1")
+    answer = api.post(f"promotions/{promotion}/{action}", body, ALICE)
+    assert (answer.status, answer.body["detail"]) == (400, detail)
+
+
+def test_lanes_come_in_pages_in_the_order_of_their_names(api: Api) -> None:
+    for model in ("churn-b", "churn-c", "churn-a"):
+        api.post("promotions", {"model": model, "version": "1", "reason": "x"})
+    first = api.get("routes?top=2").body
+    assert [lane["model"] for lane in first["value"]] == ["churn-a", "churn-b"]
+    following = api.get("routes?" + first["nextLink"].partition("?")[2]).body
+    assert [lane["model"] for lane in following["value"]] == ["churn-c"]
+    assert following["nextLink"] is None
+    assert [lane["model"] for lane in api.get("routes?model=churn-b").body["value"]] == ["churn-b"]
+
+
+@pytest.mark.parametrize("query", ["top=0", "top=x", "continuation=nonsense", "continuation=7", "status=queued"])
+def test_a_query_of_lanes_that_cannot_be_meant_is_refused(query: str, api: Api) -> None:
+    assert api.get(f"routes?{query}").status == 400
+
+
+def test_a_lane_that_is_not_there_cannot_be_released(api: Api) -> None:
+    answer = api.post("routes/churn/churn-eu/stages/test/release", {"reason": "x"}, ALICE)
+    assert (answer.status, answer.body["detail"]) == (
+        404,
+        "No churn-eu has come along route churn. GET /api/routes lists what has.",
+    )
+
+
+def test_a_stage_without_a_hold_cannot_be_released(api: Api) -> None:
+    api.start("1")
+    answer = api.post("routes/churn/churn-eu/stages/test/release", {"reason": "x"}, ALICE)
+    assert (answer.status, answer.body["detail"]) == (409, "there is no hold on test")
+
+
+@pytest.mark.parametrize("model", ["churn eu", "churn+eu", "churn%eu", "churn?eu#1", "čurn"])
+def test_a_model_with_signs_that_an_address_needs_otherwise_is_named_percent_encoded(model: str, api: Api) -> None:
+    empty = Lane(LaneKey("churn", model))
+    held = Lane(empty.key, holds={"test": Hold("p", "alice", "bad", NOW)})
+    api.app.store.save(empty, held, 0, ())
+    released = api.post(f"routes/churn/{quote(model, safe='')}/stages/test/release", {"reason": "ok"}, ALICE)
+    assert released.status == 202
+    assert released.body["route"]["model"] == model
