@@ -1,8 +1,6 @@
 """The app that runs is the one that its OpenAPI document describes: asked with all that fits the document, and not."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +12,12 @@ from hypothesis.strategies import SearchStrategy, one_of
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.generation import GenerationMode
 
-from localcloud.up import Description, LocalCloud
+from localcloud.up import LocalCloud
 from shared import openapi
 from shared.core.messages import FailureKind, Kind
 from shared.core.promotion import PromotionStatus, StageStatus, StepStatus
+from tests.functions.running import describe
 
-REPOSITORY = Path(__file__).parents[2]
 DOCUMENT = openapi.document()
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item if method != "parameters"]
 #: Keys and people are tested elsewhere; left in, credentials would be made up here.
@@ -38,25 +36,8 @@ CHECKED: list[Any] = list(CHECKS.get_by_names(NAMES))
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The addresses of a local cloud that runs the app."""
-    names = ("dev", "test", "prod")
-    content = {
-        "registry": "contoso-ml",
-        "environments": {
-            name: {"subscription": f"s-{name}", "resource_group": f"rg-{name}", "workspace": f"ws-{name}"}
-            for name in names
-        },
-        "people": {"alice": {"roles": ["Promotion.Operator", "Promotion.Approver"]}},
-        "queues": ["promotion-events", *(f"steps-{name}" for name in names)],
-        "app": {
-            "folder": str(REPOSITORY),
-            "settings": {
-                "MLPROMOTE_CONFIGURATION": "examples/digits/promotion.yml",
-                "MLPROMOTE_STORE": "{data}/promotions.sqlite",
-            },
-        },
-        "azureml": {"python": sys.executable},  # no job or deployment runs here
-    }
-    async with LocalCloud(Description.model_validate(content), tmp_path_factory.mktemp("openapi") / "data") as cloud:
+    data = tmp_path_factory.mktemp("openapi") / "data"
+    async with LocalCloud(describe(), data) as cloud:
         yield cloud.addresses
 
 

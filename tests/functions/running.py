@@ -1,0 +1,34 @@
+"""A local cloud that runs the app, for the tests that need the real host."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from localcloud.up import Description
+
+REPOSITORY = Path(__file__).parents[2]
+PEOPLE: dict[str, dict[str, list[str]]] = {
+    "alice": {"roles": ["Promotion.Operator", "Promotion.Approver"]},
+    "bob": {"roles": ["Promotion.Approver"]},
+}
+
+
+def describe(**settings: str) -> Description:
+    """The environments of the example, whose app has these settings too."""
+    names = ("dev", "test", "prod")
+    files = {
+        "MLPROMOTE_CONFIGURATION": "examples/digits/promotion.yml",
+        "MLPROMOTE_STORE": "{data}/promotions.sqlite",
+    }
+    content: dict[str, Any] = {
+        "registry": "contoso-ml",
+        "environments": {
+            name: {"subscription": f"s-{name}", "resource_group": f"rg-{name}", "workspace": f"ws-{name}"}
+            for name in names
+        },
+        "people": PEOPLE,
+        "queues": ["promotion-events", *(f"steps-{name}" for name in names)],
+        "app": {"folder": str(REPOSITORY), "settings": files | settings},
+        "azureml": {"python": sys.executable},  # no job or deployment runs here
+    }
+    return Description.model_validate(content)
