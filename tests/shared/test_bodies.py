@@ -1,0 +1,52 @@
+"""Bodies become dataclasses, or a sentence that says what is wrong."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from shared.bodies import MOST_ITEMS, read
+from shared.refusals import BadRequestError
+
+
+@dataclass(frozen=True)
+class Inner:
+    name: str
+
+
+@dataclass(frozen=True)
+class Body:
+    reason: str
+    ids: tuple[str, ...] = ()
+    really: bool = False
+    filter: Inner | None = None
+
+
+def test_a_full_body_and_one_with_what_is_needed() -> None:
+    assert read(Body, b'{"reason": "r"}') == Body("r")
+    full = b'{"reason": "r", "ids": ["a", "b"], "really": true, "filter": {"name": "n"}}'
+    assert read(Body, full) == Body("r", ("a", "b"), True, Inner("n"))
+    assert read(Body, b'{"reason": "r", "filter": null}') == Body("r")
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "reason: missing"),
+        (b"nonsense", "the body is no JSON"),
+        (b"7", "the body must be a JSON object"),
+        (b'{"reason": null}', "reason: must be a text"),
+        (b'{"reason": "r", "resaon": "r"}', "resaon: unknown; known are reason, ids, really, filter"),
+        (b'{"reason": "r", "ids": "a"}', "ids: must be a list of texts"),
+        (b'{"reason": "r", "ids": ["a", 7]}', "ids[1]: must be a text"),
+        (b'{"reason": "r", "ids": [' + b'"a",' * MOST_ITEMS + b'"a"]}', "ids: must be a list of texts, at most 1000"),
+        (b'{"reason": "r", "really": 1}', "really: must be true or false"),
+        (b'{"reason": "r", "filter": "n"}', "filter must be a JSON object"),
+        (b'{"reason": "r", "filter": {}}', "filter.name: missing"),
+        (b'{"reason": "r", "filter": {"name": "n", "x": 1}}', "filter.x: unknown; known are name"),
+        (b'{"reason": "a\\u0000b"}', "reason: holds the character NUL"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_its_place(body: bytes, says: str) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        read(Body, body)
+    assert str(refused.value).startswith(says)
