@@ -5,12 +5,17 @@ the neighbouring version is understood. Anything else that does not fit raises `
 """
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+#: Reads a JSON value as one type; the text is the value's place.
+_Decoder = Callable[[Any, str], Any]
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class UndecodableError(ValueError):
@@ -19,9 +24,13 @@ class UndecodableError(ValueError):
 
 def to_json(value: Any) -> Any:
     """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds."""
-    if is_dataclass(value):
-        content = {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
-        return {"type": type(value).__name__} | content
+    kind: Any = type(value)
+    if kind in _PLAIN:
+        return value
+    names = _field_names(kind)
+    if names is not None:
+        content = {name: to_json(getattr(value, name)) for name in names}
+        return {"type": kind.__name__} | content
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -40,70 +49,119 @@ T = TypeVar("T")
 
 def from_json(kind: type[T], value: Any) -> T:
     """The inverse of `to_json` for a dataclass; raises `UndecodableError`."""
-    return _decode(kind, value, kind.__name__)  # type: ignore[no-any-return]  # decoded by the type it is given
+    hashable: Any = kind  # mypy takes a class for something without a hash
+    decoded: T = _decoder(hashable)(value, kind.__name__)
+    return decoded
 
 
 @cache
-def _field_types(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """None for what is no dataclass."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
-def _decode(kind: Any, value: Any, place: str) -> Any:
+@cache  # to look at a type takes longer than to read a value of it
+def _decoder(kind: Any) -> _Decoder:
     if kind is Any or kind is object:
-        return value
+        return lambda value, place: value
     if is_dataclass(kind):
-        return _decode_dataclass(kind, value, place)
+        return _dataclass_decoder(kind)
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        return _decode_union(get_args(kind), value, place)
+        return _union_decoder(get_args(kind))
     if origin is tuple:
-        _expect(isinstance(value, list), "a list", value, place)
-        return tuple(_decode(get_args(kind)[0], item, f"{place}[{index}]") for index, item in enumerate(value))
+        return _list_decoder(_decoder(get_args(kind)[0]))
     if origin is not None:  # Mapping[str, X]
+        return _object_decoder(_decoder(get_args(kind)[1]))
+    return _plain_decoder(kind)
+
+
+def _list_decoder(item: _Decoder) -> _Decoder:
+    def decode(value: Any, place: str) -> Any:
+        _expect(isinstance(value, list), "a list", value, place)
+        return tuple(item(each, f"{place}[{index}]") for index, each in enumerate(value))
+
+    return decode
+
+
+def _object_decoder(item: _Decoder) -> _Decoder:
+    def decode(value: Any, place: str) -> Any:
         _expect(isinstance(value, dict), "an object", value, place)
-        return {key: _decode(get_args(kind)[1], item, f"{place}.{key}") for key, item in value.items()}
-    return _decode_plain(kind, value, place)
+        return {key: item(each, f"{place}.{key}") for key, each in value.items()}
+
+    return decode
 
 
-def _decode_plain(kind: Any, value: Any, place: str) -> Any:
-    try:
-        if kind is datetime:
-            moment = datetime.fromisoformat(value)
-            _expect(moment.tzinfo is not None, "a time with its zone", value, place)
-            return moment
-        if kind is timedelta:
-            return timedelta(seconds=value)
-        if issubclass(kind, Enum):
-            return kind(value)
-    except (TypeError, ValueError, OverflowError) as fault:
-        raise UndecodableError(f"{place}: {value!r} is no {kind.__name__}") from fault
-    if kind is float and type(value) is int:
+def _plain_decoder(kind: Any) -> _Decoder:
+    convert = _CONVERTERS.get(kind) or (kind if issubclass(kind, Enum) else None)
+
+    def decode(value: Any, place: str) -> Any:
+        if convert is not None:
+            try:
+                return convert(value)
+            except (TypeError, ValueError, OverflowError) as fault:
+                raise UndecodableError(f"{place}: {value!r} is no {kind.__name__}") from fault
+        if type(value) is kind:
+            return value
+        _expect(kind is float and type(value) is int, kind.__name__, value, place)
         return float(value)
-    _expect(type(value) is kind, kind.__name__, value, place)
-    return value
+
+    return decode
 
 
-def _decode_union(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
-    if value is None and type(None) in kinds:
-        return None
-    if isinstance(value, dict):
-        for kind in kinds:
-            if is_dataclass(kind) and isinstance(kind, type) and kind.__name__ == value.get("type"):
-                return _decode(kind, value, place)
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment
+
+
+_CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
+    datetime: _moment,
+    timedelta: lambda value: timedelta(seconds=value),
+}
+
+
+def _union_decoder(kinds: tuple[Any, ...]) -> _Decoder:
+    optional = type(None) in kinds
+    by_type: dict[Any, Any] = {kind.__name__: kind for kind in kinds if is_dataclass(kind) and isinstance(kind, type)}
     others = [kind for kind in kinds if kind is not type(None)]
-    _expect(len(others) == 1, " or ".join(kind.__name__ for kind in others), value, place)
-    return _decode(others[0], value, place)
+
+    def decode(value: Any, place: str) -> Any:
+        if value is None and optional:
+            return None
+        named = by_type.get(value.get("type")) if isinstance(value, dict) else None
+        if named is None:
+            _expect(len(others) == 1, " or ".join(kind.__name__ for kind in others), value, place)
+        return _decoder(named or others[0])(value, place)
+
+    return decode
 
 
-def _decode_dataclass(kind: Any, value: Any, place: str) -> Any:
-    _expect(isinstance(value, dict) and value.get("type", kind.__name__) == kind.__name__, kind.__name__, value, place)
-    found = {}
-    for field in fields(kind):
-        if field.name in value:
-            found[field.name] = _decode(_field_types(kind)[field.name], value[field.name], f"{place}.{field.name}")
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise UndecodableError(f"{place}.{field.name}: missing")
-    return kind(**found)
+def _dataclass_decoder(kind: Any) -> _Decoder:
+    hints = get_type_hints(kind)
+    known = [
+        (
+            field.name,
+            f".{field.name}",
+            _decoder(hints[field.name]),
+            field.default is MISSING and field.default_factory is MISSING,
+        )
+        for field in fields(kind)
+    ]
+
+    def decode(value: Any, place: str) -> Any:
+        right = isinstance(value, dict) and value.get("type", kind.__name__) == kind.__name__
+        _expect(right, kind.__name__, value, place)
+        found = {}
+        for name, below, decoder, needed in known:
+            if name in value:
+                found[name] = decoder(value[name], place + below)
+            elif needed:
+                raise UndecodableError(f"{place}.{name}: missing")
+        return kind(**found)
+
+    return decode
 
 
 def _expect(holds: bool, wanted: str, value: Any, place: str) -> None:
