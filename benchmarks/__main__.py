@@ -34,6 +34,7 @@ BENCHMARKS = {
 
 FOLDER = Path(__file__).resolve().parents[1] / ".local" / "bench"
 INTERRUPTED = 130
+WIDTH = 130  # columns, where the output is no terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     chosen = parser.parse_args(arguments).only or list(BENCHMARKS)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
     logging.basicConfig(level=logging.ERROR)
     try:
         findings = asyncio.run(interruptible(run(console, chosen)))

@@ -47,25 +47,27 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
         "MLPROMOTE_STORE": str(folder / "promotions.sqlite"),
         "BENCHMARK_MODELS": json.dumps(list(itertools.chain(*models.values()))),
     }
-    ours, bare = [], []
-    async with running_cloud(
+    ours, bare, listening = [], [], []
+    cloud_at = running_cloud(
         folder / "cloud", app, _literal(settings), queues=QUEUES + OWN_QUEUES, event_subscriptions=None
-    ) as cloud:
+    )
+    async with cloud_at as cloud:
         chains = await asyncio.to_thread(
             recorded.chains, cloud.layout.app_settings(), folder / "recorded.sqlite", models["0"]
         )
         steps = sum(one["subject"] == "StepReported" for chain in chains for one in chain)
         for number, name in enumerate(series):
             progress(number, len(series), f"{PROMOTIONS} promotions through the app")
-            through_app = await _promote(cloud, folder, [_renamed(chain[0], "0", name) for chain in chains])
-            progress(number + 0.6, len(series), "the same messages in a bare loop")
-            loop = await _bare(
-                cloud, folder, [[_for_loop(_renamed(one, "0", name)) for one in chain] for chain in chains]
-            )
+            through_app = await _promote(cloud, folder, [_renamed(chain[0], name) for chain in chains])
+            progress(number + 0.5, len(series), "the same messages in a bare loop")
+            plain = await _bare(cloud, folder, chains, name, "plain")
+            progress(number + 0.7, len(series), "the same messages, with the SDK's asyncio client")
+            with_asyncio = await _bare(cloud, folder, chains, name, "asyncio")
             if number:
                 ours.append(steps / through_app)
-                bare.append(steps / loop)
-    messages = len(chains[0])
+                bare.append(steps / plain)
+                listening.append(steps / with_asyncio)
+    each = f"the same {len(chains[0])} messages per promotion"
     return [
         Comparison(
             "steps",
@@ -73,11 +75,19 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
             bare,
             f"{PROMOTIONS} promotions on as many lanes, through two stages with {steps // PROMOTIONS} steps, in the "
             "local host; Azure ML in memory, nothing to wait for",
-            f"a loop that receives, sends the next and completes the same {messages} messages per promotion; a thread "
-            f"per queue, up to {MESSAGES_AT_ONCE} messages a receive",
-            "steps per second",
+            f"one loop in one thread that receives up to {MESSAGES_AT_ONCE}, sends the next ones and completes: {each}",
+            "per second",
             TARGET,
-        )
+        ),
+        Comparison(
+            "steps, for information",
+            ours,
+            listening,
+            "the same",
+            f"the SDK's asyncio client, as the local host has it, a listener per queue: {each}",
+            "per second",
+            None,
+        ),
     ]
 
 
@@ -86,25 +96,23 @@ def _literal(settings: dict[str, str]) -> dict[str, str]:
     return {name: text.replace("{", "{{").replace("}", "}}") for name, text in settings.items()}
 
 
-def _renamed(one: recorded.Recorded, old: str, new: str) -> recorded.Recorded:
+def _renamed(one: recorded.Recorded, series: str) -> recorded.Recorded:
     """The same message of another model's promotion."""
-    return {
-        **one,
-        "body": one["body"].replace(f"model-{old}-", f"model-{new}-"),
-        "message_id": f"{one['message_id']}:{new}",
-    }
+    body = one["body"].replace("model-0-", f"model-{series}-")
+    return {**one, "body": body, "message_id": f"{one['message_id']}:{series}"}
 
 
-def _for_loop(one: recorded.Recorded) -> recorded.Recorded:
-    return {**one, "queue": BARE + one["queue"]}
+async def _bare(
+    cloud: LocalCloud, folder: Path, chains: list[list[recorded.Recorded]], series: str, client: str
+) -> float:
+    def for_loop(one: recorded.Recorded) -> recorded.Recorded:
+        return _renamed({**one, "queue": BARE + one["queue"]}, f"{series}-{client}")
 
-
-async def _bare(cloud: LocalCloud, folder: Path, chains: list[list[recorded.Recorded]]) -> float:
     asked = {
         "connection_string": cloud.layout.connection_string,
-        "queues": sorted({one["queue"] for chain in chains for one in chain}),
         "messages_at_once": MESSAGES_AT_ONCE,
-        "chains": chains,
+        "client": client,
+        "chains": [[for_loop(one) for one in chain] for chain in chains],
     }
     file = folder / "asked.json"
     write_private(file, json.dumps(asked))  # it holds keys

@@ -55,7 +55,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
         watching = asyncio.create_task(memory.watch())
         try:
             run = Run(cloud, session, folder)
-            progress(0, 100, "a training job, and a promotion that fails early to warm up")
+            progress(0, 100, "a training job, and a promotion that fails, to warm up")
             await run.train()
             await run.promotion("warm-up")
             memory.warm = memory.now()
@@ -194,7 +194,7 @@ def _function_time(before: dict[str, Use], used: dict[str, Use], script: float) 
             "Function time of that promotion",
             ("function", "invocations", "seconds"),
             rows,
-            f"In a warm process. A new one imports the Azure ML SDK in its first steps: {cold:.1f} s, once, left out.",
+            f"In a warm process. The first promotion of a new one, which fails, took {cold:.1f} s: it imports the SDK.",
         ),
     ]
 

@@ -1,0 +1,41 @@
+"""How calls are put down to the steps of a promotion."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.azureml_calls import by_step, made_by
+
+
+def at(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def call(seconds: float, operation: str = "/models/*", identity: str | None = "worker") -> dict[str, Any]:
+    return {"time": seconds, "method": "GET", "operation": operation, "identity": identity}
+
+
+def promotion(*steps: tuple[str, float, float | None]) -> dict[str, Any]:
+    listed = [{"name": name, "started": at(began), "ended": at(end) if end else None} for name, began, end in steps]
+    return {"stages": [{"steps": [*listed, {"name": "later", "started": None, "ended": None}]}]}
+
+
+def test_a_call_belongs_to_the_step_that_was_under_way() -> None:
+    calls = [call(11), call(12), call(21), call(22, "/endpoints/*")]
+    assert by_step(calls, [promotion(("share", 10, 20), ("deploy", 20.5, 30))]) == [
+        ("share", "GET /models/*", 2),
+        ("deploy", "GET /models/*", 1),
+        ("deploy", "GET /endpoints/*", 1),
+    ]
+
+
+def test_a_call_outside_of_all_steps_is_not_counted() -> None:
+    assert by_step([call(5), call(40)], [promotion(("share", 10, 20))]) == []
+
+
+def test_a_step_that_has_not_ended_has_the_calls_since_its_start() -> None:
+    assert by_step([call(40)], [promotion(("share", 10, None))]) == [("share", "GET /models/*", 1)]
+
+
+def test_scoring_requests_count_though_they_carry_a_key_and_no_identity() -> None:
+    scoring = call(3, "/scoring/*/*/score", None)
+    assert made_by([call(1), call(2, identity="somebody"), scoring], ["worker"]) == [call(1), scoring]
