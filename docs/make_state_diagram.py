@@ -1,0 +1,86 @@
+"""Draws `docs/states.md` from the tables that the core moves by: `python docs/make_state_diagram.py [--check]`."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from shared.config import durations
+from shared.core.plan import JOB_PLAN, MODEL_PLAN, PlannedStep
+from shared.core.promotion import STAGE_ENDED, StageStatus
+from shared.core.transitions import TRANSITIONS
+
+TARGET = Path(__file__).with_name("states.md")
+
+
+def document() -> str:
+    """The whole page."""
+    return "\n".join(
+        [
+            "# States",
+            "",
+            "<!-- Written by docs/make_state_diagram.py from shared/core/transitions.py and shared/core/plan.py. -->",
+            "",
+            "## A stage of a promotion",
+            "",
+            "```mermaid",
+            "stateDiagram-v2",
+            f"    [*] --> {StageStatus.WAITING}",
+            *(f"    {before} --> {after}: {trigger}" for (before, trigger), after in _drawn()),
+            *(f"    {_drawn_name(status)} --> [*]" for status in StageStatus if status in STAGE_ENDED),
+            "```",
+            "",
+            "## What a stage does while it is running",
+            "",
+            "The steps of its plan, in order. When one fails, or a person turns the stage back, the steps that were",
+            "begun are undone, last first.",
+            "",
+            *_plan("A model's stage", MODEL_PLAN),
+            *_plan("A finished job's output", JOB_PLAN),
+        ]
+    )
+
+
+def _drawn() -> Iterator[tuple[tuple[str, str], str]]:
+    for (before, trigger), after in TRANSITIONS.items():
+        yield (_drawn_name(before), trigger.value), _drawn_name(after)
+
+
+def _drawn_name(status: StageStatus) -> str:
+    return status.value.replace("-", "_")  # a hyphen is part of an arrow in Mermaid
+
+
+def _plan(title: str, plan: tuple[PlannedStep, ...]) -> Iterator[str]:
+    yield from (f"### {title}", "", "| step | time limit | undone by | |", "|---|---|---|---|")
+    for step in plan:
+        yield f"| {step.name} | {durations.text(step.limit)} | {', '.join(step.undo) or '–'} | {'; '.join(_remarks(step))} |"
+    yield ""
+
+
+def _remarks(step: PlannedStep) -> Iterator[str]:
+    remarks = {
+        "runs in the environment that the model comes from, in a stage that has none before it": step.at_source,
+        "waits for people; left out where the stage asks for no approval": step.waits,
+        "the candidate is the champion from here on": step.crowns,
+        "only tidies up: its failure is noted and undoes nothing": step.tidies,
+    }
+    return (text for text, holds in remarks.items() if holds)
+
+
+def main() -> int:
+    """Write the page; with `--check`, only say whether it is up to date (exit code 1 if not)."""
+    parser = argparse.ArgumentParser(description="Draw docs/states.md from the core's tables.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is stale")
+    if not parser.parse_args().check:
+        TARGET.write_text(document())
+        return 0
+    if TARGET.exists() and TARGET.read_text() == document():
+        return 0
+    sys.stderr.write("docs/states.md is stale: run python docs/make_state_diagram.py\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
