@@ -69,6 +69,7 @@ class App:
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
         self.making = RLock()
+        self._workspaces: dict[str, Workspace] = {}
 
     # --- what the functions call ---
 
@@ -165,14 +166,16 @@ class App:
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, sign_in_is_required(self._settings))
 
     def workspace(self, environment: str) -> "Workspace":
-        """The environment's workspace with the environment's identity."""
-        from shared.cloud.azureml import AzureMLWorkspace
+        """The environment's workspace with the environment's identity; kept, because it remembers addresses."""
+        if environment not in self._workspaces:
+            from shared.cloud.azureml import AzureMLWorkspace
 
-        found = self.configuration.environments[environment]
-        cloud = self._settings.get(CLOUD)
-        return AzureMLWorkspace(
-            found.workspace.id, self.configuration.registry, found.identity, json.loads(cloud) if cloud else None
-        )
+            found = self.configuration.environments[environment]
+            cloud = json.loads(self._settings[CLOUD]) if self._settings.get(CLOUD) else None
+            self._workspaces[environment] = AzureMLWorkspace(
+                found.workspace.id, self.configuration.registry, found.identity, cloud
+            )
+        return self._workspaces[environment]
 
     def _run(self, environment: str, command: "RunStep") -> "StepReported":
         from shared.core.messages import Failed, FailureKind, StepReported
@@ -210,6 +213,7 @@ class App:
 @cache
 def app() -> App:
     """This process's app, with the settings of its environment."""
+    logging.getLogger("azure").setLevel(logging.WARNING)  # at Info the SDKs log the headers of every call
     return App(os.environ)
 
 

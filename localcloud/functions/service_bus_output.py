@@ -4,6 +4,7 @@ The real host reads text that looks like JSON as JSON: an array becomes one mess
 written anew with line breaks (FunctionBinding.ReadAsEnumerable and BindAsyncCollectorAsync of azure-functions-host).
 """
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ class ServiceBusOutputs:
         self._settings = settings
         self._clients: dict[str, ServiceBusClient] = {}
         self._senders: dict[tuple[str, str], ServiceBusSender] = {}
+        #: The SDK's async sender stalls when several coroutines send with it at once.
+        self._sending = asyncio.Lock()
 
     async def send(self, definition: FunctionDefinition, result: InvocationResult) -> None:
         """Sends every Service Bus output of a succeeded invocation in its order; raises OutputError."""
@@ -49,8 +52,9 @@ class ServiceBusOutputs:
 
         try:
             sender = self._sender(binding)
-            for body in bodies:
-                await sender.send_messages(ServiceBusMessage(body))
+            async with self._sending:
+                for body in bodies:
+                    await sender.send_messages(ServiceBusMessage(body))
         except ServiceBusError as error:
             raise OutputError(f"The output '{binding.name}' could not be sent: {error}") from error
 

@@ -43,9 +43,9 @@ def failed(deployment: Deployment, log: str) -> Failed:
     if found and kind in _MAY_BE_A_CRASH:
         kind = FailureKind.CONTAINER_CRASH
     why = deployment.error or f"state {deployment.state}"
-    detail = f" The cause in its log: {found}." if found else ""
+    said = f"{found} (its log); Azure ML says {why}" if found else why
     return Failed(
-        f"Deployment {deployment.name} failed ({why.rstrip('. ')}).{detail} {_ADVICE[kind]}, then retry.",
+        f"Deployment {deployment.name} failed. {_ADVICE[kind]}, then retry. The cause: {said.rstrip('. ')}.",
         kind,
         diagnosis="\n".join(([found, ""] if found else []) + tail(log)),
         evidence={"deployment": deployment.name, "error": deployment.error, "cause": found},

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]  # it has no stubs here
+import psutil
 import pytest
 
 from localcloud.azureml.compute.jobs import JobRun, JobRunner, substitute

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # it has no stubs here
+import psutil
 import pytest
 
 from localcloud import processes

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil  # type: ignore[import-untyped]  # it has no stubs here
+import psutil
 import pytest
 
 from localcloud import processes
