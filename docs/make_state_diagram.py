@@ -55,7 +55,8 @@ def _drawn_name(status: StageStatus) -> str:
 def _plan(title: str, plan: tuple[PlannedStep, ...]) -> Iterator[str]:
     yield from (f"### {title}", "", "| step | time limit | undone by | |", "|---|---|---|---|")
     for step in plan:
-        yield f"| {step.name} | {durations.text(step.limit)} | {', '.join(step.undo) or '–'} | {'; '.join(_remarks(step))} |"
+        undo = ", ".join(step.undo) or "–"
+        yield f"| {step.name} | {durations.text(step.limit)} | {undo} | {'; '.join(_remarks(step))} |"
     yield ""
 
 
