@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import pytest_asyncio
@@ -105,7 +106,9 @@ def test_the_app_answers_as_the_document_says(
     )
     @given(case=cases(path, method, known))
     def ask(case: Any) -> None:
-        assume("" not in (case.query or {}).values())  # the platform drops what has no value
+        url = urlsplit(str(requests.Request(**case.as_transport_kwargs(base_url=address)).prepare().url))
+        assume(all(value for _, value in parse_qsl(url.query, keep_blank_values=True)))  # the platform drops empty ones
+        assume("%0A" not in url.path)  # the local host takes no line break there
         case.call_and_validate(base_url=address, session=session, headers=headers, checks=CHECKED)
 
     ask()
