@@ -62,7 +62,7 @@ def _check_known(query: Mapping[str, str], known: Sequence[str]) -> None:
 
 
 def _top(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_TOP):
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MOST_TOP):
         raise ValueError(f"top must be a whole number from 1 to {MOST_TOP}, not {text[:100]!r}")
     return int(text)
 

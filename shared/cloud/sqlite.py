@@ -37,7 +37,7 @@ create index if not exists promotions_by_age on promotions (created, id);
 create index if not exists promotions_by_status on promotions (status, created, id);
 create table if not exists journal (
     promotion text not null, number integer not null, at text not null, stage text not null, step text not null,
-    what text not null, text text not null,
+    what text not null, text text not null, who text not null default '',
     primary key (promotion, number)
 ) without rowid;
 create table if not exists watching (since text not null);
@@ -94,8 +94,8 @@ class SqliteStore:
                 [_row(each) for each in changed],
             )
             connection.executemany(
-                "insert into journal values (?, ?, ?, ?, ?, ?, ?)",
-                [(e.promotion, e.number, _text(e.at), e.stage, e.step, e.what, e.text) for e in journal],
+                "insert into journal values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(e.promotion, e.number, _text(e.at), e.stage, e.step, e.what, e.text, e.who) for e in journal],
             )
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
@@ -116,7 +116,7 @@ class SqliteStore:
         with self._transaction("deferred") as connection:
             row = connection.execute("select document from promotions where id = ?", (promotion,)).fetchone()
             lines = connection.execute(
-                "select number, at, stage, step, what, text from journal where promotion = ? order by number",
+                "select number, at, stage, step, what, text, who from journal where promotion = ? order by number",
                 (promotion,),
             ).fetchall()
         if row is None:
@@ -237,7 +237,10 @@ def _position(following: str) -> tuple[str, str]:
 
 def _after(following: str) -> tuple[str, str]:
     """The lane that a page of lanes ended with."""
-    lane = json.loads(following)
+    try:
+        lane = json.loads(following)
+    except RecursionError:
+        lane = None
     if not (isinstance(lane, list) and len(lane) == 2 and all(isinstance(name, str) for name in lane)):
         raise ValueError("the continuation is none that was given here")
     return lane[0], lane[1]

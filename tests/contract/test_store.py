@@ -10,7 +10,7 @@ import pytest
 from shared.cloud.sqlite import SqliteStore
 from shared.core.lane import Decision, LaneEvent, PromotionRequested, decide, due
 from shared.core.messages import GRACE, Kind, LaneKey
-from shared.core.promotion import Lane, PromotionStatus
+from shared.core.promotion import Hold, Lane, PromotionStatus
 from shared.ports import PromotionFilter, Store, VersionConflictError
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
@@ -186,3 +186,60 @@ def test_filters_narrow_the_list(store: Store) -> None:
 def test_a_continuation_that_was_never_given_is_a_value_error(store: Store, continuation: str) -> None:
     with pytest.raises(ValueError):
         store.promotions(EVERYTHING, 5, continuation)
+
+
+def test_lanes_come_by_name_in_pages_with_champions_holds_and_what_is_under_way(store: Store) -> None:
+    ended = finish(store, "1").promotions[0]
+    under_way = apply(store, requested("2")).lane.promotions[0]
+    for name in ("a", "b", "z"):
+        key = LaneKey(name, "m")
+        store.save(Lane(key), Lane(key, holds={"prod": Hold("p", "alice", "bad", NOW)}), 0, ())
+    first = store.lanes(None, None, 3, None)
+    assert [lane.key.route for lane in first.lanes] == ["a", "b", KEY.route]
+    assert first.lanes[0].holds["prod"].by == "alice"
+    assert first.lanes[2].champions["prod"].promotion == ended.id
+    assert first.lanes[2].promotions == (under_way,)
+    following = store.lanes(None, None, 3, first.following)
+    assert [lane.key.route for lane in following.lanes] == ["z"]
+    assert following.following is None
+
+
+def test_lanes_of_a_route_or_model_and_none_that_no_route_takes(store: Store) -> None:
+    keys = [LaneKey("", "m"), LaneKey("r", "m"), LaneKey("r", "n"), LaneKey("s", "m")]
+    for key in keys:
+        store.save(Lane(key), Lane(key), 0, ())
+
+    def listed(route: str | None, model: str | None) -> list[LaneKey]:
+        return [lane.key for lane in store.lanes(route, model, 50, None).lanes]
+
+    assert listed(None, None) == keys[1:]
+    assert listed("r", None) == keys[1:3]
+    assert listed(None, "m") == [keys[1], keys[3]]
+    assert listed("s", "n") == listed("", None) == []
+
+
+@pytest.mark.parametrize("continuation", ["nonsense", "7", "[]", '["r"]', '["r", 7]', "{}", "[" * 100_000])
+def test_a_continuation_of_lanes_that_was_never_given_is_a_value_error(store: Store, continuation: str) -> None:
+    with pytest.raises(ValueError):
+        store.lanes(None, None, 5, continuation)
+
+
+def test_a_key_keeps_what_was_claimed_first(store: Store) -> None:
+    assert store.claim("key", "first") == "first"
+    assert store.claim("key", "second") == "first"
+    assert store.claim("another", "second") == "second"
+
+
+def test_of_many_that_claim_a_key_at_once_all_are_told_of_the_same_one(store: Store) -> None:
+    told: list[str] = []
+
+    def claim(content: str) -> None:
+        told.append(store.claim("key", content))
+
+    threads = [threading.Thread(target=claim, args=(str(number),)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 12
+    assert len(set(told)) == 1
