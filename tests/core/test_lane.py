@@ -8,10 +8,12 @@ import pytest
 
 from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, PromotionRequested, TimePassed, decide, due
 from shared.core.messages import GRACE, Failed, FailureKind, Kind, Retry, Running, RunStep, Succeeded
+from shared.core.people import Person, RolledBack
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, drive, promotion, requested
 
 EMPTY = Lane(KEY)
+OPERATOR = Person("id-o", "olga", ("Promotion.Operator",))
 TWO_REGIONS = {"test": (), "prod-west": ("test",), "prod-north": ("test",)}
 
 
@@ -281,3 +283,16 @@ def test_a_failure_keeps_its_kind_reason_and_diagnosis() -> None:
     lane = decide(lane, answer(command, Failed("no room", FailureKind.QUOTA, "log")), NOW).lane
     step = next(step for step in lane.promotions[0].stages[0].steps if step.plan.name == "deploy")
     assert step.failure == Failed("no room", FailureKind.QUOTA, "log")
+
+
+def test_an_undo_that_was_given_up_and_succeeds_after_all_is_believed() -> None:
+    """The traffic did go back: who serves the stage must not be told wrong for ever."""
+    lane, azure = drive(EMPTY, requested("1"), Azure())
+    lane, azure = drive(lane, requested("2"), azure)
+    newest = lane.promotions[-1]
+    lane = decide(lane, RolledBack(KEY, newest.id, OPERATOR, "slow answers", "prod"), NOW).lane
+    lane, restore = run_until(lane, "prod", "restore")
+    lane = decide(lane, TimePassed(KEY), restore.deadline + GRACE).lane
+    assert lane.champions["prod"].candidate.version == "2"
+    lane = decide(lane, answer(restore), restore.deadline + GRACE).lane
+    assert lane.champions["prod"].candidate.version == "1"

@@ -399,6 +399,14 @@ def test_what_a_newer_version_has_superseded_is_not_tried_again() -> None:
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "again"))
 
 
+def test_what_another_version_that_is_no_number_has_superseded_is_not_tried_again() -> None:
+    azure = Azure(failing={("autumn", "prod", "deploy"): BROKEN})
+    lane, azure = drive(Lane(KEY), requested("autumn", ONE_STAGE), azure)
+    lane, _ = drive(lane, requested("winter", ONE_STAGE), azure)
+    with pytest.raises(NotNowError, match="version winter has come to serve prod since"):
+        ask(lane, Retried(KEY, the(lane, "autumn").id, OPERATOR, "again"))
+
+
 def test_what_a_newer_version_is_about_to_supersede_is_not_tried_again() -> None:
     lane = run(decide(failed("deploy"), requested("2", ONE_STAGE), NOW).lane, until="smoke")
     with pytest.raises(NotNowError, match="superseded: version 2 is newer and already on its way"):
