@@ -17,6 +17,7 @@ class JournalEntry:
     step: str  #: empty where it concerns the stage as a whole
     what: str  #: a fixed word: requested, stage-started, step-succeeded, …
     text: str
+    who: str = ""  #: whose request, or what news, brought it about; empty where it followed by itself
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Notes:
     """Collects the journal of one decision."""
 
     now: datetime
+    who: str = ""  #: as in `JournalEntry`
     entries: list[JournalEntry] = field(default_factory=list)
 
     def of(
@@ -32,4 +34,4 @@ class Notes:
         """Add a line."""
         number = promotion.lines + 1 + sum(entry.promotion == promotion.id for entry in self.entries)
         names = (stage.name if stage else "", step.plan.name if step else "")
-        self.entries.append(JournalEntry(self.now, promotion.id, number, *names, what, text))
+        self.entries.append(JournalEntry(self.now, promotion.id, number, *names, what, text, self.who))

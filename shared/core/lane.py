@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.core import people
-from shared.core.approval import Approval, digest
 from shared.core.journal import JournalEntry, Notes
 from shared.core.late import late_steps
 from shared.core.messages import (
@@ -38,10 +37,8 @@ from shared.core.messages import (
     Succeeded,
 )
 from shared.core.people import PersonEvent
-from shared.core.precedence import newer_version, newest
+from shared.core.precedence import newer_version
 from shared.core.promotion import (
-    STAGE_ENDED,
-    STAGE_OCCUPIED,
     Lane,
     Promotion,
     PromotionStatus,
@@ -50,7 +47,8 @@ from shared.core.promotion import (
     StepRun,
     StepStatus,
 )
-from shared.core.transitions import UNDONE_AS, Trigger, move
+from shared.core.settling import end, end_stage, settle
+from shared.core.transitions import Trigger
 
 #: Pause after the first look that could not be made; doubled each time, up to the longest.
 FIRST_PAUSE = timedelta(seconds=2)
@@ -98,7 +96,7 @@ class Decision:
 
 def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
     """What the event makes of the lane. `lane` holds all promotions under way, and the one that the event names."""
-    notes = Notes(now)
+    notes = Notes(now, _who(event))
     if isinstance(event, PromotionRequested):
         after = _request(lane, event, now, notes)
     elif isinstance(event, StepReported):
@@ -110,10 +108,16 @@ def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
     if after is lane:
         late = late_steps(lane, event, now) if isinstance(event, StepReported) else ()
         return Decision(lane, (*due(lane), *(_command(*step) for step in late)), stale=True)
-    after = _stamp(lane, _settle(after, now, notes), notes)
+    after = _stamp(lane, settle(after, now, notes), notes)
     in_flight = {command.message_id for command in due(lane)}
     commands = tuple(command for command in due(after) if command.message_id not in in_flight)
     return Decision(after, commands, tuple(notes.entries))
+
+
+def _who(event: LaneEvent) -> str:
+    if isinstance(event, PromotionRequested):
+        return event.promotion.requested_by
+    return "" if isinstance(event, StepReported | TimePassed) else event.by.name
 
 
 def _stamp(before: Lane, after: Lane, notes: Notes) -> Lane:
@@ -163,11 +167,11 @@ def _request(lane: Lane, event: PromotionRequested, now: datetime, notes: Notes)
     why = f": {event.reason}" if event.reason else ""
     notes.of(promotion, "requested", f"{_title(promotion.candidate)}, by {promotion.requested_by}{why}")
     if event.refusal:
-        return lane.with_promotion(_end(promotion, PromotionStatus.IGNORED, event.refusal, now, notes))
+        return lane.with_promotion(end(promotion, PromotionStatus.IGNORED, event.refusal, now, notes))
     newer = newer_version(lane, promotion.candidate) if event.automatic else None
     if newer:
         promotion = replace(
-            promotion, stages=tuple(_end_stage(s, Trigger.NEWER_CAME, newer, now) for s in promotion.stages)
+            promotion, stages=tuple(end_stage(s, Trigger.NEWER_CAME, newer, now) for s in promotion.stages)
         )
     return lane.with_promotion(promotion)
 
@@ -225,7 +229,7 @@ def _give_up(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, n
     if step is None:
         reason = f"its turn did not come within {LONGEST_QUEUE.days} days"
         notes.of(promotion, "stage-failed", reason, stage)
-        ended = _end_stage(stage, Trigger.WAITED_TOO_LONG, reason, now)
+        ended = end_stage(stage, Trigger.WAITED_TOO_LONG, reason, now)
         return lane.with_promotion(promotion.with_stage(ended))
     late = Failed(f"nobody decided within {step.plan.limit}: start a new promotion", FailureKind.REJECTED)
     return _fail(lane, promotion, stage, step, late, now, notes)
@@ -320,141 +324,6 @@ def _timeout(step: StepRun) -> Failed:
 
 #: What a stage ends as when a step fails of this.
 _ENDS_AS = {FailureKind.REFUSED: StageStatus.REFUSED, FailureKind.REJECTED: StageStatus.REJECTED}
-
-
-# --- what follows by itself -------------------------------------------------------------------------------------------
-
-
-def _settle(lane: Lane, now: datetime, notes: Notes) -> Lane:
-    """Apply the rules until nothing changes. Bounded: each round moves a stage forward in its table."""
-    while True:
-        before = lane
-        lane = _supersede(lane, now, notes)
-        for promotion in list(lane.under_way()):
-            for stage in promotion.stages:
-                known = lane.promotion(promotion.id) or promotion
-                lane = lane.with_promotion(known.with_stage(_settle_stage(lane, known, stage, now, notes)))
-            lane = lane.with_promotion(_settle_promotion(lane.promotion(promotion.id) or promotion, now, notes))
-        if lane == before:
-            return lane
-
-
-def _settle_stage(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
-    if stage.status is StageStatus.WAITING:
-        return _leave_waiting(promotion, stage, now)
-    if stage.status is StageStatus.QUEUED:
-        return _enter(lane, promotion, stage, now, notes)
-    if stage.status not in STAGE_OCCUPIED:
-        return stage
-    step = stage.current
-    if step is None:
-        return _leave(promotion, stage, now, notes)
-    if step.status is StepStatus.WAITING:
-        return stage.with_step(_begun(promotion, stage, step, now))
-    return stage
-
-
-def _begun(promotion: Promotion, stage: StageRun, step: StepRun, now: datetime) -> StepRun:
-    begun = replace(step, status=StepStatus.RUNNING, look=1, started=now, next_look=now, deadline=now + step.plan.limit)
-    if not step.plan.waits:
-        return begun
-    seen = {"on": digest(promotion.evidence_for(stage)), "given": []}
-    return replace(begun, next_look=None, evidence=seen, says=Approval.of(stage.settings).says(0))
-
-
-def _leave_waiting(promotion: Promotion, stage: StageRun, now: datetime) -> StageRun:
-    before = [other for name in stage.after if (other := promotion.stage(name)) is not None]
-    failed = [other.name for other in before if other.status in STAGE_ENDED - {StageStatus.SUCCEEDED}]
-    if failed:
-        return _end_stage(stage, Trigger.BEFORE_ENDED, f"{failed[0]} did not succeed", now)
-    if all(other.status is StageStatus.SUCCEEDED for other in before):
-        return move(replace(stage, queued=now), Trigger.BEFORE_DONE)
-    return stage
-
-
-def _enter(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
-    if stage.name in lane.holds and promotion.candidate.kind is not Kind.JOB:
-        return stage
-    for other in lane.under_way():
-        theirs = other.stage(stage.name)
-        same_queue = other.id != promotion.id and other.candidate.kind is promotion.candidate.kind
-        if theirs is not None and same_queue and theirs.status in STAGE_OCCUPIED:
-            return stage
-    notes.of(promotion, "stage-started", f"in {stage.environment}", stage)
-    champion = lane.champions.get(stage.name)
-    return move(replace(stage, started=now, predecessor=champion), Trigger.ENTERED)
-
-
-def _leave(promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
-    if stage.status is StageStatus.RUNNING:
-        left_over = [f"{step.plan.name}: {step.failure.reason}" for step in stage.steps if step.failure is not None]
-        notes.of(promotion, "stage-succeeded", "; ".join(left_over) or "done", stage)
-        return _end_stage(stage, Trigger.PLAN_DONE, "; ".join(left_over), now)
-    broken = [f"{step.plan.name}: {step.failure.reason}" for step in stage.undoing if step.failure is not None]
-    reason = " ".join([stage.reason, *(f"(undoing failed too: {text})" for text in broken)])
-    ends_as = StageStatus.FAILED if broken else stage.ends_as
-    notes.of(promotion, f"stage-{ends_as}", reason, stage)
-    return _end_stage(stage, UNDONE_AS[ends_as], reason, now)
-
-
-def _end_stage(stage: StageRun, trigger: Trigger, reason: str, now: datetime) -> StageRun:
-    return replace(move(stage, trigger), ended=now, reason=reason)
-
-
-def _supersede(lane: Lane, now: datetime, notes: Notes) -> Lane:
-    """Of the candidates that queue for a stage, all but the newest step aside."""
-    for promotion in list(lane.under_way()):
-        for stage in promotion.stages:
-            if stage.status is not StageStatus.QUEUED or promotion.candidate.kind is Kind.JOB:
-                continue
-            latest = newest(other for other in lane.under_way() if _queues_for(other, stage.name))
-            if latest.id == promotion.id:
-                continue
-            reason = f"version {latest.candidate.version} came before it could enter {stage.name}"
-            notes.of(promotion, "stage-superseded", reason, stage)
-            ended = promotion.with_stage(_end_stage(stage, Trigger.NEWER_CAME, reason, now))
-            lane, promotion = lane.with_promotion(ended), ended
-    return lane
-
-
-def _queues_for(promotion: Promotion, stage: str) -> bool:
-    theirs = promotion.stage(stage)
-    return theirs is not None and theirs.status is StageStatus.QUEUED and promotion.candidate.kind is not Kind.JOB
-
-
-def _settle_promotion(promotion: Promotion, now: datetime, notes: Notes) -> Promotion:
-    statuses = {stage.status for stage in promotion.stages}
-    if statuses <= STAGE_ENDED and promotion.under_way:
-        status, reason = _ending(promotion)
-        return _end(promotion, status, reason, now, notes)
-    if promotion.status is PromotionStatus.QUEUED and statuses & STAGE_OCCUPIED:
-        return replace(promotion, status=PromotionStatus.RUNNING, updated=now)
-    return promotion
-
-
-#: What a promotion ends as: the first of these that one of its stages ended as.
-_ENDINGS = (
-    (StageStatus.FAILED, PromotionStatus.FAILED),
-    (StageStatus.ROLLED_BACK, PromotionStatus.ROLLED_BACK),
-    (StageStatus.CANCELLED, PromotionStatus.CANCELLED),
-    (StageStatus.REJECTED, PromotionStatus.REJECTED),
-    (StageStatus.REFUSED, PromotionStatus.REFUSED),
-    (StageStatus.SUPERSEDED, PromotionStatus.SUPERSEDED),
-    (StageStatus.SUCCEEDED, PromotionStatus.SUCCEEDED),
-)
-
-
-def _ending(promotion: Promotion) -> tuple[PromotionStatus, str]:
-    for ended_as, status in _ENDINGS:
-        stages = [stage for stage in promotion.stages if stage.status is ended_as]
-        if stages:
-            return status, "; ".join(f"{stage.name}: {stage.reason}" for stage in stages if stage.reason)
-    raise ValueError(f"{promotion.id} has ended without a stage that says how")
-
-
-def _end(promotion: Promotion, status: PromotionStatus, reason: str, now: datetime, notes: Notes) -> Promotion:
-    notes.of(promotion, status, reason or "done")
-    return replace(promotion, status=status, reason=reason, updated=now)
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

@@ -21,6 +21,9 @@ SCHEMA = 1
 #: than a function ever works on one look.
 GRACE = timedelta(minutes=5)
 
+#: The source of registrations that the timer found.
+RECONCILE = "reconcile"
+
 Evidence = Mapping[str, Any]  #: what a step saw: small JSON values, kept with the promotion
 
 
@@ -174,7 +177,7 @@ class ModelRegistered:
     name: str
     version: str
     tags: Mapping[str, str]
-    source: str  #: where the news came from: `event-grid`, `reconcile`, a person
+    source: str  #: where the news came from: `event-grid`, `RECONCILE`, a person
 
     @property
     def message_id(self) -> str:

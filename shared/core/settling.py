@@ -1,0 +1,156 @@
+"""What follows by itself once an event has been taken in: stages start, are superseded, are left; promotions end.
+
+Part of the rules in `lane.py`, which heads them.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core.approval import Approval, digest
+from shared.core.journal import Notes
+from shared.core.messages import Kind
+from shared.core.precedence import newest
+from shared.core.promotion import (
+    STAGE_ENDED,
+    STAGE_OCCUPIED,
+    Lane,
+    Promotion,
+    PromotionStatus,
+    StageRun,
+    StageStatus,
+    StepRun,
+    StepStatus,
+)
+from shared.core.transitions import UNDONE_AS, Trigger, move
+
+
+def settle(lane: Lane, now: datetime, notes: Notes) -> Lane:
+    """Apply the rules until nothing changes. Bounded: each round moves a stage forward in its table."""
+    while True:
+        before = lane
+        lane = _supersede(lane, now, notes)
+        for promotion in list(lane.under_way()):
+            for stage in promotion.stages:
+                known = lane.promotion(promotion.id) or promotion
+                lane = lane.with_promotion(known.with_stage(_settle_stage(lane, known, stage, now, notes)))
+            lane = lane.with_promotion(_settle_promotion(lane.promotion(promotion.id) or promotion, now, notes))
+        if lane == before:
+            return lane
+
+
+def _settle_stage(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
+    if stage.status is StageStatus.WAITING:
+        return _leave_waiting(promotion, stage, now)
+    if stage.status is StageStatus.QUEUED:
+        return _enter(lane, promotion, stage, now, notes)
+    if stage.status not in STAGE_OCCUPIED:
+        return stage
+    step = stage.current
+    if step is None:
+        return _leave(promotion, stage, now, notes)
+    if step.status is StepStatus.WAITING:
+        return stage.with_step(_begun(promotion, stage, step, now))
+    return stage
+
+
+def _begun(promotion: Promotion, stage: StageRun, step: StepRun, now: datetime) -> StepRun:
+    begun = replace(step, status=StepStatus.RUNNING, look=1, started=now, next_look=now, deadline=now + step.plan.limit)
+    if not step.plan.waits:
+        return begun
+    seen = {"on": digest(promotion.evidence_for(stage)), "given": []}
+    return replace(begun, next_look=None, evidence=seen, says=Approval.of(stage.settings).says(0))
+
+
+def _leave_waiting(promotion: Promotion, stage: StageRun, now: datetime) -> StageRun:
+    before = [other for name in stage.after if (other := promotion.stage(name)) is not None]
+    failed = [other.name for other in before if other.status in STAGE_ENDED - {StageStatus.SUCCEEDED}]
+    if failed:
+        return end_stage(stage, Trigger.BEFORE_ENDED, f"{failed[0]} did not succeed", now)
+    if all(other.status is StageStatus.SUCCEEDED for other in before):
+        return move(replace(stage, queued=now), Trigger.BEFORE_DONE)
+    return stage
+
+
+def _enter(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
+    if stage.name in lane.holds and promotion.candidate.kind is not Kind.JOB:
+        return stage
+    for other in lane.under_way():
+        theirs = other.stage(stage.name)
+        same_queue = other.id != promotion.id and other.candidate.kind is promotion.candidate.kind
+        if theirs is not None and same_queue and theirs.status in STAGE_OCCUPIED:
+            return stage
+    notes.of(promotion, "stage-started", f"in {stage.environment}", stage)
+    champion = lane.champions.get(stage.name)
+    return move(replace(stage, started=now, predecessor=champion), Trigger.ENTERED)
+
+
+def _leave(promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
+    if stage.status is StageStatus.RUNNING:
+        left_over = [f"{step.plan.name}: {step.failure.reason}" for step in stage.steps if step.failure is not None]
+        notes.of(promotion, "stage-succeeded", "; ".join(left_over) or "done", stage)
+        return end_stage(stage, Trigger.PLAN_DONE, "; ".join(left_over), now)
+    broken = [f"{step.plan.name}: {step.failure.reason}" for step in stage.undoing if step.failure is not None]
+    reason = " ".join([stage.reason, *(f"(undoing failed too: {text})" for text in broken)])
+    ends_as = StageStatus.FAILED if broken else stage.ends_as
+    notes.of(promotion, f"stage-{ends_as}", reason, stage)
+    return end_stage(stage, UNDONE_AS[ends_as], reason, now)
+
+
+def end_stage(stage: StageRun, trigger: Trigger, reason: str, now: datetime) -> StageRun:
+    return replace(move(stage, trigger), ended=now, reason=reason)
+
+
+def _supersede(lane: Lane, now: datetime, notes: Notes) -> Lane:
+    """Of the candidates that queue for a stage, all but the newest step aside."""
+    for promotion in list(lane.under_way()):
+        for stage in promotion.stages:
+            if stage.status is not StageStatus.QUEUED or promotion.candidate.kind is Kind.JOB:
+                continue
+            latest = newest(other for other in lane.under_way() if _queues_for(other, stage.name))
+            if latest.id == promotion.id:
+                continue
+            reason = f"version {latest.candidate.version} came before it could enter {stage.name}"
+            notes.of(promotion, "stage-superseded", reason, stage)
+            ended = promotion.with_stage(end_stage(stage, Trigger.NEWER_CAME, reason, now))
+            lane, promotion = lane.with_promotion(ended), ended
+    return lane
+
+
+def _queues_for(promotion: Promotion, stage: str) -> bool:
+    theirs = promotion.stage(stage)
+    return theirs is not None and theirs.status is StageStatus.QUEUED and promotion.candidate.kind is not Kind.JOB
+
+
+def _settle_promotion(promotion: Promotion, now: datetime, notes: Notes) -> Promotion:
+    statuses = {stage.status for stage in promotion.stages}
+    if statuses <= STAGE_ENDED and promotion.under_way:
+        status, reason = _ending(promotion)
+        return end(promotion, status, reason, now, notes)
+    if promotion.status is PromotionStatus.QUEUED and statuses & STAGE_OCCUPIED:
+        return replace(promotion, status=PromotionStatus.RUNNING, updated=now)
+    return promotion
+
+
+#: What a promotion ends as: the first of these that one of its stages ended as.
+_ENDINGS = (
+    (StageStatus.FAILED, PromotionStatus.FAILED),
+    (StageStatus.ROLLED_BACK, PromotionStatus.ROLLED_BACK),
+    (StageStatus.CANCELLED, PromotionStatus.CANCELLED),
+    (StageStatus.REJECTED, PromotionStatus.REJECTED),
+    (StageStatus.REFUSED, PromotionStatus.REFUSED),
+    (StageStatus.SUPERSEDED, PromotionStatus.SUPERSEDED),
+    (StageStatus.SUCCEEDED, PromotionStatus.SUCCEEDED),
+)
+
+
+def _ending(promotion: Promotion) -> tuple[PromotionStatus, str]:
+    for ended_as, status in _ENDINGS:
+        stages = [stage for stage in promotion.stages if stage.status is ended_as]
+        if stages:
+            return status, "; ".join(f"{stage.name}: {stage.reason}" for stage in stages if stage.reason)
+    raise ValueError(f"{promotion.id} has ended without a stage that says how")
+
+
+def end(promotion: Promotion, status: PromotionStatus, reason: str, now: datetime, notes: Notes) -> Promotion:
+    notes.of(promotion, status, reason or "done")
+    return replace(promotion, status=status, reason=reason, updated=now)
