@@ -37,7 +37,7 @@ class NotThereError(RefusedError):
     status, title = 404, "Not found"
 
 
-class NotNowError(RefusedError):
+class ConflictError(RefusedError):
     """It does not apply as things are; `more` says how they are."""
 
     status, title = 409, "Not now"

@@ -110,10 +110,10 @@ class Requests:
 
     def start(self, body: bytes, by: Person | None, key: str | None) -> dict[str, Any]:
         """The promotion that came of the request; the same one for the same request with the same key."""
-        asked = bodies.read(starting.Start, body)
         if self._sign_in_required and people.OPERATOR not in identified(by).roles:
             raise refusals.ForbiddenError(f"Without a function key, starting needs the role {people.OPERATOR}.")
-        request = self._request_text(asked, by, key)
+        asked = bodies.read(starting.Start, body)
+        request = _request_text(by, key)
         event = starting.requested(asked, self._configuration(), by, request, self._clock())
         if key is not None:
             self._claim(request, asked)
@@ -153,14 +153,6 @@ class Requests:
         decision = self._apply(people.Released(key, stage, person, asked.reason))
         return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
 
-    def _request_text(self, asked: starting.Start, by: Person | None, key: str | None) -> str:
-        """What makes the promotion's id its own: a key counts for its caller alone."""
-        if key is None:
-            return str(uuid.uuid4())
-        if len(key) > LONGEST_KEY:
-            raise refusals.BadRequestError(f"The Idempotency-Key must have at most {LONGEST_KEY} characters.")
-        return json.dumps([by.id if by else "", key])
-
     def _claim(self, request: str, asked: starting.Start) -> None:
         content = json.dumps(asdict(asked), sort_keys=True)
         if self._store.claim(request, content) != content:
@@ -174,7 +166,7 @@ class Requests:
         except people.NotAllowedError as fault:
             raise refusals.ForbiddenError(str(fault)) from fault
         except people.NotNowError as fault:
-            raise refusals.NotNowError(str(fault), self._as_it_is(event)) from fault
+            raise refusals.ConflictError(str(fault), self._as_it_is(event)) from fault
         except VersionConflictError as fault:
             raise refusals.BusyError("Many others change this lane just now: try again.") from fault
 
@@ -188,6 +180,15 @@ class Requests:
         """The names of a route's stages, as configured now."""
         route = self._configuration().routes.get(key.route)
         return [stage.name for stage in route.stages] if route else []
+
+
+def _request_text(by: Person | None, key: str | None) -> str:
+    """What makes the promotion's id its own: a key counts for its caller alone."""
+    if key is None:
+        return str(uuid.uuid4())
+    if len(key) > LONGEST_KEY:
+        raise refusals.BadRequestError(f"The Idempotency-Key must have at most {LONGEST_KEY} characters.")
+    return json.dumps([by.id if by else "", key])
 
 
 def _done(decision: Decision) -> str:
