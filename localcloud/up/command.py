@@ -15,6 +15,11 @@ from localcloud.up.supervisor import PartFailedError
 
 _PORTS = Ports(servicebus=5672, azureml=8443, eventgrid=8081, identity=8082, functions=7071)
 
+_HOW_TO_SUBSCRIBE = (
+    "none. In localcloud.yml: topics: [{{name: {topic}, webhooks: [http://127.0.0.1:PORT/]}}], for a server that takes "
+    "CloudEvents and answers OPTIONS with the header WebHook-Allowed-Origin: *"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
@@ -42,7 +47,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         ports = Ports(**{part: getattr(arguments, f"{part}_port") for part in _PORTS.__dict__})
         _say("Starting the local cloud ...")
         async with LocalCloud(description, arguments.data, ports, tell=_say) as cloud:
-            _say(_welcome(cloud.layout))
+            _say(welcome(cloud.layout))
             try:
                 failure = await cloud.failed()
             finally:
@@ -64,7 +69,8 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _welcome(layout: Layout) -> str:
+def welcome(layout: Layout) -> str:
+    """Every address, key and token, for the person who started it."""
     rows = list(_rows(layout))
     width = max(len(name) for name, _ in rows) + 2
     table = "\n".join(f"  {name:<{width}}{value}".rstrip() for name, value in rows)
@@ -95,6 +101,10 @@ def _rows(layout: Layout) -> Iterator[tuple[str, str]]:
     for name, topic in layout.topics.items():
         yield f"  topic of {name}", topic
         yield "    key", layout.secrets.topic_keys[name]
+    for own in layout.description.topics:
+        yield f"  topic {own.name}", layout.own_topics[own.name]
+        yield "    key", layout.secrets.own_topic_keys[own.name]
+        yield "    subscribers", ", ".join(own.webhooks) or _HOW_TO_SUBSCRIBE.format(topic=own.name)
     yield "Managed identity", layout.identity_endpoint
     yield "  header", layout.secrets.identity_header
     for name, client_id in layout.client_ids.items():

@@ -50,6 +50,14 @@ class Queue(Section):
     properties: dict[str, Any] = Field(default_factory=dict)
 
 
+class Topic(Section):
+    """An Event Grid topic of the app's own, for CloudEvents that it publishes with the topic's key."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{2,49}$")
+    #: What subscribes to it: addresses that take CloudEvents. Nothing waits for them at the start.
+    webhooks: tuple[str, ...] = ()
+
+
 class EventSubscriptions(Section):
     """What every workspace's topic delivers to the app."""
 
@@ -79,6 +87,8 @@ class Description(Section):
     sources: tuple[str, ...] = ()
     people: dict[Name, Person] = Field(default_factory=dict)
     queues: tuple[Queue, ...] = ()
+    #: Topics of the app's own, beside those of the workspaces.
+    topics: tuple[Topic, ...] = ()
     #: How long a deployment takes, on top of what its server needs to start.
     deployment_seconds: NonNegativeFloat = 5
     #: Seconds between attempts to deliver an event; shorter than Azure's, since here the app restarts quickly.
@@ -89,11 +99,11 @@ class Description(Section):
     #: Further keys of the Azure ML part's configuration, as `faults` or `python`.
     azureml: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("queues", mode="before")
+    @field_validator("queues", "topics", mode="before")
     @classmethod
-    def _names_are_queues(cls, queues: Any) -> Any:
+    def _a_name_is_enough(cls, listed: Any) -> Any:
         return (
-            [{"name": one} if isinstance(one, str) else one for one in queues] if isinstance(queues, list) else queues
+            [{"name": one} if isinstance(one, str) else one for one in listed] if isinstance(listed, list) else listed
         )
 
     @model_validator(mode="after")
@@ -105,6 +115,9 @@ class Description(Section):
         workspaces = [environment.workspace.lower() for environment in self.environments.values()]
         if len(set(workspaces)) < len(workspaces):
             faults.append("environments: each needs a workspace with a name of its own")
+        topics = [topic.name.lower() for topic in self.topics]
+        if len({*topics, *workspaces}) < len(topics) + len(set(workspaces)):
+            faults.append("topics: each needs a name of its own, which no workspace has")
         if faults:
             raise ValueError("; ".join(faults))
         return self

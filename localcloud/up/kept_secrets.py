@@ -22,16 +22,21 @@ class Secrets:
     event_grid_key: str
     #: By environment.
     topic_keys: dict[str, str]
+    #: Of the app's own topics, by name.
+    own_topic_keys: dict[str, str]
     #: With which people sign in to the app, by name.
     people_tokens: dict[str, str]
 
 
-def keep_secrets(file: Path, environments: Iterable[str], people: Iterable[str] = ()) -> Secrets:
+def keep_secrets(
+    file: Path, environments: Iterable[str], people: Iterable[str] = (), topics: Iterable[str] = ()
+) -> Secrets:
     """The secrets of the file; those not in it yet are made and added."""
     content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     for name in _NAMES:
         content.setdefault(name, secrets.token_urlsafe(32))
-    for kind, names in (("topic_keys", environments), ("people_tokens", people)):
+    by_name = {"topic_keys": environments, "own_topic_keys": topics, "people_tokens": people}
+    for kind, names in by_name.items():
         kept = content.setdefault(kind, {})
         for name in names:
             kept.setdefault(name, secrets.token_urlsafe(32))

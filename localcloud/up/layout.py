@@ -43,6 +43,12 @@ class Layout:
         }
 
     @property
+    def own_topics(self) -> dict[str, str]:
+        """The publish address of every topic of the app's own."""
+        names = (topic.name for topic in self.description.topics)
+        return {name: f"{self.eventgrid_url}/topics/{name}/api/events" for name in names}
+
+    @property
     def eventgrid_url(self) -> str:
         """Where the Event Grid part listens."""
         return f"http://127.0.0.1:{self.ports.eventgrid}"
@@ -167,6 +173,8 @@ class Layout:
             "registry": self.description.registry,
             "data": str(self.data),
         }
+        values |= {f"topic_{name}": address for name, address in self.own_topics.items()}
+        values |= {f"topic_key_{name}": self.secrets.own_topic_keys[name] for name in self.own_topics}
         values |= {f"workspace_{name}": workspace for name, workspace in self.workspace_ids.items()}
         return values | {f"identity_{name}": client_id for name, client_id in self.client_ids.items()}
 
@@ -183,7 +191,13 @@ class Layout:
             "azureml": {"url": self.azureml_url, "ca_file": str(self.ca_file), "cloud": self.cloud},
             "registry": self.description.registry,
             "workspaces": self.workspace_ids,
-            "eventgrid": {"url": self.eventgrid_url, "topics": self.topics, "keys": self.secrets.topic_keys},
+            "eventgrid": {
+                "url": self.eventgrid_url,
+                "topics": self.topics,
+                "keys": self.secrets.topic_keys,
+                "own_topics": self.own_topics,
+                "own_keys": self.secrets.own_topic_keys,
+            },
             "identity": {
                 "endpoint": self.identity_endpoint,
                 "header": self.secrets.identity_header,

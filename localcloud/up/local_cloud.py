@@ -18,7 +18,7 @@ from localcloud.configuration_file import ConfigurationError
 from localcloud.up.description import Description
 from localcloud.up.kept_secrets import keep_secrets, write_private
 from localcloud.up.layout import Layout
-from localcloud.up.part_files import part_file, write_part_files
+from localcloud.up.part_files import part_file, webhook_subscriptions, write_part_files
 from localcloud.up.ports import Ports, choose_ports
 from localcloud.up.readiness import json_answer, port_is_open
 from localcloud.up.supervisor import READY_WITHIN, Part, PartFailedError, Supervisor
@@ -129,7 +129,12 @@ class LocalCloud:
         app = self._description.app
         if app is not None and not (app.folder / "host.json").is_file():
             raise ConfigurationError(f"app.folder: there is no Functions app (no host.json) in {app.folder}")
-        secrets = keep_secrets(self._data / "secrets.json", self._description.environments, self._description.people)
+        secrets = keep_secrets(
+            self._data / "secrets.json",
+            self._description.environments,
+            self._description.people,
+            [topic.name for topic in self._description.topics],
+        )
         layout = Layout(self._description, choose_ports(self._wanted_ports, self._data), secrets, self._data)
         layout.app_settings()
         write_part_files(layout)
@@ -183,10 +188,15 @@ class LocalCloud:
 
     async def _subscriptions_validated(self, layout: Layout) -> None:
         """Wait until the app has agreed to get events; from then on nothing needs a second attempt."""
+        webhooks = {one["name"] for one in webhook_subscriptions(layout)}
         deadline = time.monotonic() + self._ready_within
         while True:
             health = await json_answer(f"{layout.eventgrid_url}/health") or {"subscriptions": {"all": {}}}
-            missing = [name for name, state in health["subscriptions"].items() if not state.get("validated")]
+            missing = [
+                name
+                for name, state in health["subscriptions"].items()
+                if not state.get("validated") and name not in webhooks
+            ]
             if not missing:
                 return
             if time.monotonic() > deadline:

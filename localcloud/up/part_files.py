@@ -52,7 +52,7 @@ def identity(layout: Layout) -> dict[str, Any]:
 
 
 def eventgrid(layout: Layout) -> dict[str, Any]:
-    """A topic for every workspace, and a subscription of the app to each."""
+    """A topic for every workspace with a subscription of the app to each, and the app's own topics."""
     environments = layout.description.environments
     topics = [
         {"name": one.workspace, "key": layout.secrets.topic_keys[name], "source": one.workspace_id}
@@ -69,7 +69,21 @@ def eventgrid(layout: Layout) -> dict[str, Any]:
         for one in environments.values()
         if layout.description.app
     ] if wanted else []  # fmt: skip
-    return {"topics": topics, "subscriptions": subscriptions, "retry_pauses": layout.description.retry_pauses}
+    topics += [{"name": name, "key": layout.secrets.own_topic_keys[name]} for name in layout.own_topics]
+    return {
+        "topics": topics,
+        "subscriptions": [*subscriptions, *webhook_subscriptions(layout)],
+        "retry_pauses": layout.description.retry_pauses,
+    }
+
+
+def webhook_subscriptions(layout: Layout) -> list[dict[str, Any]]:
+    """A subscription for every webhook of the app's own topics, by CloudEvents."""
+    return [
+        {"name": f"{topic.name}-{number}", "topic": topic.name, "endpoint": webhook, "schema": "CloudEvents"}
+        for topic in layout.description.topics
+        for number, webhook in enumerate(topic.webhooks, start=1)
+    ]
 
 
 def azureml(layout: Layout) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from localcloud.functions.users import LocalUsers
 from localcloud.identity.configuration import IdentityConfiguration
 from localcloud.servicebus.config import read_config
 from localcloud.up import Description, Ports, read_description
+from localcloud.up.command import welcome
 from localcloud.up.kept_secrets import keep_secrets
 from localcloud.up.layout import Layout
 from localcloud.up.part_files import part_file, write_part_files
@@ -115,6 +116,14 @@ def test_people_sign_in_to_the_app_with_tokens_that_stay_the_same(layout: Layout
     assert headers["x-ms-client-principal-name"] == "alice"
     assert headers["x-ms-client-principal-id"] == layout.client_ids["alice"]
     assert users.authenticate({"authorization": "Bearer another"}) is None
+
+
+def test_who_starts_the_cloud_is_told_of_every_token_and_role(layout: Layout) -> None:
+    lines = welcome(layout).splitlines()
+    for name, person in layout.people.items():
+        [line] = [line for line in lines if f"token of {name} " in line]
+        assert person["token"] in line
+        assert all(role in line for role in person["roles"])
 
 
 def test_without_people_nobody_signs_in_to_the_app(layout: Layout) -> None:
