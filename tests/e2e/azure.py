@@ -59,12 +59,12 @@ class Azure:
 
     # --- models ---
 
-    async def register(self, name: str, version: str, content: str | None = None, **tags: str) -> None:
+    async def register(self, name: str, version: str, content: str | None = None) -> None:
         """Register a model that consists of one line of text, by default name and version."""
         folder = self._folder / f"{name}-{version}"
         folder.mkdir(parents=True)
         (folder / "model.txt").write_text(content or f"{name} {version}")
-        model = Model(name=name, version=version, path=folder, type="custom_model", tags=tags)
+        model = Model(name=name, version=version, path=folder, type="custom_model")
         await asyncio.to_thread(self.dev.models.create_or_update, model)
 
     async def versions(self, name: str) -> list[str]:
@@ -159,10 +159,10 @@ class Azure:
 
     # --- faults ---
 
-    async def fault(self, kind: str, method: str, path: str, seconds: float = 1, count: int | None = 1) -> int:
-        """Switch a fault on for calls like these (`*` stands for anything); returns its number."""
+    async def fault(self, kind: str, method: str, path: str, seconds: float = 1) -> int:
+        """Switch a fault on for the next call like this (`*` stands for anything); returns its number."""
         match = {"method": method, "path": path}
-        body = {"kind": kind, "match": match, "seconds": seconds, "count": count}
+        body = {"kind": kind, "match": match, "seconds": seconds, "count": 1}
         found = await self.call("POST", "/local/faults", json=body)
         assert found
         return int(found["number"])

@@ -93,6 +93,7 @@ async def cloud(description: Description, tmp_path_factory: pytest.TempPathFacto
                 addresses = parts.addresses
                 for name, value in parts.layout.sign_in.items():
                     environment.setenv(name, value)
+                assert processes_of(folder), "no process would be found if one were left"
                 azure = Azure(addresses, session, folder / "models")
                 yield Cloud(parts, azure, Promoting(addresses, session), session)
         finally:

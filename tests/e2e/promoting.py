@@ -75,13 +75,21 @@ class Promoting:
         return found
 
 
+def running_steps(promotion: Promotion) -> list[str]:
+    """The names of the steps that are under way, of those that undo too."""
+    return [step["name"] for step in _steps(promotion) if step["status"] == "running"]
+
+
 def failure(promotion: Promotion) -> Mapping[str, Any]:
     """Kind, reason and diagnosis of the step that failed."""
-    steps = [step for stage in promotion["stages"] for step in (*stage["steps"], *stage["undoing"])]
-    (found,) = [step["failure"] for step in steps if step["failure"]]
+    (found,) = [step["failure"] for step in _steps(promotion) if step["failure"]]
     return dict(found)
 
 
 def journal(promotion: Promotion) -> list[str]:
     """What happened, in order: `what`, with the step where there is one."""
     return [" ".join(filter(None, (entry["what"], entry["step"]))) for entry in promotion["journal"]]
+
+
+def _steps(promotion: Promotion) -> list[Mapping[str, Any]]:
+    return [step for stage in promotion["stages"] for step in (*stage["steps"], *stage["undoing"])]

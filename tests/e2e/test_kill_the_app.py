@@ -17,7 +17,7 @@ from examples.demo.promotions import Promotion
 from examples.demo.request_loop import RequestLoop
 from tests.e2e.azure import HeldCall
 from tests.e2e.conftest import Cloud
-from tests.e2e.promoting import journal
+from tests.e2e.promoting import journal, running_steps
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,7 +51,7 @@ def model_of(step: str) -> str:
 class Aftermath:
     """What became of the promotions of version 2, and of the users of version 1; all by step."""
 
-    caught: Mapping[str, bool]  #: whether the held call was under way when the app was killed
+    caught: Mapping[str, bool]  #: whether the app was inside this step, waiting for Azure, when it was killed
     ends: Mapping[str, Promotion | BaseException]
     users: Mapping[str, RequestLoop]
 
@@ -71,7 +71,7 @@ async def aftermath(cloud: Cloud) -> AsyncIterator[Aftermath]:
     async with AsyncExitStack() as loops:
         users = {step: await loops.enter_async_context(cloud.azure.users("prod", model_of(step))) for step in CALLS}
         held = await hold_all(cloud)
-        caught = {step: await call.is_under_way() for step, call in held.items()}
+        caught = {step: await is_inside(cloud, step, call) for step, call in held.items()}
         await cloud.parts.kill("functions")
         await cloud.parts.restart("functions")
         ends = await all_ends(cloud)
@@ -103,6 +103,13 @@ async def hold_all(cloud: Cloud) -> dict[str, HeldCall]:
 async def hold(cloud: Cloud, step: str) -> HeldCall:
     method, path = CALLS[step]
     return await cloud.azure.hold(method, path.replace("NAME", model_of(step)))
+
+
+async def is_inside(cloud: Cloud, step: str, call: HeldCall) -> bool:
+    """Whether the app says that the step is under way, and waits for the answer to its call."""
+    which = (TRAINED, "training", "job") if step == "register" else (model_of(step), "2")
+    promotion = await cloud.promotions.find(*which)
+    return promotion is not None and running_steps(promotion) == [step] and await call.is_under_way()
 
 
 async def submit_training(cloud: Cloud) -> None:
