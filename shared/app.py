@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.config import Configuration
     from shared.core.messages import FindRegistrations, RunStep, StepReported
     from shared.lanes import Lanes
-    from shared.ports import Bus, Store, Workspace
+    from shared.ports import Bus, Store, Topic, Workspace
     from shared.requests import Requests
 
 T = TypeVar("T")
@@ -31,6 +31,7 @@ LOOK_BACK = timedelta(days=2)
 CONFIGURATION_FILE = "MLPROMOTE_CONFIGURATION"
 STORE_FILE = "MLPROMOTE_STORE"
 CLOUD = "AZUREML_CLOUD"
+TOPIC_ENDPOINT = "MLPROMOTE_TOPIC_ENDPOINT"
 #: With the value `required`, callers of the HTTP API need no key but must have signed in.
 SIGN_IN = "MLPROMOTE_SIGN_IN"
 
@@ -153,10 +154,20 @@ class App:
         return bus.connect(self._settings)
 
     @_made_once
+    def topic(self) -> "Topic | None":
+        """Where changes are published; None if nowhere."""
+        endpoint = self._settings.get(TOPIC_ENDPOINT)
+        if not endpoint:
+            return None
+        from shared.cloud import topic
+
+        return topic.connect(endpoint, self._settings)
+
+    @_made_once
     def lanes(self) -> "Lanes":
         from shared.lanes import Lanes
 
-        return Lanes(self.store, self.bus, _now)
+        return Lanes(self.store, self.bus, _now, self.topic)
 
     @_made_once
     def requests(self) -> "Requests":
@@ -201,11 +212,11 @@ class App:
         )
 
     def _find_registrations(self, command: "FindRegistrations") -> None:
-        from shared.core.messages import ModelRegistered
+        from shared.core.messages import RECONCILE, ModelRegistered
 
         workspace = self.configuration.environments[command.environment].workspace.id
         found = self.workspace(command.environment).models_since(command.since)
-        news = [ModelRegistered(workspace, each.name, each.version, each.tags, "reconcile") for each in found]
+        news = [ModelRegistered(workspace, each.name, each.version, each.tags, RECONCILE) for each in found]
         if news:
             self.bus.send_events(news)
 

@@ -134,7 +134,7 @@ class RejectedError(AzureError):
     """Azure refused what was asked (other 4xx), or a local file that is needed for it is missing or wrong."""
 
 
-# --- queues and store -------------------------------------------------------------------------------------------------
+# --- queues, topic and store ------------------------------------------------------------------------------------------
 
 
 class Bus(Protocol):
@@ -142,6 +142,13 @@ class Bus(Protocol):
 
     def send_events(self, events: Sequence[Event]) -> None: ...
     def send_commands(self, commands: Sequence[Command]) -> None: ...
+
+
+class Topic(Protocol):
+    """Whoever wants to know what becomes of promotions subscribes here."""
+
+    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> None:
+        """Tell of these changes, all of promotions in `lane`. Takes a few seconds at most; trouble raises nothing."""
 
 
 class VersionConflictError(Exception):

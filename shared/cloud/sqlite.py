@@ -63,6 +63,8 @@ class SqliteStore:
         with self._transaction() as connection:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
+            if "who" not in {column[1] for column in connection.execute("pragma table_info(journal)")}:
+                connection.execute("alter table journal add column who text not null default ''")  # of an older file
 
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
         with self._transaction("deferred") as connection:

@@ -1,0 +1,126 @@
+"""Changes of promotions, published as CloudEvents 1.0 to an Event Grid topic for whoever subscribes there.
+
+At least once, as far as the topic can be reached: an event that comes again has the same id, for subscribers to drop.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from azure.core.credentials import AzureKeyCredential
+from azure.core.exceptions import AzureError
+from azure.core.messaging import CloudEvent
+from azure.eventgrid import EventGridPublisherClient
+
+from shared import views
+from shared.cloud.identity import credential
+from shared.core.journal import JournalEntry
+from shared.core.promotion import Lane, Promotion
+
+#: Client id of the user-assigned identity that may publish; without it, the system-assigned one does.
+IDENTITY = "MLPROMOTE_TOPIC_IDENTITY"
+#: In place of an identity, for a topic on this machine.
+KEY = "MLPROMOTE_TOPIC_KEY"
+
+Told: TypeAlias = CloudEvent[dict[str, Any]]
+
+TYPE_PREFIX = "mlpromote.promotion."
+
+#: Together these bound how long a promotion may be held up: one more attempt for a connection that was closed
+#: meanwhile, and no heed to Retry-After.
+_BOUNDS: Mapping[str, Any] = {
+    "connection_timeout": 1,
+    "read_timeout": 2,
+    "timeout": 4,
+    "retry_total": 1,
+    "retry_status": 0,
+    "retry_on_methods": ["POST"],
+}
+#: After trouble nothing is tried for so long; what is to be published waits in memory meanwhile.
+PAUSE_SECONDS = 30.0
+#: The oldest are given up for newer ones.
+MOST_WAITING = 5000
+#: A request of so many stays far below Event Grid's 1 MB.
+MOST_AT_ONCE = 100
+
+log = logging.getLogger("mlpromote")
+
+
+class EventGridTopic:
+    """The `Topic` port. May be used by several threads."""
+
+    def __init__(self, client: EventGridPublisherClient, pause_seconds: float = PAUSE_SECONDS) -> None:
+        self._client = client
+        self._pause_seconds = pause_seconds
+        self._lock = Lock()
+        self._waiting: deque[Told] = deque(maxlen=MOST_WAITING)
+        self._not_before = 0.0
+        self._in_trouble = False
+
+    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> None:
+        promotions = {promotion.id: promotion for promotion in lane.promotions}
+        with self._lock:
+            self._waiting += [event_of(promotions[entry.promotion], entry) for entry in journal]
+        while events := self._take():
+            try:
+                self._client.send(events)
+            except AzureError as fault:
+                self._put_off(events, fault)
+                return
+            self._went_well()
+
+    def _take(self) -> list[Told]:
+        with self._lock:
+            if time.monotonic() < self._not_before:
+                return []
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+
+    def _put_off(self, events: Sequence[Told], fault: AzureError) -> None:
+        with self._lock:
+            room = MOST_WAITING - len(self._waiting)
+            self._waiting.extendleft(reversed(events[-room:] if room else []))
+            self._not_before = time.monotonic() + self._pause_seconds
+            told, self._in_trouble = self._in_trouble, True
+        if not told:
+            log.warning("changes of promotions cannot be published just now, and wait: %s", fault)
+
+    def _went_well(self) -> None:
+        with self._lock:
+            was_in_trouble, self._in_trouble = self._in_trouble, False
+        if was_in_trouble:
+            log.info("changes of promotions can be published again")
+
+
+def event_of(promotion: Promotion, entry: JournalEntry) -> Told:
+    """The event that tells of one line of a promotion's journal; its id is the same each time."""
+    lane = promotion.lane
+    places = ["routes", lane.route, lane.model, "promotions", promotion.id]
+    if entry.stage:
+        places += ["stages", entry.stage]
+    return CloudEvent(
+        source=f"/mlpromote/routes/{quote(lane.route)}/{quote(lane.model)}",
+        type=TYPE_PREFIX + entry.what,
+        subject="/".join(places),
+        id=f"{promotion.id}:{entry.number}",
+        time=entry.at,
+        data={
+            "promotion": views.summary(promotion),
+            "number": entry.number,
+            "stage": entry.stage or None,
+            "step": entry.step or None,
+            "what": entry.what,
+            "text": entry.text,
+            "who": entry.who or None,
+        },
+    )
+
+
+def connect(endpoint: str, settings: Mapping[str, str]) -> EventGridTopic:
+    """The topic with this publish address, with the key or the identity in the app's settings."""
+    key = settings.get(KEY)
+    identity = AzureKeyCredential(key) if key else credential(settings.get(IDENTITY))
+    return EventGridTopic(EventGridPublisherClient(endpoint, identity, **_BOUNDS))
