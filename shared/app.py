@@ -14,8 +14,10 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from shared import parts
+
 if TYPE_CHECKING:
-    from shared.config import Configuration
+    from shared.config import Configuration, Places
     from shared.core.messages import FindRegistrations, RunStep, StepReported
     from shared.lanes import Lanes
     from shared.ports import Bus, Store, Topic, Workspace
@@ -42,11 +44,11 @@ def configuration_path(settings: Mapping[str, str] = os.environ) -> Path:
     return folder / settings.get(CONFIGURATION_FILE, "promotion.yml")
 
 
-def environments_here(settings: Mapping[str, str] = os.environ) -> list[str]:
-    """The environments that this app has a worker for. Called while functions are indexed."""
+def parts_here(settings: Mapping[str, str] = os.environ) -> parts.Parts:
+    """Whether this app is the coordinator, and its workers. Called while functions are indexed."""
     from shared.config import environment_names
 
-    return environment_names(configuration_path(settings))
+    return parts.parts_here(settings, environment_names(configuration_path(settings)))
 
 
 def sign_in_is_required(settings: Mapping[str, str] = os.environ) -> bool:
@@ -142,6 +144,13 @@ class App:
         return load(configuration_path(self._settings), self._settings)
 
     @_made_once
+    def places(self) -> "Places":
+        """The registry and the environments that have a worker here; other environments' settings are not needed."""
+        from shared.config import load_places
+
+        return load_places(configuration_path(self._settings), self._settings, parts_here(self._settings).environments)
+
+    @_made_once
     def store(self) -> "Store":
         from shared.cloud.sqlite import SqliteStore
 
@@ -181,10 +190,10 @@ class App:
         if environment not in self._workspaces:
             from shared.cloud.azureml import AzureMLWorkspace
 
-            found = self.configuration.environments[environment]
+            found = self.places.environments[environment]
             cloud = json.loads(self._settings[CLOUD]) if self._settings.get(CLOUD) else None
             self._workspaces[environment] = AzureMLWorkspace(
-                found.workspace.id, self.configuration.registry, found.identity, cloud
+                found.workspace.id, self.places.registry, found.identity, cloud
             )
         return self._workspaces[environment]
 
@@ -214,7 +223,7 @@ class App:
     def _find_registrations(self, command: "FindRegistrations") -> None:
         from shared.core.messages import RECONCILE, ModelRegistered
 
-        workspace = self.configuration.environments[command.environment].workspace.id
+        workspace = self.places.environments[command.environment].workspace.id
         found = self.workspace(command.environment).models_since(command.since)
         news = [ModelRegistered(workspace, each.name, each.version, each.tags, RECONCILE) for each in found]
         if news:

@@ -6,8 +6,8 @@ from shared.config.faults import ConfigurationFaults, Fault
 from shared.config.indexing import environment_names
 
 if TYPE_CHECKING:
-    from shared.config.configuration import Configuration, Environment, FromJobs, Route, Workspace
-    from shared.config.loading import load
+    from shared.config.configuration import Configuration, Environment, FromJobs, Places, Route, Workspace
+    from shared.config.loading import load, load_places
     from shared.config.stage import Approval, Gate, Smoke, StageSettings
 
 __all__ = [
@@ -18,12 +18,14 @@ __all__ = [
     "Fault",
     "FromJobs",
     "Gate",
+    "Places",
     "Route",
     "Smoke",
     "StageSettings",
     "Workspace",
     "environment_names",
     "load",
+    "load_places",
 ]
 
 

@@ -170,19 +170,28 @@ def _missing(required: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, 
     return {tag: value for tag, value in required.items() if tags.get(tag) != value}
 
 
-class Configuration(Settings):
-    """Which models are promoted from where to where, and what must hold on the way."""
+class Places(Settings):
+    """Where things are, which is all that a worker has to know of the configuration."""
 
     registry: RegistryName = Field(description="Name of the Azure ML registry that all environments read from.")
     environments: dict[EnvironmentName, Environment] = Field(
         min_length=1, description="Workspaces by the name that routes use; a queue is named after each."
     )
+
+    @model_validator(mode="after")
+    def _name_the_environments(self) -> Self:
+        for name, environment in self.environments.items():
+            environment._name = name
+        return self
+
+
+class Configuration(Places):
+    """Which models are promoted from where to where, and what must hold on the way."""
+
     routes: dict[Label, Route] = Field(min_length=1, description="Ways through the environments, by name.")
 
     @model_validator(mode="after")
-    def _name_the_parts(self) -> Self:
-        for name, environment in self.environments.items():
-            environment._name = name
+    def _name_the_routes(self) -> Self:
         for name, route in self.routes.items():
             route._name = name
         return self

@@ -1,12 +1,12 @@
 """From the file to the configuration, or to all of its faults at once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from shared.config import agreement, document, wording
-from shared.config.configuration import Configuration
+from shared.config.configuration import Configuration, Places
 from shared.config.faults import ConfigurationFaults
 
 
@@ -28,3 +28,25 @@ def load(path: Path, settings: Mapping[str, str]) -> Configuration:
     if configuration is None or found:
         raise ConfigurationFaults(path, found)
     return configuration
+
+
+def load_places(path: Path, settings: Mapping[str, str], names: Collection[str]) -> Places:
+    """The registry and the environments of these names, as `load` would give them.
+
+    Nothing else is checked, and no setting is needed that only other environments use. Raises ConfigurationFaults.
+    """
+    content, found = document.read(path)
+    content = content if isinstance(content, dict) else {}
+    environments = content.get("environments")
+    mine = {name: environments.get(name) for name in names} if isinstance(environments, dict) else environments
+    needed, missing = document.with_settings({"registry": content.get("registry"), "environments": mine}, settings)
+    found += missing
+    try:
+        places = Places.model_validate(needed)
+    except ValidationError as refusal:
+        unset = {fault.place for fault in missing}
+        found += [fault for fault in wording.of_shape(refusal, Places, needed) if fault.place not in unset]
+        raise ConfigurationFaults(path, found) from refusal
+    if found:
+        raise ConfigurationFaults(path, found)
+    return places

@@ -1,0 +1,73 @@
+"""Which parts of the app run, by its settings."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.parts import Parts, parts_here
+from tests.config.right import RIGHT
+
+KNOWN = ["dev", "test", "prod"]
+REPOSITORY = Path(__file__).parents[2]
+INDEXED = """
+import json
+import function_app
+triggers = {f.get_function_name(): f.get_trigger() for f in function_app.app.get_functions()}
+print(json.dumps({name: getattr(trigger, "queue_name", None) for name, trigger in triggers.items()}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        ({}, Parts(True, ("dev", "test", "prod"))),
+        ({"ENVIRONMENTS": "", "MLPROMOTE_PARTS": ""}, Parts(True, ("dev", "test", "prod"))),
+        ({"ENVIRONMENTS": "prod"}, Parts(False, ("prod",))),
+        ({"ENVIRONMENTS": " prod , dev "}, Parts(False, ("dev", "prod"))),
+        ({"MLPROMOTE_PARTS": "coordinator"}, Parts(True, ())),
+        ({"MLPROMOTE_PARTS": "workers"}, Parts(False, ("dev", "test", "prod"))),
+        ({"MLPROMOTE_PARTS": "coordinator,workers", "ENVIRONMENTS": "dev"}, Parts(True, ("dev",))),
+    ],
+)
+def test_the_settings_choose_the_parts(settings: dict[str, str], parts: Parts) -> None:
+    assert parts_here(settings, KNOWN) == parts
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"ENVIRONMENTS": "prod,prd"}, "ENVIRONMENTS has 'prd': known are dev, test, prod."),
+        ({"MLPROMOTE_PARTS": "worker"}, "MLPROMOTE_PARTS has 'worker': known are coordinator, workers."),
+        ({"MLPROMOTE_PARTS": "coordinator", "ENVIRONMENTS": "prod"}, "take one of them away"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        parts_here(settings, KNOWN)
+
+
+def indexed(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Index the app in a process of its own, which is how often a process can do it."""
+    (folder / "promotion.yml").write_text(RIGHT, encoding="utf-8")
+    environment = {"MLPROMOTE_CONFIGURATION": str(folder / "promotion.yml"), **settings}
+    command = [sys.executable, "-c", INDEXED]
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_an_app_for_prod_has_only_the_worker_of_prod(tmp_path: Path) -> None:
+    assert json.loads(indexed(tmp_path, ENVIRONMENTS="prod").stdout) == {"work_prod": "steps-prod"}
+
+
+def test_a_coordinator_has_no_worker(tmp_path: Path) -> None:
+    found = json.loads(indexed(tmp_path, MLPROMOTE_PARTS="coordinator").stdout)
+    assert {name: queue for name, queue in found.items() if queue} == {"advance": "promotion-events"}
+    assert {"intake", "reconcile", "catch_up", "list_promotions"} <= set(found)
+
+
+def test_an_unknown_environment_ends_indexing_with_a_sentence(tmp_path: Path) -> None:
+    ended = indexed(tmp_path, ENVIRONMENTS="prd")
+    assert ended.returncode != 0
+    assert "ENVIRONMENTS has 'prd': known are dev, test, prod." in ended.stderr
