@@ -3,20 +3,28 @@
 A lane is saved in one transaction together with its promotions and journal; its version number shows a lost race.
 """
 
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from threading import local
 
+from shared.cloud.documents import (
+    after_lane,
+    after_promotion,
+    lane_document,
+    lane_position,
+    promotion_document,
+    promotion_position,
+    read_lane,
+    read_promotion,
+    sortable,
+)
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
-from shared.core.messages import Champion, LaneKey
-from shared.core.promotion import PROMOTION_UNDER_WAY, Hold, Lane, Promotion
-from shared.core.wire import from_json, to_json
+from shared.core.messages import LaneKey
+from shared.core.promotion import PROMOTION_UNDER_WAY, Lane, Promotion
 from shared.ports import LanePage, Page, PromotionFilter, VersionConflictError
 
 #: How long a process waits for another one's transaction.
@@ -34,6 +42,8 @@ create table if not exists promotions (
 );
 create index if not exists promotions_under_way on promotions (route, model) where under_way;
 create index if not exists promotions_by_age on promotions (created, id);
+create index if not exists promotions_by_route on promotions (route, created, id);
+create index if not exists promotions_by_model on promotions (model, created, id);
 create index if not exists promotions_by_status on promotions (status, created, id);
 create table if not exists journal (
     promotion text not null, number integer not null, at text not null, stage text not null, step text not null,
@@ -43,14 +53,6 @@ create table if not exists journal (
 create table if not exists watching (since text not null);
 create table if not exists claims (key text primary key, content text not null) without rowid;
 """
-
-
-@dataclass(frozen=True)
-class _LaneDocument:
-    """What is kept of a lane beside its promotions."""
-
-    champions: Mapping[str, Champion] = field(default_factory=dict)
-    holds: Mapping[str, Hold] = field(default_factory=dict)
 
 
 class SqliteStore:
@@ -73,13 +75,13 @@ class SqliteStore:
             ).fetchone()
             promotions = _promotions_of(connection, key, promotion)
         version, document = row if row else (0, "{}")
-        return _lane(key, document, promotions), version
+        return read_lane(key, document, promotions), version
 
     def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
         key = after.key
         changed = [each for each in after.promotions if before.promotion(each.id) != each]
         wake = wake_at(after)
-        document = _written(to_json(_LaneDocument(after.champions, after.holds)))
+        document = lane_document(after)
         with self._transaction() as connection:
             row = connection.execute(
                 "select version from lanes where route = ? and model = ?", (key.route, key.model)
@@ -88,7 +90,7 @@ class SqliteStore:
                 raise VersionConflictError(f"lane {key.route}/{key.model} is no longer at version {version}")
             connection.execute(
                 "insert or replace into lanes values (?, ?, ?, ?, ?)",
-                (key.route, key.model, version + 1, document, _text(wake) if wake else None),
+                (key.route, key.model, version + 1, document, sortable(wake) if wake else None),
             )
             connection.executemany(
                 "insert into promotions values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
@@ -97,13 +99,13 @@ class SqliteStore:
             )
             connection.executemany(
                 "insert into journal values (?, ?, ?, ?, ?, ?, ?, ?)",
-                [(e.promotion, e.number, _text(e.at), e.stage, e.step, e.what, e.text, e.who) for e in journal],
+                [(e.promotion, e.number, sortable(e.at), e.stage, e.step, e.what, e.text, e.who) for e in journal],
             )
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
         with self._transaction("deferred") as connection:
             rows = connection.execute(
-                "select route, model from lanes where wake_at <= ? order by wake_at", (_text(now),)
+                "select route, model from lanes where wake_at <= ? order by wake_at", (sortable(now),)
             ).fetchall()
         return [LaneKey(route, model) for route, model in rows]
 
@@ -111,7 +113,7 @@ class SqliteStore:
         with self._transaction() as connection:
             row = connection.execute("select since from watching").fetchone()
             if row is None:
-                connection.execute("insert into watching values (?)", (_text(now),))
+                connection.execute("insert into watching values (?)", (sortable(now),))
         return datetime.fromisoformat(row[0]) if row else now
 
     def promotion(self, promotion: str) -> tuple[Promotion, Sequence[JournalEntry]] | None:
@@ -123,7 +125,7 @@ class SqliteStore:
             ).fetchall()
         if row is None:
             return None
-        return _read(row[0]), [
+        return read_promotion(row[0]), [
             JournalEntry(datetime.fromisoformat(at), promotion, number, *rest) for number, at, *rest in lines
         ]
 
@@ -138,15 +140,15 @@ class SqliteStore:
         values: list[object] = [value for value in asked.values() if value is not None]
         if following is not None:
             conditions.append("(created, id) < (?, ?)")
-            values += _position(following)
+            created, promotion = promotion_position(following)
+            values += [sortable(created), promotion]
         where = f"where {' and '.join(conditions)}" if conditions else ""
         with self._transaction("deferred") as connection:
             rows = connection.execute(
                 f"select document from promotions {where} order by created desc, id desc limit ?", (*values, most + 1)
             ).fetchall()
-        found = [_read(document) for (document,) in rows]
-        last = found[most - 1] if len(found) > most else None
-        return Page(found[:most], f"{_text(last.created)}~{last.id}" if last else None)
+        found = [read_promotion(document) for (document,) in rows]
+        return Page(found[:most], after_promotion(found[most - 1]) if len(found) > most else None)
 
     def lanes(self, route: str | None, model: str | None, most: int, following: str | None) -> LanePage:
         asked = {"route = ?": route, "model = ?": model}
@@ -154,7 +156,8 @@ class SqliteStore:
         values: list[object] = [value for value in asked.values() if value is not None]
         if following is not None:
             conditions.append("(route, model) > (?, ?)")
-            values += _after(following)
+            after = lane_position(following)
+            values += [after.route, after.model]
         with self._transaction("deferred") as connection:
             rows = connection.execute(
                 f"select route, model, document from lanes where {' and '.join(conditions)}"
@@ -162,8 +165,10 @@ class SqliteStore:
                 (*values, most + 1),
             ).fetchall()
             keys = [LaneKey(*row[:2]) for row in rows[:most]]
-            found = [_lane(key, row[2], _promotions_of(connection, key)) for key, row in zip(keys, rows, strict=False)]
-        return LanePage(found, json.dumps([keys[-1].route, keys[-1].model]) if len(rows) > most else None)
+            found = [
+                read_lane(key, row[2], _promotions_of(connection, key)) for key, row in zip(keys, rows, strict=False)
+            ]
+        return LanePage(found, after_lane(keys[-1]) if len(rows) > most else None)
 
     def claim(self, key: str, content: str) -> str:
         with self._transaction() as connection:
@@ -195,12 +200,7 @@ def _promotions_of(connection: sqlite3.Connection, key: LaneKey, named: str | No
         "select document from promotions where route = ? and model = ? and (under_way or id = ?) order by rowid",
         (key.route, key.model, named),
     )
-    return tuple(_read(document) for (document,) in rows)
-
-
-def _lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
-    kept = from_json(_LaneDocument, json.loads(document))
-    return Lane(key, kept.champions, kept.holds, promotions)
+    return tuple(read_promotion(document) for (document,) in rows)
 
 
 def _row(promotion: Promotion) -> tuple[object, ...]:
@@ -212,37 +212,6 @@ def _row(promotion: Promotion) -> tuple[object, ...]:
         environments,
         promotion.status,
         promotion.status in PROMOTION_UNDER_WAY,
-        _text(promotion.created),
-        _written(to_json(promotion)),
+        sortable(promotion.created),
+        promotion_document(promotion),
     )
-
-
-def _read(document: str) -> Promotion:
-    return from_json(Promotion, json.loads(document))
-
-
-def _written(document: object) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-
-
-def _text(moment: datetime) -> str:
-    """In UTC and of one length, so that texts sort as times do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _position(following: str) -> tuple[str, str]:
-    created, separator, promotion = following.partition("~")
-    if not separator:
-        raise ValueError("the continuation is none that was given here")
-    return _text(datetime.fromisoformat(created)), promotion
-
-
-def _after(following: str) -> tuple[str, str]:
-    """The lane that a page of lanes ended with."""
-    try:
-        lane = json.loads(following)
-    except RecursionError:
-        lane = None
-    if not (isinstance(lane, list) and len(lane) == 2 and all(isinstance(name, str) for name in lane)):
-        raise ValueError("the continuation is none that was given here")
-    return lane[0], lane[1]

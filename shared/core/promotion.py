@@ -1,5 +1,6 @@
 """What is known of a lane: its champions, and the promotions on their way. Values only; the rules are in `lane.py`."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -189,11 +190,26 @@ class Lane:
 def promotion_id(lane: LaneKey, candidate: Candidate, request: str = "") -> str:
     """Deterministic, so that the same news twice is one promotion; a person's request adds a text of its own."""
 
-    def digest(*parts: str) -> str:
-        return sha256("\0".join(parts).encode()).hexdigest()[:6]
-
     def slug(text: str, most: int) -> str:
         return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text)[:most].strip("-")
 
-    own = digest(candidate.kind, candidate.name, candidate.version, candidate.workspace.lower(), request)
-    return f"{slug(candidate.name, 32)}-{slug(candidate.version, 12)}-{digest(lane.route, lane.model)}{own}".lower()
+    own = _digest(candidate.kind, candidate.name, candidate.version, candidate.workspace.lower(), request)
+    return f"{slug(candidate.name, 32)}-{slug(candidate.version, 12)}-{lane_digest(lane)}{own}".lower()
+
+
+def lane_digest(lane: LaneKey) -> str:
+    """Six hexadecimal digits that tell most lanes apart, and stand in the id of each of their promotions."""
+    return _digest(lane.route, lane.model)
+
+
+def lane_digest_of(promotion: str) -> str | None:
+    """The digest of a promotion's lane, read from the promotion's id; None for what is no such id."""
+    found = _PROMOTION_ID.fullmatch(promotion)
+    return found[1] if found else None
+
+
+_PROMOTION_ID = re.compile(r"[a-z0-9-]*-([0-9a-f]{6})[0-9a-f]{6}")
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()[:6]

@@ -10,7 +10,7 @@ import pytest
 from shared.cloud.sqlite import SqliteStore
 from shared.core.lane import Decision, LaneEvent, PromotionRequested, decide, due
 from shared.core.messages import GRACE, Kind, LaneKey
-from shared.core.promotion import Hold, Lane, PromotionStatus
+from shared.core.promotion import Hold, Lane, PromotionStatus, lane_digest
 from shared.ports import PromotionFilter, Store, VersionConflictError
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
@@ -139,11 +139,17 @@ def test_a_promotion_that_is_not_there_is_none(store: Store) -> None:
     assert store.promotion("nobody") is None
 
 
-def _save(store: Store, number: int, **changes: object) -> None:
+def _id(number: int, lane: LaneKey = KEY) -> str:
+    """Ids that sort as their numbers do."""
+    return f"p{number:03}-{lane_digest(lane)}000000"
+
+
+def _save(store: Store, number: int, status: PromotionStatus = PromotionStatus.QUEUED, lane: LaneKey = KEY) -> None:
     made = promotion(str(number))
-    made = replace(made, id=f"p{number:03}", created=NOW + timedelta(minutes=number // 2), **changes)  # type: ignore[arg-type]
-    lane, version = store.load(made.lane, None)
-    store.save(lane, lane.with_promotion(made), version, ())
+    created = NOW + timedelta(minutes=number // 2)
+    made = replace(made, id=_id(number, lane), created=created, status=status, lane=lane)
+    before, version = store.load(made.lane, None)
+    store.save(before, before.with_promotion(made), version, ())
 
 
 def test_pages_go_from_the_newest_to_the_oldest_without_gaps_or_repeats(store: Store) -> None:
@@ -157,7 +163,7 @@ def test_pages_go_from_the_newest_to_the_oldest_without_gaps_or_repeats(store: S
         following = page.following
         if following is None:
             break
-    assert seen == [f"p{number:03}" for number in reversed(range(23))]
+    assert seen == [_id(number) for number in reversed(range(23))]
 
 
 def test_a_page_that_ends_exactly_at_the_last_one_has_no_following_page(store: Store) -> None:
@@ -172,7 +178,7 @@ def test_filters_narrow_the_list(store: Store) -> None:
     _save(store, 3, lane=LaneKey("fraud", "fraud-eu"))
 
     def listed(wanted: PromotionFilter) -> list[str]:
-        return [each.id for each in store.promotions(wanted, 50, None).promotions]
+        return [each.id.partition("-")[0] for each in store.promotions(wanted, 50, None).promotions]
 
     assert listed(PromotionFilter(status=PromotionStatus.FAILED)) == ["p002"]
     assert listed(PromotionFilter(route="fraud")) == ["p003"]

@@ -1,0 +1,77 @@
+"""What both stores keep and give out alike: documents of lanes and promotions, sortable times, and continuations."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from shared.core.messages import Champion, LaneKey
+from shared.core.promotion import Hold, Lane, Promotion
+from shared.core.wire import from_json, to_json
+
+
+@dataclass(frozen=True)
+class _LaneDocument:
+    """What is kept of a lane beside its promotions."""
+
+    champions: Mapping[str, Champion] = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+
+
+def lane_document(lane: Lane) -> str:
+    """The lane without its promotions."""
+    return _written(to_json(_LaneDocument(lane.champions, lane.holds)))
+
+
+def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
+    """The inverse of `lane_document`."""
+    kept = from_json(_LaneDocument, json.loads(document))
+    return Lane(key, kept.champions, kept.holds, promotions)
+
+
+def promotion_document(promotion: Promotion) -> str:
+    """The promotion to its last field."""
+    return _written(to_json(promotion))
+
+
+def read_promotion(document: str) -> Promotion:
+    """The inverse of `promotion_document`."""
+    return from_json(Promotion, json.loads(document))
+
+
+def sortable(moment: datetime) -> str:
+    """In UTC and of one length, so that texts sort as times do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def after_promotion(promotion: Promotion) -> str:
+    """The continuation of a page that ends with the promotion."""
+    return f"{sortable(promotion.created)}~{promotion.id}"
+
+
+def promotion_position(following: str) -> tuple[datetime, str]:
+    """When the promotion that a page ended with was created, and its id. Raises ValueError for what is none of ours."""
+    created, separator, promotion = following.partition("~")
+    if not separator:
+        raise ValueError("the continuation is none that was given here")
+    return datetime.fromisoformat(created), promotion
+
+
+def after_lane(lane: LaneKey) -> str:
+    """The continuation of a page that ends with the lane."""
+    return _written([lane.route, lane.model])
+
+
+def lane_position(following: str) -> LaneKey:
+    """The lane that a page ended with. Raises ValueError for what is none of ours."""
+    try:
+        names = json.loads(following)
+    except RecursionError:
+        names = None
+    if not (isinstance(names, list) and len(names) == 2 and all(isinstance(name, str) for name in names)):
+        raise ValueError("the continuation is none that was given here")
+    return LaneKey(*names)
+
+
+def _written(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
