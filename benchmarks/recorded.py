@@ -6,9 +6,9 @@ from pathlib import Path
 
 from benchmarks.at_once import AtOnceApp, registration
 from shared.app import STORE_FILE
-from shared.cloud.bus import EVENTS_QUEUE, steps_queue
 from shared.core.messages import Command, Event, encode
 from shared.ports import Bus
+from shared.queues import EVENTS_QUEUE, steps_queue
 
 #: A message: its `queue`, `body`, `message_id` and `subject`.
 Recorded = dict[str, str]

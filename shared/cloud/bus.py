@@ -9,18 +9,13 @@ from threading import Lock
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusSender
 
 from shared.core.messages import Command, Event, RunStep, encode
+from shared.queues import EVENTS_QUEUE, steps_queue
 
-EVENTS_QUEUE = "promotion-events"
 #: Name of the connection in the app's settings, as the triggers have it too.
 CONNECTION = "ServiceBus"
 
 #: A batch stays below the 256 KB that the Standard tier takes.
 MOST_BATCH_BYTES = 200_000
-
-
-def steps_queue(environment: str) -> str:
-    """The queue of an environment's worker."""
-    return f"steps-{environment}"
 
 
 class ServiceBus:

@@ -1,4 +1,4 @@
-"""What people ask of a lane: approve, reject, cancel, roll back, try again, release a hold.
+"""What people ask of a lane: approve, reject, cancel, roll back, try again, replay, release a hold.
 
 - Everything but approving and rejecting takes the role of an operator; a stage says itself which roles may approve it.
 - An approval counts once per person, for the candidate and the evidence that it was given on.
@@ -108,7 +108,18 @@ class Released:
     reason: str
 
 
-PersonEvent = Approved | Rejected | Cancelled | RolledBack | Retried | Released
+@dataclass(frozen=True)
+class Replayed:
+    """A person has dead-lettered messages of a promotion delivered again: noted, and what they bring follows."""
+
+    lane: LaneKey
+    promotion: str
+    by: Person
+    reason: str
+    what: str  #: in words
+
+
+PersonEvent = Approved | Rejected | Cancelled | RolledBack | Retried | Released | Replayed
 
 
 class NotNowError(Exception):
@@ -137,6 +148,8 @@ def apply(lane: Lane, event: PersonEvent, now: datetime, notes: Notes) -> Lane:
             return _roll_back(lane, promotion, event, now, notes)
         case Retried():
             return _retry(lane, promotion, event, now, notes)
+        case Replayed():
+            return _replay(lane, promotion, event, notes)
 
 
 # --- approval ---------------------------------------------------------------------------------------------------------
@@ -294,7 +307,7 @@ def turn_back(stage: StageRun, ends_as: StageStatus, reason: str, trigger: Trigg
     return replace(move(stage, trigger), ends_as=ends_as, reason=reason, undoing=way, attempt=attempt, ended=None)
 
 
-# --- try again, release -----------------------------------------------------------------------------------------------
+# --- try again, replay, release ---------------------------------------------------------------------------------------
 
 
 def _retry(lane: Lane, promotion: Promotion, event: Retried, now: datetime, notes: Notes) -> Lane:
@@ -356,6 +369,12 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
         ended=None,
         reason="",
     )
+
+
+def _replay(lane: Lane, promotion: Promotion, event: Replayed, notes: Notes) -> Lane:
+    _check_operator(event.by)
+    notes.of(promotion, "replayed", f"{_asked(event)}; {event.what}")
+    return replace(lane)  # another lane than before, so that the line is kept
 
 
 def _release(lane: Lane, event: Released, notes: Notes) -> Lane:

@@ -1,0 +1,224 @@
+"""Dead letters on Azure Service Bus: looked at without taking them, and moved back to their queue.
+
+Service Bus cannot hand out one chosen dead letter, so a move takes them from the front, and gives back those that were
+not chosen. A chosen one is copied first and completed afterwards. Dying in between leaves both; the next move makes the
+same copy with the same message id, which duplicate detection drops.
+"""
+
+import re
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any
+
+from azure.core.exceptions import AzureError
+from azure.servicebus import (
+    ServiceBusClient,
+    ServiceBusMessage,
+    ServiceBusReceivedMessage,
+    ServiceBusReceiver,
+    ServiceBusSender,
+    ServiceBusSubQueue,
+)
+from azure.servicebus.amqp import AmqpMessageBodyType
+from azure.servicebus.exceptions import MessageLockLostError, MessageSizeExceededError
+
+from shared.queues import DeadLetter, QueueUnavailableError
+
+MOST_AT_ONCE = 100
+#: Taken at least, since each taking has its price; so at most so many more than needed are taken and given back.
+LEAST_AT_ONCE = 10
+#: Not chosen ones that one move takes at most.
+MOST_PASSED_OVER = 2000
+#: How long to wait for dead letters that are said to be there: somebody else may have them.
+PATIENCE_SECONDS = 1.0
+#: For one look, with all that the SDK tries.
+LOOK_SECONDS = 15.0
+
+#: Service Bus takes 128 characters.
+_LONGEST_KEPT_ID = 100
+_REPLAYED = re.compile(r":replay-\d+$")
+_REASON, _DESCRIPTION = "DeadLetterReason", "DeadLetterErrorDescription"
+
+
+class ServiceBusDeadLetters:
+    """The `DeadLetters` port. May be used by several threads."""
+
+    def __init__(self, client: ServiceBusClient) -> None:
+        self._client = client
+        self._windows: dict[str, _Window] = {}
+        self._senders: dict[str, ServiceBusSender] = {}
+        self._choosing, self._moving = Lock(), Lock()
+
+    def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
+        with self._choosing:
+            window = self._windows.setdefault(queue, _Window(self._client, queue))
+        with _said_of(queue):
+            return [_dead_letter(queue, message) for message in window.look(max(start, 1), most)]
+
+    def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        deadline = time.monotonic() + seconds
+        # Two moves at once would only take away from each other what they look for.
+        with self._moving, _said_of(queue), _receiver(self._client, queue) as receiver:
+            if queue not in self._senders:
+                self._senders[queue] = self._client.get_queue_sender(queue)
+            return _Move(receiver, self._senders[queue], set(numbers)).until(deadline)
+
+
+def replayed_id(message_id: str, number: int) -> str:
+    """The message id under which a dead letter goes to its queue again: always the same, and new to the queue."""
+    return f"{_REPLAYED.sub('', message_id)[:_LONGEST_KEPT_ID]}:replay-{number}"
+
+
+def _receiver(client: ServiceBusClient, queue: str) -> ServiceBusReceiver:
+    return client.get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER)
+
+
+class _Window:
+    """A receiver that only ever looks. The SDK's is for one thread at a time."""
+
+    def __init__(self, client: ServiceBusClient, queue: str) -> None:
+        self._client = client
+        self._queue = queue
+        self._receiver: ServiceBusReceiver | None = None
+        self._looking = Lock()
+
+    def look(self, start: int, most: int) -> Sequence[ServiceBusReceivedMessage]:
+        with self._looking:
+            if self._receiver is None:
+                self._receiver = _receiver(self._client, self._queue)
+            try:
+                return self._receiver.peek_messages(most, sequence_number=start, timeout=LOOK_SECONDS)
+            except AzureError:
+                receiver, self._receiver = self._receiver, None
+                receiver.close()
+                raise
+
+
+class _Move:
+    """One move of chosen dead letters back to their queue."""
+
+    def __init__(self, receiver: ServiceBusReceiver, sender: ServiceBusSender, wanted: set[int]) -> None:
+        self._receiver = receiver
+        self._sender = sender
+        self._wanted = wanted
+        self._moved: set[int] = set()
+        self._in_hand: dict[int, ServiceBusReceivedMessage] = {}
+
+    def until(self, deadline: float) -> set[int]:
+        """The numbers of those that went. What is in hand and did not go is given back, whatever happens."""
+        try:
+            while self._wanted - self._moved and time.monotonic() < deadline:
+                if not self._take() or len(self._in_hand) > MOST_PASSED_OVER:
+                    break
+                for batch in self._batches():
+                    self._sender.send_messages([_copy(message) for message in batch])
+                    for message in batch:
+                        self._complete(message)
+        finally:
+            for message in self._in_hand.values():
+                self._give_back(message)
+        return self._moved
+
+    def _take(self) -> bool:
+        """Whether any more dead letters came."""
+        left = len(self._wanted - self._moved)
+        most = min(max(left, LEAST_AT_ONCE), MOST_AT_ONCE)
+        taken = self._receiver.receive_messages(most, max_wait_time=PATIENCE_SECONDS)
+        self._in_hand.update({_number(message): message for message in taken})
+        return bool(taken)
+
+    def _batches(self) -> Iterator[list[ServiceBusReceivedMessage]]:
+        """The chosen ones in hand, as many at a time as the broker takes in one batch."""
+        batch = self._sender.create_message_batch()
+        chosen: list[ServiceBusReceivedMessage] = []
+        for message in [self._in_hand[number] for number in sorted(self._wanted & self._in_hand.keys())]:
+            try:
+                batch.add_message(_copy(message))
+            except MessageSizeExceededError:
+                if not chosen:
+                    raise
+                yield chosen
+                batch, chosen = self._sender.create_message_batch(), []
+                batch.add_message(_copy(message))
+            chosen.append(message)
+        if chosen:
+            yield chosen
+
+    def _complete(self, message: ServiceBusReceivedMessage) -> None:
+        """One whose lock was lost is still there, beside its copy: it goes again, and its second copy is dropped."""
+        del self._in_hand[_number(message)]
+        try:
+            self._receiver.complete_message(message)
+        except MessageLockLostError:
+            return
+        self._moved.add(_number(message))
+
+    def _give_back(self, message: ServiceBusReceivedMessage) -> None:
+        try:
+            self._receiver.abandon_message(message)
+        except MessageLockLostError:
+            return  # it went back by itself
+
+
+@contextmanager
+def _said_of(queue: str) -> Iterator[None]:
+    try:
+        yield
+    except AzureError as fault:
+        raise QueueUnavailableError(
+            f"The dead letters of {queue} are out of reach ({type(fault).__name__}): {fault}. The app needs the role "
+            "Azure Service Bus Data Owner, or Data Receiver and Data Sender, on that queue."
+        ) from fault
+
+
+def _dead_letter(queue: str, message: ServiceBusReceivedMessage) -> DeadLetter:
+    return DeadLetter(
+        queue=queue,
+        number=_number(message),
+        message_id=str(message.message_id or ""),
+        body=_body(message),
+        reason=message.dead_letter_reason or "",
+        description=message.dead_letter_error_description or "",
+        deliveries=message.delivery_count or 0,
+        enqueued=message.enqueued_time_utc or datetime.fromtimestamp(0, UTC),
+    )
+
+
+def _number(message: ServiceBusReceivedMessage) -> int:
+    return message.sequence_number or 0
+
+
+def _body(message: ServiceBusReceivedMessage) -> bytes:
+    if message.body_type is AmqpMessageBodyType.DATA:
+        return b"".join(message.body)
+    return str(message).encode()
+
+
+def _copy(message: ServiceBusReceivedMessage) -> ServiceBusMessage:
+    """The message as its sender made it, under the id of its replay."""
+    return ServiceBusMessage(
+        _body(message),
+        message_id=replayed_id(str(message.message_id or ""), _number(message)),
+        application_properties=_properties(message),
+        subject=message.subject,
+        content_type=message.content_type,
+        correlation_id=message.correlation_id,
+        to=message.to,
+        reply_to=message.reply_to,
+    )
+
+
+def _properties(message: ServiceBusReceivedMessage) -> dict[str | bytes, Any]:
+    """Those of its sender. The SDK gives texts as bytes."""
+    given = {_text(name): _text(value) for name, value in (message.application_properties or {}).items()}
+    return {name: value for name, value in given.items() if name not in (_REASON, _DESCRIPTION)}
+
+
+def _text(value: Any) -> Any:
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value

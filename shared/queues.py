@@ -1,0 +1,51 @@
+"""The queues by their names, and what is asked of their dead letters; implemented in `shared/cloud/dead_letters.py`."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+EVENTS_QUEUE = "promotion-events"
+_STEPS = "steps-"
+
+
+def steps_queue(environment: str) -> str:
+    """The queue of an environment's worker."""
+    return _STEPS + environment
+
+
+def environment_of(queue: str) -> str | None:
+    """The environment whose worker reads the queue; None for the queue of events."""
+    return queue.removeprefix(_STEPS) if queue.startswith(_STEPS) else None
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that its queue has given up."""
+
+    queue: str
+    number: int  #: its sequence number, from 1: no other message of the queue ever has it
+    message_id: str
+    body: bytes
+    reason: str  #: the broker's word for it, such as MaxDeliveryCountExceeded; empty where none was given
+    description: str
+    deliveries: int  #: so far; a replay of others that passes over it counts as one
+    enqueued: datetime
+
+
+class QueueUnavailableError(Exception):
+    """The broker does not let us at the queue; the text is a sentence for people."""
+
+
+class DeadLetters(Protocol):
+    """What the queues gave up. Each method raises `QueueUnavailableError`."""
+
+    def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
+        """Those from the number `start` on, in order, without taking them: at most so many; none only at the end."""
+
+    def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        """Give these to their queue again, under new message ids; the numbers of those that went.
+
+        The others are gone, in the hands of somebody else, or their turn did not come within `seconds`. A message is
+        never lost, and goes twice only if this dies on it and is asked again after the time of duplicate detection.
+        """
