@@ -18,10 +18,10 @@ from benchmarks.progress import Progress
 from localcloud.up import LocalCloud
 from localcloud.up.description import Queue
 from localcloud.up.kept_secrets import write_private
-from shared.cloud.bus import EVENTS_QUEUE, steps_queue
 from shared.cloud.sqlite import SqliteStore
 from shared.core.promotion import PromotionStatus
 from shared.ports import PromotionFilter
+from shared.queues import EVENTS_QUEUE, steps_queue
 
 ROUNDS = 5
 PROMOTIONS = 48
