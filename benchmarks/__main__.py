@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report.show(console, findings)
     missed = [found.title for found in findings if isinstance(found, Comparison) and found.is_met is False]
     if missed:
-        console.print(f"Missed: {', '.join(missed)}. Measure again when the machine has nothing else to do.")
+        console.print(f"Missed: {', '.join(missed)}.")
     return 0
 
 

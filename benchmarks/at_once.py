@@ -43,8 +43,8 @@ class AtOnceApp(App):
         super().__init__(settings)
         self._folder = configuration_path(settings).parent
         registry = FakeRegistry()
-        self._workspaces = {name: FakeWorkspace(registry, name) for name in self.configuration.environments}
-        source = self._workspaces[SOURCE]
+        self._fakes = {name: FakeWorkspace(registry, name) for name in self.configuration.environments}
+        source = self._fakes[SOURCE]
         source.jobs[JOB] = Job(JOB, "Completed", "training", outputs={"model": "mlflow_model"})
         source.job_metrics[JOB] = {"accuracy": 0.95, "auc": 0.97}
 
@@ -52,19 +52,19 @@ class AtOnceApp(App):
         """Put everything there that the promotions of these models will look for."""
         now = datetime.now(UTC)
         for model in models:
-            origin = self._workspaces[SOURCE].has_model(model, VERSION, tags=TAGS, job=JOB)
-            self._workspaces[SOURCE].has_copy(model, VERSION, origin.asset_id)
+            origin = self._fakes[SOURCE].has_model(model, VERSION, tags=TAGS, job=JOB)
+            self._fakes[SOURCE].has_copy(model, VERSION, origin.asset_id)
             for request in routing.requests(registration(self.configuration, model), self.configuration, now):
                 self._expect(request.promotion, decide(Lane(request.lane), request, now).commands[0])
 
     def workspace(self, environment: str) -> FakeWorkspace:
-        return self._workspaces[environment]
+        return self._fakes[environment]
 
     def _expect(self, promotion: Promotion, command: RunStep) -> None:
         for stage in promotion.stages:
             of_stage = replace(command, stage=stage.name, settings=stage.settings)
             target = Target.of(of_stage, self._folder)
-            workspace = self._workspaces[stage.environment]
+            workspace = self._fakes[stage.environment]
             owner = {ROUTE: promotion.lane.route}
             name = target.endpoint
             workspace.endpoints[name] = Endpoint(name, "Succeeded", {target.deployment: 100}, owner, f"https://{name}")

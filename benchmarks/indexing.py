@@ -7,7 +7,7 @@ from benchmarks.cloud import APPS
 from benchmarks.figures import BenchmarkError, Comparison, Finding, Target
 from benchmarks.progress import Progress
 
-ROUNDS = 15
+ROUNDS = 11
 TARGET = Target(1.5, at_least=False)
 
 SETTINGS = {"MLPROMOTE_CONFIGURATION": "examples/digits/promotion.yml"}

@@ -18,8 +18,8 @@ from localcloud.up.kept_secrets import write_private
 from shared import notifications
 from shared.core.messages import encode
 
-ROUNDS = 5
-NOTIFICATIONS = 3000
+ROUNDS = 3
+NOTIFICATIONS = 2500
 CONNECTIONS = 64
 TARGET = Target(0.7, at_least=True)
 

@@ -23,7 +23,7 @@ from shared.core.promotion import PromotionStatus
 from shared.ports import PromotionFilter
 from shared.queues import EVENTS_QUEUE, steps_queue
 
-ROUNDS = 5
+ROUNDS = 4
 PROMOTIONS = 48
 MESSAGES_AT_ONCE = 16  # as in host.json
 TARGET = Target(0.5, at_least=True)
@@ -47,7 +47,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
         "MLPROMOTE_STORE": str(folder / "promotions.sqlite"),
         "BENCHMARK_MODELS": json.dumps(list(itertools.chain(*models.values()))),
     }
-    ours, bare, listening = [], [], []
+    ours, bare = [], []
     cloud_at = running_cloud(
         folder / "cloud", app, _literal(settings), queues=QUEUES + OWN_QUEUES, event_subscriptions=None
     )
@@ -60,13 +60,10 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
             progress(number, len(series), f"{PROMOTIONS} promotions through the app")
             through_app = await _promote(cloud, folder, [_renamed(chain[0], name) for chain in chains])
             progress(number + 0.5, len(series), "the same messages in a bare loop")
-            plain = await _bare(cloud, folder, chains, name, "plain")
-            progress(number + 0.7, len(series), "the same messages, with the SDK's asyncio client")
-            with_asyncio = await _bare(cloud, folder, chains, name, "asyncio")
+            loop = await _bare(cloud, folder, chains, name)
             if number:
                 ours.append(steps / through_app)
-                bare.append(steps / plain)
-                listening.append(steps / with_asyncio)
+                bare.append(steps / loop)
     each = f"the same {len(chains[0])} messages per promotion"
     return [
         Comparison(
@@ -78,15 +75,6 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
             f"one loop in one thread that receives up to {MESSAGES_AT_ONCE}, sends the next ones and completes: {each}",
             "per second",
             TARGET,
-        ),
-        Comparison(
-            "steps, for information",
-            ours,
-            listening,
-            "the same",
-            f"the SDK's asyncio client, as the local host has it, a listener per queue: {each}",
-            "per second",
-            None,
         ),
     ]
 
@@ -102,16 +90,13 @@ def _renamed(one: recorded.Recorded, series: str) -> recorded.Recorded:
     return {**one, "body": body, "message_id": f"{one['message_id']}:{series}"}
 
 
-async def _bare(
-    cloud: LocalCloud, folder: Path, chains: list[list[recorded.Recorded]], series: str, client: str
-) -> float:
+async def _bare(cloud: LocalCloud, folder: Path, chains: list[list[recorded.Recorded]], series: str) -> float:
     def for_loop(one: recorded.Recorded) -> recorded.Recorded:
-        return _renamed({**one, "queue": BARE + one["queue"]}, f"{series}-{client}")
+        return _renamed({**one, "queue": BARE + one["queue"]}, f"{series}-bare")
 
     asked = {
         "connection_string": cloud.layout.connection_string,
         "messages_at_once": MESSAGES_AT_ONCE,
-        "client": client,
         "chains": [[for_loop(one) for one in chain] for chain in chains],
     }
     file = folder / "asked.json"
