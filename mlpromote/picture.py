@@ -9,10 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from examples.demo.promotions import Promotion
-from examples.demo.wording import Step, told
+from mlpromote.wording import Step, told
 
-#: A stage as `GET /api/promotions/{id}` answers it.
+#: A promotion, and a stage of it, as `GET /api/promotions/{id}` answers them.
+Promotion = Mapping[str, Any]
 Stage = Mapping[str, Any]
 
 #: How a status looks: mark and style. What is under way turns.
@@ -22,12 +22,16 @@ _LOOKS = {
     "succeeded": ("✓", "green"),
     "failed": ("✗", "red"),
     "refused": ("✗", "yellow"),
+    "rejected": ("✗", "yellow"),
+    "cancelled": ("–", "yellow"),
+    "rolled-back": ("↩", "yellow"),
     "skipped": ("–", "dim"),
     "superseded": ("–", "dim"),
+    "ignored": ("–", "dim"),
 }
 _UNDER_WAY = ("running", "undoing")
 #: What such a stage did not get to is left out.
-_ENDED_EARLY = ("failed", "refused", "skipped", "superseded")
+_ENDED_EARLY = ("failed", "refused", "rejected", "cancelled", "rolled-back", "skipped", "superseded")
 _TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TURNS_PER_SECOND = 8
 #: Before a step that takes back what was done.
@@ -44,7 +48,7 @@ def _stage(stage: Stage, now: datetime) -> Table:
     table = _columns(13)
     replaces = f", replaces version {stage['replaces']}" if stage.get("replaces") else ""
     table.add_row(
-        Text.assemble(_mark(stage["status"], now), (f" {stage['name']}", "bold")),
+        Text.assemble(mark(stage["status"], now), (f" {stage['name']}", "bold")),
         Text(f"endpoint {stage['endpoint']}{replaces}", style="dim", no_wrap=True, overflow="ellipsis"),
         Text(_duration(stage, now), style="bold"),
     )
@@ -54,7 +58,7 @@ def _stage(stage: Stage, now: datetime) -> Table:
             continue
         style = "dim" if never else ""
         table.add_row(
-            Text.assemble("  ", _mark(step["status"], now), (f" {prefix}{step['name']}", style)),
+            Text.assemble("  ", mark(step["status"], now), (f" {prefix}{step['name']}", style)),
             Text(told(step, now), no_wrap=step["status"] != "failed", overflow="ellipsis"),
             _duration(step, now),
         )
@@ -68,7 +72,7 @@ def changes(before: Promotion | None, after: Promotion, now: datetime) -> Iterat
         if key not in seen:
             stage, name = key
             table = _columns(17)
-            label = Text.assemble(_mark(step["status"], now), f" {stage:5} {name}")
+            label = Text.assemble(mark(step["status"], now), f" {stage:5} {name}")
             table.add_row(label, Text(told(step, now)), _duration(step, now))
             yield Padding(table, (0, 0, 0, _INDENT))
 
@@ -95,7 +99,8 @@ def _columns(label_width: int) -> Table:
     return table
 
 
-def _mark(status: str, now: datetime) -> Text:
+def mark(status: str, now: datetime) -> Text:
+    """A character in a colour for a status of a promotion, a stage or a step."""
     if status in _UNDER_WAY:
         return Text(_TURNING[int(now.timestamp() * _TURNS_PER_SECOND) % len(_TURNING)], style="cyan")
     character, style = _LOOKS.get(status, ("?", "red"))

@@ -48,6 +48,11 @@ def _is_metric(gate: Mapping[str, str]) -> bool:
     return gate["gate"].startswith("metric ")
 
 
+def _approve(evidence: Evidence) -> str:
+    given = ", ".join(str(one["name"]) for one in evidence.get("given", []))
+    return f"approved by {given}" if given else "approved"
+
+
 def _deploy(evidence: Evidence) -> str:
     return f"deployment {evidence.get('deployment', '')} is up, without traffic yet"
 
@@ -73,6 +78,7 @@ def _remove(evidence: Evidence) -> str:
 _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "share": _share,
     "validate": _validate,
+    "approve": _approve,
     "deploy": _deploy,
     "smoke": _smoke,
     "shift": _shift,

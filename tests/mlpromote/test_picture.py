@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from examples.demo.picture import changes, picture
+from mlpromote.picture import changes, picture
 from tests.examples.promotion_document import BEGAN, EVIDENCE, after, crashed, promotion, stage, step, under_way
 
 NOW = BEGAN + timedelta(seconds=12)

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from examples.demo.wording import told
+from mlpromote.wording import told
 from tests.examples.promotion_document import BEGAN, EVIDENCE, after, step
 
 NOW = BEGAN + timedelta(seconds=10)

@@ -1,0 +1,142 @@
+"""The app's HTTP API: requests, pages, and what its errors mean for a command."""
+
+import http.client
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+from mlpromote.access import Access, is_loopback
+from mlpromote.ends import CommandError, Exit
+
+#: Seconds that the app may take for an answer: one that has slept starts first.
+LONGEST_ANSWER = 60
+#: The most entries that the API gives in one page.
+MOST_PER_PAGE = 200
+_BY_STATUS = {
+    400: Exit.USAGE,
+    401: Exit.NOT_ALLOWED,
+    403: Exit.NOT_ALLOWED,
+    404: Exit.NOT_FOUND,
+    409: Exit.REFUSED,
+    422: Exit.USAGE,
+}
+
+#: A promotion or another JSON object, as the API answers it.
+Document = Mapping[str, Any]
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows none: another address must not get the key."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class Api:
+    """Asks the app. Every method raises `CommandError` when the answer is not what was asked for."""
+
+    def __init__(self, access: Access, longest_answer: float = LONGEST_ANSWER) -> None:
+        self._access = access
+        self._longest_answer = longest_answer
+        proxies = [urllib.request.ProxyHandler({})] if is_loopback(access.url) else []
+        self._opener = urllib.request.build_opener(_NoRedirects, *proxies)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._access.url
+
+    def get(self, *path: str, query: Mapping[str, str | None] | None = None) -> Any:
+        """The JSON at an address, given by its parts; what is None is left out of the query."""
+        asked = {name: value for name, value in (query or {}).items() if value is not None}
+        return self._ask("GET", path, asked, None, {})
+
+    def post(self, *path: str, body: Document, headers: Mapping[str, str] | None = None) -> Any:
+        """The JSON that a request is answered with; what is None is left out of the body."""
+        content = {name: value for name, value in body.items() if value is not None}
+        return self._ask("POST", path, {}, json.dumps(content).encode(), headers or {})
+
+    def entries(self, *path: str, query: Mapping[str, str | None], most: int | None = None) -> Iterator[Document]:
+        """The entries of a list, page after page, at most so many; None for all."""
+        left, continuation = most, None
+        while left is None or left > 0:
+            top = MOST_PER_PAGE if left is None else min(left, MOST_PER_PAGE)
+            page = self.get(*path, query={**query, "top": str(top), "continuation": continuation})
+            yield from page["value"][:left]
+            left = None if left is None else left - len(page["value"])
+            # The link's host may be one behind a gateway, and must not get the key: only the place in the list counts.
+            link = page["nextLink"]
+            continuation = parse_qs(urlsplit(link).query).get("continuation", [None])[0] if link else None
+            if continuation is None:
+                return
+
+    def _ask(
+        self, method: str, path: tuple[str, ...], query: Mapping[str, str], body: bytes | None, more: Mapping[str, str]
+    ) -> Any:
+        address = "/".join([self._access.url, *(quote(part, safe="") for part in path)])
+        headers = {"Accept": "application/json", **self._access.headers(), **more}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        full = f"{address}?{urlencode(query)}" if query else address
+        request = urllib.request.Request(full, body, headers, method=method)
+        try:
+            with self._opener.open(request, timeout=self._longest_answer) as answer:
+                return _json(answer.read(), f"{method} {address}")
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                raise self._refused(refusal, f"{method} {address}") from refusal
+        except (OSError, ValueError, http.client.HTTPException) as fault:  # an OSError: URLError; no URL: ValueError
+            raise CommandError(Exit.NO_ANSWER, f"{self._access.url} cannot be reached: {_reason(fault)}") from fault
+
+    def _refused(self, refusal: urllib.error.HTTPError, asked: str) -> CommandError:
+        problem = _problem(refusal)
+        code = _BY_STATUS.get(refusal.code, Exit.NO_ANSWER)
+        detail = problem.get("detail")
+        if detail:
+            return CommandError(code, str(detail), problem)
+        if refusal.code == 401:
+            return CommandError(code, self._not_let_in())
+        if refusal.code == 404:
+            return CommandError(
+                Exit.NO_ANSWER, f"There is no such API at {self._access.url}: is it the address of the app, and awake?"
+            )
+        return CommandError(Exit.NO_ANSWER, f"{asked} was answered with {refusal.code} {refusal.reason}. Try again.")
+
+    def _not_let_in(self) -> str:
+        if self._access.token:
+            return "The app does not let you in: the key or the token is wrong, or the token has expired."
+        if self._access.key:
+            return (
+                "The app does not let you in: the key is wrong, or everybody has to sign in (--scope or --token)."
+            )
+        return "The app does not let you in: give a function key (--key or MLPROMOTE_KEY), or sign in (--scope)."
+
+
+def _json(body: bytes, asked: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as fault:
+        raise CommandError(
+            Exit.NO_ANSWER, f"{asked} was not answered with JSON. Is it the address of the app?"
+        ) from fault
+
+
+def _problem(refusal: urllib.error.HTTPError) -> dict[str, Any]:
+    try:
+        problem = json.loads(refusal.read())
+    except (OSError, ValueError):
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _reason(fault: Exception) -> str:
+    cause = fault.reason if isinstance(fault, urllib.error.URLError) else fault
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({cause.verify_message})"
+    if isinstance(cause, TimeoutError):
+        return "no answer in time"
+    return str(getattr(cause, "strerror", None) or cause or type(fault).__name__)

@@ -1,0 +1,74 @@
+"""Shows a promotion while it is under way: drawn anew in place on a terminal, else a line for each step that ended."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from mlpromote.picture import Promotion, changes, picture
+
+#: What a promotion that has not come to its end may be.
+UNDER_WAY = frozenset({"queued", "running"})
+REFRESHES_PER_SECOND = 8
+
+
+class View(AbstractContextManager[None], Protocol):
+    """Shows, inside its `with` block, each state of a promotion that it is given."""
+
+    def show(self, promotion: Promotion) -> None: ...
+
+
+def view(console: Console, footer: Callable[[], str] | None = None) -> View:
+    """The view that suits a console; where it can be redrawn, the line that `footer` gives is below the picture."""
+    redraws = console.is_terminal and not console.is_dumb_terminal
+    return _Redrawn(console, footer) if redraws else _Lines(console)
+
+
+class _Lines(View):
+    """For a file or a plain terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._before: Promotion | None = None
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, promotion: Promotion) -> None:
+        for line in changes(self._before, promotion, datetime.now(UTC)):
+            self._console.print(line)
+        self._before = promotion
+
+
+class _Redrawn(View):
+    """For a terminal: one picture, drawn anew several times a second, that stays when the promotion has ended."""
+
+    def __init__(self, console: Console, footer: Callable[[], str] | None) -> None:
+        self._footer = footer
+        self._promotion: Promotion | None = None
+        self._live = Live(
+            console=console,
+            get_renderable=self._draw,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            vertical_overflow="visible",
+        )
+
+    def __enter__(self) -> None:
+        self._live.start(refresh=True)
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, promotion: Promotion) -> None:
+        self._promotion = promotion
+
+    def _draw(self) -> RenderableType:
+        if self._promotion is None:
+            return Text()
+        drawn = picture(self._promotion, datetime.now(UTC))
+        return Group(drawn, "", Text(f"   {self._footer()}", style="cyan")) if self._footer else drawn
