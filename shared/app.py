@@ -19,8 +19,10 @@ from shared import parts
 if TYPE_CHECKING:
     from shared.config import Configuration, Places
     from shared.core.messages import FindRegistrations, RunStep, StepReported
+    from shared.health import Health
     from shared.lanes import Lanes
     from shared.ports import Bus, Store, Topic, Workspace
+    from shared.queues import DeadLetters
     from shared.requests import Requests
 
 T = TypeVar("T")
@@ -163,6 +165,13 @@ class App:
         return bus.connect(self._settings)
 
     @_made_once
+    def dead_letters(self) -> "DeadLetters":
+        """What the queues gave up."""
+        from shared.cloud import bus, dead_letters
+
+        return dead_letters.ServiceBusDeadLetters(bus.client(self._settings))
+
+    @_made_once
     def topic(self) -> "Topic | None":
         """Where changes are published; None if nowhere."""
         endpoint = self._settings.get(TOPIC_ENDPOINT)
@@ -184,6 +193,25 @@ class App:
         from shared.requests import Requests
 
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, sign_in_is_required(self._settings))
+
+    @_made_once
+    def health(self) -> "Health":
+        """Looks at all of this."""
+        from shared.config import environment_names
+        from shared.health import Health
+
+        path = configuration_path(self._settings)
+        return Health(
+            self._settings,
+            parts_here(self._settings),
+            environment_names(path),
+            path.parent,
+            lambda: self.configuration,
+            lambda: self.store,
+            lambda: self.dead_letters,
+            self.workspace,
+            sign_in_is_required(self._settings),
+        )
 
     def workspace(self, environment: str) -> "Workspace":
         """The environment's workspace with the environment's identity; kept, because it remembers addresses."""

@@ -1,6 +1,6 @@
 """Which parts of the app run here: all of them, or some as one of several apps with fewer rights each.
 
-The coordinator is everything but the workers: intake, advance, timers and the HTTP API.
+The coordinator is everything but the workers: intake, advance, timers and the HTTP API. Every app tells of its health.
 """
 
 from collections.abc import Mapping, Sequence

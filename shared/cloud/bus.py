@@ -50,16 +50,21 @@ class ServiceBus:
 
 
 def connect(settings: Mapping[str, str] = os.environ) -> ServiceBus:
+    """The queues of the namespace in the app's settings."""
+    return ServiceBus(client(settings))
+
+
+def client(settings: Mapping[str, str]) -> ServiceBusClient:
     """The namespace in the app's settings: a connection string, or `…__fullyQualifiedNamespace` and an identity."""
     connection_string = settings.get(CONNECTION)
     if connection_string:
-        return ServiceBus(ServiceBusClient.from_connection_string(connection_string))
+        return ServiceBusClient.from_connection_string(connection_string)
     namespace = settings.get(f"{CONNECTION}__fullyQualifiedNamespace")
     if not namespace:
         raise ValueError(f"Set {CONNECTION} (a connection string) or {CONNECTION}__fullyQualifiedNamespace.")
     from shared.cloud.identity import credential
 
-    return ServiceBus(ServiceBusClient(namespace, credential(settings.get(f"{CONNECTION}__clientId"))))
+    return ServiceBusClient(namespace, credential(settings.get(f"{CONNECTION}__clientId")))
 
 
 def _message(message: Command | Event, body: bytes) -> ServiceBusMessage:

@@ -57,8 +57,9 @@ def indexed(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_an_app_for_prod_has_only_the_worker_of_prod(tmp_path: Path) -> None:
-    assert json.loads(indexed(tmp_path, ENVIRONMENTS="prod").stdout) == {"work_prod": "steps-prod"}
+def test_an_app_for_prod_has_only_the_worker_of_prod_and_tells_of_its_health(tmp_path: Path) -> None:
+    functions = json.loads(indexed(tmp_path, ENVIRONMENTS="prod").stdout)
+    assert functions == {"work_prod": "steps-prod", "show_health": None}
 
 
 def test_a_coordinator_has_no_worker(tmp_path: Path) -> None:
