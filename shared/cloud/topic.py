@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from azure.core.credentials import AzureKeyCredential
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridPublisherClient
 
@@ -30,16 +30,10 @@ Told: TypeAlias = CloudEvent[dict[str, Any]]
 
 TYPE_PREFIX = "mlpromote.promotion."
 
-#: Together these bound how long a promotion may be held up: one more attempt for a connection that was closed
-#: meanwhile, and no heed to Retry-After.
-_BOUNDS: Mapping[str, Any] = {
-    "connection_timeout": 1,
-    "read_timeout": 2,
-    "timeout": 4,
-    "retry_total": 1,
-    "retry_status": 0,
-    "retry_on_methods": ["POST"],
-}
+#: In seconds; with at most two attempts these bound how long a promotion may be held up. They go with each call, since
+#: the SDK drops such options of the client; that it warns of them for each event is nothing to know.
+_BOUNDS: Mapping[str, Any] = {"connection_timeout": 1, "read_timeout": 2, "retry_total": 0}
+logging.getLogger("azure.eventgrid._legacy._generated._serialization").setLevel(logging.ERROR)
 #: After trouble nothing is tried for so long; what is to be published waits in memory meanwhile.
 PAUSE_SECONDS = 30.0
 #: The oldest are given up for newer ones.
@@ -67,7 +61,7 @@ class EventGridTopic:
             self._waiting += [event_of(promotions[entry.promotion], entry) for entry in journal]
         while events := self._take():
             try:
-                self._client.send(events)
+                self._send(events)
             except AzureError as fault:
                 self._put_off(events, fault)
                 return
@@ -78,6 +72,12 @@ class EventGridTopic:
             if time.monotonic() < self._not_before:
                 return []
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+
+    def _send(self, events: Sequence[Told]) -> None:
+        try:
+            self._client.send(list(events), **_BOUNDS)
+        except (ServiceRequestError, ServiceResponseError):  # as from a connection that was closed while it was idle
+            self._client.send(list(events), **_BOUNDS)
 
     def _put_off(self, events: Sequence[Told], fault: AzureError) -> None:
         with self._lock:
@@ -123,4 +123,4 @@ def connect(endpoint: str, settings: Mapping[str, str]) -> EventGridTopic:
     """The topic with this publish address, with the key or the identity in the app's settings."""
     key = settings.get(KEY)
     identity = AzureKeyCredential(key) if key else credential(settings.get(IDENTITY))
-    return EventGridTopic(EventGridPublisherClient(endpoint, identity, **_BOUNDS))
+    return EventGridTopic(EventGridPublisherClient(endpoint, identity))

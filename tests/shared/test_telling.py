@@ -1,0 +1,173 @@
+"""Every change of a promotion is told once it is saved, and again where a death may have kept it from being told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from shared.cloud.sqlite import SqliteStore
+from shared.core.journal import JournalEntry
+from shared.core.lane import TimePassed
+from shared.core.late import FIRST_LATE_LOOK
+from shared.core.messages import RECONCILE, Command, Event, RunStep, Succeeded
+from shared.core.people import OPERATOR, Cancelled, Person
+from shared.core.promotion import Lane
+from shared.lanes import TOLD_AGAIN, Lanes
+from shared.ports import Bus, Topic, VersionConflictError
+from tests.core.world import KEY, NOW, answer, promotion, requested
+
+ALICE = Person("id-of-alice", "alice", (OPERATOR,))
+
+
+class DiedError(Exception):
+    """Stands for the end of the process."""
+
+
+@dataclass
+class KeptBus(Bus):
+    """Keeps commands; the process may die while it sends."""
+
+    commands: list[Command] = field(default_factory=list)
+    dies: bool = False
+
+    def send_events(self, events: Sequence[Event]) -> None:
+        raise AssertionError("no lane sends events")
+
+    def send_commands(self, commands: Sequence[Command]) -> None:
+        if self.dies:
+            raise DiedError
+        self.commands += commands
+
+    def steps(self) -> list[RunStep]:
+        return [command for command in self.commands if isinstance(command, RunStep)]
+
+
+@dataclass
+class KeptTopic(Topic):
+    """Keeps what was told, with the status that its promotion had by then."""
+
+    told: list[tuple[JournalEntry, str]] = field(default_factory=list)
+
+    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> None:
+        statuses = {promotion.id: promotion.status for promotion in lane.promotions}
+        self.told += [(entry, statuses[entry.promotion]) for entry in journal]
+
+    def numbers(self, promotion: str) -> list[int]:
+        return [entry.number for entry, _ in self.told if entry.promotion == promotion]
+
+
+@dataclass
+class World:
+    store: SqliteStore
+    bus: KeptBus
+    topic: KeptTopic
+
+    def __post_init__(self) -> None:
+        self.lanes = Lanes(self.store, self.bus, lambda: NOW, self.topic)
+
+    def journal(self, promotion: str) -> Sequence[JournalEntry]:
+        found = self.store.promotion(promotion)
+        assert found is not None
+        return found[1]
+
+    def run_to_the_end(self) -> None:
+        for _ in range(100):
+            if not self.bus.commands:
+                return
+            command = self.bus.commands.pop(0)
+            assert isinstance(command, RunStep)
+            self.lanes.apply(answer(command))
+        raise AssertionError("the lane does not come to rest")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(SqliteStore(tmp_path / "promotions.sqlite"), KeptBus(), KeptTopic())
+
+
+def test_every_line_of_a_journal_is_told_once_and_in_order(world: World) -> None:
+    world.lanes.apply(requested("1"))
+    world.run_to_the_end()
+    one = promotion("1").id
+    assert [entry for entry, _ in world.topic.told] == list(world.journal(one))
+    assert world.topic.numbers(one) == list(range(1, len(world.journal(one)) + 1))
+    assert world.topic.told[-1][0].what == "succeeded"
+    assert world.topic.told[-1][1] == "succeeded"
+
+
+def test_changes_of_another_promotion_in_the_same_decision_are_told_with_its_own_numbers(world: World) -> None:
+    for version in ("1", "2", "3"):
+        world.lanes.apply(requested(version))
+    two = promotion("2").id
+    assert [entry.what for entry, _ in world.topic.told if entry.promotion == two][-1] == "superseded"
+    assert world.topic.numbers(two) == [entry.number for entry in world.journal(two)]
+
+
+def test_who_brought_a_change_about_is_kept_and_told(world: World) -> None:
+    world.lanes.apply(requested("1"))
+    world.lanes.apply(answer(world.bus.steps()[0]))
+    world.lanes.apply(Cancelled(KEY, promotion("1").id, ALICE, "wrong data"))
+    who = {entry.what: entry.who for entry, _ in world.topic.told}
+    assert (who["requested"], who["step-succeeded"], who["cancelled"]) == ("event-grid", "", "alice")
+    assert world.journal(promotion("1").id) == [entry for entry, _ in world.topic.told]
+
+
+def test_what_a_death_after_the_save_kept_from_being_told_is_told_at_the_next_delivery(world: World) -> None:
+    world.bus.dies = True
+    with pytest.raises(DiedError):
+        world.lanes.apply(requested("1"))
+    assert world.topic.told == []
+    world.bus.dies = False
+    world.lanes.apply(requested("1"))
+    one = promotion("1").id
+    assert [entry for entry, _ in world.topic.told] == list(world.journal(one))
+    assert world.journal(one) != []
+
+
+def test_a_second_delivery_tells_the_end_of_the_journal_again_with_the_same_numbers(world: World) -> None:
+    world.lanes.apply(requested("1"))
+    first = world.bus.steps()[0]
+    world.run_to_the_end()
+    told = list(world.topic.told)
+    world.topic.told.clear()
+    world.lanes.apply(answer(first))
+    assert [entry for entry, _ in world.topic.told] == [entry for entry, _ in told[-TOLD_AGAIN:]]
+    assert len(told) < TOLD_AGAIN or len(world.topic.told) == TOLD_AGAIN
+
+
+def test_what_is_stale_by_its_nature_tells_nothing(world: World) -> None:
+    world.lanes.apply(requested("1"))
+    report = answer(world.bus.steps()[0], Succeeded())
+    world.topic.told.clear()
+    found_by_timer = requested("1")
+    world.lanes.apply(replace(found_by_timer, promotion=replace(found_by_timer.promotion, requested_by=RECONCILE)))
+    world.lanes.apply(TimePassed(KEY))
+    world.lanes.apply(replace(report, look=FIRST_LATE_LOOK))
+    assert world.topic.told == []
+
+
+class Contended(SqliteStore):
+    """Somebody else is faster once."""
+
+    conflicts = 1
+
+    def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise VersionConflictError
+        super().save(before, after, version, journal)
+
+
+def test_a_decision_that_lost_a_race_is_not_told(tmp_path: Path) -> None:
+    times = iter([NOW, NOW.replace(minute=1)])
+    topic = KeptTopic()
+
+    def clock() -> datetime:
+        return next(times)
+
+    Lanes(Contended(tmp_path / "promotions.sqlite"), KeptBus(), clock, topic).apply(requested("1"))
+    assert {entry.at for entry, _ in topic.told} == {NOW.replace(minute=1)}
+    numbers = topic.numbers(promotion("1").id)
+    assert numbers == list(range(1, len(numbers) + 1))
