@@ -33,13 +33,18 @@ format: install  ## Put the code into its form
 bench: install  ## Measure, side by side with bare SDKs, and print each figure with its target
 	@$(BIN)/python -m benchmarks
 
-install: $(VENV)/.installed $(COMPUTE)/.installed  ## Install into .venv and .venv-compute
+install: $(VENV)/.installed $(COMPUTE)/.installed $(BIN)/mlpromote  ## Install into .venv and .venv-compute
 
 $(VENV)/.installed: requirements.txt $(wildcard requirements/*.txt)
 	@echo "Installing the app, the local cloud and the tools into $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) -r requirements.txt -r requirements/local.txt -r requirements/test.txt -c requirements/constraints.txt
 	@$(PIP) --no-deps --ignore-requires-python -r requirements/host.txt
+	@touch $@
+
+# The command line, from this folder: what is edited here takes effect at once.
+$(BIN)/mlpromote: $(VENV)/.installed pyproject.toml
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # A virtual environment of its own: the scoring server pins versions that the app's SDKs do not share.

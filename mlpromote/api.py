@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from mlpromote.access import Access, is_loopback
 from mlpromote.ends import CommandError, Exit
 
-#: Seconds that the app may take for an answer: one that has slept starts first.
-LONGEST_ANSWER = 60
+#: Seconds that the app may take for an answer: a replay may go on for a minute, and an app that slept starts first.
+LONGEST_ANSWER = 120
 #: The most entries that the API gives in one page.
 MOST_PER_PAGE = 200
 _BY_STATUS = {
@@ -110,9 +110,7 @@ class Api:
         if self._access.token:
             return "The app does not let you in: the key or the token is wrong, or the token has expired."
         if self._access.key:
-            return (
-                "The app does not let you in: the key is wrong, or everybody has to sign in (--scope or --token)."
-            )
+            return "The app does not let you in: the key is wrong, or everybody has to sign in (--scope or --token)."
         return "The app does not let you in: give a function key (--key or MLPROMOTE_KEY), or sign in (--scope)."
 
 

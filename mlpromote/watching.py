@@ -1,9 +1,8 @@
 """Shows a promotion while it is under way: drawn anew in place on a terminal, else a line for each step that ended."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,9 +15,11 @@ UNDER_WAY = frozenset({"queued", "running"})
 REFRESHES_PER_SECOND = 8
 
 
-class View(AbstractContextManager[None], Protocol):
+class View(Protocol):
     """Shows, inside its `with` block, each state of a promotion that it is given."""
 
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
     def show(self, promotion: Promotion) -> None: ...
 
 
@@ -28,14 +29,15 @@ def view(console: Console, footer: Callable[[], str] | None = None) -> View:
     return _Redrawn(console, footer) if redraws else _Lines(console)
 
 
-class _Lines(View):
+class _Lines:
     """For a file or a plain terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._before: Promotion | None = None
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_: object) -> None: ...
 
@@ -45,7 +47,7 @@ class _Lines(View):
         self._before = promotion
 
 
-class _Redrawn(View):
+class _Redrawn:
     """For a terminal: one picture, drawn anew several times a second, that stays when the promotion has ended."""
 
     def __init__(self, console: Console, footer: Callable[[], str] | None) -> None:
@@ -58,8 +60,9 @@ class _Redrawn(View):
             vertical_overflow="visible",
         )
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._live.start(refresh=True)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()

@@ -1,0 +1,87 @@
+"""The command line's arguments, its help, and how a command ends."""
+
+import argparse
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlpromote import access, doctor, failures, promotions, routes
+from mlpromote.ends import MEANINGS, CommandError, Exit
+from mlpromote.output import Output
+
+DESCRIPTION = "Promotes Azure ML models from environment to environment, by the app's HTTP API."
+ENVIRONMENT = f"""\
+where the app is, and as whom to ask it:
+  {access.URL}    address of the app: https://NAME.azurewebsites.net
+  {access.KEY}    a function key: one may read and start, nothing else
+  {access.TOKEN}  a bearer token of Microsoft Entra ID for the app
+  {access.SCOPE}  its scope, api://CLIENT-ID/.default: get such a token for
+                   whoever is signed in here (az login)
+  {access.LOCAL}  folder of a running local cloud: take its address and key
+Options come first. Without an address, a local cloud that runs in {access.USUAL_LOCAL} is used.
+"""
+WIDTH = 79
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code (see `ends`)."""
+    options = _parser().parse_args(arguments)
+    output = Output(as_json=options.json)
+    try:
+        found = access.find(
+            access.Wanted(options.url, options.key, options.token, options.scope, options.local, options.person)
+        )
+        if found.remark:
+            output.remark(found.remark)
+        return int(options.run(found, options, output))
+    except CommandError as error:
+        output.error(str(error))
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Python would complain once more when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.DONE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = "\n".join(
+        textwrap.fill(meaning, WIDTH, initial_indent=f"  {code:<4}", subsequent_indent=" " * 6)
+        for code, meaning in MEANINGS.items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="mlpromote",
+        description=DESCRIPTION,
+        epilog=f"{ENVIRONMENT}\nexit codes:\n{codes}\n\nmlpromote COMMAND --help says more of a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_common(parser, None)
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    # Given after the command they count as before it; left out there, they must not undo what stands before it.
+    _add_common(common, argparse.SUPPRESS)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (promotions.add_commands, failures.add_commands, routes.add_commands, doctor.add_command):
+        add(commands, common)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
+    group = parser.add_argument_group("connection and output")
+    group.add_argument("--url", default=default, help=f"address of the app (variable {access.URL})")
+    group.add_argument("--key", default=default, help=f"a function key (variable {access.KEY})")
+    group.add_argument("--token", default=default, help=f"a bearer token (variable {access.TOKEN})")
+    group.add_argument(
+        "--scope", default=default, help=f"sign in with Microsoft Entra ID for this scope (variable {access.SCOPE})"
+    )
+    group.add_argument(
+        "--local", type=Path, default=default, metavar="FOLDER", help=f"of a local cloud (variable {access.LOCAL})"
+    )
+    group.add_argument(
+        "--as", dest="person", default=default, metavar="NAME", help="sign in to the local cloud as NAME"
+    )
+    unset = False if default is None else default
+    group.add_argument("--json", action="store_true", default=unset, help="print JSON, for scripts")

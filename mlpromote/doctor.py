@@ -1,0 +1,77 @@
+"""The command doctor: whether everything is as it must be, from here to Azure, one line each with what to do."""
+
+import argparse
+from collections.abc import Iterable
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from mlpromote.access import Access
+from mlpromote.api import Api, Document
+from mlpromote.ends import CommandError, Exit
+from mlpromote.output import Output
+from mlpromote.tables import table
+
+WHAT = "check settings, queues, store, workspaces, registry and rights; one line each with what to do"
+MORE = """\
+Checks first that the app answers and who it takes you for, then has the app look at itself. An app sees what it
+uses: where each environment has an app of its own, ask every one of them (--url).
+"""
+
+
+def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Describe it."""
+    description = f"{WHAT[0].upper()}{WHAT[1:]}.\n\n{MORE}"
+    doctor = commands.add_parser(
+        "doctor",
+        parents=[common],
+        help=WHAT,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    try:
+        health = Api(access).get("health")
+    except CommandError as error:
+        unanswered = [_check("app", access.url, False, str(error))]
+        output.result({"healthy": False, "caller": None, "checks": unanswered}, _drawn(unanswered))
+        return error.exit_code
+    checks = [_check("app", access.url, True, "answers"), _you(health["caller"]), *health["checks"]]
+    output.result({**health, "checks": checks}, _drawn(checks), _summary(checks))
+    return Exit.DONE if health["healthy"] else Exit.REFUSED
+
+
+def _you(caller: Document | None) -> Document:
+    if caller is None:
+        return _check("you", "function key", True, "nobody in particular: may read and start, nothing else")
+    roles = ", ".join(caller["roles"]) or "no role: may read, nothing else"
+    return _check("you", caller["name"], True, roles)
+
+
+def _check(what: str, name: str, ok: bool, says: str) -> Document:
+    return {"what": what, "name": name, "ok": ok, "says": says, "todo": ""}
+
+
+def _drawn(checks: Iterable[Document]) -> Table:
+    made = table("", "what", "which", "seen", whole=("", "what"))
+    for check in checks:
+        mark = Text("✓", style="green") if check["ok"] else Text("✗", style="red")
+        seen = " ".join(part for part in (_sentence(check["says"], check["todo"]), check["todo"]) if part)
+        made.add_row(mark, check["what"], check["name"], seen)
+    return made
+
+
+def _sentence(says: str, todo: str) -> str:
+    return f"{says}." if todo and not says.endswith(".") else says
+
+
+def _summary(checks: Iterable[Document]) -> Text:
+    faults = sum(not check["ok"] for check in checks)
+    if not faults:
+        return Text("All is well.", style="green")
+    return Text(f"{faults} of the checks found something." if faults > 1 else "1 check found something.", style="red")

@@ -1,0 +1,153 @@
+"""The commands about what failed: failures, replay."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mlpromote.access import Access
+from mlpromote.api import Api, Document
+from mlpromote.ends import CommandError, Exit
+from mlpromote.output import Output
+from mlpromote.promotions import USUAL_MOST, positive, promotion_id
+from mlpromote.tables import age, dim, table
+
+#: Of a container's log, so many lines are shown.
+LAST_LINES = 8
+FILTERS = {
+    "queue": "where it is dead-lettered, or where the step that failed gets its commands from",
+    "route": "of this route",
+    "model": "of this model",
+    "environment": "of this environment's worker",
+    "step": "at this step",
+    "class": "quota, permission, not-found, container-crash, timeout, throttled, bad-config, bug, …",
+}
+_DONE = ("replayed", "replayable")
+_MARKS = {"replayed": ("✓", "green"), "replayable": ("✓", "green"), "not-reached": ("…", "yellow")}
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Describe them."""
+    what = "list what failed: promotions, and messages that a queue has given up"
+    failures = commands.add_parser(
+        "failures", parents=[common], help=what, description=f"L{what[1:]}.", allow_abbrev=False
+    )
+    _add_filter(failures)
+    failures.add_argument("--top", type=positive, default=USUAL_MOST, help="at most so many (default: %(default)s)")
+    failures.add_argument("--all", action="store_true", help="all of them")
+    failures.set_defaults(run=_failures)
+
+    what = "replay what failed: promotions from the step that failed, dead letters by moving them back to their queue"
+    replay = commands.add_parser(
+        "replay",
+        parents=[common],
+        help="replay what failed",
+        description=f"R{what[1:]}. Say which: ids, a filter, or --all.",
+        allow_abbrev=False,
+    )
+    replay.add_argument(
+        "ids", nargs="*", metavar="ID", help="as `failures` has them; MODEL/VERSION for that version's newest promotion"
+    )
+    _add_filter(replay)
+    replay.add_argument("--all", action="store_true", help="everything that failed")
+    replay.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept in the journal")
+    replay.add_argument("--from-step", metavar="STEP", help="of promotions: an earlier step to go on from")
+    replay.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    replay.set_defaults(run=_replay)
+
+
+def _add_filter(parser: argparse.ArgumentParser) -> None:
+    for name, what in FILTERS.items():
+        parser.add_argument(f"--{name}", help=what)
+
+
+def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
+    return {name: getattr(options, name) for name in FILTERS}
+
+
+# --- what failed ------------------------------------------------------------------------------------------------------
+
+
+def _failures(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    most = None if options.all else options.top
+    found = list(Api(access).entries("failures", query=_wanted(options), most=most))
+    output.result(found, Group(*_drawn(found)) if found else "nothing failed")
+    return Exit.DONE
+
+
+def _drawn(failures: Iterable[Document]) -> Iterator[RenderableType]:
+    """A paragraph for each: a table would have no room for the sentences."""
+    for number, failure in enumerate(failures):
+        if number:
+            yield Text()
+        yield Text.assemble((failure["id"], "bold"), "  ", (failure["class"], "red"), f"  {_place(failure)}")
+        yield Padding(Text(failure["reason"]), (0, 0, 0, 2))
+        log = (failure["diagnosis"] or "").rstrip().splitlines()[-LAST_LINES:]
+        if log:
+            yield Padding(Text("\n".join(log), style="dim", overflow="fold"), (0, 0, 0, 4))
+        yield Padding(_replayable(failure), (0, 0, 0, 2))
+
+
+def _place(failure: Document) -> str:
+    step = " ".join(failure[key] for key in ("stage", "step") if failure[key])
+    parts = [step, f"queue {failure['queue']}" if failure["queue"] else "", f"{age(failure['at'])} ago"]
+    return ", ".join(part for part in (*parts, f"tried {_times(failure['tried'])}") if part)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _replayable(failure: Document) -> Text:
+    replay = failure["replay"]
+    safe = ("replay is safe", "green") if replay["safe"] else ("no replay", "yellow")
+    return Text.assemble(safe, f": {replay['why']}")
+
+
+# --- replay -----------------------------------------------------------------------------------------------------------
+
+
+def _replay(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    api = Api(access)
+    results, dry_run = list(_results(api, _body(api, options))), options.dry_run
+    output.result(results, _table(results) if results else dim("nothing of that failed"))
+    left = {result["outcome"] for result in results} - set(_DONE)
+    if not left:
+        if results and dry_run and not output.as_json:
+            output.console.print(dim("Nothing was done: this was a dry run."))
+        return Exit.DONE
+    return Exit.NOT_FOUND if left == {"not-found"} else Exit.REFUSED
+
+
+def _body(api: Api, options: argparse.Namespace) -> Document:
+    wanted = {name: value for name, value in _wanted(options).items() if value is not None}
+    if sum((bool(options.ids), bool(wanted), options.all)) != 1:
+        raise CommandError(Exit.USAGE, "Say which failures: ids, or a filter such as --queue, or --all.")
+    body = {"reason": options.reason, "from_step": options.from_step, "dry_run": options.dry_run}
+    if options.ids:
+        return body | {"ids": [promotion_id(api, each) for each in options.ids]}
+    return body | {"filter": wanted}
+
+
+def _results(api: Api, body: Document) -> Iterator[Document]:
+    """What became of each failure: the app takes so many at a time, and says where to go on."""
+    continuation = None
+    while True:
+        answer = api.post("failures", "replay", body={**body, "continuation": continuation})
+        yield from answer["value"]
+        continuation = answer["continuation"]
+        if continuation is None:
+            return
+
+
+def _table(results: Iterable[Document]) -> Table:
+    made = table("", "failure", "outcome", "", whole=("", "outcome"))
+    for result in results:
+        made.add_row(
+            Text(*_MARKS.get(result["outcome"], ("✗", "red"))), result["id"], result["outcome"], result["text"]
+        )
+    return made

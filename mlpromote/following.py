@@ -1,0 +1,46 @@
+"""Follows a promotion until it has come to its end."""
+
+import time
+
+from mlpromote.api import Api, Document
+from mlpromote.ends import CommandError, Exit
+from mlpromote.output import Output
+from mlpromote.watching import UNDER_WAY, view
+
+#: Between two looks.
+POLL_SECONDS = 1.0
+#: The app may be away for so long, as while it is deployed anew.
+PATIENCE_SECONDS = 120.0
+
+
+def follow(
+    api: Api, promotion: Document, output: Output, poll: float = POLL_SECONDS, patience: float = PATIENCE_SECONDS
+) -> Document:
+    """Show the promotion until its end, and return it as it then is; each of its waits has an end, so this has one.
+
+    Raises `CommandError` when the app gives no answer for `patience` seconds.
+    """
+    if output.as_json:
+        while promotion["status"] in UNDER_WAY:
+            time.sleep(poll)
+            promotion = _look(api, promotion["id"], poll, patience)
+        return promotion
+    with view(output.console) as shown:
+        shown.show(promotion)
+        while promotion["status"] in UNDER_WAY:
+            time.sleep(poll)
+            promotion = _look(api, promotion["id"], poll, patience)
+            shown.show(promotion)
+    return promotion
+
+
+def _look(api: Api, promotion: str, poll: float, patience: float) -> Document:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            found: Document = api.get("promotions", promotion)
+            return found
+        except CommandError as error:
+            if error.exit_code is not Exit.NO_ANSWER or time.monotonic() > deadline:
+                raise
+        time.sleep(poll)

@@ -1,0 +1,33 @@
+"""Where results and remarks go: tables or JSON to the standard output, everything else to the standard error."""
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+
+class Output:
+    """Of one command. Results are either shown or, with `as_json`, printed as JSON; never both."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+        self._errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+    def result(self, document: Any, *shown: RenderableType) -> None:
+        """The answer, for scripts or for people."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+            return
+        for part in shown:
+            self.console.print(part)
+
+    def remark(self, sentence: str) -> None:
+        """What people should know beside the result."""
+        self._errors.print(Text(sentence, style="dim"))
+
+    def error(self, sentence: str) -> None:
+        """Why the command did not do what was asked."""
+        self._errors.print(Text.assemble(("mlpromote: ", "bold red"), sentence), soft_wrap=True)

@@ -1,0 +1,91 @@
+"""Promotions as people read them: a table of many, a sheet of one. Pure."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mlpromote.api import Document
+from mlpromote.picture import mark, picture
+from mlpromote.tables import age, dim, table, until
+
+#: Of a diagnosis, such as a container's log, so many lines are shown.
+LAST_LINES = 15
+
+
+def listed(promotions: Iterable[Document]) -> Table:
+    """A line for each."""
+    made = table("promotion", "version", "status", "stage", "age", "why", whole=("status", "age"), last_is_cut=True)
+    now = datetime.now(UTC)
+    for each in promotions:
+        status = Text.assemble(mark(each["status"], now), f" {each['status']}")
+        version = f"{each['model']}/{each['version']}"
+        made.add_row(each["id"], version, status, each["stage"] or "", age(each["created"], now), each["reason"])
+    return made
+
+
+def sheet(promotion: Document, with_journal: bool = False) -> RenderableType:
+    """All of one promotion that people ask for first, and its journal if it is wanted."""
+    now = datetime.now(UTC)
+    parts: list[RenderableType] = [_head(promotion, now)]
+    if promotion["stages"]:
+        parts += [Text(), picture(promotion, now)]
+    for lines in (_diagnoses(promotion), _approvals(promotion), _waits(promotion, now)):
+        found = list(lines)
+        if found:
+            parts += [Text(), *found]
+    if with_journal:
+        parts += [Text(), _journal(promotion)]
+    return Group(*parts)
+
+
+def _head(promotion: Document, now: datetime) -> RenderableType:
+    route = f" on route {promotion['route']}" if promotion["route"] else ""
+    name = f"{promotion['model']}/{promotion['version']}"
+    head = Text.assemble(
+        mark(promotion["status"], now), (f" {name}", "bold"), f"{route}: ", (promotion["status"], "bold")
+    )
+    asked = f"{promotion['id']}, asked for by {promotion['requestedBy']} {age(promotion['created'], now)} ago"
+    why = [Text(f"  {promotion['reason']}")] if promotion["reason"] else []
+    return Group(head, *why, dim(f"  {asked}"))
+
+
+def _diagnoses(promotion: Document) -> Iterator[RenderableType]:
+    for stage in promotion["stages"]:
+        for step in (*stage["steps"], *stage["undoing"]):
+            diagnosis = ((step["failure"] or {}).get("diagnosis") or "").rstrip()
+            if diagnosis:
+                yield dim(f"  diagnosis of {stage['name']} {step['name']}:")
+                lines = diagnosis.splitlines()[-LAST_LINES:]
+                yield Padding(Text("\n".join(lines), overflow="fold"), (0, 0, 0, 4))
+
+
+def _approvals(promotion: Document) -> Iterator[RenderableType]:
+    for stage in promotion["stages"]:
+        asked = stage["approval"]
+        if not asked:
+            continue
+        for one in asked["given"]:
+            yield Text(f"  {stage['name']} approved by {one['name']}: {one['reason']}")
+        if asked["status"] == "running":
+            evidence = f", for evidence {asked['evidence']}" if asked["evidence"] else ""
+            still = asked["min"] - len(asked["given"])
+            yield Text(f"  {stage['name']} needs {still} more of {asked['min']} approvals{evidence}")
+
+
+def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:
+    for wait in promotion["waits"]:
+        yield Text(f"  {wait['stage']} waits for {wait['for']}")
+        yield dim(f"  since {age(wait['since'], now)}, until {until(wait['until'], now)}")
+
+
+def _journal(promotion: Document) -> Table:
+    made = table("when (UTC)", "where", "what", "", whole=("when (UTC)",))
+    for entry in promotion["journal"]:
+        at = datetime.fromisoformat(entry["at"]).astimezone(UTC)
+        where = " ".join(part for part in (entry["stage"], entry["step"]) if part)
+        made.add_row(f"{at:%Y-%m-%d %H:%M:%S}", where, entry["what"], entry["text"])
+    return made

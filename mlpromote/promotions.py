@@ -1,0 +1,174 @@
+"""The commands about promotions: start, list, show, approve, reject, cancel, roll-back, retry."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from mlpromote.access import Access
+from mlpromote.api import Api, Document
+from mlpromote.ends import CommandError, Exit
+from mlpromote.following import follow
+from mlpromote.output import Output
+from mlpromote.promotion_sheet import listed, sheet
+
+#: Of the promotions of a model, so many of the newest are looked through for a version.
+NEWEST = 1000
+USUAL_MOST = 50
+#: How a promotion may end otherwise than in success or failure.
+_ENDED_OTHERWISE = ("refused", "rejected", "cancelled", "rolled-back", "superseded", "ignored")
+STATUSES = ("queued", "running", "succeeded", "failed", *_ENDED_OTHERWISE)
+
+Run = Callable[[Access, argparse.Namespace, Output], Exit]
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Describe them."""
+    start = _command(commands, common, "start", "start a promotion of a registered version", _start)
+    start.add_argument("model")
+    start.add_argument("version")
+    _add_reason(start)
+    start.add_argument("--source", metavar="ENVIRONMENT", help="where the version is registered")
+    start.add_argument("--route", help="needed where several routes take the model")
+    start.add_argument("--through", metavar="STAGE", help="the last stage of the way, as in: to test only")
+    start.add_argument(
+        "--idempotency-key", metavar="TEXT", help="the same request with the same key gives the same promotion"
+    )
+    _add_watch(start)
+
+    list_ = _command(commands, common, "list", "list promotions, newest first", _list)
+    for name in ("route", "model", "environment"):
+        list_.add_argument(f"--{name}")
+    list_.add_argument("--status", choices=STATUSES)
+    list_.add_argument("--top", type=positive, default=USUAL_MOST, help="at most so many (default: %(default)s)")
+    list_.add_argument("--all", action="store_true", help="all of them")
+
+    show = _about_one(commands, common, "show", "show one promotion with all that is known of it", _show)
+    show.add_argument("--journal", action="store_true", help="with who did what, and when")
+    _add_watch(show)
+
+    approve = _act(commands, common, "approve", "approve a stage that waits for it")
+    _add_stage(approve)
+    approve.add_argument(
+        "--evidence", metavar="DIGEST", help="what was looked at, as `show` has it; refused if changed"
+    )
+    _add_watch(approve)
+    _add_stage(_act(commands, common, "reject", "reject a stage that waits for approval: ends the promotion"))
+    _act(commands, common, "cancel", "call a promotion off; a rollback where traffic has begun to move")
+    _add_stage(_act(commands, common, "roll-back", "give the traffic back to what served before, and hold the stage"))
+    retry = _act(commands, common, "retry", "try a failed promotion again, from the step that failed")
+    retry.add_argument("--from-step", dest="from_step", metavar="STEP", help="an earlier step to go on from")
+    _add_watch(retry)
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+
+
+def _start(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    api = Api(access)
+    body = {name: getattr(options, name) for name in ("model", "version", "reason", "source", "route", "through")}
+    headers = {"Idempotency-Key": options.idempotency_key} if options.idempotency_key else {}
+    promotion = api.post("promotions", body=body, headers=headers)
+    if options.watch:
+        if not output.as_json:
+            output.console.print(f"promotion {promotion['id']} is on its way")
+        return _followed(api, promotion, output)
+    output.result(promotion, f"promotion {promotion['id']} is on its way")
+    return Exit.DONE
+
+
+def _list(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    query = {name: getattr(options, name) for name in ("route", "model", "environment", "status")}
+    found = list(Api(access).entries("promotions", query=query, most=None if options.all else options.top))
+    output.result(found, listed(found) if found else "no promotions")
+    return Exit.DONE
+
+
+def _show(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    api = Api(access)
+    promotion = api.get("promotions", promotion_id(api, options.promotion))
+    if options.watch:
+        return _followed(api, promotion, output)
+    output.result(promotion, sheet(promotion, with_journal=options.journal))
+    return Exit.DONE
+
+
+def _asked(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    api = Api(access)
+    names = ("reason", "stage", "evidence", "from_step")
+    body = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    answer = api.post("promotions", promotion_id(api, options.promotion), options.action, body=body)
+    promotion = answer["promotion"]
+    if getattr(options, "watch", False):
+        if not output.as_json:
+            output.console.print(answer["done"])
+        return _followed(api, promotion, output)
+    output.result(answer, answer["done"], f"promotion {promotion['id']} is {promotion['status']}")
+    return Exit.DONE
+
+
+def _followed(api: Api, promotion: Document, output: Output) -> Exit:
+    ended = follow(api, promotion, output)
+    status = ended["status"]
+    how = f"been {status.replace('-', ' ')}" if status in _ENDED_OTHERWISE else status
+    why = f": {ended['reason']}" if ended["reason"] else ""
+    output.result(ended, f"{ended['id']} has {how}{why}")
+    return Exit.DONE if status == "succeeded" else Exit.REFUSED
+
+
+def promotion_id(api: Api, reference: str) -> str:
+    """The id that a person means by an id, or by MODEL/VERSION."""
+    model, separator, version = reference.partition("/")
+    if not separator:
+        return reference
+    for found in api.entries("promotions", query={"model": model}, most=NEWEST):
+        if found["version"] == version and found["kind"] == "model":
+            return str(found["id"])
+    raise CommandError(
+        Exit.NOT_FOUND, f"There is no promotion of {model} version {version}. `mlpromote list` shows what there is."
+    )
+
+
+# --- their arguments --------------------------------------------------------------------------------------------------
+
+
+def _command(commands: Any, common: argparse.ArgumentParser, name: str, what: str, run: Run) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, parents=[common], help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
+    )
+    made.set_defaults(run=run)
+    return made
+
+
+def _about_one(
+    commands: Any, common: argparse.ArgumentParser, name: str, what: str, run: Run
+) -> argparse.ArgumentParser:
+    made = _command(commands, common, name, what, run)
+    made.add_argument("promotion", help="id, or MODEL/VERSION for the newest promotion of that version")
+    return made
+
+
+def _act(commands: Any, common: argparse.ArgumentParser, name: str, what: str) -> argparse.ArgumentParser:
+    made = _about_one(commands, common, name, what, _asked)
+    made.set_defaults(action=name)
+    _add_reason(made)
+    return made
+
+
+def _add_reason(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept in the journal")
+
+
+def _add_stage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stage", help="which one is meant, where there are several")
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--watch", action="store_true", help="follow it to its end; 0 only if it succeeds")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on; for argparse."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number

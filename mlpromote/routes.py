@@ -1,0 +1,66 @@
+"""The commands about routes: what serves each stage, and taking a hold away."""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from mlpromote.access import Access
+from mlpromote.api import Api, Document
+from mlpromote.ends import Exit
+from mlpromote.output import Output
+from mlpromote.tables import age, table
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Describe them."""
+    what = "show what serves each stage, what is on its way there, and holds"
+    routes = commands.add_parser("routes", parents=[common], help=what, description=f"S{what[1:]}.", allow_abbrev=False)
+    routes.add_argument("--route")
+    routes.add_argument("--model")
+    routes.set_defaults(run=_routes)
+
+    what = "let new promotions into a held stage again"
+    release = commands.add_parser(
+        "release", parents=[common], help=what, description=f"L{what[1:]}.", allow_abbrev=False
+    )
+    for name in ("route", "model", "stage"):
+        release.add_argument(name)
+    release.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept in the journal")
+    release.set_defaults(run=_release)
+
+
+def _routes(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    found = list(Api(access).entries("routes", query={"route": options.route, "model": options.model}))
+    output.result(found, _drawn(found) if found else "nothing has come along any route yet")
+    return Exit.DONE
+
+
+def _release(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    way = ("routes", options.route, options.model, "stages", options.stage, "release")
+    answer = Api(access).post(*way, body={"reason": options.reason})
+    output.result(answer, answer["done"], _drawn([answer["route"]]))
+    return Exit.DONE
+
+
+def _drawn(lanes: Iterable[Document]) -> Table:
+    made = table("route", "model", "stage", "serves", "since", "on its way", "hold", whole=("since",))
+    for lane in lanes:
+        names = [lane["route"], lane["model"]]
+        for stage in lane["stages"]:
+            champion = stage["champion"]
+            served = [champion["version"], f"{age(champion['since'])} ago"] if champion else ["–", ""]
+            made.add_row(*names, stage["name"], *served, _coming(stage), _hold(stage["hold"]))
+            names = ["", ""]
+    return made
+
+
+def _coming(stage: Document) -> str:
+    queue = [f"{one['version']} (queued)" for one in stage["queue"]]
+    return ", ".join([*(one["version"] for one in stage["challengers"]), *queue])
+
+
+def _hold(hold: Mapping[str, Any] | None) -> Text:
+    return Text(f"by {hold['by']}: {hold['reason']}", style="yellow") if hold else Text()

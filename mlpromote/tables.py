@@ -1,0 +1,46 @@
+"""What tables and lines of the command line have in common. Pure."""
+
+from datetime import UTC, datetime, timedelta
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+_UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"), (timedelta(0), "s"))
+
+
+def table(*columns: str, whole: tuple[str, ...] = (), last_is_cut: bool = False) -> Table:
+    """An empty table. Columns that are `whole` are never broken; the last takes the room that is left."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", border_style="dim", show_edge=False, expand=True)
+    for name in columns:
+        last = name == columns[-1]
+        made.add_column(
+            name,
+            no_wrap=name in whole or (last and last_is_cut),
+            overflow="ellipsis" if last and last_is_cut else "fold",
+            ratio=1 if last else None,
+        )
+    return made
+
+
+def age(moment: str, now: datetime | None = None) -> str:
+    """How long ago something was, in the largest unit that fits."""
+    passed = max((now or datetime.now(UTC)) - datetime.fromisoformat(moment), timedelta(0))
+    return _in_unit(passed)
+
+
+def until(moment: str, now: datetime | None = None) -> str:
+    """When something will be, as a date and as a time to go."""
+    then = datetime.fromisoformat(moment)
+    left = max(then - (now or datetime.now(UTC)), timedelta(0))
+    return f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, in {_in_unit(left)}"
+
+
+def _in_unit(length: timedelta) -> str:
+    unit, name = next((unit, name) for unit, name in _UNITS if length >= unit)
+    return f"{length / unit:.0f} {name}" if unit else f"{length.total_seconds():.0f} {name}"
+
+
+def dim(text: str) -> Text:
+    """Beside the point."""
+    return Text(text, style="dim")
