@@ -1,0 +1,131 @@
+// The Function App: Flex Consumption, Python, and settings without a secret.
+
+param name string
+param location string
+param tags object
+
+@description('ARM ids of the identities that it has.')
+param identities string[]
+
+@description('Client id of the identity for its own storage account and its telemetry.')
+param clientId string
+
+param storageAccountName string
+
+@description('Of Application Insights.')
+param connectionString string
+
+param pythonVersion string
+param maximumInstanceCount int
+
+@description('Client id of the app registration; empty where nobody signs in.')
+param signInClientId string
+
+@description('Settings that differ from app to app.')
+param settings object
+
+@description('What promotion.yml takes from the settings: {name, workspace, identity} each, the name in capitals.')
+param environments array
+
+resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: storageAccountName
+}
+
+resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+  name: 'plan-${name}'
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: { name: 'FC1', tier: 'FlexConsumption' }
+  properties: { reserved: true }
+}
+
+resource app 'Microsoft.Web/sites@2024-04-01' = {
+  name: name
+  location: location
+  tags: union(tags, { 'azd-service-name': 'mlpromote' })
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: toObject(identities, id => id, id => {})
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: '${storage.properties.primaryEndpoints.blob}app-package'
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identities[0]
+          }
+        }
+      }
+      runtime: { name: 'python', version: pythonVersion }
+      scaleAndConcurrency: { instanceMemoryMB: 2048, maximumInstanceCount: maximumInstanceCount }
+    }
+    siteConfig: { minTlsVersion: '1.2' }
+  }
+}
+
+resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
+  parent: app
+  name: 'appsettings'
+  properties: union(
+    {
+      AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
+      AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
+      AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
+      AzureWebJobsStorage__credential: 'managedidentity'
+      AzureWebJobsStorage__clientId: clientId
+      APPLICATIONINSIGHTS_CONNECTION_STRING: connectionString
+      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
+    },
+    settings,
+    toObject(environments, each => '${each.name}_WORKSPACE', each => each.workspace),
+    toObject(environments, each => '${each.name}_IDENTITY', each => each.identity)
+  )
+}
+
+// The platform checks tokens and says who signed in; who has none passes, and the app itself demands a principal or a
+// key. So the Event Grid webhook, which has a key of its own, needs no exception here.
+resource signIn 'Microsoft.Web/sites/config@2024-04-01' = if (!empty(signInClientId)) {
+  parent: app
+  name: 'authsettingsV2'
+  properties: {
+    platform: { enabled: true }
+    globalValidation: {
+      requireAuthentication: false
+      unauthenticatedClientAction: 'AllowAnonymous'
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: signInClientId
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+        }
+        validation: {
+          allowedAudiences: [signInClientId, 'api://${signInClientId}']
+        }
+      }
+    }
+    login: { tokenStore: { enabled: false } }
+    httpSettings: { requireHttps: true }
+  }
+}
+
+// Passwords for publishing stay off.
+resource passwords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = [
+  for kind in ['ftp', 'scm']: {
+    parent: app
+    name: kind
+    properties: { allow: false }
+  }
+]
+
+output id string = app.id
+output name string = app.name
+output url string = 'https://${app.properties.defaultHostName}'

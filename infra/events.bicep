@@ -1,0 +1,31 @@
+// Subscribes the function `intake` to every workspace that models come from. A deployment of its own, after the code's:
+// Event Grid refuses a function that is not there yet.
+
+import { environment } from 'types.bicep'
+
+targetScope = 'subscription'
+
+@description('The environments that models come from.')
+param sources environment[]
+
+@description('ARM id of the Function App.')
+param functionAppId string
+
+@description('ARM id of the storage account for events that cannot be delivered.')
+param deadLetterStorageId string
+
+@description('ARM id of the identity that writes them.')
+param deadLetterIdentityId string
+
+module subscriptions 'workspace-events.bicep' = [
+  for each in sources: {
+    name: 'events-${each.name}-${uniqueString(functionAppId)}'
+    scope: resourceGroup(split(each.workspace, '/')[2], split(each.workspace, '/')[4])
+    params: {
+      workspaceName: last(split(each.workspace, '/'))
+      functionAppId: functionAppId
+      deadLetterStorageId: deadLetterStorageId
+      deadLetterIdentityId: deadLetterIdentityId
+    }
+  }
+]

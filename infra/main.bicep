@@ -1,0 +1,251 @@
+// A Function App of mlpromote and all that it needs but the workspaces and the registry, which are there already.
+//
+// One app for all environments: one deployment with parts = 'all'.
+// One app per environment: one deployment with parts = 'coordinator', then one with parts = 'worker' for each
+// environment, in that environment's subscription. A worker's identity can touch nothing but its own queue, its own
+// workspace and the registry.
+
+import { environment } from 'types.bicep'
+
+targetScope = 'subscription'
+
+@description('Name of the azd environment: names and tags come of it.')
+@minLength(1)
+@maxLength(32)
+param environmentName string
+
+@description('Region of everything that is made here.')
+param location string
+
+@description('The resource group to make.')
+param resourceGroupName string = 'rg-${environmentName}'
+
+@description('What runs in this app: everything, everything but the workers, or one environment\'s worker alone.')
+@allowed(['all', 'coordinator', 'worker'])
+param parts string = 'all'
+
+@description('The environments of promotion.yml.')
+param environments environment[]
+
+@description('With parts = worker: the name of the environment whose worker this app is.')
+param workerOf string = ''
+
+@description('With parts = worker: ARM id of the coordinator\'s Service Bus namespace.')
+param serviceBusNamespace string = ''
+
+@description('ARM id of the Azure ML registry.')
+param registry string
+
+@description('Path of promotion.yml in the app\'s folder.')
+param configuration string = 'promotion.yml'
+
+@description('Version of Python.')
+@allowed(['3.11', '3.12', '3.13'])
+param pythonVersion string = '3.13'
+
+@description('Client id of the Entra ID app registration with the app roles (see infra/README.md). Without one nobody can sign in, so nobody can approve.')
+param signInClientId string = ''
+
+@description('Whether callers of the HTTP API must have signed in (required), or may also use a function key (optional).')
+@allowed(['required', 'optional'])
+param signIn string = 'required'
+
+@description('Most instances of the app.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
+var coordinates = parts != 'worker'
+var works = parts != 'coordinator'
+var environmentsHere = parts == 'all' ? environments : filter(environments, each => works && (each.name == workerOf))
+var queueNames = concat(['promotion-events'], map(environments, each => 'steps-${each.name}'))
+
+// The first identity is the app's own, for Service Bus, its storage account and its telemetry. A worker has one only.
+var identityNames = concat(coordinates ? ['app'] : [], map(environmentsHere, each => each.name))
+var firstEnvironment = coordinates ? 1 : 0
+
+var token = uniqueString(subscription().subscriptionId, environmentName, location)
+var tags = { 'azd-env-name': environmentName }
+var serviceBusId = coordinates
+  ? '${subscription().id}/resourceGroups/${resourceGroupName}/providers/Microsoft.ServiceBus/namespaces/sb-mlpromote-${token}'
+  : serviceBusNamespace
+
+resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+  name: resourceGroupName
+  location: location
+  tags: tags
+}
+
+module identities 'identity.bicep' = [
+  for name in identityNames: {
+    name: 'identity-${name}'
+    scope: group
+    params: {
+      name: 'id-mlpromote-${name}-${token}'
+      location: location
+      tags: tags
+    }
+  }
+]
+
+module monitoring 'monitoring.bicep' = {
+  name: 'monitoring'
+  scope: group
+  params: {
+    name: token
+    location: location
+    tags: tags
+    publisher: identities[0].outputs.principalId
+  }
+}
+
+module storage 'storage.bicep' = {
+  name: 'storage'
+  scope: group
+  params: {
+    name: 'st${token}'
+    location: location
+    tags: tags
+    user: identities[0].outputs.principalId
+  }
+}
+
+// What Event Grid cannot deliver, it keeps there with this identity, which the app does not have.
+module deadLetterIdentity 'identity.bicep' = if (coordinates) {
+  name: 'identity-dead-letters'
+  scope: group
+  params: {
+    name: 'id-mlpromote-dead-letters-${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module deadLetters 'dead-letters.bicep' = if (coordinates) {
+  name: 'dead-letters'
+  scope: group
+  params: {
+    storageAccountName: storage.outputs.name
+    writer: deadLetterIdentity.outputs.principalId
+  }
+}
+
+module queues 'queues.bicep' = if (coordinates) {
+  name: 'queues'
+  scope: group
+  params: {
+    namespaceName: last(split(serviceBusId, '/'))
+    names: queueNames
+    location: location
+    tags: tags
+  }
+}
+
+// The coordinator also receives from the workers' queues: from their dead letters, which it lists and replays.
+module queueRights 'queue-rights.bicep' = {
+  name: 'queue-rights-${environmentName}'
+  scope: resourceGroup(split(serviceBusId, '/')[2], split(serviceBusId, '/')[4])
+  params: {
+    namespaceName: last(split(serviceBusId, '/'))
+    identity: identities[0].outputs.principalId
+    receives: coordinates ? queueNames : ['steps-${workerOf}']
+    sends: coordinates ? queueNames : ['promotion-events']
+  }
+  dependsOn: [queues]
+}
+
+module workspaceRights 'workspace-rights.bicep' = [
+  for (each, index) in environmentsHere: {
+    name: 'workspace-rights-${environmentName}-${each.name}'
+    scope: resourceGroup(split(each.workspace, '/')[2], split(each.workspace, '/')[4])
+    params: {
+      workspaceName: last(split(each.workspace, '/'))
+      identity: identities[index + firstEnvironment].outputs.principalId
+    }
+  }
+]
+
+module codeStorageRights 'code-storage-rights.bicep' = [
+  for (each, index) in environmentsHere: if (!empty(each.?codeStorage ?? '')) {
+    name: 'code-storage-rights-${environmentName}-${each.name}'
+    scope: resourceGroup(split(each.?codeStorage ?? each.workspace, '/')[2], split(each.?codeStorage ?? each.workspace, '/')[4])
+    params: {
+      storageAccountName: last(split(each.?codeStorage ?? '', '/'))
+      identity: identities[index + firstEnvironment].outputs.principalId
+    }
+  }
+]
+
+module registryRights 'registry-rights.bicep' = [
+  for (each, index) in environmentsHere: {
+    name: 'registry-rights-${environmentName}-${each.name}'
+    scope: resourceGroup(split(registry, '/')[2], split(registry, '/')[4])
+    params: {
+      registryName: last(split(registry, '/'))
+      identity: identities[index + firstEnvironment].outputs.principalId
+      writes: each.source
+    }
+  }
+]
+
+module notifications 'notifications.bicep' = if (coordinates) {
+  name: 'notifications'
+  scope: group
+  params: {
+    name: 'evgt-mlpromote-${token}'
+    location: location
+    tags: tags
+    publisher: identities[0].outputs.principalId
+  }
+}
+
+module app 'app.bicep' = {
+  name: 'app'
+  scope: group
+  params: {
+    name: 'func-mlpromote-${token}'
+    location: location
+    tags: tags
+    identities: [for (name, index) in identityNames: identities[index].outputs.id]
+    clientId: identities[0].outputs.clientId
+    storageAccountName: storage.outputs.name
+    connectionString: monitoring.outputs.connectionString
+    pythonVersion: pythonVersion
+    maximumInstanceCount: maximumInstanceCount
+    signInClientId: coordinates ? signInClientId : ''
+    settings: union(
+      {
+        MLPROMOTE_CONFIGURATION: configuration
+        ServiceBus__fullyQualifiedNamespace: '${last(split(serviceBusId, '/'))}.servicebus.windows.net'
+        ServiceBus__credential: 'managedidentity'
+        ServiceBus__clientId: identities[0].outputs.clientId
+      },
+      coordinates
+        ? {
+            MLPROMOTE_SIGN_IN: empty(signInClientId) ? 'optional' : signIn
+            MLPROMOTE_TOPIC_ENDPOINT: notifications.outputs.endpoint
+            MLPROMOTE_TOPIC_IDENTITY: identities[0].outputs.clientId
+          }
+        : { ENVIRONMENTS: workerOf },
+      parts == 'coordinator' ? { MLPROMOTE_PARTS: 'coordinator' } : {}
+    )
+    // The coordinator reads the whole of promotion.yml, but uses no environment's identity.
+    environments: [
+      for (each, index) in (coordinates ? environments : environmentsHere): {
+        name: toUpper(replace(each.name, '-', '_'))
+        workspace: each.workspace
+        identity: works ? identities[index + firstEnvironment].outputs.clientId : 'known-to-its-worker'
+      }
+    ]
+  }
+  dependsOn: [queueRights, workspaceRights, registryRights]
+}
+
+output AZURE_RESOURCE_GROUP string = group.name
+output FUNCTION_APP_NAME string = app.outputs.name
+output FUNCTION_APP_URL string = app.outputs.url
+output FUNCTION_APP_ID string = app.outputs.id
+output DEAD_LETTER_STORAGE_ID string = storage.outputs.id
+output DEAD_LETTER_IDENTITY_ID string = coordinates ? deadLetterIdentity.outputs.id : ''
+output EVENT_SOURCES array = coordinates ? filter(environments, each => each.source) : []
+output SERVICE_BUS_NAMESPACE_ID string = serviceBusId

@@ -1,0 +1,45 @@
+// Where logs, traces and metrics go. Only the app's identity may send any: the connection string opens nothing.
+
+import { roles } from 'roles.bicep'
+
+@description('What the names end with.')
+param name string
+param location string
+param tags object
+
+@description('Principal id of who sends.')
+param publisher string
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+  name: 'log-mlpromote-${name}'
+  location: location
+  tags: tags
+  properties: {
+    sku: { name: 'PerGB2018' }
+    retentionInDays: 30
+  }
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' = {
+  name: 'appi-mlpromote-${name}'
+  location: location
+  tags: tags
+  kind: 'web'
+  properties: {
+    Application_Type: 'web'
+    WorkspaceResourceId: workspace.id
+    DisableLocalAuth: true
+  }
+}
+
+resource publishing 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: insights
+  name: guid(insights.id, publisher, roles['Monitoring Metrics Publisher'])
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Monitoring Metrics Publisher'])
+    principalId: publisher
+    principalType: 'ServicePrincipal'
+  }
+}
+
+output connectionString string = insights.properties.ConnectionString

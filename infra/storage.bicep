@@ -1,0 +1,52 @@
+// The app's own storage account: the host's leases, the app's package, and the promotions in its tables. It takes no keys.
+
+import { roles } from 'roles.bicep'
+
+param name string
+param location string
+param tags object
+
+@description('Principal id of the app\'s identity.')
+param user string
+
+var userRoles = ['Storage Blob Data Owner', 'Storage Table Data Contributor']
+
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: { name: 'Standard_ZRS' }
+  properties: {
+    allowBlobPublicAccess: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+  }
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+  parent: blobs
+  name: 'app-package'
+}
+
+resource rights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in userRoles: {
+    scope: account
+    name: guid(account.id, user, roles[role])
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles[role])
+      principalId: user
+      principalType: 'ServicePrincipal'
+    }
+  }
+]
+
+output id string = account.id
+output name string = account.name

@@ -1,0 +1,17 @@
+// The form of the parameter `environments`.
+
+@export()
+@description('An environment as promotion.yml has it.')
+type environment = {
+  @description('Its key in promotion.yml; its queue is steps-<name>.')
+  name: string
+
+  @description('ARM id of its Azure ML workspace, in any subscription of the tenant.')
+  workspace: string
+
+  @description('Whether models come from here: a route names it in `from`. Its identity may then write to the registry.')
+  source: bool
+
+  @description('ARM id of the storage account of its workspace, where that account takes no keys: scoring code is uploaded there.')
+  codeStorage: string?
+}

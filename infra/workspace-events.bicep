@@ -1,0 +1,64 @@
+// A workspace's system topic, and the app's subscription to it. A workspace has one system topic only: give the name of
+// the one that is there already.
+
+param workspaceName string
+
+@description('Name of the system topic.')
+param topicName string = 'evgs-${workspaceName}'
+
+param functionAppId string
+param deadLetterStorageId string
+param deadLetterIdentityId string
+
+resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-04-01' existing = {
+  name: workspaceName
+}
+
+resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
+  name: topicName
+  location: workspace.location
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${deadLetterIdentityId}': {} }
+  }
+  properties: {
+    source: workspace.id
+    topicType: 'Microsoft.MachineLearningServices.Workspaces'
+  }
+}
+
+resource eventSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
+  parent: topic
+  name: 'mlpromote-${uniqueString(functionAppId)}'
+  properties: {
+    eventDeliverySchema: 'EventGridSchema'
+    destination: {
+      endpointType: 'AzureFunction'
+      properties: {
+        resourceId: '${functionAppId}/functions/intake'
+        maxEventsPerBatch: 1
+      }
+    }
+    filter: {
+      includedEventTypes: [
+        'Microsoft.MachineLearningServices.ModelRegistered'
+        'Microsoft.MachineLearningServices.RunCompleted'
+        'Microsoft.MachineLearningServices.RunStatusChanged'
+      ]
+    }
+    retryPolicy: {
+      maxDeliveryAttempts: 30
+      eventTimeToLiveInMinutes: 1440
+    }
+    deadLetterWithResourceIdentity: {
+      identity: { type: 'UserAssigned', userAssignedIdentity: deadLetterIdentityId }
+      deadLetterDestination: {
+        endpointType: 'StorageBlob'
+        properties: {
+          resourceId: deadLetterStorageId
+          blobContainerName: 'event-dead-letters'
+        }
+      }
+    }
+  }
+}
