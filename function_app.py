@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from functions import advance, health, intake, openapi, promotions, reconcile, routes, workers
+from functions import advance, failures, health, intake, openapi, promotions, reconcile, routes, workers
 from shared.app import parts_here, sign_in_is_required
 
-COORDINATOR = (intake, advance, promotions, routes, openapi, reconcile)
+COORDINATOR = (intake, advance, promotions, routes, failures, openapi, reconcile)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS if sign_in_is_required() else func.AuthLevel.FUNCTION)
 for module in (*(COORDINATOR if parts_here().coordinator else ()), workers, health):

@@ -19,6 +19,7 @@ from shared import parts
 if TYPE_CHECKING:
     from shared.config import Configuration, Places
     from shared.core.messages import FindRegistrations, RunStep, StepReported
+    from shared.failure_requests import FailureRequests
     from shared.health import Health
     from shared.lanes import Lanes
     from shared.ports import Bus, Store, Topic, Workspace
@@ -193,6 +194,13 @@ class App:
         from shared.requests import Requests
 
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, sign_in_is_required(self._settings))
+
+    @_made_once
+    def failures(self) -> "FailureRequests":
+        """What people ask of failures over HTTP."""
+        from shared.failure_requests import FailureRequests
+
+        return FailureRequests(self.store, self.lanes, self.dead_letters, lambda: self.configuration, _now)
 
     @_made_once
     def health(self) -> "Health":

@@ -18,7 +18,8 @@ def read(kind: type[T], body: bytes) -> T:
     """The dataclass `kind` from a JSON object with its fields' names; raises `BadRequestError`.
 
     Its fields may be str, bool, tuple[str, ...], or another such dataclass, each also `| None`. A text is at least one
-    character. Fields without a default must be there; nothing else may be.
+    character. Fields without a default must be there; nothing else may be. A field whose name in JSON is no name in
+    Python has it in its metadata as `name`.
     """
     try:
         content = json.loads(body or b"{}")
@@ -30,7 +31,10 @@ def read(kind: type[T], body: bytes) -> T:
 def _object(kind: type[T], content: object, place: str) -> T:
     if not isinstance(content, dict):
         raise BadRequestError(f"{place or 'the body'} must be a JSON object")
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass by contract
+    known = {
+        field.metadata.get("name", field.name): field
+        for field in fields(kind)  # type: ignore[arg-type]  # a dataclass by contract
+    }
     prefix = f"{place}." if place else ""
     unknown = [key for key in content if key not in known]
     if unknown:
@@ -39,7 +43,12 @@ def _object(kind: type[T], content: object, place: str) -> T:
     if missing:
         raise BadRequestError(f"{prefix}{missing[0]}: missing")
     hints = get_type_hints(kind)
-    return kind(**{name: _value(hints[name], value, f"{prefix}{name}") for name, value in content.items()})
+    return kind(
+        **{
+            known[name].name: _value(hints[known[name].name], value, f"{prefix}{name}")
+            for name, value in content.items()
+        }
+    )
 
 
 def _is_needed(field: Any) -> bool:

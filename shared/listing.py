@@ -1,10 +1,11 @@
-"""The query of a list of promotions or of lanes, read once at the edge."""
+"""The query of a list of promotions, lanes or failures, read once at the edge."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from shared.core.promotion import PromotionStatus
+from shared.failures import FailureFilter
 from shared.ports import PromotionFilter
 
 USUAL_TOP = 50
@@ -13,6 +14,7 @@ MOST_TOP = 200
 _PAGES = ("top", "continuation")
 _OF_PROMOTIONS = ("route", "model", "environment", "status", *_PAGES)
 _OF_LANES = ("route", "model", *_PAGES)
+_OF_FAILURES = ("queue", "route", "model", "environment", "step", "class", *_PAGES)
 #: What the platform puts into a query, and is none of ours.
 _PLATFORM = ("code", "clientId")
 
@@ -36,6 +38,15 @@ class LaneListing:
     continuation: str | None
 
 
+@dataclass(frozen=True)
+class FailureListing:
+    """Which failures are asked for."""
+
+    wanted: FailureFilter
+    top: int
+    continuation: str | None
+
+
 def read(query: Mapping[str, str]) -> Listing:
     """The query's meaning; raises ValueError with a sentence for people."""
     _check_known(query, _OF_PROMOTIONS)
@@ -53,6 +64,21 @@ def read_lanes(query: Mapping[str, str]) -> LaneListing:
     _check_known(query, _OF_LANES)
     top = _top(query.get("top", str(USUAL_TOP)))
     return LaneListing(query.get("route"), query.get("model"), top, query.get("continuation"))
+
+
+def read_failures(query: Mapping[str, str]) -> FailureListing:
+    """As `read`, for failures."""
+    _check_known(query, _OF_FAILURES)
+    wanted = FailureFilter(
+        query.get("queue"),
+        query.get("route"),
+        query.get("model"),
+        query.get("environment"),
+        query.get("step"),
+        query.get("class"),
+    )
+    wanted.check()
+    return FailureListing(wanted, _top(query.get("top", str(USUAL_TOP))), query.get("continuation"))
 
 
 def _check_known(query: Mapping[str, str], known: Sequence[str]) -> None:

@@ -53,3 +53,9 @@ class BusyError(RefusedError):
     """Too much happens at once; the same request may be made again."""
 
     status, title = 503, "Busy"
+
+
+class UnavailableError(RefusedError):
+    """Something that the answer depends on does not answer just now; the text says what."""
+
+    status, title = 503, "Unavailable"

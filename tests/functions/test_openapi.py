@@ -17,6 +17,7 @@ from localcloud.up import LocalCloud
 from shared import openapi
 from shared.core.messages import FailureKind, Kind
 from shared.core.promotion import PromotionStatus, StageStatus, StepStatus
+from shared.replay import ReplayOutcome
 from tests.functions.running import describe
 
 DOCUMENT = openapi.document()
@@ -60,7 +61,7 @@ def session() -> Iterator[requests.Session]:
 
 def test_the_document_knows_every_word_that_the_app_says() -> None:
     schemas = DOCUMENT["components"]["schemas"]
-    for words in (PromotionStatus, StageStatus, StepStatus, FailureKind, Kind):
+    for words in (PromotionStatus, StageStatus, StepStatus, FailureKind, Kind, ReplayOutcome):
         assert schemas[words.__name__]["enum"] == list(words)
 
 

@@ -1,0 +1,101 @@
+"""The queues in memory: implements the ports `Bus` and `DeadLetters` for fast tests.
+
+They behave like Service Bus where the app could go wrong: a message id that was seen is dropped, a dead letter stays
+until it is moved, and the app may die between any two moves.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+
+from shared.cloud.dead_letters import replayed_id
+from shared.core.messages import Command, Event, RunStep, encode
+from shared.queues import EVENTS_QUEUE, DeadLetter, QueueUnavailableError, steps_queue
+
+BURIED = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
+
+
+class Crash(BaseException):
+    """The app dies here."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A message in a queue."""
+
+    message_id: str
+    body: bytes
+    not_before: datetime | None = None
+
+
+@dataclass
+class FakeQueues:
+    """All queues. `moves_left`: how many dead letters can be moved before the app dies of the next."""
+
+    queues: dict[str, list[Waiting]] = field(default_factory=dict)
+    buried: dict[str, dict[int, DeadLetter]] = field(default_factory=dict)
+    moves_left: int | None = None
+    down: set[str] = field(default_factory=set)  #: queues that cannot be reached
+    held: set[int] = field(default_factory=set)  #: numbers of dead letters that somebody else has
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+    _numbers: "count[int]" = field(default_factory=lambda: count(1))
+
+    # --- Bus ---
+
+    def send_events(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._send(EVENTS_QUEUE, Waiting(event.message_id, encode(event)))
+
+    def send_commands(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            at = command.not_before if isinstance(command, RunStep) else None
+            self._send(steps_queue(command.environment), Waiting(command.message_id, encode(command), at))
+
+    # --- DeadLetters ---
+
+    def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
+        self._reach(queue)
+        letters = self.buried.get(queue, {})
+        return [letters[number] for number in sorted(letters) if number >= start][:most]
+
+    def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        self._reach(queue)
+        letters = self.buried.get(queue, {})
+        chosen = sorted(letters.keys() & set(numbers) - self.held)
+        for number in chosen:
+            letter = letters[number]
+            self._send(queue, Waiting(replayed_id(letter.message_id, number), letter.body))
+            if self.moves_left is not None:
+                self.moves_left -= 1
+                if self.moves_left < 0:
+                    raise Crash
+            del letters[number]
+        return chosen
+
+    # --- for tests ---
+
+    def bury(
+        self,
+        queue: str,
+        message: Command | Event | bytes,
+        reason: str = "MaxDeliveryCountExceeded",
+        description: str = "",
+        deliveries: int = 10,
+    ) -> str:
+        """Put a message among the dead letters of a queue; returns the id of the failure that it is."""
+        body = message if isinstance(message, bytes) else encode(message)
+        message_id = "unreadable" if isinstance(message, bytes) else message.message_id
+        number = next(self._numbers)
+        letter = DeadLetter(queue, number, message_id, body, reason, description, deliveries, BURIED)
+        self.buried.setdefault(queue, {})[number] = letter
+        return f"{queue}:{number}"
+
+    def _send(self, queue: str, message: Waiting) -> None:
+        if (queue, message.message_id) not in self._seen:
+            self._seen.add((queue, message.message_id))
+            self.queues.setdefault(queue, []).append(message)
+
+    def _reach(self, queue: str) -> None:
+        if queue in self.down:
+            raise QueueUnavailableError(f"The dead letters of {queue} are out of reach.")
