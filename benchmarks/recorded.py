@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.at_once import AtOnceApp, registration
-from shared.app import STORE_FILE
+from shared.cloud import stores
 from shared.core.messages import Command, Event, encode
 from shared.ports import Bus
 from shared.queues import EVENTS_QUEUE, steps_queue
@@ -50,7 +50,7 @@ class _RecordingApp(AtOnceApp):
 
 def chains(settings: Mapping[str, str], store: Path, models: Sequence[str]) -> list[list[Recorded]]:
     """For each model the messages of its promotion, each of which brings about the next one."""
-    app = _RecordingApp({**settings, STORE_FILE: str(store)})
+    app = _RecordingApp({**settings, stores.FILE: str(store)})
     app.expect(models)
     found = []
     for model in models:

@@ -34,7 +34,6 @@ log = logging.getLogger("mlpromote")
 LOOK_BACK = timedelta(days=2)
 
 CONFIGURATION_FILE = "MLPROMOTE_CONFIGURATION"
-STORE_FILE = "MLPROMOTE_STORE"
 CLOUD = "AZUREML_CLOUD"
 TOPIC_ENDPOINT = "MLPROMOTE_TOPIC_ENDPOINT"
 #: With the value `required`, callers of the HTTP API need no key but must have signed in.
@@ -155,9 +154,9 @@ class App:
 
     @_made_once
     def store(self) -> "Store":
-        from shared.cloud.sqlite import SqliteStore
+        from shared.cloud import stores
 
-        return SqliteStore(Path(self._settings.get(STORE_FILE, ".local/promotions.sqlite")))
+        return stores.connect(self._settings)
 
     @_made_once
     def bus(self) -> "Bus":

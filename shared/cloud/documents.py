@@ -44,17 +44,21 @@ def sortable(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def after_promotion(promotion: Promotion) -> str:
+def after_promotion(created: datetime, promotion: str) -> str:
     """The continuation of a page that ends with the promotion."""
-    return f"{sortable(promotion.created)}~{promotion.id}"
+    return f"{sortable(created)}~{promotion}"
 
 
 def promotion_position(following: str) -> tuple[datetime, str]:
     """When the promotion that a page ended with was created, and its id. Raises ValueError for what is none of ours."""
-    created, separator, promotion = following.partition("~")
-    if not separator:
+    text, separator, promotion = following.partition("~")
+    try:
+        created = datetime.fromisoformat(text)
+    except ValueError:
+        created = datetime.min
+    if not separator or created.tzinfo is None:
         raise ValueError("the continuation is none that was given here")
-    return datetime.fromisoformat(created), promotion
+    return created, promotion
 
 
 def after_lane(lane: LaneKey) -> str:

@@ -148,7 +148,8 @@ class SqliteStore:
                 f"select document from promotions {where} order by created desc, id desc limit ?", (*values, most + 1)
             ).fetchall()
         found = [read_promotion(document) for (document,) in rows]
-        return Page(found[:most], after_promotion(found[most - 1]) if len(found) > most else None)
+        last = found[most - 1] if len(found) > most else None
+        return Page(found[:most], after_promotion(last.created, last.id) if last else None)
 
     def lanes(self, route: str | None, model: str | None, most: int, following: str | None) -> LanePage:
         asked = {"route = ?": route, "model = ?": model}

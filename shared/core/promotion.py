@@ -208,7 +208,7 @@ def lane_digest_of(promotion: str) -> str | None:
     return found[1] if found else None
 
 
-_PROMOTION_ID = re.compile(r"[a-z0-9-]*-([0-9a-f]{6})[0-9a-f]{6}")
+_PROMOTION_ID = re.compile(r"[a-z0-9-]{0,60}-([0-9a-f]{6})[0-9a-f]{6}")
 
 
 def _digest(*parts: str) -> str:

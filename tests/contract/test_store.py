@@ -3,11 +3,9 @@
 import threading
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from shared.cloud.sqlite import SqliteStore
 from shared.core.lane import Decision, LaneEvent, PromotionRequested, decide, due
 from shared.core.messages import GRACE, Kind, LaneKey
 from shared.core.promotion import Hold, Lane, PromotionStatus, lane_digest
@@ -15,11 +13,6 @@ from shared.ports import PromotionFilter, Store, VersionConflictError
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
 EVERYTHING = PromotionFilter()
-
-
-@pytest.fixture(params=["sqlite"])
-def store(tmp_path: Path) -> Store:
-    return SqliteStore(tmp_path / "made" / "promotions.sqlite")
 
 
 def apply(store: Store, event: LaneEvent, at: timedelta = timedelta()) -> Decision:

@@ -1,0 +1,64 @@
+"""Which store the app uses: its settings say."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.ports import Store
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableServiceClient
+
+FILE = "MLPROMOTE_STORE"
+TABLE = "MLPROMOTE_TABLE"
+USUAL_TABLE = "mlpromote"
+#: Name of the Function App's own storage account in its settings, as the host has it too.
+STORAGE = "AzureWebJobsStorage"
+
+#: Of one request, with growing pauses: about ten seconds in all. What fails then comes again with its message.
+_RETRIES = 4
+_CONNECTING_SECONDS = 5
+_READING_SECONDS = 30
+
+
+def connect(settings: Mapping[str, str]) -> Store:
+    """The file that is set, or else the table in the Function App's storage account, which is made if it is missing.
+
+    Raises ValueError with a sentence that says what to set.
+    """
+    file = settings.get(FILE)
+    if file:
+        from shared.cloud.sqlite import SqliteStore
+
+        return SqliteStore(Path(file))
+    name = settings.get(TABLE) or USUAL_TABLE
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,62}", name):
+        raise ValueError(f"{TABLE}: {name[:100]!r} must be 3 to 63 letters and digits, a letter first")
+    from shared.cloud.tables import TablesStore
+
+    return TablesStore(_account(settings).create_table_if_not_exists(name))
+
+
+def _account(settings: Mapping[str, str]) -> "TableServiceClient":
+    from azure.data.tables import TableServiceClient
+
+    patience: dict[str, Any] = {
+        "retry_total": _RETRIES,
+        "connection_timeout": _CONNECTING_SECONDS,
+        "read_timeout": _READING_SECONDS,
+    }
+    connection_string = settings.get(STORAGE)
+    if connection_string:
+        return TableServiceClient.from_connection_string(connection_string, **patience)
+    endpoint = settings.get(f"{STORAGE}__tableServiceUri")
+    name = settings.get(f"{STORAGE}__accountName")
+    if not endpoint and not name:
+        raise ValueError(
+            f"There is no store. Set {STORAGE}__accountName, {STORAGE}__tableServiceUri or {STORAGE}"
+            f" (a connection string) for Azure Tables, or {FILE} (a path) for a SQLite file on one machine."
+        )
+    from shared.cloud.identity import credential
+
+    identity = credential(settings.get(f"{STORAGE}__clientId"))
+    return TableServiceClient(endpoint or f"https://{name}.table.core.windows.net", credential=identity, **patience)

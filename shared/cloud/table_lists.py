@@ -1,0 +1,223 @@
+"""Lists of promotions and lanes in the table: what is asked for in pages, each list in the order in which it is read.
+
+A list is a range of rows in one partition, and an entry says only of which promotion or lane it is. Entries are written
+*before* what they are of, and those that no longer hold are removed *after* it. So whoever dies between two writes
+leaves an entry too many, never one too few. A reader looks at the promotion or lane itself: it skips an entry that does
+not hold, and removes it once no writer can still be on its way to make it hold.
+
+An entry in a list of one status carries the lane's version in which the promotion took that status, and the promotion
+carries the same version: of several entries for one promotion at most one holds, whatever raced with what.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Generic, TypeVar
+
+from azure.data.tables import TableEntity
+
+from shared.cloud.documents import lane_position, promotion_position, sortable
+from shared.cloud.table import MOST_OPERATIONS, Operation, Row, Table, Write
+from shared.cloud.table_keys import LAST, escaped, lane_name, newest_first, promotion_partition
+from shared.core.messages import LaneKey
+from shared.core.promotion import Promotion, PromotionStatus
+from shared.ports import PromotionFilter, VersionConflictError
+
+T = TypeVar("T")
+
+#: The partitions.
+PROMOTIONS = "promotions"
+LANES = "lanes"
+
+#: How many entries one page may pass over before it ends early, with a continuation.
+MOST_PASSED = 10_000
+
+#: Entries that the service sends together where many of them may be passed over: its most.
+_LARGEST_ANSWER = 1_000
+#: Entries that are looked up together, at least.
+_SMALLEST_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """What a page shows, and the entry that it ends with; `end` is None where the list ends with the page."""
+
+    items: Sequence[T]
+    end: TableEntity | None
+
+
+class Lists:
+    """The lists of one table.
+
+    Entries are looked up several at once, in the pool. `settled_after` is when one that does not hold may be removed.
+    """
+
+    def __init__(self, table: Table, pool: ThreadPoolExecutor, settled_after: timedelta) -> None:
+        self._table = table
+        self._pool = pool
+        self._settled_after = settled_after
+
+    def add_promotion(self, promotion: Promotion, version: int, is_new: bool) -> None:
+        """Before the promotion is saved, in this version of its lane, with a new status."""
+        rows = [_entry(name, promotion) for name in _lists(promotion)] if is_new else []
+        self._write(Write.MERGE, rows + _entries_of_status(promotion, promotion.status, version))
+
+    def remove_promotion(self, promotion: Promotion, status: PromotionStatus, version: int) -> None:
+        """After it was saved with another status than this one, which it had taken in this version of its lane."""
+        try:
+            self._write(Write.DELETE, _entries_of_status(promotion, status, version))
+        except VersionConflictError:
+            return  # a reader has removed some of them, and readers will remove the others
+
+    def add_lane(self, lane: LaneKey) -> None:
+        """Before it is saved for the first time."""
+        rows = (f"route!{lane_name(lane)}", _of_model(lane))
+        content = {"PartitionKey": LANES, "route": lane.route, "model": lane.model}
+        self._write(Write.MERGE, [{**content, "RowKey": row} for row in rows])
+
+    def promotions(
+        self, wanted: PromotionFilter, following: str | None, most: int, look: Callable[[TableEntity], T | None]
+    ) -> Found[T]:
+        """At most so many, newest first. `look` gives what an entry is of, or None if the entry does not hold.
+
+        Raises ValueError where `following` is none of ours.
+        """
+        name, criteria = _list_for(wanted)
+        first = f"{name}!"
+        if following is not None:
+            created, promotion = promotion_position(following)
+            if promotion_partition(promotion) is None:
+                raise ValueError("the continuation is none that was given here")
+            first += f"{newest_first(created, promotion)}!{LAST}"
+
+        def fits(entry: TableEntity) -> bool:
+            environments = json.loads(entry["environments"])
+            return (
+                wanted.route in (None, entry["route"])
+                and wanted.model in (None, entry["model"])
+                and (wanted.environment is None or wanted.environment in environments)
+            )
+
+        at_once = most + 1 if criteria else _LARGEST_ANSWER
+        entries = self._table.rows(PROMOTIONS, first, f"{name}!{LAST}", min(at_once, _LARGEST_ANSWER))
+        return self._find(entries, fits, most, look)
+
+    def lanes(
+        self,
+        route: str | None,
+        model: str | None,
+        following: str | None,
+        most: int,
+        look: Callable[[TableEntity], T | None],
+    ) -> Found[T]:
+        """Lanes of routes in the order of their names; otherwise as `promotions`."""
+        after = lane_position(following) if following is not None else None
+        if route is None and model is not None:
+            below = f"model!{escaped(model)}!"
+            begin = _of_model(after) if after else ""
+        else:
+            below = f"route!{escaped(route)}!" if route is not None else "route!"
+            begin = f"route!{lane_name(after)}" if after else ""
+
+        def fits(entry: TableEntity) -> bool:
+            return model in (None, entry["model"]) and lane_of(entry) != after
+
+        at_once = min(most + 2, _LARGEST_ANSWER)
+        return self._find(self._table.rows(LANES, max(below, begin), below + LAST, at_once), fits, most, look)
+
+    def _write(self, write: Write, rows: Sequence[Row]) -> None:
+        for start in range(0, len(rows), MOST_OPERATIONS):
+            self._table.commit([Operation(write, row) for row in rows[start : start + MOST_OPERATIONS]])
+
+    def _find(
+        self,
+        entries: Iterator[TableEntity],
+        fits: Callable[[TableEntity], bool],
+        most: int,
+        look: Callable[[TableEntity], T | None],
+    ) -> Found[T]:
+        found: list[tuple[TableEntity, T]] = []
+        passed = 0
+        while len(found) <= most:
+            batch = list(islice(entries, max(most + 1 - len(found), _SMALLEST_BATCH)))
+            if not batch:
+                return Found([item for _, item in found], None)
+            fitting = [entry for entry in batch if fits(entry)]
+            for entry, item in zip(fitting, self._pool.map(look, fitting), strict=True):
+                if item is None:
+                    self._distrust(entry)
+                else:
+                    found.append((entry, item))
+            passed += len(batch)
+            if passed >= MOST_PASSED and len(found) <= most:
+                return Found([item for _, item in found], batch[-1])
+        return Found([item for _, item in found[:most]], found[most - 1][0])
+
+    def _distrust(self, entry: TableEntity) -> None:
+        """Remove an entry that does not hold, unless its writer may still be at work."""
+        if is_older(entry, self._settled_after):
+            self._table.remove(entry)
+
+
+def lane_of(entry: TableEntity) -> LaneKey:
+    """The lane that an entry names."""
+    return LaneKey(entry["route"], entry["model"])
+
+
+def is_older(entry: TableEntity, age: timedelta) -> bool:
+    """Whether the row was last written so long ago."""
+    written = entry.metadata["timestamp"]
+    return written is not None and datetime.now(UTC) - written >= age
+
+
+def _list_for(wanted: PromotionFilter) -> tuple[str, bool]:
+    """The list to read, and whether it has nothing but what is wanted: else its entries are sifted."""
+    status = f"{wanted.status}!" if wanted.status else ""
+    kind = "-status" if wanted.status else ""
+    if wanted.model is not None:
+        return f"model{kind}!{status}{escaped(wanted.model)}", wanted.route is None and wanted.environment is None
+    if wanted.route is not None:
+        return f"route{kind}!{status}{escaped(wanted.route)}", wanted.environment is None
+    if wanted.status:
+        return f"status!{wanted.status}", wanted.environment is None
+    if wanted.environment is not None:
+        return f"environment!{escaped(wanted.environment)}", True
+    return "all", True
+
+
+def _lists(promotion: Promotion) -> list[str]:
+    """Those that a promotion never leaves."""
+    environments = dict.fromkeys(stage.environment for stage in promotion.stages)
+    by_environment = [f"environment!{escaped(name)}" for name in environments]
+    return ["all", f"route!{escaped(promotion.lane.route)}", f"model!{escaped(promotion.lane.model)}", *by_environment]
+
+
+def _entries_of_status(promotion: Promotion, status: PromotionStatus, version: int) -> list[Row]:
+    lane = promotion.lane
+    lists = (
+        f"status!{status}",
+        f"route-status!{status}!{escaped(lane.route)}",
+        f"model-status!{status}!{escaped(lane.model)}",
+    )
+    rows = [_entry(name, promotion) for name in lists]
+    return [{**row, "RowKey": f"{row['RowKey']}!{version:010}", "version": version} for row in rows]
+
+
+def _entry(name: str, promotion: Promotion) -> Row:
+    environments: Mapping[str, None] = dict.fromkeys(stage.environment for stage in promotion.stages)
+    return {
+        "PartitionKey": PROMOTIONS,
+        "RowKey": f"{name}!{newest_first(promotion.created, promotion.id)}",
+        "promotion": promotion.id,
+        "created": sortable(promotion.created),
+        "route": promotion.lane.route,
+        "model": promotion.lane.model,
+        "environments": json.dumps(list(environments)),
+    }
+
+
+def _of_model(lane: LaneKey) -> str:
+    return f"model!{escaped(lane.model)}!{escaped(lane.route)}"
