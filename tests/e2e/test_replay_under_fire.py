@@ -1,0 +1,229 @@
+"""1,000 dead letters replayed while the app is killed with -9 ten times: none is lost, and none applied twice.
+
+The commands are for a step that no version of the app has: a worker answers each at once, without Azure, with a failure
+that ends the promotion. The events are registrations of models that no route takes: each is recorded, and that is all.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusReceiver, ServiceBusSubQueue
+
+from localcloud.up import Description
+from shared.cloud import bus
+from shared.cloud.sqlite import SqliteStore
+from shared.core.lane import PromotionRequested
+from shared.core.messages import Candidate, Kind, LaneKey, ModelRegistered
+from shared.core.people import OPERATOR
+from shared.core.plan import PlannedStep
+from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
+from shared.lanes import Lanes
+from shared.queues import EVENTS_QUEUE, steps_queue
+from tests.e2e.azure import until
+from tests.e2e.conftest import Cloud, describe_tiny
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EVENTS, COMMANDS = 700, 300
+KILLS = 10
+STEPS_QUEUE = steps_queue("dev")
+RANDOM = random.Random(20261120)
+#: The app dies at most so long after it began to move dead letters.
+LONGEST_LIFE = 0.3
+
+
+@pytest.fixture(scope="module")
+def description() -> Description:
+    return describe_tiny(people={"alice": {"roles": [OPERATOR]}})
+
+
+class Operator:
+    """Alice, who replays."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        addresses = cloud.parts.addresses
+        self._http = cloud.http
+        self._url = addresses["functions"]["url"] + "/api/failures"
+        self._headers = {
+            "x-functions-key": addresses["functions"]["keys"]["default"],
+            "Authorization": f"Bearer {addresses['people']['alice']['token']}",
+        }
+
+    async def dead_letters(self) -> list[Mapping[str, Any]]:
+        """All that are there; needs the app."""
+        found: list[Mapping[str, Any]] = []
+        url: str | None = f"{self._url}?top=200"
+        while url is not None:
+            async with self._http.get(url, headers=self._headers) as answer:
+                assert answer.status == 200, await answer.text()
+                page = await answer.json()
+            found += [failure for failure in page["value"] if failure["what"] == "dead-letter"]
+            url = page["nextLink"]
+        return found
+
+    async def replay(self, ids: Sequence[str]) -> Counter[str] | None:
+        """How many came to which outcome; None if the app died meanwhile."""
+        body = {"ids": ids, "reason": "mended"}
+        try:
+            async with self._http.post(f"{self._url}/replay", json=body, headers=self._headers) as answer:
+                assert answer.status == 200, await answer.text()
+                return Counter(item["outcome"] for item in (await answer.json())["value"])
+        except aiohttp.ClientError:
+            return None
+
+
+class Queues:
+    """The broker, as its SDK shows it."""
+
+    def __init__(self, connection_string: str) -> None:
+        self._client = ServiceBusClient.from_connection_string(connection_string)
+        self._dead = {queue: self._open(queue, dead=True) for queue in (EVENTS_QUEUE, STEPS_QUEUE)}
+        self._active = {queue: self._open(queue) for queue in (EVENTS_QUEUE, STEPS_QUEUE)}
+
+    def _open(self, queue: str, dead: bool = False) -> ServiceBusReceiver:
+        sub_queue = ServiceBusSubQueue.DEAD_LETTER if dead else None
+        return self._client.get_queue_receiver(queue, sub_queue=sub_queue)
+
+    def bury(self, queue: str, number: int) -> None:
+        """Make the next messages of a queue dead letters."""
+        with self._open(queue) as receiver:
+            left = number
+            while left:
+                for message in receiver.receive_messages(left, max_wait_time=10):
+                    receiver.dead_letter_message(message, reason="broken", error_description="on purpose")
+                    left -= 1
+
+    def first_dead_letters(self) -> Sequence[int | None]:
+        """The number of each queue's first dead letter."""
+        first = [receiver.peek_messages(1, sequence_number=1) for receiver in self._dead.values()]
+        return [messages[0].sequence_number if messages else None for messages in first]
+
+    def are_empty(self) -> bool:
+        every = (*self._dead.values(), *self._active.values())
+        return not any(receiver.peek_messages(1, sequence_number=1) for receiver in every)
+
+    def taken_in(self, queue: str) -> int:
+        """How many messages the queue has ever taken in, without duplicates: the next one's number tells."""
+        with self._client.get_queue_sender(queue) as sender:
+            probe = sender.schedule_messages(ServiceBusMessage("probe"), datetime.now(UTC) + timedelta(hours=1))
+            sender.cancel_scheduled_messages(probe)
+        return probe[0] - 1
+
+    def close(self) -> None:
+        for receiver in (*self._dead.values(), *self._active.values()):
+            receiver.close()
+        self._client.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def queues(cloud: Cloud) -> Any:
+    opened = await asyncio.to_thread(Queues, cloud.parts.layout.connection_string)
+    yield opened
+    await asyncio.to_thread(opened.close)
+
+
+@pytest.fixture(scope="module")
+def store(cloud: Cloud) -> SqliteStore:
+    """The app's own."""
+    return SqliteStore(Path(cloud.parts.layout.data) / "promotions.sqlite")
+
+
+def registrations(workspace: str) -> list[ModelRegistered]:
+    return [ModelRegistered(workspace, f"unwanted-{number}", "1", {}, "event-grid") for number in range(EVENTS)]
+
+
+def promotions(workspace: str) -> Iterator[Promotion]:
+    now = datetime.now(UTC)
+    for number in range(COMMANDS):
+        lane = LaneKey("made-up", f"model-{number}")
+        candidate = Candidate(Kind.MODEL, lane.model, "1", "dev", workspace)
+        stage = StageRun("dev", "dev", "", (), {}, (StepRun(PlannedStep("inspect", "dev")),))
+        yield Promotion(promotion_id(lane, candidate), lane, candidate, (stage,), "event-grid", "hash", now, now)
+
+
+def fill(cloud: Cloud, store: SqliteStore, queues: Queues) -> None:
+    """Bring about all events and commands, and have the queues give them up."""
+    workspace = cloud.parts.layout.workspace_ids["dev"]
+    sender = bus.connect({bus.CONNECTION: cloud.parts.layout.connection_string})
+    events = registrations(workspace)
+    for start in range(0, EVENTS, 100):
+        sender.send_events(events[start : start + 100])
+    lanes = Lanes(store, sender, lambda: datetime.now(UTC))
+    for promotion in promotions(workspace):
+        lanes.apply(PromotionRequested(promotion))
+    sender.close()
+    queues.bury(EVENTS_QUEUE, EVENTS)
+    queues.bury(STEPS_QUEUE, COMMANDS)
+
+
+async def replay_under_fire(cloud: Cloud, queues: Queues, operator: Operator, ids: Sequence[str]) -> bool:
+    """Replay these, and kill the app soon after the first of them went; whether that cut the replay off."""
+    before = await asyncio.to_thread(queues.first_dead_letters)
+    replay = asyncio.create_task(operator.replay(ids))
+
+    async def begun() -> bool:
+        return replay.done() or await asyncio.to_thread(queues.first_dead_letters) != before
+
+    await until(begun, "the replay has begun")
+    await asyncio.sleep(RANDOM.uniform(0, LONGEST_LIFE))
+    await cloud.parts.kill("functions")
+    outcomes = await replay
+    await cloud.parts.restart("functions")
+    return outcomes is None
+
+
+async def test_a_thousand_dead_letters_survive_ten_deaths_of_the_app(
+    cloud: Cloud, store: SqliteStore, queues: Queues
+) -> None:
+    operator = Operator(cloud)
+    await cloud.parts.kill("functions")
+    await asyncio.to_thread(fill, cloud, store, queues)
+    await cloud.parts.restart("functions")
+    found = await operator.dead_letters()
+    assert len(found) == EVENTS + COMMANDS
+    assert all(failure["replay"]["safe"] for failure in found)
+
+    ids = [failure["id"] for failure in found]
+    each = len(ids) // KILLS
+    cut_off = [
+        await replay_under_fire(cloud, queues, operator, ids[start : start + each])
+        for start in range(0, len(ids), each)
+    ]
+    assert len(cut_off) == KILLS
+    assert sum(cut_off) >= KILLS / 2, "hardly any replay was under way when the app was killed"
+
+    async def all_replayed() -> bool:
+        left = [failure["id"] for failure in await operator.dead_letters()]
+        return not left or (bool(await operator.replay(left)) and not await operator.dead_letters())
+
+    await until(all_replayed, "no dead letter is left")
+    await until(lambda: asyncio.to_thread(queues.are_empty), "all messages are done with")
+    check_all_were_applied_once(cloud, store)
+    reports = COMMANDS
+    assert await asyncio.to_thread(queues.taken_in, EVENTS_QUEUE) == 2 * EVENTS + reports
+    assert await asyncio.to_thread(queues.taken_in, STEPS_QUEUE) == 2 * COMMANDS
+
+
+def check_all_were_applied_once(cloud: Cloud, store: SqliteStore) -> None:
+    workspace = cloud.parts.layout.workspace_ids["dev"]
+    for news in registrations(workspace):
+        lane = LaneKey("", news.name)
+        candidate = Candidate(Kind.MODEL, news.name, news.version, "dev", workspace)
+        assert journal(store, promotion_id(lane, candidate)) == ["requested", "ignored"]
+    for promotion in promotions(workspace):
+        assert journal(store, promotion.id) == ["requested", "stage-started", "step-failed", "stage-failed", "failed"]
+
+
+def journal(store: SqliteStore, promotion: str) -> list[str]:
+    """What happened, without the requests to replay: those may be made again."""
+    found = store.promotion(promotion)
+    assert found is not None, f"{promotion} was lost"
+    return [entry.what for entry in found[1] if entry.what != "replayed"]
