@@ -1,14 +1,15 @@
 PYTHON ?= python3
 VENV := .venv
 COMPUTE := .venv-compute
+AZURITE := requirements/azurite/node_modules
 BIN := $(VENV)/bin
 LOCK := --quiet --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
-.PHONY: help demo up install test check format bench lock clean
+.PHONY: help demo up install test test-azurite check format bench azurite lock clean
 
 help:  ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: install  ## Show the whole way of a model to production, on this machine, in about two minutes
 	@$(BIN)/python -m examples.demo
@@ -18,6 +19,9 @@ up: install  ## Start the local cloud and the app, and keep them running; Ctrl-C
 
 test: install  ## Run all tests
 	@$(BIN)/python -m pytest
+
+test-azurite: install azurite  ## Run the tests of the store on Azure Tables (needs Node)
+	@$(BIN)/python -m pytest tests/contract
 
 check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/ruff check .
@@ -52,6 +56,13 @@ $(COMPUTE)/.installed: requirements/compute.txt
 	@echo "Installing what jobs and deployments run in into $(COMPUTE) ..."
 	@$(PYTHON) -m venv $(COMPUTE)
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(COMPUTE)/bin/pip install --quiet -r requirements/compute.txt
+	@touch $@
+
+azurite: $(AZURITE)/.installed  ## Install Microsoft's emulator of Azure Storage, for tests and benchmarks (needs Node)
+
+$(AZURITE)/.installed: requirements/azurite/package-lock.json
+	@echo "Installing Azurite into $(AZURITE) ..."
+	@npm ci --prefix requirements/azurite --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 lock:  ## Write the pinned versions anew (needs uv)

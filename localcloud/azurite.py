@@ -17,7 +17,10 @@ from pathlib import Path
 from localcloud.http_server import bind, port_of
 from localcloud.processes import LEASH, LOG_BYTES, tail
 
-PROGRAM = Path(__file__).resolve().parents[1] / "requirements/azurite/node_modules/azurite/dist/src/table/main.js"
+_MODULES = Path(__file__).resolve().parents[1] / "requirements/azurite/node_modules"
+_PROGRAM = _MODULES / "azurite/dist/src/table/main.js"
+#: Made last, so what was only half installed is not taken for whole.
+_INSTALLED = _MODULES / ".installed"
 
 _ACCOUNT = "local"
 _STARTED = "successfully started"
@@ -34,7 +37,7 @@ def missing() -> str:
     """What has to be there to run it and is not, as a sentence; empty if nothing is missing."""
     if shutil.which("node") is None:
         return "Azurite needs Node.js, which is not installed."
-    return "" if PROGRAM.is_file() else "Azurite is not installed: make azurite."
+    return "" if _INSTALLED.is_file() else "Azurite is not installed: make azurite."
 
 
 @contextmanager
@@ -63,7 +66,7 @@ def running(folder: Path) -> Iterator[str]:
 
 def _start(port: int, key: str, log: Path) -> subprocess.Popen[bytes]:
     options = ["--tableHost", "127.0.0.1", "--tablePort", str(port), "--inMemoryPersistence", "--silent"]
-    command = ["node", str(PROGRAM), *options, "--disableTelemetry"]
+    command = ["node", str(_PROGRAM), *options, "--disableTelemetry"]
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(LEASH), str(log), str(LOG_BYTES), str(log.parent), *command],
         stdin=subprocess.PIPE,
