@@ -28,8 +28,8 @@ def parts_here(settings: Mapping[str, str], known: Sequence[str]) -> Parts:
 
     Raises ValueError for a word or a name that is not known, and for ENVIRONMENTS where no worker is to run.
     """
-    chosen = _listed(settings, ENVIRONMENTS)
-    parts = _listed(settings, PARTS) or ([_WORKERS] if chosen else [_COORDINATOR, _WORKERS])
+    chosen = _listed(settings.get(ENVIRONMENTS, ""))
+    parts = _listed(settings.get(PARTS, "")) or ([_WORKERS] if chosen else [_COORDINATOR, _WORKERS])
     _check(PARTS, parts, (_COORDINATOR, _WORKERS))
     _check(ENVIRONMENTS, chosen, known)
     if chosen and _WORKERS not in parts:
@@ -38,8 +38,8 @@ def parts_here(settings: Mapping[str, str], known: Sequence[str]) -> Parts:
     return Parts(_COORDINATOR in parts, tuple(name for name in known if name in workers))
 
 
-def _listed(settings: Mapping[str, str], name: str) -> list[str]:
-    return [word for part in settings.get(name, "").split(",") if (word := part.strip())]
+def _listed(written: str) -> list[str]:
+    return [word for part in written.split(",") if (word := part.strip())]
 
 
 def _check(setting: str, words: Sequence[str], known: Sequence[str]) -> None:

@@ -1,0 +1,108 @@
+"""The shapes that main.bicep can be deployed in, for an imaginary company with a subscription per environment."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.infra.deployment import Deployed, Resource, Scope, deploy
+
+REPOSITORY = Path(__file__).parents[2]
+INFRA = REPOSITORY / "infra"
+NAMES = ("dev", "test", "prod")
+_SHARED = "/subscriptions/sub-shared/resourceGroups/rg-shared"
+REGISTRY = f"{_SHARED}/providers/Microsoft.MachineLearningServices/registries/contoso-ml"
+CODE_STORAGE = "/subscriptions/sub-prod/resourceGroups/rg-prod/providers/Microsoft.Storage/storageAccounts/stprod"
+
+#: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+BUILT_IN_ROLES = {
+    "f6c7c914-8db3-469d-8ca1-694a8f32e121": "AzureML Data Scientist",
+    "1823dd4f-9b8c-4ab6-ab4e-7397a3684615": "AzureML Registry User",
+    "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0": "Azure Service Bus Data Receiver",
+    "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
+    "d5a91429-5739-47e2-a06b-3470a27159e7": "EventGrid Data Sender",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
+}
+
+Right = tuple[str, str, str]
+
+
+def workspace(name: str) -> str:
+    """The ARM id of an environment's workspace."""
+    provider = "Microsoft.MachineLearningServices/workspaces"
+    return f"/subscriptions/sub-{name}/resourceGroups/rg-{name}/providers/{provider}/ws-{name}"
+
+
+def deployed(parts: str = "all", **more: Any) -> Deployed:
+    """What main.bicep makes in the shared subscription."""
+    environments = [{"name": name, "workspace": workspace(name), "source": name == "dev"} for name in NAMES]
+    parameters = {
+        "environmentName": "promote",
+        "location": "westeurope",
+        "environments": environments,
+        "registry": REGISTRY,
+        "signInClientId": "sign-in",
+        "parts": parts,
+    }
+    return deploy(INFRA / "main.bicep", Scope("sub-shared"), parameters | more)
+
+
+def worker(name: str) -> Deployed:
+    """What main.bicep makes for an environment's worker alone, in the environment's subscription."""
+    environments = [{"name": each, "workspace": workspace(each), "source": each == "dev"} for each in NAMES]
+    parameters = {
+        "environmentName": f"promote-{name}",
+        "location": "westeurope",
+        "environments": environments,
+        "registry": REGISTRY,
+        "parts": "worker",
+        "workerOf": name,
+        "serviceBusNamespace": str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"]),
+    }
+    return deploy(INFRA / "main.bicep", Scope(f"sub-{name}"), parameters)
+
+
+def of_type(made: Deployed, kind: str) -> list[Resource]:
+    return [resource for resource in made.resources if resource.type == kind]
+
+
+def settings(made: Deployed) -> Mapping[str, Any]:
+    """The settings of the Function App."""
+    (found,) = [each for each in of_type(made, "Microsoft.Web/sites/config") if each.name == "appsettings"]
+    return found.properties
+
+
+def rights(made: Deployed) -> set[Right]:
+    """Who may do what where: an identity's place in the names, a built-in role's name, and a scope's ARM id."""
+    return {
+        (_place(assigned.properties["principalId"]), _role(assigned), assigned.body["scope"].id)
+        for assigned in of_type(made, "Microsoft.Authorization/roleAssignments")
+    }
+
+
+def rights_of(made: Deployed, identity: str) -> set[tuple[str, str]]:
+    """The roles of one identity, with their scopes."""
+    return {(role, scope) for whose, role, scope in rights(made) if whose == identity}
+
+
+def _place(principal: str) -> str:
+    """`prod` for `<…/id-mlpromote-prod-token>.properties.principalId`."""
+    name, _, member = principal.removeprefix("<").partition(">")
+    assert member == ".properties.principalId", principal
+    return name.rpartition("/")[2].removeprefix("id-mlpromote-").rpartition("-")[0]
+
+
+def _role(assigned: Resource) -> str:
+    role = BUILT_IN_ROLES[assigned.properties["roleDefinitionId"].rpartition("/")[2]]
+    assert assigned.properties["principalType"] == "ServicePrincipal"
+    return role
+
+
+def every_shape() -> Iterator[Deployed]:
+    """One app for all, and one app per environment with its coordinator."""
+    yield deployed()
+    yield deployed("coordinator")
+    yield from map(worker, NAMES)

@@ -1,0 +1,124 @@
+"""The queues and subscriptions of infra/ are those that the functions listen to."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.up.description import QUEUE_PROPERTIES
+from shared.notifications import read
+from tests.config.right import RIGHT
+from tests.infra.deployment import Deployed, Scope, deploy
+from tests.infra.shapes import INFRA, REPOSITORY, deployed, of_type, settings, worker, workspace
+
+INDEXED = """
+import json
+import function_app
+def told(trigger):
+    return [trigger.type, getattr(trigger, "queue_name", None), getattr(trigger, "connection", None)]
+print(json.dumps({f.get_function_name(): told(f.get_trigger()) for f in function_app.app.get_functions()}))
+"""
+
+
+def indexed(folder: Path, made: Deployed) -> Mapping[str, list[str]]:
+    """Type, queue and connection of each function's trigger, in an app with the settings of a deployment."""
+    (folder / "promotion.yml").write_text(RIGHT, encoding="utf-8")
+    given = {name: str(value) for name, value in settings(made).items()}
+    environment = given | {"MLPROMOTE_CONFIGURATION": str(folder / "promotion.yml")}
+    command = [sys.executable, "-c", INDEXED]
+    answer = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    found: Mapping[str, list[str]] = json.loads(answer.stdout)
+    return found
+
+
+def listened_to(functions: Mapping[str, list[str]]) -> set[str]:
+    return {queue for kind, queue, _ in functions.values() if kind == "serviceBusTrigger"}
+
+
+def test_one_app_listens_to_every_queue_that_is_made(tmp_path: Path) -> None:
+    made = deployed()
+    queues = {queue.name for queue in of_type(made, "Microsoft.ServiceBus/namespaces/queues")}
+    assert (
+        queues == listened_to(indexed(tmp_path, made)) == {"promotion-events", "steps-dev", "steps-test", "steps-prod"}
+    )
+
+
+def test_the_apps_of_the_other_shape_share_the_queues_and_make_them_once(tmp_path: Path) -> None:
+    coordinator = deployed("coordinator")
+    queues = {queue.name for queue in of_type(coordinator, "Microsoft.ServiceBus/namespaces/queues")}
+    assert listened_to(indexed(tmp_path, coordinator)) == {"promotion-events"}
+    assert listened_to(indexed(tmp_path, worker("prod"))) == {"steps-prod"}
+    assert of_type(worker("prod"), "Microsoft.ServiceBus/namespaces/queues") == []
+    assert queues == {"promotion-events", "steps-dev", "steps-test", "steps-prod"}
+
+
+def test_the_settings_have_the_connection_of_every_trigger(tmp_path: Path) -> None:
+    made = deployed()
+    connections = {connection for _, queue, connection in indexed(tmp_path, made).values() if queue}
+    for connection in connections:
+        assert settings(made)[f"{connection}__fullyQualifiedNamespace"].endswith(".servicebus.windows.net")
+        assert settings(made)[f"{connection}__credential"] == "managedidentity"
+
+
+@pytest.mark.parametrize("queue", of_type(deployed(), "Microsoft.ServiceBus/namespaces/queues"), ids=lambda q: q.name)
+def test_a_queue_keeps_what_the_app_relies_on(queue: Any) -> None:
+    properties = queue.properties
+    assert properties["requiresDuplicateDetection"] is True
+    assert minutes(properties["duplicateDetectionHistoryTimeWindow"]) >= timedelta(minutes=10)
+    assert properties["deadLetteringOnMessageExpiration"] is True
+    for name in ("maxDeliveryCount", "lockDuration"):
+        assert properties[name] == QUEUE_PROPERTIES[name[0].upper() + name[1:]]
+
+
+def minutes(duration: str) -> timedelta:
+    """An ISO 8601 duration of whole minutes."""
+    return timedelta(minutes=int(duration.removeprefix("PT").removesuffix("M")))
+
+
+def subscribed() -> Deployed:
+    outputs = deployed().outputs
+    return deploy(
+        INFRA / "events.bicep",
+        Scope("sub-shared"),
+        {
+            "sources": outputs["EVENT_SOURCES"],
+            "functionAppId": outputs["FUNCTION_APP_ID"],
+            "deadLetterStorageId": outputs["DEAD_LETTER_STORAGE_ID"],
+            "deadLetterIdentityId": outputs["DEAD_LETTER_IDENTITY_ID"],
+        },
+    )
+
+
+def test_every_source_workspace_and_no_other_delivers_to_the_function_that_takes_events(tmp_path: Path) -> None:
+    made = subscribed()
+    topics = of_type(made, "Microsoft.EventGrid/systemTopics")
+    assert [topic.properties["source"] for topic in topics] == [workspace("dev")]
+    (subscription,) = of_type(made, "Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    app, _, function = subscription.properties["destination"]["properties"]["resourceId"].rpartition("/functions/")
+    assert app in {each.id for each in of_type(deployed(), "Microsoft.Web/sites")}
+    assert indexed(tmp_path, deployed())[function][0] == "eventGridTrigger"
+
+
+def test_only_events_are_delivered_that_the_app_takes() -> None:
+    (subscription,) = of_type(subscribed(), "Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    data = {"modelName": "m", "modelVersion": "1", "runId": "r", "experimentName": "e", "runStatus": "Failed"}
+    for kind in subscription.properties["filter"]["includedEventTypes"]:
+        assert read(workspace("dev"), kind, data) is not None, kind
+
+
+def test_what_cannot_be_delivered_is_kept_in_a_container_that_is_made_and_may_be_written() -> None:
+    (subscription,) = of_type(subscribed(), "Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    (topic,) = of_type(subscribed(), "Microsoft.EventGrid/systemTopics")
+    letters = subscription.properties["deadLetterWithResourceIdentity"]
+    place = letters["deadLetterDestination"]["properties"]
+    container = f"{place['resourceId']}/blobServices/default/containers/{place['blobContainerName']}"
+    made = {resource.id for resource in deployed().resources}
+    assert container in made
+    assert letters["identity"]["userAssignedIdentity"] in made
+    assert list(topic.body["identity"]["userAssignedIdentities"]) == [letters["identity"]["userAssignedIdentity"]]
+    assert subscription.properties["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}

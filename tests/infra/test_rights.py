@@ -1,0 +1,107 @@
+"""Who may do what: exactly what each identity needs, at the narrowest scope."""
+
+import pytest
+
+from tests.infra.bicep import declarations, named, text_of
+from tests.infra.deployment import Deployed
+from tests.infra.shapes import (
+    BUILT_IN_ROLES,
+    CODE_STORAGE,
+    INFRA,
+    NAMES,
+    REGISTRY,
+    deployed,
+    of_type,
+    rights,
+    rights_of,
+    worker,
+    workspace,
+)
+
+NAMESPACE = str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"])
+RECEIVER, SENDER = "Azure Service Bus Data Receiver", "Azure Service Bus Data Sender"
+REGISTRY_ROLES = {"dev": "AzureML Registry User", "test": "Reader", "prod": "Reader"}
+
+
+def queue(name: str) -> str:
+    return f"{NAMESPACE}/queues/{name}"
+
+
+def own(name: str, made: Deployed) -> set[tuple[str, str]]:
+    """What an app's first identity may do with the app's own storage account and telemetry."""
+    (account,) = of_type(made, "Microsoft.Storage/storageAccounts")
+    (insights,) = of_type(made, "Microsoft.Insights/components")
+    return {
+        ("Storage Blob Data Owner", account.id),
+        ("Storage Table Data Contributor", account.id),
+        ("Monitoring Metrics Publisher", insights.id),
+    }
+
+
+def test_the_table_of_roles_has_azures_ids() -> None:
+    node = declarations(INFRA / "roles.bicep", "variable")["roles"]
+    pairs = map(named, named(node.children[-1]))
+    assert {text_of(value).strip("'"): text_of(key).strip("'") for key, value in pairs} == BUILT_IN_ROLES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_worker_alone_may_use_its_own_queue_its_own_workspace_and_the_registry(name: str) -> None:
+    made = worker(name)
+    assert {whose for whose, _, _ in rights(made)} == {name}
+    assert rights_of(made, name) == own(name, made) | {
+        (RECEIVER, queue(f"steps-{name}")),
+        (SENDER, queue("promotion-events")),
+        ("AzureML Data Scientist", workspace(name)),
+        (REGISTRY_ROLES[name], REGISTRY),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_worker_makes_is_in_its_own_subscription(name: str) -> None:
+    here = f"/subscriptions/sub-{name}/"
+    elsewhere = {resource.type for resource in worker(name).resources if not resource.id.startswith(here)}
+    assert elsewhere == {"Microsoft.Authorization/roleAssignments"}
+
+
+def test_the_coordinator_may_use_the_queues_and_no_workspace_and_no_registry() -> None:
+    made = deployed("coordinator")
+    queues = ["promotion-events", *(f"steps-{name}" for name in NAMES)]
+    (topic,) = of_type(made, "Microsoft.EventGrid/topics")
+    assert rights_of(made, "app") == own("app", made) | {
+        *((RECEIVER, queue(name)) for name in queues),
+        *((SENDER, queue(name)) for name in queues),
+        ("EventGrid Data Sender", topic.id),
+    }
+    assert {whose for whose, _, _ in rights(made)} == {"app", "dead-letters"}
+
+
+def test_in_one_app_each_environment_still_has_an_identity_that_can_do_its_own_work_only() -> None:
+    made = deployed()
+    for name in NAMES:
+        assert rights_of(made, name) == {
+            ("AzureML Data Scientist", workspace(name)),
+            (REGISTRY_ROLES[name], REGISTRY),
+        }
+    assert rights_of(made, "app") == rights_of(deployed("coordinator"), "app")
+
+
+def test_event_grid_may_write_to_the_container_of_dead_letters_only() -> None:
+    ((role, scope),) = rights_of(deployed(), "dead-letters")
+    assert role == "Storage Blob Data Contributor"
+    assert scope.endswith("/blobServices/default/containers/event-dead-letters")
+
+
+def test_where_a_workspace_storage_takes_no_keys_its_own_identity_may_upload_code_there() -> None:
+    environments = [
+        {"name": "dev", "workspace": workspace("dev"), "source": True},
+        {"name": "prod", "workspace": workspace("prod"), "source": False, "codeStorage": CODE_STORAGE},
+    ]
+    made = deployed(environments=environments)
+    assert {whose for whose, _, scope in rights(made) if scope == CODE_STORAGE} == {"prod"}
+
+
+def test_nothing_is_assigned_on_a_subscription_a_resource_group_or_a_namespace() -> None:
+    for made in (deployed(), deployed("coordinator"), *map(worker, NAMES)):
+        for _, role, scope in rights(made):
+            assert "/providers/" in scope, role
+            assert not scope.endswith(NAMESPACE), role

@@ -1,0 +1,74 @@
+"""The settings that infra/ makes are those that the code reads, and the page that tells of them is up to date."""
+
+import subprocess
+import sys
+
+from docs.make_settings_table import APP, HOST, OnAzure, settings_read
+from shared.app import parts_here
+from shared.config import load, load_places
+from tests.infra.shapes import NAMES, REPOSITORY, deployed, every_shape, settings, worker, workspace
+
+EXAMPLE = REPOSITORY / "examples" / "digits" / "promotion.yml"
+
+
+def test_every_setting_is_made_by_infra_or_told_why_not() -> None:
+    made = {name for shape in every_shape() for name in settings(shape)}
+    of_environments = {f"{name.upper()}_{what}" for name in NAMES for what in ("WORKSPACE", "IDENTITY")}
+    told = {setting.name for setting in (*APP, *HOST) if setting.on_azure is OnAzure.INFRA}
+    assert made - of_environments == told
+    assert settings_read() == {setting.name for setting in APP}
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    answer = subprocess.run(
+        [sys.executable, "docs/make_settings_table.py", "--check"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_the_example_configuration_has_all_its_settings_in_every_app() -> None:
+    for shape in every_shape():
+        given = {name: str(value) for name, value in settings(shape).items()}
+        here = parts_here(given | {"MLPROMOTE_CONFIGURATION": str(EXAMPLE)})
+        if here.environments:
+            places = load_places(EXAMPLE, given, here.environments)
+            assert {name: one.workspace.id for name, one in places.environments.items()} == {
+                name: workspace(name) for name in here.environments
+            }
+        if here.coordinator:
+            load(EXAMPLE, given)
+
+
+def test_each_app_runs_its_parts() -> None:
+    known = {"MLPROMOTE_CONFIGURATION": str(EXAMPLE)}
+    parts = [
+        parts_here({name: str(value) for name, value in settings(shape).items()} | known) for shape in every_shape()
+    ]
+    assert [(each.coordinator, each.environments) for each in parts] == [
+        (True, NAMES),
+        (True, ()),
+        *((False, (name,)) for name in NAMES),
+    ]
+
+
+def test_the_example_asks_for_the_sources_that_infra_knows() -> None:
+    given = {name: str(value) for name, value in settings(deployed()).items()}
+    sources = {route.source for route in load(EXAMPLE, given).routes.values()}
+    assert sources == {each["name"] for each in deployed().outputs["EVENT_SOURCES"]}
+
+
+def test_a_worker_knows_nothing_of_other_environments() -> None:
+    given = settings(worker("prod"))
+    assert not any(name in f"{key}={value}" for key, value in given.items() for name in ("dev", "DEV", "test", "TEST"))
+
+
+def test_every_identity_in_the_settings_is_one_that_the_app_has() -> None:
+    for shape in every_shape():
+        (app,) = [resource for resource in shape.resources if resource.type == "Microsoft.Web/sites"]
+        has = {f"<{identity}>.properties.clientId" for identity in app.body["identity"]["userAssignedIdentities"]}
+        named = {
+            str(value)
+            for name, value in settings(shape).items()
+            if name.endswith(("__clientId", "_IDENTITY")) and value != "known-to-its-worker"
+        }
+        assert named == has
