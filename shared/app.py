@@ -7,7 +7,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,13 +19,14 @@ from shared import parts
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Places
-    from shared.core.messages import FindRegistrations, RunStep, StepReported
+    from shared.core.messages import FindRegistrations, JobEnded, ModelRegistered, RunStep, StepReported
     from shared.failure_requests import FailureRequests
     from shared.health import Health
     from shared.lanes import Lanes
     from shared.ports import Bus, Store, Topic, Workspace
     from shared.queues import DeadLetters
     from shared.requests import Requests
+    from shared.telemetry import Telemetry
 
 T = TypeVar("T")
 
@@ -36,6 +38,11 @@ LOOK_BACK = timedelta(days=2)
 CONFIGURATION_FILE = "MLPROMOTE_CONFIGURATION"
 CLOUD = "AZUREML_CLOUD"
 TOPIC_ENDPOINT = "MLPROMOTE_TOPIC_ENDPOINT"
+APPLICATION_INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+#: Folder for traces, where they are not sent to Application Insights.
+TRACES = "MLPROMOTE_TRACES"
+#: Of each queue, dead letters are counted up to this.
+MOST_DEAD_LETTERS = 100
 #: With the value `required`, callers of the HTTP API need no key but must have signed in.
 SIGN_IN = "MLPROMOTE_SIGN_IN"
 
@@ -86,10 +93,19 @@ class App:
         if news is None:
             log.info("left out a notification of type %s", kind)
             return
+        begun = time.time_ns()
         self.bus.send_events([news])
+        if self._is_observed:
+            self._record_intake(news, begun)
 
     def advance(self, body: bytes) -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that cannot be decoded."""
+        from shared.queues import EVENTS_QUEUE
+
+        with self._delivery(EVENTS_QUEUE):
+            self._advance(body)
+
+    def _advance(self, body: bytes) -> None:
         from shared import routing
         from shared.core.messages import FindRegistrations, RunStep, StepReported, decode
         from shared.core.wire import UndecodableError
@@ -108,6 +124,12 @@ class App:
 
     def work(self, environment: str, body: bytes) -> None:
         """Run one command of the queue `steps-<environment>`. Raises for one that cannot be decoded."""
+        from shared.queues import steps_queue
+
+        with self._delivery(steps_queue(environment)):
+            self._work(environment, body)
+
+    def _work(self, environment: str, body: bytes) -> None:
         from shared.core.messages import FindRegistrations, RunStep, decode
         from shared.core.wire import UndecodableError
 
@@ -126,6 +148,8 @@ class App:
         for key in self.store.overdue(_now()):
             log.info("lane %s/%s is overdue", key.route, key.model)
             self.lanes.apply(TimePassed(key))
+        if self._settings.get(APPLICATION_INSIGHTS):
+            self._count_dead_letters()
 
     def catch_up(self) -> None:
         """Have the source environments look for registrations whose notification never came."""
@@ -182,10 +206,29 @@ class App:
         return topic.connect(endpoint, self._settings)
 
     @_made_once
+    def telemetry(self) -> "Telemetry":
+        """Records what happens, where the settings say; else nowhere."""
+        if self._settings.get(APPLICATION_INSIGHTS):
+            from shared.cloud import monitor
+
+            return monitor.to_application_insights(self._settings)
+        if self._settings.get(TRACES):
+            from shared.cloud import monitor
+
+            return monitor.to_files(Path(self._settings[TRACES]))
+        from shared.telemetry import Telemetry
+
+        return Telemetry()
+
+    @property
+    def _is_observed(self) -> bool:
+        return bool(self._settings.get(APPLICATION_INSIGHTS) or self._settings.get(TRACES))
+
+    @_made_once
     def lanes(self) -> "Lanes":
         from shared.lanes import Lanes
 
-        return Lanes(self.store, self.bus, _now, self.topic)
+        return Lanes(self.store, self.bus, _now, self.topic, self.telemetry)
 
     @_made_once
     def requests(self) -> "Requests":
@@ -233,17 +276,22 @@ class App:
         return self._workspaces[environment]
 
     def _run(self, environment: str, command: "RunStep") -> "StepReported":
-        from shared.core.messages import Failed, FailureKind, StepReported
+        from shared.core.messages import Failed, FailureKind, Outcome, StepReported
         from shared.steps.run import run_step
+        from shared.telemetry import fields
 
         begun = time.monotonic()
-        if command.environment == environment:
-            outcome = run_step(command, self.workspace, configuration_path(self._settings).parent, _now())
-        else:
-            text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
-            outcome = Failed(text, FailureKind.PERMISSION)
+        outcome: Outcome
+        with self.telemetry.look(command) as looked:
+            if command.environment == environment:
+                outcome = run_step(command, self.workspace, configuration_path(self._settings).parent, _now())
+            else:
+                text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
+                outcome = Failed(text, FailureKind.PERMISSION)
+            looked(outcome)
+            said = command.promotion, command.stage, command.step, type(outcome).__name__
+            log.info("%s %s.%s: %s", *said, extra=fields(command))
         seconds = time.monotonic() - begun
-        log.info("%s %s.%s: %s", command.promotion, command.stage, command.step, type(outcome).__name__)
         return StepReported(
             command.lane,
             command.promotion,
@@ -254,6 +302,35 @@ class App:
             outcome,
             seconds,
         )
+
+    @contextmanager
+    def _delivery(self, queue: str) -> Iterator[None]:
+        """A message of the queue is being worked on: if that raises, it goes back there."""
+        try:
+            yield
+        except Exception:
+            self.telemetry.delivery_failed(queue)
+            raise
+
+    def _record_intake(self, news: "ModelRegistered | JobEnded", begun: int) -> None:
+        """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
+        from shared import routing
+        from shared.config import ConfigurationFaults
+
+        try:
+            promotions = [request.promotion.id for request in routing.requests(news, self.configuration, _now())]
+        except ConfigurationFaults:
+            return
+        self.telemetry.received(promotions, begun, {"event": type(news).__name__, "workspace": news.workspace})
+
+    def _count_dead_letters(self) -> None:
+        from shared.queues import EVENTS_QUEUE, QueueUnavailableError, steps_queue
+
+        for queue in (EVENTS_QUEUE, *map(steps_queue, self.configuration.environments)):
+            try:
+                self.telemetry.dead_letters(queue, len(self.dead_letters.look(queue, 1, MOST_DEAD_LETTERS)))
+            except QueueUnavailableError as fault:
+                log.info("dead letters of %s cannot be counted: %s", queue, fault)
 
     def _find_registrations(self, command: "FindRegistrations") -> None:
         from shared.core.messages import RECONCILE, ModelRegistered

@@ -1,5 +1,6 @@
 """Lanes in the store: load one, let the core decide, save, send what is due, and tell of it."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 
@@ -9,6 +10,9 @@ from shared.core.messages import RECONCILE, StepReported
 from shared.core.people import Released
 from shared.core.promotion import Lane
 from shared.ports import Bus, Store, Topic, VersionConflictError
+from shared.telemetry import Telemetry, fields_of
+
+log = logging.getLogger("mlpromote")
 
 #: Each conflict means that somebody else got on, so this many in a row need that many others at once.
 MOST_CONFLICTS = 50
@@ -19,11 +23,19 @@ TOLD_AGAIN = 20
 class Lanes:
     """Applies events to lanes. May be used by several threads and processes; `clock` gives the time with its zone."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Callable[[], datetime], topic: Topic | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Callable[[], datetime],
+        topic: Topic | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._topic = topic
+        self._telemetry = telemetry or Telemetry()
 
     def apply(self, event: LaneEvent) -> Decision:
         """Decide, save, send, tell. To be called again with the same event if it raises: a repeated event changes
@@ -31,16 +43,26 @@ class Lanes:
 
         Raises what `decide` raises; then nothing was changed.
         """
+        with self._telemetry.decision(event):
+            decision = self._decided(event)
+            self._bus.send_commands(decision.commands)
+            self._tell(event, decision)
+            return decision
+
+    def _decided(self, event: LaneEvent) -> Decision:
+        """The decision, once it is saved."""
         for _ in range(MOST_CONFLICTS):
             before, version = self._load(event)
             decision = decide(before, event, self._clock())
+            if decision.stale:
+                return decision
             try:
-                if not decision.stale:
-                    self._store.save(before, decision.lane, version, decision.journal)
+                self._store.save(before, decision.lane, version, decision.journal)
             except VersionConflictError:
                 continue
-            self._bus.send_commands(decision.commands)
-            self._tell(event, decision)
+            self._telemetry.decided(before, decision)
+            for entry in decision.journal:
+                log.info("%s %s: %s", entry.promotion, entry.what, entry.text, extra=fields_of(event.lane, entry))
             return decision
         raise VersionConflictError(f"{event.lane}: {MOST_CONFLICTS} others were faster; the message is to come again")
 

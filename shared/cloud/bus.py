@@ -10,6 +10,7 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusSend
 
 from shared.core.messages import Command, Event, RunStep, encode
 from shared.queues import EVENTS_QUEUE, steps_queue
+from shared.telemetry import traceparent
 
 #: Name of the connection in the app's settings, as the triggers have it too.
 CONNECTION = "ServiceBus"
@@ -69,11 +70,14 @@ def client(settings: Mapping[str, str]) -> ServiceBusClient:
 
 def _message(message: Command | Event, body: bytes) -> ServiceBusMessage:
     at = message.not_before if isinstance(message, RunStep) else None
+    context = traceparent(message)
     return ServiceBusMessage(
         body,
         message_id=message.message_id,
         subject=type(message).__name__,
         content_type="application/json",
+        # The first is for whoever reads the message; the second is the name that the SDKs and the Functions host use.
+        application_properties={"traceparent": context, "Diagnostic-Id": context} if context else None,
         scheduled_enqueue_time_utc=at if at and at > datetime.now(UTC) else None,
     )
 

@@ -1,0 +1,84 @@
+"""Sends traces, metrics and logs to Application Insights, or keeps traces in files on this machine."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+from shared.telemetry import NAME, Telemetry, given_ids
+
+#: Of the only library whose calls become spans of their own: through it the SDKs call Azure ML and its registry. That
+#: of the Azure SDK would write its own trace context into our messages.
+_HTTP_LIBRARY = "requests"
+_OTHER_LIBRARIES = ("azure_sdk", "django", "fastapi", "flask", "httpx", "httpx2", "psycopg2", "urllib", "urllib3")
+
+
+class PromotionIds(RandomIdGenerator):
+    """Gives a span the ids that `shared.telemetry` asks for, and others random ones."""
+
+    def generate_trace_id(self) -> int:
+        given = given_ids.get()
+        return given[0] if given else super().generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        given = given_ids.get()
+        return given[1] if given else super().generate_span_id()
+
+
+def to_application_insights(settings: Mapping[str, str]) -> Telemetry:
+    """Starts the Azure Monitor distribution of OpenTelemetry, once per process. It reads its connection string and
+    identity from the environment; sampling too (`OTEL_TRACES_SAMPLER`), but for whole traces by default.
+    """
+    from azure.monitor.opentelemetry import configure_azure_monitor
+
+    whole_traces = {} if settings.get("OTEL_TRACES_SAMPLER") else {"sampling_ratio": 1.0}
+    configure_azure_monitor(
+        logger_name=NAME,
+        instrumentation_options={
+            _HTTP_LIBRARY: {"enabled": True},
+            **{library: {"enabled": False} for library in _OTHER_LIBRARIES},
+        },
+        **whole_traces,
+    )
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.id_generator = PromotionIds()  # the distribution takes none
+    return Telemetry()
+
+
+def to_files(folder: Path) -> Telemetry:
+    """Keeps the spans of each promotion in a file of the folder."""
+    provider = TracerProvider(id_generator=PromotionIds())
+    provider.add_span_processor(SimpleSpanProcessor(TraceFiles(folder)))
+    return Telemetry(provider)
+
+
+class TraceFiles(SpanExporter):
+    """Appends each span, as a line of JSON, to the file `TRACE.jsonl`; spans of no promotion are left out."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        for span in spans:
+            about = dict(span.attributes or {})
+            ids = span.get_span_context()
+            if ids is None or "promotion" not in about:
+                continue
+            line = {
+                "span": f"{ids.span_id:016x}",
+                "parent": f"{span.parent.span_id:016x}" if span.parent else None,
+                "name": span.name,
+                "start": span.start_time,
+                "end": span.end_time,
+                "failed": not span.status.is_ok,
+                "attributes": about,
+            }
+            with (self._folder / f"{ids.trace_id:032x}.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return SpanExportResult.SUCCESS

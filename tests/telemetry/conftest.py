@@ -1,0 +1,135 @@
+"""An app whose queues and workspaces are in memory, observed by OpenTelemetry's own SDK."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from shared.app import App
+from shared.cloud.monitor import PromotionIds
+from shared.core.messages import Command, Event, encode
+from shared.ports import Bus, Workspace
+from shared.telemetry import Telemetry
+from tests.config.right import SETTINGS, WORKSPACE
+from tests.fakes.workspace import FakeRegistry, FakeWorkspace
+
+CONFIGURATION = """\
+registry: contoso-ml
+environments:
+  dev: {workspace: "${DEV}"}
+  test: {workspace: "${TEST}"}
+  prod: {workspace: "${PROD}"}
+routes:
+  churn:
+    from: dev
+    models: ["churn-*"]
+    stages:
+      - {environment: test, endpoint: "{model}-test", deployment: churn.yml}
+      - {environment: prod, endpoint: "{model}", deployment: churn.yml, approval: {}}
+"""
+REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
+MODEL, VERSION = "churn-eu", "3"
+
+
+@dataclass
+class KeptBus(Bus):
+    """Messages in the order in which they were sent, each with the queue's environment, or none for events."""
+
+    messages: list[tuple[str | None, bytes]] = field(default_factory=list)
+
+    def send_events(self, events: Sequence[Event]) -> None:
+        self.messages += [(None, encode(event)) for event in events]
+
+    def send_commands(self, commands: Sequence[Command]) -> None:
+        self.messages += [(command.environment, encode(command)) for command in commands]
+
+
+class InMemoryApp(App):
+    """The app with these workspaces."""
+
+    def __init__(self, settings: Mapping[str, str], workspaces: Mapping[str, FakeWorkspace]) -> None:
+        super().__init__(settings)
+        self.workspaces = workspaces
+
+    def workspace(self, environment: str) -> Workspace:
+        return self.workspaces[environment]
+
+
+@dataclass
+class Observed:
+    """The app, and what was seen of it."""
+
+    app: InMemoryApp
+    bus: KeptBus
+    spans: InMemorySpanExporter
+    reader: InMemoryMetricReader
+
+    def register(self) -> None:
+        """A model version is there, and Event Grid tells of it."""
+        self.app.workspaces["dev"].has_model(MODEL, VERSION)
+        self.app.intake(WORKSPACE.format("dev"), REGISTERED, {"modelName": MODEL, "modelVersion": VERSION})
+
+    def run(self) -> None:
+        """Deliver messages until none is left."""
+        for _ in range(300):
+            if not self.bus.messages:
+                return
+            environment, body = self.bus.messages.pop(0)
+            if environment is None:
+                self.app.advance(body)
+            else:
+                self.app.work(environment, body)
+        raise AssertionError("the messages do not come to an end")
+
+    @property
+    def promotion(self) -> dict[str, Any]:
+        """The only one there is."""
+        (found,) = self.app.requests.promotions("", {})["value"]
+        return dict(found)
+
+    def named(self, *names: str) -> list[ReadableSpan]:
+        return [span for span in self.spans.get_finished_spans() if span.name in names]
+
+    def metric(self, name: str) -> list[tuple[dict[str, Any], Any]]:
+        """Attributes and value (of a histogram: the count and the sum) of each point."""
+        data = self.reader.get_metrics_data()
+        points = [
+            point
+            for resource in (data.resource_metrics if data else [])
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == name
+            for point in metric.data.data_points
+        ]
+        return [(dict(point.attributes or {}), _value(point)) for point in points]
+
+
+def _value(point: Any) -> Any:
+    return (point.count, point.sum) if isinstance(point, HistogramDataPoint) else point.value
+
+
+@pytest.fixture
+def observed(tmp_path: Path) -> Observed:
+    (tmp_path / "promotion.yml").write_text(CONFIGURATION, encoding="utf-8")
+    (tmp_path / "churn.yml").write_text("instance_type: small\n", encoding="utf-8")
+    registry = FakeRegistry()
+    workspaces = {name: FakeWorkspace(registry, f"ws-{name}", looks_until_ready=1) for name in ("dev", "test", "prod")}
+    settings = SETTINGS | {
+        "MLPROMOTE_CONFIGURATION": str(tmp_path / "promotion.yml"),
+        "MLPROMOTE_STORE": str(tmp_path / "promotions.sqlite"),
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "not used: the telemetry is put in by hand",
+    }
+    app, bus = InMemoryApp(settings, workspaces), KeptBus()
+    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    tracers = TracerProvider(id_generator=PromotionIds())
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    app.bus = bus
+    app.telemetry = Telemetry(tracers, MeterProvider([reader]))
+    return Observed(app, bus, exporter, reader)

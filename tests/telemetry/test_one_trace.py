@@ -1,0 +1,157 @@
+"""One trace per promotion, over all queues and functions, as a tree: promotion, step, looks and decisions."""
+
+import logging
+from collections import Counter
+
+import pytest
+
+from shared.core.messages import LaneKey, decode
+from shared.core.people import Approved, Person
+from shared.ports import UnavailableError
+from shared.telemetry import trace_id, traceparent
+from tests.telemetry.conftest import MODEL, VERSION, Observed
+
+BOB = Person("id-of-bob", "bob", ("Promotion.Approver",))
+ABOUT = {"route": "churn", "model": MODEL}
+
+
+def approve(observed: Observed) -> None:
+    lane, promotion = LaneKey("churn", MODEL), observed.promotion["id"]
+    observed.app.lanes.apply(Approved(lane, promotion, BOB, "looks good"))
+
+
+@pytest.fixture
+def finished(observed: Observed) -> Observed:
+    """A promotion has gone all the way."""
+    observed.register()
+    observed.run()
+    approve(observed)
+    observed.run()
+    assert observed.promotion["status"] == "succeeded", observed.promotion
+    return observed
+
+
+def test_all_functions_put_their_spans_into_the_one_trace_of_the_promotion(finished: Observed) -> None:
+    spans = finished.spans.get_finished_spans()
+    assert {f"{span.context.trace_id:032x}" for span in spans} == {trace_id(finished.promotion["id"])}
+    names = {span.name for span in spans}
+    assert {"intake", "advance: PromotionRequested", "run share", "advance: StepReported"} <= names
+    assert {"run deploy", "advance: Approved", "test deploy", "prod approve", "prod shift"} <= names
+    assert {span.attributes["promotion"] for span in spans if span.attributes} == {finished.promotion["id"]}
+
+
+def test_the_spans_are_a_tree_of_promotion_steps_and_what_is_done_for_them(finished: Observed) -> None:
+    (root,) = finished.named(f"promotion of {MODEL} {VERSION}")
+    assert root.parent is None
+    (step,) = finished.named("test deploy")
+    assert step.parent is not None
+    assert step.parent.span_id == root.context.span_id
+    looks = [
+        span
+        for span in finished.named("run deploy", "advance: StepReported")
+        if span.attributes and (span.attributes["stage"], span.attributes["step"]) == ("test", "deploy")
+    ]
+    assert len(looks) >= 4
+    assert {span.parent.span_id for span in looks if span.parent} == {step.context.span_id}
+    (intake,) = finished.named("intake")
+    assert intake.parent is not None
+    assert intake.parent.span_id == root.context.span_id
+    ids = Counter(span.context.span_id for span in finished.spans.get_finished_spans())
+    assert set(ids.values()) == {1}
+
+
+def test_each_look_says_what_it_was_about_and_how_it_went(finished: Observed) -> None:
+    looks = [dict(span.attributes or {}) for span in finished.named("run deploy")]
+    first = next(look for look in looks if look["stage"] == "prod")
+    about = {"promotion": finished.promotion["id"], **ABOUT, "stage": "prod", "step": "deploy"}
+    assert first == about | {"attempt": 1, "look": 1, "outcome": "Running"}
+    assert [look["outcome"] for look in looks if look["stage"] == "prod"][-1] == "Succeeded"
+
+
+def test_a_step_lasts_from_its_first_look_to_its_end(finished: Observed) -> None:
+    (step,) = finished.named("prod deploy")
+    assert step.attributes
+    assert (step.attributes["status"], step.attributes["environment"]) == ("succeeded", "prod")
+    assert int(step.attributes["looks"]) > 1  # type: ignore[arg-type]  # attributes have many types
+    runs = [span for span in finished.named("run deploy") if (span.attributes or {})["stage"] == "prod"]
+    assert step.start_time is not None
+    assert step.end_time is not None
+    assert all(step.start_time <= (run.start_time or 0) <= (run.end_time or 0) <= step.end_time for run in runs)
+
+
+def test_a_failure_marks_look_step_and_promotion_with_its_reason(observed: Observed) -> None:
+    observed.app.workspaces["test"].fails_to_deploy = "ImageBuildFailure: no such image"
+    observed.register()
+    observed.run()
+    failed = [span for span in observed.spans.get_finished_spans() if not span.status.is_ok]
+    assert {span.name for span in failed} == {"run deploy", "test deploy", f"promotion of {MODEL} {VERSION}"}
+    assert all("no such image" in str((span.attributes or {})["reason"]) for span in failed)
+    assert all((span.attributes or {}).get("failure", "bad-config") for span in failed)
+
+
+def test_promotions_and_steps_are_counted_and_timed_by_how_they_ended(finished: Observed) -> None:
+    assert finished.metric("mlpromote.promotions") == [({"route": "churn", "status": "succeeded"}, 1)]
+    ((about, (count, _)),) = finished.metric("mlpromote.promotion.duration")
+    assert (about["status"], count) == ("succeeded", 1)
+    steps = {(one["stage"], one["step"]): value for one, value in finished.metric("mlpromote.step.duration")}
+    assert set(steps) == {("test", "share"), *((s, n) for s in ("test", "prod") for n in _STEPS)}
+    assert all(count == 1 for count, _ in steps.values())
+    ((approval, (approvals, waited)),) = finished.metric("mlpromote.approval.waiting")
+    assert approval == {"route": "churn", "stage": "prod", "step": "approve", "status": "succeeded"}
+    assert approvals == 1
+    assert waited > 0
+
+
+_STEPS = ("validate", "deploy", "smoke", "shift", "retire")
+
+
+def test_looks_that_could_not_be_made_are_counted(observed: Observed) -> None:
+    observed.app.workspaces["test"].raises["start_deployment"] = UnavailableError("throttled")
+    observed.register()
+    observed.run()
+    assert observed.metric("mlpromote.step.retries") == [({"environment": "test", "step": "deploy"}, 1)]
+
+
+def test_a_delivery_that_fails_is_counted_for_its_queue(observed: Observed) -> None:
+    with pytest.raises(ValueError, match="no JSON"):
+        observed.app.advance(b"{")
+    with pytest.raises(ValueError, match="no JSON"):
+        observed.app.work("prod", b"{")
+    counted = {about["queue"]: value for about, value in observed.metric("mlpromote.deliveries.failed")}
+    assert counted == {"promotion-events": 1, "steps-prod": 1}
+
+
+def test_a_stale_delivery_ends_nothing_twice(finished: Observed) -> None:
+    ended = len(finished.named("test deploy"))
+    finished.register()
+    finished.run()
+    assert len(finished.named("test deploy")) == ended
+    assert finished.metric("mlpromote.promotions") == [({"route": "churn", "status": "succeeded"}, 1)]
+
+
+def test_log_lines_carry_promotion_route_stage_and_step(observed: Observed, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "mlpromote"):
+        observed.register()
+        observed.run()
+    about = {"promotion": observed.promotion["id"], **ABOUT, "stage": "test", "step": "deploy"}
+    told = [record for record in caplog.records if about.items() <= vars(record).items()]
+    assert any("Running" in record.getMessage() for record in told)
+    assert any(vars(record).get("what") == "step-succeeded" for record in told)
+
+
+def test_the_messages_of_a_step_carry_its_place_in_the_trace(observed: Observed) -> None:
+    observed.register()
+    environment, news = observed.bus.messages[0]
+    assert traceparent(decode(news)) is None
+    observed.app.advance(news)
+    command = decode(observed.bus.messages[-1][1])
+    observed.app.work("dev", observed.bus.messages[-1][1])
+    report = decode(observed.bus.messages[-1][1])
+    assert environment is None
+    written = traceparent(command)
+    assert written is not None
+    assert written == traceparent(report)
+    version, trace, span, flags = written.split("-")
+    assert (version, trace, flags) == ("00", trace_id(observed.promotion["id"]), "01")
+    runs = observed.named("run share")
+    assert {f"{run.parent.span_id:016x}" for run in runs if run.parent} == {span}
