@@ -21,9 +21,9 @@ MOST_BYTES = 4 * 1024 * 1024
 #: Headers, keys and names of properties that go with each operation of a transaction.
 _BYTES_AROUND = 2_000
 
-#: A property holds 64 KiB and an entity 1 MiB, its names and other properties included.
+#: A property holds 64 KiB and an entity 1 MiB, which Azurite takes for its length on the wire, in base64.
 _CHUNK = 60_000
-_CHUNKS = 15
+_CHUNKS = 12
 
 #: How often a document is read anew that somebody else has changed meanwhile.
 _MOST_LOOKS = 20

@@ -23,7 +23,7 @@ from shared.cloud.documents import lane_position, promotion_position, sortable
 from shared.cloud.table import MOST_OPERATIONS, Operation, Row, Table, Write
 from shared.cloud.table_keys import LAST, escaped, lane_name, newest_first, promotion_partition
 from shared.core.messages import LaneKey
-from shared.core.promotion import Promotion, PromotionStatus
+from shared.core.promotion import Promotion
 from shared.ports import PromotionFilter, VersionConflictError
 
 T = TypeVar("T")
@@ -32,7 +32,6 @@ T = TypeVar("T")
 PROMOTIONS = "promotions"
 LANES = "lanes"
 
-#: How many entries one page may pass over before it ends early, with a continuation.
 MOST_PASSED = 10_000
 
 #: Entries that the service sends together where many of them may be passed over: its most.
@@ -52,23 +51,27 @@ class Found(Generic[T]):
 class Lists:
     """The lists of one table.
 
-    Entries are looked up several at once, in the pool. `settled_after` is when one that does not hold may be removed.
+    Entries are looked up several at once, in the pool. `settled_after` is when one that does not hold may be removed,
+    `most_passed` how many entries a page may pass over before it ends early, with a continuation.
     """
 
-    def __init__(self, table: Table, pool: ThreadPoolExecutor, settled_after: timedelta) -> None:
+    def __init__(
+        self, table: Table, pool: ThreadPoolExecutor, settled_after: timedelta, most_passed: int = MOST_PASSED
+    ) -> None:
         self._table = table
         self._pool = pool
         self._settled_after = settled_after
+        self._most_passed = most_passed
 
-    def add_promotion(self, promotion: Promotion, version: int, is_new: bool) -> None:
-        """Before the promotion is saved, in this version of its lane, with a new status."""
-        rows = [_entry(name, promotion) for name in _lists(promotion)] if is_new else []
-        self._write(Write.MERGE, rows + _entries_of_status(promotion, promotion.status, version))
+    def add_promotions(self, moved: Sequence[Promotion], new: Sequence[Promotion], version: int) -> None:
+        """Before they are saved in this version of their lane: with another status, and those in `new` altogether."""
+        rows = [_entry(name, each) for each in new for name in _lists(each)]
+        self._write(Write.MERGE, rows + [row for each in moved for row in _entries_of_status(each, version)])
 
-    def remove_promotion(self, promotion: Promotion, status: PromotionStatus, version: int) -> None:
-        """After it was saved with another status than this one, which it had taken in this version of its lane."""
+    def remove_statuses(self, left: Sequence[tuple[Promotion, int]]) -> None:
+        """After promotions were saved that had these statuses, taken in those versions of their lane."""
         try:
-            self._write(Write.DELETE, _entries_of_status(promotion, status, version))
+            self._write(Write.DELETE, [row for each, version in left for row in _entries_of_status(each, version)])
         except VersionConflictError:
             return  # a reader has removed some of them, and readers will remove the others
 
@@ -152,7 +155,7 @@ class Lists:
                 else:
                     found.append((entry, item))
             passed += len(batch)
-            if passed >= MOST_PASSED and len(found) <= most:
+            if passed >= self._most_passed and len(found) <= most:
                 return Found([item for _, item in found], batch[-1])
         return Found([item for _, item in found[:most]], found[most - 1][0])
 
@@ -195,8 +198,8 @@ def _lists(promotion: Promotion) -> list[str]:
     return ["all", f"route!{escaped(promotion.lane.route)}", f"model!{escaped(promotion.lane.model)}", *by_environment]
 
 
-def _entries_of_status(promotion: Promotion, status: PromotionStatus, version: int) -> list[Row]:
-    lane = promotion.lane
+def _entries_of_status(promotion: Promotion, version: int) -> list[Row]:
+    lane, status = promotion.lane, promotion.status
     lists = (
         f"status!{status}",
         f"route-status!{status}!{escaped(lane.route)}",

@@ -117,22 +117,22 @@ class TablesStore:
         changed = [each for each in after.promotions if before.promotion(each.id) != each]
         earlier = {each.id: each for each in before.promotions}
         moved = [each for each in changed if each.id not in earlier or earlier[each.id].status is not each.status]
-        for each in moved:
-            self._lists.add_promotion(each, version + 1, is_new=each.id not in earlier)
+        new = [each for each in moved if each.id not in earlier]
+        self._lists.add_promotions(moved, new, version + 1)
         if known is None and key.route:
             self._lists.add_lane(key)
         wake_entry = self._wakes.cover(key, wake_at(after), known.wake_entry if known else "")
 
         operations = _lane_operations(after, version + 1, wake_entry, known)
         for each in changed:
-            came = {"requested_in": version + 1} if each.id not in earlier else {}
+            came = {"requested_in": version + 1} if each in new else {}
             listed = {"listed": version + 1} if each in moved else {}
             operations += _promotion_operations(each, version + 1, {**came, **listed})
         self._table.commit(operations + _journal_operations(key, version + 1, journal))
 
-        for each in moved:
-            if known is not None and each.id in known.listed:
-                self._lists.remove_promotion(each, earlier[each.id].status, known.listed[each.id])
+        left = [earlier[each.id] for each in moved if each.id in earlier]
+        listed_in = known.listed if known else {}
+        self._lists.remove_statuses([(each, listed_in[each.id]) for each in left if each.id in listed_in])
 
     def promotion(self, promotion: str) -> tuple[Promotion, Sequence[JournalEntry]] | None:
         partition = promotion_partition(promotion)

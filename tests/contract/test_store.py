@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.lane import Decision, LaneEvent, PromotionRequested, decide, due
+from shared.core.lane import LONGEST_QUEUE, Decision, LaneEvent, PromotionRequested, decide, due
 from shared.core.messages import GRACE, Kind, LaneKey
-from shared.core.promotion import Hold, Lane, PromotionStatus, lane_digest
+from shared.core.promotion import Hold, Lane, PromotionStatus, StageStatus, lane_digest
 from shared.ports import PromotionFilter, Store, VersionConflictError
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
@@ -110,6 +110,31 @@ def test_a_lane_is_overdue_from_its_wake_up_time_on_and_no_longer_once_it_has_en
     while commands := due(lane):
         lane = apply(store, answer(commands[0], BROKEN)).lane
     assert store.overdue(NOW + timedelta(days=365)) == []
+
+
+def test_overdue_lanes_are_found_in_their_order_wherever_their_wake_up_times_have_moved(store: Store) -> None:
+    keys = [LaneKey("route", f"model-{number}") for number in range(4)]
+    waits: dict[LaneKey, timedelta] = {}
+    for turn in range(120):
+        key = keys[turn * 7 % 4]
+        waits.pop(key, None)
+        if turn % 11:
+            waits[key] = timedelta(seconds=turn * 7919 % 3600)
+        wait(store, key, waits.get(key))
+        if turn % 3 == 0:
+            now = timedelta(seconds=turn * 104729 % 3600)
+            overdue = sorted((lane for lane, until in waits.items() if until <= now), key=lambda lane: waits[lane])
+            assert store.overdue(NOW + now) == overdue
+
+
+def wait(store: Store, key: LaneKey, until: timedelta | None) -> None:
+    """Have the lane wait for its turn until then, or for nothing."""
+    made = promotion("1", {"test": ()})
+    status = StageStatus.QUEUED if until is not None else StageStatus.SKIPPED
+    stage = replace(made.stages[0], status=status, queued=NOW + (until or timedelta()) - LONGEST_QUEUE)
+    before, version = store.load(key, None)
+    made = replace(made, id=_id(1, key), lane=key, stages=(stage,))
+    store.save(before, before.with_promotion(made), version, ())
 
 
 def test_watching_began_when_it_was_first_asked(store: Store) -> None:
