@@ -96,7 +96,7 @@ class App:
         begun = time.time_ns()
         self.bus.send_events([news])
         if self._is_observed:
-            self._record_intake(news, begun)
+            self._record_intake(news, begun, time.time_ns())
 
     def advance(self, body: bytes) -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that cannot be decoded."""
@@ -312,7 +312,7 @@ class App:
             self.telemetry.delivery_failed(queue)
             raise
 
-    def _record_intake(self, news: "ModelRegistered | JobEnded", begun: int) -> None:
+    def _record_intake(self, news: "ModelRegistered | JobEnded", begun: int, ended: int) -> None:
         """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
         from shared import routing
         from shared.config import ConfigurationFaults
@@ -321,7 +321,8 @@ class App:
             promotions = [request.promotion.id for request in routing.requests(news, self.configuration, _now())]
         except ConfigurationFaults:
             return
-        self.telemetry.received(promotions, begun, {"event": type(news).__name__, "workspace": news.workspace})
+        about = {"event": type(news).__name__, "workspace": news.workspace}
+        self.telemetry.received(promotions, begun, ended, about)
 
     def _count_dead_letters(self) -> None:
         from shared.queues import EVENTS_QUEUE, QueueUnavailableError, steps_queue

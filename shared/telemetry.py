@@ -100,12 +100,12 @@ class Telemetry:
 
     # --- spans of functions ---
 
-    def received(self, promotions: Iterable[str], begun: int, attributes: Attributes) -> None:
-        """A notification was taken in, which concerns these promotions. `begun`: nanoseconds since 1970."""
+    def received(self, promotions: Iterable[str], begun: int, ended: int, attributes: Attributes) -> None:
+        """A notification was taken in that concerns these promotions. `begun` and `ended`: nanoseconds since 1970."""
         for promotion in promotions:
             about = {"promotion": promotion, **attributes}
             parent = _inside(promotion, _promotion_span_id(promotion))
-            self._tracer.start_span("intake", parent, SpanKind.CONSUMER, about, start_time=begun).end()
+            self._tracer.start_span("intake", parent, SpanKind.CONSUMER, about, start_time=begun).end(ended)
 
     @contextmanager
     def look(self, command: RunStep) -> Iterator[Callable[[Outcome], None]]:

@@ -38,6 +38,8 @@ def to_application_insights(settings: Mapping[str, str]) -> Telemetry:
     whole_traces = {} if settings.get("OTEL_TRACES_SAMPLER") else {"sampling_ratio": 1.0}
     configure_azure_monitor(
         logger_name=NAME,
+        enable_live_metrics=False,  # this and the next: the Functions host has its own
+        enable_performance_counters=False,
         instrumentation_options={
             _HTTP_LIBRARY: {"enabled": True},
             **{library: {"enabled": False} for library in _OTHER_LIBRARIES},

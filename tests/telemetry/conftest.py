@@ -63,13 +63,11 @@ class InMemoryApp(App):
 
 
 @dataclass
-class Observed:
-    """The app, and what was seen of it."""
+class Running:
+    """The app with its queues."""
 
     app: InMemoryApp
     bus: KeptBus
-    spans: InMemorySpanExporter
-    reader: InMemoryMetricReader
 
     def register(self) -> None:
         """A model version is there, and Event Grid tells of it."""
@@ -94,6 +92,14 @@ class Observed:
         (found,) = self.app.requests.promotions("", {})["value"]
         return dict(found)
 
+
+@dataclass
+class Observed(Running):
+    """The app, and what was seen of it."""
+
+    spans: InMemorySpanExporter
+    reader: InMemoryMetricReader
+
     def named(self, *names: str) -> list[ReadableSpan]:
         return [span for span in self.spans.get_finished_spans() if span.name in names]
 
@@ -115,21 +121,26 @@ def _value(point: Any) -> Any:
     return (point.count, point.sum) if isinstance(point, HistogramDataPoint) else point.value
 
 
-@pytest.fixture
-def observed(tmp_path: Path) -> Observed:
-    (tmp_path / "promotion.yml").write_text(CONFIGURATION, encoding="utf-8")
-    (tmp_path / "churn.yml").write_text("instance_type: small\n", encoding="utf-8")
+def started(folder: Path, **settings: str) -> Running:
+    """The app with its files in this folder."""
+    (folder / "promotion.yml").write_text(CONFIGURATION, encoding="utf-8")
+    (folder / "churn.yml").write_text("instance_type: small\n", encoding="utf-8")
     registry = FakeRegistry()
     workspaces = {name: FakeWorkspace(registry, f"ws-{name}", looks_until_ready=1) for name in ("dev", "test", "prod")}
-    settings = SETTINGS | {
-        "MLPROMOTE_CONFIGURATION": str(tmp_path / "promotion.yml"),
-        "MLPROMOTE_STORE": str(tmp_path / "promotions.sqlite"),
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": "not used: the telemetry is put in by hand",
+    files = {
+        "MLPROMOTE_CONFIGURATION": str(folder / "promotion.yml"),
+        "MLPROMOTE_STORE": str(folder / "promotions.sqlite"),
     }
-    app, bus = InMemoryApp(settings, workspaces), KeptBus()
+    app, bus = InMemoryApp(SETTINGS | files | settings, workspaces), KeptBus()
+    app.bus = bus
+    return Running(app, bus)
+
+
+@pytest.fixture
+def observed(tmp_path: Path) -> Observed:
+    running = started(tmp_path, APPLICATIONINSIGHTS_CONNECTION_STRING="not used: the telemetry is put in by hand")
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers = TracerProvider(id_generator=PromotionIds())
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
-    app.bus = bus
-    app.telemetry = Telemetry(tracers, MeterProvider([reader]))
-    return Observed(app, bus, exporter, reader)
+    running.app.telemetry = Telemetry(tracers, MeterProvider([reader]))
+    return Observed(running.app, running.bus, exporter, reader)
