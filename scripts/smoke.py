@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""Drives a running app from outside: `scripts/smoke.py URL KEY`, against `make up`, `func start` or Azure alike.
+
+It changes nothing but the app's own records: its notification is of a model that no route takes, and what it starts and
+replays is a version that is not there, which fails at its first step. Standard library only.
+"""
+
+import argparse
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+PASSED, FAILED = 0, 1
+#: Nobody has this workspace, so a notification of it starts nothing.
+NO_WORKSPACE = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/smoke"
+    "/providers/Microsoft.MachineLearningServices/workspaces/smoke"
+)
+
+
+class WrongError(Exception):
+    """The app did something else than it should."""
+
+
+class NotAskedError(Exception):
+    """Something is missing without which this cannot be looked at."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the app answered; `body` is JSON, or text where it is none."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass
+class Smoke:
+    """One run. `seconds`: the most that each thing may take, a start from nothing included."""
+
+    url: str
+    key: str
+    event_grid_key: str
+    token: str
+    function: str
+    workspace: str
+    model: str
+    seconds: float
+    run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    promotion: str = ""  #: id of the one that was started
+
+    # --- what is looked at, in order ---
+
+    def the_app_answers(self) -> str:
+        document = self._until(lambda: self._read("/api/openapi.json"), "an answer with 200")
+        return f"{document['info']['title']}, {len(document['paths'])} paths"
+
+    def the_webhook_agrees_to_get_events(self) -> str:
+        event = self._event("Microsoft.EventGrid.SubscriptionValidationEvent", {"validationCode": self.run})
+        answer = self._deliver([event], "SubscriptionValidation")
+        _expect(answer, 200)
+        if answer.body != {"validationResponse": self.run}:
+            raise WrongError(f"it should repeat the code {self.run}, and said {answer.body!r}")
+        return "Event Grid schema"
+
+    def the_webhook_agrees_to_get_cloud_events(self) -> str:
+        headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
+        answer = self._ask("OPTIONS", self._webhook(), headers=headers)
+        _expect(answer, 200)
+        if answer.headers.get("webhook-allowed-origin") not in ("eventgrid.azure.net", "*"):
+            raise WrongError(f"it allows {answer.headers.get('webhook-allowed-origin')}, not eventgrid.azure.net")
+        return "CloudEvents"
+
+    def a_notification_is_taken(self) -> str:
+        model = f"smoke-{self.run}"
+        data = {"modelName": model, "modelVersion": "1", "modelTags": {}, "modelProperties": {}}
+        event = self._event("Microsoft.MachineLearningServices.ModelRegistered", data)
+        _expect(self._deliver([event], "Notification"), 202)
+        if not self.workspace:
+            return "accepted; with --workspace it is followed to the end"
+        found = self._until(lambda: self._read(f"/api/promotions?{urlencode({'model': model})}")["value"], "its record")
+        if found[0]["status"] != "ignored":
+            raise WrongError(f"{model} should be ignored, and is {found[0]['status']}: {found[0]['reason']}")
+        return f"{model} was recorded and ignored"
+
+    def wrong_requests_are_refused(self) -> str:
+        for path, status in (("/api/promotions/no-such-promotion", 404), ("/api/promotions?top=0", 400)):
+            answer = self._ask("GET", path)
+            _expect(answer, status)
+            if "problem+json" not in answer.headers.get("content-type", ""):
+                raise WrongError(f"{path}: the answer should be application/problem+json")
+        return "404 and 400, each with its problem"
+
+    def a_promotion_is_started_once(self) -> str:
+        if not self.model:
+            raise NotAskedError("give --model, a name that a route takes")
+        asked = {"model": self.model, "version": f"smoke-{self.run}", "reason": "smoke test"}
+        answers = [self._ask("POST", "/api/promotions", asked, {"Idempotency-Key": self.run}) for _ in range(2)]
+        for answer in answers:
+            _expect(answer, 202)
+        first, second = (str(answer.body["id"]) for answer in answers)
+        if first != second:
+            raise WrongError(f"the same request made two promotions: {first} and {second}")
+        self.promotion = first
+        return first
+
+    def it_fails_since_there_is_no_such_version(self) -> str:
+        return self._failed_after(attempts=1)
+
+    def it_can_be_replayed(self) -> str:
+        self._started()
+        if not self.token:
+            _expect(self._replay(dry_run=True), 403)
+            raise NotAskedError("a key alone may not replay, which was tried; give --token of an operator")
+        for dry_run, outcome in ((True, "replayable"), (False, "replayed")):
+            answer = self._replay(dry_run)
+            _expect(answer, 200)
+            (result,) = answer.body["value"]
+            if result["outcome"] != outcome:
+                raise WrongError(f"it should be {outcome}, and is {result['outcome']}: {result['text']}")
+        return self._failed_after(attempts=2)
+
+    # --- how ---
+
+    def _failed_after(self, attempts: int) -> str:
+        self._started()
+
+        def look() -> Any:
+            listed = self._read(f"/api/failures?{urlencode({'model': self.model, 'top': 200})}")["value"]
+            return next((each for each in listed if each["id"] == self.promotion and each["tried"] >= attempts), None)
+
+        failure = self._until(look, f"failure number {attempts} of {self.promotion}")
+        if failure["class"] != "not-found":
+            raise WrongError(f"it should fail as not-found, and did as {failure['class']}: {failure['reason']}")
+        return str(failure["reason"])
+
+    def _started(self) -> None:
+        if not self.promotion:
+            raise NotAskedError("nothing was started")
+
+    def _replay(self, dry_run: bool) -> Answer:
+        asked = {"ids": [self.promotion], "dry_run": dry_run, "reason": "smoke test"}
+        return self._ask("POST", "/api/failures/replay", asked)
+
+    def _event(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "id": str(uuid.uuid4()),
+            "topic": self.workspace or NO_WORKSPACE,
+            "subject": "smoke",
+            "eventType": kind,
+            "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "data": data,
+            "dataVersion": "",
+            "metadataVersion": "1",
+        }
+
+    def _webhook(self) -> str:
+        return f"/runtime/webhooks/eventgrid?functionName={quote(self.function)}"
+
+    def _deliver(self, events: list[dict[str, Any]], kind: str) -> Answer:
+        return self._ask("POST", self._webhook(), events, {"aeg-event-type": kind})
+
+    def _read(self, path: str) -> Any:
+        answer = self._ask("GET", path)
+        _expect(answer, 200)
+        return answer.body
+
+    def _until(self, look: Callable[[], Any], what: str) -> Any:
+        """The first answer that is not empty; while the app is not there or has no answer yet, ask again."""
+        deadline, trouble = time.monotonic() + self.seconds, "nothing yet"
+        while time.monotonic() < deadline:
+            try:
+                if found := look():
+                    return found
+            except WrongError as error:
+                trouble = str(error)
+            time.sleep(min(0.5, self.seconds / 10))
+        raise WrongError(f"{what} did not come within {self.seconds:g} s: {trouble}")
+
+    def _ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        key = self.event_grid_key if path.startswith("/runtime/") else self.key
+        sent = {"x-functions-key": key, "Content-Type": "application/json", **(headers or {})}
+        if self.token and path.startswith("/api/"):
+            sent["Authorization"] = f"Bearer {self.token}"
+        content = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, content, sent, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=self.seconds) as answer:
+                return _answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return _answer(refusal.code, refusal.headers, refusal.read())
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as fault:
+            raise WrongError(f"{method} {path.partition('?')[0]}: {fault}") from fault
+
+
+def _answer(status: int, headers: Any, content: bytes) -> Answer:
+    text = content.decode("utf-8", "replace")
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = text
+    return Answer(status, {name.lower(): value for name, value in headers.items()}, body)
+
+
+def _expect(answer: Answer, status: int) -> None:
+    if answer.status != status:
+        detail = answer.body.get("detail") if isinstance(answer.body, dict) else answer.body
+        raise WrongError(f"the status should be {status}, and is {answer.status}: {str(detail)[:300] or 'no text'}")
+
+
+def look_at_all(smoke: Smoke, tell: Callable[[str], object]) -> int:
+    """Look at one thing after the other; the exit code of the run."""
+    steps = (
+        smoke.the_app_answers,
+        smoke.the_webhook_agrees_to_get_events,
+        smoke.the_webhook_agrees_to_get_cloud_events,
+        smoke.a_notification_is_taken,
+        smoke.wrong_requests_are_refused,
+        smoke.a_promotion_is_started_once,
+        smoke.it_fails_since_there_is_no_such_version,
+        smoke.it_can_be_replayed,
+    )
+    failures = 0
+    for step in steps:
+        name, begun = step.__name__.replace("_", " "), time.monotonic()
+        try:
+            verdict, says = "ok", step()
+        except NotAskedError as missing:
+            verdict, says = "skip", str(missing)
+        except WrongError as wrong:
+            verdict, says, failures = "FAIL", str(wrong), failures + 1
+        tell(f"{verdict:<4}  {name} ({time.monotonic() - begun:.1f} s): {says}\n")
+        if failures and step == smoke.the_app_answers:
+            break
+    tell(f"{failures} failed\n" if failures else "all is well\n")
+    return FAILED if failures else PASSED
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit codes: 0 all is well, 1 something failed, 2 wrong arguments."""
+    parser = argparse.ArgumentParser(description="Drives a running app from outside.", epilog=main.__doc__)
+    parser.add_argument("url", metavar="URL", help="such as http://localhost:7071 or https://NAME.azurewebsites.net")
+    parser.add_argument("key", metavar="KEY", help="the master key, or a host key together with --event-grid-key")
+    parser.add_argument("--event-grid-key", metavar="KEY", help="system key eventgrid_extension (default: KEY)")
+    parser.add_argument("--token", default="", help="bearer token of an operator: needed to replay")
+    parser.add_argument("--model", default="", help="name that a route takes and no model has: to start and replay")
+    parser.add_argument("--workspace", default="", metavar="ID", help="ARM id of a configured workspace")
+    parser.add_argument("--function", default="intake", metavar="NAME", help="takes the events (default: %(default)s)")
+    parser.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="for each (default: %(default)g)")
+    given = parser.parse_args(arguments)
+    if not given.url.startswith(("http://", "https://")):
+        parser.error("URL must start with http:// or https://")
+    smoke = Smoke(
+        given.url.rstrip("/"),
+        given.key,
+        given.event_grid_key or given.key,
+        given.token,
+        given.function,
+        given.workspace,
+        given.model,
+        given.timeout,
+    )
+    return look_at_all(smoke, sys.stdout.write)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
