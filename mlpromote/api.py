@@ -66,10 +66,12 @@ class Api:
         while left is None or left > 0:
             top = MOST_PER_PAGE if left is None else min(left, MOST_PER_PAGE)
             page = self.get(*path, query={**query, "top": str(top), "continuation": continuation})
+            if not (isinstance(page, dict) and isinstance(page.get("value"), list)):
+                raise CommandError(Exit.NO_ANSWER, f"{self.url} answers with no list. Is it the address of the app?")
             yield from page["value"][:left]
             left = None if left is None else left - len(page["value"])
             # The link's host may be one behind a gateway, and must not get the key: only the place in the list counts.
-            link = page["nextLink"]
+            link = page.get("nextLink")
             continuation = parse_qs(urlsplit(link).query).get("continuation", [None])[0] if link else None
             if continuation is None:
                 return

@@ -11,7 +11,7 @@ from mlpromote import access, doctor, failures, promotions, routes
 from mlpromote.ends import MEANINGS, CommandError, Exit
 from mlpromote.output import Output
 
-DESCRIPTION = "Promotes Azure ML models from environment to environment, by the app's HTTP API."
+DESCRIPTION = "Promotes Azure ML models from environment to environment, over HTTP."
 ENVIRONMENT = f"""\
 where the app is, and as whom to ask it:
   {access.URL}    address of the app: https://NAME.azurewebsites.net
@@ -20,7 +20,7 @@ where the app is, and as whom to ask it:
   {access.SCOPE}  its scope, api://CLIENT-ID/.default: get such a token for
                    whoever is signed in here (az login)
   {access.LOCAL}  folder of a running local cloud: take its address and key
-Options come first. Without an address, a local cloud that runs in {access.USUAL_LOCAL} is used.
+Options come first. Without an address, a local cloud in {access.USUAL_LOCAL} is used.
 """
 WIDTH = 79
 

@@ -14,23 +14,15 @@ from mlpromote.output import Output
 from mlpromote.tables import table
 
 WHAT = "check settings, queues, store, workspaces, registry and rights; one line each with what to do"
-MORE = """\
-Checks first that the app answers and who it takes you for, then has the app look at itself. An app sees what it
-uses: where each environment has an app of its own, ask every one of them (--url).
-"""
+DESCRIPTION = (
+    f"{WHAT[0].upper()}{WHAT[1:]}. Looks first whether the app answers, and who it takes you for; then the app looks "
+    "at itself. An app sees what it uses: where each environment has an app of its own, ask every one of them (--url)."
+)
 
 
 def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
     """Describe it."""
-    description = f"{WHAT[0].upper()}{WHAT[1:]}.\n\n{MORE}"
-    doctor = commands.add_parser(
-        "doctor",
-        parents=[common],
-        help=WHAT,
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    doctor = commands.add_parser("doctor", parents=[common], help=WHAT, description=DESCRIPTION, allow_abbrev=False)
     doctor.set_defaults(run=_doctor)
 
 
@@ -39,10 +31,10 @@ def _doctor(access: Access, options: argparse.Namespace, output: Output) -> Exit
         health = Api(access).get("health")
     except CommandError as error:
         unanswered = [_check("app", access.url, False, str(error))]
-        output.result({"healthy": False, "caller": None, "checks": unanswered}, _drawn(unanswered))
+        output.result({"healthy": False, "caller": None, "checks": unanswered}, lambda: [_drawn(unanswered)])
         return error.exit_code
     checks = [_check("app", access.url, True, "answers"), _you(health["caller"]), *health["checks"]]
-    output.result({**health, "checks": checks}, _drawn(checks), _summary(checks))
+    output.result({**health, "checks": checks}, lambda: [_drawn(checks), _summary(checks)])
     return Exit.DONE if health["healthy"] else Exit.REFUSED
 
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -75,7 +75,7 @@ def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
 def _failures(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     most = None if options.all else options.top
     found = list(Api(access).entries("failures", query=_wanted(options), most=most))
-    output.result(found, Group(*_drawn(found)) if found else "nothing failed")
+    output.result(found, lambda: _drawn(found) if found else ["nothing failed"])
     return Exit.DONE
 
 
@@ -114,11 +114,11 @@ def _replayable(failure: Document) -> Text:
 def _replay(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     api = Api(access)
     results, dry_run = list(_results(api, _body(api, options))), options.dry_run
-    output.result(results, _table(results) if results else dim("nothing of that failed"))
+    output.result(results, lambda: [_table(results) if results else "nothing of that failed"])
     left = {result["outcome"] for result in results} - set(_DONE)
     if not left:
-        if results and dry_run and not output.as_json:
-            output.console.print(dim("Nothing was done: this was a dry run."))
+        if results and dry_run:
+            output.say(dim("Nothing was done: this was a dry run."))
         return Exit.DONE
     return Exit.NOT_FOUND if left == {"not-found"} else Exit.REFUSED
 
@@ -145,7 +145,7 @@ def _results(api: Api, body: Document) -> Iterator[Document]:
 
 
 def _table(results: Iterable[Document]) -> Table:
-    made = table("", "failure", "outcome", "", whole=("", "outcome"))
+    made = table("", "failure", "outcome", "", whole=("", "failure", "outcome"))
     for result in results:
         made.add_row(
             Text(*_MARKS.get(result["outcome"], ("✗", "red"))), result["id"], result["outcome"], result["text"]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -16,13 +17,18 @@ class Output:
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
         self._errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
-    def result(self, document: Any, *shown: RenderableType) -> None:
-        """The answer, for scripts or for people."""
+    def result(self, document: Any, draw: Callable[[], Iterable[RenderableType]]) -> None:
+        """The answer, for scripts as it is, for people as it is drawn."""
         if self.as_json:
             sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
             return
-        for part in shown:
-            self.console.print(part)
+        self.say(*draw())
+
+    def say(self, *parts: RenderableType) -> None:
+        """Something for people, one below the other; nothing where the result is for scripts."""
+        if not self.as_json:
+            for part in parts:
+                self.console.print(part)
 
     def remark(self, sentence: str) -> None:
         """What people should know beside the result."""

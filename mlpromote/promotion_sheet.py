@@ -18,7 +18,9 @@ LAST_LINES = 15
 
 def listed(promotions: Iterable[Document]) -> Table:
     """A line for each."""
-    made = table("promotion", "version", "status", "stage", "age", "why", whole=("status", "age"), last_is_cut=True)
+    made = table(
+        "promotion", "version", "status", "stage", "age", "why", whole=("promotion", "status", "age"), last_is_cut=True
+    )
     now = datetime.now(UTC)
     for each in promotions:
         status = Text.assemble(mark(each["status"], now), f" {each['status']}")

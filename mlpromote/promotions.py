@@ -38,7 +38,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     list_ = _command(commands, common, "list", "list promotions, newest first", _list)
     for name in ("route", "model", "environment"):
         list_.add_argument(f"--{name}")
-    list_.add_argument("--status", choices=STATUSES)
+    list_.add_argument("--status", choices=STATUSES, metavar="STATUS", help=", ".join(STATUSES))
     list_.add_argument("--top", type=positive, default=USUAL_MOST, help="at most so many (default: %(default)s)")
     list_.add_argument("--all", action="store_true", help="all of them")
 
@@ -69,17 +69,16 @@ def _start(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     headers = {"Idempotency-Key": options.idempotency_key} if options.idempotency_key else {}
     promotion = api.post("promotions", body=body, headers=headers)
     if options.watch:
-        if not output.as_json:
-            output.console.print(f"promotion {promotion['id']} is on its way")
+        output.say(f"promotion {promotion['id']} is on its way")
         return _followed(api, promotion, output)
-    output.result(promotion, f"promotion {promotion['id']} is on its way")
+    output.result(promotion, lambda: [f"promotion {promotion['id']} is on its way"])
     return Exit.DONE
 
 
 def _list(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     query = {name: getattr(options, name) for name in ("route", "model", "environment", "status")}
     found = list(Api(access).entries("promotions", query=query, most=None if options.all else options.top))
-    output.result(found, listed(found) if found else "no promotions")
+    output.result(found, lambda: [listed(found) if found else "no promotions"])
     return Exit.DONE
 
 
@@ -88,7 +87,7 @@ def _show(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     promotion = api.get("promotions", promotion_id(api, options.promotion))
     if options.watch:
         return _followed(api, promotion, output)
-    output.result(promotion, sheet(promotion, with_journal=options.journal))
+    output.result(promotion, lambda: [sheet(promotion, with_journal=options.journal)])
     return Exit.DONE
 
 
@@ -99,10 +98,9 @@ def _asked(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     answer = api.post("promotions", promotion_id(api, options.promotion), options.action, body=body)
     promotion = answer["promotion"]
     if getattr(options, "watch", False):
-        if not output.as_json:
-            output.console.print(answer["done"])
+        output.say(answer["done"])
         return _followed(api, promotion, output)
-    output.result(answer, answer["done"], f"promotion {promotion['id']} is {promotion['status']}")
+    output.result(answer, lambda: [answer["done"], f"promotion {promotion['id']} is {promotion['status']}"])
     return Exit.DONE
 
 
@@ -111,7 +109,7 @@ def _followed(api: Api, promotion: Document, output: Output) -> Exit:
     status = ended["status"]
     how = f"been {status.replace('-', ' ')}" if status in _ENDED_OTHERWISE else status
     why = f": {ended['reason']}" if ended["reason"] else ""
-    output.result(ended, f"{ended['id']} has {how}{why}")
+    output.result(ended, lambda: [f"{ended['id']} has {how}{why}"])
     return Exit.DONE if status == "succeeded" else Exit.REFUSED
 
 

@@ -34,14 +34,14 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _routes(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     found = list(Api(access).entries("routes", query={"route": options.route, "model": options.model}))
-    output.result(found, _drawn(found) if found else "nothing has come along any route yet")
+    output.result(found, lambda: [_drawn(found) if found else "nothing has come along any route yet"])
     return Exit.DONE
 
 
 def _release(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     way = ("routes", options.route, options.model, "stages", options.stage, "release")
     answer = Api(access).post(*way, body={"reason": options.reason})
-    output.result(answer, answer["done"], _drawn([answer["route"]]))
+    output.result(answer, lambda: [answer["done"], _drawn([answer["route"]])])
     return Exit.DONE
 
 

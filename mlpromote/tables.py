@@ -11,15 +11,18 @@ _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minute
 
 def table(*columns: str, whole: tuple[str, ...] = (), last_is_cut: bool = False) -> Table:
     """An empty table. Columns that are `whole` are never broken; the last takes the room that is left."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", border_style="dim", show_edge=False, expand=True)
-    for name in columns:
-        last = name == columns[-1]
-        made.add_column(
-            name,
-            no_wrap=name in whole or (last and last_is_cut),
-            overflow="ellipsis" if last and last_is_cut else "fold",
-            ratio=1 if last else None,
-        )
+    made = Table(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        expand=True,
+        header_style="dim",
+        border_style="dim",
+    )
+    for name in columns[:-1]:
+        made.add_column(name, no_wrap=name in whole, overflow="fold")
+    made.add_column(columns[-1], ratio=1, no_wrap=last_is_cut, overflow="ellipsis" if last_is_cut else "fold")
     return made
 
 

@@ -23,18 +23,21 @@ class View(Protocol):
     def show(self, promotion: Promotion) -> None: ...
 
 
-def view(console: Console, footer: Callable[[], str] | None = None) -> View:
-    """The view that suits a console; where it can be redrawn, the line that `footer` gives is below the picture."""
+def view(console: Console, footer: Callable[[], str] | None = None, before: Promotion | None = None) -> View:
+    """The view that suits a console; where it can be redrawn, the line that `footer` gives is below the picture.
+
+    Where it cannot, steps that had ended in the state `before` are not told again.
+    """
     redraws = console.is_terminal and not console.is_dumb_terminal
-    return _Redrawn(console, footer) if redraws else _Lines(console)
+    return _Redrawn(console, footer) if redraws else _Lines(console, before)
 
 
 class _Lines:
     """For a file or a plain terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, before: Promotion | None) -> None:
         self._console = console
-        self._before: Promotion | None = None
+        self._before = before
 
     def __enter__(self) -> Self:
         return self

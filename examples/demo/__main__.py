@@ -16,6 +16,7 @@ from rich.text import Text
 
 from examples.demo.checks import summary
 from examples.demo.data_folder import empty
+from examples.demo.project import Project
 from localcloud.configuration_file import ConfigurationError
 from localcloud.up import LocalCloud, PartFailedError, read_description
 
@@ -62,8 +63,12 @@ async def run(console: Console, config: Path, data: Path) -> int:
     began = time.monotonic()
     console.print(Text("A model's way to production", style="bold"))
     console.print(Text(PREFACE, style="dim"))
+    description = read_description(config)
     empty(data)
-    cloud = LocalCloud(read_description(config), data, tell=lambda line: console.print(Text(line, style="yellow")))
+    project = Project(data)
+    cloud = LocalCloud(
+        project.configured(description), data, tell=lambda line: console.print(Text(line, style="yellow"))
+    )
     try:
         with console.status("the local cloud and the app are starting"):
             # Importing the SDK takes about as long as starting the cloud.
@@ -72,7 +77,7 @@ async def run(console: Console, config: Path, data: Path) -> int:
         seconds = time.monotonic() - began
         console.print(Text(f"It took {seconds:.0f} s to start. Logs are in {shown(data / 'logs')}.", style="dim"))
         async with aiohttp.ClientSession() as session:
-            story = module.Story(console, cloud.addresses, session)
+            story = module.Story(console, cloud, project, data, session)
             good = await story.tell()
     finally:
         await cloud.stop()

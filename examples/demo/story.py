@@ -1,8 +1,10 @@
 """The story of the demo, point by point: what is done, what is shown, and what must be true of it."""
 
 import asyncio
+import textwrap
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,9 +20,12 @@ from examples.demo.checks import BrokenPromiseError, Point, must
 from examples.demo.data_scientist import ENDED, DataScientist
 from examples.demo.digits import drawing, images
 from examples.demo.endpoints import Answer, Endpoint, ScoringError
+from examples.demo.project import Project
 from examples.demo.promotions import ApiError, Promotion, Promotions
 from examples.demo.request_loop import RequestLoop
+from examples.demo.terminal import Terminal
 from examples.demo.watching import watch
+from localcloud.up import LocalCloud
 
 MODEL = "digits"
 JOB_SECONDS = 60
@@ -40,10 +45,15 @@ TRIALS = "digits-trials"
 class Story:
     """Runs the points in order and stops at the first that is not as promised."""
 
-    def __init__(self, console: Console, addresses: Mapping[str, Any], session: aiohttp.ClientSession) -> None:
-        """`addresses` is what the local cloud's `addresses.json` holds."""
+    def __init__(
+        self, console: Console, cloud: LocalCloud, project: Project, data: Path, session: aiohttp.ClientSession
+    ) -> None:
+        """`cloud` runs in the folder `data`, with its app configured from `project`."""
         self._console = console
-        self._addresses = addresses_of(addresses)
+        self._cloud = cloud
+        self._project = project
+        self._terminal = Terminal(console, data)
+        self._addresses = addresses_of(cloud.addresses)
         self._promotions = Promotions(session, self._addresses.app, self._addresses.app_key)
         self._scientist = DataScientist(self._addresses)
         self._images = images()
@@ -57,7 +67,8 @@ class Story:
             (Point(3, "Questions to prod", "prod answers real requests"), self._answers),
             (Point(4, "A worse version", "a gate refuses version 2, with figures"), self._worse_version),
             (Point(5, "A broken version", "version 3 crashes, is explained and removed"), self._broken_version),
-            (Point(6, "A better version", "version 4 replaces version 1, no request fails"), self._better_version),
+            (Point(6, "The same version, mended", "version 3 is tried again and passes test"), self._mended_version),
+            (Point(7, "A better version", "version 4 replaces version 1, no request fails"), self._better_version),
         ]
 
     @property
@@ -143,6 +154,7 @@ class Story:
 
     async def _broken_version(self) -> str:
         job = (await self._trial_jobs())[1]
+        await self._ask_for_approval()
         self._tell(
             "Version 3 is a good model in a new file layout that the scoring code cannot load: init() raises. Its "
             "metrics do not show that."
@@ -160,13 +172,34 @@ class Story:
         await self._still_version_1()
         return f"{failure['kind']}, the log names the {CAUSE}; the deployment is removed"
 
+    async def _mended_version(self) -> str:
+        self._tell("Somebody mends scoring/score.py, and has the promotion go on from the step that failed:")
+        self._changed(self._project.mend_scoring())
+        failed = await self._started("3")
+        await self._terminal.type("replay", f"{MODEL}/3", "--as", "alice", "--reason", "score.py reads bundles now")
+        promotion = await self._watch(await self._started("3"), until=_waits_for_approval, before=failed)
+        must(_waits_for_approval(promotion), "that version 3 passes test and waits for approval", _end(promotion))
+        left = await self._test.versions()
+        must(left == ["3"], "that version 3 serves test", f"{self._test.name} has version {', '.join(left)}")
+        self._keep("version 3 serves test, and waits: prod asks for approval")
+        self._tell("Bob does not give it: he knows that version 4 is better.")
+        await self._terminal.type("reject", f"{MODEL}/3", "--as", "bob", "--reason", "version 4 is better")
+        promotion = await self._promotions.get(promotion["id"])
+        must(promotion["status"] == "rejected", "that one rejection ends version 3", _end(promotion))
+        await self._still_version_1()
+        return "replayed, it serves test; rejected for prod"
+
     async def _better_version(self) -> str:
         job = (await self._trial_jobs())[2]
         self._tell("Version 4 was trained on 1200 images. Requests to prod go on all the while and are counted.")
         loop = RequestLoop(self._one_request, failing=ScoringError)
         async with loop:
             await self._register("4", job)
-            promotion = await self._watch(await self._started("4"), footer=loop.says)
+            promotion = await self._watch(await self._started("4"), footer=loop.says, until=_waits_for_approval)
+            must(_waits_for_approval(promotion), "that version 4 waits for approval", _end(promotion))
+            self._keep("version 4 serves test, and waits: prod asks for approval")
+            await self._terminal.type("approve", f"{MODEL}/4", "--as", "bob", "--reason", "the best so far")
+            promotion = await self._watch(promotion, footer=loop.says, before=promotion)
             must(promotion["status"] == "succeeded", "that version 4 reaches prod", _end(promotion))
             await loop.until_answered("4", LAST_ANSWERS, within_seconds=ANSWER_SECONDS)
         must(loop.failed == 0, "that no request fails", f"{loop.failed} failed, such as {'; '.join(loop.failures)}")
@@ -178,6 +211,12 @@ class Story:
         return f"{loop.failed} of {loop.sent} requests failed"
 
     # --- what several points do ---------------------------------------------------------------------------------------
+
+    async def _ask_for_approval(self) -> None:
+        self._tell("From now on prod asks for approval. The app is started anew with this in its promotion.yml:")
+        self._changed(self._project.ask_for_approval())
+        with self._console.status("the app is starting anew"):
+            await self._cloud.restart("functions")
 
     async def _train_trials(self) -> list[str]:
         """Submit the jobs of versions 2 to 4 and return their names."""
@@ -207,9 +246,15 @@ class Story:
         with self._console.status(f"version {version} is awaited"):
             return await self._promotions.started(MODEL, version, START_SECONDS)
 
-    async def _watch(self, promotion: Promotion, footer: Callable[[], str] | None = None) -> Promotion:
+    async def _watch(
+        self,
+        promotion: Promotion,
+        footer: Callable[[], str] | None = None,
+        until: Callable[[Promotion], bool] | None = None,
+        before: Promotion | None = None,
+    ) -> Promotion:
         self._console.print()
-        promotion = await watch(self._console, self._promotions, promotion, PROMOTION_SECONDS, footer)
+        promotion = await watch(self._console, self._promotions, promotion, PROMOTION_SECONDS, footer, until, before)
         self._console.print()
         return promotion
 
@@ -231,6 +276,11 @@ class Story:
     def _tell(self, text: str) -> None:
         self._console.print(Padding(Text(text, style="dim"), (0, 0, 0, 3)))
 
+    def _changed(self, lines: str) -> None:
+        """Lines that somebody has added to a file."""
+        added = "\n".join(f"+ {line}" for line in textwrap.dedent(lines).splitlines())
+        self._console.print(Padding(Text(added, style="green"), (1, 0, 1, 6)))
+
     def _keep(self, sentence: str) -> None:
         self._marked("✓", "green", sentence)
 
@@ -242,6 +292,10 @@ class Story:
 
 def _end(promotion: Promotion) -> str:
     return f"it has {promotion['status']}" + (f": {promotion['reason']}" if promotion["reason"] else "")
+
+
+def _waits_for_approval(promotion: Promotion) -> bool:
+    return any(stage["approval"] and stage["approval"]["status"] == "running" for stage in promotion["stages"])
 
 
 def _failure(promotion: Promotion) -> Mapping[str, Any]:

@@ -17,14 +17,14 @@ async def watch(
     within_seconds: float,
     footer: Callable[[], str] | None = None,
     until: Callable[[Promotion], bool] | None = None,
+    before: Promotion | None = None,
 ) -> Promotion:
     """Show a promotion until its end and return it as it then was; TimeoutError when it takes longer.
 
-    `until` ends it earlier; `footer` gives a line below the picture.
+    `until` ends it earlier; `footer` gives a line below the picture; `before` is what was shown of it already.
     """
     deadline = time.monotonic() + within_seconds
-    shown = view(console, footer)
-    with shown:
+    with view(console, footer, before) as shown:
         shown.show(promotion)
         while promotion["status"] not in ENDED and not (until and until(promotion)):
             if time.monotonic() > deadline:

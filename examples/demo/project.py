@@ -1,0 +1,53 @@
+"""What the app of the demo is configured from: a copy of `examples/digits`, so that the story may change it."""
+
+import shutil
+from pathlib import Path
+
+from localcloud.up import Description
+from localcloud.up.description import App
+
+DIGITS = Path(__file__).parents[1] / "digits"
+_NAME = "digits"
+_SETTING = "MLPROMOTE_CONFIGURATION"
+
+_PROD = "        deployment: deployments/digits.prod.yml\n"
+APPROVAL = "        approval: {min: 1, expires: 1h}\n"
+_LOADS = "    model = joblib.load(file)\n"
+MENDED = """\
+    if isinstance(model, dict):  # a bundle: the pipeline and its metrics
+        model = model["pipeline"]
+"""
+
+
+class Project:
+    """The copy in a local cloud's folder."""
+
+    def __init__(self, data: Path) -> None:
+        """Makes the copy. `data` must be empty or missing."""
+        data.mkdir(parents=True, exist_ok=True)
+        # By its lock the next run knows the folder for a local cloud's, however soon this one ends.
+        (data / "lock").touch()
+        self._folder = data / _NAME
+        shutil.copytree(DIGITS, self._folder, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def configured(self, description: Description) -> Description:
+        """The local cloud with its app configured from the copy."""
+        app = description.app or App()
+        settings = app.settings | {_SETTING: f"{{data}}/{_NAME}/promotion.yml"}
+        return description.model_copy(update={"app": app.model_copy(update={"settings": settings})})
+
+    def ask_for_approval(self) -> str:
+        """Have somebody approve what goes to prod, from the app's next start on; the line that says so."""
+        return _add_after(_PROD, APPROVAL, self._folder / "promotion.yml")
+
+    def mend_scoring(self) -> str:
+        """Have the scoring code load a bundle too; the lines that do."""
+        return _add_after(_LOADS, MENDED, self._folder / "scoring" / "score.py")
+
+
+def _add_after(line: str, more: str, file: Path) -> str:
+    text = file.read_text(encoding="utf-8")
+    if text.count(line) != 1:
+        raise ValueError(f"{file} must have this line once: {line.strip()}")
+    file.write_text(text.replace(line, line + more), encoding="utf-8")
+    return more

@@ -1,0 +1,66 @@
+"""The command line, run in this process as the command runs it, and an app for it to ask."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpromote.command_line import main
+from tests.mlpromote.stub import StubApp
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it printed."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def document(self) -> Any:
+        """The JSON that it printed."""
+        return json.loads(self.output)
+
+
+class CommandLine:
+    """Runs `mlpromote` with arguments."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> Ended:
+        self._capsys.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as ended:  # argparse ends so
+            code = ended.code if isinstance(ended.code, int) else 1
+        printed = self._capsys.readouterr()
+        return Ended(code, printed.out, printed.err)
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no local cloud of whoever runs the tests is used; the terminal has 80 columns."""
+    for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"):
+        monkeypatch.delenv(f"MLPROMOTE_{name}", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def mlpromote(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(capsys)
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubApp]:
+    """An app that the command line asks with a key."""
+    with StubApp().serving() as app:
+        monkeypatch.setenv("MLPROMOTE_URL", app.url)
+        monkeypatch.setenv("MLPROMOTE_KEY", "the-key")
+        yield app

@@ -1,0 +1,162 @@
+"""Where the app is asked, and as whom."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.stub import Answer, Request, StubApp
+
+EMPTY = Answer({"value": [], "nextLink": None})
+
+
+@pytest.fixture
+def local(tmp_path: Path, app: StubApp, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a local cloud that runs the app; nothing else says where the app is."""
+    monkeypatch.delenv("MLPROMOTE_URL")
+    monkeypatch.delenv("MLPROMOTE_KEY")
+    addresses = {
+        "functions": {"url": app.url, "keys": {"default": "local-key", "master": "never-this"}},
+        "people": {"alice": {"token": "token-of-alice", "roles": ["Promotion.Operator"]}},
+    }
+    folder = tmp_path / ".local"
+    folder.mkdir()
+    (folder / "addresses.json").write_text(json.dumps(addresses), encoding="utf-8")
+    app.will_answer(EMPTY)
+    return folder
+
+
+def credentials(app: StubApp) -> tuple[str | None, str | None]:
+    """The key and the authorization that the last request came with."""
+    headers = app.asked[-1].headers
+    return headers.get("x-functions-key"), headers.get("Authorization")
+
+
+def test_the_app_and_the_key_come_from_variables(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(EMPTY)
+    assert mlpromote("list").code == 0
+    assert app.asked[0].path == "/api/promotions"
+    assert credentials(app) == ("the-key", None)
+
+
+def test_options_come_before_variables_wherever_they_stand(
+    mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.will_answer(EMPTY)
+    monkeypatch.setenv("MLPROMOTE_URL", "http://127.0.0.1:9")
+    for arguments in (["--key", "mine", "list", "--url", app.url], ["--url", app.url, "list", "--key", "mine"]):
+        assert mlpromote(*arguments).code == 0
+        assert credentials(app) == ("mine", None)
+
+
+@pytest.mark.parametrize("end", ["", "/", "/api", "/api/"])
+def test_an_address_may_be_written_with_the_api_or_without(end: str, mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(EMPTY)
+    assert mlpromote("--url", app.url + end, "list").code == 0
+    assert app.asked[0].path == "/api/promotions"
+
+
+def test_a_token_goes_beside_the_key(mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.will_answer(EMPTY)
+    monkeypatch.setenv("MLPROMOTE_TOKEN", "from-the-environment")
+    mlpromote("list")
+    assert credentials(app) == ("the-key", "Bearer from-the-environment")
+    mlpromote("list", "--token", "given")
+    assert credentials(app) == ("the-key", "Bearer given")
+
+
+def test_entra_id_is_asked_for_a_token_for_the_scope(
+    mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the real azure-identity, which finds the managed identity of where it runs."""
+
+    def answer(request: Request) -> Answer:
+        if request.path != "/identity":
+            return EMPTY
+        assert request.query["resource"] == "api://the-app"
+        token = {"access_token": "from-entra", "expires_on": "9999999999", "resource": "x", "token_type": "Bearer"}
+        return Answer(token)
+
+    app.will_answer(answer)
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{app.url}/identity")
+    monkeypatch.setenv("IDENTITY_HEADER", "secret")
+    assert mlpromote("list", "--scope", "api://the-app/.default").code == 0
+    assert credentials(app) == ("the-key", "Bearer from-entra")
+
+
+def test_a_local_cloud_that_runs_here_is_used_and_named(mlpromote: CommandLine, app: StubApp, local: Path) -> None:
+    ended = mlpromote("list")
+    assert ended.code == 0
+    assert credentials(app) == ("local-key", None)
+    assert f"Using the local cloud in .local, {app.url}." in ended.errors
+    assert "local-key" not in ended.output + ended.errors
+
+
+def test_a_person_of_the_local_cloud_is_picked_by_name(mlpromote: CommandLine, app: StubApp, local: Path) -> None:
+    ended = mlpromote("list", "--as", "alice")
+    assert credentials(app) == ("local-key", "Bearer token-of-alice")
+    assert "as alice" in ended.errors
+    assert "token-of-alice" not in ended.output + ended.errors
+
+
+def test_a_local_cloud_that_was_named_is_not_named_again(
+    mlpromote: CommandLine, app: StubApp, local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = local.rename(local.with_name("elsewhere"))
+    assert mlpromote("list", "--local", str(other)).errors == ""
+    monkeypatch.setenv("MLPROMOTE_LOCAL", str(other))
+    assert mlpromote("--as", "alice", "list").errors == ""
+    assert credentials(app) == ("local-key", "Bearer token-of-alice")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--as", "dora"], "--as: the local cloud knows no dora, only alice."),
+        (["--url", "https://app.test", "--as", "alice"], "leave out --url"),
+        (["--local", "nowhere"], "No local cloud is running in nowhere"),
+        (["--url", "app.test"], "'app.test' is no address of an app"),
+        (["--url", "http://["], "is no address of an app"),
+        (["--url", "http://app.test", "--key", "k"], "use https"),
+    ],
+)
+@pytest.mark.usefixtures("local")
+def test_what_cannot_be_meant_is_a_usage_error_in_words(
+    arguments: list[str], says: str, mlpromote: CommandLine
+) -> None:
+    ended = mlpromote("list", *arguments)
+    assert (ended.code, ended.output) == (2, "")
+    assert says in ended.errors
+
+
+def test_a_person_without_a_local_cloud_is_a_usage_error(mlpromote: CommandLine, app: StubApp) -> None:
+    ended = mlpromote("list", "--as", "alice")
+    assert ended.code == 2
+    assert "MLPROMOTE_URL is set" in ended.errors
+
+
+def test_without_any_address_it_is_said_how_to_give_one(mlpromote: CommandLine) -> None:
+    ended = mlpromote("list")
+    assert ended.code == 2
+    assert "--url or MLPROMOTE_URL; no local cloud is running in .local either" in ended.errors
+
+
+@pytest.mark.parametrize("content", ["{", json.dumps({"functions": None, "people": {}})])
+def test_addresses_that_cannot_be_used_are_a_sentence(content: str, tmp_path: Path, mlpromote: CommandLine) -> None:
+    (tmp_path / "addresses.json").write_text(content)
+    ended = mlpromote("--local", str(tmp_path), "list")
+    assert ended.code == 2
+    assert "mlpromote: " in ended.errors
+
+
+def test_the_key_never_goes_to_another_address(mlpromote: CommandLine, app: StubApp) -> None:
+    with StubApp().serving() as other:
+        app.will_answer(Answer(status=302, headers={"Location": other.url}))
+        assert mlpromote("list").code == 5
+        app.will_answer(Answer({"value": [], "nextLink": f"{other.url}/api/promotions?continuation=a%20b"}), EMPTY)
+        assert mlpromote("list").code == 0
+        assert other.asked == []
+    asked: Any = app.asked[-1].query
+    assert asked["continuation"] == "a b"

@@ -1,0 +1,135 @@
+"""How commands end when something is in the way: a sentence, an exit code, and no result."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlpromote.ends import MEANINGS, Exit
+from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.documents import detailed, summary
+from tests.mlpromote.stub import Answer, Request, StubApp, problem
+
+REPOSITORY = Path(__file__).parents[2]
+STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "retry")
+COMMANDS = (*STEERING, "failures", "replay", "routes", "release", "doctor")
+DEADLINE_SECONDS = 20
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "says"),
+    [
+        (problem(400, "version: missing"), Exit.USAGE, "version: missing"),
+        (Answer("", 401), Exit.NOT_ALLOWED, "the key is wrong"),
+        (problem(401, "Sign in."), Exit.NOT_ALLOWED, "Sign in."),
+        (problem(403, "bob needs the role X"), Exit.NOT_ALLOWED, "bob needs the role X"),
+        (problem(404, "There is no promotion x."), Exit.NOT_FOUND, "There is no promotion x."),
+        (Answer("", 404), Exit.NO_ANSWER, "is it the address of the app"),
+        (problem(409, "it is queued"), Exit.REFUSED, "it is queued"),
+        (problem(422, "used before"), Exit.USAGE, "used before"),
+        (Answer("oh dear", 500, "text/plain"), Exit.NO_ANSWER, "was answered with 500"),
+        (problem(503, "Busy: try again."), Exit.NO_ANSWER, "Busy: try again."),
+        (Answer("[1, 2]", 418), Exit.NO_ANSWER, "was answered with 418"),
+        (Answer("<html>", 200, "text/html"), Exit.NO_ANSWER, "was not answered with JSON"),
+    ],
+)
+def test_an_error_of_the_app_is_its_sentence_and_an_exit_code(
+    answer: Answer, code: Exit, says: str, mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(answer)
+    for arguments in (["show", "x"], ["show", "x", "--json"], ["cancel", "x", "--reason", "y"]):
+        ended = mlpromote(*arguments)
+        assert (ended.code, ended.output) == (code, "")
+        assert says in ended.errors
+
+
+@pytest.mark.parametrize("body", [{}, [], {"value": None}])
+def test_a_list_that_is_none_comes_from_no_app_of_ours(body: object, mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(body))
+    ended = mlpromote("list")
+    assert ended.code == Exit.NO_ANSWER
+    assert "answers with no list" in ended.errors
+
+
+def test_who_comes_without_key_or_token_is_told_what_to_give(
+    mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.will_answer(Answer("", 401))
+    monkeypatch.delenv("MLPROMOTE_KEY")
+    assert "give a function key" in mlpromote("list").errors
+    assert "the token has expired" in mlpromote("list", "--token", "old").errors
+
+
+def test_an_app_that_is_not_there_cannot_be_reached(mlpromote: CommandLine) -> None:
+    with StubApp().serving() as gone:
+        url = gone.url
+    ended = mlpromote("--url", url, "list")
+    assert ended.code == Exit.NO_ANSWER
+    assert f"{url}/api cannot be reached: Connection refused" in ended.errors
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_that_fits_the_terminal(command: str, mlpromote: CommandLine) -> None:
+    ended = mlpromote(command, "--help")
+    assert ended.code == 0
+    assert max(map(len, ended.output.splitlines())) <= 80
+
+
+def test_the_help_names_every_command_exit_code_and_variable(mlpromote: CommandLine) -> None:
+    text = mlpromote("--help").output
+    assert max(map(len, text.splitlines())) <= 80
+    for word in (*COMMANDS, *(f"MLPROMOTE_{name}" for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"))):
+        assert word in text
+    for code in Exit:
+        assert f"\n  {code:<4}{MEANINGS[code][:40]}" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["frobnicate"], ["approve", "x"], ["list", "--top", "0"], ["list", "--stat", "failed"], ["start", "digits"]],
+)
+def test_a_command_line_that_cannot_be_read_ends_with_2(arguments: list[str], mlpromote: CommandLine) -> None:
+    ended = mlpromote(*arguments)
+    assert (ended.code, ended.output) == (2, "")
+    assert ended.errors.startswith("usage: mlpromote")
+
+
+def started(app: StubApp, *arguments: str) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    environment = {**os.environ, "MLPROMOTE_URL": app.url}
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlpromote", *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_interrupted_command_ends_with_130_and_no_traceback(app: StubApp) -> None:
+    watching: list[subprocess.Popen[str]] = []
+
+    def interrupt(_: Request) -> Answer:
+        watching[0].send_signal(signal.SIGINT)
+        return Answer(detailed())
+
+    app.will_answer(Answer(detailed()), interrupt)
+    watching.append(started(app, "show", "digits-3-0123456789ab", "--watch"))
+    output, errors = watching[0].communicate(timeout=DEADLINE_SECONDS)
+    assert watching[0].returncode == Exit.INTERRUPTED
+    assert "Traceback" not in output + errors
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(app: StubApp) -> None:
+    app.will_answer(Answer({"value": [summary(str(number)) for number in range(200)], "nextLink": None}))
+    listing = started(app, "list", "--all", "--json")
+    assert listing.stdout is not None
+    listing.stdout.close()
+    assert listing.stderr is not None
+    assert listing.stderr.read() == ""
+    listing.stderr.close()
+    assert listing.wait(DEADLINE_SECONDS) == 0

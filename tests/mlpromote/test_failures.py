@@ -1,0 +1,96 @@
+"""What failed, and its replay."""
+
+import pytest
+
+from mlpromote.ends import Exit
+from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.documents import failure, summary
+from tests.mlpromote.stub import Answer, StubApp
+
+ID = "digits-3-0123456789ab"
+LETTER = "steps-prod:7"
+
+
+def results(*outcomes: str, continuation: str | None = None) -> Answer:
+    value = [{"id": f"item-{outcome}", "outcome": outcome, "text": f"it was {outcome}"} for outcome in outcomes]
+    return Answer({"dryRun": False, "value": value, "continuation": continuation})
+
+
+def test_each_failure_is_told_with_its_reason_its_log_and_whether_a_replay_is_safe(
+    mlpromote: CommandLine, app: StubApp
+) -> None:
+    letter = failure(
+        id=LETTER, stage=None, step=None, diagnosis="", tried=1, replay={"safe": False, "why": "it cannot be read"}
+    )
+    app.will_answer(Answer({"value": [failure(), letter], "nextLink": None}))
+    ended = mlpromote("failures", "--queue", "steps-test", "--class", "bug")
+    first, second = ended.output.split("\n\n")
+    assert app.asked[0].query == {"queue": "steps-test", "class": "bug", "top": "50"}
+    told = " ".join(first.split())
+    assert told.startswith(f"{ID} container-crash test deploy, queue steps-test, ")
+    assert "tried 2 times init() raised AttributeError" in told
+    assert "AttributeError: no attribute" in first
+    assert "replay is safe: it goes on from what failed" in first
+    assert "tried once" in " ".join(second.split())
+    assert "no replay: it cannot be read" in second
+
+
+def test_without_failures_it_says_so(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"value": [], "nextLink": None}))
+    assert mlpromote("failures").output == "nothing failed\n"
+
+
+def test_a_replay_of_some_names_them_and_reports_each(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"value": [summary("3")], "nextLink": None}), results("replayed"))
+    ended = mlpromote("replay", "digits/3", LETTER, "--reason", "mended", "--from-step", "validate")
+    assert ended.code == 0
+    assert "✓ item-replayed replayed it was replayed" in " ".join(ended.output.split())
+    assert app.asked[-1].path == "/api/failures/replay"
+    body = {"ids": [ID, LETTER], "reason": "mended", "from_step": "validate", "dry_run": False}
+    assert app.asked[-1].body == body
+
+
+def test_a_replay_by_filter_goes_on_until_all_is_done(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(results("replayed", continuation="further"), results("replayed"))
+    ended = mlpromote("replay", "--queue", "steps-prod", "--reason", "x", "--json")
+    assert len(ended.document) == 2
+    assert [request.body.get("continuation") for request in app.asked] == [None, "further"]
+    assert {str(request.body["filter"]) for request in app.asked} == {"{'queue': 'steps-prod'}"}
+
+
+def test_a_replay_of_everything_has_to_be_asked_for(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(results())
+    for arguments in ([], [LETTER, "--all"], ["--all", "--model", "digits"], [LETTER, "--model", "digits"]):
+        ended = mlpromote("replay", *arguments, "--reason", "x")
+        assert ended.code == Exit.USAGE
+        assert "Say which failures" in ended.errors
+    assert app.asked == []
+    assert mlpromote("replay", "--all", "--reason", "x").code == 0
+    assert app.asked[0].body == {"filter": {}, "reason": "x", "dry_run": False}
+
+
+def test_a_dry_run_says_that_nothing_was_done(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(results("replayable"))
+    ended = mlpromote("replay", LETTER, "--reason", "x", "--dry-run")
+    assert ended.code == 0
+    assert "Nothing was done" in ended.output
+    assert app.asked[0].body["dry_run"] is True
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        (["replayed", "refused"], Exit.REFUSED),
+        (["not-found", "refused"], Exit.REFUSED),
+        (["replayed", "not-reached"], Exit.REFUSED),
+        (["replayed", "not-found"], Exit.NOT_FOUND),
+    ],
+)
+def test_what_could_not_be_replayed_shows_in_the_exit_code(
+    outcomes: list[str], code: Exit, mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(results(*outcomes))
+    ended = mlpromote("replay", LETTER, "--reason", "x")
+    assert ended.code == code
+    for outcome in outcomes:
+        assert f"it was {outcome}" in ended.output

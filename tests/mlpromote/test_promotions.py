@@ -1,0 +1,213 @@
+"""Starting, listing, showing and steering promotions."""
+
+import threading
+
+import pytest
+
+from mlpromote.access import Access
+from mlpromote.api import Api
+from mlpromote.ends import CommandError, Exit
+from mlpromote.following import follow
+from mlpromote.output import Output
+from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.documents import detailed, summary
+from tests.mlpromote.stub import Answer, Request, StubApp, problem
+
+ID = "digits-3-0123456789ab"
+
+
+def page(*versions: str, following: str | None = None) -> Answer:
+    link = f"https://gateway.test/api/promotions?top=1&continuation={following}" if following else None
+    return Answer({"value": [summary(version) for version in versions], "nextLink": link})
+
+
+# --- list and show ----------------------------------------------------------------------------------------------------
+
+
+def test_a_list_has_a_line_for_each_promotion(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(page("4", "3"))
+    lines = mlpromote("list").output.splitlines()
+    assert [line.split()[:4] for line in lines[2:]] == [
+        ["digits-4-0123456789ab", "digits/4", "✗", "failed"],
+        ["digits-3-0123456789ab", "digits/3", "✗", "failed"],
+    ]
+
+
+def test_a_list_goes_on_page_by_page_until_it_has_what_was_asked_for(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(page("5", "4", following="x%26y"), page("3", "2", following="z"))
+    ended = mlpromote("list", "--top", "3", "--json", "--status", "failed", "--environment", "prod")
+    assert [one["version"] for one in ended.document] == ["5", "4", "3"]
+    assert [dict(request.query) for request in app.asked] == [
+        {"environment": "prod", "status": "failed", "top": "3"},
+        {"environment": "prod", "status": "failed", "top": "1", "continuation": "x&y"},
+    ]
+
+
+def test_all_of_a_list_is_read_to_its_end(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(page("5", following="a"), page(following="b"), page("4"))
+    assert [one["version"] for one in mlpromote("list", "--all", "--json").document] == ["5", "4"]
+
+
+def test_an_empty_list_says_so_and_is_an_empty_list_for_scripts(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(page())
+    assert mlpromote("list").output == "no promotions\n"
+    assert mlpromote("list", "--json").document == []
+
+
+def test_a_promotion_is_shown_with_what_it_waits_for_and_who_approved_what(
+    mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(Answer(detailed()))
+    text = " ".join(mlpromote("show", ID, "--journal").output.split())
+    assert app.asked[0].path == f"/api/promotions/{ID}"
+    for part in (
+        "digits/3 on route digits: running",
+        "asked for by alice",
+        "✓ validate 1 gate holds: accuracy 0.9648",
+        "prod approved by bob: fine",
+        "prod needs 1 more of 2 approvals, for evidence 0123456789abcdef",
+        "prod waits for approval: 1 of 2 given",
+        "until 2026-11-20 12:16:40 UTC",
+        "2026-11-20 12:00:03 prod approve approved bob: fine (1 of 2)",
+    ):
+        assert part in text
+    assert "(1 of 2)" not in mlpromote("show", ID).output
+
+
+def test_a_promotion_is_shown_with_the_end_of_a_failed_step_s_log(mlpromote: CommandLine, app: StubApp) -> None:
+    document = detailed("failed")
+    log = "\n".join(f"line {number}" for number in range(100))
+    document["stages"][1]["steps"][0]["failure"] = {"kind": "bug", "reason": "it broke", "diagnosis": log}
+    app.will_answer(Answer(document))
+    text = mlpromote("show", ID).output
+    assert "line 99" in text
+    assert "line 50" not in text
+
+
+def test_for_scripts_a_promotion_is_what_the_app_answered(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(detailed()))
+    assert mlpromote("show", ID, "--json").document == detailed()
+
+
+def test_a_version_stands_for_its_newest_promotion(mlpromote: CommandLine, app: StubApp) -> None:
+    others = {"value": [summary("3", id="job", kind="job"), summary("4", id="four")], "nextLink": "/?continuation=a"}
+    wanted = {"value": [summary("3", id="newest"), summary("3", id="older")], "nextLink": None}
+    app.will_answer(Answer(others), Answer(wanted), Answer(detailed()))
+    assert mlpromote("show", "digits/3").code == 0
+    assert app.asked[0].query["model"] == "digits"
+    assert app.asked[-1].path == "/api/promotions/newest"
+
+
+def test_a_version_that_was_never_promoted_is_not_found(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(page("4"))
+    ended = mlpromote("show", "digits/3")
+    assert ended.code == Exit.NOT_FOUND
+    assert "no promotion of digits version 3" in ended.errors
+
+
+def test_whatever_is_given_as_an_id_stays_one_part_of_the_address(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(problem(404, "There is no such promotion."))
+    assert mlpromote("show", "..?x#y").code == Exit.NOT_FOUND
+    assert app.asked[0].path == "/api/promotions/..%3Fx%23y"
+
+
+# --- start and steer --------------------------------------------------------------------------------------------------
+
+
+def test_a_start_sends_what_was_said_and_nothing_else(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(detailed("queued"), 202))
+    ended = mlpromote("start", "digits", "3", "--reason", "try", "--through", "test", "--idempotency-key", "k")
+    assert (ended.code, ended.output) == (0, f"promotion {ID} is on its way\n")
+    [request] = app.asked
+    assert (request.method, request.path) == ("POST", "/api/promotions")
+    assert request.body == {"model": "digits", "version": "3", "reason": "try", "through": "test"}
+    assert request.headers["Idempotency-Key"] == "k"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body"),
+    [
+        (["approve", "--stage", "prod", "--evidence", "0123"], {"stage": "prod", "evidence": "0123"}),
+        (["reject"], {}),
+        (["cancel"], {}),
+        (["roll-back", "--stage", "prod"], {"stage": "prod"}),
+        (["retry", "--from-step", "validate"], {"from_step": "validate"}),
+    ],
+)
+def test_steering_sends_the_reason_and_says_what_was_done(
+    arguments: list[str], body: dict[str, str], mlpromote: CommandLine, app: StubApp
+) -> None:
+    answer = {"done": "something was done", "promotion": detailed()}
+    app.will_answer(Answer(answer, 202))
+    ended = mlpromote(*arguments, ID, "--reason", "why not")
+    assert (ended.code, ended.output) == (0, f"something was done\npromotion {ID} is running\n")
+    [request] = app.asked
+    assert (request.method, request.path) == ("POST", f"/api/promotions/{ID}/{arguments[0]}")
+    assert request.body == {"reason": "why not", **body}
+    assert mlpromote(*arguments, ID, "--reason", "why not", "--json").document == answer
+
+
+# --- follow -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says"),
+    [
+        ("succeeded", Exit.DONE, f"{ID} has succeeded"),
+        ("failed", Exit.REFUSED, f"{ID} has failed: so it goes"),
+        ("rolled-back", Exit.REFUSED, f"{ID} has been rolled back: so it goes"),
+    ],
+)
+def test_a_watched_promotion_ends_the_command_by_its_outcome(
+    status: str, code: Exit, says: str, mlpromote: CommandLine, app: StubApp
+) -> None:
+    reason = "" if status == "succeeded" else "so it goes"
+    app.will_answer(Answer(detailed()), Answer(detailed(status, reason=reason)))
+    ended = mlpromote("show", ID, "--watch")
+    assert ended.code == code
+    assert ended.output.splitlines()[-1] == says
+    assert any(line.split()[:3] == ["✓", "test", "validate"] for line in ended.output.splitlines())
+
+
+def test_scripts_that_watch_get_the_promotion_as_it_ended(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(detailed("queued"), 202), Answer(detailed()), Answer(detailed("succeeded")))
+    ended = mlpromote("start", "digits", "3", "--reason", "x", "--watch", "--json")
+    assert (ended.code, ended.document["status"]) == (0, "succeeded")
+
+
+def test_an_app_that_is_away_for_a_while_is_waited_for(app: StubApp) -> None:
+    app.will_answer(Answer("", 503), Answer("", 502), Answer(detailed("succeeded")))
+    ended = follow(Api(Access(f"{app.url}/api")), detailed(), Output(as_json=True), poll=0.01)
+    assert ended["status"] == "succeeded"
+
+
+def test_an_app_that_stays_away_ends_the_watching(app: StubApp) -> None:
+    app.will_answer(Answer("", 503))
+    with pytest.raises(CommandError) as error:
+        follow(Api(Access(f"{app.url}/api")), detailed(), Output(as_json=True), poll=0.01, patience=0.1)
+    assert error.value.exit_code is Exit.NO_ANSWER
+
+
+def test_a_refusal_while_watching_is_final(app: StubApp) -> None:
+    app.will_answer(problem(403, "no longer"))
+    with pytest.raises(CommandError, match="no longer"):
+        follow(Api(Access(f"{app.url}/api")), detailed(), Output(as_json=True), poll=0.01)
+
+
+def test_an_answer_that_does_not_come_in_time_is_none(app: StubApp) -> None:
+    held = StubApp()
+
+    def late(_: Request) -> Answer:
+        asked.set()
+        release.wait(10)
+        return Answer({})
+
+    asked, release = threading.Event(), threading.Event()
+    held.will_answer(late)
+    with held.serving():
+        try:
+            with pytest.raises(CommandError, match="no answer in time"):
+                Api(Access(f"{held.url}/api"), longest_answer=0.2).get("routes")
+            assert asked.is_set()
+        finally:
+            release.set()

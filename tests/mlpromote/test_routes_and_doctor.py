@@ -1,0 +1,74 @@
+"""What serves each stage, and whether all is well."""
+
+from typing import Any
+
+from mlpromote.ends import Exit
+from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.documents import lane
+from tests.mlpromote.stub import Answer, StubApp
+
+
+def check(ok: bool, **more: Any) -> dict[str, Any]:
+    return {"what": "queue", "name": "steps-prod", "ok": ok, "says": "seen", "todo": "" if ok else "Do this.", **more}
+
+
+def test_routes_show_who_serves_who_comes_and_what_is_held(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"value": [lane()], "nextLink": None}))
+    ended = mlpromote("routes", "--model", "digits")
+    assert app.asked[0].query["model"] == "digits"
+    test, prod = [" ".join(line.split()) for line in ended.output.splitlines()[2:4]]
+    assert test.startswith("digits digits test 1 ")
+    assert prod.startswith("prod – 2, 3 (queued)")
+    assert "by alice: strange answers" in " ".join(ended.output.split())
+    assert mlpromote("routes", "--json").document == [lane()]
+
+
+def test_without_any_lane_routes_say_so(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"value": [], "nextLink": None}))
+    assert mlpromote("routes").output == "nothing has come along any route yet\n"
+
+
+def test_a_release_names_the_stage_and_says_what_was_done(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"done": "released by alice", "route": lane()}, 202))
+    ended = mlpromote("release", "digits", "a b", "prod", "--reason", "mended")
+    assert (ended.code, ended.output.splitlines()[0]) == (0, "released by alice")
+    assert app.asked[0].path == "/api/routes/digits/a%20b/stages/prod/release"
+    assert app.asked[0].body == {"reason": "mended"}
+
+
+def test_the_doctor_has_a_line_for_each_check_and_who_one_is(mlpromote: CommandLine, app: StubApp) -> None:
+    alice = {"name": "alice", "roles": ["Promotion.Operator"]}
+    app.will_answer(Answer({"healthy": True, "caller": alice, "checks": [check(True)]}))
+    ended = mlpromote("doctor")
+    assert ended.code == 0
+    lines = [" ".join(line.split()) for line in ended.output.splitlines()[2:]]
+    assert lines == [
+        f"✓ app {app.url}/api answers",
+        "✓ you alice Promotion.Operator",
+        "✓ queue steps-prod seen",
+        "All is well.",
+    ]
+
+
+def test_what_the_doctor_finds_comes_with_what_to_do_and_an_exit_code(mlpromote: CommandLine, app: StubApp) -> None:
+    answer = {"healthy": False, "caller": None, "checks": [check(True), check(False)]}
+    app.will_answer(Answer(answer))
+    ended = mlpromote("doctor")
+    assert ended.code == Exit.REFUSED
+    assert "✗ queue steps-prod seen. Do this." in " ".join(ended.output.split())
+    assert "may read and start, nothing else" in " ".join(ended.output.split())
+    assert ended.output.splitlines()[-1] == "1 check found something."
+    document = mlpromote("doctor", "--json").document
+    assert [one["what"] for one in document["checks"]] == ["app", "you", "queue", "queue"]
+
+
+def test_the_doctor_tells_of_an_app_that_lets_nobody_in_or_is_not_there(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer("", 401))
+    ended = mlpromote("doctor")
+    assert (ended.code, ended.errors) == (Exit.NOT_ALLOWED, "")
+    told = " ".join(ended.output.split())
+    assert f"✗ app {app.url}/api The app does not let you in: the key is wrong" in told
+    with StubApp().serving() as gone:
+        url = gone.url
+    document = mlpromote("doctor", "--url", url, "--json")
+    assert (document.code, document.document["healthy"]) == (Exit.NO_ANSWER, False)
