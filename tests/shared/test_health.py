@@ -1,0 +1,168 @@
+"""What an app finds when it looks at itself."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.cloud.sqlite import SqliteStore
+from shared.config import load
+from shared.core.people import OPERATOR, Person
+from shared.health import Health
+from shared.parts import Parts
+from shared.ports import ForbiddenError, Workspace
+from shared.refusals import ForbiddenError as NotAllowedError
+from tests.config.right import RIGHT, SETTINGS, changed
+from tests.fakes.queues import FakeQueues
+from tests.fakes.workspace import FakeWorkspace
+
+NAMES = ("dev", "test", "prod")
+SIGNED_IN = {**SETTINGS, "WEBSITE_AUTH_ENABLED": "True"}
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """With a configuration that is right, and its files."""
+    (tmp_path / "promotion.yml").write_text(RIGHT, encoding="utf-8")
+    for name in ("deployments/churn.yml", "smoke/churn.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.fixture
+def health(folder: Path) -> Health:
+    """Of an app with all parts, in which all is well."""
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    queues = FakeQueues()
+    return Health(
+        settings=SIGNED_IN,
+        parts=Parts(True, NAMES),
+        environments=NAMES,
+        folder=folder,
+        configuration=lambda: load(folder / "promotion.yml", SETTINGS),
+        store=lambda: SqliteStore(folder / "promotions.sqlite"),
+        dead_letters=lambda: queues,
+        workspace=workspaces.__getitem__,
+        sign_in_required=False,
+    )
+
+
+def faults(health: Health) -> list[tuple[str, str, str]]:
+    """What is not ok, and what is to be seen of it."""
+    report = health.report(None)
+    found = [(check["what"], check["name"], check["says"]) for check in report["checks"] if not check["ok"]]
+    assert report["healthy"] is not bool(found)
+    return found
+
+
+def test_everything_that_an_app_uses_is_looked_at(health: Health) -> None:
+    report = health.report(None)
+    assert report["healthy"]
+    assert [(check["what"], check["name"]) for check in report["checks"]] == [
+        ("configuration", "promotion.yml"),
+        ("configuration", "files"),
+        ("sign-in", "App Service authentication"),
+        ("store", "promotions"),
+        *(("queue", name) for name in ("promotion-events", "steps-dev", "steps-test", "steps-prod")),
+        *((what, name) for name in NAMES for what in ("workspace", "registry")),
+    ]
+
+
+def test_a_worker_alone_looks_at_its_own_queue_and_environment_only(health: Health) -> None:
+    nothing = raising(AssertionError("this is none of a worker's business"))
+    worker = replace(health, parts=Parts(False, ("prod",)), configuration=nothing, store=nothing)
+    checks = worker.report(None)["checks"]
+    assert [(check["what"], check["name"], check["ok"]) for check in checks] == [
+        ("queue", "steps-prod", True),
+        ("workspace", "prod", True),
+        ("registry", "prod", True),
+    ]
+
+
+def test_all_faults_of_the_configuration_are_told_each_with_its_place(health: Health, folder: Path) -> None:
+    wrong = changed(("at_least: 0.82", "at_leest: 0.82"), ("from: dev", "from: nowhere"))
+    (folder / "promotion.yml").write_text(wrong, encoding="utf-8")
+    found = faults(health)
+    assert {what for what, _, _ in found} == {"configuration"}
+    assert {"routes.churn.from", "routes.churn.stages[0].validate[0].at_leest"} <= {place for _, place, _ in found}
+
+
+def test_files_that_are_not_there_are_named(health: Health, folder: Path) -> None:
+    (folder / "smoke" / "churn.jsonl").unlink()
+    assert faults(health) == [("configuration", "files", "not there: smoke/churn.jsonl")]
+
+
+@pytest.mark.parametrize("settings", [{}, {"WEBSITE_AUTH_ENABLED": "False"}])
+def test_without_sign_in_an_approval_could_never_be_given(
+    settings: Mapping[str, str], health: Health, folder: Path
+) -> None:
+    off = replace(health, settings=settings)
+    assert faults(off) == []
+    asks = changed(("        validate:\n", "        approval: {min: 1}\n        validate:\n"))
+    (folder / "promotion.yml").write_text(asks, encoding="utf-8")
+    [(what, _, says)] = faults(off)
+    assert what == "sign-in"
+    assert "nobody can give the approval for which churn.test ask" in says
+    assert faults(health) == []
+
+
+def test_a_store_that_cannot_be_written_is_found(health: Health, folder: Path) -> None:
+    (folder / "promotions.sqlite").write_text("this is no database, and long enough to be taken for none" * 100)
+    [(what, _, says)] = faults(health)
+    assert (what, says) == ("store", "file is not a database")
+
+
+def test_a_queue_out_of_reach_is_found_beside_those_that_are_not(health: Health) -> None:
+    queues = FakeQueues(down={"steps-test"})
+    assert [(what, name) for what, name, _ in faults(replace(health, dead_letters=lambda: queues))] == [
+        ("queue", "steps-test")
+    ]
+
+
+def test_missing_rights_are_found_for_each_environment_and_for_the_registry_by_itself(health: Health) -> None:
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    workspaces["test"].raises["model_versions"] = ForbiddenError("may not read models")
+    workspaces["prod"].raises["registry_model"] = ForbiddenError("may not read the registry")
+    assert faults(replace(health, workspace=workspaces.__getitem__)) == [
+        ("workspace", "test", "may not read models"),
+        ("registry", "prod", "may not read the registry"),
+    ]
+
+
+def test_what_does_not_answer_holds_nothing_up_for_longer_than_is_allowed(health: Health) -> None:
+    release = threading.Event()
+
+    def hanging(environment: str) -> Workspace:
+        release.wait(10)
+        return FakeWorkspace(name=environment)
+
+    began = time.monotonic()
+    try:
+        found = faults(replace(health, workspace=hanging, longest_seconds=0.3))
+    finally:
+        release.set()
+    assert time.monotonic() - began < 5
+    assert len(found) == 6
+    assert found[0] == ("workspace", "dev", "no answer within 0.3 s")
+
+
+def test_where_no_key_is_asked_for_it_takes_an_operator(health: Health) -> None:
+    closed = replace(health, sign_in_required=True)
+    for person in (None, Person("1", "bob", ("Promotion.Approver",))):
+        with pytest.raises(NotAllowedError):
+            closed.report(person)
+    alice = Person("2", "alice", (OPERATOR,))
+    assert closed.report(alice)["caller"] == {"name": "alice", "roles": [OPERATOR]}
+    assert health.report(None)["caller"] is None
