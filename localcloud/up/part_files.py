@@ -123,9 +123,9 @@ def _role_assignments(layout: Layout) -> list[dict[str, str]]:
     registry = f"registries/{description.registry}"
     roles = []
     for name, workspace in layout.workspace_ids.items():
-        roles += [(name, "AzureML Data Scientist", workspace), (name, "Reader", registry)]
-        if name in description.source_environments:
-            roles.append((name, "AzureML Registry User", registry))
+        writes = name in description.source_environments
+        roles.append((name, "AzureML Data Scientist", workspace))
+        roles.append((name, "AzureML Registry User" if writes else "Reader", registry))
     for person in description.people:
         roles += [(person, PERSON_ROLE, scope) for scope in (*layout.workspace_ids.values(), registry)]
     return [{"principal": client_ids[name], "role": role, "scope": scope} for name, role, scope in roles]

@@ -1,7 +1,14 @@
 """Who may do what: exactly what each identity needs, at the narrowest scope."""
 
+from pathlib import Path
+
 import pytest
 
+from localcloud.up import Ports
+from localcloud.up.kept_secrets import keep_secrets
+from localcloud.up.layout import Layout
+from localcloud.up.part_files import azureml
+from tests.functions.running import describe
 from tests.infra.bicep import declarations, named, text_of
 from tests.infra.deployment import Deployed
 from tests.infra.shapes import (
@@ -105,3 +112,16 @@ def test_nothing_is_assigned_on_a_subscription_a_resource_group_or_a_namespace()
         for _, role, scope in rights(made):
             assert "/providers/" in scope, role
             assert not scope.endswith(NAMESPACE), role
+
+
+def test_the_local_cloud_gives_an_environment_the_same_rights(tmp_path: Path) -> None:
+    description = describe()
+    secrets = keep_secrets(tmp_path / "secrets.json", description.environments)
+    layout = Layout(description, Ports(), secrets, tmp_path)
+    names = {client_id: name for name, client_id in layout.client_ids.items()}
+    local = {(names[each["principal"]], each["role"], each["scope"]) for each in azureml(layout)["role_assignments"]}
+    registry = f"registries/{description.registry}"
+    here = {**{workspace(name): layout.workspace_ids[name] for name in NAMES}, REGISTRY: registry}
+    for name in NAMES:
+        theirs = {(name, role, here[scope]) for role, scope in rights_of(deployed(), name)}
+        assert theirs == {right for right in local if right[0] == name}

@@ -1,0 +1,132 @@
+"""One app per environment: a coordinator, and three workers with an identity each that may do its own work only.
+
+The rights in the workspaces and in the registry are those that infra/ gives (tests/infra compares them). The local
+broker has no rights: it takes any token, so that a command in the wrong queue is something that can happen here.
+"""
+
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from azure.servicebus import ServiceBusMessage
+from azure.servicebus.aio import ServiceBusClient
+
+from examples.demo.promotions import Promotion
+from localcloud.up import Description
+from tests.e2e.azure import until
+from tests.e2e.conftest import Cloud, describe
+from tests.e2e.promoting import failure
+from tests.e2e.worker_apps import WorkerApps
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NAMES = ("dev", "test", "prod")
+WAITS = 30.0
+
+
+@pytest.fixture(scope="module")
+def description() -> Description:
+    """The coordinator's identities are unknown: it uses none of an environment."""
+    described = describe("tests/e2e/apart/promotion.yml", *NAMES)
+    assert described.app is not None
+    unknown = {f"{name.upper()}_IDENTITY": "known-to-its-worker" for name in NAMES}
+    settings = described.app.settings | unknown | {"MLPROMOTE_PARTS": "coordinator"}
+    return described.model_copy(update={"app": described.app.model_copy(update={"settings": settings})})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def workers(cloud: Cloud) -> AsyncIterator[WorkerApps]:
+    apps = WorkerApps(cloud.parts, cloud.parts.layout.data / "workers")
+    try:
+        for name in NAMES:
+            await apps.start(name, environment=name, identity=name)
+        yield apps
+    finally:
+        await apps.stop_all()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def prod_is_down(workers: WorkerApps) -> AsyncIterator[None]:
+    """The worker of prod is not there inside a test, and is back after it."""
+    await workers.stop("prod")
+    yield
+    await workers.start("prod", environment="prod", identity="prod")
+
+
+async def test_a_promotion_goes_through_all_apps(cloud: Cloud, workers: WorkerApps) -> None:
+    await cloud.azure.register("apart-together", "1")
+    await cloud.promotions.succeeded("apart-together")
+    assert await cloud.azure.only_deployment("test", "apart-together-test") == "1"
+    assert await cloud.azure.only_deployment("prod", "apart-together") == "1"
+
+
+async def test_a_worker_has_no_other_environments_worker_and_nothing_of_the_coordinator(workers: WorkerApps) -> None:
+    assert await workers.functions("prod") == {"work_prod", "show_health"}
+
+
+@pytest.mark.usefixtures("prod_is_down")
+async def test_a_forged_command_in_the_wrong_queue_is_refused_and_changes_nothing(cloud: Cloud) -> None:
+    await cloud.azure.register("apart-forged", "1")
+    await at_prod(cloud, "apart-forged")
+    await forge(cloud, "apart-forged", from_queue="steps-prod", to_queue="steps-test")
+    promotion = await cloud.promotions.failed("apart-forged")
+    found = failure(promotion)
+    assert found["kind"] == "permission"
+    assert "A command for prod was in the queue of test, and was not run." in found["reason"]
+    await nothing_is_in_prod(cloud, "apart-forged")
+
+
+@pytest.mark.usefixtures("prod_is_down")
+async def test_a_worker_of_test_that_is_made_to_touch_prod_gets_403_and_changes_nothing(
+    cloud: Cloud, workers: WorkerApps
+) -> None:
+    await cloud.azure.register("apart-taken-over", "1")
+    await at_prod(cloud, "apart-taken-over")
+    await workers.start("taken-over", environment="prod", identity="test")
+    try:
+        promotion = await cloud.promotions.failed("apart-taken-over")
+    finally:
+        await workers.stop("taken-over")
+    found = failure(promotion)
+    assert found["kind"] == "permission"
+    assert "does not have authorization" in found["reason"]
+    assert "Give the identity the role that allows it." in found["reason"]
+    await nothing_is_in_prod(cloud, "apart-taken-over")
+    refused = [call for call in await cloud.azure.calls("GET", "*/workspaces/ws-prod*") if call["status"] == 403]
+    assert refused
+
+
+async def at_prod(cloud: Cloud, model: str) -> None:
+    """Wait until a promotion's next step is one for the worker of prod."""
+
+    async def look() -> Promotion | None:
+        found = await cloud.promotions.find(model, "1")
+        return found if found and found["stages"] and running_in_prod(found) else None
+
+    await until(look, f"{model} waits for the worker of prod", WAITS)
+
+
+def running_in_prod(promotion: Promotion) -> bool:
+    (stage,) = [each for each in promotion["stages"] if each["name"] == "prod"]
+    return any(step["environment"] == "prod" and step["status"] == "running" for step in stage["steps"])
+
+
+async def forge(cloud: Cloud, model: str, from_queue: str, to_queue: str) -> None:
+    """Copy the command for a model's promotion into another queue, and take the real one away."""
+    connection = cloud.parts.layout.connection_string
+    async with (
+        ServiceBusClient.from_connection_string(connection) as client,
+        client.get_queue_receiver(from_queue) as receiver,
+        client.get_queue_sender(to_queue) as sender,
+    ):
+        (command,) = await receiver.receive_messages(1, max_wait_time=WAITS)
+        body = b"".join(command.body)
+        assert model.encode() in body
+        await sender.send_messages(ServiceBusMessage(body, message_id=str(uuid.uuid4()), subject=command.subject))
+        await receiver.complete_message(command)
+
+
+async def nothing_is_in_prod(cloud: Cloud, endpoint: str) -> None:
+    assert await cloud.azure.traffic("prod", endpoint) is None
+    assert await cloud.azure.deployments("prod", endpoint) == {}

@@ -1,0 +1,97 @@
+"""Workers alone, each an app of its own beside a local cloud whose app is the coordinator.
+
+As on Azure, an app can get tokens for its own identity only: each has a managed identity endpoint of its own.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from localcloud.up import LocalCloud, Ports
+from localcloud.up.ports import choose_ports
+from localcloud.up.readiness import json_answer
+from localcloud.up.supervisor import Part, Supervisor
+from tests.e2e.conftest import REPOSITORY
+
+
+class WorkerApps:
+    """The workers that run. All state is below `folder`."""
+
+    def __init__(self, cloud: LocalCloud, folder: Path) -> None:
+        self._cloud = cloud
+        self._folder = folder
+        self._supervisor = Supervisor(tell=lambda _: None, changed=lambda: None)
+        self._ports: dict[str, Ports] = {}
+
+    async def start(self, app: str, environment: str, identity: str) -> None:
+        """Start an app with the worker of an environment and with the identity that is named like an environment."""
+        data = self._folder / app
+        data.mkdir(parents=True, exist_ok=True)
+        self._ports[app] = ports = choose_ports(Ports(), data)
+        await self._supervisor.start(self._identity(app, identity, data, ports))
+        await self._supervisor.start(self._host(app, environment, identity, data, ports))
+
+    async def stop(self, app: str) -> None:
+        await self._supervisor.stop(f"{app}-functions")
+        await self._supervisor.stop(f"{app}-identity")
+
+    async def stop_all(self) -> None:
+        await self._supervisor.stop_all(first="")
+
+    async def functions(self, app: str) -> set[str]:
+        """The names of the functions that the app has."""
+        url = f"http://127.0.0.1:{self._ports[app].functions}/admin/functions"
+        found = await json_answer(url, self._master_key)
+        return {each["name"] for each in found}
+
+    @property
+    def _master_key(self) -> dict[str, str]:
+        return {"x-functions-key": self._cloud.layout.secrets.master_key}
+
+    def _identity(self, app: str, identity: str, data: Path, ports: Ports) -> Part:
+        layout = self._cloud.layout
+        content = {
+            "identities": [{"name": identity, "client_id": layout.client_ids[identity]}],
+            "header": layout.secrets.identity_header,
+            "token_key": str(layout.data / "token.key"),
+        }
+        file = data / "identity.json"
+        file.write_text(json.dumps(content))
+
+        async def is_ready() -> bool:
+            return await json_answer(f"http://127.0.0.1:{ports.identity}/health") is not None
+
+        options = ["--port", str(ports.identity), "--config", str(file)]
+        return _part(f"{app}-identity", ["identity", *options], {}, data, is_ready)
+
+    def _host(self, app: str, environment: str, identity: str, data: Path, ports: Ports) -> Part:
+        layout, name = self._cloud.layout, environment.upper()
+        every = layout.app_settings()
+        shared = ("IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "ServiceBus", "AZUREML_CLOUD")
+        settings = {key: every[key] for key in (*shared, "MLPROMOTE_CONFIGURATION")} | {
+            "IDENTITY_ENDPOINT": f"http://127.0.0.1:{ports.identity}/msi/token",
+            "ENVIRONMENTS": environment,
+            f"{name}_WORKSPACE": layout.workspace_ids[environment],
+            f"{name}_IDENTITY": layout.client_ids[identity],
+        }
+        keys = data / "functions" / "keys.json"
+        keys.parent.mkdir(exist_ok=True)
+        keys.write_text(json.dumps({"master": self._master_key["x-functions-key"], "default": "-", "systemKeys": {}}))
+
+        async def is_ready() -> bool:
+            status = await json_answer(f"http://127.0.0.1:{ports.functions}/admin/host/status", self._master_key)
+            return isinstance(status, dict) and status.get("state") == "Running"
+
+        options = ["--app", str(REPOSITORY), "--port", str(ports.functions), "--data", str(keys.parent), "--grace", "2"]
+        return _part(f"{app}-functions", ["functions", *options], settings, data, is_ready)
+
+
+def _part(
+    name: str, command: list[str], settings: Mapping[str, str], data: Path, ready: Callable[[], Awaitable[bool]]
+) -> Part:
+    inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
+    environment = {**inherited, "PYTHONUNBUFFERED": "1", **settings}
+    log = data / f"{name}.log"
+    return Part(name, [sys.executable, "-m", "localcloud", *command], environment, REPOSITORY, log, ready)
