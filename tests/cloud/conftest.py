@@ -47,15 +47,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
-    with LocalAzure(tmp_path_factory.mktemp("azure")) as azure, pytest.MonkeyPatch.context() as environment:
-        for name, value in azure.environment.items():
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
+    with LocalAzure(tmp_path_factory.mktemp("azure")) as azure:
+        yield azure
+
+
+@pytest.fixture(scope="module")
+def azure(running: LocalAzure) -> Iterator[LocalAzure]:
+    """Found through the environment of this process, for no longer than a module: other tests have other clouds."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in running.environment.items():
             environment.setenv(name, value)
         environment.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK sets it for the whole process
         credential.cache_clear()
         for name in ("dev", "test"):
-            client(name, azure).environments.create_or_update(Environment(name="sklearn", version="1", image="image"))
-        yield azure
+            client(name, running).environments.create_or_update(Environment(name="sklearn", version="1", image="image"))
+        yield running
         credential.cache_clear()
 
 

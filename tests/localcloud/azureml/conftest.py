@@ -199,8 +199,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _trusted(certificates: Path) -> Iterator[None]:
+    """For no longer than a module: other tests of this process have other clouds."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("REQUESTS_CA_BUNDLE", str(certificates / "ca.pem"))
         environment.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")

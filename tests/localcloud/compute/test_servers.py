@@ -88,8 +88,10 @@ def is_up(servers: InferenceServers) -> bool:
     return True
 
 
-def descendants(name: str) -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if name in " ".join(child.cmdline())]
+def scoring_servers(folder: Path) -> list[psutil.Process]:
+    """Those that were started below the folder: other tests of this process may have others."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if str(folder) in child.cwd() or str(folder) in " ".join(child.cmdline())]
 
 
 async def test_scores_with_the_model_the_code_and_the_environment_of_the_deployment(
@@ -111,7 +113,9 @@ async def test_listens_on_the_loopback_address_only(servers: InferenceServers, s
     assert listening == {"127.0.0.1"}
 
 
-async def test_a_failing_init_ends_with_3_and_its_traceback(servers: InferenceServers, start: Start) -> None:
+async def test_a_failing_init_ends_with_3_and_its_traceback(
+    servers: InferenceServers, start: Start, tmp_path: Path
+) -> None:
     with pytest.raises(ContainerCrashed, match="ended with 3") as crash:
         await start(FAILING)
     assert crash.value.exit_code == 3
@@ -120,14 +124,14 @@ async def test_a_failing_init_ends_with_3_and_its_traceback(servers: InferenceSe
     assert len(servers.logs(KEY, 2).splitlines()) == 2
     with pytest.raises(KeyError):
         servers.address(KEY)
-    assert descendants("azmlinfsrv") == []
+    assert scoring_servers(tmp_path) == []
 
 
 async def test_an_init_that_takes_too_long_is_ended(tmp_path: Path, compute_python: Path, start: Start) -> None:
     impatient = InferenceServers(tmp_path / "impatient", compute_python, start_seconds=0.8)
     with pytest.raises(ContainerCrashed, match=r"not healthy within 0\.8 seconds"):
         await start(HANGING, using=impatient)
-    assert descendants("azmlinfsrv") == []
+    assert scoring_servers(tmp_path) == []
 
 
 async def test_a_crashed_server_comes_back_and_then_stays_down_when_it_crashes_too_often(
@@ -164,13 +168,15 @@ async def test_a_new_version_that_fails_leaves_the_old_one_serving(servers: Infe
     assert "no weights" in servers.logs(KEY, 60)
 
 
-async def test_stop_ends_a_server_that_is_still_starting(servers: InferenceServers, start: Start, until: Until) -> None:
+async def test_stop_ends_a_server_that_is_still_starting(
+    servers: InferenceServers, start: Start, until: Until, tmp_path: Path
+) -> None:
     starting = asyncio.create_task(start(HANGING))
-    await until(lambda: bool(descendants("azmlinfsrv")))
+    await until(lambda: bool(scoring_servers(tmp_path)))
     await servers.stop(KEY)
     with pytest.raises(ContainerCrashed):
         await starting
-    assert descendants("azmlinfsrv") == []
+    assert scoring_servers(tmp_path) == []
 
 
 async def test_stop_removes_the_files_and_close_keeps_the_logs(
@@ -180,7 +186,7 @@ async def test_stop_removes_the_files_and_close_keeps_the_logs(
     await start(key="dev/other/blue")
     await servers.stop(KEY)
     await servers.close()
-    assert descendants("azmlinfsrv") == []
+    assert scoring_servers(tmp_path) == []
     later = InferenceServers(tmp_path / "servers", compute_python)
     assert later.logs(KEY, 10) == ""
     assert "Shutting down" in later.logs("dev/other/blue", 10)
