@@ -4,6 +4,8 @@ COMPUTE := .venv-compute
 AZURITE := requirements/azurite/node_modules
 BIN := $(VENV)/bin
 LOCK := --quiet --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
+# Most tests wait for processes, so a few files at a time run side by side.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
 .PHONY: help demo up install test test-azurite check format bench azurite lock clean
@@ -18,17 +20,17 @@ up: install  ## Start the local cloud and the app, and keep them running; Ctrl-C
 	@$(BIN)/python -m localcloud up
 
 test: install  ## Run all tests
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 test-azurite: install azurite  ## Run the tests of the store on Azure Tables (needs Node)
-	@$(BIN)/python -m pytest tests/contract
+	@$(PYTEST) tests/contract
 
 check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 format: install  ## Put the code into its form
 	@$(BIN)/ruff check --fix .
