@@ -31,6 +31,13 @@ def show_promotion(request: func.HttpRequest) -> func.HttpResponse:
     return found(app().requests.promotion(request.route_params["id"]))
 
 
+@blueprint.route(route="promotions/{id}/trace", methods=["GET"], trigger_arg_name="request")
+@answered
+def show_trace(request: func.HttpRequest) -> func.HttpResponse:
+    """What the functions did for it, and for how long, as far as this app keeps that itself."""
+    return found(app().requests.trace(request.route_params["id"]))
+
+
 def _steering(action: str) -> Handler:
     def steer(request: func.HttpRequest) -> func.HttpResponse:
         promotion = request.route_params["id"]

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from mlpromote.access import Access
@@ -10,6 +11,7 @@ from mlpromote.ends import CommandError, Exit
 from mlpromote.following import follow
 from mlpromote.output import Output
 from mlpromote.promotion_sheet import listed, sheet
+from mlpromote.trace import drawn
 
 #: Of the promotions of a model, so many of the newest are looked through for a version.
 NEWEST = 1000
@@ -44,6 +46,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
     show = _about_one(commands, common, "show", "show one promotion with all that is known of it", _show)
     show.add_argument("--journal", action="store_true", help="with who did what, and when")
+    show.add_argument("--trace", action="store_true", help="its steps over time, and what the functions did for each")
     _add_watch(show)
 
     approve = _act(commands, common, "approve", "approve a stage that waits for it")
@@ -87,6 +90,10 @@ def _show(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     promotion = api.get("promotions", promotion_id(api, options.promotion))
     if options.watch:
         return _followed(api, promotion, output)
+    if options.trace:
+        trace = api.get("promotions", promotion["id"], "trace")
+        output.result(trace, lambda: drawn(promotion, trace, datetime.now(UTC)))
+        return Exit.DONE
     output.result(promotion, lambda: [sheet(promotion, with_journal=options.journal)])
     return Exit.DONE
 

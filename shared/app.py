@@ -235,7 +235,9 @@ class App:
         """What people ask over HTTP."""
         from shared.requests import Requests
 
-        return Requests(self.store, self.lanes, lambda: self.configuration, _now, sign_in_is_required(self._settings))
+        sign_in, traces = sign_in_is_required(self._settings), self._settings.get(TRACES)
+        folder = Path(traces) if traces else None
+        return Requests(self.store, self.lanes, lambda: self.configuration, _now, sign_in, folder)
 
     @_made_once
     def failures(self) -> "FailureRequests":

@@ -10,9 +10,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import bodies, listing, refusals, starting, views
+from shared import bodies, listing, refusals, starting, telemetry, trace_files, views
 from shared.core import people
 from shared.core.lane import Decision, LaneEvent
 from shared.core.messages import LaneKey
@@ -80,13 +81,15 @@ class Requests:
         configuration: Callable[[], "Configuration"],
         clock: Callable[[], datetime],
         sign_in_required: bool,
+        traces: Path | None = None,
     ) -> None:
-        """`sign_in_required`: callers show no key, so that starting takes a role."""
+        """`sign_in_required`: callers show no key, so that starting takes a role. `traces`: folder of trace files."""
         self._store = store
         self._lanes = lanes
         self._configuration = configuration
         self._clock = clock
         self._sign_in_required = sign_in_required
+        self._traces = traces
 
     def promotions(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
         """One page of promotions, newest first."""
@@ -107,6 +110,13 @@ class Requests:
             raise _no_promotion(promotion)
         lane, _ = self._store.load(found[0].lane, promotion)
         return views.details(*found, lane)
+
+    def trace(self, promotion: str) -> dict[str, Any]:
+        """The id of a promotion's trace, and its spans if they are kept on this machine."""
+        if self._store.promotion(promotion) is None:
+            raise _no_promotion(promotion)
+        trace = telemetry.trace_id(promotion)
+        return {"trace": trace, "spans": trace_files.read(self._traces, trace) if self._traces else None}
 
     def start(self, body: bytes, by: Person | None, key: str | None) -> dict[str, Any]:
         """The promotion that came of the request; the same one for the same request with the same key."""

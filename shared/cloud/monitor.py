@@ -1,7 +1,7 @@
 """Sends traces, metrics and logs to Application Insights, or keeps traces in files on this machine."""
 
-import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from opentelemetry import trace
@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from shared import trace_files
 from shared.telemetry import NAME, Telemetry, given_ids
 
 #: Of the only library whose calls become spans of their own: through it the SDKs call Azure ML and its registry. That
@@ -60,7 +61,7 @@ def to_files(folder: Path) -> Telemetry:
 
 
 class TraceFiles(SpanExporter):
-    """Appends each span, as a line of JSON, to the file `TRACE.jsonl`; spans of no promotion are left out."""
+    """Writes spans of promotions to files (`shared/trace_files.py`); others are left out."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,15 +73,18 @@ class TraceFiles(SpanExporter):
             ids = span.get_span_context()
             if ids is None or "promotion" not in about:
                 continue
-            line = {
-                "span": f"{ids.span_id:016x}",
+            written = {
+                "id": f"{ids.span_id:016x}",
                 "parent": f"{span.parent.span_id:016x}" if span.parent else None,
                 "name": span.name,
-                "start": span.start_time,
-                "end": span.end_time,
+                "started": _time(span.start_time),
+                "ended": _time(span.end_time),
                 "failed": not span.status.is_ok,
                 "attributes": about,
             }
-            with (self._folder / f"{ids.trace_id:032x}.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            trace_files.append(self._folder, f"{ids.trace_id:032x}", written)
         return SpanExportResult.SUCCESS
+
+
+def _time(nanoseconds: int | None) -> str:
+    return datetime.fromtimestamp((nanoseconds or 0) / 1e9, UTC).isoformat()

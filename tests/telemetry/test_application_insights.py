@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from shared import trace_files
 from shared.telemetry import trace_id
 
 REPOSITORY = Path(__file__).parents[2]
@@ -100,12 +101,10 @@ def test_traces_metrics_and_logs_of_a_promotion_arrive_in_application_insights(
 
 def test_traces_are_kept_in_files_where_a_folder_is_set(tmp_path: Path) -> None:
     promotion = promote(tmp_path, MLPROMOTE_TRACES=str(tmp_path / "traces"))
-    (file,) = (tmp_path / "traces").iterdir()
-    assert file.name == f"{trace_id(promotion)}.jsonl"
-    spans = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    spans = trace_files.read(tmp_path / "traces", trace_id(promotion))
     assert {"intake", "run deploy", "test deploy"} <= {span["name"] for span in spans}
     assert all(span["attributes"]["promotion"] == promotion for span in spans)
-    assert all(span["start"] <= span["end"] for span in spans)
+    assert all(span["started"] <= span["ended"] for span in spans)
 
 
 def test_while_functions_are_indexed_nothing_of_telemetry_is_imported() -> None:

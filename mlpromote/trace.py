@@ -1,0 +1,106 @@
+"""Draws the trace of a promotion: its steps over time, and what the functions did for each of them. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mlpromote.api import Document
+from mlpromote.tables import dim
+
+#: Characters of the time line.
+_WIDTH = 24
+_ELSEWHERE = (
+    "What the functions did is not kept by the app itself. Where it sends its traces to Application Insights, they are "
+    "there under operation_Id == '{trace}'."
+)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Something that took its time. `inside`: how deep in the tree."""
+
+    inside: int
+    name: str
+    started: datetime
+    ended: datetime
+    remark: str = ""
+    failed: bool = False
+
+
+def drawn(promotion: Document, trace: Document, now: datetime) -> Iterator[RenderableType]:
+    """The promotion's steps as it tells of them, and in them the spans of functions, where the app keeps those."""
+    rows = list(_rows(promotion, trace["spans"] or (), now))
+    whole = rows[0]
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
+    table.add_column(width=_WIDTH, no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
+    for row in rows:
+        style = "red" if row.failed else "dim" if row.inside > 1 else ""
+        bar = Text(_bar(row, whole), style="red" if row.failed else "cyan")
+        table.add_row(Text("  " * row.inside + row.name, style=style), bar, _seconds(row), dim(row.remark))
+    yield table
+    if trace["spans"] is None:
+        yield dim(_ELSEWHERE.format(trace=trace["trace"]))
+    else:
+        yield dim(f"trace {trace['trace']}")
+
+
+def _rows(promotion: Document, spans: Sequence[Document], now: datetime) -> Iterator[_Row]:
+    """The promotion, and below it everything in the order in which it began, each step with its spans."""
+    # Spans with a status are those of steps and of the promotion, which the promotion itself tells of.
+    functions = sorted((span for span in spans if "status" not in span["attributes"]), key=lambda span: span["started"])
+    begun = min([promotion["created"], *(span["started"] for span in functions)], key=datetime.fromisoformat)
+    ended = now if promotion["status"] in ("queued", "running") else datetime.fromisoformat(promotion["updated"])
+    name = f"{promotion['model']}/{promotion['version']}"
+    yield _Row(0, name, datetime.fromisoformat(begun), ended, promotion["status"], promotion["status"] == "failed")
+    steps = {
+        (stage["name"], step["name"]): step
+        for stage in promotion["stages"]
+        for step in (*stage["steps"], *stage["undoing"])
+        if step["started"]
+    }
+    blocks = [[_step(stage, step, now)] for (stage, _), step in steps.items()]
+    by_step = dict(zip(steps, blocks, strict=True))
+    for span in functions:
+        place = span["attributes"].get("stage"), span["attributes"].get("step")
+        if place in by_step:
+            by_step[place].append(_function(span, 2))
+        else:
+            blocks.append([_function(span, 1)])
+    for block in sorted(blocks, key=lambda block: block[0].started):
+        yield from block
+
+
+def _step(stage: str, step: Document, now: datetime) -> _Row:
+    ended = datetime.fromisoformat(step["ended"]) if step["ended"] else now
+    looks = f"{step['looks']} look{'' if step['looks'] == 1 else 's'}, {step['seconds']:.1f} s of functions"
+    name, started = f"{stage} {step['name']}", datetime.fromisoformat(step["started"])
+    return _Row(1, name, started, ended, looks, step["status"] == "failed")
+
+
+def _function(span: Document, inside: int) -> _Row:
+    about = span["attributes"]
+    remark = " ".join(str(about[key]) for key in ("outcome", "reason") if key in about)
+    started, ended = (datetime.fromisoformat(span[key]) for key in ("started", "ended"))
+    return _Row(inside, span["name"], started, ended, remark, span["failed"])
+
+
+def _bar(row: _Row, whole: _Row) -> str:
+    """Where the row lies in the whole; at least one character."""
+    length = max((whole.ended - whole.started).total_seconds(), 0.001)
+    first, last = (
+        min(max(int((moment - whole.started).total_seconds() / length * _WIDTH), 0), _WIDTH - 1)
+        for moment in (row.started, row.ended)
+    )
+    return " " * first + "━" * (max(last, first) - first + 1)
+
+
+def _seconds(row: _Row) -> str:
+    seconds = max((row.ended - row.started).total_seconds(), 0.0)
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

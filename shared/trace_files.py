@@ -1,0 +1,25 @@
+"""Traces kept in a folder of this machine: a file per trace, a line of JSON per span."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def append(folder: Path, trace: str, span: Mapping[str, Any]) -> None:
+    """Add a span. Several processes may do so at once: a line is written as one."""
+    with _file(folder, trace).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(span, ensure_ascii=False) + "\n")
+
+
+def read(folder: Path, trace: str) -> list[dict[str, Any]]:
+    """The spans in the order in which they ended; none of a trace that is not there."""
+    try:
+        lines = _file(folder, trace).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in lines]
+
+
+def _file(folder: Path, trace: str) -> Path:
+    return folder / f"{trace}.jsonl"
