@@ -68,7 +68,10 @@ class Story:
             (Point(4, "A worse version", "a gate refuses version 2, with figures"), self._worse_version),
             (Point(5, "A broken version", "version 3 crashes, is explained and removed"), self._broken_version),
             (Point(6, "The same version, mended", "version 3 is tried again and passes test"), self._mended_version),
-            (Point(7, "A better version", "version 4 replaces version 1, no request fails"), self._better_version),
+            (
+                Point(7, "A better version", "once approved, version 4 replaces version 1, no request fails"),
+                self._better_version,
+            ),
         ]
 
     @property

@@ -101,6 +101,27 @@ async def test_on_a_terminal_the_last_picture_stays_with_the_footer_below(promot
     assert drawn.rindex("✓ soak") < drawn.rindex("requests 7")
 
 
+async def test_watching_stops_where_it_is_told_to_and_goes_on_without_telling_anything_twice(
+    app: App, promotions: Promotions
+) -> None:
+    output = io.StringIO()
+    console = Console(file=output, width=80)
+    waiting = under_way()
+    app.documents = [{**waiting, "id": "digits-1"}]
+
+    paused = await watch(
+        console, promotions, promotion("queued", []), within_seconds=5, until=lambda it: it["status"] == "running"
+    )
+    told = output.getvalue()
+    ended = {**waiting, "id": "digits-1", "status": "succeeded"}
+    ended["stages"][1]["steps"][1].update(status="succeeded", ended=ended["updated"], evidence={"deployment": "v1"})
+    app.documents = [ended]
+    await watch(console, promotions, paused, within_seconds=5, before=paused)
+
+    assert "validate" in told
+    assert output.getvalue().removeprefix(told).split()[:3] == ["✓", "prod", "deploy"]
+
+
 async def test_a_promotion_that_does_not_end_in_time_is_a_time_out(app: App, promotions: Promotions) -> None:
     app.documents = [{**under_way(), "id": "digits-1"}]
 
