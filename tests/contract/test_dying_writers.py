@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from shared.cloud.tables import TablesStore
 from shared.core.lane import LaneEvent, PromotionRequested, decide, due
 from shared.core.promotion import Lane, PromotionStatus
 from shared.ports import PromotionFilter, Store
-from tests.core.world import KEY, NOW, REFUSED, answer, requested
+from tests.core.world import KEY, NOW, REFUSED, answer, promotion, requested
 
 LATER = NOW + timedelta(days=365)
 #: Writes of one life at most; a life that gets through them all is not cut short.
@@ -53,7 +54,7 @@ class MortalTransport(RequestsTransport):  # type: ignore[misc]  # the SDK's typ
 
 
 def live(store: Store) -> None:
-    """Request two promotions and drive both to their end. What an earlier life has done is stale, and changes nothing."""
+    """Request two promotions and drive both to their end. What an earlier life has done changes nothing."""
     lane = Lane(KEY)
     for version in ("1", "2"):
         lane = apply(store, requested(version, {"test": ()}, steps=("validate",)))
@@ -169,3 +170,22 @@ def test_an_entry_that_may_yet_hold_is_left_alone(table: TableClient, storage_ac
     assert rows(table) == before
     shown(TablesStore(table, settled_after=timedelta(0)))
     assert rows(table) == set()
+
+
+def test_a_promotion_that_takes_a_status_again_is_listed_once(storage_account: str, table: TableClient) -> None:
+    store = TablesStore(table)
+    put(store, PromotionStatus.RUNNING)
+    client = TableClient.from_connection_string(storage_account, table.table_name, transport=MortalTransport(3))
+    with client, pytest.raises(Died):
+        put(TablesStore(client), PromotionStatus.FAILED)
+    running = PromotionFilter(status=PromotionStatus.RUNNING)
+    assert store.promotions(running, 5, None).promotions == []
+    put(store, PromotionStatus.RUNNING)
+    assert [each.status for each in store.promotions(running, 5, None).promotions] == ["running"]
+    assert store.promotions(PromotionFilter(status=PromotionStatus.FAILED), 5, None).promotions == []
+
+
+def put(store: Store, status: PromotionStatus) -> None:
+    kept = promotion("1")
+    before, version = store.load(KEY, kept.id)
+    store.save(before, before.with_promotion(replace(kept, status=status)), version, ())

@@ -62,6 +62,12 @@ def test_promotions_under_way_are_loaded_in_the_order_in_which_they_were_request
     assert [each.candidate.version for each in store.load(KEY, None)[0].promotions] == ["9", "11"]
 
 
+def test_a_promotion_that_has_ended_keeps_its_place_among_those_under_way(store: Store) -> None:
+    ended = finish(store, "1").promotions[0]
+    under_way = apply(store, requested("2")).lane.promotions[0]
+    assert store.load(KEY, ended.id)[0].promotions == (ended, under_way)
+
+
 def test_champions_outlive_their_promotions(store: Store) -> None:
     ended = finish(store, "1").promotions[0]
     champions = store.load(KEY, None)[0].champions

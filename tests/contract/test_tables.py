@@ -12,7 +12,7 @@ from itertools import count, product
 import pytest
 from azure.data.tables import TableClient
 
-from shared.cloud.table import MOST_OPERATIONS, Table, TooLargeError
+from shared.cloud.table import MOST_OPERATIONS, Table, TooLargeError, split
 from shared.cloud.table_keys import lane_partition
 from shared.cloud.table_lists import Lists
 from shared.cloud.tables import TablesStore
@@ -240,6 +240,16 @@ def test_a_reader_never_sees_half_of_a_save(table: TableClient, store: TablesSto
             each.result()
     assert all(of_lane == of_promotion for of_lane, of_promotion in seen)
     assert len(set(seen)) > 1
+
+
+def test_rows_of_two_documents_are_never_put_together(table: TableClient) -> None:
+    rows = Table(table)
+    for version in (1, 2):
+        head, *parts = split("p", "row", text_of(1_500_000), version, {})
+        for row in (head, *(parts if version == 1 else ())):
+            rows.put(row)
+    with pytest.raises(VersionConflictError, match="while it was read"):
+        rows.document("p", "row")
 
 
 def test_a_version_that_is_a_plain_number_is_as_good(store: TablesStore) -> None:
