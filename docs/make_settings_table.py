@@ -109,6 +109,19 @@ APP = (
     Setting(
         "MLPROMOTE_TOPIC_KEY", OnAzure.LEFT_OUT, "–", "The topic's key in place of an identity, for a local topic."
     ),
+    Setting(
+        "APPLICATIONINSIGHTS_CONNECTION_STRING",
+        OnAzure.INFRA,
+        "no telemetry is sent",
+        "Which Application Insights gets logs, traces and metrics. It opens nothing: only identities may send.",
+    ),
+    Setting(
+        "OTEL_TRACES_SAMPLER",
+        OnAzure.OPTIONAL,
+        "whole traces of all promotions",
+        "How many traces are sent, as OpenTelemetry has it.",
+    ),
+    Setting("MLPROMOTE_TRACES", OnAzure.LEFT_OUT, "–", "A folder in which traces are kept on one machine."),
     Setting("AZUREML_CLOUD", OnAzure.LEFT_OUT, "Azure", "JSON of another cloud's endpoints, as `MLClient` takes them."),
     Setting(
         "WEBSITE_AUTH_ENABLED",
@@ -125,12 +138,6 @@ HOST = (
     Setting("AzureWebJobsStorage__queueServiceUri", OnAzure.INFRA, "–", "Belongs to the other two; no queue is used."),
     Setting("AzureWebJobsStorage__credential", OnAzure.INFRA, "–", "`managedidentity`"),
     Setting("ServiceBus__credential", OnAzure.INFRA, "–", "`managedidentity`"),
-    Setting(
-        "APPLICATIONINSIGHTS_CONNECTION_STRING",
-        OnAzure.INFRA,
-        "no telemetry is sent",
-        "Which Application Insights gets logs, traces and metrics. It opens nothing: only identities may send.",
-    ),
     Setting(
         "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
         OnAzure.INFRA,
