@@ -2,12 +2,16 @@
 
 import logging
 from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 import pytest
 
+from shared.app import MOST_DEAD_LETTERS
 from shared.core.messages import LaneKey, decode
 from shared.core.people import Approved, Person
 from shared.ports import UnavailableError
+from shared.queues import DeadLetter, DeadLetters, QueueUnavailableError
 from shared.telemetry import trace_id, traceparent
 from tests.telemetry.conftest import MODEL, VERSION, Observed
 
@@ -119,6 +123,26 @@ def test_a_delivery_that_fails_is_counted_for_its_queue(observed: Observed) -> N
         observed.app.work("prod", b"{")
     counted = {about["queue"]: value for about, value in observed.metric("mlpromote.deliveries.failed")}
     assert counted == {"promotion-events": 1, "steps-prod": 1}
+
+
+class KeptDeadLetters(DeadLetters):
+    """So many are in each queue; one queue may not be looked at."""
+
+    def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
+        if queue == "steps-prod":
+            raise QueueUnavailableError("steps-prod: no right to listen")
+        letter = DeadLetter(queue, start, "id", b"", "", "", 10, datetime.now(UTC))
+        return [letter] * min({"promotion-events": 2, "steps-test": 500}.get(queue, 0), most)
+
+    def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        raise AssertionError("only counted")
+
+
+def test_dead_letters_are_counted_by_queue_each_minute(observed: Observed) -> None:
+    observed.app.dead_letters = KeptDeadLetters()
+    observed.app.reconcile()
+    counted = {about["queue"]: value for about, value in observed.metric("mlpromote.dead_letters")}
+    assert counted == {"promotion-events": 2, "steps-dev": 0, "steps-test": MOST_DEAD_LETTERS}
 
 
 def test_a_stale_delivery_ends_nothing_twice(finished: Observed) -> None:
