@@ -1,0 +1,89 @@
+"""What older versions have written is read to its last field, and promotions under way go on to their end.
+
+`keep.py` has written the files; each belongs to a version and stays as it is.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.cloud.documents import lane_document, promotion_document, read_lane, read_promotion
+from shared.core.lane import decide, due
+from shared.core.messages import RunStep, decode, encode
+from shared.core.promotion import Lane, PromotionStatus
+from tests.core.test_people import ANNA, BERT
+from tests.core.world import KEY, NOW, answer
+from tests.upgrade.keep import approved
+
+FOLDER = Path(__file__).parent
+VERSIONS = sorted(FOLDER.glob("version-*.json"))
+
+
+@pytest.fixture(params=VERSIONS, ids=lambda file: file.stem)
+def kept(request: pytest.FixtureRequest) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(request.param.read_text(encoding="utf-8"))
+    return content
+
+
+def test_messages_are_read_to_the_last_field(kept: dict[str, Any]) -> None:
+    for body in (*kept["messages"], *(body for lane in kept["lanes"] for body in lane["commands"])):
+        again = json.loads(encode(decode(body.encode())))
+        assert list(lost(json.loads(body), again)) == []
+
+
+def test_documents_are_read_to_the_last_field(kept: dict[str, Any]) -> None:
+    for document in kept["lanes"]:
+        lane = read(document)
+        assert list(lost(document["lane"], json.loads(lane_document(lane)))) == []
+        for old, new in zip(document["promotions"], lane.promotions, strict=True):
+            assert list(lost(old, json.loads(promotion_document(new)))) == []
+
+
+def test_what_was_in_flight_is_sent_again_under_the_same_message_ids(kept: dict[str, Any]) -> None:
+    """So that duplicate detection drops what the older version has sent already."""
+    for document in kept["lanes"]:
+        old = [decode(body.encode()).message_id for body in document["commands"]]
+        assert [command.message_id for command in due(read(document))] == old
+
+
+def test_promotions_under_way_go_on_to_their_end_from_every_moment(kept: dict[str, Any]) -> None:
+    assert len(kept["lanes"]) > 10
+    for document in kept["lanes"]:
+        (promotion,) = finished(read(document), document["commands"]).promotions
+        assert promotion.status is PromotionStatus.SUCCEEDED, promotion.reason
+
+
+def read(document: dict[str, Any]) -> Lane:
+    promotions = tuple(read_promotion(json.dumps(promotion)) for promotion in document["promotions"])
+    return read_lane(KEY, json.dumps(document["lane"]), promotions)
+
+
+def finished(lane: Lane, old_commands: list[str]) -> Lane:
+    """Answer the old commands, then those of today, and approve where that is waited for."""
+    for body in old_commands:
+        command = decode(body.encode())
+        assert isinstance(command, RunStep)
+        lane = decide(lane, answer(command), NOW).lane
+    for _ in range(200):
+        if commands := due(lane):
+            lane = decide(lane, answer(commands[0]), NOW).lane
+        elif any(promotion.under_way for promotion in lane.promotions):
+            lane = approved(approved(lane, ANNA), BERT)
+        else:
+            return lane
+    raise AssertionError("the lane does not come to rest")
+
+
+def lost(old: Any, new: Any, place: str = "") -> Iterator[str]:
+    """The places at which the new value lacks something of the old one, or has it otherwise."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key, value in old.items():
+            yield from lost(value, new[key], f"{place}.{key}") if key in new else (f"{place}.{key}",)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from lost(before, after, f"{place}[{index}]")
+    elif old != new:
+        yield place
