@@ -51,8 +51,13 @@ def deployed(parts: str = "all", **more: Any) -> Deployed:
 
 
 def worker(name: str) -> Deployed:
-    """What main.bicep makes for an environment's worker alone, in the environment's subscription."""
-    environments = [{"name": each, "workspace": workspace(each), "source": each == "dev"} for each in NAMES]
+    """What main.bicep makes for an environment's worker alone, in the environment's subscription.
+
+    azd leaves empty what was not set: a worker needs no other environment's workspace.
+    """
+    environments = [
+        {"name": each, "workspace": workspace(each) if each == name else "", "source": each == "dev"} for each in NAMES
+    ]
     parameters = {
         "environmentName": f"promote-{name}",
         "location": "westeurope",
