@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
+from threading import Lock
 
 from shared.cloud.dead_letters import replayed_id
 from shared.core.messages import Command, Event, RunStep, encode
@@ -40,17 +41,18 @@ class FakeQueues:
     held: set[int] = field(default_factory=set)  #: numbers of dead letters that somebody else has
     _seen: set[tuple[str, str]] = field(default_factory=set)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
+    _lock: Lock = field(default_factory=Lock)
 
     # --- Bus ---
 
     def send_events(self, events: Sequence[Event]) -> None:
         for event in events:
-            self._send(EVENTS_QUEUE, Waiting(event.message_id, encode(event)))
+            self.send(EVENTS_QUEUE, event.message_id, encode(event))
 
     def send_commands(self, commands: Sequence[Command]) -> None:
         for command in commands:
             at = command.not_before if isinstance(command, RunStep) else None
-            self._send(steps_queue(command.environment), Waiting(command.message_id, encode(command), at))
+            self.send(steps_queue(command.environment), command.message_id, encode(command), at)
 
     # --- DeadLetters ---
 
@@ -65,7 +67,7 @@ class FakeQueues:
         chosen = sorted(letters.keys() & set(numbers) - self.held)
         for number in chosen:
             letter = letters[number]
-            self._send(queue, Waiting(replayed_id(letter.message_id, number), letter.body))
+            self.send(queue, replayed_id(letter.message_id, number), letter.body)
             if self.moves_left is not None:
                 self.moves_left -= 1
                 if self.moves_left < 0:
@@ -82,19 +84,25 @@ class FakeQueues:
         reason: str = "MaxDeliveryCountExceeded",
         description: str = "",
         deliveries: int = 10,
+        message_id: str = "unreadable",
     ) -> str:
-        """Put a message among the dead letters of a queue; returns the id of the failure that it is."""
+        """Put a message among the dead letters of a queue; returns the id of the failure that it is.
+
+        `message_id` is of bytes: messages have their own.
+        """
         body = message if isinstance(message, bytes) else encode(message)
-        message_id = "unreadable" if isinstance(message, bytes) else message.message_id
+        known_id = message_id if isinstance(message, bytes) else message.message_id
         number = next(self._numbers)
-        letter = DeadLetter(queue, number, message_id, body, reason, description, deliveries, BURIED)
+        letter = DeadLetter(queue, number, known_id, body, reason, description, deliveries, BURIED)
         self.buried.setdefault(queue, {})[number] = letter
         return f"{queue}:{number}"
 
-    def _send(self, queue: str, message: Waiting) -> None:
-        if (queue, message.message_id) not in self._seen:
-            self._seen.add((queue, message.message_id))
-            self.queues.setdefault(queue, []).append(message)
+    def send(self, queue: str, message_id: str, body: bytes, not_before: datetime | None = None) -> None:
+        """Take a message in, unless its id was seen before."""
+        with self._lock:
+            if (queue, message_id) not in self._seen:
+                self._seen.add((queue, message_id))
+                self.queues.setdefault(queue, []).append(Waiting(message_id, body, not_before))
 
     def _reach(self, queue: str) -> None:
         if queue in self.down:
