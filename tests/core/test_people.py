@@ -18,6 +18,7 @@ from shared.core.people import (
     PersonEvent,
     Rejected,
     Released,
+    Replayed,
     Retried,
     RolledBack,
 )
@@ -441,6 +442,18 @@ def test_approval_is_asked_for_again_after_a_retry_that_makes_new_evidence() -> 
     assert in_flight(approve(lane, ANNA)) == ["prod.deploy"]
 
 
+# --- replay -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("until", ["deploy", ""])
+def test_a_replay_is_noted_and_changes_nothing_else(until: str) -> None:
+    lane = newer(with_champion()[0], until=until)
+    after = ask(lane, Replayed(KEY, the(lane, "2").id, OPERATOR, "mended", "to steps-prod: steps-prod:7"))
+    assert the(after, "2").lines == the(lane, "2").lines + 1
+    assert the(after, "2").stages == the(lane, "2").stages
+    assert (due(after), after.champions) == (due(lane), lane.champions)
+
+
 # --- roles ------------------------------------------------------------------------------------------------------------
 
 
@@ -452,3 +465,5 @@ def test_steering_takes_the_role_of_an_operator(by: Person, kind: type[Cancelled
         ask(lane, kind(KEY, the(lane, "2").id, by, "please"))
     with pytest.raises(NotAllowedError):
         ask(rolled_back(), Released(KEY, "prod", by, "please"))
+    with pytest.raises(NotAllowedError):
+        ask(lane, Replayed(KEY, the(lane, "2").id, by, "please", "everything"))

@@ -1,6 +1,6 @@
 """Bodies become dataclasses, or a sentence that says what is wrong."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -11,6 +11,7 @@ from shared.refusals import BadRequestError
 @dataclass(frozen=True)
 class Inner:
     name: str
+    kind: str | None = field(default=None, metadata={"name": "class"})
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ def test_a_full_body_and_one_with_what_is_needed() -> None:
     full = b'{"reason": "r", "ids": ["a", "b"], "really": true, "filter": {"name": "n"}}'
     assert read(Body, full) == Body("r", ("a", "b"), True, Inner("n"))
     assert read(Body, b'{"reason": "r", "filter": null}') == Body("r")
+
+
+def test_a_name_that_is_none_in_python_goes_by_its_name_in_json() -> None:
+    assert read(Inner, b'{"name": "n", "class": "c"}') == Inner("n", "c")
+    with pytest.raises(BadRequestError, match="kind: unknown; known are name, class"):
+        read(Inner, b'{"name": "n", "kind": "c"}')
 
 
 @pytest.mark.parametrize(
