@@ -75,11 +75,12 @@ def welcome(layout: Layout) -> str:
     width = max(len(name) for name, _ in rows) + 2
     table = "\n".join(f"  {name:<{width}}{value}".rstrip() for name, value in rows)
     person = next(iter(layout.description.people), next(iter(layout.client_ids)))
+    hints = "".join(f"{hint}\n" for hint in layout.description.hints)
     exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in layout.by_hand(person).items())
     return (
         f"\nThe local cloud is ready. Ctrl-C ends it; its state stays in {layout.data}.\n\n{table}\n\n"
         f"To use MLClient(DefaultAzureCredential(), ...) by hand as {person}:\n\n{exports}\n\n"
-        f"All of this, machine-readable: {layout.data / 'addresses.json'}\n"
+        f"All of this, machine-readable: {layout.data / 'addresses.json'}\n{hints}"
     )
 
 

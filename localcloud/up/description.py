@@ -96,6 +96,8 @@ class Description(Section):
     event_subscriptions: EventSubscriptions | None = None
     #: Without an app there is no Functions host and nothing is delivered.
     app: App | None = None
+    #: What whoever starts it may want to do with it, a sentence each.
+    hints: tuple[str, ...] = ()
     #: Further keys of the Azure ML part's configuration, as `faults` or `python`.
     azureml: dict[str, Any] = Field(default_factory=dict)
 

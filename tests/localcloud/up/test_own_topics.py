@@ -63,6 +63,11 @@ def test_who_starts_the_cloud_is_told_who_subscribes_and_how_to(tmp_path: Path) 
     assert f"subscribers {WEBHOOK}" in " ".join(welcome(lay_out(describe(NOBODY), tmp_path)).split())
 
 
+def test_who_starts_the_cloud_gets_the_hints_of_its_description(tmp_path: Path) -> None:
+    description = describe("promotions").model_copy(update={"hints": ("Ask it with curl.", "Or with a browser.")})
+    assert welcome(lay_out(description, tmp_path)).endswith("\nAsk it with curl.\nOr with a browser.\n")
+
+
 @pytest.mark.parametrize("topics", [["promotions", "promotions"], ["ws-dev"]])
 def test_a_topic_needs_a_name_of_its_own(topics: list[str]) -> None:
     with pytest.raises(ValidationError, match="topics: each needs a name of its own"):
