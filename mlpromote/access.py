@@ -49,26 +49,25 @@ class Access:
 
 def find(wanted: Wanted, environment: Mapping[str, str] = os.environ) -> Access:
     """Options come before variables, and both before a local cloud in `.local`. Raises `CommandError`."""
-    local = wanted.local or (Path(environment[LOCAL]) if environment.get(LOCAL) and not wanted.url else None)
-    url = wanted.url or (None if local else environment.get(URL))
     if wanted.url and (wanted.local or wanted.person):
         raise CommandError(Exit.USAGE, "--local and --as are about a local cloud: leave out --url, or leave them out.")
-    if url:
-        if wanted.person:
-            raise CommandError(
-                Exit.USAGE, f"--as names a person of a local cloud, and {URL} is set: give --local, or unset it."
-            )
-        return _told(url, wanted, environment)
-    return _local(local, wanted)
+    local = wanted.local or (Path(environment[LOCAL]) if environment.get(LOCAL) and not wanted.url else None)
+    url = wanted.url or (None if local else environment.get(URL))
+    if not url:
+        return _local(local, wanted)
+    if wanted.person:
+        raise CommandError(Exit.USAGE, f"--as is about a local cloud, and {URL} is set: give --local, or unset it.")
+    return Access(_api(url), wanted.key or environment.get(KEY), _token(wanted, environment))
 
 
-def _told(url: str, wanted: Wanted, environment: Mapping[str, str]) -> Access:
-    key = wanted.key or environment.get(KEY)
-    token = wanted.token or environment.get(TOKEN)
-    scope = wanted.scope or environment.get(SCOPE)
-    if wanted.scope and not wanted.token:
-        token = None
-    return Access(_api(url), key, _constant(token) if token else _entra(scope) if scope else None)
+def _token(wanted: Wanted, environment: Mapping[str, str]) -> Token | None:
+    """The first of: a token by option, a scope by option, a token by variable, a scope by variable."""
+    for token, scope in ((wanted.token, wanted.scope), (environment.get(TOKEN), environment.get(SCOPE))):
+        if token:
+            return _constant(token)
+        if scope:
+            return _entra(scope)
+    return None
 
 
 def _local(folder: Path | None, wanted: Wanted) -> Access:

@@ -7,19 +7,8 @@ from tests.examples.promotion_document import EVIDENCE, after, promotion, stage,
 
 def summary(version: str = "3", status: str = "failed", **more: Any) -> dict[str, Any]:
     """A promotion in a list."""
-    return {
-        "id": f"digits-{version}-0123456789ab",
-        "route": "digits",
-        "model": "digits",
-        "version": version,
-        "kind": "model",
-        "status": status,
-        "reason": "",
-        "created": after(0),
-        "updated": after(1),
-        "stage": None,
-        **more,
-    }
+    document = promotion(status, [], version, **{"id": f"digits-{version}-0123456789ab", **more})
+    return {name: value for name, value in document.items() if name not in ("stages", "journal")}
 
 
 def detailed(status: str = "running", **more: Any) -> dict[str, Any]:

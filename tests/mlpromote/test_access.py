@@ -67,11 +67,18 @@ def test_a_token_goes_beside_the_key(mlpromote: CommandLine, app: StubApp, monke
     assert credentials(app) == ("the-key", "Bearer given")
 
 
-def test_entra_id_is_asked_for_a_token_for_the_scope(
-    mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the real azure-identity, which finds the managed identity of where it runs."""
+@pytest.fixture
+def entra(app: StubApp, monkeypatch: pytest.MonkeyPatch) -> StubApp:
+    """The real azure-identity gets its tokens from the stub, as the managed identity of where it runs."""
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{app.url}/identity")
+    monkeypatch.setenv("IDENTITY_HEADER", "secret")
+    return app
 
+
+def test_entra_id_is_asked_for_a_token_for_the_scope(
+    mlpromote: CommandLine, entra: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def answer(request: Request) -> Answer:
         if request.path != "/identity":
             return EMPTY
@@ -79,11 +86,20 @@ def test_entra_id_is_asked_for_a_token_for_the_scope(
         token = {"access_token": "from-entra", "expires_on": "9999999999", "resource": "x", "token_type": "Bearer"}
         return Answer(token)
 
-    app.will_answer(answer)
-    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{app.url}/identity")
-    monkeypatch.setenv("IDENTITY_HEADER", "secret")
+    entra.will_answer(answer)
+    monkeypatch.setenv("MLPROMOTE_TOKEN", "less than an option")
     assert mlpromote("list", "--scope", "api://the-app/.default").code == 0
-    assert credentials(app) == ("the-key", "Bearer from-entra")
+    assert credentials(entra) == ("the-key", "Bearer from-entra")
+
+
+def test_without_a_token_of_entra_id_it_is_said_how_to_sign_in(
+    mlpromote: CommandLine, entra: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entra.will_answer(Answer({"statusCode": 400, "message": "no such identity"}, 400))
+    monkeypatch.setenv("MLPROMOTE_SCOPE", "api://the-app/.default")
+    ended = mlpromote("list")
+    assert ended.code == 3
+    assert "sign in with `az login --scope api://the-app/.default`" in ended.errors
 
 
 def test_a_local_cloud_that_runs_here_is_used_and_named(mlpromote: CommandLine, app: StubApp, local: Path) -> None:
