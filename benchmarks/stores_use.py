@@ -1,0 +1,227 @@
+"""Uses one kind of store as the app does, in a process of its own, and tells how long it took, as JSON.
+
+`python -m benchmarks.stores_use sqlite FOLDER LANES` or `… tables FOLDER LANES`: an empty folder, and how many lanes
+the large store is to have, with one promotion each.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from azure.core.pipeline.transport import RequestsTransport
+from azure.data.tables import TableServiceClient
+
+from localcloud import azurite
+from shared.cloud.sqlite import SqliteStore
+from shared.cloud.tables import TablesStore
+from shared.core.lane import PromotionRequested
+from shared.core.messages import Candidate, Kind, LaneKey, Outcome, RunStep, StepReported, Succeeded
+from shared.core.plan import plan_for
+from shared.core.promotion import Promotion, PromotionStatus, StageRun, StepRun, promotion_id
+from shared.lanes import Lanes
+from shared.ports import PromotionFilter, Store
+from shared.steps.looks import look_again
+
+FEW = 100
+PAGE = 50
+ROUNDS = 15
+#: What pages show; each has more promotions than fit, in the small store too.
+ASKED = {
+    "the newest": PromotionFilter(),
+    "of a route": PromotionFilter(route="route-1"),
+    "under way": PromotionFilter(status=PromotionStatus.RUNNING),
+}
+CALLERS = 8
+#: Each of them sees one promotion through both stages while a rate is measured.
+LANES_AT_ONCE = 24
+SHORT_DEPLOYMENT = timedelta(seconds=10)
+DEPLOYMENT = timedelta(minutes=20)
+
+BEGAN = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@dataclass
+class Pages:
+    """How long pages took, in seconds, and how many requests to the table service."""
+
+    few: list[float] = field(default_factory=list)
+    many: list[float] = field(default_factory=list)
+    requests_few: list[int] = field(default_factory=list)
+    requests_many: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Use:
+    """What was found of one kind of store."""
+
+    lanes: int  #: in the large one
+    pages: dict[str, Pages] = field(default_factory=dict)  #: by what is asked for
+    rates: dict[str, float] = field(default_factory=dict)  #: per second
+    overdue: dict[str, float] = field(default_factory=dict)  #: seconds, in the large one
+    saves: int = 0  #: of a promotion with two deployments that take 20 minutes each
+    requests: int = 0  #: to the table service, for that promotion
+
+
+class Counting(RequestsTransport):  # type: ignore[misc]  # the SDK's types do not say what it is
+    """Counts what is sent to the table service."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+        self._lock = Lock()
+
+    def send(self, request: Any, **options: Any) -> Any:
+        with self._lock:
+            self.sent += 1
+        return super().send(request, **options)
+
+
+@dataclass
+class Made:
+    """A store, and what it sends."""
+
+    store: Store
+    transport: Counting | None = None
+
+    def sent(self) -> int:
+        return self.transport.sent if self.transport else 0
+
+
+class Nowhere:
+    """The `Bus` port; sends nothing."""
+
+    def send_events(self, events: Any) -> None: ...
+    def send_commands(self, commands: Any) -> None: ...
+
+
+@contextmanager
+def stores(kind: str, folder: Path) -> Iterator[Callable[[str], Made]]:
+    """Makes empty stores of a kind, each with a name."""
+    if kind == "sqlite":
+        yield lambda name: Made(SqliteStore(folder / f"{name}.sqlite"))
+        return
+    with azurite.running(folder) as connection_string:
+
+        def table(name: str) -> Made:
+            transport = Counting()
+            service = TableServiceClient.from_connection_string(connection_string, transport=transport)
+            return Made(TablesStore(service.create_table(name)), transport)
+
+        yield table
+
+
+def requested(lane: LaneKey, number: int) -> PromotionRequested:
+    """A promotion through a test and a prod stage."""
+    candidate = Candidate(Kind.MODEL, lane.model, str(number), "dev", "/subscriptions/d/workspaces/dev")
+    stages = []
+    for name, after in (("test", ()), ("prod", ("test",))):
+        plan = plan_for(Kind.MODEL, environment=name, source="dev", first=not after, limits={}, left_out=("approve",))
+        settings = {"endpoint": f"{lane.model}-{name}", "validate": [{"metric": "auc", "at_least": 0.82}]}
+        stages.append(StageRun(name, name, f"{lane.model}-{name}", after, settings, tuple(map(StepRun, plan))))
+    created = BEGAN + timedelta(seconds=number)
+    identifier = promotion_id(lane, candidate)
+    return PromotionRequested(
+        Promotion(identifier, lane, candidate, tuple(stages), "event-grid", "hash", created, created)
+    )
+
+
+class Caller:
+    """Drives promotions as messages do. Its clock is moved by the looks that it takes."""
+
+    def __init__(self, store: Store) -> None:
+        self.now = BEGAN
+        self._lanes = Lanes(store, Nowhere(), lambda: self.now)
+
+    def request(self, lane: LaneKey, number: int) -> tuple[RunStep, ...]:
+        return self._commands(self._lanes.apply(requested(lane, number)).commands)
+
+    def promote(self, lane: LaneKey, number: int, deployment: timedelta) -> int:
+        """The whole way; gives how many events were applied."""
+        commands, events, deploying = self.request(lane, number), 1, self.now
+        while commands:
+            command = commands[0]
+            self.now = max(self.now, command.not_before)
+            if command.look == 1:
+                deploying = self.now
+            outcome: Outcome = Succeeded({"saw": command.step, "metrics": {"auc": 0.91, "f1": 0.88}})
+            if command.step == "deploy" and self.now - deploying < deployment:
+                outcome = look_again(command, f"deployment {command.promotion} is being created")
+            report = StepReported(
+                lane, command.promotion, command.stage, command.step, command.attempt, command.look, outcome, 0.2
+            )
+            commands, events = self._commands(self._lanes.apply(report).commands), events + 1
+        return events
+
+    def _commands(self, commands: Any) -> tuple[RunStep, ...]:
+        return tuple(command for command in commands if isinstance(command, RunStep))
+
+
+def key(number: int) -> LaneKey:
+    return LaneKey(f"route-{number % 2}", f"model-{number:05}")
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def measure(kind: str, folder: Path, lanes: int) -> Use:
+    use = Use(lanes)
+    with stores(kind, folder) as made:
+        few, many = made("few"), made("many")
+        _fill(few.store, FEW)
+        use.rates[f"promotions started, each in a lane of its own, {CALLERS} callers"] = lanes / _fill(
+            many.store, lanes
+        )
+        for turn in range(ROUNDS + 1):  # the first one only warms up
+            for what, wanted in ASKED.items():
+                page = use.pages.setdefault(what, Pages())
+                for made_store, times, requests in (
+                    (few, page.few, page.requests_few),
+                    (many, page.many, page.requests_many),
+                ):
+                    sent = made_store.sent()
+                    took = seconds(partial(made_store.store.promotions, wanted, PAGE, None))
+                    if turn:
+                        times.append(took)
+                        requests.append(made_store.sent() - sent)
+        use.overdue["all wait, none is overdue"] = seconds(lambda: many.store.overdue(BEGAN))
+        use.overdue["all are overdue"] = seconds(lambda: many.store.overdue(BEGAN + timedelta(days=1)))
+
+        whole = made("whole")
+        use.saves = Caller(whole.store).promote(key(0), 0, DEPLOYMENT)
+        use.requests = whole.sent()
+        rates = made("rates").store
+        for callers in (1, CALLERS):
+            use.rates[f"events of promotions, {callers} caller{'s' * (callers > 1)}"] = _rate(rates, callers)
+    return use
+
+
+def _fill(store: Store, lanes: int) -> float:
+    """Start a promotion in each lane; gives the seconds it took."""
+    with ThreadPoolExecutor(CALLERS) as pool:
+        return seconds(lambda: list(pool.map(lambda n: Caller(store).request(key(n), n), range(lanes))))
+
+
+def _rate(store: Store, callers: int) -> float:
+    """Events per second, each loaded, decided and saved."""
+    lanes = range(callers * 1000, callers * 1000 + LANES_AT_ONCE)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(callers) as pool:
+        events = sum(pool.map(lambda n: Caller(store).promote(key(n), n, SHORT_DEPLOYMENT), lanes))
+    return events / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    used = measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    sys.stdout.write(json.dumps(asdict(used)) + "\n")
