@@ -1,8 +1,9 @@
 """What failed: promotions that ended so, and messages that a queue gave up; and whether a replay of each is safe.
 
-A message can be delivered again at any time without harm: a step looks first whether its effect is there, and what
-nobody waits for any more changes nothing. Not replayed is what cannot be read, what lies in the wrong queue, and what
-is superseded.
+Most messages can be delivered again at any time without harm: a step looks first whether its effect is there, and a
+report that nobody waits for changes nothing. Not replayed is what cannot be read, what lies in the wrong queue, and
+what is superseded: above all a command to move traffic or to undo something when its promotion has moved on, for it
+would do so to what came after.
 """
 
 from collections.abc import Sequence
@@ -171,11 +172,14 @@ class Failures:
             return Judgement(False, wrong)
         if command.expired(self._now):
             return Judgement(True, f"the step was given up at {command.deadline:%Y-%m-%d %H:%M} UTC: it does nothing")
-        expected = {each.message_id for each in due(self._lane(command.lane))}
-        if command.message_id in expected:
+        lane = self._lane(command.lane, command.promotion)
+        if command.message_id in {each.message_id for each in due(lane)}:
             return Judgement(True, "the promotion waits for it, and the step looks first whether its effect is there")
-        stale = "the promotion has moved on: its report changes nothing, and an effect that nobody wants is undone"
-        return Judgement(True, stale)
+        if _only_adds(lane, command):
+            stale = "the promotion has moved on: its report changes nothing, and an effect that nobody wants is undone"
+            return Judgement(True, stale)
+        why = f"the promotion has moved on, and {command.step} would take away from what came after"
+        return Judgement(False, f"it is superseded: {why}")
 
     def _of_report(self, failure: Failure, report: StepReported) -> Failure:
         lane = self._lane(report.lane, report.promotion)
@@ -229,6 +233,14 @@ def _failed_step(stage: StageRun) -> StepRun | None:
     forwards = stage.ends_as is StageStatus.FAILED
     walk = (*stage.steps, *stage.undoing) if forwards else (*stage.undoing, *stage.steps)
     return next((step for step in walk if step.failure is not None), None)
+
+
+def _only_adds(lane: Lane, command: RunStep) -> bool:
+    """Whether the step neither moves traffic nor takes anything away; False too where it is not known."""
+    promotion = lane.promotion(command.promotion)
+    stage = promotion.stage(command.stage) if promotion is not None else None
+    plans = [step.plan for step in stage.steps] if stage is not None else []
+    return any(plan.name == command.step and not (plan.crowns or plan.tidies) for plan in plans)
 
 
 def _worker_of(lane: Lane, report: StepReported) -> str | None:

@@ -1,6 +1,7 @@
 """`GET /failures` and `POST /failures/replay`: what failed, whether a replay is safe, and what it does."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -147,10 +148,38 @@ def test_a_command_that_the_promotion_has_moved_on_from_is_harmless(api: Api, qu
     assert (safe, why.partition(":")[0]) == (True, "the promotion has moved on")
 
 
+@pytest.mark.parametrize("step", ["shift", "retire", "remove", "restore"])
+def test_a_late_command_to_move_traffic_or_to_take_away_is_superseded(step: str, api: Api, queues: FakeQueues) -> None:
+    """Its promotion may have been tried again since, and serve: it would lose its traffic or its deployment."""
+    api.start("1")
+    [command] = api.steps
+    api.run()
+    late = replace(command, step=step, environment="test")
+    safe, why = judged(api, queues, "steps-test", late)
+    assert (safe, why.partition(":")[0]) == (False, "it is superseded")
+    [dead] = queues.buried["steps-test"].values()
+    assert outcomes(replay(api, ids=[f"steps-test:{dead.number}"])) == {f"steps-test:{dead.number}": "refused"}
+    assert queues.queues == {}
+
+
+def test_a_command_to_move_traffic_that_the_promotion_waits_for_is_safe(api: Api, queues: FakeQueues) -> None:
+    api.start("1", through="test")
+    while api.steps[0].step != "shift":
+        command = api.steps[0]
+        api.bus.commands.clear()
+        api.app.lanes.apply(answer(command))
+    assert judged(api, queues, "steps-test", api.steps[0])[0] is True
+
+
+def test_a_command_of_a_promotion_that_is_not_there_is_not_safe(api: Api, queues: FakeQueues) -> None:
+    api.start("1")
+    assert judged(api, queues, "steps-dev", replace(api.steps[0], promotion="nobody"))[0] is False
+
+
 def test_a_command_whose_step_was_given_up_does_nothing(api: Api, queues: FakeQueues) -> None:
     api.start("1")
     [command] = api.steps
-    late = RunStep(**{**vars(command), "deadline": datetime.now(UTC) - timedelta(hours=1)})
+    late = replace(command, deadline=datetime.now(UTC) - timedelta(hours=1))
     safe, why = judged(api, queues, "steps-dev", late)
     assert (safe, why.partition(" at ")[0]) == (True, "the step was given up")
 
@@ -369,7 +398,7 @@ def test_a_filter_replays_all_that_it_takes(api: Api, queues: FakeQueues) -> Non
 def _commands(api: Api, number: int) -> list[RunStep]:
     """Commands for steps-test that no promotion waits for."""
     [deploy] = [step for step in _run_recorded(api) if step.step == "deploy" and step.stage == "test"][:1]
-    return [RunStep(**{**vars(deploy), "look": 100 + each}) for each in range(number)]
+    return [replace(deploy, look=100 + each) for each in range(number)]
 
 
 def _run_recorded(api: Api) -> list[RunStep]:
