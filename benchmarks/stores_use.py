@@ -109,11 +109,11 @@ def stores(kind: str, folder: Path) -> Iterator[Callable[[str], Made]]:
     if kind == "sqlite":
         yield lambda name: Made(SqliteStore(folder / f"{name}.sqlite"))
         return
-    with azurite.running(folder) as connection_string:
+    with azurite.running(folder) as account:
 
         def table(name: str) -> Made:
             transport = Counting()
-            service = TableServiceClient.from_connection_string(connection_string, transport=transport)
+            service = TableServiceClient.from_connection_string(account.connection_string, transport=transport)
             return Made(TablesStore(service.create_table(name)), transport)
 
         yield table

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.http_server import bind, port_of
@@ -40,11 +41,20 @@ def missing() -> str:
     return "" if _INSTALLED.is_file() else "Azurite is not installed: make azurite."
 
 
+@dataclass(frozen=True)
+class Account:
+    """A storage account, as its clients need it."""
+
+    endpoint: str  #: of its table service
+    connection_string: str
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
+def running(folder: Path, certificate: Path | None = None) -> Iterator[Account]:
     """Azurite's table service on a free port of 127.0.0.1, for as long as the block lasts and this process lives.
 
-    Gives a connection string. Its log goes to `folder`.
+    Its log goes to `folder`. With a certificate and its key, in one PEM file, it speaks HTTPS and takes tokens of Entra
+    ID as well, as far as their audience, issuer and times are right.
     """
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     for attempt in range(_TRIES):
@@ -52,20 +62,24 @@ def running(folder: Path) -> Iterator[str]:
         port = port_of(probe)
         probe.close()
         log = folder / f"azurite-{attempt}.log"
-        leash = _start(port, key, log)
+        leash = _start(port, key, log, certificate)
         try:
             if not _has_started(leash, log):
                 continue
-            endpoint = f"http://127.0.0.1:{port}/{_ACCOUNT}"
-            yield f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={key};TableEndpoint={endpoint};"
+            protocol = "https" if certificate else "http"
+            endpoint = f"{protocol}://127.0.0.1:{port}/{_ACCOUNT}"
+            named = f"DefaultEndpointsProtocol={protocol};AccountName={_ACCOUNT};AccountKey={key}"
+            yield Account(endpoint, f"{named};TableEndpoint={endpoint};")
             return
         finally:
             _end(leash)
     raise AzuriteError(f"Azurite did not start:\n{tail(log, 20)}")
 
 
-def _start(port: int, key: str, log: Path) -> subprocess.Popen[bytes]:
+def _start(port: int, key: str, log: Path, certificate: Path | None) -> subprocess.Popen[bytes]:
     options = ["--tableHost", "127.0.0.1", "--tablePort", str(port), "--inMemoryPersistence", "--silent"]
+    if certificate is not None:
+        options += ["--cert", str(certificate), "--key", str(certificate), "--oauth", "basic"]
     command = ["node", str(_PROGRAM), *options, "--disableTelemetry"]
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(LEASH), str(log), str(LOG_BYTES), str(log.parent), *command],

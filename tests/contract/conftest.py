@@ -18,8 +18,8 @@ def storage_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The connection string of a storage account; the test is skipped where Azurite cannot run."""
     if reason := azurite.missing():
         pytest.skip(reason)
-    with azurite.running(tmp_path_factory.mktemp("azurite")) as connection_string:
-        yield connection_string
+    with azurite.running(tmp_path_factory.mktemp("azurite")) as account:
+        yield account.connection_string
 
 
 @pytest.fixture
