@@ -208,14 +208,15 @@ class App:
     @_made_once
     def telemetry(self) -> "Telemetry":
         """Records what happens, where the settings say; else nowhere."""
-        if self._settings.get(APPLICATION_INSIGHTS):
+        connection_string, folder = self._settings.get(APPLICATION_INSIGHTS), self._settings.get(TRACES)
+        if connection_string:
             from shared.cloud import monitor
 
-            return monitor.to_application_insights(self._settings)
-        if self._settings.get(TRACES):
+            return monitor.to_application_insights(connection_string, self._settings)
+        if folder:
             from shared.cloud import monitor
 
-            return monitor.to_files(Path(self._settings[TRACES]))
+            return monitor.to_files(Path(folder))
         from shared.telemetry import Telemetry
 
         return Telemetry()

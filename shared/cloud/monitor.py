@@ -1,5 +1,6 @@
 """Sends traces, metrics and logs to Application Insights, or keeps traces in files on this machine."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from shared import trace_files
 from shared.telemetry import NAME, Telemetry, given_ids
+
+log = logging.getLogger(NAME)
 
 #: Of the only library whose calls become spans of their own: through it the SDKs call Azure ML and its registry. That
 #: of the Azure SDK would write its own trace context into our messages.
@@ -30,23 +33,28 @@ class PromotionIds(RandomIdGenerator):
         return given[1] if given else super().generate_span_id()
 
 
-def to_application_insights(settings: Mapping[str, str]) -> Telemetry:
-    """Starts the Azure Monitor distribution of OpenTelemetry, once per process. It reads its connection string and
-    identity from the environment; sampling too (`OTEL_TRACES_SAMPLER`), but for whole traces by default.
+def to_application_insights(connection_string: str, settings: Mapping[str, str]) -> Telemetry:
+    """Starts the Azure Monitor distribution of OpenTelemetry, once per process. It reads its identity and its sampling
+    (`OTEL_TRACES_SAMPLER`) from the environment; by default all is sent. A wrong connection string stops no promotion.
     """
     from azure.monitor.opentelemetry import configure_azure_monitor
 
-    whole_traces = {} if settings.get("OTEL_TRACES_SAMPLER") else {"sampling_ratio": 1.0}
-    configure_azure_monitor(
-        logger_name=NAME,
-        enable_live_metrics=False,  # this and the next: the Functions host has its own
-        enable_performance_counters=False,
-        instrumentation_options={
-            _HTTP_LIBRARY: {"enabled": True},
-            **{library: {"enabled": False} for library in _OTHER_LIBRARIES},
-        },
-        **whole_traces,
-    )
+    everything = {} if settings.get("OTEL_TRACES_SAMPLER") else {"sampling_ratio": 1.0}
+    try:
+        configure_azure_monitor(
+            connection_string=connection_string,
+            logger_name=NAME,
+            enable_live_metrics=False,  # this and the next: the Functions host has its own
+            enable_performance_counters=False,
+            instrumentation_options={
+                _HTTP_LIBRARY: {"enabled": True},
+                **{library: {"enabled": False} for library in _OTHER_LIBRARIES},
+            },
+            **everything,
+        )
+    except ValueError as fault:
+        log.error("nothing is sent to Application Insights: %s", fault)
+        return Telemetry()
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.id_generator = PromotionIds()  # the distribution takes none

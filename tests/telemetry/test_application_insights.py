@@ -34,9 +34,10 @@ class Ingestion:
     items: list[dict[str, Any]] = field(default_factory=list)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """Items of a kind, as `RequestData`, each with its operation as `operation`."""
+        """Items of a kind, as `RequestData`, each with its `operation` and its `parent` in that."""
         return [
-            item["data"]["baseData"] | {"operation": item["tags"].get("ai.operation.id")}
+            item["data"]["baseData"]
+            | {"operation": item["tags"].get("ai.operation.id"), "parent": item["tags"].get("ai.operation.parentId")}
             for item in self.items
             if item["data"]["baseType"] == kind
         ]
@@ -92,11 +93,18 @@ def test_traces_metrics_and_logs_of_a_promotion_arrive_in_application_insights(
     spans = [*ingestion.of("RequestData"), *ingestion.of("RemoteDependencyData")]
     assert {"intake", "run deploy", "advance: StepReported", "test deploy"} <= {span["name"] for span in spans}
     assert {span["operation"] for span in spans} == {trace_id(promotion)}
+    (step,) = [span for span in spans if span["name"] == "test deploy"]
+    looks = [s for s in spans if s["name"] == "run deploy" and s["properties"]["stage"] == "test"]
+    assert {look["parent"] for look in looks} == {step["id"]}
     logs = [log for log in ingestion.of("MessageData") if log["properties"].get("promotion") == promotion]
     assert {"requested", "stage-started", "step-succeeded"} <= {log["properties"].get("what") for log in logs}
     assert {log["operation"] for log in logs} == {trace_id(promotion)}
     metrics = {metric["metrics"][0]["name"] for metric in ingestion.of("MetricData")}
     assert "mlpromote.step.duration" in metrics
+
+
+def test_a_wrong_connection_string_stops_no_promotion(tmp_path: Path) -> None:
+    assert promote(tmp_path, APPLICATIONINSIGHTS_CONNECTION_STRING="wrong").startswith("churn-eu-3-")
 
 
 def test_traces_are_kept_in_files_where_a_folder_is_set(tmp_path: Path) -> None:

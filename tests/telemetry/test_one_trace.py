@@ -4,11 +4,15 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
+from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 from shared.app import MOST_DEAD_LETTERS
-from shared.core.messages import LaneKey, decode
+from shared.cloud.bus import ServiceBus
+from shared.core.lane import Decision
+from shared.core.messages import LaneKey, ModelRegistered, RunStep, decode
 from shared.core.people import Approved, Person
 from shared.ports import UnavailableError
 from shared.queues import DeadLetter, DeadLetters, QueueUnavailableError
@@ -163,6 +167,13 @@ def test_log_lines_carry_promotion_route_stage_and_step(observed: Observed, capl
     assert any(vars(record).get("what") == "step-succeeded" for record in told)
 
 
+def test_a_promotion_that_has_ended_is_not_counted_again_by_a_later_decision_on_its_lane(finished: Observed) -> None:
+    lane, _ = finished.app.store.load(LaneKey("churn", MODEL), finished.promotion["id"])
+    finished.app.telemetry.decided(lane, Decision(lane, ()))
+    assert finished.metric("mlpromote.promotions") == [({"route": "churn", "status": "succeeded"}, 1)]
+    assert len(finished.named(f"promotion of {MODEL} {VERSION}")) == 1
+
+
 def test_the_messages_of_a_step_carry_its_place_in_the_trace(observed: Observed) -> None:
     observed.register()
     environment, news = observed.bus.messages[0]
@@ -179,3 +190,32 @@ def test_the_messages_of_a_step_carry_its_place_in_the_trace(observed: Observed)
     assert (version, trace, flags) == ("00", trace_id(observed.promotion["id"]), "01")
     runs = observed.named("run share")
     assert {f"{run.parent.span_id:016x}" for run in runs if run.parent} == {span}
+
+
+class KeptSender:
+    """Keeps what is sent to any queue."""
+
+    def __init__(self) -> None:
+        self.sent: list[ServiceBusMessage] = []
+
+    def get_queue_sender(self, _: str) -> "KeptSender":
+        return self
+
+    def send_messages(self, messages: list[ServiceBusMessage]) -> None:
+        self.sent += messages
+
+
+def test_the_trace_context_travels_as_application_properties(observed: Observed) -> None:
+    observed.register()
+    news, client = decode(observed.bus.messages[0][1]), KeptSender()
+    observed.app.advance(observed.bus.messages[0][1])
+    command = decode(observed.bus.messages[-1][1])
+    assert isinstance(news, ModelRegistered)
+    assert isinstance(command, RunStep)
+    bus = ServiceBus(cast("ServiceBusClient", client))
+    bus.send_events([news])
+    bus.send_commands([command])
+    without, with_context = client.sent
+    assert without.application_properties is None
+    expected = traceparent(command)
+    assert with_context.application_properties == {"traceparent": expected, "Diagnostic-Id": expected}
