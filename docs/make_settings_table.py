@@ -3,13 +3,16 @@
 The meanings are here; which settings there are is read from the code, so that neither can forget the other.
 """
 
-import argparse
 import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from docs.generated_page import write_or_check
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TARGET = Path(__file__).with_name("settings.md")
@@ -236,18 +239,5 @@ def _table(settings: tuple[Setting, ...]) -> Iterator[str]:
         yield f"| `{each.name}` | {each.on_azure} | {each.default} | {each.meaning} |"
 
 
-def main() -> int:
-    """Write the page; with `--check`, only say whether it is up to date (exit code 1 if not)."""
-    parser = argparse.ArgumentParser(description="Write docs/settings.md from the code that reads settings.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is stale")
-    if not parser.parse_args().check:
-        TARGET.write_text(document())
-        return 0
-    if TARGET.exists() and TARGET.read_text() == document():
-        return 0
-    sys.stderr.write("docs/settings.md is stale: run python docs/make_settings_table.py\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(TARGET, document, "Write docs/settings.md from the code that reads settings."))

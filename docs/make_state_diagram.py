@@ -1,12 +1,12 @@
 """Draws `docs/states.md` from the tables that the core moves by: `python docs/make_state_diagram.py [--check]`."""
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from docs.generated_page import write_or_check
 from shared.config import durations
 from shared.core.plan import JOB_PLAN, MODEL_PLAN, PlannedStep
 from shared.core.promotion import STAGE_ENDED, StageStatus
@@ -70,18 +70,5 @@ def _remarks(step: PlannedStep) -> Iterator[str]:
     return (text for text, holds in remarks.items() if holds)
 
 
-def main() -> int:
-    """Write the page; with `--check`, only say whether it is up to date (exit code 1 if not)."""
-    parser = argparse.ArgumentParser(description="Draw docs/states.md from the core's tables.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is stale")
-    if not parser.parse_args().check:
-        TARGET.write_text(document())
-        return 0
-    if TARGET.exists() and TARGET.read_text() == document():
-        return 0
-    sys.stderr.write("docs/states.md is stale: run python docs/make_state_diagram.py\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(TARGET, document, "Draw docs/states.md from the core's tables."))
