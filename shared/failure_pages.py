@@ -10,7 +10,7 @@ from typing import Protocol
 from shared.core.promotion import PromotionStatus
 from shared.failures import Failure, FailureFilter, Failures
 from shared.ports import PromotionFilter, Store
-from shared.queues import DeadLetters
+from shared.queues import DeadLetters, number_in
 
 #: Read at most for one page.
 MOST_READ = 1000
@@ -99,6 +99,7 @@ def _after(name: str, names: Sequence[str]) -> str | None:
 def _number(following: str | None) -> int:
     if following is None:
         return 1
-    if not (following.isascii() and following.isdecimal() and len(following) < 20):
+    number = number_in(following)
+    if number is None:
         raise ValueError("the continuation is none that was given here")
-    return int(following)
+    return number

@@ -17,7 +17,7 @@ from shared.failures import Failure, FailureFilter, Failures
 from shared.lanes import Lanes
 from shared.ports import Store
 from shared.principal import identified
-from shared.queues import EVENTS_QUEUE, DeadLetters, QueueUnavailableError, steps_queue
+from shared.queues import EVENTS_QUEUE, DeadLetters, QueueUnavailableError, number_in, steps_queue
 from shared.replay import Asked, Replayer, ReplayOutcome, Result
 
 if TYPE_CHECKING:
@@ -134,9 +134,9 @@ class FailureRequests:
 
     def _place(self, failure: str) -> tuple[str, int] | None:
         """The queue and the number that an id names; None if no dead letter is called so."""
-        queue, _, number = failure.rpartition(":")
-        known = queue in self._queues() and number.isascii() and number.isdecimal() and len(number) < 20
-        return (queue, int(number)) if known else None
+        queue, _, text = failure.rpartition(":")
+        number = number_in(text)
+        return (queue, number) if number is not None and queue in self._queues() else None
 
     def _page(self, wanted: FailureFilter, most: int, continuation: str | None) -> FailurePage:
         wanted.check()

@@ -7,6 +7,8 @@ from typing import Protocol
 
 EVENTS_QUEUE = "promotion-events"
 _STEPS = "steps-"
+#: Sequence numbers go from 1 to this one.
+MOST_NUMBER = 2**63 - 1
 
 
 def steps_queue(environment: str) -> str:
@@ -17,6 +19,14 @@ def steps_queue(environment: str) -> str:
 def environment_of(queue: str) -> str | None:
     """The environment whose worker reads the queue; None for the queue of events."""
     return queue.removeprefix(_STEPS) if queue.startswith(_STEPS) else None
+
+
+def number_in(text: str) -> int | None:
+    """The sequence number that a text is; None for anything that no sequence number is written as."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_NUMBER))):
+        return None
+    number = int(text)
+    return number if str(number) == text and 1 <= number <= MOST_NUMBER else None
 
 
 @dataclass(frozen=True)

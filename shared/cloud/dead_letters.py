@@ -23,7 +23,11 @@ from azure.servicebus import (
     ServiceBusSubQueue,
 )
 from azure.servicebus.amqp import AmqpMessageBodyType
-from azure.servicebus.exceptions import MessageLockLostError, MessageSizeExceededError
+from azure.servicebus.exceptions import (
+    MessageLockLostError,
+    MessageSizeExceededError,
+    ServiceBusAuthorizationError,
+)
 
 from shared.queues import DeadLetter, QueueUnavailableError
 
@@ -168,10 +172,10 @@ def _said_of(queue: str) -> Iterator[None]:
     try:
         yield
     except AzureError as fault:
-        raise QueueUnavailableError(
-            f"The dead letters of {queue} are out of reach ({type(fault).__name__}): {fault}. The app needs the role "
-            "Azure Service Bus Data Owner, or Data Receiver and Data Sender, on that queue."
-        ) from fault
+        says = f"The dead letters of {queue} are out of reach ({type(fault).__name__}): {fault}"
+        if isinstance(fault, ServiceBusAuthorizationError):
+            says += " The app needs the roles Azure Service Bus Data Receiver and Data Sender on that queue."
+        raise QueueUnavailableError(says) from fault
 
 
 def _dead_letter(queue: str, message: ServiceBusReceivedMessage) -> DeadLetter:

@@ -277,6 +277,16 @@ def test_more_than_one_batch_goes_back_completely(queues: Queues, promotion: str
     assert queues.dead_letters.look(QUEUE, 1, 1) == []
 
 
+def test_messages_that_are_too_large_for_one_batch_go_back_completely(queues: Queues, promotion: str) -> None:
+    large = [replace(command(promotion, look), settings={"text": "x" * 50_000}) for look in range(30)]
+    for each in large:
+        queues.bus.send_commands([each])
+    queues.bury(QUEUE, "broken", "on purpose")
+    numbers = [letter.number for letter in queues.dead_letters.look(QUEUE, 1, 30)]
+    assert sorted(queues.dead_letters.move_back(QUEUE, numbers, SECONDS)) == numbers
+    assert [body for _, body in queues.ready(QUEUE)] == [encode(each) for each in large]
+
+
 def test_what_went_back_is_not_there_to_go_again(queues: Queues, promotion: str) -> None:
     [letter] = buried(queues, promotion, 1)
     assert list(queues.dead_letters.move_back(QUEUE, [letter.number], SECONDS)) == [letter.number]

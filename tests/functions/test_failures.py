@@ -275,7 +275,14 @@ def test_pages_go_through_promotions_and_all_queues_without_gaps_or_repeats(api:
 
 
 @pytest.mark.parametrize(
-    "query", ["top=0", "class=unheard", "status=failed", "continuation=steps-dev~x", "continuation=a~1"]
+    "query",
+    [
+        "top=0",
+        "class=unheard",
+        "status=failed",
+        "continuation=steps-dev~x",
+        "continuation=steps-dev~9223372036854775808",
+    ],
 )
 def test_a_query_that_cannot_be_meant_is_refused(query: str, api: Api, queues: FakeQueues) -> None:
     assert api.get(f"failures?{query}").status == 400
@@ -348,7 +355,8 @@ def test_what_cannot_be_read_stays_where_it_is(api: Api, queues: FakeQueues) -> 
 
 
 def test_what_is_not_there_is_said(api: Api, queues: FakeQueues) -> None:
-    ids = ["nobody", f"{EVENTS_QUEUE}:1", "elsewhere:1", "steps-dev:x", "steps-dev:²"]
+    queues.bury("steps-dev", b"{}")
+    ids = ["nobody", f"{EVENTS_QUEUE}:1", "elsewhere:1", *(f"steps-dev:{text}" for text in ("x", "²", "01", 2**63))]
     assert outcomes(replay(api, ids=ids)) == dict.fromkeys(ids, "not-found")
 
 
