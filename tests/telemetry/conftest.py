@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, Metric
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -105,16 +105,18 @@ class Observed(Running):
 
     def metric(self, name: str) -> list[tuple[dict[str, Any], Any]]:
         """Attributes and value (of a histogram: the count and the sum) of each point."""
-        data = self.reader.get_metrics_data()
-        points = [
-            point
-            for resource in (data.resource_metrics if data else [])
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-            if metric.name == name
-            for point in metric.data.data_points
-        ]
+        points = [point for metric in self._metrics() if metric.name == name for point in metric.data.data_points]
         return [(dict(point.attributes or {}), _value(point)) for point in points]
+
+    @property
+    def metrics(self) -> set[str]:
+        """The names of all that have points."""
+        return {metric.name for metric in self._metrics()}
+
+    def _metrics(self) -> list[Metric]:
+        data = self.reader.get_metrics_data()
+        scopes = (scope for resource in (data.resource_metrics if data else []) for scope in resource.scope_metrics)
+        return [metric for scope in scopes for metric in scope.metrics]
 
 
 def _value(point: Any) -> Any:

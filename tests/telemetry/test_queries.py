@@ -11,7 +11,9 @@ from shared.core.people import Approved, Person
 from shared.ports import UnavailableError
 from tests.telemetry.conftest import MODEL, Observed
 
-TEXT = (Path(__file__).parents[2] / "infra" / "queries.kql").read_text(encoding="utf-8")
+REPOSITORY = Path(__file__).parents[2]
+TEXT = (REPOSITORY / "infra" / "queries.kql").read_text(encoding="utf-8")
+GUIDE = (REPOSITORY / "docs" / "observability.md").read_text(encoding="utf-8")
 QUERIES = dict(re.findall(r"^// --- (.+?)\n(.+?)(?=\n\n// ---|\Z)", TEXT, re.DOTALL | re.MULTILINE))
 BOB = Person("id-of-bob", "bob", ("Promotion.Approver",))
 
@@ -50,6 +52,11 @@ def test_every_dimension_is_one_that_is_sent(sent: Observed, caplog: pytest.LogC
 def test_every_metric_is_one_that_is_sent(sent: Observed) -> None:
     for metric in _metrics():
         assert sent.metric(metric), f"{metric} is not sent"
+
+
+def test_the_guide_lists_the_metrics_that_are_sent(sent: Observed) -> None:
+    listed = set(re.findall(r"^\| `(mlpromote\.[a-z_.]+)`", GUIDE, re.MULTILINE))
+    assert listed == sent.metrics
 
 
 def test_spans_are_asked_for_by_their_names(sent: Observed) -> None:
