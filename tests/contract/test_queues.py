@@ -97,12 +97,12 @@ class OnServiceBus:
     def ready(self, queue: str) -> list[tuple[str, bytes]]:
         return [
             (str(each.message_id), b"".join(each.body))
-            for each in self._peek(queue)
+            for each in self.peek(queue)
             if each.state is ServiceBusMessageState.ACTIVE
         ]
 
     def scheduled(self, queue: str) -> list[str]:
-        return [str(each.message_id) for each in self._peek(queue) if each.state is ServiceBusMessageState.SCHEDULED]
+        return [str(each.message_id) for each in self.peek(queue) if each.state is ServiceBusMessageState.SCHEDULED]
 
     def bury(self, queue: str, reason: str, description: str) -> None:
         for message in self._take(queue, dead=False):
@@ -110,7 +110,10 @@ class OnServiceBus:
 
     def copy(self, letter: DeadLetter) -> None:
         message_id = replayed_id(letter.message_id, letter.number)
-        self._sender.send_messages(ServiceBusMessage(letter.body, message_id=message_id))
+        self.send(ServiceBusMessage(letter.body, message_id=message_id))
+
+    def send(self, message: ServiceBusMessage) -> None:
+        self._sender.send_messages(message)
 
     def hold(self, queue: str) -> Callable[[], object]:
         [message] = self._receiver(queue, dead=True).receive_messages(1, max_wait_time=SECONDS)
@@ -118,7 +121,7 @@ class OnServiceBus:
 
     def clear(self) -> None:
         """Take away what a test has left in the queue of commands."""
-        later = [each.sequence_number for each in self._peek(QUEUE) if each.state is ServiceBusMessageState.SCHEDULED]
+        later = [each.sequence_number for each in self.peek(QUEUE) if each.state is ServiceBusMessageState.SCHEDULED]
         if later:
             self._sender.cancel_scheduled_messages([number for number in later if number])
         for dead in (False, True):
@@ -127,13 +130,13 @@ class OnServiceBus:
 
     def _take(self, queue: str, dead: bool) -> list[ServiceBusReceivedMessage]:
         """Exactly what is there: asked for more, the SDK would go on taking."""
-        left = sum(each.state is ServiceBusMessageState.ACTIVE for each in self._peek(queue, dead))
+        left = sum(each.state is ServiceBusMessageState.ACTIVE for each in self.peek(queue, dead))
         taken: list[ServiceBusReceivedMessage] = []
         while left > len(taken):
             taken += self._receiver(queue, dead).receive_messages(left - len(taken), max_wait_time=SECONDS)
         return taken
 
-    def _peek(self, queue: str, dead: bool = False) -> Sequence[ServiceBusReceivedMessage]:
+    def peek(self, queue: str, dead: bool = False) -> Sequence[ServiceBusReceivedMessage]:
         return self._receiver(queue, dead).peek_messages(1000, sequence_number=1)
 
     def _receiver(self, queue: str, dead: bool = False) -> ServiceBusReceiver:
@@ -275,6 +278,27 @@ def test_more_than_one_batch_goes_back_completely(queues: Queues, promotion: str
     assert len(queues.dead_letters.move_back(QUEUE, [letter.number for letter in letters], SECONDS)) == len(letters)
     assert sorted(body for _, body in queues.ready(QUEUE)) == sorted(letter.body for letter in letters)
     assert queues.dead_letters.look(QUEUE, 1, 1) == []
+
+
+def test_what_goes_back_keeps_what_its_sender_said_of_it(on_service_bus: OnServiceBus, promotion: str) -> None:
+    on_service_bus.clear()
+    sent = ServiceBusMessage(
+        promotion,
+        message_id=promotion,
+        subject="RunStep",
+        content_type="application/json",
+        correlation_id="c",
+        application_properties={"traceparent": "00-1", "count": 3},
+    )
+    on_service_bus.send(sent)
+    on_service_bus.bury(QUEUE, "broken", "on purpose")
+    [letter] = on_service_bus.dead_letters.look(QUEUE, 1, 10)
+    on_service_bus.dead_letters.move_back(QUEUE, [letter.number], SECONDS)
+    [found] = on_service_bus.peek(QUEUE)
+    assert str(found) == promotion
+    assert (found.subject, found.content_type, found.correlation_id) == ("RunStep", "application/json", "c")
+    assert found.application_properties == {b"traceparent": b"00-1", b"count": 3}
+    assert (found.dead_letter_reason, found.dead_letter_source) == (None, None)
 
 
 def test_messages_that_are_too_large_for_one_batch_go_back_completely(queues: Queues, promotion: str) -> None:
