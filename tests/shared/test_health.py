@@ -96,6 +96,7 @@ def test_all_faults_of_the_configuration_are_told_each_with_its_place(health: He
     (folder / "promotion.yml").write_text(wrong, encoding="utf-8")
     found = faults(health)
     assert {what for what, _, _ in found} == {"configuration"}
+    assert len(found) == len(set(found)), "each is told once"
     assert {"routes.churn.from", "routes.churn.stages[0].validate[0].at_leest"} <= {place for _, place, _ in found}
 
 
