@@ -23,7 +23,7 @@ test: install  ## Run all tests
 	@$(PYTEST)
 
 test-azurite: install azurite  ## Run the tests of the store on Azure Tables (needs Node)
-	@$(PYTEST) tests/contract
+	@$(PYTEST) tests/contract tests/e2e/test_on_tables.py
 
 check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/ruff check .
