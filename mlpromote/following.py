@@ -1,6 +1,8 @@
 """Follows a promotion until it has come to its end."""
 
 import time
+from collections import deque
+from collections.abc import Iterator
 
 from mlpromote.api import Api, Document
 from mlpromote.ends import CommandError, Exit
@@ -20,18 +22,22 @@ def follow(
 
     Raises `CommandError` when the app gives no answer for `patience` seconds.
     """
+    states = _states(api, promotion, poll, patience)
     if output.as_json:
-        while promotion["status"] in UNDER_WAY:
-            time.sleep(poll)
-            promotion = _look(api, promotion["id"], poll, patience)
-        return promotion
+        return deque(states, maxlen=1).pop()
     with view(output.console) as shown:
-        shown.show(promotion)
-        while promotion["status"] in UNDER_WAY:
-            time.sleep(poll)
-            promotion = _look(api, promotion["id"], poll, patience)
+        for promotion in states:
             shown.show(promotion)
     return promotion
+
+
+def _states(api: Api, promotion: Document, poll: float, patience: float) -> Iterator[Document]:
+    """The promotion as it is given, and as each look finds it, until it has ended."""
+    yield promotion
+    while promotion["status"] in UNDER_WAY:
+        time.sleep(poll)
+        promotion = _look(api, promotion["id"], poll, patience)
+        yield promotion
 
 
 def _look(api: Api, promotion: str, poll: float, patience: float) -> Document:
