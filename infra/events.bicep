@@ -17,12 +17,21 @@ param deadLetterStorageId string
 @description('ARM id of the identity that writes them.')
 param deadLetterIdentityId string
 
-module subscriptions 'workspace-events.bicep' = [
+module locations 'workspace-location.bicep' = [
   for each in sources: {
+    name: 'location-${each.name}-${uniqueString(functionAppId)}'
+    scope: resourceGroup(split(each.workspace, '/')[2], split(each.workspace, '/')[4])
+    params: { workspaceName: last(split(each.workspace, '/')) }
+  }
+]
+
+module subscriptions 'workspace-events.bicep' = [
+  for (each, index) in sources: {
     name: 'events-${each.name}-${uniqueString(functionAppId)}'
     scope: resourceGroup(split(each.workspace, '/')[2], split(each.workspace, '/')[4])
     params: {
       workspaceName: last(split(each.workspace, '/'))
+      location: locations[index].outputs.location
       functionAppId: functionAppId
       deadLetterStorageId: deadLetterStorageId
       deadLetterIdentityId: deadLetterIdentityId

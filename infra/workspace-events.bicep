@@ -3,6 +3,9 @@
 
 param workspaceName string
 
+@description('Region of the workspace.')
+param location string
+
 @description('Name of the system topic.')
 param topicName string = 'evgs-${workspaceName}'
 
@@ -16,7 +19,7 @@ resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-04-01' exi
 
 resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' = {
   name: topicName
-  location: workspace.location
+  location: location
   identity: {
     type: 'UserAssigned'
     userAssignedIdentities: { '${deadLetterIdentityId}': {} }

@@ -6,8 +6,8 @@ not use is an error, so that nothing passes unread.
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ _GUIDS = uuid.UUID("9f0c2a55-0d2e-4f43-8a3c-6b1c3d1f7f10")
 
 
 class Runtime(str):
-    """What is known while a deployment runs, as a path such as `<identity dev>.properties.clientId`."""
+    """What is known only while a deployment runs, as a path such as `<ARM id>.properties.clientId`.
+
+    Inside a module it is a parameter like any other.
+    """
 
     __slots__ = ()
 
@@ -82,7 +85,7 @@ def deploy(file: Path, scope: Scope, parameters: Mapping[str, Any]) -> Deployed:
     known = declarations(file, "parameter")
     unknown = set(parameters) - set(known)
     assert not unknown, f"{file.name} has no parameter {', '.join(unknown)}"
-    return _Deployment(file, scope, parameters).run(known)
+    return _Deployment(file, scope, _each_text(dict(parameters), "".join)).run(known)
 
 
 class _Deployment:
@@ -147,6 +150,7 @@ class _Deployment:
         return make(self._value(node, names))
 
     def _resource(self, kind: str, body: dict[str, Any], existing: bool) -> Resource:
+        _known_at_the_start(kind, {key: value for key, value in body.items() if key != "properties"})
         kind = kind.partition("@")[0]
         above, scope = body.get("parent"), body.get("scope")
         if above is not None:
@@ -164,9 +168,11 @@ class _Deployment:
         scope = body.get("scope", self._scope)
         if isinstance(scope, Resource):
             scope = Scope(self._scope.subscription, scope.name)
+        _known_at_the_start(path, {key: value for key, value in body.items() if key != "params"})
+        assert len(body["name"]) <= 64, f"{path}: ARM takes no longer name than 64 characters: {body['name']}"
         made = deploy(self._file.parent / path, scope, body.get("params", {}))
         self._resources += made.resources
-        return made
+        return replace(made, outputs=_each_text(made.outputs, Runtime))
 
     # --- expressions ---
 
@@ -259,8 +265,9 @@ class _Deployment:
                 case "escape_sequence":
                     written.append(text_of(part)[1:])
                 case _:
-                    written.append(str(self._value(named(part)[0], names)))
-        return "".join(written)
+                    value = self._value(named(part)[0], names)
+                    written.append(value if isinstance(value, str) else str(value))
+        return _like(written, "".join(written))
 
     def _key(self, node: Node, names: Mapping[str, Any]) -> str:
         return self._text(node, names) if node.type == "string" else text_of(node)
@@ -302,9 +309,9 @@ class _Deployment:
     def _azure(self, function: str, values: list[Any]) -> Any:
         match function, values:
             case "uniqueString", texts:
-                return hashlib.sha256("|".join(texts).encode()).hexdigest()[:13]
+                return _like(texts, hashlib.sha256("|".join(texts).encode()).hexdigest()[:13])
             case "guid", texts:
-                return str(uuid.uuid5(_GUIDS, "|".join(texts)))
+                return _like(texts, str(uuid.uuid5(_GUIDS, "|".join(texts))))
             case "subscription", []:
                 return Scope(self._scope.subscription)
             case "resourceGroup", [subscription, group]:
@@ -326,3 +333,30 @@ class _Deployment:
         variable, _, body = text_of(node).partition("=>")
         (declared,) = without_errors(f"var body = {body}", self._file.name).children
         return lambda item: self._value(declared.children[-1], {**names, variable.strip(): item})
+
+
+def _like(parts: Iterable[str], text: str) -> str:
+    """The text that is made of the parts: known no sooner than they are."""
+    return Runtime(text) if any(isinstance(part, Runtime) for part in parts) else text
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """The value with every text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(key): _each_text(item, change) for key, item in value.items()}
+    return [_each_text(item, change) for item in value] if isinstance(value, list) else value
+
+
+def _known_at_the_start(what: str, values: Mapping[str, Any]) -> None:
+    """Fails where a deployment could not begin, since a name, a place or an identity is known only while it runs."""
+    late: list[str] = []
+
+    def look(text: str) -> str:
+        if isinstance(text, Runtime):
+            late.append(text)
+        return text
+
+    _each_text(dict(values), look)
+    assert not late, f"{what}: {late[0]} must be known before"
