@@ -19,7 +19,7 @@ param deadLetterIdentityId string
 
 module locations 'workspace-location.bicep' = [
   for each in sources: {
-    name: 'location-${each.name}-${uniqueString(functionAppId)}'
+    name: 'location-${uniqueString(functionAppId, each.name)}'
     scope: resourceGroup(split(each.workspace, '/')[2], split(each.workspace, '/')[4])
     params: { workspaceName: last(split(each.workspace, '/')) }
   }
@@ -27,7 +27,7 @@ module locations 'workspace-location.bicep' = [
 
 module subscriptions 'workspace-events.bicep' = [
   for (each, index) in sources: {
-    name: 'events-${each.name}-${uniqueString(functionAppId)}'
+    name: 'events-${uniqueString(functionAppId, each.name)}'
     scope: resourceGroup(split(each.workspace, '/')[2], split(each.workspace, '/')[4])
     params: {
       workspaceName: last(split(each.workspace, '/'))

@@ -156,7 +156,7 @@ module queueRights 'queue-rights.bicep' = {
 
 module workspaceRights 'workspace-rights.bicep' = [
   for (each, index) in environmentsHere: {
-    name: 'workspace-rights-${each.name}-${token}'
+    name: 'workspace-rights-${uniqueString(token, each.name)}'
     scope: resourceGroup(split(each.workspace, '/')[2], split(each.workspace, '/')[4])
     params: {
       workspaceName: last(split(each.workspace, '/'))
@@ -167,7 +167,7 @@ module workspaceRights 'workspace-rights.bicep' = [
 
 module codeStorageRights 'code-storage-rights.bicep' = [
   for (each, index) in environmentsHere: if (!empty(each.?codeStorage ?? '')) {
-    name: 'code-storage-rights-${each.name}-${token}'
+    name: 'code-storage-rights-${uniqueString(token, each.name)}'
     scope: resourceGroup(split(each.?codeStorage ?? each.workspace, '/')[2], split(each.?codeStorage ?? each.workspace, '/')[4])
     params: {
       storageAccountName: last(split(each.?codeStorage ?? '', '/'))
@@ -178,7 +178,7 @@ module codeStorageRights 'code-storage-rights.bicep' = [
 
 module registryRights 'registry-rights.bicep' = [
   for (each, index) in environmentsHere: {
-    name: 'registry-rights-${each.name}-${token}'
+    name: 'registry-rights-${uniqueString(token, each.name)}'
     scope: resourceGroup(split(registry, '/')[2], split(registry, '/')[4])
     params: {
       registryName: last(split(registry, '/'))

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.config.azure_names import ENVIRONMENT
 from shared.core.people import OPERATOR
 from tests.functions.conftest import APPROVER
 from tests.infra.bicep import declarations, default_of, parsed, text_of, walk
-from tests.infra.shapes import INFRA, REPOSITORY, every_shape, settings
+from tests.infra.shapes import INFRA, REPOSITORY, deployed, every_shape, settings, workspace
 
 FILES = sorted(INFRA.glob("*.bicep"))
 DEPLOYED_ALONE = ("main.bicep", "events.bicep")
@@ -79,3 +80,10 @@ def test_the_app_roles_are_those_that_the_app_asks_for() -> None:
     roles = json.loads((INFRA / "app-roles.json").read_text())
     assert {role["value"] for role in roles} == {OPERATOR, APPROVER}
     assert len({role["id"] for role in roles}) == len(roles)
+
+
+def test_the_longest_names_of_environments_can_be_deployed() -> None:
+    name = "e" * ENVIRONMENT.longest
+    environments = [{"name": name, "workspace": workspace("dev"), "source": True}]
+    made = deployed(environments=environments)
+    assert settings(made)[f"{name.upper()}_WORKSPACE"] == workspace("dev")
