@@ -5,16 +5,15 @@ A filter is applied while reading, so one page reads a bounded number and may ho
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from shared.core.promotion import PromotionStatus
 from shared.failures import Failure, FailureFilter, Failures
 from shared.ports import PromotionFilter, Store
-from shared.queues import DeadLetters, number_in
+from shared.queues import DeadLetter, DeadLetters, number_in
 
 #: Read at most for one page.
 MOST_READ = 1000
-#: What stands for the promotions in a continuation, beside the names of queues; no queue is called so.
+#: Stands for the store of promotions beside the names of queues; no queue is called so.
 _PROMOTIONS = "promotions"
 
 
@@ -26,74 +25,59 @@ class FailurePage:
     following: str | None
 
 
-class _Source(Protocol):
-    def read(self, most: int, following: str | None) -> tuple[Sequence[Failure], str | None]:
-        """At most so many of what failed, and what to pass for the next ones; None at the end."""
-
-
 @dataclass(frozen=True)
-class _FailedPromotions:
-    failures: Failures
+class FailurePages:
+    """Reads pages of what failed in a store and in queues."""
+
+    judge: Failures
     store: Store
-    wanted: FailureFilter
-
-    def read(self, most: int, following: str | None) -> tuple[Sequence[Failure], str | None]:
-        failed = PromotionFilter(self.wanted.route, self.wanted.model, status=PromotionStatus.FAILED)
-        page = self.store.promotions(failed, most, following)
-        return [self.failures.of_promotion(promotion) for promotion in page.promotions], page.following
-
-
-@dataclass(frozen=True)
-class _QueueOfDeadLetters:
-    failures: Failures
     dead_letters: DeadLetters
-    queue: str
+    queues: Sequence[str]  #: by name
 
-    def read(self, most: int, following: str | None) -> tuple[Sequence[Failure], str | None]:
-        letters = self.dead_letters.look(self.queue, _number(following), most)
-        read = [self.failures.of_dead_letter(letter) for letter in letters]
-        return read, str(letters[-1].number + 1) if letters else None
+    def page(self, wanted: FailureFilter, most: int, continuation: str | None) -> FailurePage:
+        """At most so many of those that are wanted. Raises ValueError for a continuation that is none of ours."""
+        sources = [_PROMOTIONS, *(queue for queue in self.queues if wanted.queue in (None, queue))]
+        source, following = _position(continuation, sources)
+        found: list[Failure] = []
+        read = 0
+        # A page that is half full is left so: to read on for ever fewer would take many small reads.
+        while source is not None and len(found) * 2 < most and read < MOST_READ:
+            some, following = self._read(source, wanted, most - len(found), following)
+            read += max(len(some), 1)
+            found += [failure for failure in some if wanted.takes(failure)]
+            if following is None:
+                source = _after(source, sources)
+        return FailurePage(found, f"{source}~{following or ''}" if source is not None else None)
 
-
-def page_of(
-    wanted: FailureFilter,
-    most: int,
-    continuation: str | None,
-    failures: Failures,
-    store: Store,
-    dead_letters: DeadLetters,
-    queues: Sequence[str],
-) -> FailurePage:
-    """At most so many of the failures that are wanted. Raises ValueError for a continuation that is none of ours."""
-    sources: dict[str, _Source] = {_PROMOTIONS: _FailedPromotions(failures, store, wanted)}
-    sources |= {
-        queue: _QueueOfDeadLetters(failures, dead_letters, queue) for queue in queues if wanted.queue in (None, queue)
-    }
-    name, following = _read(continuation, list(sources))
-    found: list[Failure] = []
-    read = 0
-    # A page that is half full is left so: to read on for ever fewer would take many small reads.
-    while name is not None and len(found) * 2 < most and read < MOST_READ:
-        some, following = sources[name].read(most - len(found), following)
-        read += max(len(some), 1)
-        found += [failure for failure in some if wanted.takes(failure)]
-        if following is None:
-            name = _after(name, list(sources))
-    return FailurePage(found, f"{name}~{following or ''}" if name is not None else None)
+    def _read(
+        self, source: str, wanted: FailureFilter, most: int, following: str | None
+    ) -> tuple[Sequence[Failure], str | None]:
+        """The next ones of a source, and what to pass for those after them; None at the source's end."""
+        if source == _PROMOTIONS:
+            failed = PromotionFilter(wanted.route, wanted.model, status=PromotionStatus.FAILED)
+            page = self.store.promotions(failed, most, following)
+            return [self.judge.of_promotion(promotion) for promotion in page.promotions], page.following
+        letters = self.dead_letters.look(source, _number(following), most)
+        return [self.judge.of_dead_letter(letter) for letter in letters], _after_last(letters)
 
 
-def _read(continuation: str | None, names: Sequence[str]) -> tuple[str | None, str | None]:
+def _position(continuation: str | None, sources: Sequence[str]) -> tuple[str | None, str | None]:
+    """The source to go on with, and what to pass to it."""
     if continuation is None:
-        return names[0], None
-    name, separator, following = continuation.partition("~")
-    if not separator or name not in names:
+        return sources[0], None
+    source, separator, following = continuation.partition("~")
+    if not separator or source not in sources:
         raise ValueError("the continuation is none that was given here")
-    return name, following or None
+    return source, following or None
 
 
-def _after(name: str, names: Sequence[str]) -> str | None:
-    later = names[names.index(name) + 1 :]
+def _after(source: str, sources: Sequence[str]) -> str | None:
+    later = sources[sources.index(source) + 1 :]
     return later[0] if later else None
+
+
+def _after_last(letters: Sequence[DeadLetter]) -> str | None:
+    return str(letters[-1].number + 1) if letters else None
 
 
 def _number(following: str | None) -> int:

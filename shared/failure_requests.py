@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import bodies, listing, refusals
 from shared.core.people import OPERATOR, Person
-from shared.failure_pages import FailurePage, page_of
+from shared.failure_pages import FailurePage, FailurePages
 from shared.failures import Failure, FailureFilter, Failures
 from shared.lanes import Lanes
 from shared.ports import Store
@@ -140,8 +140,8 @@ class FailureRequests:
 
     def _page(self, wanted: FailureFilter, most: int, continuation: str | None) -> FailurePage:
         wanted.check()
-        queues = self._queues()
-        return page_of(wanted, most, continuation, self._judge(), self._store, self._dead_letters, queues)
+        pages = FailurePages(self._judge(), self._store, self._dead_letters, self._queues())
+        return pages.page(wanted, most, continuation)
 
     def _judge(self) -> Failures:
         return Failures(self._store, self._configuration(), self._clock())

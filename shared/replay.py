@@ -22,6 +22,10 @@ from shared.queues import DeadLetters, QueueUnavailableError
 
 log = logging.getLogger("mlpromote")
 
+#: Dead letters that one line of a journal names at most.
+NAMED = 5
+_OPEN = (StageStatus.WAITING, StageStatus.QUEUED, StageStatus.RUNNING)
+
 
 class ReplayOutcome(StrEnum):
     REPLAYED = "replayed"
@@ -101,8 +105,7 @@ class Replayer:
             yield from self._move_back(queue, list(theirs))
 
     def _move_back(self, queue: str, failures: Sequence[Failure]) -> Iterator[Result]:
-        noted = self._noted(queue, failures)
-        numbers = {number: failure for failure in noted if (number := _number(failure))}
+        numbers = [_number(failure) for failure in self._noted(failures)]
         why = "its turn did not come, or somebody else has it just now: ask again"
         moved: Collection[int] = ()
         try:
@@ -118,24 +121,25 @@ class Replayer:
             else:
                 yield Result(failure.id, ReplayOutcome.NOT_REACHED, why)
 
-    def _noted(self, queue: str, failures: Sequence[Failure]) -> list[Failure]:
+    def _noted(self, failures: Sequence[Failure]) -> list[Failure]:
         """Those whose promotion knows of the replay; of some, no promotion is known."""
         noted = [failure for failure in failures if failure.promotion is None]
         about = sorted((failure for failure in failures if failure.promotion), key=lambda each: each.promotion or "")
         for promotion, group in groupby(about, lambda each: each.promotion or ""):
             theirs = list(group)
-            if time.monotonic() < self._asked.until and self._note(queue, promotion, theirs):
+            if time.monotonic() < self._asked.until and self._note(promotion, theirs):
                 noted += theirs
         return noted
 
-    def _note(self, queue: str, promotion: str, failures: Sequence[Failure]) -> bool:
+    def _note(self, promotion: str, failures: Sequence[Failure]) -> bool:
         """Whether it is in the journal, or there is no such promotion whose journal it could be in."""
-        lane = failures[0].lane
-        if lane is None or self._store.promotion(promotion) is None:
+        found = self._store.promotion(promotion)
+        if found is None or found[0].lane != failures[0].lane:
             return True
-        ids = ", ".join(failure.id for failure in failures[:5]) + (", …" if len(failures) > 5 else "")
+        ids = [failure.id for failure in failures]
+        what = f"dead letters {', '.join(ids[:NAMED])}{f' and {len(ids) - NAMED} more' if len(ids) > NAMED else ''}"
         try:
-            self._lanes.apply(Replayed(lane, promotion, self._asked.by, self._asked.reason, f"to {queue}: {ids}"))
+            self._lanes.apply(Replayed(found[0].lane, promotion, self._asked.by, self._asked.reason, what))
         except VersionConflictError:
             return False
         return True
@@ -151,10 +155,8 @@ def _place(failure: Failure) -> tuple[str, int]:
 
 def _start(promotion: Promotion | None) -> str:
     """Where a promotion goes on."""
-    stages = promotion.stages if promotion else ()
-    open_statuses = (StageStatus.WAITING, StageStatus.QUEUED, StageStatus.RUNNING)
-    for stage in stages:
-        if stage.status in open_statuses:
-            step = next(step for step in stage.steps if step.status in (StepStatus.WAITING, StepStatus.RUNNING))
-            return f", from {step.plan.name} in {stage.name}"
+    for stage in promotion.stages if promotion else ():
+        for step in stage.steps if stage.status in _OPEN else ():
+            if step.status in (StepStatus.WAITING, StepStatus.RUNNING):
+                return f", from {step.plan.name} in {stage.name}"
     return ""

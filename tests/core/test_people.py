@@ -448,7 +448,7 @@ def test_approval_is_asked_for_again_after_a_retry_that_makes_new_evidence() -> 
 @pytest.mark.parametrize("until", ["deploy", ""])
 def test_a_replay_is_noted_and_changes_nothing_else(until: str) -> None:
     lane = newer(with_champion()[0], until=until)
-    after = ask(lane, Replayed(KEY, the(lane, "2").id, OPERATOR, "mended", "to steps-prod: steps-prod:7"))
+    after = ask(lane, Replayed(KEY, the(lane, "2").id, OPERATOR, "mended", "dead letters steps-prod:7"))
     assert the(after, "2").lines == the(lane, "2").lines + 1
     assert the(after, "2").stages == the(lane, "2").stages
     assert (due(after), after.champions) == (due(lane), lane.champions)

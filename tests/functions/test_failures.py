@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind, FindRegistrations, JobEnded, ModelRegistered, RunStep, encode
+from shared.core.messages import (
+    Failed,
+    FailureKind,
+    FindRegistrations,
+    JobEnded,
+    LaneKey,
+    ModelRegistered,
+    RunStep,
+    encode,
+)
 from shared.queues import EVENTS_QUEUE
 from tests.config.right import SETTINGS
 from tests.core.world import answer
@@ -344,7 +353,14 @@ def test_a_dead_letter_goes_back_with_its_body_under_an_id_of_its_own(api: Api, 
     assert (message.message_id, message.body) == (f"{command.message_id}:replay-{number}", encode(command))
     assert failures(api) == []
     noted = api.get(f"promotions/{promotion}").body["journal"][-1]
-    assert (noted["what"], noted["text"]) == ("replayed", f"alice: mended; to steps-dev: {dead}")
+    assert (noted["what"], noted["text"]) == ("replayed", f"alice: mended; dead letters {dead}")
+
+
+def test_a_report_that_names_another_lane_than_its_promotions_changes_nothing(api: Api, queues: FakeQueues) -> None:
+    api.start("1")
+    forged = replace(answer(api.steps[0]), lane=LaneKey("churn", "churn-other"))
+    dead = queues.bury(EVENTS_QUEUE, forged)
+    assert outcomes(replay(api, ids=[dead])) == {dead: "replayed"}
 
 
 def test_what_cannot_be_read_stays_where_it_is(api: Api, queues: FakeQueues) -> None:
