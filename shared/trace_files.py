@@ -9,15 +9,16 @@ from typing import Any
 def append(folder: Path, trace: str, span: Mapping[str, Any]) -> None:
     """Add a span. Several processes may do so at once: a line is written as one."""
     with _file(folder, trace).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(span, ensure_ascii=False) + "\n")
+        file.write(json.dumps(span) + "\n")
 
 
 def read(folder: Path, trace: str) -> list[dict[str, Any]]:
     """The spans in the order in which they ended; none of a trace that is not there."""
     try:
-        lines = _file(folder, trace).read_text(encoding="utf-8").splitlines()
+        written = _file(folder, trace).read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
+    *lines, _being_written = written.split("\n")
     return [json.loads(line) for line in lines]
 
 
