@@ -188,7 +188,10 @@ class Store(Protocol):
         """The lane with all promotions under way, and the named one even if it has ended; and the lane's version."""
 
     def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
-        """Save what differs. `version` is that of `before`; raises `VersionConflictError` if it is no longer."""
+        """Save what differs. `version` is that of `before`; raises `VersionConflictError` if it is no longer.
+
+        Raises ValueError, and saves nothing, for more changes than the store writes at once.
+        """
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
         """Lanes that wait for an answer which should have come by now."""
