@@ -106,7 +106,7 @@ class Replayer:
 
     def _move_back(self, queue: str, failures: Sequence[Failure]) -> Iterator[Result]:
         numbers = [_number(failure) for failure in self._noted(failures)]
-        why = "its turn did not come, or somebody else has it just now: ask again"
+        why = "somebody else has it just now, or too many others lie before it: ask again"
         moved: Collection[int] = ()
         try:
             left = self._asked.until - time.monotonic()

@@ -34,8 +34,8 @@ from shared.queues import DeadLetter, QueueUnavailableError
 MOST_AT_ONCE = 100
 #: Taken at least, since each taking has its price; so at most so many more than needed are taken and given back.
 LEAST_AT_ONCE = 10
-#: Not chosen ones that one move takes at most.
-MOST_PASSED_OVER = 2000
+#: Not chosen ones that one move takes: what lies behind more of them is not reached.
+MOST_PASSED_OVER = 5000
 #: How long to wait for dead letters that are said to be there: somebody else may have them.
 PATIENCE_SECONDS = 1.0
 #: For one look, with all that the SDK tries.
@@ -114,8 +114,8 @@ class _Move:
     def until(self, deadline: float) -> set[int]:
         """The numbers of those that went. What is in hand and did not go is given back, whatever happens."""
         try:
-            while self._wanted - self._moved and time.monotonic() < deadline:
-                if not self._take() or len(self._in_hand) > MOST_PASSED_OVER:
+            while self._wanted - self._moved and len(self._in_hand) < MOST_PASSED_OVER and time.monotonic() < deadline:
+                if not self._take():
                     break
                 for batch in self._batches():
                     self._sender.send_messages([_copy(message) for message in batch])
