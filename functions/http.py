@@ -22,7 +22,7 @@ def answered(handler: Handler) -> Handler:
 
     @wraps(handler)
     def answer(request: func.HttpRequest) -> func.HttpResponse:
-        from shared.refusals import NotSignedInError, RefusedError
+        from shared.http.refusals import NotSignedInError, RefusedError
 
         try:
             if sign_in_is_required() and caller(request) is None:
@@ -36,7 +36,7 @@ def answered(handler: Handler) -> Handler:
 
 def caller(request: func.HttpRequest) -> "Person | None":
     """Who has signed in; None for nobody: a function key identifies nobody."""
-    from shared.principal import signed_in
+    from shared.http.principal import signed_in
 
     return signed_in(request.headers, os.environ)
 

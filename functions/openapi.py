@@ -11,6 +11,6 @@ blueprint = func.Blueprint()
 @answered
 def describe_api(request: func.HttpRequest) -> func.HttpResponse:
     """For people, and for tools that make clients or tests of it."""
-    from shared import openapi
+    from shared.http import openapi
 
     return found(openapi.document())

@@ -20,12 +20,12 @@ from shared import parts
 if TYPE_CHECKING:
     from shared.config import Configuration, Places
     from shared.core.messages import FindRegistrations, JobEnded, ModelRegistered, RunStep, StepReported
-    from shared.failure_requests import FailureRequests
     from shared.health import Health
+    from shared.http.failure_requests import FailureRequests
+    from shared.http.requests import Requests
     from shared.lanes import Lanes
     from shared.ports import Bus, Store, Topic, Workspace
     from shared.queues import DeadLetters
-    from shared.requests import Requests
     from shared.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -234,7 +234,7 @@ class App:
     @_made_once
     def requests(self) -> "Requests":
         """What people ask over HTTP."""
-        from shared.requests import Requests
+        from shared.http.requests import Requests
 
         sign_in, traces = sign_in_is_required(self._settings), self._settings.get(TRACES)
         folder = Path(traces) if traces else None
@@ -243,7 +243,7 @@ class App:
     @_made_once
     def failures(self) -> "FailureRequests":
         """What people ask of failures over HTTP."""
-        from shared.failure_requests import FailureRequests
+        from shared.http.failure_requests import FailureRequests
 
         return FailureRequests(self.store, self.lanes, self.dead_letters, lambda: self.configuration, _now)
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from shared.config import ConfigurationFaults
 from shared.core.people import OPERATOR, Person
+from shared.http.principal import SWITCHED_ON, identified
+from shared.http.refusals import ForbiddenError
 from shared.parts import Parts
 from shared.ports import Store, Workspace
-from shared.principal import SWITCHED_ON, identified
 from shared.queues import EVENTS_QUEUE, DeadLetters, steps_queue
-from shared.refusals import ForbiddenError
 
 if TYPE_CHECKING:
     from shared.config import Configuration

@@ -14,9 +14,9 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # it comes without types
 
 import shared.app
-from shared import openapi
 from shared.core.messages import Command, Event, Outcome, RunStep, Succeeded
 from shared.core.people import OPERATOR
+from shared.http import openapi
 from tests.config.right import SETTINGS, changed
 from tests.core.world import answer
 

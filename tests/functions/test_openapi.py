@@ -14,10 +14,10 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.generation import GenerationMode
 
 from localcloud.up import LocalCloud
-from shared import openapi
 from shared.core.messages import FailureKind, Kind
 from shared.core.promotion import PromotionStatus, StageStatus, StepStatus
-from shared.replay import ReplayOutcome
+from shared.failures.replay import ReplayOutcome
+from shared.http import openapi
 from tests.functions.running import describe
 
 DOCUMENT = openapi.document()

@@ -33,6 +33,6 @@ def test_nothing_that_the_app_needs_stays_behind(deployed: set[str]) -> None:
     for folder in ("shared", "functions"):
         code = {str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / folder).rglob("*.py")}
         assert code <= deployed
-    assert "shared/openapi.yml" in deployed
+    assert "shared/http/openapi.yml" in deployed
     for needed in ("promotion.yml", "deployments/digits.prod.yml", "smoke/digits.jsonl", "scoring/score.py"):
         assert f"examples/digits/{needed}" in deployed

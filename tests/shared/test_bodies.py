@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.bodies import MOST_ITEMS, read
-from shared.refusals import BadRequestError
+from shared.http.bodies import MOST_ITEMS, read
+from shared.http.refusals import BadRequestError
 
 
 @dataclass(frozen=True)

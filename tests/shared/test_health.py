@@ -13,9 +13,9 @@ from shared.cloud.sqlite import SqliteStore
 from shared.config import load
 from shared.core.people import OPERATOR, Person
 from shared.health import Health
+from shared.http.refusals import ForbiddenError as NotAllowedError
 from shared.parts import Parts
 from shared.ports import ForbiddenError, Workspace
-from shared.refusals import ForbiddenError as NotAllowedError
 from tests.config.right import RIGHT, SETTINGS, changed
 from tests.fakes.queues import FakeQueues
 from tests.fakes.workspace import FakeWorkspace

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared.core.people import Person
-from shared.principal import identified, signed_in
-from shared.refusals import ForbiddenError
+from shared.http.principal import identified, signed_in
+from shared.http.refusals import ForbiddenError
 
 ON = {"WEBSITE_AUTH_ENABLED": "True"}
 OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from shared.core.promotion import PromotionStatus
-from shared.failures import FailureFilter
+from shared.failures.judging import FailureFilter
 from shared.ports import PromotionFilter
 
 USUAL_TOP = 50

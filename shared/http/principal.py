@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.core.people import Person
-from shared.refusals import ForbiddenError
+from shared.http.refusals import ForbiddenError
 
 HEADER = "x-ms-client-principal"
 #: Set by the platform where its authentication is switched on.

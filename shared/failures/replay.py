@@ -15,7 +15,7 @@ from itertools import groupby
 from shared.core.lane import decide
 from shared.core.people import NotNowError, Person, Replayed, Retried
 from shared.core.promotion import Promotion, StageStatus, StepStatus
-from shared.failures import Failure
+from shared.failures.judging import Failure
 from shared.lanes import Lanes
 from shared.ports import Store, VersionConflictError
 from shared.queues import DeadLetters, QueueUnavailableError

@@ -13,14 +13,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import bodies, listing, refusals, starting, telemetry, trace_files, views
+from shared import telemetry, trace_files, views
 from shared.core import people
 from shared.core.lane import Decision, LaneEvent
 from shared.core.messages import LaneKey
 from shared.core.people import Person
+from shared.http import bodies, listing, refusals, starting
+from shared.http.principal import identified
 from shared.lanes import Lanes
 from shared.ports import Store, VersionConflictError
-from shared.principal import identified
 
 if TYPE_CHECKING:
     from shared.config import Configuration

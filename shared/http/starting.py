@@ -11,7 +11,7 @@ from shared.core.lane import PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey
 from shared.core.people import Person
 from shared.core.promotion import Promotion, promotion_id
-from shared.refusals import BadRequestError
+from shared.http.refusals import BadRequestError
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Route, StageSettings

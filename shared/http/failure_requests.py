@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared import bodies, listing, refusals
 from shared.core.people import OPERATOR, Person
-from shared.failure_pages import FailurePage, FailurePages
-from shared.failures import Failure, FailureFilter, Failures
+from shared.failures.judging import Failure, FailureFilter, Failures
+from shared.failures.pages import FailurePage, FailurePages
+from shared.failures.replay import Asked, Replayer, ReplayOutcome, Result
+from shared.http import bodies, listing, refusals
+from shared.http.principal import identified
 from shared.lanes import Lanes
 from shared.ports import Store
-from shared.principal import identified
 from shared.queues import EVENTS_QUEUE, DeadLetters, QueueUnavailableError, number_in, steps_queue
-from shared.replay import Asked, Replayer, ReplayOutcome, Result
 
 if TYPE_CHECKING:
     from shared.config import Configuration

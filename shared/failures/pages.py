@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.core.promotion import PromotionStatus
-from shared.failures import Failure, FailureFilter, Failures
+from shared.failures.judging import Failure, FailureFilter, Failures
 from shared.ports import PromotionFilter, Store
 from shared.queues import DeadLetter, DeadLetters, number_in
 

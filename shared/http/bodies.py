@@ -5,7 +5,7 @@ import types
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from shared.refusals import BadRequestError
+from shared.http.refusals import BadRequestError
 
 #: Of any one text; what people write as a reason is far shorter.
 LONGEST_TEXT = 2000

@@ -1,0 +1,1 @@
+"""What failed, whether a replay of it is safe, and replaying it."""
