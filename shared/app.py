@@ -19,7 +19,7 @@ from shared import parts
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Places
-    from shared.core.messages import FindRegistrations, JobEnded, ModelRegistered, RunStep, StepReported
+    from shared.core.messages import JobEnded, ModelRegistered
     from shared.health import Health
     from shared.http.failure_requests import FailureRequests
     from shared.http.requests import Requests
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.ports import Bus, Store, Topic, Workspace
     from shared.queues import DeadLetters
     from shared.telemetry import Telemetry
+    from shared.worker import Worker
 
 T = TypeVar("T")
 
@@ -135,11 +136,11 @@ class App:
 
         command = decode(body)
         if isinstance(command, FindRegistrations):
-            self._find_registrations(command)
-            return
-        if not isinstance(command, RunStep):
+            self.worker.find_registrations(command)
+        elif isinstance(command, RunStep):
+            self.worker.run(environment, command)
+        else:
             raise UndecodableError(f"{type(command).__name__} is an event and belongs in promotion-events")
-        self.bus.send_events([self._run(environment, command)])
 
     def reconcile(self) -> None:
         """Wake the lanes that are overdue."""
@@ -232,6 +233,14 @@ class App:
         return Lanes(self.store, self.bus, _now, self.topic, self.telemetry)
 
     @_made_once
+    def worker(self) -> "Worker":
+        """Runs commands."""
+        from shared.worker import Worker
+
+        folder = configuration_path(self._settings).parent
+        return Worker(self.bus, lambda: self.places, self.workspace, folder, self.telemetry, _now)
+
+    @_made_once
     def requests(self) -> "Requests":
         """What people ask over HTTP."""
         from shared.http.requests import Requests
@@ -278,34 +287,6 @@ class App:
             )
         return self._workspaces[environment]
 
-    def _run(self, environment: str, command: "RunStep") -> "StepReported":
-        from shared.core.messages import Failed, FailureKind, Outcome, StepReported
-        from shared.steps.run import run_step
-        from shared.telemetry import fields
-
-        begun = time.monotonic()
-        outcome: Outcome
-        with self.telemetry.look(command) as looked:
-            if command.environment == environment:
-                outcome = run_step(command, self.workspace, configuration_path(self._settings).parent, _now())
-            else:
-                text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
-                outcome = Failed(text, FailureKind.PERMISSION)
-            looked(outcome)
-            said = command.promotion, command.stage, command.step, type(outcome).__name__
-            log.info("%s %s.%s: %s", *said, extra=fields(command))
-        seconds = time.monotonic() - begun
-        return StepReported(
-            command.lane,
-            command.promotion,
-            command.stage,
-            command.step,
-            command.attempt,
-            command.look,
-            outcome,
-            seconds,
-        )
-
     @contextmanager
     def _delivery(self, queue: str) -> Iterator[None]:
         """A message of the queue is being worked on: if that raises, it goes back there."""
@@ -335,15 +316,6 @@ class App:
                 self.telemetry.dead_letters(queue, len(self.dead_letters.look(queue, 1, MOST_DEAD_LETTERS)))
             except QueueUnavailableError as fault:
                 log.info("dead letters of %s cannot be counted: %s", queue, fault)
-
-    def _find_registrations(self, command: "FindRegistrations") -> None:
-        from shared.core.messages import RECONCILE, ModelRegistered
-
-        workspace = self.places.environments[command.environment].workspace.id
-        found = self.workspace(command.environment).models_since(command.since)
-        news = [ModelRegistered(workspace, each.name, each.version, each.tags, RECONCILE) for each in found]
-        if news:
-            self.bus.send_events(news)
 
 
 @cache

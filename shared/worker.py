@@ -1,0 +1,70 @@
+"""The worker of an environment: runs one command, sends what came of it. It never touches the store."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from shared.config import Places
+from shared.core.messages import (
+    RECONCILE,
+    Failed,
+    FailureKind,
+    FindRegistrations,
+    ModelRegistered,
+    Outcome,
+    RunStep,
+    StepReported,
+)
+from shared.ports import Bus, Workspace
+from shared.steps.run import run_step
+from shared.telemetry import Telemetry, fields
+
+log = logging.getLogger("mlpromote")
+
+
+class Worker:
+    """May be used by several threads. `workspace_for` gives an environment's workspace; `folder` has the files that the
+    configuration names; `clock` gives the time with its zone."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        places: Callable[[], Places],
+        workspace_for: Callable[[str], Workspace],
+        folder: Path,
+        telemetry: Telemetry,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._bus = bus
+        self._places = places
+        self._workspace_for = workspace_for
+        self._folder = folder
+        self._telemetry = telemetry
+        self._clock = clock
+
+    def run(self, environment: str, command: RunStep) -> None:
+        """Run the step once and report. A command for another environment than the worker's is refused."""
+        begun = time.monotonic()
+        with self._telemetry.look(command) as looked:
+            outcome = self._outcome(environment, command)
+            looked(outcome)
+            said = command.promotion, command.stage, command.step, type(outcome).__name__
+            log.info("%s %s.%s: %s", *said, extra=fields(command))
+        which = command.lane, command.promotion, command.stage, command.step, command.attempt, command.look
+        self._bus.send_events([StepReported(*which, outcome, time.monotonic() - begun)])
+
+    def _outcome(self, environment: str, command: RunStep) -> Outcome:
+        if command.environment == environment:
+            return run_step(command, self._workspace_for, self._folder, self._clock())
+        text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
+        return Failed(text, FailureKind.PERMISSION)
+
+    def find_registrations(self, command: FindRegistrations) -> None:
+        """Send the news of every model that was registered since the command's time."""
+        workspace = self._places().environments[command.environment].workspace.id
+        found = self._workspace_for(command.environment).models_since(command.since)
+        news = [ModelRegistered(workspace, each.name, each.version, each.tags, RECONCILE) for each in found]
+        if news:
+            self._bus.send_events(news)
