@@ -2,10 +2,13 @@
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import socket
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from localcloud.functions.definition import FunctionDefinition, HostError
@@ -15,10 +18,13 @@ from localcloud.functions.keys import load_keys
 from localcloud.functions.logs import HostLog
 from localcloud.functions.runtime import load_app, start_threads
 from localcloud.functions.settings import load_local_settings
+from localcloud.functions.worker_processes import input_ended, keep_running, share, worker_count
 from localcloud.http_server import bind, port_of
 
 DEFAULT_PORT = 7071
 DEFAULT_GRACE = 10.0
+
+_REPOSITORY = Path(__file__).parents[2]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long running invocations may take to end when the host is stopped (default: %(default)g)",
     )
+    parser.add_argument("--worker", type=int, default=0, metavar="NUMBER", help=argparse.SUPPRESS)
 
 
 async def serve(arguments: argparse.Namespace) -> None:
@@ -49,17 +56,25 @@ async def serve(arguments: argparse.Namespace) -> None:
     folder = arguments.app.resolve()
     data = (arguments.data or folder / ".local" / "functions").resolve()
     try:
-        bound = bind(arguments.port)
-        port = port_of(bound)
-        configuration = _prepare(folder, port)
+        bound = None if arguments.worker else bind(arguments.port)
+        configuration = _prepare(folder, bound)
+        workers = worker_count(os.environ)
+        calls = share(configuration.service_bus.concurrent_calls, workers, arguments.worker)
+        configuration = replace(configuration, service_bus=replace(configuration.service_bus, concurrent_calls=calls))
         log = HostLog(configuration.log_level)
         log.start()
         try:
             start_threads()
             definitions = await load_app(folder)
-            options = HostOptions(data, None if arguments.no_auth else load_keys(data / "keys.json"), arguments.grace)
-            host = Host(definitions, configuration, options)
-            abandoned = await _serve(host, configuration, bound, port)
+            keys = None if arguments.no_auth else load_keys(data / "keys.json")
+            host = Host(definitions, configuration, HostOptions(data, keys, arguments.grace))
+            if bound is None:
+                abandoned = await _work(host)
+            else:
+                for number in range(1, workers):
+                    command = _worker_command(folder, data, arguments.grace, number)
+                    host.run_beside(partial(keep_running, command, _REPOSITORY, arguments.grace))
+                abandoned = await _serve(host, configuration, bound)
         finally:
             log.stop()
     except HostError as error:
@@ -70,21 +85,35 @@ async def serve(arguments: argparse.Namespace) -> None:
         os._exit(0)
 
 
-def _prepare(folder: Path, port: int) -> HostConfiguration:
+def _prepare(folder: Path, bound: socket.socket | None) -> HostConfiguration:
     if not folder.is_dir():
         raise HostError(f"{folder} is no folder.")
     configuration = load_host_configuration(folder)
     load_local_settings(folder)
     os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
     os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
-    os.environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{port}")
+    if bound is not None:  # a worker inherits the name
+        os.environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{port_of(bound)}")
     os.chdir(folder)
     return configuration
 
 
-async def _serve(host: Host, configuration: HostConfiguration, bound: socket.socket, port: int) -> int:
+def _worker_command(folder: Path, data: Path, grace: float, number: int) -> list[str]:
+    options = ["--app", str(folder), "--data", str(data), "--grace", f"{grace:g}", "--worker", str(number)]
+    return [sys.executable, "-m", "localcloud", "functions", *options]
+
+
+async def _work(host: Host) -> int:
+    """Listens to the queues until cancelled or told to end, and returns how many invocations had to be abandoned."""
+    with contextlib.suppress(asyncio.CancelledError):
+        async with host.listening_to_queues():
+            await input_ended()
+    return host.invoker.unfinished
+
+
+async def _serve(host: Host, configuration: HostConfiguration, bound: socket.socket) -> int:
     """Serves until cancelled and returns how many invocations had to be abandoned."""
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port_of(bound)}"
     try:
         async with host.serving(bound):
             for definition in host.functions:

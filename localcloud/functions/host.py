@@ -57,7 +57,8 @@ class Host:
         self._outputs = ServiceBusOutputs(settings)
         self.invoker = Invoker(self._outputs, configuration.function_timeout)
         self.errors: list[str] = []
-        self._listeners: list[Runner] = []
+        self._pumps: list[Runner] = []
+        self._others: list[Runner] = []
         self._stops: list[Callable[[], None]] = []
         self.functions: list[FunctionDefinition] = []
         for definition in definitions:
@@ -76,6 +77,10 @@ class Host:
         self._webhook = EventGridWebhook(event_functions, options.keys, self.invoker)
         self._admin = Admin(named, self.errors, options.keys, self.invoker)
 
+    def run_beside(self, runner: Runner) -> None:
+        """Has something else run for as long as the host serves; it is cancelled at the end."""
+        self._others.append(runner)
+
     @contextlib.asynccontextmanager
     async def serving(self, bound: socket.socket) -> AsyncIterator[None]:
         """Answers on the socket and runs every trigger inside the block; afterwards what is running may end."""
@@ -83,16 +88,27 @@ class Host:
         application.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=self._options.grace)
         await runner.setup()
-        listeners = [asyncio.ensure_future(run()) for run in self._listeners]
-        try:
+        async with self._running([*self._pumps, *self._others], runner.cleanup):
             await web.SockSite(runner, bound, backlog=1024).start()
+            yield
+
+    @contextlib.asynccontextmanager
+    async def listening_to_queues(self) -> AsyncIterator[None]:
+        """As `serving`, with the Service Bus triggers alone."""
+        async with self._running(self._pumps):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _running(self, runners: Sequence[Runner], *clean_ups: Runner) -> AsyncIterator[None]:
+        listeners = [asyncio.ensure_future(run()) for run in runners]
+        try:
             yield
         finally:
             for stop in self._stops:
                 stop()
             for listener in listeners:
                 listener.cancel()
-            await asyncio.gather(runner.cleanup(), self._ended(listeners))
+            await asyncio.gather(*(clean_up() for clean_up in clean_ups), self._ended(listeners))
             await self._outputs.close()
 
     async def _ended(self, listeners: Sequence["asyncio.Future[None]"]) -> None:
@@ -128,9 +144,9 @@ class Host:
     ) -> None:
         if definition.trigger.type == "timerTrigger":
             timer = TimerListener(definition, settings, self._options.data / "timers", self.invoker)
-            self._listeners.append(timer.run)
+            self._others.append(timer.run)
         elif definition.trigger.type == "serviceBusTrigger":
-            self._listeners.append(self._pump(definition, configuration, settings))
+            self._pumps.append(self._pump(definition, configuration, settings))
 
     def _pump(
         self, definition: FunctionDefinition, configuration: HostConfiguration, settings: Mapping[str, str]

@@ -167,7 +167,7 @@ async def test_output_becomes_messages(
 async def test_output_that_cannot_be_sent_fails_the_function(start_host: StartHost, broker: RunningBroker) -> None:
     host = await start_host(BUS=broker.connection_string, OUTPUT_QUEUE="nowhere")
     assert (await host.call("POST", "/api/send", json={"value": "x"}))[0] == 500
-    assert "The output 'out' could not be sent" in host.log.read_text()
+    await until(lambda: "The output 'out' could not be sent" in host.log.read_text())
 
 
 async def test_pump_survives_a_broker_that_is_killed(

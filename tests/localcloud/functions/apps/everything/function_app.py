@@ -96,6 +96,7 @@ async def single(message: func.ServiceBusMessage, context: func.Context) -> None
     names += "session_id time_to_live scheduled_enqueue_time_utc locked_until enqueued_time_utc to reply_to"
     see(
         "single",
+        process=os.getpid(),
         body=message.get_body().decode(),
         metadata=sorted(message.metadata or {}),
         **{name: getattr(message, name) for name in names.split()},
@@ -118,6 +119,12 @@ def many(messages: List[func.ServiceBusMessage]) -> None:  # noqa: UP006 - as ab
 @app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:00")
 def tick(timer: func.TimerRequest, context: func.Context) -> None:
     retry = context.retry_context.retry_count
-    see("tick", past_due=timer.past_due, status=getattr(timer, "schedule_status", None), retry=retry)
+    see(
+        "tick",
+        process=os.getpid(),
+        past_due=timer.past_due,
+        status=getattr(timer, "schedule_status", None),
+        retry=retry,
+    )
     if os.environ.get("TICK_FAILS") and retry < 2:
         raise ValueError("a tick failed on purpose")
