@@ -26,6 +26,7 @@ from shared.queues import EVENTS_QUEUE, steps_queue
 ROUNDS = 4
 PROMOTIONS = 48
 MESSAGES_AT_ONCE = 16  # as in host.json
+WORKER_PROCESSES = 2
 TARGET = Target(0.5, at_least=True)
 
 QUEUES = tuple(Queue(name=name) for name in (EVENTS_QUEUE, *map(steps_queue, ("dev", "test", "prod"))))
@@ -46,6 +47,10 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
         "MLPROMOTE_CONFIGURATION": "benchmarks/apps/at_once/promotion.yml",
         "MLPROMOTE_STORE": str(folder / "promotions.sqlite"),
         "BENCHMARK_MODELS": json.dumps(list(itertools.chain(*models.values()))),
+        "FUNCTIONS_WORKER_PROCESS_COUNT": str(WORKER_PROCESSES),
+        # The bare loop tells nobody of its messages and writes no traces.
+        "MLPROMOTE_TOPIC_ENDPOINT": "",
+        "MLPROMOTE_TRACES": "",
     }
     ours, bare = [], []
     cloud_at = running_cloud(
@@ -71,7 +76,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
             ours,
             bare,
             f"{PROMOTIONS} promotions on as many lanes, through two stages with {steps // PROMOTIONS} steps, in the "
-            "local host; Azure ML in memory, nothing to wait for",
+            f"local host with {WORKER_PROCESSES} worker processes; Azure ML in memory, nothing to wait for",
             f"one loop in one thread that receives up to {MESSAGES_AT_ONCE}, sends the next ones and completes: {each}",
             "per second",
             TARGET,
