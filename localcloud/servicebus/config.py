@@ -1,10 +1,13 @@
 """Reads the queues from a `Config.json` of Microsoft's Service Bus emulator, reporting all faults at once.
 
-Properties and defaults are those of the emulator's configuration file, so that the same file serves either. Shorter
-lock durations than the real service's five seconds are accepted, since tests need them.
+Properties are those of the emulator's configuration file, so that the same file serves either. What the emulator has
+and this broker has not (topics, and queues with sessions or forwarding) is left out with a warning. A property that is
+not given has the default of the real service; the emulator's own are 3 deliveries, an hour to live and a window of 20
+seconds. Shorter lock durations than the real service's five seconds are accepted, since tests need them.
 """
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +24,8 @@ _DURATION = re.compile(
     r"(?:T(?=.)(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
 _SECONDS = {"days": 86_400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class ConfigurationError(ValueError):
 
 
 def read_config(path: Path) -> list[QueueSettings]:
-    """The queues of a `Config.json`. Raises `ConfigurationError` with every fault in it."""
+    """The queues of a `Config.json` that can be served. Raises `ConfigurationError` with every fault in it."""
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -57,6 +62,8 @@ def read_config(path: Path) -> list[QueueSettings]:
     queues = list(reader.queues(document))
     if reader.faults:
         raise ConfigurationError(path, reader.faults)
+    for left_out in reader.left_out:
+        _log.warning("%s: %s", path, left_out)
     return queues
 
 
@@ -65,6 +72,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.faults: list[str] = []
+        self.left_out: list[str] = []
 
     def fault(self, place: str, what: str) -> None:
         self.faults.append(f"{place}: {what}")
@@ -84,10 +92,10 @@ class _Reader:
         namespace = self._object(value, place, {"Name", "Queues", "Topics"})
         if not isinstance(namespace.get("Name"), str) or not namespace["Name"]:
             self.fault(f"{place}.Name", "a name is missing")
-        if namespace.get("Topics"):
-            self.fault(f"{place}.Topics", "topics are not supported; use queues")
+        if topics := self._list(namespace.get("Topics"), f"{place}.Topics"):
+            self.left_out.append(f"the topics are left out ({len(topics)}): there are only queues here")
         seen: set[str] = set()
-        for index, queue in enumerate(self._list(namespace.get("Queues", []), f"{place}.Queues")):
+        for index, queue in enumerate(self._list(namespace.get("Queues"), f"{place}.Queues")):
             settings = self._queue(queue, f"{place}.Queues[{index}]")
             if settings is None:
                 continue
@@ -97,6 +105,7 @@ class _Reader:
             yield settings
 
     def _queue(self, value: object, place: str) -> QueueSettings | None:
+        """None if the queue cannot be served, which is noted as a fault or as left out."""
         queue = self._object(value, place, {"Name", "Properties"})
         if not isinstance(value, dict):
             return None
@@ -106,11 +115,9 @@ class _Reader:
             name = place
         place = f"{place}.Properties"
         properties = _Properties(self, self._object(queue.get("Properties", {}), place, _PROPERTIES), place)
-        for unsupported, what in _UNSUPPORTED.items():
-            if properties.values.get(unsupported) not in (None, False, ""):
-                self.fault(f"{place}.{unsupported}", f"{what} not supported; remove it or set it to its default")
+        needs = [name for name in _NOT_HERE if properties.values.get(name) not in (None, False, "")]
         window = properties.duration("DuplicateDetectionHistoryTimeWindow", 600.0, LONGEST_DUPLICATE_DETECTION_WINDOW)
-        return QueueSettings(
+        settings = QueueSettings(
             name=name,
             lock_duration=properties.duration("LockDuration", 60.0, LONGEST_LOCK_DURATION),
             max_delivery_count=properties.count("MaxDeliveryCount", 10, MOST_DELIVERIES),
@@ -118,6 +125,12 @@ class _Reader:
             dead_letter_expired=properties.flag("DeadLetteringOnMessageExpiration"),
             duplicate_detection_window=window if properties.flag("RequiresDuplicateDetection") else None,
         )
+        if needs:
+            self.left_out.append(
+                f"the queue {name} is left out: it has {' and '.join(needs)}, which this broker does not know"
+            )
+            return None
+        return settings
 
     def _object(self, value: object, place: str, known: set[str]) -> Mapping[str, Any]:
         if not isinstance(value, dict):
@@ -134,11 +147,7 @@ class _Reader:
         return []
 
 
-_UNSUPPORTED = {
-    "RequiresSession": "sessions are",
-    "ForwardTo": "forwarding is",
-    "ForwardDeadLetteredMessagesTo": "forwarding is",
-}
+_NOT_HERE = ("RequiresSession", "ForwardTo", "ForwardDeadLetteredMessagesTo")
 _PROPERTIES = {
     "DeadLetteringOnMessageExpiration",
     "DefaultMessageTimeToLive",
@@ -146,7 +155,7 @@ _PROPERTIES = {
     "LockDuration",
     "MaxDeliveryCount",
     "RequiresDuplicateDetection",
-    *_UNSUPPORTED,
+    *_NOT_HERE,
 }
 
 

@@ -68,6 +68,25 @@ def test_the_window_counts_only_where_duplicates_are_detected(path: Path) -> Non
     assert queue.duplicate_detection_window is None
 
 
+def test_what_only_microsofts_emulator_has_is_left_out_with_a_warning(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(
+        path,
+        {"Name": "plain"},
+        {"Name": "by-session", "Properties": {"RequiresSession": True}},
+        {"Name": "sent-on", "Properties": {"ForwardTo": "plain", "ForwardDeadLetteredMessagesTo": "plain"}},
+        Topics=[{"Name": "topic.1", "Properties": {}, "Subscriptions": [{"Name": "subscription.1"}]}],
+    )
+    assert [queue.name for queue in read_config(path)] == ["plain"]
+    assert [record.getMessage().removeprefix(f"{path}: ") for record in caplog.records] == [
+        "the topics are left out (1): there are only queues here",
+        "the queue by-session is left out: it has RequiresSession, which this broker does not know",
+        "the queue sent-on is left out: it has ForwardTo and ForwardDeadLetteredMessagesTo, which this broker does"
+        " not know",
+    ]
+
+
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
@@ -80,9 +99,6 @@ def test_the_window_counts_only_where_duplicates_are_detected(path: Path) -> Non
         ({"MaxDeliveryCount": 0}, "MaxDeliveryCount: 0 must be a whole number from 1 to 2000"),
         ({"MaxDeliveryCount": True}, "MaxDeliveryCount: True must be a whole number"),
         ({"RequiresDuplicateDetection": "yes"}, "RequiresDuplicateDetection: 'yes' must be true or false"),
-        ({"RequiresSession": True}, "RequiresSession: sessions are not supported"),
-        ({"ForwardTo": "other"}, "ForwardTo: forwarding is not supported"),
-        ({"ForwardDeadLetteredMessagesTo": "other"}, "ForwardDeadLetteredMessagesTo: forwarding is not supported"),
         ({"LockDuraton": "PT1M"}, "LockDuraton: unknown; known here: DeadLetteringOnMessageExpiration"),
     ],
 )
@@ -91,11 +107,11 @@ def test_a_faulty_property_is_named(path: Path, properties: dict[str, Any], expe
 
 
 def test_all_faults_are_reported_at_once(path: Path) -> None:
-    first = {"Name": "q", "Properties": {"MaxDeliveryCount": -1, "RequiresSession": True}}
-    found = faults(write(path, first, {"Name": "Q"}, {"Name": "not good"}, "what", Topics=[{"Name": "t"}], Size=1))
+    first = {"Name": "q", "Properties": {"MaxDeliveryCount": -1, "RequiresDuplicateDetection": 1}}
+    found = faults(write(path, first, {"Name": "Q"}, {"Name": "not good"}, "what", Topics={}, Size=1))
     assert sorted(fault.partition(": ")[0].removeprefix("UserConfig.Namespaces[0].") for fault in found) == [
         "Queues[0].Properties.MaxDeliveryCount",
-        "Queues[0].Properties.RequiresSession",
+        "Queues[0].Properties.RequiresDuplicateDetection",
         "Queues[1].Name",
         "Queues[2].Name",
         "Queues[3]",
@@ -125,11 +141,11 @@ def test_a_missing_file_is_a_fault(path: Path) -> None:
 
 
 def test_the_command_ends_with_the_faults_and_no_traceback(path: Path, tmp_path: Path) -> None:
-    write(path, {"Name": "q", "Properties": {"RequiresSession": True, "LockDuration": "soon"}})
+    write(path, {"Name": "q", "Properties": {"MaxDeliveryCount": -1, "LockDuration": "soon"}})
     command = [sys.executable, "-m", "localcloud", "servicebus", "--port", "0", "--data", str(tmp_path / "data")]
     ended = subprocess.run([*command, "--config", str(path)], capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
-    assert "Queues[0].Properties.RequiresSession: sessions are not supported" in ended.stderr
+    assert "Queues[0].Properties.MaxDeliveryCount: -1 must be a whole number" in ended.stderr
     assert "Queues[0].Properties.LockDuration: 'soon' is no ISO 8601 duration" in ended.stderr
