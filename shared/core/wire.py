@@ -25,23 +25,36 @@ class UndecodableError(ValueError):
 def to_json(value: Any) -> Any:
     """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds."""
     kind: Any = type(value)
-    if kind in _PLAIN:
-        return value
-    names = _field_names(kind)
-    if names is not None:
-        content = {name: to_json(getattr(value, name)) for name in names}
-        return {"type": kind.__name__} | content
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_json(item) for item in value]
-    return value
+    return value if kind in _PLAIN else _encoder(kind)(value)
+
+
+@cache
+def _encoder(kind: type) -> Callable[[Any], Any]:
+    if is_dataclass(kind):
+        return _dataclass_encoder(kind)
+    if issubclass(kind, Enum):
+        return lambda value: value.value
+    if issubclass(kind, datetime):
+        return datetime.isoformat
+    if issubclass(kind, timedelta):
+        return timedelta.total_seconds
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): to_json(item) for key, item in value.items()}
+    if issubclass(kind, (list, tuple)):
+        return lambda value: [to_json(item) for item in value]
+    return lambda value: value
+
+
+def _dataclass_encoder(kind: Any) -> Callable[[Any], Any]:
+    names = tuple(field.name for field in fields(kind))
+
+    def encode(value: Any) -> Any:
+        content = {"type": kind.__name__}
+        for name in names:
+            content[name] = to_json(getattr(value, name))
+        return content
+
+    return encode
 
 
 T = TypeVar("T")
@@ -52,12 +65,6 @@ def from_json(kind: type[T], value: Any) -> T:
     hashable: Any = kind  # mypy takes a class for something without a hash
     decoded: T = _decoder(hashable)(value, kind.__name__)
     return decoded
-
-
-@cache
-def _field_names(kind: type) -> tuple[str, ...] | None:
-    """None for what is no dataclass."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
 @cache  # to look at a type takes longer than to read a value of it
