@@ -10,12 +10,13 @@ from localcloud.eventgrid.events import Schema
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,40}$")]
 
-#: Queues are of the Standard tier with duplicate detection. Names are those of Microsoft's emulator.
+#: Queues are of the Standard tier with duplicate detection. Names are those of Microsoft's emulator, and so are the
+#: bounds: it takes no longer window, and no more deliveries.
 QUEUE_PROPERTIES: dict[str, Any] = {
     "LockDuration": "PT1M",
     "MaxDeliveryCount": 10,
     "RequiresDuplicateDetection": True,
-    "DuplicateDetectionHistoryTimeWindow": "PT10M",
+    "DuplicateDetectionHistoryTimeWindow": "PT5M",
 }
 
 

@@ -34,12 +34,12 @@ def write_part_files(layout: Layout) -> None:
 
 
 def servicebus(layout: Layout) -> dict[str, Any]:
-    """The `Config.json` of Microsoft's emulator."""
+    """The `Config.json` of Microsoft's emulator, which takes no other name for the namespace."""
     queues = [
         {"Name": queue.name, "Properties": {**QUEUE_PROPERTIES, **queue.properties}}
         for queue in layout.description.queues
     ]
-    return {"UserConfig": {"Namespaces": [{"Name": "localcloud", "Queues": queues, "Topics": []}]}}
+    return {"UserConfig": {"Namespaces": [{"Name": "sbemulatorns", "Queues": queues, "Topics": []}]}}
 
 
 def identity(layout: Layout) -> dict[str, Any]:
