@@ -14,7 +14,7 @@ from benchmarks.progress import Progress
 from benchmarks.stores_use import FEW, PAGE, Pages, Use
 from localcloud import azurite
 
-#: How many promotions the large store has. In Azurite 10,000 take minutes; `benchmarks.stores_use` measures those too.
+#: How many promotions the large store has. In Azurite, 10,000 would take a quarter of an hour.
 MANY = {"sqlite": 10_000, "tables": 500}
 NAMES = {"sqlite": "SQLite", "tables": "Azure Tables in Azurite"}
 #: "The same", with room for what the machine does meanwhile.
