@@ -1,6 +1,7 @@
 """Several worker processes of one host: their share of the messages, and how they end."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -101,7 +102,11 @@ async def test_no_worker_outlives_a_host_that_is_killed(tmp_path: Path) -> None:
     finally:
         host.kill()
         await host.wait()
-    await until(lambda: not runs(worker))
+    try:
+        await until(lambda: not runs(worker))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
 
 
 async def test_count_that_is_none_is_refused(start_host: StartHost) -> None:
