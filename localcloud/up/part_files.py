@@ -34,12 +34,13 @@ def write_part_files(layout: Layout) -> None:
 
 
 def servicebus(layout: Layout) -> dict[str, Any]:
-    """The `Config.json` of Microsoft's emulator, which takes no other name for the namespace."""
+    """The `Config.json` of Microsoft's emulator, which takes no other name for the namespace and asks for `Logging`."""
     queues = [
         {"Name": queue.name, "Properties": {**QUEUE_PROPERTIES, **queue.properties}}
         for queue in layout.description.queues
     ]
-    return {"UserConfig": {"Namespaces": [{"Name": "sbemulatorns", "Queues": queues, "Topics": []}]}}
+    namespace = {"Name": "sbemulatorns", "Queues": queues, "Topics": []}
+    return {"UserConfig": {"Namespaces": [namespace], "Logging": {"Type": "File"}}}
 
 
 def identity(layout: Layout) -> dict[str, Any]:

@@ -51,8 +51,21 @@ def layout(tmp_path: Path) -> Layout:
 def test_the_queues_have_duplicate_detection_and_their_own_properties(layout: Layout) -> None:
     plain, own = read_config(part_file(layout, "servicebus"))
     assert (plain.name, plain.lock_duration, plain.max_delivery_count) == ("steps-dev", 60, 10)
-    assert plain.duplicate_detection_window == 600
-    assert (own.name, own.lock_duration, own.duplicate_detection_window) == ("steps-prod-eu", 30, 600)
+    assert plain.duplicate_detection_window == 300
+    assert (own.name, own.lock_duration, own.duplicate_detection_window) == ("steps-prod-eu", 30, 300)
+
+
+def test_microsofts_emulator_would_take_the_queues_too(layout: Layout) -> None:
+    """By the JSON Schema of its configuration (Azure/azure-service-bus-emulator-installer)."""
+    content = json.loads(part_file(layout, "servicebus").read_text())["UserConfig"]
+    [namespace] = content["Namespaces"]
+    assert (namespace["Name"], namespace["Topics"], content["Logging"]) == ("sbemulatorns", [], {"Type": "File"})
+    for queue in read_config(part_file(layout, "servicebus")):
+        assert 5 <= queue.lock_duration <= 300
+        assert queue.max_delivery_count is not None
+        assert queue.max_delivery_count <= 10
+        assert queue.duplicate_detection_window is not None
+        assert 5 <= queue.duplicate_detection_window <= 300
 
 
 def test_every_workspace_has_a_topic_that_delivers_to_the_app(layout: Layout) -> None:
