@@ -1,6 +1,7 @@
 """Serves an aiohttp application on 127.0.0.1 for as long as a part runs."""
 
 import contextlib
+import hmac
 import socket
 from collections.abc import AsyncIterator
 
@@ -25,6 +26,11 @@ def bind(port: int) -> socket.socket:
 def port_of(bound: socket.socket) -> int:
     """The port that a socket is bound to."""
     return int(bound.getsockname()[1])
+
+
+def is_secret(given: str, secret: str) -> bool:
+    """Whether a header's value is the secret, told in constant time; `given` may hold bytes that are no UTF-8."""
+    return hmac.compare_digest(given.encode(errors="surrogateescape"), secret.encode())
 
 
 @contextlib.asynccontextmanager

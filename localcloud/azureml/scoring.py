@@ -1,6 +1,5 @@
 """The scoring route of the endpoints: checks the key, picks a deployment by weight or header, passes requests on."""
 
-import hmac
 import random
 import re
 
@@ -11,6 +10,7 @@ from localcloud.azureml.compute.servers import ContainerCrashed, InferenceServer
 from localcloud.azureml.deployments import Deployments
 from localcloud.azureml.scopes import Scopes
 from localcloud.azureml.store import Resource, Store
+from localcloud.http_server import is_secret
 
 PASSED_ON = ("Content-Type", "x-ms-client-request-id")
 CHOSEN = "azureml-model-deployment"
@@ -87,8 +87,8 @@ class Scoring:
 
 
 def _has_key(request: web.Request, endpoint: Resource) -> bool:
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-    return any(hmac.compare_digest(given, key.encode()) for key in endpoint.private["keys"])
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return any(is_secret(given, key) for key in endpoint.private["keys"])
 
 
 def _by_weight(endpoint: Resource) -> str | None:

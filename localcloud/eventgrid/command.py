@@ -16,6 +16,7 @@ from localcloud.eventgrid.handshake import Handshake
 from localcloud.eventgrid.server import EventGridServer
 from localcloud.eventgrid.store import DeliveryStore
 from localcloud.http_server import bind, listening, port_of
+from localcloud.port_argument import port_number
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +24,11 @@ _log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of this part."""
     parser.add_argument(
-        "--port", type=int, required=True, metavar="P", help="port on 127.0.0.1 to listen on; 0 chooses a free one"
+        "--port",
+        type=port_number,
+        required=True,
+        metavar="P",
+        help="port on 127.0.0.1 to listen on; 0 chooses a free one",
     )
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="folder for accepted events and dead letters"

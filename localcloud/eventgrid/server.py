@@ -1,6 +1,5 @@
 """The HTTP face of Event Grid: publishing to a topic, the manual handshake and the state of the subscriptions."""
 
-import hmac
 import time
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ from localcloud.eventgrid.configuration import Topic
 from localcloud.eventgrid.delivery import SubscriptionDelivery
 from localcloud.eventgrid.events import LARGEST_REQUEST, InvalidEventsError, read_events
 from localcloud.eventgrid.store import DeliveryStore
+from localcloud.http_server import is_secret
 
 
 class EventGridServer:
@@ -38,7 +38,7 @@ class EventGridServer:
         topic = self._topics.get(request.match_info["name"])
         if topic is None:
             return _error(404, "NotFound", f"There is no topic {request.match_info['name']!r}.")
-        if not hmac.compare_digest(request.headers.get("aeg-sas-key", "").encode(), topic.key.encode()):
+        if not is_secret(request.headers.get("aeg-sas-key", ""), topic.key):
             return _error(401, "Unauthorized", "The header aeg-sas-key is missing or is not a key of this topic.")
         try:
             events = read_events(request.content_type, await request.read(), topic.topic_of_events)

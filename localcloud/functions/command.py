@@ -20,6 +20,7 @@ from localcloud.functions.runtime import load_app, start_threads
 from localcloud.functions.settings import load_local_settings
 from localcloud.functions.worker_processes import input_ended, keep_running, share, worker_count
 from localcloud.http_server import bind, port_of
+from localcloud.port_argument import port_number
 
 DEFAULT_PORT = 7071
 DEFAULT_GRACE = 10.0
@@ -30,7 +31,9 @@ _REPOSITORY = Path(__file__).parents[2]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command line."""
     parser.add_argument("--app", type=Path, required=True, metavar="FOLDER", help="folder with host.json")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free port (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=port_number, default=DEFAULT_PORT, help="0: any free port (default: %(default)s)"
+    )
     parser.add_argument(
         "--data",
         type=Path,

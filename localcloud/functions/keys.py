@@ -1,6 +1,5 @@
 """Access keys of the app: the master key, the host key for functions, and the system key for the Event Grid webhook."""
 
-import hmac
 import json
 import os
 import secrets
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.functions.definition import HostError
+from localcloud.http_server import is_secret
 
 EVENT_GRID_KEY = "eventgrid_extension"
 
@@ -59,4 +59,4 @@ def _write(path: Path) -> None:
 
 
 def _same(key: str, expected: str) -> bool:
-    return bool(expected) and hmac.compare_digest(key.encode(), expected.encode())
+    return bool(expected) and is_secret(key, expected)

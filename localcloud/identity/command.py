@@ -10,12 +10,17 @@ from localcloud.http_server import bind, listening, port_of
 from localcloud.identity.configuration import IdentityConfiguration
 from localcloud.identity.server import IdentityServer
 from localcloud.identity.tokens import read_or_make_key
+from localcloud.port_argument import port_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of this part."""
     parser.add_argument(
-        "--port", type=int, required=True, metavar="P", help="port on 127.0.0.1 to listen on; 0 chooses a free one"
+        "--port",
+        type=port_number,
+        required=True,
+        metavar="P",
+        help="port on 127.0.0.1 to listen on; 0 chooses a free one",
     )
     parser.add_argument(
         "--config", type=Path, required=True, metavar="FILE", help="identities, header and token key, as YAML or JSON"

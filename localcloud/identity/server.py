@@ -1,9 +1,8 @@
 """The managed identity endpoint of App Service and Functions, api-version 2019-08-01."""
 
-import hmac
-
 from aiohttp import web
 
+from localcloud.http_server import is_secret
 from localcloud.identity.configuration import Identity, IdentityConfiguration
 from localcloud.identity.tokens import issue_token
 
@@ -27,7 +26,7 @@ class IdentityServer:
 
     async def _token(self, request: web.Request) -> web.Response:
         header = request.headers.get("X-IDENTITY-HEADER", "")
-        if not hmac.compare_digest(header.encode(), self._configuration.header.encode()):
+        if not is_secret(header, self._configuration.header):
             return _error(401, "The header X-IDENTITY-HEADER is missing or is not the value of IDENTITY_HEADER.")
         if request.query.get("api-version") not in _API_VERSIONS:
             return _error(400, f"The query needs api-version={' or '.join(_API_VERSIONS)}.")

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from pathlib import Path
 
+from localcloud.port_argument import port_number
 from localcloud.servicebus.broker import Broker
 from localcloud.servicebus.config import ConfigurationError, read_config
 from localcloud.servicebus.connection import Connection
@@ -16,7 +17,9 @@ DEFAULT_PORT = 5672
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0: any free port (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=port_number, default=DEFAULT_PORT, help="0: any free port (default: %(default)s)"
+    )
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where messages are kept")
     parser.add_argument(
         "--config", type=Path, required=True, metavar="FILE", help="Config.json of Microsoft's emulator"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localcloud.configuration_file import ConfigurationError
+from localcloud.port_argument import port_number
 from localcloud.up.description import App, Description, read_description
 from localcloud.up.layout import Layout
 from localcloud.up.local_cloud import LocalCloud
@@ -34,9 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, default=Path(".local"), metavar="DIR", help="folder for all state (default: %(default)s)"
     )
     parser.add_argument("--app", type=Path, metavar="FOLDER", help="the Functions app, instead of the description's")
-    for part, port in _PORTS.__dict__.items():
+    for part, number in _PORTS.__dict__.items():
         parser.add_argument(
-            f"--{part}-port", type=int, default=port, metavar="P", help="0 chooses a free one (default: %(default)s)"
+            f"--{part}-port",
+            type=port_number,
+            default=number,
+            metavar="P",
+            help="0 chooses a free one (default: %(default)s)",
         )
 
 

@@ -40,7 +40,16 @@ async def test_help_of_a_part_loads_that_part_only() -> None:
     assert "localcloud.eventgrid" not in loaded
 
 
-@pytest.mark.parametrize("arguments", [(), ("no-such-part",), ("identity",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("no-such-part",),
+        ("identity",),
+        ("up", "--servicebus-port", "65536"),
+        ("eventgrid", "--port", "-1", "--data", "data", "--config", "file"),
+    ],
+)
 async def test_a_wrong_call_is_refused_with_the_usage(arguments: tuple[str, ...]) -> None:
     code, _, errors = await run("-m", "localcloud", *arguments)
     assert code == 2
