@@ -44,58 +44,54 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Approved:
-    """A person lets a waiting stage go on. `evidence`: digest of what was looked at, if the person's tool gives it."""
+class _AboutPromotion:
+    """What a person asks of one promotion."""
 
     lane: LaneKey
     promotion: str
     by: Person
     reason: str
+
+
+@dataclass(frozen=True)
+class Approved(_AboutPromotion):
+    """A person lets a waiting stage go on. `evidence`: digest of what was looked at, if the person's tool gives it."""
+
     stage: str | None = None
     evidence: str | None = None
 
 
 @dataclass(frozen=True)
-class Rejected:
+class Rejected(_AboutPromotion):
     """A person ends a waiting stage."""
 
-    lane: LaneKey
-    promotion: str
-    by: Person
-    reason: str
     stage: str | None = None
 
 
 @dataclass(frozen=True)
-class Cancelled:
+class Cancelled(_AboutPromotion):
     """A person calls the promotion off."""
 
-    lane: LaneKey
-    promotion: str
-    by: Person
-    reason: str
-
 
 @dataclass(frozen=True)
-class RolledBack:
+class RolledBack(_AboutPromotion):
     """A person gives a stage's traffic back. `stage`: the one under way or the last that it serves, if left out."""
 
-    lane: LaneKey
-    promotion: str
-    by: Person
-    reason: str
     stage: str | None = None
 
 
 @dataclass(frozen=True)
-class Retried:
+class Retried(_AboutPromotion):
     """A person has a failed promotion tried again."""
 
-    lane: LaneKey
-    promotion: str
-    by: Person
-    reason: str
     from_step: str | None = None
+
+
+@dataclass(frozen=True)
+class Replayed(_AboutPromotion):
+    """A person has dead-lettered messages of a promotion delivered again: noted, and what they bring follows."""
+
+    what: str  #: in words
 
 
 @dataclass(frozen=True)
@@ -106,17 +102,6 @@ class Released:
     stage: str
     by: Person
     reason: str
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """A person has dead-lettered messages of a promotion delivered again: noted, and what they bring follows."""
-
-    lane: LaneKey
-    promotion: str
-    by: Person
-    reason: str
-    what: str  #: in words
 
 
 PersonEvent = Approved | Rejected | Cancelled | RolledBack | Retried | Released | Replayed
