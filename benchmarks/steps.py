@@ -117,7 +117,8 @@ async def _promote(cloud: LocalCloud, folder: Path, first: list[recorded.Recorde
     store = SqliteStore(folder / "promotions.sqlite")
     while True:
         await asyncio.sleep(_LOOK_AGAIN)
-        page = store.promotions(PromotionFilter(), 10_000, None)
+        # The newest come first. To read older ones too would take time from those who are measured.
+        page = store.promotions(PromotionFilter(), len(first), None)
         new = [one for one in page.promotions if one.created.timestamp() >= began]
         if len(new) == len(first) and not any(one.under_way for one in new):
             break
