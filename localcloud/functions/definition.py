@@ -1,6 +1,6 @@
 """What a function app declares: its functions, each with one trigger, its outputs and its retry policy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,4 +48,6 @@ class FunctionDefinition:
     id: str
     trigger: Binding
     outputs: Mapping[str, Binding] = field(default_factory=dict)
+    #: Beside the trigger.
+    inputs: Sequence[Binding] = ()
     retry: RetryPolicy | None = None

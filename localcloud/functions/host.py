@@ -131,6 +131,9 @@ class Host:
     def _check(self, definition: FunctionDefinition, settings: Mapping[str, str]) -> None:
         if definition.trigger.type not in TRIGGERS:
             raise HostError(f"'{definition.name}' has a {definition.trigger.type}, which the local host does not have.")
+        if definition.inputs:
+            unknown = definition.inputs[0].type
+            raise HostError(f"'{definition.name}' has an input {unknown}, which the local host does not have.")
         for output in definition.outputs.values():
             if output.type not in OUTPUTS:
                 raise HostError(f"'{definition.name}' has an output {output.type}, which the local host does not have.")

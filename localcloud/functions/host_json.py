@@ -40,7 +40,7 @@ def load_host_configuration(folder: Path) -> HostConfiguration:
     try:
         content = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
-        raise HostError(f"{path} does not exist; every function app has one, at least {{'version': '2.0'}}.") from error
+        raise HostError(f'{path} does not exist; every function app has one, at least {{"version": "2.0"}}.') from error
     except ValueError as error:
         raise HostError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(content, dict) or content.get("version") != "2.0":

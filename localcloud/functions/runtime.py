@@ -174,8 +174,9 @@ def _definition(metadata: Any) -> FunctionDefinition:
     if trigger is None:
         raise HostError(f"The function '{metadata.name}' has no trigger.")
     outputs = {binding.name: binding for binding in bindings if binding.direction == "OUT"}
+    inputs = [binding for binding in bindings if binding.direction != "OUT" and binding is not trigger]
     return FunctionDefinition(
-        metadata.name, metadata.function_id, trigger, outputs, _retry_policy(metadata.retry_options)
+        metadata.name, metadata.function_id, trigger, outputs, inputs, _retry_policy(metadata.retry_options)
     )
 
 

@@ -124,7 +124,10 @@ class ServiceBusPump:
     async def _receive(self, receiver: ServiceBusReceiver, count: int) -> list[ServiceBusReceivedMessage]:
         """Receives and starts up to `count` messages, or one batch for a function that takes many."""
         if self._many:
-            messages = await receiver.receive_messages(self._limits.batch_size, max_wait_time=_LONG_WAIT)
+            messages = await self._receive_one(receiver)
+            if messages and self._limits.batch_size > 1:
+                # Not with the long wait: of what it has prefetched, the SDK gives nothing until something new comes.
+                messages += await receiver.receive_messages(self._limits.batch_size - 1, max_wait_time=_SHORT_WAIT)
             if messages:
                 self._start(Delivery(receiver, messages))
             return messages

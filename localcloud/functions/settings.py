@@ -32,9 +32,12 @@ def load_local_settings(folder: Path) -> None:
         content = json.loads(path.read_text("utf-8-sig"))
     except ValueError as error:
         raise HostError(f"{path} is not valid JSON: {error}") from error
+    values = content.get("Values", {}) if isinstance(content, dict) else None
+    if not isinstance(values, dict):
+        raise HostError(f'{path} must be of the form {{"Values": {{"NAME": "value"}}}}.')
     if content.get("IsEncrypted"):
         raise HostError(f"{path} is encrypted; run `func settings decrypt` or write the values in clear.")
-    for name, value in content.get("Values", {}).items():
+    for name, value in values.items():
         if not isinstance(value, str):
             raise HostError(f"{path}: the value of '{name}' must be a string.")
         os.environ.setdefault(name, value)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,3 +205,32 @@ async def test_stop_completes_what_runs_and_takes_nothing_new(client: ServiceBus
     assert await stopping == 0
     assert [one["body"] for one in host.seen("single")][1:] == ["waited"]
     assert await is_empty(client, "single")
+
+
+BATCHES_OF_FIVE = """
+import json, os, typing
+import azure.functions as func
+app = func.FunctionApp()
+
+@app.service_bus_queue_trigger(arg_name="messages", queue_name="many", connection="BUS", cardinality="many")
+def batches(messages: typing.List[func.ServiceBusMessage]) -> None:
+    seen = {"function": "batches", "deliveries": [message.delivery_count for message in messages]}
+    with open(os.environ["SEEN"], "a") as file:
+        file.write(json.dumps(seen) + chr(10))
+"""
+
+
+async def test_what_was_prefetched_beyond_a_batch_is_handed_on_at_once(
+    client: ServiceBusClient, broker: RunningBroker, start_host: StartHost, tmp_path: Path
+) -> None:
+    """The queue locks for half a minute: what waits longer than this test's deadline is seen by its count."""
+    app = tmp_path / "app"
+    app.mkdir()
+    limits = {"prefetchCount": 20, "maxMessageBatchSize": 5}
+    (app / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"serviceBus": limits}}))
+    (app / "function_app.py").write_text(BATCHES_OF_FIVE)
+    async with client.get_queue_sender("many") as sender:
+        await sender.send_messages([ServiceBusMessage(str(number)) for number in range(7)])
+    host = await start_host(app=app, BUS=broker.connection_string)
+    await until(lambda: sum(len(one["deliveries"]) for one in host.seen("batches")) == 7)
+    assert [one["deliveries"] for one in host.seen("batches")] == [[1] * 5, [1] * 2]

@@ -7,7 +7,7 @@ import pytest
 
 from localcloud.functions.definition import HostError
 from localcloud.functions.host_json import load_host_configuration
-from localcloud.functions.settings import replace_placeholders, service_bus_connection
+from localcloud.functions.settings import load_local_settings, replace_placeholders, service_bus_connection
 
 
 def test_placeholders_are_replaced() -> None:
@@ -91,3 +91,19 @@ def test_wrong_host_json_is_refused_with_the_reason(tmp_path: Path, content: obj
 def test_folder_without_host_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="does not exist"):
         load_host_configuration(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[]", "must be of the form"),
+        ('{"Values": []}', "must be of the form"),
+        ('{"Values": {"A": 1}}', "the value of 'A' must be a string"),
+        ('{"IsEncrypted": true}', "is encrypted"),
+        ("{", "is not valid JSON"),
+    ],
+)
+def test_local_settings_of_another_form_are_refused_in_words(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "local.settings.json").write_text(text)
+    with pytest.raises(HostError, match=reason):
+        load_local_settings(tmp_path)

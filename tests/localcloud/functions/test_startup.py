@@ -35,17 +35,25 @@ async def test_service_bus_sdk_is_loaded_only_for_apps_that_use_it(start_host: S
     assert "azure.identity" not in modules
 
 
-async def test_function_of_an_unknown_kind_is_left_out_and_said(start_host: StartHost, tmp_path: Path) -> None:
+async def test_functions_of_an_unknown_kind_are_left_out_and_said(start_host: StartHost, tmp_path: Path) -> None:
     code = f"""{PLAIN}
 @app.blob_trigger(arg_name="blob", path="a/b", connection="S")
 def on_blob(blob: func.InputStream) -> None:
     pass
+
+@app.route("with_blob", auth_level=func.AuthLevel.ANONYMOUS)
+@app.blob_input(arg_name="blob", path="a/b", connection="S")
+def with_blob(req: func.HttpRequest, blob: str) -> str:
+    return blob
 """
     host = await start_host(app=write_app(tmp_path / "app", code))
     assert (await host.call("GET", "/api/modules"))[0] == 200
+    assert (await host.call("GET", "/api/with_blob"))[0] == 404
     await until(lambda: "'on_blob' has a blobTrigger" in host.log.read_text())
+    await until(lambda: "'with_blob' has an input blob" in host.log.read_text())
     status = await host.call("GET", "/admin/host/status", headers={"x-functions-key": host.keys["master"]})
     assert "on_blob" in status[1]
+    assert "with_blob" in status[1]
 
 
 @pytest.mark.parametrize(
