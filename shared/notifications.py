@@ -16,7 +16,7 @@ SOURCE = "event-grid"
 
 
 class MalformedNotificationError(ValueError):
-    """The notification is of a type that we take, and lacks what that type must have."""
+    """The notification has no type, or is of one that we take and lacks what that type must have."""
 
 
 def read(source: str | None, kind: str | None, data: Any) -> ModelRegistered | JobEnded | None:
@@ -25,7 +25,9 @@ def read(source: str | None, kind: str | None, data: Any) -> ModelRegistered | J
     `source` is the `topic` (Event Grid schema) or `source` (CloudEvents): the workspace's ARM id. `kind` is the event
     type. Keys of `data` are read without regard to case: Azure's samples and SDKs do not agree on it.
     """
-    name = (kind or "").lower().removeprefix(_PREFIX)
+    if not kind:
+        raise MalformedNotificationError("a notification needs a type")
+    name = kind.lower().removeprefix(_PREFIX)
     if name not in ("modelregistered", "runcompleted", "runstatuschanged"):
         return None
     if not source or not isinstance(data, Mapping):
