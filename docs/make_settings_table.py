@@ -147,6 +147,7 @@ HOST = (
         "–",
         "The identity that sends: `ClientId=…;Authorization=AAD`.",
     ),
+    Setting("FUNCTIONS_WORKER_PROCESS_COUNT", OnAzure.OPTIONAL, "1", "Processes of one instance, 1 to 10."),
     Setting(
         "PYTHON_THREADPOOL_THREAD_COUNT", OnAzure.OPTIONAL, "32 at most", "How many steps one process runs at once."
     ),
