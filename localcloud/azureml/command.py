@@ -10,23 +10,26 @@ from pathlib import Path
 
 from aiohttp import web
 
+from localcloud.arguments import port_number, show_example
 from localcloud.azureml.application import control_plane
 from localcloud.azureml.certificates import AUTHORITY, server_context
-from localcloud.azureml.configuration import read_settings
+from localcloud.azureml.configuration import EXAMPLE, read_settings
 from localcloud.configuration_file import ConfigurationError
 from localcloud.http_server import bind, port_of
-from localcloud.port_argument import port_number
 
 GRACE = 2.0  # seconds that requests under way have to end
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this part."""
+    show_example(parser, EXAMPLE)
     parser.add_argument(
-        "--port", type=port_number, default=8443, help="the port of 127.0.0.1 to listen on; 0: a free one"
+        "--port", type=port_number, default=8443, metavar="P", help="0: any free port (default: %(default)s)"
     )
-    parser.add_argument("--data", type=Path, required=True, help="the folder to keep all state in")
-    parser.add_argument("--config", type=Path, required=True, help="the configuration file, YAML or JSON")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder to keep all state in")
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="workspaces and registries, as YAML or JSON"
+    )
 
 
 async def serve(arguments: argparse.Namespace) -> None:

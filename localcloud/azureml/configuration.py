@@ -13,6 +13,15 @@ _WORKSPACE_ID = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+",
     re.IGNORECASE,
 )
+
+#: What `--help` shows; docs/localcloud.md has all keys.
+EXAMPLE = """\
+workspaces:
+  - id: /subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.MachineLearningServices/workspaces/ws-dev
+registries: [{name: contoso-ml}]
+deployment_seconds: 5
+"""
+
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 

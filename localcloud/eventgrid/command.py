@@ -8,21 +8,22 @@ from pathlib import Path
 
 import aiohttp
 
+from localcloud.arguments import port_number, show_example
 from localcloud.configuration_file import ConfigurationError, read_configuration
-from localcloud.eventgrid.configuration import EventGridConfiguration
+from localcloud.eventgrid.configuration import EXAMPLE, EventGridConfiguration
 from localcloud.eventgrid.dead_letters import DeadLetters
 from localcloud.eventgrid.delivery import SubscriptionDelivery
 from localcloud.eventgrid.handshake import Handshake
 from localcloud.eventgrid.server import EventGridServer
 from localcloud.eventgrid.store import DeliveryStore
 from localcloud.http_server import bind, listening, port_of
-from localcloud.port_argument import port_number
 
 _log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of this part."""
+    show_example(parser, EXAMPLE)
     parser.add_argument(
         "--port",
         type=port_number,

@@ -9,6 +9,13 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from localcloud.configuration_file import Section
 from localcloud.eventgrid.events import Schema
 
+#: What `--help` shows; docs/localcloud.md has all keys.
+EXAMPLE = """\
+topics: [{name: my-topic, key: some-secret}]
+subscriptions:
+  - {name: my-subscription, topic: my-topic, endpoint: "http://127.0.0.1:8000/events", included_event_types: [A.B]}
+"""
+
 #: Azure's retry schedule in seconds; the last pause is repeated.
 AZURE_RETRY_PAUSES = (10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 21600.0, 43200.0)
 

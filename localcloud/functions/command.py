@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from localcloud.arguments import port_number
 from localcloud.functions.definition import FunctionDefinition, HostError
 from localcloud.functions.host import Host, HostOptions
 from localcloud.functions.host_json import HostConfiguration, load_host_configuration
@@ -20,7 +21,6 @@ from localcloud.functions.runtime import load_app, start_threads
 from localcloud.functions.settings import load_local_settings
 from localcloud.functions.worker_processes import input_ended, keep_running, share, worker_count
 from localcloud.http_server import bind, port_of
-from localcloud.port_argument import port_number
 
 DEFAULT_PORT = 7071
 DEFAULT_GRACE = 10.0
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command line."""
     parser.add_argument("--app", type=Path, required=True, metavar="FOLDER", help="folder with host.json")
     parser.add_argument(
-        "--port", type=port_number, default=DEFAULT_PORT, help="0: any free port (default: %(default)s)"
+        "--port", type=port_number, default=DEFAULT_PORT, metavar="P", help="0: any free port (default: %(default)s)"
     )
     parser.add_argument(
         "--data",

@@ -5,16 +5,17 @@ import asyncio
 import sys
 from pathlib import Path
 
+from localcloud.arguments import port_number, show_example
 from localcloud.configuration_file import ConfigurationError, read_configuration
 from localcloud.http_server import bind, listening, port_of
-from localcloud.identity.configuration import IdentityConfiguration
+from localcloud.identity.configuration import EXAMPLE, IdentityConfiguration
 from localcloud.identity.server import IdentityServer
 from localcloud.identity.tokens import read_or_make_key
-from localcloud.port_argument import port_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of this part."""
+    show_example(parser, EXAMPLE)
     parser.add_argument(
         "--port",
         type=port_number,
@@ -33,7 +34,8 @@ async def serve(arguments: argparse.Namespace) -> None:
         configuration = read_configuration(arguments.config, IdentityConfiguration)
     except ConfigurationError as error:
         raise SystemExit(str(error)) from error
-    server = IdentityServer(configuration, read_or_make_key(configuration.token_key))
+    key = arguments.config.absolute().parent / configuration.token_key
+    server = IdentityServer(configuration, read_or_make_key(key))
     bound = bind(arguments.port)
     async with listening(server.application(), bound):
         sys.stdout.write(f"identity ready on http://127.0.0.1:{port_of(bound)}/msi/token\n")

@@ -9,6 +9,13 @@ from pydantic import Field, field_validator, model_validator
 
 from localcloud.configuration_file import Section
 
+#: What `--help` shows; docs/localcloud.md has all keys.
+EXAMPLE = """\
+identities: [{name: dev, client_id: 00000000-0000-0000-0000-000000000001}]
+header: some-secret      # callers have it as IDENTITY_HEADER
+token_key: token.key     # made if it is missing
+"""
+
 #: Principal ids that are not given are derived from the client id, so that they stay the same.
 _PRINCIPALS = uuid.UUID("7c9a8a7e-3d0f-4a53-9b0e-0b8a5f1d2c11")
 
@@ -37,7 +44,7 @@ class IdentityConfiguration(Section):
     system_assigned: Identity | None = None
     #: The secret that callers send as `X-IDENTITY-HEADER`.
     header: str = Field(min_length=1)
-    #: The file with the key that signs the tokens; made at the first start if it is missing.
+    #: The file with the key that signs the tokens, relative to the configuration's folder; made if it is missing.
     token_key: Path
 
     @field_validator("identities")

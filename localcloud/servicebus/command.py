@@ -6,9 +6,9 @@ import contextlib
 import sys
 from pathlib import Path
 
-from localcloud.port_argument import port_number
+from localcloud.arguments import port_number, show_example
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.config import ConfigurationError, read_config
+from localcloud.servicebus.config import EXAMPLE, ConfigurationError, read_config
 from localcloud.servicebus.connection import Connection
 from localcloud.servicebus.store import Store, StoreError
 
@@ -17,8 +17,10 @@ DEFAULT_PORT = 5672
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command line."""
+    show_example(parser, EXAMPLE)
     parser.add_argument(
-        "--port", type=port_number, default=DEFAULT_PORT, help="0: any free port (default: %(default)s)"
+        "--port", type=port_number, default=DEFAULT_PORT, metavar="P", help="0: any free port (default: %(default)s)"
     )
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where messages are kept")
     parser.add_argument(

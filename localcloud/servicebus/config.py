@@ -14,6 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: What `--help` shows.
+EXAMPLE = """\
+{"UserConfig": {"Namespaces": [{"Name": "sbemulatorns", "Queues": [
+  {"Name": "orders", "Properties": {"LockDuration": "PT1M", "MaxDeliveryCount": 10}}
+]}]}}
+"""
+
 LONGEST_LOCK_DURATION = 5 * 60.0
 LONGEST_DUPLICATE_DETECTION_WINDOW = 7 * 24 * 3600.0
 MOST_DELIVERIES = 2000
@@ -114,7 +121,7 @@ class _Reader:
             self.fault(f"{place}.Name", f"{name!r} is no queue name: letters, digits and . _ - / inside, at most 260")
             name = place
         place = f"{place}.Properties"
-        properties = _Properties(self, self._object(queue.get("Properties", {}), place, _PROPERTIES), place)
+        properties = _Properties(self, self._object(queue.get("Properties", {}), place, PROPERTIES), place)
         needs = [name for name in _NOT_HERE if properties.values.get(name) not in (None, False, "")]
         window = properties.duration("DuplicateDetectionHistoryTimeWindow", 600.0, LONGEST_DUPLICATE_DETECTION_WINDOW)
         settings = QueueSettings(
@@ -148,7 +155,7 @@ class _Reader:
 
 
 _NOT_HERE = ("RequiresSession", "ForwardTo", "ForwardDeadLetteredMessagesTo")
-_PROPERTIES = {
+PROPERTIES = {
     "DeadLetteringOnMessageExpiration",
     "DefaultMessageTimeToLive",
     "DuplicateDetectionHistoryTimeWindow",

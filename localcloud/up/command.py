@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from localcloud.arguments import port_number
 from localcloud.configuration_file import ConfigurationError
-from localcloud.port_argument import port_number
 from localcloud.up.description import App, Description, read_description
 from localcloud.up.layout import Layout
 from localcloud.up.local_cloud import LocalCloud
