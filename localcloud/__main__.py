@@ -76,4 +76,7 @@ def _sentence(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the loop runs, which takes the signal from then on
+        sys.exit(128 + signal.SIGINT)

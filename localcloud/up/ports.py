@@ -29,9 +29,11 @@ def choose_ports(wanted: Ports, data: Path) -> Ports:
 
     What was chosen is kept in the data folder and chosen again as long as it is free.
     """
-    taken = [f"{part} {port}" for part, port in asdict(wanted).items() if port and not _is_free(port)]
+    taken = {part: port for part, port in asdict(wanted).items() if port and not _is_free(port)}
     if taken:
-        raise ConfigurationError(f"These ports are taken: {', '.join(taken)}. Choose others, or 0 for free ones.")
+        ports = ", ".join(f"{part} {port}" for part, port in taken.items())
+        others = " ".join(f"--{part}-port 0" for part in taken)
+        raise ConfigurationError(f"These ports are taken: {ports}. Free ones: python -m localcloud up {others}")
     file = data / "ports.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     used = {port for port in asdict(wanted).values() if port}
