@@ -42,6 +42,8 @@ MODEL_PLAN = (
 JOB_PLAN = (PlannedStep("register", limit=timedelta(minutes=30), at_source=True),)
 
 PLANS = {Kind.MODEL: MODEL_PLAN, Kind.JOB: JOB_PLAN}
+#: The names of all steps of all plans; those that only undo are not among them.
+STEP_NAMES = tuple(step.name for plan in PLANS.values() for step in plan)
 
 
 def plan_for(

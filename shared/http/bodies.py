@@ -5,6 +5,7 @@ import types
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from shared.core.plan import STEP_NAMES
 from shared.http.refusals import BadRequestError
 
 #: Of any one text; what people write as a reason is far shorter.
@@ -83,3 +84,9 @@ def _text(value: object, place: str) -> str:
     if "\0" in value:
         raise BadRequestError(f"{place}: holds the character NUL")
     return value
+
+
+def known_step(from_step: str | None) -> None:
+    """Raises `BadRequestError` for a `from_step` that no plan has."""
+    if from_step is not None and from_step not in STEP_NAMES:
+        raise BadRequestError(f"from_step: there is no step {from_step[:100]!r}; known are {', '.join(STEP_NAMES)}")

@@ -82,6 +82,7 @@ class FailureRequests:
         if OPERATOR not in person.roles:
             raise refusals.ForbiddenError(f"{person.name} needs the role {OPERATOR}")
         replay = bodies.read(Replay, body)
+        bodies.known_step(replay.from_step)
         with _refused_in_words():
             meant = self._meant(replay)
         until = time.monotonic() + LONGEST_SECONDS

@@ -136,6 +136,8 @@ class Requests:
         person = identified(by)
         kind, event = ACTIONS[action]
         asked = bodies.read(kind, body)
+        if isinstance(asked, Retry):
+            bodies.known_step(asked.from_step)
         found = self._store.promotion(promotion)
         if found is None:
             raise _no_promotion(promotion)

@@ -332,6 +332,11 @@ def test_an_earlier_step_can_be_named(api: Api, queues: FakeQueues) -> None:
     assert [command.step for command in api.steps] == ["validate"]
 
 
+def test_a_step_that_no_plan_has_cannot_be_named(api: Api) -> None:
+    answer = replay(api, ids=[failed(api, "1")], from_step="bake")
+    assert (answer.status, answer.body["detail"].split(";")[0]) == (400, "from_step: there is no step 'bake'")
+
+
 def test_what_is_superseded_is_refused_and_says_so(api: Api, queues: FakeQueues) -> None:
     older = failed(api, "1")
     api.start("2", through="test")

@@ -90,12 +90,17 @@ def test_a_promotion_that_is_not_there_cannot_be_steered(action: str, api: Api) 
     assert (answer.status, answer.body["title"]) == (404, "Not found")
 
 
+STEPS = "share, validate, approve, deploy, smoke, shift, retire, register"
+NO_SUCH_STEP = f"from_step: there is no step 'bake'; known are {STEPS}"
+
+
 @pytest.mark.parametrize(
     ("action", "body", "detail"),
     [
         ("approve", {}, "reason: missing"),
         ("cancel", {"reason": "x", "stage": "test"}, "stage: unknown; known are reason"),
         ("retry", {"reason": "x", "from_step": 3}, "from_step: must be a text of 1 to 2000 characters"),
+        ("retry", {"reason": "x", "from_step": "bake"}, NO_SUCH_STEP),
         ("roll-back", [], "the body must be a JSON object"),
     ],
 )
