@@ -332,7 +332,7 @@ def test_an_earlier_step_can_be_named(api: Api, queues: FakeQueues) -> None:
     assert [command.step for command in api.steps] == ["validate"]
 
 
-def test_a_step_that_no_plan_has_cannot_be_named(api: Api) -> None:
+def test_a_step_that_no_plan_has_cannot_be_named(api: Api, queues: FakeQueues) -> None:
     answer = replay(api, ids=[failed(api, "1")], from_step="bake")
     assert (answer.status, answer.body["detail"].split(";")[0]) == (400, "from_step: there is no step 'bake'")
 
