@@ -64,7 +64,7 @@ class Rights:
             )
         try:
             claims = self._claims(token.strip())
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, UnicodeEncodeError) as error:  # the latter: bytes that are no text
             raise _unauthenticated("InvalidAuthenticationToken", f"The access token is invalid: {error}.") from error
         client_id = str(claims.get("appid", ""))
         return Caller(client_id, str(claims.get("oid", client_id)))
@@ -139,10 +139,6 @@ def _covers(assigned: str, scope: Scope) -> bool:
     if lower == f"registries/{scope.name.lower()}":
         return scope.is_registry
     return (scope.path.lower() + "/").startswith(lower + "/")
-
-
-def _is_mlflow(request: web.Request) -> bool:
-    return request.path.startswith("/mlflow/")
 
 
 def _unauthenticated(code: str, message: str) -> AzureError:

@@ -39,8 +39,8 @@ def test_a_request_without_a_valid_token_is_a_401(guarded: ControlPlane) -> None
     bare = guarded.session.get(guarded.base_url + MODEL, timeout=10)
     assert (bare.status_code, bare.json()["error"]["code"]) == (401, "AuthenticationFailed")
     forged = StaticCredential("owner", key="the key of somebody else, which is long too").get_token("x").token
-    for token in (forged, "nonsense"):
-        headers = {"Authorization": f"Bearer {token}"}
+    for token in (forged, "nonsense", b"\xff\xfe"):
+        headers = {"Authorization": b"Bearer " + token if isinstance(token, bytes) else f"Bearer {token}"}
         answer = guarded.session.get(guarded.base_url + MODEL, headers=headers, timeout=10)
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "InvalidAuthenticationToken")
 
