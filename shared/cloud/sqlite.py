@@ -4,11 +4,11 @@ A lane is saved in one transaction together with its promotions and journal; its
 """
 
 import sqlite3
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from threading import local
 
 from shared.cloud.documents import (
     after_lane,
@@ -61,7 +61,8 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._of_thread = local()
+        self._idle: list[sqlite3.Connection] = []  # taken and given back by several threads: both are atomic
+        weakref.finalize(self, _close, self._idle)
         with self._transaction() as connection:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
@@ -179,20 +180,37 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self, kind: str = "immediate") -> Iterator[sqlite3.Connection]:
-        """A connection of this thread, in a transaction that is rolled back if the block raises."""
-        connection: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._path, timeout=PATIENCE_SECONDS, isolation_level=None)
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")  # survives the death of any process; not of the machine
-            self._of_thread.connection = connection
-        connection.execute(f"begin {kind}")
+        """A connection that nobody else has meanwhile, in a transaction that is rolled back if the block raises."""
+        connection = self._taken()
         try:
-            yield connection
-        except BaseException:
-            connection.execute("rollback")
-            raise
-        connection.execute("commit")
+            connection.execute(f"begin {kind}")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("rollback")
+                raise
+            connection.execute("commit")
+        finally:
+            self._idle.append(connection)
+
+    def _taken(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")  # survives the death of any process; not of the machine
+        return connection
+
+
+def _close(connections: list[sqlite3.Connection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def _promotions_of(connection: sqlite3.Connection, key: LaneKey, named: str | None = None) -> tuple[Promotion, ...]:
