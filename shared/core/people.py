@@ -1,7 +1,7 @@
 """What people ask of a lane: approve, reject, cancel, roll back, try again, replay, release a hold.
 
 - Everything but approving and rejecting takes the role of an operator; a stage says itself which roles may approve it.
-- An approval counts once per person, for the candidate and the evidence that it was given on.
+- An approval counts once per person, for the candidate and the evidence that it was given on, and only before expiry.
 - A promotion is cancelled where it stands: what it has deployed is removed. A stage in which it has begun to move
   traffic is rolled back instead, and held.
 - A rollback gives the traffic back to what served before, without gates, and holds the stage.
@@ -145,6 +145,9 @@ def _approve(lane: Lane, promotion: Promotion, event: Approved, now: datetime, n
         return lane
     stage, step, approval = _waiting(promotion, event.stage)
     _check_may_approve(event.by, promotion, approval)
+    # The timer that ends it comes later, by a minute or by as long as the app was away.
+    if step.deadline is not None and now >= step.deadline:
+        raise NotNowError(f"the time to approve {stage.name} ended at {step.deadline:%Y-%m-%d %H:%M:%S} UTC")
     if event.evidence not in (None, step.evidence.get("on")):
         raise NotNowError("the evidence has changed since: look at it again")
     given = list(step.evidence.get("given", ()))

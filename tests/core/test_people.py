@@ -165,6 +165,17 @@ def test_at_expiry_it_ends_as_rejected() -> None:
         approve(lane, ANNA)
 
 
+def test_an_approval_after_expiry_is_refused_even_before_the_timer_has_come() -> None:
+    lane = waiting(asking())
+    step = the(lane).stages[0].current
+    assert step is not None
+    assert step.deadline is not None
+    late = Approved(KEY, the(lane).id, ANNA, "seen")
+    with pytest.raises(NotNowError, match="the time to approve prod ended at"):
+        decide(lane, late, step.deadline)
+    assert in_flight(decide(lane, late, step.deadline - timedelta(seconds=1)).lane) == ["prod.deploy"]
+
+
 def test_an_approval_given_on_other_evidence_is_refused() -> None:
     lane = waiting(asking())
     step = the(lane).stages[0].current
