@@ -18,6 +18,8 @@ def told(step: Step, now: datetime) -> str:
         return str(step["failure"]["reason"])
     if step["status"] == "running":
         return f"{step['says'] or 'under way'}{_next_look(step, now)}"
+    if step["status"] == "stopped":
+        return f"stopped; last seen: {step['says']}" if step["says"] else "stopped"
     if step["status"] == "succeeded":
         return _WORDS.get(step["name"], _values)(step["evidence"])
     return ""
