@@ -18,10 +18,10 @@ from localcloud.functions.users import LocalUsers
 from localcloud.identity.configuration import IdentityConfiguration
 from localcloud.servicebus.config import read_config
 from localcloud.up import Description, Ports, read_description
-from localcloud.up.command import welcome
 from localcloud.up.kept_secrets import keep_secrets
 from localcloud.up.layout import Layout
 from localcloud.up.part_files import part_file, write_part_files
+from localcloud.up.welcome import welcome
 
 DESCRIPTION: dict[str, Any] = {
     "registry": "contoso-ml",
@@ -131,11 +131,24 @@ def test_people_sign_in_to_the_app_with_tokens_that_stay_the_same(layout: Layout
 
 
 def test_who_starts_the_cloud_is_told_of_every_token_and_role(layout: Layout) -> None:
-    lines = welcome(layout).splitlines()
+    lines = welcome(layout, 80).splitlines()
     for name, person in layout.people.items():
-        [line] = [line for line in lines if f"token of {name} " in line]
-        assert person["token"] in line
-        assert all(role in line for role in person["roles"])
+        [place] = [place for place, line in enumerate(lines) if f"token of {name} " in line]
+        assert lines[place].endswith(person["token"])
+        assert "app roles" in lines[place + 1]
+        assert all(role in lines[place + 1] for role in person["roles"])
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_what_is_too_long_for_the_terminal_has_a_line_of_its_own_and_prose_is_wrapped(
+    layout: Layout, width: int
+) -> None:
+    description = layout.description.model_copy(update={"hints": ("Of all that is to be told, " * 6,)})
+    lines = welcome(replace(layout, description=description), width).splitlines()
+    too_long = [line.strip() for line in lines if len(line) > width]
+    assert layout.connection_string in too_long
+    assert (WORKSPACE.format("sub-d", "rg-dev", "ws-dev") in too_long) == (width < 100)
+    assert [line for line in too_long if " " in line and not line.startswith("export ")] == []
 
 
 def test_without_people_nobody_signs_in_to_the_app(layout: Layout) -> None:

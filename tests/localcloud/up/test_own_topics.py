@@ -10,10 +10,10 @@ from localcloud.configuration_file import read_configuration
 from localcloud.eventgrid.configuration import EventGridConfiguration
 from localcloud.eventgrid.events import Schema
 from localcloud.up import Description, LocalCloud, Ports
-from localcloud.up.command import welcome
 from localcloud.up.kept_secrets import keep_secrets
 from localcloud.up.layout import Layout
 from localcloud.up.part_files import part_file, write_part_files
+from localcloud.up.welcome import welcome
 
 PORTS = Ports(servicebus=20001, azureml=20002, eventgrid=20003, identity=20004, functions=20005)
 WEBHOOK = "http://127.0.0.1:9/hook"
@@ -57,15 +57,15 @@ def test_a_webhook_subscribes_to_cloud_events(tmp_path: Path) -> None:
 
 
 def test_who_starts_the_cloud_is_told_who_subscribes_and_how_to(tmp_path: Path) -> None:
-    alone = welcome(lay_out(describe("promotions"), tmp_path))
+    alone = welcome(lay_out(describe("promotions"), tmp_path), 80)
     assert "http://127.0.0.1:20003/topics/promotions/api/events" in alone
     assert "webhooks: [http://127.0.0.1:PORT/]" in alone
-    assert f"subscribers {WEBHOOK}" in " ".join(welcome(lay_out(describe(NOBODY), tmp_path)).split())
+    assert f"subscriber {WEBHOOK}" in " ".join(welcome(lay_out(describe(NOBODY), tmp_path), 80).split())
 
 
 def test_who_starts_the_cloud_gets_the_hints_of_its_description(tmp_path: Path) -> None:
     description = describe("promotions").model_copy(update={"hints": ("Ask it with curl.", "Or with a browser.")})
-    assert welcome(lay_out(description, tmp_path)).endswith("\nAsk it with curl.\nOr with a browser.\n")
+    assert welcome(lay_out(description, tmp_path), 80).endswith("\nAsk it with curl.\nOr with a browser.\n")
 
 
 @pytest.mark.parametrize("topics", [["promotions", "promotions"], ["ws-dev"]])
