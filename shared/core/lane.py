@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.core import people
+from shared.core.approval import Approval
 from shared.core.journal import JournalEntry, Notes
 from shared.core.late import late_steps
 from shared.core.messages import (
@@ -231,7 +232,9 @@ def _give_up(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, n
         notes.of(promotion, "stage-failed", reason, stage)
         ended = end_stage(stage, Trigger.WAITED_TOO_LONG, reason, now)
         return lane.with_promotion(promotion.with_stage(ended))
-    late = Failed(f"nobody decided within {step.plan.limit}: start a new promotion", FailureKind.REJECTED)
+    given = len(step.evidence.get("given", ()))
+    who = f"only {given} of {Approval.of(stage.settings).least} approved" if given else "nobody decided"
+    late = Failed(f"{who} within {step.plan.limit}: start a new promotion", FailureKind.REJECTED)
     return _fail(lane, promotion, stage, step, late, now, notes)
 
 

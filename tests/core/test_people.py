@@ -165,6 +165,13 @@ def test_at_expiry_it_ends_as_rejected() -> None:
         approve(lane, ANNA)
 
 
+def test_at_expiry_it_says_how_many_had_approved() -> None:
+    lane = approve(waiting(asking(approval=TWO_OF_THEM)), ANNA)
+    lane = decide(lane, TimePassed(KEY), NOW + timedelta(hours=73)).lane
+    assert the(lane).status is PromotionStatus.REJECTED
+    assert "only 1 of 2 approved within 3 days" in the(lane).reason
+
+
 def test_an_approval_after_expiry_is_refused_even_before_the_timer_has_come() -> None:
     lane = waiting(asking())
     step = the(lane).stages[0].current
