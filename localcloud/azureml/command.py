@@ -2,10 +2,7 @@
 
 import argparse
 import asyncio
-import contextlib
-import fcntl
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from aiohttp import web
@@ -13,8 +10,9 @@ from aiohttp import web
 from localcloud.arguments import port_number, show_example
 from localcloud.azureml.application import control_plane
 from localcloud.azureml.certificates import AUTHORITY, server_context
-from localcloud.azureml.configuration import EXAMPLE, read_settings
+from localcloud.azureml.configuration import EXAMPLE, Settings, read_settings
 from localcloud.configuration_file import ConfigurationError
+from localcloud.folder_lock import locked
 from localcloud.http_server import bind, port_of
 
 GRACE = 2.0  # seconds that requests under way have to end
@@ -36,32 +34,25 @@ async def serve(arguments: argparse.Namespace) -> None:
     """Serves until cancelled; then stops jobs and inference servers."""
     try:
         settings = read_settings(arguments.config)
+        arguments.data.mkdir(parents=True, exist_ok=True)
+        folder = arguments.data.resolve()
+        with locked(folder, "local Azure ML"):
+            await _serve(settings, folder, arguments.port)
     except ConfigurationError as error:
         raise SystemExit(str(error)) from error
-    arguments.data.mkdir(parents=True, exist_ok=True)
-    folder = arguments.data.resolve()
-    with _locked(folder):
-        context = server_context(folder)
-        bound = bind(arguments.port)
-        port = port_of(bound)
-        async with control_plane(settings, folder, port, folder / AUTHORITY) as application:
-            runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE, handler_cancellation=True)
-            await runner.setup()
-            try:
-                await web.SockSite(runner, bound, ssl_context=context).start()
-                sys.stdout.write(f"azureml ready on https://localhost:{port}\n")
-                sys.stdout.flush()
-                await asyncio.Event().wait()
-            finally:
-                await runner.cleanup()
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps a second control plane off the folder; `SystemExit` when there is one already."""
-    with (folder / "lock").open("w") as file:
+async def _serve(settings: Settings, folder: Path, wanted_port: int) -> None:
+    context = server_context(folder)
+    bound = bind(wanted_port)
+    port = port_of(bound)
+    async with control_plane(settings, folder, port, folder / AUTHORITY) as application:
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE, handler_cancellation=True)
+        await runner.setup()
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SystemExit(f"Another local Azure ML uses {folder}. Stop it, or choose another --data.") from error
-        yield
+            await web.SockSite(runner, bound, ssl_context=context).start()
+            sys.stdout.write(f"azureml ready on https://localhost:{port}\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from localcloud.eventgrid.delivery import SubscriptionDelivery
 from localcloud.eventgrid.handshake import Handshake
 from localcloud.eventgrid.server import EventGridServer
 from localcloud.eventgrid.store import DeliveryStore
+from localcloud.folder_lock import locked
 from localcloud.http_server import bind, listening, port_of
 
 _log = logging.getLogger(__name__)
@@ -43,14 +45,14 @@ async def serve(arguments: argparse.Namespace) -> None:
     """Run topics and deliveries until cancelled. What was accepted is delivered after a restart."""
     try:
         configuration = read_configuration(arguments.config, EventGridConfiguration)
+        arguments.data.mkdir(parents=True, exist_ok=True)
+        with (
+            locked(arguments.data, "local Event Grid"),
+            contextlib.closing(DeliveryStore(arguments.data / "events.sqlite")) as store,
+        ):
+            await _run(configuration, store, DeadLetters(arguments.data / "dead-letters"), arguments.port)
     except ConfigurationError as error:
         raise SystemExit(str(error)) from error
-    arguments.data.mkdir(parents=True, exist_ok=True)
-    store = DeliveryStore(arguments.data / "events.sqlite")
-    try:
-        await _run(configuration, store, DeadLetters(arguments.data / "dead-letters"), arguments.port)
-    finally:
-        store.close()
 
 
 async def _run(configuration: EventGridConfiguration, store: DeliveryStore, letters: DeadLetters, port: int) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -11,10 +10,11 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import localcloud
 from localcloud.configuration_file import ConfigurationError
+from localcloud.folder_lock import locked
 from localcloud.up.description import Description
 from localcloud.up.kept_secrets import keep_secrets, write_private
 from localcloud.up.layout import Layout
@@ -51,7 +51,7 @@ class LocalCloud:
         """`ports` 0 are chosen freely; `tell` gets a line whenever a part dies; `ready_within` is in seconds."""
         self._data = data.resolve()
         self._data.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[str] | None = None
+        self._lock = contextlib.ExitStack()
         self._description = description
         self._wanted_ports = ports or Ports()
         self._tell = tell
@@ -73,7 +73,7 @@ class LocalCloud:
 
         Raises `ConfigurationError` before anything runs, `PartFailedError` after having ended what ran.
         """
-        self._lock = _locked(self._data / "lock")
+        self._lock.enter_context(locked(self._data, "local cloud"))
         try:
             self._layout = self._laid_out()
             self._supervisor = Supervisor(self._tell, self._write_addresses, self._ready_within)
@@ -91,9 +91,7 @@ class LocalCloud:
             await self._supervisor.stop_all(first="functions")
             self._supervisor = None
         (self._data / "addresses.json").unlink(missing_ok=True)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
 
     async def failed(self) -> PartFailedError:
         """Wait until a part has died too often to be started again; returns why."""
@@ -230,15 +228,3 @@ async def _together(starts: list[Awaitable[None]]) -> None:
     for result in results:
         if isinstance(result, BaseException):
             raise result
-
-
-def _locked(file: Path) -> IO[str]:
-    """Hold the data folder; the system lets go of it when this process ends, however it ends."""
-    lock = file.open("w")
-    with contextlib.suppress(OSError):
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return lock
-    lock.close()
-    raise ConfigurationError(
-        f"Another local cloud is using {file.parent}. End it, or choose another folder with --data."
-    )

@@ -86,4 +86,4 @@ def test_a_second_control_plane_keeps_off_the_folder(cloud: ControlPlane) -> Non
         check=False,
     )
     assert second.returncode != 0
-    assert "Another local Azure ML uses" in second.stderr
+    assert "Another local Azure ML is using" in second.stderr
