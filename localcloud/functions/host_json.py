@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.functions.definition import HostError
+from localcloud.functions.logs import LOG_LEVELS
 from localcloud.functions.timespan import parse_timespan
 
 #: An app setting that replaces the default log level of host.json, named as Azure names such settings.
@@ -47,20 +48,17 @@ def load_host_configuration(folder: Path) -> HostConfiguration:
         raise HostError(f'{path}: "version" must be "2.0".')
     try:
         return _configuration(content)
-    except (TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:
         raise HostError(f"{path}: {error}") from error
 
 
 def _configuration(content: dict[str, Any]) -> HostConfiguration:
-    extensions = content.get("extensions", {})
-    timeout = content.get("functionTimeout", "00:30:00")
+    http = _section(content, "extensions", "http")
     return HostConfiguration(
-        route_prefix=extensions.get("http", {}).get("routePrefix", "api").strip("/"),
-        function_timeout=None if timeout == "-1" else parse_timespan(timeout),
-        service_bus=_service_bus(extensions.get("serviceBus", {})),
-        log_level=os.environ.get(
-            LOG_LEVEL_SETTING, content.get("logging", {}).get("logLevel", {}).get("default", "Information")
-        ),
+        route_prefix=_text(http, "extensions.http.routePrefix", "api").strip("/"),
+        function_timeout=_timeout(content),
+        service_bus=_service_bus(_section(content, "extensions", "serviceBus")),
+        log_level=_log_level(content),
     )
 
 
@@ -68,15 +66,62 @@ def _service_bus(section: dict[str, Any]) -> ServiceBusLimits:
     default = ServiceBusLimits()
     return ServiceBusLimits(
         prefetch_count=_whole_number(section, "prefetchCount", default.prefetch_count, at_least=0),
-        complete_messages=bool(section.get("autoCompleteMessages", default.complete_messages)),
+        complete_messages=_truth(section, "autoCompleteMessages", default.complete_messages),
         concurrent_calls=_whole_number(section, "maxConcurrentCalls", default.concurrent_calls, at_least=1),
-        lock_renewal_duration=parse_timespan(section.get("maxAutoLockRenewalDuration", "00:05:00")),
+        lock_renewal_duration=_timespan(section, "extensions.serviceBus.maxAutoLockRenewalDuration", "00:05:00"),
         batch_size=_whole_number(section, "maxMessageBatchSize", default.batch_size, at_least=1),
     )
+
+
+def _timeout(content: dict[str, Any]) -> float | None:
+    return None if content.get("functionTimeout") == "-1" else _timespan(content, "functionTimeout", "00:30:00")
+
+
+def _log_level(content: dict[str, Any]) -> str:
+    """The setting's level, or else that of host.json, as one of `LOG_LEVELS`, whatever the case of its letters."""
+    place = "logging.logLevel.default"
+    level = _text(_section(content, "logging", "logLevel"), place, "Information")
+    if LOG_LEVEL_SETTING in os.environ:
+        place, level = f"the setting {LOG_LEVEL_SETTING}", os.environ[LOG_LEVEL_SETTING]
+    for known in LOG_LEVELS:
+        if known.lower() == level.lower():
+            return known
+    raise ValueError(f"{place} must be one of {', '.join(LOG_LEVELS)}, not {level!r}.")
+
+
+def _section(content: dict[str, Any], *names: str) -> dict[str, Any]:
+    section = content
+    for depth, name in enumerate(names, start=1):
+        section = section.get(name, {})
+        if not isinstance(section, dict):
+            raise ValueError(f"{'.'.join(names[:depth])} must be an object, not {section!r}.")
+    return section
+
+
+def _text(section: dict[str, Any], place: str, default: str) -> str:
+    value = section.get(place.rpartition(".")[2], default)
+    if not isinstance(value, str):
+        raise ValueError(f"{place} must be text, not {value!r}.")
+    return value
+
+
+def _timespan(section: dict[str, Any], place: str, default: str) -> float:
+    text = _text(section, place, default)
+    try:
+        return parse_timespan(text)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def _truth(section: dict[str, Any], name: str, default: bool) -> bool:
+    value = section.get(name, default)
+    if not isinstance(value, bool):
+        raise ValueError(f"extensions.serviceBus.{name} must be true or false, not {value!r}.")
+    return value
 
 
 def _whole_number(section: dict[str, Any], name: str, default: int, *, at_least: int) -> int:
     value = section.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise ValueError(f"serviceBus.{name} must be a whole number of at least {at_least}, not {value!r}.")
+        raise ValueError(f"extensions.serviceBus.{name} must be a whole number of at least {at_least}, not {value!r}.")
     return value

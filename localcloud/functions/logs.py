@@ -27,14 +27,15 @@ _QUIET = {
     "asyncio": logging.WARNING,
 }
 
-_LEVELS = {
-    "trace": logging.DEBUG,
-    "debug": logging.DEBUG,
-    "information": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "critical": logging.CRITICAL,
-    "none": logging.CRITICAL + 10,
+#: By the names that .NET, and so host.json, has for them.
+LOG_LEVELS = {
+    "Trace": logging.DEBUG,
+    "Debug": logging.DEBUG,
+    "Information": logging.INFO,
+    "Warning": logging.WARNING,
+    "Error": logging.ERROR,
+    "Critical": logging.CRITICAL,
+    "None": logging.CRITICAL + 10,
 }
 
 
@@ -42,13 +43,13 @@ class HostLog:
     """Replaces the root logger's handlers for as long as the host runs."""
 
     def __init__(self, level: str, stream: TextIO | None = None) -> None:
-        """`level` is a .NET log level as host.json names it; `stream` is stderr if not given."""
+        """`level` is one of `LOG_LEVELS`; `stream` is stderr if not given."""
         waiting: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)
         self._handler = _BoundedHandler(waiting)
         writer = logging.StreamHandler(stream or sys.stderr)
         writer.setFormatter(_LineFormatter())
         self._listener = logging.handlers.QueueListener(waiting, writer)
-        self._level = _LEVELS.get(level.lower(), logging.INFO)
+        self._level = LOG_LEVELS[level]
 
     def start(self) -> None:
         """Takes over the root logger, and hushes the SDKs below it."""

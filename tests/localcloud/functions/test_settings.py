@@ -80,7 +80,14 @@ def test_host_json_is_read(tmp_path: Path) -> None:
         ({}, '"version" must be "2.0"'),
         ([], '"version" must be "2.0"'),
         ({"version": "2.0", "functionTimeout": "soon"}, "'soon' is no time span"),
+        ({"version": "2.0", "functionTimeout": 5}, "functionTimeout must be text, not 5"),
+        ({"version": "2.0", "extensions": []}, r"extensions must be an object, not \[\]"),
+        ({"version": "2.0", "extensions": {"http": None}}, "extensions.http must be an object, not None"),
+        ({"version": "2.0", "extensions": {"http": {"routePrefix": 1}}}, "extensions.http.routePrefix must be text"),
         ({"version": "2.0", "extensions": {"serviceBus": {"maxConcurrentCalls": 0}}}, "maxConcurrentCalls must be"),
+        ({"version": "2.0", "extensions": {"serviceBus": {"autoCompleteMessages": "no"}}}, "must be true or false"),
+        ({"version": "2.0", "logging": {"logLevel": "Debug"}}, "logging.logLevel must be an object, not 'Debug'"),
+        ({"version": "2.0", "logging": {"logLevel": {"default": "Loud"}}}, "must be one of Trace, Debug.*not 'Loud'"),
     ],
 )
 def test_wrong_host_json_is_refused_with_the_reason(tmp_path: Path, content: object, reason: str) -> None:
