@@ -33,6 +33,10 @@ param workerOf string = ''
 @description('With parts = worker: ARM id of the coordinator\'s Service Bus namespace.')
 param serviceBusNamespace string = ''
 
+@description('With parts = worker: whether to assign its rights on the shared queues and the registry (assign), or to leave that to whoever owns them.')
+@allowed(['assign', 'leave'])
+param sharedRights string = 'assign'
+
 @description('ARM id of the Azure ML registry.')
 param registry string
 
@@ -57,6 +61,7 @@ param maximumInstanceCount int = 40
 
 var coordinates = parts != 'worker'
 var works = parts != 'coordinator'
+var assignsShared = coordinates || sharedRights == 'assign'
 var environmentsHere = parts == 'all' ? environments : filter(environments, each => works && (each.name == workerOf))
 var queueNames = concat(['promotion-events'], map(environments, each => 'steps-${each.name}'))
 
@@ -142,7 +147,7 @@ module queues 'queues.bicep' = if (coordinates) {
 }
 
 // The coordinator also receives from the workers' queues: from their dead letters, which it lists and replays.
-module queueRights 'queue-rights.bicep' = {
+module queueRights 'queue-rights.bicep' = if (assignsShared) {
   name: 'queue-rights-${token}'
   scope: resourceGroup(split(serviceBusId, '/')[2], split(serviceBusId, '/')[4])
   params: {
@@ -165,19 +170,22 @@ module workspaceRights 'workspace-rights.bicep' = [
   }
 ]
 
+// A scope must be right even where nothing is deployed to it.
+var codeStorages = map(environmentsHere, each => empty(each.?codeStorage ?? '') ? each.workspace : (each.?codeStorage ?? ''))
+
 module codeStorageRights 'code-storage-rights.bicep' = [
   for (each, index) in environmentsHere: if (!empty(each.?codeStorage ?? '')) {
     name: 'code-storage-rights-${uniqueString(token, each.name)}'
-    scope: resourceGroup(split(each.?codeStorage ?? each.workspace, '/')[2], split(each.?codeStorage ?? each.workspace, '/')[4])
+    scope: resourceGroup(split(codeStorages[index], '/')[2], split(codeStorages[index], '/')[4])
     params: {
-      storageAccountName: last(split(each.?codeStorage ?? '', '/'))
+      storageAccountName: last(split(codeStorages[index], '/'))
       identity: identities[index + firstEnvironment].outputs.principalId
     }
   }
 ]
 
 module registryRights 'registry-rights.bicep' = [
-  for (each, index) in environmentsHere: {
+  for (each, index) in environmentsHere: if (assignsShared) {
     name: 'registry-rights-${uniqueString(token, each.name)}'
     scope: resourceGroup(split(registry, '/')[2], split(registry, '/')[4])
     params: {

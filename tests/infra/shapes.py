@@ -50,7 +50,7 @@ def deployed(parts: str = "all", **more: Any) -> Deployed:
     return deploy(INFRA / "main.bicep", Scope("sub-shared"), parameters | more)
 
 
-def worker(name: str) -> Deployed:
+def worker(name: str, **more: Any) -> Deployed:
     """What main.bicep makes for an environment's worker alone, in the environment's subscription.
 
     azd leaves empty what was not set: a worker needs no other environment's workspace.
@@ -67,7 +67,7 @@ def worker(name: str) -> Deployed:
         "workerOf": name,
         "serviceBusNamespace": str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"]),
     }
-    return deploy(INFRA / "main.bicep", Scope(f"sub-{name}"), parameters)
+    return deploy(INFRA / "main.bicep", Scope(f"sub-{name}"), parameters | more)
 
 
 def of_type(made: Deployed, kind: str) -> list[Resource]:

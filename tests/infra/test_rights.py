@@ -64,6 +64,13 @@ def test_a_worker_alone_may_use_its_own_queue_its_own_workspace_and_the_registry
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_rights_on_what_is_shared_can_be_left_to_its_owner(name: str) -> None:
+    made = worker(name, sharedRights="leave")
+    assert rights_of(made, name) == own(name, made) | {("AzureML Data Scientist", workspace(name))}
+    assert not any(resource.id.startswith("/subscriptions/sub-shared/") for resource in made.resources)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_a_worker_makes_is_in_its_own_subscription(name: str) -> None:
     here = f"/subscriptions/sub-{name}/"
     elsewhere = {resource.type for resource in worker(name).resources if not resource.id.startswith(here)}
@@ -105,6 +112,8 @@ def test_where_a_workspace_storage_takes_no_keys_its_own_identity_may_upload_cod
     ]
     made = deployed(environments=environments)
     assert {whose for whose, _, scope in rights(made) if scope == CODE_STORAGE} == {"prod"}
+    left_empty = [{**each, "codeStorage": ""} for each in environments]
+    assert rights(deployed(environments=left_empty)) == {right for right in rights(made) if right[2] != CODE_STORAGE}
 
 
 def test_nothing_is_assigned_on_a_subscription_a_resource_group_or_a_namespace() -> None:
