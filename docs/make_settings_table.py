@@ -147,7 +147,12 @@ HOST = (
         "–",
         "The identity that sends: `ClientId=…;Authorization=AAD`.",
     ),
-    Setting("FUNCTIONS_WORKER_PROCESS_COUNT", OnAzure.OPTIONAL, "1", "Processes of one instance, 1 to 10."),
+    Setting(
+        "FUNCTIONS_WORKER_PROCESS_COUNT",
+        OnAzure.LEFT_OUT,
+        "1",
+        "Processes of one instance, 1 to 10. Flex Consumption, which `infra/` takes, does not have it.",
+    ),
     Setting(
         "PYTHON_THREADPOOL_THREAD_COUNT", OnAzure.OPTIONAL, "32 at most", "How many steps one process runs at once."
     ),
