@@ -237,12 +237,13 @@ module app 'app.bicep' = {
         : { ENVIRONMENTS: workerOf },
       parts == 'coordinator' ? { MLPROMOTE_PARTS: 'coordinator' } : {}
     )
-    // The coordinator reads the whole of promotion.yml, but uses no environment's identity.
+    // The coordinator reads the whole of promotion.yml, but uses no environment's identity. It has one identity only, and
+    // an index past it could fail even in the branch that is not taken.
     environments: [
       for (each, index) in (coordinates ? environments : environmentsHere): {
         name: toUpper(replace(each.name, '-', '_'))
         workspace: each.workspace
-        identity: works ? identities[index + firstEnvironment].outputs.clientId : 'known-to-its-worker'
+        identity: works ? identities[works ? index + firstEnvironment : 0].outputs.clientId : 'known-to-its-worker'
       }
     ]
   }
