@@ -66,8 +66,8 @@ class Host:
                 self._check(definition, settings)
                 self._add_listener(definition, configuration, settings)
             except HostError as error:
-                self.errors.append(str(error))
-                _logger.error("%s The function is not served.", error)
+                self.errors.append(f"The function '{definition.name}' is not served: {error}")
+                _logger.error("%s", self.errors[-1])
             else:
                 self.functions.append(definition)
         self.router = Router(self._of_type("httpTrigger"), configuration.route_prefix)
@@ -130,15 +130,17 @@ class Host:
 
     def _check(self, definition: FunctionDefinition, settings: Mapping[str, str]) -> None:
         if definition.trigger.type not in TRIGGERS:
-            raise HostError(f"'{definition.name}' has a {definition.trigger.type}, which the local host does not have.")
+            raise HostError(f"It has a {definition.trigger.type}, which the local host does not have.")
         if definition.inputs:
             unknown = definition.inputs[0].type
-            raise HostError(f"'{definition.name}' has an input {unknown}, which the local host does not have.")
+            raise HostError(f"It has an input {unknown}, which the local host does not have.")
         for output in definition.outputs.values():
             if output.type not in OUTPUTS:
-                raise HostError(f"'{definition.name}' has an output {output.type}, which the local host does not have.")
+                raise HostError(f"It has an output {output.type}, which the local host does not have.")
             if output.type == "serviceBus":
-                service_bus_connection(output.properties.get("connection", ""), settings)
+                properties = output.properties
+                replace_placeholders(properties.get("queueName") or properties.get("topicName") or "", settings)
+                service_bus_connection(properties.get("connection", ""), settings)
         if definition.retry is not None and definition.trigger.type != "timerTrigger":
             _logger.warning("'%s': Azure ignores retry policies on a %s.", definition.name, definition.trigger.type)
 
@@ -160,7 +162,7 @@ class Host:
 
         properties = definition.trigger.properties
         if properties.get("isSessionsEnabled"):
-            raise HostError(f"'{definition.name}' asks for sessions, which the local host does not have.")
+            raise HostError("It asks for sessions, which the local host does not have.")
         entity = replace_placeholders(properties.get("queueName") or properties.get("topicName") or "", settings)
         subscription = replace_placeholders(properties.get("subscriptionName") or "", settings)
         source = Source.parse(entity, subscription or None)

@@ -48,7 +48,7 @@ class TimerListener:
             self._schedule: Schedule = parse_schedule(replace_placeholders(properties["schedule"], settings))
             too_often = fires_more_than_once_a_minute(self._schedule, self._now())
         except ValueError as error:
-            raise HostError(f"The function '{definition.name}': {error}") from error
+            raise HostError(str(error)) from error
         self._run_on_startup = bool(properties.get("runOnStartup", False))
         monitored = bool(properties.get("useMonitor", True)) and not too_often
         self._status_file = folder / f"{definition.name}.json" if monitored else None

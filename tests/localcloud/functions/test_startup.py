@@ -49,11 +49,40 @@ def with_blob(req: func.HttpRequest, blob: str) -> str:
     host = await start_host(app=write_app(tmp_path / "app", code))
     assert (await host.call("GET", "/api/modules"))[0] == 200
     assert (await host.call("GET", "/api/with_blob"))[0] == 404
-    await until(lambda: "'on_blob' has a blobTrigger" in host.log.read_text())
-    await until(lambda: "'with_blob' has an input blob" in host.log.read_text())
+    await until(lambda: "'on_blob' is not served: It has a blobTrigger" in host.log.read_text())
+    await until(lambda: "'with_blob' is not served: It has an input blob" in host.log.read_text())
     status = await host.call("GET", "/admin/host/status", headers={"x-functions-key": host.keys["master"]})
     assert "on_blob" in status[1]
     assert "with_blob" in status[1]
+
+
+async def test_functions_without_a_setting_are_left_out_and_named(start_host: StartHost, tmp_path: Path) -> None:
+    code = f"""{PLAIN}
+@app.service_bus_queue_trigger(arg_name="message", queue_name="%ABSENT%", connection="BUS")
+def on_queue(message: func.ServiceBusMessage) -> None:
+    pass
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")
+@app.service_bus_queue_output(arg_name="out", queue_name="%ABSENT%", connection="BUS")
+def on_timer(timer: func.TimerRequest, out: func.Out[str]) -> None:
+    pass
+
+@app.timer_trigger(arg_name="timer", schedule="%ABSENT%")
+def at_times(timer: func.TimerRequest) -> None:
+    pass
+
+@app.service_bus_queue_trigger(arg_name="message", queue_name="steps", connection="NOWHERE")
+def on_nowhere(message: func.ServiceBusMessage) -> None:
+    pass
+"""
+    host = await start_host(app=write_app(tmp_path / "app", code))
+    expected = [
+        "The function 'on_queue' is not served: '%ABSENT%' does not resolve to a value",
+        "The function 'on_timer' is not served: '%ABSENT%' does not resolve to a value",
+        "The function 'at_times' is not served: '%ABSENT%' does not resolve to a value",
+        "The function 'on_nowhere' is not served: No connection 'NOWHERE'",
+    ]
+    await until(lambda: all(line in host.log.read_text() for line in expected))
 
 
 @pytest.mark.parametrize(
