@@ -147,6 +147,7 @@ HOST = (
         "–",
         "The identity that sends: `ClientId=…;Authorization=AAD`.",
     ),
+    Setting("FUNCTIONS_WORKER_RUNTIME", OnAzure.LEFT_OUT, "–", "`python`. `func start` asks for it."),
     Setting(
         "FUNCTIONS_WORKER_PROCESS_COUNT",
         OnAzure.LEFT_OUT,
