@@ -28,28 +28,31 @@ from localcloud.servicebus.amqp_types import (
 #: Zero-width elements (nulls, empty lists) cost no bytes, so the size of an array does not bound their number.
 MOST_ZERO_WIDTH_ELEMENTS = 65_536
 
-#: Takes the buffer and the offset behind the constructor; gives the value and the offset behind the value.
-Decoder = Callable[[bytes, int], tuple[Any, int]]
+#: A value of 64 levels is the deepest that the SDK decodes (`_MAX_NESTING_DEPTH` of its `_pyamqp/_decode.py`), and the
+#: section of a message that it stands in is one more.
+MOST_LEVELS = 64 + 1
+
+#: Takes the buffer, the offset behind the constructor and the levels around the value; gives the value and the offset
+#: behind it.
+Decoder = Callable[[bytes, int, int], tuple[Any, int]]
 
 
 def decode(buffer: bytes, offset: int = 0) -> tuple[Any, int]:
     """The value at `offset`, and the offset behind it. Raises `CodecError` for anything that is not valid AMQP."""
     try:
-        return _decode(buffer, offset)
+        return _decode(buffer, offset, 0)
     except CodecError:
         raise
     except (IndexError, struct.error) as error:
         raise CodecError("the value ends before its announced length") from error
     except (ValueError, OverflowError) as error:  # from the decoding of text
         raise CodecError(f"the text is not valid: {error}") from error
-    except RecursionError as error:
-        raise CodecError("the value is nested too deeply") from error
     except TypeError as error:  # a list or map as the key of a map
         raise CodecError("the key of a map is not a simple value") from error
 
 
-def _decode(buffer: bytes, offset: int) -> tuple[Any, int]:
-    return _decoder(buffer[offset])(buffer, offset + 1)
+def _decode(buffer: bytes, offset: int, depth: int) -> tuple[Any, int]:
+    return _decoder(buffer[offset])(buffer, offset + 1, depth)
 
 
 def _decoder(constructor: int) -> Decoder:
@@ -60,23 +63,23 @@ def _decoder(constructor: int) -> Decoder:
 
 
 def _constant(value: Any) -> Decoder:
-    return lambda buffer, offset: (value, offset)
+    return lambda buffer, offset, depth: (value, offset)
 
 
 def _fixed(layout: str, kind: Callable[[Any], Any]) -> Decoder:
     unpack_from, size = struct.Struct(layout).unpack_from, struct.calcsize(layout)
-    return lambda buffer, offset: (kind(unpack_from(buffer, offset)[0]), offset + size)
+    return lambda buffer, offset, depth: (kind(unpack_from(buffer, offset)[0]), offset + size)
 
 
 def _raw(size: int, kind: Callable[[bytes], Any]) -> Decoder:
-    def read(buffer: bytes, offset: int) -> tuple[Any, int]:
+    def read(buffer: bytes, offset: int, depth: int) -> tuple[Any, int]:
         return kind(_take(buffer, offset, offset + size)), offset + size
 
     return read
 
 
 def _variable(width: int, kind: Callable[[bytes], Any]) -> Decoder:
-    def read(buffer: bytes, offset: int) -> tuple[Any, int]:
+    def read(buffer: bytes, offset: int, depth: int) -> tuple[Any, int]:
         start = offset + width
         end = start + int.from_bytes(_take(buffer, offset, start), "big")
         return kind(_take(buffer, start, end)), end
@@ -90,40 +93,40 @@ def _take(buffer: bytes, start: int, end: int) -> bytes:
     return buffer[start:end]
 
 
-def _compound(width: int, read_elements: Callable[[bytes, int, int, int], Any]) -> Decoder:
+def _compound(width: int, read_elements: Callable[[bytes, int, int, int, int], Any]) -> Decoder:
     """Lists, maps and arrays begin with their size in bytes, counted from behind itself, and their element count."""
 
-    def read(buffer: bytes, offset: int) -> tuple[Any, int]:
+    def read(buffer: bytes, offset: int, depth: int) -> tuple[Any, int]:
         start = offset + width
         end = start + int.from_bytes(_take(buffer, offset, start), "big")
         count = int.from_bytes(_take(buffer, start, start + width), "big")
         if end > len(buffer):
             raise CodecError("the value ends before its announced length")
-        return read_elements(buffer, start + width, end, count), end
+        return read_elements(buffer, start + width, end, count, _deeper(depth)), end
 
     return read
 
 
-def _read_values(buffer: bytes, offset: int, end: int, count: int) -> list[Any]:
+def _read_values(buffer: bytes, offset: int, end: int, count: int, depth: int) -> list[Any]:
     if count > end - offset:
         raise CodecError(f"{count} values do not fit into {end - offset} bytes")
     values = []
     for _ in range(count):
-        value, offset = _decode(buffer, offset)
+        value, offset = _decode(buffer, offset, depth)
         values.append(value)
     if offset != end:
         raise CodecError("the values do not fill their announced length")
     return values
 
 
-def _read_map(buffer: bytes, offset: int, end: int, count: int) -> dict[Any, Any]:
-    values = _read_values(buffer, offset, end, count)
+def _read_map(buffer: bytes, offset: int, end: int, count: int, depth: int) -> dict[Any, Any]:
+    values = _read_values(buffer, offset, end, count, depth)
     if count % 2:
         raise CodecError("a map has a key without a value")
     return dict(zip(values[::2], values[1::2], strict=True))
 
 
-def _read_array(buffer: bytes, offset: int, end: int, count: int) -> Array:
+def _read_array(buffer: bytes, offset: int, end: int, count: int, depth: int) -> Array:
     if count == 0:
         return Array()
     constructor = buffer[offset]
@@ -135,21 +138,29 @@ def _read_array(buffer: bytes, offset: int, end: int, count: int) -> Array:
     offset += 1
     values = []
     for _ in range(count):
-        value, offset = decoder(buffer, offset)
+        value, offset = decoder(buffer, offset, depth)
         values.append(value)
     if offset != end:
         raise CodecError("the elements do not fill their array")
     return Array(values)
 
 
-def _read_described(buffer: bytes, offset: int) -> tuple[Described, int]:
-    descriptor, offset = _decode(buffer, offset)
-    value, offset = _decode(buffer, offset)
+def _read_described(buffer: bytes, offset: int, depth: int) -> tuple[Described, int]:
+    depth = _deeper(depth)
+    descriptor, offset = _decode(buffer, offset, depth)
+    value, offset = _decode(buffer, offset, depth)
     return Described(descriptor, value), offset
 
 
-def _read_empty_list(buffer: bytes, offset: int) -> tuple[list[Any], int]:
+def _read_empty_list(buffer: bytes, offset: int, depth: int) -> tuple[list[Any], int]:
+    _deeper(depth)
     return [], offset
+
+
+def _deeper(depth: int) -> int:
+    if depth == MOST_LEVELS:
+        raise CodecError(f"the value is nested more than {MOST_LEVELS - 1} levels deep")
+    return depth + 1
 
 
 def _same(value: Any) -> Any:

@@ -223,3 +223,11 @@ def number_of(message: ServiceBusReceivedMessage) -> int:
 
 def bodies(messages: list[ServiceBusReceivedMessage]) -> list[str]:
     return [str(message) for message in messages]
+
+
+def nested(levels: int) -> bytes:
+    """An encoded message whose value is a list in a list in a list."""
+    encoded = bytes([0x45])
+    for _ in range(levels - 1):
+        encoded = b"\xd0" + (4 + len(encoded)).to_bytes(4, "big") + (1).to_bytes(4, "big") + encoded
+    return b"\x00\x53\x77" + encoded

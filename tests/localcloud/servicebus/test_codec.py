@@ -15,6 +15,8 @@ from localcloud.servicebus.amqp_types import Array, CodecError, Described, Symbo
 from localcloud.servicebus.message import VALUE, encode_section, read_message, sections, write_message
 from localcloud.servicebus.performatives import Attach, Transfer, decode_frame, encode_frame
 
+from .conftest import nested
+
 
 def integers(kind: type, bits: int, *, signed: bool) -> st.SearchStrategy[Any]:
     lowest = -(2 ** (bits - 1)) if signed else 0
@@ -122,11 +124,22 @@ def test_any_bytes_are_a_value_that_can_be_written_again_or_refused(noise: bytes
         bytes([0x99]),  # no type
         bytes([0xE0, 3, 1, 0x45, 0x45]),  # an array of lists, which we could not write again
         b"\x00\x53\x01" * 5000,  # nested without end
+        b"\x00" * 5000,  # nested in its descriptor
     ],
 )
 def test_hostile_bytes_are_refused(encoded: bytes) -> None:
     with pytest.raises(CodecError):
         decoding.decode(encoded)
+
+
+def test_a_message_may_be_nested_as_deeply_as_the_sdk_decodes() -> None:
+    deepest, too_deep = nested(64), nested(65)
+    decode_payload(memoryview(deepest))
+    assert decoding.decode(deepest)[1] == len(deepest)
+    with pytest.raises(ValueError, match="exceeds maximum depth"):
+        decode_payload(memoryview(too_deep))
+    with pytest.raises(CodecError, match="more than 64 levels"):
+        decoding.decode(too_deep)
 
 
 @pytest.mark.parametrize(

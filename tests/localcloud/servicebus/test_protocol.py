@@ -32,7 +32,7 @@ from localcloud.servicebus.performatives import (
 )
 from localcloud.servicebus.store import Store
 
-from .conftest import LONGEST_WAIT, BrokerProcess, Bus, write_config
+from .conftest import LONGEST_WAIT, BrokerProcess, Bus, nested, write_config
 
 Expected = TypeVar("Expected")
 LARGE = 2**31 - 1
@@ -216,6 +216,17 @@ async def test_what_is_no_message_is_refused_and_the_link_goes_on(peer: Peer, fi
     refused = await peer.expect(Disposition)
     assert field(field(refused.state, 0), 0) == "amqp:decode-error"
     await peer.put("whole")
+
+
+async def test_a_message_nested_deeper_than_the_sdk_decodes_is_refused_and_the_link_goes_on(
+    peer: Peer, filled: str
+) -> None:
+    for delivery_id, levels in ((7, 65), (8, 5000)):
+        peer.send(Transfer(9, delivery_id, b"%d" % delivery_id), nested(levels))
+        refused = await peer.expect(Disposition)
+        assert field(field(refused.state, 0), 0) == "amqp:decode-error"
+    peer.send(Transfer(9, 9, b"9"), nested(64))
+    assert (await peer.expect(Disposition)).state == ACCEPTED
 
 
 async def test_an_unknown_queue_is_refused_by_attach_and_detach(peer: Peer) -> None:
