@@ -68,6 +68,8 @@ var queueNames = concat(['promotion-events'], map(environments, each => 'steps-$
 // The first identity is the app's own, for Service Bus, its storage account and its telemetry. A worker has one only.
 var identityNames = concat(coordinates ? ['app'] : [], map(environmentsHere, each => each.name))
 var firstEnvironment = coordinates ? 1 : 0
+// A client id by its form, as promotion.yml asks for one, but nobody's.
+var nobody = '00000000-0000-0000-0000-000000000000'
 
 var token = uniqueString(subscription().subscriptionId, environmentName, location)
 var tags = { 'azd-env-name': environmentName }
@@ -243,7 +245,7 @@ module app 'app.bicep' = {
       for (each, index) in (coordinates ? environments : environmentsHere): {
         name: toUpper(replace(each.name, '-', '_'))
         workspace: each.workspace
-        identity: works ? identities[works ? index + firstEnvironment : 0].outputs.clientId : 'known-to-its-worker'
+        identity: works ? identities[works ? index + firstEnvironment : 0].outputs.clientId : nobody
       }
     ]
   }

@@ -22,6 +22,7 @@ from pydantic import (
 from shared.config import azure_names, patterns
 from shared.config.fields import (
     SETTING,
+    ClientId,
     EnvironmentName,
     Label,
     ModelName,
@@ -75,12 +76,6 @@ def _workspace(value: Any) -> Workspace:
     return Workspace.parse(value)
 
 
-def _client_id(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith("/"):
-        raise ValueError("must be the identity's client id, not its ARM id")
-    return value
-
-
 class Environment(Settings):
     """Where models are registered or deployed: a workspace, and the identity to use there."""
 
@@ -90,7 +85,7 @@ class Environment(Settings):
         PlainSerializer(lambda workspace: workspace.id, return_type=str),
         WithJsonSchema({"type": "string", "pattern": f"^/subscriptions/.+/workspaces/[^/]+/?$|{SETTING}"}),
     ] = Field(description="ARM id of the Azure ML workspace.")
-    identity: Annotated[Text, BeforeValidator(_client_id)] | None = Field(
+    identity: ClientId | None = Field(
         default=None,
         description="Client id of the user-assigned identity to use; the system-assigned one if left out.",
     )

@@ -1,5 +1,6 @@
 """The kinds of value that the settings are made of, each with its rule and its place in the JSON Schema."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -48,6 +49,20 @@ Duration = Annotated[
     PlainSerializer(durations.text, return_type=str),
     _pattern(durations.PATTERN),
 ]
+
+
+_GUID = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+
+
+def _client_id(text: str) -> str:
+    if text.startswith("/"):
+        raise ValueError("must be the identity's client id, not its ARM id")
+    if not re.fullmatch(_GUID, text):
+        raise ValueError(f"must be the identity's client id, a GUID, not the text {text!r}")
+    return text
+
+
+ClientId = Annotated[Text, AfterValidator(_client_id), _pattern(_GUID)]
 
 
 def _relative(path: str) -> str:

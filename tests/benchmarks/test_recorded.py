@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from benchmarks import at_once, recorded
+from tests.config.right import CLIENT_ID
 
 WORKSPACE = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws-"
 SETTINGS = {"MLPROMOTE_CONFIGURATION": "benchmarks/apps/at_once/promotion.yml"}
 for name in ("dev", "test", "prod"):
-    SETTINGS |= {f"{name.upper()}_WORKSPACE": WORKSPACE + name, f"{name.upper()}_IDENTITY": f"id-{name}"}
+    SETTINGS |= {f"{name.upper()}_WORKSPACE": WORKSPACE + name, f"{name.upper()}_IDENTITY": CLIENT_ID}
 
 
 def test_a_promotion_is_one_chain_of_a_command_and_a_report_for_each_step(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 WORKSPACE = "/subscriptions/{0}-sub/resourceGroups/{0}-group/providers/Microsoft.MachineLearningServices/workspaces/{0}"
 
+#: Of the identity of test.
+CLIENT_ID = "0f1e2d3c-4b5a-4678-9abc-def012345678"
+
 SETTINGS = {name: WORKSPACE.format(name.lower()) for name in ("DEV", "TEST", "PROD")}
 
 RIGHT = """\
 registry: contoso-ml
 environments:
   dev: {workspace: "${DEV}"}
-  test: {workspace: "${TEST}", identity: test-client}
+  test: {workspace: "${TEST}", identity: 0f1e2d3c-4b5a-4678-9abc-def012345678}
   prod: {workspace: "${PROD}"}
 routes:
   churn:

@@ -11,7 +11,7 @@ from shared.config import Configuration, StageSettings, Workspace
 from shared.core.approval import Approval
 from shared.core.messages import Kind
 from shared.core.plan import MODEL_PLAN, plan_for
-from tests.config.right import RIGHT, SETTINGS, WORKSPACE, changed
+from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, WORKSPACE, changed
 
 Configured = Callable[..., Configuration]
 
@@ -31,7 +31,7 @@ def test_environments_and_routes_know_their_names(configured: Configured) -> Non
     }
     assert {key: each.name for key, each in configuration.routes.items()} == {"churn": "churn"}
     assert configuration.environments["dev"].identity is None
-    assert configuration.environments["test"].identity == "test-client"
+    assert configuration.environments["test"].identity == CLIENT_ID
 
 
 @pytest.mark.parametrize("workspace", [TEST, TEST.lower(), TEST.upper(), TEST + "/"])
@@ -223,7 +223,8 @@ def test_the_hash_changes_with_what_is_meant_and_with_nothing_else(configured: C
     assert configured(RIGHT + "# a comment\n").hash == plain
     assert configured(changed(("0.82", "8.2e-1"), ('"{model}"', "'{model}'"))).hash == plain
     assert configured(changed(("        smoke: {", "        after: []\n        smoke: {"))).hash == plain
-    first, second = '  dev: {workspace: "${DEV}"}\n', '  test: {workspace: "${TEST}", identity: test-client}\n'
+    first = '  dev: {workspace: "${DEV}"}\n'
+    second = f'  test: {{workspace: "${{TEST}}", identity: {CLIENT_ID}}}\n'
     assert configured(changed((first + second, second + first))).hash == plain
     assert configured(changed(("0.82", "0.83"))).hash != plain
     assert configured(settings=SETTINGS | {"PROD": WORKSPACE.format("prod2")}).hash != plain

@@ -99,8 +99,8 @@ def test_settings_are_put_into_texts_anywhere(configured: Configured) -> None:
 
 
 def test_what_a_setting_holds_is_not_replaced_again(configured: Configured) -> None:
-    configuration = configured(changed(("test-client", '"${A}"')), SETTINGS | {"A": "${B}", "B": "wrong"})
-    assert configuration.environments["test"].identity == "${B}"
+    configuration = configured(changed(('"true"', '"${A}"')), SETTINGS | {"A": "${B}", "B": "wrong"})
+    assert configuration.routes["churn"].require_tags == {"promote": "${B}"}
 
 
 @pytest.mark.parametrize(

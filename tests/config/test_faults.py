@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.config import ConfigurationFaults, load
-from tests.config.right import RIGHT, SETTINGS, WORKSPACE, changed
+from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, WORKSPACE, changed
 
 FaultsOf = Callable[..., list[str]]
 
@@ -57,7 +57,7 @@ def test_a_key_that_is_unknown_or_missing(old: str, new: str, fault: str, faults
          "routes.churn.require_tags: must be a mapping of keys to values, not a list"),
         ("{experiment: churn-training, output: model, model: churn-eu}", "jobs",
          "routes.churn.from_jobs: must be a list, not the text 'jobs'"),
-        ("test-client", '"  "', "environments.test.identity: must not be empty"),
+        (CLIENT_ID, '"  "', "environments.test.identity: must not be empty"),
         ("0.82", "high", f"{GATE}.at_least: must be a number, not the text 'high'"),
         ("0.82", "true", f"{GATE}.at_least: must be a number, not true or false"),
         ("0.82", ".inf", f"{GATE}.at_least: must be a number with an end, not the number inf"),
@@ -119,8 +119,11 @@ def test_a_gate_that_cannot_be_meant(bounds: str, fault: str, faults_of: FaultsO
         ("contoso-ml", "ml", f"registry: {RESOURCE_NAME_RULE}"),
         ("${PROD}", "/subscriptions/1", f"environments.prod.workspace: {ARM_ID_RULE}"),
         ("${PROD}", WORKSPACE.format("x"), f"environments.prod.workspace: {RESOURCE_NAME_RULE}"),
-        ("test-client", "/subscriptions/1", "environments.test.identity: "
+        (CLIENT_ID, "/subscriptions/1", "environments.test.identity: "
          "must be the identity's client id, not its ARM id"),
+        (CLIENT_ID, "test-client", "environments.test.identity: "
+         "must be the identity's client id, a GUID, not the text 'test-client'"),
+        (CLIENT_ID, '"${TEST}"', "environments.test.identity: must be the identity's client id, not its ARM id"),
         ('"{model}"', '"1-{model}"', f"{SECOND}.endpoint: {ENDPOINT_RULE}"),
         ('"{model}"', '"{model}-"', f"{SECOND}.endpoint: {ENDPOINT_RULE}"),
         ('"{model}"', '"{model}_prod"', f"{SECOND}.endpoint: {ENDPOINT_RULE}"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.config import ConfigurationFaults, load, load_places
-from tests.config.right import RIGHT, SETTINGS, changed
+from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, changed
 
 
 def written(folder: Path, text: str) -> Path:
@@ -32,7 +32,7 @@ def test_its_own_missing_setting_is_told_with_its_place(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_in_its_part_is_told_with_its_place(tmp_path: Path) -> None:
-    text = changed(("registry: contoso-ml\n", ""), ("identity: test-client", "identity: 7"))
+    text = changed(("registry: contoso-ml\n", ""), (CLIENT_ID, "7"))
     with pytest.raises(ConfigurationFaults) as refused:
         load_places(written(tmp_path, text), SETTINGS, ["test"])
     assert [fault.place for fault in refused.value.faults] == ["registry", "environments.test.identity"]

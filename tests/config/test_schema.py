@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it comes without types
 
 from shared.config import Configuration, load, schema
-from tests.config.right import RIGHT, WORKSPACE, changed
+from tests.config.right import CLIENT_ID, RIGHT, WORKSPACE, changed
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/promotion.yml"))
 
@@ -53,6 +53,7 @@ def test_the_right_configuration_passes() -> None:
         ("  prod: {", "  Prod: {", "$.environments"),
         ("        smoke: {", "        timeouts: {deploi: 1h}\n        smoke: {", "$.routes.churn.stages[0].timeouts"),
         ("from: dev", "from: my dev", "$.routes.churn.from"),
+        (CLIENT_ID, "test-client", "$.environments.test.identity"),
     ],
 )
 def test_what_an_editor_marks(old: str, new: str, path: str) -> None:
@@ -63,7 +64,7 @@ def loaded(example: Path) -> Configuration:
     settings = {
         f"{name}_{kind}": value
         for name in ("DEV", "TEST", "PROD", "PROD_WEST", "PROD_NORTH")
-        for kind, value in (("WORKSPACE", WORKSPACE.format(name)), ("IDENTITY", f"{name}-client"))
+        for kind, value in (("WORKSPACE", WORKSPACE.format(name)), ("IDENTITY", CLIENT_ID))
     }
     return load(example, settings)
 

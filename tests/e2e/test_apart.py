@@ -30,7 +30,7 @@ def description() -> Description:
     """The coordinator's identities are unknown: it uses none of an environment."""
     described = describe("tests/e2e/apart/promotion.yml", *NAMES)
     assert described.app is not None
-    unknown = {f"{name.upper()}_IDENTITY": "known-to-its-worker" for name in NAMES}
+    unknown = {f"{name.upper()}_IDENTITY": "00000000-0000-0000-0000-000000000000" for name in NAMES}
     settings = described.app.settings | unknown | {"MLPROMOTE_PARTS": "coordinator"}
     return described.model_copy(update={"app": described.app.model_copy(update={"settings": settings})})
 

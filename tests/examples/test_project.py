@@ -8,12 +8,12 @@ from examples.demo.data_folder import empty
 from examples.demo.project import APPROVAL, Project
 from localcloud.up import read_description
 from shared.config import load
-from tests.config.right import WORKSPACE
+from tests.config.right import CLIENT_ID, WORKSPACE
 from tests.examples.conftest import COMPUTE, DIGITS, REPOSITORY, Train
 
 NAMES = ("DEV", "TEST", "PROD")
 SETTINGS = {f"{name}_WORKSPACE": WORKSPACE.format(name) for name in NAMES} | {
-    f"{name}_IDENTITY": name for name in NAMES
+    f"{name}_IDENTITY": CLIENT_ID for name in NAMES
 }
 
 
