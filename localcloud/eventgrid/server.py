@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from localcloud.eventgrid.configuration import Topic
 from localcloud.eventgrid.delivery import SubscriptionDelivery
 from localcloud.eventgrid.events import LARGEST_REQUEST, InvalidEventsError, read_events
+from localcloud.eventgrid.shared_access import InvalidTokenError, check_token
 from localcloud.eventgrid.store import DeliveryStore
 from localcloud.http_server import is_secret
 
@@ -38,8 +40,8 @@ class EventGridServer:
         topic = self._topics.get(request.match_info["name"])
         if topic is None:
             return _error(404, "NotFound", f"There is no topic {request.match_info['name']!r}.")
-        if not is_secret(request.headers.get("aeg-sas-key", ""), topic.key):
-            return _error(401, "Unauthorized", "The header aeg-sas-key is missing or is not a key of this topic.")
+        if refusal := _refusal(request, topic.key):
+            return _error(401, "Unauthorized", refusal)
         try:
             events = read_events(request.content_type, await request.read(), topic.topic_of_events)
         except web.HTTPRequestEntityTooLarge:
@@ -71,6 +73,19 @@ class EventGridServer:
             for name, one in self._subscriptions.items()
         }
         return web.json_response({"status": "healthy", "subscriptions": subscriptions})
+
+
+def _refusal(request: web.Request, key: str) -> str | None:
+    """Why the request may not publish; None if it may."""
+    if "aeg-sas-token" in request.headers and "aeg-sas-key" not in request.headers:
+        try:
+            check_token(request.headers["aeg-sas-token"], key, request.path, datetime.now(UTC))
+        except InvalidTokenError as error:
+            return str(error)
+        return None
+    if not is_secret(request.headers.get("aeg-sas-key", ""), key):
+        return "The header aeg-sas-key is missing or is not a key of this topic."
+    return None
 
 
 def _error(status: int, code: str, message: str) -> web.Response:

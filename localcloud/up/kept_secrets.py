@@ -1,5 +1,6 @@
 """The keys and secrets of one local cloud: made at the first start, kept in its data folder for their owner only."""
 
+import base64
 import json
 import os
 import secrets
@@ -38,10 +39,16 @@ def keep_secrets(
     by_name = {"topic_keys": environments, "own_topic_keys": topics, "people_tokens": people}
     for kind, names in by_name.items():
         kept = content.setdefault(kind, {})
+        make = secrets.token_urlsafe if kind == "people_tokens" else _topic_key
         for name in names:
-            kept.setdefault(name, secrets.token_urlsafe(32))
+            kept.setdefault(name, make(32))
     write_private(file, json.dumps(content, indent=2))
     return Secrets(**content)
+
+
+def _topic_key(size: int) -> str:
+    """Base64, as Azure's keys are: publishers sign tokens with the bytes of it."""
+    return base64.b64encode(secrets.token_bytes(size)).decode()
 
 
 def write_private(file: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from azure.eventgrid import EventGridEvent, EventGridPublisherClient
 if TYPE_CHECKING:
     from tests.localcloud.eventgrid.conftest import EventGrid, Until, Webhook
 
-TOPIC_KEY = "a-key-for-tests"
+TOPIC_KEY = "YS1rZXktZm9yLXRlc3Rz"
 MODEL_REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
 RUN_COMPLETED = "Microsoft.MachineLearningServices.RunCompleted"
 

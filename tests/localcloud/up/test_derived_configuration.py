@@ -1,5 +1,6 @@
 """From one description come files that every part's own reader accepts, and what the app and people need."""
 
+import base64
 import json
 import stat
 import sys
@@ -174,6 +175,7 @@ def test_secrets_are_kept_for_their_owner_only_and_grow_with_the_environments(tm
     assert second.topic_keys["dev"] == first.topic_keys["dev"]
     assert replace(second, topic_keys=first.topic_keys) == first
     assert second.topic_keys["test"] != second.topic_keys["dev"]
+    assert len(base64.b64decode(second.topic_keys["test"], validate=True)) == 32
 
 
 def test_all_files_with_keys_are_readable_by_their_owner_only(layout: Layout) -> None:
