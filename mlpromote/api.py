@@ -109,6 +109,11 @@ class Api:
         return CommandError(Exit.NO_ANSWER, f"{asked} was answered with {refusal.code} {refusal.reason}. Try again.")
 
     def _not_let_in(self) -> str:
+        if self._access.token and not self._access.key:
+            return (
+                "The app does not let you in: the token is wrong or has expired, or a function key is needed beside "
+                "it (--key or MLPROMOTE_KEY)."
+            )
         if self._access.token:
             return "The app does not let you in: the key or the token is wrong, or the token has expired."
         if self._access.key:

@@ -72,7 +72,7 @@ def _approvals(promotion: Document) -> Iterator[RenderableType]:
             continue
         for one in asked["given"]:
             yield Text(f"  {stage['name']} approved by {one['name']}: {one['reason']}")
-        if asked["status"] == "running":
+        if asked["status"] == "running" and stage["status"] == "running":
             evidence = f", for evidence {asked['evidence']}" if asked["evidence"] else ""
             still = asked["min"] - len(asked["given"])
             yield Text(f"  {stage['name']} needs {still} more of {asked['min']} approvals{evidence}")

@@ -226,7 +226,7 @@ def _cancel(lane: Lane, promotion: Promotion, event: Cancelled, now: datetime, n
     says = f"; traffic had begun to move, so this is a rollback of {_names(moved)}" if moved else ""
     notes.of(promotion, "cancelled", _asked(event) + says)
     for stage in pending:
-        ended = replace(move(stage, Trigger.CANCELLED), ended=now, reason="cancelled")
+        ended = replace(move(stage, Trigger.CANCELLED), ended=now, reason=f"cancelled by {_asked(event)}")
         promotion = promotion.with_stage(ended)
     for stage in running:
         ends_as = StageStatus.ROLLED_BACK if stage in moved else StageStatus.CANCELLED

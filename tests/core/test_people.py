@@ -245,6 +245,7 @@ def test_cancelled_while_it_waits_for_its_turn_it_never_starts() -> None:
     lane = decide(lane, requested("3", ONE_STAGE), NOW).lane
     lane = ask(lane, Cancelled(KEY, the(lane, "3").id, OPERATOR, "wrong one"))
     assert the(lane, "3").status is PromotionStatus.CANCELLED
+    assert the(lane, "3").reason == "prod: cancelled by olga: wrong one"
     assert in_flight(lane) == ["prod.deploy"]
 
 

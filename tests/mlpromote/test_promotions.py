@@ -74,6 +74,15 @@ def test_a_promotion_is_shown_with_what_it_waits_for_and_who_approved_what(
     assert "(1 of 2)" not in mlpromote("show", ID).output
 
 
+def test_what_was_cancelled_while_it_waited_needs_no_approval_any_more(mlpromote: CommandLine, app: StubApp) -> None:
+    document = detailed("cancelled", waits=[])
+    document["stages"][1]["status"] = "cancelled"
+    app.will_answer(Answer(document))
+    text = mlpromote("show", ID).output
+    assert "prod approved by bob: fine" in text
+    assert "needs" not in text
+
+
 def test_a_promotion_is_shown_with_the_end_of_a_failed_step_s_log(mlpromote: CommandLine, app: StubApp) -> None:
     document = detailed("failed")
     log = "\n".join(f"line {number}" for number in range(100))
