@@ -13,10 +13,10 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: install  ## Show the whole way of a model to production, on this machine, in about two minutes
+demo: install  ## Show a model's whole way to production, in about two minutes
 	@$(BIN)/python -m examples.demo
 
-up: install  ## Start the local cloud and the app, and keep them running; Ctrl-C ends them
+up: install  ## Start the same and keep it running; Ctrl-C ends it
 	@$(BIN)/python -m localcloud up
 
 test: install  ## Run all tests

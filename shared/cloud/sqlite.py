@@ -203,8 +203,12 @@ class SqliteStore:
         connection = sqlite3.connect(
             self._path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = normal")  # survives the death of any process; not of the machine
+        try:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = normal")  # survives the death of any process; not of the machine
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
 

@@ -1,6 +1,7 @@
 """The rules of one queue, on a clock that the test turns, and over a store that is opened again."""
 
 import uuid
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,9 @@ def _count(queue: Queue) -> int:
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store.in_memory()
+def store() -> Iterator[Store]:
+    with closing(Store.in_memory()) as store:
+        yield store
 
 
 def test_messages_are_received_in_the_order_of_their_sequence_numbers(store: Store) -> None:
@@ -231,6 +233,9 @@ class Histories(RuleBasedStateMachine):
             assert queue is not None
             stored = [(m.sequence_number, m.state, m.delivery_count) for m in self.store.messages(queue.name)]
             assert stored == [(m.sequence_number, m.state, m.delivery_count) for m in queue.peek(0, 10_000)]
+
+    def teardown(self) -> None:
+        self.store.close()
 
 
 Histories.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
