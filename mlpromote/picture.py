@@ -88,16 +88,8 @@ def _ended(promotion: Promotion) -> Iterator[tuple[tuple[str, str], Step]]:
 
 def _steps(stage: Stage) -> Iterator[tuple[str, Step]]:
     """The steps in their order, and those that take back what was done with a mark of their own."""
-    yield from (("", _as_it_ended(step, stage)) for step in stage["steps"])
+    yield from (("", step) for step in stage["steps"])
     yield from ((_UNDOING, step) for step in stage["undoing"])
-
-
-def _as_it_ended(step: Step, stage: Stage) -> Step:
-    """A step that was under way when its stage turned back has stopped there: nobody looks at it any more."""
-    if step["status"] != "running" or stage["status"] == "running":
-        return step
-    turned = next((undo["started"] for undo in stage["undoing"]), None)
-    return {**step, "status": "stopped", "ended": turned or stage["ended"]}
 
 
 def _columns(label_width: int) -> Table:

@@ -24,6 +24,9 @@ def test_a_cancelled_promotion_ends_and_its_answer_says_what_was_done(api: Api) 
     cancelled = api.post(f"promotions/{promotion}/cancel", {"reason": "not now"}, ALICE)
     assert (cancelled.status, cancelled.body["done"]) == (202, "cancelled by alice: not now")
     assert cancelled.body["promotion"]["status"] == "cancelled"
+    [step, *_] = cancelled.body["promotion"]["stages"][0]["steps"]
+    assert (step["name"], step["status"], step["nextLook"]) == ("share", "stopped", None)
+    assert step["ended"] is not None
 
 
 def test_a_rollback_holds_the_stage_until_it_is_released(api: Api) -> None:
