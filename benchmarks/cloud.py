@@ -13,6 +13,10 @@ from localcloud.up.description import App
 APPS = Path(__file__).with_name("apps")
 
 
+#: `localcloud.yml` has every change told and traced, for people to see; what we compare with does neither.
+UNOBSERVED = {"MLPROMOTE_TOPIC_ENDPOINT": "", "MLPROMOTE_TRACES": ""}
+
+
 @asynccontextmanager
 async def running_cloud(
     folder: Path, app: Path, settings: Mapping[str, str], **changes: Any
@@ -24,6 +28,6 @@ async def running_cloud(
     shutil.rmtree(folder, ignore_errors=True)
     described = read_description(REPOSITORY / "localcloud.yml")
     usual = described.app.settings if described.app else {}
-    changes["app"] = App(folder=app, settings={**usual, **settings})
+    changes["app"] = App(folder=app, settings={**usual, **UNOBSERVED, **settings})
     async with LocalCloud(described.model_copy(update=changes), folder) as cloud:
         yield cloud

@@ -48,9 +48,6 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
         "MLPROMOTE_STORE": str(folder / "promotions.sqlite"),
         "BENCHMARK_MODELS": json.dumps(list(itertools.chain(*models.values()))),
         "FUNCTIONS_WORKER_PROCESS_COUNT": str(WORKER_PROCESSES),
-        # The bare loop tells nobody of its messages and writes no traces.
-        "MLPROMOTE_TOPIC_ENDPOINT": "",
-        "MLPROMOTE_TRACES": "",
     }
     ours, bare = [], []
     cloud_at = running_cloud(
