@@ -24,7 +24,7 @@ from shared.cloud.documents import (
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
 from shared.core.messages import LaneKey
-from shared.core.promotion import PROMOTION_UNDER_WAY, Lane, Promotion
+from shared.core.promotion import Lane, Promotion
 from shared.ports import LanePage, Page, PromotionFilter, VersionConflictError
 
 #: How long a process waits for another one's transaction.
@@ -234,7 +234,7 @@ def _row(promotion: Promotion) -> tuple[object, ...]:
         promotion.lane.model,
         environments,
         promotion.status,
-        promotion.status in PROMOTION_UNDER_WAY,
+        promotion.under_way,
         sortable(promotion.created),
         promotion_document(promotion),
     )

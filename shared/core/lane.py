@@ -266,8 +266,7 @@ def _succeed(
 
 
 def _uncrown(lane: Lane, promotion: Promotion, stage: StageRun, notes: Notes) -> Lane:
-    champion = lane.champions.get(stage.name)
-    if champion is None or champion.promotion != promotion.id:
+    if not lane.serves(promotion, stage):
         return lane
     others = {name: kept for name, kept in lane.champions.items() if name != stage.name}
     if stage.predecessor is None:

@@ -43,10 +43,7 @@ def _is_unwanted(lane: Lane, promotion: Promotion, stage: StageRun, name: str) -
     if stage.status is StageStatus.UNDOING:
         undo = next((step for step in stage.undoing if step.plan.name == plan.undo[-1]), None)
         return undo is not None and undo.status is not StepStatus.WAITING
-    champion = lane.champions.get(stage.name)
-    if champion is not None and champion.promotion == promotion.id:
-        return False
-    return stage.status in STAGE_ENDED
+    return stage.status in STAGE_ENDED and not lane.serves(promotion, stage)
 
 
 def _look_again(stage: StageRun, report: StepReported, now: datetime) -> StepRun | None:

@@ -249,7 +249,7 @@ def _roll_back(lane: Lane, promotion: Promotion, event: RolledBack, now: datetim
 def _stage_to_roll_back(lane: Lane, promotion: Promotion, name: str | None) -> StageRun:
     wanted = [stage for stage in promotion.stages if name in (None, stage.name)]
     running = [stage for stage in wanted if stage.status is StageStatus.RUNNING]
-    serving = [stage for stage in wanted if _serves(lane, promotion, stage) and stage.status not in STAGE_OCCUPIED]
+    serving = [stage for stage in wanted if lane.serves(promotion, stage) and stage.status not in STAGE_OCCUPIED]
     if running or serving:
         return (running or serving)[-1]
     others = {
@@ -262,7 +262,7 @@ def _stage_to_roll_back(lane: Lane, promotion: Promotion, name: str | None) -> S
 
 
 def _check_can_go_back(lane: Lane, promotion: Promotion, stage: StageRun) -> None:
-    if _serves(lane, promotion, stage) and stage.predecessor is None:
+    if lane.serves(promotion, stage) and stage.predecessor is None:
         raise NotNowError(f"nothing served {stage.name} before it, so there is nothing to go back to")
     for other in lane.under_way():
         theirs = other.stage(stage.name)
@@ -272,11 +272,6 @@ def _check_can_go_back(lane: Lane, promotion: Promotion, stage: StageRun) -> Non
 
 def _has_moved_traffic(stage: StageRun) -> bool:
     return any(step.plan.crowns and step.status is not StepStatus.WAITING for step in stage.steps)
-
-
-def _serves(lane: Lane, promotion: Promotion, stage: StageRun) -> bool:
-    champion = lane.champions.get(stage.name)
-    return champion is not None and champion.promotion == promotion.id
 
 
 def _with_holds(
@@ -324,7 +319,7 @@ def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
     for stage in promotion.stages:
         if stage.status is not StageStatus.FAILED:
             continue
-        if _serves(lane, promotion, stage):
+        if lane.serves(promotion, stage):
             return f"it serves {stage.name}; roll it back again, or leave it"
         before, champion = stage.predecessor, lane.champions.get(stage.name)
         if stage.started and champion and champion.promotion != (before.promotion if before else None):

@@ -178,6 +178,11 @@ class Lane:
     def under_way(self) -> Iterator[Promotion]:
         return (promotion for promotion in self.promotions if promotion.under_way)
 
+    def serves(self, promotion: Promotion, stage: StageRun) -> bool:
+        """Whether the promotion's candidate is the stage's champion."""
+        champion = self.champions.get(stage.name)
+        return champion is not None and champion.promotion == promotion.id
+
     def with_promotion(self, promotion: Promotion) -> "Lane":
         """This lane with the promotion replaced, or added at the end."""
         if self.promotion(promotion.id) is None:
