@@ -47,7 +47,7 @@ def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -
             {"stage": wait.stage, "for": wait.what, "since": _time(wait.since), "until": _time(wait.until)}
             for wait in waits(lane, promotion)
         ],
-        "stages": [_stage(stage) for stage in promotion.stages],
+        "stages": [_stage(promotion, stage) for stage in promotion.stages],
         "journal": [
             {"at": _time(entry.at), "stage": entry.stage, "step": entry.step, "what": entry.what, "text": entry.text}
             for entry in journal
@@ -55,7 +55,7 @@ def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -
     }
 
 
-def _stage(stage: StageRun) -> Mapping[str, Any]:
+def _stage(promotion: Promotion, stage: StageRun) -> Mapping[str, Any]:
     return {
         "name": stage.name,
         "environment": stage.environment,
@@ -67,18 +67,18 @@ def _stage(stage: StageRun) -> Mapping[str, Any]:
         "reason": stage.reason,
         "attempt": stage.attempt,
         "replaces": stage.predecessor.candidate.version if stage.predecessor else None,
-        "approval": _approval(stage),
+        "approval": _approval(promotion, stage),
         "steps": [_step(step, stage) for step in stage.steps],
         "undoing": [_step(step, stage) for step in stage.undoing],
     }
 
 
-def _approval(stage: StageRun) -> Mapping[str, Any] | None:
+def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None:
     """What the stage asks for and has got; None where it asks nobody. `evidence`: what an approval is bound to."""
     step = next((step for step in stage.steps if step.plan.waits), None)
     if step is None:
         return None
-    asked = Approval.of(stage.settings)
+    asked = Approval.of(promotion, stage)
     given = step.evidence.get("given", ())
     return {
         "min": asked.least,

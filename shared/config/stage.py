@@ -106,7 +106,9 @@ class Approval(Settings):
         min_length=1, default=(APPROVER,), description="App roles in Entra ID; any one of them lets a person decide."
     )
     not_requester: bool = Field(
-        default=True, description="Whether the person who asked for the promotion is kept from approving it."
+        default=True,
+        description="Whether the person who asked for the promotion is kept from approving it. Where that was done "
+        "with a function key, so that nobody knows who it was, one person more than `min` must approve.",
     )
     expires: Duration = Field(
         default=timedelta(hours=72),

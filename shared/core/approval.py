@@ -4,26 +4,35 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from shared.core.messages import Evidence
+from shared.core.promotion import Promotion, StageRun
 
 APPROVER = "Promotion.Approver"
 
 
 @dataclass(frozen=True)
 class Approval:
-    """The `approval` of a stage's settings."""
+    """The `approval` of a stage, for one promotion."""
 
     least: int  #: different people
     roles: Sequence[str]  #: any one of them is enough
     not_requester: bool
+    because: str = ""  #: why it takes more people than the settings say
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "Approval":
-        """As `StageSettings.frozen()` has it; the defaults are those of the configuration."""
-        asked = settings.get("approval") or {}
-        return cls(asked.get("min", 1), asked.get("roles") or [APPROVER], asked.get("not_requester", True))
+    def of(cls, promotion: Promotion, stage: StageRun) -> "Approval":
+        """From the stage's settings as `StageSettings.frozen()` has them, with the defaults of the configuration.
+
+        Where the requester may not approve and nobody knows who that is, one person more has to: then at least as many
+        as were asked for are not the requester.
+        """
+        asked = stage.settings.get("approval") or {}
+        least, not_requester = asked.get("min", 1), asked.get("not_requester", True)
+        roles = asked.get("roles") or [APPROVER]
+        if not_requester and promotion.by_somebody:
+            return cls(least + 1, roles, not_requester, "one more than usual, as whoever started it had not signed in")
+        return cls(least, roles, not_requester)
 
     def says(self, given: int) -> str:
         """What it waits for, in words."""

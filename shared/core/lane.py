@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 
 from shared.core import people
 from shared.core.approval import Approval
+from shared.core.durations import in_words
 from shared.core.journal import JournalEntry, Notes
 from shared.core.late import late_steps
 from shared.core.messages import (
@@ -228,13 +229,13 @@ def _pass_time(lane: Lane, now: datetime, notes: Notes) -> Lane:
 def _give_up(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> Lane:
     step = stage.current
     if step is None:
-        reason = f"its turn did not come within {LONGEST_QUEUE.days} days"
+        reason = f"its turn did not come within {in_words(LONGEST_QUEUE)}"
         notes.of(promotion, "stage-failed", reason, stage)
         ended = end_stage(stage, Trigger.WAITED_TOO_LONG, reason, now)
         return lane.with_promotion(promotion.with_stage(ended))
     given = len(step.evidence.get("given", ()))
-    who = f"only {given} of {Approval.of(stage.settings).least} approved" if given else "nobody decided"
-    late = Failed(f"{who} within {step.plan.limit}: start a new promotion", FailureKind.REJECTED)
+    who = f"only {given} of {Approval.of(promotion, stage).least} approved" if given else "nobody decided"
+    late = Failed(f"{who} within {in_words(step.plan.limit)}: start a new promotion", FailureKind.REJECTED)
     return _fail(lane, promotion, stage, step, late, now, notes)
 
 
@@ -320,7 +321,8 @@ def _look_again(
 
 def _timeout(step: StepRun) -> Failed:
     seen = f"; last seen: {step.says}" if step.says else ""
-    text = f"{step.plan.name} was not done within {step.plan.limit}{seen}. Raise its time limit or look for the cause."
+    limit = in_words(step.plan.limit)
+    text = f"{step.plan.name} was not done within {limit}{seen}. Raise its time limit or look for the cause."
     return Failed(text, FailureKind.TIMEOUT)
 
 

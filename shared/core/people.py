@@ -199,7 +199,7 @@ def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun,
     if len(found) > 1:
         raise NotNowError(f"several stages wait for approval, name one: {', '.join(stage.name for stage, _ in found)}")
     stage, step = found[0]
-    return stage, step, Approval.of(stage.settings)
+    return stage, step, Approval.of(promotion, stage)
 
 
 def _check_may_approve(by: Person, promotion: Promotion, approval: Approval, rejecting: bool = False) -> None:

@@ -63,6 +63,9 @@ STAGE_ENDED = frozenset(
 STAGE_OCCUPIED = frozenset({StageStatus.RUNNING, StageStatus.UNDOING})
 PROMOTION_UNDER_WAY = frozenset({PromotionStatus.QUEUED, PromotionStatus.RUNNING})
 
+#: Who asked for a promotion where that was done with a function key: a person, but nobody knows which.
+SOMEBODY = "function key"
+
 
 @dataclass(frozen=True)
 class StepRun:
@@ -139,6 +142,11 @@ class Promotion:
     @property
     def under_way(self) -> bool:
         return self.status in PROMOTION_UNDER_WAY
+
+    @property
+    def by_somebody(self) -> bool:
+        """Whether a person asked for it without signing in. What came by itself was asked for by no person."""
+        return not self.requester and self.requested_by == SOMEBODY
 
     def stage(self, name: str) -> StageRun | None:
         return next((stage for stage in self.stages if stage.name == name), None)

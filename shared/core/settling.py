@@ -58,7 +58,7 @@ def _begun(promotion: Promotion, stage: StageRun, step: StepRun, now: datetime) 
     if not step.plan.waits:
         return begun
     seen = {"on": digest(promotion.evidence_for(stage)), "given": []}
-    return replace(begun, next_look=None, evidence=seen, says=Approval.of(stage.settings).says(0))
+    return replace(begun, next_look=None, evidence=seen, says=Approval.of(promotion, stage).says(0))
 
 
 def _leave_waiting(promotion: Promotion, stage: StageRun, now: datetime) -> StageRun:

@@ -31,7 +31,7 @@ def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
         step = stage.current
         if step is not None:
             since = step.started or promotion.updated
-            yield Wait(stage.name, _step(stage, step), since, step.deadline or since + step.plan.limit)
+            yield Wait(stage.name, _step(promotion, stage, step), since, step.deadline or since + step.plan.limit)
 
 
 def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
@@ -46,11 +46,12 @@ def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
     return f"its turn in {stage.name}"
 
 
-def _step(stage: StageRun, step: StepRun) -> str:
+def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
     if step.plan.waits:
-        asked = Approval.of(stage.settings)
+        asked = Approval.of(promotion, stage)
         given = len(step.evidence.get("given", ()))
-        return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}"
+        why = f" ({asked.because})" if asked.because else ""
+        return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}{why}"
     name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name
     if step.look <= 1 or step.next_look is None:
         return name

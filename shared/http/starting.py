@@ -10,14 +10,11 @@ from shared.config import azure_names
 from shared.core.lane import PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey
 from shared.core.people import Person
-from shared.core.promotion import Promotion, promotion_id
+from shared.core.promotion import SOMEBODY, Promotion, promotion_id
 from shared.http.refusals import BadRequestError
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Route, StageSettings
-
-#: Who has asked where nobody was signed in.
-FUNCTION_KEY = "function key"
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def requested(
         lane,
         candidate,
         tuple(routing.stage_run(stage, route, asked.model) for stage in _stages(asked, route)),
-        by.name if by else FUNCTION_KEY,
+        by.name if by else SOMEBODY,
         configuration.hash,
         now,
         now,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from shared.core.approval import Approval
 from shared.core.messages import Kind
 from shared.core.plan import MODEL_PLAN, plan_for
 from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, WORKSPACE, changed
+from tests.core.world import promotion
 
 Configured = Callable[..., Configuration]
 
@@ -204,7 +206,9 @@ def test_an_approval_that_says_nothing_else_asks_one_approver_who_did_not_ask_fo
 def test_the_rules_read_an_approval_as_it_was_configured(configured: Configured) -> None:
     asked = "approval: {min: 2, roles: [Model.Owner, Risk], not_requester: false, expires: 90m}"
     stage = configured(changed(("        smoke: {", f"        {asked}\n        smoke: {{"))).routes["churn"].stages[0]
-    assert Approval.of(json.loads(json.dumps(stage.frozen()))) == Approval(2, ["Model.Owner", "Risk"], False)
+    asking = promotion(left_out=())
+    run = replace(asking.stages[0], settings=json.loads(json.dumps(stage.frozen())))
+    assert Approval.of(asking, run) == Approval(2, ["Model.Owner", "Risk"], False)
     assert stage.approval is not None
     assert stage.approval.expires == timedelta(minutes=90)
 

@@ -22,7 +22,8 @@ from shared.core.people import (
     Retried,
     RolledBack,
 )
-from shared.core.promotion import Lane, Promotion, PromotionStatus, StageStatus, StepStatus
+from shared.core.promotion import SOMEBODY, Lane, Promotion, PromotionStatus, StageStatus, StepStatus
+from shared.core.waiting import waits
 from tests.core.world import BROKEN, KEY, NOW, TEST_THEN_PROD, Azure, answer, drive, promotion, requested
 
 OPERATOR = Person("id-o", "olga", ("Promotion.Operator",))
@@ -39,6 +40,11 @@ def asking(
     made = promotion(version, stages or ONE_STAGE, left_out=())
     runs = tuple(replace(stage, settings={"approval": dict(approval or {})}) for stage in made.stages)
     return PromotionRequested(replace(made, stages=runs, requester=requester), automatic=False)
+
+
+def with_a_key(request: PromotionRequested) -> PromotionRequested:
+    """The same request, made with a function key alone."""
+    return replace(request, promotion=replace(request.promotion, requested_by=SOMEBODY))
 
 
 def ask(lane: Lane, event: PersonEvent, after: timedelta = timedelta()) -> Lane:
@@ -119,6 +125,26 @@ def test_who_asked_for_the_promotion_may_not_approve_it() -> None:
     assert in_flight(approve(lane, BERT)) == ["prod.deploy"]
 
 
+def test_started_with_a_key_alone_it_takes_one_person_more_as_one_of_them_may_have_asked_for_it() -> None:
+    lane = waiting(with_a_key(asking()))
+    [wait] = waits(lane, the(lane))
+    assert "0 of 2 given" in wait.what
+    assert "one more than usual, as whoever started it had not signed in" in wait.what
+    lane = approve(lane, ANNA)
+    assert in_flight(lane) == []
+    assert in_flight(approve(lane, BERT)) == ["prod.deploy"]
+
+
+@pytest.mark.parametrize("request_", [asking(), with_a_key(asking(approval={"not_requester": False}))])
+def test_what_came_by_itself_or_may_be_approved_by_anybody_takes_no_person_more(request_: PromotionRequested) -> None:
+    assert in_flight(approve(waiting(request_), ANNA)) == ["prod.deploy"]
+
+
+def test_a_person_who_signed_in_under_the_name_of_the_key_is_known_all_the_same() -> None:
+    lane = waiting(with_a_key(asking(requester=BERT.id)))
+    assert in_flight(approve(lane, ANNA)) == ["prod.deploy"]
+
+
 def test_who_asked_for_it_may_approve_it_where_the_stage_allows_that() -> None:
     lane = waiting(asking(requester=ANNA.id, approval={"not_requester": False}))
     assert in_flight(approve(lane, ANNA)) == ["prod.deploy"]
@@ -169,7 +195,7 @@ def test_at_expiry_it_says_how_many_had_approved() -> None:
     lane = approve(waiting(asking(approval=TWO_OF_THEM)), ANNA)
     lane = decide(lane, TimePassed(KEY), NOW + timedelta(hours=73)).lane
     assert the(lane).status is PromotionStatus.REJECTED
-    assert "only 1 of 2 approved within 3 days" in the(lane).reason
+    assert "only 1 of 2 approved within 72 h" in the(lane).reason
 
 
 def test_an_approval_after_expiry_is_refused_even_before_the_timer_has_come() -> None:
