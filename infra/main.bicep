@@ -62,7 +62,20 @@ param maximumInstanceCount int = 40
 var coordinates = parts != 'worker'
 var works = parts != 'coordinator'
 var assignsShared = coordinates || sharedRights == 'assign'
-var environmentsHere = parts == 'all' ? environments : filter(environments, each => works && (each.name == workerOf))
+
+// What is missing or wrong is said before anything is made.
+func armId(id string, of string) string =>
+  length(split(id, '/')) == 9
+    ? id
+    : fail('${of} is "${id}", which is no ARM id: /subscriptions/.../resourceGroups/.../providers/.../.../...')
+var own = filter(environments, each => each.name == workerOf)
+var unknown = 'workerOf (WORKER_OF) is "${workerOf}", and must be one of: ${join(map(environments, each => each.name), ', ')}'
+var environmentsHere = coordinates ? filter(environments, each => works) : (empty(own) ? fail(unknown) : own)
+var workspaces = map(
+  coordinates ? environments : environmentsHere,
+  each => armId(each.workspace, 'The workspace of ${each.name} (${toUpper(each.name)}_WORKSPACE)')
+)
+var registryId = armId(registry, 'registry (REGISTRY)')
 var queueNames = concat(['promotion-events'], map(environments, each => 'steps-${each.name}'))
 
 // The first identity is the app's own, for Service Bus, its storage account and its telemetry. A worker has one only.
@@ -75,7 +88,7 @@ var token = uniqueString(subscription().subscriptionId, environmentName, locatio
 var tags = { 'azd-env-name': environmentName }
 var serviceBusId = coordinates
   ? '${subscription().id}/resourceGroups/${resourceGroupName}/providers/Microsoft.ServiceBus/namespaces/sb-mlpromote-${token}'
-  : serviceBusNamespace
+  : armId(serviceBusNamespace, 'serviceBusNamespace (SERVICE_BUS_NAMESPACE)')
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: resourceGroupName
@@ -133,7 +146,7 @@ module deadLetters 'dead-letters.bicep' = if (coordinates) {
   scope: group
   params: {
     storageAccountName: storage.outputs.name
-    writer: deadLetterIdentity.outputs.principalId
+    writer: deadLetterIdentity!.outputs.principalId
   }
 }
 
@@ -164,16 +177,19 @@ module queueRights 'queue-rights.bicep' = if (assignsShared) {
 module workspaceRights 'workspace-rights.bicep' = [
   for (each, index) in environmentsHere: {
     name: 'workspace-rights-${uniqueString(token, each.name)}'
-    scope: resourceGroup(split(each.workspace, '/')[2], split(each.workspace, '/')[4])
+    scope: resourceGroup(split(workspaces[index], '/')[2], split(workspaces[index], '/')[4])
     params: {
-      workspaceName: last(split(each.workspace, '/'))
+      workspaceName: last(split(workspaces[index], '/'))
       identity: identities[index + firstEnvironment].outputs.principalId
     }
   }
 ]
 
 // A scope must be right even where nothing is deployed to it.
-var codeStorages = map(environmentsHere, each => empty(each.?codeStorage ?? '') ? each.workspace : (each.?codeStorage ?? ''))
+var codeStorages = map(
+  environmentsHere,
+  each => empty(each.?codeStorage ?? '') ? each.workspace : armId(each.?codeStorage ?? '', 'codeStorage of ${each.name}')
+)
 
 module codeStorageRights 'code-storage-rights.bicep' = [
   for (each, index) in environmentsHere: if (!empty(each.?codeStorage ?? '')) {
@@ -189,9 +205,9 @@ module codeStorageRights 'code-storage-rights.bicep' = [
 module registryRights 'registry-rights.bicep' = [
   for (each, index) in environmentsHere: if (assignsShared) {
     name: 'registry-rights-${uniqueString(token, each.name)}'
-    scope: resourceGroup(split(registry, '/')[2], split(registry, '/')[4])
+    scope: resourceGroup(split(registryId, '/')[2], split(registryId, '/')[4])
     params: {
-      registryName: last(split(registry, '/'))
+      registryName: last(split(registryId, '/'))
       identity: identities[index + firstEnvironment].outputs.principalId
       writes: each.source
     }
@@ -233,7 +249,7 @@ module app 'app.bicep' = {
       coordinates
         ? {
             MLPROMOTE_SIGN_IN: empty(signInClientId) ? 'optional' : signIn
-            MLPROMOTE_TOPIC_ENDPOINT: notifications.outputs.endpoint
+            MLPROMOTE_TOPIC_ENDPOINT: notifications!.outputs.endpoint
             MLPROMOTE_TOPIC_IDENTITY: identities[0].outputs.clientId
           }
         : { ENVIRONMENTS: workerOf },
@@ -244,7 +260,7 @@ module app 'app.bicep' = {
     environments: [
       for (each, index) in (coordinates ? environments : environmentsHere): {
         name: toUpper(replace(each.name, '-', '_'))
-        workspace: each.workspace
+        workspace: workspaces[index]
         identity: works ? identities[works ? index + firstEnvironment : 0].outputs.clientId : nobody
       }
     ]
@@ -257,6 +273,6 @@ output FUNCTION_APP_NAME string = app.outputs.name
 output FUNCTION_APP_URL string = app.outputs.url
 output FUNCTION_APP_ID string = app.outputs.id
 output DEAD_LETTER_STORAGE_ID string = storage.outputs.id
-output DEAD_LETTER_IDENTITY_ID string = coordinates ? deadLetterIdentity.outputs.id : ''
+output DEAD_LETTER_IDENTITY_ID string = coordinates ? deadLetterIdentity!.outputs.id : ''
 output EVENT_SOURCES array = coordinates ? filter(environments, each => each.source) : []
 output SERVICE_BUS_NAMESPACE_ID string = serviceBusId

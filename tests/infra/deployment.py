@@ -17,6 +17,7 @@ from tests.infra.bicep import declarations, default_of, is_lambda, named, parsed
 
 _TIGHT = ("member_expression", "subscript_expression")
 _LOOSE = ("binary_expression", "ternary_expression", "unary_expression")
+_FUNCTION = "user_defined_function"
 _GUIDS = uuid.UUID("9f0c2a55-0d2e-4f43-8a3c-6b1c3d1f7f10")
 
 
@@ -76,6 +77,10 @@ class Deployed:
     outputs: Mapping[str, Any]
 
 
+class RefusedError(Exception):
+    """The file's own `fail` was met: nothing is made."""
+
+
 class Skipped:
     """A resource or module whose condition is false. Nothing of it can be used."""
 
@@ -96,6 +101,7 @@ class _Deployment:
         self._scope = scope
         self._names: dict[str, Any] = dict(parameters)
         self._declared: dict[str, Node] = {}
+        self._functions = {text_of(named(node)[0]): node for node in parsed(file).children if node.type == _FUNCTION}
         self._resources: list[Resource] = []
 
     def run(self, parameters: Mapping[str, Node]) -> Deployed:
@@ -282,9 +288,28 @@ class _Deployment:
         values: list[Any] = [
             self._lambda(node, names) if is_lambda(node) else self._value(node, names) for node in arguments
         ]
+        if function in self._functions:
+            return self._own(self._functions[function], values)
         match function, values:
+            case "fail", [message]:
+                raise RefusedError(message)
             case "split", [text, separator]:
                 return text.split(separator)
+            case "join", [items, separator]:
+                return separator.join(items)
+            case "length", [value]:
+                return len(value)
+            case "toUpper", [text]:
+                return text.upper()
+            case "replace", [text, old, new]:
+                return text.replace(old, new)
+            case "empty", [value]:
+                return not value
+            case _:
+                return self._collection(function, values)
+
+    def _collection(self, function: str, values: list[Any]) -> Any:
+        match function, values:
             case "last", [items]:
                 return items[-1]
             case "concat", lists:
@@ -297,14 +322,13 @@ class _Deployment:
                 return {key(item): value(item) for item in items}
             case "union", objects:
                 return {key: value for each in objects for key, value in each.items()}
-            case "toUpper", [text]:
-                return text.upper()
-            case "replace", [text, old, new]:
-                return text.replace(old, new)
-            case "empty", [value]:
-                return not value
-            case _:
-                return self._azure(function, values)
+        return self._azure(function, values)
+
+    def _own(self, function: Node, values: list[Any]) -> Any:
+        """What a function of the file returns; it knows its parameters and no other name."""
+        parameters = next(child for child in function.children if child.type == "parameters")
+        names = [text_of(named(each)[0]) for each in named(parameters)]
+        return self._value(function.children[-1], dict(zip(names, values, strict=True)))
 
     def _azure(self, function: str, values: list[Any]) -> Any:
         match function, values:

@@ -11,7 +11,7 @@ import yaml
 from shared.config.azure_names import ENVIRONMENT
 from shared.core.people import OPERATOR
 from tests.functions.conftest import APPROVER
-from tests.infra.bicep import declarations, default_of, parsed, text_of, walk
+from tests.infra.bicep import declarations, default_of, named, parsed, text_of, walk
 from tests.infra.shapes import INFRA, REPOSITORY, deployed, every_shape, settings, workspace
 
 FILES = sorted(INFRA.glob("*.bicep"))
@@ -34,6 +34,20 @@ def test_every_parameter_for_people_is_described(file: str) -> None:
         above = node.prev_sibling
         assert above is not None, name
         assert "@description(" in text_of(above), name
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_what_may_not_be_made_is_used_with_an_exclamation_mark(file: Path) -> None:
+    """Bicep warns otherwise (BCP318)."""
+    may_be_missing = {
+        name
+        for kind in ("resource", "module")
+        for name, node in declarations(file, kind).items()
+        if node.children[-1].type == "if_statement"
+    }
+    for node in walk(parsed(file)):
+        if node.type == "member_expression" and text_of(named(node)[0]) in may_be_missing:
+            assert any(child.type in ("!", ".?") for child in node.children), text_of(node)
 
 
 def test_azd_gives_the_parameters_that_are_needed_and_no_others() -> None:

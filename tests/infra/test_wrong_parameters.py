@@ -1,0 +1,51 @@
+"""What is missing or wrong is said, with what to do, before anything is made."""
+
+from typing import Any
+
+import pytest
+
+from tests.infra.deployment import RefusedError
+from tests.infra.shapes import CODE_STORAGE, NAMES, deployed, worker, workspace
+
+
+def environment(name: str = "dev", **more: Any) -> dict[str, Any]:
+    return {"name": name, "workspace": workspace(name), "source": name == "dev", **more}
+
+
+@pytest.mark.parametrize("parts", ["all", "coordinator"])
+def test_a_workspace_that_is_missing_is_named_with_its_setting(parts: str) -> None:
+    environments = [environment(), environment("test", workspace="")]
+    with pytest.raises(RefusedError, match=r"workspace of test \(TEST_WORKSPACE\) is \"\", which is no ARM id"):
+        deployed(parts, environments=environments)
+
+
+def test_a_worker_of_nobody_is_told_whose_it_may_be() -> None:
+    for name in ("", "pord"):
+        with pytest.raises(RefusedError, match=rf'WORKER_OF\) is "{name}", and must be one of: dev, test, prod'):
+            worker("prod", workerOf=name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_worker_needs_the_whole_id_of_the_shared_namespace(name: str) -> None:
+    for given in ("", "sb-mlpromote", "sb-mlpromote.servicebus.windows.net"):
+        with pytest.raises(RefusedError, match=r"SERVICE_BUS_NAMESPACE\) is \".*\", which is no ARM id"):
+            worker(name, serviceBusNamespace=given)
+
+
+@pytest.mark.parametrize("parts", ["all", "worker"])
+def test_the_registry_is_told_by_its_id_not_by_its_name(parts: str) -> None:
+    deploy = deployed if parts == "all" else worker
+    with pytest.raises(RefusedError, match=r"REGISTRY\) is \"contoso-ml\", which is no ARM id"):
+        deploy("all" if parts == "all" else "prod", registry="contoso-ml")
+
+
+def test_so_is_the_storage_account_for_code() -> None:
+    deployed(environments=[environment(codeStorage=CODE_STORAGE)])
+    with pytest.raises(RefusedError, match=r"codeStorage of dev is \"stdev\", which is no ARM id"):
+        deployed(environments=[environment(codeStorage="stdev")])
+
+
+def test_the_hint_at_the_form_is_an_id_by_its_form() -> None:
+    with pytest.raises(RefusedError) as refused:
+        deployed(registry="contoso-ml")
+    assert len(str(refused.value).rpartition(": ")[2].split("/")) == 9
