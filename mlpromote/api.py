@@ -25,6 +25,9 @@ _BY_STATUS = {
     422: Exit.USAGE,
 }
 
+#: The command that shows what an address of the API lists.
+_SEE = {"/api/promotions": "mlpromote list", "/api/routes": "mlpromote routes"}
+
 #: A promotion or another JSON object, as the API answers it.
 Document = Mapping[str, Any]
 
@@ -99,7 +102,8 @@ class Api:
         code = _BY_STATUS.get(refusal.code, Exit.NO_ANSWER)
         detail = problem.get("detail")
         if detail:
-            return CommandError(code, str(detail), problem)
+            see = _SEE.get(str(problem.get("see")))
+            return CommandError(code, f"{detail} `{see}` shows what there is." if see else str(detail), problem)
         if refusal.code == 401:
             return CommandError(code, self._not_let_in())
         if refusal.code == 404:

@@ -5,7 +5,9 @@ import os
 import sys
 import textwrap
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NoReturn
 
 from mlpromote import access, doctor, failures, promotions, routes
 from mlpromote.ends import MEANINGS, CommandError, Exit
@@ -25,11 +27,27 @@ Options come first. Without an address, a local cloud in {access.USUAL_LOCAL} is
 WIDTH = 79
 
 
+class _UsageError(CommandError):
+    """The command line cannot be read; `usage` says how it goes."""
+
+    def __init__(self, sentence: str, usage: str) -> None:
+        super().__init__(Exit.USAGE, sentence)
+        self.usage = usage
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises `_UsageError`, instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(f"{message[0].upper()}{message[1:]}.", self.format_usage())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code (see `ends`)."""
-    options = _parser().parse_args(arguments)
-    output = Output(as_json=options.json)
+    given = sys.argv[1:] if arguments is None else arguments
+    output = Output(as_json="--json" in given)
     try:
+        options = _parser().parse_args(given)
         found = access.find(
             access.Wanted(options.url, options.key, options.token, options.scope, options.local, options.person)
         )
@@ -37,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             output.remark(found.remark)
         return int(options.run(found, options, output))
     except CommandError as error:
-        output.error(str(error))
+        if isinstance(error, _UsageError) and not output.as_json:
+            sys.stderr.write(error.usage)
+        output.error(error)
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(Exit.INTERRUPTED)
@@ -52,13 +72,14 @@ def _parser() -> argparse.ArgumentParser:
         textwrap.fill(meaning, WIDTH, initial_indent=f"  {code:<4}", subsequent_indent=" " * 6)
         for code, meaning in MEANINGS.items()
     )
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mlpromote",
         description=DESCRIPTION,
         epilog=f"{ENVIRONMENT}\nexit codes:\n{codes}\n\nmlpromote COMMAND --help says more of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"mlpromote {_version()}", help="show it and exit")
     _add_common(parser, None)
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     # Given after the command they count as before it; left out there, they must not undo what stands before it.
@@ -67,6 +88,14 @@ def _parser() -> argparse.ArgumentParser:
     for add in (promotions.add_commands, failures.add_commands, routes.add_commands, doctor.add_command):
         add(commands, common)
     return parser
+
+
+def _version() -> str:
+    """Of this package; where it runs without being installed, nothing tells which it is."""
+    try:
+        return version("mlpromote")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
@@ -84,4 +113,6 @@ def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
         "--as", dest="person", default=default, metavar="NAME", help="sign in to the local cloud as NAME"
     )
     unset = False if default is None else default
-    group.add_argument("--json", action="store_true", default=unset, help="print JSON, for scripts")
+    group.add_argument(
+        "--json", action="store_true", default=unset, help="print JSON, for scripts; errors too, to the standard error"
+    )

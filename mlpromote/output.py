@@ -1,4 +1,8 @@
-"""Where results and remarks go: tables or JSON to the standard output, everything else to the standard error."""
+"""Where results and remarks go: tables or JSON to the standard output, everything else to the standard error.
+
+With `--json` a script may read either: the standard output then holds the result and nothing else, and the standard
+error one JSON object if there is no result.
+"""
 
 import json
 import sys
@@ -7,6 +11,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.text import Text
+
+from mlpromote.ends import CommandError
 
 
 class Output:
@@ -32,8 +38,13 @@ class Output:
 
     def remark(self, sentence: str) -> None:
         """What people should know beside the result."""
-        self._errors.print(Text(sentence, style="dim"))
+        if not self.as_json:
+            self._errors.print(Text(sentence, style="dim"))
 
-    def error(self, sentence: str) -> None:
-        """Why the command did not do what was asked."""
-        self._errors.print(Text.assemble(("mlpromote: ", "bold red"), sentence), soft_wrap=True)
+    def error(self, error: CommandError) -> None:
+        """Why the command did not do what was asked; as JSON `{exitCode, detail}` and what else the API said."""
+        if self.as_json:
+            document = {"exitCode": int(error.exit_code), **error.problem, "detail": str(error)}
+            sys.stderr.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+            return
+        self._errors.print(Text.assemble(("mlpromote: ", "bold red"), str(error)), soft_wrap=True)

@@ -38,15 +38,21 @@ _TURNS_PER_SECOND = 8
 #: Before a step that takes back what was done.
 _UNDOING = "↩ "
 _INDENT = 3
+#: Of a terminal with 80 columns, the words beside it need the rest.
+_WIDEST_LABEL = 30
 
 
 def picture(promotion: Promotion, now: datetime) -> RenderableType:
     """The stages of a promotion as they are at `now`."""
-    return Padding(Group(*(_stage(stage, now) for stage in promotion["stages"])), (0, 0, 0, _INDENT))
+    stages = promotion["stages"]
+    # A step stands below its stage, two characters further in; before both there is a mark and a space.
+    labels = [_label(prefix, step) for stage in stages for prefix, step in _steps(stage)]
+    width = max((*(len(label) + 4 for label in labels), *(len(stage["name"]) + 2 for stage in stages)), default=0)
+    return Padding(Group(*(_stage(stage, now, min(width, _WIDEST_LABEL)) for stage in stages)), (0, 0, 0, _INDENT))
 
 
-def _stage(stage: Stage, now: datetime) -> Table:
-    table = _columns(13)
+def _stage(stage: Stage, now: datetime, width: int) -> Table:
+    table = _columns(width)
     replaces = f", replaces version {stage['replaces']}" if stage.get("replaces") else ""
     table.add_row(
         Text.assemble(mark(stage["status"], now), (f" {stage['name']}", "bold")),
@@ -59,7 +65,7 @@ def _stage(stage: Stage, now: datetime) -> Table:
             continue
         style = "dim" if never else ""
         table.add_row(
-            Text.assemble("  ", mark(step["status"], now), (f" {prefix}{step['name']}", style)),
+            Text.assemble("  ", mark(step["status"], now), (f" {_label(prefix, step)}", style)),
             Text(told(step, now), no_wrap=step["status"] != "failed", overflow="ellipsis"),
             _duration(step, now),
         )
@@ -69,11 +75,13 @@ def _stage(stage: Stage, now: datetime) -> Table:
 def changes(before: Promotion | None, after: Promotion, now: datetime) -> Iterator[RenderableType]:
     """The steps that ended between two looks at a promotion, a line each: for a terminal that cannot be redrawn."""
     seen = dict(_ended(before)) if before else {}
+    longest = max((len(stage["name"]) for stage in after["stages"]), default=0)
+    longest_step = max((len(_label(*each)) for stage in after["stages"] for each in _steps(stage)), default=0)
     for key, step in _ended(after):
         if key not in seen:
             stage, name = key
-            table = _columns(17)
-            label = Text.assemble(mark(step["status"], now), f" {stage:5} {name}")
+            table = _columns(min(longest + longest_step + 3, _WIDEST_LABEL))
+            label = Text.assemble(mark(step["status"], now), f" {stage:{longest}} {name}")
             table.add_row(label, Text(told(step, now)), _duration(step, now))
             yield Padding(table, (0, 0, 0, _INDENT))
 
@@ -83,13 +91,17 @@ def _ended(promotion: Promotion) -> Iterator[tuple[tuple[str, str], Step]]:
     for stage in promotion["stages"]:
         for prefix, step in _steps(stage):
             if step["status"] in ("succeeded", "failed"):
-                yield (stage["name"], f"{prefix}{step['name']}"), step
+                yield (stage["name"], _label(prefix, step)), step
 
 
 def _steps(stage: Stage) -> Iterator[tuple[str, Step]]:
     """The steps in their order, and those that take back what was done with a mark of their own."""
     yield from (("", step) for step in stage["steps"])
     yield from ((_UNDOING, step) for step in stage["undoing"])
+
+
+def _label(prefix: str, step: Step) -> str:
+    return f"{prefix}{step['name']}"
 
 
 def _columns(label_width: int) -> Table:

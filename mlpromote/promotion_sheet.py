@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mlpromote.api import Document
 from mlpromote.picture import mark, picture
-from mlpromote.tables import age, dim, table, until
+from mlpromote.tables import age, dim, spoken, table, until
 
 #: Of a diagnosis, such as a container's log, so many lines are shown.
 LAST_LINES = 15
@@ -23,7 +23,7 @@ def listed(promotions: Iterable[Document]) -> Table:
     )
     now = datetime.now(UTC)
     for each in promotions:
-        status = Text.assemble(mark(each["status"], now), f" {each['status']}")
+        status = Text.assemble(mark(each["status"], now), f" {spoken(each['status'])}")
         version = f"{each['model']}/{each['version']}"
         made.add_row(each["id"], version, status, each["stage"] or "", age(each["created"], now), each["reason"])
     return made
@@ -48,7 +48,7 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
     route = f" on route {promotion['route']}" if promotion["route"] else ""
     name = f"{promotion['model']}/{promotion['version']}"
     head = Text.assemble(
-        mark(promotion["status"], now), (f" {name}", "bold"), f"{route}: ", (promotion["status"], "bold")
+        mark(promotion["status"], now), (f" {name}", "bold"), f"{route}: ", (spoken(promotion["status"]), "bold")
     )
     asked = f"{promotion['id']}, asked for by {promotion['requestedBy']} {age(promotion['created'], now)} ago"
     why = [Text(f"  {promotion['reason']}")] if promotion["reason"] else []
@@ -89,5 +89,5 @@ def _journal(promotion: Document) -> Table:
     for entry in promotion["journal"]:
         at = datetime.fromisoformat(entry["at"]).astimezone(UTC)
         where = " ".join(part for part in (entry["stage"], entry["step"]) if part)
-        made.add_row(f"{at:%Y-%m-%d %H:%M:%S}", where, entry["what"], entry["text"])
+        made.add_row(f"{at:%Y-%m-%d %H:%M:%S}", where, spoken(entry["what"]), entry["text"])
     return made

@@ -11,6 +11,7 @@ from mlpromote.ends import CommandError, Exit
 from mlpromote.following import follow
 from mlpromote.output import Output
 from mlpromote.promotion_sheet import listed, sheet
+from mlpromote.tables import spoken
 from mlpromote.trace import drawn
 
 #: Of the promotions of a model, so many of the newest are looked through for a version.
@@ -107,14 +108,14 @@ def _asked(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     if getattr(options, "watch", False):
         output.say(answer["done"])
         return _followed(api, promotion, output)
-    output.result(answer, lambda: [answer["done"], f"promotion {promotion['id']} is {promotion['status']}"])
+    output.result(answer, lambda: [answer["done"], f"promotion {promotion['id']} is {spoken(promotion['status'])}"])
     return Exit.DONE
 
 
 def _followed(api: Api, promotion: Document, output: Output) -> Exit:
     ended = follow(api, promotion, output)
     status = ended["status"]
-    how = f"been {status.replace('-', ' ')}" if status in _ENDED_OTHERWISE else status
+    how = f"been {spoken(status)}" if status in _ENDED_OTHERWISE else status
     why = f": {ended['reason']}" if ended["reason"] else ""
     output.result(ended, lambda: [f"{ended['id']} has {how}{why}"])
     return Exit.DONE if status == "succeeded" else Exit.REFUSED

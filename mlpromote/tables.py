@@ -44,6 +44,11 @@ def _in_unit(length: timedelta) -> str:
     return f"{length / unit:.0f} {name}" if unit else f"{length.total_seconds():.0f} {name}"
 
 
+def spoken(word: str) -> str:
+    """A word of the API, such as a status, for people."""
+    return word.replace("-", " ")
+
+
 def dim(text: str) -> Text:
     """Beside the point."""
     return Text(text, style="dim")

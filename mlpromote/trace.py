@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpromote.api import Document
-from mlpromote.tables import dim
+from mlpromote.tables import dim, spoken
 
 #: Characters of the time line.
 _WIDTH = 24
@@ -58,7 +58,8 @@ def _rows(promotion: Document, spans: Sequence[Document], now: datetime) -> Iter
     begun = min([promotion["created"], *(span["started"] for span in functions)], key=datetime.fromisoformat)
     ended = now if promotion["status"] in ("queued", "running") else datetime.fromisoformat(promotion["updated"])
     name = f"{promotion['model']}/{promotion['version']}"
-    yield _Row(0, name, datetime.fromisoformat(begun), ended, promotion["status"], promotion["status"] == "failed")
+    status = promotion["status"]
+    yield _Row(0, name, datetime.fromisoformat(begun), ended, spoken(status), status == "failed")
     steps = {
         (stage["name"], step["name"]): step
         for stage in promotion["stages"]

@@ -74,7 +74,25 @@ def _retire(evidence: Evidence) -> str:
 
 
 def _remove(evidence: Evidence) -> str:
-    return f"deployment {evidence['deployment']} is removed" if "deployment" in evidence else _values(evidence)
+    if "deployment" in evidence:
+        return f"deployment {evidence['deployment']} is removed"
+    if "not_there" in evidence:
+        return "there is no deployment to remove"
+    return f"left alone: {evidence['left_alone']} (not of this promotion)" if "left_alone" in evidence else ""
+
+
+def _reinstate(evidence: Evidence) -> str:
+    if "deployment" in evidence:
+        return f"deployment {evidence['deployment']} is there to take the traffic back"
+    return "nothing served before it, so nothing is brought back"
+
+
+def _restore(evidence: Evidence) -> str:
+    return _shift(evidence) or "no deployment takes traffic"
+
+
+def _register(evidence: Evidence) -> str:
+    return f"registered as {evidence.get('model', '')}/{evidence.get('version', '')}"
 
 
 _WORDS: Mapping[str, Callable[[Evidence], str]] = {
@@ -86,6 +104,9 @@ _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "shift": _shift,
     "retire": _retire,
     "remove": _remove,
+    "reinstate": _reinstate,
+    "restore": _restore,
+    "register": _register,
 }
 
 

@@ -195,7 +195,7 @@ def _all_waiting(promotion: Promotion, name: str | None) -> Sequence[tuple[Stage
 def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun, Approval]:
     found = _all_waiting(promotion, name)
     if not found:
-        raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it is {promotion.status}")
+        raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it is {promotion.status.words}")
     if len(found) > 1:
         raise NotNowError(f"several stages wait for approval, name one: {', '.join(stage.name for stage, _ in found)}")
     stage, step = found[0]
@@ -215,7 +215,7 @@ def _check_may_approve(by: Person, promotion: Promotion, approval: Approval, rej
 def _cancel(lane: Lane, promotion: Promotion, event: Cancelled, now: datetime, notes: Notes) -> Lane:
     _check_operator(event.by)
     if not promotion.under_way:
-        raise NotNowError(f"it has ended as {promotion.status}")
+        raise NotNowError(f"it has ended as {promotion.status.words}")
     running = [stage for stage in promotion.stages if stage.status is StageStatus.RUNNING]
     moved = [stage for stage in running if _has_moved_traffic(stage)]
     for stage in moved:
@@ -230,7 +230,7 @@ def _cancel(lane: Lane, promotion: Promotion, event: Cancelled, now: datetime, n
         promotion = promotion.with_stage(ended)
     for stage in running:
         ends_as = StageStatus.ROLLED_BACK if stage in moved else StageStatus.CANCELLED
-        promotion = promotion.with_stage(turn_back(stage, ends_as, f"{ends_as} by {_asked(event)}"))
+        promotion = promotion.with_stage(turn_back(stage, ends_as, f"{ends_as.words} by {_asked(event)}"))
     return _with_holds(lane, promotion, moved, event, now).with_promotion(promotion)
 
 
@@ -257,7 +257,7 @@ def _stage_to_roll_back(lane: Lane, promotion: Promotion, name: str | None) -> S
     }
     now = ", ".join(f"{stage} is served by version {version}" for stage, version in others.items())
     raise NotNowError(
-        f"it serves nothing that could be rolled back; it is {promotion.status}{f'; {now}' if now else ''}"
+        f"it serves nothing that could be rolled back; it is {promotion.status.words}{f'; {now}' if now else ''}"
     )
 
 
@@ -312,7 +312,7 @@ def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
     """Why a promotion cannot be tried again; None if it can."""
     if promotion.status is not PromotionStatus.FAILED:
         fresh = "" if promotion.under_way else "; start a new promotion instead"
-        return f"only what failed is tried again, and it is {promotion.status}{fresh}"
+        return f"only what failed is tried again, and it is {promotion.status.words}{fresh}"
     newer = newer_version(lane, promotion.candidate)
     if newer:
         return f"it is superseded: {newer}"

@@ -44,6 +44,7 @@ JOB_PLAN = (PlannedStep("register", limit=timedelta(minutes=30), at_source=True)
 PLANS = {Kind.MODEL: MODEL_PLAN, Kind.JOB: JOB_PLAN}
 #: The names of all steps of all plans; those that only undo are not among them.
 STEP_NAMES = tuple(step.name for plan in PLANS.values() for step in plan)
+UNDO_NAMES = tuple(name for plan in PLANS.values() for step in plan for name in step.undo)
 
 
 def plan_for(

@@ -19,7 +19,14 @@ class StepStatus(StrEnum):
     FAILED = "failed"
 
 
-class StageStatus(StrEnum):
+class _Spoken(StrEnum):
+    @property
+    def words(self) -> str:
+        """For people: without the hyphens that the value has for machines."""
+        return self.value.replace("-", " ")
+
+
+class StageStatus(_Spoken):
     WAITING = "waiting"  #: for the stages before it
     QUEUED = "queued"  #: for another promotion to leave the stage
     RUNNING = "running"
@@ -34,7 +41,7 @@ class StageStatus(StrEnum):
     SUPERSEDED = "superseded"  #: a newer candidate took its place in the queue
 
 
-class PromotionStatus(StrEnum):
+class PromotionStatus(_Spoken):
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"

@@ -71,6 +71,8 @@ class FailureRequests:
         with _refused_in_words():
             asked = listing.read_failures(query)
             page = self._page(asked.wanted, asked.top, asked.continuation)
+            if not page.failures and asked.continuation is page.following is None:
+                listing.check_names(query, self._configuration())
         return {
             "value": [_shown(failure) for failure in page.failures],
             "nextLink": listing.next_link(url, query, page.following),
@@ -107,7 +109,10 @@ class FailureRequests:
             if replay.continuation is not None:
                 raise ValueError("continuation: goes with a filter only")
             return self._named(list(dict.fromkeys(replay.ids)))
-        page = self._page(replay.filter or FailureFilter(), MOST_AT_ONCE, replay.continuation)
+        wanted = replay.filter or FailureFilter()
+        page = self._page(wanted, MOST_AT_ONCE, replay.continuation)
+        if not page.failures and replay.continuation is page.following is None:
+            listing.check_names(vars(wanted), self._configuration())
         return _Meant(
             [failure.id for failure in page.failures if failure.dead_letter is None],
             [failure for failure in page.failures if failure.dead_letter is not None],

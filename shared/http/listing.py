@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from shared.core.plan import STEP_NAMES, UNDO_NAMES
 from shared.core.promotion import PromotionStatus
 from shared.failures.judging import FailureFilter
 from shared.ports import PromotionFilter
+from shared.queues import EVENTS_QUEUE, steps_queue
+
+if TYPE_CHECKING:
+    from shared.config import Configuration
 
 USUAL_TOP = 50
 MOST_TOP = 200
@@ -79,6 +85,23 @@ def read_failures(query: Mapping[str, str]) -> FailureListing:
     )
     wanted.check()
     return FailureListing(wanted, _top(query.get("top", str(USUAL_TOP))), query.get("continuation"))
+
+
+def check_names(wanted: Mapping[str, str | None], configuration: "Configuration") -> None:
+    """For a list in which nothing was found: raises ValueError if that is because nothing can have these names.
+
+    What is found is shown whatever it is called: promotions outlive the route and the environment that they went along.
+    """
+    known: dict[str, Sequence[str]] = {
+        "environment": list(configuration.environments),
+        "route": list(configuration.routes),
+        "queue": [EVENTS_QUEUE, *map(steps_queue, configuration.environments)],
+        "step": (*STEP_NAMES, *UNDO_NAMES),
+    }
+    for key, names in known.items():
+        name = wanted.get(key)
+        if name is not None and name not in names:
+            raise ValueError(f"{key} {name[:100]!r} is none of {', '.join(names)}")
 
 
 def _check_known(query: Mapping[str, str], known: Sequence[str]) -> None:

@@ -97,6 +97,8 @@ class Requests:
         try:
             asked = listing.read(query)
             page = self._store.promotions(asked.wanted, asked.top, asked.continuation)
+            if not page.promotions and asked.continuation is None:
+                listing.check_names(query, self._configuration())
         except ValueError as fault:
             raise refusals.BadRequestError(str(fault)) from fault
         return {
@@ -149,6 +151,8 @@ class Requests:
         try:
             asked = listing.read_lanes(query)
             page = self._store.lanes(asked.route, asked.model, asked.top, asked.continuation)
+            if not page.lanes and asked.continuation is None:
+                listing.check_names(query, self._configuration())
         except ValueError as fault:
             raise refusals.BadRequestError(str(fault)) from fault
         return {
@@ -162,7 +166,7 @@ class Requests:
         asked = bodies.read(Reason, body)
         key = LaneKey(route, model)
         if not self._store.load(key, None)[1]:
-            raise refusals.NotThereError(f"No {model} has come along route {route}. GET /api/routes lists what has.")
+            raise refusals.NotThereError(f"No {model} has come along route {route}.", {"see": "/api/routes"})
         decision = self._apply(people.Released(key, stage, person, asked.reason))
         return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
 
@@ -208,8 +212,8 @@ def _done(decision: Decision) -> str:
     """The first line that the request put into the journal."""
     if decision.stale:
         return "nothing: it was done before"
-    return next((f"{entry.what} by {entry.text}" for entry in decision.journal), "done")
+    return next((f"{entry.what.replace('-', ' ')} by {entry.text}" for entry in decision.journal), "done")
 
 
 def _no_promotion(promotion: str) -> refusals.NotThereError:
-    return refusals.NotThereError(f"There is no promotion {promotion}. GET /api/promotions lists them.")
+    return refusals.NotThereError(f"There is no promotion {promotion}.", {"see": "/api/promotions"})

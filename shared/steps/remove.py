@@ -11,6 +11,8 @@ from shared.steps.target import Target
 def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
     target = Target.of(command, folder)
     found = workspace.deployment(target.endpoint, target.deployment)
+    if found is None and command.look <= 1:
+        return Succeeded({"not_there": target.deployment})  # as where only the endpoint had been begun
     if found is None:
         return Succeeded({"deployment": target.deployment})
     if not target.is_of_this_promotion(found):

@@ -40,6 +40,8 @@ def test_filters_narrow_the_list(api: Api) -> None:
         ("top=" + "9" * 5000, "top"),
         ("stauts=running", "stauts is not known here"),
         ("status=done", "status 'done' is none of queued, running"),
+        ("environment=nowhere", "environment 'nowhere' is none of dev, test, prod"),
+        ("route=unheard", "route 'unheard' is none of churn, fraud"),
         ("continuation=nonsense", "the continuation is none that was given here"),
     ],
 )
@@ -51,7 +53,13 @@ def test_a_query_that_cannot_be_meant_is_refused_in_words(query: str, says: str,
 
 def test_a_promotion_that_is_not_there(api: Api) -> None:
     answer = api.get("promotions/nobody")
-    assert (answer.status, answer.body["detail"]) == (
-        404,
-        "There is no promotion nobody. GET /api/promotions lists them.",
-    )
+    assert (answer.status, answer.body["detail"]) == (404, "There is no promotion nobody.")
+    assert answer.body["see"] == "/api/promotions"
+
+
+def test_promotions_are_found_by_names_that_were_configured_once(api: Api) -> None:
+    api.start("1")
+    left = {"fraud": api.app.configuration.routes["fraud"]}
+    vars(api.app)["configuration"] = api.app.configuration.model_copy(update={"routes": left})
+    assert listed(api, "route=churn") == ["1"]
+    assert api.get("promotions?route=unheard").status == 400

@@ -1,9 +1,11 @@
 """How commands end when something is in the way: a sentence, an exit code, and no result."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,42 @@ def test_an_error_of_the_app_is_its_sentence_and_an_exit_code(
         ended = mlpromote(*arguments)
         assert (ended.code, ended.output) == (code, "")
         assert says in ended.errors
+
+
+def test_for_scripts_an_error_is_one_json_object_on_the_standard_error(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(problem(409, "it is queued", promotion={"id": "x", "status": "queued"}))
+    ended = mlpromote("retry", "x", "--reason", "y", "--json")
+    assert (ended.code, ended.output) == (Exit.REFUSED, "")
+    told = json.loads(ended.errors)
+    assert (told["exitCode"], told["detail"], told["promotion"]["status"]) == (1, "it is queued", "queued")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["list"], Exit.USAGE), (["approve", "x"], Exit.USAGE), (["--url", "http://127.0.0.1:1", "list"], Exit.NO_ANSWER)],
+)
+def test_for_scripts_an_error_that_the_app_does_not_know_of_is_json_as_well(
+    arguments: list[str], code: Exit, mlpromote: CommandLine
+) -> None:
+    ended = mlpromote(*arguments, "--json")
+    assert (ended.code, ended.output) == (code, "")
+    assert json.loads(ended.errors).keys() == {"exitCode", "detail"}
+
+
+@pytest.mark.parametrize(
+    ("see", "command"), [("/api/promotions", "mlpromote list"), ("/api/routes", "mlpromote routes")]
+)
+def test_what_is_not_there_is_looked_for_with_a_command_and_not_with_an_address(
+    see: str, command: str, mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(problem(404, "There is no promotion nope.", see=see))
+    errors = " ".join(mlpromote("show", "nope").errors.split())
+    assert errors == f"mlpromote: There is no promotion nope. `{command}` shows what there is."
+
+
+def test_it_tells_its_version(mlpromote: CommandLine) -> None:
+    ended = mlpromote("--version")
+    assert (ended.code, ended.output) == (0, f"mlpromote {version('mlpromote')}\n")
 
 
 @pytest.mark.parametrize("body", [{}, [], {"value": None}])

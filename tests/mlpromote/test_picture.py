@@ -44,6 +44,24 @@ def test_a_failure_is_told_in_full_and_what_was_taken_back_follows() -> None:
     assert "↩ remove" in text
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_is_taken_back_is_named_in_full(width: int) -> None:
+    undoing = [
+        step("reinstate", "succeeded", 4, 5, evidence={"deployment": "v1-a"}),
+        step("restore", "succeeded", 5, 6, evidence={"traffic": {"v1-a": 100}}),
+    ]
+    document = promotion(
+        "rolled-back", [stage("test", "rolled-back", [step("shift", "succeeded", 1, 4)], undoing=undoing)]
+    )
+
+    lines = [" ".join(line.split()) for line in drawn(document, width)]
+
+    assert "✓ ↩ reinstate deployment v1-a is there to take the traffic back 1.0 s" in lines
+    assert "✓ ↩ restore 100 % of the traffic to v1-a 1.0 s" in lines
+    told_once = [" ".join(line.split()) for line in printed(*changes(None, document, NOW), width=width)]
+    assert "✓ test ↩ reinstate deployment v1-a is there to take the traffic back 1.0 s" in told_once
+
+
 def test_a_step_that_its_stage_turned_back_from_says_what_it_saw_last() -> None:
     deploy = step("deploy", "stopped", 1, 4, says="the endpoint is being created")
     document = promotion(

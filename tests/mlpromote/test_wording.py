@@ -39,6 +39,25 @@ def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
     assert told(step("soak", "succeeded", 0, 1, evidence=evidence), NOW) == f"minutes 10, rate 0.1235, note {'x' * 40}"
 
 
+@pytest.mark.parametrize(
+    ("name", "evidence", "words"),
+    [
+        ("remove", {"deployment": "v2-b"}, "deployment v2-b is removed"),
+        ("remove", {"not_there": "v2-b"}, "there is no deployment to remove"),
+        ("remove", {"left_alone": "v2-b"}, "left alone: v2-b (not of this promotion)"),
+        ("reinstate", {"deployment": "v1-a"}, "deployment v1-a is there to take the traffic back"),
+        ("reinstate", {}, "nothing served before it, so nothing is brought back"),
+        ("restore", {"traffic": {"v1-a": 100}}, "100 % of the traffic to v1-a"),
+        ("restore", {"traffic": {}}, "no deployment takes traffic"),
+        ("register", {"model": "digits", "version": "4", "asset": "azureml://x"}, "registered as digits/4"),
+    ],
+)
+def test_what_was_taken_back_or_registered_is_told_in_a_line(
+    name: str, evidence: dict[str, object], words: str
+) -> None:
+    assert told(step(name, "succeeded", 0, 1, evidence=evidence), NOW) == words
+
+
 def test_deployments_that_were_left_alone_are_named_with_the_reason() -> None:
     evidence = {"left_alone": {"by-hand": "not made by this route"}}
 

@@ -16,7 +16,7 @@ def deployed(stage: Stage, workspace: FakeWorkspace) -> FakeWorkspace:
 def test_takes_away_its_own_deployment_and_waits_until_it_is_gone(stage: Stage, deployed: FakeWorkspace) -> None:
     deployed.looks_until_ready = 2
     assert isinstance(stage.look("remove", deployed), Running)
-    assert isinstance(stage.run("remove", deployed), Succeeded)
+    assert stage.run("remove", deployed) == Succeeded({"deployment": stage.deployment})
     assert list(deployed.made) == [(ENDPOINT, "v2-old")]
     assert deployed.calls["start_removal"] == 1
 
@@ -33,7 +33,7 @@ def test_a_failed_deployment_is_taken_away_too(stage: Stage, deployed: FakeWorks
 
 
 def test_succeeds_where_nothing_was_deployed(stage: Stage, workspace: FakeWorkspace) -> None:
-    assert isinstance(stage.run("remove", workspace), Succeeded)
+    assert stage.run("remove", workspace) == Succeeded({"not_there": stage.deployment})
     assert not workspace.calls["start_removal"]
 
 
