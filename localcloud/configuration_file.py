@@ -36,7 +36,9 @@ def check_configuration(content: Any, form: type[Configuration], name: str) -> C
     try:
         return form.model_validate(content)
     except ValidationError as error:
-        faults = [f"{name}: {_place(fault['loc'])}{fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"{name}: {_place(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()
+        ]
         raise ConfigurationError("\n".join(faults)) from error
 
 

@@ -26,6 +26,8 @@ class Identity(Section):
     name: str = Field(min_length=1)
     client_id: str = Field(pattern=r"^[0-9a-fA-F-]{36}$")
     principal_id: str = Field(default="", pattern=r"^([0-9a-fA-F-]{36})?$")
+    #: ARM id; empty: the identity is not found by one.
+    resource_id: str = Field(default="", pattern=r"^(/.+)?$")
 
     @model_validator(mode="before")
     @classmethod
@@ -38,9 +40,9 @@ class Identity(Section):
 class IdentityConfiguration(Section):
     """All identities of one App Service."""
 
-    #: User-assigned: chosen by client id.
+    #: User-assigned: chosen by client id, principal id or resource id.
     identities: tuple[Identity, ...] = ()
-    #: Used when a request names no client id.
+    #: Used when a request names no identity.
     system_assigned: Identity | None = None
     #: The secret that callers send as `X-IDENTITY-HEADER`.
     header: str = Field(min_length=1)
@@ -52,6 +54,7 @@ class IdentityConfiguration(Section):
     def _are_unique(cls, identities: tuple[Identity, ...]) -> tuple[Identity, ...]:
         counts = Counter(identity.client_id.lower() for identity in identities)
         counts.update(identity.name for identity in identities)
+        counts.update(identity.resource_id.lower() for identity in identities if identity.resource_id)
         if repeated := [value for value, count in counts.items() if count > 1]:
             raise ValueError(f"used more than once: {', '.join(repeated)}")
         return identities

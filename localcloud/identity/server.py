@@ -16,6 +16,7 @@ class IdentityServer:
         self._configuration = configuration
         self._by_client_id = {identity.client_id.lower(): identity for identity in configuration.identities}
         self._by_principal = {identity.principal_id.lower(): identity for identity in configuration.identities}
+        self._by_resource = {identity.resource_id.lower(): identity for identity in configuration.identities}
         self._key = key
 
     def application(self) -> web.Application:
@@ -55,6 +56,9 @@ class IdentityServer:
             return self._by_client_id.get(client_id.lower())
         if principal_id := request.query.get("principal_id") or request.query.get("object_id"):
             return self._by_principal.get(principal_id.lower())
+        # The first is what App Service documents and the SDK sends, the second what the SDK's async credential sends.
+        if resource_id := request.query.get("mi_res_id") or request.query.get("resource_id"):
+            return self._by_resource.get(resource_id.lower())
         return self._configuration.system_assigned
 
     async def _health(self, _request: web.Request) -> web.Response:

@@ -13,11 +13,13 @@ import aiohttp
 import jwt
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import ManagedIdentityCredential as BlockingManagedIdentityCredential
 from azure.identity.aio import ManagedIdentityCredential
 
 DEV = "11111111-1111-1111-1111-111111111111"
 PROD = "22222222-2222-2222-2222-222222222222"
 PRODUCTION_PRINCIPAL = "33333333-3333-3333-3333-333333333333"
+DEV_RESOURCE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/dev"
 SCOPE = "https://management.azure.com/.default"
 HEADER = "the-header"
 
@@ -25,7 +27,7 @@ HEADER = "the-header"
 def configuration(folder: Path, **changes: Any) -> dict[str, Any]:
     return {
         "identities": [
-            {"name": "dev", "client_id": DEV},
+            {"name": "dev", "client_id": DEV, "resource_id": DEV_RESOURCE},
             {"name": "prod", "client_id": PROD, "principal_id": PRODUCTION_PRINCIPAL},
         ],
         "header": HEADER,
@@ -87,6 +89,23 @@ async def test_each_identity_gets_a_signed_token_of_its_own(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("endpoint")
+@pytest.mark.parametrize(
+    ("asked_for", "client_id"),
+    [
+        ({"resource_id": DEV_RESOURCE}, DEV),
+        ({"resource_id": DEV_RESOURCE.upper()}, DEV),
+        ({"object_id": PRODUCTION_PRINCIPAL}, PROD),
+    ],
+)
+async def test_both_credentials_find_an_identity_by_its_other_ids(asked_for: dict[str, str], client_id: str) -> None:
+    async with ManagedIdentityCredential(identity_config=asked_for) as credential:
+        token = await credential.get_token(SCOPE)
+    blocking = await asyncio.to_thread(BlockingManagedIdentityCredential(identity_config=asked_for).get_token, SCOPE)
+    for text in (token.token, blocking.token):
+        assert jwt.decode(text, options={"verify_signature": False})["appid"] == client_id
+
+
+@pytest.mark.usefixtures("endpoint")
 async def test_the_key_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "secrets" / "token.key").stat().st_mode) == 0o600
 
@@ -103,6 +122,7 @@ async def test_an_unknown_client_id_gets_no_token() -> None:
     [
         ({"client_id": "99999999-9999-9999-9999-999999999999"}, 400),
         ({"client_id": ""}, 400),  # there is no system-assigned identity
+        ({"client_id": "", "mi_res_id": DEV_RESOURCE}, 200),
         ({"resource": ""}, 400),
         ({"api-version": "2017-09-01"}, 400),
         ({}, 200),
@@ -134,15 +154,21 @@ async def test_a_wrong_header_is_refused(endpoint: str) -> None:
         assert answer.status == 401
 
 
-async def test_a_request_without_client_id_gets_the_system_assigned_identity(tmp_path: Path) -> None:
+async def test_only_a_request_that_names_no_identity_gets_the_system_assigned_one(tmp_path: Path) -> None:
     process = await launch(tmp_path, configuration(tmp_path, system_assigned={"name": "app", "client_id": PROD}))
     try:
         query = {"api-version": "2019-08-01", "resource": "https://ml.azure.com"}
+        address = await ready_address(process)
         async with (
             aiohttp.ClientSession(headers={"X-IDENTITY-HEADER": HEADER}) as session,
-            session.get(await ready_address(process), params=query) as answer,
+            session.get(address, params=query) as answer,
         ):
             assert (await answer.json())["client_id"] == PROD
+        async with (
+            aiohttp.ClientSession(headers={"X-IDENTITY-HEADER": HEADER}) as session,
+            session.get(address, params={**query, "mi_res_id": f"{DEV_RESOURCE}-unknown"}) as answer,
+        ):
+            assert answer.status == 400
     finally:
         process.kill()
         await process.wait()
