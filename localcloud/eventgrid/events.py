@@ -58,8 +58,8 @@ def read_events(content_type: str, content: bytes, source: str) -> list[Event]:
     """
     try:
         decoded = json.loads(content)
-    except ValueError as error:
-        raise InvalidEventsError(f"The request is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidEventsError(f"The request is not JSON that can be read: {error}") from error
     if content_type == "application/cloudevents+json":
         decoded = [decoded]
     if not isinstance(decoded, list):
@@ -80,9 +80,20 @@ def _checked(schema: Schema, body: Any, place: int) -> Event:
     missing = [name for name in _REQUIRED_STRINGS[schema] if not isinstance(body.get(name), str) or not body[name]]
     if missing:
         raise InvalidEventsError(f"Event {place} lacks, in the {schema} schema, the text of: {', '.join(missing)}.")
+    time = "time" if schema is Schema.CLOUD_EVENTS else "eventTime"
+    if not _is_time(body.get(time)):
+        raise InvalidEventsError(f"Event {place} has {time} {body[time]!r}; it must be a time as 2026-01-31T12:00:00Z.")
     if schema is Schema.CLOUD_EVENTS and body["specversion"] != "1.0":
         raise InvalidEventsError(f"Event {place} has specversion {body['specversion']!r}; only '1.0' is understood.")
     return Event(schema, body)
+
+
+def _is_time(value: Any) -> bool:
+    """Whether it is a time in ISO 8601, or none, which only a CloudEvent may have."""
+    try:
+        return value is None or datetime.fromisoformat(value) is not None
+    except (ValueError, TypeError):
+        return False
 
 
 def _to_cloud_event(body: dict[str, Any]) -> dict[str, Any]:

@@ -48,8 +48,8 @@ class EventGridWebhook:
             return web.Response(status=400)
         try:
             content = json.loads(await request.read())
-        except ValueError as error:
-            return web.Response(status=400, text=f"The body is not valid JSON: {error}")
+        except (ValueError, RecursionError) as error:
+            return web.Response(status=400, text=f"The body is not JSON that can be read: {error}")
         if event_type == "subscriptionvalidation":
             return _validation(content)
         return await self._notify(definition, content)

@@ -167,6 +167,7 @@ async def test_a_request_over_one_megabyte_is_refused_and_one_just_under_it_arri
     [
         ({"id": "1"}, "array"),
         ([{"id": "1", "eventType": "T", "eventTime": "2026-01-01T00:00:00Z"}], "Event 0 .*subject"),
+        ([{"id": "1", "eventType": "T", "subject": "s", "eventTime": "yesterday"}], "Event 0 .*'yesterday'"),
         (["text"], "Event 0 is not a JSON object"),
     ],
 )
@@ -181,3 +182,14 @@ async def test_events_that_break_the_schema_are_refused_with_the_reason(
     ):
         assert answer.status == 400
         assert re.search(fault, (await answer.json())["error"]["message"])
+
+
+async def test_a_request_that_is_nested_too_deeply_is_refused(eventgrid: "EventGrid", webhook: "Webhook") -> None:
+    eventgrid.configure(webhook.address)
+    await eventgrid.start()
+    content = "[" * 100_000 + "]" * 100_000
+    async with (
+        aiohttp.ClientSession(headers={"aeg-sas-key": TOPIC_KEY}) as session,
+        session.post(eventgrid.topic, data=content) as answer,
+    ):
+        assert answer.status == 400

@@ -81,6 +81,7 @@ async def test_both_handshakes_are_answered(host: RunningHost) -> None:
         ({}, b"[]", 400),
         (NOTIFICATION, b"no json", 400),
         (NOTIFICATION, b"[1]", 400),
+        pytest.param(NOTIFICATION, b"[" * 100_000 + b"]" * 100_000, 400, id="nested too deeply"),
         ({"aeg-event-type": "SubscriptionValidation"}, b"[{}]", 400),
     ],
 )
