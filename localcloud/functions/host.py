@@ -73,7 +73,9 @@ class Host:
         self.router = Router(self._of_type("httpTrigger"), configuration.route_prefix)
         named = {definition.name.lower(): definition for definition in self.functions}
         event_functions = {definition.name.lower(): definition for definition in self._of_type("eventGridTrigger")}
-        self._http = HttpTriggers(self.router, options.keys, LocalUsers.from_settings(settings), self.invoker)
+        # Core Tools, which ask for no keys, have no platform in front of them either.
+        users = LocalUsers.from_settings(settings) if options.keys else LocalUsers(None, platform=False)
+        self._http = HttpTriggers(self.router, options.keys, users, self.invoker)
         self._webhook = EventGridWebhook(event_functions, options.keys, self.invoker)
         self._admin = Admin(named, self.errors, options.keys, self.invoker)
 

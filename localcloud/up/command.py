@@ -13,6 +13,10 @@ from localcloud.up.ports import Ports
 from localcloud.up.supervisor import PartFailedError
 from localcloud.up.welcome import welcome
 
+_HOW_TO_RUN_THE_APP = (
+    "The app was not started. `python -m localcloud settings > local.settings.json` writes its settings; "
+    "`func start --port {port}` runs it."
+)
 _PORTS = Ports(servicebus=5672, azureml=8443, eventgrid=8081, identity=8082, functions=7071)
 
 
@@ -27,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data", type=Path, default=Path(".local"), metavar="DIR", help="folder for all state (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--without-app",
+        action="store_true",
+        help="start everything else; the app is run by another host on its port, with `localcloud settings`",
     )
     parser.add_argument("--app", type=Path, metavar="FOLDER", help="the Functions app, instead of the description's")
     for part, number in _PORTS.__dict__.items():
@@ -45,8 +54,11 @@ async def serve(arguments: argparse.Namespace) -> None:
         description = _with_app(read_description(arguments.config), arguments.app)
         ports = Ports(**{part: getattr(arguments, f"{part}_port") for part in _PORTS.__dict__})
         _say("Starting the local cloud ...")
-        async with LocalCloud(description, arguments.data, ports, tell=_say) as cloud:
+        without_app = arguments.without_app
+        async with LocalCloud(description, arguments.data, ports, without_app=without_app, tell=_say) as cloud:
             _say(welcome(cloud.layout, shutil.get_terminal_size().columns))
+            if without_app:
+                _say(_HOW_TO_RUN_THE_APP.format(port=cloud.layout.ports.functions))
             try:
                 failure = await cloud.failed()
             finally:

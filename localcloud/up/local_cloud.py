@@ -45,15 +45,20 @@ class LocalCloud:
         data: Path,
         ports: Ports | None = None,
         *,
+        without_app: bool = False,
         tell: Callable[[str], None] = _log.warning,
         ready_within: float = READY_WITHIN,
     ) -> None:
-        """`ports` 0 are chosen freely; `tell` gets a line whenever a part dies; `ready_within` is in seconds."""
+        """`ports` 0 are chosen freely; `tell` gets a line whenever a part dies; `ready_within` is in seconds.
+
+        `without_app`: another host runs the app on its port, and events wait until it is there.
+        """
         self._data = data.resolve()
         self._data.mkdir(parents=True, exist_ok=True)
         self._lock = contextlib.ExitStack()
         self._description = description
         self._wanted_ports = ports or Ports()
+        self._without_app = without_app
         self._tell = tell
         self._ready_within = ready_within
         self._layout: Layout | None = None
@@ -80,7 +85,8 @@ class LocalCloud:
             parts = self._parts(self._layout)
             for group in START_ORDER:
                 await _together([self._supervisor.start(parts[name]) for name in group if name in parts])
-            await self._subscriptions_validated(self._layout)
+            if not self._without_app:
+                await self._subscriptions_validated(self._layout)
         except BaseException:
             await self.stop()
             raise
@@ -166,7 +172,7 @@ class LocalCloud:
             "eventgrid": self._part("eventgrid", ports.eventgrid, _data_option(data, "eventgrid"), eventgrid_is_ready),
             "azureml": self._part("azureml", ports.azureml, _data_option(data, "azureml"), azureml_is_ready),
         }
-        if layout.description.app is not None:
+        if layout.description.app is not None and not self._without_app:
             app = ["--app", str(layout.description.app.folder), "--grace", str(_APP_GRACE)]
             command = [
                 *_localcloud("functions"),
