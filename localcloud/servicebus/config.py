@@ -30,6 +30,7 @@ _DURATION = re.compile(
     r"P(?=.)(?:(?P<days>\d+(?:\.\d+)?)D)?"
     r"(?:T(?=.)(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
+_STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _SECONDS = {"days": 86_400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class ConfigurationError(ValueError):
 def read_config(path: Path) -> list[QueueSettings]:
     """The queues of a `Config.json` that can be served. Raises `ConfigurationError` with every fault in it."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = json.loads(_without_comments(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise ConfigurationError(path, [f"cannot be read: {error.strerror}"]) from error
     except ValueError as error:
@@ -74,6 +75,16 @@ def read_config(path: Path) -> list[QueueSettings]:
     return queues
 
 
+def _without_comments(text: str) -> str:
+    """JSON without comments, which the emulator's own example has; blanks keep the places of faults right."""
+
+    def blanked(match: re.Match[str]) -> str:
+        found = match.group()
+        return found if found.startswith('"') else re.sub(r"[^\n]", " ", found)
+
+    return _STRING_OR_COMMENT.sub(blanked, text)
+
+
 class _Reader:
     """Walks the document, collecting faults instead of stopping at the first."""
 
@@ -85,7 +96,7 @@ class _Reader:
         self.faults.append(f"{place}: {what}")
 
     def queues(self, document: object) -> Iterator[QueueSettings]:
-        root = self._object(document, "(document)", {"UserConfig"})
+        root = self._object(document, "(document)", {"$schema", "UserConfig"})
         user = self._object(root.get("UserConfig"), "UserConfig", {"Namespaces", "Logging"})
         namespaces = self._list(user.get("Namespaces"), "UserConfig.Namespaces")
         if len(namespaces) > 1:

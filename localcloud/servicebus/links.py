@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from localcloud.servicebus.amqp_types import Described
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.message import write_message
+from localcloud.servicebus.message import write_delivery, write_message
 from localcloud.servicebus.performatives import Attach, Flow, Transfer, rejected
 from localcloud.servicebus.queue import Queue
 
@@ -157,10 +157,10 @@ class QueueLink(OutgoingLink):
         lock = self.queue.lock_next(now)
         if lock is None:
             return False
-        encoded = write_message(lock.message, lock.until)
+        encoded = write_delivery(lock.message, lock.token, lock.until)
         # The SDK reads the lock token from the delivery tag, as a little-endian UUID.
         delivery_id = self.send(lock.token.bytes_le, encoded, settled=False)
-        self._session.remember_unsettled(delivery_id, self.queue, lock.token)
+        self._session.remember_unsettled(self._handle, delivery_id, self.queue, lock.token)
         return True
 
     def _drain(self) -> None:

@@ -14,6 +14,7 @@ from localcloud.servicebus import decoding, encoding
 from localcloud.servicebus.amqp_types import CodecError, Described, Int, Symbol, Timestamp, UByte, UInt, ULong
 
 HEADER = 0x70
+DELIVERY_ANNOTATIONS = 0x71
 MESSAGE_ANNOTATIONS = 0x72
 PROPERTIES = 0x73
 APPLICATION_PROPERTIES = 0x74
@@ -37,6 +38,7 @@ _SEQUENCE_NUMBER = Symbol("x-opt-sequence-number")
 _ENQUEUE_SEQUENCE_NUMBER = Symbol("x-opt-enqueue-sequence-number")
 _ENQUEUED_TIME = Symbol("x-opt-enqueued-time")
 _LOCKED_UNTIL = Symbol("x-opt-locked-until")
+_LOCK_TOKEN = Symbol("x-opt-lock-token")
 _STATE = Symbol("x-opt-message-state")
 _DEAD_LETTER_SOURCE = Symbol("x-opt-deadletter-source")
 _SCHEDULED_TIME = Symbol("x-opt-scheduled-enqueue-time")
@@ -151,7 +153,14 @@ def read_batch(encoded: bytes) -> list[bytes]:
     return [section.value for section in sections(encoded) if section.code == DATA]
 
 
-def write_message(message: Message, locked_until: float | None = None) -> bytes:
+def write_delivery(message: Message, lock_token: uuid.UUID, locked_until: float) -> bytes:
+    """The message as a link delivers it when it is locked: with its lock token, as in its delivery tag."""
+    return write_message(message, locked_until, {_LOCK_TOKEN: lock_token})
+
+
+def write_message(
+    message: Message, locked_until: float | None = None, delivery_annotations: Mapping[Symbol, Any] | None = None
+) -> bytes:
     """The message as a receiver gets it; `locked_until` only for one that is locked."""
     annotations = dict(message.annotations)
     annotations[_SEQUENCE_NUMBER] = message.sequence_number
@@ -168,7 +177,10 @@ def write_message(message: Message, locked_until: float | None = None) -> bytes:
     if message.time_to_live is not None:
         time_to_live = UInt(min(message.time_to_live * 1000, _LONGEST_TTL))
     header = [message.durable, message.priority, time_to_live, None, UInt(message.delivery_count)]
-    return encode_section(HEADER, header) + encode_section(MESSAGE_ANNOTATIONS, annotations) + message.content
+    encoded = encode_section(HEADER, header)
+    if delivery_annotations is not None:
+        encoded += encode_section(DELIVERY_ANNOTATIONS, delivery_annotations)
+    return encoded + encode_section(MESSAGE_ANNOTATIONS, annotations) + message.content
 
 
 def milliseconds(seconds: float) -> Timestamp:

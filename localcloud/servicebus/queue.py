@@ -243,7 +243,7 @@ class Queue:
         message.delivery_count += 1
         most = self._settings.max_delivery_count
         if self.dead_letters is not None and most is not None and message.delivery_count >= most:
-            description = f"The message was delivered {message.delivery_count} times and never completed."
+            description = f"Message could not be consumed after {most} delivery attempts."
             self._bury(message, self.dead_letters, "MaxDeliveryCountExceeded", description, now)
             return
         self._store.update(self.name, message)
@@ -298,7 +298,7 @@ class Queue:
 
     def _expire(self, message: Message, now: float) -> None:
         if self.dead_letters is not None and self._settings.dead_letter_expired:
-            description = "The message's time to live is over."
+            description = "The message expired and was dead lettered."
             self._bury(message, self.dead_letters, "TTLExpiredException", description, now)
         else:
             self._remove(message)

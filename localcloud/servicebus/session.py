@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localcloud.servicebus import settlement
 from localcloud.servicebus.amqp_types import CodecError, Described
@@ -47,6 +47,14 @@ class RefusedError(Exception):
         self.description = description
 
 
+class Unsettled(NamedTuple):
+    """A delivery whose outcome the receiver has not told yet, and the lock that goes with it."""
+
+    handle: int
+    queue: Queue
+    token: uuid.UUID
+
+
 class Session:
     """Talks to one client on one channel."""
 
@@ -57,7 +65,7 @@ class Session:
         self._links: dict[int, Link] = {}
         #: Outgoing links of request nodes, by the address of the node.
         self._reply_links: dict[str, OutgoingLink] = {}
-        self._unsettled: dict[int, tuple[Queue, uuid.UUID]] = {}
+        self._unsettled: dict[int, Unsettled] = {}
         self._next_delivery_id = 0
         self._next_outgoing_id = 0
         self._next_incoming_id = begin.next_outgoing_id
@@ -106,8 +114,8 @@ class Session:
         """One frame per delivery: the SDK's async client stalls on ranges."""
         self.send(Disposition(receiver, delivery_id, delivery_id, settled=True, state=outcome))
 
-    def remember_unsettled(self, delivery_id: int, queue: Queue, token: uuid.UUID) -> None:
-        self._unsettled[delivery_id] = (queue, token)
+    def remember_unsettled(self, handle: int, delivery_id: int, queue: Queue, token: uuid.UUID) -> None:
+        self._unsettled[delivery_id] = Unsettled(handle, queue, token)
 
     # --------------------------------------------------------------------------------------------------- receiving
 
@@ -188,7 +196,7 @@ class Session:
         if not disposition.receiver:
             return
         for delivery_id in self._unsettled_between(disposition.first, disposition.last):
-            queue, token = self._unsettled[delivery_id]
+            _, queue, token = self._unsettled[delivery_id]
             outcome = settlement.settle(queue, token, disposition, self._broker.now())
             if outcome is None:
                 continue
@@ -207,7 +215,12 @@ class Session:
         if link is not None:
             link.closed()
             self._reply_links = {address: kept for address, kept in self._reply_links.items() if kept is not link}
+            self._forget_unsettled(detach.handle)
             self.send(Detach(detach.handle, closed=True))
+
+    def _forget_unsettled(self, handle: int) -> None:
+        """What a link delivered cannot be settled on it once it is gone; clients turn to the management node then."""
+        self._unsettled = {number: kept for number, kept in self._unsettled.items() if kept.handle != handle}
 
     def end(self) -> None:
         """Lets go of all links."""

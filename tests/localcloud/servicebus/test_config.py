@@ -57,6 +57,22 @@ def test_every_property_of_the_emulator_is_read(path: Path) -> None:
     ]
 
 
+def test_comments_are_allowed_as_in_the_emulator_s_own_example(path: Path) -> None:
+    path.write_text(
+        """{"$schema": "https://localhost/Config-schema.json", // for editors
+        "UserConfig": {"Namespaces": [{"Name": "sbemulatorns",
+        /* "Topics": [],
+        */ "Queues": [{"Name": "q" // not the "queue"
+        }]}]}}"""
+    )
+    assert read_config(path) == [QueueSettings(name="q")]
+
+
+def test_a_fault_after_a_comment_has_its_place(path: Path) -> None:
+    path.write_text('{ // "one"\n/* two\n*/ oops')
+    assert "line 3 column 4" in faults(path)[0]
+
+
 def test_a_queue_without_properties_has_the_service_s_defaults(path: Path) -> None:
     assert read_config(write(path, {"Name": "q"})) == [
         QueueSettings("q", lock_duration=60, max_delivery_count=10, default_time_to_live=None)

@@ -48,6 +48,7 @@ def test_the_broker_says_when_and_how_a_message_was_delivered(line: Line) -> Non
     assert first.locked_until_utc is not None
     assert timedelta(seconds=50) < first.locked_until_utc - now <= timedelta(seconds=60)
     assert first.lock_token != second.lock_token
+    assert first.raw_amqp_message.delivery_annotations == {b"x-opt-lock-token": first.lock_token}
 
 
 def test_a_message_without_an_id_gets_one(line: Line) -> None:

@@ -1,6 +1,7 @@
 """What becomes of a received message: complete, abandon, defer, dead-letter, or its lock or time running out."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from azure.servicebus import ServiceBusMessage, ServiceBusMessageState, ServiceBusReceivedMessage, ServiceBusReceiveMode
@@ -39,7 +40,7 @@ def test_a_message_delivered_too_often_becomes_a_dead_letter(short: Line) -> Non
     [dead] = receive(dead_letters)
     assert (str(dead), dead.message_id, dead.delivery_count) == ("poison", "m-1", 3)
     assert dead.dead_letter_reason == "MaxDeliveryCountExceeded"
-    assert dead.dead_letter_error_description
+    assert dead.dead_letter_error_description == "Message could not be consumed after 3 delivery attempts."
     assert dead.dead_letter_source == short.queue
     assert dead.application_properties is not None
     assert dead.application_properties[b"kept"] == b"yes"
@@ -100,6 +101,15 @@ def test_a_renewed_lock_holds_beyond_its_first_end(short: Line) -> None:
     assert short.peek() == []
 
 
+def test_a_message_can_be_completed_after_its_link_is_gone(line: Line) -> None:
+    line.send("a")
+    [message] = line.receive()
+    link: Any = line.receiver._handler._link
+    link.detach()
+    line.receiver.complete_message(message)
+    assert line.peek() == []
+
+
 def test_a_lost_lock_cannot_be_renewed(short: Line) -> None:
     short.send("a")
     [message] = short.receive()
@@ -156,6 +166,7 @@ def test_an_expired_message_becomes_a_dead_letter_if_the_queue_says_so(bus: Bus)
     line.send("a")
     [dead] = receive(line.dead_letters())
     assert (str(dead), dead.dead_letter_reason) == ("a", "TTLExpiredException")
+    assert dead.dead_letter_error_description == "The message expired and was dead lettered."
     assert line.peek() == []
 
 
