@@ -1,12 +1,12 @@
 """host.json: the part of it that this host honours, with the defaults of the real host."""
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from localcloud.functions.definition import HostError
+from localcloud.functions.json_file import read_json_file
 from localcloud.functions.logs import LOG_LEVELS
 from localcloud.functions.timespan import parse_timespan
 
@@ -39,11 +39,9 @@ def load_host_configuration(folder: Path) -> HostConfiguration:
     """Reads FOLDER/host.json; raises HostError when it is missing, malformed or of another version than 2.0."""
     path = folder / "host.json"
     try:
-        content = json.loads(path.read_text("utf-8-sig"))
+        content = read_json_file(path)
     except FileNotFoundError as error:
         raise HostError(f'{path} does not exist; every function app has one, at least {{"version": "2.0"}}.') from error
-    except ValueError as error:
-        raise HostError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(content, dict) or content.get("version") != "2.0":
         raise HostError(f'{path}: "version" must be "2.0".')
     try:

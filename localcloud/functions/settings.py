@@ -1,6 +1,5 @@
 """Application settings: the environment, filled up from local.settings.json, and what is looked up in it."""
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.functions.definition import HostError
+from localcloud.functions.json_file import read_json_file
 
 _PLACEHOLDER = re.compile(r"%([^%]*)%")
 
@@ -28,19 +28,17 @@ def load_local_settings(folder: Path) -> None:
     path = folder / "local.settings.json"
     if not path.exists():
         return
-    try:
-        content = json.loads(path.read_text("utf-8-sig"))
-    except ValueError as error:
-        raise HostError(f"{path} is not valid JSON: {error}") from error
+    content = read_json_file(path)
     values = content.get("Values", {}) if isinstance(content, dict) else None
     if not isinstance(values, dict):
         raise HostError(f'{path} must be of the form {{"Values": {{"NAME": "value"}}}}.')
     if content.get("IsEncrypted"):
         raise HostError(f"{path} is encrypted; run `func settings decrypt` or write the values in clear.")
     for name, value in values.items():
-        if not isinstance(value, str):
+        if isinstance(value, dict | list):
             raise HostError(f"{path}: the value of '{name}' must be a string.")
-        os.environ.setdefault(name, value)
+        if value is not None:  # what Core Tools skip; numbers and truth values become the text that they make of them
+            os.environ.setdefault(name, str(value))
 
 
 def replace_placeholders(text: str, settings: Mapping[str, str]) -> str:
@@ -60,6 +58,7 @@ def service_bus_connection(name: str, settings: Mapping[str, str]) -> ServiceBus
     prefixes = [f"AzureWebJobs{name}", name] if name else ["AzureWebJobsServiceBus"]
     for prefix in prefixes:
         if settings.get(prefix):
+            _check_connection_string(prefix, settings[prefix])
             return ServiceBusConnection(connection_string=settings[prefix])
         section = _section(prefix, settings)
         if namespace := section.get("fullyqualifiednamespace"):
@@ -72,6 +71,21 @@ def service_bus_connection(name: str, settings: Mapping[str, str]) -> ServiceBus
     raise HostError(
         f"No connection '{name}': set {wanted} to a connection string, or '{prefixes[-1]}__fullyQualifiedNamespace'."
     )
+
+
+def is_disabled(function: str, settings: Mapping[str, str]) -> bool:
+    """Whether `AzureWebJobs.NAME.Disabled` is true, or the same with underscores, for shells that allow no dots."""
+    names = (f"azurewebjobs.{function}.disabled".lower(), f"azurewebjobs_{function}_disabled".lower())
+    return any(value.strip().lower() in ("true", "1") for name, value in settings.items() if name.lower() in names)
+
+
+def _check_connection_string(setting: str, text: str) -> None:
+    """Raises HostError, without the text, which may hold a key."""
+    parts = {name.strip().lower(): value for name, _, value in (part.partition("=") for part in text.split(";"))}
+    signed = parts.get("sharedaccesssignature") or (parts.get("sharedaccesskeyname") and parts.get("sharedaccesskey"))
+    if not parts.get("endpoint", "").startswith("sb://") or not signed:
+        form = "Endpoint=sb://HOST;SharedAccessKeyName=NAME;SharedAccessKey=KEY"
+        raise HostError(f"The setting '{setting}' is no Service Bus connection string, such as {form}.")
 
 
 def _section(prefix: str, settings: Mapping[str, Any]) -> dict[str, str]:

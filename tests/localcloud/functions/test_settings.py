@@ -1,13 +1,22 @@
 """Settings, connections and host.json."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from localcloud.functions.definition import HostError
 from localcloud.functions.host_json import load_host_configuration
-from localcloud.functions.settings import load_local_settings, replace_placeholders, service_bus_connection
+from localcloud.functions.json_file import read_json_file
+from localcloud.functions.settings import (
+    is_disabled,
+    load_local_settings,
+    replace_placeholders,
+    service_bus_connection,
+)
+
+CONNECTION = "Endpoint=sb://localhost;SharedAccessKeyName=name;SharedAccessKey=the-secret=="
 
 
 def test_placeholders_are_replaced() -> None:
@@ -20,9 +29,10 @@ def test_missing_placeholder_is_named() -> None:
 
 
 def test_connection_with_the_web_jobs_prefix_comes_first() -> None:
-    settings = {"AzureWebJobsBUS": "first", "BUS": "second"}
-    assert service_bus_connection("BUS", settings).connection_string == "first"
-    assert service_bus_connection("BUS", {"BUS": "second"}).connection_string == "second"
+    first, second = f"{CONNECTION};EntityPath=first", f"{CONNECTION};EntityPath=second"
+    settings = {"AzureWebJobsBUS": first, "BUS": second}
+    assert service_bus_connection("BUS", settings).connection_string == first
+    assert service_bus_connection("BUS", {"BUS": second}).connection_string == second
 
 
 def test_connection_may_name_an_identity() -> None:
@@ -40,6 +50,52 @@ def test_connection_may_name_an_identity() -> None:
 def test_missing_connection_says_what_to_set() -> None:
     with pytest.raises(HostError, match=r"'AzureWebJobsBUS' or 'BUS'.*'BUS__fullyQualifiedNamespace'"):
         service_bus_connection("BUS", {})
+
+
+@pytest.mark.parametrize(
+    "text", ["the-secret", CONNECTION.replace("Endpoint=sb://", ""), CONNECTION.replace("SharedAccessKeyName", "Name")]
+)
+def test_text_that_is_no_connection_string_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(HostError, match="The setting 'BUS' is no Service Bus connection string") as refusal:
+        service_bus_connection("BUS", {"BUS": text})
+    assert "the-secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "disabled"),
+    [
+        ({"AzureWebJobs.Tick.Disabled": "true"}, True),
+        ({"AZUREWEBJOBS.TICK.DISABLED": "True"}, True),
+        ({"AzureWebJobs_Tick_Disabled": "1"}, True),
+        ({"AzureWebJobs.Tick.Disabled": "false"}, False),
+        ({"AzureWebJobs.Tock.Disabled": "true"}, False),
+    ],
+)
+def test_a_setting_disables_a_function(settings: dict[str, str], disabled: bool) -> None:
+    assert is_disabled("tick", settings) is disabled
+
+
+def test_comments_trailing_commas_and_a_byte_order_mark_pass_in_json(tmp_path: Path) -> None:
+    file = tmp_path / "host.json"
+    file.write_text(
+        r"""// The host's file
+        {"version": "2.0", /* two
+        lines */ "a": ["http://x", "/* no comment */", "\\",], // end
+        "b": {"c": ",]",},}""",
+        "utf-8-sig",
+    )
+    assert read_json_file(file) == {
+        "version": "2.0",
+        "a": ["http://x", "/* no comment */", "\\"],
+        "b": {"c": ",]"},
+    }
+
+
+def test_the_place_of_a_fault_in_json_counts_comments_too(tmp_path: Path) -> None:
+    file = tmp_path / "host.json"
+    file.write_text("/* one\n two */\n  }")
+    with pytest.raises(HostError, match=r"is not valid JSON: .*line 3 column 3"):
+        read_json_file(file)
 
 
 def write_host_json(folder: Path, content: object) -> Path:
@@ -105,7 +161,7 @@ def test_folder_without_host_json_is_refused(tmp_path: Path) -> None:
     [
         ("[]", "must be of the form"),
         ('{"Values": []}', "must be of the form"),
-        ('{"Values": {"A": 1}}', "the value of 'A' must be a string"),
+        ('{"Values": {"A": {"B": "1"}}}', "the value of 'A' must be a string"),
         ('{"IsEncrypted": true}', "is encrypted"),
         ("{", "is not valid JSON"),
     ],
@@ -114,3 +170,14 @@ def test_local_settings_of_another_form_are_refused_in_words(tmp_path: Path, tex
     (tmp_path / "local.settings.json").write_text(text)
     with pytest.raises(HostError, match=reason):
         load_local_settings(tmp_path)
+
+
+def test_numbers_and_truth_values_in_local_settings_become_text_and_null_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("A_NUMBER", "A_TRUTH", "A_NULL"):
+        monkeypatch.setenv(name, "")  # so that what the loader sets is taken back after the test
+        monkeypatch.delenv(name)
+    (tmp_path / "local.settings.json").write_text('{"Values": {"A_NUMBER": 5, "A_TRUTH": true, "A_NULL": null}}')
+    load_local_settings(tmp_path)
+    assert [os.environ.get(name) for name in ("A_NUMBER", "A_TRUTH", "A_NULL")] == ["5", "True", None]
