@@ -34,7 +34,7 @@ def places(content: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(changes=st.lists(st.tuples(st.sampled_from(places(CONTENT)), VALUES), min_size=1, max_size=3))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_file_with_anything_anywhere_loads_or_has_faults_in_words(
     changes: list[tuple[tuple[Any, ...], Any]], tmp_path: Path
 ) -> None:
@@ -61,7 +61,7 @@ def test_the_right_configuration_is_right(tmp_path: Path) -> None:
 
 
 @given(text=st.text("{}[]:,-*&!?|>'\"%@` \n#ab1", max_size=30))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_text_at_all_has_faults(text: str, tmp_path: Path) -> None:
     (tmp_path / "promotion.yml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationFaults):
