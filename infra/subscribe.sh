@@ -6,13 +6,38 @@ if [ "${EVENT_SOURCES:-[]}" = "[]" ]; then
     echo "No workspace to subscribe to."
     exit 0
 fi
-az deployment sub create \
-    --subscription "$AZURE_SUBSCRIPTION_ID" \
-    --location "$AZURE_LOCATION" \
-    --name "mlpromote-events-$AZURE_ENV_NAME" \
-    --template-file "$(dirname "$0")/events.bicep" \
-    --parameters sources="$EVENT_SOURCES" \
-        functionAppId="$FUNCTION_APP_ID" \
-        deadLetterStorageId="$DEAD_LETTER_STORAGE_ID" \
-        deadLetterIdentityId="$DEAD_LETTER_IDENTITY_ID" \
-    --output none
+if ! command -v az >/dev/null; then
+    echo "The app is deployed, but gets no events yet: install the Azure CLI (https://aka.ms/azcli), sign in with" \
+        "az login, and run: azd hooks run postdeploy --service mlpromote" >&2
+    exit 1
+fi
+
+subscribe() {
+    az deployment sub create \
+        --subscription "$AZURE_SUBSCRIPTION_ID" \
+        --location "$AZURE_LOCATION" \
+        --name "mlpromote-events-$AZURE_ENV_NAME" \
+        --template-file "$(dirname "$0")/events.bicep" \
+        --parameters sources="$EVENT_SOURCES" \
+            functionAppId="$FUNCTION_APP_ID" \
+            deadLetterStorageId="$DEAD_LETTER_STORAGE_ID" \
+            deadLetterIdentityId="$DEAD_LETTER_IDENTITY_ID" \
+        --output none
+}
+
+# Right after a deployment Azure may not know the function yet, and Event Grid then refuses it.
+attempts=5
+attempt=1
+pause="${SUBSCRIBE_PAUSE:-15}" # seconds, doubled each time
+until subscribe; do
+    if [ "$attempt" -ge "$attempts" ]; then
+        echo "The app is deployed, but gets no events: none of $attempts attempts to subscribe it succeeded. Mend what" \
+            "the last one says above, then run: azd hooks run postdeploy --service mlpromote" >&2
+        exit 1
+    fi
+    echo "Attempt $attempt of $attempts to subscribe failed; the next one in $pause s." >&2
+    sleep "$pause"
+    attempt=$((attempt + 1))
+    pause=$((pause * 2))
+done
+echo "Subscribed to the workspaces that models come from."

@@ -1,0 +1,101 @@
+"""The hook that subscribes the app when it is deployed, with a stand-in for the Azure CLI."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.infra.shapes import INFRA
+
+SCRIPT = INFRA / "subscribe.sh"
+MOST = 5
+AZD = {
+    "EVENT_SOURCES": '[{"name":"dev","source":true,"workspace":"/subscriptions/s"}]',
+    "AZURE_SUBSCRIPTION_ID": "s",
+    "AZURE_LOCATION": "westeurope",
+    "AZURE_ENV_NAME": "promote",
+    "FUNCTION_APP_ID": "/app",
+    "DEAD_LETTER_STORAGE_ID": "/storage",
+    "DEAD_LETTER_IDENTITY_ID": "/identity",
+    "SUBSCRIBE_PAUSE": "0",
+}
+#: Fails as often as the file `failures` has lines, and notes how it was called.
+STAND_IN = """#!/bin/sh
+cd "$(dirname "$0")"
+printf '%s\\n' "$*" >> calls
+[ "$(wc -l < calls)" -gt "$(wc -l < failures)" ] || { echo "the function is not there" >&2; exit 3; }
+"""
+
+
+@dataclass
+class CommandLine:
+    """A folder with a stand-in for `az`."""
+
+    folder: Path
+
+    def run(self, failures: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+        (self.folder / "failures").write_text("x\n" * failures)
+        environment = {"PATH": f"{self.folder}:/usr/bin:/bin", **AZD, **more}
+        return subprocess.run(["sh", str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
+
+    @property
+    def calls(self) -> list[str]:
+        noted = self.folder / "calls"
+        return noted.read_text().splitlines() if noted.exists() else []
+
+
+@pytest.fixture
+def az(tmp_path: Path) -> CommandLine:
+    (tmp_path / "az").write_text(STAND_IN)
+    (tmp_path / "az").chmod(0o755)
+    return CommandLine(tmp_path)
+
+
+def test_it_deploys_the_subscriptions_with_what_azd_knows(az: CommandLine) -> None:
+    answer = az.run()
+    assert answer.returncode == 0, answer.stderr
+    (call,) = az.calls
+    assert call.startswith("deployment sub create --subscription s --location westeurope")
+    assert (
+        f"--template-file {INFRA}/events.bicep --parameters sources={AZD['EVENT_SOURCES']} functionAppId=/app" in call
+    )
+
+
+def test_it_tries_again_as_azure_may_not_know_the_function_yet(az: CommandLine) -> None:
+    answer = az.run(failures=2)
+    assert (answer.returncode, len(az.calls)) == (0, 3)
+    assert "Attempt 2 of 5 to subscribe failed" in answer.stderr
+
+
+def test_it_gives_up_in_the_end_and_says_what_to_do(az: CommandLine) -> None:
+    answer = az.run(failures=100)
+    assert (answer.returncode, len(az.calls)) == (1, MOST)
+    assert "gets no events" in answer.stderr.splitlines()[-1]
+    assert answer.stderr.splitlines()[-1].endswith("azd hooks run postdeploy --service mlpromote")
+
+
+def test_pauses_grow(az: CommandLine) -> None:
+    (az.folder / "sleep").write_text(f'#!/bin/sh\necho "$1" >> {az.folder}/pauses\n')
+    (az.folder / "sleep").chmod(0o755)
+    az.run(failures=100, SUBSCRIBE_PAUSE="15")
+    assert (az.folder / "pauses").read_text().split() == ["15", "30", "60", "120"]
+
+
+def test_a_worker_alone_has_nothing_to_subscribe_to(az: CommandLine) -> None:
+    for sources in ("", "[]"):
+        assert az.run(EVENT_SOURCES=sources).returncode == 0
+    assert az.calls == []
+
+
+def test_a_machine_without_the_azure_cli_is_told_what_to_install(tmp_path: Path) -> None:
+    for tool in ("sh", "dirname"):
+        (tmp_path / tool).symlink_to(
+            next(Path(each) / tool for each in os.defpath.split(":") if (Path(each) / tool).exists())
+        )
+    answer = subprocess.run(
+        [str(tmp_path / "sh"), str(SCRIPT)], env={**AZD, "PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert answer.returncode == 1
+    assert "install the Azure CLI" in answer.stderr
