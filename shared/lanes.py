@@ -1,14 +1,16 @@
 """Lanes in the store: load one, let the core decide, save, send what is due, and tell of it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from shared.core.lane import Decision, LaneEvent, PromotionRequested, TimePassed, decide
+from shared.core.journal import JournalEntry
+from shared.core.lane import TELL_AFTER, Decision, LaneEvent, PromotionRequested, TimePassed, decide
 from shared.core.late import FIRST_LATE_LOOK
-from shared.core.messages import RECONCILE, StepReported
+from shared.core.messages import RECONCILE, LaneKey, StepReported
 from shared.core.people import Released
-from shared.core.promotion import Lane
+from shared.core.promotion import Lane, Untold
 from shared.ports import Bus, Store, Topic, VersionConflictError
 from shared.telemetry import Telemetry, fields_of
 
@@ -53,9 +55,12 @@ class Lanes:
         """The decision, once it is saved."""
         for _ in range(MOST_CONFLICTS):
             before, version = self._load(event)
-            decision = decide(before, event, self._clock())
+            now = self._clock()
+            decision = decide(before, event, now)
             if decision.stale:
                 return decision
+            if self._topic is not None and not _comes_again(event):
+                decision = _with_mark(decision, now)
             try:
                 self._store.save(before, decision.lane, version, decision.journal)
             except VersionConflictError:
@@ -68,17 +73,39 @@ class Lanes:
 
     def _tell(self, event: LaneEvent, decision: Decision) -> None:
         """Publish the decision's journal. Whoever decided may have died before that: an event that comes again has the
-        end of its promotion's journal published again, with the same ids.
+        end of its promotion's journal published again, with the same ids; for others the lane is marked, and the timer
+        sees to it.
         """
-        if self._topic is None:
+        untold = decision.lane.untold
+        if isinstance(event, TimePassed) and untold is not None and self._clock() >= untold.since + TELL_AFTER:
+            # Those of this decision are among them.
+            if all(self._told(event.lane, *each) for each in untold.lines.items()):
+                self._take_mark_away(event.lane, untold)
+        elif decision.stale:
+            named = _delivered_again(event)
+            if named is not None:
+                self._told(event.lane, named)
+        elif self._topic is not None:
+            told = self._topic.publish(decision.lane, decision.journal)
+            if told and untold is not None and untold.lines == _first_lines(decision.journal):
+                self._take_mark_away(event.lane, untold)
+
+    def _told(self, key: LaneKey, promotion: str, first: int | None = None) -> bool:
+        """Publish a promotion's journal from a line on, or its end; whether nothing of it is left to be published."""
+        found = self._store.promotion(promotion) if self._topic is not None else None
+        if self._topic is None or found is None:
+            return True
+        lines = found[1][-TOLD_AGAIN:] if first is None else [entry for entry in found[1] if entry.number >= first]
+        return self._topic.publish(Lane(key, promotions=(found[0],)), lines)
+
+    def _take_mark_away(self, key: LaneKey, untold: Untold) -> None:
+        lane, version = self._store.load(key, None)
+        if lane.untold != untold:
             return
-        if not decision.stale:
-            self._topic.publish(decision.lane, decision.journal)
-            return
-        named = _delivered_again(event)
-        found = self._store.promotion(named) if named is not None else None
-        if found is not None:
-            self._topic.publish(Lane(event.lane, promotions=(found[0],)), found[1][-TOLD_AGAIN:])
+        try:
+            self._store.save(lane, replace(lane, untold=None), version, ())
+        except VersionConflictError:
+            return  # whoever was faster has kept the mark: the timer comes to it
 
     def _load(self, event: LaneEvent) -> tuple[Lane, int]:
         """The lane with the promotion that the event speaks of, which may have ended."""
@@ -104,3 +131,27 @@ def _delivered_again(event: LaneEvent) -> str | None:
         case StepReported():
             return event.promotion if event.look < FIRST_LATE_LOOK else None
     return event.promotion
+
+
+def _comes_again(event: LaneEvent) -> bool:
+    """Whether a queue delivers the event again if the process dies over it, and a second delivery is known as such."""
+    match event:
+        case StepReported():
+            return True
+        case PromotionRequested():
+            return event.automatic and event.promotion.requested_by != RECONCILE
+    return False
+
+
+def _with_mark(decision: Decision, now: datetime) -> Decision:
+    """The decision with its journal marked as not published yet, beside what is marked already."""
+    if not decision.journal:
+        return decision
+    before = decision.lane.untold or Untold(now, {})
+    untold = replace(before, lines={**_first_lines(decision.journal), **before.lines})
+    return replace(decision, lane=replace(decision.lane, untold=untold))
+
+
+def _first_lines(journal: Sequence[JournalEntry]) -> dict[str, int]:
+    """By promotion: the number of its first line."""
+    return {entry.promotion: entry.number for entry in reversed(journal)}

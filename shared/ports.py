@@ -147,8 +147,11 @@ class Bus(Protocol):
 class Topic(Protocol):
     """Whoever wants to know what becomes of promotions subscribes here."""
 
-    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> None:
-        """Tell of these changes, all of promotions in `lane`. Takes a few seconds at most; trouble raises nothing."""
+    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
+        """Tell of these changes, all of promotions in `lane`. Takes a few seconds at most; trouble raises nothing.
+
+        False where something may still wait to be told, and would be lost with this process.
+        """
 
 
 class VersionConflictError(Exception):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from shared.core.messages import Champion, LaneKey
-from shared.core.promotion import Hold, Lane, Promotion
+from shared.core.promotion import Hold, Lane, Promotion, Untold
 from shared.core.wire import from_json, to_json
 
 
@@ -16,17 +16,18 @@ class _LaneDocument:
 
     champions: Mapping[str, Champion] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
+    untold: Untold | None = None
 
 
 def lane_document(lane: Lane) -> str:
     """The lane without its promotions."""
-    return _written(to_json(_LaneDocument(lane.champions, lane.holds)))
+    return _written(to_json(_LaneDocument(lane.champions, lane.holds, lane.untold)))
 
 
 def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
     """The inverse of `lane_document`."""
     kept = from_json(_LaneDocument, json.loads(document))
-    return Lane(key, kept.champions, kept.holds, promotions)
+    return Lane(key, kept.champions, kept.holds, promotions, kept.untold)
 
 
 def promotion_document(promotion: Promotion) -> str:

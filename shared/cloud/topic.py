@@ -52,10 +52,11 @@ class EventGridTopic:
         self._pause_seconds = pause_seconds
         self._lock = Lock()
         self._waiting: deque[Told] = deque(maxlen=MOST_WAITING)
+        self._on_their_way = 0  #: taken from those that wait, by any thread, and not accepted yet
         self._not_before = 0.0
         self._in_trouble = False
 
-    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> None:
+    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
         promotions = {promotion.id: promotion for promotion in lane.promotions}
         with self._lock:
             self._waiting += [event_of(promotions[entry.promotion], entry) for entry in journal]
@@ -64,14 +65,21 @@ class EventGridTopic:
                 self._send(events)
             except AzureError as fault:
                 self._put_off(events, fault)
-                return
+                return False
+            finally:
+                with self._lock:
+                    self._on_their_way -= len(events)
             self._went_well()
+        with self._lock:
+            return not self._waiting and not self._on_their_way
 
     def _take(self) -> list[Told]:
         with self._lock:
             if time.monotonic() < self._not_before:
                 return []
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+            taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+            self._on_their_way += len(taken)
+            return taken
 
     def _send(self, events: Sequence[Told]) -> None:
         try:

@@ -55,6 +55,8 @@ from shared.core.transitions import Trigger
 #: Pause after the first look that could not be made; doubled each time, up to the longest.
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
+#: Whoever made a change publishes it at once; after this, the timer does.
+TELL_AFTER = timedelta(minutes=1)
 #: How long a stage waits for its turn: for another promotion to leave, or for a hold to be released.
 LONGEST_QUEUE = timedelta(days=30)
 
@@ -148,7 +150,8 @@ def wake_at(lane: Lane) -> datetime | None:
     """When the reconciling timer should look at the lane if nothing came by then; None where it waits for nothing."""
     answers = [command.not_before + GRACE for command in due(lane)]
     waits = [until for promotion in lane.under_way() for stage in promotion.stages if (until := _waits_until(stage))]
-    return min([*answers, *waits], default=None)
+    untold = [lane.untold.since + TELL_AFTER] if lane.untold is not None else []
+    return min([*answers, *waits, *untold], default=None)
 
 
 def _waits_until(stage: StageRun) -> datetime | None:

@@ -179,6 +179,14 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class Untold:
+    """Changes that may not have been published, and that no message brings again: the timer looks after them."""
+
+    since: datetime
+    lines: Mapping[str, int]  #: by promotion: the first line of its journal that may be missing
+
+
+@dataclass(frozen=True)
 class Lane:
     """A lane as the core sees it: those promotions that are under way, and the one an event speaks of."""
 
@@ -186,6 +194,7 @@ class Lane:
     champions: Mapping[str, Champion] = field(default_factory=dict)  #: by stage
     holds: Mapping[str, Hold] = field(default_factory=dict)  #: by stage
     promotions: tuple[Promotion, ...] = ()
+    untold: Untold | None = None
 
     def promotion(self, promotion: str) -> Promotion | None:
         return next((known for known in self.promotions if known.id == promotion), None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from shared.core.lane import TimePassed
 from shared.core.late import FIRST_LATE_LOOK
 from shared.core.messages import RECONCILE, Command, Event, RunStep, Succeeded
 from shared.core.people import OPERATOR, Cancelled, Person
-from shared.core.promotion import Lane
+from shared.core.promotion import Lane, Untold
 from shared.lanes import TOLD_AGAIN, Lanes
 from shared.ports import Bus, Topic, VersionConflictError
 from tests.core.world import KEY, NOW, answer, promotion, requested
@@ -49,10 +49,17 @@ class KeptTopic(Topic):
     """Keeps what was told, with the status that its promotion had by then."""
 
     told: list[tuple[JournalEntry, str]] = field(default_factory=list)
+    down: bool = False
+    dies: bool = False
 
-    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> None:
+    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
+        if self.dies:
+            raise DiedError
+        if self.down:
+            return False
         statuses = {promotion.id: promotion.status for promotion in lane.promotions}
         self.told += [(entry, statuses[entry.promotion]) for entry in journal]
+        return True
 
     def numbers(self, promotion: str) -> list[int]:
         return [entry.number for entry, _ in self.told if entry.promotion == promotion]
@@ -65,7 +72,23 @@ class World:
     topic: KeptTopic
 
     def __post_init__(self) -> None:
-        self.lanes = Lanes(self.store, self.bus, lambda: NOW, self.topic)
+        self.now = NOW
+        self.lanes = Lanes(self.store, self.bus, lambda: self.now, self.topic)
+
+    def timer(self, minutes: float) -> None:
+        """The reconciling timer comes, so much later."""
+        self.now += timedelta(minutes=minutes)
+        for key in self.store.overdue(self.now):
+            self.lanes.apply(TimePassed(key))
+
+    def mark(self) -> Untold | None:
+        return self.store.load(KEY, None)[0].untold
+
+    def cancel(self, version: str = "1") -> None:
+        self.lanes.apply(Cancelled(KEY, promotion(version).id, ALICE, "wrong data"))
+
+    def take_topic_away(self) -> None:
+        self.lanes = Lanes(self.store, self.bus, lambda: self.now, None)
 
     def journal(self, promotion: str) -> Sequence[JournalEntry]:
         found = self.store.promotion(promotion)
@@ -146,6 +169,110 @@ def test_what_is_stale_by_its_nature_tells_nothing(world: World) -> None:
     world.lanes.apply(TimePassed(KEY))
     world.lanes.apply(replace(report, look=FIRST_LATE_LOOK))
     assert world.topic.told == []
+
+
+# --- what no message brings again -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dies", ["bus", "topic"])
+def test_what_a_person_had_decided_when_the_process_died_is_told_by_the_timer(dies: str, world: World) -> None:
+    world.lanes.apply(requested("1"))
+    getattr(world, dies).dies = True
+    with pytest.raises(DiedError):
+        world.cancel()
+    getattr(world, dies).dies = False
+    world.timer(0.5)
+    assert "cancelled" not in [entry.what for entry, _ in world.topic.told]
+    world.timer(0.5)
+    assert [entry for entry, _ in world.topic.told] == list(world.journal(promotion("1").id))
+    assert world.mark() is None
+
+
+def test_what_the_timer_had_decided_when_it_died_is_told_when_it_comes_again(world: World) -> None:
+    world.lanes.apply(requested("1"))
+    world.bus.dies = True
+    with pytest.raises(DiedError):
+        world.timer(24 * 60)
+    world.bus.dies = False
+    world.timer(1)
+    one = promotion("1").id
+    assert world.topic.numbers(one) == [entry.number for entry in world.journal(one)]
+    assert len(world.journal(one)) > 2
+
+
+def test_what_was_told_at_once_is_not_told_again(world: World) -> None:
+    world.lanes.apply(requested("1"))
+    world.cancel()
+    assert world.mark() is None
+    told = list(world.topic.told)
+    world.timer(2)
+    assert world.topic.told == told
+
+
+def test_changes_that_a_message_brings_leave_no_mark_and_cost_no_further_save(world: World) -> None:
+    world.lanes.apply(requested("1"))
+    world.topic.down = True
+    before = world.store.load(KEY, None)[1]
+    world.lanes.apply(answer(world.bus.steps()[0]))
+    lane, version = world.store.load(KEY, None)
+    assert (lane.untold, version) == (None, before + 1)
+
+
+def test_while_the_topic_is_away_the_timer_keeps_coming_and_what_happens_meanwhile_is_told_with_the_rest(
+    world: World,
+) -> None:
+    for version in ("1", "2"):
+        world.lanes.apply(requested(version))
+    world.topic.down = True
+    world.cancel("2")
+    world.cancel("1")
+    world.timer(1)
+    mark = world.mark()
+    assert mark is not None
+    assert mark.lines.keys() == {promotion(version).id for version in ("1", "2")}
+    world.topic.down = False
+    world.timer(1)
+    for version in ("1", "2"):
+        one = promotion(version).id
+        assert world.topic.numbers(one) == [entry.number for entry in world.journal(one)]
+    assert world.mark() is None
+
+
+def test_a_later_decision_that_was_told_leaves_the_mark_of_an_earlier_one_that_was_not(world: World) -> None:
+    for version in ("1", "2"):
+        world.lanes.apply(requested(version))
+    world.topic.down = True
+    world.cancel("2")
+    world.topic.down = False
+    world.cancel("1")
+    assert world.mark() is not None
+    world.timer(1)
+    two = promotion("2").id
+    assert world.topic.numbers(two) == [entry.number for entry in world.journal(two)]
+
+
+def test_registrations_that_the_timer_found_are_told_although_the_process_died(world: World) -> None:
+    found = replace(requested("1"), promotion=replace(promotion("1"), requested_by=RECONCILE))
+    world.bus.dies = True
+    with pytest.raises(DiedError):
+        world.lanes.apply(found)
+    world.bus.dies = False
+    world.lanes.apply(found)
+    world.timer(1)
+    one = promotion("1").id
+    assert world.topic.numbers(one) == [entry.number for entry in world.journal(one)]
+
+
+def test_without_a_topic_nothing_is_marked_and_a_mark_from_before_goes(world: World) -> None:
+    world.lanes.apply(requested("1"))
+    world.topic.down = True
+    world.cancel()
+    world.take_topic_away()
+    world.timer(1)
+    assert world.mark() is None
+    world.lanes.apply(requested("2"))
+    world.cancel("2")
+    assert world.mark() is None
 
 
 class Contended(SqliteStore):
