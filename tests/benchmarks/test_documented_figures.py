@@ -1,0 +1,55 @@
+"""What the pages on scale and cost say of a promotion is what the rules make of it, and the same on both."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from benchmarks.stores_use import Caller, key
+from shared.cloud.sqlite import SqliteStore
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCALE, COST = ((DOCS / name).read_text(encoding="utf-8") for name in ("scale.md", "operations.md"))
+#: Of `intake` per promotion, as the benchmark `waiting` counts it.
+NOTIFICATIONS = 3
+DAY = 24 * 60 * 60
+
+
+def events(folder: Path, minutes: int) -> int:
+    """How many events a promotion takes whose two deployments take so long."""
+    return Caller(SqliteStore(folder / f"{minutes}.sqlite")).promote(key(0), 0, timedelta(minutes=minutes))
+
+
+def number(pattern: str, page: str) -> int:
+    found = re.search(pattern, page)
+    assert found, pattern
+    return int(found[1].replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    ("deployment", "minutes"), [("at once", 0), ("1 minute", 1), ("15 minutes", 15), ("20 minutes", 20)]
+)
+def test_the_table_of_events_is_what_the_rules_make(tmp_path: Path, deployment: str, minutes: int) -> None:
+    assert events(tmp_path, minutes) == number(rf"\| {deployment} \| (\d+) \|", SCALE)
+
+
+def test_invocations_are_those_of_the_events_and_of_the_commands_between_them(tmp_path: Path) -> None:
+    advance = events(tmp_path, 15)
+    commands = advance - 1  # the first event is the request
+    assert f"({NOTIFICATIONS} of intake, {advance} of advance, {commands} of workers)" in COST
+    assert number(r"about (\d+) invocations", COST) == NOTIFICATIONS + advance + commands
+    assert number(r"executions \| (\d+) \|", COST) == NOTIFICATIONS + advance + commands
+
+
+def test_limits_are_worked_out_from_the_same_figures(tmp_path: Path) -> None:
+    applied = events(tmp_path, 15)
+    messages = 2 * applied - 1
+    assert number(r"(\d+) messages, \d+ credits", SCALE) == messages
+    assert number(r"messages, (\d+) credits", SCALE) == 2 * messages
+    assert number(r"credits \| ([\d,]+) a day", SCALE) == pytest.approx(1_000 * DAY / (2 * messages), rel=0.03)
+    assert number(r"promotions and ([\d,]+) events a second", SCALE) == pytest.approx(1e6 * applied / DAY, rel=0.01)
+    requests = number(r"\| 15 minutes \| \d+ \| (\d+) \|", SCALE)
+    assert number(r"20,000 /s \| (\d+) \|", SCALE) == requests
+    assert number(r"per event, (\d+) \|", COST) == requests
+    assert number(r"20,000 /s \| \d+ \| ([\d,]+) a day", SCALE) == pytest.approx(20_000 * DAY / requests, rel=0.03)
