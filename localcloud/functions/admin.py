@@ -102,4 +102,9 @@ class Admin:
 
 def _described(definition: FunctionDefinition) -> dict[str, Any]:
     bindings = [dict(definition.trigger.properties), *(dict(one.properties) for one in definition.outputs.values())]
-    return {"name": definition.name, "language": "python", "isDisabled": False, "config": {"bindings": bindings}}
+    return {
+        "name": definition.name,
+        "language": "python",
+        "isDisabled": definition.disabled,
+        "config": {"bindings": bindings},
+    }

@@ -68,7 +68,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         log.start()
         try:
             start_threads()
-            definitions = await load_app(folder)
+            definitions = await _load(folder)
             keys = None if arguments.no_auth else load_keys(data / "keys.json")
             host = Host(definitions, configuration, HostOptions(data, keys, arguments.grace))
             if bound is None:
@@ -77,7 +77,7 @@ async def serve(arguments: argparse.Namespace) -> None:
                 for number in range(1, workers):
                     command = _worker_command(folder, data, arguments.grace, number)
                     host.run_beside(partial(keep_running, command, _REPOSITORY, arguments.grace))
-                abandoned = await _serve(host, configuration, bound)
+                abandoned = await _serve(host, bound)
         finally:
             log.stop()
     except HostError as error:
@@ -101,6 +101,16 @@ def _prepare(folder: Path, bound: socket.socket | None) -> HostConfiguration:
     return configuration
 
 
+async def _load(folder: Path) -> list[FunctionDefinition]:
+    packages = folder / ".python_packages" / "lib" / "site-packages"
+    if packages.is_dir():  # where a deployed app's dependencies are
+        sys.path.insert(0, str(packages))
+    try:
+        return await load_app(folder)
+    except SystemExit as error:
+        raise HostError(f"The app in {folder} ended the program while it was imported: {error!r}") from error
+
+
 def _worker_command(folder: Path, data: Path, grace: float, number: int) -> list[str]:
     options = ["--app", str(folder), "--data", str(data), "--grace", f"{grace:g}", "--worker", str(number)]
     return [sys.executable, "-m", "localcloud", "functions", *options]
@@ -114,13 +124,13 @@ async def _work(host: Host) -> int:
     return host.invoker.unfinished
 
 
-async def _serve(host: Host, configuration: HostConfiguration, bound: socket.socket) -> int:
+async def _serve(host: Host, bound: socket.socket) -> int:
     """Serves until cancelled and returns how many invocations had to be abandoned."""
     address = f"http://127.0.0.1:{port_of(bound)}"
     try:
         async with host.serving(bound):
             for definition in host.functions:
-                sys.stdout.write(f"  {definition.name}: {_described(definition, host, configuration, address)}\n")
+                sys.stdout.write(f"  {definition.name}: {_described(definition, host, address)}\n")
             sys.stdout.write(f"functions ready on {address}\n")
             sys.stdout.flush()
             await asyncio.Event().wait()
@@ -129,13 +139,14 @@ async def _serve(host: Host, configuration: HostConfiguration, bound: socket.soc
     return host.invoker.unfinished
 
 
-def _described(definition: FunctionDefinition, host: Host, configuration: HostConfiguration, address: str) -> str:
+def _described(definition: FunctionDefinition, host: Host, address: str) -> str:
     properties = definition.trigger.properties
+    if definition.disabled:
+        return "disabled"
     match definition.trigger.type:
         case "httpTrigger":
-            route = next(route for route in host.router.routes if route.definition is definition)
-            path = "/".join(part for part in (configuration.route_prefix, route.template) if part)
-            return f"[{','.join(sorted(route.methods)) or 'any method'}] {address}/{path}"
+            methods = sorted(method.upper() for method in properties.get("methods") or ())
+            return f"[{','.join(methods) or 'any method'}] {address}{host.router.path(definition)}"
         case "serviceBusTrigger":
             return f"serviceBusTrigger {properties.get('queueName') or properties.get('topicName')}"
         case "timerTrigger":

@@ -51,3 +51,5 @@ class FunctionDefinition:
     #: Beside the trigger.
     inputs: Sequence[Binding] = ()
     retry: RetryPolicy | None = None
+    #: Its trigger is ignored; with the master key it can still be run.
+    disabled: bool = False

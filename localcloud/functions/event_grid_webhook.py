@@ -36,7 +36,7 @@ class EventGridWebhook:
             return web.Response(status=401)
         name = request.query.get("functionName", "")
         definition = self._functions.get(name.lower())
-        if definition is None:
+        if definition is None or definition.disabled:
             return web.Response(status=404, text=f"cannot find function: '{name}'")
         if request.method == "OPTIONS":
             origin = request.headers.get("WebHook-Request-Origin", "")

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import web
@@ -21,13 +21,14 @@ from localcloud.functions.invocation import Invoker
 from localcloud.functions.keys import Keys
 from localcloud.functions.routes import Router
 from localcloud.functions.service_bus_output import ServiceBusOutputs
-from localcloud.functions.settings import replace_placeholders, service_bus_connection
+from localcloud.functions.settings import is_disabled, replace_placeholders, service_bus_connection
 from localcloud.functions.timers import TimerListener
 from localcloud.functions.users import LocalUsers
 
 _logger = logging.getLogger("host")
 
-TRIGGERS = ("httpTrigger", "eventGridTrigger", "serviceBusTrigger", "timerTrigger")
+#: A warm-up trigger never fires here, as no instance is ever added; the admin API runs the function.
+TRIGGERS = ("httpTrigger", "eventGridTrigger", "serviceBusTrigger", "timerTrigger", "warmupTrigger")
 OUTPUTS = ("http", "serviceBus")
 
 #: What App Service's front end lets through.
@@ -61,7 +62,9 @@ class Host:
         self._others: list[Runner] = []
         self._stops: list[Callable[[], None]] = []
         self.functions: list[FunctionDefinition] = []
-        for definition in definitions:
+        self.router = Router([], configuration.route_prefix)
+        for declared in definitions:
+            definition = replace(declared, disabled=is_disabled(declared.name, settings))
             try:
                 self._check(definition, settings)
                 self._add_listener(definition, configuration, settings)
@@ -70,9 +73,10 @@ class Host:
                 _logger.error("%s", self.errors[-1])
             else:
                 self.functions.append(definition)
-        self.router = Router(self._of_type("httpTrigger"), configuration.route_prefix)
+        if not self.functions:
+            _logger.warning("There is no function to serve.")
         named = {definition.name.lower(): definition for definition in self.functions}
-        event_functions = {definition.name.lower(): definition for definition in self._of_type("eventGridTrigger")}
+        event_functions = {name: one for name, one in named.items() if one.trigger.type == "eventGridTrigger"}
         # Core Tools, which ask for no keys, have no platform in front of them either.
         users = LocalUsers.from_settings(settings) if options.keys else LocalUsers(None, platform=False)
         self._http = HttpTriggers(self.router, options.keys, users, self.invoker)
@@ -127,10 +131,9 @@ class Host:
             return await self._admin.handle(request)
         return await self._http.handle(request)
 
-    def _of_type(self, trigger: str) -> list[FunctionDefinition]:
-        return [definition for definition in self.functions if definition.trigger.type == trigger]
-
     def _check(self, definition: FunctionDefinition, settings: Mapping[str, str]) -> None:
+        if any(other.name.lower() == definition.name.lower() for other in self.functions):
+            raise HostError("Another function has this name, written in other letters.")
         if definition.trigger.type not in TRIGGERS:
             raise HostError(f"It has a {definition.trigger.type}, which the local host does not have.")
         if definition.inputs:
@@ -149,6 +152,10 @@ class Host:
     def _add_listener(
         self, definition: FunctionDefinition, configuration: HostConfiguration, settings: Mapping[str, str]
     ) -> None:
+        if definition.trigger.type == "httpTrigger":
+            self.router.add(definition)
+        if definition.disabled:
+            return
         if definition.trigger.type == "timerTrigger":
             timer = TimerListener(definition, settings, self._options.data / "timers", self.invoker)
             self._others.append(timer.run)

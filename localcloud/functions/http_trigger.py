@@ -1,5 +1,6 @@
 """HTTP triggers: a request becomes what the function gets, what it returned becomes the response."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from localcloud.functions.keys import Keys
 from localcloud.functions.routes import Router
 from localcloud.functions.runtime import Datum, http_request
 from localcloud.functions.users import LocalUsers
+
+_NO_HOME_PAGE = "AzureWebJobsDisableHomepage"
 
 
 class HttpTriggers:
@@ -28,8 +31,10 @@ class HttpTriggers:
         """404 without a route for path and method, 401 without the key or user, 500 when the function fails."""
         found = self._router.find(request.method, request.rel_url.raw_path)
         if found is None:
-            return web.Response(status=404)
+            return _home_page() if request.path == "/" else web.Response(status=404)
         definition, route_parameters = found
+        if definition.disabled and not (self._keys is not None and self._keys.allow_admin(presented_key(request))):
+            return web.Response(status=404)
         if not self._allowed(request, definition):
             return web.Response(status=401)
         headers = self._users.authenticate(_headers(request))
@@ -62,6 +67,14 @@ def presented_key(request: web.Request) -> str:
     """The key in the header `x-functions-key`, else in the query's `code`."""
     header = request.headers.get("x-functions-key")
     return header if header is not None else request.query.get("code", "")
+
+
+def _home_page() -> web.Response:
+    """What the real host shows too, so that whoever looks sees that it runs."""
+    if os.environ.get(_NO_HOME_PAGE, "").lower() == "true":
+        return web.Response(status=204)
+    page = "<!DOCTYPE html><title>Functions</title><p>This function app is up and running, on the local host."
+    return web.Response(text=page, content_type="text/html")
 
 
 def _headers(request: web.Request) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Routes of HTTP triggers: templates as in ASP.NET Core, and which of several matches comes first."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
@@ -10,6 +10,9 @@ from uuid import UUID
 from localcloud.functions.definition import FunctionDefinition, HostError
 
 Constraint = Callable[[str], bool]
+
+#: How no route of an app may begin.
+_RESERVED = ("admin", "runtime")
 
 _PARAMETER = re.compile(r"\{(\*{0,2})(\w+)((?::(?:[^{}()=?]|\((?:[^()]|\([^()]*\))*\))+)*)(?:=([^{}?]*))?(\?)?\}")
 _CONSTRAINT = re.compile(r":(\w+)(?:\(((?:[^()]|\([^()]*\))*)\))?")
@@ -31,8 +34,8 @@ class Segment:
         found = self.pattern.fullmatch(text)
         if found is None:
             return None
-        values = found.groupdict()
-        return values if all(check(values[name]) for name, check in self.constraints) else None
+        values = {name: value for name, value in found.groupdict().items() if value is not None}
+        return values if all(check(values[name]) for name, check in self.constraints if name in values) else None
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Route:
     template: str
     segments: Sequence[Segment]
     methods: frozenset[str]
+
+    def conflicts_with(self, other: "Route") -> bool:
+        """Whether the other has the same template for one of the methods."""
+        same = self.template.lower() == other.template.lower()
+        return same and (not self.methods or not other.methods or bool(self.methods & other.methods))
 
     def match(self, parts: Sequence[str]) -> dict[str, str] | None:
         """The route parameters when the path's parts fit, else None."""
@@ -68,17 +76,34 @@ class Route:
 class Router:
     """Finds the function for a request; the most literal route wins, segment by segment."""
 
-    def __init__(self, definitions: Sequence[FunctionDefinition], prefix: str) -> None:
-        """Raises HostError for a template that cannot be read."""
-        self._prefix = [part.lower() for part in prefix.split("/") if part]
-        routes = [_route(definition) for definition in definitions]
-        self.routes = sorted(routes, key=lambda route: [segment.rank for segment in route.segments] or [0])
+    def __init__(self, definitions: Iterable[FunctionDefinition], prefix: str) -> None:
+        """Raises HostError as `add` does."""
+        self._prefix = [part for part in prefix.split("/") if part]
+        self.routes: list[Route] = []
+        for definition in definitions:
+            self.add(definition)
+
+    def add(self, definition: FunctionDefinition) -> None:
+        """Raises HostError for a template that cannot be read, or that the real host refuses."""
+        route = _route(definition)
+        if route.template.lower().startswith(_RESERVED):
+            raise HostError(f"Its route '{route.template}' begins as those of the host do: {' or '.join(_RESERVED)}.")
+        for other in self.routes:
+            if route.conflicts_with(other):
+                raise HostError(f"Its route '{route.template}' is already that of '{other.definition.name}'.")
+        self.routes.append(route)
+        self.routes.sort(key=lambda one: [segment.rank for segment in one.segments] or [0])
+
+    def path(self, definition: FunctionDefinition) -> str:
+        """The path of an HTTP function, with its template's parameters."""
+        route = next(route for route in self.routes if route.definition.id == definition.id)
+        return "/" + "/".join(part for part in (*self._prefix, route.template) if part)
 
     def find(self, method: str, raw_path: str) -> tuple[FunctionDefinition, dict[str, str]] | None:
         """The function and its route parameters; None when no route has this path *and* this method."""
         parts = [_decoded(part) for part in raw_path.strip("/").split("/")] if raw_path.strip("/") else []
         depth = len(self._prefix)
-        if [part.lower() for part in parts[:depth]] != self._prefix:
+        if [part.lower() for part in parts[:depth]] != [part.lower() for part in self._prefix]:
             return None
         for route in self.routes:
             if route.methods and method not in route.methods:
@@ -120,21 +145,30 @@ def _segment(text: str) -> Segment:
         (match[2], _constraint(name, argument)) for match in matches for name, argument in _CONSTRAINT.findall(match[3])
     ]
     only = matches[0] if len(matches) == 1 and matches[0][0] == text else None
-    pattern, place = "", 0
-    for match in matches:
-        body = ".+" if match[1] else (".+?" if only is None else ".+")
-        pattern += re.escape(text[place : match.start()]) + f"(?P<{match[2]}>{body})"
-        place = match.end()
-    pattern += re.escape(text[place:])
     default = (only[2], only[4]) if only and only[4] is not None else None
     return Segment(
-        re.compile(pattern, re.IGNORECASE | re.DOTALL),
+        re.compile(_pattern(text, matches), re.IGNORECASE | re.DOTALL),
         constraints,
         _rank(only, bool(constraints)),
         bool(only and only[5]),
         only[2] if only and only[1] else None,
         default,
     )
+
+
+def _pattern(text: str, matches: Sequence[re.Match[str]]) -> str:
+    """ASP.NET Core gives the last of several parameters the shortest text; an optional one takes its dot with it."""
+    last = matches[-1]
+    optional = bool(last[5]) and last.end() == len(text) and text[: last.start()].endswith(".")
+    pattern, place = "", 0
+    for match in matches:
+        literal = re.escape(text[place : match.start()])
+        if optional and match is last:
+            pattern += f"(?:{literal}(?P<{match[2]}>[^.]+))?"
+        else:
+            pattern += f"{literal}(?P<{match[2]}>{'.+?' if optional else '.+'})"
+        place = match.end()
+    return pattern + re.escape(text[place:])
 
 
 def _rank(only: re.Match[str] | None, constrained: bool) -> int:

@@ -64,8 +64,8 @@ async def test_keys_open_what_they_should(host: RunningHost) -> None:
     assert (await host.call("GET", f"/api/guarded?code={default}"))[0] == 200
     assert (await host.call("GET", "/api/guarded", headers={"x-functions-key": master}))[0] == 200
     assert (await host.call("GET", f"/api/guarded?code={default}", headers={"x-functions-key": "no"}))[0] == 401
-    assert (await host.call("GET", f"/api/administrators?code={default}"))[0] == 401
-    assert (await host.call("GET", f"/api/administrators?code={master}"))[0] == 200
+    assert (await host.call("GET", f"/api/for_administrators?code={default}"))[0] == 401
+    assert (await host.call("GET", f"/api/for_administrators?code={master}"))[0] == 200
 
 
 async def test_keys_are_private_and_stay_the_same(host: RunningHost, start_host: StartHost) -> None:

@@ -29,6 +29,9 @@ def find(path: str, *routes: str, method: str = "GET") -> tuple[str, dict[str, s
         ("/api/a", "a/{*rest}", {}),
         ("/api/a/b/c", "a/{**rest}", {"rest": "b/c"}),
         ("/api/report.json", "{name}.{format}", {"name": "report", "format": "json"}),
+        ("/api/report.v2.json", "{name}.{format}", {"name": "report.v2", "format": "json"}),
+        ("/api/report.v2.json", "{name}.{format?}", {"name": "report.v2", "format": "json"}),
+        ("/api/report", "{name}.{format:alpha?}", {"name": "report"}),
         ("/api/v2-x", "v{number:int}-{name}", {"number": "2", "name": "x"}),
         ("/api/a%20b", "{name}", {"name": "a b"}),
         ("/api/a%2fb", "{name}", {"name": "a%2Fb"}),
@@ -72,6 +75,20 @@ def test_method_chooses_between_functions_on_one_route() -> None:
     router = Router([function("read", "a", "GET"), function("write", "a", "POST", "PUT")], "api")
     found = [router.find(method, "/api/a") for method in ("GET", "PUT", "DELETE")]
     assert [one and one[0].name for one in found] == ["read", "write", None]
+
+
+def test_a_route_that_another_function_has_for_the_same_method_is_refused() -> None:
+    router = Router([function("read", "a/{id}", "GET")], "api")
+    router.add(function("write", "a/{id}", "POST"))
+    for methods in (("PUT", "GET"), ()):
+        with pytest.raises(HostError, match="is already that of 'read'"):
+            router.add(function("again", "A/{ID}", *methods))
+
+
+@pytest.mark.parametrize("template", ["admin/users", "/Administrators", "runtime/x"])
+def test_a_route_that_begins_as_those_of_the_host_is_refused(template: str) -> None:
+    with pytest.raises(HostError, match="begins as those of the host do"):
+        Router([function("f", template)], "")
 
 
 def test_function_without_a_route_has_its_name_and_an_empty_prefix_none() -> None:

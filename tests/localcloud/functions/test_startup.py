@@ -1,6 +1,7 @@
 """How the host starts, and what it says when an app cannot be served."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def modules(req: func.HttpRequest) -> str:
 
 
 def write_app(folder: Path, code: str) -> Path:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "host.json").write_text(HOST_JSON)
     (folder / "function_app.py").write_text(code)
     return folder
@@ -54,6 +55,89 @@ def with_blob(req: func.HttpRequest, blob: str) -> str:
     status = await host.call("GET", "/admin/host/status", headers={"x-functions-key": host.keys["master"]})
     assert "on_blob" in status[1]
     assert "with_blob" in status[1]
+
+
+async def test_functions_that_collide_are_left_out_and_the_others_served(start_host: StartHost, tmp_path: Path) -> None:
+    code = f"""{PLAIN}
+@app.function_name("Modules")
+@app.route("other")
+def same_name(req: func.HttpRequest) -> str:
+    return ""
+
+@app.route("modules")
+def same_route(req: func.HttpRequest) -> str:
+    return ""
+
+@app.route("broken/{{id")
+def unreadable(req: func.HttpRequest) -> str:
+    return ""
+"""
+    host = await start_host(app=write_app(tmp_path / "app", code))
+    assert (await host.call("GET", "/api/modules"))[0] == 200
+    expected = [
+        "The function 'Modules' is not served: Another function has this name",
+        "The function 'same_route' is not served: Its route 'modules' is already that of 'modules'",
+        "The function 'unreadable' is not served: The route 'broken/{id' of 'unreadable' cannot be read",
+    ]
+    await until(lambda: all(line in host.log.read_text() for line in expected))
+
+
+async def test_a_disabled_function_runs_with_the_master_key_alone(start_host: StartHost, tmp_path: Path) -> None:
+    code = f"""{PLAIN}
+import logging
+
+@app.timer_trigger(arg_name="timer", schedule="* * * * * *", run_on_startup=True)
+def tick(timer: func.TimerRequest) -> None:
+    logging.info("ticked")
+
+@app.event_grid_trigger(arg_name="event")
+def on_event(event: func.EventGridEvent) -> None:
+    pass
+"""
+    (tmp_path / "app").mkdir()
+    values = {f"AzureWebJobs.{name}.Disabled": "true" for name in ("modules", "tick", "on_event")}
+    (tmp_path / "app" / "local.settings.json").write_text(json.dumps({"Values": values}))
+    host = await start_host(app=write_app(tmp_path / "app", code))
+    master = {"x-functions-key": host.keys["master"]}
+    assert (await host.call("GET", "/api/modules"))[0] == 404
+    assert (await host.call("GET", "/api/modules", headers=master))[0] == 200
+    notification = {**master, "aeg-event-type": "Notification"}
+    path = "/runtime/webhooks/eventgrid?functionName=on_event"
+    assert (await host.call("POST", path, headers=notification, json=[]))[0] == 404
+    assert "ticked" not in host.log.read_text()
+    assert (await host.call("POST", "/admin/functions/tick", headers=master, json={}))[0] == 202
+    await until(lambda: "ticked" in host.log.read_text())
+    described = json.loads((await host.call("GET", "/admin/functions/tick", headers=master))[1])
+    assert described["isDisabled"] is True
+
+
+async def test_an_app_without_functions_runs_and_says_so(start_host: StartHost, tmp_path: Path) -> None:
+    code = "import azure.functions as func\napp = func.FunctionApp()\n"
+    host = await start_host(app=write_app(tmp_path / "app", code))
+    await until(lambda: "There is no function to serve." in host.log.read_text())
+    assert (await host.call("GET", "/"))[0] == 200
+
+
+async def test_packages_that_were_deployed_with_the_app_can_be_imported(start_host: StartHost, tmp_path: Path) -> None:
+    packages = tmp_path / "app" / ".python_packages" / "lib" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "deployed_package.py").write_text("")
+    host = await start_host(app=write_app(tmp_path / "app", f"import deployed_package\n{PLAIN}"))
+    assert "deployed_package" in (await host.call("GET", "/api/modules"))[1]
+
+
+async def test_a_warmup_function_is_run_by_hand(start_host: StartHost, tmp_path: Path) -> None:
+    code = f"""{PLAIN}
+import logging
+
+@app.warm_up_trigger(arg_name="warmup")
+def warm(warmup) -> None:
+    logging.info("warmed up")
+"""
+    host = await start_host(app=write_app(tmp_path / "app", code))
+    master = {"x-functions-key": host.keys["master"]}
+    assert (await host.call("POST", "/admin/functions/warm", headers=master, json={}))[0] == 202
+    await until(lambda: "warmed up" in host.log.read_text())
 
 
 async def test_functions_without_a_setting_are_left_out_and_named(start_host: StartHost, tmp_path: Path) -> None:
@@ -89,6 +173,7 @@ def on_nowhere(message: func.ServiceBusMessage) -> None:
     ("code", "reason"),
     [
         ("import nowhere_to_be_found", "nowhere_to_be_found"),
+        ("import sys; sys.exit(0)", "ended the program while it was imported: SystemExit(0)"),
         ("app = None", "Could not find top level function app"),
         (PLAIN.replace("req:", "other, req:"), "the following parameters are declared in Python"),
     ],

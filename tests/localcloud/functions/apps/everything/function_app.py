@@ -50,8 +50,8 @@ def guarded(req: func.HttpRequest) -> str:
     return "open"
 
 
-@app.route("administrators", auth_level=func.AuthLevel.ADMIN)
-def administrators(req: func.HttpRequest) -> str:
+@app.route("for_administrators", auth_level=func.AuthLevel.ADMIN)
+def for_administrators(req: func.HttpRequest) -> str:
     return "open"
 
 
