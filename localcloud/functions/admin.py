@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,21 +14,30 @@ from localcloud.functions.event_grid_webhook import event_metadata
 from localcloud.functions.http_trigger import presented_key
 from localcloud.functions.invocation import Invoker
 from localcloud.functions.keys import Keys
+from localcloud.functions.routes import Router
 from localcloud.functions.runtime import http_request, json_text, json_value, string
 from localcloud.functions.service_bus_metadata import hand_made_message
 from localcloud.functions.timers import timer_info
 
 VERSION = "4.0.0.0"
 
+_KEYS_PATH = re.compile(r"/admin/host/(?P<scope>keys|functionkeys|systemkeys)(/(?P<name>[^/]+))?")
+
 
 class Admin:
     """Serves what lies below `/admin`."""
 
     def __init__(
-        self, functions: Mapping[str, FunctionDefinition], errors: Sequence[str], keys: Keys | None, invoker: Invoker
+        self,
+        functions: Mapping[str, FunctionDefinition],
+        router: Router,
+        errors: Sequence[str],
+        keys: Keys | None,
+        invoker: Invoker,
     ) -> None:
         """`functions` by their names in lower case; `errors` of those not served; `keys` None to ask for none."""
         self._functions = functions
+        self._router = router
         self._errors = errors
         self._keys = keys
         self._invoker = invoker
@@ -44,13 +54,27 @@ class Admin:
         if path == "/admin/host/status" and request.method == "GET":
             return web.json_response(self._status())
         if path == "/admin/functions" and request.method == "GET":
-            return web.json_response([_described(definition) for definition in self._functions.values()])
+            return web.json_response([self._described(one, request) for one in self._functions.values()])
         head, _, name = path.rpartition("/")
         if head == "/admin/functions" and request.method == "POST":
             return self._run(name, await request.read())
         if head == "/admin/functions" and request.method == "GET" and name in self._functions:
-            return web.json_response(_described(self._functions[name]))
+            return web.json_response(self._described(self._functions[name], request))
+        if request.method == "GET" and (found := self._keys_at(path)) is not None:
+            return web.json_response(found)
         return web.Response(status=404)
+
+    def _keys_at(self, path: str) -> dict[str, Any] | None:
+        """The access keys that the path asks for, or one of them; None if it asks for none that there are."""
+        if self._keys is None or not (asked := _KEYS_PATH.fullmatch(path)):
+            return None
+        keys = self._keys.system if asked["scope"] == "systemkeys" else {"default": self._keys.default}
+        if not asked["name"]:
+            return {"keys": [{"name": name, "value": value} for name, value in keys.items()], "links": []}
+        if asked["scope"] == "systemkeys":
+            keys = {**keys, "_master": self._keys.master}
+        value = keys.get(asked["name"])
+        return None if value is None else {"name": asked["name"], "value": value, "links": []}
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -67,7 +91,7 @@ class Admin:
         try:
             content = json.loads(body)
             value = content.get("input", "")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             return web.Response(status=400, text='The body must be JSON of the form {"input": "text"}.')
         definition = self._functions.get(name)
         if definition is None:
@@ -99,12 +123,15 @@ class Admin:
             case _:
                 return self._invoker.invoke(definition, string(text), {"data": json_value(text)})
 
-
-def _described(definition: FunctionDefinition) -> dict[str, Any]:
-    bindings = [dict(definition.trigger.properties), *(dict(one.properties) for one in definition.outputs.values())]
-    return {
-        "name": definition.name,
-        "language": "python",
-        "isDisabled": definition.disabled,
-        "config": {"bindings": bindings},
-    }
+    def _described(self, definition: FunctionDefinition, request: web.Request) -> dict[str, Any]:
+        bindings = [definition.trigger, *definition.outputs.values()]
+        address = f"{request.scheme}://{request.host}"
+        is_http = definition.trigger.type == "httpTrigger"
+        return {
+            "name": definition.name,
+            "href": f"{address}/admin/functions/{definition.name}",
+            "invoke_url_template": f"{address}{self._router.path(definition)}" if is_http else None,
+            "language": "python",
+            "isDisabled": definition.disabled,
+            "config": {"bindings": [dict(binding.properties) for binding in bindings]},
+        }

@@ -81,7 +81,7 @@ class Host:
         users = LocalUsers.from_settings(settings) if options.keys else LocalUsers(None, platform=False)
         self._http = HttpTriggers(self.router, options.keys, users, self.invoker)
         self._webhook = EventGridWebhook(event_functions, options.keys, self.invoker)
-        self._admin = Admin(named, self.errors, options.keys, self.invoker)
+        self._admin = Admin(named, self.router, self.errors, options.keys, self.invoker)
 
     def run_beside(self, runner: Runner) -> None:
         """Has something else run for as long as the host serves; it is cancelled at the end."""

@@ -112,8 +112,34 @@ async def test_admin_lists_functions_and_runs_one(host: RunningHost) -> None:
     assert (await until(lambda: host.seen("on_event")))[0]["id"] == "by-hand"
     assert (await host.call("POST", "/admin/functions/unknown", headers=key, json=given))[0] == 404
     assert (await host.call("POST", "/admin/functions/on_event", headers=key, data=b"no json"))[0] == 400
+    assert (await host.call("POST", "/admin/functions/on_event", headers=key, data=b"[" * 100_000))[0] == 400
     assert (await host.call("POST", "/admin/functions/single", headers=key, json={"input": "text"}))[0] == 202
     assert (await until(lambda: host.seen("single")))[0]["body"] == "text"
+
+
+async def test_admin_tells_where_an_http_function_is(host: RunningHost) -> None:
+    key = {"x-functions-key": host.keys["master"]}
+    described = json.loads((await host.call("GET", "/admin/functions/hello", headers=key))[1])
+    assert described["invoke_url_template"].startswith(f"{host.address}/api/")
+    assert described["href"] == f"{host.address}/admin/functions/hello"
+    assert json.loads((await host.call("GET", "/admin/functions/tick", headers=key))[1])["invoke_url_template"] is None
+
+
+async def test_admin_gives_the_keys_to_the_master_key_alone(host: RunningHost) -> None:
+    system = host.keys["systemKeys"]["eventgrid_extension"]
+    expected = {
+        "keys": {"keys": [{"name": "default", "value": host.keys["default"]}], "links": []},
+        "functionkeys/default": {"name": "default", "value": host.keys["default"], "links": []},
+        "systemkeys": {"keys": [{"name": "eventgrid_extension", "value": system}], "links": []},
+        "systemkeys/eventgrid_extension": {"name": "eventgrid_extension", "value": system, "links": []},
+        "systemkeys/_master": {"name": "_master", "value": host.keys["master"], "links": []},
+    }
+    master = {"x-functions-key": host.keys["master"]}
+    for path, content in expected.items():
+        assert json.loads((await host.call("GET", f"/admin/host/{path}", headers=master))[1]) == content
+    for path in ("keys/other", "functionkeys/_master", "systemkeys/default"):
+        assert (await host.call("GET", f"/admin/host/{path}", headers=master))[0] == 404
+    assert (await host.call("GET", f"/admin/host/keys?code={host.keys['default']}"))[0] == 401
 
 
 async def test_sync_function_does_not_block_the_host(host: RunningHost) -> None:
