@@ -4,12 +4,14 @@ import argparse
 import asyncio
 import contextlib
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from localcloud.arguments import port_number, show_example
 from localcloud.servicebus.broker import Broker
 from localcloud.servicebus.config import EXAMPLE, ConfigurationError, read_config
 from localcloud.servicebus.connection import Connection
+from localcloud.servicebus.shared_access import Grants, Policy
 from localcloud.servicebus.store import Store, StoreError
 
 HOST = "127.0.0.1"
@@ -26,23 +28,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, required=True, metavar="FILE", help="Config.json of Microsoft's emulator"
     )
+    parser.add_argument(
+        "--shared-access", type=Path, metavar="FILE", help="whose key is good for what (default: any, for everything)"
+    )
 
 
 async def serve(arguments: argparse.Namespace) -> None:
     """Runs until cancelled. Ends the program with a message if it cannot start."""
     try:
         settings = read_config(arguments.config)
+        policies = _policies(arguments.shared_access)
         store = Store.open(arguments.data)
     except (ConfigurationError, StoreError, OSError) as error:
         raise SystemExit(f"servicebus: {error}") from error
     with contextlib.closing(store):
-        await _serve(Broker(settings, store), arguments.port)
+        await _serve(Broker(settings, store), policies, arguments.port)
 
 
-async def _serve(broker: Broker, port: int) -> None:
-    connections: set[Connection] = set()
+def _policies(file: Path | None) -> Collection[Policy] | None:
+    if file is None:
+        return None
+    # Here and not above: pydantic takes longer to load than all else.
+    from localcloud.configuration_file import ConfigurationError as FileFault
+    from localcloud.servicebus.policies_file import read_policies
+
     try:
-        server = await asyncio.get_running_loop().create_server(lambda: Connection(broker, connections), HOST, port)
+        return read_policies(file)
+    except FileFault as error:
+        raise SystemExit(f"servicebus: {error}") from error
+
+
+async def _serve(broker: Broker, policies: Collection[Policy] | None, port: int) -> None:
+    connections: set[Connection] = set()
+
+    def connected() -> Connection:
+        return Connection(broker, connections, Grants(policies))
+
+    try:
+        server = await asyncio.get_running_loop().create_server(connected, HOST, port)
     except OSError as error:
         raise SystemExit(f"servicebus: cannot listen on {HOST}:{port}: {error.strerror}") from error
     try:

@@ -29,6 +29,7 @@ from localcloud.servicebus.performatives import (
     symbols,
 )
 from localcloud.servicebus.session import Session
+from localcloud.servicebus.shared_access import Grants
 
 CONTAINER_ID = "localcloud-servicebus"
 MAX_FRAME_SIZE = 65_536
@@ -46,8 +47,9 @@ _log = logging.getLogger(__name__)
 class Connection(asyncio.Protocol):
     """Reads frames as they come, keeps frames to be sent until the end of the broker's turn."""
 
-    def __init__(self, broker: Broker, connections: set["Connection"]) -> None:
+    def __init__(self, broker: Broker, connections: set["Connection"], grants: Grants) -> None:
         self._broker = broker
+        self.grants = grants
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()

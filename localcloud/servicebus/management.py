@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from localcloud.servicebus.amqp_types import Array, CodecError, Int, Symbol
 from localcloud.servicebus.broker import Broker
+from localcloud.servicebus.links import MAX_MESSAGE_SIZE
 from localcloud.servicebus.message import (
     APPLICATION_PROPERTIES,
     PROPERTIES,
@@ -21,6 +22,13 @@ from localcloud.servicebus.message import (
 )
 from localcloud.servicebus.queue import AlreadyDeadLetterError, MessageLockLostError, MessageNotFoundError, Queue
 from localcloud.servicebus.settlement import MESSAGE_LOCK_LOST
+from localcloud.servicebus.shared_access import (
+    UNAUTHORIZED_ACCESS,
+    Claim,
+    Grants,
+    TokenRefusedError,
+    missing_claim,
+)
 
 TOKEN_NODE = "$cbs"
 MANAGEMENT_SUFFIX = "/$management"
@@ -28,7 +36,14 @@ _VENDOR = "com.microsoft:"
 #: `receiver-settle-mode` of a receiver that never settles.
 _RECEIVE_AND_DELETE = 0
 
-_OK, _ACCEPTED, _NO_CONTENT, _BAD_REQUEST, _NOT_FOUND, _GONE, _NOT_IMPLEMENTED = 200, 202, 204, 400, 404, 410, 501
+_OK, _ACCEPTED, _NO_CONTENT = 200, 202, 204
+_BAD_REQUEST, _UNAUTHORIZED, _NOT_FOUND, _GONE, _NOT_IMPLEMENTED = 400, 401, 404, 410, 501
+#: Operations of those who send; all others are of those who listen.
+_SENDING = ("schedule-message", "cancel-scheduled-message")
+
+
+class MessageSizeExceededError(Exception):
+    """The messages of a request are larger than a batch may be."""
 
 
 class RequestNode(Protocol):
@@ -38,11 +53,11 @@ class RequestNode(Protocol):
         """The encoded reply to an encoded request. Raises `CodecError`."""
 
 
-def node_at(address: str, broker: Broker) -> "RequestNode | None":
+def node_at(address: str, broker: Broker, grants: Grants) -> "RequestNode | None":
     if address == TOKEN_NODE:
-        return TokenNode()
+        return TokenNode(grants)
     queue = broker.queue_at(address.removesuffix(MANAGEMENT_SUFFIX))
-    return None if queue is None else ManagementNode(queue, broker)
+    return None if queue is None else ManagementNode(queue, broker, grants)
 
 
 class Request:
@@ -53,8 +68,9 @@ class Request:
         properties = parts.get(PROPERTIES) or []
         self._message_id = properties[0] if properties else None
         self._properties = parts.get(APPLICATION_PROPERTIES) or {}
-        body = parts.get(VALUE)
-        self.body: dict[str, Any] = body if isinstance(body, dict) else {}
+        #: What the body holds; `body` is it where it is a map.
+        self.content = parts.get(VALUE)
+        self.body: dict[str, Any] = self.content if isinstance(self.content, dict) else {}
 
     @property
     def operation(self) -> str:
@@ -77,18 +93,27 @@ class Request:
 
 
 class TokenNode:
-    """Accepts every token: whoever reaches the broker is on this machine."""
+    """Takes the tokens of one connection."""
+
+    def __init__(self, grants: Grants) -> None:
+        self._grants = grants
 
     def answer(self, encoded: bytes) -> bytes:
-        return Request(encoded).reply({"status-code": Int(_ACCEPTED), "status-description": "Accepted"})
+        request = Request(encoded)
+        try:
+            self._grants.show(request.content)
+        except TokenRefusedError as refusal:
+            return request.reply({"status-code": Int(_UNAUTHORIZED), "status-description": str(refusal)})
+        return request.reply({"status-code": Int(_ACCEPTED), "status-description": "Accepted"})
 
 
 class ManagementNode:
     """The operations on one queue."""
 
-    def __init__(self, queue: Queue, broker: Broker) -> None:
+    def __init__(self, queue: Queue, broker: Broker, grants: Grants) -> None:
         self._queue = queue
         self._broker = broker
+        self._grants = grants
         self._operations: dict[str, Callable[[Request, float], dict[str, Any] | None]] = {
             "renew-lock": self._renew_lock,
             "peek-message": self._peek_message,
@@ -100,7 +125,11 @@ class ManagementNode:
 
     def answer(self, encoded: bytes) -> bytes:
         request = Request(encoded)
-        operation = self._operations.get(request.operation.removeprefix(_VENDOR))
+        name = request.operation.removeprefix(_VENDOR)
+        claim = Claim.SEND if name in _SENDING else Claim.LISTEN
+        if not self._grants.allow(claim, self._queue.name):
+            return request.reply(_status(_UNAUTHORIZED, missing_claim(claim, self._queue.name), UNAUTHORIZED_ACCESS))
+        operation = self._operations.get(name)
         if operation is None:
             description = f"{request.operation} is not supported by the local Service Bus"
             return request.reply(_status(_NOT_IMPLEMENTED, description, "amqp:not-implemented"))
@@ -111,6 +140,8 @@ class ManagementNode:
             return request.reply(_status(_GONE, str(lost), MESSAGE_LOCK_LOST))
         except MessageNotFoundError as missing:
             return request.reply(_status(_NOT_FOUND, str(missing), _VENDOR + "message-not-found"))
+        except MessageSizeExceededError as exceeded:
+            return request.reply(_status(_BAD_REQUEST, str(exceeded), "amqp:link:message-size-exceeded"))
         except (AlreadyDeadLetterError, CodecError) as refused:
             return request.reply(_status(_BAD_REQUEST, str(refused), _VENDOR + "argument-error"))
         if body is None:
@@ -129,7 +160,10 @@ class ManagementNode:
     def _schedule_message(self, request: Request, now: float) -> dict[str, Any]:
         if self._queue.dead_letters is None:
             raise CodecError(f"{self._queue.name} takes dead letters only")
-        messages = [read_message(entry["message"]) for entry in _entries(request)]
+        encoded = [entry["message"] for entry in _entries(request)]
+        if (size := sum(map(len, encoded))) > MAX_MESSAGE_SIZE:
+            raise MessageSizeExceededError(f"the messages have {size} bytes; at most {MAX_MESSAGE_SIZE} are allowed")
+        messages = [read_message(message) for message in encoded]
         numbers = [self._queue.send(message, message_id, now) for message, message_id in messages]
         return {"sequence-numbers": Array(numbers)}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from localcloud.servicebus import settlement
 from localcloud.servicebus.amqp_types import CodecError, Described
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.links import MAX_MESSAGE_SIZE, IncomingLink, OutgoingLink, QueueLink
+from localcloud.servicebus.links import MAX_MESSAGE_SIZE, MAX_REQUEST_SIZE, IncomingLink, OutgoingLink, QueueLink
 from localcloud.servicebus.management import MANAGEMENT_SUFFIX, TOKEN_NODE, RequestNode, node_at
 from localcloud.servicebus.message import BATCH_FORMAT, read_batch, read_message
 from localcloud.servicebus.performatives import (
@@ -24,6 +24,7 @@ from localcloud.servicebus.performatives import (
     rejected,
 )
 from localcloud.servicebus.queue import Queue
+from localcloud.servicebus.shared_access import UNAUTHORIZED_ACCESS, Claim, missing_claim
 
 if TYPE_CHECKING:
     from localcloud.servicebus.connection import Connection
@@ -153,6 +154,9 @@ class Session:
         queue = self._broker.queue_at(address)
         if queue is None:
             raise RefusedError("amqp:not-found", f"There is no queue at {address}; add it to the configuration.")
+        claim = Claim.LISTEN if attach.receiver else Claim.SEND
+        if not self._connection.grants.allow(claim, queue.name):
+            raise RefusedError(UNAUTHORIZED_ACCESS, missing_claim(claim, queue.name))
         if not attach.receiver:
             if queue.dead_letters is None:
                 raise RefusedError("amqp:not-allowed", f"{queue.name} takes dead letters only; nobody can send to it.")
@@ -167,10 +171,10 @@ class Session:
             link = OutgoingLink(self, attach)
             self._reply_links[address] = link
             return link
-        node = node_at(address, self._broker)
+        node = node_at(address, self._broker, self._connection.grants)
         if node is None:
             raise RefusedError("amqp:not-found", f"There is no queue at {address}; add it to the configuration.")
-        return IncomingLink(self, attach, lambda form, encoded: self._request(node, address, encoded))
+        return IncomingLink(self, attach, lambda _, encoded: self._request(node, address, encoded), MAX_REQUEST_SIZE)
 
     def on_flow(self, flow: Flow) -> None:
         expected = 0 if flow.next_incoming_id is None else flow.next_incoming_id

@@ -54,11 +54,11 @@ Result = TypeVar("Result")
 class BrokerProcess:
     """`python -m localcloud servicebus`, on a leash so that it ends with the tests whatever ends those."""
 
-    def __init__(self, folder: Path, config: Path) -> None:
+    def __init__(self, folder: Path, config: Path, *options: str) -> None:
         self._log = folder / "broker.log"
         self._log.unlink(missing_ok=True)
         command = [sys.executable, "-m", "localcloud", "servicebus", "--port", "0"]
-        command += ["--data", str(folder / "data"), "--config", str(config)]
+        command += ["--data", str(folder / "data"), "--config", str(config), *options]
         self._leash = subprocess.Popen(
             [sys.executable, "-I", "-S", str(LEASH), str(self._log), "1000000", str(Path.cwd()), *command],
             stdin=subprocess.PIPE,
@@ -74,7 +74,10 @@ class BrokerProcess:
 
     @property
     def connection_string(self) -> str:
-        keys = "SharedAccessKeyName=any;SharedAccessKey=any;UseDevelopmentEmulator=true"
+        return self.connection_string_of("any", "any")
+
+    def connection_string_of(self, policy: str, key: str) -> str:
+        keys = f"SharedAccessKeyName={policy};SharedAccessKey={key};UseDevelopmentEmulator=true"
         return f"Endpoint=sb://localhost:{self.port};{keys};"
 
     def output(self) -> str:

@@ -1,6 +1,5 @@
 """What the broker acknowledged survives `kill -9`."""
 
-import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -12,12 +11,6 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusSubQ
 from azure.servicebus.exceptions import ServiceBusError
 
 from .conftest import BrokerProcess, bodies, number_of, receive, write_config
-
-# The SDK does not close its sockets when the broker dies on it.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:.*<socket:pytest.PytestUnraisableExceptionWarning"),
-]
 
 Restart = Callable[[], BrokerProcess]
 
@@ -42,7 +35,6 @@ def restarted(tmp_path: Path) -> Iterator[Restart]:
     yield restart
     for process in running:
         process.close()
-    gc.collect()  # so that the SDK's sockets are complained of here and not in some later test
 
 
 def connect(broker: BrokerProcess) -> ServiceBusClient:

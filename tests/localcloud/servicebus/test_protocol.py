@@ -30,6 +30,7 @@ from localcloud.servicebus.performatives import (
     encode_frame,
     field,
 )
+from localcloud.servicebus.shared_access import Grants
 from localcloud.servicebus.store import Store
 
 from .conftest import LONGEST_WAIT, BrokerProcess, Bus, nested, write_config
@@ -290,7 +291,7 @@ async def test_what_cannot_be_kept_is_not_acknowledged_and_ends_the_broker(tmp_p
     broker = Broker([QueueSettings("q")], store)
     connections: set[Connection] = set()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(broker, connections), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Connection(broker, connections, Grants(None)), "127.0.0.1", 0)
     begin = Begin(incoming_window=LARGE, outgoing_window=LARGE)
     peer = await Peer.connect(server.sockets[0].getsockname()[1], Open("test"), begin)
     await peer.attach("q", receiver=False, handle=9)
