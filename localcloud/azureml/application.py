@@ -27,6 +27,7 @@ from localcloud.azureml.history import History
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.jobs import Jobs
 from localcloud.azureml.operations import Operations
+from localcloud.azureml.permissions import Permissions
 from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.registry import Registry
 from localcloud.azureml.requests_log import RequestsLog
@@ -58,7 +59,9 @@ async def control_plane(
     operations = Operations(database, base_url)
     outbox = Outbox(database, scopes)
     servers = InferenceServers(folder / "deployments", settings.python)
-    trackings = {w.path: Tracking(folder / "tracking" / f"{w.name}.sqlite") for w in scopes.workspaces}
+    trackings = {
+        w.path: Tracking(folder / "tracking" / f"{w.name}.sqlite", storage.artifacts(w)) for w in scopes.workspaces
+    }
     records = JobRecords(store, storage, outbox, trackings)
     assets = Assets(store, scopes, storage, records, operations, outbox)
     endpoints = Endpoints(store, scopes, operations, base_url)
@@ -83,6 +86,7 @@ async def control_plane(
         Blobs(storage, database, folder / "uploads").routes(),
         assets.routes(),
         Registry(store, scopes, storage, assets, operations, rights, base_url).routes(),
+        Permissions(scopes, rights).routes(),
         endpoints.routes(),
         deployments.routes(),
         scoring.routes(),

@@ -92,7 +92,6 @@ class JobRecords:
             {str(key): str(value) for key, value in job.properties["tags"].items()},
             name=str(job.properties["displayName"]),
             user=caller.client_id,
-            artifacts=self.artifacts(workspace, name),
         )
         self._outbox.run_status_changed(workspace, _run_data(job), "Starting")
         return job

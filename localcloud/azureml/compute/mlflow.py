@@ -7,32 +7,31 @@ returns the answer's. Errors have MLflow's codes and shape.
 import json
 import math
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from localcloud.azureml.compute import run_search
+from localcloud.azureml.compute import logged_models, run_search
+from localcloud.azureml.compute.request_fields import Fields, objects, pairs, run_id, text, whole
 from localcloud.azureml.compute.tracking import Experiment, Metric, Run, Tracking, TrackingError, now
 
 __all__ = ["Tracking", "TrackingError", "routes"]
 
-Fields = Mapping[str, Any]
 #: MLflow's limit for the metrics of one `log-batch`.
 BATCH_METRICS = 1000
 HTTP_STATUS = {"RESOURCE_DOES_NOT_EXIST": 404, "RESOURCE_ALREADY_EXISTS": 400, "INVALID_PARAMETER_VALUE": 400}
 
 
 def create_experiment(tracking: Tracking, fields: Fields) -> Fields:
-    return {"experiment_id": tracking.create_experiment(_text(fields, "name")).id}
+    return {"experiment_id": tracking.create_experiment(text(fields, "name")).id}
 
 
 def get_experiment(tracking: Tracking, fields: Fields) -> Fields:
-    return {"experiment": _experiment(tracking.experiment(_text(fields, "experiment_id")))}
+    return {"experiment": _experiment(tracking.experiment(text(fields, "experiment_id")))}
 
 
 def get_experiment_by_name(tracking: Tracking, fields: Fields) -> Fields:
-    return {"experiment": _experiment(tracking.experiment_by_name(_text(fields, "experiment_name")))}
+    return {"experiment": _experiment(tracking.experiment_by_name(text(fields, "experiment_name")))}
 
 
 def search_experiments(tracking: Tracking, fields: Fields) -> Fields:
@@ -40,37 +39,37 @@ def search_experiments(tracking: Tracking, fields: Fields) -> Fields:
 
 
 def create_run(tracking: Tracking, fields: Fields) -> Fields:
-    run_id = uuid.uuid4().hex
-    tags = _pairs(fields, "tags")
+    new = uuid.uuid4().hex
+    tags = pairs(fields, "tags")
     tracking.start_run(
-        run_id,
-        tracking.experiment(_text(fields, "experiment_id")).name,
+        new,
+        tracking.experiment(text(fields, "experiment_id")).name,
         tags,
         name=fields.get("run_name") or tags.get("mlflow.runName"),
         user=fields.get("user_id", ""),
-        started=_whole(fields, "start_time", now()),
+        started=whole(fields, "start_time", now()),
     )
-    return {"run": _run(tracking, tracking.run(run_id))}
+    return {"run": _run(tracking, tracking.run(new))}
 
 
 def get_run(tracking: Tracking, fields: Fields) -> Fields:
-    return {"run": _run(tracking, tracking.run(_run_id(fields)))}
+    return {"run": _run(tracking, tracking.run(run_id(fields)))}
 
 
 def update_run(tracking: Tracking, fields: Fields) -> Fields:
-    run_id = _run_id(fields)
-    ended = _whole(fields, "end_time", 0) or None
-    tracking.update_run(run_id, status=fields.get("status"), ended=ended, name=fields.get("run_name"))
-    return {"run_info": _info(tracking.run(run_id))}
+    run = run_id(fields)
+    ended = whole(fields, "end_time", 0) or None
+    tracking.update_run(run, status=fields.get("status"), ended=ended, name=fields.get("run_name"))
+    return {"run_info": _info(tracking.run(run))}
 
 
 def delete_run(tracking: Tracking, fields: Fields) -> Fields:
-    tracking.set_deleted(_run_id(fields), True)
+    tracking.set_deleted(run_id(fields), True)
     return {}
 
 
 def restore_run(tracking: Tracking, fields: Fields) -> Fields:
-    tracking.set_deleted(_run_id(fields), False)
+    tracking.set_deleted(run_id(fields), False)
     return {}
 
 
@@ -81,35 +80,35 @@ def search_runs(tracking: Tracking, fields: Fields) -> Fields:
 
 
 def log_metric(tracking: Tracking, fields: Fields) -> Fields:
-    tracking.log(_run_id(fields), metrics=[_metric(fields)])
+    tracking.log(run_id(fields), metrics=[_metric(fields)])
     return {}
 
 
 def log_parameter(tracking: Tracking, fields: Fields) -> Fields:
-    tracking.log(_run_id(fields), params={_text(fields, "key"): str(fields.get("value", ""))})
+    tracking.log(run_id(fields), params={text(fields, "key"): str(fields.get("value", ""))})
     return {}
 
 
 def log_batch(tracking: Tracking, fields: Fields) -> Fields:
-    metrics = [_metric(metric) for metric in _objects(fields, "metrics")]
+    metrics = [_metric(metric) for metric in objects(fields, "metrics")]
     if len(metrics) > BATCH_METRICS:
         raise TrackingError("INVALID_PARAMETER_VALUE", f"A batch has at most {BATCH_METRICS} metrics.")
-    tracking.log(_run_id(fields), metrics=metrics, params=_pairs(fields, "params"), tags=_pairs(fields, "tags"))
+    tracking.log(run_id(fields), metrics=metrics, params=pairs(fields, "params"), tags=pairs(fields, "tags"))
     return {}
 
 
 def set_tag(tracking: Tracking, fields: Fields) -> Fields:
-    tracking.log(_run_id(fields), tags={_text(fields, "key"): str(fields.get("value", ""))})
+    tracking.log(run_id(fields), tags={text(fields, "key"): str(fields.get("value", ""))})
     return {}
 
 
 def delete_tag(tracking: Tracking, fields: Fields) -> Fields:
-    tracking.delete_tag(_run_id(fields), _text(fields, "key"))
+    tracking.delete_tag(run_id(fields), text(fields, "key"))
     return {}
 
 
 def get_metric_history(tracking: Tracking, fields: Fields) -> Fields:
-    history = tracking.metric_history(_run_id(fields), _text(fields, "metric_key"))
+    history = tracking.metric_history(run_id(fields), text(fields, "metric_key"))
     return {"metrics": [_metric_fields(metric) for metric in history]}
 
 
@@ -130,6 +129,14 @@ CALLS: tuple[tuple[str, str, Callable[[Tracking, Fields], Fields]], ...] = (
     ("POST", "runs/set-tag", set_tag),
     ("POST", "runs/delete-tag", delete_tag),
     ("GET", "metrics/get-history", get_metric_history),
+    ("POST", "runs/log-inputs", logged_models.log_inputs),
+    ("POST", "runs/outputs", logged_models.log_outputs),
+    ("POST", "logged-models", logged_models.create_logged_model),
+    ("GET", "logged-models/{model_id}", logged_models.get_logged_model),
+    ("PATCH", "logged-models/{model_id}", logged_models.finalize_logged_model),
+    ("PATCH", "logged-models/{model_id}/tags", logged_models.set_logged_model_tags),
+    ("DELETE", "logged-models/{model_id}/tags/{tag}", logged_models.delete_logged_model_tag),
+    ("POST", "logged-models/{model_id}/params", logged_models.log_logged_model_params),
 )
 
 
@@ -146,7 +153,7 @@ def _handler(
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         try:
-            return web.json_response(answer(tracking, await _fields(request)))
+            return web.json_response(answer(tracking, {**await _fields(request), **request.match_info}))
         except TrackingError as error:
             status = HTTP_STATUS[error.code]
             return web.json_response({"error_code": error.code, "message": str(error)}, status=status)
@@ -166,42 +173,12 @@ async def _fields(request: web.Request) -> Fields:
     return fields
 
 
-def _text(fields: Fields, name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not value:
-        raise TrackingError("INVALID_PARAMETER_VALUE", f"Missing value for required parameter '{name}'.")
-    return value
-
-
-def _run_id(fields: Fields) -> str:
-    # The older name is what MLflow 1 sent, and newer clients send both.
-    return _text(fields, "run_id" if "run_id" in fields else "run_uuid")
-
-
-def _whole(fields: Fields, name: str, default: int) -> int:
-    try:
-        return int(fields.get(name, default))
-    except (TypeError, ValueError) as fault:
-        raise TrackingError("INVALID_PARAMETER_VALUE", f"'{name}' must be a whole number.") from fault
-
-
-def _pairs(fields: Fields, name: str) -> dict[str, str]:
-    return {_text(pair, "key"): str(pair.get("value", "")) for pair in _objects(fields, name)}
-
-
-def _objects(fields: Fields, name: str) -> list[Fields]:
-    objects = fields.get(name, [])
-    if not isinstance(objects, list) or not all(isinstance(entry, dict) for entry in objects):
-        raise TrackingError("INVALID_PARAMETER_VALUE", f"'{name}' must be a list of objects.")
-    return objects
-
-
 def _metric(fields: Fields) -> Metric:
     try:
         value = float(fields["value"])
     except (KeyError, TypeError, ValueError) as fault:
         raise TrackingError("INVALID_PARAMETER_VALUE", "A metric needs a 'value' that is a number.") from fault
-    return Metric(_text(fields, "key"), value, _whole(fields, "timestamp", now()), _whole(fields, "step", 0))
+    return Metric(text(fields, "key"), value, whole(fields, "timestamp", now()), whole(fields, "step", 0))
 
 
 def _metric_fields(metric: Metric) -> Fields:
@@ -241,4 +218,6 @@ def _run(tracking: Tracking, run: Run) -> Fields:
         "params": [{"key": key, "value": value} for key, value in tracking.params(run.id).items()],
         "tags": [{"key": key, "value": value} for key, value in tracking.tags(run.id).items()],
     }
-    return {"info": _info(run), "data": data}
+    inputs = {kind: tracking.links(run.id, kind) for kind in ("dataset_inputs", "model_inputs")}
+    outputs = {"model_outputs": tracking.links(run.id, "model_outputs")}
+    return {"info": _info(run), "data": data, "inputs": inputs, "outputs": outputs}

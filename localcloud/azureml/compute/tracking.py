@@ -1,5 +1,6 @@
 """What runs log, as MLflow sees it: experiments, runs, metrics, parameters and tags, kept in one SQLite file."""
 
+import json
 import math
 import sqlite3
 import time
@@ -28,7 +29,12 @@ CREATE TABLE IF NOT EXISTS params (
 CREATE TABLE IF NOT EXISTS tags (
     run TEXT NOT NULL REFERENCES runs, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run, key)
 );
+CREATE TABLE IF NOT EXISTS logged_models (id TEXT PRIMARY KEY, model TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS links (run TEXT NOT NULL REFERENCES runs, kind TEXT NOT NULL, link TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS links_by_run ON links (run, kind);
 """
+#: As MLflow's API has it: `info` with `model_id`, `artifact_uri` and so on, and `data`.
+LoggedModel = dict[str, dict[str, Any]]
 
 
 class TrackingError(Exception):
@@ -69,7 +75,7 @@ class Run:
     status: str
     started: int
     ended: int | None
-    #: URI of the folder for its artifacts; empty when there is none.
+    #: URI of the folder for its artifacts.
     artifacts: str
     deleted: bool
 
@@ -77,7 +83,9 @@ class Run:
 class Tracking:
     """The runs of one workspace. To be used from one thread."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, artifacts: Path) -> None:
+        """`artifacts` is the folder for the artifacts of all runs."""
+        self._artifacts = artifacts
         database.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(database)
         self._database.execute("PRAGMA journal_mode = WAL")
@@ -96,12 +104,10 @@ class Tracking:
         name: str | None = None,
         user: str = "",
         started: int | None = None,
-        artifacts: Path | None = None,
     ) -> None:
         """Make a running run in the experiment of that name, which is made too when it is new.
 
-        `mlflow.log_artifact` puts files into `artifacts`: a job's default output, as in Azure. A run of that id that is
-        there already runs again and keeps what it logged.
+        A run of that id that is there already runs again and keeps what it logged.
         """
         with self._database:
             self._database.execute(
@@ -113,10 +119,14 @@ class Tracking:
                 " ON CONFLICT (id) DO UPDATE SET status = 'RUNNING', ended = NULL",
                 (
                     *(run_id, name or run_id, user, now() if started is None else started),
-                    *("" if artifacts is None else artifacts.resolve().as_uri(), experiment),
+                    *(self.artifacts_of(run_id), experiment),
                 ),
             )
             self._set_tags(run_id, tags)
+
+    def artifacts_of(self, run_id: str) -> str:
+        """URI of the folder that `mlflow.log_artifact` puts files into: a job's default output, as in Azure."""
+        return (self._artifacts / f"dcid.{run_id}").resolve().as_uri()
 
     def end_run(self, run_id: str, status: str) -> None:
         """Record how a run ended: FINISHED, FAILED or KILLED."""
@@ -207,6 +217,35 @@ class Tracking:
     def tags(self, run_id: str) -> dict[str, str]:
         """The tags of a run."""
         return self._pairs("tags", run_id)
+
+    def link(self, run_id: str, kind: str, links: Iterable[Mapping[str, Any]]) -> None:
+        """Record what a run reads or makes; `kind` is `dataset_inputs`, `model_inputs` or `model_outputs`."""
+        self.run(run_id)
+        with self._database:
+            self._database.executemany(
+                "INSERT INTO links VALUES (?, ?, ?)", ((run_id, kind, json.dumps(link)) for link in links)
+            )
+
+    def links(self, run_id: str, kind: str) -> list[Mapping[str, Any]]:
+        """What was linked to a run, in that order."""
+        rows = self._database.execute(
+            "SELECT link FROM links WHERE run = ? AND kind = ? ORDER BY rowid", (run_id, kind)
+        )
+        return [json.loads(link) for (link,) in rows]
+
+    def logged_model(self, model_id: str) -> LoggedModel:
+        """The logged model of that id; TrackingError when there is none."""
+        for (model,) in self._database.execute("SELECT model FROM logged_models WHERE id = ?", (model_id,)):
+            found: LoggedModel = json.loads(model)
+            return found
+        raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"Logged model {model_id!r} not found.")
+
+    def save_logged_model(self, model: LoggedModel) -> None:
+        """Keep a new logged model, or one that was changed."""
+        with self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO logged_models VALUES (?, ?)", (model["info"]["model_id"], json.dumps(model))
+            )
 
     def create_experiment(self, name: str) -> Experiment:
         """Make an experiment; TrackingError when one of that name exists."""

@@ -24,7 +24,7 @@ def compute_python() -> Path:
 @pytest.fixture
 def tracking(tmp_path: Path) -> Iterator[mlflow.Tracking]:
     """An empty tracking store."""
-    store = mlflow.Tracking(tmp_path / "tracking.db")
+    store = mlflow.Tracking(tmp_path / "tracking.db", tmp_path / "artifacts")
     yield store
     store.close()
 

@@ -64,8 +64,8 @@ async def test_a_training_script_logs_with_plain_mlflow_and_leaves_its_outputs(
     (code / "train.py").write_text(TRAIN)
     (code / "features.py").write_text("NAME = 'forest'")
     (tmp_path / "data.csv").write_text("1\n2\n3\n")
-    outputs = {"model": tmp_path / "store" / "model", "default": tmp_path / "store" / "default"}
-    tracking.start_run("sleepy_fox_1", "churn-training", {"team": "risk"}, artifacts=outputs["default"])
+    outputs = {"model": tmp_path / "store" / "model", "default": tmp_path / "artifacts" / "dcid.sleepy_fox_1"}
+    tracking.start_run("sleepy_fox_1", "churn-training", {"team": "risk"})
 
     end = await jobs.run(
         job(

@@ -59,6 +59,51 @@ print(json.dumps({
 }))
 """
 
+LOGGED_MODEL = """
+import json
+import mlflow
+
+class Double(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[int]) -> list[int]:
+        return [2 * number for number in model_input]
+
+mlflow.set_experiment("churn")
+with mlflow.start_run() as run:
+    logged = mlflow.pyfunc.log_model(name="double", python_model=Double(), tags={"team": "risk"})
+    mlflow.set_logged_model_tags(logged.model_id, {"why": "test"})
+    mlflow.delete_logged_model_tag(logged.model_id, "team")
+    with mlflow.start_run(nested=True) as child:
+        mlflow.log_text("of the child", "notes.txt")
+again = mlflow.get_run(run.info.run_id)
+model = mlflow.get_logged_model(logged.model_id)
+print(json.dumps({
+    "predictions": [
+        mlflow.pyfunc.load_model(uri).predict([1, 2])
+        for uri in (f"runs:/{run.info.run_id}/double", f"models:/{logged.model_id}")
+    ],
+    "outputs": [output.model_id for output in again.outputs.model_outputs] == [logged.model_id],
+    "model": [model.name, str(model.status), model.tags.get("team"), model.tags["why"], model.source_run_id == run.info.run_id],
+    "beside_the_artifacts": model.artifact_location == again.info.artifact_uri + "/double",
+    "child": mlflow.artifacts.load_text(child.info.artifact_uri + "/notes.txt"),
+}))
+"""
+
+
+async def test_a_logged_model_is_among_the_artifacts_of_its_run(
+    tmp_path: Path, compute_python: Path, tracking_uri: str
+) -> None:
+    log = tmp_path / "log.txt"
+    environment = {"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(tmp_path)}
+    client = await processes.start([str(compute_python), "-c", LOGGED_MODEL], log=log, environment=environment)
+    assert await client.wait() == 0, log.read_text()
+    assert json.loads(log.read_text().splitlines()[-1]) == {
+        "predictions": [[2, 4], [2, 4]],
+        "outputs": True,
+        "model": ["double", "READY", None, "test", True],
+        "beside_the_artifacts": True,
+        "child": "of the child",
+    }
+
 
 async def test_the_real_client_reads_searches_and_is_refused_as_by_mlflow_itself(
     tmp_path: Path, compute_python: Path, tracking_uri: str
@@ -103,7 +148,7 @@ async def test_runs_survive_a_restart_and_run_again(tmp_path: Path, tracking: Tr
     tracking.log("job", metrics=[Metric("auc", 0.8, 0, 0)])
     tracking.end_run("job", "FAILED")
     tracking.close()
-    reopened = Tracking(tmp_path / "tracking.db")
+    reopened = Tracking(tmp_path / "tracking.db", tmp_path / "artifacts")
     reopened.start_run("job", "churn", {})
     assert reopened.metrics("job") == {"auc": 0.8}
     assert reopened.tags("job") == {"team": "risk"}
