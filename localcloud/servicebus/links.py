@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from localcloud.servicebus.session import Session
 
 MAX_MESSAGE_SIZE = 1024 * 1024
+#: Requests may be longer: one with too large messages is told so in a reply, as the SDK never uses a management
+#: link again that has rejected one.
+MAX_REQUEST_SIZE = 16 * MAX_MESSAGE_SIZE
 #: Messages a client may send before it hears from us; topped up when half of them are used.
 INCOMING_CREDIT = 1000
 #: `snd-settle-mode`: the sender settles every delivery itself, that is, receive-and-delete.
@@ -28,8 +31,9 @@ Accept = Callable[[int, bytes], Described]
 class IncomingLink:
     """Puts transfer frames together and hands each complete delivery on."""
 
-    def __init__(self, session: "Session", attach: Attach, accept: Accept) -> None:
+    def __init__(self, session: "Session", attach: Attach, accept: Accept, largest: int = MAX_MESSAGE_SIZE) -> None:
         self._session = session
+        self._largest = largest
         self._handle = attach.handle
         self._accept = accept
         self._delivery_count = attach.initial_delivery_count or 0
@@ -45,7 +49,7 @@ class IncomingLink:
         if self._first is None:
             self._first = transfer
         self._size += len(payload)
-        if self._size <= MAX_MESSAGE_SIZE:
+        if self._size <= self._largest:
             self._parts.append(payload)
         else:
             self._parts.clear()
@@ -71,8 +75,8 @@ class IncomingLink:
         """Nothing to give back: a delivery that is not complete was never acknowledged."""
 
     def _finish(self, first: Transfer, encoded: bytes, size: int) -> None:
-        if size > MAX_MESSAGE_SIZE:
-            description = f"The message has {size} bytes; at most {MAX_MESSAGE_SIZE} are allowed."
+        if size > self._largest:
+            description = f"The message has {size} bytes; at most {self._largest} are allowed."
             outcome = rejected("amqp:link:message-size-exceeded", description)
         else:
             outcome = self._accept(first.message_format or 0, encoded)

@@ -51,7 +51,7 @@ _COLUMNS = (
 
 
 class StoreError(RuntimeError):
-    """The file cannot be used, most likely because another broker runs on the same data."""
+    """The file cannot be used, for instance because another broker runs on the same data."""
 
 
 class Store:
@@ -70,7 +70,10 @@ class Store:
     @classmethod
     def open(cls, directory: Path) -> "Store":
         """Opens or makes the file in `directory`. Raises `StoreError`, also while another process has it open."""
-        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{directory} cannot be made a folder for data: {error.strerror}") from error
         return cls._prepared(str(directory / FILE_NAME))
 
     @classmethod
@@ -79,7 +82,10 @@ class Store:
 
     @classmethod
     def _prepared(cls, name: str) -> "Store":
-        database = sqlite3.connect(name, isolation_level=None, timeout=0)
+        try:
+            database = sqlite3.connect(name, isolation_level=None, timeout=0)
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{name}: {error}") from error
         try:
             # Exclusive: a second broker on the same data would deliver every message twice.
             database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -88,7 +94,9 @@ class Store:
             database.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             database.close()
-            raise StoreError(f"{name}: {error}; is another broker running on this data?") from error
+            locked = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            hint = "is another broker running on this data?" if locked else "choose another folder, or remove the file"
+            raise StoreError(f"{name}: {error}; {hint}") from error
         database.row_factory = sqlite3.Row
         return cls(database)
 

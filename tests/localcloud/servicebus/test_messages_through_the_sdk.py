@@ -89,6 +89,16 @@ def test_more_than_a_megabyte_is_refused_and_the_sender_goes_on(line: Line) -> N
     assert bodies(line.receive()) == ["small"]
 
 
+def test_more_than_a_megabyte_cannot_be_scheduled_and_the_sender_goes_on(line: Line) -> None:
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    halves = [ServiceBusMessage(b"x" * (MEGABYTE // 2)) for _ in range(2)]
+    for too_much in (ServiceBusMessage(b"x" * (MEGABYTE + 1)), halves):
+        with pytest.raises(MessageSizeExceededError):
+            line.sender.schedule_messages(too_much, soon)
+    line.sender.schedule_messages(ServiceBusMessage("small"), soon)
+    assert bodies(line.peek()) == ["small"]
+
+
 def test_receive_and_delete_takes_messages_for_good(line: Line) -> None:
     line.send("a", "b", "c")
     receiver = line.bus.receiver(line.queue, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE)
