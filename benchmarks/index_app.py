@@ -10,7 +10,7 @@ from pathlib import Path
 from localcloud.functions.runtime import load_app
 
 #: What must not be imported by indexing, since it takes longer than all the rest.
-HEAVY = ("azure.ai.ml", "pydantic", "azure.servicebus", "azure.identity")
+HEAVY = ("azure.ai.ml", "pydantic", "yaml", "azure.servicebus", "azure.identity")
 
 
 def main(folder: Path) -> None:
