@@ -1,10 +1,10 @@
 """What .funcignore lets through is the app, and all of the app."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.infra.package import deployed_files
 from tests.infra.shapes import REPOSITORY
 
 APP = {"function_app.py", "functions", "shared", "host.json", "requirements.txt", "requirements", "examples"}
@@ -12,15 +12,7 @@ APP = {"function_app.py", "functions", "shared", "host.json", "requirements.txt"
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The paths of all files that go to Azure; git reads the rules, which are those of .gitignore."""
-    empty = tmp_path_factory.mktemp("empty")
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    every = subprocess.run(listed, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split("\n")
-    subprocess.run(["git", "init", "--quiet", str(empty)], check=True)
-    rules = ["git", "-c", f"core.excludesFile={REPOSITORY / '.funcignore'}", "check-ignore", "--no-index", "--stdin"]
-    answer = subprocess.run(rules, cwd=empty, input="\n".join(every), capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
-    return set(filter(None, every)) - set(answer.stdout.splitlines())
+    return deployed_files(tmp_path_factory.mktemp("empty"))
 
 
 def test_only_the_app_goes_to_azure(deployed: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""Another Functions host runs the app in the local cloud, with nothing but the file that `localcloud settings` prints.
+"""Another Functions host runs what goes to Azure, with nothing but the file that `localcloud settings` prints.
 
 Core Tools cannot be installed here, so the local host stands in, without keys and without a platform, as they are.
 """
@@ -21,11 +21,10 @@ from localcloud.up import LocalCloud
 from localcloud.up.description import EventSubscriptions
 from localcloud.up.readiness import json_answer
 from tests.functions.running import REPOSITORY, describe
+from tests.infra.package import make_package
 
 SMOKE = REPOSITORY / "scripts" / "smoke.py"
 READY_WITHIN = 60.0
-#: The app's folder as a host sees it: everything but what a person may have left there.
-LINKED = ("function_app.py", "functions", "shared", "examples", "host.json")
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,10 +50,9 @@ async def written(cloud: LocalCloud) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def host(cloud: LocalCloud, written: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The address of a host that has its settings from the file alone."""
+    """The address of a host that has the files that go to Azure, and its settings from the file alone."""
     folder = tmp_path_factory.mktemp("app")
-    for name in LINKED:
-        (folder / name).symlink_to(REPOSITORY / name)
+    make_package(folder, tmp_path_factory.mktemp("empty"))
     (folder / "local.settings.json").write_text(written)
     port = str(cloud.layout.ports.functions)
     options = ["--app", str(folder), "--port", port, "--data", str(folder / "host"), "--no-auth"]
