@@ -1,18 +1,19 @@
-"""HTTP triggers: a request becomes what the function gets, what it returned becomes the response."""
+"""HTTP triggers: a request becomes what the function gets."""
 
+import logging
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from localcloud.functions.definition import FunctionDefinition
+from localcloud.functions.http_response import InvalidResponseError, response_of
 from localcloud.functions.invocation import Invoker
 from localcloud.functions.keys import Keys
 from localcloud.functions.routes import Router
-from localcloud.functions.runtime import Datum, http_request
+from localcloud.functions.runtime import http_request
 from localcloud.functions.users import LocalUsers
+
+_logger = logging.getLogger("host.http")
 
 _NO_HOME_PAGE = "AzureWebJobsDisableHomepage"
 
@@ -53,7 +54,11 @@ class HttpTriggers:
             return web.Response(status=500)
         output = next((name for name, binding in definition.outputs.items() if binding.type == "http"), "$return")
         returned = result.returned if output == "$return" else dict(result.outputs).get(output)
-        return _response(returned)
+        try:
+            return response_of(returned)
+        except InvalidResponseError as error:
+            _logger.error("'%s' returned a response that cannot be sent: %s.", definition.name, error)
+            return web.Response(status=500)
 
     def _allowed(self, request: web.Request, definition: FunctionDefinition) -> bool:
         level = str(definition.trigger.properties.get("authLevel", "FUNCTION")).upper()
@@ -91,24 +96,3 @@ def _query(request: web.Request) -> dict[str, str]:
     for name, value in request.query.items():
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return {name: value for name, value in joined.items() if value}
-
-
-def _response(returned: Datum | None) -> web.Response:
-    if returned is None or returned.type is None:
-        return web.Response(status=204)
-    if returned.type == "http":
-        return _full_response(returned.value)
-    if returned.type == "bytes":
-        return web.Response(body=returned.value)
-    text = returned.value if isinstance(returned.value, str) else str(returned.python_value)
-    return web.Response(text=text)
-
-
-def _full_response(value: Mapping[str, Any]) -> web.Response:
-    headers = CIMultiDict((name, header.value) for name, header in value["headers"].items())
-    for jar in value["cookies"] or ():
-        for cookie in jar.values():
-            headers.add("Set-Cookie", cookie.OutputString())
-    # The server counts the body itself.
-    headers.popall("Content-Length", None)
-    return web.Response(status=int(value["status_code"].value), body=value["body"].value, headers=headers)

@@ -50,6 +50,11 @@ async def test_failing_function_gives_an_empty_500_and_is_logged(host: RunningHo
     assert host.log.read_text().count("Traceback") == 1
 
 
+async def test_response_that_cannot_be_sent_is_an_empty_500_and_is_logged(host: RunningHost) -> None:
+    assert (await host.call("GET", "/api/unsendable"))[:2] == (500, "")
+    await until(lambda: "'unsendable' returned a response that cannot be sent: '1000' is no" in host.log.read_text())
+
+
 async def test_functions_log_has_level_function_and_invocation(host: RunningHost) -> None:
     await host.call("GET", "/api/hello")
     await until(lambda: "saying hello" in host.log.read_text())

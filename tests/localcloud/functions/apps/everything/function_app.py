@@ -50,6 +50,11 @@ def guarded(req: func.HttpRequest) -> str:
     return "open"
 
 
+@app.route("unsendable", auth_level=func.AuthLevel.ANONYMOUS)
+def unsendable(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(status_code=1000)
+
+
 @app.route("for_administrators", auth_level=func.AuthLevel.ADMIN)
 def for_administrators(req: func.HttpRequest) -> str:
     return "open"
