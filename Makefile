@@ -71,5 +71,6 @@ lock:  ## Write the pinned versions anew (needs uv)
 	@grep -v '^-c' requirements.txt | uv pip compile $(LOCK) - requirements/local.txt requirements/test.txt -o requirements/constraints.txt
 	@uv pip compile $(LOCK) requirements/compute.in -o requirements/compute.txt
 
-clean:  ## Remove the local cloud's state
-	@rm -rf .local
+# Without a virtual environment, no local cloud can be using the folder.
+clean:  ## Remove the local cloud's state, while none is running
+	@if [ -f $(VENV)/.installed ]; then $(BIN)/python -m localcloud clean; else rm -rf .local; fi

@@ -30,6 +30,7 @@ PARTS = {
     "azureml": Part("localcloud.azureml.command", "Azure ML: workspaces, registries, jobs, deployments and scoring"),
     "eventgrid": Part("localcloud.eventgrid.command", "Event Grid: topics and webhook subscriptions"),
     "identity": Part("localcloud.identity.command", "the managed identity endpoint of an App Service"),
+    "clean": Part("localcloud.clean", "remove the state kept in .local, while no local cloud is using it"),
     "settings": Part("localcloud.up.local_settings", "print the local.settings.json with which Core Tools run the app"),
     "functions": Part("localcloud.functions.command", "the Functions host: runs any app of the Python v2 model"),
 }

@@ -12,6 +12,17 @@ def port_number(text: str) -> int:
     return int(text)
 
 
+def add_port(parser: argparse.ArgumentParser) -> None:
+    """The required `--port` of a part that Azure gives no port of its own."""
+    parser.add_argument(
+        "--port",
+        type=port_number,
+        required=True,
+        metavar="P",
+        help="port on 127.0.0.1 to listen on; 0 chooses a free one",
+    )
+
+
 def show_example(parser: argparse.ArgumentParser, example: str) -> None:
     """Lets `--help` end with an example of the configuration file."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

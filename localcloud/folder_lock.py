@@ -1,11 +1,16 @@
-"""Keeps a second process off a folder of state."""
+"""Keeps a second process off a folder of state, and off removing it."""
 
 import contextlib
 import fcntl
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from localcloud.configuration_file import ConfigurationError
+
+#: The file in a folder of state that is locked.
+LOCK = "lock"
 
 
 @contextlib.contextmanager
@@ -14,11 +19,32 @@ def locked(folder: Path, user: str) -> Iterator[None]:
 
     Raises `ConfigurationError`, which names `user` ("local cloud"), when another process holds it.
     """
-    with (folder / "lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file)
         except BlockingIOError as error:
             raise ConfigurationError(
                 f"Another {user} is using {folder}. End it, or choose another folder with --data."
             ) from error
         yield
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder with all that is in it, if it exists.
+
+    Raises `ConfigurationError`, with nothing removed, when another process holds it or a folder in it.
+    """
+    with contextlib.ExitStack() as held:
+        for lock in folder.rglob(LOCK):
+            if not lock.is_file():
+                continue
+            try:
+                _take(held.enter_context(lock.open()))
+            except BlockingIOError as error:
+                raise ConfigurationError(f"A local cloud is using {lock.parent}. End it first.") from error
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def _take(file: IO[str]) -> None:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

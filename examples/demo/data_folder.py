@@ -1,10 +1,9 @@
 """Empties the folder that the last run of the demo left its state in."""
 
-import fcntl
-import shutil
 from pathlib import Path
 
 from localcloud.configuration_file import ConfigurationError
+from localcloud.folder_lock import LOCK, remove
 
 
 def empty(folder: Path) -> None:
@@ -14,14 +13,6 @@ def empty(folder: Path) -> None:
     """
     if not folder.exists() or not any(folder.iterdir()):
         return
-    lock = folder / "lock"
-    if not lock.is_file():
+    if not (folder / LOCK).is_file():
         raise ConfigurationError(f"{folder} is not empty and no local cloud's: choose another folder with --data.")
-    with lock.open() as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as fault:
-            raise ConfigurationError(
-                f"A local cloud is using {folder}. End it, or choose another folder with --data."
-            ) from fault
-        shutil.rmtree(folder)
+    remove(folder)

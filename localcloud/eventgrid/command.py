@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from localcloud.arguments import port_number, show_example
+from localcloud.arguments import add_port, show_example
 from localcloud.configuration_file import ConfigurationError, read_configuration
 from localcloud.eventgrid.configuration import EXAMPLE, EventGridConfiguration
 from localcloud.eventgrid.dead_letters import DeadLetters
@@ -26,13 +26,7 @@ _log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of this part."""
     show_example(parser, EXAMPLE)
-    parser.add_argument(
-        "--port",
-        type=port_number,
-        required=True,
-        metavar="P",
-        help="port on 127.0.0.1 to listen on; 0 chooses a free one",
-    )
+    add_port(parser)
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="folder for accepted events and dead letters"
     )

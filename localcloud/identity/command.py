@@ -5,7 +5,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from localcloud.arguments import port_number, show_example
+from localcloud.arguments import add_port, show_example
 from localcloud.configuration_file import ConfigurationError, read_configuration
 from localcloud.http_server import bind, listening, port_of
 from localcloud.identity.configuration import EXAMPLE, IdentityConfiguration
@@ -16,13 +16,7 @@ from localcloud.identity.tokens import read_or_make_key
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of this part."""
     show_example(parser, EXAMPLE)
-    parser.add_argument(
-        "--port",
-        type=port_number,
-        required=True,
-        metavar="P",
-        help="port on 127.0.0.1 to listen on; 0 chooses a free one",
-    )
+    add_port(parser)
     parser.add_argument(
         "--config", type=Path, required=True, metavar="FILE", help="identities, header and token key, as YAML or JSON"
     )

@@ -1,0 +1,21 @@
+"""`python -m localcloud clean`: removes what the local cloud and the demo have kept."""
+
+import argparse
+from pathlib import Path
+
+from localcloud.configuration_file import ConfigurationError
+from localcloud.folder_lock import remove
+
+FOLDER = Path(".local")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """There are none: another folder may hold more than a local cloud's state."""
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Remove the folder. Ends the program with a message while a local cloud is using it."""
+    try:
+        remove(FOLDER)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from error
