@@ -2,7 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.jobs import DEFAULT_OUTPUT, JobEnd, JobRun, JobRunner
@@ -80,7 +83,9 @@ class CommandJobs:
         return job is None or job.properties["status"] == "Canceled"
 
     def _record_end(self, workspace: Scope, name: str, end: JobEnd) -> None:
-        if end.cancelled:
+        if end.timed_out:
+            self._records.change(workspace, name, "Canceled", "The job was cancelled: it took longer than its limit.")
+        elif end.cancelled:
             self._records.change(workspace, name, "Canceled")
         elif end.exit_code == 0:
             self._records.change(workspace, name, "Completed")
@@ -126,6 +131,7 @@ class CommandJobs:
                 for name, declared in properties["outputs"].items()
                 if str(declared["jobOutputType"]).lower() == "uri_file"
             ),
+            limit_seconds=_limit_seconds(properties),
         )
 
     def _input(self, workspace: Scope, name: str, declared: Json) -> str | Path:
@@ -161,3 +167,9 @@ class CommandJobs:
             version = str(declared.get("assetVersion") or self._assets.next_version(workspace, kind, name))
             if self._storage.file(str(declared["uri"]), workspace).exists():
                 self._assets.add(workspace, kind, name, version, content)
+
+
+def _limit_seconds(properties: Json) -> float | None:
+    """How long the job may run: `limits.timeout`, an ISO 8601 duration. ValueError for anything else."""
+    limit = (properties.get("limits") or {}).get("timeout")
+    return TypeAdapter(timedelta).validate_python(limit).total_seconds() if limit else None

@@ -51,13 +51,16 @@ class History:
         return web.json_response({"runMetadata": {**_run(self._job(workspace, name)), "outputs": {}}})
 
     async def _patch(self, request: web.Request) -> web.Response:
-        """Adds tags and properties to a run."""
+        """What the SDK changes of a job: adds tags and properties; `hidden` archives."""
         _, job = self._existing(request)
         body = await json_body(request)
         for key in ("tags", "properties"):
             job.properties[key] = {**job.properties[key], **(body.get(key) or {})}
-        if body.get("displayName"):
-            job.properties["displayName"] = body["displayName"]
+        for key in ("displayName", "description"):
+            if body.get(key) is not None:
+                job.properties[key] = body[key]
+        if body.get("hidden") is not None:
+            job.properties["isArchived"] = bool(body["hidden"])
         self._records.save(job)
         return web.json_response(_run(job))
 

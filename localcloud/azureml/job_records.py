@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from localcloud.azureml.compute.tracking import Tracking
+from localcloud.azureml.compute.tracking import Tracking, TrackingError
 from localcloud.azureml.events import Outbox, run_data
 from localcloud.azureml.rights import Caller
 from localcloud.azureml.scopes import PROVIDER, Scope
@@ -16,6 +16,8 @@ RUN_TYPES = {"Command": "azureml.scriptrun", "Pipeline": "azureml.PipelineRun"}
 STEP_RUN = "azureml.StepRun"  # a child of a pipeline
 _MLFLOW_STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
 _JOB_OUTPUT = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths)?(?:/(?P<path>.*))?")
+#: MLflow's way to name an artifact of a run.
+_RUN_ARTIFACT = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
 #: Names for what every job leaves behind without declaring it: its log and its MLflow artifacts.
 _ARTIFACTS = ("artifacts", "default")
 
@@ -123,10 +125,12 @@ class JobRecords:
         return self._storage.blob(workspace.account, ARTIFACT_DATASTORE, artifacts_path(name))
 
     def output_uri(self, workspace: Scope, uri: str) -> tuple[str, str] | None:
-        """The datastore URI behind `azureml://jobs/JOB/outputs/NAME/…`, and the job; None for other URIs.
+        """The datastore URI behind `azureml://jobs/JOB/outputs/NAME/…` or `runs:/RUN/…`, and the job; None for others.
 
-        ValueError says which job or output is missing.
+        ValueError says which job, run or output is missing.
         """
+        if artifact := _RUN_ARTIFACT.fullmatch(uri):
+            return self._run_artifact(workspace, artifact["run"], artifact["path"].strip("/"))
         found = _JOB_OUTPUT.fullmatch(uri)
         if not found:
             return None
@@ -142,6 +146,13 @@ class JobRecords:
         else:
             raise ValueError(f"Job {job.name} has no output {found['output']}")
         return (f"{root}/{path}" if path else root), job.name
+
+    def _run_artifact(self, workspace: Scope, run: str, path: str) -> tuple[str, str]:
+        try:
+            self._trackings[workspace.path].run(run)
+        except TrackingError as error:
+            raise ValueError(f"Run {run} was not found in {workspace.name}") from error
+        return self._storage.datastore_uri(workspace, f"{artifacts_path(run)}/{path}", ARTIFACT_DATASTORE), run
 
 
 def artifacts_path(name: str) -> str:

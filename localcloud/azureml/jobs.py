@@ -12,13 +12,15 @@ from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.rights import CALLER, Caller
 from localcloud.azureml.scopes import WORKSPACE, Scope, Scopes
 from localcloud.azureml.store import Resource
-from localcloud.azureml.wire import AzureError, properties_in
+from localcloud.azureml.wire import AzureError, Json, properties_in
 
 log = logging.getLogger(__name__)
 
 _JOBS = WORKSPACE + "/jobs"
 CANCELLATION_SECONDS = 30.0
 CHANGEABLE = ("tags", "displayName", "description", "isArchived")
+#: What must be the same when a job is submitted again under its name; the rest follows from it.
+IMMUTABLE = ("jobType", "command", "codeId", "environmentId", "experimentName", "inputs", "jobs")
 
 
 class Jobs:
@@ -76,6 +78,7 @@ class Jobs:
         properties = await properties_in(request)
         old = self._records.get(workspace, name)
         if old:
+            _refuse_other_content(name, old.properties, properties)
             old.properties.update({key: properties[key] for key in CHANGEABLE if properties.get(key) is not None})
             self._records.save(old)
             return web.json_response(old.body)
@@ -133,3 +136,14 @@ class Jobs:
         if not job:
             raise AzureError(404, "UserError", f"Job {name} was not found in {workspace.name}.")
         return workspace, job
+
+
+def _refuse_other_content(name: str, old: Json, new: Json) -> None:
+    changed = [key for key in IMMUTABLE if key in new and new[key] != old.get(key)]
+    if changed:
+        raise AzureError(
+            400,
+            "UserError",
+            f"A job with the name {name} already exists, and its {', '.join(changed)} cannot be changed, only"
+            f" {', '.join(CHANGEABLE)}. Use a different name to submit a new job.",
+        )

@@ -69,6 +69,10 @@ class PipelineJobs:
         if not component:
             raise ValueError(f"Could not find asset with ID: {node.get('componentId')}, the component of {name}")
         specification: Json = component.properties["componentSpec"]
+        if not specification.get("command"):
+            raise ValueError(
+                f"The component of {name} is of type {specification.get('type')}, and only command components run here"
+            )
         properties = {
             "jobType": "Command",
             "command": specification.get("command"),

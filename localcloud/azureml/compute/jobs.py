@@ -43,6 +43,8 @@ class JobRun:
     certificate_authority: Path | None = None
     #: The outputs that are one file (`uri_file`); the others are folders, which are there when the job starts.
     file_outputs: frozenset[str] = frozenset()
+    #: After so long the job is cancelled; None: never.
+    limit_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class JobEnd:
     #: `user_logs/std_log.txt`: what it wrote.
     log: Path
     cancelled: bool
+    #: It was cancelled because it ran for longer than it may.
+    timed_out: bool = False
 
 
 class JobRunner:
@@ -83,9 +87,9 @@ class JobRunner:
         cancellation = self._cancellations[job.name] = asyncio.Event()
         try:
             await asyncio.to_thread(_lay_out, job, self._folder / job.name)
-            exit_code = await self._execute(job, command, cancellation)
+            exit_code, timed_out = await self._execute(job, command, cancellation)
             await asyncio.to_thread(_keep_default_output, job, self._folder / job.name)
-            return JobEnd(exit_code, log, cancellation.is_set())
+            return JobEnd(exit_code, log, cancellation.is_set() or timed_out, timed_out)
         finally:
             del self._cancellations[job.name]
 
@@ -96,7 +100,8 @@ class JobRunner:
             cancellation.set()
         return cancellation is not None
 
-    async def _execute(self, job: JobRun, command: str, cancellation: asyncio.Event) -> int:
+    async def _execute(self, job: JobRun, command: str, cancellation: asyncio.Event) -> tuple[int, bool]:
+        """The exit code, and whether the job's time was up before it had one."""
         folder = self._folder / job.name
         process = await processes.start(
             ["bash", "-c", command],
@@ -106,12 +111,12 @@ class JobRunner:
         )
         events = {asyncio.create_task(process.wait()), asyncio.create_task(cancellation.wait())}
         try:
-            await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait(events, timeout=job.limit_seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for event in events:
                 event.cancel()
             exit_code = await process.stop(STOP_SECONDS)
-        return exit_code
+        return exit_code, not ended
 
 
 def substitute(command: str, inputs: Mapping[str, str | Path], outputs: Mapping[str, Path]) -> str:

@@ -171,7 +171,9 @@ class Tracking:
                 )
         with self._database:
             self._database.executemany(
-                "INSERT INTO metrics VALUES (?, ?, ?, ?, ?)",
+                # The same value of the same moment, which clients send again, counts once.
+                "INSERT INTO metrics SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM metrics WHERE run = ?1"
+                " AND key = ?2 AND value IS ?3 AND timestamp = ?4 AND step = ?5)",
                 ((run_id, *metric) for metric in metrics),
             )
             self._database.executemany(

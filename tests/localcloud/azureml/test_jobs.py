@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from azure.ai.ml import Input, Output, command, dsl
+from azure.ai.ml.constants import ListViewType
 from azure.ai.ml.entities import CommandComponent, Data, Environment, Model
 from azure.ai.ml.exceptions import JobException
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from .conftest import ControlPlane, until, workspace_id
 
@@ -183,3 +185,63 @@ def test_a_job_that_cannot_run_is_refused(
     answer = cloud.call("PUT", f"{workspace_id('ws-dev')}/jobs/{name}", json={"properties": properties})
     assert answer.status_code in (400, 404, 405)
     assert words in answer.json()["error"]["message"]
+
+
+def test_a_job_is_archived_restored_and_described_anew(cloud: ControlPlane, environment: str) -> None:
+    jobs = cloud.client().jobs
+    jobs.create_or_update(command(name="old", command="true", environment=environment, compute="cpu"))
+    assert ended(cloud, "old") == "Completed"
+    jobs.archive("old")
+    assert "old" not in [job.name for job in jobs.list()]
+    assert "old" in [job.name for job in jobs.list(list_view_type=ListViewType.ARCHIVED_ONLY)]
+    jobs.restore("old")
+    assert "old" in [job.name for job in jobs.list()]
+    job = jobs.get("old")
+    job.description = "of no use any more"
+    assert jobs.create_or_update(job).description == "of no use any more"
+
+
+def test_a_name_is_not_taken_for_another_job(cloud: ControlPlane, environment: str) -> None:
+    def submit(words: str) -> None:
+        job = command(name="taken", command=f"echo {words}", environment=environment, compute="cpu")
+        cloud.client().jobs.create_or_update(job)
+
+    submit("first")
+    submit("first")
+    with pytest.raises(HttpResponseError, match="its command cannot be changed") as refusal:
+        submit("second")
+    assert refusal.value.status_code == 400
+
+
+def test_a_job_that_takes_longer_than_its_limit_is_cancelled(cloud: ControlPlane, environment: str) -> None:
+    job = command(name="endless", command="sleep 300", environment=environment, compute="cpu")
+    job.set_limits(timeout=1)
+    cloud.client().jobs.create_or_update(job)
+    assert ended(cloud, "endless") == "Canceled"
+    details = cloud.call("GET", f"/history/v1.0{workspace_id('ws-dev')}/runs/endless/details").json()
+    assert "longer than its limit" in details["error"]["error"]["message"]
+
+
+def test_an_artifact_of_a_run_becomes_a_model(cloud: ControlPlane, environment: str, tmp_path: Path) -> None:
+    client = cloud.client()
+    script = "mkdir -p outputs/net && echo weights > outputs/net/weights.txt"
+    client.jobs.create_or_update(command(name="artist", command=script, environment=environment, compute="cpu"))
+    assert ended(cloud, "artist") == "Completed"
+    model = Model(name="from-artifact", version="1", path="runs:/artist/outputs/net", type="custom_model")
+    assert client.models.create_or_update(model).job_name == "artist"
+    client.models.download("from-artifact", "1", tmp_path)
+    assert (tmp_path / "from-artifact" / "net" / "weights.txt").read_text() == "weights\n"
+    with pytest.raises(ResourceNotFoundError, match="Run nobody was not found"):
+        client.models.create_or_update(Model(name="from-nobody", path="runs:/nobody/net", type="custom_model"))
+
+
+def test_a_pipeline_in_a_pipeline_fails_in_words(cloud: ControlPlane) -> None:
+    workspace = workspace_id("ws-dev")
+    component = f"{workspace}/components/inner/versions/1"
+    specification = {"componentSpec": {"type": "pipeline", "jobs": {}}}
+    cloud.call("PUT", component, json={"properties": specification}).raise_for_status()
+    pipeline = {"jobType": "Pipeline", "jobs": {"inner": {"componentId": component}}}
+    cloud.call("PUT", f"{workspace}/jobs/nested", json={"properties": pipeline}).raise_for_status()
+    assert ended(cloud, "nested") == "Failed"
+    details = cloud.call("GET", f"/history/v1.0{workspace}/runs/nested/details").json()
+    assert "is of type pipeline, and only command components run here" in details["error"]["error"]["message"]

@@ -82,7 +82,8 @@ print(json.dumps({
         for uri in (f"runs:/{run.info.run_id}/double", f"models:/{logged.model_id}")
     ],
     "outputs": [output.model_id for output in again.outputs.model_outputs] == [logged.model_id],
-    "model": [model.name, str(model.status), model.tags.get("team"), model.tags["why"], model.source_run_id == run.info.run_id],
+    "model": [model.name, str(model.status), model.tags.get("team"), model.tags["why"]],
+    "of_the_run": model.source_run_id == run.info.run_id,
     "beside_the_artifacts": model.artifact_location == again.info.artifact_uri + "/double",
     "child": mlflow.artifacts.load_text(child.info.artifact_uri + "/notes.txt"),
 }))
@@ -99,7 +100,8 @@ async def test_a_logged_model_is_among_the_artifacts_of_its_run(
     assert json.loads(log.read_text().splitlines()[-1]) == {
         "predictions": [[2, 4], [2, 4]],
         "outputs": True,
-        "model": ["double", "READY", None, "test", True],
+        "model": ["double", "READY", None, "test"],
+        "of_the_run": True,
         "beside_the_artifacts": True,
         "child": "of the child",
     }
@@ -133,6 +135,13 @@ async def test_a_metric_is_its_value_at_the_highest_step(tracking: Tracking) -> 
     tracking.start_run("job", "churn", {})
     tracking.log("job", metrics=[Metric("auc", 0.8, 20, 1), Metric("auc", 0.9, 10, 2), Metric("auc", 0.7, 30, 0)])
     assert tracking.metrics("job") == {"auc": 0.9}
+
+
+async def test_a_value_that_is_sent_again_counts_once(tracking: Tracking) -> None:
+    tracking.start_run("job", "churn", {})
+    for value in (0.8, 0.8, float("nan"), float("nan"), 0.9):
+        tracking.log("job", metrics=[Metric("auc", value, 20, 1)])
+    assert len(tracking.metric_history("job", "auc")) == 3
 
 
 async def test_a_batch_with_one_fault_logs_nothing(tracking: Tracking) -> None:
