@@ -19,6 +19,7 @@ from shared.core.people import OPERATOR
 from shared.http import openapi
 from tests.config.right import SETTINGS, changed
 from tests.core.world import answer
+from tests.fakes.queues import FakeQueues
 
 APPROVER = "Promotion.Approver"
 ASKS = "        approval: {min: 2}\n"
@@ -195,3 +196,11 @@ def api(tmp_path: Path, settings: dict[str, str]) -> Iterator[Api]:
         app.bus = bus
         yield Api(app, bus)
         shared.app.app.cache_clear()
+
+
+@pytest.fixture
+def queues(api: Api) -> FakeQueues:
+    """Their dead letters are the app's; what the app sends of its own stays in `api.bus`."""
+    queues = FakeQueues()
+    api.app.dead_letters = queues
+    return queues

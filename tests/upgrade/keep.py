@@ -15,7 +15,7 @@ from shared.core.lane import decide, due
 from shared.core.messages import FindRegistrations, JobEnded, ModelRegistered, Retry, Running, encode
 from shared.core.people import Approved, Person
 from shared.core.promotion import Lane
-from tests.core.test_people import ANNA, BERT, OPERATOR, TWO_OF_THEM, asking
+from tests.core.people import ANNA, BERT, OPERATOR, TWO_OF_THEM, asking
 from tests.core.world import BROKEN, KEY, NOW, TEST_THEN_PROD, Azure, answer, drive, requested
 
 FOLDER = Path(__file__).parent

@@ -14,7 +14,7 @@ from shared.cloud.documents import lane_document, promotion_document, read_lane,
 from shared.core.lane import decide, due
 from shared.core.messages import RunStep, decode, encode
 from shared.core.promotion import Lane, PromotionStatus
-from tests.core.test_people import ANNA, BERT
+from tests.core.people import ANNA, BERT
 from tests.core.world import KEY, NOW, answer
 from tests.upgrade.keep import approved
 

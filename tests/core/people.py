@@ -1,0 +1,68 @@
+"""People, and what they ask of a lane, for the tests of that."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from shared.core.lane import PromotionRequested, decide, due
+from shared.core.messages import Outcome
+from shared.core.people import Approved, Person, PersonEvent
+from shared.core.promotion import SOMEBODY, Lane, Promotion
+from tests.core.world import KEY, NOW, Azure, answer, drive, promotion
+
+OPERATOR = Person("id-o", "olga", ("Promotion.Operator",))
+ANNA, BERT, CARLA = (Person(f"id-{name}", name, ("Promotion.Approver",)) for name in ("anna", "bert", "carla"))
+NOBODY = Person("id-n", "nobody", ())
+ONE_STAGE: Mapping[str, tuple[str, ...]] = {"prod": ()}
+TWO_OF_THEM = {"min": 2, "roles": ["Promotion.Approver"], "not_requester": True}
+
+
+def asking(
+    version: str = "1", approval: Mapping[str, Any] | None = None, requester: str = "", **stages: tuple[str, ...]
+) -> PromotionRequested:
+    """A request for a promotion whose stages (prod alone, if none is named) all ask for approval."""
+    made = promotion(version, stages or ONE_STAGE, left_out=())
+    runs = tuple(replace(stage, settings={"approval": dict(approval or {})}) for stage in made.stages)
+    return PromotionRequested(replace(made, stages=runs, requester=requester), automatic=False)
+
+
+def with_a_key(request: PromotionRequested) -> PromotionRequested:
+    """The same request, made with a function key alone."""
+    return replace(request, promotion=replace(request.promotion, requested_by=SOMEBODY))
+
+
+def ask(lane: Lane, event: PersonEvent, after: timedelta = timedelta()) -> Lane:
+    """The lane after the request, which must have been written into the journal with who and why."""
+    decision = decide(lane, event, NOW + after)
+    if not decision.stale:
+        assert any(event.by.name in entry.text and event.reason in entry.text for entry in decision.journal)
+    return decision.lane
+
+
+def waiting(event: PromotionRequested, lane: Lane | None = None) -> Lane:
+    """The lane where the promotion waits for approval."""
+    return drive(lane or Lane(KEY), event, Azure())[0]
+
+
+def the(lane: Lane, version: str = "1") -> Promotion:
+    return next(known for known in lane.promotions if known.candidate.version == version)
+
+
+def run(lane: Lane, outcomes: Mapping[str, Outcome] | None = None, until: str = "") -> Lane:
+    """Answer all commands, by step, until none is left or the step `until` is in flight."""
+    for turn in range(200):
+        commands = due(lane)
+        if not commands or commands[0].step == until:
+            return lane
+        reply = answer(commands[0], (outcomes or {}).get(commands[0].step))
+        lane = decide(lane, reply, NOW + timedelta(seconds=turn)).lane
+    raise AssertionError("the lane does not come to rest")
+
+
+def in_flight(lane: Lane) -> list[str]:
+    return [f"{command.stage}.{command.step}" for command in due(lane)]
+
+
+def approve(lane: Lane, by: Person, **more: Any) -> Lane:
+    return ask(lane, Approved(KEY, the(lane).id, by, "seen", **more))
