@@ -79,7 +79,13 @@ var registryId = armId(registry, 'registry (REGISTRY)')
 var queueNames = concat(['promotion-events'], map(environments, each => 'steps-${each.name}'))
 
 // The first identity is the app's own, for Service Bus, its storage account and its telemetry. A worker has one only.
-var identityNames = concat(coordinates ? ['app'] : [], map(environmentsHere, each => each.name))
+var identityNames = concat(
+  coordinates ? ['app'] : [],
+  map(
+    environmentsHere,
+    each => contains(['app', 'dead-letters'], each.name) ? fail('No environment can be called ${each.name}: an identity of the app is.') : each.name
+  )
+)
 var firstEnvironment = coordinates ? 1 : 0
 // A client id by its form, as promotion.yml asks for one, but nobody's.
 var nobody = '00000000-0000-0000-0000-000000000000'

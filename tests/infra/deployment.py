@@ -310,6 +310,8 @@ class _Deployment:
 
     def _collection(self, function: str, values: list[Any]) -> Any:
         match function, values:
+            case "contains", [items, item]:
+                return item in items
             case "last", [items]:
                 return items[-1]
             case "concat", lists:

@@ -49,3 +49,9 @@ def test_the_hint_at_the_form_is_an_id_by_its_form() -> None:
     with pytest.raises(RefusedError) as refused:
         deployed(registry="contoso-ml")
     assert len(str(refused.value).rpartition(": ")[2].split("/")) == 9
+
+
+@pytest.mark.parametrize("name", ["app", "dead-letters"])
+def test_no_environment_has_the_name_of_another_identity(name: str) -> None:
+    with pytest.raises(RefusedError, match=f"No environment can be called {name}"):
+        deployed(environments=[environment(), environment(name)])
