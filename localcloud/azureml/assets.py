@@ -140,7 +140,7 @@ class Assets:
         return web.Response(status=200)
 
     async def _list(self, request: web.Request) -> web.Response:
-        """`listViewType`, `$top`, `$orderBy=createdtime desc` and, for versions of code, `hash` are understood."""
+        """`listViewType`, `$top`, `$orderBy=createdtime desc`, `stage` and, for code, `hash` are understood."""
         self._scopes.requested(request)
         return self._page(request, self._store.collection(arm_path(request)))
 
@@ -163,6 +163,8 @@ class Assets:
             resources = [resource for resource in resources if resource.properties.get("isArchived")]
         elif "all" not in view:
             resources = [resource for resource in resources if not resource.properties.get("isArchived")]
+        if stage := request.query.get("stage"):
+            resources = [resource for resource in resources if resource.properties.get("stage") == stage]
         if wanted_hash:
             resources = [
                 resource

@@ -110,8 +110,9 @@ class Deployments:
     async def _put(self, request: web.Request) -> web.Response:
         workspace, path = self._scopes.requested(request), arm_path(request)
         body, properties = await json_body(request), await properties_in(request)
-        endpoint = self._endpoints.existing(path.rsplit("/deployments/", 1)[0])
         refuse_unusable_name("deployment", request.match_info["deployment"])
+        sku = _sku(body)
+        endpoint = self._endpoints.existing(path.rsplit("/deployments/", 1)[0])
         if self._operations.busy(endpoint.path):
             state = endpoint.properties["provisioningState"]
             raise AzureError(
@@ -122,7 +123,7 @@ class Deployments:
         self._refuse_if_busy(path)
         old = self._store.get(path)
         deployment = old or Resource(path, {})
-        deployment.body = _deployment_body(workspace, path, body, properties, old)
+        deployment.body = _deployment_body(workspace, path, body, sku, properties, old)
         operation = self._operations.begin("deployment", path)
         deployment.private["operation"] = operation.id
         self._store.put(deployment)
@@ -264,7 +265,16 @@ class Deployments:
         return body
 
 
-def _deployment_body(workspace: Scope, path: str, body: Json, properties: Json, old: Resource | None) -> Json:
+def _sku(body: Json) -> Json:
+    sku = {"name": "Default", "capacity": 1, **(body.get("sku") or {})}
+    if not isinstance(sku["capacity"], int) or sku["capacity"] < 1:
+        raise AzureError(400, "BadArgument", "The instance count (sku.capacity) must be a whole number from 1.")
+    return sku
+
+
+def _deployment_body(
+    workspace: Scope, path: str, body: Json, sku: Json, properties: Json, old: Resource | None
+) -> Json:
     defaults: Json = {
         "endpointComputeType": "Managed",
         "scaleSettings": {"scaleType": "Default"},
@@ -279,7 +289,7 @@ def _deployment_body(workspace: Scope, path: str, body: Json, properties: Json, 
         "location": body.get("location") or workspace.location,
         "kind": "Managed",
         "tags": body.get("tags") or {},
-        "sku": {"name": "Default", "capacity": 1, **(body.get("sku") or {})},
+        "sku": sku,
         "properties": {**defaults, **properties, "provisioningState": "Updating" if old else "Creating"},
         "systemData": system_data(old),
     }

@@ -7,6 +7,13 @@ from typing import Any
 from aiohttp import web
 
 Json = dict[str, Any]  # a JSON object as it goes over the wire; its shape is Azure's, not ours
+#: Fields that are objects wherever they are in a request.
+OBJECTS = (
+    *("tags", "properties", "sku", "identity", "traffic", "mirrorTraffic", "environmentVariables"),
+    *("codeConfiguration", "requestSettings", "componentSpec", "inputs", "outputs", "jobs", "limits", "flavors"),
+)
+#: Those of them whose values are objects too.
+OBJECTS_OF_OBJECTS = ("inputs", "outputs", "jobs")
 
 
 class AzureError(Exception):
@@ -39,16 +46,14 @@ async def json_body(request: web.Request) -> Json:
         raise AzureError(400, "InvalidRequestContent", f"The request content is not valid JSON: {error}.") from error
     if not isinstance(body, dict):
         raise AzureError(400, "InvalidRequestContent", "The request content must be a JSON object.")
+    _refuse_wrong_types(body)
     return body
 
 
 async def properties_in(request: web.Request) -> Json:
     """The `properties` of the request's JSON object without those that are null; 400 when they are no object."""
-    properties = (await json_body(request)).get("properties")
-    if properties is None:
-        return {}
-    if not isinstance(properties, dict):
-        raise AzureError(400, "InvalidRequestContent", "properties must be a JSON object.")
+    properties = (await json_body(request)).get("properties") or {}
+    _refuse_wrong_types(properties, "properties.")
     return {key: value for key, value in properties.items() if value is not None}
 
 
@@ -56,3 +61,13 @@ def timestamp(seconds: float | None = None) -> str:
     """A time in seconds since the epoch (default: now) as ISO 8601 in UTC."""
     moment = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat()
+
+
+def _refuse_wrong_types(fields: Json, place: str = "") -> None:
+    for key in OBJECTS:
+        value = fields.get(key)
+        wrong = f"{place}{key}" if not isinstance(value, dict | None) else ""
+        if not wrong and value and key in OBJECTS_OF_OBJECTS:
+            wrong = next((f"{place}{key}.{name}" for name in value if not isinstance(value[name], dict | None)), "")
+        if wrong:
+            raise AzureError(400, "InvalidRequestContent", f"{wrong} must be a JSON object.")

@@ -1,6 +1,7 @@
 """Models, environments, components, data and code in a workspace, through the SDK."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.ai.ml.entities import CommandComponent, Data, Environment, Model
@@ -91,6 +92,38 @@ def test_a_malformed_body_is_refused_in_words(cloud: ControlPlane, body: str) ->
     path = f"{workspace_id('ws-dev')}/models/malformed/versions/1"
     answer = cloud.call("PUT", path, data=body, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("models/odd/versions/1", {"properties": {"tags": ["risk"]}}, "properties.tags must be"),
+        ("models/odd/versions/1", {"properties": {"properties": 5}}, "properties.properties must be"),
+        ("jobs/odd", {"properties": {"jobType": "Command", "inputs": {"rows": 5}}}, "properties.inputs.rows must be"),
+        ("jobs/odd", {"properties": {"jobType": "Pipeline", "jobs": {"train": []}}}, "properties.jobs.train must be"),
+        ("onlineEndpoints/odd", {"tags": 5}, "tags must be"),
+        ("onlineEndpoints/odd/deployments/blue", {"sku": 5}, "sku must be"),
+        ("onlineEndpoints/odd/deployments/blue", {"sku": {"capacity": 0}}, "whole number from 1"),
+        (
+            "onlineEndpoints/odd/deployments/blue",
+            {"properties": {"codeConfiguration": "x"}},
+            "codeConfiguration",
+        ),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_refused_with_its_place(
+    cloud: ControlPlane, path: str, body: dict[str, Any], words: str
+) -> None:
+    answer = cloud.call("PUT", f"{workspace_id('ws-dev')}/{path}", json=body)
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]["message"]
+
+
+def test_models_are_listed_by_stage(cloud: ControlPlane, greeting: Greeting) -> None:
+    client = cloud.client()
+    for version, stage in (("1", "Production"), ("2", "Development")):
+        client.models.create_or_update(Model(name="staged", version=version, path=greeting(version), stage=stage))
+    assert [model.version for model in client.models.list("staged", stage="Production")] == ["1"]
 
 
 def test_what_is_not_served_is_refused_in_azures_shape(cloud: ControlPlane) -> None:
