@@ -94,7 +94,12 @@ APP = (
         "the system-assigned identity",
         "Client id of the identity that reads and writes there.",
     ),
-    Setting("AzureWebJobsStorage", OnAzure.LEFT_OUT, "–", "A connection string in its place, for Azurite."),
+    Setting(
+        "AzureWebJobsStorage",
+        OnAzure.LEFT_OUT,
+        "–",
+        "A connection string in its place, for Azurite; `func start` asks for one.",
+    ),
     Setting("MLPROMOTE_TABLE", OnAzure.OPTIONAL, "`mlpromote`", "Name of the table for promotions."),
     Setting("MLPROMOTE_STORE", OnAzure.LEFT_OUT, "–", "Path of a SQLite file for promotions, in place of the table."),
     Setting(
