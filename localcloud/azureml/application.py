@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -48,75 +48,114 @@ async def control_plane(
     settings: Settings, folder: Path, port: int, certificate_authority: Path
 ) -> AsyncIterator[web.Application]:
     """The application for `https://localhost:PORT`, at work inside the block; all state is under `folder`."""
-    base_url = f"https://localhost:{port}"
-    store = Store(folder / "state.sqlite")
-    database = store.database
-    scopes = Scopes(settings)
-    storage = Storage(folder / "blobs", store.secret("signatures", secrets.token_hex(32)), base_url)
-    token_key = read_or_make_key(settings.token_key) if settings.token_key else None
-    job_key = store.secret("job tokens", secrets.token_hex(32))
-    rights = Rights(scopes, token_key, settings.role_assignments, job_key)
-    operations = Operations(database, base_url)
-    outbox = Outbox(database, scopes)
-    servers = InferenceServers(folder / "deployments", settings.python)
-    trackings = {
-        w.path: Tracking(folder / "tracking" / f"{w.name}.sqlite", storage.artifacts(w)) for w in scopes.workspaces
-    }
-    records = JobRecords(store, storage, outbox, trackings)
-    assets = Assets(store, scopes, storage, records, operations, outbox)
-    endpoints = Endpoints(store, scopes, operations, base_url)
-    faults = Faults(settings.faults)
-    deployments = Deployments(
-        store, scopes, assets, endpoints, operations, outbox, faults, servers, settings.deployment_seconds
-    )
-    scoring = Scoring(store, scopes, deployments, servers)
-    runners = {w.path: JobRunner(folder / "jobs" / w.name, settings.python) for w in scopes.workspaces}
-    platform = Platform(base_url, certificate_authority, settings.job_start_seconds)
-    command_jobs = CommandJobs(records, assets, storage, rights, runners, platform)
-    pipeline_jobs = PipelineJobs(records, assets, command_jobs)
-    jobs = Jobs(scopes, records, command_jobs, pipeline_jobs, operations)
-    requests_log = RequestsLog()
-
+    parts = _Parts(settings, folder, port, certificate_authority)
     application = web.Application(
-        middlewares=[requests_log.middleware, _errors, rights.middleware, faults.middleware], client_max_size=1 << 26
+        middlewares=[parts.requests_log.middleware, _errors, parts.rights.middleware, parts.faults.middleware],
+        client_max_size=1 << 26,
     )
-    for routes in (
-        Workspaces(scopes, base_url).routes(),
-        Datastores(scopes, storage, f"localhost:{port}").routes(),
-        Blobs(storage, database, folder / "uploads").routes(),
-        assets.routes(),
-        Registry(store, scopes, storage, assets, operations, rights, base_url).routes(),
-        Permissions(scopes, rights).routes(),
-        endpoints.routes(),
-        deployments.routes(),
-        scoring.routes(),
-        jobs.routes(),
-        History(scopes, records, command_jobs, storage, base_url).routes(),
-        *(mlflow.routes(tracking, f"/mlflow/v1.0{path}") for path, tracking in trackings.items()),
-        operations.routes(),
-        faults.routes(deployments.crash_where_told),
-        requests_log.routes(),
-    ):
+    for routes in parts.routes():
         application.add_routes(routes)
-
-    await scoring.start()
-    jobs.fail_interrupted()
-    deployments.bring_back()
-    operations.resume()
-    delivery = asyncio.create_task(outbox.deliver())
+    await parts.resume()
+    delivery = asyncio.create_task(parts.outbox.deliver())
     try:
         yield application
     finally:
         delivery.cancel()
         await asyncio.gather(delivery, return_exceptions=True)
-        await operations.close()
-        await jobs.close()
-        await deployments.close()
-        await servers.close()
-        await scoring.close()
-        for tracking in trackings.values():
+        await parts.close()
+
+
+class _Parts:
+    """All that the control plane is made of, each part of those above it."""
+
+    def __init__(self, settings: Settings, folder: Path, port: int, certificate_authority: Path) -> None:
+        self._folder = folder
+        self._port = port
+        self._base_url = f"https://localhost:{port}"
+        self.requests_log = RequestsLog()
+        self.faults = Faults(settings.faults)
+        self.scopes = Scopes(settings)
+        self.store = Store(folder / "state.sqlite")
+        signature_key = self.store.secret("signatures", secrets.token_hex(32))
+        self.storage = Storage(folder / "blobs", signature_key, self._base_url)
+        self.rights = self._made_rights(settings)
+        self.operations = Operations(self.store.database, self._base_url)
+        self.outbox = Outbox(self.store.database, self.scopes)
+        self.servers = InferenceServers(folder / "deployments", settings.python)
+        self.trackings = {
+            w.path: Tracking(folder / "tracking" / f"{w.name}.sqlite", self.storage.artifacts(w))
+            for w in self.scopes.workspaces
+        }
+        self.records = JobRecords(self.store, self.storage, self.outbox, self.trackings)
+        self.assets = Assets(self.store, self.scopes, self.storage, self.records, self.operations, self.outbox)
+        self.endpoints = Endpoints(self.store, self.scopes, self.operations, self._base_url)
+        self.deployments = self._made_deployments(settings)
+        self.scoring = Scoring(self.store, self.scopes, self.deployments, self.servers)
+        self.command_jobs = self._made_command_jobs(settings, certificate_authority)
+        pipeline_jobs = PipelineJobs(self.records, self.assets, self.command_jobs)
+        self.jobs = Jobs(self.scopes, self.records, self.command_jobs, pipeline_jobs, self.operations)
+
+    def _made_rights(self, settings: Settings) -> Rights:
+        token_key = read_or_make_key(settings.token_key) if settings.token_key else None
+        job_key = self.store.secret("job tokens", secrets.token_hex(32))
+        return Rights(self.scopes, token_key, settings.role_assignments, job_key)
+
+    def _made_deployments(self, settings: Settings) -> Deployments:
+        return Deployments(
+            self.store,
+            self.scopes,
+            self.assets,
+            self.endpoints,
+            self.operations,
+            self.outbox,
+            self.faults,
+            self.servers,
+            settings.deployment_seconds,
+        )
+
+    def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
+        runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}
+        platform = Platform(self._base_url, certificate_authority, settings.job_start_seconds)
+        return CommandJobs(self.records, self.assets, self.storage, self.rights, runners, platform)
+
+    def routes(self) -> Iterator[Sequence[web.RouteDef]]:
+        """Those of every part; of two that match, the first answers."""
+        yield Workspaces(self.scopes, self._base_url).routes()
+        yield Datastores(self.scopes, self.storage, f"localhost:{self._port}").routes()
+        yield Blobs(self.storage, self.store.database, self._folder / "uploads").routes()
+        yield self.assets.routes()
+        yield Registry(
+            self.store, self.scopes, self.storage, self.assets, self.operations, self.rights, self._base_url
+        ).routes()
+        yield Permissions(self.scopes, self.rights).routes()
+        yield self.endpoints.routes()
+        yield self.deployments.routes()
+        yield self.scoring.routes()
+        yield self.jobs.routes()
+        yield History(self.scopes, self.records, self.command_jobs, self.storage, self._base_url).routes()
+        for path, tracking in self.trackings.items():
+            yield mlflow.routes(tracking, f"/mlflow/v1.0{path}")
+        yield self.operations.routes()
+        yield self.faults.routes(self.deployments.crash_where_told)
+        yield self.requests_log.routes()
+
+    async def resume(self) -> None:
+        """Take up what was under way when the last process ended."""
+        await self.scoring.start()
+        self.jobs.fail_interrupted()
+        self.deployments.bring_back()
+        self.operations.resume()
+
+    async def close(self) -> None:
+        """End what is under way, then what it uses."""
+        await self.operations.close()
+        await self.jobs.close()
+        await self.deployments.close()
+        await self.servers.close()
+        await self.scoring.close()
+        for tracking in self.trackings.values():
             tracking.close()
-        store.close()
+        self.store.close()
 
 
 @web.middleware
