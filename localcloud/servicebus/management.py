@@ -176,7 +176,8 @@ class ManagementNode:
         self._queue.advance(now)
         numbers = list(request.value("sequence-numbers", tuple))
         if request.body.get("receiver-settle-mode") == _RECEIVE_AND_DELETE:
-            return {"messages": [{"message": write_message(message)} for message in self._queue.take_deferred(numbers)]}
+            taken = self._queue.take_deferred(numbers, now)
+            return {"messages": [{"message": write_message(message)} for message in taken]}
         locks = self._queue.lock_deferred(numbers, now)
         return {
             "messages": [

@@ -4,9 +4,10 @@ A message is active, scheduled or deferred; an active or deferred one may be loc
 
 - scheduled: becomes active at its time, as if it were sent then, with a new sequence number;
 - locked: ends by completing, dead-lettering, abandoning, releasing or deferring it, or as abandoned in due time.
-  Abandoning counts as a delivery, releasing (a receiver gives back what it never looked at) does not;
-- delivered too often: goes to the dead-letter queue;
-- expired: goes there too if the queue says so, otherwise it is dropped. A locked or deferred message does not expire.
+  Abandoning and deferring count as deliveries, releasing (a receiver gives back what it never looked at) does not;
+- delivered too often: goes to the dead-letter queue, also when it is deferred;
+- expired: goes there too if the queue says so, otherwise it is dropped. A locked message does not expire, and a
+  deferred one only when it is asked for.
 
 Every change goes to the store, which writes it later. Locks are not stored: after a restart all messages are free.
 The queue knows no clock: whoever calls says what time it is, in seconds since 1970.
@@ -27,6 +28,8 @@ from localcloud.servicebus.store import Store
 REASON = "DeadLetterReason"
 DESCRIPTION = "DeadLetterErrorDescription"
 DEAD_LETTER_SUFFIX = "/$DeadLetterQueue"
+#: How many more outdated entries than twice the valid ones a heap may hold.
+_MOST_OUTDATED = 1000
 
 
 class MessageLockLostError(Exception):
@@ -60,7 +63,8 @@ class Queue:
         self._messages: dict[int, Message] = {}
         self._locks: dict[uuid.UUID, Lock] = {}
         self._locked: set[int] = set()
-        # Heaps and the deque keep entries of messages that have moved on; they are dropped when they come up.
+        # Heaps and the deque keep entries of messages that have moved on; they are dropped when they come up, or when
+        # they are the most.
         self._available: list[int] = []
         self._scheduled: list[tuple[float, int]] = []
         self._expiring: list[tuple[float, int]] = []
@@ -146,10 +150,12 @@ class Queue:
 
     def lock_deferred(self, sequence_numbers: list[int], now: float) -> list[Lock]:
         """Locks deferred messages. Raises `MessageNotFoundError` unless all are there and free."""
+        self._expire_deferred(sequence_numbers, now)
         return [self._lock(message, now) for message in self._find(sequence_numbers, State.DEFERRED)]
 
-    def take_deferred(self, sequence_numbers: list[int]) -> list[Message]:
+    def take_deferred(self, sequence_numbers: list[int], now: float) -> list[Message]:
         """Removes deferred messages. Raises `MessageNotFoundError` unless all are there and free."""
+        self._expire_deferred(sequence_numbers, now)
         messages = self._find(sequence_numbers, State.DEFERRED)
         for message in messages:
             self._remove(message)
@@ -217,8 +223,7 @@ class Queue:
         """Keeps the message for those who ask for its sequence number. Raises `MessageLockLostError`."""
         message = self._unlock(token, now)
         message.state = State.DEFERRED
-        message.delivery_count += 1
-        self._store.update(self.name, message)
+        self._give_back(message, now)
 
     def dead_letter(self, token: uuid.UUID, reason: str | None, description: str | None, now: float) -> None:
         """Raises `MessageLockLostError`, or `AlreadyDeadLetterError` in a dead-letter queue."""
@@ -266,6 +271,7 @@ class Queue:
 
     def advance(self, now: float) -> None:
         """Does all that the time brings: locks end, scheduled messages become active, messages expire."""
+        self._drop_outdated()
         while self._lock_ends and self._lock_ends[0][0] <= now:
             lock = self._locks.get(heapq.heappop(self._lock_ends)[1])
             if lock is not None and lock.until <= now:
@@ -291,6 +297,17 @@ class Queue:
         first = [heap[0][0] for heap in (self._lock_ends, self._scheduled, self._expiring) if heap]
         return min(first, default=None)
 
+    def _drop_outdated(self) -> None:
+        if len(self._lock_ends) > 2 * len(self._locks) + _MOST_OUTDATED:
+            self._lock_ends = [(lock.until, token) for token, lock in self._locks.items()]
+            heapq.heapify(self._lock_ends)
+        longest = max(len(self._available), len(self._scheduled), len(self._expiring))
+        if longest > 2 * len(self._messages) + _MOST_OUTDATED:
+            self._available, self._scheduled, self._expiring = [], [], []
+            for message in self._messages.values():
+                if message.sequence_number not in self._locked:
+                    self._place(message)
+
     def _activate(self, message: Message, now: float) -> None:
         """A message sent anew: the number it had while it was scheduled is not valid any more."""
         self._remove(message)
@@ -302,6 +319,14 @@ class Queue:
             self._bury(message, self.dead_letters, "TTLExpiredException", description, now)
         else:
             self._remove(message)
+
+    def _expire_deferred(self, sequence_numbers: list[int], now: float) -> None:
+        for number in sequence_numbers:
+            message = self._messages.get(number)
+            if message is None or message.state is not State.DEFERRED or number in self._locked:
+                continue
+            if message.expires_at is not None and message.expires_at <= now:
+                self._expire(message, now)
 
     def _forget_ids(self, now: float) -> None:
         for message_id in self._outdated_ids(now):

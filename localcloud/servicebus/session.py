@@ -153,7 +153,7 @@ class Session:
             return self._attached_to_node(attach, address)
         queue = self._broker.queue_at(address)
         if queue is None:
-            raise RefusedError("amqp:not-found", f"There is no queue at {address}; add it to the configuration.")
+            raise _not_found(address)
         claim = Claim.LISTEN if attach.receiver else Claim.SEND
         if not self._connection.grants.allow(claim, queue.name):
             raise RefusedError(UNAUTHORIZED_ACCESS, missing_claim(claim, queue.name))
@@ -173,7 +173,7 @@ class Session:
             return link
         node = node_at(address, self._broker, self._connection.grants)
         if node is None:
-            raise RefusedError("amqp:not-found", f"There is no queue at {address}; add it to the configuration.")
+            raise _not_found(address)
         return IncomingLink(self, attach, lambda _, encoded: self._request(node, address, encoded), MAX_REQUEST_SIZE)
 
     def on_flow(self, flow: Flow) -> None:
@@ -256,3 +256,11 @@ class Session:
             return rejected("amqp:decode-error", f"The request cannot be decoded: {fault}.")
         link.send(self._next_delivery_id.to_bytes(4, "big"), reply, settled=True)
         return ACCEPTED
+
+
+def _not_found(address: str) -> RefusedError:
+    return RefusedError(
+        "amqp:not-found",
+        f"There is no queue at {address}; add it to the configuration. Topics, and queues with sessions or forwarding,"
+        " are left out, as the log says at the start.",
+    )

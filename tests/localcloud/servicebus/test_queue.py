@@ -1,5 +1,7 @@
 """The rules of one queue, on a clock that the test turns, and over a store that is opened again."""
 
+import gc
+import tracemalloc
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -61,6 +63,30 @@ def test_an_abandoned_message_goes_back_to_its_place(store: Store) -> None:
     assert again.message.sequence_number == first
 
 
+def test_messages_that_are_gone_take_no_memory(store: Store) -> None:
+    queue = make_queue(store, default_time_to_live=3600.0)
+    tracemalloc.start()
+    _pass_through(queue, 2000)
+    before = _memory()
+    _pass_through(queue, 4000)
+    assert _memory() - before < 500_000
+    tracemalloc.stop()
+
+
+def _pass_through(queue: Queue, number: int) -> None:
+    for _ in range(number):
+        queue.cancel_scheduled([send(queue, scheduled_time=NOW + 3600)])
+        send(queue)
+        lock = queue.lock_next(NOW)
+        assert lock is not None
+        queue.complete(lock.token, NOW)
+
+
+def _memory() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
 def test_a_lock_ends_at_its_time_and_not_before(store: Store) -> None:
     queue = make_queue(store)
     send(queue)
@@ -119,28 +145,53 @@ def test_a_locked_message_expires_only_when_it_is_given_back(store: Store) -> No
     assert _count(queue) == 0
 
 
-def test_a_deferred_message_does_not_expire(store: Store) -> None:
+@pytest.mark.parametrize(("to_dead_letters", "dead"), [(True, 1), (False, 0)])
+def test_a_deferred_message_expires_when_it_is_asked_for(store: Store, to_dead_letters: bool, dead: int) -> None:
+    queue = make_queue(store, default_time_to_live=3.0, dead_letter_expired=to_dead_letters)
+    number = _defer_one(queue)
+    queue.advance(NOW + 1000)
+    assert _count(queue) == 1
+    with pytest.raises(MessageNotFoundError):
+        queue.lock_deferred([number], NOW + 1000)
+    assert queue.dead_letters is not None
+    assert (_count(queue), _count(queue.dead_letters)) == (0, dead)
+
+
+def test_an_expired_deferred_message_is_not_taken(store: Store) -> None:
     queue = make_queue(store, default_time_to_live=3.0)
+    number = _defer_one(queue)
+    with pytest.raises(MessageNotFoundError):
+        queue.take_deferred([number], NOW + 3)
+    assert _count(queue) == 0
+
+
+def test_deferring_the_last_delivery_makes_a_dead_letter(store: Store) -> None:
+    queue = make_queue(store, max_delivery_count=1)
+    number = _defer_one(queue)
+    with pytest.raises(MessageNotFoundError):
+        queue.lock_deferred([number], NOW)
+    assert queue.dead_letters is not None
+    [dead] = queue.dead_letters.peek(0, 10)
+    assert b"MaxDeliveryCountExceeded" in dead.content
+
+
+def _defer_one(queue: Queue) -> int:
     number = send(queue)
     lock = queue.lock_next(NOW)
     assert lock is not None
     queue.defer(lock.token, NOW)
-    queue.advance(NOW + 1000)
-    assert [lock.message.sequence_number for lock in queue.lock_deferred([number], NOW + 1000)] == [number]
+    return number
 
 
 def test_a_locked_deferred_message_returns_to_the_deferred_ones(store: Store) -> None:
     queue = make_queue(store)
-    number = send(queue)
-    lock = queue.lock_next(NOW)
-    assert lock is not None
-    queue.defer(lock.token, NOW)
+    number = _defer_one(queue)
     queue.lock_deferred([number], NOW)
     with pytest.raises(MessageNotFoundError):
         queue.lock_deferred([number], NOW)
     queue.advance(NOW + 10)
     assert queue.lock_next(NOW + 10) is None
-    assert queue.take_deferred([number])[0].delivery_count == 2
+    assert queue.take_deferred([number], NOW + 10)[0].delivery_count == 2
 
 
 def test_cancelling_is_all_or_nothing(store: Store) -> None:
