@@ -15,11 +15,17 @@ LOCK = "lock"
 
 @contextlib.contextmanager
 def locked(folder: Path, user: str) -> Iterator[None]:
-    """Hold the existing `folder` for as long as the block runs; the system lets go of it however this process ends.
+    """Make `folder` and hold it for as long as the block runs; the system lets go of it however this process ends.
 
-    Raises `ConfigurationError`, which names `user` ("local cloud"), when another process holds it.
+    Raises `ConfigurationError`, which names `user` ("local cloud"), when another process holds it, or when it cannot
+    be made or written to.
     """
-    with (folder / LOCK).open("w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / LOCK).open("w")
+    except OSError as error:
+        raise ConfigurationError(f"The folder {folder} cannot be used: {error.strerror}. Choose another.") from error
+    with opened as file:
         try:
             _take(file)
         except BlockingIOError as error:

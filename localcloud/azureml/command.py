@@ -34,7 +34,6 @@ async def serve(arguments: argparse.Namespace) -> None:
     """Serves until cancelled; then stops jobs and inference servers."""
     try:
         settings = read_settings(arguments.config)
-        arguments.data.mkdir(parents=True, exist_ok=True)
         folder = arguments.data.resolve()
         with locked(folder, "local Azure ML"):
             await _serve(settings, folder, arguments.port)

@@ -39,7 +39,6 @@ async def serve(arguments: argparse.Namespace) -> None:
     """Run topics and deliveries until cancelled. What was accepted is delivered after a restart."""
     try:
         configuration = read_configuration(arguments.config, EventGridConfiguration)
-        arguments.data.mkdir(parents=True, exist_ok=True)
         with (
             locked(arguments.data, "local Event Grid"),
             contextlib.closing(DeliveryStore(arguments.data / "events.sqlite")) as store,

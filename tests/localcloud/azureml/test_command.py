@@ -76,14 +76,25 @@ def test_workspaces_of_one_name_and_a_missing_interpreter_are_told(tmp_path: Pat
         read_settings(file)
 
 
-def test_a_second_control_plane_keeps_off_the_folder(cloud: ControlPlane) -> None:
-    command = ["-m", "localcloud", "azureml", "--port", "0", "--data", str(cloud.data)]
-    second = subprocess.run(
+def refused_with(cloud: ControlPlane, data: Path) -> str:
+    """What the command writes when it does not start with that folder."""
+    command = ["-m", "localcloud", "azureml", "--port", "0", "--data", str(data)]
+    refused = subprocess.run(
         [sys.executable, *command, "--config", str(cloud.folder / "config.json")],
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
-    assert second.returncode != 0
-    assert "Another local Azure ML is using" in second.stderr
+    assert refused.returncode != 0
+    return refused.stderr
+
+
+def test_a_second_control_plane_keeps_off_the_folder(cloud: ControlPlane) -> None:
+    assert "Another local Azure ML is using" in refused_with(cloud, cloud.data)
+
+
+def test_a_folder_that_cannot_be_is_told_in_a_sentence(cloud: ControlPlane, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    words = refused_with(cloud, tmp_path / "file")
+    assert words == f"The folder {tmp_path / 'file'} cannot be used: File exists. Choose another.\n"
