@@ -107,7 +107,9 @@ class _Outbox:
             if mine.sent:
                 return
             together = self._take(mine)
-            self._sender.send_messages([message for waiting in together for message in waiting.messages])
+            ready = [message for waiting in together for message in waiting.messages]
+            # A list becomes a batch, each message of which is encoded twice; one alone is sent as it is.
+            self._sender.send_messages(ready[0] if len(ready) == 1 else ready)
             for waiting in together:
                 waiting.sent = True
 

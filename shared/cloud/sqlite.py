@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 
 from shared.cloud.documents import (
     after_lane,
@@ -62,6 +63,8 @@ class SqliteStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._idle: list[sqlite3.Connection] = []  # taken and given back by several threads: both are atomic
+        #: SQLite lets those who wait for each other sleep; only threads of other processes are to wait like that.
+        self._writing = Lock()
         weakref.finalize(self, _close, self._idle)
         with self._transaction() as connection:
             for statement in _SCHEMA.split(";"):
@@ -82,26 +85,23 @@ class SqliteStore:
         key = after.key
         changed = [each for each in after.promotions if before.promotion(each.id) != each]
         wake = wake_at(after)
-        document = lane_document(after)
-        with self._transaction() as connection:
+        # All is written out before: others wait for the transaction.
+        lane = (key.route, key.model, version + 1, lane_document(after), sortable(wake) if wake else None)
+        rows = [_row(each) for each in changed]
+        lines = [(e.promotion, e.number, sortable(e.at), e.stage, e.step, e.what, e.text, e.who) for e in journal]
+        with self._writing, self._transaction() as connection:
             row = connection.execute(
                 "select version from lanes where route = ? and model = ?", (key.route, key.model)
             ).fetchone()
             if (row[0] if row else 0) != version:
                 raise VersionConflictError(f"lane {key.route}/{key.model} is no longer at version {version}")
-            connection.execute(
-                "insert or replace into lanes values (?, ?, ?, ?, ?)",
-                (key.route, key.model, version + 1, document, sortable(wake) if wake else None),
-            )
+            connection.execute("insert or replace into lanes values (?, ?, ?, ?, ?)", lane)
             connection.executemany(
                 "insert into promotions values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
                 " status = excluded.status, under_way = excluded.under_way, document = excluded.document",
-                [_row(each) for each in changed],
+                rows,
             )
-            connection.executemany(
-                "insert into journal values (?, ?, ?, ?, ?, ?, ?, ?)",
-                [(e.promotion, e.number, sortable(e.at), e.stage, e.step, e.what, e.text, e.who) for e in journal],
-            )
+            connection.executemany("insert into journal values (?, ?, ?, ?, ?, ?, ?, ?)", lines)
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
         with self._transaction("deferred") as connection:
