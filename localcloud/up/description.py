@@ -51,6 +51,13 @@ class Queue(Section):
     properties: dict[str, Any] = Field(default_factory=dict)
 
 
+class SharedAccess(Section):
+    """What the key of a shared access policy is good for, by the names of queues; `*` is all of them."""
+
+    listen: tuple[str, ...] = ()
+    send: tuple[str, ...] = ()
+
+
 class Topic(Section):
     """An Event Grid topic of the app's own, for CloudEvents that it publishes with the topic's key."""
 
@@ -88,6 +95,8 @@ class Description(Section):
     sources: tuple[str, ...] = ()
     people: dict[Name, Person] = Field(default_factory=dict)
     queues: tuple[Queue, ...] = ()
+    #: Shared access policies beside RootManageSharedAccessKey, which is good for everything; a key is made for each.
+    shared_access: dict[Name, SharedAccess] = Field(default_factory=dict)
     #: Topics of the app's own, beside those of the workspaces.
     topics: tuple[Topic, ...] = ()
     #: How long a deployment takes, on top of what its server needs to start.

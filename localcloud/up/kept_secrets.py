@@ -27,19 +27,30 @@ class Secrets:
     own_topic_keys: dict[str, str]
     #: With which people sign in to the app, by name.
     people_tokens: dict[str, str]
+    #: Of the shared access policies of Service Bus, by name.
+    shared_access_keys: dict[str, str]
 
 
 def keep_secrets(
-    file: Path, environments: Iterable[str], people: Iterable[str] = (), topics: Iterable[str] = ()
+    file: Path,
+    environments: Iterable[str],
+    people: Iterable[str] = (),
+    topics: Iterable[str] = (),
+    shared_access: Iterable[str] = (),
 ) -> Secrets:
     """The secrets of the file; those not in it yet are made and added."""
     content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     for name in _NAMES:
         content.setdefault(name, secrets.token_urlsafe(32))
-    by_name = {"topic_keys": environments, "own_topic_keys": topics, "people_tokens": people}
+    by_name = {
+        "topic_keys": environments,
+        "own_topic_keys": topics,
+        "people_tokens": people,
+        "shared_access_keys": shared_access,
+    }
     for kind, names in by_name.items():
         kept = content.setdefault(kind, {})
-        make = secrets.token_urlsafe if kind == "people_tokens" else _topic_key
+        make = _topic_key if kind.endswith("topic_keys") else secrets.token_urlsafe
         for name in names:
             kept.setdefault(name, make(32))
     write_private(file, json.dumps(content, indent=2))

@@ -11,6 +11,9 @@ from localcloud.up.description import Description
 from localcloud.up.kept_secrets import Secrets
 from localcloud.up.ports import Ports
 
+#: The shared access policy that every namespace has.
+ROOT_POLICY = "RootManageSharedAccessKey"
+
 _IDENTITIES = uuid.UUID("5d1f7d4e-8f3b-4b5e-9a2e-53f2f5f0c6a1")
 
 
@@ -83,10 +86,19 @@ class Layout:
 
     @property
     def connection_string(self) -> str:
-        """The Service Bus namespace, in the form that Microsoft's emulator has."""
+        """The Service Bus namespace with the key for everything, in the form that Microsoft's emulator has."""
+        return self._connection_string(ROOT_POLICY, self.secrets.servicebus_key)
+
+    @property
+    def connection_strings(self) -> dict[str, str]:
+        """The Service Bus namespace with the key of each shared access policy, by its name."""
+        keys = self.secrets.shared_access_keys
+        return {name: self._connection_string(name, keys[name]) for name in self.description.shared_access}
+
+    def _connection_string(self, policy: str, key: str) -> str:
         return (
-            f"Endpoint=sb://localhost:{self.ports.servicebus};SharedAccessKeyName=RootManageSharedAccessKey;"
-            f"SharedAccessKey={self.secrets.servicebus_key};UseDevelopmentEmulator=true;"
+            f"Endpoint=sb://localhost:{self.ports.servicebus};SharedAccessKeyName={policy};"
+            f"SharedAccessKey={key};UseDevelopmentEmulator=true;"
         )
 
     @property
@@ -173,6 +185,7 @@ class Layout:
             "registry": self.description.registry,
             "data": str(self.data),
         }
+        values |= {f"servicebus_connection_{name}": text for name, text in self.connection_strings.items()}
         values |= {f"topic_{name}": address for name, address in self.own_topics.items()}
         values |= {f"topic_key_{name}": self.secrets.own_topic_keys[name] for name in self.own_topics}
         values |= {f"workspace_{name}": workspace for name, workspace in self.workspace_ids.items()}
@@ -187,7 +200,10 @@ class Layout:
         }
         return {
             "functions": {"url": self.functions_url, "keys": keys} if self.description.app else None,
-            "servicebus": {"connection_string": self.connection_string},
+            "servicebus": {
+                "connection_string": self.connection_string,
+                "connection_strings": self.connection_strings,
+            },
             "azureml": {"url": self.azureml_url, "ca_file": str(self.ca_file), "cloud": self.cloud},
             "registry": self.description.registry,
             "workspaces": self.workspace_ids,

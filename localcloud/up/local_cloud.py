@@ -18,7 +18,7 @@ from localcloud.folder_lock import locked
 from localcloud.up.description import Description
 from localcloud.up.kept_secrets import keep_secrets, write_private
 from localcloud.up.layout import Layout
-from localcloud.up.part_files import part_file, webhook_subscriptions, write_part_files
+from localcloud.up.part_files import part_file, shared_access_file, webhook_subscriptions, write_part_files
 from localcloud.up.ports import Ports, choose_ports
 from localcloud.up.readiness import json_answer, port_is_open
 from localcloud.up.supervisor import READY_WITHIN, Part, PartFailedError, Supervisor
@@ -138,6 +138,7 @@ class LocalCloud:
             self._description.environments,
             self._description.people,
             [topic.name for topic in self._description.topics],
+            self._description.shared_access,
         )
         layout = Layout(self._description, choose_ports(self._wanted_ports, self._data), secrets, self._data)
         layout.app_settings()
@@ -164,11 +165,10 @@ class LocalCloud:
             status = await json_answer(f"{layout.functions_url}/admin/host/status", functions_key)
             return isinstance(status, dict) and status.get("state") == "Running"
 
+        guarded = [*_data_option(data, "servicebus"), "--shared-access", str(shared_access_file(layout))]
         parts = {
             "identity": self._part("identity", ports.identity, [], identity_is_ready),
-            "servicebus": self._part(
-                "servicebus", ports.servicebus, _data_option(data, "servicebus"), servicebus_is_ready
-            ),
+            "servicebus": self._part("servicebus", ports.servicebus, guarded, servicebus_is_ready),
             "eventgrid": self._part("eventgrid", ports.eventgrid, _data_option(data, "eventgrid"), eventgrid_is_ready),
             "azureml": self._part("azureml", ports.azureml, _data_option(data, "azureml"), azureml_is_ready),
         }

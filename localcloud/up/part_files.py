@@ -7,7 +7,7 @@ from typing import Any
 from localcloud.identity.tokens import read_or_make_key
 from localcloud.up.description import QUEUE_PROPERTIES
 from localcloud.up.kept_secrets import write_private
-from localcloud.up.layout import Layout
+from localcloud.up.layout import ROOT_POLICY, Layout
 
 PERSON_ROLE = "Contributor"
 
@@ -15,6 +15,11 @@ PERSON_ROLE = "Contributor"
 def part_file(layout: Layout, part: str) -> Path:
     """The file that is given to a part as `--config`."""
     return layout.data / "configuration" / f"{part}.json"
+
+
+def shared_access_file(layout: Layout) -> Path:
+    """The file that is given to Service Bus as `--shared-access`."""
+    return layout.data / "configuration" / "shared-access.json"
 
 
 def write_part_files(layout: Layout) -> None:
@@ -29,6 +34,7 @@ def write_part_files(layout: Layout) -> None:
     (layout.data / "configuration").mkdir(parents=True, exist_ok=True)
     for part, content in contents.items():
         write_private(part_file(layout, part), json.dumps(content, indent=2))
+    write_private(shared_access_file(layout), json.dumps(shared_access(layout), indent=2))
     (layout.data / "functions").mkdir(parents=True, exist_ok=True)
     write_private(layout.data / "functions" / "keys.json", json.dumps(function_keys(layout), indent=2))
 
@@ -41,6 +47,14 @@ def servicebus(layout: Layout) -> dict[str, Any]:
     ]
     namespace = {"Name": "sbemulatorns", "Queues": queues, "Topics": []}
     return {"UserConfig": {"Namespaces": [namespace], "Logging": {"Type": "File"}}}
+
+
+def shared_access(layout: Layout) -> dict[str, Any]:
+    """The policy for everything, and those of the description."""
+    every = {"name": ROOT_POLICY, "key": layout.secrets.servicebus_key, "listen": ["*"], "send": ["*"]}
+    keys = layout.secrets.shared_access_keys
+    named = layout.description.shared_access.items()
+    return {"policies": [every, *({"name": name, "key": keys[name], **one.model_dump()} for name, one in named)]}
 
 
 def identity(layout: Layout) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One app per environment: a coordinator, and three workers with an identity each that may do its own work only.
 
-The rights in the workspaces and in the registry are those that infra/ gives (tests/infra compares them). The local
-broker has no rights: it takes any token, so that a command in the wrong queue is something that can happen here.
+The rights on the queues, in the workspaces and in the registry are those that infra/ gives (tests/infra compares them).
+They are two fences: the tests that take down the first one, with a key that no worker has, meet the second.
 """
 
 import uuid
@@ -11,27 +11,29 @@ import pytest
 import pytest_asyncio
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
+from azure.servicebus.exceptions import ServiceBusAuthorizationError
 
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import failure
+from tests.e2e.queue_rights import NAMES, SHARED_ACCESS
 from tests.e2e.worker_apps import WorkerApps
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NAMES = ("dev", "test", "prod")
 WAITS = 30.0
 
 
 @pytest.fixture(scope="module")
 def description() -> Description:
     """The coordinator's identities are unknown: it uses none of an environment."""
-    described = describe("tests/e2e/apart/promotion.yml", *NAMES)
+    described = describe("tests/e2e/apart/promotion.yml", *NAMES, shared_access=SHARED_ACCESS)
     assert described.app is not None
     unknown = {f"{name.upper()}_IDENTITY": "00000000-0000-0000-0000-000000000000" for name in NAMES}
-    settings = described.app.settings | unknown | {"MLPROMOTE_PARTS": "coordinator"}
+    own = {"MLPROMOTE_PARTS": "coordinator", "ServiceBus": "{servicebus_connection_coordinator}"}
+    settings = described.app.settings | unknown | own
     return described.model_copy(update={"app": described.app.model_copy(update={"settings": settings})})
 
 
@@ -65,6 +67,35 @@ async def test_a_worker_has_no_other_environments_worker_and_nothing_of_the_coor
     assert await workers.functions("prod") == {"work_prod", "show_health"}
 
 
+@pytest.mark.parametrize("queue", ["steps-prod", "steps-dev"])
+async def test_a_worker_cannot_put_a_command_into_another_workers_queue(cloud: Cloud, queue: str) -> None:
+    async with ServiceBusClient.from_connection_string(key_of(cloud, "test"), retry_total=0) as client:
+        with pytest.raises(ServiceBusAuthorizationError, match=f"'Send' claim.*'{queue}'"):
+            async with client.get_queue_sender(queue) as sender:
+                await sender.send_messages(ServiceBusMessage("forged"))
+
+
+@pytest.mark.parametrize("queue", ["steps-prod", "steps-dev", "promotion-events"])
+async def test_a_worker_cannot_read_what_is_for_others(cloud: Cloud, queue: str) -> None:
+    async with ServiceBusClient.from_connection_string(key_of(cloud, "test"), retry_total=0) as client:
+        with pytest.raises(ServiceBusAuthorizationError, match=f"'Listen' claim.*'{queue}'"):
+            async with client.get_queue_receiver(queue) as receiver:
+                await receiver.peek_messages()
+
+
+async def test_a_worker_of_test_that_is_made_to_listen_for_prod_gets_nothing(cloud: Cloud, workers: WorkerApps) -> None:
+    await workers.stop("prod")
+    await cloud.azure.register("apart-listening", "1")
+    await at_prod(cloud, "apart-listening")
+    await workers.start("listening", environment="prod", identity="test")
+    try:
+        await until(lambda: was_refused(workers, "listening"), "the queue of prod has refused it", WAITS)
+    finally:
+        await workers.stop("listening")
+        await workers.start("prod", environment="prod", identity="prod")
+    await cloud.promotions.succeeded("apart-listening")
+
+
 @pytest.mark.usefixtures("prod_is_down")
 async def test_a_forged_command_in_the_wrong_queue_is_refused_and_changes_nothing(cloud: Cloud) -> None:
     await cloud.azure.register("apart-forged", "1")
@@ -83,7 +114,7 @@ async def test_a_worker_of_test_that_is_made_to_touch_prod_gets_403_and_changes_
 ) -> None:
     await cloud.azure.register("apart-taken-over", "1")
     await at_prod(cloud, "apart-taken-over")
-    await workers.start("taken-over", environment="prod", identity="test")
+    await workers.start("taken-over", environment="prod", identity="test", queue_key="prod")
     try:
         promotion = await cloud.promotions.failed("apart-taken-over")
     finally:
@@ -95,6 +126,15 @@ async def test_a_worker_of_test_that_is_made_to_touch_prod_gets_403_and_changes_
     await nothing_is_in_prod(cloud, "apart-taken-over")
     refused = [call for call in await cloud.azure.calls("GET", "*/workspaces/ws-prod*") if call["status"] == 403]
     assert refused
+
+
+def key_of(cloud: Cloud, name: str) -> str:
+    """The connection string that an environment's worker has."""
+    return cloud.parts.layout.connection_strings[f"worker-{name}"]
+
+
+async def was_refused(workers: WorkerApps, app: str) -> bool:
+    return "'Listen' claim(s) are required" in workers.log(app)
 
 
 async def at_prod(cloud: Cloud, model: str) -> None:

@@ -1,6 +1,7 @@
 """Workers alone, each an app of its own beside a local cloud whose app is the coordinator.
 
-As on Azure, an app can get tokens for its own identity only: each has a managed identity endpoint of its own.
+As on Azure, an app can get tokens for its own identity only: each has a managed identity endpoint of its own. Its key
+to the queues is good for its own work only.
 """
 
 import json
@@ -25,13 +26,17 @@ class WorkerApps:
         self._supervisor = Supervisor(tell=lambda _: None, changed=lambda: None)
         self._ports: dict[str, Ports] = {}
 
-    async def start(self, app: str, environment: str, identity: str) -> None:
-        """Start an app with the worker of an environment and with the identity that is named like an environment."""
+    async def start(self, app: str, environment: str, identity: str, queue_key: str = "") -> None:
+        """Start an app with the worker of an environment, and with the identity of an environment.
+
+        `queue_key` names the environment whose worker's key to the queues it has: that of the identity if empty.
+        """
         data = self._folder / app
         data.mkdir(parents=True, exist_ok=True)
         self._ports[app] = ports = choose_ports(Ports(), data)
         await self._supervisor.start(self._identity(app, identity, data, ports))
-        await self._supervisor.start(self._host(app, environment, identity, data, ports))
+        settings = self._settings(environment, identity, queue_key or identity, ports)
+        await self._supervisor.start(self._host(app, settings, data, ports))
 
     async def stop(self, app: str) -> None:
         await self._supervisor.stop(f"{app}-functions")
@@ -45,6 +50,13 @@ class WorkerApps:
         url = f"http://127.0.0.1:{self._ports[app].functions}/admin/functions"
         found = await json_answer(url, self._master_key)
         return {each["name"] for each in found}
+
+    def log(self, app: str) -> str:
+        """What the app has logged so far."""
+        return self._log(app).read_text(encoding="utf-8")
+
+    def _log(self, app: str) -> Path:
+        return self._folder / app / f"{app}-functions.log"
 
     @property
     def _master_key(self) -> dict[str, str]:
@@ -66,16 +78,19 @@ class WorkerApps:
         options = ["--port", str(ports.identity), "--config", str(file)]
         return _part(f"{app}-identity", ["identity", *options], {}, data, is_ready)
 
-    def _host(self, app: str, environment: str, identity: str, data: Path, ports: Ports) -> Part:
+    def _settings(self, environment: str, identity: str, queue_key: str, ports: Ports) -> dict[str, str]:
         layout, name = self._cloud.layout, environment.upper()
         every = layout.app_settings()
-        shared = ("IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "ServiceBus", "AZUREML_CLOUD")
-        settings = {key: every[key] for key in (*shared, "MLPROMOTE_CONFIGURATION")} | {
+        shared = ("IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "AZUREML_CLOUD", "MLPROMOTE_CONFIGURATION")
+        return {key: every[key] for key in shared} | {
+            "ServiceBus": layout.connection_strings[f"worker-{queue_key}"],
             "IDENTITY_ENDPOINT": f"http://127.0.0.1:{ports.identity}/msi/token",
             "ENVIRONMENTS": environment,
             f"{name}_WORKSPACE": layout.workspace_ids[environment],
             f"{name}_IDENTITY": layout.client_ids[identity],
         }
+
+    def _host(self, app: str, settings: Mapping[str, str], data: Path, ports: Ports) -> Part:
         keys = data / "functions" / "keys.json"
         keys.parent.mkdir(exist_ok=True)
         keys.write_text(json.dumps({"master": self._master_key["x-functions-key"], "default": "-", "systemKeys": {}}))

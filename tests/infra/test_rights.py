@@ -8,6 +8,7 @@ from localcloud.up import Ports
 from localcloud.up.kept_secrets import keep_secrets
 from localcloud.up.layout import Layout
 from localcloud.up.part_files import azureml
+from tests.e2e.queue_rights import SHARED_ACCESS
 from tests.functions.running import describe
 from tests.infra.bicep import declarations, named, text_of
 from tests.infra.deployment import Deployed
@@ -35,14 +36,13 @@ def queue(name: str) -> str:
 
 
 def own(name: str, made: Deployed) -> set[tuple[str, str]]:
-    """What an app's first identity may do with the app's own storage account and telemetry."""
+    """What an app's first identity may do with the app's own storage account and telemetry: only the coordinator keeps
+    promotions, in tables.
+    """
     (account,) = of_type(made, "Microsoft.Storage/storageAccounts")
     (insights,) = of_type(made, "Microsoft.Insights/components")
-    return {
-        ("Storage Blob Data Owner", account.id),
-        ("Storage Table Data Contributor", account.id),
-        ("Monitoring Metrics Publisher", insights.id),
-    }
+    tables = {("Storage Table Data Contributor", account.id)} if name == "app" else set()
+    return tables | {("Storage Blob Data Owner", account.id), ("Monitoring Metrics Publisher", insights.id)}
 
 
 def test_the_table_of_roles_has_azures_ids() -> None:
@@ -134,3 +134,11 @@ def test_the_local_cloud_gives_an_environment_the_same_rights(tmp_path: Path) ->
     for name in NAMES:
         theirs = {(name, role, here[scope]) for role, scope in rights_of(deployed(), name)}
         assert theirs == {right for right in local if right[0] == name}
+
+
+@pytest.mark.parametrize("app", SHARED_ACCESS)
+def test_the_keys_that_stand_for_identities_in_the_local_queues_are_good_for_the_same(app: str) -> None:
+    made = deployed("coordinator") if app == "coordinator" else worker(app.removeprefix("worker-"))
+    given = {right for right in ((role, scope) for _, role, scope in rights(made)) if right[0] in (RECEIVER, SENDER)}
+    listening = {(RECEIVER, queue(name)) for name in SHARED_ACCESS[app]["listen"]}
+    assert given == listening | {(SENDER, queue(name)) for name in SHARED_ACCESS[app]["send"]}

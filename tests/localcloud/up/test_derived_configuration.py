@@ -18,10 +18,12 @@ from localcloud.functions.keys import load_keys
 from localcloud.functions.users import LocalUsers
 from localcloud.identity.configuration import IdentityConfiguration
 from localcloud.servicebus.config import read_config
+from localcloud.servicebus.policies_file import read_policies
+from localcloud.servicebus.shared_access import Policy
 from localcloud.up import Description, Ports, read_description
 from localcloud.up.kept_secrets import keep_secrets
 from localcloud.up.layout import Layout
-from localcloud.up.part_files import part_file, write_part_files
+from localcloud.up.part_files import part_file, shared_access_file, write_part_files
 from localcloud.up.welcome import welcome
 
 DESCRIPTION: dict[str, Any] = {
@@ -119,6 +121,21 @@ def test_the_app_finds_its_settings_in_the_environment(layout: Layout) -> None:
     assert settings["IDENTITY_HEADER"] == read_identities(layout).header
 
 
+def test_each_shared_access_policy_has_a_connection_string_and_is_told_to_service_bus(layout: Layout) -> None:
+    policy = {"listen": ["jobs"], "send": ["outcomes"]}
+    settings = {"WORKER": "{servicebus_connection_worker}"}
+    app = {**DESCRIPTION["app"], "settings": settings}
+    content = {**DESCRIPTION, "shared_access": {"worker": policy}, "app": app}
+    secrets = keep_secrets(layout.data / "secrets.json", ["dev", "prod-eu"], shared_access=["worker"])
+    guarded = replace(layout, description=Description.model_validate(content), secrets=secrets)
+    write_part_files(guarded)
+    root, worker = read_policies(shared_access_file(guarded))
+    assert (root.listen, root.send) == (("*",), ("*",))
+    assert f"SharedAccessKeyName={root.name};SharedAccessKey={root.key};" in guarded.connection_string
+    assert worker == Policy("worker", secrets.shared_access_keys["worker"], ("jobs",), ("outcomes",))
+    assert f"SharedAccessKeyName=worker;SharedAccessKey={worker.key};" in guarded.app_settings()["WORKER"]
+
+
 def test_people_sign_in_to_the_app_with_tokens_that_stay_the_same(layout: Layout) -> None:
     tokens = {name: one["token"] for name, one in layout.people.items()}
     assert keep_secrets(layout.data / "secrets.json", []).people_tokens == tokens
@@ -184,7 +201,7 @@ def test_all_files_with_keys_are_readable_by_their_owner_only(layout: Layout) ->
         layout.data / "functions" / "keys.json",
         layout.data / "token.key",
     ]
-    assert len(files) == 6
+    assert len(files) == 7
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 

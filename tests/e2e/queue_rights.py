@@ -1,0 +1,13 @@
+"""What each app may do with the queues where every environment has an app of its own: as infra/ has it, which its
+tests compare. A key stands for each identity here, since the SDK takes no identity for an emulator's address."""
+
+from collections.abc import Mapping, Sequence
+
+NAMES = ("dev", "test", "prod")
+_QUEUES = ("promotion-events", *(f"steps-{name}" for name in NAMES))
+
+#: By the app's name: the queues that it may listen to, and those that it may send to.
+SHARED_ACCESS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "coordinator": {"listen": _QUEUES, "send": _QUEUES},
+    **{f"worker-{name}": {"listen": (f"steps-{name}",), "send": ("promotion-events",)} for name in NAMES},
+}
