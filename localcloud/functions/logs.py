@@ -1,13 +1,15 @@
 """The log of the host and of its functions, on stderr: time, level, function and invocation, message.
 
-A thread of its own writes, behind a bounded queue: a reader that does not keep up loses lines, and is told how many,
-but never stops a function. Long messages are cut.
+A thread of its own writes what has gathered: a reader that does not keep up loses lines, and is told how many, but
+never stops a function. Nobody wakes the thread, as that takes longer than all else about a line. Long messages are cut.
 """
 
+import contextlib
 import logging
 import logging.handlers
 import queue
 import sys
+import threading
 from typing import TextIO
 
 from localcloud.functions.runtime import current_invocation_id
@@ -17,6 +19,8 @@ RUNNING: dict[str, str] = {}
 
 LONGEST_MESSAGE = 16_000
 MOST_WAITING = 10_000
+#: Seconds between two looks at what has gathered.
+_PAUSE = 0.05
 
 # What the SDKs say of their connections is said once by whoever uses them here.
 _QUIET = {
@@ -44,11 +48,10 @@ class HostLog:
 
     def __init__(self, level: str, stream: TextIO | None = None) -> None:
         """`level` is one of `LOG_LEVELS`; `stream` is stderr if not given."""
-        waiting: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)
-        self._handler = _BoundedHandler(waiting)
-        writer = logging.StreamHandler(stream or sys.stderr)
-        writer.setFormatter(_LineFormatter())
-        self._listener = logging.handlers.QueueListener(waiting, writer)
+        self._handler = _GatheringHandler()
+        self._writer = threading.Thread(target=self._write_until_stopped, name="log", daemon=True)
+        self._stream = stream or sys.stderr
+        self._stopped = threading.Event()
         self._level = LOG_LEVELS[level]
 
     def start(self) -> None:
@@ -61,22 +64,39 @@ class HostLog:
         for name, level in _QUIET.items():
             logging.getLogger(name).setLevel(level)
         logging.getLogger("azure.functions").addFilter(_is_news)
-        self._listener.start()
+        self._writer.start()
 
     def stop(self) -> None:
         """Writes what is waiting and ends the thread."""
         if self._handler.dropped:
             logging.getLogger("host.log").warning("%d lines were dropped: stderr was not read.", self._handler.dropped)
         logging.getLogger().removeHandler(self._handler)
-        self._listener.stop()
+        self._stopped.set()
+        self._writer.join()
+
+    def _write_until_stopped(self) -> None:
+        formatter = _LineFormatter()
+        stopped = False
+        while not stopped:
+            stopped = self._stopped.wait(_PAUSE)
+            lines = [formatter.format(record) + "\n" for record in self._handler.taken()]
+            if not lines:
+                continue
+            with contextlib.suppress(OSError, ValueError):  # nobody reads, or it was closed: functions go on
+                self._stream.write("".join(lines))
+                self._stream.flush()
 
 
-class _BoundedHandler(logging.handlers.QueueHandler):
-    """Gives each record its function and invocation while both can be told, and never waits."""
+class _GatheringHandler(logging.handlers.QueueHandler):
+    """Gives each record its function and invocation while both can be told, and keeps it until it is taken."""
 
-    def __init__(self, waiting: "queue.Queue[logging.LogRecord]") -> None:
-        super().__init__(waiting)
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+        super().__init__(self._waiting)
         self.dropped = 0
+
+    def taken(self) -> list[logging.LogRecord]:
+        return [self._waiting.get() for _ in range(self._waiting.qsize())]
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         prepared: logging.LogRecord = super().prepare(record)
@@ -88,9 +108,9 @@ class _BoundedHandler(logging.handlers.QueueHandler):
         return prepared
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        try:
-            self.queue.put_nowait(record)
-        except queue.Full:
+        if self._waiting.qsize() < MOST_WAITING:
+            self._waiting.put(record)
+        else:
             self.dropped += 1
 
 

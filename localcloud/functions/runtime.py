@@ -5,17 +5,18 @@ indexing only constructs a few message classes, for which plain ones stand in he
 The library keeps its state in globals: one app per process. It has no type hints, hence the ignored imports.
 """
 
-import _strptime  # type: ignore[import-not-found]  # private to the standard library, in every Python version
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import azure_functions_runtime as library  # type: ignore[import-untyped]
+from azure.functions.meta import _BaseConverter
 from azure_functions_runtime.bindings.datumdef import Datum  # type: ignore[import-untyped]
 from azure_functions_runtime.native_invocation import invocation_request_native  # type: ignore[import-untyped]
 
@@ -35,10 +36,6 @@ __all__ = [
     "start_threads",
     "string",
 ]
-
-# The library tries more formats on each time of a message than Python keeps compiled, and Python then forgets them all:
-# reading a message took 0.7 ms, and takes 0.2 ms with room for them.
-_strptime._CACHE_MAX_SIZE = 50
 
 _MESSAGE_NAMES = (
     "WorkerInitResponse",
@@ -73,6 +70,23 @@ class InvocationResult:
     outputs: Sequence[tuple[str, Datum]]
     error: str = ""
     traceback: str = ""
+
+
+_library_parses_datetime = _BaseConverter._parse_datetime
+
+
+def _parsed_datetime(text: str | None) -> datetime | None:
+    """As the library reads a time, which tries a dozen formats on it: half of what it took to read a message."""
+    try:
+        moment = datetime.fromisoformat(text) if text and text[10:11] + text[16:17] == "T:" else None
+    except ValueError:
+        moment = None
+    if moment is not None and moment.utcoffset() in (None, timedelta(0)):
+        return moment
+    return _library_parses_datetime(text)
+
+
+_BaseConverter._parse_datetime = staticmethod(_parsed_datetime)  # type: ignore[assignment,method-assign]
 
 
 async def load_app(folder: Path) -> list[FunctionDefinition]:
