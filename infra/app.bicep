@@ -77,7 +77,6 @@ resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
     {
       AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
       AzureWebJobsStorage__queueServiceUri: storage.properties.primaryEndpoints.queue
-      AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: clientId
       APPLICATIONINSIGHTS_CONNECTION_STRING: connectionString

@@ -133,6 +133,7 @@ module storage 'storage.bicep' = {
     location: location
     tags: tags
     user: identities[0].outputs.principalId
+    keepsPromotions: coordinates
   }
 }
 
@@ -255,6 +256,7 @@ module app 'app.bicep' = {
       coordinates
         ? {
             MLPROMOTE_SIGN_IN: empty(signInClientId) ? 'optional' : signIn
+            AzureWebJobsStorage__tableServiceUri: storage.outputs.tables
             MLPROMOTE_TOPIC_ENDPOINT: notifications!.outputs.endpoint
             MLPROMOTE_TOPIC_IDENTITY: identities[0].outputs.clientId
           }

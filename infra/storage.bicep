@@ -1,4 +1,5 @@
-// The app's own storage account: the host's leases, the app's package, and the promotions in its tables. It takes no keys.
+// The app's own storage account: the host's leases, the app's package, and in the coordinator's the promotions, in its
+// tables. It takes no keys.
 
 import { roles } from 'roles.bicep'
 
@@ -9,7 +10,10 @@ param tags object
 @description('Principal id of the app\'s identity.')
 param user string
 
-var userRoles = ['Storage Blob Data Owner', 'Storage Table Data Contributor']
+@description('Whether promotions are kept here.')
+param keepsPromotions bool
+
+var userRoles = concat(['Storage Blob Data Owner'], keepsPromotions ? ['Storage Table Data Contributor'] : [])
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   name: name
@@ -50,3 +54,4 @@ resource rights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 
 output id string = account.id
 output name string = account.name
+output tables string = account.properties.primaryEndpoints.table

@@ -80,3 +80,10 @@ def test_every_identity_in_the_settings_is_one_that_the_app_has() -> None:
             if name.endswith(("__clientId", "_IDENTITY")) and value != "00000000-0000-0000-0000-000000000000"
         }
         assert named == has
+
+
+def test_only_who_keeps_promotions_is_told_where_the_tables_are() -> None:
+    known = {"MLPROMOTE_CONFIGURATION": str(EXAMPLE)}
+    for shape in every_shape():
+        given = {name: str(value) for name, value in settings(shape).items()}
+        assert ("AzureWebJobsStorage__tableServiceUri" in given) is parts_here(given | known).coordinator
