@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import traceback
 import uuid
 from collections.abc import Mapping
 
@@ -86,9 +87,12 @@ class Invoker:
             result = InvocationResult(False, None, (), f"Timeout of {self._timeout:g} s exceeded (functionTimeout).")
         except OutputError as error:
             result = InvocationResult(False, None, (), str(error))
-        except asyncio.CancelledError:
-            self._left_behind += 1
-            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                self._left_behind += 1
+                raise
+            # The function's own sys.exit or the like. It would end this process; Azure starts a new one for it.
+            result = InvocationResult(False, None, (), repr(error), traceback.format_exc())
         finally:
             del RUNNING[invocation_id]
             if not RUNNING:
@@ -103,3 +107,9 @@ class Invoker:
                 "'%s' (id %s) failed: %s\n%s", definition.name, invocation_id, result.error, result.traceback.rstrip()
             )
         return result
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody cancelled the task that runs the function, rather than the function itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

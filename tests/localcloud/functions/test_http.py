@@ -50,6 +50,14 @@ async def test_failing_function_gives_an_empty_500_and_is_logged(host: RunningHo
     assert host.log.read_text().count("Traceback") == 1
 
 
+async def test_exceptions_that_would_end_the_process_fail_their_invocation_alone(host: RunningHost) -> None:
+    for route in ("raise", "raise-async"):
+        for name in ("SystemExit", "KeyboardInterrupt", "CancelledError", "UnprintableError"):
+            assert (await host.call("GET", f"/api/{route}/{name}"))[:2] == (500, ""), (route, name)
+    assert (await host.call("GET", "/admin/host/ping"))[0] == 200
+    await until(lambda: "'raises_async' (id" in host.log.read_text())
+
+
 async def test_response_that_cannot_be_sent_is_an_empty_500_and_is_logged(host: RunningHost) -> None:
     assert (await host.call("GET", "/api/unsendable"))[:2] == (500, "")
     await until(lambda: "'unsendable' returned a response that cannot be sent: '1000' is no" in host.log.read_text())

@@ -12,6 +12,15 @@ import azure.functions as func
 app = func.FunctionApp()
 
 
+class UnprintableError(Exception):
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+#: Raised by name.
+ENDINGS = {one.__name__: one for one in (SystemExit, KeyboardInterrupt, asyncio.CancelledError, UnprintableError)}
+
+
 def see(function: str, **what: object) -> None:
     with open(os.environ["SEEN"], "a", encoding="utf-8") as file:
         file.write(json.dumps({"function": function, **what}, default=str) + "\n")
@@ -48,6 +57,16 @@ async def constrained(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("guarded", auth_level=func.AuthLevel.FUNCTION)
 def guarded(req: func.HttpRequest) -> str:
     return "open"
+
+
+@app.route("raise/{name}", auth_level=func.AuthLevel.ANONYMOUS)
+def raises(req: func.HttpRequest) -> str:
+    raise ENDINGS[req.route_params["name"]]
+
+
+@app.route("raise-async/{name}", auth_level=func.AuthLevel.ANONYMOUS)
+async def raises_async(req: func.HttpRequest) -> str:
+    raise ENDINGS[req.route_params["name"]]
 
 
 @app.route("unsendable", auth_level=func.AuthLevel.ANONYMOUS)
