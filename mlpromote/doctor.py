@@ -1,6 +1,7 @@
 """The command doctor: whether everything is as it must be, from here to Azure, one line each with what to do."""
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,15 @@ from mlpromote.api import Api, Document
 from mlpromote.ends import CommandError, Exit
 from mlpromote.output import Output
 from mlpromote.tables import table
+
+#: By the state of a check.
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "unchecked": ("?", "yellow"), "fault": ("✗", "red")}
+#: One and several of each that is not ok.
+_COUNTED = {
+    "fault": ("check found something to mend", "checks found something to mend"),
+    "warning": ("warning", "warnings"),
+    "unchecked": ("is not fully checked", "are not fully checked"),
+}
 
 WHAT = "check settings, queues, store, workspaces, registry and rights; one line each with what to do"
 DESCRIPTION = (
@@ -46,13 +56,13 @@ def _you(caller: Document | None) -> Document:
 
 
 def _check(what: str, name: str, ok: bool, says: str) -> Document:
-    return {"what": what, "name": name, "ok": ok, "says": says, "todo": ""}
+    return {"what": what, "name": name, "ok": ok, "state": "ok" if ok else "fault", "says": says, "todo": ""}
 
 
 def _drawn(checks: Iterable[Document]) -> Table:
     made = table("", "what", "which", "seen", whole=("", "what"))
     for check in checks:
-        mark = Text("✓", style="green") if check["ok"] else Text("✗", style="red")
+        mark = Text(*_MARKS.get(check["state"], ("?", "yellow")))
         seen = " ".join(part for part in (_sentence(check["says"], check["todo"]), check["todo"]) if part)
         made.add_row(mark, check["what"], check["name"], seen)
     return made
@@ -63,7 +73,9 @@ def _sentence(says: str, todo: str) -> str:
 
 
 def _summary(checks: Iterable[Document]) -> Text:
-    faults = sum(not check["ok"] for check in checks)
-    if not faults:
+    count = Counter(check["state"] for check in checks)
+    told = [(count[state], words) for state, words in _COUNTED.items() if count[state]]
+    if not told:
         return Text("All is well.", style="green")
-    return Text(f"{faults} of the checks found something." if faults > 1 else "1 check found something.", style="red")
+    style = "red" if count["fault"] else "yellow"
+    return Text(f"{', '.join(f'{number} {words[number > 1]}' for number, words in told)}.", style=style)

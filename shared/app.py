@@ -271,6 +271,7 @@ class App:
             lambda: self.configuration,
             lambda: self.store,
             lambda: self.dead_letters,
+            lambda: self.topic,
             self.workspace,
             sign_in_is_required(self._settings),
         )

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from shared.core.people import OPERATOR, Person
 from shared.http.principal import SWITCHED_ON, identified
 from shared.http.refusals import ForbiddenError
 from shared.parts import Parts
-from shared.ports import Store, Workspace
+from shared.ports import Doing, Store, Topic, Workspace
 from shared.queues import EVENTS_QUEUE, DeadLetters, steps_queue
 
 if TYPE_CHECKING:
@@ -24,27 +25,57 @@ if TYPE_CHECKING:
 LONGEST_SECONDS = 20.0
 #: Nothing has this name: looking for it shows that one may look.
 NOBODY = "mlpromote-health"
+#: Of each queue, dead letters are counted up to this.
+MOST_DEAD_LETTERS = 100
+_ROLES = {
+    Doing.DEPLOY: "AzureML Data Scientist on the workspace",
+    Doing.REGISTER: "AzureML Data Scientist on the workspace",
+    Doing.SHARE: "AzureML Registry User on the registry",
+}
+
+
+class State(StrEnum):
+    """What came of a check."""
+
+    OK = "ok"
+    WARNING = "warning"  #: the app can do its work, and yet somebody should look at it
+    UNCHECKED = "unchecked"  #: some of it cannot be known without changing anything
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a check saw, where it is not simply well."""
+
+    state: State
+    says: str
+    todo: str = ""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at. `look` gives what it saw in words, or raises what is wrong."""
+    """One thing to look at, without changing it. `look` gives what it saw in words, or raises what is wrong."""
 
     what: str
     name: str
-    look: Callable[[], str]
+    look: Callable[[], str | Seen]
     todo: str = ""  #: what to do, where the error does not say
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of a check. `todo` is empty where there is nothing to do or `says` has it."""
+    """One line of the answer. `todo` is empty where there is nothing to do or `says` has it."""
 
     what: str
     name: str
-    ok: bool
+    state: State
     says: str
     todo: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing has to be mended for the app to do its work."""
+        return self.state is not State.FAULT
 
 
 @dataclass(frozen=True)
@@ -59,6 +90,7 @@ class Health:
     configuration: Callable[[], "Configuration"]
     store: Callable[[], Store]
     dead_letters: Callable[[], DeadLetters]
+    topic: Callable[[], Topic | None]
     workspace: Callable[[str], Workspace]
     sign_in_required: bool
     longest_seconds: float = LONGEST_SECONDS
@@ -71,7 +103,7 @@ class Health:
         return {
             "healthy": all(finding.ok for finding in findings),
             "caller": {"name": by.name, "roles": list(by.roles)} if by else None,
-            "checks": [vars(finding) for finding in findings],
+            "checks": [{**vars(finding), "ok": finding.ok} for finding in findings],
         }
 
     def _checks(self) -> Iterator[Check]:
@@ -82,12 +114,18 @@ class Health:
                 yield Check("configuration", "files", self._see_files, "Deploy the app with these files.")
                 yield Check("sign-in", "App Service authentication", self._see_sign_in)
             yield Check("store", "promotions", self._write, "The store must be there, and the app may write to it.")
-        queues = [EVENTS_QUEUE, *map(steps_queue, self.environments)] if self.parts.coordinator else []
-        for name in dict.fromkeys([*queues, *map(steps_queue, self.parts.environments)]):
-            yield Check("queue", name, partial(self._peek, name), "See the setting ServiceBus.")
+            yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
+        mine = [steps_queue(environment) for environment in self.parts.environments]
+        all_queues = [EVENTS_QUEUE, *map(steps_queue, self.environments)]
+        read = all_queues if self.parts.coordinator else mine
+        written = all_queues if self.parts.coordinator else [EVENTS_QUEUE]
+        for name in dict.fromkeys([*written, *read]):
+            look = partial(self._see_queue, name, name in read, name in written)
+            yield Check("queue", name, look, "See the setting ServiceBus.")
         for name in self.parts.environments:
             yield Check("workspace", name, partial(self._read_workspace, name))
             yield Check("registry", name, partial(self._read_registry, name))
+            yield Check("rights", name, partial(self._see_rights, name))
 
     def _is_configured(self) -> bool:
         try:
@@ -129,9 +167,57 @@ class Health:
         self.store().claim(NOBODY, "")
         return "can be written"
 
-    def _peek(self, name: str) -> str:
-        dead = self.dead_letters().look(name, 1, 1)
-        return "reachable, with dead letters: see the failures" if dead else "reachable, no dead letters"
+    def _see_topic(self) -> str | Seen:
+        topic = self.topic()
+        if topic is None:
+            return "none is set: changes are published nowhere"
+        if topic.check():
+            return "takes what is published"
+        return Seen(State.UNCHECKED, "reachable; not checked whether it takes events, as that would take one")
+
+    def _see_queue(self, name: str, read: bool, written: bool) -> str | Seen:
+        letters = self.dead_letters()
+        if written:
+            letters.check_sending(name)
+        if not read:
+            return "messages can be sent"
+        dead = len(letters.look(name, 1, MOST_DEAD_LETTERS))
+        can = "messages can be sent and read" if written else "messages can be read"
+        if not dead:
+            return f"{can}, no dead letters"
+        count = f"{dead} or more" if dead == MOST_DEAD_LETTERS else str(dead)
+        noun = "dead letter" if dead == 1 else "dead letters"
+        return Seen(State.WARNING, f"{can}, {count} {noun}", f"See why: mlpromote failures --queue {name}")
+
+    def _see_rights(self, environment: str) -> str | Seen:
+        workspace = self.workspace(environment)
+        doings = self._doings(environment)
+        missing = {doing: workspace.missing_rights(doing) for doing in doings}
+        lacking = [f"{doing} ({', '.join(actions)})" for doing, actions in missing.items() if actions]
+        if lacking:
+            roles = dict.fromkeys(_ROLES[doing] for doing, actions in missing.items() if actions)
+            return Seen(
+                State.FAULT,
+                f"its identity may not {'; nor '.join(lacking)}",
+                f"Give it {' and '.join(roles)}.",
+            )
+        if any(actions is None for actions in missing.values()):
+            says = f"not checked whether its identity may {' and '.join(doings)}: it may not read its own rights"
+            return Seen(State.UNCHECKED, says, "Reader on the workspace and on the registry lets it.")
+        return f"may {' and '.join(doings)}" if doings else "needs none but to read"
+
+    def _doings(self, environment: str) -> Sequence[Doing]:
+        """What steps do in an environment. A worker alone has no settings to know routes by: it is taken to deploy."""
+        if not self.parts.coordinator or not self._is_configured():
+            return [Doing.DEPLOY]
+        routes = self.configuration().routes.values()
+        from_here = [route for route in routes if route.source == environment]
+        does = {
+            Doing.SHARE: bool(from_here),
+            Doing.REGISTER: any(route.from_jobs for route in from_here),
+            Doing.DEPLOY: any(stage.environment == environment for route in routes for stage in route.stages),
+        }
+        return [doing for doing, needed in does.items() if needed]
 
     def _read_workspace(self, environment: str) -> str:
         self.workspace(environment).model_versions(NOBODY)
@@ -157,14 +243,17 @@ def carried_out(checks: Sequence[Check], seconds: float) -> Iterator[Finding]:
             break
         found[number] = findings
     for number, check in enumerate(checks):
-        late = Finding(check.what, check.name, False, f"no answer within {seconds:g} s", check.todo)
+        late = Finding(check.what, check.name, State.FAULT, f"no answer within {seconds:g} s", check.todo)
         yield from found.get(number, [late])
 
 
 def _result(check: Check) -> list[Finding]:
     try:
-        return [Finding(check.what, check.name, True, check.look())]
+        seen = check.look()
+        if isinstance(seen, str):
+            return [Finding(check.what, check.name, State.OK, seen)]
+        return [Finding(check.what, check.name, seen.state, seen.says, seen.todo)]
     except ConfigurationFaults as faults:
-        return [Finding(check.what, fault.place, False, fault.sentence, check.todo) for fault in faults.faults]
+        return [Finding(check.what, fault.place, State.FAULT, fault.sentence, check.todo) for fault in faults.faults]
     except Exception as fault:  # noqa: BLE001  # whatever it is: to find it is what the check is for
-        return [Finding(check.what, check.name, False, str(fault) or type(fault).__name__, check.todo)]
+        return [Finding(check.what, check.name, State.FAULT, str(fault) or type(fault).__name__, check.todo)]

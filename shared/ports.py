@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -76,6 +77,14 @@ class Answer:
     seconds: float
 
 
+class Doing(StrEnum):
+    """What steps do beside reading, each with rights of its own."""
+
+    DEPLOY = "deploy"
+    REGISTER = "register the output of jobs"
+    SHARE = "share models to the registry"
+
+
 class Workspace(Protocol):
     """An environment's workspace, and the registry as that environment's identity may use it.
 
@@ -93,6 +102,8 @@ class Workspace(Protocol):
 
     def registry_model(self, name: str, version: str) -> Model | None: ...
     def start_share(self, name: str, version: str) -> None: ...
+
+    def missing_rights(self, doing: Doing) -> Sequence[str] | None: ...  # actions of Azure; None where it cannot tell
 
     def endpoint(self, name: str) -> Endpoint | None: ...
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None: ...
@@ -152,6 +163,16 @@ class Topic(Protocol):
 
         False where something may still wait to be told, and would be lost with this process.
         """
+
+    def check(self) -> bool:
+        """Connect, and publish nothing. True if an event was accepted by now, so that it is known to be allowed.
+
+        Raises `TopicUnavailableError`.
+        """
+
+
+class TopicUnavailableError(Exception):
+    """The topic is out of reach, or refused what was to be published last; the text is a sentence for people."""
 
 
 class VersionConflictError(Exception):

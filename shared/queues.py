@@ -50,6 +50,9 @@ class QueueUnavailableError(Exception):
 class DeadLetters(Protocol):
     """What the queues gave up. Each method raises `QueueUnavailableError`."""
 
+    def check_sending(self, queue: str) -> None:
+        """Raises if messages may not be sent to the queue, as moving back does; sends none."""
+
     def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
         """Those from the number `start` on, in order, without taking them: at most so many; none only at the end."""
 

@@ -26,6 +26,29 @@ CALLER = web.RequestKey("caller", Caller)
 #: Paths that ask for no token: what comes before signing in, what has a signature or a key, and our own controls.
 _OPEN = re.compile(rf"/(metadata/|discovery/|blob/|{REGISTRY_CONTAINER}|scoring/|local/)")
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
+_IN_WORKSPACES = f"{PROVIDER}/workspaces"
+_ALL_THERE: dict[str, list[str]] = {"actions": ["*"], "notActions": []}
+#: What Azure lists for its built-in roles, as far as machine learning goes.
+_LISTED: dict[str, dict[str, list[str]]] = {
+    "Contributor": {
+        "actions": ["*"],
+        "notActions": ["Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write"],
+    },
+    "Reader": {"actions": ["*/read"], "notActions": []},
+    "AzureML Data Scientist": {
+        "actions": [f"{_IN_WORKSPACES}/*/{verb}" for verb in ("read", "action", "delete", "write")],
+        "notActions": [
+            f"{_IN_WORKSPACES}/delete",
+            f"{_IN_WORKSPACES}/write",
+            f"{_IN_WORKSPACES}/computes/*/write",
+            f"{_IN_WORKSPACES}/computes/*/delete",
+        ],
+    },
+    "AzureML Registry User": {
+        "actions": [f"{PROVIDER}/registries/read", f"{PROVIDER}/registries/assets/*"],
+        "notActions": [],
+    },
+}
 _WORKSPACE_ADMINISTRATION = re.compile(r"/workspaces/(write|delete)$|/computes/(write|delete)$")
 
 
@@ -71,15 +94,9 @@ class Rights:
 
     def demand(self, caller: Caller, wanted: str, scope: Scope) -> None:
         """403 in the words of Azure unless a role of the caller on this scope allows the action."""
-        if self._assignments is None:
+        roles = self._roles(caller, scope)
+        if roles is None or any(allows(role, wanted) for role in roles):
             return
-        for assignment in self._assignments:
-            if (
-                assignment.principal.lower() == caller.client_id.lower()
-                and _covers(assignment.scope, scope)
-                and allows(assignment.role, wanted)
-            ):
-                return
         raise AzureError(
             403,
             "AuthorizationFailed",
@@ -87,6 +104,22 @@ class Rights:
             f" perform action '{wanted}' over scope '{scope.path}' or the scope is invalid. If access was recently"
             " granted, please refresh your credentials.",
         )
+
+    def permissions(self, caller: Caller, scope: Scope) -> list[dict[str, list[str]]]:
+        """As Azure lists them: `actions` and `notActions` of each role that the caller has on this scope."""
+        roles = self._roles(caller, scope)
+        listed = [_ALL_THERE] if roles is None else [_LISTED[role] for role in roles]
+        return [{**each, "dataActions": [], "notDataActions": []} for each in listed]
+
+    def _roles(self, caller: Caller, scope: Scope) -> list[str] | None:
+        """None where everybody may do everything."""
+        if self._assignments is None:
+            return None
+        return [
+            assignment.role
+            for assignment in self._assignments
+            if assignment.principal.lower() == caller.client_id.lower() and _covers(assignment.scope, scope)
+        ]
 
     def _claims(self, token: str) -> dict[str, Any]:
         # Audiences differ by cloud and by data plane; what is checked here is who speaks, not to whom.

@@ -17,6 +17,8 @@ _ARM = (
 )
 #: Patterns that the routes of a workspace and of a registry's data plane begin with.
 WORKSPACE = _ARM + "/workspaces/{workspace}"
+#: Of a registry as a resource of the control plane.
+ARM_REGISTRY = _ARM + "/registries/{registry}"
 REGISTRY = "/mferp/managementfrontend" + _ARM + "/registries/{registry}"
 
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
 
-from shared.cloud import azureml_deployments, azureml_files, azureml_registry, azureml_scoring
+from shared.cloud import azureml_deployments, azureml_files, azureml_registry, azureml_rights, azureml_scoring
 from shared.cloud.azureml_assets import WorkspaceAssets, metrics_from, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.identity import credential
-from shared.ports import Answer, BusyError, Deployment, Endpoint, ForbiddenError, Job, Model, RejectedError
+from shared.ports import Answer, BusyError, Deployment, Doing, Endpoint, ForbiddenError, Job, Model, RejectedError
 
 if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is needed, never while functions are indexed
     from azure.ai.ml import MLClient
@@ -112,6 +112,16 @@ class AzureMLWorkspace:
     def start_share(self, name: str, version: str) -> None:
         with self._rest(f"share model {name}, version {version}, to registry {self._registry_name}") as rest:
             self._registry.start_import(rest, self._asset_id(name, version), name, version)
+
+    # --- rights ---
+
+    def missing_rights(self, doing: Doing) -> Sequence[str] | None:
+        scope = self._registry.scope if doing is Doing.SHARE else self._id
+        try:
+            with self._rest("read what it may do") as rest:
+                return azureml_rights.missing(rest, scope, azureml_rights.ACTIONS[doing])
+        except ForbiddenError:
+            return None
 
     # --- endpoints and deployments ---
 

@@ -22,6 +22,11 @@ class Registry:
     name: str
     address: str
 
+    @property
+    def scope(self) -> str:
+        """Its ARM id."""
+        return self.address[self.address.index("/subscriptions/") :]
+
     def model_id(self, name: str, version: str) -> str:
         """The id by which deployments in any workspace refer to the model."""
         return f"azureml://registries/{self.name}/models/{name}/versions/{version}"

@@ -56,6 +56,11 @@ class ServiceBusDeadLetters:
         self._senders: dict[str, ServiceBusSender] = {}
         self._choosing, self._moving = Lock(), Lock()
 
+    def check_sending(self, queue: str) -> None:
+        # The broker looks at the rights when the link is made.
+        with _said_of(queue), self._client.get_queue_sender(queue):
+            pass
+
     def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
         with self._choosing:
             window = self._windows.setdefault(queue, _Window(self._client, queue))
@@ -172,7 +177,7 @@ def _said_of(queue: str) -> Iterator[None]:
     try:
         yield
     except AzureError as fault:
-        says = f"The dead letters of {queue} are out of reach ({type(fault).__name__}): {fault}"
+        says = f"Queue {queue} is out of reach ({type(fault).__name__}): {fault}"
         if isinstance(fault, ServiceBusAuthorizationError):
             says += " The app needs the roles Azure Service Bus Data Receiver and Data Sender on that queue."
         raise QueueUnavailableError(says) from fault

@@ -4,12 +4,14 @@ At least once, as far as the topic can be reached: an event that comes again has
 """
 
 import logging
+import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
@@ -20,6 +22,7 @@ from shared import views
 from shared.cloud.identity import credential
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane, Promotion
+from shared.ports import TopicUnavailableError
 
 #: Client id of the user-assigned identity that may publish; without it, the system-assigned one does.
 IDENTITY = "MLPROMOTE_TOPIC_IDENTITY"
@@ -40,6 +43,7 @@ PAUSE_SECONDS = 30.0
 MOST_WAITING = 5000
 #: A request of so many stays far below Event Grid's 1 MB.
 MOST_AT_ONCE = 100
+CONNECT_SECONDS = 5.0
 
 log = logging.getLogger("mlpromote")
 
@@ -47,14 +51,20 @@ log = logging.getLogger("mlpromote")
 class EventGridTopic:
     """The `Topic` port. May be used by several threads."""
 
-    def __init__(self, client: EventGridPublisherClient, pause_seconds: float = PAUSE_SECONDS) -> None:
+    def __init__(
+        self, client: EventGridPublisherClient, pause_seconds: float = PAUSE_SECONDS, endpoint: str = ""
+    ) -> None:
+        """`endpoint`: the topic's publish address, which `check` connects to."""
         self._client = client
+        self._endpoint = endpoint
         self._pause_seconds = pause_seconds
         self._lock = Lock()
         self._waiting: deque[Told] = deque(maxlen=MOST_WAITING)
         self._on_their_way = 0  #: taken from those that wait, by any thread, and not accepted yet
         self._not_before = 0.0
         self._in_trouble = False
+        self._trouble = ""  #: of the last attempt; empty if it went well
+        self._accepted = False
 
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
         promotions = {promotion.id: promotion for promotion in lane.promotions}
@@ -72,6 +82,21 @@ class EventGridTopic:
             self._went_well()
         with self._lock:
             return not self._waiting and not self._on_their_way
+
+    def check(self) -> bool:
+        with self._lock:
+            trouble = self._trouble
+        if trouble:
+            raise TopicUnavailableError(f"Changes cannot be published just now, and wait: {trouble}")
+        parts = urlsplit(self._endpoint)
+        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        try:
+            with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
+                if parts.scheme == "https":
+                    ssl.create_default_context().wrap_socket(connection, server_hostname=parts.hostname).close()
+        except OSError as fault:
+            raise TopicUnavailableError(f"{self._endpoint} cannot be reached: {fault}") from fault
+        return self._accepted
 
     def _take(self) -> list[Told]:
         with self._lock:
@@ -93,12 +118,14 @@ class EventGridTopic:
             self._waiting.extendleft(reversed(events[-room:] if room else []))
             self._not_before = time.monotonic() + self._pause_seconds
             told, self._in_trouble = self._in_trouble, True
+            self._trouble = str(fault)
         if not told:
             log.warning("changes of promotions cannot be published just now, and wait: %s", fault)
 
     def _went_well(self) -> None:
         with self._lock:
             was_in_trouble, self._in_trouble = self._in_trouble, False
+            self._trouble, self._accepted = "", True
         if was_in_trouble:
             log.info("changes of promotions can be published again")
 
@@ -131,4 +158,4 @@ def connect(endpoint: str, settings: Mapping[str, str]) -> EventGridTopic:
     """The topic with this publish address, with the key or the identity in the app's settings."""
     key = settings.get(KEY)
     identity = AzureKeyCredential(key) if key else credential(settings.get(IDENTITY))
-    return EventGridTopic(EventGridPublisherClient(endpoint, identity))
+    return EventGridTopic(EventGridPublisherClient(endpoint, identity), endpoint=endpoint)

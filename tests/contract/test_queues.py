@@ -358,3 +358,8 @@ def test_the_id_of_a_replay_is_new_and_within_what_the_broker_takes(message_id: 
     assert made != message_id
     assert len(made) <= 128
     assert made == replayed_id(message_id, 2**63 - 1)
+
+
+def test_whether_messages_may_be_sent_is_found_out_without_sending_one(queues: Queues) -> None:
+    queues.dead_letters.check_sending(QUEUE)
+    assert queues.ready(QUEUE) == []

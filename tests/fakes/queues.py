@@ -38,6 +38,7 @@ class FakeQueues:
     buried: dict[str, dict[int, DeadLetter]] = field(default_factory=dict)
     moves_left: int | None = None
     down: set[str] = field(default_factory=set)  #: queues that cannot be reached
+    read_only: set[str] = field(default_factory=set)  #: queues that nothing may be sent to
     held: set[int] = field(default_factory=set)  #: numbers of dead letters that somebody else has
     _seen: set[tuple[str, str]] = field(default_factory=set)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
@@ -55,6 +56,11 @@ class FakeQueues:
             self.send(steps_queue(command.environment), command.message_id, encode(command), at)
 
     # --- DeadLetters ---
+
+    def check_sending(self, queue: str) -> None:
+        self._reach(queue)
+        if queue in self.read_only:
+            raise QueueUnavailableError(f"Nothing may be sent to {queue}.")
 
     def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
         self._reach(queue)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shared.ports import Answer, BusyError, Deployment, Endpoint, Job, Model, RejectedError, Workspace
+from shared.ports import Answer, BusyError, Deployment, Doing, Endpoint, Job, Model, RejectedError, Workspace
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -46,6 +46,7 @@ class FakeWorkspace:
     answers: list[Answer] = field(default_factory=list)  #: given first, in this order
     fails_to_deploy: str = ""  #: Azure ML's error for the next deployments, where it is not empty
     raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: once, instead of the call
+    rights_missing: dict[Doing, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
     dies_after: str = ""  #: the method after whose effect the process dies, once
     calls: Counter[str] = field(default_factory=Counter)
     asked: list[tuple[str, str | None, Any]] = field(default_factory=list)  #: endpoint, deployment and scoring request
@@ -127,6 +128,10 @@ class FakeWorkspace:
         self._called("start_share")
         self._pending.setdefault(("share", name, version), self.looks_until_ready)
         self._died("start_share")
+
+    def missing_rights(self, doing: Doing) -> Sequence[str] | None:
+        self._called("missing_rights")
+        return self.rights_missing.get(doing, ())
 
     # --- endpoints and deployments ---
 

@@ -22,7 +22,7 @@ def long_answers() -> list[tuple[list[str], Any]]:
     failed = failure(id=promotion["id"], reason=SENTENCE, diagnosis=f"{'x' * 300}\n{SENTENCE}")
     held = lane(route="a-long-name-of-a-route", model=LONG)
     held["stages"][1]["hold"]["reason"] = SENTENCE
-    check = {"what": "workspace", "name": LONG * 3, "ok": False, "says": SENTENCE, "todo": SENTENCE}
+    check = {"what": "workspace", "name": LONG * 3, "ok": False, "state": "fault", "says": SENTENCE, "todo": SENTENCE}
     result = {"id": promotion["id"], "outcome": "not-reached", "text": SENTENCE}
     return [
         (["list"], {"value": [short], "nextLink": None}),

@@ -9,7 +9,15 @@ from tests.mlpromote.stub import Answer, StubApp
 
 
 def check(ok: bool, **more: Any) -> dict[str, Any]:
-    return {"what": "queue", "name": "steps-prod", "ok": ok, "says": "seen", "todo": "" if ok else "Do this.", **more}
+    return {
+        "what": "queue",
+        "name": "steps-prod",
+        "ok": ok,
+        "state": "ok" if ok else "fault",
+        "says": "seen",
+        "todo": "" if ok else "Do this.",
+        **more,
+    }
 
 
 def test_routes_show_who_serves_who_comes_and_what_is_held(mlpromote: CommandLine, app: StubApp) -> None:
@@ -57,7 +65,7 @@ def test_what_the_doctor_finds_comes_with_what_to_do_and_an_exit_code(mlpromote:
     assert ended.code == Exit.REFUSED
     assert "✗ queue steps-prod seen. Do this." in " ".join(ended.output.split())
     assert "may read and start, nothing else" in " ".join(ended.output.split())
-    assert ended.output.splitlines()[-1] == "1 check found something."
+    assert ended.output.splitlines()[-1] == "1 check found something to mend."
     document = mlpromote("doctor", "--json").document
     assert [one["what"] for one in document["checks"]] == ["app", "you", "queue", "queue"]
 
@@ -72,3 +80,15 @@ def test_the_doctor_tells_of_an_app_that_lets_nobody_in_or_is_not_there(mlpromot
         url = gone.url
     document = mlpromote("doctor", "--url", url, "--json")
     assert (document.code, document.document["healthy"]) == (Exit.NO_ANSWER, False)
+
+
+def test_what_is_no_fault_has_a_mark_and_a_count_of_its_own(mlpromote: CommandLine, app: StubApp) -> None:
+    states = {"warning": "Look at them.", "unchecked": ""}
+    checks = [check(True, name=state, state=state, todo=todo) for state, todo in states.items()]
+    app.will_answer(Answer({"healthy": True, "caller": None, "checks": [check(True), *checks]}))
+    ended = mlpromote("doctor")
+    assert ended.code == 0
+    lines = [" ".join(line.split()) for line in ended.output.splitlines()]
+    assert "! queue warning seen. Look at them." in lines
+    assert "? queue unchecked seen" in lines
+    assert lines[-1] == "1 warning, 1 is not fully checked."

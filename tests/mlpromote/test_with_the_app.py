@@ -95,9 +95,10 @@ def test_the_doctor_finds_the_right_that_is_missing_and_nothing_else(local: Comm
     assert ended.code == Exit.REFUSED
     checks = ended.document["checks"]
     assert {(one["what"], one["name"]) for one in checks if not one["ok"]} == {("workspace", "prod")}
+    assert {(one["what"], one["name"]) for one in checks if one["state"] == "unchecked"} == {("rights", "prod")}
     [fault] = [one for one in checks if not one["ok"]]
     assert "Give the identity the role that allows it." in fault["says"]
-    assert {"app", "you", "configuration", "sign-in", "store", "queue", "workspace", "registry"} == {
+    assert {"app", "you", "configuration", "sign-in", "store", "topic", "queue", "workspace", "registry", "rights"} == {
         one["what"] for one in checks
     }
     [you] = [one for one in checks if one["what"] == "you"]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ import pytest
 
 from shared.cloud.sqlite import SqliteStore
 from shared.config import load
+from shared.core.journal import JournalEntry
 from shared.core.people import OPERATOR, Person
+from shared.core.promotion import Lane
 from shared.health import Health
 from shared.http.refusals import ForbiddenError as NotAllowedError
 from shared.parts import Parts
-from shared.ports import ForbiddenError, Workspace
+from shared.ports import Doing, ForbiddenError, Topic, TopicUnavailableError, Workspace
 from tests.config.right import RIGHT, SETTINGS, changed
 from tests.fakes.queues import FakeQueues
 from tests.fakes.workspace import FakeWorkspace
@@ -54,6 +56,7 @@ def health(folder: Path) -> Health:
         configuration=lambda: load(folder / "promotion.yml", SETTINGS),
         store=lambda: SqliteStore(folder / "promotions.sqlite"),
         dead_letters=lambda: queues,
+        topic=lambda: None,
         workspace=workspaces.__getitem__,
         sign_in_required=False,
     )
@@ -75,8 +78,9 @@ def test_everything_that_an_app_uses_is_looked_at(health: Health) -> None:
         ("configuration", "files"),
         ("sign-in", "App Service authentication"),
         ("store", "promotions"),
+        ("topic", "notifications"),
         *(("queue", name) for name in ("promotion-events", "steps-dev", "steps-test", "steps-prod")),
-        *((what, name) for name in NAMES for what in ("workspace", "registry")),
+        *((what, name) for name in NAMES for what in ("workspace", "registry", "rights")),
     ]
 
 
@@ -85,9 +89,11 @@ def test_a_worker_alone_looks_at_its_own_queue_and_environment_only(health: Heal
     worker = replace(health, parts=Parts(False, ("prod",)), configuration=nothing, store=nothing)
     checks = worker.report(None)["checks"]
     assert [(check["what"], check["name"], check["ok"]) for check in checks] == [
+        ("queue", "promotion-events", True),
         ("queue", "steps-prod", True),
         ("workspace", "prod", True),
         ("registry", "prod", True),
+        ("rights", "prod", True),
     ]
 
 
@@ -142,6 +148,98 @@ def test_missing_rights_are_found_for_each_environment_and_for_the_registry_by_i
     ]
 
 
+def line(health: Health, what: str, name: str) -> Mapping[str, Any]:
+    """The one line about this."""
+    [found] = [one for one in health.report(None)["checks"] if (one["what"], one["name"]) == (what, name)]
+    return dict(found)
+
+
+def test_a_queue_that_the_app_may_read_and_not_send_to_is_found(health: Health) -> None:
+    queues = FakeQueues(read_only={"steps-prod"})
+    assert faults(replace(health, dead_letters=lambda: queues)) == [
+        ("queue", "steps-prod", "Nothing may be sent to steps-prod.")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "says"), [(1, "1 dead letter"), (3, "3 dead letters"), (150, "100 or more dead let")]
+)
+def test_dead_letters_are_a_warning_that_says_where_to_look(count: int, says: str, health: Health) -> None:
+    queues = FakeQueues()
+    for _ in range(count):
+        queues.bury("steps-test", b"{}")
+    looked_at = replace(health, dead_letters=lambda: queues)
+    found = line(looked_at, "queue", "steps-test")
+    assert (found["state"], found["ok"], found["todo"]) == (
+        "warning",
+        True,
+        "See why: mlpromote failures --queue steps-test",
+    )
+    assert says in found["says"]
+    assert looked_at.report(None)["healthy"], "the app can do its work"
+
+
+def test_rights_are_looked_at_by_what_steps_do_in_an_environment(health: Health) -> None:
+    says = {name: line(health, "rights", name)["says"] for name in NAMES}
+    assert says == {
+        "dev": "may share models to the registry and register the output of jobs",
+        "test": "may deploy",
+        "prod": "may deploy",
+    }
+
+
+def test_a_right_that_is_missing_is_named_with_the_role_that_has_it(health: Health) -> None:
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    workspaces["prod"].rights_missing[Doing.DEPLOY] = ["endpoints/write"]
+    workspaces["dev"].rights_missing[Doing.SHARE] = ["assets/write"]
+    looked_at = replace(health, workspace=workspaces.__getitem__)
+    assert faults(looked_at) == [
+        ("rights", "dev", "its identity may not share models to the registry (assets/write)"),
+        ("rights", "prod", "its identity may not deploy (endpoints/write)"),
+    ]
+    assert line(looked_at, "rights", "prod")["todo"] == "Give it AzureML Data Scientist on the workspace."
+
+
+def test_where_an_identity_may_not_read_its_rights_that_is_said_and_no_fault(health: Health) -> None:
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    workspaces["test"].rights_missing[Doing.DEPLOY] = None
+    looked_at = replace(health, workspace=workspaces.__getitem__)
+    assert faults(looked_at) == []
+    assert line(looked_at, "rights", "test")["state"] == "unchecked"
+
+
+class SeenTopic(Topic):
+    """One about which so much is known."""
+
+    def __init__(self, known: bool | Exception) -> None:
+        self._known = known
+
+    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
+        raise AssertionError("a check publishes nothing")
+
+    def check(self) -> bool:
+        if isinstance(self._known, Exception):
+            raise self._known
+        return self._known
+
+
+@pytest.mark.parametrize(
+    ("known", "state", "says"),
+    [
+        (None, "ok", "none is set"),
+        (True, "ok", "takes what is published"),
+        (False, "unchecked", "not checked whether it takes events"),
+        (TopicUnavailableError("cannot be reached"), "fault", "cannot be reached"),
+    ],
+)
+def test_of_the_topic_is_said_what_can_be_known_without_an_event(
+    known: bool | Exception | None, state: str, says: str, health: Health
+) -> None:
+    topic = SeenTopic(known) if known is not None else None
+    found = line(replace(health, topic=lambda: topic), "topic", "notifications")
+    assert (found["state"], says in found["says"]) == (state, True)
+
+
 def test_what_does_not_answer_holds_nothing_up_for_longer_than_is_allowed(health: Health) -> None:
     release = threading.Event()
 
@@ -155,7 +253,7 @@ def test_what_does_not_answer_holds_nothing_up_for_longer_than_is_allowed(health
     finally:
         release.set()
     assert time.monotonic() - began < 5
-    assert len(found) == 6
+    assert len(found) == 9
     assert found[0] == ("workspace", "dev", "no answer within 0.3 s")
 
 

@@ -15,6 +15,7 @@ from localcloud.http_server import bind, port_of
 from shared.cloud.topic import KEY, EventGridTopic, connect, event_of
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane
+from shared.ports import TopicUnavailableError
 from tests.core.world import KEY as LANE
 from tests.core.world import NOW, promotion
 from tests.localcloud.eventgrid.conftest import TOPIC_KEY, EventGrid, Webhook
@@ -160,3 +161,21 @@ async def test_many_changes_go_out_in_requests_that_event_grid_takes() -> None:
     client = Counting()
     await tell(EventGridTopic(client), *(entry(number) for number in range(1, 251)))
     assert client.sizes == [100, 100, 50]
+
+
+async def test_looking_at_a_topic_publishes_nothing_and_says_only_what_is_known(published: Published) -> None:
+    topic = connect(published.eventgrid.topic, {KEY: TOPIC_KEY})
+    assert await asyncio.to_thread(topic.check) is False, "nothing was published, so nobody knows whether it may"
+    await tell(topic, entry(1))
+    assert await asyncio.to_thread(topic.check) is True
+    assert await published.delivered(1) == [f"{PROMOTION.id}:1"]
+
+
+async def test_a_topic_out_of_reach_or_that_refuses_the_key_is_found(published: Published) -> None:
+    refused = connect(published.eventgrid.topic, {KEY: "bm90IHRoZSBrZXk="})
+    await tell(refused, entry(1))
+    with pytest.raises(TopicUnavailableError, match="cannot be published just now"):
+        refused.check()
+    await published.eventgrid.kill()
+    with pytest.raises(TopicUnavailableError, match="cannot be reached"):
+        connect(published.eventgrid.topic, {KEY: TOPIC_KEY}).check()

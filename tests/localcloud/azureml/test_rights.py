@@ -100,3 +100,24 @@ def test_import_needs_read_on_the_workspace_and_write_on_the_registry(guarded: C
 def test_without_assignments_everybody_may_do_everything(cloud: ControlPlane, greeting: Greeting) -> None:
     cloud.client(identity="stranger").models.create_or_update(Model(name="open", version="1", path=greeting("x")))
     assert start_import(cloud, "open", "1").status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("identity", "scope", "actions"),
+    [
+        ("reader", workspace_id("ws-dev"), [["*/read"]]),
+        ("owner", workspace_id("ws-dev"), [["*"]]),
+        (
+            "user",
+            REGISTRY.removeprefix("/mferp/managementfrontend"),
+            [[f"Microsoft.MachineLearningServices/registries/{what}" for what in ("read", "assets/*")]],
+        ),
+    ],
+)
+def test_what_an_identity_may_do_is_listed_role_by_role(
+    identity: str, scope: str, actions: list[list[str]], guarded: ControlPlane
+) -> None:
+    address = f"{scope}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    listed = guarded.call("GET", address, identity).json()["value"]
+    assert [each["actions"] for each in listed] == actions
+    assert guarded.call("GET", address, "stranger").status_code == 403

@@ -1,0 +1,48 @@
+"""What an identity may do with a workspace or a registry, as Azure's access control lists it: nothing is tried."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from shared.cloud.azureml_rest import Rest
+from shared.ports import Doing
+
+_API_VERSION = "2022-04-01"
+_PROVIDER = "Microsoft.MachineLearningServices"
+_ENDPOINTS = f"{_PROVIDER}/workspaces/onlineEndpoints"
+
+#: The actions that steps need beside reading; those of sharing on the registry, the others on the workspace.
+ACTIONS: Mapping[Doing, Sequence[str]] = {
+    Doing.DEPLOY: (
+        f"{_ENDPOINTS}/write",
+        f"{_ENDPOINTS}/listKeys/action",
+        f"{_ENDPOINTS}/deployments/write",
+        f"{_ENDPOINTS}/deployments/delete",
+        f"{_ENDPOINTS}/deployments/getLogs/action",
+    ),
+    Doing.REGISTER: (f"{_PROVIDER}/workspaces/models/versions/write",),
+    Doing.SHARE: (f"{_PROVIDER}/registries/assets/write",),
+}
+
+
+def missing(rest: Rest, scope: str, wanted: Iterable[str]) -> list[str]:
+    """Those of the wanted actions that no role of the identity allows on the scope, an ARM id."""
+    listed: list[Mapping[str, Any]] = []
+    address: str | None = f"{scope}/providers/Microsoft.Authorization/permissions"
+    query = {"api-version": _API_VERSION}
+    while address:
+        page = rest.get(address, **query) or {}
+        listed += page.get("value", [])
+        address, query = page.get("nextLink"), {}
+    return [action for action in wanted if not any(_allows(each, action) for each in listed)]
+
+
+def _allows(permission: Mapping[str, Any], action: str) -> bool:
+    return _is_among(action, permission.get("actions")) and not _is_among(action, permission.get("notActions"))
+
+
+def _is_among(action: str, patterns: Iterable[str] | None) -> bool:
+    """Whether one of them fits: `*` stands for anything, with slashes; letters may be of any case."""
+    return any(
+        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) for pattern in patterns or ()
+    )
