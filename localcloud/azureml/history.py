@@ -11,6 +11,7 @@ from localcloud.azureml.wire import AzureError, Json, json_body
 
 _HISTORY = "/history/v1.0" + WORKSPACE
 LOG = "user_logs/std_log.txt"
+_DATA_TYPES = ("uri_file", "uri_folder", "mltable")
 
 
 class History:
@@ -31,6 +32,7 @@ class History:
             web.patch(_HISTORY + "/runs/{run}", self._patch),
             web.patch(_HISTORY + "/experiments/{experiment}/runs/{run}", self._patch),
             web.post(_HISTORY + "/rundata", self._run_data),
+            web.post("/data/v1.0" + WORKSPACE + "/dataversion/batchGetResolvedUris", self._resolve),
         ]
 
     async def _get(self, request: web.Request) -> web.Response:
@@ -45,10 +47,33 @@ class History:
         return web.json_response({"value": [_run(child) for child in self._records.children(workspace, job.name)]})
 
     async def _run_data(self, request: web.Request) -> web.Response:
-        """What `jobs.download` asks for. It finds outputs without a reference here where jobs leave them by default."""
+        """What `jobs.download` asks for: the outputs, each with an id that it has resolved then.
+
+        Models are called folders: the SDK (1.35) breaks off before it has the id of a model resolved.
+        """
         workspace = self._scopes.requested(request)
-        name = str((await json_body(request)).get("runId"))
-        return web.json_response({"runMetadata": {**_run(self._job(workspace, name)), "outputs": {}}})
+        job = self._job(workspace, str((await json_body(request)).get("runId")))
+        outputs = {
+            name: {
+                "assetId": f"azureml://jobs/{job.name}/outputs/{name}",
+                "type": kind if (kind := str(declared["jobOutputType"]).lower()) in _DATA_TYPES else "uri_folder",
+            }
+            for name, declared in job.properties["outputs"].items()
+        }
+        return web.json_response({"runMetadata": {**_run(job), "outputs": outputs}})
+
+    async def _resolve(self, request: web.Request) -> web.Response:
+        """Where the outputs of these ids are."""
+        workspace = self._scopes.requested(request)
+        places = {}
+        for asset in (await json_body(request)).get("values") or []:
+            try:
+                found = self._records.output_uri(workspace, str(asset))
+            except ValueError as error:
+                raise AzureError(404, "UserError", f"{error}.") from error
+            if found:
+                places[asset] = {"uri": found[0]}
+        return web.json_response({"values": places})
 
     async def _patch(self, request: web.Request) -> web.Response:
         """What the SDK changes of a job: adds tags and properties; `hidden` archives."""

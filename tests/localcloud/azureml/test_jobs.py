@@ -67,7 +67,6 @@ def test_a_command_job_leaves_a_model_metrics_and_a_log(cloud: ControlPlane, env
     assert ended(cloud, "train-1") == "Completed"
     assert metrics(cloud, "train-1") == {"auc": 0.91}
     client.jobs.download("train-1", download_path=tmp_path / "down", all=True)
-    client.jobs.download("train-1", download_path=tmp_path / "down", output_name="model")
     assert (tmp_path / "down" / "named-outputs" / "model" / "model.txt").read_text() == "1,23"
     assert "trained" in (tmp_path / "down" / "artifacts" / "user_logs" / "std_log.txt").read_text()
     model = client.models.create_or_update(
@@ -185,6 +184,26 @@ def test_a_job_that_cannot_run_is_refused(
     answer = cloud.call("PUT", f"{workspace_id('ws-dev')}/jobs/{name}", json={"properties": properties})
     assert answer.status_code in (400, 404, 405)
     assert words in answer.json()["error"]["message"]
+
+
+def test_an_output_is_downloaded_from_the_place_that_the_job_gave_it(
+    cloud: ControlPlane, environment: str, tmp_path: Path
+) -> None:
+    place = "azureml://datastores/workspaceblobstore/paths/reports/weekly"
+    job = command(
+        name="reports",
+        command="echo good > ${{outputs.report}}/report.txt; echo 0.9 > ${{outputs.score}}",
+        environment=environment,
+        compute="cpu",
+        outputs={"report": Output(type="uri_folder", path=place), "score": Output(type="uri_file")},
+    )
+    jobs = cloud.client().jobs
+    jobs.create_or_update(job)
+    assert ended(cloud, "reports") == "Completed"
+    for output in ("report", "score"):
+        jobs.download("reports", download_path=tmp_path, output_name=output)
+    assert (tmp_path / "named-outputs" / "report" / "report.txt").read_text() == "good\n"
+    assert (tmp_path / "named-outputs" / "score" / "score").read_text() == "0.9\n"
 
 
 def test_a_job_is_archived_restored_and_described_anew(cloud: ControlPlane, environment: str) -> None:
