@@ -1,4 +1,4 @@
-"""Random histories of registrations, deliveries, crashes, failures, people and time, against what must hold.
+"""Random histories of registrations, deliveries, crashes, failures, people, replays and time, against what must hold.
 
 What happens is drawn step by step; in the end everything is delivered, and nothing may be left hanging.
 """
@@ -21,9 +21,11 @@ from shared.core.people import (
     Person,
     Rejected,
     Released,
+    Replayed,
     Retried,
     RolledBack,
 )
+from shared.core.plan import MODEL_PLAN
 from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, PromotionStatus, StageStatus
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, requested
 
@@ -49,6 +51,7 @@ class Histories(RuleBasedStateMachine):
         self.lane = Lane(KEY)
         self.azure = Azure()
         self.messages: list[Message] = []
+        self.dead: list[Message] = []  #: what a queue has given up
         self.seen: set[str] = set()  #: ids of commands that the broker remembers
         self.now = NOW
         self.versions = 0
@@ -75,12 +78,12 @@ class Histories(RuleBasedStateMachine):
     def a_message_is_delivered(self, pick: int, fate: str) -> None:
         self.deliver(self.messages[pick % len(self.messages)], fate)
 
-    @rule(count=st.integers(2, 30))
+    @rule(count=st.integers(2, 30), fate=st.sampled_from(["well", "well", "buried"]))
     @precondition(lambda self: self.messages)
-    def all_goes_well_for_a_while(self, count: int) -> None:
+    def all_goes_well_for_a_while(self, count: int, fate: str) -> None:
         for _ in range(count):
             if self.messages:
-                self.deliver(self.messages[0])
+                self.deliver(self.messages[0], fate)
 
     @rule(
         pick=st.integers(0, 1000),
@@ -115,6 +118,36 @@ class Histories(RuleBasedStateMachine):
             self.azure = replace(self.azure, failing=mended)
             self.ask(Retried(KEY, again.id, PEOPLE[0], f"reason {len(self.answered)}"), crash=False)
 
+    @rule(pick=st.integers(0, 1000))
+    @precondition(lambda self: self.messages)
+    def a_queue_gives_a_message_up(self, pick: int) -> None:
+        """Every delivery of it ended in the death of the app: nothing has come of it, or all but its end."""
+        message = self.messages.pop(pick % len(self.messages))
+        if isinstance(message, RunStep) and pick % 2 and not message.expired(self.now):
+            self.azure, _ = self.azure.run(message)
+        self.dead.append(message)
+
+    @rule(pick=st.integers(0, 1000), who=st.sampled_from(PEOPLE), crash=st.sampled_from(["", "before", "between"]))
+    @precondition(lambda self: self.dead)
+    def a_person_replays_a_dead_letter(self, pick: int, who: Person, crash: str) -> None:
+        """As `failures/replay.py` does it: noted first, then moved as a copy that is sent before the original goes."""
+        letter = self.dead[pick % len(self.dead)]
+        if not self.may_be_replayed(letter):
+            return
+        known = self.lane.promotion(letter.promotion.id if isinstance(letter, PromotionRequested) else letter.promotion)
+        if known is not None:
+            before, answered = self.lane, len(self.answered)
+            self.ask(Replayed(KEY, known.id, who, f"reason {answered}", what="a dead letter"), crash=False)
+            assert (self.lane.champions, self.lane.holds) == (before.champions, before.holds)
+            assert [each.stages for each in self.lane.promotions] == [each.stages for each in before.promotions]
+            if len(self.answered) == answered:
+                return
+        if crash == "before":
+            return
+        self.messages.append(letter)
+        if crash != "between":
+            self.dead.remove(letter)
+
     @rule(stage=st.sampled_from(STAGES), who=st.sampled_from(PEOPLE))
     def a_hold_is_released(self, stage: str, who: Person) -> None:
         self.ask(Released(KEY, stage, who, f"reason {len(self.answered)}"), crash=False)
@@ -128,9 +161,20 @@ class Histories(RuleBasedStateMachine):
 
     # --- how it happens ---
 
+    def may_be_replayed(self, letter: Message) -> bool:
+        """A command that moves traffic or takes something away only while its promotion waits for it."""
+        if not isinstance(letter, RunStep) or letter.expired(self.now):
+            return True
+        if letter.message_id in {command.message_id for command in due(self.lane)}:
+            return True
+        plans = {step.name: step for step in MODEL_PLAN}
+        return letter.step in plans and not (plans[letter.step].crowns or plans[letter.step].tidies)
+
     def deliver(self, message: Message, fate: str = "well") -> None:
         if fate != "twice":
             self.messages.remove(message)
+        if fate == "buried":  # it could never be completed: what came of it is there, and so is its dead letter
+            self.dead.append(message)
         if isinstance(message, RunStep):
             self.now = max(self.now, message.not_before)
             outcome: Outcome = Failed("too late", FailureKind.TIMEOUT)
@@ -164,7 +208,9 @@ class Histories(RuleBasedStateMachine):
         self.messages += sent
         return sent
 
-    def ask(self, event: Approved | Rejected | Cancelled | RolledBack | Retried | Released, crash: bool) -> None:
+    def ask(
+        self, event: Approved | Rejected | Cancelled | RolledBack | Retried | Released | Replayed, crash: bool
+    ) -> None:
         before = self.lane
         try:
             sent = self.decide(event)
