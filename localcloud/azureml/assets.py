@@ -31,6 +31,8 @@ CONTENT = {
 }
 #: Microsoft's own: what they offer, environments mostly, is taken to be there.
 _PUBLIC_REGISTRIES = ("azureml", "azureml-meta", "azureml-msr", "huggingface")
+#: The curated environments of every workspace: the prefix is Microsoft's own.
+_CURATED = re.compile(r"(?:azureml:|.*/environments/)AzureML-", re.I)
 _REGISTRY_ASSET = re.compile(r"azureml://registries/(?P<registry>[^/]+)/(?P<path>.+)")
 
 
@@ -77,9 +79,9 @@ class Assets:
         return self._store.get(reference.removeprefix("azureml:"))
 
     def is_public(self, reference: str) -> bool:
-        """Whether the reference is to a registry of Microsoft's."""
+        """Whether the reference is to a registry of Microsoft's, or to a curated environment."""
         found = _REGISTRY_ASSET.match(reference)
-        return found is not None and found["registry"] in _PUBLIC_REGISTRIES
+        return found["registry"] in _PUBLIC_REGISTRIES if found else bool(_CURATED.match(reference))
 
     def files(self, asset: Resource, workspace: Scope) -> Path:
         """The files of a version of a model, of data or of code. ValueError when there are none."""

@@ -143,7 +143,7 @@ def action(request: web.Request, scope: Scope) -> str:
     else:
         words = arm_path(request)[len(scope.path) :].strip("/").split("/")
         types = [word for word in words[0::2] if word]
-        if types[:1] == ["datarefs"]:  # a POST that only asks for a URL to read from
+        if types[:1] in (["datarefs"], ["dataversion"]):  # a POST that only asks where there is something to read
             verb = "read"
     return "/".join([PROVIDER, kind, *types, verb])
 

@@ -76,6 +76,15 @@ def test_a_command_job_leaves_a_model_metrics_and_a_log(cloud: ControlPlane, env
     assert model.path.endswith("azureml/train-1/model")
 
 
+@pytest.mark.parametrize(
+    "curated", ["AzureML-sklearn-1.5@latest", "azureml://registries/azureml/environments/sklearn-1.5/versions/1"]
+)
+def test_a_curated_environment_is_taken_to_be_there(cloud: ControlPlane, curated: str) -> None:
+    job = cloud.client().jobs.create_or_update(command(command="true", environment=curated, compute="cpu"))
+    assert job.name
+    assert ended(cloud, job.name) == "Completed"
+
+
 def test_a_failing_job_tells_its_exit_code_and_the_end_of_its_log(
     cloud: ControlPlane, environment: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,6 +73,7 @@ def test_a_reader_reads_and_is_refused_all_else_in_azures_words(guarded: Control
         ("user", "PUT", f"{REGISTRY}/environments/e/versions/1", True),
         ("user", "GET", MODEL, False),
         ("reader", "GET", f"/history/v1.0{workspace_id('ws-dev')}/runs/nobody", True),
+        ("reader", "POST", f"/data/v1.0{workspace_id('ws-dev')}/dataversion/batchGetResolvedUris", True),
         ("reader", "PATCH", f"/history/v1.0{workspace_id('ws-dev')}/runs/nobody", False),
         ("stranger", "GET", f"/mlflow/v1.0{workspace_id('ws-dev')}/api/2.0/mlflow/runs/get?run_id=x", False),
         ("reader", "GET", f"/mlflow/v1.0{workspace_id('ws-dev')}/api/2.0/mlflow/runs/get?run_id=x", True),
