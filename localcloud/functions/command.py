@@ -69,6 +69,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         try:
             start_threads()
             definitions = await _load(folder)
+            log.own_again()
             keys = None if arguments.no_auth else load_keys(data / "keys.json")
             host = Host(definitions, configuration, HostOptions(data, keys, arguments.grace))
             if bound is None:

@@ -22,6 +22,9 @@ MOST_WAITING = 10_000
 #: Seconds between two looks at what has gathered.
 _PAUSE = 0.05
 
+#: Above all loggers of the host.
+_OWN = "host"
+
 # What the SDKs say of their connections is said once by whoever uses them here.
 _QUIET = {
     "azure": logging.WARNING,
@@ -55,22 +58,33 @@ class HostLog:
         self._level = LOG_LEVELS[level]
 
     def start(self) -> None:
-        """Takes over the root logger, and hushes the SDKs below it."""
+        """Takes over the root logger, hushes the SDKs below it, and makes the host's loggers independent of it."""
         root = logging.getLogger()
         for handler in list(root.handlers):
             root.removeHandler(handler)
         root.addHandler(self._handler)
+        own = logging.getLogger(_OWN)
+        own.addHandler(self._handler)
+        own.setLevel(self._level)
+        own.propagate = False
         root.setLevel(min(self._level, root.level) if root.level == logging.DEBUG else self._level)
         for name, level in _QUIET.items():
             logging.getLogger(name).setLevel(level)
         logging.getLogger("azure.functions").addFilter(_is_news)
         self._writer.start()
 
+    def own_again(self) -> None:
+        """Undoes, after the app was imported, that `logging.config` silences every logger that was there before."""
+        for name, logger in list(logging.root.manager.loggerDict.items()):
+            if isinstance(logger, logging.Logger) and f"{name}.".startswith(f"{_OWN}."):
+                logger.disabled = False
+
     def stop(self) -> None:
         """Writes what is waiting and ends the thread."""
         if self._handler.dropped:
             logging.getLogger("host.log").warning("%d lines were dropped: stderr was not read.", self._handler.dropped)
-        logging.getLogger().removeHandler(self._handler)
+        for name in (None, _OWN):
+            logging.getLogger(name).removeHandler(self._handler)
         self._stopped.set()
         self._writer.join()
 

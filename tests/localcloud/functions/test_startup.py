@@ -57,6 +57,20 @@ def with_blob(req: func.HttpRequest, blob: str) -> str:
     assert "with_blob" in status[1]
 
 
+async def test_an_app_that_configures_logging_does_not_silence_the_host(start_host: StartHost, tmp_path: Path) -> None:
+    code = f"""{PLAIN}
+import logging.config
+logging.config.dictConfig({{"version": 1, "root": {{"handlers": []}}}})
+
+@app.route("fails", auth_level=func.AuthLevel.ANONYMOUS)
+def fails(req: func.HttpRequest) -> str:
+    raise ValueError("the reason")
+"""
+    host = await start_host(app=write_app(tmp_path / "app", code))
+    assert (await host.call("GET", "/api/fails"))[0] == 500
+    await until(lambda: "ValueError('the reason')" in host.log.read_text())
+
+
 async def test_functions_that_collide_are_left_out_and_the_others_served(start_host: StartHost, tmp_path: Path) -> None:
     code = f"""{PLAIN}
 @app.function_name("Modules")
