@@ -154,7 +154,10 @@ class ManagementNode:
 
     def _peek_message(self, request: Request, now: float) -> dict[str, Any] | None:
         self._queue.advance(now)
-        found = self._queue.peek(request.value("from-sequence-number", int), request.value("message-count", int))
+        count = request.value("message-count", int)
+        if count < 1:
+            raise CodecError("message-count must be at least 1")
+        found = self._queue.peek(request.value("from-sequence-number", int), count)
         return {"messages": [{"message": write_message(message)} for message in found]} if found else None
 
     def _schedule_message(self, request: Request, now: float) -> dict[str, Any]:
@@ -169,12 +172,12 @@ class ManagementNode:
 
     def _cancel_scheduled_message(self, request: Request, now: float) -> dict[str, Any]:
         self._queue.advance(now)
-        self._queue.cancel_scheduled(list(request.value("sequence-numbers", tuple)))
+        self._queue.cancel_scheduled(_sequence_numbers(request))
         return {}
 
     def _receive_by_sequence_number(self, request: Request, now: float) -> dict[str, Any]:
         self._queue.advance(now)
-        numbers = list(request.value("sequence-numbers", tuple))
+        numbers = _sequence_numbers(request)
         if request.body.get("receiver-settle-mode") == _RECEIVE_AND_DELETE:
             taken = self._queue.take_deferred(numbers, now)
             return {"messages": [{"message": write_message(message)} for message in taken]}
@@ -218,6 +221,14 @@ def _tokens(request: Request) -> list[uuid.UUID]:
     if not tokens or not all(isinstance(token, uuid.UUID) for token in tokens):
         raise CodecError("lock-tokens must be UUIDs")
     return tokens
+
+
+def _sequence_numbers(request: Request) -> list[int]:
+    """The numbers asked for, each once."""
+    numbers = request.value("sequence-numbers", tuple)
+    if not all(isinstance(number, int) for number in numbers):
+        raise CodecError("sequence-numbers must be numbers")
+    return list(dict.fromkeys(numbers))
 
 
 def _entries(request: Request) -> list[dict[str, Any]]:

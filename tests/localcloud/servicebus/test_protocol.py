@@ -243,6 +243,13 @@ async def test_an_unknown_queue_is_refused_by_attach_and_detach(peer: Peer) -> N
     [
         ("com.microsoft:get-session-state", {}, 501, "amqp:not-implemented"),
         ("com.microsoft:peek-message", {"message-count": "many"}, 400, "com.microsoft:argument-error"),
+        ("com.microsoft:peek-message", {"message-count": -1}, 400, "com.microsoft:argument-error"),
+        (
+            "com.microsoft:receive-by-sequence-number",
+            {"sequence-numbers": Array(["one"])},
+            400,
+            "com.microsoft:argument-error",
+        ),
         ("com.microsoft:renew-lock", {"lock-tokens": Array([uuid.uuid4()])}, 410, "com.microsoft:message-lock-lost"),
         ("com.microsoft:schedule-message", {"messages": [{"message": b"none"}]}, 400, "com.microsoft:argument-error"),
     ],

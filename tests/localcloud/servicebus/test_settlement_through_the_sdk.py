@@ -143,6 +143,17 @@ def test_a_deferred_message_can_be_received_and_deleted(line: Line) -> None:
     assert line.peek() == []
 
 
+def test_a_sequence_number_given_twice_counts_once(line: Line) -> None:
+    line.send("later")
+    [message] = line.receive()
+    line.receiver.defer_message(message)
+    number = number_of(message)
+    assert bodies(line.receiver.receive_deferred_messages([number, number])) == ["later"]
+    [scheduled] = line.sender.schedule_messages(ServiceBusMessage("never"), datetime.now(UTC) + timedelta(hours=1))
+    line.sender.cancel_scheduled_messages([scheduled, scheduled])
+    assert bodies(line.peek()) == ["later"]
+
+
 def test_a_deferred_message_can_be_dead_lettered(line: Line) -> None:
     line.send("later")
     [message] = line.receive()
