@@ -120,7 +120,7 @@ class _Parts:
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
         """Those of every part; of two that match, the first answers."""
-        yield Workspaces(self.scopes, self._base_url).routes()
+        yield Workspaces(self.scopes, self.rights, self._base_url).routes()
         yield Datastores(self.scopes, self.storage, f"localhost:{self._port}").routes()
         yield Blobs(self.storage, self.store.database, self._folder / "uploads").routes()
         yield self.assets.routes()

@@ -94,8 +94,7 @@ class Rights:
 
     def demand(self, caller: Caller, wanted: str, scope: Scope) -> None:
         """403 in the words of Azure unless a role of the caller on this scope allows the action."""
-        roles = self._roles(caller, scope)
-        if roles is None or any(allows(role, wanted) for role in roles):
+        if self.allow(caller, wanted, scope):
             return
         raise AzureError(
             403,
@@ -104,6 +103,11 @@ class Rights:
             f" perform action '{wanted}' over scope '{scope.path}' or the scope is invalid. If access was recently"
             " granted, please refresh your credentials.",
         )
+
+    def allow(self, caller: Caller, wanted: str, scope: Scope) -> bool:
+        """Whether a role of the caller on this scope allows the action."""
+        roles = self._roles(caller, scope)
+        return roles is None or any(allows(role, wanted) for role in roles)
 
     def permissions(self, caller: Caller, scope: Scope) -> list[dict[str, list[str]]]:
         """As Azure lists them: `actions` and `notActions` of each role that the caller has on this scope."""

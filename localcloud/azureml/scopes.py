@@ -11,10 +11,12 @@ from localcloud.azureml.wire import AzureError
 
 PROVIDER = "Microsoft.MachineLearningServices"
 TENANT = str(uuid.UUID(int=1))
-_ARM = (
-    "/subscriptions/{subscription}/{_groups:(?i:resourceGroups)}/{resource_group}"
-    "/providers/{_provider:(?i:Microsoft\\.MachineLearningServices)}"
-)
+SUBSCRIPTION = "/subscriptions/{subscription}"
+RESOURCE_GROUP = SUBSCRIPTION + "/{_groups:(?i:resourceGroups)}/{resource_group}"
+_PROVIDER = "/providers/{_provider:(?i:Microsoft\\.MachineLearningServices)}"
+_ARM = RESOURCE_GROUP + _PROVIDER
+#: All workspaces of a subscription or a resource group, after its pattern.
+WORKSPACES = _PROVIDER + "/workspaces"
 #: Patterns that the routes of a workspace and of a registry's data plane begin with.
 WORKSPACE = _ARM + "/workspaces/{workspace}"
 #: Of a registry as a resource of the control plane.

@@ -4,7 +4,17 @@ import uuid
 
 from aiohttp import web
 
-from localcloud.azureml.scopes import PROVIDER, TENANT, WORKSPACE, Scope, Scopes
+from localcloud.azureml.rights import CALLER, Rights
+from localcloud.azureml.scopes import (
+    PROVIDER,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    TENANT,
+    WORKSPACE,
+    WORKSPACES,
+    Scope,
+    Scopes,
+)
 from localcloud.azureml.wire import Json
 
 CLOUD = "LocalCloud"
@@ -13,14 +23,17 @@ CLOUD = "LocalCloud"
 class Workspaces:
     """Answers what a client asks before it does anything else."""
 
-    def __init__(self, scopes: Scopes, base_url: str) -> None:
+    def __init__(self, scopes: Scopes, rights: Rights, base_url: str) -> None:
         self._scopes = scopes
+        self._rights = rights
         self._base_url = base_url
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/metadata/endpoints", self._metadata),
             web.get("/discovery/workspaces/{guid}", self._services),
+            web.get(SUBSCRIPTION + WORKSPACES, self._list),
+            web.get(RESOURCE_GROUP + WORKSPACES, self._list),
             web.get(WORKSPACE, self._get),
             web.get(WORKSPACE + "/computes", self._computes),
             web.get(WORKSPACE + "/computes/{compute}", self._compute),
@@ -48,34 +61,45 @@ class Workspaces:
         services = ("api", "catalog", "experimentation", "history", "modelmanagement", "studio")
         return web.json_response(dict.fromkeys(services, self._base_url))
 
+    async def _list(self, request: web.Request) -> web.Response:
+        """Of a subscription or a resource group: those that the caller may read, as Azure does."""
+        wanted = request.path.lower().partition("/providers/")[0] + "/"
+        mine = [
+            workspace
+            for workspace in self._scopes.workspaces
+            if workspace.path.lower().startswith(wanted)
+            and self._rights.allow(request[CALLER], f"{PROVIDER}/workspaces/read", workspace)
+        ]
+        return web.json_response({"value": [self._shown(workspace) for workspace in mine]})
+
     async def _get(self, request: web.Request) -> web.Response:
-        workspace = self._scopes.requested(request)
+        return web.json_response(self._shown(self._scopes.requested(request)))
+
+    def _shown(self, workspace: Scope) -> Json:
         resources = workspace.path.split("/providers/")[0] + "/providers"
-        return web.json_response(
-            {
-                "id": workspace.path,
-                "name": workspace.name,
-                "type": f"{PROVIDER}/workspaces",
-                "location": workspace.location,
-                "kind": "Default",
-                "sku": {"name": "Basic", "tier": "Basic"},
-                "identity": {
-                    "type": "SystemAssigned",
-                    "tenantId": TENANT,
-                    "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, workspace.path)),
-                },
-                "tags": {},
-                "properties": {
-                    "friendlyName": workspace.name,
-                    "workspaceId": workspace.guid,
-                    "discoveryUrl": f"{self._base_url}/discovery/workspaces/{workspace.guid}",
-                    "mlFlowTrackingUri": tracking_uri(workspace, self._base_url).replace("https://", "azureml://"),
-                    "storageAccount": f"{resources}/Microsoft.Storage/storageAccounts/{workspace.account}",
-                    "publicNetworkAccess": "Enabled",
-                    "provisioningState": "Succeeded",
-                },
-            }
-        )
+        return {
+            "id": workspace.path,
+            "name": workspace.name,
+            "type": f"{PROVIDER}/workspaces",
+            "location": workspace.location,
+            "kind": "Default",
+            "sku": {"name": "Basic", "tier": "Basic"},
+            "identity": {
+                "type": "SystemAssigned",
+                "tenantId": TENANT,
+                "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, workspace.path)),
+            },
+            "tags": {},
+            "properties": {
+                "friendlyName": workspace.name,
+                "workspaceId": workspace.guid,
+                "discoveryUrl": f"{self._base_url}/discovery/workspaces/{workspace.guid}",
+                "mlFlowTrackingUri": tracking_uri(workspace, self._base_url).replace("https://", "azureml://"),
+                "storageAccount": f"{resources}/Microsoft.Storage/storageAccounts/{workspace.account}",
+                "publicNetworkAccess": "Enabled",
+                "provisioningState": "Succeeded",
+            },
+        }
 
     async def _computes(self, request: web.Request) -> web.Response:
         return web.json_response({"value": [self._cluster(self._scopes.requested(request), "cpu")]})

@@ -98,6 +98,14 @@ def test_import_needs_read_on_the_workspace_and_write_on_the_registry(guarded: C
     until(lambda: guarded.call("GET", f"{REGISTRY}/models/iris/versions/1", "sharer").status_code == 200)
 
 
+def test_only_readable_workspaces_are_listed(guarded: ControlPlane) -> None:
+    def listed(identity: str, workspace: str, scope: str) -> list[str | None]:
+        return [found.name for found in guarded.client(workspace, identity).workspaces.list(scope=scope)]
+
+    assert listed("reader", "ws-dev", "resource_group") == listed("reader", "ws-dev", "subscription") == ["ws-dev"]
+    assert listed("reader", "ws-test", "subscription") == listed("user", "ws-dev", "subscription") == []
+
+
 def test_without_assignments_everybody_may_do_everything(cloud: ControlPlane, greeting: Greeting) -> None:
     cloud.client(identity="stranger").models.create_or_update(Model(name="open", version="1", path=greeting("x")))
     assert start_import(cloud, "open", "1").status_code == 202
