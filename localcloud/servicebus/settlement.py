@@ -48,12 +48,13 @@ def settle(queue: Queue, token: uuid.UUID, disposition: Disposition, now: float)
 
 
 def _modify(queue: Queue, token: uuid.UUID, now: float, *, delivery_failed: Any, undeliverable_here: Any) -> None:
+    """The SDKs for .NET and JavaScript abandon without saying that the delivery failed, and the service counts it."""
     if undeliverable_here:
         queue.defer(token, now)
-    elif delivery_failed:
-        queue.abandon(token, now)
-    else:
+    elif delivery_failed is False:
         queue.release(token, now)
+    else:
+        queue.abandon(token, now)
 
 
 def _reason(error: Any) -> tuple[str | None, str | None]:
