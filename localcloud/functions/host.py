@@ -52,7 +52,7 @@ class Host:
     def __init__(
         self, definitions: Sequence[FunctionDefinition], configuration: HostConfiguration, options: HostOptions
     ) -> None:
-        """Raises HostError if the app cannot be served at all; a function of an unsupported kind is left out."""
+        """Raises HostError if the app cannot be served at all; a function that alone cannot be is left out."""
         settings = os.environ
         self._options = options
         self._outputs = ServiceBusOutputs(settings)
