@@ -1,11 +1,12 @@
 """What is missing or wrong is said, with what to do, before anything is made."""
 
+import re
 from typing import Any
 
 import pytest
 
 from tests.infra.deployment import RefusedError
-from tests.infra.shapes import CODE_STORAGE, NAMES, deployed, worker, workspace
+from tests.infra.shapes import CODE_STORAGE, INFRA, NAMES, deployed, worker, workspace
 
 
 def environment(name: str = "dev", **more: Any) -> dict[str, Any]:
@@ -55,3 +56,11 @@ def test_the_hint_at_the_form_is_an_id_by_its_form() -> None:
 def test_no_environment_has_the_name_of_another_identity(name: str) -> None:
     with pytest.raises(RefusedError, match=f"No environment can be called {name}"):
         deployed(environments=[environment(), environment(name)])
+
+
+def test_what_to_set_is_named_as_azd_knows_it() -> None:
+    said = set(re.findall(r"\(([A-Z_]+)\) is", (INFRA / "main.bicep").read_text()))
+    said |= set(re.findall(r"'\w+ \(([A-Z_]+)\)'", (INFRA / "main.bicep").read_text()))
+    known = set(re.findall(r"\$\{(\w+)[=}]", (INFRA / "main.parameters.json").read_text()))
+    assert said == {"WORKER_OF", "SERVICE_BUS_NAMESPACE", "REGISTRY"}
+    assert said | {f"{name.upper()}_WORKSPACE" for name in NAMES} <= known
