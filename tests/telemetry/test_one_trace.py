@@ -204,8 +204,8 @@ class KeptSender:
     def get_queue_sender(self, _: str) -> "KeptSender":
         return self
 
-    def send_messages(self, messages: list[ServiceBusMessage]) -> None:
-        self.sent += messages
+    def send_messages(self, messages: ServiceBusMessage | list[ServiceBusMessage]) -> None:
+        self.sent += messages if isinstance(messages, list) else [messages]
 
 
 def test_the_trace_context_travels_as_application_properties(observed: Observed) -> None:
