@@ -117,7 +117,11 @@ class Blobs:
             partial.unlink(missing_ok=True)
 
     async def _commit(self, request: web.Request, file: Path) -> None:
-        blocks = [self._block(file, entry.text or "") for entry in ElementTree.fromstring(await request.text())]
+        try:
+            listed = ElementTree.fromstring(await request.text())
+        except (ElementTree.ParseError, UnicodeDecodeError) as error:
+            raise web.HTTPBadRequest(headers={"x-ms-error-code": "InvalidXmlDocument"}) from error
+        blocks = [self._block(file, entry.text or "") for entry in listed]
         if not all(block.is_file() for block in blocks):
             raise web.HTTPBadRequest(headers={"x-ms-error-code": "InvalidBlockList"})
         file.parent.mkdir(parents=True, exist_ok=True)

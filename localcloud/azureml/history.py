@@ -66,13 +66,16 @@ class History:
         """Where the outputs of these ids are."""
         workspace = self._scopes.requested(request)
         places = {}
-        for asset in (await json_body(request)).get("values") or []:
+        wanted = (await json_body(request)).get("values") or []
+        if not isinstance(wanted, list):
+            raise AzureError(400, "UserError", "values must be a list of ids.")
+        for asset in wanted:
             try:
                 found = self._records.output_uri(workspace, str(asset))
             except ValueError as error:
                 raise AzureError(404, "UserError", f"{error}.") from error
             if found:
-                places[asset] = {"uri": found[0]}
+                places[str(asset)] = {"uri": found[0]}
         return web.json_response({"values": places})
 
     async def _patch(self, request: web.Request) -> web.Response:

@@ -7,13 +7,15 @@ Their files are where MLflow 2 and Azure ML have them, under their name among th
 import uuid
 
 from localcloud.azureml.compute.request_fields import Fields, objects, pairs, run_id, text
-from localcloud.azureml.compute.tracking import LoggedModel, Tracking, now
+from localcloud.azureml.compute.tracking import LoggedModel, Tracking, TrackingError, now
 
 
 def create_logged_model(tracking: Tracking, fields: Fields) -> Fields:
     experiment = tracking.experiment(text(fields, "experiment_id"))
     model_id = f"m-{uuid.uuid4().hex}"
     name = str(fields.get("name") or model_id)
+    if "/" in name or name in (".", ".."):
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"{name!r} cannot be a logged model's name: it names a folder.")
     run = str(fields.get("source_run_id") or "")
     place = tracking.run(run).artifacts if run else tracking.artifacts_of(model_id)
     model: LoggedModel = {

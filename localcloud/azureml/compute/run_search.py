@@ -38,14 +38,15 @@ def search(tracking: Tracking, fields: Mapping[str, Any]) -> tuple[list[Run], st
     view = fields.get("run_view_type", "ACTIVE_ONLY")
     runs = [
         run
-        for run in tracking.runs(fields.get("experiment_ids", []))
+        for run in tracking.runs(_texts(fields, "experiment_ids"))
         if view == "ALL" or run.deleted == (view == "DELETED_ONLY")
     ]
-    for condition in AND.split(fields["filter"].strip()) if fields.get("filter", "").strip() else []:
+    conditions = str(fields.get("filter") or "").strip()
+    for condition in AND.split(conditions) if conditions else []:
         keep = _condition(condition)
         runs = [run for run in runs if keep(_value_of(tracking, run))]
     # Sorting is stable: the least important order comes first.
-    for order in reversed(fields.get("order_by", [])):
+    for order in reversed(_texts(fields, "order_by")):
         runs = _sorted(tracking, runs, order)
     first = _page(fields, "page_token", 0)
     last = first + min(_page(fields, "max_results", MAX_RESULTS), MAX_RESULTS)
@@ -99,6 +100,13 @@ def _name(match: re.Match[str]) -> tuple[str, str]:
             "INVALID_PARAMETER_VALUE", f"{match['kind']} is none of {', '.join(sorted(set(KINDS.values())))}"
         )
     return kind, match["key"].strip('`"')
+
+
+def _texts(fields: Mapping[str, Any], name: str) -> list[str]:
+    texts = fields.get(name) or []
+    if not isinstance(texts, list):
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"'{name}' must be a list.")
+    return [str(entry) for entry in texts]
 
 
 def _number(text: str) -> float:

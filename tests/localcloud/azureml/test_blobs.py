@@ -71,3 +71,22 @@ def test_no_name_leads_out_of_the_container(
     container.upload_blob("file", b"x", overwrite=True)
     with pytest.raises(HttpResponseError):
         container.upload_blob("file/below", b"x")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "InvalidXmlDocument"),
+        (b"<BlockList", "InvalidXmlDocument"),
+        (b"\xff", "InvalidXmlDocument"),
+        (b"<BlockList><Latest>QUJD</Latest></BlockList>", "InvalidBlockList"),
+    ],
+)
+def test_a_list_of_blocks_that_is_none_is_refused(
+    cloud: ControlPlane, certificates: Path, body: bytes, code: str
+) -> None:
+    url, token = address(cloud)
+    answer = cloud.session.put(
+        f"{url}/unfinished?comp=blocklist&{token}", data=body, verify=str(certificates / "ca.pem"), timeout=10
+    )
+    assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, code)
