@@ -8,7 +8,7 @@ from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeede
 from shared.ports import Deployment, Endpoint, ForbiddenError, RejectedError, Workspace
 from shared.steps import deployment_failure
 from shared.steps.looks import look_again
-from shared.steps.target import ATTEMPT, BROKEN, PROMOTION, READY, ROUTE, Target
+from shared.steps.target import ATTEMPT, BROKEN, MODEL, PROMOTION, READY, ROUTE, STAGE, VERSION, Target
 from shared.steps.validate import unusable_copy
 
 #: Longest value that a tag of an Azure resource may have.
@@ -92,9 +92,9 @@ def _tags(target: Target) -> dict[str, str]:
         ROUTE: command.lane.route,
         PROMOTION: command.promotion,
         ATTEMPT: str(command.attempt),
-        "mlpromote.stage": command.stage,
-        "mlpromote.model": command.candidate.name,
-        "mlpromote.version": command.candidate.version,
+        STAGE: command.stage,
+        MODEL: command.candidate.name,
+        VERSION: command.candidate.version,
         "mlpromote.source": command.candidate.environment,
     }
     if job:

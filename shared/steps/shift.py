@@ -5,7 +5,7 @@ from pathlib import Path
 from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
 from shared.ports import Workspace
 from shared.steps.target import Target
-from shared.steps.traffic import champions_deployment, give_all, names, present
+from shared.steps.traffic import give_all, names, predecessor, present
 
 
 def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
@@ -14,8 +14,9 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint is None:
         return Failed(f"Endpoint {target.endpoint} is gone. Start a new promotion.", FailureKind.NOT_FOUND)
-    expected = {target.deployment, champions_deployment(command)}
-    strangers = {name: share for name, share in present(endpoint).items() if name not in expected}
+    strangers = {name: share for name, share in present(endpoint).items() if name != target.deployment}
+    if strangers:
+        strangers.pop(predecessor(target, workspace) or "", None)
     if strangers and target.owns(endpoint):
         return Failed(
             f"The traffic of endpoint {endpoint.name} goes to {names(strangers)}, which is not what served when this "

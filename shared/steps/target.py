@@ -15,6 +15,9 @@ from shared.ports import Deployment, Endpoint, RejectedError
 ROUTE = "mlpromote.route"
 PROMOTION = "mlpromote.promotion"
 ATTEMPT = "mlpromote.attempt"
+STAGE = "mlpromote.stage"
+MODEL = "mlpromote.model"
+VERSION = "mlpromote.version"
 
 #: Key that a command's settings have beside those of the stage: the tags that the route requires.
 REQUIRE_TAGS = "require_tags"
@@ -78,6 +81,12 @@ class Target:
 
     def is_of_this_promotion(self, found: Deployment) -> bool:
         return self.owns(found) and found.tags.get(PROMOTION) == self.command.promotion
+
+    def is_of_this_lane(self, found: Deployment) -> bool:
+        """Whether we made it for this route, stage and model, in whichever promotion."""
+        command = self.command
+        wanted = {STAGE: command.stage, MODEL: command.candidate.name}
+        return self.owns(found) and all(found.tags.get(tag) == value for tag, value in wanted.items())
 
     def not_ours(self) -> str:
         """What to say where the endpoint's name is taken."""

@@ -1,15 +1,32 @@
 """Gives an endpoint's traffic to one deployment, and reads back that it has it."""
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
+from shared.core.precedence import is_newer
 from shared.ports import Endpoint, Workspace
 from shared.steps.looks import look_again
-from shared.steps.target import BROKEN, READY, Target
+from shared.steps.target import BROKEN, READY, VERSION, Target
 
 
-def champions_deployment(command: RunStep) -> str | None:
+def predecessor(target: Target, workspace: Workspace) -> str | None:
     """The deployment that served when the promotion entered the stage; None if there was none."""
-    deployment = command.champion.evidence.get("deploy", {}).get("deployment") if command.champion else None
+    champion = target.command.champion
+    if champion is None:
+        return _adopted(target, workspace)
+    deployment = champion.evidence.get("deploy", {}).get("deployment")
     return str(deployment) if deployment else None
+
+
+def _adopted(target: Target, workspace: Workspace) -> str | None:
+    """Where the lane knows no champion, as after its store was lost: the one deployment that `deploy` saw serving, if
+    its tags say that we made it for this stage and model, and it is of no newer version."""
+    command = target.command
+    before = command.evidence.get("deploy", {}).get("traffic_before", {})
+    if len(before) != 1 or target.deployment in before:
+        return None
+    found = workspace.deployment(target.endpoint, next(iter(before)))
+    if found is None or not target.is_of_this_lane(found):
+        return None
+    return None if is_newer(found.tags.get(VERSION, ""), command.candidate.version) else found.name
 
 
 def present(endpoint: Endpoint) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """Steps `shift` and `restore`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
@@ -126,3 +128,60 @@ def test_an_endpoint_that_is_gone_fails_the_shift_but_leaves_nothing_to_restore(
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.NOT_FOUND
     assert isinstance(stage.run("restore", workspace), Succeeded)
+
+
+# --- the lane knows no champion, and the endpoint has one: as after the loss of the store -----------------------------
+
+
+def forgotten(stage: Stage, both: FakeWorkspace, tags: Mapping[str, str] = MappingProxyType({})) -> Stage:
+    """The stage after `deploy` on a lane that has forgotten its champion, whose deployment has these tags as well."""
+    named = {"mlpromote.stage": "test", "mlpromote.model": "digits", "mlpromote.version": "2"} | {
+        f"mlpromote.{name}": value for name, value in tags.items()
+    }
+    both.has_deployment(ENDPOINT, "v2-old", {**OURS, **named})
+    return stage.with_(evidence={"share": SHARED, "deploy": {"traffic_before": {"v2-old": 100}}})
+
+
+def test_a_forgotten_champion_is_known_by_its_tags_and_gives_the_traffic_up(stage: Stage, both: FakeWorkspace) -> None:
+    after = forgotten(stage, both)
+    assert isinstance(after.run("shift", both), Succeeded)
+    assert both.traffic(ENDPOINT) == {after.deployment: 100, "v2-old": 0}
+
+
+def test_a_forgotten_champion_gets_the_traffic_back(stage: Stage, both: FakeWorkspace) -> None:
+    after = forgotten(stage, both)
+    after.run("shift", both)
+    assert after.run("restore", both) == Succeeded({"traffic": {"v2-old": 100}})
+    assert both.traffic(ENDPOINT) == {after.deployment: 0, "v2-old": 100}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [{"route": "another"}, {"stage": "prod"}, {"model": "letters"}, {"version": "10"}],
+    ids=["route", "stage", "model", "newer"],
+)
+def test_what_is_not_of_this_lane_or_newer_keeps_the_traffic(
+    tags: dict[str, str], stage: Stage, both: FakeWorkspace
+) -> None:
+    after = forgotten(stage, both, tags)
+    outcome = after.run("shift", both)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.CONFLICT
+    assert both.traffic(ENDPOINT)["v2-old"] == 100
+
+
+def test_where_a_champion_is_known_no_other_is_taken_for_it(deployed: Stage, both: FakeWorkspace) -> None:
+    forgotten(deployed, both)
+    stage = deployed.with_(champion=champion(deploy={"deployment": "v1-older"}))
+    assert isinstance(stage.run("shift", both), Failed)
+    assert both.traffic(ENDPOINT)["v2-old"] == 100
+
+
+def test_traffic_that_was_moved_since_deploy_looked_is_left_although_we_made_that_deployment_too(
+    stage: Stage, both: FakeWorkspace
+) -> None:
+    after = forgotten(stage, both)
+    both.has_deployment(ENDPOINT, "v1-older", both.made[ENDPOINT, "v2-old"].tags)
+    both.has_endpoint(ENDPOINT, OURS, {"v1-older": 100})
+    assert isinstance(after.run("shift", both), Failed)
+    assert both.traffic(ENDPOINT)["v1-older"] == 100
