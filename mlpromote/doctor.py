@@ -20,7 +20,7 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "unchecked": ("?",
 _COUNTED = {
     "fault": ("check found something to mend", "checks found something to mend"),
     "warning": ("warning", "warnings"),
-    "unchecked": ("is not fully checked", "are not fully checked"),
+    "unchecked": ("check that could not be made in full", "checks that could not be made in full"),
 }
 
 WHAT = "check settings, queues, store, workspaces, registry and rights; one line each with what to do"

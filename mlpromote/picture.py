@@ -1,7 +1,7 @@
 """Draws a promotion: a block per stage, a line per step, with what was seen and how long it took. Pure."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mlpromote.tables import took
 from mlpromote.wording import Step, told
 
 #: A promotion, and a stage of it, as `GET /api/promotions/{id}` answers them.
@@ -125,4 +126,4 @@ def _duration(part: Stage | Step, now: datetime) -> str:
     if not part["started"]:
         return ""
     end = datetime.fromisoformat(part["ended"]) if part["ended"] else now
-    return f"{max(0.0, (end - datetime.fromisoformat(part['started'])).total_seconds()):.1f} s"
+    return took(max(end - datetime.fromisoformat(part["started"]), timedelta(0)))

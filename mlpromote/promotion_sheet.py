@@ -24,7 +24,10 @@ def listed(promotions: Iterable[Document]) -> Table:
     now = datetime.now(UTC)
     for each in promotions:
         status = Text.assemble(mark(each["status"], now), f" {spoken(each['status'])}")
-        version = f"{each['model']}/{each['version']}"
+        # The id of a job's promotion has the job's name.
+        version = (
+            f"{each['model']}/{each['version']}" if each["kind"] == "model" else f"{each['model']} ({each['kind']})"
+        )
         made.add_row(each["id"], version, status, each["stage"] or "", age(each["created"], now), each["reason"])
     return made
 
@@ -51,8 +54,8 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
         mark(promotion["status"], now), (f" {name}", "bold"), f"{route}: ", (spoken(promotion["status"]), "bold")
     )
     asked = f"{promotion['id']}, asked for by {promotion['requestedBy']} {age(promotion['created'], now)} ago"
-    why = [Text(f"  {promotion['reason']}")] if promotion["reason"] else []
-    return Group(head, *why, dim(f"  {asked}"))
+    why = [_indented(promotion["reason"])] if promotion["reason"] else []
+    return Group(head, *why, _indented(asked, style="dim"))
 
 
 def _diagnoses(promotion: Document) -> Iterator[RenderableType]:
@@ -71,17 +74,23 @@ def _approvals(promotion: Document) -> Iterator[RenderableType]:
         if not asked:
             continue
         for one in asked["given"]:
-            yield Text(f"  {stage['name']} approved by {one['name']}: {one['reason']}")
+            yield _indented(f"{stage['name']} approved by {one['name']}: {one['reason']}")
         if asked["status"] == "running" and stage["status"] == "running":
             evidence = f", for evidence {asked['evidence']}" if asked["evidence"] else ""
             still = asked["min"] - len(asked["given"])
-            yield Text(f"  {stage['name']} needs {still} more of {asked['min']} approvals{evidence}")
+            noun = "approval" if still == 1 else "approvals"
+            yield _indented(f"{stage['name']} needs {still} more {noun} of {asked['min']}{evidence}")
 
 
 def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:
     for wait in promotion["waits"]:
-        yield Text(f"  {wait['stage']} waits for {wait['for']}")
-        yield dim(f"  since {age(wait['since'], now)}, until {until(wait['until'], now)}")
+        yield _indented(f"{wait['stage']} waits for {wait['for']}")
+        yield _indented(f"for {age(wait['since'], now)} by now, until {until(wait['until'], now)}", style="dim")
+
+
+def _indented(text: str, style: str = "") -> RenderableType:
+    """Also where it is wrapped."""
+    return Padding(Text(text, style=style), (0, 0, 0, 2))
 
 
 def _journal(promotion: Document) -> Table:

@@ -44,6 +44,11 @@ def _in_unit(length: timedelta) -> str:
     return f"{length / unit:.0f} {name}" if unit else f"{length.total_seconds():.0f} {name}"
 
 
+def took(length: timedelta) -> str:
+    """How long something took: seconds to a tenth while they tell more than minutes do."""
+    return f"{length.total_seconds():.1f} s" if length < timedelta(seconds=100) else _in_unit(length)
+
+
 def spoken(word: str) -> str:
     """A word of the API, such as a status, for people."""
     return word.replace("-", " ")

@@ -193,9 +193,10 @@ def _all_waiting(promotion: Promotion, name: str | None) -> Sequence[tuple[Stage
 
 
 def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun, Approval]:
+    _check_stage(promotion, name)
     found = _all_waiting(promotion, name)
     if not found:
-        raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it is {promotion.status.words}")
+        raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it {promotion.status.told}")
     if len(found) > 1:
         raise NotNowError(f"several stages wait for approval, name one: {', '.join(stage.name for stage, _ in found)}")
     stage, step = found[0]
@@ -236,6 +237,7 @@ def _cancel(lane: Lane, promotion: Promotion, event: Cancelled, now: datetime, n
 
 def _roll_back(lane: Lane, promotion: Promotion, event: RolledBack, now: datetime, notes: Notes) -> Lane:
     _check_operator(event.by)
+    _check_stage(promotion, event.stage)
     stage = _stage_to_roll_back(lane, promotion, event.stage)
     _check_can_go_back(lane, promotion, stage)
     reason = f"rolled back by {_asked(event)}"
@@ -257,7 +259,7 @@ def _stage_to_roll_back(lane: Lane, promotion: Promotion, name: str | None) -> S
     }
     now = ", ".join(f"{stage} is served by version {version}" for stage, version in others.items())
     raise NotNowError(
-        f"it serves nothing that could be rolled back; it is {promotion.status.words}{f'; {now}' if now else ''}"
+        f"it serves nothing that could be rolled back; it {promotion.status.told}{f'; {now}' if now else ''}"
     )
 
 
@@ -312,7 +314,7 @@ def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
     """Why a promotion cannot be tried again; None if it can."""
     if promotion.status is not PromotionStatus.FAILED:
         fresh = "" if promotion.under_way else "; start a new promotion instead"
-        return f"only what failed is tried again, and it is {promotion.status.words}{fresh}"
+        return f"only what failed is tried again, and it {promotion.status.told}{fresh}"
     newer = newer_version(lane, promotion.candidate)
     if newer:
         return f"it is superseded: {newer}"
@@ -369,6 +371,11 @@ def _release(lane: Lane, event: Released, notes: Notes) -> Lane:
     if promotion is not None:
         notes.of(promotion, "released", _asked(event), promotion.stage(event.stage))
     return replace(lane, holds={stage: kept for stage, kept in lane.holds.items() if stage != event.stage})
+
+
+def _check_stage(promotion: Promotion, name: str | None) -> None:
+    if name is not None and promotion.stage(name) is None:
+        raise NotNowError(f"it has no stage {name[:100]}, only {_names(promotion.stages)}")
 
 
 def _check_operator(by: Person) -> None:

@@ -42,6 +42,11 @@ class StageStatus(_Spoken):
 
 
 class PromotionStatus(_Spoken):
+    @property
+    def told(self) -> str:
+        """With its verb: `is running`, `has succeeded`."""
+        return f"{'has' if self in ('succeeded', 'failed') else 'is'} {self.words}"
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"

@@ -210,7 +210,7 @@ def test_what_was_refused_is_not_tried_again() -> None:
 
 def test_what_is_under_way_or_succeeded_is_not_tried_again() -> None:
     lane, _ = with_champion()
-    with pytest.raises(NotNowError, match="it is succeeded"):
+    with pytest.raises(NotNowError, match="it has succeeded"):
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "again"))
     lane = newer(lane, until="deploy")
     with pytest.raises(NotNowError, match="it is running"):

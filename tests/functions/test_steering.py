@@ -69,9 +69,9 @@ def test_what_does_not_apply_is_a_conflict_with_the_present_status(api: Api) -> 
     promotion = served(api, "1")
     for action, detail in {
         "cancel": "it has ended as succeeded",
-        "retry": "only what failed is tried again, and it is succeeded; start a new promotion instead",
+        "retry": "only what failed is tried again, and it has succeeded; start a new promotion instead",
         "roll-back": "nothing served test before it, so there is nothing to go back to",
-        "reject": "nothing waits for approval; it is succeeded",
+        "reject": "nothing waits for approval; it has succeeded",
     }.items():
         answer = api.post(f"promotions/{promotion}/{action}", {"reason": "why not"}, ALICE)
         assert (answer.status, answer.body["detail"]) == (409, detail)
@@ -151,3 +151,12 @@ def test_a_model_with_signs_that_an_address_needs_otherwise_is_named_percent_enc
     released = api.post(f"routes/churn/{quote(model, safe='')}/stages/test/release", {"reason": "ok"}, ALICE)
     assert released.status == 202
     assert released.body["route"]["model"] == model
+
+
+@pytest.mark.parametrize(("action", "who"), [("approve", BOB), ("reject", BOB), ("roll-back", ALICE)])
+def test_a_stage_that_the_promotion_does_not_have_is_named_with_those_it_has(
+    action: str, who: dict[str, str], api: Api
+) -> None:
+    promotion = served(api, "1")
+    answer = api.post(f"promotions/{promotion}/{action}", {"reason": "x", "stage": "nowhere"}, who)
+    assert (answer.status, answer.body["detail"]) == (409, "it has no stage nowhere, only test")

@@ -116,3 +116,10 @@ def test_what_a_failed_stage_did_not_get_to_is_left_out_and_what_lies_ahead_of_a
 
     assert ["·", "smoke"] in ahead
     assert not any("smoke" in words for words in left)
+
+
+def test_what_took_long_is_told_in_minutes_hours_and_days_on_one_line() -> None:
+    lasting = {100: "2 min", 99: "99.0 s", 2295: "38 min", 7200: "2 h", 259200: "3 d"}
+    for seconds, words in lasting.items():
+        document = promotion("succeeded", [stage("test", "succeeded", [step("approve", "succeeded", 0, seconds)])])
+        assert any(line.endswith(words) for line in drawn(document)), (words, drawn(document))

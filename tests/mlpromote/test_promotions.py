@@ -65,7 +65,7 @@ def test_a_promotion_is_shown_with_what_it_waits_for_and_who_approved_what(
         "asked for by alice",
         "✓ validate 1 gate holds: accuracy 0.9648",
         "prod approved by bob: fine",
-        "prod needs 1 more of 2 approvals, for evidence 0123456789abcdef",
+        "prod needs 1 more approval of 2, for evidence 0123456789abcdef",
         "prod waits for approval: 1 of 2 given",
         "until 2026-11-20 12:16:40 UTC",
         "2026-11-20 12:00:03 prod approve approved bob: fine (1 of 2)",
@@ -220,3 +220,14 @@ def test_an_answer_that_does_not_come_in_time_is_none(app: StubApp) -> None:
             assert asked.is_set()
         finally:
             release.set()
+
+
+def test_at_80_columns_a_job_in_a_list_leaves_one_line_for_each(mlpromote: CommandLine, app: StubApp) -> None:
+    job = summary(
+        version="gray_kitten_kgv9m1t6zk", status="succeeded", kind="job", id="digits-gray-kitten-ccb7143fabe3"
+    )
+    app.will_answer(Answer({"value": [summary(reason="test: init() raised"), job], "nextLink": None}))
+    lines = mlpromote("list").output.splitlines()
+    assert len(lines) == 4, "each has one line"
+    assert "digits (job)" in lines[3]
+    assert "test: …" in lines[2]

@@ -91,4 +91,4 @@ def test_what_is_no_fault_has_a_mark_and_a_count_of_its_own(mlpromote: CommandLi
     lines = [" ".join(line.split()) for line in ended.output.splitlines()]
     assert "! queue warning seen. Look at them." in lines
     assert "? queue unchecked seen" in lines
-    assert lines[-1] == "1 warning, 1 is not fully checked."
+    assert lines[-1] == "1 warning, 1 check that could not be made in full."
