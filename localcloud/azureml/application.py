@@ -26,6 +26,7 @@ from localcloud.azureml.faults import Faults
 from localcloud.azureml.history import History
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.jobs import Jobs
+from localcloud.azureml.mlflow_registry import MlflowRegistry
 from localcloud.azureml.operations import Operations
 from localcloud.azureml.permissions import Permissions
 from localcloud.azureml.pipeline_jobs import PipelineJobs
@@ -133,8 +134,10 @@ class _Parts:
         yield self.scoring.routes()
         yield self.jobs.routes()
         yield History(self.scopes, self.records, self.command_jobs, self.storage, self._base_url).routes()
-        for path, tracking in self.trackings.items():
-            yield mlflow.routes(tracking, f"/mlflow/v1.0{path}")
+        for workspace in self.scopes.workspaces:
+            prefix, tracking = f"/mlflow/v1.0{workspace.path}", self.trackings[workspace.path]
+            yield mlflow.routes(tracking, prefix)
+            yield MlflowRegistry(workspace, tracking, self.assets, self.storage).routes(prefix)
         yield self.operations.routes()
         yield self.faults.routes(self.deployments.crash_where_told)
         yield self.requests_log.routes()

@@ -15,7 +15,7 @@ from localcloud.azureml.compute import logged_models, run_search
 from localcloud.azureml.compute.request_fields import Fields, objects, pairs, run_id, text, whole
 from localcloud.azureml.compute.tracking import Experiment, Metric, Run, Tracking, TrackingError, now
 
-__all__ = ["Tracking", "TrackingError", "routes"]
+__all__ = ["Tracking", "TrackingError", "handler", "routes"]
 
 #: MLflow's limit for the metrics of one `log-batch`.
 BATCH_METRICS = 1000
@@ -142,18 +142,24 @@ CALLS: tuple[tuple[str, str, Callable[[Tracking, Fields], Fields]], ...] = (
 
 def routes(tracking: Tracking, prefix: str = "") -> list[web.RouteDef]:
     """The API's routes, `{prefix}/api/2.0/mlflow/...`, to be served over this store. They do not check who asks."""
+
+    def over_tracking(answer: Callable[[Tracking, Fields], Fields]) -> Callable[[web.Request, Fields], Fields]:
+        return lambda _, fields: answer(tracking, fields)
+
     return [
-        web.route(method, f"{prefix}/api/2.0/mlflow/{path}", _handler(tracking, answer))
+        web.route(method, f"{prefix}/api/2.0/mlflow/{path}", handler(over_tracking(answer)))
         for method, path, answer in CALLS
     ]
 
 
-def _handler(
-    tracking: Tracking, answer: Callable[[Tracking, Fields], Fields]
+def handler(
+    answer: Callable[[web.Request, Fields], Fields],
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Serves one call: gives `answer` the request's fields and turns a TrackingError into MLflow's refusal."""
+
     async def handle(request: web.Request) -> web.Response:
         try:
-            return web.json_response(answer(tracking, {**await _fields(request), **request.match_info}))
+            return web.json_response(answer(request, {**await _fields(request), **request.match_info}))
         except TrackingError as error:
             status = HTTP_STATUS[error.code]
             return web.json_response({"error_code": error.code, "message": str(error)}, status=status)

@@ -263,6 +263,40 @@ def test_an_artifact_of_a_run_becomes_a_model(cloud: ControlPlane, environment: 
         client.models.create_or_update(Model(name="from-nobody", path="runs:/nobody/net", type="custom_model"))
 
 
+REGISTERING = """
+import mlflow
+
+class Double(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[int]) -> list[int]:
+        return [2 * number for number in model_input]
+
+with mlflow.start_run() as run:
+    mlflow.pyfunc.log_model(name="net", python_model=Double(), registered_model_name="by-mlflow")
+    mlflow.register_model(f"runs:/{run.info.run_id}/net", "by-mlflow", tags={"again": "yes"})
+    try:
+        mlflow.register_model("file:///etc", "by-mlflow")
+    except mlflow.exceptions.MlflowException as refused:
+        print(refused)
+"""
+
+
+def test_a_job_registers_its_model_with_mlflow(cloud: ControlPlane, environment: str, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "train.py").write_text(REGISTERING)
+    client = cloud.client()
+    job = command(name="registers", code=tmp_path / "code", command="python train.py", environment=environment)
+    client.jobs.create_or_update(job)
+    assert ended(cloud, "registers") == "Completed"
+    first, second = client.models.get("by-mlflow", "1"), client.models.get("by-mlflow", "2")
+    assert (first.type, first.job_name, second.tags) == ("mlflow_model", "registers", {"again": "yes"})
+    assert [model.version for model in client.models.list("by-mlflow")] == ["1", "2"]
+    client.models.download("by-mlflow", "1", tmp_path)
+    assert (tmp_path / "by-mlflow" / "net" / "MLmodel").exists()
+    client.jobs.download("registers", download_path=tmp_path / "down")
+    log = (tmp_path / "down" / "artifacts" / "user_logs" / "std_log.txt").read_text()
+    assert "file:///etc is not among the artifacts of a run" in log
+
+
 def test_a_pipeline_in_a_pipeline_fails_in_words(cloud: ControlPlane) -> None:
     workspace = workspace_id("ws-dev")
     component = f"{workspace}/components/inner/versions/1"

@@ -15,7 +15,7 @@ ENDPOINT = f"{WORKSPACE}/onlineEndpoints/limits"
         ("GET", f"{WORKSPACE}/schedules", 404),
         ("PUT", f"{WORKSPACE}/batchEndpoints/nightly", 404),
         ("PUT", f"{WORKSPACE}/computes/cluster", 405),
-        ("POST", f"/mlflow/v1.0{WORKSPACE}/api/2.0/mlflow/registered-models/create", 404),
+        ("POST", f"/mlflow/v1.0{WORKSPACE}/api/2.0/mlflow/registered-models/search", 404),
         ("GET", f"{WORKSPACE.split('/workspaces/')[0]}/registries", 404),
         ("PATCH", ENDPOINT, 405),
         ("PATCH", f"{ENDPOINT}/deployments/blue", 405),

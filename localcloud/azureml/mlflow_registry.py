@@ -1,0 +1,71 @@
+"""MLflow's way to register a model, `mlflow.register_model` or `log_model(registered_model_name=…)`, from a job mostly.
+
+What it registers is a version of a model of the workspace like any other, with the run as its origin.
+"""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import web
+
+from localcloud.azureml.assets import Assets
+from localcloud.azureml.compute import mlflow
+from localcloud.azureml.compute.request_fields import Fields, pairs, text
+from localcloud.azureml.compute.tracking import Tracking, TrackingError
+from localcloud.azureml.rights import CALLER
+from localcloud.azureml.scopes import Scope
+from localcloud.azureml.storage import Storage
+
+
+class MlflowRegistry:
+    """The routes of one workspace; they do not check who asks."""
+
+    def __init__(self, workspace: Scope, tracking: Tracking, assets: Assets, storage: Storage) -> None:
+        self._workspace = workspace
+        self._tracking = tracking
+        self._assets = assets
+        self._artifacts = storage.artifacts(workspace).resolve()
+
+    def routes(self, prefix: str) -> list[web.RouteDef]:
+        """`{prefix}/api/2.0/mlflow/...`"""
+        api = f"{prefix}/api/2.0/mlflow"
+        return [
+            web.post(f"{api}/registered-models/create", mlflow.handler(self._create_model)),
+            web.post(f"{api}/model-versions/create", mlflow.handler(self._create_version)),
+        ]
+
+    def _create_model(self, _: web.Request, fields: Fields) -> Fields:
+        """Nothing is kept yet: a model is there with its first version."""
+        return {"registered_model": {"name": text(fields, "name"), "tags": fields.get("tags", [])}}
+
+    def _create_version(self, request: web.Request, fields: Fields) -> Fields:
+        name, caller = text(fields, "name"), request[CALLER].client_id
+        version = self._assets.next_version(self._workspace, "models", name)
+        properties = {
+            "modelUri": self._origin(fields),
+            "modelType": "mlflow_model",
+            "tags": pairs(fields, "tags"),
+            "description": str(fields.get("description") or ""),
+        }
+        model = self._assets.add(self._workspace, "models", name, version, properties, caller)
+        return {
+            "model_version": {
+                "name": name,
+                "version": version,
+                "run_id": model.properties["jobName"],
+                "source": model.properties["modelUri"],
+                "status": "READY",
+            }
+        }
+
+    def _origin(self, fields: Fields) -> str:
+        """`runs:/RUN/PATH` of the model's files, which are among the artifacts of a run."""
+        if model_id := fields.get("model_id"):
+            source = str(self._tracking.logged_model(str(model_id))["info"]["artifact_uri"])
+        else:
+            source = text(fields, "source")
+        place = Path(unquote(urlsplit(source).path))
+        if urlsplit(source).scheme != "file" or not place.is_relative_to(self._artifacts):
+            raise TrackingError("INVALID_PARAMETER_VALUE", f"{source} is not among the artifacts of a run.")
+        run, *path = place.relative_to(self._artifacts).parts
+        return f"runs:/{run.removeprefix('dcid.')}/{'/'.join(path)}"
