@@ -5,7 +5,8 @@
 - What must be in flight is a function of the lane (`due`), so a process may die after saving and before sending.
 - A stage is entered by one promotion of the lane at a time. Of those that queue for it only the newest goes on; what
   has entered is never superseded. Jobs that wait to have their output registered wait in order: none is dropped.
-- A stage starts when the stages in its `after` have succeeded; when one of those did not, it is skipped.
+- A stage starts when the stages in its `after` have succeeded; when one of those did not, or was rolled back while it
+  queued, it is skipped.
 - A stage walks its plan. When a step fails, the steps that were begun are undone in reverse order; a failing undo is
   noted and the walk goes on, so that no promotion can hang.
 - The step that crowns makes the candidate the stage's champion. What comes after it only tidies up: its failure is

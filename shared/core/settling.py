@@ -3,6 +3,7 @@
 Part of the rules in `lane.py`, which heads them.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -62,16 +63,33 @@ def _begun(promotion: Promotion, stage: StageRun, step: StepRun, now: datetime) 
 
 
 def _leave_waiting(promotion: Promotion, stage: StageRun, now: datetime) -> StageRun:
-    before = [other for name in stage.after if (other := promotion.stage(name)) is not None]
-    failed = [other.name for other in before if other.status in STAGE_ENDED - {StageStatus.SUCCEEDED}]
-    if failed:
-        return end_stage(stage, Trigger.BEFORE_ENDED, f"{failed[0]} did not succeed", now)
+    before = _before(promotion, stage)
+    skipped = _skipped(stage, before, now)
+    if skipped is not None:
+        return skipped
     if all(other.status is StageStatus.SUCCEEDED for other in before):
         return move(replace(stage, queued=now), Trigger.BEFORE_DONE)
     return stage
 
 
+def _before(promotion: Promotion, stage: StageRun) -> list[StageRun]:
+    return [other for name in stage.after if (other := promotion.stage(name)) is not None]
+
+
+def _skipped(stage: StageRun, before: Sequence[StageRun], now: datetime) -> StageRun | None:
+    """The stage as it ends because one before it did not succeed; None where none has ended so."""
+    failed = [other.name for other in before if other.status in STAGE_ENDED - {StageStatus.SUCCEEDED}]
+    return end_stage(stage, Trigger.BEFORE_ENDED, f"{failed[0]} did not succeed", now) if failed else None
+
+
 def _enter(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
+    # While it queued, a stage before it may have been rolled back.
+    before = _before(promotion, stage)
+    skipped = _skipped(stage, before, now)
+    if skipped is not None:
+        return skipped
+    if any(other.status is not StageStatus.SUCCEEDED for other in before):
+        return stage
     if stage.name in lane.holds and promotion.candidate.kind is not Kind.JOB:
         return stage
     for other in lane.under_way():

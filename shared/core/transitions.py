@@ -32,6 +32,7 @@ TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
     (StageStatus.WAITING, Trigger.NEWER_CAME): StageStatus.SUPERSEDED,
     (StageStatus.WAITING, Trigger.CANCELLED): StageStatus.CANCELLED,
     (StageStatus.QUEUED, Trigger.ENTERED): StageStatus.RUNNING,
+    (StageStatus.QUEUED, Trigger.BEFORE_ENDED): StageStatus.SKIPPED,
     (StageStatus.QUEUED, Trigger.NEWER_CAME): StageStatus.SUPERSEDED,
     (StageStatus.QUEUED, Trigger.WAITED_TOO_LONG): StageStatus.FAILED,
     (StageStatus.QUEUED, Trigger.CANCELLED): StageStatus.CANCELLED,

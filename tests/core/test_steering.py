@@ -142,6 +142,21 @@ def test_without_a_stage_the_last_one_that_it_serves_is_rolled_back() -> None:
     assert set(lane.holds) == {"test", "prod"}
 
 
+def test_what_was_rolled_back_in_a_stage_does_not_go_on_to_the_next_one_that_it_queued_for() -> None:
+    lane, azure = drive(Lane(KEY), requested("1"), Azure())
+    lane, azure = drive(lane, requested("2"), azure)
+    lane = run(ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "bad", "prod")))
+    lane, _ = drive(lane, requested("3"), azure)
+    assert [stage.status for stage in the(lane, "3").stages] == [StageStatus.SUCCEEDED, StageStatus.QUEUED]
+    lane = ask(lane, RolledBack(KEY, the(lane, "3").id, OPERATOR, "strange answers", "test"))
+    lane = ask(lane, Released(KEY, "prod", OPERATOR, "looked into"))
+    assert {command.stage for command in due(lane)} == {"test"}, "not while it is being taken back either"
+    lane = run(lane)
+    assert [stage.status for stage in the(lane, "3").stages] == [StageStatus.ROLLED_BACK, StageStatus.SKIPPED]
+    assert the(lane, "3").status is PromotionStatus.ROLLED_BACK
+    assert lane.champions["prod"].candidate.version == "1"
+
+
 def test_a_hold_keeps_everybody_out_until_it_is_released() -> None:
     lane = decide(rolled_back(), requested("3", ONE_STAGE), NOW).lane
     assert in_flight(lane) == []
