@@ -85,7 +85,7 @@ def _approvals(promotion: Document) -> Iterator[RenderableType]:
 def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:
     for wait in promotion["waits"]:
         yield _indented(f"{wait['stage']} waits for {wait['for']}")
-        yield _indented(f"for {age(wait['since'], now)} by now, until {until(wait['until'], now)}", style="dim")
+        yield _indented(f"for {age(wait['since'], now)}, until {until(wait['until'], now)}", style="dim")
 
 
 def _indented(text: str, style: str = "") -> RenderableType:

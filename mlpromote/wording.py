@@ -83,7 +83,7 @@ def _remove(evidence: Evidence) -> str:
 
 def _reinstate(evidence: Evidence) -> str:
     if "deployment" in evidence:
-        return f"deployment {evidence['deployment']} is there to take the traffic back"
+        return f"deployment {evidence['deployment']} is up"
     return "nothing served before it, so nothing is brought back"
 
 

@@ -23,10 +23,21 @@ def read(kind: type[T], body: bytes) -> T:
     Python has it in its metadata as `name`.
     """
     try:
-        content = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as fault:
+        content = json.loads(body or b"{}", object_pairs_hook=_without_repeats)
+    except RecursionError as fault:
+        raise BadRequestError("the body is nested too deeply") from fault
+    except ValueError as fault:
         raise BadRequestError(f"the body is no JSON: {fault}") from fault
     return _object(kind, content, "")
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Of two values for one name nobody could tell which is meant."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise BadRequestError(f"{next(name for name in names if names.count(name) > 1)[:100]}: given twice")
+    return content
 
 
 def _object(kind: type[T], content: object, place: str) -> T:

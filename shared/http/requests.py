@@ -165,8 +165,14 @@ class Requests:
         person = identified(by)
         asked = bodies.read(Reason, body)
         key = LaneKey(route, model)
-        if not self._store.load(key, None)[1]:
-            raise refusals.NotThereError(f"No {model} has come along route {route}.", {"see": "/api/routes"})
+        lane, version = self._store.load(key, None)
+        if not version:
+            text = f"No {model[:100]} has come along route {route[:100]}."
+            raise refusals.NotThereError(text, {"see": "/api/routes"})
+        known = [each["name"] for each in views.lane(lane, self._stages(key))["stages"]]
+        if stage not in known:
+            text = f"Route {route} has no stage {stage[:100]}, only {', '.join(known)}."
+            raise refusals.NotThereError(text, {"see": "/api/routes"})
         decision = self._apply(people.Released(key, stage, person, asked.reason))
         return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
 
@@ -216,4 +222,4 @@ def _done(decision: Decision) -> str:
 
 
 def _no_promotion(promotion: str) -> refusals.NotThereError:
-    return refusals.NotThereError(f"There is no promotion {promotion}.", {"see": "/api/promotions"})
+    return refusals.NotThereError(f"There is no promotion {promotion[:100]}.", {"see": "/api/promotions"})

@@ -56,10 +56,10 @@ def test_what_is_taken_back_is_named_in_full(width: int) -> None:
 
     lines = [" ".join(line.split()) for line in drawn(document, width)]
 
-    assert "✓ ↩ reinstate deployment v1-a is there to take the traffic back 1.0 s" in lines
+    assert "✓ ↩ reinstate deployment v1-a is up 1.0 s" in lines
     assert "✓ ↩ restore 100 % of the traffic to v1-a 1.0 s" in lines
     told_once = [" ".join(line.split()) for line in printed(*changes(None, document, NOW), width=width)]
-    assert "✓ test ↩ reinstate deployment v1-a is there to take the traffic back 1.0 s" in told_once
+    assert "✓ test ↩ reinstate deployment v1-a is up 1.0 s" in told_once
 
 
 def test_a_step_that_its_stage_turned_back_from_says_what_it_saw_last() -> None:

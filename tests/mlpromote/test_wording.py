@@ -45,7 +45,7 @@ def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
         ("remove", {"deployment": "v2-b"}, "deployment v2-b is removed"),
         ("remove", {"not_there": "v2-b"}, "there is no deployment to remove"),
         ("remove", {"left_alone": "v2-b"}, "left alone: v2-b (not of this promotion)"),
-        ("reinstate", {"deployment": "v1-a"}, "deployment v1-a is there to take the traffic back"),
+        ("reinstate", {"deployment": "v1-a"}, "deployment v1-a is up"),
         ("reinstate", {}, "nothing served before it, so nothing is brought back"),
         ("restore", {"traffic": {"v1-a": 100}}, "100 % of the traffic to v1-a"),
         ("restore", {"traffic": {}}, "no deployment takes traffic"),

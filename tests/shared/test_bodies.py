@@ -40,6 +40,9 @@ def test_a_name_that_is_none_in_python_goes_by_its_name_in_json() -> None:
     [
         (b"", "reason: missing"),
         (b"nonsense", "the body is no JSON"),
+        (b"[" * 100_000, "the body is nested too deeply"),
+        (b'{"reason": "r", "reason": "s"}', "reason: given twice"),
+        (b'{"reason": "r", "filter": {"name": "a", "name": "b"}}', "name: given twice"),
         (b"7", "the body must be a JSON object"),
         (b'{"reason": null}', "reason: must be a text"),
         (b'{"reason": "r", "resaon": "r"}', "resaon: unknown; known are reason, ids, really, filter"),
