@@ -107,8 +107,8 @@ class Assets:
             raise AzureError(
                 409,
                 "Conflict",
-                f"A {kind.rstrip('s')} with the name {name} and the version {version} already exists in"
-                f" {scope.name}. Its content cannot be changed; use another version.",
+                f"The {kind.rstrip('s')} {name} with the version {version} already exists in {scope.name}. Its content"
+                " cannot be changed; use another version.",
             )
         resource = Resource(path, _version_body(scope, kind, name, version, properties, old, created_by))
         self._store.put(resource)

@@ -50,7 +50,9 @@ def test_a_version_cannot_get_other_content(cloud: ControlPlane, greeting: Greet
     assert client.models.get("fixed", "1").tags == {"new": "tag"}
     path = f"{workspace_id('ws-dev')}/models/fixed/versions/1"
     other = {"properties": {"modelUri": "azureml://datastores/workspaceblobstore/paths/other"}}
-    assert cloud.call("PUT", path, json=other).status_code == 409
+    refused = cloud.call("PUT", path, json=other)
+    assert refused.status_code == 409
+    assert "The model fixed with the version 1 already exists in ws-dev" in refused.json()["error"]["message"]
 
 
 def test_unusual_names_and_versions_are_kept_as_they_are(cloud: ControlPlane, greeting: Greeting) -> None:
