@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from localcloud.functions.definition import FunctionDefinition
 from localcloud.functions.logs import RUNNING
-from localcloud.functions.runtime import Datum, InvocationResult, run_function
+from localcloud.functions.runtime import Datum, InvocationResult, run_function, run_function_here
 from localcloud.functions.service_bus_output import OutputError, ServiceBusOutputs
 
 _logger = logging.getLogger("host.invocation")
@@ -18,6 +18,9 @@ _OUTCOMES = {True: "Succeeded", False: "Failed"}
 
 NO_METADATA: Mapping[str, Datum] = {}
 
+#: Seconds between two looks whether all invocations have ended.
+_LOOK = 0.02
+
 
 class Invoker:
     """Invokes functions and knows which of them are running."""
@@ -25,16 +28,47 @@ class Invoker:
     def __init__(self, outputs: ServiceBusOutputs, timeout: float | None) -> None:
         """`timeout` is host.json's functionTimeout in seconds, None for no limit."""
         self._outputs = outputs
-        self._timeout = timeout
+        self.timeout = timeout
         self._left_behind = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     async def invoke(
         self, definition: FunctionDefinition, trigger: Datum, metadata: Mapping[str, Datum] = NO_METADATA
     ) -> InvocationResult:
         """Runs the function once, without retries; never raises for a fault of the function or of its outputs."""
         return await self._attempt(definition, trigger, metadata, 0, 0)
+
+    def invoke_from_thread(
+        self,
+        definition: FunctionDefinition,
+        trigger: Datum,
+        metadata: Mapping[str, Datum],
+        loop: asyncio.AbstractEventLoop,
+    ) -> InvocationResult:
+        """As `invoke`, for a thread other than that of the host's event loop, which runs the function if this needs no
+        loop: much cheaper. The time limit is the caller's to watch then, as no thread can be stopped.
+        """
+        result = None
+        if not definition.outputs:
+            invocation_id = str(uuid.uuid4())
+            began = time.perf_counter()
+            RUNNING[invocation_id] = definition.name
+            try:
+                result = run_function_here(definition, trigger, metadata, invocation_id)
+            except BaseException as error:  # noqa: BLE001 - as below
+                result = InvocationResult(False, None, (), repr(error), traceback.format_exc())
+            finally:
+                del RUNNING[invocation_id]
+        if result is None:
+            return asyncio.run_coroutine_threadsafe(self.invoke(definition, trigger, metadata), loop).result()
+        _log_end(definition, invocation_id, began, result)
+        return result
+
+    def gave_up(self, definition: FunctionDefinition) -> None:
+        """To be called when what was invoked from a thread is past its time limit."""
+        _logger.error("'%s' failed: %s", definition.name, self._out_of_time())
+
+    def _out_of_time(self) -> str:
+        return f"Timeout of {self.timeout:g} s exceeded (functionTimeout)."
 
     async def invoke_with_retries(self, definition: FunctionDefinition, trigger: Datum) -> InvocationResult:
         """Runs the function as often as its retry policy says; for triggers whose retries the real host honours."""
@@ -58,7 +92,8 @@ class Invoker:
         """Waits for the running invocations, at most that long."""
         try:
             async with asyncio.timeout(seconds):
-                await self._idle.wait()
+                while RUNNING:  # noqa: ASYNC110 - other threads empty it
+                    await asyncio.sleep(_LOOK)
         except TimeoutError:
             _logger.warning("Abandoned %d invocations that did not end within %g s.", len(RUNNING), seconds)
 
@@ -73,9 +108,8 @@ class Invoker:
         invocation_id = str(uuid.uuid4())
         began = time.perf_counter()
         RUNNING[invocation_id] = definition.name
-        self._idle.clear()
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 result = await run_function(
                     definition, trigger, metadata, invocation_id, retry_count, maximum_retry_count
                 )
@@ -84,7 +118,7 @@ class Invoker:
         except TimeoutError:
             self._left_behind += 1
             # Azure restarts the whole worker process here; a thread cannot be stopped, so it is left to run out.
-            result = InvocationResult(False, None, (), f"Timeout of {self._timeout:g} s exceeded (functionTimeout).")
+            result = InvocationResult(False, None, (), self._out_of_time())
         except OutputError as error:
             result = InvocationResult(False, None, (), str(error))
         except BaseException as error:
@@ -95,18 +129,20 @@ class Invoker:
             result = InvocationResult(False, None, (), repr(error), traceback.format_exc())
         finally:
             del RUNNING[invocation_id]
-            if not RUNNING:
-                self._idle.set()
-        if _logger.isEnabledFor(logging.DEBUG):
-            outcome, milliseconds = _OUTCOMES[result.succeeded], (time.perf_counter() - began) * 1000
-            _logger.debug(
-                "Executed '%s' (%s, Id=%s, Duration=%.1fms)", definition.name, outcome, invocation_id, milliseconds
-            )
-        if not result.succeeded:
-            _logger.error(
-                "'%s' (id %s) failed: %s\n%s", definition.name, invocation_id, result.error, result.traceback.rstrip()
-            )
+        _log_end(definition, invocation_id, began, result)
         return result
+
+
+def _log_end(definition: FunctionDefinition, invocation_id: str, began: float, result: InvocationResult) -> None:
+    if _logger.isEnabledFor(logging.DEBUG):
+        outcome, milliseconds = _OUTCOMES[result.succeeded], (time.perf_counter() - began) * 1000
+        _logger.debug(
+            "Executed '%s' (%s, Id=%s, Duration=%.1fms)", definition.name, outcome, invocation_id, milliseconds
+        )
+    if not result.succeeded:
+        _logger.error(
+            "'%s' (id %s) failed: %s\n%s", definition.name, invocation_id, result.error, result.traceback.rstrip()
+        )
 
 
 def _is_cancelled() -> bool:

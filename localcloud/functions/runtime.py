@@ -5,18 +5,25 @@ indexing only constructs a few message classes, for which plain ones stand in he
 The library keeps its state in globals: one app per process. It has no type hints, hence the ignored imports.
 """
 
+import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Semaphore
 from types import SimpleNamespace
 from typing import Any, cast
 
 import azure_functions_runtime as library  # type: ignore[import-untyped]
 from azure_functions_runtime.bindings.datumdef import Datum  # type: ignore[import-untyped]
-from azure_functions_runtime.native_invocation import invocation_request_native  # type: ignore[import-untyped]
+from azure_functions_runtime.native_invocation import (  # type: ignore[import-untyped]
+    invocation_request_native,
+    run_invocation_sync,
+)
+from azure_functions_runtime.utils import threadpool  # type: ignore[import-untyped]
 
 from localcloud.functions.definition import Binding, FunctionDefinition, HostError, RetryPolicy
 
@@ -31,6 +38,7 @@ __all__ = [
     "json_value",
     "load_app",
     "run_function",
+    "run_function_here",
     "start_threads",
     "string",
 ]
@@ -93,6 +101,31 @@ async def load_app(folder: Path) -> list[FunctionDefinition]:
 def start_threads() -> None:
     """Starts the thread pool for sync functions; PYTHON_THREADPOOL_THREAD_COUNT sets its size."""
     library.start_threadpool_executor()
+    threadpool._threadpool_executor = _FunctionThreads(threadpool.get_threadpool_executor()._max_workers)
+
+
+class _FunctionThreads(ThreadPoolExecutor):
+    """The pool of the library, which submits a function and waits. A thread without an event loop can as well run the
+    function meanwhile, which is much cheaper than to wake another one; it counts among the pool's threads then.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, "function")
+        self._free = Semaphore(count)
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> "Future[Any]":  # type: ignore[override]
+        if asyncio._get_running_loop() is not None:
+            return super().submit(self._run, function, arguments)
+        ended: Future[Any] = Future()
+        try:
+            ended.set_result(self._run(function, arguments))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            ended.set_exception(error)
+        return ended
+
+    def _run(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+        with self._free:
+            return function(*arguments)
 
 
 def current_invocation_id() -> str | None:
@@ -109,16 +142,40 @@ async def run_function(
     maximum_retry_count: int,
 ) -> InvocationResult:
     """Runs the function once; never raises for a fault of the function. Sync functions run in the thread pool."""
-    succeeded, returned, outputs, error, traceback = await invocation_request_native(
+    ended = await invocation_request_native(
         invocation_id,
         definition.id,
         [(definition.trigger.name, trigger)],
         metadata,
-        trace_parent=f"00-{invocation_id.replace('-', '')}-{os.urandom(8).hex()}-00",
+        trace_parent=_trace_parent(invocation_id),
         retry_count=retry_count,
         max_retry_count=maximum_retry_count,
     )
-    return InvocationResult(succeeded, returned, outputs, error or "", traceback or "")
+    return _result(*ended)
+
+
+def run_function_here(
+    definition: FunctionDefinition, trigger: Datum, metadata: Mapping[str, Datum], invocation_id: str
+) -> InvocationResult | None:
+    """As `run_function`, in the calling thread, which must have no event loop; None, at once, for an async function."""
+    handled, *ended = run_invocation_sync(
+        invocation_id,
+        definition.id,
+        [(definition.trigger.name, trigger)],
+        metadata,
+        trace_parent=_trace_parent(invocation_id),
+    )
+    return _result(*ended) if handled else None
+
+
+def _trace_parent(invocation_id: str) -> str:
+    return f"00-{invocation_id.replace('-', '')}-{os.urandom(8).hex()}-00"
+
+
+def _result(
+    succeeded: bool, returned: Datum | None, outputs: Any, error: str | None, trace: str | None
+) -> InvocationResult:
+    return InvocationResult(succeeded, returned, outputs, error or "", trace or "")
 
 
 def string(value: str) -> Datum:

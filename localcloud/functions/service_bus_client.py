@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from azure.servicebus.aio import ServiceBusClient
+from azure.servicebus import ServiceBusClient
 
 from localcloud.functions.settings import ServiceBusConnection
 
@@ -17,7 +17,7 @@ def make_client(
     options: dict[str, Any] = {"retry_total": retries, "socket_timeout": frame_timeout}
     if connection.connection_string is not None:
         return ServiceBusClient.from_connection_string(connection.connection_string, **options)
-    from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
     credential: ManagedIdentityCredential | DefaultAzureCredential
     if connection.managed_identity:

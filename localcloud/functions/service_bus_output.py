@@ -6,6 +6,7 @@ written anew with line breaks (FunctionBinding.ReadAsEnumerable and BindAsyncCol
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from localcloud.functions.runtime import Datum, InvocationResult
 from localcloud.functions.settings import replace_placeholders, service_bus_connection
 
 if TYPE_CHECKING:
-    from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+    from azure.servicebus import ServiceBusClient, ServiceBusSender
 
 
 class OutputError(Exception):
@@ -28,8 +29,8 @@ class ServiceBusOutputs:
         self._settings = settings
         self._clients: dict[str, ServiceBusClient] = {}
         self._senders: dict[tuple[str, str], ServiceBusSender] = {}
-        #: The SDK's async sender stalls when several coroutines send with it at once.
-        self._sending = asyncio.Lock()
+        #: The SDK's senders are not made for several threads at once.
+        self._sending = threading.Lock()
 
     async def send(self, definition: FunctionDefinition, result: InvocationResult) -> None:
         """Sends every Service Bus output of a succeeded invocation in its order; raises OutputError."""
@@ -37,24 +38,27 @@ class ServiceBusOutputs:
         for name, datum in values:
             binding = definition.outputs.get(name)
             if binding is not None and binding.type == "serviceBus":
-                await self._send_messages(binding, list(message_bodies(datum)))
+                await asyncio.to_thread(self._send_messages, binding, list(message_bodies(datum)))
 
     async def close(self) -> None:
         """Closes what was opened."""
-        for sender in self._senders.values():
-            await sender.close()
-        for client in self._clients.values():
-            await client.close()
+        await asyncio.to_thread(self._close)
 
-    async def _send_messages(self, binding: Binding, bodies: list[str | bytes]) -> None:
+    def _close(self) -> None:
+        for sender in self._senders.values():
+            sender.close()
+        for client in self._clients.values():
+            client.close()
+
+    def _send_messages(self, binding: Binding, bodies: list[str | bytes]) -> None:
         from azure.servicebus import ServiceBusMessage
         from azure.servicebus.exceptions import ServiceBusError
 
         try:
-            sender = self._sender(binding)
-            async with self._sending:
+            with self._sending:
+                sender = self._sender(binding)
                 for body in bodies:
-                    await sender.send_messages(ServiceBusMessage(body))
+                    sender.send_messages(ServiceBusMessage(body))
         except ServiceBusError as error:
             raise OutputError(f"The output '{binding.name}' could not be sent: {error}") from error
 

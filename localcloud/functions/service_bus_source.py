@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from azure.servicebus import ServiceBusSubQueue
-from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
+from azure.servicebus import ServiceBusClient, ServiceBusReceiver, ServiceBusSubQueue
 
 _DEAD_LETTERS = "/$deadletterqueue"
 

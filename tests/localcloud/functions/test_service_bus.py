@@ -234,3 +234,51 @@ async def test_what_was_prefetched_beyond_a_batch_is_handed_on_at_once(
     host = await start_host(app=app, BUS=broker.connection_string)
     await until(lambda: sum(len(one["deliveries"]) for one in host.seen("batches")) == 7)
     assert [one["deliveries"] for one in host.seen("batches")] == [[1] * 5, [1] * 2]
+
+
+SLEEPS = """
+import json, os, time
+import azure.functions as func
+app = func.FunctionApp()
+
+def see(what):
+    with open(os.environ["SEEN"], "a") as file:
+        file.write(json.dumps({"function": "sleeps", "what": what}) + chr(10))
+
+@app.service_bus_queue_trigger(arg_name="message", queue_name="many", connection="BUS")
+def sleeps(message: func.ServiceBusMessage) -> None:
+    see("begun")
+    time.sleep(float(message.get_body()))
+    see("ended")
+"""
+
+
+def sleeping_app(folder: Path, **host: Any) -> Path:
+    app = folder / "app"
+    app.mkdir()
+    (app / "host.json").write_text(json.dumps({"version": "2.0", **host}))
+    (app / "function_app.py").write_text(SLEEPS)
+    return app
+
+
+async def test_function_past_its_time_limit_gives_its_message_back(
+    client: ServiceBusClient, broker: RunningBroker, start_host: StartHost, tmp_path: Path
+) -> None:
+    host = await start_host(app=sleeping_app(tmp_path, functionTimeout="00:00:01"), BUS=broker.connection_string)
+    await send(client, "many", "600")
+    (dead,) = await receive(client, "many", 1, sub_queue=ServiceBusSubQueue.DEAD_LETTER)
+    assert dead.dead_letter_reason == "MaxDeliveryCountExceeded"
+    assert [one["what"] for one in host.seen("sleeps")] == ["begun"] * 3
+    assert "'sleeps' failed: Timeout of 1 s exceeded (functionTimeout)." in host.log.read_text()
+    await send(client, "many", "0")
+    await until(lambda: host.seen("sleeps")[-1]["what"] == "ended")
+
+
+async def test_functions_that_are_not_async_share_the_threads_there_are(
+    client: ServiceBusClient, broker: RunningBroker, start_host: StartHost, tmp_path: Path
+) -> None:
+    settings = {"BUS": broker.connection_string, "PYTHON_THREADPOOL_THREAD_COUNT": "1"}
+    host = await start_host(app=sleeping_app(tmp_path), **settings)
+    await send(client, "many", "0.3", "0.3", "0.3")
+    await until(lambda: len(host.seen("sleeps")) == 6)
+    assert [one["what"] for one in host.seen("sleeps")] == ["begun", "ended"] * 3
