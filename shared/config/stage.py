@@ -107,8 +107,7 @@ class Approval(Settings):
     )
     not_requester: bool = Field(
         default=True,
-        description="Whether the person who asked for the promotion is kept from approving it. Where that was done "
-        "with a function key, so that nobody knows who it was, one person more than `min` must approve.",
+        description="Whether the person who asked for the promotion is kept from approving it, if they had signed in.",
     )
     expires: Duration = Field(
         default=timedelta(hours=72),

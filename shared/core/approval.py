@@ -18,21 +18,15 @@ class Approval:
     least: int  #: different people
     roles: Sequence[str]  #: any one of them is enough
     not_requester: bool
-    because: str = ""  #: why it takes more people than the settings say
+    requester_is_unknown: bool = False  #: so that nobody can tell whether they approve their own request
 
     @classmethod
     def of(cls, promotion: Promotion, stage: StageRun) -> "Approval":
-        """From the stage's settings as `StageSettings.frozen()` has them, with the defaults of the configuration.
-
-        Where the requester may not approve and nobody knows who that is, one person more has to: then at least as many
-        as were asked for are not the requester.
-        """
+        """From the stage's settings as `StageSettings.frozen()` has them, with the defaults of the configuration."""
         asked = stage.settings.get("approval") or {}
-        least, not_requester = asked.get("min", 1), asked.get("not_requester", True)
+        not_requester = asked.get("not_requester", True)
         roles = asked.get("roles") or [APPROVER]
-        if not_requester and promotion.by_somebody:
-            return cls(least + 1, roles, not_requester, "one more than usual, as whoever started it had not signed in")
-        return cls(least, roles, not_requester)
+        return cls(asked.get("min", 1), roles, not_requester, not_requester and promotion.by_somebody)
 
     def says(self, given: int) -> str:
         """What it waits for, in words."""

@@ -50,8 +50,8 @@ def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
     if step.plan.waits:
         asked = Approval.of(promotion, stage)
         given = len(step.evidence.get("given", ()))
-        why = f" ({asked.because})" if asked.because else ""
-        return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}{why}"
+        doubt = "; who started it had not signed in and may be one of them" if asked.requester_is_unknown else ""
+        return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}{doubt}"
     name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name
     if step.look <= 1 or step.next_look is None:
         return name
