@@ -114,12 +114,11 @@ class ServiceBusPump:
                 listener.start()
 
     def _dismiss(self, listener: Listener, keep: int) -> bool:
-        """Counts the listener no more, unless no more than `keep` are left."""
+        """Counts the listener no more if there are more than `keep`; says whether it is not counted, now or before."""
         with self._changing:
-            if len(self._listeners) <= keep or listener not in self._listeners:
-                return False
-            self._listeners.remove(listener)
-            return True
+            if len(self._listeners) > keep and listener in self._listeners:
+                self._listeners.remove(listener)
+            return listener not in self._listeners
 
     # ------------------------------------------------------------------------------------ called by the listeners
 
