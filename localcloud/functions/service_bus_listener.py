@@ -84,18 +84,25 @@ class Delivery:
         self.renewal = due if due - self.received <= longest else None
 
 
-class Listener(threading.Thread):
+class Listener:
     """Listens until its pump stops or needs it no more."""
 
     def __init__(self, subscription: Subscription, pump: Pump) -> None:
-        super().__init__(name=f"listener of {subscription.function}", daemon=True)
+        # Not a subclass of Thread, whose private names differ from one Python version to the next.
+        self._thread = threading.Thread(target=self._run, name=f"listener of {subscription.function}", daemon=True)
         self.delivery: Delivery | None = None
         self._subscription = subscription
         self._pump = pump
         #: Held while the receiver is used for what is in hand: others may renew and give up meanwhile.
         self._using = threading.Lock()
 
-    def run(self) -> None:
+    def start(self) -> None:
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
         pause = _FIRST_PAUSE
         while not self._pump.stopping.is_set():
             began = time.monotonic()
