@@ -26,8 +26,9 @@ from shared.queues import EVENTS_QUEUE, steps_queue
 ROUNDS = 4
 PROMOTIONS = 48
 MESSAGES_AT_ONCE = 16  # as in the app's host.json
-#: The functions only compute, since nothing is waited for: for such, Azure advises more processes and fewer calls at
-#: once, as threads get in each other's way. The host.json of this app allows each function one call in each process.
+#: The functions only compute, since nothing is waited for. Then threads get in each other's way, so there are more
+#: processes and fewer calls at once, as Microsoft advises ("Improve throughput performance of Python apps in Azure
+#: Functions"): the host.json of this app allows each function one call in each process.
 WORKER_PROCESSES = 3
 TARGET = Target(0.5, at_least=True)
 
