@@ -46,10 +46,11 @@ def load_keys(path: Path) -> Keys:
 
 
 def _write(path: Path) -> None:
+    # Hexadecimal digits: what begins with a dash, a command line takes for an option.
     content = {
-        "master": secrets.token_urlsafe(32),
-        "default": secrets.token_urlsafe(32),
-        "systemKeys": {EVENT_GRID_KEY: secrets.token_urlsafe(32)},
+        "master": secrets.token_hex(20),
+        "default": secrets.token_hex(20),
+        "systemKeys": {EVENT_GRID_KEY: secrets.token_hex(20)},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")

@@ -41,7 +41,7 @@ def keep_secrets(
     """The secrets of the file; those not in it yet are made and added."""
     content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     for name in _NAMES:
-        content.setdefault(name, secrets.token_urlsafe(32))
+        content.setdefault(name, _key())
     by_name = {
         "topic_keys": environments,
         "own_topic_keys": topics,
@@ -50,16 +50,21 @@ def keep_secrets(
     }
     for kind, names in by_name.items():
         kept = content.setdefault(kind, {})
-        make = _topic_key if kind.endswith("topic_keys") else secrets.token_urlsafe
+        make = _topic_key if kind.endswith("topic_keys") else _key
         for name in names:
-            kept.setdefault(name, make(32))
+            kept.setdefault(name, make())
     write_private(file, json.dumps(content, indent=2))
     return Secrets(**content)
 
 
-def _topic_key(size: int) -> str:
+def _key() -> str:
+    """Hexadecimal digits: what begins with a dash, a command line takes for an option."""
+    return secrets.token_hex(20)
+
+
+def _topic_key() -> str:
     """Base64, as Azure's keys are: publishers sign tokens with the bytes of it."""
-    return base64.b64encode(secrets.token_bytes(size)).decode()
+    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def write_private(file: Path, text: str) -> None:

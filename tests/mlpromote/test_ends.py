@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -135,17 +137,22 @@ def test_a_command_line_that_cannot_be_read_ends_with_2(arguments: list[str], ml
     assert ended.errors.startswith("usage: mlpromote")
 
 
-def started(app: StubApp, *arguments: str) -> subprocess.Popen[str]:
-    """The command in a process of its own."""
+@contextmanager
+def started(app: StubApp, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own, which ends with the block."""
     environment = {**os.environ, "MLPROMOTE_URL": app.url}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "mlpromote", *arguments],
         cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_an_interrupted_command_ends_with_130_and_no_traceback(app: StubApp) -> None:
@@ -156,18 +163,18 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(app: StubApp) -> 
         return Answer(detailed())
 
     app.will_answer(Answer(detailed()), interrupt)
-    watching.append(started(app, "show", "digits-3-0123456789ab", "--watch"))
-    output, errors = watching[0].communicate(timeout=DEADLINE_SECONDS)
-    assert watching[0].returncode == Exit.INTERRUPTED
+    with started(app, "show", "digits-3-0123456789ab", "--watch") as process:
+        watching.append(process)
+        output, errors = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == Exit.INTERRUPTED
     assert "Traceback" not in output + errors
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(app: StubApp) -> None:
     app.will_answer(Answer({"value": [summary(str(number)) for number in range(200)], "nextLink": None}))
-    listing = started(app, "list", "--all", "--json")
-    assert listing.stdout is not None
-    listing.stdout.close()
-    assert listing.stderr is not None
-    assert listing.stderr.read() == ""
-    listing.stderr.close()
-    assert listing.wait(DEADLINE_SECONDS) == 0
+    with started(app, "list", "--all", "--json") as listing:
+        assert listing.stdout is not None
+        listing.stdout.close()
+        assert listing.stderr is not None
+        assert listing.stderr.read() == ""
+        assert listing.wait(DEADLINE_SECONDS) == 0

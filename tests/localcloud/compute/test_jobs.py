@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from localcloud.azureml.compute.jobs import JobRun, JobRunner, substitute
 from localcloud.azureml.compute.mlflow import Tracking
+from tests.localcloud.compute.children import children_with
 
 Until = Callable[..., Awaitable[None]]
 
@@ -50,10 +50,6 @@ def job(tmp_path: Path, command: str, **changes: Any) -> JobRun:
         "experiment": "churn-training",
     }
     return JobRun(**fields | changes)
-
-
-def running(marker: str) -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if marker in child.cmdline()]
 
 
 async def test_a_training_script_logs_with_plain_mlflow_and_leaves_its_outputs(
@@ -136,14 +132,14 @@ async def test_a_job_sees_the_environment_of_azure_and_nothing_of_its_owners(
 
 async def test_a_cancelled_job_ends_with_all_its_processes(tmp_path: Path, jobs: JobRunner, until: Until) -> None:
     run = asyncio.create_task(jobs.run(job(tmp_path, "echo kept > outputs/file; sleep 301 & sleep 302; echo never")))
-    await until(lambda: len(running("301") + running("302")) == 2)
+    await until(lambda: len(children_with("301") + children_with("302")) == 2)
     assert await jobs.cancel("sleepy_fox_1")
     end = await run
     assert end.cancelled
     assert end.exit_code != 0
     assert "never" not in end.log.read_text()
     assert (tmp_path / "default" / "outputs" / "file").exists()
-    assert running("301") + running("302") == []
+    assert children_with("301") + children_with("302") == []
     assert not await jobs.cancel("sleepy_fox_1")
 
 
@@ -156,11 +152,11 @@ async def test_a_job_cancelled_before_its_process_is_there_ends_too(tmp_path: Pa
 
 async def test_when_the_caller_gives_up_no_process_is_left(tmp_path: Path, jobs: JobRunner, until: Until) -> None:
     run = asyncio.create_task(jobs.run(job(tmp_path, "sleep 304")))
-    await until(lambda: bool(running("304")))
+    await until(lambda: bool(children_with("304")))
     run.cancel()
     await asyncio.wait([run])
     assert run.cancelled()
-    assert running("304") == []
+    assert children_with("304") == []
 
 
 async def test_a_job_that_runs_again_starts_anew(tmp_path: Path, jobs: JobRunner) -> None:

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from localcloud import processes
+from tests.localcloud.compute.children import children_with
 
 #: A shell that writes its own process id and that of a child it started, then waits for it.
 SHELL_WITH_CHILD = "sleep 300 & echo $$ $!; wait"
@@ -32,6 +33,7 @@ OWNER = """
 import asyncio, sys
 from pathlib import Path
 from localcloud import processes
+from tests.localcloud.compute.children import children_with
 
 async def own():
     log = Path(sys.argv[2])
@@ -149,7 +151,7 @@ async def test_nothing_is_left_when_starting_is_cancelled(tmp_path: Path) -> Non
             await asyncio.wait([starting])
         else:
             await starting.result().stop()
-        assert not [child for child in psutil.Process().children(recursive=True) if marker in child.cmdline()]
+        assert children_with(marker) == []
 
 
 async def test_nothing_is_left_when_the_leash_is_killed(tmp_path: Path, until: Until) -> None:

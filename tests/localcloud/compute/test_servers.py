@@ -9,6 +9,7 @@ import pytest
 
 from localcloud import processes
 from localcloud.azureml.compute.servers import ContainerCrashed, InferenceServers
+from tests.localcloud.compute.children import children_in
 
 KEY = "dev/churn/blue"
 SCORE = """
@@ -88,12 +89,6 @@ def is_up(servers: InferenceServers) -> bool:
     return True
 
 
-def scoring_servers(folder: Path) -> list[psutil.Process]:
-    """Those that were started below the folder: other tests of this process may have others."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if str(folder) in child.cwd() or str(folder) in " ".join(child.cmdline())]
-
-
 async def test_scores_with_the_model_the_code_and_the_environment_of_the_deployment(
     servers: InferenceServers, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,14 +119,14 @@ async def test_a_failing_init_ends_with_3_and_its_traceback(
     assert len(servers.logs(KEY, 2).splitlines()) == 2
     with pytest.raises(KeyError):
         servers.address(KEY)
-    assert scoring_servers(tmp_path) == []
+    assert children_in(tmp_path) == []
 
 
 async def test_an_init_that_takes_too_long_is_ended(tmp_path: Path, compute_python: Path, start: Start) -> None:
     impatient = InferenceServers(tmp_path / "impatient", compute_python, start_seconds=0.8)
     with pytest.raises(ContainerCrashed, match=r"not healthy within 0\.8 seconds"):
         await start(HANGING, using=impatient)
-    assert scoring_servers(tmp_path) == []
+    assert children_in(tmp_path) == []
 
 
 async def test_a_crashed_server_comes_back_and_then_stays_down_when_it_crashes_too_often(
@@ -172,11 +167,11 @@ async def test_stop_ends_a_server_that_is_still_starting(
     servers: InferenceServers, start: Start, until: Until, tmp_path: Path
 ) -> None:
     starting = asyncio.create_task(start(HANGING))
-    await until(lambda: bool(scoring_servers(tmp_path)))
+    await until(lambda: bool(children_in(tmp_path)))
     await servers.stop(KEY)
     with pytest.raises(ContainerCrashed):
         await starting
-    assert scoring_servers(tmp_path) == []
+    assert children_in(tmp_path) == []
 
 
 async def test_stop_removes_the_files_and_close_keeps_the_logs(
@@ -186,7 +181,7 @@ async def test_stop_removes_the_files_and_close_keeps_the_logs(
     await start(key="dev/other/blue")
     await servers.stop(KEY)
     await servers.close()
-    assert scoring_servers(tmp_path) == []
+    assert children_in(tmp_path) == []
     later = InferenceServers(tmp_path / "servers", compute_python)
     assert later.logs(KEY, 10) == ""
     assert "Shutting down" in later.logs("dev/other/blue", 10)
