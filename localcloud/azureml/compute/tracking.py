@@ -141,9 +141,9 @@ class Tracking:
             raise TrackingError("INVALID_PARAMETER_VALUE", f"status must be one of {', '.join(STATUSES)}")
         with self._database:
             self._database.execute(
-                "UPDATE runs SET status = COALESCE(?1, status), name = COALESCE(?2, name), ended ="
-                " CASE WHEN ?1 IN ('RUNNING', 'SCHEDULED') THEN NULL ELSE COALESCE(?3, ended) END WHERE id = ?4",
-                (status, name, ended, run_id),
+                "UPDATE runs SET status = COALESCE(:status, status), name = COALESCE(:name, name), ended = CASE"
+                " WHEN :status IN ('RUNNING', 'SCHEDULED') THEN NULL ELSE COALESCE(:ended, ended) END WHERE id = :run",
+                {"status": status, "name": name, "ended": ended, "run": run_id},
             )
 
     def set_deleted(self, run_id: str, deleted: bool) -> None:
@@ -172,9 +172,9 @@ class Tracking:
         with self._database:
             self._database.executemany(
                 # The same value of the same moment, which clients send again, counts once.
-                "INSERT INTO metrics SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM metrics WHERE run = ?1"
-                " AND key = ?2 AND value IS ?3 AND timestamp = ?4 AND step = ?5)",
-                ((run_id, *metric) for metric in metrics),
+                "INSERT INTO metrics SELECT :run, :key, :value, :timestamp, :step WHERE NOT EXISTS (SELECT 1 FROM"
+                " metrics WHERE run = :run AND key = :key AND value IS :value AND timestamp = :timestamp AND step = :step)",
+                ({"run": run_id, **metric._asdict()} for metric in metrics),
             )
             self._database.executemany(
                 "INSERT OR IGNORE INTO params VALUES (?, ?, ?)", ((run_id, *item) for item in (params or {}).items())
