@@ -172,8 +172,9 @@ class Tracking:
         with self._database:
             self._database.executemany(
                 # The same value of the same moment, which clients send again, counts once.
-                "INSERT INTO metrics SELECT :run, :key, :value, :timestamp, :step WHERE NOT EXISTS (SELECT 1 FROM"
-                " metrics WHERE run = :run AND key = :key AND value IS :value AND timestamp = :timestamp AND step = :step)",
+                "INSERT INTO metrics SELECT :run, :key, :value, :timestamp, :step"
+                " WHERE NOT EXISTS (SELECT 1 FROM metrics WHERE run = :run AND key = :key AND value IS :value"
+                " AND timestamp = :timestamp AND step = :step)",
                 ({"run": run_id, **metric._asdict()} for metric in metrics),
             )
             self._database.executemany(
