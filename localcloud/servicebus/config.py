@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localcloud.json_comments import without_comments
+
 #: What `--help` shows.
 EXAMPLE = """\
 {"UserConfig": {"Namespaces": [{"Name": "sbemulatorns", "Queues": [
@@ -30,7 +32,6 @@ _DURATION = re.compile(
     r"P(?=.)(?:(?P<days>\d+(?:\.\d+)?)D)?"
     r"(?:T(?=.)(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
-_STRING_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _SECONDS = {"days": 86_400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 
 _log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class ConfigurationError(ValueError):
 def read_config(path: Path) -> list[QueueSettings]:
     """The queues of a `Config.json` that can be served. Raises `ConfigurationError` with every fault in it."""
     try:
-        document = json.loads(_without_comments(path.read_text(encoding="utf-8-sig")))
+        document = json.loads(without_comments(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise ConfigurationError(path, [f"cannot be read: {error.strerror}"]) from error
     except ValueError as error:
@@ -73,16 +74,6 @@ def read_config(path: Path) -> list[QueueSettings]:
     for left_out in reader.left_out:
         _log.warning("%s: %s", path, left_out)
     return queues
-
-
-def _without_comments(text: str) -> str:
-    """JSON without comments, which the emulator's own example has; blanks keep the places of faults right."""
-
-    def blanked(match: re.Match[str]) -> str:
-        found = match.group()
-        return found if found.startswith('"') else re.sub(r"[^\n]", " ", found)
-
-    return _STRING_OR_COMMENT.sub(blanked, text)
 
 
 class _Reader:
