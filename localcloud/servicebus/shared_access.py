@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 from localcloud.servicebus.queue import DEAD_LETTER_SUFFIX
 
-_SCHEME = "SharedAccessSignature "
+_SCHEME = "SharedAccessSignature"
 _FIELDS = ("sr", "sig", "se", "skn")
 #: Stands for every queue.
 EVERY = "*"
@@ -96,10 +96,9 @@ class Grants:
 
 
 def _fields(token: object) -> dict[str, str]:
-    text = token if isinstance(token, str) else ""
-    pairs = (pair.partition("=") for pair in text.removeprefix(_SCHEME).split("&") if text.startswith(_SCHEME))
-    fields = {name: value for name, _, value in pairs}
-    if not all(name in fields for name in _FIELDS):
+    scheme, _, rest = str(token).partition(" ")
+    fields = dict(pair.partition("=")[::2] for pair in rest.split("&"))
+    if scheme != _SCHEME or not all(name in fields for name in _FIELDS):
         raise TokenRefusedError("The token is no shared access signature.")
     return fields
 
