@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -90,14 +91,19 @@ print(json.dumps({
 """
 
 
+async def seen_by(script: str, python: Path, tracking_uri: str, folder: Path) -> Any:
+    """What a script with the real client writes at its end."""
+    log = folder / "log.txt"
+    environment = {"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(folder)}
+    client = await processes.start([str(python), "-c", script], log=log, environment=environment)
+    assert await client.wait() == 0, log.read_text()
+    return json.loads(log.read_text().splitlines()[-1])
+
+
 async def test_a_logged_model_is_among_the_artifacts_of_its_run(
     tmp_path: Path, compute_python: Path, tracking_uri: str
 ) -> None:
-    log = tmp_path / "log.txt"
-    environment = {"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(tmp_path)}
-    client = await processes.start([str(compute_python), "-c", LOGGED_MODEL], log=log, environment=environment)
-    assert await client.wait() == 0, log.read_text()
-    assert json.loads(log.read_text().splitlines()[-1]) == {
+    assert await seen_by(LOGGED_MODEL, compute_python, tracking_uri, tmp_path) == {
         "predictions": [[2, 4], [2, 4]],
         "outputs": True,
         "model": ["double", "READY", None, "test"],
@@ -110,12 +116,7 @@ async def test_a_logged_model_is_among_the_artifacts_of_its_run(
 async def test_the_real_client_reads_searches_and_is_refused_as_by_mlflow_itself(
     tmp_path: Path, compute_python: Path, tracking_uri: str
 ) -> None:
-    log = tmp_path / "log.txt"
-    environment = {"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(tmp_path)}
-    client = await processes.start([str(compute_python), "-c", CLIENT], log=log, environment=environment)
-    assert await client.wait() == 0, log.read_text()
-    seen = json.loads(log.read_text().splitlines()[-1])
-    assert seen == {
+    assert await seen_by(CLIENT, compute_python, tracking_uri, tmp_path) == {
         "bad": ["FAILED", {"auc": 0.6, "loss": float("inf")}, {"depth": "3"}, {}, True],
         "found": ["good"],
         "like": ["third"],
