@@ -47,7 +47,7 @@ def _steering(action: str) -> Handler:
     return steer
 
 
-for name in ("approve", "reject", "cancel", "roll-back", "retry"):
+for name in ("approve", "reject", "cancel", "roll-back", "abandon", "retry"):
     steering = _steering(name)
     route = blueprint.route(route=f"promotions/{{id}}/{name}", methods=["POST"], trigger_arg_name="request")
     blueprint.function_name(steering.__name__)(route(answered(steering)))

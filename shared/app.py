@@ -123,14 +123,17 @@ class App:
         for request in requests:
             self.lanes.apply(request)
 
-    def work(self, environment: str, body: bytes) -> None:
-        """Run one command of the queue `steps-<environment>`. Raises for one that cannot be decoded."""
+    def work(self, environment: str, body: bytes, delivery: int = 1) -> None:
+        """Run one command of the queue `steps-<environment>`. Raises for one that cannot be decoded.
+
+        `delivery` counts the deliveries of the message, from 1.
+        """
         from shared.queues import steps_queue
 
         with self._delivery(steps_queue(environment)):
-            self._work(environment, body)
+            self._work(environment, body, delivery)
 
-    def _work(self, environment: str, body: bytes) -> None:
+    def _work(self, environment: str, body: bytes, delivery: int) -> None:
         from shared.core.messages import FindRegistrations, RunStep, decode
         from shared.core.wire import UndecodableError
 
@@ -138,7 +141,7 @@ class App:
         if isinstance(command, FindRegistrations):
             self.worker.find_registrations(command)
         elif isinstance(command, RunStep):
-            self.worker.run(environment, command)
+            self.worker.run(environment, command, delivery)
         else:
             raise UndecodableError(f"{type(command).__name__} is an event and belongs in promotion-events")
 

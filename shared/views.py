@@ -7,11 +7,8 @@ from typing import Any
 from shared.core.approval import Approval
 from shared.core.journal import JournalEntry
 from shared.core.messages import Champion
-from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
 from shared.core.waiting import waits
-
-#: A step's status beside those of the core.
-STOPPED = "stopped"
 
 
 def summary(promotion: Promotion) -> dict[str, Any]:
@@ -68,8 +65,8 @@ def _stage(promotion: Promotion, stage: StageRun) -> Mapping[str, Any]:
         "attempt": stage.attempt,
         "replaces": stage.predecessor.candidate.version if stage.predecessor else None,
         "approval": _approval(promotion, stage),
-        "steps": [_step(step, stage) for step in stage.steps],
-        "undoing": [_step(step, stage) for step in stage.undoing],
+        "steps": [_step(step) for step in stage.steps],
+        "undoing": [_step(step) for step in stage.undoing],
     }
 
 
@@ -128,20 +125,14 @@ def _in_lane(promotion: Promotion) -> Mapping[str, Any]:
     return {"promotion": promotion.id, "version": promotion.candidate.version, "kind": promotion.candidate.kind}
 
 
-def _status(step: StepRun, stage: StageRun) -> str:
-    """A step that was under way when its stage turned back has stopped there: nobody looks at it any more."""
-    return STOPPED if step.status is StepStatus.RUNNING and step is not stage.current else step.status
-
-
-def _step(step: StepRun, stage: StageRun) -> Mapping[str, Any]:
-    failure, status = step.failure, _status(step, stage)
-    turned_back = next((undo.started for undo in stage.undoing), None) or stage.ended
+def _step(step: StepRun) -> Mapping[str, Any]:
+    failure = step.failure
     return {
         "name": step.plan.name,
         "environment": step.plan.environment,
-        "status": status,
+        "status": step.status,
         "started": _time(step.started),
-        "ended": _time(turned_back if status == STOPPED else step.ended),
+        "ended": _time(step.ended),
         "says": step.says,
         "looks": step.look,
         "seconds": round(step.seconds, 3),
@@ -149,7 +140,7 @@ def _step(step: StepRun, stage: StageRun) -> Mapping[str, Any]:
         "failure": {"kind": failure.kind, "reason": failure.reason, "diagnosis": failure.diagnosis}
         if failure
         else None,
-        "nextLook": _time(None if status == STOPPED else step.next_look),
+        "nextLook": _time(step.next_look),
         "deadline": _time(step.deadline),
     }
 

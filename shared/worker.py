@@ -13,6 +13,7 @@ from shared.core.messages import (
     FailureKind,
     FindRegistrations,
     ModelRegistered,
+    NotRun,
     Outcome,
     RunStep,
     StepReported,
@@ -44,22 +45,27 @@ class Worker:
         self._telemetry = telemetry
         self._clock = clock
 
-    def run(self, environment: str, command: RunStep) -> None:
-        """Run the step once and report. A command for another environment than the worker's is refused."""
+    def run(self, environment: str, command: RunStep, delivery: int) -> None:
+        """Run the step once and report. A command for another environment than the worker's is refused.
+
+        `delivery` counts the message's deliveries from 1. Only the first acts: after it the lane may have gone on.
+        """
         begun = time.monotonic()
         with self._telemetry.look(command) as looked:
-            outcome = self._outcome(environment, command)
+            outcome = self._outcome(environment, command, delivery)
             looked(outcome)
             said = command.promotion, command.stage, command.step, type(outcome).__name__
             log.info("%s %s.%s: %s", *said, extra=fields(command))
         which = command.lane, command.promotion, command.stage, command.step, command.attempt, command.look
         self._bus.send_events([StepReported(*which, outcome, time.monotonic() - begun)])
 
-    def _outcome(self, environment: str, command: RunStep) -> Outcome:
-        if command.environment == environment:
-            return run_step(command, self._workspace_for, self._folder, self._clock())
-        text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
-        return Failed(text, FailureKind.PERMISSION)
+    def _outcome(self, environment: str, command: RunStep, delivery: int) -> Outcome:
+        if command.environment != environment:
+            text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
+            return Failed(text, FailureKind.PERMISSION)
+        if delivery > 1:
+            return NotRun(f"{command.step} was delivered {delivery} times: its worker died or could not report")
+        return run_step(command, self._workspace_for, self._folder, self._clock)
 
     def find_registrations(self, command: FindRegistrations) -> None:
         """Send the news of every model that was registered since the command's time."""

@@ -17,17 +17,18 @@ class _LaneDocument:
     champions: Mapping[str, Champion] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
     untold: Untold | None = None
+    closed_until: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def lane_document(lane: Lane) -> str:
     """The lane without its promotions."""
-    return _written(to_json(_LaneDocument(lane.champions, lane.holds, lane.untold)))
+    return _written(to_json(_LaneDocument(lane.champions, lane.holds, lane.untold, lane.closed_until)))
 
 
 def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
     """The inverse of `lane_document`."""
     kept = from_json(_LaneDocument, json.loads(document))
-    return Lane(key, kept.champions, kept.holds, promotions, kept.untold)
+    return Lane(key, kept.champions, kept.holds, promotions, kept.untold, kept.closed_until)
 
 
 def promotion_document(promotion: Promotion) -> str:

@@ -9,6 +9,8 @@
   queued, it is skipped.
 - A stage walks its plan. When a step fails, the steps that were begun are undone in reverse order; a failing undo is
   noted and the walk goes on, so that no promotion can hang.
+- Nothing is undone while what it undoes may still act. A stage that is turned back waits for the answer of the step
+  that is under way, or until its command is known never to act (`GRACE`). That step is not asked again.
 - The step that crowns makes the candidate the stage's champion. What comes after it only tidies up: its failure is
   noted and undoes nothing.
 - Every step has a deadline, and so has every wait. A look that could not be made is made again after a growing pause
@@ -27,12 +29,14 @@ from shared.core.journal import JournalEntry, Notes
 from shared.core.late import late_steps
 from shared.core.messages import (
     GRACE,
+    MAY_ACT_FOR,
     Candidate,
     Champion,
     Failed,
     FailureKind,
     Kind,
     LaneKey,
+    NotRun,
     Retry,
     Running,
     RunStep,
@@ -110,10 +114,12 @@ def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
         after = _pass_time(lane, now, notes)
     else:
         after = people.apply(lane, event, now, notes)
-    if after is lane:
-        late = late_steps(lane, event, now) if isinstance(event, StepReported) else ()
+    ignored = after is lane
+    after = settle(after, now, notes)
+    if after == lane and not notes.entries:
+        late = late_steps(lane, event, now) if ignored and isinstance(event, StepReported) else ()
         return Decision(lane, (*due(lane), *(_command(*step) for step in late)), stale=True)
-    after = _stamp(lane, settle(after, now, notes), notes)
+    after = _stamp(lane, after, notes)
     in_flight = {command.message_id for command in due(lane)}
     commands = tuple(command for command in due(after) if command.message_id not in in_flight)
     return Decision(after, commands, tuple(notes.entries))
@@ -152,7 +158,18 @@ def wake_at(lane: Lane) -> datetime | None:
     answers = [command.not_before + GRACE for command in due(lane)]
     waits = [until for promotion in lane.under_way() for stage in promotion.stages if (until := _waits_until(stage))]
     untold = [lane.untold.since + TELL_AFTER] if lane.untold is not None else []
-    return min([*answers, *waits, *untold], default=None)
+    held = [
+        until for promotion in lane.under_way() for stage in promotion.stages if (until := _held_until(lane, stage))
+    ]
+    return min([*answers, *waits, *held, *untold], default=None)
+
+
+def _held_until(lane: Lane, stage: StageRun) -> datetime | None:
+    """When a stage can go on that waits for a command which was never answered."""
+    if stage.status is StageStatus.QUEUED:
+        return max(filter(None, (stage.unanswered_until, lane.closed_until.get(stage.name))), default=None)
+    step = stage.current
+    return stage.unanswered_until if step is not None and step.status is StepStatus.WAITING else None
 
 
 def _waits_until(stage: StageRun) -> datetime | None:
@@ -189,12 +206,16 @@ def _report(lane: Lane, event: StepReported, now: datetime, notes: Notes) -> Lan
     if promotion is None or stage is None or step is None:
         return lane
     step = replace(step, seconds=step.seconds + event.seconds)
+    if isinstance(event.outcome, NotRun):
+        stage = stage.left_unanswered(step)
     match event.outcome:
         case Succeeded():
             return _succeed(lane, promotion, stage, step, event.outcome, now, notes)
         case Failed():
             return _fail(lane, promotion, stage, step, event.outcome, now, notes)
-        case Running() | Retry():
+        case Running() | Retry() | NotRun():
+            if stage.has_called_off(step):
+                return _stop(lane, promotion, stage, step, now, notes)
             return _look_again(lane, promotion, stage, step, event.outcome, now, notes)
 
 
@@ -222,7 +243,9 @@ def _pass_time(lane: Lane, now: datetime, notes: Notes) -> Lane:
             if step is None or step.next_look is None or step.deadline is None or now < step.next_look + GRACE:
                 continue
             known = after.promotion(promotion.id) or promotion
-            if now >= step.deadline + GRACE:
+            if stage.has_called_off(step):
+                after = _stop(after, known, stage, step, now, notes)
+            elif now >= step.deadline + GRACE:
                 after = _fail(after, known, stage, step, _timeout(step), now, notes)
             else:
                 asked = replace(step, look=step.look + 1, next_look=now, says="asked again: no answer had come")
@@ -299,12 +322,18 @@ def _fail(
     return lane.with_promotion(promotion.with_stage(stage))
 
 
+def _stop(lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun, now: datetime, notes: Notes) -> Lane:
+    step = replace(step, status=StepStatus.STOPPED, ended=now, next_look=None)
+    notes.of(promotion, "step-stopped", step.says or "before it had answered", stage, step)
+    return lane.with_promotion(promotion.with_stage(stage.with_step(step)))
+
+
 def _look_again(
     lane: Lane,
     promotion: Promotion,
     stage: StageRun,
     step: StepRun,
-    outcome: Running | Retry,
+    outcome: Running | Retry | NotRun,
     now: datetime,
     notes: Notes,
 ) -> Lane:
@@ -316,7 +345,8 @@ def _look_again(
         retries, pause = 0, outcome.look_again_after
     else:
         retries = step.retries + 1
-        pause = max(outcome.after, min(FIRST_PAUSE * 2 ** min(step.retries, 10), LONGEST_PAUSE))
+        asked_for = outcome.after if isinstance(outcome, Retry) else timedelta(0)
+        pause = max(asked_for, min(FIRST_PAUSE * 2 ** min(step.retries, 10), LONGEST_PAUSE))
     if says != step.says:
         notes.of(promotion, "looked" if isinstance(outcome, Running) else "retrying", says, stage, step)
     step = replace(step, look=step.look + 1, retries=retries, next_look=min(now + pause, deadline), says=says)
@@ -339,6 +369,7 @@ _ENDS_AS = {FailureKind.REFUSED: StageStatus.REFUSED, FailureKind.REJECTED: Stag
 
 def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
     begun = step.started or promotion.created
+    at = step.next_look or begun
     return RunStep(
         lane=promotion.lane,
         promotion=promotion.id,
@@ -347,7 +378,8 @@ def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
         environment=step.plan.environment,
         attempt=stage.attempt,
         look=step.look,
-        not_before=step.next_look or begun,
+        not_before=at,
+        not_after=at + MAY_ACT_FOR,
         started=begun,
         deadline=step.deadline or begun,
         candidate=promotion.candidate,

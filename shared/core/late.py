@@ -1,14 +1,15 @@
 """Effects that come late: a worker ran a step once more after the lane had undone it, or had replaced its candidate.
 
-That can happen when a command is delivered again after its report was sent. The effect (a deployment that nobody
-expects) is undone again. It needs no state: the late report asks for it, and each answer carries on from the last.
+A command acts in its first delivery only, and not after `not_after`, so that takes a process that stood still between
+the check and the change. The effect (a deployment that nobody expects) is undone again. It needs no state: the late
+report asks for it, and each answer carries on from the last.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.core.messages import Retry, Running, StepReported
+from shared.core.messages import NotRun, Retry, Running, StepReported
 from shared.core.plan import PlannedStep, undo_of
 from shared.core.promotion import STAGE_ENDED, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
 
@@ -27,7 +28,7 @@ def late_steps(lane: Lane, report: StepReported, now: datetime) -> Sequence[tupl
     step = None
     if report.look >= FIRST_LATE_LOOK:
         step = _look_again(stage, report, now)
-    elif _is_unwanted(lane, promotion, stage, report.step):
+    elif not isinstance(report.outcome, NotRun) and _is_unwanted(lane, promotion, stage, report.step):
         plan = next(step.plan for step in stage.steps if step.plan.name == report.step)
         step = _undo(undo_of(plan)[-1], FIRST_LATE_LOOK + report.look, now, now)
     if step is None:
@@ -47,7 +48,7 @@ def _is_unwanted(lane: Lane, promotion: Promotion, stage: StageRun, name: str) -
 
 
 def _look_again(stage: StageRun, report: StepReported, now: datetime) -> StepRun | None:
-    if not isinstance(report.outcome, Running | Retry) or report.look >= FIRST_LATE_LOOK + MOST_LATE_LOOKS:
+    if not isinstance(report.outcome, Running | Retry | NotRun) or report.look >= FIRST_LATE_LOOK + MOST_LATE_LOOKS:
         return None
     plans = (undo for step in stage.steps for undo in undo_of(step.plan))
     plan = next((plan for plan in plans if plan.name == report.step), None)

@@ -17,9 +17,12 @@ from shared.core.wire import UndecodableError, from_json, to_json
 #: Version of the wire form. A reader understands this one and the one before.
 SCHEMA = 1
 
-#: How long an answer may be overdue before the lane asks again, or gives a step up that is past its deadline: longer
-#: than a function ever works on one look.
-GRACE = timedelta(minutes=5)
+#: How long after its time a command may still change anything: longer than a queue is usually busy.
+MAY_ACT_FOR = timedelta(minutes=3)
+
+#: How long after its time a command is known never to act again, so that the lane may ask anew or undo the step: a
+#: change that was begun just before `not_after` has ended by then (a connection and its answer take 70 s at most).
+GRACE = MAY_ACT_FOR + timedelta(minutes=2)
 
 #: The source of registrations that the timer found.
 RECONCILE = "reconcile"
@@ -115,7 +118,14 @@ class Retry:
     reason: str
 
 
-Outcome = Succeeded | Failed | Running | Retry
+@dataclass(frozen=True)
+class NotRun:
+    """This delivery of the command did nothing. It says nothing of the others: an earlier one may still be at work."""
+
+    reason: str
+
+
+Outcome = Succeeded | Failed | Running | Retry | NotRun
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -133,6 +143,7 @@ class RunStep:
     attempt: int  #: raised by a replay, so that it is not swallowed as a duplicate
     look: int  #: raised each time the core looks again
     not_before: datetime
+    not_after: datetime  #: from then on it must not change anything, whoever delivers it
     started: datetime  #: when the step was begun, at its first look
     deadline: datetime
     candidate: Candidate
@@ -141,8 +152,8 @@ class RunStep:
     champion: Champion | None  #: what served the stage when this promotion entered it
 
     def expired(self, now: datetime) -> bool:
-        """Whether the lane has given the step up by now, so that it must not take effect any more."""
-        return now >= self.deadline + GRACE
+        """Whether it must not take effect any more: the lane may have asked anew by now, or be undoing the step."""
+        return now >= self.not_after
 
     @property
     def message_id(self) -> str:
@@ -215,7 +226,9 @@ class StepReported:
 
     @property
     def message_id(self) -> str:
-        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.look}:reported"
+        """A delivery that did nothing must not keep the answer of one that did out of the queue."""
+        what = "not-run" if isinstance(self.outcome, NotRun) else "reported"
+        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.look}:{what}"
 
 
 Event = ModelRegistered | JobEnded | StepReported

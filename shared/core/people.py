@@ -1,4 +1,4 @@
-"""What people ask of a lane: approve, reject, cancel, roll back, try again, replay, release a hold.
+"""What people ask of a lane: approve, reject, cancel, roll back, abandon, try again, replay, release a hold.
 
 - Everything but approving and rejecting takes the role of an operator; a stage says itself which roles may approve it.
 - An approval counts once per person, for the candidate and the evidence that it was given on, and only before expiry.
@@ -6,7 +6,9 @@
   traffic is rolled back instead, and held.
 - A rollback gives the traffic back to what served before, without gates, and holds the stage.
 - A failed promotion is tried again from the step that failed, or from the first step that was undone. Something that
-  was superseded is not.
+  was superseded is not. One that is under way is looked at again at once, instead of after its pause.
+- Whatever waits can be ended by a person: a way back is abandoned where it stands, and what it left is said. A stage
+  whose way back did not reach its end can be rolled back again.
 """
 
 from collections.abc import Sequence
@@ -81,10 +83,18 @@ class RolledBack(_AboutPromotion):
 
 
 @dataclass(frozen=True)
+class Abandoned(_AboutPromotion):
+    """A person ends the way back of a promotion where it stands: what is not undone yet stays as it is."""
+
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
 class Retried(_AboutPromotion):
-    """A person has a failed promotion tried again."""
+    """A person has a failed promotion tried again, or one that is under way looked at now."""
 
     from_step: str | None = None
+    only_failed: bool = False  #: one that is under way is refused
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ class Released:
     reason: str
 
 
-PersonEvent = Approved | Rejected | Cancelled | RolledBack | Retried | Released | Replayed
+PersonEvent = Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed
 
 
 class NotNowError(Exception):
@@ -131,6 +141,8 @@ def apply(lane: Lane, event: PersonEvent, now: datetime, notes: Notes) -> Lane:
             return _cancel(lane, promotion, event, now, notes)
         case RolledBack():
             return _roll_back(lane, promotion, event, now, notes)
+        case Abandoned():
+            return _abandon(lane, promotion, event, notes)
         case Retried():
             return _retry(lane, promotion, event, now, notes)
         case Replayed():
@@ -223,7 +235,7 @@ def _cancel(lane: Lane, promotion: Promotion, event: Cancelled, now: datetime, n
         _check_can_go_back(lane, promotion, stage)
     pending = [stage for stage in promotion.stages if stage.status in (StageStatus.WAITING, StageStatus.QUEUED)]
     if not running and not pending:
-        raise NotNowError("it is being taken back already")
+        raise NotNowError("it is being taken back already; abandon the way back to end it where it stands")
     says = f"; traffic had begun to move, so this is a rollback of {_names(moved)}" if moved else ""
     notes.of(promotion, "cancelled", _asked(event) + says)
     for stage in pending:
@@ -252,8 +264,9 @@ def _stage_to_roll_back(lane: Lane, promotion: Promotion, name: str | None) -> S
     wanted = [stage for stage in promotion.stages if name in (None, stage.name)]
     running = [stage for stage in wanted if stage.status is StageStatus.RUNNING]
     serving = [stage for stage in wanted if lane.serves(promotion, stage) and stage.status not in STAGE_OCCUPIED]
-    if running or serving:
-        return (running or serving)[-1]
+    half_undone = [stage for stage in wanted if stage.status is StageStatus.FAILED and _is_half_undone(stage)]
+    if running or serving or half_undone:
+        return (running or serving or half_undone)[-1]
     others = {
         stage.name: lane.champions[stage.name].candidate.version for stage in wanted if stage.name in lane.champions
     }
@@ -261,6 +274,10 @@ def _stage_to_roll_back(lane: Lane, promotion: Promotion, name: str | None) -> S
     raise NotNowError(
         f"it serves nothing that could be rolled back; it {promotion.status.told}{f'; {now}' if now else ''}"
     )
+
+
+def _is_half_undone(stage: StageRun) -> bool:
+    return any(step.status is not StepStatus.SUCCEEDED for step in stage.undoing)
 
 
 def _check_can_go_back(lane: Lane, promotion: Promotion, stage: StageRun) -> None:
@@ -289,7 +306,42 @@ def turn_back(stage: StageRun, ends_as: StageStatus, reason: str, trigger: Trigg
     way = tuple(StepRun(undo) for plan in reversed(begun) for undo in undo_of(plan))
     # Message ids of a second way back must differ from those of the first.
     attempt = stage.attempt + 1 if stage.undoing else stage.attempt
-    return replace(move(stage, trigger), ends_as=ends_as, reason=reason, undoing=way, attempt=attempt, ended=None)
+    return replace(
+        move(stage, trigger),
+        ends_as=ends_as,
+        reason=reason,
+        steps=tuple(map(_no_longer_waiting, stage.steps)),
+        undoing=way,
+        attempt=attempt,
+        abandoned="",
+        ended=None,
+    )
+
+
+def _no_longer_waiting(step: StepRun) -> StepRun:
+    """A step that waits for people has nothing to answer; one that a worker runs has."""
+    waited = step.plan.waits and step.status is StepStatus.RUNNING
+    return replace(step, status=StepStatus.STOPPED) if waited else step
+
+
+def _abandon(lane: Lane, promotion: Promotion, event: Abandoned, notes: Notes) -> Lane:
+    _check_operator(event.by)
+    _check_stage(promotion, event.stage)
+    undoing = [
+        stage
+        for stage in promotion.stages
+        if event.stage in (None, stage.name) and stage.status is StageStatus.UNDOING and not stage.abandoned
+    ]
+    if not undoing:
+        raise NotNowError(f"nothing of it is being undone; it {promotion.status.told}")
+    for stage in undoing:
+        notes.of(promotion, "abandoned", _asked(event), stage)
+        left = tuple(
+            replace(step, status=StepStatus.STOPPED) if step.status is StepStatus.WAITING else step
+            for step in stage.undoing
+        )
+        promotion = promotion.with_stage(replace(stage, undoing=left, abandoned=_asked(event)))
+    return lane.with_promotion(promotion)
 
 
 # --- try again, replay, release ---------------------------------------------------------------------------------------
@@ -297,6 +349,8 @@ def turn_back(stage: StageRun, ends_as: StageStatus, reason: str, trigger: Trigg
 
 def _retry(lane: Lane, promotion: Promotion, event: Retried, now: datetime, notes: Notes) -> Lane:
     _check_operator(event.by)
+    if promotion.under_way and event.from_step is None and not event.only_failed:
+        return _hurry(lane, promotion, event, now, notes)
     why_not = why_not_retried(lane, promotion)
     if why_not:
         raise NotNowError(why_not)
@@ -308,6 +362,22 @@ def _retry(lane: Lane, promotion: Promotion, event: Retried, now: datetime, note
         elif stage.status is StageStatus.SKIPPED:
             promotion = promotion.with_stage(replace(move(stage, Trigger.RETRIED), ended=None, reason=""))
     return lane.with_promotion(replace(promotion, status=PromotionStatus.QUEUED, reason=""))
+
+
+def _hurry(lane: Lane, promotion: Promotion, event: Retried, now: datetime, notes: Notes) -> Lane:
+    """What waits for its next look is looked at now, under a new message id."""
+    pausing = [
+        (stage, step)
+        for stage in promotion.stages
+        if (step := stage.current) is not None and step.next_look is not None and not stage.has_called_off(step)
+    ]
+    if not pausing:
+        raise NotNowError(f"no step of it pauses that could be tried again now; it {promotion.status.told}")
+    for stage, step in pausing:
+        notes.of(promotion, "retried", f"{_asked(event)}; {step.plan.name} is looked at now", stage, step)
+        asked = replace(step, look=step.look + 1, retries=0, next_look=now)
+        promotion = promotion.with_stage(stage.left_unanswered(step).with_step(asked))
+    return lane.with_promotion(promotion)
 
 
 def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
@@ -335,7 +405,7 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
     undone = [
         index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
     ]
-    failed = [index for index, step in enumerate(stage.steps) if step.status in (StepStatus.FAILED, StepStatus.RUNNING)]
+    failed = [index for index, step in enumerate(stage.steps) if step.status in (StepStatus.FAILED, StepStatus.STOPPED)]
     start = min([*undone, *failed], default=0)
     if from_step is not None:
         if from_step not in names[: start + 1]:
@@ -349,6 +419,7 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
         attempt=stage.attempt + 1,
         ends_as=StageStatus.FAILED,
         predecessor=None,
+        abandoned="",
         queued=now,
         started=None,
         ended=None,

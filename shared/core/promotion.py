@@ -8,7 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from shared.core.messages import Candidate, Champion, Evidence, Failed, LaneKey
+from shared.core.messages import GRACE, Candidate, Champion, Evidence, Failed, LaneKey
 from shared.core.plan import PlannedStep
 
 
@@ -17,6 +17,7 @@ class StepStatus(StrEnum):
     RUNNING = "running"  #: a command for it is in a queue or with a worker
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    STOPPED = "stopped"  #: its stage was turned back before it was done: nobody asks for it any more
 
 
 class _Spoken(StrEnum):
@@ -112,6 +113,9 @@ class StageRun:
     attempt: int = 1
     ends_as: StageStatus = StageStatus.FAILED  #: what it becomes once it is undone
     predecessor: Champion | None = None  #: what served the stage when this promotion entered it
+    #: Until then a command of the stage that was never answered may still act: no undo begins before.
+    unanswered_until: datetime | None = None
+    abandoned: str = ""  #: who gave up its way back, and why; empty where nobody did
     queued: datetime | None = None  #: since when it waits for its turn
     started: datetime | None = None
     ended: datetime | None = None
@@ -119,11 +123,34 @@ class StageRun:
 
     @property
     def current(self) -> StepRun | None:
-        """The step that is next or under way; None when the walk is at its end."""
+        """The step that is next or under way; None when the walk is at its end.
+
+        On the way back that is first the step that was under way when the stage was turned back: it must have answered
+        before it is undone.
+        """
         if self.status not in STAGE_OCCUPIED:
             return None
-        walk = self.undoing if self.status is StageStatus.UNDOING else self.steps
-        return next((step for step in walk if step.status in (StepStatus.WAITING, StepStatus.RUNNING)), None)
+        if self.status is StageStatus.RUNNING:
+            return _first(self.steps, StepStatus.WAITING, StepStatus.RUNNING)
+        return _first(self.steps, StepStatus.RUNNING) or _first(self.undoing, StepStatus.WAITING, StepStatus.RUNNING)
+
+    def is_held(self, now: datetime) -> bool:
+        """Whether a command that was never answered may still act."""
+        return self.unanswered_until is not None and now < self.unanswered_until
+
+    def has_called_off(self, step: StepRun) -> bool:
+        """Whether a step that is under way is not to be asked again: the stage was turned back meanwhile, or the way
+        back was abandoned."""
+        if self.status is not StageStatus.UNDOING:
+            return False
+        return bool(self.abandoned) or any(step.plan.name == other.plan.name for other in self.steps)
+
+    def left_unanswered(self, step: StepRun) -> "StageRun":
+        """This stage, remembering how long the present command of a step may still act though nobody waits for it."""
+        if step.next_look is None:
+            return self
+        until = step.next_look + GRACE
+        return replace(self, unanswered_until=max(until, self.unanswered_until or until))
 
     def with_step(self, step: StepRun) -> "StageRun":
         """This stage with the step of the same name replaced; no step of the plan is named as one that undoes."""
@@ -132,6 +159,10 @@ class StageRun:
             return tuple(step if other.plan.name == step.plan.name else other for other in steps)
 
         return replace(self, steps=put(self.steps), undoing=put(self.undoing))
+
+
+def _first(steps: tuple[StepRun, ...], *statuses: StepStatus) -> StepRun | None:
+    return next((step for step in steps if step.status in statuses), None)
 
 
 @dataclass(frozen=True)
@@ -200,6 +231,8 @@ class Lane:
     holds: Mapping[str, Hold] = field(default_factory=dict)  #: by stage
     promotions: tuple[Promotion, ...] = ()
     untold: Untold | None = None
+    #: By stage: until then a command of a promotion that has left it may still act, so that nobody enters.
+    closed_until: Mapping[str, datetime] = field(default_factory=dict)
 
     def promotion(self, promotion: str) -> Promotion | None:
         return next((known for known in self.promotions if known.id == promotion), None)
@@ -211,6 +244,10 @@ class Lane:
         """Whether the promotion's candidate is the stage's champion."""
         champion = self.champions.get(stage.name)
         return champion is not None and champion.promotion == promotion.id
+
+    def without_past_closures(self, now: datetime) -> "Lane":
+        open_still = {stage: until for stage, until in self.closed_until.items() if now < until}
+        return self if len(open_still) == len(self.closed_until) else replace(self, closed_until=open_still)
 
     def with_promotion(self, promotion: Promotion) -> "Lane":
         """This lane with the promotion replaced, or added at the end."""

@@ -27,13 +27,15 @@ from shared.core.transitions import UNDONE_AS, Trigger, move
 
 def settle(lane: Lane, now: datetime, notes: Notes) -> Lane:
     """Apply the rules until nothing changes. Bounded: each round moves a stage forward in its table."""
+    lane = lane.without_past_closures(now)
     while True:
         before = lane
         lane = _supersede(lane, now, notes)
         for promotion in list(lane.under_way()):
             for stage in promotion.stages:
                 known = lane.promotion(promotion.id) or promotion
-                lane = lane.with_promotion(known.with_stage(_settle_stage(lane, known, stage, now, notes)))
+                settled = _settle_stage(lane, known, stage, now, notes)
+                lane = _closed_after(lane, settled, now).with_promotion(known.with_stage(settled))
             lane = lane.with_promotion(_settle_promotion(lane.promotion(promotion.id) or promotion, now, notes))
         if lane == before:
             return lane
@@ -49,9 +51,17 @@ def _settle_stage(lane: Lane, promotion: Promotion, stage: StageRun, now: dateti
     step = stage.current
     if step is None:
         return _leave(promotion, stage, now, notes)
-    if step.status is StepStatus.WAITING:
+    if step.status is StepStatus.WAITING and not (stage.status is StageStatus.UNDOING and stage.is_held(now)):
         return stage.with_step(_begun(promotion, stage, step, now))
     return stage
+
+
+def _closed_after(lane: Lane, stage: StageRun, now: datetime) -> Lane:
+    """The lane with a stage closed that is being left while a command which was never answered may still act."""
+    until = stage.unanswered_until
+    if until is None or stage.status not in STAGE_ENDED or not lane.closed_until.get(stage.name, now) < until:
+        return lane
+    return replace(lane, closed_until={**lane.closed_until, stage.name: until}) if stage.is_held(now) else lane
 
 
 def _begun(promotion: Promotion, stage: StageRun, step: StepRun, now: datetime) -> StepRun:
@@ -83,6 +93,8 @@ def _skipped(stage: StageRun, before: Sequence[StageRun], now: datetime) -> Stag
 
 
 def _enter(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
+    if not stage.is_held(now):
+        stage = replace(stage, unanswered_until=None)
     # While it queued, a stage before it may have been rolled back.
     before = _before(promotion, stage)
     skipped = _skipped(stage, before, now)
@@ -92,6 +104,8 @@ def _enter(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, not
         return stage
     if stage.name in lane.holds and promotion.candidate.kind is not Kind.JOB:
         return stage
+    if stage.is_held(now) or stage.name in lane.closed_until:  # a command of an earlier walk may still act
+        return stage
     for other in lane.under_way():
         theirs = other.stage(stage.name)
         same_queue = other.id != promotion.id and other.candidate.kind is promotion.candidate.kind
@@ -99,7 +113,7 @@ def _enter(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, not
             return stage
     notes.of(promotion, "stage-started", f"in {stage.environment}", stage)
     champion = lane.champions.get(stage.name)
-    return move(replace(stage, started=now, predecessor=champion), Trigger.ENTERED)
+    return move(replace(stage, started=now, predecessor=champion, unanswered_until=None), Trigger.ENTERED)
 
 
 def _leave(promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
@@ -109,7 +123,10 @@ def _leave(promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -
         return end_stage(stage, Trigger.PLAN_DONE, "; ".join(left_over), now)
     broken = [f"{step.plan.name}: {step.failure.reason}" for step in stage.undoing if step.failure is not None]
     reason = " ".join([stage.reason, *(f"(undoing failed too: {text})" for text in broken)])
-    ends_as = StageStatus.FAILED if broken else stage.ends_as
+    if stage.abandoned:
+        left = ", ".join(step.plan.name for step in stage.undoing if step.status is StepStatus.STOPPED) or "nothing"
+        reason += f" (the way back was abandoned by {stage.abandoned}; not undone: {left})"
+    ends_as = StageStatus.FAILED if broken or stage.abandoned else stage.ends_as
     notes.of(promotion, f"stage-{ends_as}", reason, stage)
     return end_stage(stage, UNDONE_AS[ends_as], reason, now)
 

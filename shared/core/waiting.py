@@ -6,8 +6,8 @@ from datetime import datetime
 
 from shared.core.approval import Approval
 from shared.core.lane import LONGEST_QUEUE
-from shared.core.messages import Kind
-from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
+from shared.core.messages import GRACE, Kind
+from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,21 @@ def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
             yield Wait(stage.name, _turn(lane, promotion, stage), since, since + LONGEST_QUEUE)
         step = stage.current
         if step is not None:
-            since = step.started or promotion.updated
-            yield Wait(stage.name, _step(promotion, stage, step), since, step.deadline or since + step.plan.limit)
+            since = step.started or stage.ended or promotion.updated
+            yield Wait(stage.name, _step(promotion, stage, step), since, _until(stage, step, since))
+
+
+def _until(stage: StageRun, step: StepRun, since: datetime) -> datetime:
+    if stage.has_called_off(step) and step.next_look is not None:
+        return step.next_look + GRACE
+    if step.status is StepStatus.WAITING and stage.unanswered_until is not None:
+        return stage.unanswered_until
+    return step.deadline or since + step.plan.limit
 
 
 def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
+    if stage.name in lane.closed_until:
+        return f"a command of an earlier promotion to expire, which was never answered, before it enters {stage.name}"
     hold = lane.holds.get(stage.name)
     if hold is not None and promotion.candidate.kind is not Kind.JOB:
         return f"the hold on {stage.name} to be released, set by {hold.by}: {hold.reason}"
@@ -52,6 +62,10 @@ def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
         given = len(step.evidence.get("given", ()))
         doubt = "; who started it had not signed in and may be one of them" if asked.requester_is_unknown else ""
         return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}{doubt}"
+    if stage.has_called_off(step):
+        return f"the answer of {step.plan.name}, which was under way, before it is undone"
+    if step.status is StepStatus.WAITING:
+        return "a command that was never answered to expire, before anything is undone"
     name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name
     if step.look <= 1 or step.next_look is None:
         return name

@@ -76,7 +76,8 @@ class Replayer:
         found = self._store.promotion(promotion)
         if found is None:
             return Result(promotion, ReplayOutcome.NOT_FOUND, "there is no such promotion")
-        event = Retried(found[0].lane, promotion, self._asked.by, self._asked.reason, self._asked.from_step)
+        asked = self._asked
+        event = Retried(found[0].lane, promotion, asked.by, asked.reason, asked.from_step, only_failed=True)
         try:
             if self._asked.dry_run:
                 lane, _ = self._store.load(event.lane, promotion)

@@ -68,6 +68,7 @@ ACTIONS: Mapping[str, tuple[type[Any], Callable[..., LaneEvent]]] = {
     "reject": (OfStage, people.Rejected),
     "cancel": (Reason, people.Cancelled),
     "roll-back": (OfStage, people.RolledBack),
+    "abandon": (OfStage, people.Abandoned),
     "retry": (Retry, people.Retried),
 }
 

@@ -10,6 +10,7 @@ from shared.core.messages import Outcome, RunStep, Succeeded
 from shared.ports import Workspace
 from shared.steps import deploy
 from shared.steps.target import READY, Target
+from shared.steps.traffic import predecessor
 
 
 def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
@@ -18,7 +19,7 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
         return Succeeded({})
     theirs = replace(command, promotion=champion.promotion, candidate=champion.candidate, evidence=champion.evidence)
     target = Target.of(theirs, folder)
-    found = workspace.deployment(target.endpoint, target.deployment)
+    found = workspace.deployment(target.endpoint, predecessor(target, workspace) or target.deployment)
     if found is not None and found.state == READY:
         return Succeeded({"deployment": found.name})
     return deploy.run(theirs, workspace, folder)

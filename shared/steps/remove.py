@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from shared.core.messages import Outcome, RunStep, Succeeded
+from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
 from shared.ports import Workspace
 from shared.steps.looks import look_again
-from shared.steps.target import Target
+from shared.steps.target import DELETING, SETTLED, Target
 
 
 def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
@@ -17,11 +17,19 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
         return Succeeded({"deployment": target.deployment})
     if not target.is_of_this_promotion(found):
         return Succeeded({"left_alone": found.name})  # deploy stopped at it: it is not ours to remove
-    if found.state == "Deleting":
+    if target.is_of_later_attempt(found):
+        return Succeeded({"left_alone": found.name})  # a retry has made it since
+    if found.state == DELETING:
         return look_again(command, f"deployment {found.name} is being removed")
     endpoint = workspace.endpoint(target.endpoint)
+    if endpoint and endpoint.state not in SETTLED:
+        return look_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
     if endpoint and endpoint.traffic.get(found.name):
-        share = endpoint.traffic[found.name]
-        return look_again(command, f"waits until {found.name} takes no traffic; it still takes {share} %")
+        # `restore` comes before this, so nobody will move it: to wait would be to wait for ever.
+        return Failed(
+            f"Deployment {found.name} still takes {endpoint.traffic[found.name]} % of the traffic of endpoint "
+            f"{endpoint.name}, so it was left there. Give the traffic to another deployment, then roll back again.",
+            FailureKind.CONFLICT,
+        )
     workspace.start_removal(target.endpoint, found.name)
     return look_again(command, f"deployment {found.name} is being removed")

@@ -2,18 +2,27 @@
 
 from pathlib import Path
 
-from shared.core.messages import Outcome, RunStep, Succeeded
+from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
 from shared.ports import Deployment, Workspace
+from shared.steps import traffic
 from shared.steps.looks import look_again
-from shared.steps.target import Target
+from shared.steps.target import DELETING, READY, SETTLED, Target
 
 
 def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
     """A deployment that came after the shift is never touched: a message of this promotion may be late."""
     target = Target.of(command, folder)
     endpoint = workspace.endpoint(target.endpoint)
-    if endpoint is None or not endpoint.traffic.get(target.deployment):
-        return look_again(command, f"waits until {target.deployment} takes the traffic of {target.endpoint}")
+    serving = workspace.deployment(target.endpoint, target.deployment)
+    if endpoint is not None and endpoint.state not in SETTLED:
+        return look_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
+    if endpoint is None or serving is None or serving.state != READY or not endpoint.traffic.get(serving.name):
+        # `shift` has read it back: somebody has changed it since, and had a reason.
+        return Failed(
+            f"Nothing was removed from endpoint {target.endpoint}: deployment {target.deployment} no longer serves. "
+            f"The traffic goes to {traffic.names(traffic.present(endpoint)) if endpoint else 'no deployment'}.",
+            FailureKind.CONFLICT,
+        )
     seen = command.evidence.get("shift", {}).get("others", [])
     others = [each for each in workspace.deployments(target.endpoint) if each.name in seen]
     replaced = [each for each in others if target.owns(each) and not endpoint.traffic.get(each.name)]
@@ -27,7 +36,7 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
 
 def _remove(target: Target, workspace: Workspace, replaced: list[Deployment]) -> None:
     """Begins with one that is not on its way out; Azure ML does one operation on an endpoint at a time."""
-    waiting = [each for each in replaced if each.state != "Deleting"]
+    waiting = [each for each in replaced if each.state != DELETING]
     if len(waiting) == len(replaced):
         workspace.start_removal(target.endpoint, waiting[0].name)
 

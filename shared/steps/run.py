@@ -1,21 +1,27 @@
 """Runs the step that a command names, and turns the port's errors into outcomes: once, for all steps."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from shared.core.messages import Failed, FailureKind, Outcome, Retry, RunStep
+from shared.core.messages import Failed, FailureKind, NotRun, Outcome, Retry, RunStep
 from shared.ports import ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
 from shared.steps import STEPS
+from shared.steps.fence import TooLateError, fenced
+
+log = logging.getLogger("mlpromote")
 
 #: Where Azure does not say when to come back.
 PAUSE = timedelta(seconds=5)
 
 
-def run_step(command: RunStep, workspace_for: Callable[[str], Workspace], folder: Path, now: datetime) -> Outcome:
-    """The outcome of one look; `workspace_for` gives an environment's workspace by name. Raises only for a bug."""
-    if command.expired(now):
-        return Failed(f"{command.step} was given up at {command.deadline}: nothing was done.", FailureKind.TIMEOUT)
+def run_step(
+    command: RunStep, workspace_for: Callable[[str], Workspace], folder: Path, clock: Callable[[], datetime]
+) -> Outcome:
+    """The outcome of one look; `workspace_for` gives an environment's workspace by name. Raises nothing."""
+    if command.expired(clock()):
+        return _too_late(command)
     step = STEPS.get(command.step)
     if step is None:
         return Failed(
@@ -24,7 +30,9 @@ def run_step(command: RunStep, workspace_for: Callable[[str], Workspace], folder
             FailureKind.BUG,
         )
     try:
-        return step(command, workspace_for(command.environment), folder)
+        return step(command, fenced(workspace_for(command.environment), command, clock), folder)
+    except TooLateError:
+        return _too_late(command)
     except UnavailableError as fault:
         return Retry(fault.retry_after if fault.retry_after is not None else PAUSE, str(fault))
     except ForbiddenError as fault:
@@ -33,6 +41,20 @@ def run_step(command: RunStep, workspace_for: Callable[[str], Workspace], folder
         return Failed(_said_in(command, fault), FailureKind.QUOTA)
     except RejectedError as fault:
         return Failed(_said_in(command, fault), FailureKind.BAD_CONFIG)
+    except Exception as fault:
+        # Delivered again it would not run: to raise would only hide it until the step's time is over.
+        log.exception("%s of %s", command.step, command.promotion)
+        return Failed(
+            f"{command.step} met a bug of this app: {type(fault).__name__}: {fault}. The app's log has the traceback. "
+            "Retry once the bug is mended.",
+            FailureKind.BUG,
+        )
+
+
+def _too_late(command: RunStep) -> NotRun:
+    return NotRun(
+        f"{command.step} came to its worker after {command.not_after:%H:%M:%S} UTC, too late to change anything"
+    )
 
 
 def _said_in(command: RunStep, fault: Exception) -> str:

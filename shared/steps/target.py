@@ -25,6 +25,8 @@ REQUIRE_TAGS = "require_tags"
 #: Azure ML's states of an endpoint or deployment in which nothing is under way.
 READY = "Succeeded"
 BROKEN = ("Failed", "Canceled")
+SETTLED = (READY, *BROKEN)
+DELETING = "Deleting"
 
 _DIGEST_LENGTH = 10
 _LONGEST_NAME = 32
@@ -81,6 +83,11 @@ class Target:
 
     def is_of_this_promotion(self, found: Deployment) -> bool:
         return self.owns(found) and found.tags.get(PROMOTION) == self.command.promotion
+
+    def is_of_later_attempt(self, found: Deployment) -> bool:
+        """Whether a retry of this promotion made it, after this command's attempt."""
+        attempt = found.tags.get(ATTEMPT, "")
+        return attempt.isdecimal() and int(attempt) > self.command.attempt
 
     def is_of_this_lane(self, found: Deployment) -> bool:
         """Whether we made it for this route, stage and model, in whichever promotion."""

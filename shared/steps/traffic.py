@@ -4,7 +4,7 @@ from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
 from shared.core.precedence import is_newer
 from shared.ports import Endpoint, Workspace
 from shared.steps.looks import look_again
-from shared.steps.target import BROKEN, READY, VERSION, Target
+from shared.steps.target import READY, SETTLED, VERSION, Target
 
 
 def predecessor(target: Target, workspace: Workspace) -> str | None:
@@ -37,23 +37,36 @@ def present(endpoint: Endpoint) -> dict[str, int]:
 def give_all(
     target: Target, workspace: Workspace, endpoint: Endpoint, deployment: str | None, evidence: dict[str, object]
 ) -> Outcome:
-    """All traffic to `deployment`, or to none where it is None; `evidence` is that of the success."""
+    """All traffic to `deployment`, or to none where it is None; `evidence` is that of the success.
+
+    A deployment that is not ready gets no traffic, and never counts as serving: it may be on its way out.
+    """
     command = target.command
     if not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
     wanted = {deployment: 100} if deployment else {}
-    if present(endpoint) == wanted and endpoint.state in (READY, *BROKEN):
-        return Succeeded(evidence)
-    if endpoint.state not in (READY, *BROKEN):
+    if endpoint.state not in SETTLED:
         return look_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
-    if deployment and deployment not in endpoint.traffic:
-        return Failed(
-            f"Deployment {deployment} of endpoint {endpoint.name} is not there to take the traffic, which was left to "
-            f"{names(present(endpoint))}. Start a new promotion.",
-            FailureKind.NOT_FOUND,
-        )
+    # After the endpoint: what is read last must hold while the traffic is as it was read first.
+    missing = _not_ready(workspace, endpoint, deployment) if deployment else None
+    if missing:
+        return missing
+    if present(endpoint) == wanted:
+        return Succeeded(evidence)
     workspace.start_traffic(endpoint.name, wanted)
     return look_again(command, f"the traffic of endpoint {endpoint.name} goes to {deployment or 'no deployment'}")
+
+
+def _not_ready(workspace: Workspace, endpoint: Endpoint, deployment: str) -> Failed | None:
+    found = workspace.deployment(endpoint.name, deployment)
+    if found is not None and found.state == READY:
+        return None
+    state = f"is in state {found.state}, not ready" if found is not None else "is not there"
+    return Failed(
+        f"Deployment {deployment} of endpoint {endpoint.name} {state} to take the traffic, which was left to "
+        f"{names(present(endpoint))}. Start a new promotion.",
+        FailureKind.NOT_FOUND,
+    )
 
 
 def names(traffic: dict[str, int]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.cloud.azureml import AzureMLWorkspace
 from shared.core.messages import (
+    MAY_ACT_FOR,
     Candidate,
     Champion,
     Evidence,
@@ -50,6 +51,7 @@ class Promotion:
             attempt=1,
             look=1,
             not_before=NOW,
+            not_after=NOW + MAY_ACT_FOR,
             started=NOW,
             deadline=NOW + timedelta(hours=1),
             candidate=Candidate(Kind.MODEL, name, version, "dev", "/subscriptions/s/workspaces/ws-dev"),
@@ -73,7 +75,7 @@ class Promotion:
             command = replace(
                 self._command, step=step, environment=environment, look=next(looks), evidence=dict(self.evidence)
             )
-            outcome = run_step(command, lambda name: self._workspaces[name], self._folder, command.started)
+            outcome = run_step(command, lambda name: self._workspaces[name], self._folder, lambda: command.started)
             if not isinstance(outcome, (Running, Retry)):
                 ended.append(outcome)
             return bool(ended)

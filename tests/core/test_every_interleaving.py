@@ -1,42 +1,79 @@
 """Every order in which messages of promotions through two environments can be delivered, repeated, or cut by a crash.
 
-A breadth-first walk over all states of the world: the saved lane, the messages in the queues, and Azure. At each state
-every message may be handled in full, handled by a process that dies between any two lines, or delivered twice.
+A breadth-first walk over all states of the world: the saved lane, the messages in the queues, the workers that are
+between reading and changing, and Azure. At each state every message may be handled in full, handled by a process that
+dies between any two lines, or delivered twice; a worker may stand still as long as its command is valid and act then;
+what is being deleted may be gone; and time may pass.
 """
 
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from shared.core.lane import PromotionRequested, decide, due
+from shared.core.lane import PromotionRequested, TimePassed, decide, due
 from shared.core.late import FIRST_LATE_LOOK
-from shared.core.messages import Failed, Retry, RunStep, StepReported
+from shared.core.messages import GRACE, Failed, NotRun, Outcome, Running, RunStep, StepReported
+from shared.core.people import Cancelled, NotNowError, RolledBack
 from shared.core.promotion import Lane, PromotionStatus, StageStatus, StepStatus
-from tests.core.world import BROKEN, KEY, NOW, REFUSED, TEST_THEN_PROD, Azure, answer, drive, requested
+from tests.core.people import OPERATOR
+from tests.core.world import (
+    BROKEN,
+    KEY,
+    NOW,
+    REFUSED,
+    TEST_THEN_PROD,
+    Azure,
+    Change,
+    answer,
+    drive,
+    requested,
+)
+from tests.core.world import promotion as a_promotion
 
 TWO_REGIONS = {"west": (), "north": ()}
 ONE_STAGE = {"test": ()}
-Message = RunStep | StepReported | PromotionRequested
+Message = RunStep | StepReported | PromotionRequested | RolledBack | Cancelled
+
+
+@dataclass(frozen=True)
+class Held:
+    """A worker that has read what it acts on, and has not made its change yet."""
+
+    command: RunStep
+    change: Change
 
 
 @dataclass(frozen=True)
 class World:
     lane: Lane
-    queue: Mapping[str, Message]  #: by message id; there is no duplicate detection here, which is the harder case
+    queue: Mapping[str, Message]  #: by message id; what a worker has begun with is not taken in a second time
     azure: Azure
-    faults: int  #: crashes and doubled deliveries that may still happen
+    faults: int  #: crashes, doubled deliveries, workers that stand still and waits that may still happen
+    delivered: frozenset[str] = frozenset()  #: ids of commands that a worker has begun with
+    held: tuple[Held, ...] = ()
+    waits: int = 0  #: how often `GRACE` has passed
+
+    @property
+    def now(self) -> datetime:
+        return NOW + self.waits * GRACE
 
     def seen(self) -> object:
         """What makes two worlds the same for the walk."""
         statuses = tuple(
-            (p.id, p.status, tuple((s.status, _position(s.steps), _position(s.undoing)) for s in p.stages))
+            (
+                p.id,
+                p.status,
+                tuple((s.status, s.is_held(self.now), *map(_position, (s.steps, s.undoing))) for s in p.stages),
+            )
             for p in self.lane.promotions
         )
         champions = tuple(sorted((stage, champion.promotion) for stage, champion in self.lane.champions.items()))
-        return statuses, champions, frozenset(self.queue), self.azure.endpoints, self.faults
+        held = tuple((each.command.message_id, each.change) for each in self.held)
+        again = frozenset(self.queue) & self.delivered
+        return statuses, champions, frozenset(self.queue), again, held, self.waits, self.azure.endpoints, self.faults
 
 
 def _position(steps: tuple[object, ...]) -> tuple[object, ...]:
@@ -44,41 +81,109 @@ def _position(steps: tuple[object, ...]) -> tuple[object, ...]:
 
 
 def by_id(*messages: Message) -> dict[str, Message]:
-    return {m.promotion.id if isinstance(m, PromotionRequested) else m.message_id: m for m in messages}
+    return {_id(message): message for message in messages}
+
+
+def _id(message: Message) -> str:
+    if isinstance(message, PromotionRequested):
+        return message.promotion.id
+    return message.message_id if isinstance(message, RunStep | StepReported) else type(message).__name__
 
 
 def successors(world: World) -> Iterator[World]:
     """All worlds that one more thing can make of this one."""
     for name, message in world.queue.items():
         rest = {other: queued for other, queued in world.queue.items() if other != name}
-        yield from _run(world, message, rest) if isinstance(message, RunStep) else _decide(world, message, rest)
+        if isinstance(message, RunStep):
+            yield from _run(world, message, rest)
+        else:
+            yield from _decide(world, message, rest)
+    for each in world.held:
+        yield _act_at_last(world, each)
+    if world.azure.settled() != world.azure:
+        yield replace(world, azure=world.azure.settled())
+    if _waits_for_time(world):
+        yield _let_time_pass(world)
 
 
 def _run(world: World, command: RunStep, rest: Mapping[str, Message]) -> Iterator[World]:
-    azure, outcome = world.azure.run(command)
-    if isinstance(outcome, Retry):
-        if command.look < FIRST_LATE_LOOK and command not in due(world.lane):
-            yield replace(world, queue=rest)  # nobody waits for its answer
+    name = command.message_id
+    begun = replace(world, queue=rest, delivered=world.delivered | {name})
+    if name in world.delivered or command.expired(world.now):
+        yield replace(begun, queue={**rest, **by_id(answer(command, NotRun("again, or too late")))})
+        return
+    intended = world.azure.intend(command)
+    if isinstance(intended, Running) and not _must_answer(world, command):
         return  # it waits for something else to happen
+    change = None if isinstance(intended, Outcome) else intended
+    azure, outcome = world.azure.run(command)
     report = answer(command, outcome)
-    yield replace(world, azure=azure, queue={**rest, **by_id(report)})
+    yield replace(begun, azure=azure, queue={**rest, **by_id(report)})
     if world.faults:
-        less = replace(world, azure=azure, faults=world.faults - 1)
-        yield less  # died after the effect, before the report
-        yield replace(
-            less, queue={**world.queue, **by_id(report)}
-        )  # died after the report, before the command was completed
+        less = replace(begun, queue=world.queue, faults=world.faults - 1)
+        yield replace(less, azure=azure)  # died after the effect, before the report
+        # died after the report, before the command was completed
+        yield replace(less, azure=azure, queue={**world.queue, **by_id(report)})
+        if change is not None:  # stands still before the change, and the queue delivers the command again
+            yield replace(less, held=(*world.held, Held(command, change)))
 
 
-def _decide(world: World, event: StepReported | PromotionRequested, rest: Mapping[str, Message]) -> Iterator[World]:
-    decision = decide(world.lane, event, NOW)
-    sent = replace(world, lane=decision.lane, queue={**rest, **by_id(*decision.commands)})
+def _must_answer(world: World, command: RunStep) -> bool:
+    """Whether somebody waits for any answer at all, or nobody does: the stage was turned back."""
+    stages = [
+        s for p in world.lane.promotions if p.id == command.promotion for s in p.stages if s.name == command.stage
+    ]
+    nobody_waits = command.look < FIRST_LATE_LOOK and command not in due(world.lane)
+    return nobody_waits or any((step := s.current) and s.has_called_off(step) for s in stages)
+
+
+def _act_at_last(world: World, held: Held) -> World:
+    """A worker that stood still goes on; its command is still valid, since time would have taken it away."""
+    azure, outcome = world.azure.make(held.command, held.change)
+    report = by_id(answer(held.command, outcome))
+    left = tuple(each for each in world.held if each is not held)
+    return replace(world, azure=azure, held=left, queue={**world.queue, **report})
+
+
+def _waits_for_time(world: World) -> bool:
+    """Whether nothing but time can bring the lane on: an answer is lost, or a command that was never answered has to
+    expire."""
+    on_its_way = any(
+        isinstance(message, RunStep | StepReported | PromotionRequested) for message in world.queue.values()
+    )
+    return not on_its_way and any(each.under_way for each in world.lane.promotions) and world.waits < MOST_WAITS
+
+
+#: One for a lost answer, one for each command that was never answered.
+MOST_WAITS = 2
+
+
+def _let_time_pass(world: World) -> World:
+    """What stood still in a worker is over by then: a change takes no longer (see `GRACE`)."""
+    later = replace(world, waits=world.waits + 1, held=())
+    decision = decide(later.lane, TimePassed(KEY), later.now)
+    return replace(later, lane=decision.lane, queue={**later.queue, **by_id(*decision.commands)})
+
+
+def _decide(
+    world: World, event: StepReported | PromotionRequested | RolledBack | Cancelled, rest: Mapping[str, Message]
+) -> Iterator[World]:
+    try:
+        decision = decide(world.lane, event, world.now)
+    except NotNowError:
+        if not any(promotion.under_way for promotion in world.lane.promotions) and not world.held:
+            yield replace(world, queue=rest)  # it came too late
+        return
+    commands = by_id(*(each for each in decision.commands if each.message_id not in world.delivered))
+    sent = replace(world, lane=decision.lane, queue={**rest, **commands})
     yield sent
     if world.faults:  # died before the save changes nothing: the same as no crash
         less = world.faults - 1
         yield replace(sent, queue=world.queue, faults=less)  # died after the save, before the sending
-        yield replace(sent, queue={**world.queue, **by_id(*decision.commands[:1])}, faults=less)  # … in the midst of it
-        yield replace(sent, queue={**world.queue, **by_id(*decision.commands)}, faults=less)  # … after it
+        yield replace(
+            sent, queue={**world.queue, **dict(list(commands.items())[:1])}, faults=less
+        )  # … in the midst of it
+        yield replace(sent, queue={**world.queue, **commands}, faults=less)  # … after it
 
 
 def walk(start: World, most: int = 400_000) -> Iterator[World]:
@@ -89,7 +194,7 @@ def walk(start: World, most: int = 400_000) -> Iterator[World]:
         world = waiting.popleft()
         yield world
         following_worlds = list(successors(world))
-        assert following_worlds or not world.queue, "stuck: messages wait for each other"
+        assert following_worlds or not (world.queue or world.held), "stuck: messages wait for each other"
         for following in following_worlds:
             key = following.seen()
             if key not in found:
@@ -113,7 +218,7 @@ def check(world: World) -> None:
     for stage_name, champion in world.lane.champions.items():
         endpoint = world.azure.endpoint(stage_name)
         assert champion.promotion in endpoint.deployments, "the champion is not there"
-        assert endpoint.traffic in endpoint.deployments, "traffic goes to nobody"
+        assert endpoint.traffic in endpoint.ready, "a stage that had a champion has no deployment that answers"
 
 
 def check_end(world: World) -> None:
@@ -126,13 +231,17 @@ def check_end(world: World) -> None:
         assert endpoint.deployments == {champion.promotion}, "one deployment and no more"
 
 
+def is_over(world: World) -> bool:
+    return not world.queue and not world.held and world.azure.settled() == world.azure and not _waits_for_time(world)
+
+
 def explore(start: World) -> tuple[set[tuple[PromotionStatus, ...]], int]:
     """The ends that can be reached, as statuses of the promotions in the order of versions; and how many worlds."""
     ends, count = set(), 0
     for world in walk(start):
         check(world)
         count += 1
-        if not world.queue:
+        if is_over(world):
             check_end(world)
             ordered = sorted(world.lane.promotions, key=lambda known: known.candidate.version)
             ends.add(tuple(known.status for known in ordered))
@@ -140,13 +249,16 @@ def explore(start: World) -> tuple[set[tuple[PromotionStatus, ...]], int]:
 
 
 def start(
-    *requests: PromotionRequested, lane: Lane | None = None, azure: Azure | None = None, faults: int = 2
+    *requests: PromotionRequested | RolledBack | Cancelled,
+    lane: Lane | None = None,
+    azure: Azure | None = None,
+    faults: int = 1,
 ) -> World:
     return World(lane or Lane(KEY), by_id(*requests), azure or Azure(), faults)
 
 
 def test_a_promotion_succeeds_whatever_is_delivered_twice_or_dies() -> None:
-    ends, count = explore(start(requested(), faults=3))
+    ends, count = explore(start(requested(), faults=1))
     assert ends == {(PromotionStatus.SUCCEEDED,)}
     assert count > 100
 
@@ -165,7 +277,7 @@ def test_a_challenger_that_fails_anywhere_ends_as_it_should_and_leaves_one_champ
     lane, azure = drive(Lane(KEY), requested("1"), Azure())
     world = start(requested("2"), lane=lane, azure=replace(azure, failing={("2", stage, step): failure}))
     if step == "retire":  # only tidies up: both deployments stay, and the new one is the champion
-        ends = {tuple(p.status for p in w.lane.promotions) for w in walk(world) if not w.queue}
+        ends = {tuple(p.status for p in w.lane.promotions) for w in walk(world) if is_over(w)}
         assert ends == {(PromotionStatus.SUCCEEDED, PromotionStatus.SUCCEEDED)}
         return
     expected = PromotionStatus.REFUSED if failure is REFUSED else PromotionStatus.FAILED
@@ -183,6 +295,24 @@ def test_candidates_that_come_at_once_leave_the_newest_as_champion(
     ends, _ = explore(start(*requests, faults=1))
     assert all(end[-1] is PromotionStatus.SUCCEEDED for end in ends)
     assert all(set(end) <= {PromotionStatus.SUCCEEDED, PromotionStatus.SUPERSEDED} for end in ends)
+
+
+@pytest.mark.parametrize("kind", [RolledBack, Cancelled])
+@pytest.mark.parametrize("served", [True, False], ids=["champion", "first"])
+def test_turned_back_at_any_moment_the_endpoint_always_answers_and_one_champion_is_left(
+    kind: type[RolledBack | Cancelled], served: bool
+) -> None:
+    """The request may come at any moment, so it waits in the queue from the beginning."""
+    lane, azure = drive(Lane(KEY), requested("1", ONE_STAGE), Azure()) if served else (Lane(KEY), Azure())
+    back = kind(KEY, a_promotion("2", ONE_STAGE).id, OPERATOR, "now")
+    ends, count = explore(start(requested("2", ONE_STAGE), back, lane=lane, azure=azure, faults=1))
+    first = (PromotionStatus.SUCCEEDED,) if served else ()
+    turned_back = PromotionStatus.CANCELLED if kind is Cancelled else PromotionStatus.ROLLED_BACK
+    assert (*first, turned_back) in ends
+    assert ends <= {
+        (*first, status) for status in (turned_back, PromotionStatus.ROLLED_BACK, PromotionStatus.SUCCEEDED)
+    }
+    assert count > 1000
 
 
 def test_every_event_on_every_reachable_lane_gives_a_sound_decision_or_none() -> None:

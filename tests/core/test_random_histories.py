@@ -4,7 +4,7 @@ What happens is drawn step by step; in the end everything is delivered, and noth
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from shared.core.lane import LaneEvent, PromotionRequested, TimePassed, decide, due, wake_at
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, StepReported
+from shared.core.messages import GRACE, NotRun, Outcome, RunStep, StepReported
 from shared.core.people import (
+    Abandoned,
     Approved,
     Cancelled,
     NotAllowedError,
@@ -27,7 +28,19 @@ from shared.core.people import (
 )
 from shared.core.plan import MODEL_PLAN
 from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, PromotionStatus, StageStatus
-from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, requested
+from tests.core.world import (
+    BROKEN,
+    KEY,
+    NOW,
+    REFUSED,
+    Add,
+    Azure,
+    Change,
+    Delete,
+    GiveTraffic,
+    answer,
+    requested,
+)
 
 STAGES = ("test", "prod")
 PEOPLE = tuple(
@@ -52,6 +65,8 @@ class Histories(RuleBasedStateMachine):
         self.azure = Azure()
         self.messages: list[Message] = []
         self.dead: list[Message] = []  #: what a queue has given up
+        self.begun: list[Message] = []  #: commands, by identity, that a worker has begun with: no delivery after runs
+        self.held: list[tuple[RunStep, Change]] = []  #: workers that stand still between reading and changing
         self.seen: set[str] = set()  #: ids of commands that the broker remembers
         self.now = NOW
         self.versions = 0
@@ -88,7 +103,7 @@ class Histories(RuleBasedStateMachine):
     @rule(
         pick=st.integers(0, 1000),
         who=st.sampled_from(PEOPLE),
-        kind=st.sampled_from([Approved, Approved, Rejected, Cancelled, RolledBack, Retried]),
+        kind=st.sampled_from([Approved, Approved, Rejected, Cancelled, RolledBack, Abandoned, Retried]),
         crash=st.booleans(),
     )
     @precondition(lambda self: self.lane.promotions)
@@ -96,7 +111,7 @@ class Histories(RuleBasedStateMachine):
         self,
         pick: int,
         who: Person,
-        kind: type[Approved | Rejected | Cancelled | RolledBack | Retried],
+        kind: type[Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried],
         crash: bool,
     ) -> None:
         promotion = self.lane.promotions[pick % len(self.lane.promotions)]
@@ -144,7 +159,7 @@ class Histories(RuleBasedStateMachine):
                 return
         if crash == "before":
             return
-        self.messages.append(letter)
+        self.messages.append(replace(letter))  # a copy: its deliveries are counted from 1 again
         if crash != "between":
             self.dead.remove(letter)
 
@@ -152,9 +167,31 @@ class Histories(RuleBasedStateMachine):
     def a_hold_is_released(self, stage: str, who: Person) -> None:
         self.ask(Released(KEY, stage, who, f"reason {len(self.answered)}"), crash=False)
 
+    @rule()
+    def azure_ends_what_it_was_doing(self) -> None:
+        self.azure = self.azure.settled()
+
+    @rule(pick=st.integers(0, 1000))
+    @precondition(lambda self: any(self.may_begin(message) for message in self.messages))
+    def a_worker_stands_still_before_its_change(self, pick: int) -> None:
+        """Its message is delivered to another worker meanwhile."""
+        commands = [each for each in self.messages if isinstance(each, RunStep) and self.may_begin(each)]
+        command = commands[pick % len(commands)]
+        intended = self.azure.intend(command)
+        self.begun.append(command)
+        if isinstance(intended, Add | Delete | GiveTraffic):
+            self.held.append((command, intended))
+
+    @rule(pick=st.integers(0, 1000))
+    @precondition(lambda self: self.held)
+    def a_worker_that_stood_still_goes_on(self, pick: int) -> None:
+        command, change = self.held.pop(pick % len(self.held))
+        self.azure, outcome = self.azure.make(command, change)
+        self.messages.append(answer(command, outcome))
+
     @rule(minutes=st.sampled_from([1, 6, 60, 5000]))
     def time_passes(self, minutes: int) -> None:
-        self.now += timedelta(minutes=minutes)
+        self.let_pass(self.now + timedelta(minutes=minutes))
         if minutes >= 60:
             self.seen.clear()
         self.decide(TimePassed(KEY))
@@ -170,16 +207,27 @@ class Histories(RuleBasedStateMachine):
         plans = {step.name: step for step in MODEL_PLAN}
         return letter.step in plans and not (plans[letter.step].crowns or plans[letter.step].tidies)
 
+    def may_begin(self, message: Message) -> bool:
+        if not isinstance(message, RunStep) or any(message is each for each in self.begun):
+            return False
+        return message.not_before <= self.now and not message.expired(self.now)
+
+    def let_pass(self, until: datetime) -> None:
+        """A change takes no longer than `GRACE`, so what stood still is over by then."""
+        self.now = max(self.now, until)
+        self.held = [each for each in self.held if self.now < each[0].not_before + GRACE]
+
     def deliver(self, message: Message, fate: str = "well") -> None:
         if fate != "twice":
             self.messages.remove(message)
         if fate == "buried":  # it could never be completed: what came of it is there, and so is its dead letter
             self.dead.append(message)
         if isinstance(message, RunStep):
-            self.now = max(self.now, message.not_before)
-            outcome: Outcome = Failed("too late", FailureKind.TIMEOUT)
-            if not message.expired(self.now):
+            self.let_pass(message.not_before)
+            outcome: Outcome = NotRun("again, or too late")
+            if self.may_begin(message):
                 self.azure, outcome = self.azure.run(message)
+                self.begun.append(message)
             if fate == "crash early":
                 self.messages.append(message)
             else:
@@ -209,7 +257,9 @@ class Histories(RuleBasedStateMachine):
         return sent
 
     def ask(
-        self, event: Approved | Rejected | Cancelled | RolledBack | Retried | Released | Replayed, crash: bool
+        self,
+        event: Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed,
+        crash: bool,
     ) -> None:
         before = self.lane
         try:
@@ -243,7 +293,8 @@ class Histories(RuleBasedStateMachine):
     def traffic_goes_to_a_deployment_that_is_there(self) -> None:
         for stage in STAGES:
             endpoint = self.azure.endpoint(stage)
-            assert endpoint.traffic is None or endpoint.traffic in endpoint.deployments
+            assert endpoint.traffic is None or endpoint.traffic in endpoint.ready, "nothing answers"
+            assert endpoint.traffic is not None or stage not in self.lane.champions, "nothing answers"
 
     @invariant()
     def only_known_people_were_obeyed(self) -> None:
@@ -252,10 +303,11 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Deliver everything, let time pass where nothing else can happen: everything must come to an end."""
         for _ in range(MOST_DELIVERIES):
+            self.azure = self.azure.settled()
             if self.messages:
                 self.deliver(self.messages[0])
             elif (until := wake_at(self.lane)) is not None:
-                self.now = max(self.now, until)
+                self.let_pass(until)
                 self.decide(TimePassed(KEY))
             else:
                 break

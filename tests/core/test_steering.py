@@ -1,13 +1,25 @@
 """How people may steer what is promoted or failed, rule by rule."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from shared.core.lane import PromotionRequested, decide, due
-from shared.core.messages import Failed, FailureKind, Succeeded
-from shared.core.people import Cancelled, NotAllowedError, NotNowError, Person, Released, Replayed, Retried, RolledBack
+from shared.core.lane import FIRST_PAUSE, PromotionRequested, TimePassed, decide, due, wake_at
+from shared.core.messages import GRACE, Failed, FailureKind, NotRun, Outcome, Retry, Running, Succeeded
+from shared.core.people import (
+    Abandoned,
+    Cancelled,
+    NotAllowedError,
+    NotNowError,
+    Person,
+    Released,
+    Replayed,
+    Retried,
+    RolledBack,
+)
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
+from shared.core.waiting import waits
 from tests.core.people import ANNA, NOBODY, ONE_STAGE, OPERATOR, approve, ask, asking, in_flight, run, the, waiting
 from tests.core.world import BROKEN, KEY, NOW, TEST_THEN_PROD, Azure, answer, drive, promotion, requested
 
@@ -27,6 +39,8 @@ def newer(lane: Lane, until: str) -> Lane:
 def test_cancelled_before_the_traffic_moved_the_deployment_is_removed_and_the_champion_stays() -> None:
     lane = newer(with_champion()[0], until="smoke")
     lane = ask(lane, Cancelled(KEY, the(lane, "2").id, OPERATOR, "not now"))
+    assert in_flight(lane) == ["prod.smoke"], "it must have answered before anything is undone"
+    lane = decide(lane, answer(due(lane)[0]), NOW).lane
     assert in_flight(lane) == ["prod.remove"]
     lane = run(lane)
     assert the(lane, "2").status is PromotionStatus.CANCELLED
@@ -86,6 +100,7 @@ def rolled_back() -> Lane:
     lane = ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "wrong answers"))
     while commands := due(lane):
         azure, outcome = azure.run(commands[0])
+        azure = azure.settled()
         lane = decide(lane, answer(commands[0], outcome), NOW).lane
     return lane
 
@@ -229,7 +244,7 @@ def test_what_is_under_way_or_succeeded_is_not_tried_again() -> None:
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "again"))
     lane = newer(lane, until="deploy")
     with pytest.raises(NotNowError, match="it is running"):
-        ask(lane, Retried(KEY, the(lane, "2").id, OPERATOR, "again"))
+        ask(lane, Retried(KEY, the(lane, "2").id, OPERATOR, "again", only_failed=True))
 
 
 def test_what_a_newer_version_has_superseded_is_not_tried_again() -> None:
@@ -305,3 +320,124 @@ def test_steering_takes_the_role_of_an_operator(by: Person, kind: type[Cancelled
         ask(rolled_back(), Released(KEY, "prod", by, "please"))
     with pytest.raises(NotAllowedError):
         ask(lane, Replayed(KEY, the(lane, "2").id, by, "please", "everything"))
+
+
+# --- a step that is under way when its stage is turned back -----------------------------------------------------------
+
+
+def turned_back(step: str) -> Lane:
+    """Version 2 rolled back or cancelled while the step was under way; version 1 served before."""
+    lane = newer(with_champion()[0], until=step)
+    return ask(lane, Cancelled(KEY, the(lane, "2").id, OPERATOR, "wrong"))
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [Succeeded({}), BROKEN, Running(timedelta(seconds=20), "removing"), Retry(timedelta(seconds=20), "busy")],
+    ids=["succeeded", "failed", "running", "retry"],
+)
+def test_any_answer_of_the_step_that_was_under_way_lets_its_undo_begin(outcome: Outcome) -> None:
+    lane = turned_back("retire")
+    assert in_flight(lane) == ["prod.retire"]
+    lane = decide(lane, answer(due(lane)[0], outcome), NOW).lane
+    assert in_flight(lane) == ["prod.reinstate"]
+    assert the(run(lane), "2").status is PromotionStatus.ROLLED_BACK
+
+
+def test_without_an_answer_the_undo_begins_once_the_command_is_known_never_to_act() -> None:
+    lane = turned_back("retire")
+    command = due(lane)[0]
+    assert wake_at(lane) == command.not_before + GRACE
+    assert command.not_after < command.not_before + GRACE
+    assert decide(lane, TimePassed(KEY), command.not_before + GRACE - timedelta(seconds=1)).stale
+    lane = decide(lane, TimePassed(KEY), command.not_before + GRACE).lane
+    assert in_flight(lane) == ["prod.reinstate"]
+
+
+def test_a_second_delivery_is_no_answer_the_first_may_still_be_at_work() -> None:
+    lane = turned_back("retire")
+    command = due(lane)[0]
+    lane = decide(lane, answer(command, NotRun("delivered again")), NOW).lane
+    assert in_flight(lane) == []
+    assert wake_at(lane) == command.not_before + GRACE
+    (wait,) = waits(lane, the(lane, "2"))
+    assert wait.until == command.not_before + GRACE
+    lane = decide(lane, TimePassed(KEY), command.not_before + GRACE).lane
+    assert in_flight(lane) == ["prod.reinstate"]
+
+
+def test_a_crash_long_before_does_not_delay_the_way_back() -> None:
+    lane = newer(with_champion()[0], until="deploy")
+    lane = decide(lane, answer(due(lane)[0], NotRun("delivered again")), NOW).lane
+    later = NOW + GRACE * 2
+    lane = decide(lane, answer(due(lane)[0]), later).lane
+    event = Cancelled(KEY, the(lane, "2").id, OPERATOR, "wrong")
+    lane = decide(lane, event, later).lane
+    lane = decide(lane, answer(due(lane)[0]), later).lane
+    assert in_flight(lane) == ["prod.remove"]
+
+
+def test_a_command_that_nobody_ran_is_asked_for_again_at_once() -> None:
+    lane = newer(with_champion()[0], until="deploy")
+    before = due(lane)[0]
+    lane = decide(lane, answer(before, NotRun("too late")), NOW).lane
+    (again,) = due(lane)
+    assert (again.step, again.look) == ("deploy", before.look + 1)
+    assert again.not_before <= NOW + FIRST_PAUSE
+
+
+# --- whatever waits can be ended by a person --------------------------------------------------------------------------
+
+
+def stuck(outcome: Outcome = BROKEN) -> Lane:
+    """Version 2 on its way back, where `restore` gave this answer, with what follows in flight."""
+    lane = run(turned_back("retire"), until="restore")
+    return decide(lane, answer(due(lane)[0], outcome), NOW).lane
+
+
+def test_a_way_back_that_pauses_is_looked_at_now_when_a_person_asks() -> None:
+    lane = stuck(Retry(timedelta(minutes=5), "no quota"))
+    before = due(lane)[0]
+    lane = ask(lane, Retried(KEY, the(lane, "2").id, OPERATOR, "quota is there"))
+    (again,) = due(lane)
+    assert (again.step, again.look, again.not_before) == ("restore", before.look + 1, NOW)
+
+
+def test_a_way_back_can_be_abandoned_and_says_what_it_left() -> None:
+    lane = stuck(Retry(timedelta(minutes=5), "no quota"))
+    lane = ask(lane, Abandoned(KEY, the(lane, "2").id, OPERATOR, "I move the traffic by hand"))
+    assert in_flight(lane) == ["prod.restore"], "it must have answered before anybody else enters"
+    lane = decide(lane, answer(due(lane)[0], Running(timedelta(seconds=5), "busy")), NOW).lane
+    assert in_flight(lane) == []
+    found = the(lane, "2")
+    assert found.status is PromotionStatus.FAILED
+    assert "abandoned by olga: I move the traffic by hand; not undone: restore, remove" in found.reason
+
+
+def test_what_was_abandoned_can_be_rolled_back_again() -> None:
+    lane = stuck(Retry(timedelta(minutes=5), "no quota"))
+    lane = ask(lane, Abandoned(KEY, the(lane, "2").id, OPERATOR, "later"))
+    lane = decide(lane, answer(due(lane)[0], Retry(timedelta(0), "no quota")), NOW).lane
+    lane = run(ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "quota is there")))
+    assert the(lane, "2").status is PromotionStatus.ROLLED_BACK
+    assert lane.champions["prod"].candidate.version == "1"
+
+
+def test_a_rollback_that_failed_can_be_asked_for_again() -> None:
+    lane = run(stuck(BROKEN))
+    assert the(lane, "2").status is PromotionStatus.FAILED
+    assert "undoing failed too: restore" in the(lane, "2").reason
+    lane = run(ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "mended")))
+    assert the(lane, "2").status is PromotionStatus.ROLLED_BACK
+
+
+def test_only_a_way_back_can_be_abandoned() -> None:
+    lane = newer(with_champion()[0], until="deploy")
+    with pytest.raises(NotNowError, match="nothing of it is being undone; it is running"):
+        ask(lane, Abandoned(KEY, the(lane, "2").id, OPERATOR, "why not"))
+
+
+def test_what_waits_for_approval_has_nothing_to_look_at_now() -> None:
+    lane = waiting(asking())
+    with pytest.raises(NotNowError, match="no step of it pauses"):
+        ask(lane, Retried(KEY, the(lane).id, OPERATOR, "hurry"))

@@ -12,7 +12,7 @@ from shared.core.messages import (
     Kind,
     LaneKey,
     Outcome,
-    Retry,
+    Running,
     RunStep,
     StepReported,
     Succeeded,
@@ -77,15 +77,41 @@ BROKEN = Failed("init() raised KeyError", FailureKind.CONTAINER_CRASH, "Tracebac
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Deployments by promotion id, and the one that takes all traffic."""
+    """Deployments by promotion id, and the one that takes all traffic. One that is being deleted answers no more."""
 
-    deployments: frozenset[str] = frozenset()
+    ready: frozenset[str] = frozenset()
+    deleting: frozenset[str] = frozenset()
     traffic: str | None = None
+
+    @property
+    def deployments(self) -> frozenset[str]:
+        return self.ready | self.deleting
+
+
+@dataclass(frozen=True)
+class Add:
+    deployment: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    deployment: str
+
+
+@dataclass(frozen=True)
+class GiveTraffic:
+    deployment: str | None
+
+
+Change = Add | Delete | GiveTraffic
+#: It waits for Azure to end something: asked again, it may answer otherwise.
+WAIT = Running(timedelta(0), "under way")
 
 
 @dataclass(frozen=True)
 class Azure:
-    """What the steps act on. Each step is idempotent, as the real ones are."""
+    """What the steps act on. A step reads first and changes then, and in between anything may happen. Azure refuses to
+    delete what takes traffic, and to give traffic to what is not ready."""
 
     endpoints: tuple[tuple[str, Endpoint], ...] = ()
     failing: Mapping[tuple[str, str, str], Failed] = field(default_factory=dict, hash=False)  #: (version, stage, step)
@@ -93,66 +119,111 @@ class Azure:
     def endpoint(self, stage: str) -> Endpoint:
         return dict(self.endpoints).get(stage, Endpoint())
 
-    def _put(self, stage: str, endpoint: Endpoint) -> "Azure":
+    def with_endpoint(self, stage: str, endpoint: Endpoint) -> "Azure":
         return replace(self, endpoints=tuple(sorted({**dict(self.endpoints), stage: endpoint}.items())))
+
+    def intend(self, command: RunStep) -> Change | Outcome:
+        """What the step makes of what it reads: the change that it is about to make, or its answer."""
+        failure = self.failing.get((command.candidate.version, command.stage, command.step))
+        endpoint = self.endpoint(command.stage)
+        if failure is not None:
+            broken_but_there = command.step == "deploy" and command.promotion not in endpoint.deployments
+            return Add(command.promotion) if broken_but_there else failure
+        step = _STEPS.get(command.step)
+        return step(endpoint, command) if step else Succeeded({"saw": command.step})
+
+    def make(self, command: RunStep, change: Change) -> tuple["Azure", Outcome]:
+        """The world after the change, and the step's answer."""
+        endpoint = self.endpoint(command.stage)
+        match change:
+            case Add(name):
+                endpoint = replace(endpoint, ready=endpoint.ready | {name}, deleting=endpoint.deleting - {name})
+            case Delete(name) if name == endpoint.traffic:
+                return self, BROKEN
+            case Delete(name):
+                deleting = endpoint.deleting | (endpoint.ready & {name})
+                endpoint = replace(endpoint, ready=endpoint.ready - {name}, deleting=deleting)
+            case GiveTraffic(name) if name is not None and name not in endpoint.ready:
+                return self, BROKEN
+            case GiveTraffic(name):
+                endpoint = replace(endpoint, traffic=name)
+        after = self.with_endpoint(command.stage, endpoint)
+        answer = after.intend(command)
+        return after, answer if isinstance(answer, Outcome) else WAIT
 
     def run(self, command: RunStep) -> tuple["Azure", Outcome]:
         """The world after the step, and the step's answer."""
-        endpoint = self.endpoint(command.stage)
-        failure = self.failing.get((command.candidate.version, command.stage, command.step))
-        if failure is not None:
-            if command.step == "deploy":  # a deployment that fails is there, and is broken
-                endpoint = replace(endpoint, deployments=endpoint.deployments | {command.promotion})
-            return self._put(command.stage, endpoint), failure
-        effect = _EFFECTS.get(command.step)
-        changed = effect(endpoint, command) if effect else endpoint
-        if not isinstance(changed, Endpoint):
-            return self, changed
-        others = sorted(endpoint.deployments - {command.promotion})
-        return self._put(command.stage, changed), Succeeded({"saw": command.step, "others": others})
+        intended = self.intend(command)
+        return (self, intended) if isinstance(intended, Outcome) else self.make(command, intended)
+
+    def settled(self) -> "Azure":
+        """The world once everything has gone that was being deleted."""
+        return replace(self, endpoints=tuple((name, replace(e, deleting=frozenset())) for name, e in self.endpoints))
 
 
-def _deploy(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
-    return replace(endpoint, deployments=endpoint.deployments | {command.promotion})
+def _deploy(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
+    return _there(endpoint, command.promotion) or Succeeded({"saw": command.step})
 
 
-def _remove(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
-    if endpoint.traffic == command.promotion:
-        return Retry(timedelta(0), "it still takes traffic")
-    return replace(endpoint, deployments=endpoint.deployments - {command.promotion})
+def _remove(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
+    mine = command.promotion
+    if mine not in endpoint.deployments:
+        return Succeeded({"saw": command.step})
+    if mine in endpoint.deleting:
+        return WAIT
+    return BROKEN if endpoint.traffic == mine else Delete(mine)
 
 
-def _shift(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
-    expected = (None, command.promotion, _previous(command))
-    if command.promotion not in endpoint.deployments or endpoint.traffic not in expected:
+def _shift(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
+    mine = command.promotion
+    if mine not in endpoint.ready or endpoint.traffic not in (None, mine, _previous(command)):
         return BROKEN  # gone, or somebody else has moved the traffic
-    return replace(endpoint, traffic=command.promotion)
+    return _given(endpoint, mine) or Succeeded({"saw": "shift", "others": sorted(endpoint.deployments - {mine})})
 
 
-def _reinstate(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
+def _reinstate(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
     previous = _previous(command)
-    return replace(endpoint, deployments=endpoint.deployments | frozenset({previous} if previous else ()))
+    return (_there(endpoint, previous) if previous else None) or Succeeded({"saw": command.step})
 
 
-def _restore(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
+def _restore(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
     previous = _previous(command)
-    if endpoint.traffic != command.promotion:
-        return endpoint
-    return BROKEN if previous and previous not in endpoint.deployments else replace(endpoint, traffic=previous)
+    expected = (command.promotion, previous) if previous else (command.promotion,)
+    if endpoint.traffic is not None and endpoint.traffic not in expected:
+        return Succeeded({"saw": command.step})
+    return (
+        (_there(endpoint, previous) if previous else None)
+        or _given(endpoint, previous)
+        or Succeeded({"saw": command.step})
+    )
 
 
-def _retire(endpoint: Endpoint, command: RunStep) -> Endpoint | Outcome:
-    if endpoint.traffic != command.promotion:
-        return Retry(timedelta(0), "traffic goes elsewhere")
-    others = frozenset(command.evidence.get("shift", {}).get("others", ()))
-    return replace(endpoint, deployments=endpoint.deployments - others)
+def _retire(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
+    mine = command.promotion
+    if endpoint.traffic != mine or mine not in endpoint.ready:
+        return BROKEN  # somebody else has moved the traffic
+    others = endpoint.deployments & set(command.evidence.get("shift", {}).get("others", ()))
+    if others & endpoint.deleting:
+        return WAIT
+    return Delete(min(others)) if others else Succeeded({"saw": command.step})
+
+
+def _there(endpoint: Endpoint, name: str) -> Change | Outcome | None:
+    """What to do so that the deployment is ready; None where it is."""
+    if name in endpoint.ready:
+        return None
+    return WAIT if name in endpoint.deleting else Add(name)
+
+
+def _given(endpoint: Endpoint, name: str | None) -> Change | None:
+    return GiveTraffic(name) if endpoint.traffic != name else None
 
 
 def _previous(command: RunStep) -> str | None:
     return command.champion.promotion if command.champion else None
 
 
-_EFFECTS = {
+_STEPS = {
     "deploy": _deploy,
     "remove": _remove,
     "shift": _shift,
@@ -170,5 +241,6 @@ def drive(lane: Lane, event: PromotionRequested, azure: Azure) -> tuple[Lane, Az
         if not commands:
             return lane, azure
         azure, outcome = azure.run(commands[0])
+        azure = azure.settled()
         lane = decide(lane, answer(commands[0], outcome), NOW + timedelta(seconds=turn)).lane
     raise AssertionError("the lane does not come to rest")

@@ -47,9 +47,11 @@ class FakeWorkspace:
     fails_to_deploy: str = ""  #: Azure ML's error for the next deployments, where it is not empty
     raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: once, instead of the call
     rights_missing: dict[Doing, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
+    keeps_state: set[str] = field(default_factory=set)  #: deployments whose present state does not change by itself
     dies_after: str = ""  #: the method after whose effect the process dies, once
     calls: Counter[str] = field(default_factory=Counter)
     asked: list[tuple[str, str | None, Any]] = field(default_factory=list)  #: endpoint, deployment and scoring request
+    _coming_traffic: dict[str, dict[str, int]] = field(default_factory=dict)  #: not shown before it is there
     _pending: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     # --- to set up ---
@@ -139,7 +141,8 @@ class FakeWorkspace:
         self._called("endpoint")
         found = self.endpoints.get(name)
         if found and found.state in ("Creating", "Updating") and self._is_ready(("endpoint", name)):
-            found = self.endpoints[name] = replace(found, state="Succeeded")
+            traffic = self._coming_traffic.pop(name, found.traffic)
+            found = self.endpoints[name] = replace(found, state="Succeeded", traffic=traffic)
         return replace(found, traffic=self.traffic(name)) if found else None
 
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
@@ -151,10 +154,12 @@ class FakeWorkspace:
     def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None:
         self._called("start_traffic")
         found = self._idle(endpoint)
-        missing = [name for name in traffic if (endpoint, name) not in self.made]
+        states = {name: found.state for (there, name), found in self.made.items() if there == endpoint}
+        missing = [name for name in traffic if states.get(name, "Deleting") == "Deleting"]
         if missing or sum(traffic.values()) not in (0, 100):
             raise RejectedError(f"traffic {dict(traffic)} cannot be given: {missing} missing")
-        self.endpoints[endpoint] = replace(found, traffic=dict(traffic), state="Updating")
+        self.endpoints[endpoint] = replace(found, state="Updating")
+        self._coming_traffic[endpoint] = dict(traffic)
         self._begin("endpoint", endpoint)
         self._died("start_traffic")
 
@@ -232,6 +237,8 @@ class FakeWorkspace:
 
     def _settled(self, endpoint: str, name: str) -> Deployment | None:
         found = self.made.get((endpoint, name))
+        if name in self.keeps_state:
+            return found
         if found is None or not self._is_ready(("deployment", endpoint, name)):
             return found
         if found.state == "Deleting":

@@ -71,7 +71,7 @@ def test_what_failed_is_listed_and_replayed_by_who_may(local: CommandLine) -> No
 def test_steering_is_for_people_with_a_role_and_refused_where_it_does_not_apply(local: CommandLine) -> None:
     promotion = start(local).document["id"]
     assert local("show", promotion, "--watch").code == Exit.REFUSED
-    for action in ("approve", "reject", "cancel", "roll-back"):
+    for action in ("approve", "reject", "cancel", "roll-back", "abandon"):
         assert local(action, promotion, "--reason", "x").code == Exit.NOT_ALLOWED
         ended = local(action, promotion, "--reason", "x", "--as", "alice")
         assert (ended.code, ended.output) == (Exit.REFUSED, "")

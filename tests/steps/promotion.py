@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.core.messages import Candidate, Champion, Evidence, Kind, LaneKey, Outcome, Retry, Running, RunStep
+from shared.core.messages import (
+    MAY_ACT_FOR,
+    Candidate,
+    Champion,
+    Evidence,
+    Kind,
+    LaneKey,
+    Outcome,
+    Retry,
+    Running,
+    RunStep,
+)
 from shared.ports import Workspace
 from shared.steps.run import run_step
 from shared.steps.target import Target
@@ -71,6 +82,7 @@ class Stage:
             attempt=self.attempt,
             look=look,
             not_before=NOW,
+            not_after=NOW + MAY_ACT_FOR,
             started=NOW,
             deadline=NOW + timedelta(hours=1),
             candidate=Candidate(self.kind, "digits", self.version, "dev", "/subscriptions/s/workspaces/ws-dev"),
@@ -81,7 +93,7 @@ class Stage:
 
     def look(self, step: str, workspace: Workspace, look: int = 1, now: datetime = NOW) -> Outcome:
         """One look of a step."""
-        return run_step(self.command(step, look), lambda _: workspace, self.folder, now)
+        return run_step(self.command(step, look), lambda _: workspace, self.folder, lambda: now)
 
     def run(self, step: str, workspace: Workspace) -> Outcome:
         """A step with as many looks as it takes; a look that a crash ends is delivered again."""

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.core.messages import Running, Succeeded
+from shared.core.messages import Failed, FailureKind, Running, Succeeded
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, OURS, Stage
 
@@ -37,11 +37,27 @@ def test_succeeds_where_nothing_was_deployed(stage: Stage, workspace: FakeWorksp
     assert not workspace.calls["start_removal"]
 
 
-def test_waits_while_it_has_traffic(stage: Stage, deployed: FakeWorkspace) -> None:
+def test_says_at_once_that_it_stays_where_it_still_takes_traffic(stage: Stage, deployed: FakeWorkspace) -> None:
+    """The traffic could not be given back, so nobody will move it: to wait would hold up the lane."""
     deployed.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
     outcome = stage.look("remove", deployed)
-    assert isinstance(outcome, Running)
-    assert "100 %" in outcome.says
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.CONFLICT
+    assert "100 %" in outcome.reason
+    assert (ENDPOINT, stage.deployment) in deployed.made
+
+
+def test_waits_for_a_change_of_traffic_that_is_under_way(stage: Stage, deployed: FakeWorkspace) -> None:
+    deployed.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
+    deployed.looks_until_ready = 1
+    deployed.start_traffic(ENDPOINT, {"v2-old": 100})
+    assert isinstance(stage.look("remove", deployed), Running)
+    assert isinstance(stage.run("remove", deployed), Succeeded)
+
+
+def test_leaves_what_a_retry_has_made_since(stage: Stage, deployed: FakeWorkspace) -> None:
+    deployed.has_deployment(ENDPOINT, stage.deployment, {**stage.its_tags, "mlpromote.attempt": "2"})
+    assert stage.run("remove", deployed) == Succeeded({"left_alone": stage.deployment})
     assert (ENDPOINT, stage.deployment) in deployed.made
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.core.messages import Running, Succeeded
+from shared.core.messages import Failed, Running, Succeeded
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, OURS, SHARED, Stage
 
@@ -60,11 +60,15 @@ def test_never_touches_a_deployment_that_came_after_the_shift(stage: Stage, shif
     assert {name for _, name in shifted.made} == {stage.deployment, "v4-newer"}
 
 
-def test_waits_and_removes_nothing_while_the_new_deployment_has_no_traffic(
-    stage: Stage, shifted: FakeWorkspace
-) -> None:
+def test_removes_nothing_where_somebody_has_moved_the_traffic_since(stage: Stage, shifted: FakeWorkspace) -> None:
     shifted.has_endpoint(ENDPOINT, OURS, {"v2-old": 100})
-    outcome = stage.look("retire", shifted)
-    assert isinstance(outcome, Running)
-    assert stage.deployment in outcome.says
+    outcome = stage.run("retire", shifted)
+    assert isinstance(outcome, Failed)
+    assert "v2-old (100 %)" in outcome.reason
+    assert len(shifted.made) == 3
+
+
+def test_removes_nothing_while_the_new_deployment_does_not_answer(stage: Stage, shifted: FakeWorkspace) -> None:
+    shifted.has_deployment(ENDPOINT, stage.deployment, stage.its_tags, "Failed")
+    assert isinstance(stage.run("retire", shifted), Failed)
     assert len(shifted.made) == 3

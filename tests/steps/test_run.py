@@ -2,9 +2,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.messages import GRACE, Failed, FailureKind, Outcome, Retry, Running
-from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError
+from shared.core.messages import Failed, FailureKind, NotRun, Outcome, Retry, Running
+from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
 from shared.steps import STEPS
+from shared.steps.fence import CHANGES, TooLateError, fenced
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import SHARED, Stage, champion
 
@@ -49,16 +50,36 @@ def test_an_unknown_step_fails_in_words(stage: Stage, workspace: FakeWorkspace) 
     assert "'canary'" in outcome.reason
 
 
-def test_a_command_that_the_lane_has_given_up_does_nothing(stage: Stage, workspace: FakeWorkspace) -> None:
-    deadline = stage.command("deploy").deadline
-    outcome = stage.look("deploy", workspace, now=deadline + GRACE)
-    assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.TIMEOUT
+def test_a_command_does_nothing_from_its_end_on(stage: Stage, workspace: FakeWorkspace) -> None:
+    end = stage.command("deploy").not_after
+    assert isinstance(stage.look("deploy", workspace, now=end), NotRun)
     assert not workspace.calls
-    assert isinstance(stage.look("deploy", workspace, now=deadline), Running)
+    assert isinstance(stage.look("deploy", workspace, now=end - timedelta(seconds=1)), Running)
 
 
-def test_a_bug_is_raised(stage: Stage, workspace: FakeWorkspace) -> None:
+@pytest.mark.parametrize("change", sorted(CHANGES))
+def test_a_command_that_expires_while_it_is_at_work_makes_no_change_any_more(
+    stage: Stage, workspace: FakeWorkspace, change: str
+) -> None:
+    """Its clock stands at the end by the time of the change: the process may have stood still before it."""
+    command = stage.command("deploy")
+    with pytest.raises(TooLateError):
+        getattr(fenced(workspace, command, lambda: command.not_after), change)()
+    assert not workspace.calls
+
+
+def test_every_method_of_the_port_that_changes_something_is_fenced() -> None:
+    """By the port's convention, such a method's name says that it starts or registers something."""
+    methods = {name for name in vars(Workspace) if not name.startswith("_")}
+    assert {name for name in methods if name.startswith(("start_", "register_"))} == CHANGES
+
+
+def test_a_bug_fails_the_step_in_words(
+    stage: Stage, workspace: FakeWorkspace, caplog: pytest.LogCaptureFixture
+) -> None:
     workspace.raises["endpoint"] = ZeroDivisionError("a bug")
-    with pytest.raises(ZeroDivisionError):
-        stage.look("deploy", workspace)
+    outcome = stage.look("deploy", workspace)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.BUG
+    assert "ZeroDivisionError: a bug" in outcome.reason
+    assert "Traceback" in caplog.text

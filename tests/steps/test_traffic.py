@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ENDPOINT, OURS, SHARED, Stage, champion
+from tests.steps.promotion import ENDPOINT, ORIGIN, OURS, SHARED, Stage, champion
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def deployed(stage: Stage) -> Stage:
 def test_shift_gives_all_traffic_to_the_new_deployment_and_reads_it_back(deployed: Stage, both: FakeWorkspace) -> None:
     both.looks_until_ready = 2
     assert isinstance(deployed.look("shift", both), Running)
-    assert both.traffic(ENDPOINT)[deployed.deployment] == 100
+    assert both.traffic(ENDPOINT) == {deployed.deployment: 0, "v2-old": 100}, "Azure ML shows the old until it is done"
     assert isinstance(deployed.look("shift", both, 2), Running)  # asked for, and not yet confirmed
     outcome = deployed.run("shift", both)
     assert isinstance(outcome, Succeeded)
@@ -96,14 +96,48 @@ def test_restore_of_a_shift_that_never_began_changes_nothing(deployed: Stage, bo
     assert not both.calls["start_traffic"]
 
 
-def test_the_traffic_stays_where_it_is_if_its_new_place_is_gone(deployed: Stage, both: FakeWorkspace) -> None:
+def test_restore_deploys_the_champion_again_that_went_away_since_it_was_reinstated(
+    deployed: Stage, both: FakeWorkspace
+) -> None:
+    deployed = deployed.with_(champion=champion(deploy={"deployment": "v2-old"}, share=SHARED))
+    both.has_copy("digits", "2", ORIGIN)
+    deployed.run("shift", both)
+    both.looks_until_ready = 3
+    both.start_removal(ENDPOINT, "v2-old")
+    outcome = deployed.run("restore", both)
+    assert isinstance(outcome, Succeeded)
+    (serving,) = outcome.evidence["traffic"]
+    assert both.made[ENDPOINT, serving].state == "Succeeded"
+    assert both.traffic(ENDPOINT) == {deployed.deployment: 0, serving: 100}
+
+
+@pytest.mark.parametrize("state", ["Deleting", "Failed", ""])
+def test_the_traffic_stays_where_it_is_while_its_new_place_does_not_answer(
+    deployed: Stage, both: FakeWorkspace, state: str
+) -> None:
+    """For good, where the champion cannot be deployed again either: its model is not in the registry."""
     deployed.run("shift", both)
     del both.made[ENDPOINT, "v2-old"]
-    outcome = deployed.run("restore", both)
+    if state:
+        both.has_deployment(ENDPOINT, "v2-old", {**OURS, "mlpromote.promotion": "digits-2-xyz"}, state)
+        both.keeps_state.add("v2-old")
+    moved = both.calls["start_traffic"]
+    outcomes = [deployed.look("restore", both, look) for look in range(1, 9)]
+    assert not any(isinstance(outcome, Succeeded) for outcome in outcomes)
+    assert both.calls["start_traffic"] == moved
+    assert both.traffic(ENDPOINT)[deployed.deployment] == 100
+
+
+@pytest.mark.parametrize("state", ["Deleting", "Failed", "Creating"])
+def test_shift_gives_no_traffic_to_a_deployment_that_is_not_ready(
+    deployed: Stage, both: FakeWorkspace, state: str
+) -> None:
+    both.has_deployment(ENDPOINT, deployed.deployment, deployed.its_tags, state)
+    both.keeps_state.add(deployed.deployment)
+    outcome = deployed.look("shift", both)
     assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.NOT_FOUND
-    assert f"{deployed.deployment} (100 %)" in outcome.reason
-    assert both.traffic(ENDPOINT) == {deployed.deployment: 100}
+    assert f"is in state {state}" in outcome.reason
+    assert both.traffic(ENDPOINT) == {deployed.deployment: 0, "v2-old": 100}
 
 
 def test_waits_for_another_change_of_the_endpoint(deployed: Stage, both: FakeWorkspace) -> None:

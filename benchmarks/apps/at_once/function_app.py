@@ -24,7 +24,7 @@ def advance(message: func.ServiceBusMessage) -> None:
 
 def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
     def work(message: func.ServiceBusMessage) -> None:
-        promotions.work(environment, message.get_body())
+        promotions.work(environment, message.get_body(), message.delivery_count or 1)
 
     work.__name__ = f"work_{environment}"
     return work

@@ -1,0 +1,45 @@
+"""Keeps a command from changing anything after its time: each change asks first whether it is not too late."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from typing import Any, cast
+
+from shared.core.messages import RunStep
+from shared.ports import Workspace
+
+#: The methods of the port that change something; the others only read, or send requests to a model.
+CHANGES = frozenset(
+    {"register_output", "start_share", "start_endpoint", "start_traffic", "start_deployment", "start_removal"}
+)
+
+
+class TooLateError(Exception):
+    """The command's time was over before it had made the change that it was about to make."""
+
+
+class _Fenced:
+    """A workspace on which a command's changes are refused once the command has expired."""
+
+    def __init__(self, workspace: Workspace, command: RunStep, clock: Callable[[], datetime]) -> None:
+        self._workspace = workspace
+        self._command = command
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._workspace, name)
+        if name not in CHANGES:
+            return method
+
+        @wraps(method)
+        def change(*arguments: Any) -> Any:
+            if self._command.expired(self._clock()):
+                raise TooLateError(name)
+            return method(*arguments)
+
+        return change
+
+
+def fenced(workspace: Workspace, command: RunStep, clock: Callable[[], datetime]) -> Workspace:
+    """The workspace as the command may use it: a change raises `TooLateError` from the command's `not_after` on."""
+    return cast(Workspace, _Fenced(workspace, command, clock))
