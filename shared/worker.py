@@ -1,4 +1,7 @@
-"""The worker of an environment: runs one command, sends what came of it. It never touches the store."""
+"""The worker of an environment: runs one command, sends what came of it. It never touches the store.
+
+Whose command it may run is decided where the command is received (`incoming.py`).
+"""
 
 import logging
 import time
@@ -7,16 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared.config import Places
-from shared.core.messages import (
-    RECONCILE,
-    Failed,
-    FailureKind,
-    FindRegistrations,
-    ModelRegistered,
-    Outcome,
-    RunStep,
-    StepReported,
-)
+from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered, RunStep, StepReported
 from shared.ports import Bus, Workspace
 from shared.steps.run import run_step
 from shared.telemetry import Telemetry, fields
@@ -44,22 +38,16 @@ class Worker:
         self._telemetry = telemetry
         self._clock = clock
 
-    def run(self, environment: str, command: RunStep) -> None:
-        """Run the step once and report. A command for another environment than the worker's is refused."""
+    def run(self, command: RunStep) -> None:
+        """Run the step once and report."""
         begun = time.monotonic()
         with self._telemetry.look(command) as looked:
-            outcome = self._outcome(environment, command)
+            outcome = run_step(command, self._workspace_for, self._folder, self._clock())
             looked(outcome)
             said = command.promotion, command.stage, command.step, type(outcome).__name__
             log.info("%s %s.%s: %s", *said, extra=fields(command))
         which = command.lane, command.promotion, command.stage, command.step, command.attempt, command.look
-        self._bus.send_events([StepReported(*which, outcome, time.monotonic() - begun)])
-
-    def _outcome(self, environment: str, command: RunStep) -> Outcome:
-        if command.environment == environment:
-            return run_step(command, self._workspace_for, self._folder, self._clock())
-        text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
-        return Failed(text, FailureKind.PERMISSION)
+        self._bus.send_reports(command.environment, [StepReported(*which, outcome, time.monotonic() - begun)])
 
     def find_registrations(self, command: FindRegistrations) -> None:
         """Send the news of every model that was registered since the command's time."""
@@ -67,4 +55,4 @@ class Worker:
         found = self._workspace_for(command.environment).models_since(command.since)
         news = [ModelRegistered(workspace, each.name, each.version, each.tags, RECONCILE) for each in found]
         if news:
-            self._bus.send_events(news)
+            self._bus.send_reports(command.environment, news)

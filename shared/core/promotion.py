@@ -125,6 +125,11 @@ class StageRun:
         walk = self.undoing if self.status is StageStatus.UNDOING else self.steps
         return next((step for step in walk if step.status in (StepStatus.WAITING, StepStatus.RUNNING)), None)
 
+    def environment_of(self, step: str) -> str | None:
+        """Whose worker is asked for a step, or for one that undoes it; None for a step that the stage does not have."""
+        plans = (known.plan for known in (*self.steps, *self.undoing))
+        return next((plan.environment for plan in plans if step == plan.name or step in plan.undo), None)
+
     def with_step(self, step: StepRun) -> "StageRun":
         """This stage with the step of the same name replaced; no step of the plan is named as one that undoes."""
 
