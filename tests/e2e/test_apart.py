@@ -37,7 +37,8 @@ from tests.e2e.worker_apps import WorkerApps
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-WAITS = 30.0
+#: The first step of a worker imports the SDK, which takes long on a busy machine.
+WAITS = 120.0
 
 
 @pytest.fixture(scope="module")
