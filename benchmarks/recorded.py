@@ -6,9 +6,9 @@ from pathlib import Path
 
 from benchmarks.at_once import AtOnceApp, registration
 from shared.cloud import stores
-from shared.core.messages import Command, Event, encode
+from shared.core.messages import Command, Event, News, Report, encode
 from shared.ports import Bus
-from shared.queues import EVENTS_QUEUE, steps_queue
+from shared.queues import EVENTS_QUEUE, environment_of, reports_queue, steps_queue
 
 #: A message: its `queue`, `body`, `message_id` and `subject`.
 Recorded = dict[str, str]
@@ -22,11 +22,14 @@ class _Recorder:
     def __init__(self) -> None:
         self.sent: deque[Recorded] = deque()
 
-    def send_events(self, events: Sequence[Event]) -> None:
+    def send_events(self, events: Sequence[News]) -> None:
         self.sent.extend(_recorded(EVENTS_QUEUE, event) for event in events)
 
     def send_commands(self, commands: Sequence[Command]) -> None:
         self.sent.extend(_recorded(steps_queue(command.environment), command) for command in commands)
+
+    def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
+        self.sent.extend(_recorded(reports_queue(environment), report) for report in reports)
 
 
 def _recorded(queue: str, message: Command | Event) -> Recorded:
@@ -58,10 +61,16 @@ def chains(settings: Mapping[str, str], store: Path, models: Sequence[str]) -> l
         chain: list[Recorded] = []
         while app.recorder.sent and len(chain) < _MOST:
             chain.append(app.recorder.sent.popleft())
-            body = chain[-1]["body"].encode()
-            if chain[-1]["queue"] == EVENTS_QUEUE:
-                app.advance(body)
-            else:
-                app.work(chain[-1]["queue"].removeprefix(steps_queue("")), body)
+            _deliver(app, chain[-1]["queue"], chain[-1]["body"].encode())
         found.append(chain)
     return found
+
+
+def _deliver(app: AtOnceApp, queue: str, body: bytes) -> None:
+    environment = environment_of(queue)
+    if environment is None:
+        app.advance(body)
+    elif queue == steps_queue(environment):
+        app.work(environment, body)
+    else:
+        app.take_report(environment, body)

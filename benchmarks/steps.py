@@ -21,7 +21,7 @@ from localcloud.up.kept_secrets import write_private
 from shared.cloud.sqlite import SqliteStore
 from shared.core.promotion import PromotionStatus
 from shared.ports import PromotionFilter
-from shared.queues import EVENTS_QUEUE, steps_queue
+from shared.queues import EVENTS_QUEUE, all_queues
 
 ROUNDS = 4
 PROMOTIONS = 48
@@ -32,7 +32,7 @@ MESSAGES_AT_ONCE = 16  # as in the app's host.json
 WORKER_PROCESSES = 3
 TARGET = Target(0.5, at_least=True)
 
-QUEUES = tuple(Queue(name=name) for name in (EVENTS_QUEUE, *map(steps_queue, ("dev", "test", "prod"))))
+QUEUES = tuple(Queue(name=name) for name in all_queues(("dev", "test", "prod")))
 #: The bare loop has queues of its own: the app's listeners would take its messages from the others.
 BARE = "bare-"
 OWN_QUEUES = tuple(Queue(name=BARE + queue.name) for queue in QUEUES)

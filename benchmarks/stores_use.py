@@ -103,6 +103,7 @@ class Nowhere:
 
     def send_events(self, events: Any) -> None: ...
     def send_commands(self, commands: Any) -> None: ...
+    def send_reports(self, environment: str, reports: Any) -> None: ...
 
 
 @contextmanager
@@ -158,9 +159,8 @@ class Caller:
             deploys = command.step == "deploy" and self.now - deploying < deployment
             if deploys or (command.step in LOOKED_AT_TWICE and command.look == 1):
                 outcome = look_again(command, f"{command.step} of {command.promotion} is under way")
-            report = StepReported(
-                lane, command.promotion, command.stage, command.step, command.attempt, command.look, outcome, 0.2
-            )
+            which = command.promotion, command.stage, command.step, command.attempt, command.look
+            report = StepReported(lane, *which, outcome, 0.2, command.environment)
             commands, events = self._commands(self._lanes.apply(report).commands), events + 1
         return events
 

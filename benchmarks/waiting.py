@@ -40,7 +40,7 @@ MODEL = "digits"
 EXPERIMENT = "digits-trials"
 TRAINING_ROWS = 1000
 #: The functions that a promotion uses; the timers and the HTTP functions are not among them.
-FUNCTIONS = ("intake", "advance", "work_dev", "work_test")
+FUNCTIONS = ("intake", "advance", "advance_dev", "advance_test", "work_dev", "work_test")
 #: Seconds until something must have happened.
 LONGEST = 120.0
 #: How often is looked, in seconds: of the app's memory, and of the promotion, so seldom that it takes no time away.

@@ -1,8 +1,10 @@
-"""Service Bus: what happened, one event at a time."""
+"""Service Bus: what happened, one event at a time. Each environment's worker reports through a queue of its own."""
+
+from collections.abc import Callable
 
 import azure.functions as func
 
-from shared.app import app
+from shared.app import app, environments
 
 blueprint = func.Blueprint()
 
@@ -11,3 +13,19 @@ blueprint = func.Blueprint()
 def advance(message: func.ServiceBusMessage) -> None:
     """Raising gives the message back to the queue, and in the end to its dead-letter queue."""
     app().advance(message.get_body())
+
+
+def _listener(environment: str) -> Callable[[func.ServiceBusMessage], None]:
+    def take_report(message: func.ServiceBusMessage) -> None:
+        app().take_report(environment, message.get_body())
+
+    take_report.__name__ = f"advance_{environment.replace('-', '_')}"
+    return take_report
+
+
+for name in environments():
+    listener = _listener(name)
+    trigger = blueprint.service_bus_queue_trigger(
+        arg_name="message", queue_name=f"reports-{name}", connection="ServiceBus"
+    )
+    blueprint.function_name(listener.__name__)(trigger(listener))

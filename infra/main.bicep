@@ -76,7 +76,11 @@ var workspaces = map(
   each => armId(each.workspace, 'The workspace of ${each.name} (${toUpper(each.name)}_WORKSPACE)')
 )
 var registryId = armId(registry, 'registry (REGISTRY)')
-var queueNames = concat(['promotion-events'], map(environments, each => 'steps-${each.name}'))
+var queueNames = concat(
+  ['promotion-events'],
+  map(environments, each => 'steps-${each.name}'),
+  map(environments, each => 'reports-${each.name}')
+)
 
 // The first identity is the app's own, for Service Bus, its storage account and its telemetry. A worker has one only.
 var identityNames = concat(
@@ -168,7 +172,9 @@ module queues 'queues.bicep' = if (coordinates) {
   }
 }
 
-// The coordinator also receives from the workers' queues: from their dead letters, which it lists and replays.
+// The coordinator also receives from the workers' queues: from their dead letters, which it lists and replays. It may
+// send reports only to put them back. A report counts for the environment of its queue, so no worker may send to
+// another's.
 module queueRights 'queue-rights.bicep' = if (assignsShared) {
   name: 'queue-rights-${token}'
   scope: resourceGroup(split(serviceBusId, '/')[2], split(serviceBusId, '/')[4])
@@ -176,7 +182,7 @@ module queueRights 'queue-rights.bicep' = if (assignsShared) {
     namespaceName: last(split(serviceBusId, '/'))
     identity: identities[0].outputs.principalId
     receives: coordinates ? queueNames : ['steps-${workerOf}']
-    sends: coordinates ? queueNames : ['promotion-events']
+    sends: coordinates ? queueNames : ['reports-${workerOf}']
   }
   dependsOn: [queues]
 }

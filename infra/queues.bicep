@@ -1,4 +1,5 @@
-// The Service Bus namespace and its queues: promotion-events, and steps-<environment> for each environment.
+// The Service Bus namespace and its queues: promotion-events, and for each environment steps-<environment> and
+// reports-<environment>.
 
 param namespaceName string
 param location string

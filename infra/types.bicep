@@ -3,7 +3,7 @@
 @export()
 @description('An environment as promotion.yml has it.')
 type environment = {
-  @description('Its key in promotion.yml; its queue is steps-<name>.')
+  @description('Its key in promotion.yml; its queues are steps-<name> and reports-<name>.')
   name: string
 
   @description('ARM id of its Azure ML workspace, in any subscription of the tenant.')

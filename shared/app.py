@@ -19,7 +19,7 @@ from shared import parts
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Places
-    from shared.core.messages import JobEnded, ModelRegistered
+    from shared.core.messages import News
     from shared.health import Health
     from shared.http.failure_requests import FailureRequests
     from shared.http.requests import Requests
@@ -54,11 +54,16 @@ def configuration_path(settings: Mapping[str, str] = os.environ) -> Path:
     return folder / settings.get(CONFIGURATION_FILE, "promotion.yml")
 
 
-def parts_here(settings: Mapping[str, str] = os.environ) -> parts.Parts:
-    """Whether this app is the coordinator, and its workers. Called while functions are indexed."""
+def environments(settings: Mapping[str, str] = os.environ) -> list[str]:
+    """The names of all environments of the configuration. Called while functions are indexed."""
     from shared.config import environment_names
 
-    return parts.parts_here(settings, environment_names(configuration_path(settings)))
+    return environment_names(configuration_path(settings))
+
+
+def parts_here(settings: Mapping[str, str] = os.environ) -> parts.Parts:
+    """Whether this app is the coordinator, and its workers. Called while functions are indexed."""
+    return parts.parts_here(settings, environments(settings))
 
 
 def sign_in_is_required(settings: Mapping[str, str] = os.environ) -> bool:
@@ -100,50 +105,52 @@ class App:
             self._record_intake(news, begun, time.time_ns())
 
     def advance(self, body: bytes) -> None:
-        """Apply one message of the queue `promotion-events`. Raises for one that cannot be decoded."""
+        """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
+        from shared import incoming
         from shared.queues import EVENTS_QUEUE
 
         with self._delivery(EVENTS_QUEUE):
-            self._advance(body)
+            self._apply_news(incoming.read_news(body))
 
-    def _advance(self, body: bytes) -> None:
+    def take_report(self, environment: str, body: bytes) -> None:
+        """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
+        from shared import incoming
+        from shared.core.messages import StepReported
+        from shared.queues import reports_queue
+
+        with self._delivery(reports_queue(environment)):
+            report = incoming.read_report(
+                environment, body, lambda name: self.configuration.environments[name].workspace
+            )
+            if isinstance(report, StepReported):
+                self.lanes.apply(report)
+            else:
+                self._apply_news(report)
+
+    def _apply_news(self, news: "News") -> None:
         from shared import routing
-        from shared.core.messages import FindRegistrations, RunStep, StepReported, decode
-        from shared.core.wire import UndecodableError
 
-        event = decode(body)
-        if isinstance(event, StepReported):
-            self.lanes.apply(event)
-            return
-        if isinstance(event, RunStep | FindRegistrations):
-            raise UndecodableError(f"{type(event).__name__} is a command and belongs in a queue steps-<environment>")
-        requests = list(routing.requests(event, self.configuration, _now()))
+        requests = list(routing.requests(news, self.configuration, _now()))
         if not requests:
-            log.info("nothing to do for %s of %s", type(event).__name__, event.workspace)
+            log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
         for request in requests:
             self.lanes.apply(request)
 
     def work(self, environment: str, body: bytes, delivery: int = 1) -> None:
-        """Run one command of the queue `steps-<environment>`. Raises for one that cannot be decoded.
+        """Run one command of the queue `steps-<environment>`. Raises for one that does not belong there.
 
         `delivery` counts the deliveries of the message, from 1.
         """
+        from shared import incoming
+        from shared.core.messages import RunStep
         from shared.queues import steps_queue
 
         with self._delivery(steps_queue(environment)):
-            self._work(environment, body, delivery)
-
-    def _work(self, environment: str, body: bytes, delivery: int) -> None:
-        from shared.core.messages import FindRegistrations, RunStep, decode
-        from shared.core.wire import UndecodableError
-
-        command = decode(body)
-        if isinstance(command, FindRegistrations):
-            self.worker.find_registrations(command)
-        elif isinstance(command, RunStep):
-            self.worker.run(environment, command, delivery)
-        else:
-            raise UndecodableError(f"{type(command).__name__} is an event and belongs in promotion-events")
+            command = incoming.read_command(environment, body)
+            if isinstance(command, RunStep):
+                self.worker.run(command, delivery)
+            else:
+                self.worker.find_registrations(command)
 
     def reconcile(self) -> None:
         """Wake the lanes that are overdue."""
@@ -262,15 +269,13 @@ class App:
     @_made_once
     def health(self) -> "Health":
         """Looks at all of this."""
-        from shared.config import environment_names
         from shared.health import Health
 
-        path = configuration_path(self._settings)
         return Health(
             self._settings,
             parts_here(self._settings),
-            environment_names(path),
-            path.parent,
+            environments(self._settings),
+            configuration_path(self._settings).parent,
             lambda: self.configuration,
             lambda: self.store,
             lambda: self.dead_letters,
@@ -300,7 +305,7 @@ class App:
             self.telemetry.delivery_failed(queue)
             raise
 
-    def _record_intake(self, news: "ModelRegistered | JobEnded", begun: int, ended: int) -> None:
+    def _record_intake(self, news: "News", begun: int, ended: int) -> None:
         """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
         from shared import routing
         from shared.config import ConfigurationFaults
@@ -313,9 +318,9 @@ class App:
         self.telemetry.received(promotions, begun, ended, about)
 
     def _count_dead_letters(self) -> None:
-        from shared.queues import EVENTS_QUEUE, QueueUnavailableError, steps_queue
+        from shared.queues import QueueUnavailableError, all_queues
 
-        for queue in (EVENTS_QUEUE, *map(steps_queue, self.configuration.environments)):
+        for queue in all_queues(self.configuration.environments):
             try:
                 self.telemetry.dead_letters(queue, len(self.dead_letters.look(queue, 1, MOST_DEAD_LETTERS)))
             except QueueUnavailableError as fault:

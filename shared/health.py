@@ -16,7 +16,7 @@ from shared.http.principal import SWITCHED_ON, identified
 from shared.http.refusals import ForbiddenError
 from shared.parts import Parts
 from shared.ports import Doing, Store, Topic, Workspace
-from shared.queues import EVENTS_QUEUE, DeadLetters, steps_queue
+from shared.queues import DeadLetters, all_queues, reports_queue, steps_queue
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -115,11 +115,11 @@ class Health:
                 yield Check("sign-in", "App Service authentication", self._see_sign_in)
             yield Check("store", "promotions", self._write, "The store must be there, and the app may write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
-        mine = [steps_queue(environment) for environment in self.parts.environments]
-        all_queues = [EVENTS_QUEUE, *map(steps_queue, self.environments)]
-        read = all_queues if self.parts.coordinator else mine
-        written = all_queues if self.parts.coordinator else [EVENTS_QUEUE]
-        for name in dict.fromkeys([*written, *read]):
+        # The coordinator reads what any queue gave up, and puts it back.
+        every = all_queues(self.environments) if self.parts.coordinator else []
+        read = every or list(map(steps_queue, self.parts.environments))
+        written = every or list(map(reports_queue, self.parts.environments))
+        for name in dict.fromkeys([*read, *written]):
             look = partial(self._see_queue, name, name in read, name in written)
             yield Check("queue", name, look, "See the setting ServiceBus.")
         for name in self.parts.environments:

@@ -12,7 +12,7 @@ from shared.core.messages import RECONCILE, LaneKey, StepReported
 from shared.core.people import Released
 from shared.core.promotion import Lane, Untold
 from shared.ports import Bus, Store, Topic, VersionConflictError
-from shared.telemetry import Telemetry, fields_of
+from shared.telemetry import Telemetry, fields, fields_of
 
 log = logging.getLogger("mlpromote")
 
@@ -47,6 +47,9 @@ class Lanes:
         """
         with self._telemetry.decision(event):
             decision = self._decided(event)
+            if decision.disbelieved:
+                log.warning("a report was ignored: %s", decision.disbelieved, extra=fields(event))
+                return decision
             self._bus.send_commands(decision.commands)
             self._tell(event, decision)
             return decision

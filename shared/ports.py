@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.core.journal import JournalEntry
-from shared.core.messages import Command, Event, LaneKey
+from shared.core.messages import Command, LaneKey, News, Report
 from shared.core.promotion import Lane, Promotion, PromotionStatus
 
 # --- Azure ML: what an environment's worker can see and do ------------------------------------------------------------
@@ -151,8 +151,11 @@ class RejectedError(AzureError):
 class Bus(Protocol):
     """The queues. Returns once the broker has accepted; a message id that it saw before is accepted and dropped."""
 
-    def send_events(self, events: Sequence[Event]) -> None: ...
+    def send_events(self, events: Sequence[News]) -> None: ...
     def send_commands(self, commands: Sequence[Command]) -> None: ...
+
+    def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
+        """From the environment's worker, through a queue that no other worker may send to."""
 
 
 class Topic(Protocol):

@@ -1,24 +1,36 @@
 """The queues by their names, and what is asked of their dead letters; implemented in `shared/cloud/dead_letters.py`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 EVENTS_QUEUE = "promotion-events"
-_STEPS = "steps-"
+_STEPS, _REPORTS = "steps-", "reports-"
 #: Sequence numbers go from 1 to this one.
 MOST_NUMBER = 2**63 - 1
 
 
 def steps_queue(environment: str) -> str:
-    """The queue of an environment's worker."""
+    """The commands for an environment's worker: the coordinator sends, that worker listens."""
     return _STEPS + environment
 
 
+def reports_queue(environment: str) -> str:
+    """What an environment's worker has to tell: that worker sends, the coordinator listens."""
+    return _REPORTS + environment
+
+
+def all_queues(environments: Iterable[str]) -> list[str]:
+    """The names of all queues of an app with these environments."""
+    names = list(environments)
+    return [EVENTS_QUEUE, *map(steps_queue, names), *map(reports_queue, names)]
+
+
 def environment_of(queue: str) -> str | None:
-    """The environment whose worker reads the queue; None for the queue of events."""
-    return queue.removeprefix(_STEPS) if queue.startswith(_STEPS) else None
+    """The environment that a queue belongs to; None for the queue of events."""
+    found = next((prefix for prefix in (_STEPS, _REPORTS) if queue.startswith(prefix)), None)
+    return queue.removeprefix(found) if found else None
 
 
 def number_in(text: str) -> int | None:

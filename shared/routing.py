@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.core.lane import PromotionRequested
-from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered
+from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, News
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 NO_ROUTE = ""
 
 
-def requests(
-    news: ModelRegistered | JobEnded, configuration: "Configuration", now: datetime
-) -> Iterator[PromotionRequested]:
+def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
     """One request for each route that takes the news; for a model that none takes, one that records just that."""
     environment = configuration.environment_of(news.workspace)
     if environment is None:

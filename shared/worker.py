@@ -1,4 +1,7 @@
-"""The worker of an environment: runs one command, sends what came of it. It never touches the store."""
+"""The worker of an environment: runs one command, sends what came of it. It never touches the store.
+
+Whose command it may run is decided where the command is received (`incoming.py`).
+"""
 
 import logging
 import time
@@ -9,8 +12,6 @@ from pathlib import Path
 from shared.config import Places
 from shared.core.messages import (
     RECONCILE,
-    Failed,
-    FailureKind,
     FindRegistrations,
     ModelRegistered,
     NotRun,
@@ -45,24 +46,21 @@ class Worker:
         self._telemetry = telemetry
         self._clock = clock
 
-    def run(self, environment: str, command: RunStep, delivery: int) -> None:
-        """Run the step once and report. A command for another environment than the worker's is refused.
+    def run(self, command: RunStep, delivery: int) -> None:
+        """Run the step once and report.
 
         `delivery` counts the message's deliveries from 1. Only the first acts: after it the lane may have gone on.
         """
         begun = time.monotonic()
         with self._telemetry.look(command) as looked:
-            outcome = self._outcome(environment, command, delivery)
+            outcome = self._outcome(command, delivery)
             looked(outcome)
             said = command.promotion, command.stage, command.step, type(outcome).__name__
             log.info("%s %s.%s: %s", *said, extra=fields(command))
         which = command.lane, command.promotion, command.stage, command.step, command.attempt, command.look
-        self._bus.send_events([StepReported(*which, outcome, time.monotonic() - begun)])
+        self._bus.send_reports(command.environment, [StepReported(*which, outcome, time.monotonic() - begun)])
 
-    def _outcome(self, environment: str, command: RunStep, delivery: int) -> Outcome:
-        if command.environment != environment:
-            text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
-            return Failed(text, FailureKind.PERMISSION)
+    def _outcome(self, command: RunStep, delivery: int) -> Outcome:
         if delivery > 1:
             return NotRun(f"{command.step} was delivered {delivery} times: its worker died or could not report")
         return run_step(command, self._workspace_for, self._folder, self._clock)
@@ -73,4 +71,4 @@ class Worker:
         found = self._workspace_for(command.environment).models_since(command.since)
         news = [ModelRegistered(workspace, each.name, each.version, each.tags, RECONCILE) for each in found]
         if news:
-            self._bus.send_events(news)
+            self._bus.send_reports(command.environment, news)

@@ -8,8 +8,8 @@ from threading import Lock
 
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusSender
 
-from shared.core.messages import Command, Event, RunStep, encode
-from shared.queues import EVENTS_QUEUE, steps_queue
+from shared.core.messages import Command, Event, News, Report, RunStep, encode
+from shared.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from shared.telemetry import traceparent
 
 #: Name of the connection in the app's settings, as the triggers have it too.
@@ -27,7 +27,7 @@ class ServiceBus:
         self._outboxes: dict[str, _Outbox] = {}
         self._lock = Lock()
 
-    def send_events(self, events: Sequence[Event]) -> None:
+    def send_events(self, events: Sequence[News]) -> None:
         self._send(EVENTS_QUEUE, events)
 
     def send_commands(self, commands: Sequence[Command]) -> None:
@@ -36,6 +36,9 @@ class ServiceBus:
             by_environment.setdefault(command.environment, []).append(command)
         for environment, theirs in by_environment.items():
             self._send(steps_queue(environment), theirs)
+
+    def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
+        self._send(reports_queue(environment), reports)
 
     def _send(self, queue: str, messages: Sequence[Command | Event]) -> None:
         with self._lock:

@@ -37,12 +37,12 @@ class Rule:
         return name
 
 
-#: The queue `steps-<name>`, whose name ignores case, and a function are named after an environment.
+#: Queues (`steps-<name>`, `reports-<name>`), whose names ignore case, and functions are named after an environment.
 ENVIRONMENT = Rule(
     "[a-z]([a-z0-9-]*[a-z0-9])?",
     50,
     "an environment's name has at most 50 lower-case letters, digits and hyphens, a letter first and no hyphen last: "
-    "a queue and a function are named after it",
+    "queues and functions are named after it",
 )
 
 #: Names of routes and stages become part of message ids, of at most 128 characters, and of keys in the store.

@@ -25,7 +25,7 @@ _BEYOND_LINES = ("\\", "\x85", "\u2028", "\u2029")
 def environment_names(path: Path) -> list[str]:
     """The names of the environments in the file at `path`, in its order.
 
-    Raises ConfigurationFaults if there are none, or if one is no name for a queue and a function. Nothing else is
+    Raises ConfigurationFaults if there are none, or if one is no name for queues and functions. Nothing else is
     checked, so a file that is no YAML further down may pass.
     """
     names = _read_without_yaml(path) or _read_with_yaml(path)

@@ -1,5 +1,6 @@
 """What a lane does next. Pure: the same lane, event and time give the same decision.
 
+- A report counts only from the environment whose worker was asked. Anybody else's changes nothing and asks for nothing.
 - An event that is stale (of another look, of a promotion that has ended, seen before) changes nothing; what is due is
   sent again, and duplicate detection drops what was not lost. An effect that comes late is undone (`late.py`).
 - What must be in flight is a function of the lane (`due`), so a process may die after saving and before sending.
@@ -93,6 +94,7 @@ LaneEvent = PromotionRequested | StepReported | TimePassed | PersonEvent
 @dataclass(frozen=True)
 class Decision:
     """The lane as it is to be saved, and what to send once it is. `stale`: nothing changed, nothing is to be saved.
+    `disbelieved`: why the event does not count at all; empty where it does.
 
     Raises `NotNowError` or `NotAllowedError` for what a person may not ask for; then nothing changed either.
     """
@@ -101,10 +103,13 @@ class Decision:
     commands: tuple[RunStep, ...]
     journal: tuple[JournalEntry, ...] = ()
     stale: bool = False
+    disbelieved: str = ""
 
 
 def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
     """What the event makes of the lane. `lane` holds all promotions under way, and the one that the event names."""
+    if isinstance(event, StepReported) and (why := why_not_believed(lane, event)):
+        return Decision(lane, (), stale=True, disbelieved=why)
     notes = Notes(now, _who(event))
     if isinstance(event, PromotionRequested):
         after = _request(lane, event, now, notes)
@@ -197,6 +202,16 @@ def _request(lane: Lane, event: PromotionRequested, now: datetime, notes: Notes)
             promotion, stages=tuple(end_stage(s, Trigger.NEWER_CAME, newer, now) for s in promotion.stages)
         )
     return lane.with_promotion(promotion)
+
+
+def why_not_believed(lane: Lane, report: StepReported) -> str:
+    """Why the report does not count, whatever it says; empty for one from the environment whose worker was asked."""
+    promotion = lane.promotion(report.promotion)
+    stage = promotion.stage(report.stage) if promotion is not None else None
+    asked = stage.environment_of(report.step) if stage is not None else None
+    if asked in (None, report.environment):
+        return ""
+    return f"{report.step} in {report.stage} is a step of {asked}, and the report came from {report.environment}"
 
 
 def _report(lane: Lane, event: StepReported, now: datetime, notes: Notes) -> Lane:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from shared.core.wire import UndecodableError, from_json, to_json
+from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json
 
 #: Version of the wire form. A reader understands this one and the one before.
 SCHEMA = 1
@@ -223,6 +223,8 @@ class StepReported:
     look: int
     outcome: Outcome
     seconds: float = 0.0  #: how long the function worked on it
+    #: Whose worker sent it: set by the receiver from the queue that it came through, since anybody can write a body.
+    environment: str = field(default="", metadata=NOT_CARRIED)
 
     @property
     def message_id(self) -> str:
@@ -231,7 +233,9 @@ class StepReported:
         return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.look}:{what}"
 
 
-Event = ModelRegistered | JobEnded | StepReported
+News = ModelRegistered | JobEnded  #: of a workspace
+Report = StepReported | ModelRegistered  #: of a worker; registrations are those that it found while catching up
+Event = News | StepReported
 
 _TYPES: dict[str, type[Command | Event]] = {
     kind.__name__: kind for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, StepReported)

@@ -152,6 +152,11 @@ class StageRun:
         until = step.next_look + GRACE
         return replace(self, unanswered_until=max(until, self.unanswered_until or until))
 
+    def environment_of(self, step: str) -> str | None:
+        """Whose worker is asked for a step, or for one that undoes it; None for a step that the stage does not have."""
+        plans = (known.plan for known in (*self.steps, *self.undoing))
+        return next((plan.environment for plan in plans if step == plan.name or step in plan.undo), None)
+
     def with_step(self, step: StepRun) -> "StageRun":
         """This stage with the step of the same name replaced; no step of the plan is named as one that undoes."""
 

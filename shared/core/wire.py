@@ -2,11 +2,12 @@
 
 A field that is missing takes its default, and a field that is not known is left out, so that a message or document of
 the neighbouring version is understood. Anything else that does not fit raises `UndecodableError` with its place.
+A field with the metadata `NOT_CARRIED` is neither written nor read: whoever receives the value fills it in.
 """
 
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -16,6 +17,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 _Decoder = Callable[[Any, str], Any]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+
+#: Metadata of a field that no sender can set. It needs a default.
+NOT_CARRIED: Mapping[str, bool] = {"carried": False}
 
 
 class UndecodableError(ValueError):
@@ -46,7 +50,7 @@ def _encoder(kind: type) -> Callable[[Any], Any]:
 
 
 def _dataclass_encoder(kind: Any) -> Callable[[Any], Any]:
-    names = tuple(field.name for field in fields(kind))
+    names = tuple(field.name for field in _carried(kind))
 
     def encode(value: Any) -> Any:
         content = {"type": kind.__name__}
@@ -154,7 +158,7 @@ def _dataclass_decoder(kind: Any) -> _Decoder:
             _decoder(hints[field.name]),
             field.default is MISSING and field.default_factory is MISSING,
         )
-        for field in fields(kind)
+        for field in _carried(kind)
     ]
 
     def decode(value: Any, place: str) -> Any:
@@ -169,6 +173,10 @@ def _dataclass_decoder(kind: Any) -> _Decoder:
         return kind(**found)
 
     return decode
+
+
+def _carried(kind: Any) -> list["Field[Any]"]:
+    return [field for field in fields(kind) if field.metadata.get("carried", True)]
 
 
 def _expect(holds: bool, wanted: str, value: Any, place: str) -> None:

@@ -6,24 +6,21 @@ what is superseded: above all a command to move traffic or to undo something whe
 would do so to what came after.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared import routing
+from shared import incoming, routing
 from shared.core.lane import PromotionRequested, decide, due
 from shared.core.messages import (
     Command,
     Event,
     FailureKind,
     FindRegistrations,
-    JobEnded,
     LaneKey,
-    ModelRegistered,
+    News,
     RunStep,
     StepReported,
-    decode,
 )
 from shared.core.people import why_not_retried
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun
@@ -32,7 +29,7 @@ from shared.ports import Store
 from shared.queues import DeadLetter, environment_of, steps_queue
 
 if TYPE_CHECKING:
-    from shared.config import Configuration
+    from shared.config import Configuration, Workspace
 
 #: Words of the broker.
 _DELIVERED_TOO_OFTEN = "MaxDeliveryCountExceeded"
@@ -62,7 +59,7 @@ class Failure:
     promotion: str | None = None
     stage: str | None = None
     step: str | None = None
-    environment: str | None = None  #: whose worker runs the step; where news come from
+    environment: str | None = None  #: whose worker runs the step, or sent the report; where news come from
     diagnosis: str = ""  #: such as the last lines of the container's log
     dead_letter: DeadLetter | None = None  #: None for a promotion
 
@@ -142,34 +139,27 @@ class Failures:
             dead_letter=letter,
         )
         try:
-            message = decode(letter.body)
+            message = incoming.read(letter.queue, letter.body, self._workspace_of)
+        except incoming.MisplacedError as fault:
+            return replace(_about(failure, fault.message), replay=_misplaced(str(fault)))
         except UndecodableError as fault:
             return replace(failure, replay=Judgement(False, f"it cannot be read: {fault}"))
-        return self._of_message(failure, message, letter.queue)
+        return self._of_message(_about(failure, message), message)
 
-    def _of_message(self, failure: Failure, message: Command | Event, queue: str) -> Failure:
-        is_command = isinstance(message, RunStep | FindRegistrations)
-        if is_command != (environment_of(queue) is not None):
-            right = "is a command and belongs in a queue steps-…" if is_command else "is an event and belongs elsewhere"
-            wrong = Judgement(False, f"it lies in the wrong queue: {type(message).__name__} {right}")
-            return replace(failure, replay=wrong)
+    def _of_message(self, failure: Failure, message: Command | Event) -> Failure:
         match message:
             case RunStep():
-                found = replace(
-                    failure, lane=message.lane, promotion=message.promotion, stage=message.stage, step=message.step
-                )
-                return replace(found, replay=self._judge_command(message, queue))
+                return replace(failure, replay=self._judge_command(message))
             case FindRegistrations():
                 return replace(failure, replay=Judgement(True, "it only looks for registrations once more"))
             case StepReported():
-                return self._of_report(failure, message)
-            case ModelRegistered() | JobEnded():
-                return self._of_news(failure, message)
+                return replace(failure, replay=self._judge_report(message))
+        return self._of_news(failure, message)
 
-    def _judge_command(self, command: RunStep, queue: str) -> Judgement:
-        if steps_queue(command.environment) != queue:
-            wrong = f"the command is for {command.environment}, and the worker of {queue} would fail the step"
-            return Judgement(False, wrong)
+    def _workspace_of(self, environment: str) -> "Workspace":
+        return self._configuration.environments[environment].workspace
+
+    def _judge_command(self, command: RunStep) -> Judgement:
         if command.expired(self._now):
             return Judgement(True, f"the step was given up at {command.deadline:%Y-%m-%d %H:%M} UTC: it does nothing")
         lane = self._lane(command.lane, command.promotion)
@@ -181,21 +171,15 @@ class Failures:
         why = f"the promotion has moved on, and {command.step} would take away from what came after"
         return Judgement(False, f"it is superseded: {why}")
 
-    def _of_report(self, failure: Failure, report: StepReported) -> Failure:
-        lane = self._lane(report.lane, report.promotion)
-        found = replace(
-            failure,
-            lane=report.lane,
-            promotion=report.promotion,
-            stage=report.stage,
-            step=report.step,
-            environment=_worker_of(lane, report),
-        )
-        if decide(lane, report, self._now).stale:
-            return replace(found, replay=Judgement(True, "nobody waits for this report any more: it changes nothing"))
-        return replace(found, replay=Judgement(True, "the promotion waits for this report"))
+    def _judge_report(self, report: StepReported) -> Judgement:
+        decision = decide(self._lane(report.lane, report.promotion), report, self._now)
+        if decision.disbelieved:
+            return _misplaced(decision.disbelieved)
+        if decision.stale:
+            return Judgement(True, "nobody waits for this report any more: it changes nothing")
+        return Judgement(True, "the promotion waits for this report")
 
-    def _of_news(self, failure: Failure, news: ModelRegistered | JobEnded) -> Failure:
+    def _of_news(self, failure: Failure, news: News) -> Failure:
         environment = self._configuration.environment_of(news.workspace)
         requests = list(routing.requests(news, self._configuration, self._now))
         found = replace(
@@ -243,12 +227,15 @@ def _only_adds(lane: Lane, command: RunStep) -> bool:
     return any(plan.name == command.step and not (plan.crowns or plan.tidies) for plan in plans)
 
 
-def _worker_of(lane: Lane, report: StepReported) -> str | None:
-    """The environment whose worker sent the report."""
-    promotion = lane.promotion(report.promotion)
-    stage = promotion.stage(report.stage) if promotion is not None else None
-    steps: Sequence[StepRun] = (*stage.steps, *stage.undoing) if stage is not None else ()
-    return next((step.plan.environment for step in steps if step.plan.name == report.step), None)
+def _about(failure: Failure, message: Command | Event) -> Failure:
+    """With the step that a command or a report is about."""
+    if not isinstance(message, RunStep | StepReported):
+        return failure
+    return replace(failure, lane=message.lane, promotion=message.promotion, stage=message.stage, step=message.step)
+
+
+def _misplaced(why: str) -> Judgement:
+    return Judgement(False, f"it lies in the wrong queue: {why}")
 
 
 def _reason(letter: DeadLetter) -> str:

@@ -18,7 +18,7 @@ from shared.http import bodies, listing, refusals
 from shared.http.principal import identified
 from shared.lanes import Lanes
 from shared.ports import Store
-from shared.queues import EVENTS_QUEUE, DeadLetters, QueueUnavailableError, number_in, steps_queue
+from shared.queues import DeadLetters, QueueUnavailableError, all_queues, number_in
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -153,7 +153,7 @@ class FailureRequests:
         return Failures(self._store, self._configuration(), self._clock())
 
     def _queues(self) -> list[str]:
-        return [EVENTS_QUEUE, *(steps_queue(environment) for environment in self._configuration().environments)]
+        return all_queues(self._configuration().environments)
 
 
 @contextmanager

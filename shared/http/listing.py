@@ -9,7 +9,7 @@ from shared.core.plan import STEP_NAMES, UNDO_NAMES
 from shared.core.promotion import PromotionStatus
 from shared.failures.judging import FailureFilter
 from shared.ports import PromotionFilter
-from shared.queues import EVENTS_QUEUE, steps_queue
+from shared.queues import all_queues
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -95,7 +95,7 @@ def check_names(wanted: Mapping[str, str | None], configuration: "Configuration"
     known: dict[str, Sequence[str]] = {
         "environment": list(configuration.environments),
         "route": list(configuration.routes),
-        "queue": [EVENTS_QUEUE, *map(steps_queue, configuration.environments)],
+        "queue": all_queues(configuration.environments),
         "step": (*STEP_NAMES, *UNDO_NAMES),
     }
     for key, names in known.items():

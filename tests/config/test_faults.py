@@ -145,7 +145,7 @@ def test_a_name_that_azure_would_refuse(old: str, new: str, fault: str, faults_o
 @pytest.mark.parametrize("name", ["Prod", "prod_1", "1prod", "prod-", "p" * 51, "prod.eu"])
 def test_an_environment_that_no_queue_and_function_can_be_named_after(name: str, faults_of: FaultsOf) -> None:
     faults = faults_of(RIGHT.replace("  prod:", f"  {name}:").replace("environment: prod", f"environment: {name}"))
-    assert all("a queue and a function are named after it" in fault for fault in faults)
+    assert all("queues and functions are named after it" in fault for fault in faults)
     assert len(faults) == 2
 
 

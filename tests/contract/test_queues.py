@@ -20,15 +20,15 @@ from azure.servicebus import (
 from shared.cloud.bus import ServiceBus
 from shared.cloud.dead_letters import MOST_AT_ONCE, ServiceBusDeadLetters, replayed_id
 from shared.core.lane import decide, due
-from shared.core.messages import FindRegistrations, ModelRegistered, RunStep, encode
+from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered, RunStep, encode
 from shared.core.promotion import Lane
 from shared.ports import Bus
-from shared.queues import EVENTS_QUEUE, DeadLetter, DeadLetters, QueueUnavailableError, steps_queue
-from tests.core.world import KEY, NOW, requested
+from shared.queues import EVENTS_QUEUE, DeadLetter, DeadLetters, QueueUnavailableError, reports_queue, steps_queue
+from tests.core.world import KEY, NOW, answer, requested
 from tests.fakes.queues import FakeQueues
 from tests.localcloud.servicebus.conftest import BrokerProcess, write_config
 
-QUEUE = steps_queue("test")
+QUEUE, REPORTS = steps_queue("test"), reports_queue("test")
 #: Longer than any test: what was sent once is known for so long.
 WINDOW = {"RequiresDuplicateDetection": True, "DuplicateDetectionHistoryTimeWindow": "PT10M"}
 SECONDS = 20.0
@@ -154,7 +154,7 @@ def _is_later(message: object) -> bool:
 @pytest.fixture(scope="module")
 def on_service_bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnServiceBus]:
     folder = tmp_path_factory.mktemp("queues")
-    queues = dict.fromkeys([EVENTS_QUEUE, QUEUE], WINDOW)
+    queues = dict.fromkeys([EVENTS_QUEUE, QUEUE, REPORTS], WINDOW)
     broker = BrokerProcess(folder, write_config(folder / "Config.json", queues))
     try:
         with ServiceBusClient.from_connection_string(broker.connection_string) as client:
@@ -198,13 +198,16 @@ def buried(queues: Queues, promotion: str, number: int) -> Sequence[DeadLetter]:
 # --- sending ----------------------------------------------------------------------------------------------------------
 
 
-def test_events_and_commands_come_to_their_queues_as_they_are(queues: Queues, promotion: str) -> None:
+def test_events_commands_and_reports_come_to_their_queues_as_they_are(queues: Queues, promotion: str) -> None:
     event = ModelRegistered("ws", "churn", promotion, {}, "event-grid")
     run, find = command(promotion), FindRegistrations("test", NOW, datetime.now(UTC))
     queues.bus.send_events([event])
     queues.bus.send_commands([run, find])
+    report, found = answer(run), replace(event, source=RECONCILE)
+    queues.bus.send_reports("test", [report, found])
     assert (event.message_id, encode(event)) in queues.ready(EVENTS_QUEUE)
     assert queues.ready(QUEUE) == [(each.message_id, encode(each)) for each in (run, find)]
+    assert queues.ready(REPORTS) == [(each.message_id, encode(each)) for each in (report, found)]
 
 
 def test_a_message_id_that_was_seen_is_accepted_and_dropped(queues: Queues, promotion: str) -> None:

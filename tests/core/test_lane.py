@@ -134,7 +134,9 @@ def test_running_is_looked_at_again_after_the_pause_that_the_step_asks_for() -> 
     assert again.started == command.started
 
 
-@pytest.mark.parametrize("change", [{"look": 1}, {"attempt": 2}, {"step": "smoke"}, {"stage": "prod"}])
+@pytest.mark.parametrize(
+    "change", [{"look": 1}, {"attempt": 2}, {"step": "smoke"}, {"stage": "prod", "environment": "prod"}]
+)
 def test_a_report_of_another_look_attempt_step_or_stage_is_stale(change: dict[str, Any]) -> None:
     lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
     lane = decide(lane, answer(command, Running(timedelta(0), "Creating")), NOW).lane

@@ -68,6 +68,7 @@ def answer(command: RunStep, outcome: Outcome | None = None) -> StepReported:
         command.attempt,
         command.look,
         outcome or Succeeded({"saw": command.step}),
+        environment=command.environment,
     )
 
 

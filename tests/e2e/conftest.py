@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from localcloud.up import Description, LocalCloud
+from shared.queues import all_queues
 from tests.e2e.azure import Azure
 from tests.e2e.promoting import Promoting
 
@@ -50,7 +51,7 @@ def describe(configuration: str, *environments: str, workers: Sequence[str] = ()
         name: {"subscription": f"sub-{name}", "resource_group": f"rg-{name}", "workspace": f"ws-{name}"}
         for name in environments
     }
-    queues = ["promotion-events", *(f"steps-{name}" for name in (*environments, *workers))]
+    queues = all_queues((*environments, *workers))
     settings = {
         "MLPROMOTE_CONFIGURATION": configuration,
         "MLPROMOTE_STORE": "{data}/promotions.sqlite",

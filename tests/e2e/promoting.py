@@ -10,6 +10,9 @@ import aiohttp
 from examples.demo.promotions import ENDED, Promotion
 from tests.e2e.azure import until
 
+#: Seconds for a promotion. Apps that import the SDK at its first step take minutes on a busy machine.
+LONGEST = 240.0
+
 
 class NoAnswerError(Exception):
     """The app did not answer with 200."""
@@ -31,7 +34,7 @@ class Promoting:
             found = await self.find(model, version, kind)
             return found if found and found["status"] in ENDED else None
 
-        return await until(look, f"the promotion of {model} {version} has ended", seconds=90)
+        return await until(look, f"the promotion of {model} {version} has ended", LONGEST)
 
     async def succeeded(self, model: str, version: str = "1") -> Promotion:
         """The promotion of a model version, once it has succeeded; fails with the reason if it ends otherwise."""

@@ -4,10 +4,14 @@ tests compare. A key stands for each identity here, since the SDK takes no ident
 from collections.abc import Mapping, Sequence
 
 NAMES = ("dev", "test", "prod")
-_QUEUES = ("promotion-events", *(f"steps-{name}" for name in NAMES))
+QUEUES = (
+    "promotion-events",
+    *(f"steps-{name}" for name in NAMES),
+    *(f"reports-{name}" for name in NAMES),
+)
 
 #: By the app's name: the queues that it may listen to, and those that it may send to.
 SHARED_ACCESS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "coordinator": {"listen": _QUEUES, "send": _QUEUES},
-    **{f"worker-{name}": {"listen": (f"steps-{name}",), "send": ("promotion-events",)} for name in NAMES},
+    "coordinator": {"listen": QUEUES, "send": QUEUES},
+    **{f"worker-{name}": {"listen": (f"steps-{name}",), "send": (f"reports-{name}",)} for name in NAMES},
 }

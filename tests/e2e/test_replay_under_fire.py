@@ -26,7 +26,7 @@ from shared.core.people import OPERATOR
 from shared.core.plan import PlannedStep
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 from shared.lanes import Lanes
-from shared.queues import EVENTS_QUEUE, steps_queue
+from shared.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe_tiny
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EVENTS, COMMANDS = 700, 300
 KILLS = 10
-STEPS_QUEUE = steps_queue("dev")
+STEPS_QUEUE, REPORTS_QUEUE = steps_queue("dev"), reports_queue("dev")
 RANDOM = random.Random(20261120)
 #: Seconds that the app lives at most after it began to move dead letters.
 LONGEST_LIFE = 0.2
@@ -87,7 +87,7 @@ class Queues:
     def __init__(self, connection_string: str) -> None:
         self._client = ServiceBusClient.from_connection_string(connection_string)
         self._dead = {queue: self._open(queue, dead=True) for queue in (EVENTS_QUEUE, STEPS_QUEUE)}
-        self._active = {queue: self._open(queue) for queue in (EVENTS_QUEUE, STEPS_QUEUE)}
+        self._active = {queue: self._open(queue) for queue in (EVENTS_QUEUE, STEPS_QUEUE, REPORTS_QUEUE)}
 
     def _open(self, queue: str, dead: bool = False) -> ServiceBusReceiver:
         sub_queue = ServiceBusSubQueue.DEAD_LETTER if dead else None
@@ -215,8 +215,8 @@ async def test_a_thousand_dead_letters_survive_ten_deaths_of_the_app(
     await until(all_replayed, "no dead letter is left")
     await until(lambda: asyncio.to_thread(queues.are_empty), "all messages are done with")
     check_all_were_applied_once(cloud, store)
-    reports = COMMANDS
-    assert await asyncio.to_thread(queues.taken_in, EVENTS_QUEUE) == 2 * EVENTS + reports
+    assert await asyncio.to_thread(queues.taken_in, EVENTS_QUEUE) == 2 * EVENTS
+    assert await asyncio.to_thread(queues.taken_in, REPORTS_QUEUE) == COMMANDS
     assert await asyncio.to_thread(queues.taken_in, STEPS_QUEUE) == 2 * COMMANDS
 
 

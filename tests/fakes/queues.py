@@ -11,8 +11,8 @@ from itertools import count
 from threading import Lock
 
 from shared.cloud.dead_letters import replayed_id
-from shared.core.messages import Command, Event, RunStep, encode
-from shared.queues import EVENTS_QUEUE, DeadLetter, QueueUnavailableError, steps_queue
+from shared.core.messages import Command, Event, News, Report, RunStep, encode
+from shared.queues import EVENTS_QUEUE, DeadLetter, QueueUnavailableError, reports_queue, steps_queue
 
 BURIED = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 
@@ -46,7 +46,7 @@ class FakeQueues:
 
     # --- Bus ---
 
-    def send_events(self, events: Sequence[Event]) -> None:
+    def send_events(self, events: Sequence[News]) -> None:
         for event in events:
             self.send(EVENTS_QUEUE, event.message_id, encode(event))
 
@@ -54,6 +54,10 @@ class FakeQueues:
         for command in commands:
             at = command.not_before if isinstance(command, RunStep) else None
             self.send(steps_queue(command.environment), command.message_id, encode(command), at)
+
+    def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
+        for report in reports:
+            self.send(reports_queue(environment), report.message_id, encode(report))
 
     # --- DeadLetters ---
 

@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # it comes without types
 
 import shared.app
-from shared.core.messages import Command, Event, Outcome, RunStep, Succeeded
+from shared.core.messages import Command, News, Outcome, Report, RunStep, Succeeded
 from shared.core.people import OPERATOR
 from shared.http import openapi
 from tests.config.right import SETTINGS, changed
@@ -48,8 +48,11 @@ class KeptBus:
     commands: list[Command] = field(default_factory=list)
     down: bool = False
 
-    def send_events(self, events: Sequence[Event]) -> None:
+    def send_events(self, events: Sequence[News]) -> None:
         raise AssertionError("requests are applied at once")
+
+    def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
+        raise AssertionError("no worker runs here")
 
     def send_commands(self, commands: Sequence[Command]) -> None:
         if self.down:

@@ -39,5 +39,5 @@ def outcomes(reply: Reply) -> dict[str, str]:
     return {item["id"]: item["outcome"] for item in reply.body["value"]}
 
 
-def registered(name: str = "churn-eu", version: str = "9") -> ModelRegistered:
-    return ModelRegistered(DEV_WORKSPACE, name, version, {"promote": "true"}, "event-grid")
+def registered(name: str = "churn-eu", version: str = "9", source: str = "event-grid") -> ModelRegistered:
+    return ModelRegistered(DEV_WORKSPACE, name, version, {"promote": "true"}, source)

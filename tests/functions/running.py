@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.up import Description
+from shared.queues import all_queues
 
 REPOSITORY = Path(__file__).parents[2]
 PEOPLE: dict[str, dict[str, list[str]]] = {
@@ -27,7 +28,7 @@ def describe(**settings: str) -> Description:
             for name in names
         },
         "people": PEOPLE,
-        "queues": ["promotion-events", *(f"steps-{name}" for name in names)],
+        "queues": all_queues(names),
         "app": {"folder": str(REPOSITORY), "settings": files | settings},
         "azureml": {"python": sys.executable},  # no job or deployment runs here
     }

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind, FindRegistrations, JobEnded, encode
-from shared.queues import EVENTS_QUEUE
-from tests.core.world import answer
+from shared.core.messages import RECONCILE, Failed, FailureKind, FindRegistrations, JobEnded, encode
+from shared.queues import EVENTS_QUEUE, reports_queue
+from tests.core.world import NOW, answer
 from tests.fakes.queues import FakeQueues
 from tests.functions.conftest import Api
 from tests.functions.failing import BROKEN, CRASHED, DEV_WORKSPACE, failed, failures, outcomes, registered, replay
@@ -142,9 +142,18 @@ def test_a_command_whose_step_was_given_up_does_nothing(api: Api, queues: FakeQu
 def test_what_lies_in_the_wrong_queue_is_not_safe(api: Api, queues: FakeQueues) -> None:
     api.start("1")
     [command] = api.steps
-    assert judged(api, queues, "steps-prod", command)[0] is False
-    assert judged(api, queues, EVENTS_QUEUE, command)[0] is False
-    assert judged(api, queues, "steps-dev", registered())[0] is False
+    for queue, message, why in (
+        ("steps-prod", command, "the command is for the worker of dev, and the worker of prod refuses it"),
+        ("steps-prod", FindRegistrations("dev", NOW, NOW), "the command is for the worker of dev"),
+        ("steps-dev", registered(), "ModelRegistered is no command"),
+        ("steps-dev", answer(command), "StepReported is no command"),
+        (EVENTS_QUEUE, command, "RunStep is no news of a workspace"),
+        (EVENTS_QUEUE, answer(command), "StepReported is no news of a workspace"),
+        ("reports-dev", command, "RunStep is nothing that a worker reports"),
+        ("reports-dev", registered(), "a worker reports registrations with the source reconcile only"),
+    ):
+        safe, says = judged(api, queues, queue, message)
+        assert (safe, says.startswith(f"it lies in the wrong queue: {why}")) == (False, True), says
 
 
 @pytest.mark.parametrize(
@@ -163,11 +172,34 @@ def test_what_cannot_be_read_is_not_safe(body: bytes, why: str, api: Api, queues
 def test_a_report_is_safe_whether_the_promotion_waits_for_it_or_not(api: Api, queues: FakeQueues) -> None:
     api.start("1")
     report = answer(api.steps[0])
-    assert judged(api, queues, EVENTS_QUEUE, report) == (True, "the promotion waits for this report")
+    assert judged(api, queues, "reports-dev", report) == (True, "the promotion waits for this report")
     assert failures(api)[-1]["environment"] == "dev"
     api.run()
     stale = "nobody waits for this report any more: it changes nothing"
-    assert judged(api, queues, EVENTS_QUEUE, report) == (True, stale)
+    assert judged(api, queues, "reports-dev", report) == (True, stale)
+
+
+def test_a_report_in_the_queue_of_another_environment_is_not_replayed(api: Api, queues: FakeQueues) -> None:
+    promotion = api.start("1")
+    dead = queues.bury(reports_queue("test"), answer(api.steps[0]))
+    [failure] = failures(api)
+    why = "it lies in the wrong queue: share in test is a step of dev, and the report came from test"
+    assert failure["replay"] == {"safe": False, "why": why}
+    assert (failure["promotion"], failure["environment"]) == (promotion, "test")
+    assert outcomes(replay(api, ids=[dead])) == {dead: "refused"}
+    assert queues.queues == {}
+
+
+def test_what_a_worker_found_in_its_own_workspace_is_safe_and_in_another_is_not(api: Api, queues: FakeQueues) -> None:
+    found = registered(source=RECONCILE)
+    safe, why = judged(api, queues, "reports-dev", found)
+    assert (safe, why.endswith(" comes of it")) == (True, True)
+    safe, why = judged(api, queues, "reports-test", found)
+    assert (safe, why) == (
+        False,
+        "it lies in the wrong queue: the worker of test speaks of a model in "
+        f"{DEV_WORKSPACE}, which is not its workspace",
+    )
 
 
 def test_news_are_safe_unless_they_are_superseded(api: Api, queues: FakeQueues) -> None:

@@ -69,7 +69,7 @@ def test_a_dead_letter_goes_back_with_its_body_under_an_id_of_its_own(api: Api, 
 def test_a_report_that_names_another_lane_than_its_promotions_changes_nothing(api: Api, queues: FakeQueues) -> None:
     api.start("1")
     forged = replace(answer(api.steps[0]), lane=LaneKey("churn", "churn-other"))
-    dead = queues.bury(EVENTS_QUEUE, forged)
+    dead = queues.bury("reports-dev", forged)
     assert outcomes(replay(api, ids=[dead])) == {dead: "replayed"}
 
 

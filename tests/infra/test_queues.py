@@ -16,6 +16,8 @@ from tests.config.right import RIGHT
 from tests.infra.deployment import Deployed, Scope, deploy
 from tests.infra.shapes import INFRA, REPOSITORY, deployed, of_type, settings, worker, workspace
 
+STEPS = ("steps-dev", "steps-test", "steps-prod")
+REPORTS = ("reports-dev", "reports-test", "reports-prod")
 INDEXED = """
 import json
 import function_app
@@ -43,18 +45,16 @@ def listened_to(functions: Mapping[str, list[str]]) -> set[str]:
 def test_one_app_listens_to_every_queue_that_is_made(tmp_path: Path) -> None:
     made = deployed()
     queues = {queue.name for queue in of_type(made, "Microsoft.ServiceBus/namespaces/queues")}
-    assert (
-        queues == listened_to(indexed(tmp_path, made)) == {"promotion-events", "steps-dev", "steps-test", "steps-prod"}
-    )
+    assert queues == listened_to(indexed(tmp_path, made)) == {"promotion-events", *STEPS, *REPORTS}
 
 
 def test_the_apps_of_the_other_shape_share_the_queues_and_make_them_once(tmp_path: Path) -> None:
     coordinator = deployed("coordinator")
     queues = {queue.name for queue in of_type(coordinator, "Microsoft.ServiceBus/namespaces/queues")}
-    assert listened_to(indexed(tmp_path, coordinator)) == {"promotion-events"}
+    assert listened_to(indexed(tmp_path, coordinator)) == {"promotion-events", *REPORTS}
     assert listened_to(indexed(tmp_path, worker("prod"))) == {"steps-prod"}
     assert of_type(worker("prod"), "Microsoft.ServiceBus/namespaces/queues") == []
-    assert queues == {"promotion-events", "steps-dev", "steps-test", "steps-prod"}
+    assert queues == {"promotion-events", *STEPS, *REPORTS}
 
 
 def test_the_settings_have_the_connection_of_every_trigger(tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def queue(name: str) -> str:
     return f"{NAMESPACE}/queues/{name}"
 
 
+def senders_to(name: str) -> set[str]:
+    """The apps of the shape "one app per environment" that may send to a queue."""
+    apps = {"coordinator": deployed("coordinator"), **{each: worker(each) for each in NAMES}}
+    right = (SENDER, queue(name))
+    return {app for app, made in apps.items() if right in {(role, scope) for _, role, scope in rights(made)}}
+
+
 def own(name: str, made: Deployed) -> set[tuple[str, str]]:
     """What an app's first identity may do with the app's own storage account and telemetry: only the coordinator keeps
     promotions, in tables.
@@ -52,12 +59,12 @@ def test_the_table_of_roles_has_azures_ids() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_worker_alone_may_use_its_own_queue_its_own_workspace_and_the_registry(name: str) -> None:
+def test_a_worker_alone_may_use_its_own_queues_its_own_workspace_and_the_registry(name: str) -> None:
     made = worker(name)
     assert {whose for whose, _, _ in rights(made)} == {name}
     assert rights_of(made, name) == own(name, made) | {
         (RECEIVER, queue(f"steps-{name}")),
-        (SENDER, queue("promotion-events")),
+        (SENDER, queue(f"reports-{name}")),
         ("AzureML Data Scientist", workspace(name)),
         (REGISTRY_ROLES[name], REGISTRY),
     }
@@ -79,7 +86,7 @@ def test_what_a_worker_makes_is_in_its_own_subscription(name: str) -> None:
 
 def test_the_coordinator_may_use_the_queues_and_no_workspace_and_no_registry() -> None:
     made = deployed("coordinator")
-    queues = ["promotion-events", *(f"steps-{name}" for name in NAMES)]
+    queues = ["promotion-events", *(f"{kind}-{name}" for kind in ("steps", "reports") for name in NAMES)]
     (topic,) = of_type(made, "Microsoft.EventGrid/topics")
     assert rights_of(made, "app") == own("app", made) | {
         *((RECEIVER, queue(name)) for name in queues),
@@ -97,6 +104,16 @@ def test_in_one_app_each_environment_still_has_an_identity_that_can_do_its_own_w
             (REGISTRY_ROLES[name], REGISTRY),
         }
     assert rights_of(made, "app") == rights_of(deployed("coordinator"), "app")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_that_environments_worker_and_the_coordinator_may_send_to_its_queue_of_reports(name: str) -> None:
+    assert senders_to(f"reports-{name}") == {"coordinator", name}
+
+
+@pytest.mark.parametrize("name", ["promotion-events", *(f"steps-{name}" for name in NAMES)])
+def test_only_the_coordinator_may_send_news_and_commands(name: str) -> None:
+    assert senders_to(name) == {"coordinator"}
 
 
 def test_event_grid_may_write_to_the_container_of_dead_letters_only() -> None:

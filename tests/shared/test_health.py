@@ -79,18 +79,19 @@ def test_everything_that_an_app_uses_is_looked_at(health: Health) -> None:
         ("sign-in", "App Service authentication"),
         ("store", "promotions"),
         ("topic", "notifications"),
-        *(("queue", name) for name in ("promotion-events", "steps-dev", "steps-test", "steps-prod")),
+        ("queue", "promotion-events"),
+        *(("queue", f"{kind}-{name}") for kind in ("steps", "reports") for name in NAMES),
         *((what, name) for name in NAMES for what in ("workspace", "registry", "rights")),
     ]
 
 
-def test_a_worker_alone_looks_at_its_own_queue_and_environment_only(health: Health) -> None:
+def test_a_worker_alone_looks_at_its_own_queues_and_environment_only(health: Health) -> None:
     nothing = raising(AssertionError("this is none of a worker's business"))
     worker = replace(health, parts=Parts(False, ("prod",)), configuration=nothing, store=nothing)
     checks = worker.report(None)["checks"]
     assert [(check["what"], check["name"], check["ok"]) for check in checks] == [
-        ("queue", "promotion-events", True),
         ("queue", "steps-prod", True),
+        ("queue", "reports-prod", True),
         ("workspace", "prod", True),
         ("registry", "prod", True),
         ("rights", "prod", True),
@@ -253,8 +254,8 @@ def test_what_does_not_answer_holds_nothing_up_for_longer_than_is_allowed(health
     finally:
         release.set()
     assert time.monotonic() - began < 5
-    assert len(found) == 9
-    assert found[0] == ("workspace", "dev", "no answer within 0.3 s")
+    hung = {(what, name, "no answer within 0.3 s") for what in ("workspace", "registry", "rights") for name in NAMES}
+    assert hung <= set(found), "on a busy machine others may be late, too"
 
 
 def test_where_no_key_is_asked_for_it_takes_an_operator(health: Health) -> None:

@@ -1,6 +1,7 @@
 """The wire form of messages."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from shared.core.messages import (
     Outcome,
     Retry,
     Running,
+    StepReported,
     Succeeded,
     decode,
     encode,
@@ -60,7 +62,10 @@ def events() -> list[Event]:
 
 @pytest.mark.parametrize("message", [*commands(), *events()], ids=lambda message: type(message).__name__)
 def test_what_is_encoded_is_decoded_to_the_same(message: Command | Event) -> None:
-    assert decode(encode(message)) == message
+    """But for what no body can say: whose worker reports is what the receiver knows."""
+    assert decode(encode(message)) == (
+        replace(message, environment="") if isinstance(message, StepReported) else message
+    )
 
 
 @pytest.mark.parametrize("message", [*commands(), *events()], ids=lambda message: type(message).__name__)

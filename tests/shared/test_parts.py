@@ -62,9 +62,10 @@ def test_an_app_for_prod_has_only_the_worker_of_prod_and_tells_of_its_health(tmp
     assert functions == {"work_prod": "steps-prod", "show_health": None}
 
 
-def test_a_coordinator_has_no_worker(tmp_path: Path) -> None:
+def test_a_coordinator_has_no_worker_and_listens_to_what_all_of_them_report(tmp_path: Path) -> None:
     found = json.loads(indexed(tmp_path, MLPROMOTE_PARTS="coordinator").stdout)
-    assert {name: queue for name, queue in found.items() if queue} == {"advance": "promotion-events"}
+    reports = {f"advance_{name}": f"reports-{name}" for name in KNOWN}
+    assert {name: queue for name, queue in found.items() if queue} == {"advance": "promotion-events", **reports}
     assert {"intake", "reconcile", "catch_up", "list_promotions"} <= set(found)
 
 

@@ -11,7 +11,7 @@ from shared.cloud.sqlite import SqliteStore
 from shared.core.journal import JournalEntry
 from shared.core.lane import TimePassed
 from shared.core.late import FIRST_LATE_LOOK
-from shared.core.messages import RECONCILE, Command, Event, RunStep, Succeeded
+from shared.core.messages import RECONCILE, Command, News, Report, RunStep, Succeeded
 from shared.core.people import OPERATOR, Cancelled, Person
 from shared.core.promotion import Lane, Untold
 from shared.lanes import TOLD_AGAIN, Lanes
@@ -32,8 +32,11 @@ class KeptBus(Bus):
     commands: list[Command] = field(default_factory=list)
     dies: bool = False
 
-    def send_events(self, events: Sequence[Event]) -> None:
+    def send_events(self, events: Sequence[News]) -> None:
         raise AssertionError("no lane sends events")
+
+    def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
+        raise AssertionError("no lane reports")
 
     def send_commands(self, commands: Sequence[Command]) -> None:
         if self.dies:

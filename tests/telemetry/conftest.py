@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from shared.app import App
 from shared.cloud.monitor import PromotionIds
-from shared.core.messages import Command, Event, encode
+from shared.core.messages import Command, News, Report, encode
 from shared.ports import Bus, Workspace
+from shared.queues import EVENTS_QUEUE, environment_of, reports_queue, steps_queue
 from shared.telemetry import Telemetry
 from tests.config.right import SETTINGS, WORKSPACE
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
@@ -40,15 +41,18 @@ MODEL, VERSION = "churn-eu", "3"
 
 @dataclass
 class KeptBus(Bus):
-    """Messages in the order in which they were sent, each with the queue's environment, or none for events."""
+    """Messages in the order in which they were sent, each with its queue."""
 
-    messages: list[tuple[str | None, bytes]] = field(default_factory=list)
+    messages: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def send_events(self, events: Sequence[Event]) -> None:
-        self.messages += [(None, encode(event)) for event in events]
+    def send_events(self, events: Sequence[News]) -> None:
+        self.messages += [(EVENTS_QUEUE, encode(event)) for event in events]
 
     def send_commands(self, commands: Sequence[Command]) -> None:
-        self.messages += [(command.environment, encode(command)) for command in commands]
+        self.messages += [(steps_queue(command.environment), encode(command)) for command in commands]
+
+    def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
+        self.messages += [(reports_queue(environment), encode(report)) for report in reports]
 
 
 class InMemoryApp(App):
@@ -79,11 +83,14 @@ class Running:
         for _ in range(300):
             if not self.bus.messages:
                 return
-            environment, body = self.bus.messages.pop(0)
+            queue, body = self.bus.messages.pop(0)
+            environment = environment_of(queue)
             if environment is None:
                 self.app.advance(body)
-            else:
+            elif queue == steps_queue(environment):
                 self.app.work(environment, body)
+            else:
+                self.app.take_report(environment, body)
         raise AssertionError("the messages do not come to an end")
 
     @property

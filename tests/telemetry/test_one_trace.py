@@ -125,8 +125,10 @@ def test_a_delivery_that_fails_is_counted_for_its_queue(observed: Observed) -> N
         observed.app.advance(b"{")
     with pytest.raises(ValueError, match="no JSON"):
         observed.app.work("prod", b"{")
+    with pytest.raises(ValueError, match="no JSON"):
+        observed.app.take_report("test", b"{")
     counted = {about["queue"]: value for about, value in observed.metric("mlpromote.deliveries.failed")}
-    assert counted == {"promotion-events": 1, "steps-prod": 1}
+    assert counted == {"promotion-events": 1, "steps-prod": 1, "reports-test": 1}
 
 
 class KeptDeadLetters(DeadLetters):
@@ -139,7 +141,7 @@ class KeptDeadLetters(DeadLetters):
         if queue == "steps-prod":
             raise QueueUnavailableError("steps-prod: no right to listen")
         letter = DeadLetter(queue, start, "id", b"", "", "", 10, datetime.now(UTC))
-        return [letter] * min({"promotion-events": 2, "steps-test": 500}.get(queue, 0), most)
+        return [letter] * min({"promotion-events": 2, "steps-test": 500, "reports-prod": 3}.get(queue, 0), most)
 
     def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
         raise AssertionError("only counted")
@@ -149,7 +151,8 @@ def test_dead_letters_are_counted_by_queue_each_minute(observed: Observed) -> No
     observed.app.dead_letters = KeptDeadLetters()
     observed.app.reconcile()
     counted = {about["queue"]: value for about, value in observed.metric("mlpromote.dead_letters")}
-    assert counted == {"promotion-events": 2, "steps-dev": 0, "steps-test": MOST_DEAD_LETTERS}
+    none = dict.fromkeys(("steps-dev", "reports-dev", "reports-test"), 0)
+    assert counted == {"promotion-events": 2, "steps-test": MOST_DEAD_LETTERS, "reports-prod": 3, **none}
 
 
 def test_a_stale_delivery_ends_nothing_twice(finished: Observed) -> None:
@@ -179,13 +182,13 @@ def test_a_promotion_that_has_ended_is_not_counted_again_by_a_later_decision_on_
 
 def test_the_messages_of_a_step_carry_its_place_in_the_trace(observed: Observed) -> None:
     observed.register()
-    environment, news = observed.bus.messages[0]
+    queue, news = observed.bus.messages[0]
     assert traceparent(decode(news)) is None
     observed.app.advance(news)
     command = decode(observed.bus.messages[-1][1])
     observed.app.work("dev", observed.bus.messages[-1][1])
     report = decode(observed.bus.messages[-1][1])
-    assert environment is None
+    assert queue == "promotion-events"
     written = traceparent(command)
     assert written is not None
     assert written == traceparent(report)

@@ -30,7 +30,15 @@ def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
     return work
 
 
+def _listener(environment: str) -> Callable[[func.ServiceBusMessage], None]:
+    def take_report(message: func.ServiceBusMessage) -> None:
+        promotions.take_report(environment, message.get_body())
+
+    take_report.__name__ = f"advance_{environment}"
+    return take_report
+
+
 for name in promotions.configuration.environments:
-    worker = _worker(name)
-    trigger = app.service_bus_queue_trigger(arg_name="message", queue_name=f"steps-{name}", connection="ServiceBus")
-    app.function_name(worker.__name__)(trigger(worker))
+    for function, queue in ((_worker(name), f"steps-{name}"), (_listener(name), f"reports-{name}")):
+        trigger = app.service_bus_queue_trigger(arg_name="message", queue_name=queue, connection="ServiceBus")
+        app.function_name(function.__name__)(trigger(function))

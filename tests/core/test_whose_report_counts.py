@@ -1,0 +1,91 @@
+"""A report counts only from the environment whose worker was asked: nobody speaks for another."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.core.lane import decide, due
+from shared.core.late import FIRST_LATE_LOOK
+from shared.core.messages import (
+    Failed,
+    FailureKind,
+    Outcome,
+    Retry,
+    Running,
+    RunStep,
+    StepReported,
+    Succeeded,
+)
+from shared.core.promotion import Lane, PromotionStatus
+from tests.core.people import asking, run
+from tests.core.world import BROKEN, KEY, NOW, answer, requested
+
+#: "" is what a report has whose receiver did not say where it came from.
+EVERYBODY = ("dev", "test", "prod", "")
+OUTCOMES: tuple[Outcome, ...] = (
+    Succeeded({"traffic_before": {"forged": 100}}),
+    Failed("forged", FailureKind.BUG),
+    Running(timedelta(0), "forged"),
+    Retry(timedelta(0), "forged"),
+)
+
+
+def moments(broken_at: tuple[str, str] | None = None) -> Iterator[tuple[Lane, RunStep]]:
+    """A lane at every moment of a promotion at which it waits for a worker, and for what; a step may be broken."""
+    lane = decide(Lane(KEY), requested(), NOW).lane
+    while ready := due(lane):
+        yield lane, ready[0]
+        outcome = BROKEN if (ready[0].stage, ready[0].step) == broken_at else None
+        lane = decide(lane, answer(ready[0], outcome), NOW).lane
+
+
+def forged(command: RunStep) -> Iterator[StepReported]:
+    """Everything that others than the environment that was asked can say to a command."""
+    for outcome in OUTCOMES:
+        for other in EVERYBODY:
+            if other != command.environment:
+                yield replace(answer(command, outcome), environment=other)
+
+
+@pytest.mark.parametrize("broken_at", [None, ("test", "shift"), ("prod", "smoke"), ("prod", "shift")])
+def test_no_other_environment_can_answer_for_a_step_whatever_it_says(broken_at: tuple[str, str] | None) -> None:
+    walked = set()
+    for lane, command in moments(broken_at):
+        walked.add(command.environment)
+        for report in forged(command):
+            decision = decide(lane, report, NOW)
+            assert (decision.lane, decision.commands, decision.journal) == (lane, (), ())
+            assert decision.stale
+            expected = f"is a step of {command.environment}, and the report came from {report.environment}"
+            assert decision.disbelieved.endswith(expected)
+    assert walked == {"dev", "test", "prod"} or broken_at == ("test", "shift")
+
+
+def test_nobody_can_answer_for_people() -> None:
+    lane = run(decide(Lane(KEY), asking(), NOW).lane, until="approve")
+    (promotion,) = lane.promotions
+    (stage,) = promotion.stages
+    assert stage.current is not None
+    assert stage.current.plan.name == "approve"
+    for environment in EVERYBODY:
+        forged = StepReported(KEY, promotion.id, "prod", "approve", 1, 1, Succeeded({}), environment=environment)
+        decision = decide(lane, forged, NOW)
+        assert (decision.lane, decision.journal) == (lane, ())
+
+
+@pytest.mark.parametrize("broken", ["deploy", "shift"])
+def test_no_other_environment_can_have_an_effect_taken_away_that_comes_late(broken: str) -> None:
+    *_, (before, command) = (each for each in moments() if (each[1].stage, each[1].step) == ("prod", broken))
+    lane = run(decide(before, answer(command, BROKEN), NOW).lane)
+    assert lane.promotions[0].status is PromotionStatus.FAILED
+    late = replace(answer(command), look=2)
+    (undo,) = decide(lane, late, NOW).commands
+    assert (undo.environment, undo.look) == ("prod", FIRST_LATE_LOOK + 2)
+    for report in forged(command):
+        assert decide(lane, replace(report, look=2), NOW).commands == ()
+    again = answer(undo, Running(timedelta(0), "Deleting"))
+    assert decide(lane, again, NOW).commands
+    for report in forged(undo):
+        assert decide(lane, report, NOW).commands == ()

@@ -1,0 +1,108 @@
+"""What may come through which queue, whatever a body says of itself."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.config import Workspace
+from shared.core.lane import decide, due
+from shared.core.messages import (
+    RECONCILE,
+    Command,
+    Event,
+    FindRegistrations,
+    JobEnded,
+    ModelRegistered,
+    RunStep,
+    StepReported,
+    encode,
+)
+from shared.core.promotion import Lane
+from shared.core.wire import UndecodableError
+from shared.incoming import MisplacedError, read
+from tests.config.right import WORKSPACE
+from tests.core.world import KEY, NOW, answer, requested
+
+#: A step for the worker of dev: `share`.
+COMMAND: RunStep = due(decide(Lane(KEY), requested(), NOW).lane)[0]
+SEARCH = FindRegistrations("dev", NOW, NOW)
+REPORT: StepReported = answer(COMMAND)
+NEWS = ModelRegistered(WORKSPACE.format("dev"), "churn-eu", "1", {"promote": "true"}, "event-grid")
+FOUND = replace(NEWS, source=RECONCILE)
+JOB = JobEnded(WORKSPACE.format("dev"), "job", "training", "Completed", {}, "event-grid")
+
+
+def workspace_of(environment: str) -> Workspace:
+    return Workspace.parse(WORKSPACE.format(environment))
+
+
+def received(queue: str, message: Command | Event) -> Command | Event:
+    return read(queue, encode(message), workspace_of)
+
+
+@pytest.mark.parametrize(
+    ("queue", "message"),
+    [
+        ("promotion-events", NEWS),
+        ("promotion-events", FOUND),
+        ("promotion-events", JOB),
+        ("steps-dev", COMMAND),
+        ("steps-dev", SEARCH),
+        ("reports-dev", REPORT),
+        ("reports-dev", FOUND),
+    ],
+)
+def test_what_belongs_into_a_queue_is_taken_as_it_is(queue: str, message: Command | Event) -> None:
+    assert received(queue, message) == message
+
+
+@pytest.mark.parametrize(
+    ("queue", "message", "says"),
+    [
+        ("promotion-events", COMMAND, "RunStep is no news of a workspace"),
+        ("promotion-events", SEARCH, "FindRegistrations is no news of a workspace"),
+        ("promotion-events", REPORT, "StepReported is no news of a workspace"),
+        ("steps-dev", NEWS, "ModelRegistered is no command"),
+        ("steps-dev", REPORT, "StepReported is no command"),
+        ("steps-test", COMMAND, "the command is for the worker of dev, and the worker of test refuses it"),
+        ("steps-test", SEARCH, "the command is for the worker of dev, and the worker of test refuses it"),
+        ("reports-dev", COMMAND, "RunStep is nothing that a worker reports"),
+        ("reports-dev", JOB, "JobEnded is nothing that a worker reports"),
+        ("reports-dev", NEWS, "a worker reports registrations with the source reconcile only, not 'event-grid'"),
+        ("reports-test", FOUND, f"the worker of test speaks of a model in {FOUND.workspace}, which is not its"),
+    ],
+)
+def test_what_belongs_elsewhere_is_refused_in_words(queue: str, message: Command | Event, says: str) -> None:
+    with pytest.raises(MisplacedError, match=says) as refused:
+        received(queue, message)
+    carried = replace(REPORT, environment="") if message is REPORT else message
+    assert refused.value.message == carried
+
+
+@pytest.mark.parametrize("queue", ["promotion-events", "steps-dev", "reports-dev"])
+def test_what_cannot_be_read_is_refused_in_every_queue(queue: str) -> None:
+    with pytest.raises(UndecodableError, match="no JSON"):
+        read(queue, b"{", workspace_of)
+
+
+def saying(message: Command | Event, **more: Any) -> bytes:
+    """The body of a message with further content."""
+    document = json.loads(encode(message))
+    return json.dumps({**document, **more, "content": document["content"] | more}).encode()
+
+
+def test_a_report_is_of_the_environment_of_its_queue_whatever_its_body_says() -> None:
+    for environment in ("dev", "test", "prod"):
+        report = read(f"reports-{environment}", saying(REPORT, environment="prod"), workspace_of)
+        assert isinstance(report, StepReported)
+        assert report.environment == environment
+
+
+@pytest.mark.parametrize("written", [str.upper, str.lower, lambda text: f"{text}/"])
+def test_a_worker_may_write_the_id_of_its_workspace_as_azure_does(written: Callable[[str], str]) -> None:
+    own = received("reports-dev", replace(FOUND, workspace=written(FOUND.workspace)))
+    assert isinstance(own, ModelRegistered)
+    assert own.workspace == workspace_of("dev").id
