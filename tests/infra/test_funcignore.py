@@ -7,7 +7,7 @@ import pytest
 from tests.infra.package import deployed_files
 from tests.infra.shapes import REPOSITORY
 
-APP = {"function_app.py", "functions", "shared", "host.json", "requirements.txt", "requirements", "examples"}
+APP = {"function_app.py", "functions", "shared", "host.json", "requirements.txt", "examples"}
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,6 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def test_only_the_app_goes_to_azure(deployed: set[str]) -> None:
     assert {Path(name).parts[0] for name in deployed} == APP
-    assert {name for name in deployed if name.startswith("requirements/")} == {"requirements/constraints.txt"}
     assert {Path(name).parts[1] for name in deployed if name.startswith("examples/")} == {"digits"}
 
 
