@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 
-.PHONY: help demo up install test test-azurite check format bench azurite lock clean
+.PHONY: help demo up install test test-azurite test-later check format bench package azurite lock clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ test: install  ## Run all tests
 test-azurite: install azurite  ## Run the tests of the store on Azure Tables (needs Node)
 	@$(PYTEST) tests/contract tests/e2e/test_on_tables.py
 
+test-later: install  ## Run all tests with the clock a day, a month and two years ahead (needs a C compiler)
+	@for days in 1 31 731; do \
+		echo "With the clock $$days days ahead:"; \
+		scripts/with_clock_ahead.sh $$days $(PYTEST) --basetemp "$${TMPDIR:-/tmp}/test-later" || exit 1; \
+	done
+
 check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -42,6 +48,9 @@ format: install  ## Put the code into its form
 
 bench: install  ## Measure, side by side with bare SDKs, and print each figure with its target
 	@$(BIN)/python -m benchmarks
+
+package: $(VENV)/.installed  ## Put what goes to Azure into .package, as azd has it done
+	@$(BIN)/python -m scripts.make_package
 
 install: $(VENV)/.installed $(COMPUTE)/.installed $(BIN)/mlpromote  ## Install into .venv and .venv-compute
 
