@@ -1,14 +1,18 @@
-PYTHON ?= python3
+# An interpreter by name or path; without it, scripts/make_venv.sh looks for one.
+PYTHON ?=
 VENV := .venv
 COMPUTE := .venv-compute
 AZURITE := requirements/azurite/node_modules
 BIN := $(VENV)/bin
-LOCK := --quiet --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
+COMPILE := uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+LOCK := $(COMPILE) --universal --python-version 3.11
 # Most tests wait for processes, so a few files at a time run side by side.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
+# Only wheels, and only those that the locks name: building one would bring in what no lock names.
+PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
+LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 
-.PHONY: help demo up install test test-azurite check format bench azurite lock clean
+.PHONY: help demo up install test test-azurite test-later check format bench package azurite lock clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +29,12 @@ test: install  ## Run all tests
 test-azurite: install azurite  ## Run the tests of the store on Azure Tables (needs Node)
 	@$(PYTEST) tests/contract tests/e2e/test_on_tables.py
 
+test-later: install  ## Run all tests with the clock a day, a month and two years ahead (needs a C compiler)
+	@for days in 1 31 731; do \
+		echo "With the clock $$days days ahead:"; \
+		scripts/with_clock_ahead.sh $$days $(PYTEST) --basetemp "$${TMPDIR:-/tmp}/test-later" || exit 1; \
+	done
+
 check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -39,25 +49,28 @@ format: install  ## Put the code into its form
 bench: install  ## Measure, side by side with bare SDKs, and print each figure with its target
 	@$(BIN)/python -m benchmarks
 
+package: $(VENV)/.installed  ## Put what goes to Azure into .package, as azd has it done
+	@$(BIN)/python -m scripts.make_package
+
 install: $(VENV)/.installed $(COMPUTE)/.installed $(BIN)/mlpromote  ## Install into .venv and .venv-compute
 
-$(VENV)/.installed: requirements.txt $(wildcard requirements/*.txt)
+$(VENV)/.installed: requirements.txt requirements/tools.txt requirements/host.txt
+	@scripts/make_venv.sh $(VENV) $(if $(PYTHON),"$(PYTHON)")
 	@echo "Installing the app, the local cloud and the tools into $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) -r requirements.txt -r requirements/local.txt -r requirements/test.txt -c requirements/constraints.txt
-	@$(PIP) --no-deps --ignore-requires-python -r requirements/host.txt
+	@$(BIN)/python $(LOCKED) -r requirements.txt -r requirements/tools.txt
+	@$(BIN)/python $(LOCKED) --no-deps --ignore-requires-python -r requirements/host.txt
 	@touch $@
 
 # The command line, from this folder: what is edited here takes effect at once.
 $(BIN)/mlpromote: $(VENV)/.installed pyproject.toml
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # A virtual environment of its own: the scoring server pins versions that the app's SDKs do not share.
 $(COMPUTE)/.installed: requirements/compute.txt
+	@scripts/make_venv.sh $(COMPUTE) $(if $(PYTHON),"$(PYTHON)")
 	@echo "Installing what jobs and deployments run in into $(COMPUTE) ..."
-	@$(PYTHON) -m venv $(COMPUTE)
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(COMPUTE)/bin/pip install --quiet -r requirements/compute.txt
+	@$(COMPUTE)/bin/python $(LOCKED) -r requirements/compute.txt
 	@touch $@
 
 azurite: $(AZURITE)/.installed  ## Install Microsoft's emulator of Azure Storage, for tests and benchmarks (needs Node)
@@ -67,9 +80,12 @@ $(AZURITE)/.installed: requirements/azurite/package-lock.json
 	@npm ci --prefix requirements/azurite --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-lock:  ## Write the pinned versions anew (needs uv)
-	@grep -v '^-c' requirements.txt | uv pip compile $(LOCK) - requirements/local.txt requirements/test.txt -o requirements/constraints.txt
-	@uv pip compile $(LOCK) requirements/compute.in -o requirements/compute.txt
+# The tools come on top of the app, so they take its versions; nothing that the app needs is in their own list alone.
+lock:  ## Write the pinned versions, with their hashes, anew (needs uv)
+	@$(LOCK) requirements/app.in -o requirements.txt
+	@$(LOCK) -c requirements.txt requirements/local.in requirements/test.in -o requirements/tools.txt
+	@$(COMPILE) --no-deps --python-version 3.13 requirements/host.in -o requirements/host.txt
+	@$(LOCK) requirements/compute.in -o requirements/compute.txt
 
 # Without a virtual environment, no local cloud can be using the folder.
 clean:  ## Remove the local cloud's state, while none is running

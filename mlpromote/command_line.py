@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from mlpromote import access, doctor, failures, promotions, routes
 from mlpromote.ends import MEANINGS, CommandError, Exit
-from mlpromote.output import Output
+from mlpromote.output import Clock, Output, wall_clock
 
 DESCRIPTION = "Promotes Azure ML models from environment to environment, over HTTP."
 ENVIRONMENT = f"""\
@@ -42,10 +42,10 @@ class _Parser(argparse.ArgumentParser):
         raise _UsageError(f"{message[0].upper()}{message[1:]}.", self.format_usage())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, clock: Clock = wall_clock) -> int:
     """Run one command; its exit code (see `ends`)."""
     given = sys.argv[1:] if arguments is None else arguments
-    output = Output(as_json="--json" in given)
+    output = Output("--json" in given, clock)
     try:
         options = _parser().parse_args(given)
         found = access.find(

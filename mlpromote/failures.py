@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from rich.console import RenderableType
@@ -75,16 +76,16 @@ def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
 def _failures(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     most = None if options.all else options.top
     found = list(Api(access).entries("failures", query=_wanted(options), most=most))
-    output.result(found, lambda: _drawn(found) if found else ["nothing failed"])
+    output.result(found, lambda: _drawn(found, output.clock()) if found else ["nothing failed"])
     return Exit.DONE
 
 
-def _drawn(failures: Iterable[Document]) -> Iterator[RenderableType]:
+def _drawn(failures: Iterable[Document], now: datetime) -> Iterator[RenderableType]:
     """A paragraph for each: a table would have no room for the sentences."""
     for number, failure in enumerate(failures):
         if number:
             yield Text()
-        yield Text.assemble((failure["id"], "bold"), "  ", (failure["class"], "red"), f"  {_place(failure)}")
+        yield Text.assemble((failure["id"], "bold"), "  ", (failure["class"], "red"), f"  {_place(failure, now)}")
         yield Padding(Text(failure["reason"]), (0, 0, 0, 2))
         log = (failure["diagnosis"] or "").rstrip().splitlines()[-LAST_LINES:]
         if log:
@@ -92,9 +93,9 @@ def _drawn(failures: Iterable[Document]) -> Iterator[RenderableType]:
         yield Padding(_replayable(failure), (0, 0, 0, 2))
 
 
-def _place(failure: Document) -> str:
+def _place(failure: Document, now: datetime) -> str:
     step = " ".join(failure[key] for key in ("stage", "step") if failure[key])
-    parts = [step, f"queue {failure['queue']}" if failure["queue"] else "", f"{age(failure['at'])} ago"]
+    parts = [step, f"queue {failure['queue']}" if failure["queue"] else "", f"{age(failure['at'], now)} ago"]
     return ", ".join(part for part in (*parts, f"tried {_times(failure['tried'])}") if part)
 
 

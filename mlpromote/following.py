@@ -25,7 +25,7 @@ def follow(
     states = _states(api, promotion, poll, patience)
     if output.as_json:
         return deque(states, maxlen=1).pop()
-    with view(output.console) as shown:
+    with view(output.console, clock=output.clock) as shown:
         for promotion in states:
             shown.show(promotion)
     return promotion

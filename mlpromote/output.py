@@ -7,6 +7,7 @@ error one JSON object if there is no result.
 import json
 import sys
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -14,12 +15,21 @@ from rich.text import Text
 
 from mlpromote.ends import CommandError
 
+Clock = Callable[[], datetime]
+
+
+def wall_clock() -> datetime:
+    """The time of day, as this machine has it."""
+    return datetime.now(UTC)
+
 
 class Output:
     """Of one command. Results are either shown or, with `as_json`, printed as JSON; never both."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, as_json: bool, clock: Clock = wall_clock) -> None:
         self.as_json = as_json
+        #: Tells now, from which ages are counted.
+        self.clock = clock
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
         self._errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 

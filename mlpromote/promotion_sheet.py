@@ -16,12 +16,11 @@ from mlpromote.tables import age, dim, spoken, table, until
 LAST_LINES = 15
 
 
-def listed(promotions: Iterable[Document]) -> Table:
+def listed(promotions: Iterable[Document], now: datetime) -> Table:
     """A line for each."""
     made = table(
         "promotion", "version", "status", "stage", "age", "why", whole=("promotion", "status", "age"), last_is_cut=True
     )
-    now = datetime.now(UTC)
     for each in promotions:
         status = Text.assemble(mark(each["status"], now), f" {spoken(each['status'])}")
         # The id of a job's promotion has the job's name.
@@ -32,9 +31,8 @@ def listed(promotions: Iterable[Document]) -> Table:
     return made
 
 
-def sheet(promotion: Document, with_journal: bool = False) -> RenderableType:
+def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> RenderableType:
     """All of one promotion that people ask for first, and its journal if it is wanted."""
-    now = datetime.now(UTC)
     parts: list[RenderableType] = [_head(promotion, now)]
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]

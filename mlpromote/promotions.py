@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from mlpromote.access import Access
@@ -83,7 +82,7 @@ def _start(access: Access, options: argparse.Namespace, output: Output) -> Exit:
 def _list(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     query = {name: getattr(options, name) for name in ("route", "model", "environment", "status")}
     found = list(Api(access).entries("promotions", query=query, most=None if options.all else options.top))
-    output.result(found, lambda: [listed(found) if found else "no promotions"])
+    output.result(found, lambda: [listed(found, output.clock()) if found else "no promotions"])
     return Exit.DONE
 
 
@@ -94,9 +93,9 @@ def _show(access: Access, options: argparse.Namespace, output: Output) -> Exit:
         return _followed(api, promotion, output)
     if options.trace:
         trace = api.get("promotions", promotion["id"], "trace")
-        output.result(trace, lambda: drawn(promotion, trace, datetime.now(UTC)))
+        output.result(trace, lambda: drawn(promotion, trace, output.clock()))
         return Exit.DONE
-    output.result(promotion, lambda: [sheet(promotion, with_journal=options.journal)])
+    output.result(promotion, lambda: [sheet(promotion, output.clock(), with_journal=options.journal)])
     return Exit.DONE
 
 

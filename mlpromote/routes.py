@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.table import Table
@@ -34,24 +35,24 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _routes(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     found = list(Api(access).entries("routes", query={"route": options.route, "model": options.model}))
-    output.result(found, lambda: [_drawn(found) if found else "nothing has come along any route yet"])
+    output.result(found, lambda: [_drawn(found, output.clock()) if found else "nothing has come along any route yet"])
     return Exit.DONE
 
 
 def _release(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     way = ("routes", options.route, options.model, "stages", options.stage, "release")
     answer = Api(access).post(*way, body={"reason": options.reason})
-    output.result(answer, lambda: [answer["done"], _drawn([answer["route"]])])
+    output.result(answer, lambda: [answer["done"], _drawn([answer["route"]], output.clock())])
     return Exit.DONE
 
 
-def _drawn(lanes: Iterable[Document]) -> Table:
+def _drawn(lanes: Iterable[Document], now: datetime) -> Table:
     made = table("route", "model", "stage", "serves", "since", "on its way", "hold", whole=("since",))
     for lane in lanes:
         names = [lane["route"], lane["model"]]
         for stage in lane["stages"]:
             champion = stage["champion"]
-            served = [champion["version"], f"{age(champion['since'])} ago"] if champion else ["–", ""]
+            served = [champion["version"], f"{age(champion['since'], now)} ago"] if champion else ["–", ""]
             made.add_row(*names, stage["name"], *served, _coming(stage), _hold(stage["hold"]))
             names = ["", ""]
     return made

@@ -26,16 +26,16 @@ def table(*columns: str, whole: tuple[str, ...] = (), last_is_cut: bool = False)
     return made
 
 
-def age(moment: str, now: datetime | None = None) -> str:
+def age(moment: str, now: datetime) -> str:
     """How long ago something was, in the largest unit that fits."""
-    passed = max((now or datetime.now(UTC)) - datetime.fromisoformat(moment), timedelta(0))
+    passed = max(now - datetime.fromisoformat(moment), timedelta(0))
     return _in_unit(passed)
 
 
-def until(moment: str, now: datetime | None = None) -> str:
+def until(moment: str, now: datetime) -> str:
     """When something will be, as a date and as a time to go."""
     then = datetime.fromisoformat(moment)
-    left = max(then - (now or datetime.now(UTC)), timedelta(0))
+    left = max(then - now, timedelta(0))
     return f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, in {_in_unit(left)}"
 
 

@@ -1,13 +1,13 @@
 """Shows a promotion while it is under way: drawn anew in place on a terminal, else a line for each step that ended."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from mlpromote.output import Clock, wall_clock
 from mlpromote.picture import Promotion, changes, picture
 
 #: What a promotion that has not come to its end may be.
@@ -23,21 +23,27 @@ class View(Protocol):
     def show(self, promotion: Promotion) -> None: ...
 
 
-def view(console: Console, footer: Callable[[], str] | None = None, before: Promotion | None = None) -> View:
+def view(
+    console: Console,
+    footer: Callable[[], str] | None = None,
+    before: Promotion | None = None,
+    clock: Clock = wall_clock,
+) -> View:
     """The view that suits a console; where it can be redrawn, the line that `footer` gives is below the picture.
 
     Where it cannot, steps that had ended in the state `before` are not told again.
     """
     redraws = console.is_terminal and not console.is_dumb_terminal
-    return _Redrawn(console, footer) if redraws else _Lines(console, before)
+    return _Redrawn(console, footer, clock) if redraws else _Lines(console, before, clock)
 
 
 class _Lines:
     """For a file or a plain terminal."""
 
-    def __init__(self, console: Console, before: Promotion | None) -> None:
+    def __init__(self, console: Console, before: Promotion | None, clock: Clock) -> None:
         self._console = console
         self._before = before
+        self._clock = clock
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +51,7 @@ class _Lines:
     def __exit__(self, *_: object) -> None: ...
 
     def show(self, promotion: Promotion) -> None:
-        for line in changes(self._before, promotion, datetime.now(UTC)):
+        for line in changes(self._before, promotion, self._clock()):
             self._console.print(line)
         self._before = promotion
 
@@ -53,8 +59,9 @@ class _Lines:
 class _Redrawn:
     """For a terminal: one picture, drawn anew several times a second, that stays when the promotion has ended."""
 
-    def __init__(self, console: Console, footer: Callable[[], str] | None) -> None:
+    def __init__(self, console: Console, footer: Callable[[], str] | None, clock: Clock) -> None:
         self._footer = footer
+        self._clock = clock
         self._promotion: Promotion | None = None
         self._live = Live(
             console=console,
@@ -76,5 +83,5 @@ class _Redrawn:
     def _draw(self) -> RenderableType:
         if self._promotion is None:
             return Text()
-        drawn = picture(self._promotion, datetime.now(UTC))
+        drawn = picture(self._promotion, self._clock())
         return Group(drawn, "", Text(f"   {self._footer()}", style="cyan")) if self._footer else drawn

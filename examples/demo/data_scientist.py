@@ -1,9 +1,10 @@
 """What a data scientist does in the dev workspace, with the Azure ML SDK: trains models and registers them."""
 
 import io
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from enum import Enum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from azure.ai.ml import MLClient, load_job
 from azure.ai.ml.constants import AssetTypes
@@ -12,6 +13,8 @@ from azure.ai.ml.entities import Model
 from examples.demo.addresses import Addresses, ml_client
 
 JOB = Path(__file__).parents[1] / "digits" / "train" / "job.yml"
+#: Where a command job's log is among its artifacts.
+LOG = "std_log.txt"
 #: The statuses that a job ends with.
 ENDED = frozenset({"Completed", "Failed", "Canceled"})
 
@@ -34,6 +37,13 @@ class DataScientist:
         """Azure ML's word for how a job is getting on."""
         status = self._client.jobs.get(job).status
         return str(status.value if isinstance(status, Enum) else status)
+
+    def log(self, job: str) -> str:
+        """What a job that has ended wrote; empty where it left no log."""
+        with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            self._client.jobs.download(job, download_path=folder)
+            logs = list(Path(folder).rglob(LOG))
+            return logs[0].read_text(encoding="utf-8", errors="replace") if logs else ""
 
     def register(self, name: str, version: str, job: str) -> None:
         """Register a job's output as a model version that asks to be promoted."""

@@ -239,7 +239,10 @@ class Story:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"job {job} is still {status} after {JOB_SECONDS} seconds")
                 await asyncio.sleep(JOB_POLL_SECONDS)
-        must(status == "Completed", f"that job {job} completes", f"it ended as {status}")
+        if status != "Completed":
+            log = await asyncio.to_thread(self._scientist.log, job)
+            self._console.print(Padding(_panel(log.rstrip().splitlines()[-LOG_LINES:], "the job's log"), (0, 0, 1, 3)))
+        must(status == "Completed", f"that job {job} completes", f"it ended as {status}; the end of its log is above")
 
     async def _register(self, version: str, job: str) -> None:
         await self._completed(job)
@@ -315,8 +318,11 @@ def _log(diagnosis: str) -> Panel:
     """The end of the container's log, up to the last line that names the cause. A diagnosis has the cause above it."""
     lines = diagnosis.rstrip().splitlines()
     last = max((number for number, line in enumerate(lines) if CAUSE in line), default=len(lines) - 1)
-    log = Text("\n".join(lines[max(2, last + 1 - LOG_LINES) : last + 1]), overflow="fold")
-    return Panel(log, title="the container's log", title_align="left", border_style="dim")
+    return _panel(lines[max(2, last + 1 - LOG_LINES) : last + 1], "the container's log")
+
+
+def _panel(log: list[str], title: str) -> Panel:
+    return Panel(Text("\n".join(log), overflow="fold"), title=title, title_align="left", border_style="dim")
 
 
 def _read(digits: list[int], answer: Answer) -> Table:

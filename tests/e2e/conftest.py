@@ -76,6 +76,10 @@ def describe_tiny(**more: Any) -> Description:
     return describe("tests/e2e/tiny/promotion.yml", "dev", "prod", workers=["barred"], **more)
 
 
+#: Of every local cloud here: no path may break a command, a URL or a settings file.
+ODD_NAME = "my pröj's x"
+
+
 @pytest.fixture(scope="module")
 def description() -> Description:
     """Of the local cloud; modules that need another one override it."""
@@ -85,7 +89,7 @@ def description() -> Description:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cloud(description: Description, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
     """Running. At the end no process of it may be left, however the tests ended."""
-    folder = tmp_path_factory.mktemp("e2e")
+    folder = tmp_path_factory.mktemp("e2e") / ODD_NAME
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK sets it for the whole process
         parts = LocalCloud(description, folder / "data")

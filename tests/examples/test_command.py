@@ -1,4 +1,5 @@
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from examples.demo.__main__ import INTERRUPTED, main
 from examples.demo.data_folder import empty
@@ -27,6 +29,22 @@ def test_a_description_that_is_not_there_ends_the_demo_with_1_and_says_so(
 ) -> None:
     assert main(["--config", str(tmp_path / "none.yml"), "--data", str(tmp_path / "data")]) == 1
     assert "none.yml: cannot be read" in "".join(capsys.readouterr().out.split("\n"))
+
+
+@pytest.mark.timeout(240)
+def test_a_training_job_that_fails_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    """This Python has not what the job imports. The folder's name is one that no command may break at."""
+    content = yaml.safe_load((REPOSITORY / "localcloud.yml").read_text())
+    content["app"]["folder"] = str(REPOSITORY)
+    content["azureml"] = {"python": sys.executable}
+    description = tmp_path / "localcloud.yml"
+    description.write_text(yaml.safe_dump(content))
+    data = tmp_path / "my pröj's x" / "data"
+    command = [sys.executable, "-m", "examples.demo", "--config", str(description), "--data", str(data)]
+    demo = subprocess.run(command, cwd=REPOSITORY, env={**os.environ, "COLUMNS": "120"}, capture_output=True, text=True)
+    assert demo.returncode == 1, demo.stderr
+    assert "it ended as Failed" in " ".join(demo.stdout.split())
+    assert "No module named 'joblib'" in demo.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

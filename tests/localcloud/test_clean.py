@@ -1,5 +1,6 @@
 """`make clean` removes the state of the local cloud, but never from under one that is running."""
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ def installed(tmp_path: Path) -> Path:
     (tmp_path / "localcloud").symlink_to(REPOSITORY / "localcloud")
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
     (tmp_path / ".venv" / ".installed").touch()
     return tmp_path

@@ -3,13 +3,18 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlpromote.command_line import main
+from tests.examples.promotion_document import after
 from tests.mlpromote.stub import StubApp
+
+#: Half a day after what the stub of the app tells of.
+NOW = datetime.fromisoformat(after(12 * 3600))
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class CommandLine:
     def __call__(self, *arguments: str) -> Ended:
         self._capsys.readouterr()
         try:
-            code = main(arguments)
+            code = main(arguments, clock=lambda: NOW)
         except SystemExit as ended:  # argparse ends so
             code = ended.code if isinstance(ended.code, int) else 1
         printed = self._capsys.readouterr()

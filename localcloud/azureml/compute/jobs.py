@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud import processes
+from localcloud.azureml.compute.job_command import substitute
 
 #: The output that every job has, whether it names it or not: what it leaves in `./outputs`, what it logs as an MLflow
 #: artifact, and its log.
@@ -16,8 +17,6 @@ DEFAULT_OUTPUT = "default"
 LOG = Path("user_logs") / "std_log.txt"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 STOP_SECONDS = 5.0
-REFERENCE = re.compile(r"\$\{\{\s*(inputs|outputs)\.([\w.]+)\s*\}\}")
-OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -117,26 +116,6 @@ class JobRunner:
                 event.cancel()
             exit_code = await process.stop(STOP_SECONDS)
         return exit_code, not ended
-
-
-def substitute(command: str, inputs: Mapping[str, str | Path], outputs: Mapping[str, Path]) -> str:
-    """Put the values of `${{inputs.x}}` and `${{outputs.y}}` into a command, unquoted, as Azure ML does.
-
-    A part in `$[[ ]]` is left out when an input in it has no value. ValueError names what is not there otherwise.
-    """
-    values = {"inputs": inputs, "outputs": outputs}
-
-    def optional(part: re.Match[str]) -> str:
-        known = all(name in values[kind] for kind, name in REFERENCE.findall(part[1]))
-        return part[1] if known else ""
-
-    def value(reference: re.Match[str]) -> str:
-        kind, name = reference.groups()
-        if name not in values[kind]:
-            raise ValueError(f"the command uses {reference[0]}, but the job has no {kind.removesuffix('s')} {name}")
-        return str(values[kind][name])
-
-    return REFERENCE.sub(value, OPTIONAL.sub(optional, command))
 
 
 def _lay_out(job: JobRun, folder: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from localcloud.azureml.compute.jobs import JobRun, JobRunner, substitute
+from localcloud.azureml.compute.job_command import substitute
+from localcloud.azureml.compute.jobs import JobRun, JobRunner
 from localcloud.azureml.compute.mlflow import Tracking
 from tests.localcloud.compute.children import children_with
 
@@ -184,6 +185,29 @@ async def test_a_name_that_would_leave_the_folder_is_refused(tmp_path: Path, job
 )
 def test_references_in_a_command_are_replaced(command: str, expected: str) -> None:
     assert substitute(command, {"rate": "0.1", "group.depth": "3"}, {"model": Path("/m")}) == expected
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cat ${{inputs.data}}",
+        'cat "${{inputs.data}}"',
+        "cat '${{inputs.data}}'",
+        "cat ${{inputs.folder}}/data.txt",
+        """sh -c "cat \\"\\$0\\"" ${{inputs.data}}""",
+        'X=${{inputs.data}}; cat "$X"',
+        "cat ${{inputs.quotation}}${{inputs.data}}'",  # a text goes in as it is, and opens a quotation here
+    ],
+)
+async def test_a_path_is_one_word_for_the_shell_whatever_is_in_it(
+    tmp_path: Path, jobs: JobRunner, command: str
+) -> None:
+    folder = tmp_path / """my pröj's "$x" `y` \\"""
+    folder.mkdir()
+    (folder / "data.txt").write_text("read")
+    inputs = {"data": folder / "data.txt", "folder": folder, "quotation": "'"}
+    end = await jobs.run(job(tmp_path, command, inputs=inputs))
+    assert (end.log.read_text(), end.exit_code) == ("read", 0)
 
 
 def test_a_reference_to_something_the_job_does_not_have_is_named() -> None:

@@ -20,8 +20,8 @@ from docs.make_settings_table import APP, HOST
 from localcloud.up import LocalCloud
 from localcloud.up.description import EventSubscriptions
 from localcloud.up.readiness import json_answer
+from scripts.make_package import DEFAULT, package
 from tests.functions.running import REPOSITORY, describe
-from tests.infra.package import make_package
 
 SMOKE = REPOSITORY / "scripts" / "smoke.py"
 READY_WITHIN = 60.0
@@ -52,7 +52,7 @@ async def written(cloud: LocalCloud) -> str:
 async def host(cloud: LocalCloud, written: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The address of a host that has the files that go to Azure, and its settings from the file alone."""
     folder = tmp_path_factory.mktemp("app")
-    make_package(folder, tmp_path_factory.mktemp("empty"))
+    package(REPOSITORY, DEFAULT, folder)
     (folder / "local.settings.json").write_text(written)
     port = str(cloud.layout.ports.functions)
     options = ["--app", str(folder), "--port", port, "--data", str(folder / "host"), "--no-auth"]
@@ -127,6 +127,5 @@ async def test_without_a_local_cloud_it_is_told_what_to_start(tmp_path: Path) ->
     assert "start `python -m localcloud up --without-app` first" in answer.stderr
 
 
-async def test_the_file_with_the_keys_goes_neither_into_git_nor_to_azure() -> None:
-    for name in (".gitignore", ".funcignore"):
-        assert "local.settings.json" in (REPOSITORY / name).read_text().splitlines()
+async def test_the_file_with_the_keys_goes_not_into_git() -> None:
+    assert "local.settings.json" in (REPOSITORY / ".gitignore").read_text().splitlines()

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Runs a command with the wall clock so many days ahead: `scripts/with_clock_ahead.sh DAYS COMMAND...` (Linux, with a C
+# compiler). What the command starts has the same clock, unless it is started without this environment.
+set -eu
+days=$1
+shift
+# Not below TMPDIR: in LD_PRELOAD a space ends a name.
+folder=$(mktemp -d /tmp/clock-ahead.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+"${CC:-cc}" -shared -fPIC -O2 -o "$folder/clock_ahead.so" "$(dirname "$0")/clock_ahead.c" -ldl
+LD_PRELOAD="$folder/clock_ahead.so${LD_PRELOAD:+:$LD_PRELOAD}" CLOCK_AHEAD=$((days * 86400)) "$@"
