@@ -5,7 +5,7 @@ AZURITE := requirements/azurite/node_modules
 BIN := $(VENV)/bin
 LOCK := --quiet --universal --python-version 3.11 --no-emit-index-url --custom-compile-command "make lock"
 # Most tests wait for processes, so a few files at a time run side by side.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+PYTEST := python -m pytest -n 3 --dist loadfile
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet
 
 .PHONY: help demo up install test test-azurite check format bench azurite lock clean
@@ -20,17 +20,20 @@ up: install  ## Start the same and keep it running; Ctrl-C ends it
 	@$(BIN)/python -m localcloud up
 
 test: install  ## Run all tests
-	@$(PYTEST)
+	@$(BIN)/$(PYTEST)
+	@cd localcloud && ../$(BIN)/$(PYTEST)
 
 test-azurite: install azurite  ## Run the tests of the store on Azure Tables (needs Node)
-	@$(PYTEST) tests/contract tests/e2e/test_on_tables.py
+	@$(BIN)/$(PYTEST) tests/contract tests/e2e/test_on_tables.py
 
 check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(PYTEST)
+	@cd localcloud && ../$(BIN)/mypy && ../$(BIN)/lint-imports
+	@$(BIN)/$(PYTEST)
+	@cd localcloud && ../$(BIN)/$(PYTEST)
 
 format: install  ## Put the code into its form
 	@$(BIN)/ruff check --fix .
@@ -48,9 +51,9 @@ $(VENV)/.installed: requirements.txt $(wildcard requirements/*.txt)
 	@$(PIP) --no-deps --ignore-requires-python -r requirements/host.txt
 	@touch $@
 
-# The command line, from this folder: what is edited here takes effect at once.
-$(BIN)/mlpromote: $(VENV)/.installed pyproject.toml
-	@$(PIP) --no-deps --no-build-isolation --editable .
+# The command line and the local cloud, from their folders: what is edited there takes effect at once.
+$(BIN)/mlpromote: $(VENV)/.installed pyproject.toml localcloud/pyproject.toml
+	@$(PIP) --no-deps --no-build-isolation --editable . --editable ./localcloud
 	@touch $@
 
 # A virtual environment of its own: the scoring server pins versions that the app's SDKs do not share.
