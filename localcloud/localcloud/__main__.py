@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import cast
 
 
@@ -22,6 +23,8 @@ class Part:
 
     module: str
     summary: str
+    #: The distribution's extra that has to be installed for it.
+    extra: str | None = None
 
 
 PARTS = {
@@ -32,7 +35,9 @@ PARTS = {
     "identity": Part("localcloud.identity.command", "the managed identity endpoint of an App Service"),
     "clean": Part("localcloud.clean", "remove the state kept in .local, while no local cloud is using it"),
     "settings": Part("localcloud.up.local_settings", "print the local.settings.json with which Core Tools run the app"),
-    "functions": Part("localcloud.functions.command", "the Functions host: runs any app of the Python v2 model"),
+    "functions": Part(
+        "localcloud.functions.command", "the Functions host: runs any app of the Python v2 model", extra="functions"
+    ),
 }
 
 
@@ -50,14 +55,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, part in PARTS.items():
         command = commands.add_parser(name, help=part.summary, description=_sentence(part.summary))
         if name == asked_for:
-            importlib.import_module(part.module).add_arguments(command)
+            _imported(name).add_arguments(command)
     parsed = parser.parse_args(words)
     logging.basicConfig(
         level=logging.DEBUG if parsed.verbose else logging.INFO,
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
-    serve = importlib.import_module(PARTS[parsed.part].module).serve
+    serve = _imported(parsed.part).serve
     return asyncio.run(_until_signalled(cast("Callable[[argparse.Namespace], Awaitable[None]]", serve), parsed))
+
+
+def _imported(name: str) -> ModuleType:
+    """The module of a part. Ends the program with a message where what it runs on is not installed."""
+    part = PARTS[name]
+    try:
+        return importlib.import_module(part.module)
+    except ModuleNotFoundError as error:
+        if part.extra is None:
+            raise
+        raise SystemExit(
+            f"{name} needs more than is installed ({error.name} is missing): pip install 'localcloud[{part.extra}]'"
+        ) from error
 
 
 async def _until_signalled(
