@@ -13,6 +13,7 @@ from localcloud.configuration_file import Section, check_configuration
 from localcloud.eventgrid import configuration as eventgrid
 from localcloud.identity import configuration as identity
 from localcloud.servicebus import config as servicebus
+from localcloud.up.description import Description, Environment
 
 PAGE = (Path(__file__).parents[1] / "docs" / "parts.md").read_text(encoding="utf-8")
 
@@ -49,6 +50,8 @@ def test_the_example_of_service_bus_is_accepted_and_the_page_shows_it(tmp_path: 
         eventgrid.Subscription,
         identity.IdentityConfiguration,
         identity.Identity,
+        Description,
+        Environment,
     ],
 )
 def test_the_page_names_every_key(form: type[BaseModel]) -> None:
@@ -59,3 +62,8 @@ def test_the_page_names_every_key(form: type[BaseModel]) -> None:
 
 def test_the_page_names_every_property_of_a_queue() -> None:
     assert all(name in PAGE for name in servicebus.PROPERTIES)
+
+
+def test_the_page_shows_a_description_that_is_accepted() -> None:
+    (example,) = [block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "environments:" in block]
+    check_configuration(yaml.safe_load(example), Description, "example")

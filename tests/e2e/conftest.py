@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from localcloud.up import Description, LocalCloud
+from tests.app_settings import app_settings
 from tests.e2e.azure import Azure
 from tests.e2e.promoting import Promoting
 
@@ -51,7 +52,7 @@ def describe(configuration: str, *environments: str, workers: Sequence[str] = ()
         for name in environments
     }
     queues = ["promotion-events", *(f"steps-{name}" for name in (*environments, *workers))]
-    settings = {
+    settings = app_settings(environments) | {
         "MLPROMOTE_CONFIGURATION": configuration,
         "MLPROMOTE_STORE": "{data}/promotions.sqlite",
         # Calls that are held back occupy a thread each.
@@ -62,6 +63,7 @@ def describe(configuration: str, *environments: str, workers: Sequence[str] = ()
         "environments": workspaces,
         "people": {"alice": {}},
         "queues": [{"name": name, "properties": {"LockDuration": LOCK_DURATION}} for name in queues],
+        "azureml": {"python": str(REPOSITORY / ".venv-compute/bin/python")},
         "deployment_seconds": 0.5,
         "retry_pauses": [0.3],
         "event_subscriptions": {"function": "intake"},

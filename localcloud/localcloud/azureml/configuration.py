@@ -1,6 +1,7 @@
 """The form of the configuration file of the local Azure ML."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,8 +22,6 @@ workspaces:
 registries: [{name: contoso-ml}]
 deployment_seconds: 5
 """
-
-_REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 class TopicSettings(Section):
@@ -75,8 +74,8 @@ class Settings(Section):
     role_assignments: list[RoleAssignment] | None = None
     deployment_seconds: float = Field(5, ge=0)
     job_start_seconds: float = Field(0, ge=0)
-    #: The interpreter that jobs and inference servers run in.
-    python: Path = _REPOSITORY / ".venv-compute" / "bin" / "python"
+    #: The interpreter that jobs and inference servers run in. Default: the one that runs the local cloud.
+    python: Path = Path(sys.executable)
     faults: list[Fault] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -98,6 +97,6 @@ def read_settings(file: Path) -> Settings:
     # Not resolved: the interpreter of a virtual environment is a link that must be called as such.
     python = folder / settings.python
     if not python.is_file():
-        raise ConfigurationError(f"{file}: python: there is no interpreter {python}; `make install` makes one")
+        raise ConfigurationError(f"{file}: python: there is no interpreter {python}")
     key = folder / settings.token_key if settings.token_key else None
     return settings.model_copy(update={"token_key": key, "python": python})

@@ -10,7 +10,7 @@ from localcloud.servicebus.shared_access import Policy
 EXAMPLE = """\
 {"policies": [
   {"name": "RootManageSharedAccessKey", "key": "a long secret", "listen": ["*"], "send": ["*"]},
-  {"name": "worker-prod", "key": "another one", "listen": ["steps-prod"], "send": ["promotion-events"]}
+  {"name": "worker", "key": "another one", "listen": ["jobs"], "send": ["outcomes"]}
 ]}"""
 
 

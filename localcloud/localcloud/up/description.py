@@ -91,8 +91,8 @@ class Description(Section):
 
     registry: Name
     environments: dict[Name, Environment] = Field(min_length=1)
-    #: Environments that models come from: their identities may write to the registry. Default: the first one.
-    sources: tuple[str, ...] = ()
+    #: Environments whose identities may write to the registry; those of the others read it. Default: the first one.
+    registry_writers: tuple[str, ...] = ()
     people: dict[Name, Person] = Field(default_factory=dict)
     queues: tuple[Queue, ...] = ()
     #: Shared access policies beside RootManageSharedAccessKey, which is good for everything; a key is made for each.
@@ -121,7 +121,9 @@ class Description(Section):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         faults = [
-            f"sources: there is no environment {name!r}" for name in self.sources if name not in self.environments
+            f"registry_writers: there is no environment {name!r}"
+            for name in self.registry_writers
+            if name not in self.environments
         ]
         faults += [f"people.{name}: is the name of an environment" for name in self.people if name in self.environments]
         workspaces = [environment.workspace.lower() for environment in self.environments.values()]
@@ -134,16 +136,16 @@ class Description(Section):
             raise ValueError("; ".join(faults))
         return self
 
-    @property
-    def source_environments(self) -> tuple[str, ...]:
-        """The environments that models come from."""
-        return self.sources or tuple(self.environments)[:1]
-
 
 def read_description(file: Path) -> Description:
-    """The description in a YAML file, its app's folder made absolute; raises `ConfigurationError`."""
+    """The description in a YAML file, its paths made absolute; raises `ConfigurationError`."""
     description = read_configuration(file, Description)
-    if description.app is None:
-        return description
-    app = description.app.model_copy(update={"folder": (file.parent / description.app.folder).resolve()})
-    return description.model_copy(update={"app": app})
+    folder = file.parent.resolve()
+    if description.app is not None:
+        app = description.app.model_copy(update={"folder": (folder / description.app.folder).resolve()})
+        description = description.model_copy(update={"app": app})
+    if "python" in description.azureml:
+        # Not resolved: the interpreter of a virtual environment is a link that must be called as such.
+        azureml = description.azureml | {"python": str(folder / description.azureml["python"])}
+        description = description.model_copy(update={"azureml": azureml})
+    return description

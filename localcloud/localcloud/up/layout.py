@@ -149,13 +149,7 @@ class Layout:
         settings = {
             **self.sign_in,
             "SSL_CERT_FILE": str(self.ca_file),
-            "ServiceBus": self.connection_string,
-            "AZUREML_CLOUD": json.dumps(self.cloud),
         }
-        for name, workspace in self.workspace_ids.items():
-            prefix = name.upper().replace("-", "_")
-            settings[f"{prefix}_WORKSPACE"] = workspace
-            settings[f"{prefix}_IDENTITY"] = self.client_ids[name]
         if self.people:
             users = {
                 one["token"]: {"name": name, "id": one["id"], "roles": one["roles"]}
@@ -182,6 +176,7 @@ class Layout:
             "servicebus_connection": self.connection_string,
             "functions_url": self.functions_url,
             "azureml_url": self.azureml_url,
+            "azureml_cloud": json.dumps(self.cloud),
             "registry": self.description.registry,
             "data": str(self.data),
         }

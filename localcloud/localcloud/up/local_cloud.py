@@ -28,7 +28,7 @@ _APP_GRACE = 2.0
 #: Parts that start side by side, in the order of the groups: each group needs those before it.
 START_ORDER = (("identity", "servicebus", "eventgrid"), ("azureml",), ("functions",))
 
-_REPOSITORY = Path(localcloud.__file__).resolve().parents[1]
+_DISTRIBUTION = Path(localcloud.__file__).resolve().parents[1]
 
 _log = logging.getLogger(__name__)
 
@@ -183,12 +183,12 @@ class LocalCloud:
             ]
             environment = {**_environment(), **layout.app_settings()}
             log = data / "logs" / "functions.log"
-            parts["functions"] = Part("functions", command, environment, _REPOSITORY, log, functions_is_ready)
+            parts["functions"] = Part("functions", command, environment, _DISTRIBUTION, log, functions_is_ready)
         return parts
 
     def _part(self, name: str, port: int, options: list[str], ready: Callable[[], Awaitable[bool]]) -> Part:
         command = [*_localcloud(name), "--port", str(port), *options, "--config", str(part_file(self.layout, name))]
-        return Part(name, command, _environment(), _REPOSITORY, self._data / "logs" / f"{name}.log", ready)
+        return Part(name, command, _environment(), _DISTRIBUTION, self._data / "logs" / f"{name}.log", ready)
 
     async def _subscriptions_validated(self, layout: Layout) -> None:
         """Wait until the app has agreed to get events; from then on nothing needs a second attempt."""

@@ -133,14 +133,14 @@ def function_keys(layout: Layout) -> dict[str, Any]:
 
 
 def _role_assignments(layout: Layout) -> list[dict[str, str]]:
-    """An environment works in its own workspace and reads the registry; a source writes there; people may do all."""
+    """An environment works in its own workspace and reads the registry, or writes there; people may do all."""
     description, client_ids = layout.description, layout.client_ids
     registry = f"registries/{description.registry}"
+    writers = description.registry_writers or tuple(description.environments)[:1]
     roles = []
     for name, workspace in layout.workspace_ids.items():
-        writes = name in description.source_environments
         roles.append((name, "AzureML Data Scientist", workspace))
-        roles.append((name, "AzureML Registry User" if writes else "Reader", registry))
+        roles.append((name, "AzureML Registry User" if name in writers else "Reader", registry))
     for person in description.people:
         roles += [(person, PERSON_ROLE, scope) for scope in (*layout.workspace_ids.values(), registry)]
     return [{"principal": client_ids[name], "role": role, "scope": scope} for name, role, scope in roles]

@@ -24,8 +24,11 @@ app = func.FunctionApp()
 @app.event_grid_trigger(arg_name="event")
 @app.service_bus_queue_output(arg_name="message", queue_name="promotion-events", connection="ServiceBus")
 def intake(event: func.EventGridEvent, message: func.Out[str]) -> None:
-    message.set(f"{event.topic == os.environ['DEV_WORKSPACE']} {event.subject} {os.environ['GREETING']}")
+    message.set(f"{event.topic == os.environ['WORKSPACE']} {event.subject} {os.environ['GREETING']}")
 """
+
+
+SETTINGS = {"GREETING": "from {registry}", "WORKSPACE": "{workspace_dev}", "ServiceBus": "{servicebus_connection}"}
 
 
 def description(folder: Path, function: str = "intake") -> Description:
@@ -38,7 +41,7 @@ def description(folder: Path, function: str = "intake") -> Description:
             "queues": ["promotion-events"],
             "retry_pauses": [0.2],
             "event_subscriptions": {"function": function},
-            "app": {"folder": str(folder), "settings": {"GREETING": "from {registry}"}},
+            "app": {"folder": str(folder), "settings": SETTINGS},
         }
     )
 

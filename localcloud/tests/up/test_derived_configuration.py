@@ -26,6 +26,14 @@ from localcloud.up.layout import Layout
 from localcloud.up.part_files import part_file, shared_access_file, write_part_files
 from localcloud.up.welcome import welcome
 
+SETTINGS = {
+    "STORE": "{data}/store",
+    "BUS": "{servicebus_connection}",
+    "WORKSPACE": "{workspace_dev}",
+    "CLIENT_ID": "{identity_prod-eu}",
+    "CLOUD": "{azureml_cloud}",
+    "JSON": "{{}}",
+}
 DESCRIPTION: dict[str, Any] = {
     "registry": "contoso-ml",
     "environments": {
@@ -36,7 +44,7 @@ DESCRIPTION: dict[str, Any] = {
     "queues": ["steps-dev", {"name": "steps-prod-eu", "properties": {"LockDuration": "PT30S"}}],
     "deployment_seconds": 0.5,
     "event_subscriptions": {"function": "intake", "included_event_types": ["T"]},
-    "app": {"folder": ".", "settings": {"STORE": "{data}/store", "BUS": "{servicebus_connection}", "JSON": "{{}}"}},
+    "app": {"folder": ".", "settings": SETTINGS},
 }
 PORTS = Ports(servicebus=20001, azureml=20002, eventgrid=20003, identity=20004, functions=20005)
 WORKSPACE = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLearningServices/workspaces/{}"
@@ -91,7 +99,7 @@ def test_the_workspaces_raise_their_events_at_their_topics(layout: Layout) -> No
     assert settings.deployment_seconds == 0.5
 
 
-def test_an_environment_works_in_its_workspace_and_only_a_source_writes_to_the_registry(layout: Layout) -> None:
+def test_an_environment_works_in_its_workspace_and_only_the_first_writes_to_the_registry(layout: Layout) -> None:
     settings = read_settings(part_file(layout, "azureml"))
     names = {one.client_id: one.name for one in read_identities(layout).identities}
     roles = {(names[one.principal], one.role, one.scope) for one in settings.role_assignments or []}
@@ -112,13 +120,21 @@ def test_an_environment_works_in_its_workspace_and_only_a_source_writes_to_the_r
 
 def test_the_app_finds_its_settings_in_the_environment(layout: Layout) -> None:
     settings = layout.app_settings()
-    assert settings["DEV_WORKSPACE"] == WORKSPACE.format("sub-d", "rg-dev", "ws-dev")
-    assert settings["PROD_EU_IDENTITY"] == layout.client_ids["prod-eu"]
-    assert settings["BUS"] == settings["ServiceBus"] == layout.connection_string
+    assert settings["WORKSPACE"] == WORKSPACE.format("sub-d", "rg-dev", "ws-dev")
+    assert settings["CLIENT_ID"] == layout.client_ids["prod-eu"]
+    assert settings["BUS"] == layout.connection_string
     assert settings["STORE"] == f"{layout.data}/store"
     assert settings["JSON"] == "{}"
-    assert json.loads(settings["AZUREML_CLOUD"])["resource_manager"] == "https://localhost:20002"
+    assert json.loads(settings["CLOUD"])["resource_manager"] == "https://localhost:20002"
     assert settings["IDENTITY_HEADER"] == read_identities(layout).header
+
+
+def test_the_app_gets_no_setting_that_the_description_does_not_name_but_for_those_of_platform_and_sdks(
+    layout: Layout,
+) -> None:
+    platform = {"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_AUTH_ENABLED", "LOCAL_USERS"}
+    trust = {"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
+    assert layout.app_settings().keys() == SETTINGS.keys() | platform | trust
 
 
 def test_each_shared_access_policy_has_a_connection_string_and_is_told_to_service_bus(layout: Layout) -> None:
@@ -210,7 +226,6 @@ def test_a_description_is_read_with_its_app_beside_it(tmp_path: Path) -> None:
     description = read_description(tmp_path / "localcloud.yml")
     assert description.app is not None
     assert description.app.folder == tmp_path
-    assert description.source_environments == ("dev",)
 
 
 def test_all_faults_of_a_description_are_told_with_their_places(tmp_path: Path) -> None:
@@ -225,8 +240,8 @@ def test_all_faults_of_a_description_are_told_with_their_places(tmp_path: Path) 
 
 
 def test_a_source_must_be_an_environment(tmp_path: Path) -> None:
-    (tmp_path / "localcloud.yml").write_text(yaml.safe_dump({**DESCRIPTION, "sources": ["qa"]}))
-    with pytest.raises(ConfigurationError, match="sources: there is no environment 'qa'"):
+    (tmp_path / "localcloud.yml").write_text(yaml.safe_dump({**DESCRIPTION, "registry_writers": ["qa"]}))
+    with pytest.raises(ConfigurationError, match="registry_writers: there is no environment 'qa'"):
         read_description(tmp_path / "localcloud.yml")
 
 
