@@ -25,7 +25,7 @@ from localcloud.http_server import bind, port_of
 DEFAULT_PORT = 7071
 DEFAULT_GRACE = 10.0
 
-_REPOSITORY = Path(__file__).parents[2]
+_DISTRIBUTION = Path(__file__).parents[2]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +64,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         workers = worker_count(os.environ)
         calls = share(configuration.service_bus.concurrent_calls, workers, arguments.worker)
         configuration = replace(configuration, service_bus=replace(configuration.service_bus, concurrent_calls=calls))
+        environment = dict(os.environ)  # before the app is imported, which may change it
         log = HostLog(configuration.log_level)
         log.start()
         try:
@@ -77,7 +78,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             else:
                 for number in range(1, workers):
                     command = _worker_command(folder, data, arguments.grace, number)
-                    host.run_beside(partial(keep_running, command, _REPOSITORY, arguments.grace))
+                    host.run_beside(partial(keep_running, command, _DISTRIBUTION, environment, arguments.grace))
                 abandoned = await _serve(host, bound)
         finally:
             log.stop()

@@ -36,10 +36,16 @@ def share(calls: int, workers: int, number: int) -> int:
     return max(1, (calls + workers - 1 - number) // workers)
 
 
-async def keep_running(command: Sequence[str], folder: Path, grace: float) -> None:
-    """Runs a worker in the folder until cancelled, and starts it again when it ends by itself."""
+async def keep_running(command: Sequence[str], folder: Path, environment: Mapping[str, str], grace: float) -> None:
+    """Runs a worker in the folder until cancelled, and starts it again when it ends by itself.
+
+    `environment` is that from before the app was imported. What the app has set since then is not the worker's: the
+    SDK of Azure ML, for one, cannot be imported where AZUREML_CURRENT_CLOUD names a cloud that it has not been told of.
+    """
     while True:
-        worker = await asyncio.create_subprocess_exec(*command, cwd=folder, stdin=asyncio.subprocess.PIPE)
+        worker = await asyncio.create_subprocess_exec(
+            *command, cwd=folder, env=environment, stdin=asyncio.subprocess.PIPE
+        )
         try:
             code = await worker.wait()
         finally:

@@ -83,6 +83,34 @@ async def test_worker_that_is_killed_is_started_again(host: RunningHost, broker:
     assert "A worker process ended with exit code -9" in host.log.read_text()
 
 
+#: Does what `MLClient` does: names its cloud for the whole process.
+SETS_ITS_CLOUD = """
+import os
+
+import azure.functions as func
+
+with open(os.environ["SEEN"], "a") as file:
+    file.write(f"{os.environ.get('AZUREML_CURRENT_CLOUD')}\\n")
+os.environ["AZUREML_CURRENT_CLOUD"] = "LocalCloud"
+app = func.FunctionApp()
+"""
+
+
+async def test_worker_has_the_environment_from_before_the_app_changed_it_each_time_it_starts(
+    start_host: StartHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AZUREML_CURRENT_CLOUD", raising=False)
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "app" / "function_app.py").write_text(SETS_ITS_CLOUD)
+    host = await start_host(app=tmp_path / "app", **{COUNT: "2"})
+    await until(lambda: len(host.seen_file.read_text().splitlines()) == 2)
+    (worker,) = workers_of(host)
+    os.kill(worker, signal.SIGKILL)
+    await until(lambda: len(host.seen_file.read_text().splitlines()) == 3)
+    assert host.seen_file.read_text().splitlines() == ["None", "None", "None"]
+
+
 async def test_workers_end_with_the_host(host: RunningHost) -> None:
     (worker,) = await until(lambda: workers_of(host))
     assert await host.process.stop(15) == 0
