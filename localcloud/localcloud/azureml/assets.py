@@ -111,11 +111,12 @@ class Assets:
                 " cannot be changed; use another version.",
             )
         resource = Resource(path, _version_body(scope, kind, name, version, properties, old, created_by))
-        self._store.put(resource)
-        self._count(scope, kind, name, version, is_new=old is None)
-        if kind == "models" and old is None and not scope.is_registry:
-            tags, more = resource.properties["tags"], resource.properties["properties"]
-            self._outbox.model_registered(scope, name, version, tags, more)
+        with self._store.transaction():
+            self._store.put(resource)
+            self._count(scope, kind, name, version, is_new=old is None)
+            if kind == "models" and old is None and not scope.is_registry:
+                tags, more = resource.properties["tags"], resource.properties["properties"]
+                self._outbox.model_registered(scope, name, version, tags, more)
         return resource
 
     async def _put_version(self, request: web.Request) -> web.Response:

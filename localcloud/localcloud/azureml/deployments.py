@@ -181,9 +181,10 @@ class Deployments:
             raise
         await asyncio.sleep(max(0.0, operation.started + self._deployment_seconds - time.time()))
         # Nothing is awaited from here on: the deployment and its operation end together.
-        self._end_roll_out(operation.path, "Succeeded", image)
-        endpoint = deployment.path.split("/")[-3]
-        self._outbox.model_deployed(workspace, endpoint, str(deployment.properties.get("model") or ""), {}, {})
+        endpoint, model = deployment.path.split("/")[-3], str(deployment.properties.get("model") or "")
+        with self._store.transaction():
+            self._end_roll_out(operation.path, "Succeeded", image)
+            self._outbox.model_deployed(workspace, endpoint, model, {}, {})
         self._crashing = asyncio.get_running_loop().create_task(self.crash_where_told())
 
     async def _start_server(self, workspace: Scope, deployment: Resource) -> DeploymentImage:

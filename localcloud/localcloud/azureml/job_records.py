@@ -87,15 +87,16 @@ class JobRecords:
             },
             {"parent": parent.name if parent else None, "type": STEP_RUN if parent else RUN_TYPES.get(job_type)},
         )
-        self._store.put(job)
-        self._trackings[workspace.path].start_run(
-            name,
-            job.properties["experimentName"],
-            {str(key): str(value) for key, value in job.properties["tags"].items()},
-            name=str(job.properties["displayName"]),
-            user=caller.client_id,
-        )
-        self._outbox.run_status_changed(workspace, _run_data(job), "Starting")
+        with self._store.transaction():
+            self._store.put(job)
+            self._trackings[workspace.path].start_run(
+                name,
+                job.properties["experimentName"],
+                {str(key): str(value) for key, value in job.properties["tags"].items()},
+                name=str(job.properties["displayName"]),
+                user=caller.client_id,
+            )
+            self._outbox.run_status_changed(workspace, _run_data(job), "Starting")
         return job
 
     def change(self, workspace: Scope, name: str, status: str, error: str | None = None) -> None:
@@ -108,13 +109,15 @@ class JobRecords:
         moments[status] = timestamp()
         if error:
             job.private["error"] = error
-        self._store.put(job)
         data = _run_data(job)
-        self._outbox.run_status_changed(workspace, data, status)
-        if status in TERMINAL:
-            self._trackings[workspace.path].end_run(name, _MLFLOW_STATUS[status])
-        if status == "Completed":
-            self._outbox.run_completed(workspace, data)
+        with self._store.transaction():
+            self._store.put(job)
+            self._outbox.run_status_changed(workspace, data, status)
+            if status == "Completed":
+                self._outbox.run_completed(workspace, data)
+            if status in TERMINAL:
+                # In another database: if this process dies before the commit, job and run both fail as interrupted.
+                self._trackings[workspace.path].end_run(name, _MLFLOW_STATUS[status])
 
     def _with_parent(self, workspace: Scope, parent: str | None) -> list[Resource]:
         jobs = self._store.collection(f"{workspace.path}/jobs")

@@ -1,7 +1,9 @@
 """The state of the control plane, in one SQLite file that survives `kill -9`."""
 
+import contextlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,7 +53,8 @@ class Resource:
 class Store:
     """Resources by ARM path, compared without regard to case as ARM does, oldest first in lists.
 
-    The other tables belong to the files that use them, by way of `database`. Writes are committed one by one.
+    The other tables belong to the files that use them, by way of `database`. Writes are committed one by one, but for
+    those in a `transaction`.
     """
 
     def __init__(self, file: Path) -> None:
@@ -59,6 +62,24 @@ class Store:
         self.database.execute("PRAGMA journal_mode = WAL")
         self.database.execute("PRAGMA synchronous = NORMAL")  # safe when the process dies, which is what we promise
         self.database.executescript(SCHEMA)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written to any table inside the block is kept as a whole or not at all. Nothing may be awaited there.
+
+        A change and the event that tells of it belong into one: a process that dies between two commits would never
+        tell. A block inside of another one is part of it.
+        """
+        if self.database.in_transaction:
+            yield
+            return
+        self.database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
 
     def get(self, path: str) -> Resource | None:
         row = self.database.execute(
