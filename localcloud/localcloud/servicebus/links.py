@@ -2,21 +2,15 @@
 
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from localcloud.servicebus.amqp_types import Described
 from localcloud.servicebus.broker import Broker
+from localcloud.servicebus.limits import MAX_MESSAGE_SIZE
 from localcloud.servicebus.message import write_delivery, write_message
 from localcloud.servicebus.performatives import Attach, Flow, Transfer, rejected
 from localcloud.servicebus.queue import Queue
 
-if TYPE_CHECKING:
-    from localcloud.servicebus.session import Session
-
-MAX_MESSAGE_SIZE = 1024 * 1024
-#: Requests may be longer: one with too large messages is told so in a reply, as the SDK never uses a management
-#: link again that has rejected one.
-MAX_REQUEST_SIZE = 16 * MAX_MESSAGE_SIZE
 #: Messages a client may send before it hears from us; topped up when half of them are used.
 INCOMING_CREDIT = 1000
 #: `snd-settle-mode`: the sender settles every delivery itself, that is, receive-and-delete.
@@ -28,10 +22,29 @@ _SERIAL = 2**32
 Accept = Callable[[int, bytes], Described]
 
 
+class Channel(Protocol):
+    """What a link sends by. Deliveries and their ids belong to the channel, handles to the link."""
+
+    def can_send(self) -> bool:
+        """Whether there is room for another delivery."""
+
+    def transfer(self, handle: int, tag: bytes, encoded: bytes, *, settled: bool) -> int:
+        """Send one delivery; returns its delivery id."""
+
+    def send_flow(self, handle: int, delivery_count: int, credit: int, *, drain: bool = False) -> None:
+        """Tell the client of a link's credit."""
+
+    def settle(self, *, receiver: bool, delivery_id: int, outcome: Described) -> None:
+        """Tell the client what became of a delivery."""
+
+    def remember_unsettled(self, handle: int, delivery_id: int, queue: Queue, token: uuid.UUID) -> None:
+        """Expect the client's outcome of a delivery that is locked by this token."""
+
+
 class IncomingLink:
     """Puts transfer frames together and hands each complete delivery on."""
 
-    def __init__(self, session: "Session", attach: Attach, accept: Accept, largest: int = MAX_MESSAGE_SIZE) -> None:
+    def __init__(self, session: Channel, attach: Attach, accept: Accept, largest: int = MAX_MESSAGE_SIZE) -> None:
         self._session = session
         self._largest = largest
         self._handle = attach.handle
@@ -91,7 +104,7 @@ class IncomingLink:
 class OutgoingLink:
     """Sends deliveries to a client."""
 
-    def __init__(self, session: "Session", attach: Attach) -> None:
+    def __init__(self, session: Channel, attach: Attach) -> None:
         self._session = session
         self._handle = attach.handle
         self._delivery_count = 0
@@ -132,7 +145,7 @@ class OutgoingLink:
 class QueueLink(OutgoingLink):
     """Delivers the messages of a queue, locked or, in receive-and-delete, for good."""
 
-    def __init__(self, session: "Session", attach: Attach, queue: Queue, broker: Broker) -> None:
+    def __init__(self, session: Channel, attach: Attach, queue: Queue, broker: Broker) -> None:
         super().__init__(session, attach)
         self.queue = queue
         self._broker = broker

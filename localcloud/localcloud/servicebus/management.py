@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from localcloud.servicebus.amqp_types import Array, CodecError, Int, Symbol
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.links import MAX_MESSAGE_SIZE
+from localcloud.servicebus.limits import MAX_MESSAGE_SIZE
 from localcloud.servicebus.message import (
     APPLICATION_PROPERTIES,
     PROPERTIES,

@@ -3,12 +3,13 @@
 import logging
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from localcloud.servicebus import settlement
 from localcloud.servicebus.amqp_types import CodecError, Described
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.links import MAX_MESSAGE_SIZE, MAX_REQUEST_SIZE, IncomingLink, OutgoingLink, QueueLink
+from localcloud.servicebus.limits import MAX_MESSAGE_SIZE, MAX_REQUEST_SIZE
+from localcloud.servicebus.links import IncomingLink, OutgoingLink, QueueLink
 from localcloud.servicebus.management import MANAGEMENT_SUFFIX, TOKEN_NODE, RequestNode, node_at
 from localcloud.servicebus.message import BATCH_FORMAT, read_batch, read_message
 from localcloud.servicebus.performatives import (
@@ -24,10 +25,7 @@ from localcloud.servicebus.performatives import (
     rejected,
 )
 from localcloud.servicebus.queue import Queue
-from localcloud.servicebus.shared_access import UNAUTHORIZED_ACCESS, Claim, missing_claim
-
-if TYPE_CHECKING:
-    from localcloud.servicebus.connection import Connection
+from localcloud.servicebus.shared_access import UNAUTHORIZED_ACCESS, Claim, Grants, missing_claim
 
 _SERIAL = 2**32
 #: We read everything at once, so a client's transfers need no window; this is the widest that all clients accept.
@@ -56,11 +54,29 @@ class Unsettled(NamedTuple):
     token: uuid.UUID
 
 
+class Wire(Protocol):
+    """What a session sends by, with what its client may do."""
+
+    @property
+    def grants(self) -> Grants:
+        """By the tokens that the client has shown so far."""
+
+    @property
+    def payload_room(self) -> int:
+        """How much of a message fits into one frame, in bytes."""
+
+    def can_send(self) -> bool:
+        """Whether there is room for more deliveries."""
+
+    def send(self, channel: int, performative: Any, payload: bytes | memoryview = b"") -> None:
+        """Send one frame at the end of the turn."""
+
+
 class Session:
     """Talks to one client on one channel."""
 
-    def __init__(self, connection: "Connection", channel: int, begin: Begin, broker: Broker) -> None:
-        self._connection = connection
+    def __init__(self, wire: Wire, channel: int, begin: Begin, broker: Broker) -> None:
+        self._wire = wire
         self._channel = channel
         self._broker = broker
         self._links: dict[int, Link] = {}
@@ -78,16 +94,16 @@ class Session:
     # ----------------------------------------------------------------------------------------------------- sending
 
     def send(self, performative: Any, payload: bytes | memoryview = b"") -> None:
-        self._connection.send(self._channel, performative, payload)
+        self._wire.send(self._channel, performative, payload)
 
     def can_send(self) -> bool:
-        return self._client_window > 0 and self._connection.can_send()
+        return self._client_window > 0 and self._wire.can_send()
 
     def transfer(self, handle: int, tag: bytes, encoded: bytes, *, settled: bool) -> int:
         """Sends one delivery in as many frames as it takes; returns its delivery id, which counts per session."""
         delivery_id = self._next_delivery_id
         self._next_delivery_id = (delivery_id + 1) % _SERIAL
-        room = self._connection.payload_room
+        room = self._wire.payload_room
         rest = memoryview(encoded)
         while True:
             part, rest = rest[:room], rest[room:]
@@ -155,7 +171,7 @@ class Session:
         if queue is None:
             raise _not_found(address)
         claim = Claim.LISTEN if attach.receiver else Claim.SEND
-        if not self._connection.grants.allow(claim, queue.name):
+        if not self._wire.grants.allow(claim, queue.name):
             raise RefusedError(UNAUTHORIZED_ACCESS, missing_claim(claim, queue.name))
         if not attach.receiver:
             if queue.dead_letters is None:
@@ -171,7 +187,7 @@ class Session:
             link = OutgoingLink(self, attach)
             self._reply_links[address] = link
             return link
-        node = node_at(address, self._broker, self._connection.grants)
+        node = node_at(address, self._broker, self._wire.grants)
         if node is None:
             raise _not_found(address)
         return IncomingLink(self, attach, lambda _, encoded: self._request(node, address, encoded), MAX_REQUEST_SIZE)

@@ -129,7 +129,7 @@ def test_an_expired_token_is_refused() -> None:
 def test_the_example_of_the_file_is_one(tmp_path: Path) -> None:
     file = tmp_path / "policies.json"
     file.write_text(EXAMPLE)
-    assert [policy.name for policy in read_policies(file)] == ["RootManageSharedAccessKey", "worker-prod"]
+    assert [policy.name for policy in read_policies(file)] == ["RootManageSharedAccessKey", "worker"]
 
 
 def test_every_fault_of_the_file_is_told_with_its_place(tmp_path: Path) -> None:
