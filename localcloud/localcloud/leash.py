@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import FileIO
 from pathlib import Path
 
 CONTROL, REPORT = 0, 1
@@ -31,14 +32,18 @@ class RotatingLog:
     def __init__(self, path: Path, limit: int) -> None:
         self._path = path
         self._limit = limit
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - open for the life of the command
+        self._file: FileIO | None = None
+        self.write(b"")
 
     def write(self, data: bytes) -> None:
-        # A full disk loses output; it must not end the command.
+        # A full disk or a read-only folder loses output; it must not end the command. The next write tries again.
         with contextlib.suppress(OSError):
+            if self._file is None:
+                self._file = FileIO(self._path, "a")
             if self._file.tell() + len(data) > self._limit:
-                os.replace(self._path, f"{self._path}.1")
-                full, self._file = self._file, open(self._path, "ab", buffering=0)  # noqa: SIM115 - as above
+                with contextlib.suppress(FileNotFoundError):  # it was moved, but the new one could not be made
+                    os.replace(self._path, f"{self._path}.1")
+                full, self._file = self._file, FileIO(self._path, "a")
                 full.close()
             self._file.write(data)
 
@@ -221,8 +226,9 @@ def wakeup_pipe() -> int:
 
 
 def main(log: str, limit: str, folder: str, *command: str) -> None:
+    os.umask(0o077)  # the log, and what the command makes, may hold secrets
+    rotating_log = RotatingLog(Path(log), int(limit))
     try:
-        rotating_log = RotatingLog(Path(log), int(limit))
         adopt_orphans()
         pid, output = launch(list(command), folder)
     except OSError as problem:

@@ -125,9 +125,11 @@ async def start(
 ) -> Process:
     """Start a command in `folder`, with `environment` instead of this process's own, its output appended to `log`.
 
-    OSError when the command cannot be run or the log not be written.
+    Its files are readable by their owner only, unless it gives them another mode. Output that cannot be written to the
+    log is lost. OSError when the command cannot be run.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     leash = _Leash([str(log), str(LOG_BYTES), str(folder or Path.cwd()), *command], environment)
     try:
         await leash.listen()

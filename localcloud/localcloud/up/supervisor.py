@@ -17,6 +17,8 @@ MOST_RESTARTS = 5
 RESTART_WINDOW = 300.0
 #: Seconds a part has to end before it is killed.
 GRACE = 5.0
+#: Seconds until `changed` is called again after an OSError.
+TRY_AGAIN = 1.0
 
 #: Seconds before the first restart; doubled for each one after it.
 _FIRST_PAUSE = 0.1
@@ -49,7 +51,10 @@ class _Running:
 
 
 class Supervisor:
-    """The running parts. `tell` gets a line about everything unexpected; `changed` is called after each start."""
+    """The running parts. `tell` gets a line about everything unexpected; `changed` is called after each start.
+
+    Neither ends the supervision by an OSError.
+    """
 
     def __init__(
         self, tell: Callable[[str], None], changed: Callable[[], None], ready_within: float = READY_WITHIN
@@ -58,6 +63,8 @@ class Supervisor:
         self._changed = changed
         self._ready_within = ready_within
         self._running: dict[str, _Running] = {}
+        self._again: asyncio.TimerHandle | None = None
+        self._told_of_trouble = False
         #: Set when a part is given up.
         self.failure: asyncio.Future[PartFailedError] = asyncio.get_running_loop().create_future()
 
@@ -97,6 +104,8 @@ class Supervisor:
 
     async def stop_all(self, first: str) -> None:
         """End all parts at the same time, but one of them before the others."""
+        if self._again is not None:
+            self._again.cancel()
         if first in self._running:
             await self.stop(first)
         await asyncio.gather(*(self.stop(name) for name in self._running))
@@ -119,7 +128,7 @@ class Supervisor:
         if fault is not None:
             await running.process.stop(0)
             raise PartFailedError(_report(part, fault))
-        self._changed()
+        self._tell_of_change()
 
     async def _fault_of_start(self, part: Part, process: processes.Process) -> str | None:
         """None as soon as the part is ready."""
@@ -143,14 +152,34 @@ class Supervisor:
                 if not self.failure.done():
                     self.failure.set_result(PartFailedError(_report(running.part, fault)))
                 return
-            self._tell(f"{name} ended unexpectedly with exit code {code}; starting it again")
+            self._say(f"{name} ended unexpectedly with exit code {code}; starting it again")
             await asyncio.sleep(_FIRST_PAUSE * 2 ** (len(running.starts) - 1))
             try:
                 await self._launch(running)
             except PartFailedError as error:
-                self._tell(str(error))
+                self._say(str(error))
             else:
-                self._tell(f"{name} is ready again")
+                self._say(f"{name} is ready again")
+
+    def _tell_of_change(self) -> None:
+        """A file that cannot be written, as on a full disk, ends no part: it is tried again."""
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        try:
+            self._changed()
+        except OSError as error:
+            if not self._told_of_trouble:
+                self._say(f"What runs cannot be written down ({error}); it is tried again every {TRY_AGAIN:g} s")
+            self._told_of_trouble = True
+            self._again = asyncio.get_running_loop().call_later(TRY_AGAIN, self._tell_of_change)
+        else:
+            self._told_of_trouble = False
+
+    def _say(self, line: str) -> None:
+        """What is told may go to a file on a full disk, or to a terminal that was closed."""
+        with contextlib.suppress(OSError):
+            self._tell(line)
 
 
 def _too_often(starts: deque[float]) -> bool:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,10 @@ def runs(pid: int) -> bool:
         os.kill(pid, 0)
         return True
     return False
+
+
+def started_again(supervisor: Supervisor, before: int) -> bool:
+    return supervisor.pids.get("fake", before) != before
 
 
 class World:
@@ -105,6 +111,53 @@ async def test_a_command_that_cannot_be_run_fails_the_start(world: World) -> Non
     missing = replace(world.part(LASTING), command=["no-such-program"])
     with pytest.raises(PartFailedError, match=r"fake cannot be started: .*no-such-program"):
         await world.supervisor.start(missing)
+
+
+async def test_parts_are_kept_running_while_nothing_can_be_written_and_it_is_written_later(tmp_path: Path) -> None:
+    full = True
+    written: list[int] = []
+    told: list[str] = []
+
+    def write() -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(1)
+
+    def tell(line: str) -> None:
+        told.append(line)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "starts").write_text("")
+    world = World(tmp_path)
+    supervisor = Supervisor(tell, write, DEADLINE)
+    try:
+        await supervisor.start(world.part("import time; time.sleep(60)"))
+        for _ in range(2):
+            before = supervisor.pids["fake"]
+            os.kill(before, signal.SIGKILL)
+            await until(partial(started_again, supervisor, before))
+        full = False
+        await until(lambda: written)
+    finally:
+        await supervisor.stop_all(first="fake")
+    assert sum("cannot be written down" in line for line in told) == 1
+
+
+async def test_a_part_whose_log_cannot_be_written_is_started_again_and_logs_once_it_can(tmp_path: Path) -> None:
+    """A folder in the log's place stands for a disk that is full or read-only, which root would not notice."""
+    (tmp_path / "fake.log").mkdir()
+    (tmp_path / "starts").write_text("")
+    world = World(tmp_path)
+    speaking = "import time\nwhile True: print('I am here', flush=True); time.sleep(0.05)"
+    try:
+        await world.supervisor.start(world.part(speaking))
+        before = world.supervisor.pids["fake"]
+        os.kill(before, signal.SIGKILL)
+        await until(lambda: world.supervisor.pids.get("fake", before) != before)
+        (tmp_path / "fake.log").rmdir()
+        await until(lambda: (tmp_path / "fake.log").exists() and "I am here" in (tmp_path / "fake.log").read_text())
+    finally:
+        await world.supervisor.stop_all(first="fake")
 
 
 async def test_a_killed_part_stays_down_until_it_is_restarted(world: World) -> None:
