@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,6 +44,7 @@ PARTS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the part that the command line names until it ends or a SIGINT or SIGTERM comes; returns the exit code."""
+    os.umask(0o077)  # what the parts keep, their logs and databases too, is for its owner only
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(
         prog="python -m localcloud",

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +12,21 @@ from localcloud.configuration_file import ConfigurationError
 
 #: The file in a folder of state that is locked.
 LOCK = "lock"
+PRIVATE_FOLDER = 0o700
 
 
 @contextlib.contextmanager
 def locked(folder: Path, user: str) -> Iterator[None]:
-    """Make `folder` and hold it for as long as the block runs; the system lets go of it however this process ends.
+    """Make `folder`, for its owner only, and hold it for as long as the block runs; the system lets go of it however
+    this process ends.
 
     Raises `ConfigurationError`, which names `user` ("local cloud"), when another process holds it, or when it cannot
     be made or written to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        opened = (folder / LOCK).open("w")
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        folder.chmod(PRIVATE_FOLDER)  # it may have been there
+        opened = os.fdopen(os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT, 0o600), "w")
     except OSError as error:
         raise ConfigurationError(f"The folder {folder} cannot be used: {error.strerror}. Choose another.") from error
     with opened as file:

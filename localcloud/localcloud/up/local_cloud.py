@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import localcloud
 from localcloud.configuration_file import ConfigurationError
-from localcloud.folder_lock import locked
+from localcloud.folder_lock import PRIVATE_FOLDER, locked
 from localcloud.up.description import Description
 from localcloud.up.kept_secrets import keep_secrets, write_private
 from localcloud.up.layout import Layout
@@ -54,7 +54,7 @@ class LocalCloud:
         `without_app`: another host runs the app on its port, and events wait until it is there.
         """
         self._data = data.resolve()
-        self._data.mkdir(parents=True, exist_ok=True)
+        self._data.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         self._lock = contextlib.ExitStack()
         self._description = description
         self._wanted_ports = ports or Ports()

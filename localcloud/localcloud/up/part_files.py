@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from localcloud.folder_lock import PRIVATE_FOLDER
 from localcloud.identity.tokens import read_or_make_key
 from localcloud.up.description import QUEUE_PROPERTIES
 from localcloud.up.kept_secrets import write_private
@@ -31,11 +32,11 @@ def write_part_files(layout: Layout) -> None:
         "azureml": azureml(layout),
     }
     read_or_make_key(_token_key(layout))
-    (layout.data / "configuration").mkdir(parents=True, exist_ok=True)
+    (layout.data / "configuration").mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     for part, content in contents.items():
         write_private(part_file(layout, part), json.dumps(content, indent=2))
     write_private(shared_access_file(layout), json.dumps(shared_access(layout), indent=2))
-    (layout.data / "functions").mkdir(parents=True, exist_ok=True)
+    (layout.data / "functions").mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     write_private(layout.data / "functions" / "keys.json", json.dumps(function_keys(layout), indent=2))
 
 

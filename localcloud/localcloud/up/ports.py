@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from localcloud.configuration_file import ConfigurationError
+from localcloud.up.kept_secrets import write_private
 
 #: Below the range from which systems take ports for outgoing connections, so that none is lost while a part restarts.
 _FREE_PORTS = range(20000, 32000)
@@ -46,7 +47,7 @@ def choose_ports(wanted: Ports, data: Path) -> Ports:
             port = _free_port(used)
         used.add(port)
         chosen = replace(chosen, **{field.name: port})
-    file.write_text(json.dumps(asdict(chosen)))
+    write_private(file, json.dumps(asdict(chosen)))
     return chosen
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import ssl
+import stat
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -38,6 +39,16 @@ DESCRIPTION: dict[str, Any] = {
 async def cloud(tmp_path: Path) -> AsyncIterator[LocalCloud]:
     async with LocalCloud(Description.model_validate(DESCRIPTION), tmp_path / "data") as one:
         yield one
+
+
+async def test_all_that_it_keeps_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    async with LocalCloud(Description.model_validate(DESCRIPTION), data):
+        kept = [data, *data.rglob("*")]
+        modes = {str(path): oct(stat.S_IMODE(path.lstat().st_mode)) for path in kept if not path.is_symlink()}
+    assert {path: mode for path, mode in modes.items() if mode not in ("0o700", "0o600")} == {}
+    assert {"servicebus.sqlite", "state.sqlite", "identity.log", "addresses.json"} <= {path.name for path in kept}
 
 
 async def status_of_workspace(addresses: dict[str, Any], workspace: str, caller: str) -> int:
