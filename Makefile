@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 COMPILE := uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 LOCK := $(COMPILE) --universal --python-version 3.11
 # Most tests wait for processes, so a few files at a time run side by side.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+PYTEST := python -m pytest -n 3 --dist loadfile
 # Only wheels, and only those that the locks name: building one would bring in what no lock names.
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
@@ -24,15 +24,16 @@ up: install  ## Start the same and keep it running; Ctrl-C ends it
 	@$(BIN)/python -m localcloud up
 
 test: install  ## Run all tests
-	@$(PYTEST)
+	@$(BIN)/$(PYTEST)
+	@cd localcloud && ../$(BIN)/$(PYTEST)
 
 test-azurite: install azurite  ## Run the tests of the store on Azure Tables (needs Node)
-	@$(PYTEST) tests/contract tests/e2e/test_on_tables.py
+	@$(BIN)/$(PYTEST) tests/contract tests/e2e/test_on_tables.py
 
 test-later: install  ## Run all tests with the clock a day, a month and two years ahead (needs a C compiler)
 	@for days in 1 31 731; do \
 		echo "With the clock $$days days ahead:"; \
-		scripts/with_clock_ahead.sh $$days $(PYTEST) --basetemp "$${TMPDIR:-/tmp}/test-later" || exit 1; \
+		scripts/with_clock_ahead.sh $$days $(BIN)/$(PYTEST) --basetemp "$${TMPDIR:-/tmp}/test-later" || exit 1; \
 	done
 
 check: install  ## Run what CI runs: linters, types, layers, and all tests
@@ -40,7 +41,9 @@ check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(PYTEST)
+	@cd localcloud && ../$(BIN)/mypy && ../$(BIN)/lint-imports
+	@$(BIN)/$(PYTEST)
+	@cd localcloud && ../$(BIN)/$(PYTEST)
 
 format: install  ## Put the code into its form
 	@$(BIN)/ruff check --fix .
@@ -61,9 +64,9 @@ $(VENV)/.installed: requirements.txt requirements/tools.txt requirements/host.tx
 	@$(BIN)/python $(LOCKED) --no-deps --ignore-requires-python -r requirements/host.txt
 	@touch $@
 
-# The command line, from this folder: what is edited here takes effect at once.
-$(BIN)/mlpromote: $(VENV)/.installed pyproject.toml
-	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+# The command line and the local cloud, from their folders: what is edited there takes effect at once.
+$(BIN)/mlpromote: $(VENV)/.installed pyproject.toml localcloud/pyproject.toml
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable . --editable ./localcloud
 	@touch $@
 
 # A virtual environment of its own: the scoring server pins versions that the app's SDKs do not share.

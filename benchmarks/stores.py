@@ -12,7 +12,7 @@ from benchmarks.children import answer_of
 from benchmarks.figures import Comparison, Finding, Table, Target
 from benchmarks.progress import Progress
 from benchmarks.stores_use import FEW, PAGE, Pages, Use
-from localcloud import azurite
+from localcloud.testing import azurite
 
 #: How many promotions the large store has. In Azurite, 10,000 would take a quarter of an hour.
 MANY = {"sqlite": 10_000, "tables": 500}

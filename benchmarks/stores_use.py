@@ -20,7 +20,7 @@ from typing import Any
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 
-from localcloud import azurite
+from localcloud.testing import azurite
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
 from shared.core.lane import PromotionRequested

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import importlib
 import logging
+import os
 import signal
 import sys
 import time
@@ -30,6 +31,7 @@ PREFACE = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if everything was as promised, 1 if not, 130 when interrupted."""
+    os.umask(0o077)  # .local holds keys, and logs of what they open
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description="A model's way to production.")
     parser.add_argument(
         "--config", type=Path, default=REPOSITORY / "localcloud.yml", help="description of the local cloud"

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 import requests
 
+from localcloud.processes import LEASH
 from shared.cloud.azureml import AzureMLWorkspace
 
 DEADLINE = 40.0  # seconds
@@ -18,8 +19,6 @@ REGISTRY = "contoso-ml"
 WORKER = "aaaaaaaa-0000-0000-0000-000000000001"  #: client id of an identity with all rights
 STRANGER = "aaaaaaaa-0000-0000-0000-000000000002"  #: client id of an identity without any
 HEADER = "a secret of this test"
-#: Ends what it runs as soon as this process ends, however that happens.
-LEASH = Path(__file__).parents[2] / "localcloud" / "leash.py"
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from azure.data.tables import TableClient, TableServiceClient
 
-from localcloud import azurite
+from localcloud.testing import azurite
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
 from shared.ports import Store

@@ -17,6 +17,7 @@ from azure.servicebus import (
     ServiceBusSubQueue,
 )
 
+from localcloud.testing.broker import BrokerProcess, write_config
 from shared.cloud.bus import ServiceBus
 from shared.cloud.dead_letters import MOST_AT_ONCE, ServiceBusDeadLetters, replayed_id
 from shared.core.lane import decide, due
@@ -26,7 +27,6 @@ from shared.ports import Bus
 from shared.queues import EVENTS_QUEUE, DeadLetter, DeadLetters, QueueUnavailableError, reports_queue, steps_queue
 from tests.core.world import KEY, NOW, answer, requested
 from tests.fakes.queues import FakeQueues
-from tests.localcloud.servicebus.conftest import BrokerProcess, write_config
 
 QUEUE, REPORTS = steps_queue("test"), reports_queue("test")
 #: Longer than any test: what was sent once is known for so long.

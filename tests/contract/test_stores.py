@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from azure.data.tables import TableServiceClient
 
-from localcloud import azurite
 from localcloud.azureml.certificates import AUTHORITY, server_context
+from localcloud.testing import azurite
 from shared.cloud import stores
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
@@ -80,7 +80,7 @@ def test_azurite_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
         pytest.skip(reason)
     code = f"""
 import pathlib, time
-from localcloud import azurite
+from localcloud.testing import azurite
 with azurite.running(pathlib.Path({str(tmp_path)!r})) as account:
     print(account.endpoint, flush=True)
     time.sleep(60)

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from localcloud.up import Description, LocalCloud
 from shared.queues import all_queues
+from tests.app_settings import app_settings
 from tests.e2e.azure import Azure
 from tests.e2e.promoting import Promoting
 
@@ -52,7 +53,7 @@ def describe(configuration: str, *environments: str, workers: Sequence[str] = ()
         for name in environments
     }
     queues = all_queues((*environments, *workers))
-    settings = {
+    settings = app_settings(environments) | {
         "MLPROMOTE_CONFIGURATION": configuration,
         "MLPROMOTE_STORE": "{data}/promotions.sqlite",
         # Calls that are held back occupy a thread each.
@@ -63,6 +64,7 @@ def describe(configuration: str, *environments: str, workers: Sequence[str] = ()
         "environments": workspaces,
         "people": {"alice": {}},
         "queues": [{"name": name, "properties": {"LockDuration": LOCK_DURATION}} for name in queues],
+        "azureml": {"python": str(REPOSITORY / ".venv-compute/bin/python")},
         "deployment_seconds": 0.5,
         "retry_pauses": [0.3],
         "event_subscriptions": {"function": "intake"},

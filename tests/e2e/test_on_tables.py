@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from localcloud import azurite
+from localcloud.testing import azurite
 from localcloud.up.description import Description
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe_tiny

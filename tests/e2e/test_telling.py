@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 
 from localcloud.http_server import bind, port_of
+from localcloud.testing.eventgrid import Webhook
 from localcloud.up import Description
 from tests.e2e.azure import until
 from tests.e2e.conftest import LOCK_DURATION, Cloud, describe_tiny
-from tests.localcloud.eventgrid.conftest import Webhook
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.up import Description
 from shared.queues import all_queues
+from tests.app_settings import app_settings
 
 REPOSITORY = Path(__file__).parents[2]
 PEOPLE: dict[str, dict[str, list[str]]] = {
@@ -17,7 +18,7 @@ PEOPLE: dict[str, dict[str, list[str]]] = {
 def describe(**settings: str) -> Description:
     """The environments of the example, whose app has these settings too."""
     names = ("dev", "test", "prod")
-    files = {
+    known = app_settings(names) | {
         "MLPROMOTE_CONFIGURATION": "examples/digits/promotion.yml",
         "MLPROMOTE_STORE": "{data}/promotions.sqlite",
     }
@@ -29,7 +30,7 @@ def describe(**settings: str) -> Description:
         },
         "people": PEOPLE,
         "queues": all_queues(names),
-        "app": {"folder": str(REPOSITORY), "settings": files | settings},
+        "app": {"folder": str(REPOSITORY), "settings": known | settings},
         "azureml": {"python": sys.executable},  # no job or deployment runs here
     }
     return Description.model_validate(content)

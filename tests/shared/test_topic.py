@@ -12,13 +12,13 @@ from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridPublisherClient
 
 from localcloud.http_server import bind, port_of
+from localcloud.testing.eventgrid import TOPIC_KEY, EventGrid, Webhook
 from shared.cloud.topic import KEY, EventGridTopic, connect, event_of
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane
 from shared.ports import TopicUnavailableError
 from tests.core.world import KEY as LANE
 from tests.core.world import NOW, promotion
-from tests.localcloud.eventgrid.conftest import TOPIC_KEY, EventGrid, Webhook
 
 DEADLINE = 15.0
 #: Longer than all that bounds an attempt together, and far shorter than what the SDK would do by itself.

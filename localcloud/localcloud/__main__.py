@@ -1,0 +1,104 @@
+"""The command line: `python -m localcloud PART` runs one part of the local cloud, `up` runs all of them.
+
+Each part is a module with `add_arguments(parser)` and `async def serve(arguments)`. It is imported only when asked for,
+so that no part pays for another's imports. `serve` runs until it is cancelled.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import cast
+
+
+@dataclass(frozen=True)
+class Part:
+    """A sub-command: the module that serves it and the line that `--help` shows."""
+
+    module: str
+    summary: str
+    #: The distribution's extra that has to be installed for it.
+    extra: str | None = None
+
+
+PARTS = {
+    "up": Part("localcloud.up", "start every part and the app, print every address, keep them running until Ctrl-C"),
+    "servicebus": Part("localcloud.servicebus.command", "Service Bus: an AMQP 1.0 broker with queues"),
+    "azureml": Part("localcloud.azureml.command", "Azure ML: workspaces, registries, jobs, deployments and scoring"),
+    "eventgrid": Part("localcloud.eventgrid.command", "Event Grid: topics and webhook subscriptions"),
+    "identity": Part("localcloud.identity.command", "the managed identity endpoint of an App Service"),
+    "clean": Part("localcloud.clean", "remove the state kept in .local, while no local cloud is using it"),
+    "settings": Part("localcloud.up.local_settings", "print the local.settings.json with which Core Tools run the app"),
+    "functions": Part(
+        "localcloud.functions.command", "the Functions host: runs any app of the Python v2 model", extra="functions"
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the part that the command line names until it ends or a SIGINT or SIGTERM comes; returns the exit code."""
+    os.umask(0o077)  # what the parts keep, their logs and databases too, is for its owner only
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m localcloud",
+        description="A local Azure for the unmodified SDKs.",
+        epilog="`python -m localcloud PART --help` tells what a part takes.",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log debug messages too")
+    commands = parser.add_subparsers(dest="part", metavar="PART", required=True)
+    asked_for = next((word for word in words if word in PARTS), None)
+    for name, part in PARTS.items():
+        command = commands.add_parser(name, help=part.summary, description=_sentence(part.summary))
+        if name == asked_for:
+            _imported(name).add_arguments(command)
+    parsed = parser.parse_args(words)
+    logging.basicConfig(
+        level=logging.DEBUG if parsed.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
+    serve = _imported(parsed.part).serve
+    return asyncio.run(_until_signalled(cast("Callable[[argparse.Namespace], Awaitable[None]]", serve), parsed))
+
+
+def _imported(name: str) -> ModuleType:
+    """The module of a part. Ends the program with a message where what it runs on is not installed."""
+    part = PARTS[name]
+    try:
+        return importlib.import_module(part.module)
+    except ModuleNotFoundError as error:
+        if part.extra is None:
+            raise
+        raise SystemExit(
+            f"{name} needs more than is installed ({error.name} is missing): pip install 'localcloud[{part.extra}]'"
+        ) from error
+
+
+async def _until_signalled(
+    serve: Callable[[argparse.Namespace], Awaitable[None]], arguments: argparse.Namespace
+) -> int:
+    """Cancels `serve` at the first SIGINT or SIGTERM, waits for its clean-up and then reports success."""
+    task = asyncio.ensure_future(serve(arguments))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return 0
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the loop runs, which takes the signal from then on
+        sys.exit(128 + signal.SIGINT)

@@ -1,0 +1,102 @@
+"""The form of the configuration file of the local Azure ML."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from localcloud.azureml.faults import Fault
+from localcloud.configuration_file import ConfigurationError, Section, read_configuration
+
+_WORKSPACE_ID = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+",
+    re.IGNORECASE,
+)
+
+#: What `--help` shows; docs/parts.md has all keys.
+EXAMPLE = """\
+workspaces:
+  - id: /subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.MachineLearningServices/workspaces/ws-dev
+registries: [{name: contoso-ml}]
+deployment_seconds: 5
+"""
+
+
+class TopicSettings(Section):
+    """The Event Grid topic that a workspace's events are posted to."""
+
+    endpoint: str = Field(pattern=r"^https?://")
+    key: str = ""
+
+
+class WorkspaceSettings(Section):
+    """A workspace by its ARM id."""
+
+    id: str
+    location: str = "westeurope"
+    topic: TopicSettings | None = None
+
+    @field_validator("id")
+    @classmethod
+    def _is_arm_id(cls, value: str) -> str:
+        if not _WORKSPACE_ID.fullmatch(value):
+            raise ValueError("must be the ARM id of a workspace, /subscriptions/…/resourceGroups/…/workspaces/NAME")
+        return value
+
+
+class RegistrySettings(Section):
+    """A registry by its name, which is unique in all of Azure; where its ARM resource is hardly matters."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{1,32}$")]
+    location: str = "westeurope"
+    subscription: str = "00000000-0000-0000-0000-0000000000aa"
+    resource_group: str = "registries"
+
+
+class RoleAssignment(Section):
+    """Gives the identity with this client id a role on a workspace, a registry, or all below a shorter ARM id."""
+
+    principal: str
+    role: Literal["AzureML Data Scientist", "AzureML Registry User", "Reader", "Contributor"]
+    scope: str
+
+
+class Settings(Section):
+    """The whole file."""
+
+    workspaces: list[WorkspaceSettings] = Field(min_length=1)
+    registries: list[RegistrySettings] = Field(default_factory=list)
+    #: The key that bearer tokens are signed with (HS256). Without it any well-formed token is accepted.
+    token_key: Path | None = None
+    #: Without it everybody may do everything.
+    role_assignments: list[RoleAssignment] | None = None
+    deployment_seconds: float = Field(5, ge=0)
+    job_start_seconds: float = Field(0, ge=0)
+    #: The interpreter that jobs and inference servers run in. Default: the one that runs the local cloud.
+    python: Path = Path(sys.executable)
+    faults: list[Fault] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Settings":
+        for what, names in (
+            ("workspaces", [workspace.id.rsplit("/", 1)[1].lower() for workspace in self.workspaces]),
+            ("registries", [registry.name.lower() for registry in self.registries]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"the names of {what} must differ, given twice: {', '.join(twice)}")
+        return self
+
+
+def read_settings(file: Path) -> Settings:
+    """Reads a YAML or JSON file; relative paths in it start at its folder. Raises `ConfigurationError`."""
+    settings = read_configuration(file, Settings)
+    folder = file.absolute().parent
+    # Not resolved: the interpreter of a virtual environment is a link that must be called as such.
+    python = folder / settings.python
+    if not python.is_file():
+        raise ConfigurationError(f"{file}: python: there is no interpreter {python}")
+    key = folder / settings.token_key if settings.token_key else None
+    return settings.model_copy(update={"token_key": key, "python": python})

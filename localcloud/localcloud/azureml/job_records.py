@@ -1,0 +1,174 @@
+"""The records of jobs: what a GET of one answers, where its outputs are, and the events that its changes raise."""
+
+import re
+from pathlib import Path
+
+from localcloud.azureml.compute.tracking import Tracking, TrackingError
+from localcloud.azureml.events import Outbox, run_data
+from localcloud.azureml.rights import Caller
+from localcloud.azureml.scopes import PROVIDER, Scope
+from localcloud.azureml.storage import ARTIFACT_DATASTORE, DEFAULT_DATASTORE, Storage
+from localcloud.azureml.store import Resource, Store, system_data
+from localcloud.azureml.wire import Json, timestamp
+
+TERMINAL = ("Completed", "Failed", "Canceled")
+RUN_TYPES = {"Command": "azureml.scriptrun", "Pipeline": "azureml.PipelineRun"}
+STEP_RUN = "azureml.StepRun"  # a child of a pipeline
+_MLFLOW_STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
+_JOB_OUTPUT = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths)?(?:/(?P<path>.*))?")
+#: MLflow's way to name an artifact of a run.
+_RUN_ARTIFACT = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
+#: Names for what every job leaves behind without declaring it: its log and its MLflow artifacts.
+_ARTIFACTS = ("artifacts", "default")
+
+
+class JobRecords:
+    """Keeps the jobs of all workspaces, with one MLflow tracking store per workspace (by its path)."""
+
+    def __init__(self, store: Store, storage: Storage, outbox: Outbox, trackings: dict[str, Tracking]) -> None:
+        self._store = store
+        self._storage = storage
+        self._outbox = outbox
+        self._trackings = trackings
+
+    def get(self, workspace: Scope, name: str) -> Resource | None:
+        return self._store.get(f"{workspace.path}/jobs/{name}")
+
+    def save(self, job: Resource) -> None:
+        self._store.put(job)
+
+    def submitted(self, workspace: Scope) -> list[Resource]:
+        """The jobs that were submitted, newest first; children of pipelines are not among them."""
+        return self._with_parent(workspace, None)
+
+    def children(self, workspace: Scope, name: str) -> list[Resource]:
+        return self._with_parent(workspace, name)
+
+    def unfinished(self, workspace: Scope) -> list[Resource]:
+        return [
+            job for job in self._store.collection(f"{workspace.path}/jobs") if job.properties["status"] not in TERMINAL
+        ]
+
+    def create(
+        self, workspace: Scope, name: str, properties: Json, caller: Caller, parent: Resource | None = None
+    ) -> Resource:
+        """Records a job as Starting, with a place for each of its outputs."""
+        path = f"{workspace.path}/jobs/{name}"
+        given = {key: value for key, value in properties.items() if value is not None}
+        job_type = str(given.get("jobType") or "Command")
+        outputs = {
+            output: {"jobOutputType": "uri_folder", **{key: value for key, value in (declared or {}).items() if value}}
+            for output, declared in (given.get("outputs") or {}).items()
+        }
+        for output, declared in outputs.items():
+            declared.setdefault("uri", f"azureml://datastores/{DEFAULT_DATASTORE}/paths/azureml/{name}/{output}/")
+        job = Resource(
+            path,
+            {
+                "id": path,
+                "name": name,
+                "type": f"{PROVIDER}/workspaces/jobs",
+                "properties": {
+                    "experimentName": "Default",
+                    "displayName": name,
+                    "isArchived": False,
+                    "tags": {},
+                    "properties": {},
+                    "inputs": {},
+                    **given,
+                    "jobType": job_type,
+                    "outputs": outputs,
+                    "status": "Starting",
+                    "services": {
+                        "Studio": {"jobServiceType": "Studio", "endpoint": f"https://studio.local.test/runs/{name}"}
+                    },
+                },
+                "systemData": system_data(None, caller.client_id),
+            },
+            {"parent": parent.name if parent else None, "type": STEP_RUN if parent else RUN_TYPES.get(job_type)},
+        )
+        with self._store.transaction():
+            self._store.put(job)
+            self._trackings[workspace.path].start_run(
+                name,
+                job.properties["experimentName"],
+                {str(key): str(value) for key, value in job.properties["tags"].items()},
+                name=str(job.properties["displayName"]),
+                user=caller.client_id,
+            )
+            self._outbox.run_status_changed(workspace, _run_data(job), "Starting")
+        return job
+
+    def change(self, workspace: Scope, name: str, status: str, error: str | None = None) -> None:
+        """Moves a job to another status, with the words for a failure; a job that has ended stays as it is."""
+        job = self.get(workspace, name)
+        if not job or job.properties["status"] in TERMINAL:
+            return
+        job.properties["status"] = status
+        moments = job.private.setdefault("moments", {})
+        moments[status] = timestamp()
+        if error:
+            job.private["error"] = error
+        data = _run_data(job)
+        with self._store.transaction():
+            self._store.put(job)
+            self._outbox.run_status_changed(workspace, data, status)
+            if status == "Completed":
+                self._outbox.run_completed(workspace, data)
+            if status in TERMINAL:
+                # In another database: if this process dies before the commit, job and run both fail as interrupted.
+                self._trackings[workspace.path].end_run(name, _MLFLOW_STATUS[status])
+
+    def _with_parent(self, workspace: Scope, parent: str | None) -> list[Resource]:
+        jobs = self._store.collection(f"{workspace.path}/jobs")
+        return [job for job in reversed(jobs) if job.private.get("parent") == parent]
+
+    def artifacts(self, workspace: Scope, name: str) -> Path:
+        """The folder of a job's log and MLflow artifacts."""
+        return self._storage.blob(workspace.account, ARTIFACT_DATASTORE, artifacts_path(name))
+
+    def output_uri(self, workspace: Scope, uri: str) -> tuple[str, str] | None:
+        """The datastore URI behind `azureml://jobs/JOB/outputs/NAME/…` or `runs:/RUN/…`, and the job; None for others.
+
+        ValueError says which job, run or output is missing.
+        """
+        if artifact := _RUN_ARTIFACT.fullmatch(uri):
+            return self._run_artifact(workspace, artifact["run"], artifact["path"].strip("/"))
+        found = _JOB_OUTPUT.fullmatch(uri)
+        if not found:
+            return None
+        job = self.get(workspace, found["job"])
+        if not job:
+            raise ValueError(f"Job {found['job']} was not found in {workspace.name}")
+        path = (found["path"] or "").strip("/")
+        declared = job.properties["outputs"].get(found["output"])
+        if declared:
+            root = str(declared["uri"]).rstrip("/")
+        elif found["output"] in _ARTIFACTS:
+            root = self._storage.datastore_uri(workspace, artifacts_path(job.name), ARTIFACT_DATASTORE)
+        else:
+            raise ValueError(f"Job {job.name} has no output {found['output']}")
+        return (f"{root}/{path}" if path else root), job.name
+
+    def _run_artifact(self, workspace: Scope, run: str, path: str) -> tuple[str, str]:
+        try:
+            self._trackings[workspace.path].run(run)
+        except TrackingError as error:
+            raise ValueError(f"Run {run} was not found in {workspace.name}") from error
+        return self._storage.datastore_uri(workspace, f"{artifacts_path(run)}/{path}", ARTIFACT_DATASTORE), run
+
+
+def artifacts_path(name: str) -> str:
+    """Where a job's artifacts are in the artifact datastore."""
+    return f"ExperimentRun/dcid.{name}"
+
+
+def _run_data(job: Resource) -> Json:
+    properties = job.properties
+    return run_data(
+        job.name,
+        str(properties["experimentName"]),
+        str(job.private["type"]),
+        properties["tags"],
+        properties["properties"],
+    )
