@@ -33,7 +33,7 @@ UNKNOWN_AFTER = 5 * 60
 #: After a failure nobody asks again for so long.
 PAUSE = 30
 #: For each of the two requests.
-TIMEOUT = 5.0
+TIMEOUT = 10.0
 #: Bytes; Entra ID's documents have less than a tenth of this.
 LONGEST_DOCUMENT = 1_000_000
 
@@ -46,15 +46,19 @@ class KeysUnavailableError(Exception):
         self.retry_after = retry_after
 
 
+#: By id.
+Keys = Mapping[str, jwt.PyJWK]
+
+
 class SigningKeys:
     """The keys of one issuer. May be used by several threads, of which one fetches at a time."""
 
-    def __init__(self, settings: SignInSettings, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds that only grow."""
-        self._settings = settings
+    def __init__(self, fetch: Callable[[], Keys], clock: Callable[[], float] = time.monotonic) -> None:
+        """`fetch` gives what is published now, or raises `KeysUnavailableError`; `clock`: seconds that only grow."""
+        self._fetch = fetch
         self._clock = clock
         self._renewing = threading.Lock()
-        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._keys: Keys = {}
         self._fetched = self._failed = -math.inf
         self._trouble = ""
 
@@ -86,7 +90,7 @@ class SigningKeys:
         if wait > 0:
             raise KeysUnavailableError(self._trouble, math.ceil(wait))
         try:
-            self._keys = _fetch(self._settings)
+            self._keys = self._fetch()
         except KeysUnavailableError as error:
             self._failed, self._trouble = self._clock(), str(error)
             log.warning("%s", error)
@@ -94,7 +98,8 @@ class SigningKeys:
         self._fetched = self._clock()
 
 
-def _fetch(settings: SignInSettings) -> Mapping[str, jwt.PyJWK]:
+def fetch(settings: SignInSettings) -> Keys:
+    """The RSA keys that the issuer publishes, by way of its OpenID configuration. Raises `KeysUnavailableError`."""
     metadata = _document(settings.metadata)
     if metadata.get("issuer") != settings.issuer:
         raise KeysUnavailableError(

@@ -96,6 +96,11 @@ class Verifier:
         return f"{_NO_TOKEN}; this one cannot be read."
 
 
+def carries_token(headers: Mapping[str, str]) -> bool:
+    """Whether the request has a header Authorization, whatever is in it."""
+    return any(name.lower() == HEADER for name in headers)
+
+
 def signed_in(headers: Mapping[str, str], verifier: Verifier | None) -> Person | None:
     """The person whose token comes with a request; None where none comes. Names of headers are taken in any casing.
 

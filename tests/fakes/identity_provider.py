@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from shared.config.sign_in import AUTHORITY, CLIENT_ID, TENANT
+from shared.config.sign_in import AUTHORITY, CLIENT_ID, PUBLIC_AUTHORITY, TENANT
 
 TENANT_ID = "10000000-0000-0000-0000-000000000001"
 APP = "20000000-0000-0000-0000-000000000002"
@@ -25,15 +25,20 @@ def private_key(kid: str) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
+def published(kid: str) -> dict[str, Any]:
+    """The public part, as a JSON Web Key."""
+    return {**RSAAlgorithm.to_jwk(private_key(kid).public_key(), as_dict=True), "kid": kid}
+
+
 class IdentityProvider:
-    """Runs while `serving`. `keys`: ids of what it publishes. `fetched`: the paths that it was asked for, in order."""
+    """Answers while `serving`. `keys`: ids of what it publishes. `fetched`: the paths that it was asked for."""
 
     def __init__(self) -> None:
         self.keys = ["first"]
         self.fetched: list[str] = []
         self.away = False  #: answers with 500
         self.metadata: dict[str, Any] = {}  #: replaces members of the OpenID configuration
-        self.authority = ""
+        self.authority = PUBLIC_AUTHORITY
 
     @property
     def issuer(self) -> str:
@@ -78,8 +83,7 @@ class IdentityProvider:
     def _answer(self, path: str) -> dict[str, Any]:
         if path == f"/{TENANT_ID}/v2.0/.well-known/openid-configuration":
             return {"issuer": self.issuer, "jwks_uri": f"{self.authority}/keys"} | self.metadata
-        published = [json.loads(RSAAlgorithm.to_jwk(private_key(kid).public_key())) | {"kid": kid} for kid in self.keys]
-        return {"keys": published}
+        return {"keys": [published(kid) for kid in self.keys]}
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         provider = self

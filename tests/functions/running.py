@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.up import Description
+from tests.signing_in import SIGN_IN
 
 REPOSITORY = Path(__file__).parents[2]
 PEOPLE: dict[str, dict[str, list[str]]] = {
     "alice": {"roles": ["Promotion.Operator", "Promotion.Approver"]},
     "bob": {"roles": ["Promotion.Approver"]},
+    "dora": {},
 }
 
 
@@ -19,6 +21,7 @@ def describe(**settings: str) -> Description:
     files = {
         "MLPROMOTE_CONFIGURATION": "examples/digits/promotion.yml",
         "MLPROMOTE_STORE": "{data}/promotions.sqlite",
+        **SIGN_IN,
     }
     content: dict[str, Any] = {
         "registry": "contoso-ml",

@@ -4,13 +4,14 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from shared.cloud.signing_keys import SigningKeys
+from shared.cloud.signing_keys import SigningKeys, fetch
 from shared.config.sign_in import AUTHORITY, CLIENT_ID, MODE, TENANT, SignInSettingsError, is_required, read
 from shared.core.people import Person
 from shared.http.refusals import NotSignedInError, UnavailableError
@@ -46,7 +47,7 @@ def clock() -> Clock:
 def verifier(provider: IdentityProvider, clock: Clock) -> Verifier:
     settings = read(provider.settings)
     assert settings
-    return Verifier(settings, SigningKeys(settings, clock))
+    return Verifier(settings, SigningKeys(partial(fetch, settings), clock))
 
 
 def refused(verifier: Verifier, headers: dict[str, str]) -> NotSignedInError:
