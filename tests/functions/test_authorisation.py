@@ -54,7 +54,8 @@ class TestWhereSigningInIsRequired:
 
     @pytest.fixture(params=[{MODE: "required"}, {MODE: ""}, {}], ids=["required", "empty", "left out"])
     def settings(self, request: pytest.FixtureRequest) -> dict[str, str]:
-        return IdentityProvider().settings | request.param
+        settings: dict[str, str] = IdentityProvider().settings | request.param
+        return settings
 
     def test_each_operation_takes_its_role(self, api: Api) -> None:
         for (operation, address), (name, headers) in product(CASES, PEOPLE.items()):
