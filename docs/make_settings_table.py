@@ -17,7 +17,7 @@ from docs.generated_page import write_or_check
 REPOSITORY = Path(__file__).resolve().parents[1]
 TARGET = Path(__file__).with_name("settings.md")
 #: Where settings are read. What is below `core`, `config` and `steps` are settings of stages, not of the app.
-READERS = ("functions/*.py", "shared/*.py", "shared/cloud/*.py")
+READERS = ("functions/*.py", "shared/*.py", "shared/cloud/*.py", "shared/config/sign_in.py")
 _MAPPINGS = ("settings", "_settings", "environ")
 
 
@@ -59,9 +59,24 @@ APP = (
     ),
     Setting(
         "MLPROMOTE_SIGN_IN",
+        OnAzure.LEFT_OUT,
+        "`required`",
+        "`optional`, for one machine: a function key alone may read, start promotions and have the app look at itself.",
+    ),
+    Setting(
+        "MLPROMOTE_SIGN_IN_TENANT", OnAzure.INFRA, "–", "Id of the Entra ID tenant whose tokens the HTTP API takes."
+    ),
+    Setting(
+        "MLPROMOTE_SIGN_IN_CLIENT_ID",
         OnAzure.INFRA,
-        "a function key is enough",
-        "`required`: callers of the HTTP API need no key, but must have signed in.",
+        "–",
+        "Client id of the app registration: the audience of these tokens.",
+    ),
+    Setting(
+        "MLPROMOTE_SIGN_IN_AUTHORITY",
+        OnAzure.INFRA,
+        "`https://login.microsoftonline.com`",
+        "Who issues these tokens, without the tenant.",
     ),
     Setting(
         "ServiceBus__fullyQualifiedNamespace",
@@ -131,12 +146,6 @@ APP = (
     ),
     Setting("MLPROMOTE_TRACES", OnAzure.LEFT_OUT, "–", "A folder in which traces are kept on one machine."),
     Setting("AZUREML_CLOUD", OnAzure.LEFT_OUT, "Azure", "JSON of another cloud's endpoints, as `MLClient` takes them."),
-    Setting(
-        "WEBSITE_AUTH_ENABLED",
-        OnAzure.PLATFORM,
-        "–",
-        "Whether App Service authentication is on. Without it the app believes no principal.",
-    ),
     Setting("IDENTITY_ENDPOINT", OnAzure.PLATFORM, "–", "Where managed identities get their tokens."),
 )
 

@@ -1,22 +1,27 @@
 """HTTP: what failed, and its replay."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
-from functions.http import answered, caller, found
+from functions.http import answered, found
 from shared.app import app
+
+if TYPE_CHECKING:
+    from shared.core.people import Person
 
 blueprint = func.Blueprint()
 
 
 @blueprint.route(route="failures", methods=["GET"], trigger_arg_name="request")
-@answered
-def list_failures(request: func.HttpRequest) -> func.HttpResponse:
+@answered("read")
+def list_failures(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
     """`?queue=&route=&model=&environment=&step=&class=&top=&continuation=`."""
     return found(app().failures.failures(request.url, request.params))
 
 
 @blueprint.route(route="failures/replay", methods=["POST"], trigger_arg_name="request")
-@answered
-def replay_failures(request: func.HttpRequest) -> func.HttpResponse:
+@answered("steer")
+def replay_failures(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
     """`{ids | filter, dry_run?, from_step?, reason}`."""
-    return found(app().failures.replay(request.get_body(), caller(request)))
+    return found(app().failures.replay(request.get_body(), by))

@@ -1,44 +1,51 @@
 """Replies of the HTTP API: JSON, and problem+json (RFC 9457) for errors; and who asks."""
 
 import json
-import os
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from shared.app import sign_in_is_required
+from shared.app import app
 
 if TYPE_CHECKING:
     from shared.core.people import Person
+    from shared.http.authorisation import InPerson, Operation, WithKey
+    from shared.http.refusals import RefusedError
 
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
+#: Takes who asks, too: a person, or None for whoever has shown a key alone.
+OfPerson = Callable[[func.HttpRequest, "Person"], func.HttpResponse]
+OfAnybody = Callable[[func.HttpRequest, "Person | None"], func.HttpResponse]
 
 
-def answered(handler: Handler) -> Handler:
-    """A function that answers what `shared` refuses with its problem, and 401 where one has to sign in first."""
-
-    @wraps(handler)
-    def answer(request: func.HttpRequest) -> func.HttpResponse:
-        from shared.http.refusals import NotSignedInError, RefusedError
-
-        try:
-            if sign_in_is_required() and caller(request) is None:
-                raise NotSignedInError("Sign in with Microsoft Entra ID: this app takes no keys.")
-            return handler(request)
-        except RefusedError as refusal:
-            return problem(refusal.status, refusal.title, str(refusal), refusal.more)
-
-    return answer
+@overload
+def answered(operation: "InPerson") -> Callable[[OfPerson], Handler]: ...
 
 
-def caller(request: func.HttpRequest) -> "Person | None":
-    """Who has signed in; None for nobody: a function key identifies nobody."""
-    from shared.http.principal import signed_in
+@overload
+def answered(operation: "WithKey") -> Callable[[OfAnybody], Handler]: ...
 
-    return signed_in(request.headers, os.environ)
+
+def answered(operation: "Operation") -> Callable[[Any], Handler]:
+    """A function that lets in who may do this, and answers what `shared` refuses with its problem."""
+
+    def decorate(handler: Any) -> Handler:
+        def answer(request: func.HttpRequest) -> func.HttpResponse:
+            from shared.http.refusals import RefusedError
+
+            try:
+                by = app().authorisation.caller(operation, request.headers)
+                return handler(request, by)  # type: ignore[no-any-return]
+            except RefusedError as refusal:
+                return problem(refusal)
+
+        # Not functools.wraps: the host looks at the parameters, and finds a binding for the request alone.
+        answer.__name__, answer.__doc__ = handler.__name__, handler.__doc__
+        return answer
+
+    return decorate
 
 
 def found(document: Any) -> func.HttpResponse:
@@ -53,12 +60,12 @@ def accepted(document: Any, location: str | None = None) -> func.HttpResponse:
     return func.HttpResponse(body, status_code=202, mimetype="application/json", headers=headers)
 
 
-def problem(status: int, title: str, detail: str, more: Mapping[str, Any] | None = None) -> func.HttpResponse:
+def problem(refusal: "RefusedError") -> func.HttpResponse:
     """An error that says what is wrong and what to do."""
-    document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(more or {})}
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    body = json.dumps(document, ensure_ascii=False)
-    return func.HttpResponse(body, status_code=status, mimetype="application/problem+json", headers=headers)
+    about = {"type": "about:blank", "title": refusal.title, "status": refusal.status, "detail": str(refusal)}
+    body = json.dumps({**about, **refusal.more}, ensure_ascii=False)
+    headers = dict(refusal.headers)
+    return func.HttpResponse(body, status_code=refusal.status, mimetype="application/problem+json", headers=headers)
 
 
 def path_of(request: func.HttpRequest) -> str:

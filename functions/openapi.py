@@ -1,15 +1,20 @@
 """HTTP: the description of the API."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
 from functions.http import answered, found
+
+if TYPE_CHECKING:
+    from shared.core.people import Person
 
 blueprint = func.Blueprint()
 
 
 @blueprint.route(route="openapi.json", methods=["GET"], trigger_arg_name="request")
-@answered
-def describe_api(request: func.HttpRequest) -> func.HttpResponse:
+@answered("read")
+def describe_api(_request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
     """For people, and for tools that make clients or tests of it."""
     from shared.http import openapi
 

@@ -1,53 +1,67 @@
 """HTTP: what became of each promotion; start one, and steer it."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
-from functions.http import Handler, accepted, answered, caller, found, path_of
+from functions.http import Handler, accepted, answered, found, path_of
 from shared.app import app
+
+if TYPE_CHECKING:
+    from shared.core.people import Person
+    from shared.http.authorisation import InPerson
 
 blueprint = func.Blueprint()
 
 
 @blueprint.route(route="promotions", methods=["GET"], trigger_arg_name="request")
-@answered
-def list_promotions(request: func.HttpRequest) -> func.HttpResponse:
+@answered("read")
+def list_promotions(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
     """`?route=&model=&environment=&status=&top=&continuation=`, newest first."""
     return found(app().requests.promotions(request.url, request.params))
 
 
 @blueprint.route(route="promotions", methods=["POST"], trigger_arg_name="request")
-@answered
-def start_promotion(request: func.HttpRequest) -> func.HttpResponse:
+@answered("start")
+def start_promotion(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
     """`{model, version, source?, route?, through?, reason}`, with an `Idempotency-Key` if the caller may ask again."""
     key = request.headers.get("Idempotency-Key")
-    promotion = app().requests.start(request.get_body(), caller(request), key)
+    promotion = app().requests.start(request.get_body(), by, key)
     return accepted(promotion, location=f"{path_of(request)}/{promotion['id']}")
 
 
 @blueprint.route(route="promotions/{id}", methods=["GET"], trigger_arg_name="request")
-@answered
-def show_promotion(request: func.HttpRequest) -> func.HttpResponse:
+@answered("read")
+def show_promotion(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
     """Status, what it waits for, stages, steps, evidence, approvals and journal."""
     return found(app().requests.promotion(request.route_params["id"]))
 
 
 @blueprint.route(route="promotions/{id}/trace", methods=["GET"], trigger_arg_name="request")
-@answered
-def show_trace(request: func.HttpRequest) -> func.HttpResponse:
+@answered("read")
+def show_trace(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
     """What the functions did for it, and for how long, as far as this app keeps that itself."""
     return found(app().requests.trace(request.route_params["id"]))
 
 
-def _steering(action: str) -> Handler:
-    def steer(request: func.HttpRequest) -> func.HttpResponse:
+def _steering(action: str, operation: "InPerson") -> Handler:
+    def steer(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
         promotion = request.route_params["id"]
-        return accepted(app().requests.act(action, promotion, request.get_body(), caller(request)))
+        return accepted(app().requests.act(action, promotion, request.get_body(), by))
 
     steer.__name__ = f"{action.replace('-', '_')}_promotion"
-    return steer
+    return answered(operation)(steer)
 
 
-for name in ("approve", "reject", "cancel", "roll-back", "abandon", "retry"):
-    steering = _steering(name)
+ACTIONS: "dict[str, InPerson]" = {
+    "approve": "decide",
+    "reject": "decide",
+    "cancel": "steer",
+    "roll-back": "steer",
+    "abandon": "steer",
+    "retry": "steer",
+}
+for name, operation in ACTIONS.items():
+    steering = _steering(name, operation)
     route = blueprint.route(route=f"promotions/{{id}}/{name}", methods=["POST"], trigger_arg_name="request")
-    blueprint.function_name(steering.__name__)(route(answered(steering)))
+    blueprint.function_name(steering.__name__)(route(steering))

@@ -1,23 +1,28 @@
 """HTTP: what serves each stage, what is on its way there, and holds."""
 
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
-from functions.http import accepted, answered, caller, found
+from functions.http import accepted, answered, found
 from shared.app import app
+
+if TYPE_CHECKING:
+    from shared.core.people import Person
 
 blueprint = func.Blueprint()
 
 
 @blueprint.route(route="routes", methods=["GET"], trigger_arg_name="request")
-@answered
-def list_routes(request: func.HttpRequest) -> func.HttpResponse:
+@answered("read")
+def list_routes(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
     """`?route=&model=&top=&continuation=`, in the order of their names."""
     return found(app().requests.routes(request.url, request.params))
 
 
 @blueprint.route(route="routes/{route}/{model}/stages/{stage}/release", methods=["POST"], trigger_arg_name="request")
-@answered
-def release_stage(request: func.HttpRequest) -> func.HttpResponse:
+@answered("steer")
+def release_stage(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
     """Take the hold away: new promotions may enter the stage again."""
     lane = (request.route_params[name] for name in ("route", "model", "stage"))
-    return accepted(app().requests.release(*lane, request.get_body(), caller(request)))
+    return accepted(app().requests.release(*lane, request.get_body(), by))

@@ -18,9 +18,6 @@ param connectionString string
 param pythonVersion string
 param maximumInstanceCount int
 
-@description('Client id of the app registration; empty where nobody signs in.')
-param signInClientId string
-
 @description('Settings that differ from app to app.')
 param settings object
 
@@ -86,34 +83,6 @@ resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
     toObject(environments, each => '${each.name}_WORKSPACE', each => each.workspace),
     toObject(environments, each => '${each.name}_IDENTITY', each => each.identity)
   )
-}
-
-// The platform checks tokens and says who signed in; who has none passes, and the app itself demands a principal or a
-// key. So the Event Grid webhook, which has a key of its own, needs no exception here.
-resource signIn 'Microsoft.Web/sites/config@2024-04-01' = if (!empty(signInClientId)) {
-  parent: app
-  name: 'authsettingsV2'
-  properties: {
-    platform: { enabled: true }
-    globalValidation: {
-      requireAuthentication: false
-      unauthenticatedClientAction: 'AllowAnonymous'
-    }
-    identityProviders: {
-      azureActiveDirectory: {
-        enabled: true
-        registration: {
-          clientId: signInClientId
-          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
-        }
-        validation: {
-          allowedAudiences: [signInClientId, 'api://${signInClientId}']
-        }
-      }
-    }
-    login: { tokenStore: { enabled: false } }
-    httpSettings: { requireHttps: true }
-  }
 }
 
 // Passwords for publishing stay off.

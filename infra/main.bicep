@@ -47,12 +47,11 @@ param configuration string = 'promotion.yml'
 @allowed(['3.11', '3.12', '3.13'])
 param pythonVersion string = '3.13'
 
-@description('Client id of the Entra ID app registration with the app roles (see infra/README.md). Without one nobody can sign in, so nobody can approve.')
-param signInClientId string = ''
+@description('Client id of the Entra ID app registration with the app roles (see infra/README.md): the app takes no other tokens, and no keys.')
+param signInClientId string
 
-@description('Whether callers of the HTTP API must have signed in (required), or may also use a function key (optional).')
-@allowed(['required', 'optional'])
-param signIn string = 'required'
+@description('Who issues the tokens, without the tenant: https://login.partner.microsoftonline.cn in China, else as it is.')
+param signInAuthority string = environment().authentication.loginEndpoint
 
 @description('Most instances of the app.')
 @minValue(1)
@@ -68,6 +67,10 @@ func armId(id string, of string) string =>
   length(split(id, '/')) == 9
     ? id
     : fail('${of} is "${id}", which is no ARM id: /subscriptions/.../resourceGroups/.../providers/.../.../...')
+func clientId(id string) string =>
+  (length(split(id, '-')) == 5) && (length(id) == 36)
+    ? id
+    : fail('signInClientId (SIGN_IN_CLIENT_ID) is "${id}", which is no client id: without one nobody could sign in. Make the app registration as infra/README.md says')
 var own = filter(environments, each => each.name == workerOf)
 var unknown = 'workerOf (WORKER_OF) is "${workerOf}", and must be one of: ${join(map(environments, each => each.name), ', ')}'
 var environmentsHere = coordinates ? filter(environments, each => works) : (empty(own) ? fail(unknown) : own)
@@ -251,17 +254,18 @@ module app 'app.bicep' = {
     connectionString: monitoring.outputs.connectionString
     pythonVersion: pythonVersion
     maximumInstanceCount: maximumInstanceCount
-    signInClientId: coordinates ? signInClientId : ''
     settings: union(
       {
         MLPROMOTE_CONFIGURATION: configuration
         ServiceBus__fullyQualifiedNamespace: '${last(split(serviceBusId, '/'))}.servicebus.windows.net'
         ServiceBus__credential: 'managedidentity'
         ServiceBus__clientId: identities[0].outputs.clientId
+        MLPROMOTE_SIGN_IN_TENANT: tenant().tenantId
+        MLPROMOTE_SIGN_IN_CLIENT_ID: clientId(signInClientId)
+        MLPROMOTE_SIGN_IN_AUTHORITY: signInAuthority
       },
       coordinates
         ? {
-            MLPROMOTE_SIGN_IN: empty(signInClientId) ? 'optional' : signIn
             AzureWebJobsStorage__tableServiceUri: storage.outputs.tables
             MLPROMOTE_TOPIC_ENDPOINT: notifications!.outputs.endpoint
             MLPROMOTE_TOPIC_IDENTITY: identities[0].outputs.clientId

@@ -2,21 +2,20 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from mlpromote import local_identity
 from mlpromote.ends import CommandError, Exit
+from mlpromote.local_identity import Token
 
 URL, KEY, TOKEN, SCOPE, LOCAL = (f"MLPROMOTE_{name}" for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"))
 #: Where `make up` keeps its state.
 USUAL_LOCAL = Path(".local")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-#: Gives a bearer token that is good now.
-Token = Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class Access:
     token: Token | None = None
     #: What people should know of how it was found; empty where they said it themselves.
     remark: str = ""
+    #: How somebody who has not signed in does so.
+    how_to_sign_in: str = "--scope api://CLIENT_ID/.default, with the client id of the app registration"
 
     def headers(self) -> dict[str, str]:
         """With which each request is made. Raises `CommandError` when Entra ID gives no token."""
@@ -73,17 +74,16 @@ def _token(wanted: Wanted, environment: Mapping[str, str]) -> Token | None:
 def _local(folder: Path | None, wanted: Wanted) -> Access:
     addresses = _addresses(folder or USUAL_LOCAL, found_by_itself=folder is None)
     token = _constant(wanted.token) if wanted.token else None
-    who = ""
+    who, known = "", ", ".join(addresses["people"]) or "nobody"
     if wanted.person:
-        people = addresses["people"]
-        if wanted.person not in people:
-            known = ", ".join(people) or "nobody"
+        if wanted.person not in addresses["people"]:
             raise CommandError(Exit.USAGE, f"--as: the local cloud knows no {wanted.person}, only {known}.")
-        token = _constant(people[wanted.person]["token"])
+        token = local_identity.token_of(addresses, wanted.person)
         who = f", as {wanted.person}"
     url = addresses["functions"]["url"]
     remark = f"Using the local cloud in {USUAL_LOCAL}, {url}{who}." if folder is None else ""
-    return Access(_api(url), wanted.key or addresses["functions"]["keys"]["default"], token, remark)
+    key = wanted.key or addresses["functions"]["keys"]["default"]
+    return Access(_api(url), key, token, remark, f"--as NAME, where NAME is one of: {known}")
 
 
 def _addresses(folder: Path, found_by_itself: bool) -> Any:

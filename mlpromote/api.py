@@ -101,6 +101,8 @@ class Api:
         problem = _problem(refusal)
         code = _BY_STATUS.get(refusal.code, Exit.NO_ANSWER)
         detail = problem.get("detail")
+        if detail and refusal.code in (401, 403) and not self._access.token:
+            return CommandError(code, f"{detail} To sign in: {self._access.how_to_sign_in}.", problem)
         if detail:
             see = _SEE.get(str(problem.get("see")))
             return CommandError(code, f"{detail} `{see}` shows what there is." if see else str(detail), problem)
@@ -113,16 +115,10 @@ class Api:
         return CommandError(Exit.NO_ANSWER, f"{asked} was answered with {refusal.code} {refusal.reason}. Try again.")
 
     def _not_let_in(self) -> str:
-        if self._access.token and not self._access.key:
-            return (
-                "The app does not let you in: the token is wrong or has expired, or a function key is needed beside "
-                "it (--key or MLPROMOTE_KEY)."
-            )
-        if self._access.token:
-            return "The app does not let you in: the key or the token is wrong, or the token has expired."
+        """The app says itself what is wrong with a token; without a word, it was the platform, which looks at keys."""
         if self._access.key:
-            return "The app does not let you in: the key is wrong, or everybody has to sign in (--scope or --token)."
-        return "The app does not let you in: give a function key (--key or MLPROMOTE_KEY), or sign in (--scope)."
+            return "The app does not let you in: the key is wrong."
+        return "The app does not let you in: give a function key (--key or MLPROMOTE_KEY)."
 
 
 def _json(body: bytes, asked: str) -> Any:

@@ -51,7 +51,7 @@ def _doctor(access: Access, options: argparse.Namespace, output: Output) -> Exit
 def _you(caller: Document | None) -> Document:
     if caller is None:
         return _check("you", "function key", True, "nobody in particular: may read and start, nothing else")
-    roles = ", ".join(caller["roles"]) or "no role: may read, nothing else"
+    roles = ", ".join(caller["roles"])
     return _check("you", caller["name"], True, roles)
 
 

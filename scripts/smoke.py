@@ -51,7 +51,6 @@ class Smoke:
     key: str
     event_grid_key: str
     token: str
-    operator: str
     function: str
     workspace: str
     model: str
@@ -93,6 +92,16 @@ class Smoke:
             raise WrongError(f"{model} should be ignored, and is {found[0]['status']}: {found[0]['reason']}")
         return f"{model} was recorded and ignored"
 
+    def a_forged_principal_is_nobody(self) -> str:
+        """Where no token is asked for, the key alone lets in; the header must not make an operator of it."""
+        claims = [{"typ": "oid", "val": "forged"}, {"typ": "roles", "val": "Promotion.Operator"}]
+        header = base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims}).encode()).decode()
+        asked = {"ids": ["none"], "dry_run": True, "reason": "smoke test"}
+        answer = self._ask("POST", "/api/failures/replay", asked, {"X-MS-CLIENT-PRINCIPAL": header}, token="")
+        if answer.status not in (401, 403):
+            raise WrongError(f"the status should be 401 or 403, and is {answer.status}: anybody can be an operator")
+        return f"refused with {answer.status}"
+
     def wrong_requests_are_refused(self) -> str:
         for path, status in (("/api/promotions/no-such-promotion", 404), ("/api/promotions?top=0", 400)):
             answer = self._ask("GET", path)
@@ -119,11 +128,9 @@ class Smoke:
 
     def it_can_be_replayed(self) -> str:
         self._started()
-        if not (self.token or self.operator):
+        if not self.token:
             _expect(self._replay(dry_run=True), 403)
-            raise NotAskedError(
-                "a key alone may not replay, which was tried; give --token of an operator, or --operator"
-            )
+            raise NotAskedError("a key alone may not replay, which was tried; give --token of an operator")
         for dry_run, outcome in ((True, "replayable"), (False, "replayed")):
             answer = self._replay(dry_run)
             _expect(answer, 200)
@@ -189,13 +196,20 @@ class Smoke:
             time.sleep(min(0.5, self.seconds / 10))
         raise WrongError(f"{what} did not come within {self.seconds:g} s: {trouble}")
 
-    def _ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        token: str | None = None,
+    ) -> Answer:
+        """`token`: in place of the one that the run was given."""
+        token = self.token if token is None else token
         key = self.event_grid_key if path.startswith("/runtime/") else self.key
         sent = {"x-functions-key": key, "Content-Type": "application/json", **(headers or {})}
-        if self.token and path.startswith("/api/"):
-            sent["Authorization"] = f"Bearer {self.token}"
-        if self.operator and path.startswith("/api/"):
-            sent["X-MS-CLIENT-PRINCIPAL"] = _principal(self.operator)
+        if token and path.startswith("/api/"):
+            sent["Authorization"] = f"Bearer {token}"
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, content, sent, method=method)
         try:
@@ -206,13 +220,6 @@ class Smoke:
                 return _answer(refusal.code, refusal.headers, refusal.read())
         except (urllib.error.URLError, TimeoutError, ConnectionError) as fault:
             raise WrongError(f"{method} {path.partition('?')[0]}: {fault}") from fault
-
-
-def _principal(name: str) -> str:
-    """The header that App Service adds for an operator."""
-    claims = {"oid": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)), "name": name, "roles": "Promotion.Operator"}
-    listed = [{"typ": kind, "val": value} for kind, value in claims.items()]
-    return base64.b64encode(json.dumps({"auth_typ": "aad", "claims": listed}).encode()).decode()
 
 
 def _answer(status: int, headers: Any, content: bytes) -> Answer:
@@ -238,6 +245,7 @@ def look_at_all(smoke: Smoke, tell: Callable[[str], object]) -> int:
         smoke.the_webhook_agrees_to_get_events,
         smoke.the_webhook_agrees_to_get_cloud_events,
         smoke.a_notification_is_taken,
+        smoke.a_forged_principal_is_nobody,
         smoke.wrong_requests_are_refused,
         smoke.a_promotion_is_started_once,
         smoke.it_fails_since_there_is_no_such_version,
@@ -266,12 +274,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("url", metavar="URL", help="such as http://localhost:7071 or https://NAME.azurewebsites.net")
     parser.add_argument("key", metavar="KEY", help="the master key, or a host key together with --event-grid-key")
     parser.add_argument("--event-grid-key", metavar="KEY", help="system key eventgrid_extension (default: KEY)")
-    parser.add_argument("--token", default="", help="bearer token of an operator: needed to replay")
     parser.add_argument(
-        "--operator",
+        "--token",
         default="",
-        metavar="NAME",
-        help="in place of a token where no platform checks one, as with func start; App Service takes no notice of it",
+        help="access token of an operator: needed to replay, and for everything where the app takes no keys",
     )
     parser.add_argument("--model", default="", help="name that a route takes and no model has: to start and replay")
     parser.add_argument("--workspace", default="", metavar="ID", help="ARM id of a configured workspace")
@@ -285,7 +291,6 @@ def main(arguments: list[str] | None = None) -> int:
         given.key,
         given.event_grid_key or given.key,
         given.token,
-        given.operator,
         given.function,
         given.workspace,
         given.model,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from shared.config import Configuration, Places
     from shared.core.messages import News
     from shared.health import Health
+    from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
     from shared.http.requests import Requests
+    from shared.http.sign_in import Verifier
     from shared.lanes import Lanes
     from shared.ports import Bus, Store, Topic, Workspace
     from shared.queues import DeadLetters
@@ -44,8 +46,6 @@ APPLICATION_INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 TRACES = "MLPROMOTE_TRACES"
 #: Of each queue, dead letters are counted up to this.
 MOST_DEAD_LETTERS = 100
-#: With the value `required`, callers of the HTTP API need no key but must have signed in.
-SIGN_IN = "MLPROMOTE_SIGN_IN"
 
 
 def configuration_path(settings: Mapping[str, str] = os.environ) -> Path:
@@ -67,8 +67,10 @@ def parts_here(settings: Mapping[str, str] = os.environ) -> parts.Parts:
 
 
 def sign_in_is_required(settings: Mapping[str, str] = os.environ) -> bool:
-    """Whether callers of the HTTP API must have signed in. Called while functions are indexed, too."""
-    return settings.get(SIGN_IN, "").lower() == "required"
+    """Whether a function key opens nothing. Called while functions are indexed."""
+    from shared.config import sign_in
+
+    return sign_in.is_required(settings)
 
 
 class _made_once(cached_property[T]):  # noqa: N801  # used as a decorator
@@ -255,9 +257,26 @@ class App:
         """What people ask over HTTP."""
         from shared.http.requests import Requests
 
-        sign_in, traces = sign_in_is_required(self._settings), self._settings.get(TRACES)
+        traces = self._settings.get(TRACES)
         folder = Path(traces) if traces else None
-        return Requests(self.store, self.lanes, lambda: self.configuration, _now, sign_in, folder)
+        return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder)
+
+    @_made_once
+    def verifier(self) -> "Verifier | None":
+        """Verifies tokens; None where no token counts. Raises `SignInSettingsError` with all that is wrong."""
+        from shared.cloud.signing_keys import SigningKeys, fetch
+        from shared.config import sign_in
+        from shared.http.sign_in import Verifier
+
+        settings = sign_in.read(self._settings)
+        return Verifier(settings, SigningKeys(partial(fetch, settings))) if settings else None
+
+    @_made_once
+    def authorisation(self) -> "Authorisation":
+        """Who may do what over HTTP."""
+        from shared.http.authorisation import Authorisation
+
+        return Authorisation(sign_in_is_required(self._settings), lambda: self.verifier)
 
     @_made_once
     def failures(self) -> "FailureRequests":
@@ -272,7 +291,6 @@ class App:
         from shared.health import Health
 
         return Health(
-            self._settings,
             parts_here(self._settings),
             environments(self._settings),
             configuration_path(self._settings).parent,
@@ -281,7 +299,7 @@ class App:
             lambda: self.dead_letters,
             lambda: self.topic,
             self.workspace,
-            sign_in_is_required(self._settings),
+            lambda: self.verifier,
         )
 
     def workspace(self, environment: str) -> "Workspace":

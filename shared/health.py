@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.config import ConfigurationFaults
-from shared.core.people import OPERATOR, Person
-from shared.http.principal import SWITCHED_ON, identified
-from shared.http.refusals import ForbiddenError
+from shared.core.people import Person
+from shared.http.sign_in import Verifier
 from shared.parts import Parts
 from shared.ports import Doing, Store, Topic, Workspace
 from shared.queues import DeadLetters, all_queues, reports_queue, steps_queue
@@ -82,7 +81,6 @@ class Finding:
 class Health:
     """Looks at the parts of one app. The callables give a part, or raise why it cannot be had."""
 
-    settings: Mapping[str, str]
     parts: Parts
     #: Names of all environments of the configuration.
     environments: Sequence[str]
@@ -92,13 +90,11 @@ class Health:
     dead_letters: Callable[[], DeadLetters]
     topic: Callable[[], Topic | None]
     workspace: Callable[[str], Workspace]
-    sign_in_required: bool
+    verifier: Callable[[], Verifier | None]
     longest_seconds: float = LONGEST_SECONDS
 
     def report(self, by: Person | None) -> dict[str, Any]:
-        """The JSON value of the answer. Raises `ForbiddenError` for who comes without a key and is no operator."""
-        if self.sign_in_required and OPERATOR not in identified(by).roles:
-            raise ForbiddenError(f"Without a function key, this needs the role {OPERATOR}.")
+        """The JSON value of the answer; `by` is who asks."""
         findings = list(carried_out(list(self._checks()), self.longest_seconds))
         return {
             "healthy": all(finding.ok for finding in findings),
@@ -112,9 +108,9 @@ class Health:
             yield Check("configuration", "promotion.yml", self._see_configuration, "Mend promotion.yml.")
             if self._is_configured():
                 yield Check("configuration", "files", self._see_files, "Deploy the app with these files.")
-                yield Check("sign-in", "App Service authentication", self._see_sign_in)
             yield Check("store", "promotions", self._write, "The store must be there, and the app may write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
+        yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")
         # The coordinator reads what any queue gave up, and puts it back.
         every = all_queues(self.environments) if self.parts.coordinator else []
         read = every or list(map(steps_queue, self.parts.environments))
@@ -149,19 +145,23 @@ class Health:
         return f"{len(set(named))} files are there"
 
     def _see_sign_in(self) -> str:
-        if self.settings.get(SWITCHED_ON, "").lower() == "true":
-            return "on"
-        asking = [
-            f"{route.name}.{stage.name}"
-            for route in self.configuration().routes.values()
-            for stage in route.stages
-            if stage.approval
-        ]
-        if asking:
+        verifier = self.verifier()
+        if verifier is not None:
+            count, settings = verifier.keys.count(), verifier.settings
+            keys = f"{count} {'key' if count == 1 else 'keys'}"
+            return f"{settings.issuer} publishes {keys}; tokens count for the audience {settings.client_id}"
+        if asking := self._asking_for_approval():
             raise PermissionError(
-                f"off, so that nobody can give the approval for which {', '.join(asking)} ask: switch it on"
+                f"nobody can sign in, so that nobody can give the approval for which {', '.join(asking)} ask"
             )
-        return "off: with a function key one may read and start, nothing else"
+        return "nobody can: with a function key one may read and start, nothing else"
+
+    def _asking_for_approval(self) -> Sequence[str]:
+        """The stages that ask for it, as far as this app knows them."""
+        if not self.parts.coordinator or not self._is_configured():
+            return []
+        routes = self.configuration().routes.values()
+        return [f"{route.name}.{stage.name}" for route in routes for stage in route.stages if stage.approval]
 
     def _write(self) -> str:
         self.store().claim(NOBODY, "")

@@ -33,8 +33,11 @@ PARTS = {
     "servicebus": Part("localcloud.servicebus.command", "Service Bus: an AMQP 1.0 broker with queues"),
     "azureml": Part("localcloud.azureml.command", "Azure ML: workspaces, registries, jobs, deployments and scoring"),
     "eventgrid": Part("localcloud.eventgrid.command", "Event Grid: topics and webhook subscriptions"),
-    "identity": Part("localcloud.identity.command", "the managed identity endpoint of an App Service"),
+    "identity": Part(
+        "localcloud.identity.command", "managed identities of an App Service, and the keys of their tokens"
+    ),
     "clean": Part("localcloud.clean", "remove the state kept in .local, while no local cloud is using it"),
+    "token": Part("localcloud.up.token", "print a token with which a person calls the app of the local cloud"),
     "settings": Part("localcloud.up.local_settings", "print the local.settings.json with which Core Tools run the app"),
     "functions": Part(
         "localcloud.functions.command", "the Functions host: runs any app of the Python v2 model", extra="functions"

@@ -14,15 +14,29 @@ class RefusedError(Exception):
         super().__init__(detail)
         self.more = dict(more or {})
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the answer's headers say besides."""
+        return {}
+
 
 class BadRequestError(RefusedError):
     """The request cannot be meant as it is."""
 
 
 class NotSignedInError(RefusedError):
-    """This app serves only people who have signed in."""
+    """Nobody has signed in, or the token does not count (`invalid_token`, as RFC 6750 calls both)."""
 
     status, title = 401, "Not signed in"
+
+    def __init__(self, detail: str, *, invalid_token: bool = False) -> None:
+        super().__init__(detail)
+        self._invalid_token = invalid_token
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """How to authenticate, by RFC 6750, section 3."""
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"' if self._invalid_token else "Bearer"}
 
 
 class ForbiddenError(RefusedError):
@@ -56,6 +70,18 @@ class BusyError(RefusedError):
 
 
 class UnavailableError(RefusedError):
-    """Something that the answer depends on does not answer just now; the text says what."""
+    """Something that the answer depends on does not answer just now; the text says what.
+
+    `retry_after`: in how many seconds to ask again, where that is known.
+    """
 
     status, title = 503, "Unavailable"
+
+    def __init__(self, detail: str, *, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self._retry_after = retry_after
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When to ask again."""
+        return {} if self._retry_after is None else {"Retry-After": str(self._retry_after)}

@@ -16,6 +16,7 @@ from shared.queues import all_queues
 from tests.app_settings import app_settings
 from tests.e2e.azure import Azure
 from tests.e2e.promoting import Promoting
+from tests.signing_in import SIGN_IN
 
 REPOSITORY = Path(__file__).parents[2]
 #: A message in the hands of an app that was killed comes again after this long.
@@ -58,6 +59,7 @@ def describe(configuration: str, *environments: str, workers: Sequence[str] = ()
         "MLPROMOTE_STORE": "{data}/promotions.sqlite",
         # Calls that are held back occupy a thread each.
         "PYTHON_THREADPOOL_THREAD_COUNT": "32",
+        **SIGN_IN,
     }
     content = {
         "registry": "contoso-ml",

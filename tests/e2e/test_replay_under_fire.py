@@ -29,6 +29,7 @@ from shared.lanes import Lanes
 from shared.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe_tiny
+from tests.signing_in import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,7 +55,7 @@ class Operator:
         self._url = addresses["functions"]["url"] + "/api/failures"
         self._headers = {
             "x-functions-key": addresses["functions"]["keys"]["default"],
-            "Authorization": f"Bearer {addresses['people']['alice']['token']}",
+            **bearer(addresses, "alice"),
         }
 
     async def dead_letters(self) -> list[Mapping[str, Any]]:

@@ -14,6 +14,7 @@ from localcloud.up import LocalCloud, Ports
 from localcloud.up.ports import choose_ports
 from localcloud.up.readiness import json_answer
 from localcloud.up.supervisor import Part, Supervisor
+from shared.config import sign_in
 from tests.e2e.conftest import REPOSITORY
 
 
@@ -45,10 +46,13 @@ class WorkerApps:
     async def stop_all(self) -> None:
         await self._supervisor.stop_all(first="")
 
+    def url(self, app: str) -> str:
+        """Where the app listens."""
+        return f"http://127.0.0.1:{self._ports[app].functions}"
+
     async def functions(self, app: str) -> set[str]:
         """The names of the functions that the app has."""
-        url = f"http://127.0.0.1:{self._ports[app].functions}/admin/functions"
-        found = await json_answer(url, self._master_key)
+        found = await json_answer(f"{self.url(app)}/admin/functions", self._master_key)
         return {each["name"] for each in found}
 
     def log(self, app: str) -> str:
@@ -82,7 +86,7 @@ class WorkerApps:
         layout, name = self._cloud.layout, environment.upper()
         every = layout.app_settings()
         shared = ("IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "AZUREML_CLOUD", "MLPROMOTE_CONFIGURATION")
-        return {key: every[key] for key in shared} | {
+        return {key: every[key] for key in (*shared, sign_in.TENANT, sign_in.CLIENT_ID, sign_in.AUTHORITY)} | {
             "ServiceBus": layout.connection_strings[f"worker-{queue_key}"],
             "IDENTITY_ENDPOINT": f"http://127.0.0.1:{ports.identity}/msi/token",
             "ENVIRONMENTS": environment,

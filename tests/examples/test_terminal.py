@@ -13,7 +13,9 @@ from tests.mlpromote.stub import Answer, StubApp
 def write_addresses(data: Path, url: str) -> None:
     addresses = {
         "functions": {"url": url, "keys": {"default": "key"}},
-        "people": {"bob": {"token": "token-of-bob", "roles": []}},
+        "people": {"bob": {"client_id": "id-of-bob", "roles": []}},
+        "sign_in": {"resource": "api://local-app"},
+        "identity": {"endpoint": f"{url}/identity", "header": "the-header"},
     }
     (data / "addresses.json").write_text(json.dumps(addresses))
 
@@ -22,7 +24,10 @@ async def test_a_command_is_shown_as_it_was_typed_with_what_it_printed(tmp_path:
     output = io.StringIO()
     with StubApp().serving() as app:
         write_addresses(tmp_path, app.url)
-        app.will_answer(Answer({"done": "rejected by bob", "promotion": {"id": "digits-3", "status": "rejected"}}))
+        token = Answer({"access_token": "token-of-bob", "expires_on": "9999999999"})
+        app.will_answer(
+            token, Answer({"done": "rejected by bob", "promotion": {"id": "digits-3", "status": "rejected"}})
+        )
 
         terminal = Terminal(Console(file=output, width=80), tmp_path)
         await terminal.type("reject", "digits-3", "--as", "bob", "--reason", "4 is better")
@@ -34,7 +39,7 @@ async def test_a_command_is_shown_as_it_was_typed_with_what_it_printed(tmp_path:
         "   rejected by bob",
         "   promotion digits-3 is rejected",
     ]
-    assert app.asked[0].headers["Authorization"] == "Bearer token-of-bob"
+    assert app.asked[1].headers["Authorization"] == "Bearer token-of-bob"
 
 
 async def test_a_command_that_fails_breaks_a_promise_and_shows_why(tmp_path: Path) -> None:

@@ -10,18 +10,25 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import azure.functions as func
+import jwt
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # it comes without types
 
 import shared.app
+from shared.cloud.signing_keys import SigningKeys
+from shared.config.sign_in import MODE
 from shared.core.messages import Command, News, Outcome, Report, RunStep, Succeeded
 from shared.core.people import OPERATOR
 from shared.http import openapi
+from shared.http.sign_in import Verifier
 from tests.config.right import SETTINGS, changed
 from tests.core.world import answer
+from tests.fakes.identity_provider import IdentityProvider, published
 from tests.fakes.queues import FakeQueues
 
 APPROVER = "Promotion.Approver"
+#: Settings of an app that a key opens, and to which people can sign in.
+KEYS_COUNT_TOO = {MODE: "optional", **IdentityProvider().settings}
 ASKS = "        approval: {min: 2}\n"
 #: Two routes, of which the second starts somewhere else; prod asks two people.
 CONFIGURATION = (
@@ -69,20 +76,19 @@ class Reply:
     body: Any
 
 
-def principal(name: str, *roles: str) -> dict[str, str]:
-    """The header that App Service adds for a person."""
-    claims = [
-        {"typ": "http://schemas.microsoft.com/identity/claims/objectidentifier", "val": f"id-of-{name}"},
-        {"typ": "name", "val": name},
-        *({"typ": "roles", "val": role} for role in roles),
-    ]
-    document = json.dumps({"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"})
-    return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(document.encode()).decode()}
-
-
-ALICE = principal("alice", OPERATOR)
-BOB = principal("bob", APPROVER)
-CAROL = principal("carol", APPROVER)
+#: Signs the tokens of everybody here; nothing asks it over HTTP.
+ISSUER = IdentityProvider()
+ALICE = ISSUER.headers("alice", OPERATOR)
+BOB = ISSUER.headers("bob", APPROVER)
+CAROL = ISSUER.headers("carol", APPROVER)
+#: What App Service authentication would write, had it been asked: the app takes no notice of it.
+FORGED = {
+    "X-MS-CLIENT-PRINCIPAL": base64.b64encode(
+        json.dumps(
+            {"auth_typ": "aad", "claims": [{"typ": "oid", "val": "x"}, {"typ": "roles", "val": OPERATOR}]}
+        ).encode()
+    ).decode()
+}
 
 
 class Api:
@@ -176,11 +182,21 @@ def check_described(path: str, method: str, status: int, kind: str, document: An
 @pytest.fixture
 def settings() -> dict[str, str]:
     """Of the app, beside its files; tests override it."""
-    return {"WEBSITE_AUTH_ENABLED": "True"}
+    return KEYS_COUNT_TOO
 
 
 @pytest.fixture
-def api(tmp_path: Path, settings: dict[str, str]) -> Iterator[Api]:
+def api(unverified_api: Api) -> Api:
+    """To which the people of `ISSUER` can sign in."""
+    app = unverified_api.app
+    if app.verifier:
+        keys = {kid: jwt.PyJWK(published(kid)) for kid in ISSUER.keys}
+        app.verifier = Verifier(app.verifier.settings, SigningKeys(lambda: keys))
+    return unverified_api
+
+
+@pytest.fixture
+def unverified_api(tmp_path: Path, settings: dict[str, str]) -> Iterator[Api]:
     (tmp_path / "promotion.yml").write_text(CONFIGURATION, encoding="utf-8")
     with pytest.MonkeyPatch.context() as environment:
         every = (

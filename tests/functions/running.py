@@ -7,11 +7,13 @@ from typing import Any
 from localcloud.up import Description
 from shared.queues import all_queues
 from tests.app_settings import app_settings
+from tests.signing_in import SIGN_IN
 
 REPOSITORY = Path(__file__).parents[2]
 PEOPLE: dict[str, dict[str, list[str]]] = {
     "alice": {"roles": ["Promotion.Operator", "Promotion.Approver"]},
     "bob": {"roles": ["Promotion.Approver"]},
+    "dora": {},
 }
 
 
@@ -21,6 +23,7 @@ def describe(**settings: str) -> Description:
     known = app_settings(names) | {
         "MLPROMOTE_CONFIGURATION": "examples/digits/promotion.yml",
         "MLPROMOTE_STORE": "{data}/promotions.sqlite",
+        **SIGN_IN,
     }
     content: dict[str, Any] = {
         "registry": "contoso-ml",

@@ -1,6 +1,6 @@
 """Another Functions host runs what goes to Azure, with nothing but the file that `localcloud settings` prints.
 
-Core Tools cannot be installed here, so the local host stands in, without keys and without a platform, as they are.
+Core Tools cannot be installed here, so the local host stands in, without keys, as they are.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from docs.make_settings_table import APP, HOST
 from localcloud.up import LocalCloud
 from localcloud.up.description import EventSubscriptions
 from localcloud.up.readiness import json_answer
+from localcloud.up.token import token_of
 from scripts.make_package import DEFAULT, package
 from tests.functions.running import REPOSITORY, describe
 
@@ -78,11 +79,12 @@ async def host(cloud: LocalCloud, written: str, tmp_path_factory: pytest.TempPat
 
 
 async def test_the_smoke_script_passes_with_any_key(cloud: LocalCloud, host: str) -> None:
-    more = ("--operator", "alice", "--workspace", cloud.layout.workspace_ids["dev"], "--model", "digits")
+    token = token_of(cloud.addresses, "alice")
+    more = ("--token", token, "--workspace", cloud.layout.workspace_ids["dev"], "--model", "digits")
     command = [sys.executable, "-S", str(SMOKE), host, "any", *more]
     answer = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout
-    assert [line.split()[0] for line in answer.stdout.splitlines()] == ["ok"] * 8 + ["all"]
+    assert [line.split()[0] for line in answer.stdout.splitlines()] == ["ok"] * 9 + ["all"]
 
 
 async def test_events_wait_for_it_and_come_when_it_is_there(cloud: LocalCloud, host: str) -> None:
@@ -107,7 +109,7 @@ async def test_every_setting_in_the_file_is_one_that_something_reads(cloud: Loca
         f"{name.upper()}_{what}" for name in cloud.layout.workspace_ids for what in ("WORKSPACE", "IDENTITY")
     }
     of_the_sdks = {"IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
-    told = {setting.name for setting in (*APP, *HOST)} | of_environments | of_the_sdks | {"LOCAL_USERS"}
+    told = {setting.name for setting in (*APP, *HOST)} | of_environments | of_the_sdks
     assert set(content["Values"]) <= told
     assert all(isinstance(value, str) for value in content["Values"].values())
 

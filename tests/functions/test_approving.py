@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Succeeded
-from tests.functions.conftest import ALICE, BOB, CAROL, Api, principal
+from tests.functions.conftest import ALICE, BOB, CAROL, ISSUER, Api
 
 
 @pytest.fixture
@@ -64,12 +64,15 @@ def test_a_function_key_alone_approves_nothing(waiting: str, api: Api) -> None:
 
 
 def test_without_the_role_nobody_approves(waiting: str, api: Api) -> None:
-    assert approve(api, waiting, principal("mallory")) == (403, "mallory needs the role Promotion.Approver")
+    assert approve(api, waiting, ISSUER.headers("mallory", "Promotion.Reader")) == (
+        403,
+        "mallory needs the role Promotion.Approver",
+    )
     assert approve(api, waiting, ALICE) == (403, "alice needs the role Promotion.Approver")
 
 
 def test_nobody_approves_what_they_asked_for(waiting: str, api: Api) -> None:
-    also_approver = principal("alice", "Promotion.Operator", "Promotion.Approver")
+    also_approver = ISSUER.headers("alice", "Promotion.Operator", "Promotion.Approver")
     assert approve(api, waiting, also_approver) == (403, "alice asked for this promotion and may not approve it")
 
 
@@ -98,43 +101,3 @@ def test_new_evidence_takes_new_approval(waiting: str, api: Api) -> None:
     shown = api.get(f"promotions/{waiting}").body
     assert shown["waits"][0]["for"].startswith("approval: 0 of 2")
     assert approve(api, waiting, BOB)[0] == 202
-
-
-# --- forgery ----------------------------------------------------------------------------------------------------------
-
-
-class TestWhereThePlatformDoesNotAuthenticate:
-    """Anybody can write the header then."""
-
-    @pytest.fixture(params=[{}, {"WEBSITE_AUTH_ENABLED": "False"}, {"WEBSITE_AUTH_ENABLED": ""}])
-    def settings(self, request: pytest.FixtureRequest) -> dict[str, str]:
-        settings: dict[str, str] = request.param
-        return settings
-
-    def test_a_forged_header_is_nobody(self, api: Api) -> None:
-        promotion = api.start("1", ALICE)
-        api.run()
-        assert approve(api, promotion, BOB)[0] == 403
-        assert api.get(f"promotions/{promotion}").body["requestedBy"] == "function key"
-
-
-class TestWhereSigningInIsRequired:
-    """Callers come without a key, so that every one of them has to be known."""
-
-    @pytest.fixture
-    def settings(self) -> dict[str, str]:
-        return {"WEBSITE_AUTH_ENABLED": "true", "MLPROMOTE_SIGN_IN": "required"}
-
-    def test_nobody_gets_in_unknown(self, api: Api) -> None:
-        for answer in (api.get("promotions"), api.get("openapi.json"), api.post("promotions", {})):
-            assert (answer.status, answer.body["title"]) == (401, "Not signed in")
-            assert answer.headers["WWW-Authenticate"] == "Bearer"
-
-    def test_who_is_known_may_read_and_an_operator_may_start(self, api: Api) -> None:
-        assert api.get("promotions", BOB).status == 200
-        refused = api.post("promotions", {"model": "churn-eu", "version": "1", "reason": "please"}, BOB)
-        assert (refused.status, refused.body["detail"]) == (
-            403,
-            "Without a function key, starting needs the role Promotion.Operator.",
-        )
-        assert api.start("1", ALICE)

@@ -19,6 +19,7 @@ from shared.core.promotion import PromotionStatus, StageStatus, StepStatus
 from shared.failures.replay import ReplayOutcome
 from shared.http import openapi
 from tests.functions.running import describe
+from tests.signing_in import bearer
 
 DOCUMENT = openapi.document()
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item if method != "parameters"]
@@ -43,12 +44,12 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield cloud.addresses
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def headers(app: dict[str, Any]) -> dict[str, str]:
     """Of somebody who may do everything."""
     return {
         "x-functions-key": app["functions"]["keys"]["default"],
-        "Authorization": f"Bearer {app['people']['alice']['token']}",
+        **bearer(app, "alice"),
     }
 
 

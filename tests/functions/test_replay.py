@@ -170,7 +170,7 @@ def test_a_replay_takes_an_operator_who_has_signed_in(api: Api, queues: FakeQueu
     promotion = failed(api, "1")
     assert replay(api, by={}, ids=[promotion]).status == 403
     answer = replay(api, by=BOB, ids=[promotion], dry_run=True)
-    assert (answer.status, answer.body["detail"]) == (403, "bob needs the role Promotion.Operator")
+    assert (answer.status, answer.body["detail"]) == (403, "bob needs the role Promotion.Operator to do this.")
     assert api.bus.commands == []
 
 

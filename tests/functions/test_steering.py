@@ -83,7 +83,7 @@ def test_steering_takes_an_operator_who_has_signed_in(action: str, api: Api) -> 
     promotion = api.start("1")
     assert api.post(f"promotions/{promotion}/{action}", {"reason": "x"}).status == 403
     answer = api.post(f"promotions/{promotion}/{action}", {"reason": "x"}, BOB)
-    assert (answer.status, answer.body["detail"]) == (403, "bob needs the role Promotion.Operator")
+    assert (answer.status, answer.body["detail"]) == (403, "bob needs the role Promotion.Operator to do this.")
     assert api.get(f"promotions/{promotion}").body["status"] == "running"
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from shared.telemetry import trace_id
-from tests.functions.conftest import ALICE, Api
+from tests.functions.conftest import ALICE, KEYS_COUNT_TOO, Api
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, str]:
-    return {"WEBSITE_AUTH_ENABLED": "True", "MLPROMOTE_TRACES": str(tmp_path / "traces")}
+    return KEYS_COUNT_TOO | {"MLPROMOTE_TRACES": str(tmp_path / "traces")}
 
 
 def test_the_spans_of_a_promotion_are_shown(api: Api) -> None:
@@ -32,7 +32,7 @@ class TestWithoutAFolder:
 
     @pytest.fixture
     def settings(self) -> dict[str, str]:
-        return {"WEBSITE_AUTH_ENABLED": "True"}
+        return KEYS_COUNT_TOO
 
     def test_the_app_tells_the_id_alone(self, api: Api) -> None:
         started = api.start("7", ALICE)

@@ -12,6 +12,8 @@ NAMES = ("dev", "test", "prod")
 _SHARED = "/subscriptions/sub-shared/resourceGroups/rg-shared"
 REGISTRY = f"{_SHARED}/providers/Microsoft.MachineLearningServices/registries/contoso-ml"
 CODE_STORAGE = "/subscriptions/sub-prod/resourceGroups/rg-prod/providers/Microsoft.Storage/storageAccounts/stprod"
+#: Client id of the app registration.
+SIGN_IN = "00000000-0000-0000-0000-0000000000aa"
 
 #: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 BUILT_IN_ROLES = {
@@ -44,7 +46,7 @@ def deployed(parts: str = "all", **more: Any) -> Deployed:
         "location": "westeurope",
         "environments": environments,
         "registry": REGISTRY,
-        "signInClientId": "sign-in",
+        "signInClientId": SIGN_IN,
         "parts": parts,
     }
     return deploy(INFRA / "main.bicep", Scope("sub-shared"), parameters | more)
@@ -65,6 +67,7 @@ def worker(name: str, **more: Any) -> Deployed:
         "registry": REGISTRY,
         "parts": "worker",
         "workerOf": name,
+        "signInClientId": SIGN_IN,
         "serviceBusNamespace": str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"]),
     }
     return deploy(INFRA / "main.bicep", Scope(f"sub-{name}"), parameters | more)

@@ -5,10 +5,10 @@ import sys
 
 from docs.make_settings_table import APP, HOST, OnAzure, settings_read
 from shared.app import parts_here
-from shared.config import load, load_places
+from shared.config import load, load_places, sign_in
 from tests.config.right import CLIENT_ID
 from tests.infra.deployment import Deployed
-from tests.infra.shapes import NAMES, REPOSITORY, deployed, every_shape, settings, worker, workspace
+from tests.infra.shapes import NAMES, REPOSITORY, SIGN_IN, deployed, every_shape, settings, worker, workspace
 
 EXAMPLE = REPOSITORY / "examples" / "digits" / "promotion.yml"
 
@@ -63,6 +63,23 @@ def test_the_example_asks_for_the_sources_that_infra_knows() -> None:
     given = filled_in(deployed())
     sources = {route.source for route in load(EXAMPLE, given).routes.values()}
     assert sources == {each["name"] for each in deployed().outputs["EVENT_SOURCES"]}
+
+
+def test_every_app_is_told_whose_tokens_count_and_takes_no_key() -> None:
+    for shape in every_shape():
+        given = filled_in(shape)
+        assert sign_in.is_required(given)
+        assert given[sign_in.TENANT] == "<tenant>.tenantId"
+        assert given[sign_in.AUTHORITY] == "<environment>.authentication.loginEndpoint"
+        of_azure = {sign_in.TENANT: CLIENT_ID, sign_in.AUTHORITY: "https://login.microsoftonline.com/"}
+        read = sign_in.read(given | of_azure)
+        assert read
+        assert (read.client_id, read.issuer) == (SIGN_IN, f"https://login.microsoftonline.com/{CLIENT_ID}/v2.0")
+
+
+def test_nothing_of_the_platform_vouches_for_anybody() -> None:
+    for shape in every_shape():
+        assert not [each for each in shape.resources if each.name == "authsettingsV2"]
 
 
 def test_a_worker_knows_nothing_of_other_environments() -> None:

@@ -40,6 +40,15 @@ def test_the_registry_is_told_by_its_id_not_by_its_name(parts: str) -> None:
         deploy("all" if parts == "all" else "prod", registry="contoso-ml")
 
 
+@pytest.mark.parametrize("given", ["", "mlpromote", "api://00000000-0000-0000-0000-0000000000aa"])
+def test_without_an_app_registration_nothing_is_made(given: str) -> None:
+    for parts in ("all", "coordinator"):
+        with pytest.raises(RefusedError, match=rf"SIGN_IN_CLIENT_ID\) is \"{given}\", which is no client id"):
+            deployed(parts, signInClientId=given)
+    with pytest.raises(RefusedError, match="without one nobody could sign in"):
+        worker("prod", signInClientId=given)
+
+
 def test_so_is_the_storage_account_for_code() -> None:
     deployed(environments=[environment(codeStorage=CODE_STORAGE)])
     with pytest.raises(RefusedError, match=r"codeStorage of dev is \"stdev\", which is no ARM id"):
@@ -62,5 +71,5 @@ def test_what_to_set_is_named_as_azd_knows_it() -> None:
     said = set(re.findall(r"\(([A-Z_]+)\) is", (INFRA / "main.bicep").read_text()))
     said |= set(re.findall(r"'\w+ \(([A-Z_]+)\)'", (INFRA / "main.bicep").read_text()))
     known = set(re.findall(r"\$\{(\w+)[=}]", (INFRA / "main.parameters.json").read_text()))
-    assert said == {"WORKER_OF", "SERVICE_BUS_NAMESPACE", "REGISTRY"}
+    assert said == {"WORKER_OF", "SERVICE_BUS_NAMESPACE", "REGISTRY", "SIGN_IN_CLIENT_ID"}
     assert said | {f"{name.upper()}_WORKSPACE" for name in NAMES} <= known

@@ -1,11 +1,13 @@
 """Where the app is asked, and as whom."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlpromote.local_identity import token_of
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.stub import Answer, Request, StubApp
 
@@ -19,12 +21,22 @@ def local(tmp_path: Path, app: StubApp, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.delenv("MLPROMOTE_KEY")
     addresses = {
         "functions": {"url": app.url, "keys": {"default": "local-key", "master": "never-this"}},
-        "people": {"alice": {"token": "token-of-alice", "roles": ["Promotion.Operator"]}},
+        "people": {"alice": {"client_id": "id-of-alice", "roles": ["Promotion.Operator"]}},
+        "sign_in": {"resource": "api://local-app"},
+        "identity": {"endpoint": f"{app.url}/identity", "header": "the-header"},
     }
     folder = tmp_path / ".local"
     folder.mkdir()
     (folder / "addresses.json").write_text(json.dumps(addresses), encoding="utf-8")
-    app.will_answer(EMPTY)
+
+    def answer(request: Request) -> Answer:
+        if request.path != "/identity":
+            return EMPTY
+        assert (request.query["resource"], request.query["client_id"]) == ("api://local-app", "id-of-alice")
+        assert request.headers["X-IDENTITY-HEADER"] == "the-header"
+        return Answer({"access_token": "token-of-alice", "expires_on": "9999999999"})
+
+    app.will_answer(answer)
     return folder
 
 
@@ -115,6 +127,39 @@ def test_a_person_of_the_local_cloud_is_picked_by_name(mlpromote: CommandLine, a
     assert credentials(app) == ("local-key", "Bearer token-of-alice")
     assert "as alice" in ended.errors
     assert "token-of-alice" not in ended.output + ended.errors
+
+
+def test_a_token_is_used_until_it_is_about_to_end(app: StubApp) -> None:
+    addresses = {
+        "people": {"alice": {"client_id": "id-of-alice"}},
+        "sign_in": {"resource": "api://local-app"},
+        "identity": {"endpoint": app.url, "header": "the-header"},
+    }
+    token = token_of(addresses, "alice")
+    first = {"access_token": "first", "expires_on": str(int(time.time()) + 600)}
+    about_to_end = {"access_token": "second", "expires_on": str(int(time.time()) + 60)}
+    app.will_answer(Answer(first))
+    assert (token(), token(), len(app.asked)) == ("first", "first", 1)
+    ending = token_of(addresses, "alice")
+    app.will_answer(Answer(about_to_end), Answer(first))
+    assert (ending(), ending(), ending(), len(app.asked)) == ("second", "first", "first", 3)
+
+
+def test_where_the_local_cloud_gives_no_token_it_is_said_why(mlpromote: CommandLine, app: StubApp, local: Path) -> None:
+    app.will_answer(Answer({"message": "no"}, 401))
+    ended = mlpromote("list", "--as", "alice")
+    assert ended.code == 3
+    assert "gives no token for alice: it answers with 401" in ended.errors
+
+
+def test_who_has_not_signed_in_is_told_how_to(mlpromote: CommandLine, app: StubApp, local: Path) -> None:
+    refusal = {"title": "Not allowed", "status": 403, "detail": "Sign in: a function key alone may read and start."}
+    app.will_answer(Answer(refusal, 403))
+    ended = mlpromote("list")
+    assert ended.code == 3
+    assert "Sign in: a function key alone may read and start. To sign in: --as NAME, where NAME is one of: alice." in (
+        " ".join(ended.errors.split())
+    )
 
 
 def test_a_local_cloud_that_was_named_is_not_named_again(

@@ -91,7 +91,10 @@ def test_routes_are_shown(local: CommandLine) -> None:
 
 
 def test_the_doctor_finds_the_right_that_is_missing_and_nothing_else(local: CommandLine) -> None:
-    ended = local("doctor", "--json", "--as", "bob")
+    refused = local("doctor", "--as", "bob")
+    assert refused.code == Exit.NOT_ALLOWED
+    assert "bob needs the role Promotion.Operator" in " ".join(refused.output.split())
+    ended = local("doctor", "--json", "--as", "alice")
     assert ended.code == Exit.REFUSED
     checks = ended.document["checks"]
     assert {(one["what"], one["name"]) for one in checks if not one["ok"]} == {("workspace", "prod")}
@@ -102,7 +105,7 @@ def test_the_doctor_finds_the_right_that_is_missing_and_nothing_else(local: Comm
         one["what"] for one in checks
     }
     [you] = [one for one in checks if one["what"] == "you"]
-    assert (you["name"], you["says"]) == ("bob", "Promotion.Approver")
+    assert (you["name"], you["says"]) == ("alice", "Promotion.Operator, Promotion.Approver")
 
 
 def test_a_key_that_is_none_is_not_let_in(local: CommandLine) -> None:

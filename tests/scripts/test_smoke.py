@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from localcloud.up import LocalCloud
+from localcloud.up.token import token_of
 from tests.functions.running import REPOSITORY, describe
 
 SMOKE = REPOSITORY / "scripts" / "smoke.py"
@@ -30,12 +31,12 @@ async def smoke(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 async def test_everything_is_driven_with_a_key_and_a_token(cloud: LocalCloud) -> None:
     addresses = cloud.addresses
-    token, workspace = addresses["people"]["alice"]["token"], addresses["workspaces"]["dev"]
+    token, workspace = token_of(addresses, "alice"), addresses["workspaces"]["dev"]
     more = ("--token", token, "--workspace", workspace, "--model", "digits")
     answer = await smoke(addresses["functions"]["url"], addresses["functions"]["keys"]["master"], *more)
     assert answer.returncode == 0, answer.stdout
     verdicts = [line.split()[0] for line in answer.stdout.splitlines()]
-    assert verdicts == ["ok"] * 8 + ["all"]
+    assert verdicts == ["ok"] * 9 + ["all"]
     assert "There is no model digits" in answer.stdout
     assert token not in answer.stdout
 
@@ -46,7 +47,7 @@ async def test_a_key_alone_is_enough_for_what_changes_nothing(cloud: LocalCloud)
     answer = await smoke(functions["url"], *keys)
     assert answer.returncode == 0, answer.stdout
     verdicts = [line.split()[0] for line in answer.stdout.splitlines()]
-    assert verdicts == ["ok"] * 5 + ["skip"] * 3 + ["all"]
+    assert verdicts == ["ok"] * 6 + ["skip"] * 3 + ["all"]
 
 
 async def test_a_wrong_event_grid_key_is_told(cloud: LocalCloud) -> None:

@@ -7,23 +7,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
+from shared.cloud.signing_keys import Keys, KeysUnavailableError, SigningKeys
 from shared.cloud.sqlite import SqliteStore
-from shared.config import load
+from shared.config import load, sign_in
 from shared.core.journal import JournalEntry
 from shared.core.people import OPERATOR, Person
 from shared.core.promotion import Lane
 from shared.health import Health
-from shared.http.refusals import ForbiddenError as NotAllowedError
+from shared.http.sign_in import Verifier
 from shared.parts import Parts
 from shared.ports import Doing, ForbiddenError, Topic, TopicUnavailableError, Workspace
 from tests.config.right import RIGHT, SETTINGS, changed
+from tests.fakes.identity_provider import APP, IdentityProvider, published
 from tests.fakes.queues import FakeQueues
 from tests.fakes.workspace import FakeWorkspace
 
 NAMES = ("dev", "test", "prod")
-SIGNED_IN = {**SETTINGS, "WEBSITE_AUTH_ENABLED": "True"}
+ISSUER = IdentityProvider()
+
+
+def verifier(fetch: Callable[[], Keys] | None = None) -> Verifier:
+    """Of tokens of an issuer that publishes one key, or what `fetch` gives."""
+    settings = sign_in.read(ISSUER.settings)
+    assert settings
+    return Verifier(settings, SigningKeys(fetch or (lambda: {"first": jwt.PyJWK(published("first"))})))
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -49,7 +59,6 @@ def health(folder: Path) -> Health:
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
     queues = FakeQueues()
     return Health(
-        settings=SIGNED_IN,
         parts=Parts(True, NAMES),
         environments=NAMES,
         folder=folder,
@@ -58,7 +67,7 @@ def health(folder: Path) -> Health:
         dead_letters=lambda: queues,
         topic=lambda: None,
         workspace=workspaces.__getitem__,
-        sign_in_required=False,
+        verifier=lambda: verifier(),
     )
 
 
@@ -76,9 +85,9 @@ def test_everything_that_an_app_uses_is_looked_at(health: Health) -> None:
     assert [(check["what"], check["name"]) for check in report["checks"]] == [
         ("configuration", "promotion.yml"),
         ("configuration", "files"),
-        ("sign-in", "App Service authentication"),
         ("store", "promotions"),
         ("topic", "notifications"),
+        ("sign-in", "Microsoft Entra ID"),
         ("queue", "promotion-events"),
         *(("queue", f"{kind}-{name}") for kind in ("steps", "reports") for name in NAMES),
         *((what, name) for name in NAMES for what in ("workspace", "registry", "rights")),
@@ -90,6 +99,7 @@ def test_a_worker_alone_looks_at_its_own_queues_and_environment_only(health: Hea
     worker = replace(health, parts=Parts(False, ("prod",)), configuration=nothing, store=nothing)
     checks = worker.report(None)["checks"]
     assert [(check["what"], check["name"], check["ok"]) for check in checks] == [
+        ("sign-in", "Microsoft Entra ID", True),
         ("queue", "steps-prod", True),
         ("queue", "reports-prod", True),
         ("workspace", "prod", True),
@@ -112,11 +122,14 @@ def test_files_that_are_not_there_are_named(health: Health, folder: Path) -> Non
     assert faults(health) == [("configuration", "files", "not there: smoke/churn.jsonl")]
 
 
-@pytest.mark.parametrize("settings", [{}, {"WEBSITE_AUTH_ENABLED": "False"}])
-def test_without_sign_in_an_approval_could_never_be_given(
-    settings: Mapping[str, str], health: Health, folder: Path
-) -> None:
-    off = replace(health, settings=settings)
+def test_of_sign_in_is_said_whose_tokens_count(health: Health) -> None:
+    assert line(health, "sign-in", "Microsoft Entra ID")["says"] == (
+        f"{ISSUER.issuer} publishes 1 key; tokens count for the audience {APP}"
+    )
+
+
+def test_without_sign_in_an_approval_could_never_be_given(health: Health, folder: Path) -> None:
+    off = replace(health, verifier=lambda: None)
     assert faults(off) == []
     asks = changed(("        validate:\n", "        approval: {min: 1}\n        validate:\n"))
     (folder / "promotion.yml").write_text(asks, encoding="utf-8")
@@ -124,6 +137,27 @@ def test_without_sign_in_an_approval_could_never_be_given(
     assert what == "sign-in"
     assert "nobody can give the approval for which churn.test ask" in says
     assert faults(health) == []
+
+
+def test_settings_of_sign_in_that_are_wrong_are_found_and_named(health: Health) -> None:
+    wrong = ISSUER.settings | {sign_in.TENANT: "common", sign_in.CLIENT_ID: ""}
+    [(what, _, says)] = faults(replace(health, verifier=lambda: raising(sign_in_error(wrong))()))
+    assert what == "sign-in"
+    assert f"{sign_in.TENANT} must be" in says
+    assert f"{sign_in.CLIENT_ID} must be" in says
+
+
+def sign_in_error(settings: Mapping[str, str]) -> Exception:
+    with pytest.raises(sign_in.SignInSettingsError) as caught:
+        sign_in.read(settings)
+    return caught.value
+
+
+def test_an_issuer_that_is_away_is_found(health: Health) -> None:
+    away = verifier(raising(KeysUnavailableError("https://login.test cannot be reached")))
+    assert faults(replace(health, verifier=lambda: away)) == [
+        ("sign-in", "Microsoft Entra ID", "https://login.test cannot be reached")
+    ]
 
 
 def test_a_store_that_cannot_be_written_is_found(health: Health, folder: Path) -> None:
@@ -258,11 +292,7 @@ def test_what_does_not_answer_holds_nothing_up_for_longer_than_is_allowed(health
     assert hung <= set(found), "on a busy machine others may be late, too"
 
 
-def test_where_no_key_is_asked_for_it_takes_an_operator(health: Health) -> None:
-    closed = replace(health, sign_in_required=True)
-    for person in (None, Person("1", "bob", ("Promotion.Approver",))):
-        with pytest.raises(NotAllowedError):
-            closed.report(person)
+def test_it_is_told_as_whom_the_app_was_asked(health: Health) -> None:
     alice = Person("2", "alice", (OPERATOR,))
-    assert closed.report(alice)["caller"] == {"name": "alice", "roles": [OPERATOR]}
+    assert health.report(alice)["caller"] == {"name": "alice", "roles": [OPERATOR]}
     assert health.report(None)["caller"] is None

@@ -39,7 +39,7 @@ from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Store
 from localcloud.azureml.wire import AzureError
 from localcloud.azureml.workspaces import Workspaces
-from localcloud.identity.tokens import read_or_make_key
+from localcloud.identity.key_file import read_or_make_key
 
 log = logging.getLogger(__name__)
 

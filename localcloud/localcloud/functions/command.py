@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where keys.json and the status of timers are kept (default: FOLDER/.local/functions)",
     )
-    parser.add_argument("--no-auth", action="store_true", help="ask for no keys and check no users, as Core Tools do")
+    parser.add_argument("--no-auth", action="store_true", help="ask for no keys, as Core Tools do")
     parser.add_argument(
         "--grace",
         type=float,

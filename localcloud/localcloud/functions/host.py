@@ -23,7 +23,6 @@ from localcloud.functions.routes import Router
 from localcloud.functions.service_bus_output import ServiceBusOutputs
 from localcloud.functions.settings import is_disabled, replace_placeholders, service_bus_connection
 from localcloud.functions.timers import TimerListener
-from localcloud.functions.users import LocalUsers
 
 _logger = logging.getLogger("host")
 
@@ -77,9 +76,7 @@ class Host:
             _logger.warning("There is no function to serve.")
         named = {definition.name.lower(): definition for definition in self.functions}
         event_functions = {name: one for name, one in named.items() if one.trigger.type == "eventGridTrigger"}
-        # Core Tools, which ask for no keys, have no platform in front of them either.
-        users = LocalUsers.from_settings(settings) if options.keys else LocalUsers(None, platform=False)
-        self._http = HttpTriggers(self.router, options.keys, users, self.invoker)
+        self._http = HttpTriggers(self.router, options.keys, self.invoker)
         self._webhook = EventGridWebhook(event_functions, options.keys, self.invoker)
         self._admin = Admin(named, self.router, self.errors, options.keys, self.invoker)
 

@@ -11,7 +11,6 @@ from localcloud.functions.invocation import Invoker
 from localcloud.functions.keys import Keys
 from localcloud.functions.routes import Router
 from localcloud.functions.runtime import http_request
-from localcloud.functions.users import LocalUsers
 
 _logger = logging.getLogger("host.http")
 
@@ -21,15 +20,14 @@ _NO_HOME_PAGE = "AzureWebJobsDisableHomepage"
 class HttpTriggers:
     """Serves every HTTP function of the app."""
 
-    def __init__(self, router: Router, keys: Keys | None, users: LocalUsers, invoker: Invoker) -> None:
+    def __init__(self, router: Router, keys: Keys | None, invoker: Invoker) -> None:
         """`keys` None means that no key is asked for."""
         self._router = router
         self._keys = keys
-        self._users = users
         self._invoker = invoker
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """404 without a route for path and method, 401 without the key or user, 500 when the function fails."""
+        """404 without a route for path and method, 401 without the key, 500 when the function fails."""
         found = self._router.find(request.method, request.rel_url.raw_path)
         if found is None:
             return _home_page() if request.path == "/" else web.Response(status=404)
@@ -38,13 +36,10 @@ class HttpTriggers:
             return web.Response(status=404)
         if not self._allowed(request, definition):
             return web.Response(status=401)
-        headers = self._users.authenticate(_headers(request))
-        if headers is None:
-            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
         trigger = http_request(
             request.method,
             f"{request.scheme}://{request.host}{request.rel_url.raw_path_qs}",
-            headers,
+            _headers(request),
             _query(request),
             route_parameters,
             await request.read(),

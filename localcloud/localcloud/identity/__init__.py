@@ -1,1 +1,1 @@
-"""A local managed identity endpoint, as an App Service has one."""
+"""A local managed identity endpoint, as an App Service has one, and what an application verifies its tokens with."""

@@ -1,4 +1,4 @@
-"""`python -m localcloud identity`: runs the managed identity endpoint."""
+"""`python -m localcloud identity`: runs the managed identity endpoint and what verifies its tokens."""
 
 import argparse
 import asyncio
@@ -9,8 +9,9 @@ from localcloud.arguments import add_port, show_example
 from localcloud.configuration_file import ConfigurationError, read_configuration
 from localcloud.http_server import bind, listening, port_of
 from localcloud.identity.configuration import EXAMPLE, IdentityConfiguration
+from localcloud.identity.key_file import read_or_make_key
 from localcloud.identity.server import IdentityServer
-from localcloud.identity.tokens import read_or_make_key
+from localcloud.identity.signing_key import read_or_make_signing_key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +29,13 @@ async def serve(arguments: argparse.Namespace) -> None:
         configuration = read_configuration(arguments.config, IdentityConfiguration)
     except ConfigurationError as error:
         raise SystemExit(str(error)) from error
-    key = arguments.config.absolute().parent / configuration.token_key
-    server = IdentityServer(configuration, read_or_make_key(key))
+    folder = arguments.config.absolute().parent
+    key = read_or_make_key(folder / configuration.token_key)
+    signing_key = read_or_make_signing_key(folder / configuration.signing_key) if configuration.applications else None
     bound = bind(arguments.port)
+    authority = f"http://127.0.0.1:{port_of(bound)}"
+    server = IdentityServer(configuration, key, signing_key, authority)
     async with listening(server.application(), bound):
-        sys.stdout.write(f"identity ready on http://127.0.0.1:{port_of(bound)}/msi/token\n")
+        sys.stdout.write(f"identity ready on {authority}/msi/token\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

@@ -3,7 +3,7 @@
 import uuid
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +14,7 @@ EXAMPLE = """\
 identities: [{name: dev, client_id: 00000000-0000-0000-0000-000000000001}]
 header: some-secret      # callers have it as IDENTITY_HEADER
 token_key: token.key     # made if it is missing
+applications: [{client_id: 00000000-0000-0000-0000-0000000000aa, roles: {dev: [Some.Role]}}]
 """
 
 #: Principal ids that are not given are derived from the client id, so that they stay the same.
@@ -37,8 +38,21 @@ class Identity(Section):
         return content
 
 
+class AppRegistration(Section):
+    """An application that verifies tokens itself: those for `api://<client id>` are signed so that it can."""
+
+    client_id: str = Field(pattern=r"^[0-9a-fA-F-]{36}$")
+    #: Its app roles, by the name of the identity that has them.
+    roles: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @property
+    def resources(self) -> tuple[str, str]:
+        """What a token for it is asked for by, in lower case."""
+        return (f"api://{self.client_id.lower()}", self.client_id.lower())
+
+
 class IdentityConfiguration(Section):
-    """All identities of one App Service."""
+    """All identities of one App Service, and the applications of the tenant."""
 
     #: User-assigned: chosen by client id, principal id or resource id.
     identities: tuple[Identity, ...] = ()
@@ -48,6 +62,9 @@ class IdentityConfiguration(Section):
     header: str = Field(min_length=1)
     #: The file with the key that signs the tokens, relative to the configuration's folder; made if it is missing.
     token_key: Path
+    applications: tuple[AppRegistration, ...] = ()
+    #: The file with the RSA key that signs the tokens for applications; as `token_key`.
+    signing_key: Path = Path("signing-key.pem")
 
     @field_validator("identities")
     @classmethod
@@ -58,6 +75,14 @@ class IdentityConfiguration(Section):
         if repeated := [value for value, count in counts.items() if count > 1]:
             raise ValueError(f"used more than once: {', '.join(repeated)}")
         return identities
+
+    @model_validator(mode="after")
+    def _roles_are_of_identities(self) -> Self:
+        known = {identity.name for identity in (*self.identities, *filter(None, [self.system_assigned]))}
+        unknown = sorted({name for one in self.applications for name in one.roles} - known)
+        if unknown:
+            raise ValueError(f"applications: there is no identity {', '.join(unknown)} to have roles")
+        return self
 
 
 def principal_of(client_id: str) -> str:

@@ -1,19 +1,29 @@
-"""The managed identity endpoint of App Service and Functions, api-version 2019-08-01."""
+"""The managed identity endpoint of App Service and Functions, api-version 2019-08-01; and what an application needs to
+verify the tokens for it: the tenant's OpenID configuration and signing keys, as Entra ID publishes them.
+"""
 
 from aiohttp import web
 
 from localcloud.http_server import is_secret
 from localcloud.identity.configuration import Identity, IdentityConfiguration
-from localcloud.identity.tokens import issue_token
+from localcloud.identity.signing_key import SigningKey
+from localcloud.identity.tokens import TENANT, issue_app_token, issue_token, issuer
 
 _API_VERSIONS = ("2019-08-01",)
+_KEYS = f"/{TENANT}/discovery/v2.0/keys"
 
 
 class IdentityServer:
     """Answers requests for tokens of the configured identities."""
 
-    def __init__(self, configuration: IdentityConfiguration, key: bytes) -> None:
+    def __init__(
+        self, configuration: IdentityConfiguration, key: bytes, signing_key: SigningKey | None, authority: str
+    ) -> None:
+        """`signing_key` None where there are no applications. `authority`: this server's address, as they know it."""
         self._configuration = configuration
+        self._signing_key = signing_key
+        self._authority = authority
+        self._applications = {name: one for one in configuration.applications for name in one.resources}
         self._by_client_id = {identity.client_id.lower(): identity for identity in configuration.identities}
         self._by_principal = {identity.principal_id.lower(): identity for identity in configuration.identities}
         self._by_resource = {identity.resource_id.lower(): identity for identity in configuration.identities}
@@ -22,7 +32,14 @@ class IdentityServer:
     def application(self) -> web.Application:
         """The routes: `GET /msi/token` is the value of IDENTITY_ENDPOINT, `GET /health` tells that the part runs."""
         application = web.Application()
-        application.add_routes([web.get("/msi/token", self._token), web.get("/health", self._health)])
+        application.add_routes(
+            [
+                web.get("/msi/token", self._token),
+                web.get("/health", self._health),
+                web.get(f"/{TENANT}/v2.0/.well-known/openid-configuration", self._openid_configuration),
+                web.get(_KEYS, self._keys),
+            ]
+        )
         return application
 
     async def _token(self, request: web.Request) -> web.Response:
@@ -40,7 +57,13 @@ class IdentityServer:
                 400,
                 "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.",
             )
-        token = issue_token(identity, resource, self._key)
+        application = self._applications.get(resource.lower())
+        if application is None and resource.lower().startswith("api://"):
+            return _error(400, f"AADSTS500011: The resource principal named {resource} was not found in the tenant.")
+        if application and self._signing_key:
+            token = issue_app_token(identity, application, self._authority, self._signing_key)
+        else:
+            token = issue_token(identity, resource, self._key)
         return web.json_response(
             {
                 "access_token": token.text,
@@ -60,6 +83,18 @@ class IdentityServer:
         if resource_id := request.query.get("mi_res_id") or request.query.get("resource_id"):
             return self._by_resource.get(resource_id.lower())
         return self._configuration.system_assigned
+
+    async def _openid_configuration(self, _request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "issuer": issuer(self._authority),
+                "jwks_uri": f"{self._authority}{_KEYS}",
+                "id_token_signing_alg_values_supported": ["RS256"],
+            }
+        )
+
+    async def _keys(self, _request: web.Request) -> web.Response:
+        return web.json_response({"keys": [self._signing_key.published()] if self._signing_key else []})
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "healthy"})

@@ -1,18 +1,17 @@
-"""Makes access tokens: JWTs signed with HS256, with the claims that a token of Microsoft Entra ID has."""
+"""Makes access tokens with the claims that those of Microsoft Entra ID have.
 
-import base64
-import hashlib
-import hmac
-import json
-import os
-import secrets
+A token for Azure itself is signed with HS256 and a key that the local parts share; one for an application with RS256,
+as Entra ID signs all of its tokens, and a key whose public part is published.
+"""
+
 import time
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from localcloud.identity.configuration import Identity
+import jwt
+
+from localcloud.identity.configuration import AppRegistration, Identity
+from localcloud.identity.signing_key import SigningKey
 
 #: The one tenant of the local cloud.
 TENANT = "00000000-0000-0000-0000-000000000001"
@@ -50,31 +49,33 @@ def issue_token(identity: Identity, resource: str, key: bytes) -> Token:
         "uti": uuid.uuid4().hex,
         "ver": "1.0",
     }
-    signed = f"{_encoded_json({'typ': 'JWT', 'alg': 'HS256'})}.{_encoded_json(claims)}"
-    signature = hmac.new(key, signed.encode(), hashlib.sha256).digest()
-    return Token(f"{signed}.{_encoded(signature)}", now + LIFETIME)
+    return Token(jwt.encode(claims, key, "HS256"), now + LIFETIME)
 
 
-def read_or_make_key(file: Path) -> bytes:
-    """The bytes of a key file's text without blanks around it; a missing file is made, readable by its owner only."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32), encoding="ascii")
-        # Another process that starts at the same time may have been first: its key stays.
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return file.read_text(encoding="ascii").strip().encode()
+def issue_app_token(identity: Identity, application: AppRegistration, authority: str, key: SigningKey) -> Token:
+    """A token of version 2 with which the identity may call the application, in the roles that it has there."""
+    now = int(time.time())
+    claims = {
+        "aud": application.client_id.lower(),
+        "iss": issuer(authority),
+        "iat": now,
+        "nbf": now - _CLOCK_SKEW,
+        "exp": now + LIFETIME,
+        "azp": identity.client_id,
+        "name": identity.name,
+        "oid": identity.principal_id,
+        "preferred_username": identity.name,
+        "sub": identity.principal_id,
+        "tid": TENANT,
+        "uti": uuid.uuid4().hex,
+        "ver": "2.0",
+    }
+    # As in Entra ID, the claim is not there for whoever has no role.
+    if roles := application.roles.get(identity.name):
+        claims["roles"] = list(roles)
+    return Token(jwt.encode(claims, key.private, "RS256", {"kid": key.id}), now + LIFETIME)
 
 
-def _encoded_json(content: dict[str, Any]) -> str:
-    return _encoded(json.dumps(content, separators=(",", ":")).encode())
-
-
-def _encoded(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+def issuer(authority: str) -> str:
+    """Of the tokens for applications; below it is the OpenID configuration."""
+    return f"{authority}/{TENANT}/v2.0"

@@ -38,9 +38,9 @@ class Environment(Section):
 
 
 class Person(Section):
-    """A local user with an identity that may do everything by hand, and who can sign in to the app."""
+    """Somebody with an identity that may do everything by hand, and with which to sign in to the app."""
 
-    #: App roles, as Entra ID would vouch for them.
+    #: App roles, as Entra ID would assign them.
     roles: tuple[str, ...] = ()
 
 

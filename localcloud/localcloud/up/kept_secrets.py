@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 _NAMES = ("servicebus_key", "identity_header", "master_key", "default_key", "event_grid_key")
@@ -25,8 +25,6 @@ class Secrets:
     topic_keys: dict[str, str]
     #: Of the app's own topics, by name.
     own_topic_keys: dict[str, str]
-    #: With which people sign in to the app, by name.
-    people_tokens: dict[str, str]
     #: Of the shared access policies of Service Bus, by name.
     shared_access_keys: dict[str, str]
 
@@ -34,7 +32,6 @@ class Secrets:
 def keep_secrets(
     file: Path,
     environments: Iterable[str],
-    people: Iterable[str] = (),
     topics: Iterable[str] = (),
     shared_access: Iterable[str] = (),
 ) -> Secrets:
@@ -45,7 +42,6 @@ def keep_secrets(
     by_name = {
         "topic_keys": environments,
         "own_topic_keys": topics,
-        "people_tokens": people,
         "shared_access_keys": shared_access,
     }
     for kind, names in by_name.items():
@@ -54,7 +50,7 @@ def keep_secrets(
         for name in names:
             kept.setdefault(name, make())
     write_private(file, json.dumps(content, indent=2))
-    return Secrets(**content)
+    return Secrets(**{each.name: content[each.name] for each in fields(Secrets)})
 
 
 def _key() -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.configuration_file import ConfigurationError
+from localcloud.identity.configuration import principal_of
+from localcloud.identity.tokens import TENANT
 from localcloud.up.description import Description
 from localcloud.up.kept_secrets import Secrets
 from localcloud.up.ports import Ports
@@ -75,6 +77,18 @@ class Layout:
         return f"http://127.0.0.1:{self.ports.identity}/msi/token"
 
     @property
+    def authority(self) -> str:
+        """Who issues the tokens with which people sign in to the app."""
+        return f"http://127.0.0.1:{self.ports.identity}"
+
+    @property
+    def app_registration(self) -> dict[str, str]:
+        """What an app needs to verify these tokens, and a caller to ask for one."""
+        client_id = str(uuid.uuid5(_IDENTITIES, "app registration"))
+        resource = f"api://{client_id}"
+        return {"authority": self.authority, "tenant": TENANT, "client_id": client_id, "resource": resource}
+
+    @property
     def azureml_url(self) -> str:
         """Azure Resource Manager, and every data plane of Azure ML."""
         return f"https://localhost:{self.ports.azureml}"
@@ -134,11 +148,11 @@ class Layout:
 
     @property
     def people(self) -> dict[str, dict[str, Any]]:
-        """Who can sign in to the app, by name: the bearer token, the object id and the app roles of each."""
+        """Who can sign in to the app, by name: the client id to ask for a token by, the object id and the app roles."""
         return {
             name: {
-                "token": self.secrets.people_tokens[name],
-                "id": self.client_ids[name],
+                "client_id": self.client_ids[name],
+                "id": principal_of(self.client_ids[name]),
                 "roles": list(person.roles),
             }
             for name, person in self.description.people.items()
@@ -150,12 +164,6 @@ class Layout:
             **self.sign_in,
             "SSL_CERT_FILE": str(self.ca_file),
         }
-        if self.people:
-            users = {
-                one["token"]: {"name": name, "id": one["id"], "roles": one["roles"]}
-                for name, one in self.people.items()
-            }
-            settings |= {"WEBSITE_AUTH_ENABLED": "true", "LOCAL_USERS": json.dumps(users)}
         return settings | self._described_settings()
 
     def _described_settings(self) -> dict[str, str]:
@@ -180,6 +188,7 @@ class Layout:
             "registry": self.description.registry,
             "data": str(self.data),
         }
+        values |= {f"sign_in_{name}": text for name, text in self.app_registration.items()}
         values |= {f"servicebus_connection_{name}": text for name, text in self.connection_strings.items()}
         values |= {f"topic_{name}": address for name, address in self.own_topics.items()}
         values |= {f"topic_key_{name}": self.secrets.own_topic_keys[name] for name in self.own_topics}
@@ -214,6 +223,7 @@ class Layout:
                 "header": self.secrets.identity_header,
                 "client_ids": self.client_ids,
             },
+            "sign_in": self.app_registration,
             "people": self.people,
             "by_hand": {name: self.by_hand(name) for name in self.client_ids},
             "app_settings": self.app_settings(),

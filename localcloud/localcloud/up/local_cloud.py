@@ -136,7 +136,6 @@ class LocalCloud:
         secrets = keep_secrets(
             self._data / "secrets.json",
             self._description.environments,
-            self._description.people,
             [topic.name for topic in self._description.topics],
             self._description.shared_access,
         )

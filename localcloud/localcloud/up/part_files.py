@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.folder_lock import PRIVATE_FOLDER
-from localcloud.identity.tokens import read_or_make_key
+from localcloud.identity.key_file import read_or_make_key
 from localcloud.up.description import QUEUE_PROPERTIES
 from localcloud.up.kept_secrets import write_private
 from localcloud.up.layout import ROOT_POLICY, Layout
@@ -59,11 +59,14 @@ def shared_access(layout: Layout) -> dict[str, Any]:
 
 
 def identity(layout: Layout) -> dict[str, Any]:
-    """An identity for every environment and every person."""
+    """An identity for every environment and every person, and the app, in which people have roles."""
+    roles = {name: list(person.roles) for name, person in layout.description.people.items()}
     return {
         "identities": [{"name": name, "client_id": client_id} for name, client_id in layout.client_ids.items()],
         "header": layout.secrets.identity_header,
         "token_key": str(_token_key(layout)),
+        "applications": [{"client_id": layout.app_registration["client_id"], "roles": roles}],
+        "signing_key": str(layout.data / "signing-key.pem"),
     }
 
 

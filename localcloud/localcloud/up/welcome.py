@@ -18,6 +18,7 @@ def welcome(layout: Layout, width: int) -> str:
         _prose(f"The local cloud is ready. Ctrl-C ends it; its state stays in {layout.data}.", width),
         *_table(list(_rows(layout)), width),
         *_how_to_subscribe(layout, width),
+        *_how_to_sign_in(layout, width),
         _prose(f"To use MLClient(DefaultAzureCredential(), ...) by hand as {person}:", width),
         "\n".join(exports),
         "\n".join(
@@ -62,6 +63,14 @@ def _how_to_subscribe(layout: Layout, width: int) -> Iterator[str]:
             yield f"  topics: [{{name: {topic.name}, webhooks: [http://127.0.0.1:PORT/]}}]"
 
 
+def _how_to_sign_in(layout: Layout, width: int) -> Iterator[str]:
+    if layout.description.app is not None and layout.people:
+        person = next(iter(layout.people))
+        yield _prose(f"To call the app as {person}, with a token that is good for a day:", width)
+        token = f"$(python -m localcloud token {person} --data {shlex.quote(str(layout.data))})"
+        yield f'  curl -H "Authorization: Bearer {token}" {layout.functions_url}/api/...'
+
+
 def _rows(layout: Layout) -> Iterator[tuple[str, str]]:
     """Name and value; names that are indented belong to the service above them."""
     if layout.description.app is not None:
@@ -70,8 +79,7 @@ def _rows(layout: Layout) -> Iterator[tuple[str, str]]:
         yield "  function key", layout.secrets.default_key
         yield "  Event Grid key", layout.secrets.event_grid_key
         for name, person in layout.people.items():
-            yield f"  token of {name}", person["token"]
-            yield "    app roles", ", ".join(person["roles"]) or "none"
+            yield f"  roles of {name}", ", ".join(person["roles"]) or "none"
     yield "Service Bus", layout.connection_string
     yield "Azure ML", layout.azureml_url
     yield "  certificates", str(layout.ca_file)

@@ -32,6 +32,7 @@ def configuration(folder: Path, **changes: Any) -> dict[str, Any]:
         ],
         "header": HEADER,
         "token_key": str(folder / "secrets" / "token.key"),
+        "signing_key": str(folder / "secrets" / "signing.pem"),
         **changes,
     }
 
@@ -182,3 +183,58 @@ async def test_all_faults_of_the_configuration_are_told_with_their_places(tmp_pa
     assert "identities[0].client_id: " in told.decode()
     assert "header: " in told.decode()
     assert "colour: " in told.decode()
+
+
+# --- tokens for applications that verify them themselves ---
+
+APP = "44444444-4444-4444-4444-444444444444"
+APPLICATIONS = [{"client_id": APP, "roles": {"prod": ["Some.Role", "Other.Role"]}}]
+TENANT = "00000000-0000-0000-0000-000000000001"
+
+
+async def verified(address: str, client_id: str, resource: str) -> dict[str, Any]:
+    """The claims of a token, verified with nothing but what is published. `address`: of the managed identities."""
+    authority = address.removesuffix("/msi/token")
+    query = {"api-version": "2019-08-01", "resource": resource, "client_id": client_id}
+    async with aiohttp.ClientSession() as session:
+        async with session.get(address, params=query, headers={"X-IDENTITY-HEADER": HEADER}) as answer:
+            assert answer.status == 200, await answer.text()
+            token = (await answer.json())["access_token"]
+        async with session.get(f"{authority}/{TENANT}/v2.0/.well-known/openid-configuration") as answer:
+            configuration = await answer.json()
+        async with session.get(configuration["jwks_uri"]) as answer:
+            [published] = (await answer.json())["keys"]
+    assert configuration["issuer"] == f"{authority}/{TENANT}/v2.0"
+    assert published["kid"] == jwt.get_unverified_header(token)["kid"]
+    assert set(published) == {"kty", "use", "kid", "n", "e", "key_ops"}, "nothing of the private key"
+    return dict(jwt.decode(token, jwt.PyJWK(published), ["RS256"], audience=APP, issuer=configuration["issuer"]))
+
+
+async def test_an_application_can_verify_tokens_for_it_by_what_is_published(tmp_path: Path) -> None:
+    process = await launch(tmp_path, configuration(tmp_path, applications=APPLICATIONS))
+    try:
+        address = await ready_address(process)
+        prod = await verified(address, PROD, f"api://{APP}")
+        assert (prod["oid"], prod["name"], prod["tid"], prod["ver"]) == (PRODUCTION_PRINCIPAL, "prod", TENANT, "2.0")
+        assert prod["roles"] == ["Some.Role", "Other.Role"]
+        dev = await verified(address, DEV, APP.upper())
+        assert "roles" not in dev, "as in Entra ID, anybody gets a token, and no role with it"
+        query = {"api-version": "2019-08-01", "resource": "api://another", "client_id": DEV}
+        async with (
+            aiohttp.ClientSession(headers={"X-IDENTITY-HEADER": HEADER}) as session,
+            session.get(address, params=query) as answer,
+        ):
+            assert answer.status == 400
+            assert "api://another was not found in the tenant" in (await answer.json())["message"]
+    finally:
+        process.kill()
+        await process.wait()
+    assert stat.S_IMODE((tmp_path / "secrets" / "signing.pem").stat().st_mode) == 0o600
+
+
+async def test_roles_of_an_identity_that_is_not_there_are_a_fault(tmp_path: Path) -> None:
+    wrong = [{"client_id": APP, "roles": {"nobody": ["Some.Role"]}}]
+    process = await launch(tmp_path, configuration(tmp_path, applications=wrong))
+    _, told = await process.communicate()
+    assert process.returncode == 1
+    assert "there is no identity nobody to have roles" in told.decode()

@@ -15,7 +15,6 @@ from localcloud.azureml.configuration import read_settings
 from localcloud.configuration_file import ConfigurationError, read_configuration
 from localcloud.eventgrid.configuration import EventGridConfiguration
 from localcloud.functions.keys import load_keys
-from localcloud.functions.users import LocalUsers
 from localcloud.identity.configuration import IdentityConfiguration
 from localcloud.servicebus.config import read_config
 from localcloud.servicebus.policies_file import read_policies
@@ -53,7 +52,7 @@ WORKSPACE = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.MachineLear
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     description = Description.model_validate({**DESCRIPTION, "azureml": {"python": sys.executable}})
-    secrets = keep_secrets(tmp_path / "secrets.json", description.environments, description.people)
+    secrets = keep_secrets(tmp_path / "secrets.json", description.environments)
     layout = Layout(description, PORTS, secrets, tmp_path)
     write_part_files(layout)
     return layout
@@ -152,25 +151,34 @@ def test_each_shared_access_policy_has_a_connection_string_and_is_told_to_servic
     assert f"SharedAccessKeyName=worker;SharedAccessKey={worker.key};" in guarded.app_settings()["WORKER"]
 
 
-def test_people_sign_in_to_the_app_with_tokens_that_stay_the_same(layout: Layout) -> None:
-    tokens = {name: one["token"] for name, one in layout.people.items()}
-    assert keep_secrets(layout.data / "secrets.json", []).people_tokens == tokens
-    assert layout.addresses({})["people"]["alice"]["roles"] == ["Promotion.Operator"]
-    users = LocalUsers.from_settings(layout.app_settings())
-    headers = users.authenticate({"authorization": f"Bearer {tokens['alice']}"})
-    assert headers is not None
-    assert headers["x-ms-client-principal-name"] == "alice"
-    assert headers["x-ms-client-principal-id"] == layout.client_ids["alice"]
-    assert users.authenticate({"authorization": "Bearer another"}) is None
+def test_people_have_an_identity_each_and_roles_in_the_app(layout: Layout) -> None:
+    [app] = read_identities(layout).applications
+    assert app.roles == {"alice": ("Promotion.Operator",), "bob": ()}
+    told = layout.addresses({})
+    assert told["sign_in"]["resource"] == f"api://{app.client_id}"
+    by_name = {each.name: each for each in read_identities(layout).identities}
+    assert told["people"]["alice"] == {
+        "client_id": by_name["alice"].client_id,
+        "id": by_name["alice"].principal_id,
+        "roles": ["Promotion.Operator"],
+    }
 
 
-def test_who_starts_the_cloud_is_told_of_every_token_and_role(layout: Layout) -> None:
-    lines = welcome(layout, 80).splitlines()
+def test_the_app_can_be_told_whose_tokens_count(layout: Layout) -> None:
+    names = ("authority", "tenant", "client_id")
+    app = {"settings": {name: f"{{sign_in_{name}}}" for name in names}}
+    described = replace(layout, description=Description.model_validate({**DESCRIPTION, "app": app}))
+    settings, told = described.app_settings(), described.addresses({})["sign_in"]
+    assert {name: settings[name] for name in names} == {name: told[name] for name in names}
+    assert settings["authority"] == "http://127.0.0.1:20004"
+
+
+def test_who_starts_the_cloud_is_told_of_every_role_and_how_to_get_a_token(layout: Layout) -> None:
+    told = welcome(layout, 80)
     for name, person in layout.people.items():
-        [place] = [place for place, line in enumerate(lines) if f"token of {name} " in line]
-        assert lines[place].endswith(person["token"])
-        assert "app roles" in lines[place + 1]
-        assert all(role in lines[place + 1] for role in person["roles"])
+        [line] = [line for line in told.splitlines() if f"roles of {name} " in line]
+        assert line.split(maxsplit=3)[3] == (", ".join(person["roles"]) or "none")
+    assert f"python -m localcloud token alice --data {layout.data}" in told
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -182,12 +190,14 @@ def test_what_is_too_long_for_the_terminal_has_a_line_of_its_own_and_prose_is_wr
     too_long = [line.strip() for line in lines if len(line) > width]
     assert layout.connection_string in too_long
     assert (WORKSPACE.format("sub-d", "rg-dev", "ws-dev") in too_long) == (width < 100)
-    assert [line for line in too_long if " " in line and not line.startswith("export ")] == []
+    assert [line for line in too_long if " " in line and not line.startswith(("export ", "curl "))] == []
 
 
 def test_without_people_nobody_signs_in_to_the_app(layout: Layout) -> None:
     description = Description.model_validate({**DESCRIPTION, "people": {}})
-    assert "WEBSITE_AUTH_ENABLED" not in replace(layout, description=description).app_settings()
+    nobody = replace(layout, description=description)
+    assert nobody.people == {}
+    assert "To call the app as" not in welcome(nobody, 80)
 
 
 def test_an_unknown_placeholder_is_a_fault_that_names_the_known_ones(layout: Layout) -> None:

@@ -1,0 +1,81 @@
+"""The settings by which people sign in: whose tokens count, for which app, and whether a function key does, too."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+MODE = "MLPROMOTE_SIGN_IN"
+TENANT = "MLPROMOTE_SIGN_IN_TENANT"
+CLIENT_ID = "MLPROMOTE_SIGN_IN_CLIENT_ID"
+AUTHORITY = "MLPROMOTE_SIGN_IN_AUTHORITY"
+#: Of the public cloud. Others: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
+
+_REQUIRED, _OPTIONAL = "required", "optional"
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class SignInSettingsError(ValueError):
+    """Nobody can sign in by these settings; the text names each that is wrong, and how it must be."""
+
+
+@dataclass(frozen=True)
+class SignInSettings:
+    """Whose tokens count. Everything is in the form that Microsoft Entra ID writes into its tokens of version 2."""
+
+    tenant: str  #: id of the Entra ID tenant
+    client_id: str  #: of the app registration: the audience of its tokens
+    authority: str = PUBLIC_AUTHORITY  #: without a slash at the end
+
+    @property
+    def issuer(self) -> str:
+        """The claim `iss` of every token that counts."""
+        return f"{self.authority}/{self.tenant}/v2.0"
+
+    @property
+    def metadata(self) -> str:
+        """Where the OpenID configuration is: below the issuer, by OpenID Connect Discovery 1.0, section 4."""
+        return f"{self.issuer}/.well-known/openid-configuration"
+
+
+def is_required(settings: Mapping[str, str]) -> bool:
+    """Whether a function key opens nothing. Only the exact word for the contrary is taken for it."""
+    return settings.get(MODE, "").lower() != _OPTIONAL
+
+
+def read(settings: Mapping[str, str]) -> SignInSettings | None:
+    """None where nobody can sign in and nobody needs to. Raises `SignInSettingsError` with all that is wrong."""
+    mode, authority = settings.get(MODE, ""), settings.get(AUTHORITY, "")
+    tenant, client_id = settings.get(TENANT, ""), settings.get(CLIENT_ID, "")
+    if not (tenant or client_id or authority or is_required(settings)):
+        return None
+    authority = (authority or PUBLIC_AUTHORITY).rstrip("/")
+    faults = [
+        *([] if mode.lower() in ("", _REQUIRED, _OPTIONAL) else [f"{MODE} must be {_REQUIRED} or {_OPTIONAL}"]),
+        *_no_guid(TENANT, tenant, "the id of the Entra ID tenant"),
+        *_no_guid(CLIENT_ID, client_id, "the client id of the app registration"),
+        *([] if _is_authority(authority) else [f"{AUTHORITY} must be an address such as {PUBLIC_AUTHORITY}"]),
+    ]
+    if faults:
+        raise SignInSettingsError(f"Nobody can sign in, since settings are missing or wrong: {'; '.join(faults)}.")
+    return SignInSettings(tenant.lower(), client_id.lower(), authority)
+
+
+def is_private(address: str) -> bool:
+    """Whether nobody can read or change what comes from there: by TLS, or since it does not leave this machine."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))
+
+
+def _is_authority(address: str) -> bool:
+    return is_private(address) and not re.search(r"[?#@\s]", address) and not urlsplit(address).path
+
+
+def _no_guid(name: str, value: str, what: str) -> list[str]:
+    return [] if _GUID.fullmatch(value.lower()) else [f"{name} must be {what}, a GUID"]
