@@ -128,7 +128,7 @@ class Assets:
         headers = {}
         if scope.is_registry:
             operation = self._operations.begin("registration", path)
-            headers = self._operations.headers(operation, scope.subscription, scope.location)
+            headers = self._operations.registration_headers(operation, scope.subscription, scope.location)
         return web.json_response(self._shown(resource), status=201 if is_new else 200, headers=headers)
 
     async def _finish_registration(self, _: object) -> None:

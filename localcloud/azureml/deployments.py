@@ -127,8 +127,8 @@ class Deployments:
         operation = self._operations.begin("deployment", path)
         deployment.private["operation"] = operation.id
         self._store.put(deployment)
-        headers = self._operations.headers(operation, workspace.subscription, workspace.location)
-        return web.json_response(self._shown(workspace, deployment), status=200 if old else 201, headers=headers)
+        headers = self._operations.change_headers(operation, workspace.subscription, workspace.location)
+        return web.json_response(self._shown(workspace, deployment), status=201, headers=headers)
 
     async def _delete(self, request: web.Request) -> web.Response:
         workspace, path = self._scopes.requested(request), arm_path(request)
@@ -156,8 +156,8 @@ class Deployments:
             resource.properties["provisioningState"] = "Deleting"
             resource.private["operation"] = operation.id
             self._store.put(resource)
-        headers = self._operations.headers(operation, workspace.subscription, workspace.location)
-        return web.Response(status=202, headers=headers)
+        headers = self._operations.deletion_headers(operation, workspace.subscription, workspace.location)
+        return web.json_response(None, status=202, headers=headers)
 
     async def _get_logs(self, request: web.Request) -> web.Response:
         self._scopes.requested(request)
@@ -239,6 +239,7 @@ class Deployments:
             await self.is_back(path)
             await self._servers.stop(path.lower())
         self._store.delete(operation.path)
+        self._endpoints.forget_deployment(operation.path)
 
     def _refuse_if_busy(self, path: str) -> None:
         if self._operations.busy(path):
