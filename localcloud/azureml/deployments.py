@@ -16,7 +16,7 @@ from aiohttp import web
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.servers import ContainerCrashed, InferenceServers
-from localcloud.azureml.deployment_image import GUIDE, DeploymentImage, find_image
+from localcloud.azureml.deployment_image import GUIDE, DeploymentImage, find_image, refuse_unusable
 from localcloud.azureml.endpoints import ENDPOINTS, Endpoints, refuse_unusable_name
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
@@ -121,6 +121,7 @@ class Deployments:
                 f"Cannot create a deployment in endpoint {endpoint.name} because it is in {state} provisioning state.",
             )
         self._refuse_if_busy(path)
+        refuse_unusable(self._assets, workspace, properties)
         old = self._store.get(path)
         deployment = old or Resource(path, {})
         deployment.body = _deployment_body(workspace, path, body, sku, properties, old)

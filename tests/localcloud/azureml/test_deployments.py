@@ -3,6 +3,7 @@
 import zlib
 
 import pytest
+from azure.ai.ml.entities import DataCollector, DeploymentCollection
 from azure.core.exceptions import HttpResponseError
 
 from .conftest import ControlPlane, Endpoint, NewEndpoint, until, workspace_id
@@ -186,3 +187,26 @@ def test_names_that_azure_refuses_are_refused(cloud: ControlPlane) -> None:
     answer = cloud.call("PUT", f"{workspace_id('ws-test')}/onlineEndpoints/1st", json={"properties": {}})
     assert answer.status_code == 400
     assert "a letter first" in answer.json()["error"]["message"]
+
+
+def test_a_deployment_without_an_environment_is_refused_unless_its_model_needs_none(endpoint: Endpoint) -> None:
+    properties = {
+        "model": endpoint.model("bare"),
+        "codeConfiguration": {"codeId": "azureml:code:1", "scoringScript": "score.py"},
+    }
+    answer = endpoint.plane.call("PUT", f"{endpoint.path}/deployments/blue", json={"properties": properties})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+    assert "An environment is required" in answer.json()["error"]["message"]
+    assert endpoint.plane.call("GET", f"{endpoint.path}/deployments/blue").status_code == 404
+
+
+def test_every_collection_of_the_data_collector_is_taken(endpoint: Endpoint) -> None:
+    kinds = ("request", "response", "model_inputs", "model_outputs")
+    collector = DataCollector({kind: DeploymentCollection(enabled="True") for kind in kinds}, rolling_rate="hour")
+    endpoint.begin("blue", "hello", data_collector=collector)
+    until(lambda: endpoint.state("blue") == "Succeeded")
+    kept = endpoint.get("blue")["properties"]["dataCollector"]["collections"]
+    assert set(kept) == set(kinds)
+    for kind in kinds:
+        data = endpoint.client.data.get(f"{endpoint.name}-blue-{kind}", "1")
+        assert data.path.endswith(f"/modelDataCollector/{endpoint.name}/blue/{kind}/")
