@@ -223,8 +223,16 @@ class Health:
         self.workspace(environment).model_versions(NOBODY)
         return "models can be read"
 
-    def _read_registry(self, environment: str) -> str:
-        self.workspace(environment).registry_model(NOBODY, "1")
+    def _read_registry(self, environment: str) -> str | Seen:
+        workspace = self.workspace(environment)
+        workspace.registry_model(NOBODY, "1")
+        region = workspace.missing_region()
+        if region and Doing.DEPLOY in self._doings(environment):
+            return Seen(
+                State.FAULT,
+                f"models can be read, but not deployed: it is not replicated to {region}, where the workspace is",
+                "Add the region to the registry.",
+            )
         return "models can be read"
 
 

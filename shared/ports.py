@@ -65,7 +65,8 @@ class Deployment:
     state: str
     tags: Mapping[str, str]
     model: str | None
-    error: str = ""  #: what Azure ML says of a failed one: `code: message`
+    error: str = ""  #: what Azure ML says of a failed one: `code: message`; empty where that cannot be read
+    unread: str = ""  #: then why it cannot, in a sentence
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ class Workspace(Protocol):
 
     def registry_model(self, name: str, version: str) -> Model | None: ...
     def start_share(self, name: str, version: str) -> None: ...
+    def missing_region(self) -> str | None: ...  # the workspace's, where the registry is not replicated to it
 
     def missing_rights(self, doing: Doing) -> Sequence[str] | None: ...  # actions of Azure; None where it cannot tell
 

@@ -113,6 +113,13 @@ class AzureMLWorkspace:
         with self._rest(f"share model {name}, version {version}, to registry {self._registry_name}") as rest:
             self._registry.start_import(rest, self._asset_id(name, version), name, version)
 
+    def missing_region(self) -> str | None:
+        region, _, _ = self._properties
+        if self._registry.reaches(region):
+            return None
+        self.__dict__.pop("_registry", None)  # it may have been replicated since it was asked for
+        return None if self._registry.reaches(region) else region
+
     # --- rights ---
 
     def missing_rights(self, doing: Doing) -> Sequence[str] | None:
@@ -131,7 +138,7 @@ class AzureMLWorkspace:
                 found = client.online_endpoints.get(name)
             except ResourceNotFoundError:
                 return None
-        error = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ""
+        error, _ = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ("", "")
         return azureml_deployments.endpoint_from(found, error)
 
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
@@ -161,8 +168,8 @@ class AzureMLWorkspace:
                 found = client.online_deployments.get(name, endpoint)
             except ResourceNotFoundError:
                 return None
-        error = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ""
-        return azureml_deployments.deployment_from(found, error)
+        told = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ("", "")
+        return azureml_deployments.deployment_from(found, *told)
 
     def check_deployment_file(self, file: Path) -> None:
         azureml_deployments.load(file, "checked-only", "checked-only", None)
@@ -244,19 +251,20 @@ class AzureMLWorkspace:
         version = found["name"]
         return model_from(found, name, version, self._asset_id(name, version))
 
-    def _operation_error(self, properties: Mapping[str, str]) -> str:
-        """What went wrong with the last operation on a resource, as `code: message`; empty where it cannot be read: it
-        is kept below the subscription, which a role on the workspace alone does not cover."""
+    def _operation_error(self, properties: Mapping[str, str]) -> tuple[str, str]:
+        """What went wrong with the last operation on a resource, as `code: message`; or empty, and why it cannot be
+        read: it is kept below the subscription, which a role on the workspace alone does not cover."""
         address = properties.get("AzureAsyncOperationUri")
         if not address:
-            return ""
+            return "", "It does not tell where its last operation is."
         try:
             with self._rest("read why it failed") as rest:
                 error = (rest.get(address) or {}).get("error") or {}
         except (ForbiddenError, RejectedError) as fault:
             _log.warning("%s", fault)
-            return ""
-        return f"{error.get('code', '')}: {error.get('message', '')}".strip(": ")
+            return "", str(fault)
+        told = f"{error.get('code', '')}: {error.get('message', '')}".strip(": ")
+        return told, "" if told else "Its last operation is forgotten, or tells no error."
 
 
 _BROKEN = ("Failed", "Canceled")

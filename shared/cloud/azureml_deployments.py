@@ -47,13 +47,14 @@ def endpoint_from(found: Any, error: str) -> Endpoint:
     )
 
 
-def deployment_from(found: Any, error: str = "") -> Deployment:
+def deployment_from(found: Any, error: str = "", unread: str = "") -> Deployment:
     return Deployment(
         name=found.name,
         state=_text(found.provisioning_state),
         tags=dict(found.tags or {}),
         model=found.model,
         error=error,
+        unread=unread,
     )
 
 

@@ -21,6 +21,12 @@ class Registry:
 
     name: str
     address: str
+    regions: tuple[str, ...]  #: where it is replicated to, as Azure names them: `westeurope`
+
+    def reaches(self, region: str) -> bool:
+        """Whether what is in it can be used in the region. True too where Azure lists none."""
+        plain = region.replace(" ", "").lower()
+        return not self.regions or plain in (each.replace(" ", "").lower() for each in self.regions)
 
     @property
     def scope(self) -> str:
@@ -59,4 +65,5 @@ def discover(rest: Rest, cloud: Cloud, name: str) -> Registry:
     return Registry(
         name,
         f"{provider}/mferp/managementfrontend{scope}/providers/Microsoft.MachineLearningServices/registries/{name}",
+        tuple(found.get("regions") or ()),
     )

@@ -82,6 +82,7 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     THROTTLED = "throttled"
     BAD_CONFIG = "bad-config"
+    UNKNOWN = "unknown"  #: Azure ML knows why, and this identity could not read it
     BUG = "bug"
 
 

@@ -25,10 +25,11 @@ _ADVICE = {
     FailureKind.CONTAINER_CRASH: "Mend the scoring code",
     FailureKind.TIMEOUT: "Make the start of the container shorter, or its probes more patient",
     FailureKind.NOT_FOUND: "Put right what the deployment file refers to",
+    FailureKind.UNKNOWN: "See in Azure ML studio why, or let the environment's identity read it",
 }
 
 #: Codes such as BadArgument say little: a traceback in the log says more.
-_MAY_BE_A_CRASH = (FailureKind.BAD_CONFIG, FailureKind.TIMEOUT, FailureKind.NOT_FOUND)
+_MAY_BE_A_CRASH = (FailureKind.BAD_CONFIG, FailureKind.TIMEOUT, FailureKind.NOT_FOUND, FailureKind.UNKNOWN)
 
 # The scoring server wraps what the scoring code raised into exceptions of its own.
 _OF_THE_SERVER = re.compile(r"azureml_inference_server_http\.|gunicorn\.")
@@ -42,8 +43,8 @@ def failed(deployment: Deployment, log: str) -> Failed:
     kind = kind_of(deployment.error)
     if found and kind in _MAY_BE_A_CRASH:
         kind = FailureKind.CONTAINER_CRASH
-    why = deployment.error or f"state {deployment.state}"
-    said = f"{found} (its log); Azure ML says {why}" if found else why
+    why = deployment.error or f"nothing more than state {deployment.state}. {deployment.unread}"
+    said = f"{found} (its log); Azure ML says {why}" if found else why if deployment.error else f"Azure ML says {why}"
     return Failed(
         f"Deployment {deployment.name} failed. {_ADVICE[kind]}, then retry. The cause: {said.rstrip('. ')}.",
         kind,
@@ -53,7 +54,9 @@ def failed(deployment: Deployment, log: str) -> Failed:
 
 
 def kind_of(error: str) -> FailureKind:
-    """The class of an error of Azure ML, given as `code: message`."""
+    """The class of an error of Azure ML, given as `code: message`; empty where it could not be read."""
+    if not error.strip():
+        return FailureKind.UNKNOWN
     return next((kind for kind, words in _KINDS if re.search(words, error, re.IGNORECASE)), FailureKind.BAD_CONFIG)
 
 

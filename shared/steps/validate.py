@@ -31,7 +31,19 @@ def _obstacle(target: Target, workspace: Workspace) -> Failed | None:
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint and not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
-    return unusable_copy(target.command, workspace)
+    return unusable_copy(target.command, workspace) or _out_of_reach(target.command, workspace)
+
+
+def _out_of_reach(command: RunStep, workspace: Workspace) -> Failed | None:
+    """Azure refuses to use a registry in a region that it is not replicated to."""
+    region = workspace.missing_region()
+    if region is None:
+        return None
+    return Failed(
+        f"The registry is not replicated to {region}, where the workspace of {command.environment} is, so nothing in "
+        "it can be deployed there. Add the region to the registry, then retry.",
+        FailureKind.NOT_FOUND,
+    )
 
 
 def unusable_copy(command: RunStep, workspace: Workspace) -> Failed | None:

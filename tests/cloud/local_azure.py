@@ -68,6 +68,7 @@ class LocalAzure:
         self._identity = Part("identity", folder, {"identities": identities, "header": HEADER, "token_key": str(key)})
         roles = [("AzureML Data Scientist", workspace_id(name)) for name in ("dev", "test")]
         roles.append(("AzureML Registry User", "/subscriptions"))
+        roles.append(("Reader", f"/subscriptions/{workspace_id('test').split('/')[2]}"))
         config = {
             "workspaces": [{"id": workspace_id(name)} for name in ("dev", "test")],
             "registries": [{"name": REGISTRY}],

@@ -93,6 +93,21 @@ def test_a_failed_deployment_says_why(
     assert "KeyError" in serving.workspace.logs(serving.endpoint, "v2-bad", 200)
 
 
+def test_a_cause_that_a_role_on_the_workspace_does_not_cover_is_told_as_unread(
+    azure: LocalAzure, dev: AzureMLWorkspace, name: str, registered: Registered, folder: Path
+) -> None:
+    registered(name)
+    dev.start_endpoint(f"d{name}", {})
+    until(lambda: (found := dev.endpoint(f"d{name}")) and found.state == "Succeeded")
+    azure.fault("out_of_quota")
+    dev.start_share(name, "1")
+    copy = until(lambda: dev.registry_model(name, "1")).asset_id
+    dev.start_deployment(folder / "deployment.yml", f"d{name}", "v1-unread", copy, TAGS)
+    found = until(lambda: one if (one := dev.deployment(f"d{name}", "v1-unread")) and one.state == "Failed" else None)
+    assert found.error == ""
+    assert "Microsoft.MachineLearningServices/locations/mfeOperationsStatus/read" in found.unread
+
+
 def test_nothing_is_left_running_and_nothing_is_printed(serving: Serving, capfd: pytest.CaptureFixture[str]) -> None:
     before = threading.active_count()
     capfd.readouterr()

@@ -24,7 +24,9 @@ REGIONS = ("prod-west", "prod-north")
 
 @pytest.fixture(scope="module")
 def description() -> Description:
-    return describe("examples/two-regions/promotion.yml", "dev", "test", *REGIONS)
+    described = describe("examples/two-regions/promotion.yml", "dev", "test", *REGIONS)
+    north = described.environments["prod-north"].model_copy(update={"reads_subscription": True})
+    return described.model_copy(update={"environments": {**described.environments, "prod-north": north}})
 
 
 async def test_both_regions_roll_out_at_once(cloud: Cloud) -> None:

@@ -45,6 +45,8 @@ class FakeWorkspace:
     answer: Answer = field(default_factory=lambda: Answer(200, "{}", 0.01))
     answers: list[Answer] = field(default_factory=list)  #: given first, in this order
     fails_to_deploy: str = ""  #: Azure ML's error for the next deployments, where it is not empty
+    unread: str = ""  #: why that error cannot be read, where it is not empty
+    out_of_reach: str | None = None  #: the workspace's region, where the registry is not replicated to it
     raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: once, instead of the call
     rights_missing: dict[Doing, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
     keeps_state: set[str] = field(default_factory=set)  #: deployments whose present state does not change by itself
@@ -130,6 +132,10 @@ class FakeWorkspace:
         self._called("start_share")
         self._pending.setdefault(("share", name, version), self.looks_until_ready)
         self._died("start_share")
+
+    def missing_region(self) -> str | None:
+        self._called("missing_region")
+        return self.out_of_reach
 
     def missing_rights(self, doing: Doing) -> Sequence[str] | None:
         self._called("missing_rights")
@@ -246,7 +252,8 @@ class FakeWorkspace:
             return None
         if found.state == "Creating":
             state = "Failed" if self.fails_to_deploy else "Succeeded"
-            found = self.made[endpoint, name] = replace(found, state=state, error=self.fails_to_deploy)
+            error = "" if self.unread else self.fails_to_deploy
+            found = self.made[endpoint, name] = replace(found, state=state, error=error, unread=self.unread)
         return found
 
 

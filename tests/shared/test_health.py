@@ -296,3 +296,10 @@ def test_it_is_told_as_whom_the_app_was_asked(health: Health) -> None:
     alice = Person("2", "alice", (OPERATOR,))
     assert health.report(alice)["caller"] == {"name": "alice", "roles": [OPERATOR]}
     assert health.report(None)["caller"] is None
+
+
+def test_a_registry_that_is_not_replicated_to_where_models_are_deployed_is_a_fault(health: Health) -> None:
+    out_of_reach = {name: FakeWorkspace(name=name, out_of_reach="northeurope") for name in ("dev", "prod")}
+    found = faults(replace(health, workspace=lambda name: out_of_reach.get(name, FakeWorkspace(name=name))))
+    assert [(what, name) for what, name, _ in found] == [("registry", "prod")]
+    assert "not replicated to northeurope" in found[0][2]

@@ -158,7 +158,8 @@ def test_a_broken_endpoint_is_reported(stage: Stage, workspace: FakeWorkspace) -
         ("OutOfQuota: none left", CRASH_LOG, FailureKind.QUOTA),
         ("OperationTimedOut: it took too long", "", FailureKind.TIMEOUT),
         ("ResourceNotFound: environment asset e:1", "", FailureKind.NOT_FOUND),
-        ("", "", FailureKind.BAD_CONFIG),
+        ("", "", FailureKind.UNKNOWN),
+        ("", CRASH_LOG, FailureKind.CONTAINER_CRASH),
     ],
 )
 def test_the_class_of_a_failure_is_told_from_azures_error_and_the_log(
@@ -181,6 +182,19 @@ def test_the_diagnosis_of_a_crash_is_its_cause_and_the_end_of_the_log(stage: Sta
     assert outcome.diagnosis.splitlines()[0] == cause
     assert outcome.diagnosis.splitlines()[-1].endswith("Worker exiting (pid: 15259)")
     assert len(outcome.diagnosis.splitlines()) == 22
+
+
+def test_a_cause_that_may_not_be_read_is_told_as_such_and_not_as_a_wrong_file(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    workspace.fails_to_deploy = "OutOfQuota: none left"
+    workspace.unread = "Identity prod could not read why it failed: AuthorizationFailed."
+    outcome = stage.run("deploy", workspace)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.UNKNOWN
+    assert "could not read why it failed: AuthorizationFailed" in outcome.reason
+    assert "let the environment's identity read it" in outcome.reason
+    assert "Correct the deployment file" not in outcome.reason
 
 
 def test_a_failure_is_reported_where_the_log_cannot_be_read(stage: Stage, workspace: FakeWorkspace) -> None:

@@ -176,3 +176,15 @@ def test_settings_of_another_version_are_refused_in_words(stage: Stage, workspac
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.BAD_CONFIG
     assert "Start a new promotion" in outcome.reason
+
+
+def test_a_registry_that_is_out_of_reach_is_seen_before_anything_is_spent(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    workspace.out_of_reach = "northeurope"
+    outcome = stage.run("validate", workspace)
+    assert isinstance(outcome, Failed)
+    assert "not replicated to northeurope" in outcome.reason
+    assert "Add the region to the registry" in outcome.reason
+    workspace.out_of_reach = None
+    assert isinstance(stage.run("validate", workspace), Succeeded)

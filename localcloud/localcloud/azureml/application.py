@@ -80,7 +80,8 @@ class _Parts:
         signature_key = self.store.secret("signatures", secrets.token_hex(32))
         self.storage = Storage(folder / "blobs", signature_key, self._base_url)
         self.rights = self._made_rights(settings)
-        self.operations = Operations(self.store.database, self._base_url)
+        status_key = self.store.secret("operations", secrets.token_hex(32))
+        self.operations = Operations(self.store.database, self._base_url, self.rights, status_key)
         self.outbox = Outbox(self.store.database, self.scopes)
         self.servers = InferenceServers(folder / "deployments", settings.python)
         self.trackings = {

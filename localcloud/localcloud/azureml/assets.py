@@ -1,39 +1,39 @@
 """Models, environments, components, data and code: versioned assets of a workspace or a registry.
 
 A container (`…/models/NAME`) appears with its first version and tells the next one; versions never change what they
-point to.
+point to. Code that is there with the same hash, and an anonymous component with the same content, is the same asset.
 """
 
 import copy
 import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
 
+from localcloud.azureml import component_specification
+from localcloud.azureml.asset_bodies import CONTENT, KINDS, container_body, refuse_other_content, version_body
+from localcloud.azureml.asset_pages import has_hash, page
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.operations import Operations
 from localcloud.azureml.rights import CALLER
-from localcloud.azureml.scopes import PROVIDER, REGISTRY, WORKSPACE, Scope, Scopes, arm_path
+from localcloud.azureml.scopes import REGISTRY, WORKSPACE, Scope, Scopes, arm_path
 from localcloud.azureml.storage import Storage
-from localcloud.azureml.store import Resource, Store, system_data
+from localcloud.azureml.store import Resource, Store
 from localcloud.azureml.wire import AzureError, Json, not_found, properties_in
 
-KINDS = ("models", "environments", "components", "data", "codes")
 _ASSETS = "/{kind:(?i:" + "|".join(KINDS) + ")}"
-#: The property of a version that must not change, by kind of asset.
-CONTENT = {
-    "models": "modelUri",
-    "data": "dataUri",
-    "codes": "codeUri",
-    "environments": "image",
-    "components": "componentSpec",
-}
 #: Microsoft's own: what they offer, environments mostly, is taken to be there.
 _PUBLIC_REGISTRIES = ("azureml", "azureml-meta", "azureml-msr", "huggingface")
 #: The curated environments of every workspace: the prefix is Microsoft's own.
 _CURATED = re.compile(r"(?:azureml:|.*/environments/)AzureML-", re.I)
 _REGISTRY_ASSET = re.compile(r"azureml://registries/(?P<registry>[^/]+)/(?P<path>.+)")
+#: A label in place of a version, in an asset's path: both mean the one that was made last.
+_LABEL = re.compile(r"(?P<container>.+)/(?:versions/azureml_|labels/)(?P<label>default|latest)", re.I)
+#: Types of data that are folders, whose paths end with a slash.
+_FOLDERS = ("uri_folder", "mltable")
 
 
 class Assets:
@@ -66,6 +66,7 @@ class Assets:
                 web.put(assets + "/{name}", self._put_container),
                 web.get(assets + "/{name}/versions", self._list),
                 web.get(assets + "/{name}/versions/{version}", self._get_version),
+                web.get(assets + "/{name}/labels/{label}", self._get_version),
                 web.put(assets + "/{name}/versions/{version}", self._put_version),
                 web.delete(assets + "/{name}/versions/{version}", self._delete_version),
             ]
@@ -75,8 +76,20 @@ class Assets:
         """The version that a deployment or a job refers to: an ARM id or `azureml://registries/…/versions/…`."""
         if found := _REGISTRY_ASSET.match(reference):
             registry = self._scopes.registry(found["registry"])
-            return self._store.get(f"{registry.path}/{found['path']}") if registry else None
-        return self._store.get(reference.removeprefix("azureml:"))
+            return self._version(f"{registry.path}/{found['path']}") if registry else None
+        return self._version(reference.removeprefix("azureml:"))
+
+    def refuse_out_of_reach(self, workspace: Scope, references: Iterable[object]) -> None:
+        """400 where one of them is to a registry that is not replicated to the workspace's region. As recorded."""
+        for reference in references:
+            found = _REGISTRY_ASSET.match(str(reference or ""))
+            registry = self._scopes.registry(found["registry"]) if found else None
+            if registry and workspace.location not in registry.regions:
+                raise AzureError(
+                    400,
+                    "BadRequest",
+                    f"Invalid region {workspace.location} for operation consume in registry {registry.name}.",
+                )
 
     def is_public(self, reference: str) -> bool:
         """Whether the reference is to a registry of Microsoft's, or to a curated environment."""
@@ -97,20 +110,24 @@ class Assets:
         return str(container.properties["nextVersion"]) if container else "1"
 
     def add(self, scope: Scope, kind: str, name: str, version: str, properties: Json, created_by: str = "") -> Resource:
-        """Creates a version, or updates tags and the like of one. 409 if it exists with other content."""
+        """Creates a version, or updates tags and the like of one.
+
+        An anonymous component gets the version of its content. 409, for components 400, where a version exists with
+        other content.
+        """
+        properties, private = dict(properties), {}
+        if kind == "components":
+            private["specification"] = specification = properties.get("componentSpec") or {}
+            properties["componentSpec"] = component_specification.kept(specification)
+            properties.pop("description", None)  # the specification has it
+            version = _component_version(name, version, properties, specification)
+        elif kind in ("models", "data") and not scope.is_registry:
+            self._resolve_paths(scope, kind, properties)
+        old = self._store.get(f"{scope.path}/{kind}/{name}/versions/{version}")
+        if old:
+            _check_update(scope, kind, name, version, old, properties)
         path = f"{scope.path}/{kind}/{name}/versions/{version}"
-        old = self._store.get(path)
-        properties = dict(properties)
-        if kind == "models" and not scope.is_registry:
-            self._resolve_job_output(scope, properties)
-        if old and old.properties.get(CONTENT[kind]) != properties.get(CONTENT[kind]):
-            raise AzureError(
-                409,
-                "Conflict",
-                f"The {kind.rstrip('s')} {name} with the version {version} already exists in {scope.name}. Its content"
-                " cannot be changed; use another version.",
-            )
-        resource = Resource(path, _version_body(scope, kind, name, version, properties, old, created_by))
+        resource = Resource(path, version_body(scope, kind, name, version, properties, old, created_by), private)
         with self._store.transaction():
             self._store.put(resource)
             self._count(scope, kind, name, version, is_new=old is None)
@@ -121,34 +138,47 @@ class Assets:
 
     async def _put_version(self, request: web.Request) -> web.Response:
         scope, match = self._scopes.requested(request), request.match_info
-        path = arm_path(request)
-        is_new = self._store.get(path) is None
         properties = await properties_in(request)
+        is_anonymous = match["name"] == component_specification.ANONYMOUS
+        is_new = is_anonymous or self._store.get(arm_path(request)) is None
         caller = request[CALLER].client_id
         resource = self.add(scope, match["kind"].lower(), match["name"], match["version"], properties, caller)
         headers = {}
         if scope.is_registry:
-            operation = self._operations.begin("registration", path)
-            headers = self._operations.headers(operation, scope.subscription, scope.location)
+            operation = self._operations.begin("registration", resource.path)
+            headers = self._operations.registration_headers(operation, scope.subscription, scope.location)
         return web.json_response(self._shown(resource), status=201 if is_new else 200, headers=headers)
 
     async def _finish_registration(self, _: object) -> None:
         """A version in a registry is complete as soon as it is written; only its protocol is long-running."""
 
     async def _get_version(self, request: web.Request) -> web.Response:
-        return web.json_response(self._shown(self._existing(request)))
+        body = self._shown(self._existing(request))
+        if label := _LABEL.fullmatch(arm_path(request)):
+            body["id"] = f"{body['id'].partition('/versions/')[0]}/labels/{label['label'].lower()}"
+        return web.json_response(body)
 
     async def _delete_version(self, request: web.Request) -> web.Response:
         self._store.delete(self._existing(request).path)
         return web.Response(status=200)
 
     async def _list(self, request: web.Request) -> web.Response:
-        """`listViewType`, `$top`, `$orderBy=createdtime desc`, `stage` and, for code, `hash` are understood."""
-        self._scopes.requested(request)
-        return self._page(request, self._store.collection(arm_path(request)))
+        """See `page` for what can be asked for. Code with a hash is found in the workspace under whatever name."""
+        scope = self._scopes.requested(request)
+        digest = request.query.get("hash")
+        if digest and request.match_info["kind"].lower() == "codes":
+            path = f"{scope.path}/codes/*/versions/*"
+            found = [code for code in self._store.matching(path.lower()) if has_hash(code, digest)][-1:]
+        else:
+            found = self._store.collection(arm_path(request))
+        return web.json_response({"value": [self._shown(each) for each in page(found, request.query)]})
 
     async def _get_container(self, request: web.Request) -> web.Response:
-        return web.json_response(self._existing(request).body)
+        container = self._existing(request)
+        if request.match_info["kind"].lower() == "components":
+            # Where no version is asked for, the service counts the components of a name by the time.
+            container.properties["nextVersion"] = datetime.now(UTC).strftime("%Y-%m-%d-%H-%M-%S-%f0")
+        return web.json_response(container.body)
 
     async def _put_container(self, request: web.Request) -> web.Response:
         """Archives or restores all versions at once, as `models.archive(name)` does."""
@@ -160,38 +190,29 @@ class Assets:
         self._store.put(container)
         return web.json_response(container.body)
 
-    def _page(self, request: web.Request, resources: list[Resource]) -> web.Response:
-        view, wanted_hash = request.query.get("listViewType", "").lower(), request.query.get("hash")
-        if "archivedonly" in view or "archived_only" in view:
-            resources = [resource for resource in resources if resource.properties.get("isArchived")]
-        elif "all" not in view:
-            resources = [resource for resource in resources if not resource.properties.get("isArchived")]
-        if stage := request.query.get("stage"):
-            resources = [resource for resource in resources if resource.properties.get("stage") == stage]
-        if wanted_hash:
-            resources = [
-                resource
-                for resource in resources
-                if resource.properties.get("properties", {}).get("hash_sha256") == wanted_hash
-            ]
-        if "desc" in (request.query.get("$orderBy") or request.query.get("orderBy") or ""):
-            resources.reverse()
-        try:
-            top = int(request.query.get("$top", len(resources)))
-        except ValueError as error:
-            raise AzureError(400, "BadRequest", "$top must be a number.") from error
-        return web.json_response({"value": [self._shown(resource) for resource in resources[:top]]})
-
     def _existing(self, request: web.Request) -> Resource:
         scope = self._scopes.requested(request)
-        resource = self._store.get(arm_path(request))
+        resource = self._version(arm_path(request))
         if not resource:
             raise not_found(f"Asset {arm_path(request)[len(scope.path) + 1 :]} in {scope.name}")
         return resource
 
-    def _resolve_job_output(self, workspace: Scope, properties: Json) -> None:
-        """Replaces `azureml://jobs/JOB/outputs/NAME/…` by where the files are, and notes the job as the origin."""
-        given = str(properties.get("modelUri", ""))
+    def _version(self, path: str) -> Resource | None:
+        """A version by its path, or by a label in place of one."""
+        found = self._store.get(path)
+        if found or not (label := _LABEL.fullmatch(path)):
+            return found
+        container = self._store.get(label["container"])
+        latest = container.properties["latestVersion"] if container else ""
+        return self._store.get(f"{label['container']}/versions/{latest}")
+
+    def _resolve_paths(self, workspace: Scope, kind: str, properties: Json) -> None:
+        """Replaces `azureml://jobs/JOB/outputs/NAME/…` by where the files are, and notes the job as a model's origin;
+        writes a path of a datastore in its long form, and that of a folder of data with a slash at its end."""
+        key = CONTENT[kind]
+        if key not in properties:
+            return
+        given = str(properties[key])
         try:
             origin = self._records.output_uri(workspace, given)
             if origin and not self._storage.file(origin[0], workspace).exists():
@@ -199,11 +220,16 @@ class Assets:
         except ValueError as error:
             raise AzureError(404, "UserError", f"{error}.") from error
         if origin:
-            properties["modelUri"], properties["jobName"] = origin
+            properties[key] = origin[0]
+            if kind == "models":
+                properties["jobName"] = origin[1]
+        properties[key] = self._storage.long_form(workspace, str(properties[key]))
+        if kind == "data" and properties.get("dataType") in _FOLDERS and properties[key].startswith("azureml:"):
+            properties[key] = properties[key].rstrip("/") + "/"
 
     def _count(self, scope: Scope, kind: str, name: str, version: str, is_new: bool) -> None:
         path = f"{scope.path}/{kind}/{name}"
-        container = self._store.get(path) or Resource(path, _container_body(scope, kind, name))
+        container = self._store.get(path) or Resource(path, container_body(scope, kind, name))
         if is_new:
             numbers = [int(number) for number in (version, container.private.get("last", "0")) if number.isdecimal()]
             last = max(numbers, default=0)
@@ -221,41 +247,28 @@ class Assets:
         return body
 
 
-def _version_body(
-    scope: Scope, kind: str, name: str, version: str, properties: Json, old: Resource | None, created_by: str
-) -> Json:
-    defaults: Json = {"isArchived": False, "isAnonymous": False, "tags": {}, "properties": {}}
-    if kind == "models":
-        defaults["flavors"] = {}  # the SDK reads it unasked
-    if kind == "environments":
-        defaults.update(environmentType="UserCreated", osType="Linux")
-    if old:
-        for key in ("jobName", "originAssetId"):
-            if key in old.properties:
-                defaults[key] = old.properties[key]
-    identifier, resource_type = _identity(scope, kind, name, version)
-    return {
-        "id": identifier,
-        "name": version,
-        "type": resource_type,
-        "properties": {**defaults, **properties, "provisioningState": "Succeeded"},
-        "systemData": system_data(old, created_by),
-    }
+def _component_version(name: str, version: str, properties: Json, specification: Json) -> str:
+    if name != component_specification.ANONYMOUS:
+        properties["componentSpec"].setdefault("version", version)
+        return version
+    of_content = component_specification.content_version(specification)
+    properties["isAnonymous"] = True
+    if specification.get("name", name) == name:
+        properties["componentSpec"]["version"] = of_content
+    return of_content
 
 
-def _container_body(scope: Scope, kind: str, name: str) -> Json:
-    identifier = _identity(scope, kind, name, "")[0].removesuffix("/versions/")
-    return {
-        "id": identifier,
-        "name": name,
-        "type": f"{PROVIDER}/workspaces/{kind}",
-        "properties": {"isArchived": False, "tags": {}, "properties": {}},
-        "systemData": system_data(None),
-    }
-
-
-def _identity(scope: Scope, kind: str, name: str, version: str) -> tuple[str, str]:
-    """Id and type as they are answered: a registry's data plane has ids of its own."""
-    if scope.is_registry:
-        return f"azureml://registries/{scope.name}/{kind}/{name}/versions/{version}", kind
-    return f"{scope.path}/{kind}/{name}/versions/{version}", f"{PROVIDER}/workspaces/{kind}/versions"
+def _check_update(scope: Scope, kind: str, name: str, version: str, old: Resource, properties: Json) -> None:
+    """Refuses other content; code that is uploaded once more stays where it is."""
+    if kind == "codes" and has_hash(old, str((properties.get("properties") or {}).get("hash_sha256"))):
+        properties["codeUri"] = old.properties["codeUri"]
+    if kind != "components":
+        refuse_other_content(scope, kind, name, version, old, properties)
+        return
+    field = component_specification.changed_field(old.properties["componentSpec"], properties["componentSpec"])
+    if field:
+        raise AzureError(
+            400,
+            "UserError",
+            f'Failed to update component {name} since field "{field}" is immutable, try specifying a new version.',
+        )

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+from localcloud.azureml.shared_key import is_signed
 from localcloud.azureml.storage import REGISTRY_ACCOUNT, REGISTRY_CONTAINER, Storage, UnusableUri, account_name
 
 CHUNK = 1 << 20  # bytes
@@ -23,7 +24,7 @@ _PERMISSION = {"GET": "r", "HEAD": "r", "PUT": "w", "DELETE": "d"}
 class Blobs:
     """Serves `/blob/ACCOUNT/CONTAINER/NAME`, and for registries `/CONTAINER/NAME`.
 
-    Each request must carry a signature for the container.
+    Each request must carry a signature for the container, or be signed with the account's key.
     """
 
     def __init__(self, storage: Storage, database: sqlite3.Connection, uploads: Path) -> None:
@@ -69,7 +70,8 @@ class Blobs:
     def _admitted(self, request: web.Request, permission: str) -> tuple[str, str]:
         account = account_name(request.match_info.get("account", REGISTRY_ACCOUNT))
         container = request.match_info["container"]
-        if not self._storage.admits(account, container, request.query, permission):
+        by_key = is_signed(request, self._storage.account_key(account))
+        if not by_key and not self._storage.admits(account, container, request.query, permission):
             raise web.HTTPForbidden(
                 headers={"x-ms-error-code": "AuthenticationFailed"},
                 text='<?xml version="1.0" encoding="utf-8"?><Error><Code>AuthenticationFailed</Code><Message>Server'

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.jobs import DEFAULT_OUTPUT, JobEnd, JobRun, JobRunner
-from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.job_records import OF_NODE, JobRecords
 from localcloud.azureml.rights import Caller, Rights
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.storage import Storage
@@ -67,6 +67,13 @@ class CommandJobs:
             self._records.change(workspace, name, "Failed", f"{error}")
             return
         self._record_end(workspace, name, end)
+
+    def refuse_out_of_reach(self, workspace: Scope, properties: Json) -> None:
+        """400 where a job, or a node of a pipeline, uses what a registry does not have in the workspace's region."""
+        nodes = [properties, *(properties.get("jobs") or {}).values()]
+        used = [node.get(key) for node in nodes for key in ("componentId", "environmentId", "environment", "codeId")]
+        inputs = [(declared or {}).get("uri") for node in nodes for declared in (node.get("inputs") or {}).values()]
+        self._assets.refuse_out_of_reach(workspace, [*used, *inputs])
 
     async def cancel(self, workspace: Scope, name: str) -> None:
         """Ends the job's process, or keeps it from being started."""
@@ -155,18 +162,22 @@ class CommandJobs:
     def _register_outputs(self, workspace: Scope, job: Resource) -> None:
         """Registers the outputs that the job gives a name: models as models, the rest as data."""
         for output, declared in job.properties["outputs"].items():
-            name = declared.get("assetName")
-            if not name:
+            if not self._storage.file(str(declared["uri"]), workspace).exists():
                 continue
-            output_type = str(declared["jobOutputType"]).lower()
-            if output_type in _MODEL_TYPES:
-                uri = f"azureml://jobs/{job.name}/outputs/{output}"
-                kind, content = "models", {"modelUri": uri, "modelType": output_type}
-            else:
-                kind, content = "data", {"dataUri": str(declared["uri"]), "dataType": output_type}
-            version = str(declared.get("assetVersion") or self._assets.next_version(workspace, kind, name))
-            if self._storage.file(str(declared["uri"]), workspace).exists():
-                self._assets.add(workspace, kind, name, version, content)
+            for named in (declared, declared.get(OF_NODE) or {}):
+                if named.get("assetName"):
+                    self._register(workspace, job, output, str(named["assetName"]), named.get("assetVersion"))
+
+    def _register(self, workspace: Scope, job: Resource, output: str, name: str, version: str | None) -> None:
+        declared = job.properties["outputs"][output]
+        output_type = str(declared["jobOutputType"]).lower()
+        if output_type in _MODEL_TYPES:
+            uri = f"azureml://jobs/{job.name}/outputs/{output}"
+            kind, content = "models", {"modelUri": uri, "modelType": output_type}
+        else:
+            kind, content = "data", {"dataUri": str(declared["uri"]), "dataType": output_type}
+        version = str(version or self._assets.next_version(workspace, kind, name))
+        self._assets.add(workspace, kind, name, version, content)
 
 
 def _limit_seconds(properties: Json) -> float | None:

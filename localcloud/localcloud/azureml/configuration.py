@@ -37,6 +37,8 @@ class WorkspaceSettings(Section):
     id: str
     location: str = "westeurope"
     topic: TopicSettings | None = None
+    #: What `listSecrets` gives for its datastores.
+    datastore_secrets: Literal["Sas", "AccountKey"] = "Sas"
 
     @field_validator("id")
     @classmethod
@@ -51,6 +53,8 @@ class RegistrySettings(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{1,32}$")]
     location: str = "westeurope"
+    #: Where it is replicated to, beside its location. Default: the locations of all workspaces.
+    regions: tuple[str, ...] | None = None
     subscription: str = "00000000-0000-0000-0000-0000000000aa"
     resource_group: str = "registries"
 

@@ -40,6 +40,8 @@ class Datastores:
     async def _list_secrets(self, request: web.Request) -> web.Response:
         workspace, name = self._scopes.requested(request), request.match_info["datastore"]
         self._datastore(workspace, name)
+        if workspace.datastore_secrets == "AccountKey":
+            return web.json_response({"secretsType": "AccountKey", "key": self._storage.account_key(workspace.account)})
         token = self._storage.signed(workspace.account, name, "racwdl")
         return web.json_response({"secretsType": "Sas", "sasToken": token})
 
@@ -76,7 +78,7 @@ class Datastores:
                 "containerName": name,
                 "endpoint": "localhost",
                 "protocol": "https",
-                "credentials": {"credentialsType": "Sas"},
+                "credentials": {"credentialsType": workspace.datastore_secrets},
                 "properties": {},
                 "tags": {},
             },

@@ -7,7 +7,7 @@ from localcloud.azureml.assets import Assets
 from localcloud.azureml.operations import OperationFailed
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.store import Resource
-from localcloud.azureml.wire import Json
+from localcloud.azureml.wire import AzureError, Json
 
 #: The end of most messages of Azure about a failed deployment; the error's code follows.
 GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-"
@@ -24,6 +24,22 @@ class DeploymentImage:
     environment_variables: dict[str, str]
 
 
+def refuse_unusable(assets: Assets, workspace: Scope, properties: Json) -> None:
+    """400 where Azure refuses a deployment at once: its registry is out of reach, or it has no environment and is none
+    that does without, which only models of MLflow and Triton without scoring code are."""
+    model, code = _model_id(properties), (properties.get("codeConfiguration") or {}).get("codeId")
+    assets.refuse_out_of_reach(workspace, (model, code, properties.get("environmentId")))
+    found = assets.find(model)
+    needs_none = not code and found and found.properties.get("modelType") in ("mlflow_model", "triton_model")
+    if (found or code) and not needs_none and not properties.get("environmentId"):
+        raise AzureError(
+            400,
+            "BadRequest",
+            "The request is invalid. An environment is required, but for models of type mlflow_model or triton_model"
+            " that are deployed without scoring code.",
+        )
+
+
 def find_image(assets: Assets, workspace: Scope, properties: Json) -> DeploymentImage:
     """The image for a deployment's properties; `OperationFailed` when one of its assets or their files are missing."""
     environment = str(properties.get("environmentId") or "")
@@ -36,13 +52,19 @@ def find_image(assets: Assets, workspace: Scope, properties: Json) -> Deployment
 
 
 def _model(assets: Assets, workspace: Scope, properties: Json) -> tuple[str | None, str]:
+    reference = _model_id(properties)
+    if not reference:
+        return None, "custom_model"
+    model = _asset(assets, reference)
+    return str(_files(assets, workspace, model)), str(model.properties.get("modelType") or "custom_model")
+
+
+def _model_id(properties: Json) -> str:
+    """Empty without a model."""
     reference = properties.get("model")
     if isinstance(reference, dict):  # newer API versions wrap the id
         reference = reference.get("assetId")
-    if not reference:
-        return None, "custom_model"
-    model = _asset(assets, str(reference))
-    return str(_files(assets, workspace, model)), str(model.properties.get("modelType") or "custom_model")
+    return str(reference or "")
 
 
 def _code(assets: Assets, workspace: Scope, properties: Json) -> tuple[str | None, str | None]:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.servers import ContainerCrashed, InferenceServers
-from localcloud.azureml.deployment_image import GUIDE, DeploymentImage, find_image
+from localcloud.azureml.deployment_image import GUIDE, DeploymentImage, find_image, refuse_unusable
 from localcloud.azureml.endpoints import ENDPOINTS, Endpoints, refuse_unusable_name
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
@@ -121,14 +121,15 @@ class Deployments:
                 f"Cannot create a deployment in endpoint {endpoint.name} because it is in {state} provisioning state.",
             )
         self._refuse_if_busy(path)
+        refuse_unusable(self._assets, workspace, properties)
         old = self._store.get(path)
         deployment = old or Resource(path, {})
         deployment.body = _deployment_body(workspace, path, body, sku, properties, old)
         operation = self._operations.begin("deployment", path)
         deployment.private["operation"] = operation.id
         self._store.put(deployment)
-        headers = self._operations.headers(operation, workspace.subscription, workspace.location)
-        return web.json_response(self._shown(workspace, deployment), status=200 if old else 201, headers=headers)
+        headers = self._operations.change_headers(operation, workspace.subscription, workspace.location)
+        return web.json_response(self._shown(workspace, deployment), status=201, headers=headers)
 
     async def _delete(self, request: web.Request) -> web.Response:
         workspace, path = self._scopes.requested(request), arm_path(request)
@@ -156,8 +157,8 @@ class Deployments:
             resource.properties["provisioningState"] = "Deleting"
             resource.private["operation"] = operation.id
             self._store.put(resource)
-        headers = self._operations.headers(operation, workspace.subscription, workspace.location)
-        return web.Response(status=202, headers=headers)
+        headers = self._operations.deletion_headers(operation, workspace.subscription, workspace.location)
+        return web.json_response(None, status=202, headers=headers)
 
     async def _get_logs(self, request: web.Request) -> web.Response:
         self._scopes.requested(request)
@@ -240,6 +241,7 @@ class Deployments:
             await self.is_back(path)
             await self._servers.stop(path.lower())
         self._store.delete(operation.path)
+        self._endpoints.forget_deployment(operation.path)
 
     def _refuse_if_busy(self, path: str) -> None:
         if self._operations.busy(path):

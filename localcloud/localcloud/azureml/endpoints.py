@@ -14,6 +14,8 @@ from localcloud.azureml.wire import AzureError, Json, json_body, not_found, prop
 
 ENDPOINTS = WORKSPACE + "/onlineEndpoints"
 UPDATE_SECONDS = 0.3
+#: What an endpoint shows as it was until its update is done.
+_TRAFFIC = ("traffic", "mirrorTraffic")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 
 
@@ -41,6 +43,15 @@ class Endpoints:
         if not endpoint:
             raise not_found(f"Online endpoint {path.rsplit('/', 1)[1]}")
         return endpoint
+
+    def forget_deployment(self, path: str) -> None:
+        """Takes a deployment that is gone out of its endpoint's traffic, where it has no share."""
+        endpoint_path, _, name = path.partition("/deployments/")
+        endpoint = self._store.get(endpoint_path)
+        if endpoint and name:
+            for traffic in (*(endpoint.properties[key] for key in _TRAFFIC), endpoint.private["routing"]):
+                traffic.pop(name, None)
+            self._store.put(endpoint)
 
     def refuse_if_busy(self, path: str, below: bool) -> None:
         """409 while an operation on the endpoint, or with `below` on one of its deployments, is under way."""
@@ -72,12 +83,13 @@ class Endpoints:
         self.refuse_if_busy(path, below=False)
         self._check_traffic(path, properties)
         endpoint = old or Resource(path, {}, {"keys": [secrets.token_hex(16), secrets.token_hex(16)], "routing": {}})
+        endpoint.private["wanted"] = {key: properties.get(key) or {} for key in _TRAFFIC}
         endpoint.body = _endpoint_body(workspace, path, body, properties, old)
         operation = self._operations.begin("endpoint", path)
         endpoint.private["operation"] = operation.id
         self._store.put(endpoint)
-        headers = self._operations.headers(operation, workspace.subscription, workspace.location)
-        return web.json_response(self._shown(workspace, endpoint), status=200 if old else 201, headers=headers)
+        headers = self._operations.change_headers(operation, workspace.subscription, workspace.location)
+        return web.json_response(self._shown(workspace, endpoint), status=201, headers=headers)
 
     def _check_traffic(self, path: str, properties: Json) -> None:
         """Traffic goes to deployments that are up, and sums to 0 or 100; a mirror gets at most half, and only one."""
@@ -90,8 +102,8 @@ class Endpoints:
             found = self._store.get(f"{path}/deployments/{deployment}")
             if not found:
                 raise AzureError(400, "BadArgument", f"The deployment {deployment} in the traffic does not exist.")
-            if percent and not found.private.get("serving"):
-                state = found.properties["provisioningState"]
+            state = found.properties["provisioningState"]
+            if percent and (state == "Deleting" or not found.private.get("serving")):
                 raise AzureError(
                     400, "BadArgument", f"The deployment {deployment} cannot take traffic, its state is {state}."
                 )
@@ -107,6 +119,7 @@ class Endpoints:
         await asyncio.sleep(UPDATE_SECONDS)
         endpoint = self._store.get(operation.path)
         if endpoint:
+            endpoint.properties.update(endpoint.private.pop("wanted", {}))
             endpoint.private["routing"] = endpoint.properties["traffic"]
             endpoint.properties["provisioningState"] = "Succeeded"
             self._store.put(endpoint)
@@ -152,6 +165,7 @@ def refuse_unusable_name(kind: str, name: str) -> None:
 
 def _endpoint_body(workspace: Scope, path: str, body: Json, properties: Json, old: Resource | None) -> Json:
     is_created = old is not None and old.properties["provisioningState"] != "Creating"
+    before = {key: old.properties[key] if old else {} for key in _TRAFFIC}
     return {
         "id": path,
         "name": path.rsplit("/", 1)[1],
@@ -163,9 +177,8 @@ def _endpoint_body(workspace: Scope, path: str, body: Json, properties: Json, ol
         "properties": {
             "authMode": "Key",
             "publicNetworkAccess": "Enabled",
-            "traffic": {},
-            "mirrorTraffic": {},
             **properties,
+            **before,
             "provisioningState": "Updating" if is_created else "Creating",
         },
         "systemData": system_data(old),

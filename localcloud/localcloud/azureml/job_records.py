@@ -1,5 +1,6 @@
 """The records of jobs: what a GET of one answers, where its outputs are, and the events that its changes raise."""
 
+import copy
 import re
 from pathlib import Path
 
@@ -18,6 +19,8 @@ _MLFLOW_STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILL
 _JOB_OUTPUT = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths)?(?:/(?P<path>.*))?")
 #: MLflow's way to name an artifact of a run.
 _RUN_ARTIFACT = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
+#: Key of the name and version that a node gives an output to which its pipeline gives a name too.
+OF_NODE = "ofNode"
 #: Names for what every job leaves behind without declaring it: its log and its MLflow artifacts.
 _ARTIFACTS = ("artifacts", "default")
 
@@ -36,6 +39,16 @@ class JobRecords:
 
     def save(self, job: Resource) -> None:
         self._store.put(job)
+
+    def shown(self, job: Resource) -> Json:
+        """What a GET of the job answers: without the places of outputs that the platform chose."""
+        body = copy.deepcopy(job.body)
+        outputs = body["properties"]["outputs"]
+        for output in job.private["placed"]:
+            outputs[output]["uri"] = None
+        for declared in outputs.values():
+            declared.pop(OF_NODE, None)
+        return body
 
     def submitted(self, workspace: Scope) -> list[Resource]:
         """The jobs that were submitted, newest first; children of pipelines are not among them."""
@@ -56,12 +69,8 @@ class JobRecords:
         path = f"{workspace.path}/jobs/{name}"
         given = {key: value for key, value in properties.items() if value is not None}
         job_type = str(given.get("jobType") or "Command")
-        outputs = {
-            output: {"jobOutputType": "uri_folder", **{key: value for key, value in (declared or {}).items() if value}}
-            for output, declared in (given.get("outputs") or {}).items()
-        }
-        for output, declared in outputs.items():
-            declared.setdefault("uri", f"azureml://datastores/{DEFAULT_DATASTORE}/paths/azureml/{name}/{output}/")
+        outputs = _outputs(name, given)
+        placed = [output for output in outputs if not ((given.get("outputs") or {})[output] or {}).get("uri")]
         job = Resource(
             path,
             {
@@ -74,18 +83,20 @@ class JobRecords:
                     "isArchived": False,
                     "tags": {},
                     "properties": {},
-                    "inputs": {},
                     **given,
+                    "inputs": kept_inputs(given.get("inputs") or {}),
                     "jobType": job_type,
                     "outputs": outputs,
                     "status": "Starting",
-                    "services": {
-                        "Studio": {"jobServiceType": "Studio", "endpoint": f"https://studio.local.test/runs/{name}"}
-                    },
+                    "services": _services(name),
                 },
                 "systemData": system_data(None, caller.client_id),
             },
-            {"parent": parent.name if parent else None, "type": STEP_RUN if parent else RUN_TYPES.get(job_type)},
+            {
+                "parent": parent.name if parent else None,
+                "type": STEP_RUN if parent else RUN_TYPES.get(job_type),
+                "placed": placed,
+            },
         )
         with self._store.transaction():
             self._store.put(job)
@@ -156,6 +167,35 @@ class JobRecords:
         except TrackingError as error:
             raise ValueError(f"Run {run} was not found in {workspace.name}") from error
         return self._storage.datastore_uri(workspace, f"{artifacts_path(run)}/{path}", ARTIFACT_DATASTORE), run
+
+
+def _outputs(name: str, given: Json) -> Json:
+    """Each declared output with the defaults of its type and mode, and a place."""
+    return {
+        output: {
+            "jobOutputType": "uri_folder",
+            "mode": "ReadWriteMount",
+            "uri": f"azureml://datastores/{DEFAULT_DATASTORE}/paths/azureml/{name}/{output}/",
+            **{key: value for key, value in (declared or {}).items() if value},
+        }
+        for output, declared in (given.get("outputs") or {}).items()
+    }
+
+
+def kept_inputs(inputs: Json) -> Json:
+    """Inputs as the service keeps them: data is mounted unless it is said otherwise."""
+
+    def kept(declared: Json | None) -> Json | None:
+        if not declared or str(declared.get("jobInputType", "literal")).lower() == "literal":
+            return declared
+        return {"mode": "ReadOnlyMount", **{key: value for key, value in declared.items() if value is not None}}
+
+    return {name: kept(declared) for name, declared in inputs.items()}
+
+
+def _services(name: str) -> Json:
+    endpoints = {"Tracking": "azureml://mlflow.local.test/", "Studio": f"https://studio.local.test/runs/{name}"}
+    return {service: {"jobServiceType": service, "endpoint": endpoint} for service, endpoint in endpoints.items()}
 
 
 def artifacts_path(name: str) -> str:

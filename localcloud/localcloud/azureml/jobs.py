@@ -6,7 +6,7 @@ import logging
 from aiohttp import web
 
 from localcloud.azureml.command_jobs import CommandJobs
-from localcloud.azureml.job_records import TERMINAL, JobRecords
+from localcloud.azureml.job_records import TERMINAL, JobRecords, kept_inputs
 from localcloud.azureml.operations import Operation, Operations
 from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.rights import CALLER, Caller
@@ -67,10 +67,10 @@ class Jobs:
         view = request.query.get("listViewType", "ActiveOnly").lower()
         wanted = {"activeonly": (False,), "archivedonly": (True,)}.get(view, (False, True))
         jobs = [job for job in self._records.submitted(workspace) if bool(job.properties["isArchived"]) in wanted]
-        return web.json_response({"value": [job.body for job in jobs]})
+        return web.json_response({"value": [self._records.shown(job) for job in jobs]})
 
     async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response(self._existing(request)[1].body)
+        return web.json_response(self._records.shown(self._existing(request)[1]))
 
     async def _put(self, request: web.Request) -> web.Response:
         """Submits a new job; of an existing one, changes what can be changed."""
@@ -81,7 +81,7 @@ class Jobs:
             _refuse_other_content(name, old.properties, properties)
             old.properties.update({key: properties[key] for key in CHANGEABLE if properties.get(key) is not None})
             self._records.save(old)
-            return web.json_response(old.body)
+            return web.json_response(self._records.shown(old))
         job_type = properties.get("jobType")
         if job_type not in ("Command", "Pipeline"):
             raise AzureError(
@@ -91,10 +91,11 @@ class Jobs:
             self._command_jobs.log(workspace, name)
         except ValueError as error:
             raise AzureError(400, "UserError", f"{error}.") from error
+        self._command_jobs.refuse_out_of_reach(workspace, properties)
         job = self._records.create(workspace, name, properties, request[CALLER])
         runs = self._command_jobs if job_type == "Command" else self._pipeline_jobs
         self._start(runs, workspace, job, request[CALLER])
-        return web.json_response(job.body, status=201)
+        return web.json_response(self._records.shown(job), status=201)
 
     async def _cancel(self, request: web.Request) -> web.Response:
         workspace, job = self._existing(request)
@@ -139,7 +140,8 @@ class Jobs:
 
 
 def _refuse_other_content(name: str, old: Json, new: Json) -> None:
-    changed = [key for key in IMMUTABLE if key in new and new[key] != old.get(key)]
+    submitted = {**new, "inputs": kept_inputs(new["inputs"])} if "inputs" in new else new
+    changed = [key for key in IMMUTABLE if key in submitted and submitted[key] != old.get(key)]
     if changed:
         raise AzureError(
             400,

@@ -2,9 +2,14 @@
 
 Two forms, as recorded from the real service: an `Azure-AsyncOperation` URL that answers with a status, and a `Location`
 URL that answers 202 until the work is done and 204 then.
+
+A status is kept below the subscription. Whoever began the operation gets a signed URL for it, which needs no right; the
+URL that the resource itself shows is not signed, and a role on the workspace alone does not cover it.
 """
 
 import asyncio
+import hashlib
+import hmac
 import json
 import logging
 import sqlite3
@@ -15,11 +20,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from localcloud.azureml.rights import CALLER, Rights
+from localcloud.azureml.scopes import PROVIDER, Scope
 from localcloud.azureml.wire import AzureError, Json, timestamp
 
 log = logging.getLogger(__name__)
 
 API_VERSION = "2022-02-01-preview"
+READ_STATUS = f"{PROVIDER}/locations/mfeOperationsStatus/read"
 _ARM_LOCATION = "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 
 
@@ -49,9 +57,12 @@ Work = Callable[[Operation], Awaitable[None]]
 class Operations:
     """Starts, remembers and, after a restart, begins again the work under way. So work must be idempotent."""
 
-    def __init__(self, database: sqlite3.Connection, base_url: str) -> None:
+    def __init__(self, database: sqlite3.Connection, base_url: str, rights: Rights, key: str) -> None:
+        """`key` signs the URLs of statuses."""
         self._database = database
         self._base_url = base_url
+        self._rights = rights
+        self._key = key.encode()
         self._work: dict[str, Work] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -98,16 +109,27 @@ class Operations:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def status_url(self, operation: str, subscription: str, location: str) -> str:
+        """The URL that a resource shows for its last operation."""
         return self._url("mfeOperationsStatus", operation, subscription, location)
 
-    def headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
-        """For an answer of the first form. The real service sends no Retry-After, but then the SDK pauses 5 to 30 s."""
+    def change_headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
+        """For the answer to a PUT of the first form: `Location` is the resource. As recorded, without Retry-After."""
         return {
-            "Azure-AsyncOperation": self._url("mfeOperationsStatus", operation.id, subscription, location),
-            "Location": self._url("mfeOperationResults", operation.id, subscription, location),
-            "x-ms-async-operation-timeout": "PT1H",
-            "Retry-After": "1",
+            **self._status_headers(operation, subscription, location),
+            "Location": f"{self._base_url}{operation.path}?api-version={API_VERSION}",
         }
+
+    def deletion_headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
+        """For the answer to a DELETE of the first form, which has no resource to point to. Without Retry-After too."""
+        return {
+            **self._status_headers(operation, subscription, location),
+            "Location": self._url("mfeOperationResults", operation.id, subscription, location),
+        }
+
+    def registration_headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
+        """For the answer to a PUT in a registry, which the SDK waits for: with a Retry-After, so that it is no pause of
+        30 s."""
+        return {**self.deletion_headers(operation, subscription, location), "Retry-After": "1"}
 
     def location_headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
         """For an answer of the second form."""
@@ -116,6 +138,16 @@ class Operations:
     def asset_store_headers(self, operation: Operation) -> dict[str, str]:
         """For the answer to a registry's import, which is of the second form too."""
         return {"Location": f"{self._base_url}/assetstore/v1.0/operations/{operation.id}", "Retry-After": "1"}
+
+    def _status_headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
+        url = self.status_url(operation.id, subscription, location)
+        return {
+            "Azure-AsyncOperation": f"{url}&s={self._signature(operation.id)}",
+            "x-ms-async-operation-timeout": "PT30M",
+        }
+
+    def _signature(self, operation: str) -> str:
+        return hmac.new(self._key, operation.encode(), hashlib.sha256).hexdigest()
 
     def _url(self, kind: str, operation: str, subscription: str, location: str) -> str:
         place = _ARM_LOCATION.format(subscription=subscription, location=location)
@@ -141,13 +173,29 @@ class Operations:
         )
 
     async def _status(self, request: web.Request) -> web.Response:
+        self._demand_right(request)
         status, started, ended, error = self._row(request)
-        answer: Json = {"status": status, "startTime": timestamp(started)}
+        answer: Json = {
+            "id": request.path,
+            "name": request.match_info["operation"],
+            "startTime": timestamp(started),
+            "percentComplete": 0.0 if ended is None else 100.0,
+            "status": "Updating" if ended is None else status,
+        }
         if ended is not None:
             answer["endTime"] = timestamp(ended)
         if error:
             answer["error"] = json.loads(error)
-        return web.json_response(answer, headers={"Retry-After": "1"} if status == "InProgress" else {})
+        return web.json_response(answer)
+
+    def _demand_right(self, request: web.Request) -> None:
+        """403 unless the URL is signed or the caller may read statuses in the subscription."""
+        signature = self._signature(request.match_info["operation"])
+        if hmac.compare_digest(request.query.get("s", "").encode(), signature.encode()):
+            return
+        where = request.match_info
+        subscription = Scope(f"/subscriptions/{where['subscription']}", where["location"])
+        self._rights.demand(request[CALLER], READ_STATUS, subscription)
 
     async def _result(self, request: web.Request) -> web.Response:
         status, _, _, error = self._row(request)

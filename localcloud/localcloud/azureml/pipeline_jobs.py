@@ -5,7 +5,7 @@ import re
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.command_jobs import CommandJobs
-from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.job_records import OF_NODE, JobRecords
 from localcloud.azureml.rights import Caller
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.store import Resource
@@ -120,6 +120,11 @@ class PipelineJobs:
             if bound and bound["place"] == "outputs":
                 # The pipeline's output is this one: the same place. The pipeline registers it, if it has a name.
                 outputs[name] = {**outputs.get(name, {}), **_place_of(pipeline, bound["name"])}
+            if given and given.get("name"):
+                # The node's own: `Output(name=…)` of a step.
+                own = {"assetName": given["name"], "assetVersion": given.get("version")}
+                declared = outputs.setdefault(name, {})
+                declared.update({OF_NODE: own} if declared.get("assetName") else own)
         return outputs
 
 

@@ -7,7 +7,8 @@ import uuid
 
 from aiohttp import web
 
-from localcloud.azureml.assets import CONTENT, Assets
+from localcloud.azureml.asset_bodies import CONTENT
+from localcloud.azureml.assets import Assets
 from localcloud.azureml.operations import Operation, OperationFailed, Operations
 from localcloud.azureml.rights import CALLER, Rights
 from localcloud.azureml.scopes import PROVIDER, REGISTRY, TENANT, Scope, Scopes
@@ -59,8 +60,10 @@ class Registry:
                 "registryName": registry.name,
                 "tenantId": TENANT,
                 "primaryRegion": registry.location,
-                "regions": [registry.location],
-                "registryFqdns": {registry.location: {"uri": self._base_url, "mlflowUri": self._base_url}},
+                "regions": list(registry.regions),
+                "registryFqdns": {
+                    region: {"uri": self._base_url, "mlflowUri": self._base_url} for region in registry.regions
+                },
                 "subscriptionId": registry.subscription,
                 "resourceGroup": registry.resource_group,
                 "workspaceName": None,
@@ -119,6 +122,8 @@ class Registry:
         properties = copy.deepcopy(source.properties)
         properties.pop("jobName", None)
         properties["originAssetId"] = details["origin"]
+        if details["kind"] == "components":
+            properties["componentSpec"] = source.private["specification"]
         key = CONTENT[details["kind"]]
         if details["kind"] in ("models", "data", "codes"):
             properties[key] = self._copied_files(registry, source, key, details)

@@ -31,6 +31,10 @@ class Scope:
     path: str  # its ARM id
     location: str
     topic: TopicSettings | None = None
+    #: Of a workspace: what opens its datastores.
+    datastore_secrets: str = "Sas"
+    #: Of a registry: where what is in it can be used.
+    regions: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -63,12 +67,14 @@ class Scopes:
     """Finds workspaces and registries by ARM path, by name and by guid."""
 
     def __init__(self, settings: Settings) -> None:
-        self.workspaces = [Scope(w.id, w.location, w.topic) for w in settings.workspaces]
+        self.workspaces = [Scope(w.id, w.location, w.topic, w.datastore_secrets) for w in settings.workspaces]
+        everywhere = tuple(workspace.location for workspace in self.workspaces)
         self.registries = [
             Scope(
                 f"/subscriptions/{r.subscription}/resourceGroups/{r.resource_group}"
                 f"/providers/{PROVIDER}/registries/{r.name}",
                 r.location,
+                regions=tuple(dict.fromkeys((r.location, *(everywhere if r.regions is None else r.regions)))),
             )
             for r in settings.registries
         ]

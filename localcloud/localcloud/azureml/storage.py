@@ -22,6 +22,7 @@ ARTIFACT_DATASTORE = "workspaceartifactstore"
 REGISTRY_ACCOUNT = "registry"
 SAS_LIFETIME = 24 * 3600  # seconds
 _DATASTORE_URI = re.compile(r"azureml:(?://|/).*?/?datastores/(?P<datastore>[^/]+)(?:/paths)?/(?P<path>.*)")
+_SHORT_URI = re.compile(r"azureml://datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)")
 _BLOB_URI = re.compile(r"https?://[^/]+/(?P<place>blob/(?P<account>[^/]+)/(?P<path>[^?]*))")
 #: A container of the registries' account is first in its URL's path: there the SDK looks for it when it downloads.
 REGISTRY_CONTAINER = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -69,6 +70,11 @@ class Storage:
             f"/workspaces/{workspace.name}/datastores/{datastore}/paths/{path}"
         )
 
+    def long_form(self, workspace: Scope, uri: str) -> str:
+        """`azureml://datastores/NAME/paths/PATH` in the form that the service keeps; other URIs as they are."""
+        found = _SHORT_URI.fullmatch(uri)
+        return self.datastore_uri(workspace, found["path"], found["datastore"]) if found else uri
+
     def blob_uri(self, account: str, container: str, name: str = "") -> str:
         path = quote(f"{container}/{name}" if name else container)
         return f"{self._base_url}/{path}" if account == REGISTRY_ACCOUNT else f"{self._base_url}/blob/{account}/{path}"
@@ -83,6 +89,10 @@ class Storage:
         expiry = datetime.fromtimestamp(time.time() + SAS_LIFETIME, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         query = {"sv": "2021-08-06", "sr": "c", "sp": permissions, "se": expiry}
         return urlencode({**query, "sig": self._signature(account, container, permissions, expiry)})
+
+    def account_key(self, account: str) -> str:
+        """The key that opens all of an account, in base64."""
+        return base64.b64encode(hmac.digest(self._key, f"account key of {account}".encode(), hashlib.sha512)).decode()
 
     def admits(self, account: str, container: str, query: Mapping[str, str], permission: str) -> bool:
         """Whether the signature in the query is ours, not expired, and gives the permission on the container."""

@@ -145,6 +145,8 @@ def _role_assignments(layout: Layout) -> list[dict[str, str]]:
     for name, workspace in layout.workspace_ids.items():
         roles.append((name, "AzureML Data Scientist", workspace))
         roles.append((name, "AzureML Registry User" if name in writers else "Reader", registry))
+        if description.environments[name].reads_subscription:
+            roles.append((name, "Reader", f"/subscriptions/{description.environments[name].subscription}"))
     for person in description.people:
         roles += [(person, PERSON_ROLE, scope) for scope in (*layout.workspace_ids.values(), registry)]
     return [{"principal": client_ids[name], "role": role, "scope": scope} for name, role, scope in roles]

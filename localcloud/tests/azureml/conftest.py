@@ -31,7 +31,7 @@ with warnings.catch_warnings():
         Model,
     )
 
-DEADLINE = 30.0  # seconds
+DEADLINE = 100.0  # seconds; a busy machine needs half a minute to start a process
 TOKEN_KEY = "a key for tokens that is long enough for HS256"
 SUBSCRIPTIONS = {"ws-dev": "00000000-0000-0000-0000-00000000000d", "ws-test": "00000000-0000-0000-0000-00000000000e"}
 SCORING = """
@@ -294,8 +294,8 @@ class Endpoint:
         model = Model(name=f"{self.name}-{words}", version="1", path=self._greeting(words))
         return str(self.client.models.create_or_update(model).id)
 
-    def begin(self, deployment: str, words: str, model: str = "") -> None:
-        """Starts a deployment of a model that greets with these words."""
+    def begin(self, deployment: str, words: str, model: str = "", **more: Any) -> None:
+        """Starts a deployment of a model that greets with these words; `more` are its further settings."""
         self.client.online_deployments.begin_create_or_update(
             ManagedOnlineDeployment(
                 name=deployment,
@@ -305,6 +305,7 @@ class Endpoint:
                 code_configuration=CodeConfiguration(code=str(self._scoring), scoring_script="score.py"),
                 instance_type="Standard_DS3_v2",
                 instance_count=1,
+                **more,
             )
         )
 

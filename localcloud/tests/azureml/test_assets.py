@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.ai.ml import Input, command, dsl
 from azure.ai.ml.entities import CommandComponent, Data, Environment, Model
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
@@ -133,3 +134,100 @@ def test_what_is_not_served_is_refused_in_azures_shape(cloud: ControlPlane) -> N
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NotFound")
     answer = cloud.call("DELETE", workspace_id("ws-dev"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "MethodNotAllowed")
+
+
+def component(**changes: Any) -> CommandComponent:
+    settings = {"name": "kept", "version": "1", "command": "echo 1", "environment": "azureml:AzureML-sklearn:1"}
+    return CommandComponent(**{**settings, **changes})
+
+
+def test_a_component_is_kept_in_the_form_of_the_service(cloud: ControlPlane) -> None:
+    inputs = {"rows": Input(type="integer", default=3), "table": Input(type="uri_file", optional=True)}
+    cloud.client().components.create_or_update(component(inputs=inputs))
+    answer = cloud.call("GET", f"{workspace_id('ws-dev')}/components/kept/versions/1").json()
+    specification = answer["properties"]["componentSpec"]
+    assert specification["inputs"] == {
+        "rows": {"type": "integer", "default": "3", "optional": "False"},
+        "table": {"type": "uri_file", "optional": "True"},
+    }
+    assert (specification["resources"], specification["is_deterministic"]) == ({"instance_count": "1"}, "True")
+    assert specification["environment"] == "azureml://registries/azureml/environments/AzureML-sklearn/versions/1"
+    assert "_source" not in specification
+
+
+def test_what_describes_a_component_can_be_changed_and_what_it_does_cannot(cloud: ControlPlane) -> None:
+    client = cloud.client()
+    client.components.create_or_update(component(name="described"))
+    changed = component(name="described", description="echoes", display_name="Echo", tags={"owner": "ann"})
+    client.components.create_or_update(changed)
+    found = client.components.get("described", "1")
+    assert (found.description, found.display_name, found.tags) == ("echoes", "Echo", {"owner": "ann"})
+    words = 'Failed to update component described since field "command" is immutable'
+    with pytest.raises(HttpResponseError, match=words) as refused:
+        client.components.create_or_update(component(name="described", command="echo 2"))
+    assert refused.value.status_code == 400
+
+
+def test_two_pipelines_have_the_same_inline_component_under_different_names(cloud: ControlPlane) -> None:
+    client = cloud.client()
+
+    def submitted(step: str) -> Any:
+        inline = command(command="echo 1", environment="azureml:AzureML-sklearn:1", display_name=step)
+
+        @dsl.pipeline(None, compute="cpu")
+        def pipeline() -> None:
+            inline().name = step
+
+        return client.jobs.create_or_update(pipeline()).jobs[step].component
+
+    first, second = submitted("first"), submitted("second")
+    assert first != second
+    assert submitted("first") == first
+
+
+def test_an_anonymous_component_is_one_for_each_content(cloud: ControlPlane) -> None:
+    path = f"{workspace_id('ws-dev')}/components/azureml_anonymous/versions"
+
+    def made(version: str, command: str) -> str:
+        specification = {"name": "azureml_anonymous", "version": "1", "type": "command", "command": command}
+        body = {"properties": {"isAnonymous": True, "componentSpec": specification}}
+        answer = cloud.call("PUT", f"{path}/{version}", json=body)
+        assert answer.status_code == 201
+        assert answer.json()["properties"]["componentSpec"]["version"] == answer.json()["name"]
+        return str(answer.json()["name"])
+
+    assert made("a", "echo 1") == made("b", "echo 1")
+    assert made("a", "echo 1") != made("a", "echo 2")
+
+
+def test_code_that_is_there_already_is_found_by_its_hash_under_whatever_name(
+    cloud: ControlPlane, tmp_path: Path
+) -> None:
+    client = cloud.client()
+    (tmp_path / "run.py").write_text("print('the same in both')")
+    codes = [
+        client.components.create_or_update(component(name=name, code=str(tmp_path))).code
+        for name in ("with_code", "with_the_same_code")
+    ]
+    assert codes[0] == codes[1]
+
+
+@pytest.mark.parametrize("label", ["default", "latest"])
+def test_a_label_stands_for_the_version_that_was_made_last(cloud: ControlPlane, label: str) -> None:
+    client = cloud.client()
+    for version in ("1", "2"):
+        client.components.create_or_update(component(name=f"labelled_{label}", version=version))
+    assert client.components.get(f"labelled_{label}", label=label).version == "2"
+    path = f"{workspace_id('ws-dev')}/components/labelled_{label}/labels/{label}"
+    assert cloud.call("GET", path).json()["name"] == "2"
+
+
+def test_the_path_of_a_folder_of_data_ends_with_a_slash(cloud: ControlPlane, tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "1.csv").write_text("1")
+    client = cloud.client()
+    folder = client.data.create_or_update(Data(name="rows-folder", path=str(tmp_path / "rows"), type="uri_folder"))
+    file = client.data.create_or_update(Data(name="rows-file", path=str(tmp_path / "rows" / "1.csv"), type="uri_file"))
+    assert folder.path.startswith("azureml://subscriptions/")
+    assert folder.path.endswith("/rows/")
+    assert file.path.endswith("/1.csv")

@@ -3,6 +3,7 @@
 import zlib
 
 import pytest
+from azure.ai.ml.entities import DataCollector, DeploymentCollection
 from azure.core.exceptions import HttpResponseError
 
 from .conftest import ControlPlane, Endpoint, NewEndpoint, until, workspace_id
@@ -19,7 +20,7 @@ def test_endpoint_is_created_in_the_background(cloud: ControlPlane) -> None:
     assert created.status_code == 201
     assert created.json()["properties"]["provisioningState"] == "Creating"
     assert created.json()["properties"]["scoringUri"] is None
-    assert cloud.call("GET", created.headers["Azure-AsyncOperation"]).json()["status"] == "InProgress"
+    assert cloud.call("GET", created.headers["Azure-AsyncOperation"]).json()["status"] == "Updating"
     again = cloud.call("PUT", path, json={"properties": {}})
     assert (again.status_code, again.json()["error"]["code"]) == (409, "Conflict")
     ended = until(lambda: (got := cloud.call("GET", path).json())["properties"]["scoringUri"] and got)
@@ -66,6 +67,39 @@ def test_traffic_is_split_by_weight(endpoint: Endpoint) -> None:
     assert {endpoint.score().json()["greeting"] for _ in range(5)} == {"new"}
 
 
+def test_an_update_shows_the_traffic_before_it_until_it_is_done(endpoint: Endpoint) -> None:
+    endpoint.deploy("blue", "old")
+    endpoint.deploy("green", "new")
+    endpoint.route(blue=100)
+    call = endpoint.plane.call
+    updated = call("PUT", endpoint.path, json={"tags": {"by": "ann"}, "properties": {"traffic": {"green": 100}}})
+    assert updated.status_code == 201
+    assert updated.headers["Location"].partition("?")[0] == endpoint.plane.base_url + endpoint.path
+    assert "Retry-After" not in updated.headers
+    for shown in (updated.json(), endpoint.get()):
+        assert shown["properties"]["provisioningState"] == "Updating"
+        assert shown["properties"]["traffic"] == {"blue": 100}
+    under_way = call("GET", updated.headers["Azure-AsyncOperation"])
+    assert (under_way.json()["status"], under_way.json()["percentComplete"]) == ("Updating", 0.0)
+    assert "Retry-After" not in under_way.headers
+    assert endpoint.score().json()["greeting"] == "old"
+    until(lambda: endpoint.state() == "Succeeded")
+    assert endpoint.get()["properties"]["traffic"] == {"green": 100}
+    done = call("GET", updated.headers["Azure-AsyncOperation"]).json()
+    assert (done["status"], done["percentComplete"]) == ("Succeeded", 100.0)
+    assert endpoint.score().json()["greeting"] == "new"
+
+
+def test_a_deployment_that_is_being_deleted_takes_no_traffic_any_more(endpoint: Endpoint) -> None:
+    endpoint.deploy("blue", "hello")
+    deleted = endpoint.plane.call("DELETE", f"{endpoint.path}/deployments/blue")
+    assert (deleted.status_code, deleted.json()) == (202, None)
+    assert "Retry-After" not in deleted.headers
+    answer = endpoint.plane.call("PUT", endpoint.path, json={"properties": {"traffic": {"blue": 100}}})
+    assert answer.status_code == 400
+    assert "cannot take traffic, its state is Deleting" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("traffic", "words"),
     [
@@ -97,6 +131,7 @@ def test_a_deployment_with_traffic_cannot_be_deleted_and_one_without_is_gone_at_
     until(lambda: endpoint.plane.call("GET", path).status_code == 404)
     assert endpoint.plane.call("DELETE", path).status_code == 204
     assert endpoint.score("blue").status_code == 404
+    assert endpoint.get()["properties"]["traffic"] == {}
 
 
 def test_an_endpoint_is_deleted_with_its_deployments(endpoint: Endpoint) -> None:
@@ -152,3 +187,26 @@ def test_names_that_azure_refuses_are_refused(cloud: ControlPlane) -> None:
     answer = cloud.call("PUT", f"{workspace_id('ws-test')}/onlineEndpoints/1st", json={"properties": {}})
     assert answer.status_code == 400
     assert "a letter first" in answer.json()["error"]["message"]
+
+
+def test_a_deployment_without_an_environment_is_refused_unless_its_model_needs_none(endpoint: Endpoint) -> None:
+    properties = {
+        "model": endpoint.model("bare"),
+        "codeConfiguration": {"codeId": "azureml:code:1", "scoringScript": "score.py"},
+    }
+    answer = endpoint.plane.call("PUT", f"{endpoint.path}/deployments/blue", json={"properties": properties})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+    assert "An environment is required" in answer.json()["error"]["message"]
+    assert endpoint.plane.call("GET", f"{endpoint.path}/deployments/blue").status_code == 404
+
+
+def test_every_collection_of_the_data_collector_is_taken(endpoint: Endpoint) -> None:
+    kinds = ("request", "response", "model_inputs", "model_outputs")
+    collector = DataCollector({kind: DeploymentCollection(enabled="True") for kind in kinds}, rolling_rate="hour")
+    endpoint.begin("blue", "hello", data_collector=collector)
+    until(lambda: endpoint.state("blue") == "Succeeded")
+    kept = endpoint.get("blue")["properties"]["dataCollector"]["collections"]
+    assert set(kept) == set(kinds)
+    for kind in kinds:
+        data = endpoint.client.data.get(f"{endpoint.name}-blue-{kind}", "1")
+        assert data.path.endswith(f"/modelDataCollector/{endpoint.name}/blue/{kind}/")

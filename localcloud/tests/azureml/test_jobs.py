@@ -307,3 +307,65 @@ def test_a_pipeline_in_a_pipeline_fails_in_words(cloud: ControlPlane) -> None:
     assert ended(cloud, "nested") == "Failed"
     details = cloud.call("GET", f"/history/v1.0{workspace}/runs/nested/details").json()
     assert "is of type pipeline, and only command components run here" in details["error"]["error"]["message"]
+
+
+def test_the_output_of_a_step_is_registered_under_the_name_that_the_step_gives_it(
+    cloud: ControlPlane, environment: str
+) -> None:
+    client = cloud.client()
+    write = client.components.create_or_update(
+        CommandComponent(
+            name="write_named",
+            version="1",
+            command="echo 1 > ${{outputs.inner}}/number && echo 2 > ${{outputs.both}}/number",
+            environment=environment,
+            outputs={"inner": Output(type="uri_folder"), "both": Output(type="uri_folder")},
+        )
+    )
+
+    @dsl.pipeline(None, compute="cpu")
+    def named() -> dict[str, Any]:
+        step = write()
+        step.outputs.inner = Output(type="uri_folder", name="of-step", version="7")
+        return {"both": step.outputs.both}
+
+    pipeline = client.jobs.create_or_update(named(), experiment_name="pipelines")
+    assert ended(cloud, pipeline.name) == "Completed"
+    assert pipeline.name in client.data.get("of-step", "7").path
+
+
+def test_an_output_that_step_and_pipeline_name_is_registered_under_both_names(
+    cloud: ControlPlane, environment: str
+) -> None:
+    client = cloud.client()
+    component = CommandComponent(
+        name="write_twice_named",
+        version="1",
+        command="echo 1 > ${{outputs.folder}}/number",
+        environment=environment,
+        outputs={"folder": Output(type="uri_folder")},
+    )
+    bound = {"type": "literal", "value": "${{parent.outputs.folder}}", "name": "by-step", "version": "1"}
+    node = {"componentId": client.components.create_or_update(component).id, "outputs": {"folder": bound}}
+    named = {"jobOutputType": "uri_folder", "assetName": "by-pipeline", "assetVersion": "1"}
+    properties = {"jobType": "Pipeline", "jobs": {"write": node}, "outputs": {"folder": named}}
+    answer = cloud.call("PUT", f"{workspace_id('ws-dev')}/jobs/twice-named", json={"properties": properties})
+    assert answer.status_code == 201
+    assert ended(cloud, "twice-named") == "Completed"
+    assert client.data.get("by-step", "1").path == client.data.get("by-pipeline", "1").path
+
+
+def test_a_job_is_kept_with_the_default_modes_of_its_data(cloud: ControlPlane, environment: str) -> None:
+    job = command(
+        name="with-modes",
+        command="true",
+        environment=environment,
+        inputs={"rows": Input(type="uri_file", path="azureml://datastores/workspaceblobstore/paths/none")},
+        outputs={"model": Output(type="uri_folder"), "log": Output(type="uri_folder", mode="upload")},
+    )
+    made = cloud.client().jobs.create_or_update(job)
+    assert made.inputs["rows"].mode == "ro_mount"
+    assert (made.outputs["model"].mode, made.outputs["log"].mode) == ("rw_mount", "upload")
+    assert made.outputs["model"].path is None
+    again = cloud.client().jobs.create_or_update(job)
+    assert again.name == "with-modes"

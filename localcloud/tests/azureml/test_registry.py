@@ -8,7 +8,7 @@ import requests
 from azure.ai.ml.entities import CommandComponent, Environment, Model
 from azure.ai.ml.exceptions import ValidationException
 
-from .conftest import ControlPlane, Greeting, until, workspace_id
+from .conftest import ControlPlane, Greeting, Plane, until, workspace_id
 
 REGISTRY = (
     "/mferp/managementfrontend/subscriptions/00000000-0000-0000-0000-0000000000aa/resourceGroups/registries"
@@ -111,3 +111,26 @@ def test_environments_are_shared_and_components_and_models_created_in_the_regist
 def test_unknown_registry_is_not_found(cloud: ControlPlane) -> None:
     answer = cloud.call("GET", "/registrymanagement/v1.0/registries/nobody/discovery")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "RegistryNotFound")
+
+
+def test_a_registry_is_used_only_in_the_regions_that_it_is_replicated_to(plane: Plane) -> None:
+    workspaces = [
+        {"id": workspace_id("ws-dev"), "location": "westeurope"},
+        {"id": workspace_id("ws-test"), "location": "northeurope"},
+    ]
+    one = plane(workspaces=workspaces, registries=[{"name": "contoso-ml", "regions": ["uksouth"]}])
+    discovery = one.call("GET", "/registrymanagement/v1.0/registries/contoso-ml/discovery").json()
+    assert discovery["regions"] == ["westeurope", "uksouth"]
+    environment = "azureml://registries/contoso-ml/environments/training/versions/1"
+    body = {"properties": {"jobType": "Command", "command": "true", "environmentId": environment}}
+    assert one.call("PUT", f"{workspace_id('ws-dev')}/jobs/reached", json=body).status_code == 201
+    refused = one.call("PUT", f"{workspace_id('ws-test')}/jobs/out-of-reach", json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "BadRequest")
+    words = "Invalid region northeurope for operation consume in registry contoso-ml."
+    assert refused.json()["error"]["message"] == words
+
+
+def test_a_registry_is_replicated_to_the_regions_of_all_workspaces_unless_it_is_said_otherwise(plane: Plane) -> None:
+    one = plane(workspaces=[{"id": workspace_id("ws-dev"), "location": "northeurope"}])
+    discovery = one.call("GET", "/registrymanagement/v1.0/registries/contoso-ml/discovery").json()
+    assert (discovery["primaryRegion"], discovery["regions"]) == ("westeurope", ["westeurope", "northeurope"])

@@ -98,6 +98,24 @@ def test_import_needs_read_on_the_workspace_and_write_on_the_registry(guarded: C
     until(lambda: guarded.call("GET", f"{REGISTRY}/models/iris/versions/1", "sharer").status_code == 200)
 
 
+def test_the_status_of_an_operation_is_read_with_a_signed_url_or_a_right_in_the_subscription(
+    guarded: ControlPlane,
+) -> None:
+    path = f"{workspace_id('ws-dev')}/onlineEndpoints/status-rights"
+    created = guarded.call("PUT", path, "scientist", json={"properties": {"authMode": "Key"}})
+    signed = created.headers["Azure-AsyncOperation"]
+    assert guarded.call("GET", signed, "scientist").status_code == 200
+    assert guarded.call("GET", signed[:-1], "scientist").status_code == 403
+    unsigned = created.json()["properties"]["properties"]["AzureAsyncOperationUri"]
+    assert guarded.call("GET", unsigned, "owner").status_code == 200
+    refused = guarded.call("GET", unsigned, "scientist")
+    assert refused.status_code == 403
+    assert (
+        "action 'Microsoft.MachineLearningServices/locations/mfeOperationsStatus/read' over scope"
+        " '/subscriptions/00000000-0000-0000-0000-00000000000d'" in refused.json()["error"]["message"]
+    )
+
+
 def test_only_readable_workspaces_are_listed(guarded: ControlPlane) -> None:
     def listed(identity: str, workspace: str, scope: str) -> list[str | None]:
         return [found.name for found in guarded.client(workspace, identity).workspaces.list(scope=scope)]

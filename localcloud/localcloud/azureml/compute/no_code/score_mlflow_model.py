@@ -12,6 +12,9 @@ from typing import Any
 try:
     import pandas  # type: ignore[import-untyped]  # only in the environment of the compute
     from mlflow import pyfunc  # type: ignore[import-not-found]  # as above
+    from mlflow.utils.proto_json_utils import (  # type: ignore[import-not-found]  # as above
+        cast_df_types_according_to_schema,
+    )
 except ModuleNotFoundError as missing:
     raise RuntimeError(
         f"The compute's environment lacks {missing.name}, which MLflow needs to load a model by itself. "
@@ -33,10 +36,17 @@ def run(raw_data: str) -> Any:
     request = json.loads(raw_data)
     if not isinstance(request, dict) or "input_data" not in request:
         raise ValueError('The body must be an object with the key "input_data".')
-    predictions = model.predict(_table(request["input_data"]), params=request.get("params"))
+    predictions = model.predict(_typed(_table(request["input_data"])), params=request.get("params"))
     if isinstance(predictions, pandas.DataFrame):
         return predictions.to_dict(orient="records")
     return predictions.tolist() if hasattr(predictions, "tolist") else predictions
+
+
+def _typed(table: Any) -> Any:
+    """With the types of the model's signature, where it has one, as MLflow's own scoring server does it: JSON may write
+    3.0 as 3, and MLflow takes no integer for a double."""
+    schema = model.metadata.get_input_schema()
+    return cast_df_types_according_to_schema(table, schema) if schema else table
 
 
 def _table(data: Any) -> Any:
