@@ -11,7 +11,7 @@ from localcloud.eventgrid.delivery import SubscriptionDelivery
 from localcloud.eventgrid.events import LARGEST_REQUEST, InvalidEventsError, read_events
 from localcloud.eventgrid.shared_access import InvalidTokenError, check_token
 from localcloud.eventgrid.store import DeliveryStore
-from localcloud.http_server import is_secret
+from localcloud.http_server import is_secret, refuse_unreadable
 
 
 class EventGridServer:
@@ -26,7 +26,7 @@ class EventGridServer:
 
     def application(self) -> web.Application:
         """The routes: `POST /topics/NAME/api/events` is a topic's publish address, `GET /health` tells the state."""
-        application = web.Application(client_max_size=LARGEST_REQUEST)
+        application = web.Application(middlewares=[refuse_unreadable], client_max_size=LARGEST_REQUEST)
         application.add_routes(
             [
                 web.post("/topics/{name}/api/events", self._publish),
