@@ -8,7 +8,7 @@ from aiohttp import web
 
 from localcloud.eventgrid.configuration import Topic
 from localcloud.eventgrid.delivery import SubscriptionDelivery
-from localcloud.eventgrid.events import LARGEST_REQUEST, InvalidEventsError, read_events
+from localcloud.eventgrid.events import LARGEST_REQUEST, InvalidEventsError, read_events, refuse_others
 from localcloud.eventgrid.shared_access import InvalidTokenError, check_token
 from localcloud.eventgrid.store import DeliveryStore
 from localcloud.http_server import is_secret, refuse_unreadable
@@ -44,6 +44,8 @@ class EventGridServer:
             return _error(401, "Unauthorized", refusal)
         try:
             events = read_events(request.content_type, await request.read(), topic.topic_of_events)
+            if topic.source:
+                refuse_others(events, topic.source)
         except web.HTTPRequestEntityTooLarge:
             return _error(413, "RequestEntityTooLarge", f"A request may have {LARGEST_REQUEST} bytes at most.")
         except InvalidEventsError as error:
