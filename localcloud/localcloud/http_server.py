@@ -2,13 +2,45 @@
 
 import contextlib
 import hmac
+import logging
 import socket
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 
 #: Seconds that requests under way have to end when a part is stopped.
 _GRACE = 2.0
+
+
+class _ClientFaults(logging.Filter):
+    """Logs what is wrong with the bytes that a client sent in one line: it is no fault of ours, and needs no trace."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        fault = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(fault, HttpProcessingError | web.RequestPayloadError):
+            record.exc_info = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            words = " ".join(str(fault).split())
+            record.msg, record.args = "refused a request that cannot be read: %s", (words[:_LONGEST_FAULT],)
+        return True
+
+
+#: Characters of what is wrong with a request, which may quote all of it.
+_LONGEST_FAULT = 200
+#: What aiohttp's server logs to; for `web.AppRunner(logger=...)`.
+SERVER_LOG = logging.getLogger("localcloud.http")
+SERVER_LOG.addFilter(_ClientFaults())
+
+
+@web.middleware
+async def refuse_unreadable(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answers 400 where a handler could not read the request's body, as when it is not compressed as it says."""
+    try:
+        return await handler(request)
+    except web.RequestPayloadError as fault:
+        raise web.HTTPBadRequest(text="The request's body cannot be read: it is not encoded as it says.") from fault
 
 
 def bind(port: int) -> socket.socket:
@@ -36,7 +68,9 @@ def is_secret(given: str, secret: str) -> bool:
 @contextlib.asynccontextmanager
 async def listening(application: web.Application, bound: socket.socket) -> AsyncIterator[None]:
     """The application answers on the socket inside the block."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_GRACE, handler_cancellation=True)
+    runner = web.AppRunner(
+        application, access_log=None, shutdown_timeout=_GRACE, handler_cancellation=True, logger=SERVER_LOG
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, bound).start()

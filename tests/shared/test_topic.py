@@ -58,7 +58,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 async def published(tmp_path: Path) -> AsyncIterator[Published]:
-    eventgrid, webhook = EventGrid(tmp_path), Webhook()
+    eventgrid, webhook = EventGrid(tmp_path, source=""), Webhook()
     async with webhook.listening():
         eventgrid.configure(webhook.address, schema="CloudEvents")
         await eventgrid.start()

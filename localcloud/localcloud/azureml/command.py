@@ -13,7 +13,7 @@ from localcloud.azureml.certificates import AUTHORITY, server_context
 from localcloud.azureml.configuration import EXAMPLE, Settings, read_settings
 from localcloud.configuration_file import ConfigurationError
 from localcloud.folder_lock import locked
-from localcloud.http_server import bind, port_of
+from localcloud.http_server import SERVER_LOG, bind, port_of
 
 GRACE = 2.0  # seconds that requests under way have to end
 
@@ -46,7 +46,9 @@ async def _serve(settings: Settings, folder: Path, wanted_port: int) -> None:
     bound = bind(wanted_port)
     port = port_of(bound)
     async with control_plane(settings, folder, port, folder / AUTHORITY) as application:
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE, handler_cancellation=True)
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=GRACE, handler_cancellation=True, logger=SERVER_LOG
+        )
         await runner.setup()
         try:
             await web.SockSite(runner, bound, ssl_context=context).start()

@@ -25,7 +25,8 @@ class Topic(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9-]{3,50}$")
     key: str = Field(min_length=1)
-    #: Fills the `topic` of an event that has none; without it the topic's own name does.
+    #: The resource whose system topic it is, which fills the `topic` of an event that has none; events of another
+    #: resource are refused. Without it, it is a custom topic, whose name fills it.
     source: str = ""
 
     @property

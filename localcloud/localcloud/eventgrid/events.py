@@ -1,6 +1,7 @@
 """Events in both schemas: read from a publish request, checked, and turned from one schema into the other."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -74,6 +75,15 @@ def read_events(content_type: str, content: bytes, source: str) -> list[Event]:
     return events
 
 
+def refuse_others(events: Sequence[Event], source: str) -> None:
+    """Raises `InvalidEventsError` for events of another source than the one whose system topic this is."""
+    for place, event in enumerate(events):
+        name = "topic" if event.schema is Schema.EVENT_GRID else "source"
+        given = event.body[name]
+        if str(given).lower() != source.lower():
+            raise InvalidEventsError(f"Event {place} has the {name} {given!r}; this topic is that of {source}.")
+
+
 def _checked(schema: Schema, body: Any, place: int) -> Event:
     if not isinstance(body, dict):
         raise InvalidEventsError(f"Event {place} is not a JSON object.")
@@ -83,6 +93,8 @@ def _checked(schema: Schema, body: Any, place: int) -> Event:
     time = "time" if schema is Schema.CLOUD_EVENTS else "eventTime"
     if not _is_time(body.get(time)):
         raise InvalidEventsError(f"Event {place} has {time} {body[time]!r}; it must be a time as 2026-01-31T12:00:00Z.")
+    if schema is Schema.CLOUD_EVENTS and "data" in body and "data_base64" in body:
+        raise InvalidEventsError(f"Event {place} has data and data_base64; a CloudEvent has one of them at most.")
     if schema is Schema.CLOUD_EVENTS and body["specversion"] != "1.0":
         raise InvalidEventsError(f"Event {place} has specversion {body['specversion']!r}; only '1.0' is understood.")
     return Event(schema, body)

@@ -8,10 +8,10 @@ from aiohttp import web
 
 from localcloud.eventgrid.configuration import Topic
 from localcloud.eventgrid.delivery import SubscriptionDelivery
-from localcloud.eventgrid.events import LARGEST_REQUEST, InvalidEventsError, read_events
+from localcloud.eventgrid.events import LARGEST_REQUEST, InvalidEventsError, read_events, refuse_others
 from localcloud.eventgrid.shared_access import InvalidTokenError, check_token
 from localcloud.eventgrid.store import DeliveryStore
-from localcloud.http_server import is_secret
+from localcloud.http_server import is_secret, refuse_unreadable
 
 
 class EventGridServer:
@@ -26,7 +26,7 @@ class EventGridServer:
 
     def application(self) -> web.Application:
         """The routes: `POST /topics/NAME/api/events` is a topic's publish address, `GET /health` tells the state."""
-        application = web.Application(client_max_size=LARGEST_REQUEST)
+        application = web.Application(middlewares=[refuse_unreadable], client_max_size=LARGEST_REQUEST)
         application.add_routes(
             [
                 web.post("/topics/{name}/api/events", self._publish),
@@ -44,6 +44,8 @@ class EventGridServer:
             return _error(401, "Unauthorized", refusal)
         try:
             events = read_events(request.content_type, await request.read(), topic.topic_of_events)
+            if topic.source:
+                refuse_others(events, topic.source)
         except web.HTTPRequestEntityTooLarge:
             return _error(413, "RequestEntityTooLarge", f"A request may have {LARGEST_REQUEST} bytes at most.")
         except InvalidEventsError as error:

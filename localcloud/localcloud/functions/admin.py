@@ -99,7 +99,7 @@ class Admin:
         text = value if isinstance(value, str) else json.dumps(value)
         try:
             start = self._invocation(definition, text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return web.Response(status=400, text=f"The input of '{definition.name}' must be a JSON object: {error}")
         task = asyncio.ensure_future(start)
         self._running.add(task)

@@ -79,6 +79,6 @@ def _validation(content: Any) -> web.Response:
     try:
         data = content[0]["data"] if isinstance(content, list) else content["data"]
         code = (json.loads(data) if isinstance(data, str) else data)["validationCode"]
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError):
         return web.Response(status=400, text="The validation event holds no data.validationCode.")
     return web.Response(text=json.dumps({"validationResponse": code}))

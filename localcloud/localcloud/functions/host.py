@@ -23,6 +23,7 @@ from localcloud.functions.routes import Router
 from localcloud.functions.service_bus_output import ServiceBusOutputs
 from localcloud.functions.settings import is_disabled, replace_placeholders, service_bus_connection
 from localcloud.functions.timers import TimerListener
+from localcloud.http_server import SERVER_LOG, refuse_unreadable
 
 _logger = logging.getLogger("host")
 
@@ -87,9 +88,9 @@ class Host:
     @contextlib.asynccontextmanager
     async def serving(self, bound: socket.socket) -> AsyncIterator[None]:
         """Answers on the socket and runs every trigger inside the block; afterwards what is running may end."""
-        application = web.Application(client_max_size=LARGEST_REQUEST)
+        application = web.Application(middlewares=[refuse_unreadable], client_max_size=LARGEST_REQUEST)
         application.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=self._options.grace)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=self._options.grace, logger=SERVER_LOG)
         await runner.setup()
         async with self._running([*self._pumps, *self._others], runner.cleanup):
             await web.SockSite(runner, bound, backlog=1024).start()

@@ -89,12 +89,17 @@ def message_bodies(datum: Datum) -> Iterable[str | bytes]:
         return [value]
     if isinstance(value, str):
         if not _looks_like_json(value):
-            return [value]
+            return [_encodable(value)]
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise OutputError(f"An output looks like JSON but is none: {error}") from error
-    return [_text(element) for element in (value if isinstance(value, list) else [value])]
+    return [_encodable(_text(element)) for element in (value if isinstance(value, list) else [value])]
+
+
+def _encodable(text: str) -> str:
+    """With U+FFFD for half a surrogate pair, which UTF-8 does not have: what .NET writes in its place."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _looks_like_json(text: str) -> bool:

@@ -1,6 +1,7 @@
 """Reads the queues from a `Config.json` of Microsoft's Service Bus emulator, reporting all faults at once.
 
-Properties are those of the emulator's configuration file, so that the same file serves either. What the emulator has
+Properties are those of the emulator's configuration file, so that the same file serves either, but for
+`MaxMessageSizeInKilobytes`, which is Azure's. What the emulator has
 and this broker has not (topics, and queues with sessions or forwarding) is left out with a warning. A property that is
 not given has the default of the real service; the emulator's own are 3 deliveries, an hour to live and a window of 20
 seconds. Shorter lock durations than the real service's five seconds are accepted, since tests need them.
@@ -26,6 +27,10 @@ EXAMPLE = """\
 LONGEST_LOCK_DURATION = 5 * 60.0
 LONGEST_DUPLICATE_DETECTION_WINDOW = 7 * 24 * 3600.0
 MOST_DELIVERIES = 2000
+#: TimeSpan.MaxValue, in seconds: Azure's default time to live, which means none.
+ENDLESS = 10_675_199 * 86_400.0
+#: Of a message, in KB: that of the Standard tier, and the most that Premium allows.
+STANDARD_MESSAGE_SIZE, LARGEST_MESSAGE_SIZE = 256, 102_400
 
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?")
 _DURATION = re.compile(
@@ -49,6 +54,8 @@ class QueueSettings:
     dead_letter_expired: bool = False
     #: None: duplicates are not detected.
     duplicate_detection_window: float | None = None
+    #: In bytes, of one message or of a batch.
+    max_message_size: int = STANDARD_MESSAGE_SIZE * 1024
 
 
 class ConfigurationError(ValueError):
@@ -126,13 +133,16 @@ class _Reader:
         properties = _Properties(self, self._object(queue.get("Properties", {}), place, PROPERTIES), place)
         needs = [name for name in _NOT_HERE if properties.values.get(name) not in (None, False, "")]
         window = properties.duration("DuplicateDetectionHistoryTimeWindow", 600.0, LONGEST_DUPLICATE_DETECTION_WINDOW)
+        to_live = properties.duration("DefaultMessageTimeToLive", None)
+        size = properties.count("MaxMessageSizeInKilobytes", STANDARD_MESSAGE_SIZE, LARGEST_MESSAGE_SIZE)
         settings = QueueSettings(
             name=name,
             lock_duration=properties.duration("LockDuration", 60.0, LONGEST_LOCK_DURATION),
             max_delivery_count=properties.count("MaxDeliveryCount", 10, MOST_DELIVERIES),
-            default_time_to_live=properties.duration("DefaultMessageTimeToLive", None),
+            default_time_to_live=None if to_live is not None and to_live >= ENDLESS else to_live,
             dead_letter_expired=properties.flag("DeadLetteringOnMessageExpiration"),
             duplicate_detection_window=window if properties.flag("RequiresDuplicateDetection") else None,
+            max_message_size=size * 1024,
         )
         if needs:
             self.left_out.append(
@@ -163,6 +173,7 @@ PROPERTIES = {
     "DuplicateDetectionHistoryTimeWindow",
     "LockDuration",
     "MaxDeliveryCount",
+    "MaxMessageSizeInKilobytes",
     "RequiresDuplicateDetection",
     *_NOT_HERE,
 }

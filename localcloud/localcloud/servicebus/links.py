@@ -6,11 +6,13 @@ from typing import Protocol
 
 from localcloud.servicebus.amqp_types import Described
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.limits import MAX_MESSAGE_SIZE
 from localcloud.servicebus.message import write_delivery, write_message
 from localcloud.servicebus.performatives import Attach, Flow, Transfer, rejected
 from localcloud.servicebus.queue import Queue
 
+#: Requests may be longer than messages, in bytes: one with too large messages is told so in a reply, as the SDK never
+#: uses a management link again that has rejected one.
+MAX_REQUEST_SIZE = 16 * 1024 * 1024
 #: Messages a client may send before it hears from us; topped up when half of them are used.
 INCOMING_CREDIT = 1000
 #: `snd-settle-mode`: the sender settles every delivery itself, that is, receive-and-delete.
@@ -44,9 +46,10 @@ class Channel(Protocol):
 class IncomingLink:
     """Puts transfer frames together and hands each complete delivery on."""
 
-    def __init__(self, session: Channel, attach: Attach, accept: Accept, largest: int = MAX_MESSAGE_SIZE) -> None:
+    def __init__(self, session: Channel, attach: Attach, accept: Accept, largest: int) -> None:
         self._session = session
-        self._largest = largest
+        #: Of a delivery, in bytes.
+        self.largest = largest
         self._handle = attach.handle
         self._accept = accept
         self._delivery_count = attach.initial_delivery_count or 0
@@ -62,7 +65,7 @@ class IncomingLink:
         if self._first is None:
             self._first = transfer
         self._size += len(payload)
-        if self._size <= self._largest:
+        if self._size <= self.largest:
             self._parts.append(payload)
         else:
             self._parts.clear()
@@ -88,8 +91,8 @@ class IncomingLink:
         """Nothing to give back: a delivery that is not complete was never acknowledged."""
 
     def _finish(self, first: Transfer, encoded: bytes, size: int) -> None:
-        if size > self._largest:
-            description = f"The message has {size} bytes; at most {self._largest} are allowed."
+        if size > self.largest:
+            description = f"The message has {size} bytes; at most {self.largest} are allowed."
             outcome = rejected("amqp:link:message-size-exceeded", description)
         else:
             outcome = self._accept(first.message_format or 0, encoded)
@@ -103,6 +106,9 @@ class IncomingLink:
 
 class OutgoingLink:
     """Sends deliveries to a client."""
+
+    #: No limit of ours: the client may have one.
+    largest = 0
 
     def __init__(self, session: Channel, attach: Attach) -> None:
         self._session = session

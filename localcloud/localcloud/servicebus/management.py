@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from localcloud.servicebus.amqp_types import Array, CodecError, Int, Symbol
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.limits import MAX_MESSAGE_SIZE
 from localcloud.servicebus.message import (
     APPLICATION_PROPERTIES,
     PROPERTIES,
@@ -164,8 +163,9 @@ class ManagementNode:
         if self._queue.dead_letters is None:
             raise CodecError(f"{self._queue.name} takes dead letters only")
         encoded = [entry["message"] for entry in _entries(request)]
-        if (size := sum(map(len, encoded))) > MAX_MESSAGE_SIZE:
-            raise MessageSizeExceededError(f"the messages have {size} bytes; at most {MAX_MESSAGE_SIZE} are allowed")
+        largest = self._queue.max_message_size
+        if (size := sum(map(len, encoded))) > largest:
+            raise MessageSizeExceededError(f"the messages have {size} bytes; at most {largest} are allowed")
         messages = [read_message(message) for message in encoded]
         numbers = [self._queue.send(message, message_id, now) for message, message_id in messages]
         return {"sequence-numbers": Array(numbers)}

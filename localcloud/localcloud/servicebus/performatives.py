@@ -6,6 +6,7 @@ is None. Source: OASIS AMQP 1.0, parts 2 (transport), 3 (messaging) and 5 (secur
 
 import struct
 from enum import IntEnum
+from itertools import zip_longest
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, get_args, get_type_hints
 
 from localcloud.servicebus import amqp_types, decoding, encoding
@@ -29,6 +30,7 @@ Value: TypeAlias = Annotated[Any, None]
 _CODES: dict[type, int] = {}
 _CLASSES: dict[int, type] = {}
 _FIELD_ENCODERS: dict[type, list[encoding.Encoder]] = {}
+_FIELD_READERS: dict[type, list["_FieldReader"]] = {}
 
 Performative = TypeVar("Performative", bound=type)
 
@@ -44,13 +46,47 @@ class _WithCode:
         _CLASSES[self._code] = kind
         hints = get_type_hints(kind, include_extras=True)
         _FIELD_ENCODERS[kind] = [_field_encoder(hint) for hint in hints.values()]
+        defaults: dict[str, Any] = getattr(kind, "_field_defaults")  # noqa: B009 - of a named tuple
+        _FIELD_READERS[kind] = [_FieldReader(name, hint, defaults) for name, hint in hints.items()]
         return kind
 
 
 def _field_encoder(hint: Any) -> encoding.Encoder:
-    annotated = next(part for part in (hint, *get_args(hint)) if hasattr(part, "__metadata__"))
-    kind = annotated.__metadata__[0]
+    kind = _field_kind(hint)
     return encoding.append if kind is None else encoding.encoder_of(kind)
+
+
+def _field_kind(hint: Any) -> type | None:
+    """The AMQP type of a field, None for any."""
+    annotated = next(part for part in (hint, *get_args(hint)) if hasattr(part, "__metadata__"))
+    kind: type | None = annotated.__metadata__[0]
+    return kind
+
+
+class _FieldReader:
+    """Checks a field that a peer sent: whoever reads a performative can rely on the types of its fields."""
+
+    def __init__(self, name: str, hint: Any, defaults: dict[str, Any]) -> None:
+        self._name = name
+        kind = _field_kind(hint)
+        self._any = kind is None
+        self._is_number = kind is not None and issubclass(kind, int) and kind is not bool
+        self._kind: Any = int if self._is_number else kind
+        self._required = name not in defaults and not self._any
+        self._default = defaults.get(name)
+
+    def read(self, value: Any) -> Any:
+        """The value, or the default where it was left out. Raises `CodecError` for one of another type."""
+        if self._any:
+            return value
+        if value is None:
+            if self._required:
+                raise CodecError(f"{self._name} is missing")
+            return self._default
+        fits = isinstance(value, self._kind) and not (self._is_number and (isinstance(value, bool) or value < 0))
+        if not fits:
+            raise CodecError(f"{self._name} has a value of another type")
+        return value
 
 
 @_WithCode(0x10)
@@ -203,10 +239,14 @@ def decode_frame(body: bytes) -> tuple[Any, bytes]:
     described, end = decoding.decode(body)
     if not isinstance(described, Described) or not isinstance(described.value, list):
         raise CodecError("a frame does not begin with a performative")
+    kind = _CLASSES.get(described.descriptor) if isinstance(described.descriptor, int) else None
+    if kind is None or len(described.value) > len(_FIELD_READERS[kind]):
+        raise CodecError(f"{described.descriptor!r} with {len(described.value)} fields is no performative")
+    values = zip_longest(_FIELD_READERS[kind], described.value)
     try:
-        return _CLASSES[described.descriptor](*described.value), body[end:]
-    except (KeyError, TypeError) as error:
-        raise CodecError(f"{described.descriptor!r} with {len(described.value)} fields is no performative") from error
+        return kind(*[reader.read(value) for reader, value in values]), body[end:]
+    except CodecError as fault:
+        raise CodecError(f"{kind.__name__}: {fault}") from fault
 
 
 # ----------------------------------------------------------------------------------------- sources, outcomes, errors

@@ -57,6 +57,7 @@ class Queue:
     def __init__(self, settings: QueueSettings, store: Store, now: float, dead_letters: "Queue | None" = None) -> None:
         self.name = settings.name
         self.dead_letters = dead_letters
+        self.max_message_size = settings.max_message_size
         self._settings = settings
         self._store = store
         self._sequence_number = store.last_sequence_number(self.name)

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from localcloud.servicebus import settlement
 from localcloud.servicebus.amqp_types import CodecError, Described
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.limits import MAX_MESSAGE_SIZE, MAX_REQUEST_SIZE
-from localcloud.servicebus.links import IncomingLink, OutgoingLink, QueueLink
+from localcloud.servicebus.links import MAX_REQUEST_SIZE, IncomingLink, OutgoingLink, QueueLink
 from localcloud.servicebus.management import MANAGEMENT_SUFFIX, TOKEN_NODE, RequestNode, node_at
 from localcloud.servicebus.message import BATCH_FORMAT, read_batch, read_message
 from localcloud.servicebus.performatives import (
@@ -145,7 +144,7 @@ class Session:
             unsettled=None,
             incomplete_unsettled=None,
             initial_delivery_count=0 if attach.receiver else None,
-            max_message_size=MAX_MESSAGE_SIZE,
+            max_message_size=0,
             offered_capabilities=None,
             desired_capabilities=None,
             properties=None,
@@ -158,7 +157,7 @@ class Session:
             self.send(Detach(attach.handle, closed=True, error=error(refusal.condition, refusal.description)))
             return
         self._links[attach.handle] = link
-        self.send(reply)
+        self.send(reply._replace(max_message_size=link.largest))
         link.opened()
 
     def _attached(self, attach: Attach) -> Link:
@@ -176,7 +175,9 @@ class Session:
         if not attach.receiver:
             if queue.dead_letters is None:
                 raise RefusedError("amqp:not-allowed", f"{queue.name} takes dead letters only; nobody can send to it.")
-            return IncomingLink(self, attach, lambda form, encoded: self._enqueue(queue, form, encoded))
+            return IncomingLink(
+                self, attach, lambda form, encoded: self._enqueue(queue, form, encoded), queue.max_message_size
+            )
         filters = field(attach.source, 7)
         if isinstance(filters, dict) and _SESSION_FILTER in filters:
             raise RefusedError("amqp:not-allowed", f"{queue.name} has no sessions; receive from it without one.")
@@ -277,6 +278,7 @@ class Session:
 def _not_found(address: str) -> RefusedError:
     return RefusedError(
         "amqp:not-found",
-        f"There is no queue at {address}; add it to the configuration. Topics, and queues with sessions or forwarding,"
-        " are left out, as the log says at the start.",
+        # The SDKs for JavaScript, Java and .NET tell by these words that the queue is meant.
+        f"The messaging entity '{address}' could not be found. Add the queue to the configuration; topics, and queues"
+        " with sessions or forwarding, are left out, as the log says at the start.",
     )

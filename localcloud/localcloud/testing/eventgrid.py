@@ -66,14 +66,16 @@ class Webhook:
 class EventGrid:
     """One Event Grid process with one topic and one subscription; keeps its folder and port over restarts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: str = "/workspaces/ws-dev") -> None:
+        """`source`: the resource whose system topic it is; empty for a custom topic."""
         self.folder = folder
+        self._source = source
         self.port = 0
         self._process: asyncio.subprocess.Process | None = None
 
     def configure(self, endpoint: str, retry_pauses: tuple[float, ...] = (0.05, 0.1), **subscription: Any) -> None:
         configuration = {
-            "topics": [{"name": "ws-dev", "key": TOPIC_KEY, "source": "/workspaces/ws-dev"}],
+            "topics": [{"name": "ws-dev", "key": TOPIC_KEY, "source": self._source}],
             "subscriptions": [{"name": "intake", "topic": "ws-dev", "endpoint": endpoint, **subscription}],
             "retry_pauses": retry_pauses,
         }

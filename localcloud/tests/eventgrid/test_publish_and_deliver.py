@@ -93,7 +93,7 @@ async def test_a_cloud_event_is_turned_into_an_event_grid_event(
 ) -> None:
     eventgrid.configure(webhook.address)
     await eventgrid.start()
-    sent = CloudEvent("/workspaces/ws-test", RUN_COMPLETED, data={"runId": "r"}, subject="runs/r")
+    sent = CloudEvent("/workspaces/ws-dev", RUN_COMPLETED, data={"runId": "r"}, subject="runs/r")
     async with eventgrid.publisher() as publisher:
         await publisher.send([sent])
     await until(lambda: webhook.events)
@@ -194,3 +194,33 @@ async def test_a_request_that_is_nested_too_deeply_is_refused(eventgrid: "EventG
         session.post(eventgrid.topic, data=content) as answer,
     ):
         assert answer.status == 400
+
+
+async def test_a_systems_topic_refuses_events_of_another_resource(eventgrid: "EventGrid", webhook: "Webhook") -> None:
+    eventgrid.configure(webhook.address)
+    await eventgrid.start()
+    other = EventGridEvent("models/m:1", MODEL_REGISTERED, {}, "", topic="/workspaces/ws-prod")
+    async with eventgrid.publisher() as publisher:
+        with pytest.raises(HttpResponseError, match="this topic is that of /workspaces/ws-dev") as refused:
+            await publisher.send(other)
+        assert refused.value.status_code == 400
+        with pytest.raises(HttpResponseError, match="this topic is that of /workspaces/ws-dev"):
+            await publisher.send(CloudEvent("/workspaces/ws-prod", MODEL_REGISTERED))
+        await publisher.send(CloudEvent("/Workspaces/WS-dev", MODEL_REGISTERED))
+
+
+async def test_a_cloud_event_with_both_forms_of_data_is_refused(eventgrid: "EventGrid", webhook: "Webhook") -> None:
+    eventgrid.configure(webhook.address)
+    await eventgrid.start()
+    both = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/workspaces/ws-dev",
+        "type": "t",
+        "data": 1,
+        "data_base64": "MQ==",
+    }
+    async with eventgrid.publisher() as publisher:
+        with pytest.raises(HttpResponseError, match="data and data_base64") as refused:
+            await publisher.send(both)
+    assert refused.value.status_code == 400

@@ -25,6 +25,8 @@ LINES_AHEAD = 4
 #: How the queues of each kind behave. Short durations keep the tests fast.
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
+    "large": {"MaxMessageSizeInKilobytes": 1024},
+    "endless": {"DefaultMessageTimeToLive": "P10675199DT2H48M5.4775807S"},
     "short-lock": {"LockDuration": "PT0.5S", "MaxDeliveryCount": 3},
     "unique": {"RequiresDuplicateDetection": True, "DuplicateDetectionHistoryTimeWindow": "PT10M"},
     "short-window": {"RequiresDuplicateDetection": True, "DuplicateDetectionHistoryTimeWindow": "PT0.3S"},

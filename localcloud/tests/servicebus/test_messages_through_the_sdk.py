@@ -13,6 +13,7 @@ from localcloud.testing.broker import LONGEST_WAIT, BrokerProcess
 from .conftest import Bus, Line, bodies, number_of, receive
 
 MEGABYTE = 1024 * 1024
+STANDARD = 256 * 1024
 
 
 @pytest.fixture
@@ -75,7 +76,8 @@ def test_batches_arrive_in_order(line: Line) -> None:
     assert bodies(receive(receiver, 51)) == [*(f"m{number}" for number in range(50)), "last"]
 
 
-def test_a_megabyte_goes_through_and_comes_out_whole(line: Line) -> None:
+def test_a_megabyte_goes_through_where_the_queue_allows_it_and_comes_out_whole(bus: Bus) -> None:
+    line = bus.line("large")
     body = bytes(range(256)) * ((MEGABYTE - 1024) // 256)
     line.sender.send_messages(ServiceBusMessage(body))
     [message] = line.receive()
@@ -84,17 +86,26 @@ def test_a_megabyte_goes_through_and_comes_out_whole(line: Line) -> None:
     assert line.peek() == []
 
 
-def test_more_than_a_megabyte_is_refused_and_the_sender_goes_on(line: Line) -> None:
+def test_256_kb_are_the_most_unless_the_queue_says_otherwise(line: Line) -> None:
+    almost = b"x" * (STANDARD - 1024)
+    line.sender.send_messages(ServiceBusMessage(almost))
+    assert b"".join(line.receive()[0].body) == almost
+    assert line.sender.create_message_batch().max_size_in_bytes == STANDARD
+
+
+@pytest.mark.parametrize(("kind", "most"), [("plain", STANDARD), ("large", MEGABYTE)])
+def test_more_than_the_most_is_refused_and_the_sender_goes_on(kind: str, most: int, bus: Bus) -> None:
+    line = bus.line(kind)
     with pytest.raises(MessageSizeExceededError):
-        line.sender.send_messages(ServiceBusMessage(b"x" * (MEGABYTE + 1)))
+        line.sender.send_messages(ServiceBusMessage(b"x" * (most + 1)))
     line.send("small")
     assert bodies(line.receive()) == ["small"]
 
 
-def test_more_than_a_megabyte_cannot_be_scheduled_and_the_sender_goes_on(line: Line) -> None:
+def test_more_than_the_most_cannot_be_scheduled_and_the_sender_goes_on(line: Line) -> None:
     soon = datetime.now(UTC) + timedelta(minutes=1)
-    halves = [ServiceBusMessage(b"x" * (MEGABYTE // 2)) for _ in range(2)]
-    for too_much in (ServiceBusMessage(b"x" * (MEGABYTE + 1)), halves):
+    halves = [ServiceBusMessage(b"x" * (STANDARD // 2)) for _ in range(2)]
+    for too_much in (ServiceBusMessage(b"x" * (STANDARD + 1)), halves):
         with pytest.raises(MessageSizeExceededError):
             line.sender.schedule_messages(too_much, soon)
     line.sender.schedule_messages(ServiceBusMessage("small"), soon)
@@ -146,7 +157,7 @@ def test_queue_names_ignore_case(line: Line) -> None:
 
 
 def test_an_unknown_queue_is_not_found_by_senders_and_receivers(client: ServiceBusClient) -> None:
-    left_out = "add it to the configuration. Topics, and queues with sessions or forwarding, are left out"
+    left_out = r"The messaging entity '.*nowhere' could not be found\. .*queues with sessions .*are left out"
     with pytest.raises(MessagingEntityNotFoundError, match=left_out), client.get_queue_sender("nowhere") as sender:
         sender.send_messages(ServiceBusMessage("a"))
     with pytest.raises(MessagingEntityNotFoundError), client.get_queue_receiver("nowhere") as receiver:
@@ -205,3 +216,11 @@ async def test_the_async_client_sends_receives_and_settles(broker: BrokerProcess
                     break
     assert received == ["m0", "m0", "m1", "m2", "m3", "m4"]
     assert line.peek() == []
+
+
+def test_azures_largest_time_to_live_is_none(bus: Bus) -> None:
+    line = bus.line("endless")
+    line.send("for ever")
+    [message] = line.receive()
+    assert message.time_to_live is None
+    assert message.expires_at_utc is None
