@@ -6,6 +6,6 @@ days=$1
 shift
 # Not below TMPDIR: in LD_PRELOAD a space ends a name.
 folder=$(mktemp -d /tmp/clock-ahead.XXXXXX)
-trap 'rm -rf "$folder"' EXIT
+trap 'rm -rf "$folder"' EXIT INT TERM
 "${CC:-cc}" -shared -fPIC -O2 -o "$folder/clock_ahead.so" "$(dirname "$0")/clock_ahead.c" -ldl
 LD_PRELOAD="$folder/clock_ahead.so${LD_PRELOAD:+:$LD_PRELOAD}" CLOCK_AHEAD=$((days * 86400)) "$@"
