@@ -31,10 +31,14 @@ SAVE = """
 import sys
 import pandas
 import mlflow.sklearn
+from mlflow.models import infer_signature
 from sklearn.linear_model import LinearRegression
 
-model = LinearRegression().fit(pandas.DataFrame({"a": [1, 2, 3], "b": [0, 1, 5]}), [1, 3, 8])
-mlflow.sklearn.save_model(model, sys.argv[1], serialization_format="cloudpickle")
+rows = pandas.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 5.0]})
+model = LinearRegression().fit(rows, [1, 3, 8])
+mlflow.sklearn.save_model(
+    model, sys.argv[1], serialization_format="cloudpickle", signature=infer_signature(rows)
+)
 """
 
 Start = Callable[..., Coroutine[None, None, None]]
@@ -204,7 +208,7 @@ async def test_an_mlflow_model_without_code_says_what_its_environment_lacks(
     assert "The compute's environment lacks pandas" in crash.value.logs
 
 
-async def test_an_mlflow_model_scores_without_code(
+async def test_an_mlflow_model_scores_without_code_and_takes_integers_for_doubles(
     servers: InferenceServers, tmp_path: Path, compute_python: Path
 ) -> None:
     if not has_pandas(compute_python):
