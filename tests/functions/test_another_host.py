@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import pytest_asyncio
 
@@ -131,3 +132,20 @@ async def test_without_a_local_cloud_it_is_told_what_to_start(tmp_path: Path) ->
 
 async def test_the_file_with_the_keys_goes_not_into_git() -> None:
     assert "local.settings.json" in (REPOSITORY / ".gitignore").read_text().splitlines()
+
+
+async def token(data: Path, name: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "localcloud", "token", name, "--data", str(data)]
+    return await asyncio.to_thread(subprocess.run, command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+async def test_a_token_is_printed_for_the_people_of_the_cloud_and_for_nobody_else(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    of_alice = await token(cloud.layout.data, "alice")
+    claims = jwt.decode(of_alice.stdout.strip(), options={"verify_signature": False})
+    assert (claims["name"], claims["aud"]) == ("alice", cloud.layout.app_registration["client_id"])
+    of_zoe = await token(cloud.layout.data, "zoe")
+    assert (of_zoe.returncode, of_zoe.stdout) == (1, "")
+    assert "knows no zoe, only alice, bob, dora." in of_zoe.stderr
+    assert "start `python -m localcloud up` first" in (await token(tmp_path, "alice")).stderr

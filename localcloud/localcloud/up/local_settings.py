@@ -4,8 +4,9 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from localcloud.up.running import add_data, addresses
 
 #: What Core Tools asks for beside the app's own settings: the language, and where timers keep their leases.
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}
@@ -13,22 +14,12 @@ OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": "Use
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(".local"),
-        metavar="DIR",
-        help="folder of the local cloud that is running (default: %(default)s)",
-    )
+    add_data(parser)
 
 
 async def serve(arguments: argparse.Namespace) -> None:
     """Print the file. Ends the program with a message where no local cloud is running."""
-    addresses = arguments.data / "addresses.json"
-    try:
-        content = json.loads(addresses.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SystemExit(f"There is no {addresses}: start `python -m localcloud up --without-app` first.") from error
+    content = addresses(arguments.data, "python -m localcloud up --without-app")
     sys.stdout.write(json.dumps(local_settings(content["app_settings"]), indent=2) + "\n")
 
 

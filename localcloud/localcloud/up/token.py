@@ -6,9 +6,10 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from localcloud.up.running import add_data, addresses
 
 _TIMEOUT = 10.0
 
@@ -16,37 +17,27 @@ _TIMEOUT = 10.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("name", metavar="NAME", help="of one of the people in localcloud.yml")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(".local"),
-        metavar="DIR",
-        help="folder of the local cloud that is running (default: %(default)s)",
-    )
+    add_data(parser)
 
 
 async def serve(arguments: argparse.Namespace) -> None:
     """Print the token. Ends the program with a message where there is none."""
-    file = arguments.data / "addresses.json"
-    try:
-        addresses = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SystemExit(f"There is no {file}: start `python -m localcloud up` first.") from error
-    people = addresses["people"]
+    found = addresses(arguments.data, "python -m localcloud up")
+    people = found["people"]
     if arguments.name not in people:
         raise SystemExit(f"The local cloud knows no {arguments.name}, only {', '.join(people) or 'nobody'}.")
-    token = await asyncio.to_thread(token_of, addresses, arguments.name)
+    token = await asyncio.to_thread(token_of, found, arguments.name)
     sys.stdout.write(f"{token}\n")
 
 
-def token_of(addresses: Any, name: str) -> str:
-    """A token for the app, asked of the managed identity endpoint as the person. `addresses`: of `addresses.json`."""
+def token_of(found: Any, name: str) -> str:
+    """A token for the app, asked of the managed identity endpoint as the person. `found`: of `addresses.json`."""
     asked = {
         "api-version": "2019-08-01",
-        "resource": addresses["sign_in"]["resource"],
-        "client_id": addresses["people"][name]["client_id"],
+        "resource": found["sign_in"]["resource"],
+        "client_id": found["people"][name]["client_id"],
     }
-    identity = addresses["identity"]
+    identity = found["identity"]
     request = urllib.request.Request(
         f"{identity['endpoint']}?{urlencode(asked)}", headers={"X-IDENTITY-HEADER": identity["header"]}
     )

@@ -1,0 +1,26 @@
+"""What commands beside `up` know of a local cloud that is running: the addresses in its folder."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The option `--data` of a command that asks a local cloud which is running."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(".local"),
+        metavar="DIR",
+        help="folder of the local cloud that is running (default: %(default)s)",
+    )
+
+
+def addresses(folder: Path, start: str) -> Any:
+    """The content of `addresses.json`. Ends the program with what to `start` where there is none."""
+    file = folder / "addresses.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SystemExit(f"There is no {file}: start `{start}` first.") from error
