@@ -18,6 +18,7 @@ from shared.core.messages import (
     StepReported,
 )
 from shared.ports import Bus, Workspace
+from shared.steps.rules import Rules
 from shared.steps.run import run_step
 from shared.telemetry import Telemetry, fields
 
@@ -26,7 +27,7 @@ log = logging.getLogger("mlpromote")
 
 class Worker:
     """May be used by several threads. `workspace_for` gives an environment's workspace; `folder` has the files that the
-    configuration names; `clock` gives the time with its zone."""
+    configuration names; `clock` gives the time with its zone; `rules_for` gives an environment's rules."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Worker:
         folder: Path,
         telemetry: Telemetry,
         clock: Callable[[], datetime],
+        rules_for: Callable[[str], Rules],
     ) -> None:
         self._bus = bus
         self._places = places
@@ -43,6 +45,7 @@ class Worker:
         self._folder = folder
         self._telemetry = telemetry
         self._clock = clock
+        self._rules_for = rules_for
 
     def run(self, environment: str, command: RunStep) -> None:
         """Run the step once and report. A command for another environment than the worker's is refused."""
@@ -57,7 +60,7 @@ class Worker:
 
     def _outcome(self, environment: str, command: RunStep) -> Outcome:
         if command.environment == environment:
-            return run_step(command, self._workspace_for, self._folder, self._clock())
+            return run_step(command, self._workspace_for, self._folder, self._clock(), self._rules_for)
         text = f"A command for {command.environment} was in the queue of {environment}, and was not run."
         return Failed(text, FailureKind.PERMISSION)
 

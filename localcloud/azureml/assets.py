@@ -13,7 +13,7 @@ from aiohttp import web
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.operations import Operations
-from localcloud.azureml.rights import CALLER
+from localcloud.azureml.rights import CALLER, MODEL_MANAGEMENT, Caller
 from localcloud.azureml.scopes import PROVIDER, REGISTRY, WORKSPACE, Scope, Scopes, arm_path
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Resource, Store, system_data
@@ -69,6 +69,7 @@ class Assets:
                 web.put(assets + "/{name}/versions/{version}", self._put_version),
                 web.delete(assets + "/{name}/versions/{version}", self._delete_version),
             ]
+        routes.append(web.get(MODEL_MANAGEMENT + WORKSPACE + "/models/{name}:{version}", self._get_managed_model))
         return routes
 
     def find(self, reference: str) -> Resource | None:
@@ -96,7 +97,9 @@ class Assets:
         container = self._store.get(f"{scope.path}/{kind}/{name}")
         return str(container.properties["nextVersion"]) if container else "1"
 
-    def add(self, scope: Scope, kind: str, name: str, version: str, properties: Json, created_by: str = "") -> Resource:
+    def add(
+        self, scope: Scope, kind: str, name: str, version: str, properties: Json, by: Caller | None = None
+    ) -> Resource:
         """Creates a version, or updates tags and the like of one. 409 if it exists with other content."""
         path = f"{scope.path}/{kind}/{name}/versions/{version}"
         old = self._store.get(path)
@@ -110,7 +113,7 @@ class Assets:
                 f"The {kind.rstrip('s')} {name} with the version {version} already exists in {scope.name}. Its content"
                 " cannot be changed; use another version.",
             )
-        resource = Resource(path, _version_body(scope, kind, name, version, properties, old, created_by))
+        resource = Resource(path, _version_body(scope, kind, name, version, properties, old, by), _private(old, by))
         self._store.put(resource)
         self._count(scope, kind, name, version, is_new=old is None)
         if kind == "models" and old is None and not scope.is_registry:
@@ -123,8 +126,8 @@ class Assets:
         path = arm_path(request)
         is_new = self._store.get(path) is None
         properties = await properties_in(request)
-        caller = request[CALLER].client_id
-        resource = self.add(scope, match["kind"].lower(), match["name"], match["version"], properties, caller)
+        name, version = match["name"], match["version"]
+        resource = self.add(scope, match["kind"].lower(), name, version, properties, request[CALLER])
         headers = {}
         if scope.is_registry:
             operation = self._operations.begin("registration", path)
@@ -136,6 +139,16 @@ class Assets:
 
     async def _get_version(self, request: web.Request) -> web.Response:
         return web.json_response(self._shown(self._existing(request)))
+
+    async def _get_managed_model(self, request: web.Request) -> web.Response:
+        """A model as its own data plane tells it, as far as that says more: who made it."""
+        scope, match = self._scopes.requested(request), request.match_info
+        name, version = match["name"], match["version"]
+        model = self._store.get(f"{scope.path}/models/{name}/versions/{version}")
+        if not model:
+            raise not_found(f"Model {name}:{version} in {scope.name}")
+        made = {"createdTime": model.body["systemData"]["createdAt"], "createdBy": model.private.get("creator")}
+        return web.json_response({"id": f"{name}:{version}", "name": name, "version": version, **made})
 
     async def _delete_version(self, request: web.Request) -> web.Response:
         self._store.delete(self._existing(request).path)
@@ -221,7 +234,7 @@ class Assets:
 
 
 def _version_body(
-    scope: Scope, kind: str, name: str, version: str, properties: Json, old: Resource | None, created_by: str
+    scope: Scope, kind: str, name: str, version: str, properties: Json, old: Resource | None, by: Caller | None
 ) -> Json:
     defaults: Json = {"isArchived": False, "isAnonymous": False, "tags": {}, "properties": {}}
     if kind == "models":
@@ -238,8 +251,13 @@ def _version_body(
         "name": version,
         "type": resource_type,
         "properties": {**defaults, **properties, "provisioningState": "Succeeded"},
-        "systemData": system_data(old, created_by),
+        "systemData": system_data(old, by.name or by.client_id, by.kind) if by else system_data(old),
     }
+
+
+def _private(old: Resource | None, by: Caller | None) -> Json:
+    """Who made the first version of it, for the data plane of models."""
+    return old.private if old else {"creator": by.creator if by else None}
 
 
 def _container_body(scope: Scope, kind: str, name: str) -> Json:

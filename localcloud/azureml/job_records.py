@@ -83,9 +83,13 @@ class JobRecords:
                         "Studio": {"jobServiceType": "Studio", "endpoint": f"https://studio.local.test/runs/{name}"}
                     },
                 },
-                "systemData": system_data(None, caller.client_id),
+                "systemData": system_data(None, caller.name or caller.client_id, caller.kind),
             },
-            {"parent": parent.name if parent else None, "type": STEP_RUN if parent else RUN_TYPES.get(job_type)},
+            {
+                "creator": caller.creator,
+                "parent": parent.name if parent else None,
+                "type": STEP_RUN if parent else RUN_TYPES.get(job_type),
+            },
         )
         self._store.put(job)
         self._trackings[workspace.path].start_run(

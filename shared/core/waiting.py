@@ -51,6 +51,8 @@ def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
         asked = Approval.of(promotion, stage)
         given = len(step.evidence.get("given", ()))
         doubt = "; who started it had not signed in and may be one of them" if asked.requester_is_unknown else ""
+        if asked.author_is_unknown:
+            doubt += "; who made the model is not known as a person and may be one of them"
         return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}{doubt}"
     name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name
     if step.look <= 1 or step.next_look is None:

@@ -6,8 +6,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.core.messages import Candidate, Champion, Evidence, Kind, LaneKey, Outcome, Retry, Running, RunStep
+from shared.core.approval import digest
+from shared.core.messages import (
+    Candidate,
+    Champion,
+    Evidence,
+    Kind,
+    LaneKey,
+    Outcome,
+    Retry,
+    Running,
+    RunStep,
+    Succeeded,
+)
 from shared.ports import Workspace
+from shared.steps.rules import Rules
 from shared.steps.run import run_step
 from shared.steps.target import Target
 from tests.fakes.workspace import Crash
@@ -46,6 +59,8 @@ class Stage:
     kind: Kind = Kind.MODEL
     version: str = "3"
     promotion: str = "digits-3-abc"
+    rules: Rules = field(default_factory=Rules)
+    started_late: timedelta = timedelta(0)  #: between the step's first look and this one
 
     def with_(self, **changes: Any) -> "Stage":
         return replace(self, **changes)
@@ -70,7 +85,7 @@ class Stage:
             environment="test",
             attempt=self.attempt,
             look=look,
-            not_before=NOW,
+            not_before=NOW + self.started_late,
             started=NOW,
             deadline=NOW + timedelta(hours=1),
             candidate=Candidate(self.kind, "digits", self.version, "dev", "/subscriptions/s/workspaces/ws-dev"),
@@ -81,7 +96,19 @@ class Stage:
 
     def look(self, step: str, workspace: Workspace, look: int = 1, now: datetime = NOW) -> Outcome:
         """One look of a step."""
-        return run_step(self.command(step, look), lambda _: workspace, self.folder, now)
+        return run_step(self.command(step, look), lambda _: workspace, self.folder, now, lambda _: self.rules)
+
+    def validated(self, workspace: Workspace) -> "Stage":
+        """The stage after `validate` has succeeded, with its evidence."""
+        outcome = self.look("validate", workspace)
+        assert isinstance(outcome, Succeeded), outcome
+        return self.with_(evidence={**self.evidence, "validate": outcome.evidence})
+
+    def approved(self, workspace: Workspace, *people: str) -> "Stage":
+        """The stage after these people have approved it in the coordinator."""
+        validated = self.validated(workspace)
+        approve = {"on": digest(validated.evidence), "given": [{"id": each, "name": each} for each in people]}
+        return validated.with_(evidence={**validated.evidence, "approve": approve})
 
     def run(self, step: str, workspace: Workspace) -> Outcome:
         """A step with as many looks as it takes; a look that a crash ends is delivered again."""
