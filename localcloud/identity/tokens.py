@@ -42,7 +42,6 @@ def issue_token(identity: Identity, resource: str, key: bytes) -> Token:
         "nbf": now - _CLOCK_SKEW,
         "exp": now + LIFETIME,
         "appid": identity.client_id,
-        "idtyp": "app",
         "name": identity.name,
         "oid": identity.principal_id,
         "sub": identity.principal_id,
@@ -50,6 +49,7 @@ def issue_token(identity: Identity, resource: str, key: bytes) -> Token:
         "uti": uuid.uuid4().hex,
         "ver": "1.0",
     }
+    claims |= {"scp": "user_impersonation"} if identity.is_person else {"idtyp": "app"}
     signed = f"{_encoded_json({'typ': 'JWT', 'alg': 'HS256'})}.{_encoded_json(claims)}"
     signature = hmac.new(key, signed.encode(), hashlib.sha256).digest()
     return Token(f"{signed}.{_encoded(signature)}", now + LIFETIME)

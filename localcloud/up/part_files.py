@@ -60,7 +60,12 @@ def shared_access(layout: Layout) -> dict[str, Any]:
 def identity(layout: Layout) -> dict[str, Any]:
     """An identity for every environment and every person."""
     return {
-        "identities": [{"name": name, "client_id": client_id} for name, client_id in layout.client_ids.items()],
+        "identities": [
+            {"name": name, "client_id": client_id}
+            # The id by which a person signs in to the app is the one by which run history knows them.
+            | ({"principal_id": client_id, "is_person": True} if name in layout.description.people else {})
+            for name, client_id in layout.client_ids.items()
+        ],
         "header": layout.secrets.identity_header,
         "token_key": str(_token_key(layout)),
     }

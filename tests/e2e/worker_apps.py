@@ -26,16 +26,19 @@ class WorkerApps:
         self._supervisor = Supervisor(tell=lambda _: None, changed=lambda: None)
         self._ports: dict[str, Ports] = {}
 
-    async def start(self, app: str, environment: str, identity: str, queue_key: str = "") -> None:
+    async def start(
+        self, app: str, environment: str, identity: str, queue_key: str = "", more: Mapping[str, str] | None = None
+    ) -> None:
         """Start an app with the worker of an environment, and with the identity of an environment.
 
-        `queue_key` names the environment whose worker's key to the queues it has: that of the identity if empty.
+        `queue_key` names the environment whose worker's key to the queues it has: that of the identity if empty. `more`
+        are further settings.
         """
         data = self._folder / app
         data.mkdir(parents=True, exist_ok=True)
         self._ports[app] = ports = choose_ports(Ports(), data)
         await self._supervisor.start(self._identity(app, identity, data, ports))
-        settings = self._settings(environment, identity, queue_key or identity, ports)
+        settings = {**self._settings(environment, identity, queue_key or identity, ports), **(more or {})}
         await self._supervisor.start(self._host(app, settings, data, ports))
 
     async def stop(self, app: str) -> None:
@@ -50,6 +53,10 @@ class WorkerApps:
         url = f"http://127.0.0.1:{self._ports[app].functions}/admin/functions"
         found = await json_answer(url, self._master_key)
         return {each["name"] for each in found}
+
+    def url(self, app: str) -> str:
+        """The address of its API."""
+        return f"http://127.0.0.1:{self._ports[app].functions}/api"
 
     def log(self, app: str) -> str:
         """What the app has logged so far."""
