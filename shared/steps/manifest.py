@@ -15,7 +15,7 @@ from typing import Any
 from shared.core.approval import DIGEST_LENGTH
 from shared.core.messages import Evidence, Failed, FailureKind, RunStep
 from shared.core.wire import UndecodableError, from_json, to_json
-from shared.ports import DeploymentFile, Model, RejectedError, Workspace
+from shared.ports import Author, DeploymentFile, Model, RejectedError, Workspace
 from shared.steps.gates import Verdict
 from shared.steps.share import same_asset
 from shared.steps.target import Target
@@ -53,7 +53,9 @@ class Manifest:
             raise RejectedError(f"The evidence of validate cannot be read: {fault}") from fault
 
 
-def read(target: Target, copy: Model, described: DeploymentFile, verdicts: Sequence[Verdict]) -> Manifest:
+def read(
+    target: Target, copy: Model, described: DeploymentFile, verdicts: Sequence[Verdict], authors: Sequence[Author]
+) -> Manifest:
     """The manifest of what would be deployed now. Raises `RejectedError` where a file cannot be read."""
     files = dict(_hashed(target, described.files))
     subject = {
@@ -69,6 +71,7 @@ def read(target: Target, copy: Model, described: DeploymentFile, verdicts: Seque
         "settings": target.settings.frozen(),
         "require_tags": dict(target.require_tags),
         "gates": [asdict(verdict) for verdict in verdicts],
+        "authors": sorted(author.id for author in authors),
     }
     digest = sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
     shown = {name[-LONGEST_NAME:]: content for name, content in list(files.items())[:MOST_FILES]}
@@ -103,7 +106,8 @@ def what_changed(before: Manifest, now: Manifest) -> Iterator[str]:
     yield from found
     if not found:
         left_out = before.files_left_out or now.files_left_out
-        yield "a file that is not listed, a setting or what a gate saw" if left_out else "a setting or what a gate saw"
+        rest = "a setting, what a gate saw or who made the model"
+        yield f"a file that is not listed, {rest}" if left_out else rest
 
 
 def _differences(before: Manifest, now: Manifest) -> list[str]:

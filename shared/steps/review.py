@@ -49,7 +49,7 @@ def _obstacle_or_review(
     verdicts = [*verdicts, *rules.judge(target, described, made_by, ours.policy)]
     if refusal := _refusal(target.command, verdicts):
         return refusal
-    return Review(verdicts, manifest.read(target, copy, described, verdicts), made_by)
+    return Review(verdicts, manifest.read(target, copy, described, verdicts, made_by), made_by)
 
 
 def still_as_validated(target: Target, workspace: Workspace, ours: Rules) -> Review | Failed:

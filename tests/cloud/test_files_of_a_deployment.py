@@ -78,8 +78,8 @@ def test_what_is_ignored_is_left_out_exactly_as_in_an_upload(
     left: set[str],
 ) -> None:
     made(folder, "scoring/lib/a.py", "scoring/run.log", "scoring/secret/key.txt")
-    for file, content in ignores.items():
-        (folder / "scoring" / file).write_text(content)
+    for ignoring, content in ignores.items():
+        (folder / "scoring" / ignoring).write_text(content)
     file = folder / "deployment.yml"
     described = {each.relative_to(folder.resolve()).as_posix() for each in test.deployment_file(file).files}
     assert described == {"deployment.yml", *(f"scoring/{each}" for each in left)}

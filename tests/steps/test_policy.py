@@ -268,6 +268,18 @@ def test_a_champion_is_brought_back_if_it_is_the_model_that_was_approved_here_an
     assert isinstance(own.with_(champion=champion).run("reinstate", workspace), Succeeded)
 
 
+@pytest.mark.parametrize("said", [None, False])
+def test_a_champion_that_people_were_asked_about_and_did_not_approve_is_not_brought_back(
+    own: Stage, workspace: FakeWorkspace, said: bool | None
+) -> None:
+    champion = as_it_was_approved(own, workspace, "id-bob")
+    theirs = own.with_(promotion=champion.promotion, version="2", evidence=champion.evidence)
+    theirs.look("approve", workspace)
+    if said is not None:
+        say(theirs, "bob", approves=said)
+    refused(own.with_(champion=champion).run("reinstate", workspace), workspace, FailureKind.PERMISSION)
+
+
 def test_without_rules_of_its_own_it_takes_no_approvals(stage: Stage, workspace: FakeWorkspace) -> None:
     reason = refused(stage.validated(workspace).look("approve", workspace), workspace, FailureKind.BAD_CONFIG)
     assert "takes no approvals by its own configuration" in reason

@@ -82,6 +82,17 @@ def copied_anew(stage: Stage, workspace: FakeWorkspace) -> Stage:
     return stage
 
 
+def told_other_metrics(stage: Stage, workspace: FakeWorkspace) -> Stage:
+    """That pass the gates all the same."""
+    share = {**stage.evidence["share"], "metrics": {"accuracy": 0.99}}
+    return stage.with_(evidence={**stage.evidence, "share": share})
+
+
+def told_another_author(stage: Stage, workspace: FakeWorkspace) -> Stage:
+    share = {**stage.evidence["share"], "authors": [{"id": "id-x", "name": "dora", "is_person": True}]}
+    return stage.with_(evidence={**stage.evidence, "share": share})
+
+
 def settings(**changed: Any) -> Change:
     return lambda stage, workspace: stage.with_settings(**changed)
 
@@ -98,9 +109,14 @@ def settings(**changed: Any) -> Change:
         (copied_anew, "when the registry's copy was made"),
         (settings(endpoint="other-{model}"), "the endpoint (was digits-test, is other-digits)"),
         (settings(smoke=None), "smoke.jsonl (was removed)"),
-        (settings(smoke={"requests": "smoke.jsonl", "tolerance": 1e9}), "a setting or what a gate saw"),
-        (settings(validate=[]), "a setting or what a gate saw"),
-        (settings(require_tags={}), "a setting or what a gate saw"),
+        (
+            settings(smoke={"requests": "smoke.jsonl", "tolerance": 1e9}),
+            "a setting, what a gate saw or who made the model",
+        ),
+        (settings(validate=[]), "a setting, what a gate saw or who made the model"),
+        (told_other_metrics, "a setting, what a gate saw or who made the model"),
+        (told_another_author, "a setting, what a gate saw or who made the model"),
+        (settings(require_tags={}), "a setting, what a gate saw or who made the model"),
     ],
 )
 def test_nothing_is_deployed_that_was_not_validated_and_the_reason_names_what_changed(
