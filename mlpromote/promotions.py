@@ -60,7 +60,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     _add_stage(_act(commands, common, "reject", "reject a stage that waits for approval: ends the promotion"))
     _act(commands, common, "cancel", "call a promotion off; a rollback where traffic has begun to move")
     _add_stage(_act(commands, common, "roll-back", "give the traffic back to what served before, and hold the stage"))
-    retry = _act(commands, common, "retry", "try a failed promotion again, from the step that failed")
+    retry = _act(commands, common, "retry", "try a failed promotion again, from validate at the latest")
     retry.add_argument("--from-step", dest="from_step", metavar="STEP", help="an earlier step to go on from")
     _add_watch(retry)
 

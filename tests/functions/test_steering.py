@@ -55,12 +55,12 @@ def test_a_rollback_holds_the_stage_until_it_is_released(api: Api) -> None:
     assert (journal[-1]["what"], journal[-1]["text"]) == ("released", "alice: mended")
 
 
-def test_a_failed_promotion_is_tried_again_from_the_step_that_failed(api: Api) -> None:
+def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_anew(api: Api) -> None:
     promotion = api.start("1", through="test")
     api.run(BROKEN)
     again = api.post(f"promotions/{promotion}/retry", {"reason": "mended"}, ALICE)
     assert (again.status, again.body["done"]) == (202, "retried by alice: mended; from test")
-    assert [(command.step, command.attempt) for command in api.steps] == [("deploy", 2)]
+    assert [(command.step, command.attempt) for command in api.steps] == [("validate", 2)]
     api.run()
     assert api.get(f"promotions/{promotion}").body["status"] == "succeeded"
 
