@@ -115,7 +115,20 @@ APP = (
         "–",
         "A connection string in its place, for Azurite; `func start` asks for one.",
     ),
-    Setting("MLPROMOTE_TABLE", OnAzure.OPTIONAL, "`mlpromote`", "Name of the table for promotions."),
+    Setting(
+        "MLPROMOTE_TABLE",
+        OnAzure.OPTIONAL,
+        "`mlpromote`",
+        "Name of the table for promotions. Approvals that environments take themselves are in one beside it, whose name"
+        " ends in `approvals`.",
+    ),
+    Setting(
+        "MLPROMOTE_APP_URL",
+        OnAzure.OPTIONAL,
+        "by `WEBSITE_HOSTNAME`",
+        "Where people reach this app, told to those who are to approve here.",
+    ),
+    Setting("WEBSITE_HOSTNAME", OnAzure.PLATFORM, "–", "The app's host name."),
     Setting("MLPROMOTE_STORE", OnAzure.LEFT_OUT, "–", "Path of a SQLite file for promotions, in place of the table."),
     Setting(
         "MLPROMOTE_TOPIC_ENDPOINT",

@@ -21,7 +21,7 @@ param maximumInstanceCount int
 @description('Settings that differ from app to app.')
 param settings object
 
-@description('What promotion.yml takes from the settings: {name, workspace, identity} each, the name in capitals.')
+@description('What promotion.yml takes from the settings: {name, workspace, identity, source} each, the name in capitals.')
 param environments array
 
 resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
@@ -81,7 +81,8 @@ resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
     },
     settings,
     toObject(environments, each => '${each.name}_WORKSPACE', each => each.workspace),
-    toObject(environments, each => '${each.name}_IDENTITY', each => each.identity)
+    toObject(environments, each => '${each.name}_IDENTITY', each => each.identity),
+    toObject(filter(environments, each => !empty(each.source)), each => '${each.name}_SOURCE_WORKSPACE', each => each.source)
   )
 }
 

@@ -74,6 +74,12 @@ func clientId(id string) string =>
 var own = filter(environments, each => each.name == workerOf)
 var unknown = 'workerOf (WORKER_OF) is "${workerOf}", and must be one of: ${join(map(environments, each => each.name), ', ')}'
 var environmentsHere = coordinates ? filter(environments, each => works) : (empty(own) ? fail(unknown) : own)
+// Of a worker's app alone: in one app for all, people sign in to the coordinator, which has tables anyhow.
+var takingApprovals = filter(own, each => each.?takesApprovals ?? false)
+var takesApprovals = coordinates ? false : !empty(takingApprovals)
+var signInTo = (takesApprovals && empty(signInClientId))
+  ? fail('${workerOf} takes approvals itself: signInClientId (SIGN_IN_CLIENT_ID) must name an app registration of its own')
+  : signInClientId
 var workspaces = map(
   coordinates ? environments : environmentsHere,
   each => armId(each.workspace, 'The workspace of ${each.name} (${toUpper(each.name)}_WORKSPACE)')
@@ -140,7 +146,7 @@ module storage 'storage.bicep' = {
     location: location
     tags: tags
     user: identities[0].outputs.principalId
-    keepsPromotions: coordinates
+    hasTables: coordinates || takesApprovals
   }
 }
 
@@ -218,6 +224,22 @@ module codeStorageRights 'code-storage-rights.bicep' = [
   }
 ]
 
+var sources = map(
+  environmentsHere,
+  each => empty(each.?sourceWorkspace ?? '') ? each.workspace : armId(each.?sourceWorkspace ?? '', 'sourceWorkspace of ${each.name}')
+)
+
+module sourceRights 'source-rights.bicep' = [
+  for (each, index) in environmentsHere: if (!empty(each.?sourceWorkspace ?? '')) {
+    name: 'source-rights-${uniqueString(token, each.name)}'
+    scope: resourceGroup(split(sources[index], '/')[2], split(sources[index], '/')[4])
+    params: {
+      workspaceName: last(split(sources[index], '/'))
+      identity: identities[index + firstEnvironment].outputs.principalId
+    }
+  }
+]
+
 module registryRights 'registry-rights.bicep' = [
   for (each, index) in environmentsHere: if (assignsShared) {
     name: 'registry-rights-${uniqueString(token, each.name)}'
@@ -270,7 +292,15 @@ module app 'app.bicep' = {
             MLPROMOTE_TOPIC_ENDPOINT: notifications!.outputs.endpoint
             MLPROMOTE_TOPIC_IDENTITY: identities[0].outputs.clientId
           }
-        : { ENVIRONMENTS: workerOf },
+        : union(
+            { ENVIRONMENTS: workerOf },
+            takesApprovals
+              ? {
+                  MLPROMOTE_SIGN_IN: 'required'
+                  AzureWebJobsStorage__tableServiceUri: storage.outputs.tables
+                }
+              : {}
+          ),
       parts == 'coordinator' ? { MLPROMOTE_PARTS: 'coordinator' } : {}
     )
     // The coordinator reads the whole of promotion.yml, but uses no environment's identity. It has one identity only, and
@@ -280,6 +310,7 @@ module app 'app.bicep' = {
         name: toUpper(replace(each.name, '-', '_'))
         workspace: workspaces[index]
         identity: works ? identities[works ? index + firstEnvironment : 0].outputs.clientId : nobody
+        source: each.?sourceWorkspace ?? ''
       }
     ]
   }

@@ -1,5 +1,5 @@
-// The app's own storage account: the host's leases, the app's package, and in the coordinator's the promotions, in its
-// tables. It takes no keys.
+// The app's own storage account: the host's leases, the app's package, and in its tables what the app keeps: promotions
+// in the coordinator's, approvals in that of an environment which takes its own. It takes no keys.
 
 import { roles } from 'roles.bicep'
 
@@ -10,10 +10,10 @@ param tags object
 @description('Principal id of the app\'s identity.')
 param user string
 
-@description('Whether promotions are kept here.')
-param keepsPromotions bool
+@description('Whether promotions or approvals are kept here.')
+param hasTables bool
 
-var userRoles = concat(['Storage Blob Data Owner'], keepsPromotions ? ['Storage Table Data Contributor'] : [])
+var userRoles = concat(['Storage Blob Data Owner'], hasTables ? ['Storage Table Data Contributor'] : [])
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   name: name

@@ -14,4 +14,10 @@ type environment = {
 
   @description('ARM id of the storage account of its workspace, where that account takes no keys: scoring code is uploaded there.')
   codeStorage: string?
+
+  @description('Whether its own app takes its approvals, as its policy in promotion.yml then says (taken_by: environment): that app gets a table and a sign-in.')
+  takesApprovals: bool?
+
+  @description('ARM id of the workspace that models come from, where its identity shall read there who made a model (source_workspace of its policy).')
+  sourceWorkspace: string?
 }

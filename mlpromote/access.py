@@ -61,6 +61,18 @@ def find(wanted: Wanted, environment: Mapping[str, str] = os.environ) -> Access:
     return Access(_api(url), wanted.key or environment.get(KEY), _token(wanted, environment))
 
 
+def of_environment(name: str, environment: Mapping[str, str] = os.environ) -> Access | None:
+    """The app of an environment that takes its approvals itself, by variables that the person has set: a token goes
+    there, so that nobody else's word for the address will do. None where none is set."""
+    prefix = f"MLPROMOTE_{name.upper().replace('-', '_')}_"
+    url = environment.get(f"{prefix}URL")
+    if not url:
+        return None
+    token, scope = environment.get(f"{prefix}TOKEN"), environment.get(f"{prefix}SCOPE")
+    found = _constant(token) if token else _entra(scope) if scope else None
+    return Access(_api(url), environment.get(f"{prefix}KEY"), found)
+
+
 def _token(wanted: Wanted, environment: Mapping[str, str]) -> Token | None:
     """The first of: a token by option, a scope by option, a token by variable, a scope by variable."""
     for token, scope in ((wanted.token, wanted.scope), (environment.get(TOKEN), environment.get(SCOPE))):

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
-from mlpromote import access, doctor, failures, promotions, routes
+from mlpromote import access, approvals, doctor, failures, promotions, routes
 from mlpromote.ends import MEANINGS, CommandError, Exit
 from mlpromote.output import Clock, Output, wall_clock
 
@@ -22,6 +22,9 @@ where the app is, and as whom to ask it:
   {access.SCOPE}  its scope, api://CLIENT-ID/.default: get such a token for
                    whoever is signed in here (az login)
   {access.LOCAL}  folder of a running local cloud: take its address and key
+  MLPROMOTE_<ENVIRONMENT>_URL, _SCOPE, _TOKEN, _KEY
+                   the same for an environment that takes approvals in an
+                   app of its own
 Options come first. Without an address, a local cloud in {access.USUAL_LOCAL} is used.
 """
 WIDTH = 79
@@ -85,7 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     # Given after the command they count as before it; left out there, they must not undo what stands before it.
     _add_common(common, argparse.SUPPRESS)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (promotions.add_commands, failures.add_commands, routes.add_commands, doctor.add_command):
+    for add in (
+        promotions.add_commands,
+        approvals.add_command,
+        failures.add_commands,
+        routes.add_commands,
+        doctor.add_command,
+    ):
         add(commands, common)
     return parser
 

@@ -42,7 +42,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     failures.add_argument("--all", action="store_true", help="all of them")
     failures.set_defaults(run=_failures)
 
-    what = "replay what failed: promotions from the step that failed, dead letters by moving them back to their queue"
+    what = "replay what failed: promotions from validate at the latest, dead letters by moving them back to their queue"
     replay = commands.add_parser(
         "replay",
         parents=[common],

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpromote.api import Document
+from mlpromote.approvals import manifest_lines
 from mlpromote.picture import mark, picture
 from mlpromote.tables import age, dim, spoken, table, until
 
@@ -78,6 +79,13 @@ def _approvals(promotion: Document) -> Iterator[RenderableType]:
             still = asked["min"] - len(asked["given"])
             noun = "approval" if still == 1 else "approvals"
             yield _indented(f"{stage['name']} needs {still} more {noun} of {asked['min']}{evidence}")
+            yield from (_indented(line, style="dim") for line in _to_be_deployed(stage))
+
+
+def _to_be_deployed(stage: Document) -> Iterator[str]:
+    for step in stage["steps"]:
+        if step["name"] == "validate":
+            yield from manifest_lines(step["evidence"])
 
 
 def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
+from mlpromote.approvals import decide_elsewhere
 from mlpromote.ends import CommandError, Exit
 from mlpromote.following import follow
 from mlpromote.output import Output
@@ -103,7 +104,13 @@ def _asked(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     api = Api(access)
     names = ("reason", "stage", "evidence", "from_step")
     body = {name: getattr(options, name) for name in names if hasattr(options, name)}
-    answer = api.post("promotions", promotion_id(api, options.promotion), options.action, body=body)
+    meant = promotion_id(api, options.promotion)
+    try:
+        answer = api.post("promotions", meant, options.action, body=body)
+    except CommandError as refusal:
+        if "elsewhere" not in refusal.problem:
+            raise
+        return decide_elsewhere(options, meant, refusal, output)
     promotion = answer["promotion"]
     if getattr(options, "watch", False):
         output.say(answer["done"])

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -18,16 +19,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shared import parts
 
 if TYPE_CHECKING:
-    from shared.config import Configuration, Places
+    from shared.config import Configuration, Places, Policy
     from shared.core.messages import News
     from shared.health import Health
+    from shared.http.approval_requests import ApprovalRequests
     from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
     from shared.lanes import Lanes
-    from shared.ports import Bus, Store, Topic, Workspace
+    from shared.ports import Approvals, Bus, Store, Topic, Workspace
     from shared.queues import DeadLetters
+    from shared.steps.rules import Rules
     from shared.telemetry import Telemetry
     from shared.worker import Worker
 
@@ -46,6 +49,8 @@ APPLICATION_INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 TRACES = "MLPROMOTE_TRACES"
 #: Of each queue, dead letters are counted up to this.
 MOST_DEAD_LETTERS = 100
+#: Where people reach this app, if not by the name that the platform gave it.
+URL = "MLPROMOTE_APP_URL"
 
 
 def configuration_path(settings: Mapping[str, str] = os.environ) -> Path:
@@ -66,11 +71,27 @@ def parts_here(settings: Mapping[str, str] = os.environ) -> parts.Parts:
     return parts.parts_here(settings, environments(settings))
 
 
+def approvals_are_taken_here(settings: Mapping[str, str] = os.environ) -> bool:
+    """Whether an environment whose worker runs here may take approvals itself. Called while functions are indexed: the
+    policies, which take longer to read, have the last word."""
+    from shared.config.indexing import may_take_approvals
+
+    return bool(parts_here(settings).environments) and may_take_approvals(configuration_path(settings))
+
+
 def sign_in_is_required(settings: Mapping[str, str] = os.environ) -> bool:
     """Whether a function key opens nothing. Called while functions are indexed."""
     from shared.config import sign_in
 
     return sign_in.is_required(settings)
+
+
+def address(settings: Mapping[str, str]) -> str:
+    """Where people reach this app; empty where nothing says so."""
+    if settings.get(URL):
+        return settings[URL].rstrip("/")
+    host = settings.get("WEBSITE_HOSTNAME")  # set by the platform
+    return f"https://{host}" if host else ""
 
 
 class _made_once(cached_property[T]):  # noqa: N801  # used as a decorator
@@ -89,7 +110,7 @@ class App:
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
         self.making = RLock()
-        self._workspaces: dict[str, Workspace] = {}
+        self._workspaces: dict[tuple[str, str], Workspace] = {}
 
     # --- what the functions call ---
 
@@ -250,7 +271,33 @@ class App:
         from shared.worker import Worker
 
         folder = configuration_path(self._settings).parent
-        return Worker(self.bus, lambda: self.places, self.workspace, folder, self.telemetry, _now)
+        return Worker(self.bus, lambda: self.places, self.workspace, folder, self.telemetry, _now, self.rules)
+
+    @_made_once
+    def approvals(self) -> "Approvals":
+        """What this app's environments asked people to approve, and what they said: in its own storage."""
+        from shared.cloud import stores
+
+        return stores.connect_approvals(self._settings)
+
+    @_made_once
+    def approval_requests(self) -> "ApprovalRequests":
+        """What people ask over HTTP of environments that take their approvals themselves."""
+        from shared.http.approval_requests import ApprovalRequests
+
+        return ApprovalRequests(self.approvals, self._policy, _now)
+
+    def _policy(self, environment: str) -> "Policy | None":
+        found = self.places.environments.get(environment)
+        return found.policy if found else None
+
+    def rules(self, environment: str) -> "Rules":
+        """What holds in an environment whose worker runs here."""
+        from shared.steps.rules import Rules
+
+        policy = self.places.environments[environment].policy
+        rules = Rules(policy, source=self._source(environment), url=address(self._settings))
+        return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules
 
     @_made_once
     def requests(self) -> "Requests":
@@ -304,15 +351,24 @@ class App:
 
     def workspace(self, environment: str) -> "Workspace":
         """The environment's workspace with the environment's identity; kept, because it remembers addresses."""
-        if environment not in self._workspaces:
+        return self._workspace(self.places.environments[environment].workspace.id, environment)
+
+    def _source(self, environment: str) -> "Workspace | None":
+        """The workspace that models come from, if the environment's identity may read it."""
+        found = self.places.environments[environment].policy.source_workspace
+        return self._workspace(found.id, environment) if found else None
+
+    def _workspace(self, workspace: str, environment: str) -> "Workspace":
+        """A workspace with the environment's identity."""
+        if (workspace, environment) not in self._workspaces:
             from shared.cloud.azureml import AzureMLWorkspace
 
-            found = self.places.environments[environment]
+            identity = self.places.environments[environment].identity
             cloud = json.loads(self._settings[CLOUD]) if self._settings.get(CLOUD) else None
-            self._workspaces[environment] = AzureMLWorkspace(
-                found.workspace.id, self.places.registry, found.identity, cloud
+            self._workspaces[workspace, environment] = AzureMLWorkspace(
+                workspace, self.places.registry, identity, cloud
             )
-        return self._workspaces[environment]
+        return self._workspaces[workspace, environment]
 
     @contextmanager
     def _delivery(self, queue: str) -> Iterator[None]:

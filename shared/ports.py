@@ -46,6 +46,15 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Author:
+    """Who registered a model, or ran the job that made it."""
+
+    id: str  #: object id in Entra ID: what a token has as `oid`
+    name: str
+    is_person: bool  #: else a service principal or a managed identity
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """An online endpoint. `state` is Azure ML's provisioning state: Creating, Updating, Succeeded, Failed, Deleting."""
 
@@ -67,6 +76,15 @@ class Deployment:
     model: str | None
     error: str = ""  #: what Azure ML says of a failed one: `code: message`; empty where that cannot be read
     unread: str = ""  #: then why it cannot, in a sentence
+
+
+@dataclass(frozen=True)
+class DeploymentFile:
+    """What a deployment file asks for, and the local files that a deployment is made from, itself among them."""
+
+    files: Sequence[Path]  #: absolute, without duplicates: of code and build contexts those that would be uploaded
+    instance_type: str | None
+    instances: int | None  #: at most, where it scales
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,7 @@ class Workspace(Protocol):
     def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model: ...
     def job(self, name: str) -> Job | None: ...
     def metrics(self, job: str) -> Mapping[str, float]: ...
+    def authors(self, model: Model) -> Sequence[Author]: ...  # of its job first; with no id where it is unknown
 
     def registry_model(self, name: str, version: str) -> Model | None: ...
     def start_share(self, name: str, version: str) -> None: ...
@@ -112,7 +131,7 @@ class Workspace(Protocol):
     def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None: ...
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
-    def check_deployment_file(self, file: Path) -> None: ...
+    def deployment_file(self, file: Path) -> DeploymentFile: ...  # RejectedError where it cannot be used
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None: ...
     def start_removal(self, endpoint: str, deployment: str) -> None: ...
     def logs(self, endpoint: str, deployment: str, lines: int) -> str: ...
@@ -145,6 +164,55 @@ class OutOfQuotaError(AzureError):
 
 class RejectedError(AzureError):
     """Azure refused what was asked (other 4xx), or a local file that is needed for it is missing or wrong."""
+
+
+# --- approvals that an environment's own app takes --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ApprovalRequest:
+    """What an environment's worker asks people to approve: kept by that environment's app."""
+
+    promotion: str
+    stage: str
+    environment: str
+    model: str
+    version: str
+    digest: str  #: of all that would be deployed, as the worker read it: what an approval is bound to
+    shown: Mapping[str, Any]  #: the manifest and the gates: what people look at
+    authors: tuple[str, ...]  #: object ids of those who made the model
+    requester: str  #: object id of who asked for the promotion, by the coordinator's word; empty if unknown
+    asked: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class ApprovalDecision:
+    """What one person said to one digest."""
+
+    person: str  #: object id
+    name: str
+    approves: bool
+    reason: str
+    at: datetime
+
+
+class Approvals(Protocol):
+    """An environment's own record of what it asked people to approve, and of what they said."""
+
+    def ask(self, request: ApprovalRequest) -> None:
+        """Keep the request as the one of its promotion and stage; an earlier one of another digest is replaced."""
+
+    def request(self, promotion: str, stage: str) -> ApprovalRequest | None: ...
+
+    def requests(self, now: datetime) -> Sequence[ApprovalRequest]:
+        """Those whose time has not run out, in the order in which they end."""
+
+    def decide(self, promotion: str, stage: str, digest: str, decision: ApprovalDecision) -> ApprovalDecision:
+        """Keep the decision, and return the person's first one for this digest, which stays."""
+
+    def decisions(self, promotion: str, stage: str, digest: str) -> Sequence[ApprovalDecision]:
+        """What people said to this digest, the earliest first."""
 
 
 # --- queues, topic and store ------------------------------------------------------------------------------------------

@@ -1,16 +1,17 @@
 """Which lanes a piece of news concerns, and the promotions that come of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from shared.core.approval import APPROVE
 from shared.core.lane import PromotionRequested
 from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, News
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
 if TYPE_CHECKING:
-    from shared.config import Configuration, Environment, FromJobs, Route, StageSettings
+    from shared.config import Configuration, Environment, FromJobs, Policy, Route, StageSettings
 
 #: The route of lanes that keep what no route takes.
 NO_ROUTE = ""
@@ -41,7 +42,7 @@ def _of_model(
         wanted = ", ".join(f"{tag}={value}" for tag, value in missing.items())
         refusal = f"route {route.name} asks for the tag {wanted}, which the model does not have"
         return _request(candidate, route.name, (), news.source, configuration, now, refusal)
-    stages = tuple(stage_run(stage, route, news.name) for stage in route.stages)
+    stages = stage_runs(route.stages, route, news.name, configuration)
     return _request(candidate, route.name, stages, news.source, configuration, now)
 
 
@@ -68,18 +69,28 @@ def _of_job(
     return _request(candidate, route.name, (stage,), news.source, configuration, now)
 
 
-def stage_run(stage: "StageSettings", route: "Route", model: str) -> StageRun:
-    """A stage of the route as a promotion of the model starts with it."""
+def stage_runs(
+    stages: "Iterable[StageSettings]", route: "Route", model: str, configuration: "Configuration"
+) -> tuple[StageRun, ...]:
+    """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
+    return tuple(
+        _stage_run(stage, configuration.environments[stage.environment].policy, route, model) for stage in stages
+    )
+
+
+def _stage_run(stage: "StageSettings", policy: "Policy", route: "Route", model: str) -> StageRun:
+    stage = stage.under(policy)
     limits = dict(stage.timeouts)
     if stage.approval is not None:
-        limits["approve"] = stage.approval.expires
+        limits[APPROVE] = stage.approval.expires
     plan = plan_for(
         Kind.MODEL,
         environment=stage.environment,
         source=route.source,
         first=not stage.after,
         limits=limits,
-        left_out=() if stage.approval is not None else ("approve",),
+        left_out=() if stage.approval is not None else (APPROVE,),
+        worked=(APPROVE,) if policy.taken_by_environment else (),
     )
     settings = {**stage.frozen(), "require_tags": dict(route.require_tags)}
     steps = tuple(map(StepRun, plan))

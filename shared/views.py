@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.core.approval import Approval
+from shared.core.approval import APPROVE, Approval
 from shared.core.journal import JournalEntry
-from shared.core.messages import Champion
+from shared.core.messages import Champion, Evidence
 from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
 from shared.core.waiting import waits
 
@@ -72,9 +72,10 @@ def _stage(promotion: Promotion, stage: StageRun) -> Mapping[str, Any]:
 
 def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None:
     """What the stage asks for and has got; None where it asks nobody. `evidence`: what an approval is bound to."""
-    step = next((step for step in stage.steps if step.plan.waits), None)
+    step = next((step for step in stage.steps if step.plan.name == APPROVE), None)
     if step is None:
         return None
+    validated = next((other.evidence for other in stage.steps if other.plan.reviews), {})
     asked = Approval.of(promotion, stage)
     given = step.evidence.get("given", ())
     return {
@@ -82,10 +83,18 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
         "roles": list(asked.roles),
         "notRequester": asked.not_requester,
         "status": step.status,
-        "evidence": step.evidence.get("on"),
+        "takenBy": "coordinator" if step.plan.waits else "environment",
+        "notAuthor": asked.not_author,
+        "evidence": step.evidence.get("on") or (None if step.plan.waits else _digest(validated)),
         "given": [{key: one.get(key, "") for key in ("id", "name", "at", "reason")} for one in given],
         "until": _time(step.deadline),
     }
+
+
+def _digest(validated: Evidence) -> str | None:
+    """What the environment's own app binds an approval to."""
+    digest: str | None = validated.get("manifest", {}).get("digest")
+    return digest
 
 
 def lane(lane: Lane, stages: Sequence[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from shared.core.messages import (
     StepReported,
 )
 from shared.ports import Bus, Workspace
+from shared.steps.rules import Rules
 from shared.steps.run import run_step
 from shared.telemetry import Telemetry, fields
 
@@ -28,7 +29,7 @@ log = logging.getLogger("mlpromote")
 
 class Worker:
     """May be used by several threads. `workspace_for` gives an environment's workspace; `folder` has the files that the
-    configuration names; `clock` gives the time with its zone."""
+    configuration names; `clock` gives the time with its zone; `rules_for` gives an environment's rules."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Worker:
         folder: Path,
         telemetry: Telemetry,
         clock: Callable[[], datetime],
+        rules_for: Callable[[str], Rules],
     ) -> None:
         self._bus = bus
         self._places = places
@@ -45,6 +47,7 @@ class Worker:
         self._folder = folder
         self._telemetry = telemetry
         self._clock = clock
+        self._rules_for = rules_for
 
     def run(self, command: RunStep, delivery: int) -> None:
         """Run the step once and report.
@@ -63,7 +66,7 @@ class Worker:
     def _outcome(self, command: RunStep, delivery: int) -> Outcome:
         if delivery > 1:
             return NotRun(f"{command.step} was delivered {delivery} times: its worker died or could not report")
-        return run_step(command, self._workspace_for, self._folder, self._clock)
+        return run_step(command, self._workspace_for, self._folder, self._clock, self._rules_for)
 
     def find_registrations(self, command: FindRegistrations) -> None:
         """Send the news of every model that was registered since the command's time."""

@@ -176,7 +176,7 @@ class Story:
         return f"{failure['kind']}, the log names the {CAUSE}; the deployment is removed"
 
     async def _mended_version(self) -> str:
-        self._tell("Somebody mends scoring/score.py, and has the promotion go on from the step that failed:")
+        self._tell("Somebody mends scoring/score.py, and has the promotion tried again, which validates the file anew:")
         self._changed(self._project.mend_scoring())
         failed = await self._started("3")
         await self._terminal.type("replay", f"{MODEL}/3", "--as", "alice", "--reason", "score.py reads bundles now")

@@ -15,13 +15,32 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
 
-from shared.cloud import azureml_deployments, azureml_files, azureml_registry, azureml_rights, azureml_scoring
+from shared.cloud import (
+    azureml_authors,
+    azureml_deployments,
+    azureml_files,
+    azureml_registry,
+    azureml_rights,
+    azureml_scoring,
+)
 from shared.cloud.azureml_assets import WorkspaceAssets, metrics_from, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.identity import credential
-from shared.ports import Answer, BusyError, Deployment, Doing, Endpoint, ForbiddenError, Job, Model, RejectedError
+from shared.ports import (
+    Answer,
+    Author,
+    BusyError,
+    Deployment,
+    DeploymentFile,
+    Doing,
+    Endpoint,
+    ForbiddenError,
+    Job,
+    Model,
+    RejectedError,
+)
 
 if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is needed, never while functions are indexed
     from azure.ai.ml import MLClient
@@ -102,6 +121,10 @@ class AzureMLWorkspace:
             address = "https://" + tracking.partition("://")[2]
             return metrics_from(rest.get(f"{address}/api/2.0/mlflow/runs/get", run_id=job))
 
+    def authors(self, model: Model) -> Sequence[Author]:
+        with self._rest(f"read who made model {model.name}, version {model.version}") as rest:
+            return list(azureml_authors.read(rest, self._id, model))
+
     # --- the registry ---
 
     def registry_model(self, name: str, version: str) -> Model | None:
@@ -171,8 +194,8 @@ class AzureMLWorkspace:
         told = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ("", "")
         return azureml_deployments.deployment_from(found, *told)
 
-    def check_deployment_file(self, file: Path) -> None:
-        azureml_deployments.load(file, "checked-only", "checked-only", None)
+    def deployment_file(self, file: Path) -> DeploymentFile:
+        return azureml_deployments.described(file)
 
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
         deployment = azureml_deployments.load(file, endpoint, name, model)

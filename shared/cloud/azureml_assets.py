@@ -34,6 +34,13 @@ class WorkspaceAssets:
         properties = found.get("properties", {})
         return found.get("location", ""), properties.get("workspaceId", ""), properties.get("mlFlowTrackingUri")
 
+    def services(self) -> Mapping[str, str]:
+        """The addresses of its data planes by their names, such as `history`."""
+        found = self._rest.get(self._workspace, **{"api-version": _WORKSPACES}) or {}
+        address = found.get("properties", {}).get("discoveryUrl")
+        services: Mapping[str, str] = (self._rest.get(address) if address else None) or {}
+        return services
+
     def model(self, name: str, version: str) -> Mapping[str, Any] | None:
         path = f"{self._workspace}/models/{quote(name, safe='')}/versions/{quote(version, safe='')}"
         found: Mapping[str, Any] | None = self._rest.get(path, **{"api-version": _MODELS})
@@ -51,6 +58,12 @@ class WorkspaceAssets:
     def job(self, name: str) -> Job | None:
         found = self._rest.get(f"{self._workspace}/jobs/{quote(name, safe='')}", **{"api-version": _JOBS})
         return _job(found) if found else None
+
+    def job_maker(self, name: str) -> str | None:
+        """What kind of principal submitted a job, in Azure's words: User, Application, ManagedIdentity, Key."""
+        found = self._rest.get(f"{self._workspace}/jobs/{quote(name, safe='')}", **{"api-version": _JOBS}) or {}
+        kind: str | None = (found.get("systemData") or {}).get("createdByType")
+        return kind
 
     def _pages(self, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
         page = self._rest.get(path, **query, **{"api-version": _MODELS})

@@ -1,12 +1,13 @@
 """Online endpoints and deployments: from Azure ML's own YAML, and into the dataclasses of the port."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from shared.cloud.azureml_errors import brief
-from shared.ports import Deployment, Endpoint, RejectedError
+from shared.ports import Deployment, DeploymentFile, Endpoint, RejectedError
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import ManagedOnlineDeployment
@@ -22,7 +23,7 @@ def load(file: Path, endpoint: str, name: str, model: str | None) -> "ManagedOnl
     from azure.ai.ml.exceptions import MlException
     from marshmallow import ValidationError
 
-    _check_is_mapping(file)
+    _mapping(file)
     ours: dict[str, Any] = {"name": name, "endpoint_name": endpoint}
     if model is not None:
         ours["model"] = model
@@ -34,6 +35,51 @@ def load(file: Path, endpoint: str, name: str, model: str | None) -> "ManagedOnl
     if not isinstance(deployment, ManagedOnlineDeployment):
         raise RejectedError(f"The deployment file {file.name} describes no managed online deployment.")
     return deployment
+
+
+def described(file: Path) -> DeploymentFile:
+    """What the file asks for, and the local files that a deployment is made from. `RejectedError` as in `load`."""
+    deployment = load(file, "checked-only", "checked-only", None)
+    scales = getattr(deployment.scale_settings, "max_instances", None)
+    instances = max((count for count in (deployment.instance_count, scales) if count is not None), default=None)
+    files = dict.fromkeys(each.resolve() for each in (file, *_of_code(file, deployment), *_of_environment(file)))
+    return DeploymentFile(tuple(files), deployment.instance_type, instances)
+
+
+def _of_code(file: Path, deployment: "ManagedOnlineDeployment") -> Iterator[Path]:
+    code = deployment.code_configuration.code if deployment.code_configuration else None
+    if code and not _is_remote(str(code)):
+        yield from _uploaded(file, file.parent / str(code))
+
+
+def _of_environment(file: Path) -> Iterator[Path]:
+    """Of an environment that is described in the deployment file: its conda file and its build context."""
+    environment = _mapping(file).get("environment")
+    environment = environment if isinstance(environment, dict) else {}
+    build = environment.get("build")
+    for place in (environment.get("conda_file"), build.get("path") if isinstance(build, dict) else None):
+        if isinstance(place, str) and not _is_remote(place):
+            yield from _uploaded(file, file.parent / place)
+
+
+def _uploaded(named_in: Path, place: Path) -> Iterator[Path]:
+    """The file, or the files of the folder that azure-ai-ml uploads: all but what `.amlignore` or `.gitignore` says."""
+    # By the SDK's own functions, though it does not publish them: others would have a digest of other files.
+    from azure.ai.ml._utils._asset_utils import get_ignore_file, get_upload_files_from_folder
+
+    if place.is_file():
+        yield place
+    elif place.is_dir():
+        # Pairs of a path and where it goes to: the function's annotation is wrong.
+        pairs: Any = get_upload_files_from_folder(place, ignore_file=get_ignore_file(place))
+        yield from (Path(found) for found, _ in pairs)
+    else:
+        raise RejectedError(f"There is no {place}, which {named_in.name} names.")
+
+
+def _is_remote(place: str) -> bool:
+    """Whether it names an asset of a workspace or a registry, or an address."""
+    return place.startswith(("azureml:", "/subscriptions/")) or "://" in place
 
 
 def endpoint_from(found: Any, error: str) -> Endpoint:
@@ -58,7 +104,7 @@ def deployment_from(found: Any, error: str = "", unread: str = "") -> Deployment
     )
 
 
-def _check_is_mapping(file: Path) -> None:
+def _mapping(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
@@ -67,6 +113,7 @@ def _check_is_mapping(file: Path) -> None:
         raise RejectedError(f"The deployment file {file.name} cannot be read: {brief(str(fault))}") from fault
     if not isinstance(content, dict):
         raise RejectedError(f"The deployment file {file.name} is no YAML mapping of a managed online deployment.")
+    return content
 
 
 def _text(state: Any) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from shared.core.messages import Champion, LaneKey
 from shared.core.promotion import Hold, Lane, Promotion, Untold
 from shared.core.wire import from_json, to_json
+from shared.ports import ApprovalDecision, ApprovalRequest
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,26 @@ def promotion_document(promotion: Promotion) -> str:
 def read_promotion(document: str) -> Promotion:
     """The inverse of `promotion_document`."""
     return from_json(Promotion, json.loads(document))
+
+
+def approval_request_document(request: ApprovalRequest) -> str:
+    """The request to its last field."""
+    return _written(to_json(request))
+
+
+def approval_request(document: str) -> ApprovalRequest:
+    """The inverse of `approval_request_document`."""
+    return from_json(ApprovalRequest, json.loads(document))
+
+
+def approval_decision_document(decision: ApprovalDecision) -> str:
+    """The decision to its last field."""
+    return _written(to_json(decision))
+
+
+def approval_decision(document: str) -> ApprovalDecision:
+    """The inverse of `approval_decision_document`."""
+    return from_json(ApprovalDecision, json.loads(document))
 
 
 def sortable(moment: datetime) -> str:

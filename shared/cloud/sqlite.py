@@ -4,9 +4,7 @@ A lane is saved in one transaction together with its promotions and journal; its
 """
 
 import sqlite3
-import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -22,14 +20,12 @@ from shared.cloud.documents import (
     read_promotion,
     sortable,
 )
+from shared.cloud.sqlite_file import SqliteFile
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
 from shared.core.messages import LaneKey
 from shared.core.promotion import Lane, Promotion
 from shared.ports import LanePage, Page, PromotionFilter, VersionConflictError
-
-#: How long a process waits for another one's transaction.
-PATIENCE_SECONDS = 20
 
 _SCHEMA = """
 create table if not exists lanes (
@@ -60,20 +56,15 @@ class SqliteStore:
     """The `Store` port in the file at `path`, which is made if it is missing. May be used by several threads."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._idle: list[sqlite3.Connection] = []  # taken and given back by several threads: both are atomic
+        self._file = SqliteFile(path, _SCHEMA)
         #: SQLite lets those who wait for each other sleep; only threads of other processes are to wait like that.
         self._writing = Lock()
-        weakref.finalize(self, _close, self._idle)
-        with self._transaction() as connection:
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
+        with self._file.transaction() as connection:
             if "who" not in {column[1] for column in connection.execute("pragma table_info(journal)")}:
                 connection.execute("alter table journal add column who text not null default ''")  # of an older file
 
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
-        with self._transaction("deferred") as connection:
+        with self._file.transaction("deferred") as connection:
             row = connection.execute(
                 "select version, document from lanes where route = ? and model = ?", (key.route, key.model)
             ).fetchone()
@@ -89,7 +80,7 @@ class SqliteStore:
         lane = (key.route, key.model, version + 1, lane_document(after), sortable(wake) if wake else None)
         rows = [_row(each) for each in changed]
         lines = [(e.promotion, e.number, sortable(e.at), e.stage, e.step, e.what, e.text, e.who) for e in journal]
-        with self._writing, self._transaction() as connection:
+        with self._writing, self._file.transaction() as connection:
             row = connection.execute(
                 "select version from lanes where route = ? and model = ?", (key.route, key.model)
             ).fetchone()
@@ -104,21 +95,21 @@ class SqliteStore:
             connection.executemany("insert into journal values (?, ?, ?, ?, ?, ?, ?, ?)", lines)
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
-        with self._transaction("deferred") as connection:
+        with self._file.transaction("deferred") as connection:
             rows = connection.execute(
                 "select route, model from lanes where wake_at <= ? order by wake_at", (sortable(now),)
             ).fetchall()
         return [LaneKey(route, model) for route, model in rows]
 
     def watching_since(self, now: datetime) -> datetime:
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             row = connection.execute("select since from watching").fetchone()
             if row is None:
                 connection.execute("insert into watching values (?)", (sortable(now),))
         return datetime.fromisoformat(row[0]) if row else now
 
     def promotion(self, promotion: str) -> tuple[Promotion, Sequence[JournalEntry]] | None:
-        with self._transaction("deferred") as connection:
+        with self._file.transaction("deferred") as connection:
             row = connection.execute("select document from promotions where id = ?", (promotion,)).fetchone()
             lines = connection.execute(
                 "select number, at, stage, step, what, text, who from journal where promotion = ? order by number",
@@ -144,7 +135,7 @@ class SqliteStore:
             created, promotion = promotion_position(following)
             values += [sortable(created), promotion]
         where = f"where {' and '.join(conditions)}" if conditions else ""
-        with self._transaction("deferred") as connection:
+        with self._file.transaction("deferred") as connection:
             rows = connection.execute(
                 f"select document from promotions {where} order by created desc, id desc limit ?", (*values, most + 1)
             ).fetchall()
@@ -160,7 +151,7 @@ class SqliteStore:
             conditions.append("(route, model) > (?, ?)")
             after = lane_position(following)
             values += [after.route, after.model]
-        with self._transaction("deferred") as connection:
+        with self._file.transaction("deferred") as connection:
             rows = connection.execute(
                 f"select route, model, document from lanes where {' and '.join(conditions)}"
                 " order by route, model limit ?",
@@ -173,48 +164,10 @@ class SqliteStore:
         return LanePage(found, after_lane(keys[-1]) if len(rows) > most else None)
 
     def claim(self, key: str, content: str) -> str:
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.execute("insert or ignore into claims values (?, ?)", (key, content))
             (kept,) = connection.execute("select content from claims where key = ?", (key,)).fetchone()
         return str(kept)
-
-    @contextmanager
-    def _transaction(self, kind: str = "immediate") -> Iterator[sqlite3.Connection]:
-        """A connection that nobody else has meanwhile, in a transaction that is rolled back if the block raises."""
-        connection = self._taken()
-        try:
-            connection.execute(f"begin {kind}")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("rollback")
-                raise
-            connection.execute("commit")
-        finally:
-            self._idle.append(connection)
-
-    def _taken(self) -> sqlite3.Connection:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")  # survives the death of any process; not of the machine
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-
-def _close(connections: list[sqlite3.Connection]) -> None:
-    for connection in connections:
-        connection.close()
 
 
 def _promotions_of(connection: sqlite3.Connection, key: LaneKey, named: str | None = None) -> tuple[Promotion, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.ports import Store
+from shared.ports import Approvals, Store
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 FILE = "MLPROMOTE_STORE"
 TABLE = "MLPROMOTE_TABLE"
 USUAL_TABLE = "mlpromote"
+#: Ends the name of the table that approvals are in.
+APPROVALS = "approvals"
+_LONGEST_TABLE = 63 - len(APPROVALS)
 #: Name of the Function App's own storage account in its settings, as the host has it too.
 STORAGE = "AzureWebJobsStorage"
 
@@ -32,12 +35,33 @@ def connect(settings: Mapping[str, str]) -> Store:
         from shared.cloud.sqlite import SqliteStore
 
         return SqliteStore(Path(file))
-    name = settings.get(TABLE) or USUAL_TABLE
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,62}", name):
-        raise ValueError(f"{TABLE}: {name[:100]!r} must be 3 to 63 letters and digits, a letter first")
+    name = _table(settings)
     from shared.cloud.tables import TablesStore
 
     return TablesStore(_account(settings).create_table_if_not_exists(name))
+
+
+def connect_approvals(settings: Mapping[str, str]) -> Approvals:
+    """The approvals that environments take themselves: in the same file, or in a table of their own beside the other.
+
+    Raises ValueError as `connect` does.
+    """
+    file = settings.get(FILE)
+    if file:
+        from shared.cloud.sqlite_approvals import SqliteApprovals
+
+        return SqliteApprovals(Path(file))
+    name = f"{_table(settings)}{APPROVALS}"
+    from shared.cloud.table_approvals import TableApprovals
+
+    return TableApprovals(_account(settings).create_table_if_not_exists(name))
+
+
+def _table(settings: Mapping[str, str]) -> str:
+    name = settings.get(TABLE) or USUAL_TABLE
+    if not re.fullmatch(rf"[A-Za-z][A-Za-z0-9]{{2,{_LONGEST_TABLE - 1}}}", name):
+        raise ValueError(f"{TABLE}: {name[:100]!r} must be 3 to {_LONGEST_TABLE} letters and digits, a letter first")
+    return name
 
 
 def _account(settings: Mapping[str, str]) -> "TableServiceClient":

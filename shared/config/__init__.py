@@ -6,9 +6,11 @@ from shared.config.faults import ConfigurationFaults, Fault
 from shared.config.indexing import environment_names
 
 if TYPE_CHECKING:
-    from shared.config.configuration import Configuration, Environment, FromJobs, Places, Route, Workspace
+    from shared.config.configuration import Configuration, Environment, FromJobs, Places, Route
     from shared.config.loading import load, load_places
+    from shared.config.policy import Policy
     from shared.config.stage import Approval, Gate, Smoke, StageSettings
+    from shared.config.workspace import Workspace
 
 __all__ = [
     "Approval",
@@ -19,6 +21,7 @@ __all__ = [
     "FromJobs",
     "Gate",
     "Places",
+    "Policy",
     "Route",
     "Smoke",
     "StageSettings",
@@ -33,7 +36,7 @@ def __getattr__(name: str) -> Any:
     # Whatever needs pydantic is imported at its first use, so that indexing does without (see `indexing`).
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from shared.config import configuration, loading, stage
+    from shared.config import configuration, loading, policy, stage, workspace
 
-    module = next(module for module in (configuration, loading, stage) if hasattr(module, name))
+    module = next(each for each in (configuration, loading, policy, stage, workspace) if hasattr(each, name))
     return getattr(module, name)

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Self
@@ -12,16 +10,13 @@ from typing import Annotated, Any, Self
 from pydantic import (
     BeforeValidator,
     Field,
-    PlainSerializer,
     PrivateAttr,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from shared.config import azure_names, patterns
+from shared.config import patterns
 from shared.config.fields import (
-    SETTING,
     ClientId,
     EnvironmentName,
     Label,
@@ -31,63 +26,21 @@ from shared.config.fields import (
     Settings,
     Text,
 )
+from shared.config.policy import Policy
 from shared.config.stage import StageSettings
-
-_WORKSPACE_ID = (
-    r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.MachineLearningServices/workspaces/([^/]+)/?"
-)
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """An Azure ML workspace, as its ARM id names it."""
-
-    subscription: str
-    resource_group: str
-    name: str
-
-    @classmethod
-    def parse(cls, arm_id: str) -> Self:
-        """The workspace with this ARM id, in any casing; ValueError if it is not a workspace's id."""
-        parts = re.fullmatch(_WORKSPACE_ID, arm_id.strip(), re.IGNORECASE)
-        if parts is None:
-            raise ValueError(
-                "must be a workspace's ARM id: /subscriptions/…/resourceGroups/…"
-                "/providers/Microsoft.MachineLearningServices/workspaces/…"
-            )
-        return cls(parts[1], parts[2], azure_names.WORKSPACE.check(parts[3]))
-
-    @property
-    def id(self) -> str:
-        """The ARM id, in the casing of the configuration and without a slash at the end."""
-        return (
-            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
-            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
-        )
-
-    def has_id(self, arm_id: str) -> bool:
-        """Whether `arm_id` names this workspace. ARM ignores case."""
-        return self.id.casefold() == arm_id.rstrip("/").casefold()
-
-
-def _workspace(value: Any) -> Workspace:
-    if not isinstance(value, str):
-        raise ValueError("must be a workspace's ARM id in quotes")
-    return Workspace.parse(value)
+from shared.config.workspace import WorkspaceId
 
 
 class Environment(Settings):
     """Where models are registered or deployed: a workspace, and the identity to use there."""
 
-    workspace: Annotated[
-        Workspace,
-        BeforeValidator(_workspace),
-        PlainSerializer(lambda workspace: workspace.id, return_type=str),
-        WithJsonSchema({"type": "string", "pattern": f"^/subscriptions/.+/workspaces/[^/]+/?$|{SETTING}"}),
-    ] = Field(description="ARM id of the Azure ML workspace.")
+    workspace: WorkspaceId = Field(description="ARM id of the Azure ML workspace.")
     identity: ClientId | None = Field(
         default=None,
         description="Client id of the user-assigned identity to use; the system-assigned one if left out.",
+    )
+    policy: Policy = Field(
+        default_factory=Policy, description="What must hold of every deployment here, whichever route it comes by."
     )
     _name: str = PrivateAttr("")
 

@@ -35,6 +35,14 @@ def environment_names(path: Path) -> list[str]:
     return names
 
 
+def may_take_approvals(path: Path) -> bool:
+    """Whether the file at `path` speaks of who takes approvals, so that an environment may; False without the file."""
+    try:
+        return "taken_by" in path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):  # told when it is read again
+        return False
+
+
 def names_in_usual_form(text: str) -> list[str] | None:
     """The names as PyYAML reads them if `text` is YAML; None where only PyYAML can tell them.
 

@@ -3,11 +3,10 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from shared.config import azure_names, durations
 from shared.config.fields import (
-    SETTING,
     Duration,
     EndpointTemplate,
     EnvironmentName,
@@ -17,8 +16,8 @@ from shared.config.fields import (
     Number,
     Settings,
     Text,
-    no_truth_value,
 )
+from shared.config.policy import Approvers, Policy
 from shared.config.wording import did_you_mean
 from shared.core.approval import APPROVER
 from shared.core.plan import MODEL_PLAN
@@ -82,32 +81,19 @@ class Smoke(Settings):
     )
 
 
-#: No team has more people who approve one thing.
-MOST_APPROVERS = 20
-
-
 class Approval(Settings):
     """People who must agree, after the gates and before anything is deployed."""
 
-    least: Annotated[
-        int,
-        BeforeValidator(no_truth_value),
-        Field(ge=1, le=MOST_APPROVERS),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "integer", "minimum": 1, "maximum": MOST_APPROVERS},
-                    {"type": "string", "pattern": SETTING},
-                ]
-            }
-        ),
-    ] = Field(alias="min", default=1, description="How many different people must approve.")
+    least: Approvers = Field(alias="min", default=1, description="How many different people must approve.")
     roles: tuple[Text, ...] = Field(
         min_length=1, default=(APPROVER,), description="App roles in Entra ID; any one of them lets a person decide."
     )
     not_requester: bool = Field(
         default=True,
         description="Whether the person who asked for the promotion is kept from approving it, if they had signed in.",
+    )
+    not_author: bool = Field(
+        default=False, description="Whether who registered the model, or ran its job, is kept from approving it."
     )
     expires: Duration = Field(
         default=timedelta(hours=72),
@@ -168,6 +154,19 @@ class StageSettings(Settings):
     def endpoint_for(self, model: str) -> str:
         """The endpoint's name for the model named `model`; always the same, and always one that Azure accepts."""
         return azure_names.endpoint(self.endpoint, model)
+
+    def under(self, policy: Policy) -> Self:
+        """These settings with what the environment's policy asks for beyond them; they stay as they are in all else."""
+        own, asked = self.approval, policy.approvals
+        if own is None and asked is None:
+            return self
+        approval = own or Approval(roles=asked.roles if asked else (APPROVER,))
+        wanted = {
+            "least": max(approval.least, asked.least if asked else 0),
+            "not_author": approval.not_author or policy.not_author,
+            "roles": asked.roles if asked and asked.taken_by == "environment" else approval.roles,
+        }
+        return self.model_copy(update={"approval": approval.model_copy(update=wanted)})
 
     def frozen(self) -> dict[str, Any]:
         """These settings as JSON-able data, which is copied into a promotion when it starts."""

@@ -401,6 +401,7 @@ def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
         settings=stage.settings,
         evidence=promotion.evidence_for(stage),
         champion=stage.predecessor,
+        requester=promotion.requester,
     )
 
 

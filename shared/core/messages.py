@@ -78,6 +78,7 @@ class FailureKind(StrEnum):
     PERMISSION = "permission"
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"  #: the name is taken by something that is not ours
+    CHANGED = "changed"  #: what would be deployed is not what was validated and approved
     CONTAINER_CRASH = "container-crash"
     TIMEOUT = "timeout"
     THROTTLED = "throttled"
@@ -151,6 +152,7 @@ class RunStep:
     settings: Mapping[str, Any]  #: the stage's settings as they were when the promotion started
     evidence: Mapping[str, Evidence]  #: by step: of this stage's earlier steps, and of steps whose evidence travels
     champion: Champion | None  #: what served the stage when this promotion entered it
+    requester: str = ""  #: object id of the person who asked for the promotion; empty if unknown
 
     def expired(self, now: datetime) -> bool:
         """Whether it must not take effect any more: the lane may have asked anew by now, or be undoing the step."""

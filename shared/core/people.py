@@ -5,8 +5,9 @@
 - A promotion is cancelled where it stands: what it has deployed is removed. A stage in which it has begun to move
   traffic is rolled back instead, and held.
 - A rollback gives the traffic back to what served before, without gates, and holds the stage.
-- A failed promotion is tried again from the step that failed, or from the first step that was undone. Something that
-  was superseded is not. One that is under way is looked at again at once, instead of after its pause.
+- A failed promotion is tried again from the step that failed, or from the first step that was undone, but from the step
+  that reviews what is to be deployed at the latest. Approvals count again if that comes to the same evidence. Something
+  that was superseded is not tried again. One that is under way is looked at again at once, instead of after its pause.
 - Whatever waits can be ended by a person: a way back is abandoned where it stands, and what it left is said. A stage
   whose way back did not reach its end can be rolled back again.
 """
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.core.approval import Approval
+from shared.core.approval import APPROVE, Approval
 from shared.core.journal import Notes
 from shared.core.messages import Failed, FailureKind, LaneKey
 from shared.core.plan import undo_of
@@ -121,6 +122,15 @@ class NotNowError(Exception):
     """The request does not apply to the lane as it is; the text says why."""
 
 
+class TakenElsewhereError(NotNowError):
+    """The stage's environment takes its approvals in an app of its own."""
+
+    def __init__(self, says: str, stage: str, environment: str) -> None:
+        super().__init__(says)
+        self.stage = stage
+        self.environment = environment
+
+
 class NotAllowedError(Exception):
     """The person may not ask for this; the text says what is missing."""
 
@@ -208,6 +218,7 @@ def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun,
     _check_stage(promotion, name)
     found = _all_waiting(promotion, name)
     if not found:
+        _check_taken_here(promotion, name)
         raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it {promotion.status.told}")
     if len(found) > 1:
         raise NotNowError(f"several stages wait for approval, name one: {', '.join(stage.name for stage, _ in found)}")
@@ -215,11 +226,21 @@ def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun,
     return stage, step, Approval.of(promotion, stage)
 
 
+def _check_taken_here(promotion: Promotion, name: str | None) -> None:
+    for stage in promotion.stages:
+        step = stage.current
+        if name in (None, stage.name) and step is not None and step.plan.name == APPROVE:
+            text = f"{stage.environment} takes its approvals in its own app: decide there. It says: {step.says}"
+            raise TakenElsewhereError(text, stage.name, stage.environment)
+
+
 def _check_may_approve(by: Person, promotion: Promotion, approval: Approval, rejecting: bool = False) -> None:
     if not set(by.roles) & set(approval.roles):
         raise NotAllowedError(f"{by.name} needs the role {' or '.join(approval.roles)}")
     if approval.not_requester and not rejecting and by.id == promotion.requester:
         raise NotAllowedError(f"{by.name} asked for this promotion and may not approve it")
+    if approval.not_author and not rejecting and by.id in approval.authors:
+        raise NotAllowedError(f"{by.name} made this model and may not approve it")
 
 
 # --- cancel and roll back ---------------------------------------------------------------------------------------------
@@ -400,18 +421,19 @@ def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
 
 
 def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
-    """The stage with everything waiting again from the first step that failed or was undone, or from an earlier one."""
+    """The stage with everything waiting again from the first step that failed, was undone or reviews, or earlier."""
     names = [step.plan.name for step in stage.steps]
     undone = [
         index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
     ]
     failed = [index for index, step in enumerate(stage.steps) if step.status in (StepStatus.FAILED, StepStatus.STOPPED)]
-    start = min([*undone, *failed], default=0)
+    reviews = [index for index, step in enumerate(stage.steps) if step.plan.reviews]
+    start = min([*undone, *failed, *reviews], default=0)
     if from_step is not None:
         if from_step not in names[: start + 1]:
             raise NotNowError(f"{stage.name} can go on from {', '.join(names[: start + 1])}, not from {from_step}")
         start = names.index(from_step)
-    steps = tuple(step if index < start else StepRun(step.plan) for index, step in enumerate(stage.steps))
+    steps = tuple(step if index < start else _fresh(step) for index, step in enumerate(stage.steps))
     return replace(
         move(stage, Trigger.RETRIED),
         steps=steps,
@@ -425,6 +447,11 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
         ended=None,
         reason="",
     )
+
+
+def _fresh(step: StepRun) -> StepRun:
+    """The step as it is before its first look. Approvals stay with it: they count again for the same evidence."""
+    return StepRun(step.plan, evidence=step.evidence if step.plan.waits else {})
 
 
 def _replay(lane: Lane, promotion: Promotion, event: Replayed, notes: Notes) -> Lane:

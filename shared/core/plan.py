@@ -25,12 +25,13 @@ class PlannedStep:
     crowns: bool = False  #: once it has succeeded, the candidate is the stage's champion
     tidies: bool = False  #: comes after the crowning and only cleans up: its failure is noted, and undoes nothing
     waits: bool = False  #: no worker runs it: it waits for people
+    reviews: bool = False  #: looks at all that is to be deployed: a retry begins here at the latest
     uncrowns: bool = False  #: once it has succeeded, the stage's champion is again what it was before
 
 
 MODEL_PLAN = (
     PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
-    PlannedStep("validate", limit=timedelta(minutes=10)),
+    PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
     PlannedStep("approve", limit=timedelta(hours=72), waits=True),
     PlannedStep("deploy", limit=timedelta(hours=2), undo=("remove",)),
     PlannedStep("smoke", limit=timedelta(minutes=15)),
@@ -55,12 +56,15 @@ def plan_for(
     first: bool,
     limits: Mapping[str, timedelta],
     left_out: Collection[str] = (),
+    worked: Collection[str] = (),
 ) -> tuple[PlannedStep, ...]:
-    """The plan of one stage, without the steps `left_out`. `first`: no stage comes before it; `limits`: by step."""
+    """The plan of one stage, without the steps `left_out`. `first`: no stage comes before it; `limits`: by step;
+    `worked`: steps that would wait in the coordinator, and that the environment's worker runs instead."""
     return tuple(
         replace(
             step,
             environment=source if step.at_source else environment,
+            waits=step.waits and step.name not in worked,
             limit=limits.get(step.name, step.limit),
             undo_limit=limits.get(step.undo[-1], step.undo_limit) if step.undo else step.undo_limit,
         )

@@ -52,7 +52,7 @@ def _settle_stage(lane: Lane, promotion: Promotion, stage: StageRun, now: dateti
     if step is None:
         return _leave(promotion, stage, now, notes)
     if step.status is StepStatus.WAITING and not (stage.status is StageStatus.UNDOING and stage.is_held(now)):
-        return stage.with_step(_begun(promotion, stage, step, now))
+        return stage.with_step(_begun(promotion, stage, step, now, notes))
     return stage
 
 
@@ -64,12 +64,17 @@ def _closed_after(lane: Lane, stage: StageRun, now: datetime) -> Lane:
     return replace(lane, closed_until={**lane.closed_until, stage.name: until}) if stage.is_held(now) else lane
 
 
-def _begun(promotion: Promotion, stage: StageRun, step: StepRun, now: datetime) -> StepRun:
+def _begun(promotion: Promotion, stage: StageRun, step: StepRun, now: datetime, notes: Notes) -> StepRun:
     begun = replace(step, status=StepStatus.RUNNING, look=1, started=now, next_look=now, deadline=now + step.plan.limit)
     if not step.plan.waits:
         return begun
-    seen = {"on": digest(promotion.evidence_for(stage)), "given": []}
-    return replace(begun, next_look=None, evidence=seen, says=Approval.of(promotion, stage).says(0))
+    on, asked = digest(promotion.evidence_for(stage)), Approval.of(promotion, stage)
+    given = step.evidence.get("given", ()) if step.evidence.get("on") == on else ()
+    waiting = replace(begun, next_look=None, evidence={"on": on, "given": list(given)}, says=asked.says(len(given)))
+    if given:
+        names = ", ".join(one["name"] for one in given)
+        notes.of(promotion, "approved", f"{names} approved the same evidence before", stage, step)
+    return replace(waiting, status=StepStatus.SUCCEEDED, ended=now, says="") if len(given) >= asked.least else waiting
 
 
 def _leave_waiting(promotion: Promotion, stage: StageRun, now: datetime) -> StageRun:

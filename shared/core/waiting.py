@@ -61,6 +61,8 @@ def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
         asked = Approval.of(promotion, stage)
         given = len(step.evidence.get("given", ()))
         doubt = "; who started it had not signed in and may be one of them" if asked.requester_is_unknown else ""
+        if asked.author_is_unknown:
+            doubt += "; who made the model is not known as a person and may be one of them"
         return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}{doubt}"
     if stage.has_called_off(step):
         return f"the answer of {step.plan.name}, which was under way, before it is undone"

@@ -161,7 +161,7 @@ class Failures:
 
     def _judge_command(self, command: RunStep) -> Judgement:
         if command.expired(self._now):
-            return Judgement(True, f"the step was given up at {command.deadline:%Y-%m-%d %H:%M} UTC: it does nothing")
+            return Judgement(True, f"the command expired at {command.not_after:%Y-%m-%d %H:%M} UTC: it does nothing")
         lane = self._lane(command.lane, command.promotion)
         if command.message_id in {each.message_id for each in due(lane)}:
             return Judgement(True, "the promotion waits for it, and the step looks first whether its effect is there")

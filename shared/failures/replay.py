@@ -70,7 +70,7 @@ class Replayer:
     # --- promotions ---
 
     def retry(self, promotion: str) -> Result:
-        """Try a failed promotion again, from the step that failed."""
+        """Try a failed promotion again: from `validate`, or from the step before it that failed."""
         if time.monotonic() >= self._asked.until:
             return Result(promotion, ReplayOutcome.NOT_REACHED, "the time was up: ask again")
         found = self._store.promotion(promotion)

@@ -184,6 +184,9 @@ class Requests:
             return self._lanes.apply(event)
         except people.NotAllowedError as fault:
             raise refusals.ForbiddenError(str(fault)) from fault
+        except people.TakenElsewhereError as fault:
+            elsewhere = {"elsewhere": {"stage": fault.stage, "environment": fault.environment}}
+            raise refusals.ConflictError(str(fault), self._as_it_is(event) | elsewhere) from fault
         except people.NotNowError as fault:
             raise refusals.ConflictError(str(fault), self._as_it_is(event)) from fault
         except VersionConflictError as fault:

@@ -46,7 +46,7 @@ def requested(
         promotion_id(lane, candidate, request),
         lane,
         candidate,
-        tuple(routing.stage_run(stage, route, asked.model) for stage in _stages(asked, route)),
+        routing.stage_runs(_stages(asked, route), route, asked.model, configuration),
         by.name if by else SOMEBODY,
         configuration.hash,
         now,

@@ -9,20 +9,27 @@ from pathlib import Path
 
 from shared.core.messages import Outcome, RunStep
 from shared.ports import Workspace
-from shared.steps import deploy, register, reinstate, remove, restore, retire, share, shift, smoke, validate
+from shared.steps import approve, deploy, register, reinstate, remove, restore, retire, share, shift, smoke, validate
+from shared.steps.rules import Rules
 
 #: A step, with the folder that `promotion.yml` and the files it names lie in.
 Step = Callable[[RunStep, Workspace, Path], Outcome]
 
+#: A step that the environment's own rules decide about.
+RuledStep = Callable[[RunStep, Workspace, Path, Rules], Outcome]
+
 STEPS: Mapping[str, Step] = {
     "share": share.run,
-    "validate": validate.run,
-    "deploy": deploy.run,
     "remove": remove.run,
     "smoke": smoke.run,
     "shift": shift.run,
-    "reinstate": reinstate.run,
-    "restore": restore.run,
     "retire": retire.run,
     "register": register.run,
+}
+RULED: Mapping[str, RuledStep] = {
+    "validate": validate.run,
+    "approve": approve.run,
+    "deploy": deploy.run,
+    "reinstate": reinstate.run,
+    "restore": restore.run,
 }

@@ -1,6 +1,10 @@
-"""Creates the new deployment beside the one that serves, without traffic, and the endpoint where it is missing."""
+"""Creates the new deployment beside the one that serves, without traffic, and the endpoint where it is missing.
 
-from hashlib import sha256
+Before it makes anything, it reads again all that the deployment is made from, and stops unless that is what was
+validated and, where the environment asks for it, approved.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +12,30 @@ from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeede
 from shared.ports import Deployment, Endpoint, ForbiddenError, RejectedError, Workspace
 from shared.steps import deployment_failure
 from shared.steps.looks import look_again
+from shared.steps.review import still_as_validated
+from shared.steps.rules import Rules, unapproved
 from shared.steps.target import ATTEMPT, BROKEN, MODEL, PROMOTION, READY, ROUTE, STAGE, VERSION, Target
-from shared.steps.validate import unusable_copy
 
 #: Longest value that a tag of an Azure resource may have.
 _LONGEST_TAG = 256
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
-    target = Target.of(command, folder)
+#: Reads the id of the registry's asset that may be deployed now, or says why none may.
+Permission = Callable[[Target, Workspace, Rules], str | Failed]
+
+
+def run(command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Outcome:
+    return deployed(Target.of(command, folder), workspace, rules, _as_approved)
+
+
+def deployed(target: Target, workspace: Workspace, rules: Rules, permission: Permission) -> Outcome:
+    """One look at the way to the deployment being there; whatever is made is made with the permission's model."""
+    command = target.command
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint is None:
+        model = permission(target, workspace, rules)
+        if isinstance(model, Failed):
+            return model
         workspace.start_endpoint(target.endpoint, target.endpoint_tags)
         return look_again(command, f"endpoint {target.endpoint} is being created")
     if not target.owns(endpoint):
@@ -29,7 +46,8 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
     if endpoint.state != READY and (found is None or found.state == READY):
         return look_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
     if found is None:
-        return _start(target, workspace)
+        model = permission(target, workspace, rules)
+        return model if isinstance(model, Failed) else _start(target, workspace, model)
     if not target.is_of_this_promotion(found):
         return Failed(
             f"Deployment {found.name} of endpoint {endpoint.name} is not of this promotion. Remove it, and retry.",
@@ -38,11 +56,15 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
     return _progress(target, workspace, endpoint, found)
 
 
-def _start(target: Target, workspace: Workspace) -> Outcome:
-    obstacle = unusable_copy(target.command, workspace)
-    if obstacle:
-        return obstacle
-    model = target.command.evidence["share"]["registry_model"]
+def _as_approved(target: Target, workspace: Workspace, rules: Rules) -> str | Failed:
+    found = still_as_validated(target, workspace, rules)
+    if isinstance(found, Failed):
+        return found
+    refusal = unapproved(target.command, found.manifest.digest, found.authors, rules)
+    return refusal or found.manifest.model
+
+
+def _start(target: Target, workspace: Workspace, model: str) -> Outcome:
     workspace.start_deployment(target.deployment_file, target.endpoint, target.deployment, model, _tags(target))
     return look_again(target.command, f"deployment {target.deployment} is being created")
 
@@ -57,7 +79,7 @@ def _progress(target: Target, workspace: Workspace, endpoint: Endpoint, found: D
         return look_again(command, f"deployment {found.name} of an attempt before is being removed")
     if found.state in BROKEN:
         return deployment_failure.failed(found, _log(workspace, endpoint, found))
-    return Succeeded(_evidence(target, endpoint, found))
+    return Succeeded(_evidence(endpoint, found))
 
 
 def _log(workspace: Workspace, endpoint: Endpoint, found: Deployment) -> str:
@@ -68,26 +90,19 @@ def _log(workspace: Workspace, endpoint: Endpoint, found: Deployment) -> str:
         return str(fault)
 
 
-def _evidence(target: Target, endpoint: Endpoint, found: Deployment) -> dict[str, Any]:
+def _evidence(endpoint: Endpoint, found: Deployment) -> dict[str, Any]:
     return {
         "endpoint": endpoint.name,
         "deployment": found.name,
         "model": found.model,
         "scoring_uri": endpoint.scoring_uri,
-        "deployment_file": target.settings.deployment,
-        "deployment_file_sha256": _digest(target.deployment_file),
         "traffic_before": {name: share for name, share in endpoint.traffic.items() if share},
     }
 
 
-def _digest(file: Path) -> str | None:
-    """None where the file went away after the deployment was made from it."""
-    return sha256(file.read_bytes()).hexdigest() if file.is_file() else None
-
-
 def _tags(target: Target) -> dict[str, str]:
     command = target.command
-    job = (command.evidence["share"].get("job") or {}).get("name")
+    job = (command.evidence.get("share", {}).get("job") or {}).get("name")
     tags = {
         ROUTE: command.lane.route,
         PROMOTION: command.promotion,

@@ -5,11 +5,12 @@ from pathlib import Path
 from shared.core.messages import Outcome, RunStep, Succeeded
 from shared.ports import Endpoint, Workspace
 from shared.steps import reinstate
+from shared.steps.rules import Rules
 from shared.steps.target import SETTLED, Target
 from shared.steps.traffic import give_all, predecessor, present
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
+def run(command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Outcome:
     """To no deployment where none served before. Traffic that somebody gave to a third deployment is left there."""
     target = Target.of(command, folder)
     endpoint = workspace.endpoint(target.endpoint)
@@ -19,7 +20,7 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
     if endpoint.state in SETTLED and _is_not_ours_to_move(target, endpoint, served):
         return Succeeded({"traffic": present(endpoint)})
     # `reinstate` found it ready, but that may have been a while ago.
-    again = reinstate.run(command, workspace, folder)
+    again = reinstate.run(command, workspace, folder, rules)
     if not isinstance(again, Succeeded):
         return again
     deployment = again.evidence.get("deployment", served)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from shared.core.messages import Failed, FailureKind, NotRun, Outcome, Retry, RunStep
 from shared.ports import ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
-from shared.steps import STEPS
+from shared.steps import RULED, STEPS
 from shared.steps.fence import TooLateError, fenced
+from shared.steps.rules import Rules
 
 log = logging.getLogger("mlpromote")
 
@@ -17,20 +18,24 @@ PAUSE = timedelta(seconds=5)
 
 
 def run_step(
-    command: RunStep, workspace_for: Callable[[str], Workspace], folder: Path, clock: Callable[[], datetime]
+    command: RunStep,
+    workspace_for: Callable[[str], Workspace],
+    folder: Path,
+    clock: Callable[[], datetime],
+    rules_for: Callable[[str], Rules],
 ) -> Outcome:
-    """The outcome of one look; `workspace_for` gives an environment's workspace by name. Raises nothing."""
+    """The outcome of one look; `workspace_for` and `rules_for` give an environment's workspace and rules by name.
+
+    Raises nothing.
+    """
     if command.expired(clock()):
         return _too_late(command)
-    step = STEPS.get(command.step)
-    if step is None:
-        return Failed(
-            f"This version of the app has no step {command.step!r}. Deploy the version that the promotion was started "
-            "with, or start a new promotion.",
-            FailureKind.BUG,
-        )
     try:
-        return step(command, fenced(workspace_for(command.environment), command, clock), folder)
+        workspace = fenced(workspace_for(command.environment), command, clock)
+        if command.step in RULED:
+            return RULED[command.step](command, workspace, folder, rules_for(command.environment))
+        if command.step in STEPS:
+            return STEPS[command.step](command, workspace, folder)
     except TooLateError:
         return _too_late(command)
     except UnavailableError as fault:
@@ -49,6 +54,11 @@ def run_step(
             "Retry once the bug is mended.",
             FailureKind.BUG,
         )
+    return Failed(
+        f"This version of the app has no step {command.step!r}. Deploy the version that the promotion was started "
+        "with, or start a new promotion.",
+        FailureKind.BUG,
+    )
 
 
 def _too_late(command: RunStep) -> NotRun:

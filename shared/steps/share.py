@@ -3,6 +3,7 @@
 Runs in the environment that the model comes from. Its evidence travels: later stages judge by it.
 """
 
+import logging
 import math
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
-from shared.ports import BusyError, Job, Model, Workspace
+from shared.ports import BusyError, ForbiddenError, Job, Model, RejectedError, Workspace
 from shared.steps.looks import look_again
+
+log = logging.getLogger("mlpromote")
 
 # Evidence is part of messages and documents, so it is kept small.
 MOST_METRICS = 100
@@ -77,6 +80,7 @@ def _evidence(command: RunStep, workspace: Workspace, model: Model, copy: Model)
     kept = _kept_metrics(command, metrics)
     return {
         "registry_model": copy.asset_id,
+        "authors": _authors(workspace, model),
         "origin": model.asset_id,
         "registered": _written(model.created),
         "tags": _short(model.tags, MOST_TAGS),
@@ -84,6 +88,18 @@ def _evidence(command: RunStep, workspace: Workspace, model: Model, copy: Model)
         "metrics": kept,
         "metrics_left_out": len(metrics) - len(kept),
     }
+
+
+def _authors(workspace: Workspace, model: Model) -> list[dict[str, Any]]:
+    """Those that can be read: whether an unknown author matters, the environments say whose policy it is."""
+    try:
+        found = workspace.authors(model)
+    except (ForbiddenError, RejectedError) as fault:
+        log.warning("who made %s/%s cannot be read: %s", model.name, model.version, fault)
+        return []
+    return [
+        {"id": each.id[:LONGEST_TEXT], "name": each.name[:LONGEST_TEXT], "is_person": each.is_person} for each in found
+    ]
 
 
 def _kept_metrics(command: RunStep, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -121,9 +121,9 @@ def registered(azure: LocalAzure, tmp_path: Path) -> Registered:
     return register
 
 
-def client(workspace: str, azure: LocalAzure) -> MLClient:
+def client(workspace: str, azure: LocalAzure, identity: str = WORKER) -> MLClient:
     """The SDK as a data scientist uses it."""
     cloud = azure.cloud
     parts = workspace_id(workspace).split("/")
     metadata = {key: value for key, value in cloud.items() if key != "name"}
-    return MLClient(credential(WORKER), parts[2], parts[4], parts[8], cloud=cloud["name"], cloud_metadata=metadata)
+    return MLClient(credential(identity), parts[2], parts[4], parts[8], cloud=cloud["name"], cloud_metadata=metadata)

@@ -18,6 +18,7 @@ DEADLINE = 40.0  # seconds
 REGISTRY = "contoso-ml"
 WORKER = "aaaaaaaa-0000-0000-0000-000000000001"  #: client id of an identity with all rights
 STRANGER = "aaaaaaaa-0000-0000-0000-000000000002"  #: client id of an identity without any
+DORA = "aaaaaaaa-0000-0000-0000-000000000003"  #: client id and object id of a person who trains models
 HEADER = "a secret of this test"
 
 T = TypeVar("T")
@@ -64,7 +65,11 @@ class LocalAzure:
 
     def __init__(self, folder: Path) -> None:
         key = folder / "token.key"
-        identities = [{"name": "worker", "client_id": WORKER}, {"name": "stranger", "client_id": STRANGER}]
+        identities: list[dict[str, Any]] = [
+            {"name": "worker", "client_id": WORKER},
+            {"name": "stranger", "client_id": STRANGER},
+            {"name": "dora", "client_id": DORA, "principal_id": DORA, "is_person": True},
+        ]
         self._identity = Part("identity", folder, {"identities": identities, "header": HEADER, "token_key": str(key)})
         roles = [("AzureML Data Scientist", workspace_id(name)) for name in ("dev", "test")]
         roles.append(("AzureML Registry User", "/subscriptions"))
@@ -73,7 +78,9 @@ class LocalAzure:
             "workspaces": [{"id": workspace_id(name)} for name in ("dev", "test")],
             "registries": [{"name": REGISTRY}],
             "token_key": str(key),
-            "role_assignments": [{"principal": WORKER, "role": role, "scope": scope} for role, scope in roles],
+            "role_assignments": [
+                {"principal": who, "role": role, "scope": scope} for role, scope in roles for who in (WORKER, DORA)
+            ],
             "deployment_seconds": 0.3,
         }
         self.data = folder / "data"

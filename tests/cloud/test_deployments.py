@@ -136,14 +136,14 @@ def test_a_wrong_deployment_file_is_refused_in_words(
     if content is not None:
         file.write_text(content)
     with pytest.raises(RejectedError, match=said) as refused:
-        test.check_deployment_file(file)
+        test.deployment_file(file)
     assert "\x1b" not in str(refused.value)
 
 
 def test_a_right_deployment_file_needs_no_name_endpoint_or_model(
     azure: LocalAzure, test: AzureMLWorkspace, folder: Path
 ) -> None:
-    assert azure.calls(lambda: test.check_deployment_file(folder / "deployment.yml")) == []
+    assert azure.calls(lambda: test.deployment_file(folder / "deployment.yml")) == []
 
 
 def test_an_endpoint_that_is_not_there_cannot_be_asked(test: AzureMLWorkspace) -> None:

@@ -22,6 +22,7 @@ from shared.core.messages import (
     RunStep,
     Succeeded,
 )
+from shared.steps.rules import Rules
 from shared.steps.run import run_step
 from tests.cloud.conftest import Registered
 from tests.cloud.local_azure import LocalAzure, until
@@ -75,7 +76,9 @@ class Promotion:
             command = replace(
                 self._command, step=step, environment=environment, look=next(looks), evidence=dict(self.evidence)
             )
-            outcome = run_step(command, lambda name: self._workspaces[name], self._folder, lambda: command.started)
+            outcome = run_step(
+                command, lambda name: self._workspaces[name], self._folder, lambda: command.started, lambda _: Rules()
+            )
             if not isinstance(outcome, (Running, Retry)):
                 ended.append(outcome)
             return bool(ended)

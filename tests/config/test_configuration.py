@@ -198,6 +198,7 @@ def test_an_approval_that_says_nothing_else_asks_one_approver_who_did_not_ask_fo
         "min": 1,
         "roles": ["Promotion.Approver"],
         "not_requester": True,
+        "not_author": False,
         "expires": "3d",
     }
     assert StageSettings.parse(stage.frozen()) == stage

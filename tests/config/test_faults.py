@@ -35,7 +35,7 @@ AUC = "at_least: 0.82"
         (AUC, f"{AUC}, at_lest: 1", f"{GATE}.at_lest: unknown key; did you mean at_least?"),
         ("{experiment", "{x: 1, experiment",
          "routes.churn.from_jobs.x: unknown key; known: experiment, model, output, tags"),
-        ("prod: {", "prod: {name: x, ", "environments.prod.name: unknown key; known: identity, workspace"),
+        ("prod: {", "prod: {name: x, ", "environments.prod.name: unknown key; known: identity, policy, workspace"),
         ("registry: contoso-ml\n", "", "registry: is missing"),
         ("        endpoint: \"{model}\"\n", "", f"{SECOND}.endpoint: is missing"),
     ],

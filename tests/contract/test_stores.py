@@ -71,7 +71,7 @@ def test_without_a_store_the_error_names_the_settings() -> None:
 @pytest.mark.parametrize("name", ["ab", "2promotions", "a-b", "x" * 64, "größe"])
 def test_a_name_that_no_table_can_have_is_refused_in_words(name: str) -> None:
     settings = {"AzureWebJobsStorage__accountName": "contoso", "MLPROMOTE_TABLE": name}
-    with pytest.raises(ValueError, match=r"MLPROMOTE_TABLE: .* 3 to 63 letters and digits"):
+    with pytest.raises(ValueError, match=r"MLPROMOTE_TABLE: .* 3 to 54 letters and digits"):
         stores.connect(settings)
 
 

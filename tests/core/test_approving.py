@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.lane import PromotionRequested, TimePassed, decide
-from shared.core.people import Approved, NotAllowedError, NotNowError, Person, Rejected
+from shared.core.lane import PromotionRequested, TimePassed, decide, due
+from shared.core.messages import Succeeded
+from shared.core.people import Approved, NotAllowedError, NotNowError, Person, Rejected, Retried
 from shared.core.promotion import Lane, PromotionStatus, StepStatus
 from shared.core.waiting import waits
 from tests.core.people import (
@@ -19,11 +20,12 @@ from tests.core.people import (
     ask,
     asking,
     in_flight,
+    run,
     the,
     waiting,
     with_a_key,
 )
-from tests.core.world import KEY, NOW
+from tests.core.world import BROKEN, KEY, NOW, answer
 
 
 def test_a_stage_that_asks_waits_after_its_gates_with_nothing_in_flight() -> None:
@@ -172,3 +174,73 @@ def test_what_does_not_wait_cannot_be_approved() -> None:
         approve(lane, ANNA)
     with pytest.raises(NotNowError, match="there is no promotion another"):
         decide(lane, Approved(KEY, "another", ANNA, "seen"), NOW)
+
+
+# --- again ------------------------------------------------------------------------------------------------------------
+
+
+#: What `validate` saw before, and sees again.
+SAME = {"validate": Succeeded({"saw": "validate", "others": []})}
+
+
+def retried_after_two_approvals(lane: Lane | None = None) -> Lane:
+    """The lane where a deployment that two people had approved failed, and is being validated anew."""
+    lane = approve(approve(lane or waiting(asking(approval=TWO_OF_THEM)), ANNA), BERT)
+    lane = run(lane, {"deploy": BROKEN})
+    lane = ask(lane, Retried(KEY, the(lane).id, OPERATOR, "mended"))
+    assert in_flight(lane) == ["prod.validate"]
+    return lane
+
+
+def test_approvals_count_again_where_a_retry_comes_to_the_same_evidence() -> None:
+    lane = run(retried_after_two_approvals(), SAME, until="deploy")
+    assert in_flight(lane) == ["prod.deploy"]
+    [step] = [step for step in the(lane).stages[0].steps if step.plan.waits]
+    assert [one["name"] for one in step.evidence["given"]] == ["anna", "bert"]
+
+
+def test_approvals_that_count_again_are_in_the_journal() -> None:
+    lane = retried_after_two_approvals()
+    decision = decide(lane, answer(due(lane)[0], SAME["validate"]), NOW)
+    said = [entry.text for entry in decision.journal if entry.what == "approved"]
+    assert said == ["anna, bert approved the same evidence before"]
+
+
+def test_approvals_lapse_where_a_retry_comes_to_other_evidence() -> None:
+    lane = run(retried_after_two_approvals(), {"validate": Succeeded({"saw": "a mended file"})})
+    assert in_flight(lane) == []
+    [wait] = waits(lane, the(lane))
+    assert wait.what.startswith("approval: 0 of 2 given")
+    assert in_flight(approve(approve(lane, ANNA), BERT)) == ["prod.deploy"]
+
+
+# --- who made the model -----------------------------------------------------------------------------------------------
+
+
+def made_by(*authors: tuple[str, bool]) -> Lane:
+    """The lane that waits for approval of a model whose authors these are, by id and whether each is a person."""
+    told = [{"id": each, "name": each, "is_person": is_person} for each, is_person in authors]
+    lane = decide(Lane(KEY), asking(approval={"not_author": True}), NOW).lane
+    return run(lane, {"share": Succeeded({"authors": told})})
+
+
+def test_who_made_the_model_may_not_approve_it_but_may_reject_it() -> None:
+    lane = made_by((ANNA.id, True))
+    with pytest.raises(NotAllowedError, match="anna made this model"):
+        approve(lane, ANNA)
+    assert in_flight(approve(lane, BERT)) == ["prod.deploy"]
+    lane = ask(lane, Rejected(KEY, the(lane).id, ANNA, "a mistake"))
+    assert the(lane).status is PromotionStatus.REJECTED
+
+
+@pytest.mark.parametrize("authors", [(), (("id-of-a-pipeline", False),), ((BERT.id, True), ("", False))])
+def test_who_approves_is_told_where_the_author_is_not_known_as_a_person(authors: tuple[tuple[str, bool], ...]) -> None:
+    lane = made_by(*authors)
+    [wait] = waits(lane, the(lane))
+    assert "who made the model is not known as a person" in wait.what
+
+
+def test_nothing_is_said_of_the_author_where_that_is_a_known_person() -> None:
+    lane = made_by((BERT.id, True))
+    [wait] = waits(lane, the(lane))
+    assert "made the model" not in wait.what

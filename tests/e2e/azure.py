@@ -112,6 +112,11 @@ class Azure:
         found = await self.call("GET", self._endpoint(environment, endpoint))
         return {name: share for name, share in found["properties"]["traffic"].items() if share} if found else None
 
+    async def models(self, environment: str, endpoint: str) -> dict[str, str]:
+        """The id of the model by the name of the deployment."""
+        found = await self.call("GET", self._endpoint(environment, endpoint) + "/deployments")
+        return {each["name"]: str(each["properties"]["model"]) for each in found["value"]} if found else {}
+
     async def deployments(self, environment: str, endpoint: str) -> dict[str, str]:
         """The model's version by the name of the deployment."""
         found = await self.call("GET", self._endpoint(environment, endpoint) + "/deployments")

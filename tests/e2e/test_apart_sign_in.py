@@ -66,7 +66,7 @@ async def test_no_app_takes_what_a_worker_has_for_somebody(cloud: Cloud, workers
     keys = addresses["functions"]["keys"]
     of_the_app = await token_of_the_worker(cloud, addresses["sign_in"]["resource"])
     of_azure = await token_of_the_worker(cloud, "https://management.azure.com")
-    for url in (f"{addresses['functions']['url']}/api/promotions", f"{workers.url('test')}/api/health"):
+    for url in (f"{addresses['functions']['url']}/api/promotions", f"{workers.url('test')}/health"):
         tried = {
             "nothing": await ask(cloud, url, {}),
             "the master key": await ask(cloud, url, {"x-functions-key": keys["master"]}),

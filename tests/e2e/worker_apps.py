@@ -27,16 +27,19 @@ class WorkerApps:
         self._supervisor = Supervisor(tell=lambda _: None, changed=lambda: None)
         self._ports: dict[str, Ports] = {}
 
-    async def start(self, app: str, environment: str, identity: str, queue_key: str = "") -> None:
+    async def start(
+        self, app: str, environment: str, identity: str, queue_key: str = "", more: Mapping[str, str] | None = None
+    ) -> None:
         """Start an app with the worker of an environment, and with the identity of an environment.
 
-        `queue_key` names the environment whose worker's key to the queues it has: that of the identity if empty.
+        `queue_key` names the environment whose worker's key to the queues it has: that of the identity if empty. `more`
+        are further settings.
         """
         data = self._folder / app
         data.mkdir(parents=True, exist_ok=True)
         self._ports[app] = ports = choose_ports(Ports(), data)
         await self._supervisor.start(self._identity(app, identity, data, ports))
-        settings = self._settings(environment, identity, queue_key or identity, ports)
+        settings = {**self._settings(environment, identity, queue_key or identity, ports), **(more or {})}
         await self._supervisor.start(self._host(app, settings, data, ports))
 
     async def stop(self, app: str) -> None:
@@ -46,14 +49,18 @@ class WorkerApps:
     async def stop_all(self) -> None:
         await self._supervisor.stop_all(first="")
 
-    def url(self, app: str) -> str:
+    def host(self, app: str) -> str:
         """Where the app listens."""
         return f"http://127.0.0.1:{self._ports[app].functions}"
 
     async def functions(self, app: str) -> set[str]:
         """The names of the functions that the app has."""
-        found = await json_answer(f"{self.url(app)}/admin/functions", self._master_key)
+        found = await json_answer(f"{self.host(app)}/admin/functions", self._master_key)
         return {each["name"] for each in found}
+
+    def url(self, app: str) -> str:
+        """The address of its API."""
+        return f"http://127.0.0.1:{self._ports[app].functions}/api"
 
     def log(self, app: str) -> str:
         """What the app has logged so far."""

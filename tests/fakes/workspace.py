@@ -11,7 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shared.ports import Answer, BusyError, Deployment, Doing, Endpoint, Job, Model, RejectedError, Workspace
+import yaml
+
+from shared.ports import (
+    Answer,
+    Author,
+    BusyError,
+    Deployment,
+    DeploymentFile,
+    Doing,
+    Endpoint,
+    Job,
+    Model,
+    RejectedError,
+    Workspace,
+)
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -39,6 +53,7 @@ class FakeWorkspace:
     lost_files: set[tuple[str, str]] = field(default_factory=set)
     jobs: dict[str, Job] = field(default_factory=dict)
     job_metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    made_by: dict[tuple[str, str], Sequence[Author]] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     made: dict[tuple[str, str], Deployment] = field(default_factory=dict)  #: deployments by endpoint and name
     container_log: str = ""
@@ -115,6 +130,10 @@ class FakeWorkspace:
         self._called("job")
         return self.jobs.get(name)
 
+    def authors(self, model: Model) -> Sequence[Author]:
+        self._called("authors")
+        return self.made_by.get((model.name, model.version), ())
+
     def metrics(self, job: str) -> Mapping[str, float]:
         self._called("metrics")
         return self.job_metrics.get(job, {})
@@ -178,14 +197,18 @@ class FakeWorkspace:
         self._called("deployment")
         return self._settled(endpoint, name)
 
-    def check_deployment_file(self, file: Path) -> None:
-        self._called("check_deployment_file")
+    def deployment_file(self, file: Path) -> DeploymentFile:
+        self._called("deployment_file")
         if not file.is_file():
             raise RejectedError(f"There is no deployment file {file}")
+        content = yaml.safe_load(file.read_text()) or {}
+        code = (content.get("code_configuration") or {}).get("code")
+        scoring = sorted(each for each in (file.parent / code).rglob("*") if each.is_file()) if code else []
+        return DeploymentFile((file, *scoring), content.get("instance_type"), content.get("instance_count"))
 
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
         self._called("start_deployment")
-        self.check_deployment_file(file)
+        self.deployment_file(file)
         self._idle(endpoint)
         self.made[endpoint, name] = Deployment(name, "Creating", dict(tags), model)
         self._begin("deployment", endpoint, name)

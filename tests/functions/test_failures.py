@@ -134,9 +134,9 @@ def test_a_command_of_a_promotion_that_is_not_there_is_not_safe(api: Api, queues
 def test_a_command_whose_step_was_given_up_does_nothing(api: Api, queues: FakeQueues) -> None:
     api.start("1")
     [command] = api.steps
-    late = replace(command, deadline=datetime.now(UTC) - timedelta(hours=1))
+    late = replace(command, not_after=datetime.now(UTC) - timedelta(hours=1))
     safe, why = judged(api, queues, "steps-dev", late)
-    assert (safe, why.partition(" at ")[0]) == (True, "the step was given up")
+    assert (safe, why.partition(" at ")[0]) == (True, "the command expired")
 
 
 def test_what_lies_in_the_wrong_queue_is_not_safe(api: Api, queues: FakeQueues) -> None:

@@ -1,12 +1,13 @@
 """Cancel, roll back, retry, release, and what the routes show meanwhile."""
 
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind, LaneKey
+from shared.core.messages import Failed, FailureKind, LaneKey, Running
 from shared.core.promotion import Hold, Lane
-from tests.core.world import NOW
+from tests.core.world import NOW, answer
 from tests.functions.conftest import ALICE, BOB, Api
 
 BROKEN = {("test", "deploy"): Failed("init() raised KeyError", FailureKind.CONTAINER_CRASH)}
@@ -23,8 +24,13 @@ def test_a_cancelled_promotion_ends_and_its_answer_says_what_was_done(api: Api) 
     promotion = api.start("1")
     cancelled = api.post(f"promotions/{promotion}/cancel", {"reason": "not now"}, ALICE)
     assert (cancelled.status, cancelled.body["done"]) == (202, "cancelled by alice: not now")
-    assert cancelled.body["promotion"]["status"] == "cancelled"
-    [step, *_] = cancelled.body["promotion"]["stages"][0]["steps"]
+    assert cancelled.body["promotion"]["status"] == "running", "the step under way must answer first"
+    [command] = api.steps
+    api.bus.commands.clear()
+    api.app.lanes.apply(answer(command, Running(timedelta(seconds=30), "copying")))
+    ended = api.get(f"promotions/{promotion}").body
+    assert ended["status"] == "cancelled"
+    [step, *_] = ended["stages"][0]["steps"]
     assert (step["name"], step["status"], step["nextLook"]) == ("share", "stopped", None)
     assert step["ended"] is not None
 
@@ -55,12 +61,12 @@ def test_a_rollback_holds_the_stage_until_it_is_released(api: Api) -> None:
     assert (journal[-1]["what"], journal[-1]["text"]) == ("released", "alice: mended")
 
 
-def test_a_failed_promotion_is_tried_again_from_the_step_that_failed(api: Api) -> None:
+def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_anew(api: Api) -> None:
     promotion = api.start("1", through="test")
     api.run(BROKEN)
     again = api.post(f"promotions/{promotion}/retry", {"reason": "mended"}, ALICE)
     assert (again.status, again.body["done"]) == (202, "retried by alice: mended; from test")
-    assert [(command.step, command.attempt) for command in api.steps] == [("deploy", 2)]
+    assert [(command.step, command.attempt) for command in api.steps] == [("validate", 2)]
     api.run()
     assert api.get(f"promotions/{promotion}").body["status"] == "succeeded"
 

@@ -101,4 +101,4 @@ def test_nothing_is_installed_whose_hash_is_not_known() -> None:
     installs = [line for line in shown.splitlines() if " pip " in line]
     (own,) = [line for line in installs if "--require-hashes" not in line]
     assert len(installs) == 4
-    assert own.endswith(" --no-deps --no-build-isolation --editable .")
+    assert own.endswith(" --no-deps --no-build-isolation --editable . --editable ./localcloud")

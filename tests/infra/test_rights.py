@@ -22,6 +22,7 @@ from tests.infra.shapes import (
     of_type,
     rights,
     rights_of,
+    settings,
     worker,
     workspace,
 )
@@ -131,6 +132,36 @@ def test_where_a_workspace_storage_takes_no_keys_its_own_identity_may_upload_cod
     assert {whose for whose, _, scope in rights(made) if scope == CODE_STORAGE} == {"prod"}
     left_empty = [{**each, "codeStorage": ""} for each in environments]
     assert rights(deployed(environments=left_empty)) == {right for right in rights(made) if right[2] != CODE_STORAGE}
+
+
+def with_own_approvals(**more: object) -> list[dict[str, object]]:
+    """The environments as the azd environment of prod's worker has them, where prod takes its approvals itself."""
+    return [
+        {"name": name, "workspace": workspace(name) if name == "prod" else "", "source": name == "dev"}
+        | ({"takesApprovals": True, **more} if name == "prod" else {})
+        for name in NAMES
+    ]
+
+
+def test_an_environment_that_takes_its_approvals_itself_keeps_them_in_tables_of_its_own() -> None:
+    made = worker("prod", environments=with_own_approvals(), signInClientId="prods-own")
+    (account,) = of_type(made, "Microsoft.Storage/storageAccounts")
+    assert rights_of(made, "prod") - rights_of(worker("prod"), "prod") == {
+        ("Storage Table Data Contributor", account.id)
+    }
+    given = settings(made)
+    assert (given["MLPROMOTE_SIGN_IN"], given["ENVIRONMENTS"]) == ("required", "prod")
+    assert "AzureWebJobsStorage__tableServiceUri" in given
+    [sign_in] = [each for each in of_type(made, "Microsoft.Web/sites/config") if each.name == "authsettingsV2"]
+    providers = sign_in.properties["identityProviders"]["azureActiveDirectory"]
+    assert providers["registration"]["clientId"] == "prods-own"
+
+
+def test_an_environment_may_read_the_workspace_that_models_come_from_and_nothing_more_there() -> None:
+    dev = workspace("dev")
+    made = worker("prod", environments=with_own_approvals(sourceWorkspace=dev), signInClientId="prods-own")
+    assert {(whose, role) for whose, role, scope in rights(made) if scope == dev} == {("prod", "Reader")}
+    assert settings(made)["PROD_SOURCE_WORKSPACE"] == dev
 
 
 def test_nothing_is_assigned_on_a_subscription_a_resource_group_or_a_namespace() -> None:

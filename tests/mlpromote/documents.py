@@ -17,6 +17,8 @@ def detailed(status: str = "running", **more: Any) -> dict[str, Any]:
         "min": 2,
         "roles": ["Promotion.Approver"],
         "notRequester": True,
+        "notAuthor": False,
+        "takenBy": "coordinator",
         "status": "running",
         "evidence": "0123456789abcdef",
         "given": [{"id": "1", "name": "bob", "at": after(3), "reason": "fine"}],

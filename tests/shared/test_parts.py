@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.parts import Parts, parts_here
-from tests.config.right import RIGHT
+from tests.config.right import RIGHT, changed
 
 KNOWN = ["dev", "test", "prod"]
 REPOSITORY = Path(__file__).parents[2]
@@ -49,9 +49,9 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, str], sen
         parts_here(settings, KNOWN)
 
 
-def indexed(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def indexed(folder: Path, text: str = RIGHT, **settings: str) -> subprocess.CompletedProcess[str]:
     """Index the app in a process of its own, which is how often a process can do it."""
-    (folder / "promotion.yml").write_text(RIGHT, encoding="utf-8")
+    (folder / "promotion.yml").write_text(text, encoding="utf-8")
     environment = {"MLPROMOTE_CONFIGURATION": str(folder / "promotion.yml"), **settings}
     command = [sys.executable, "-c", INDEXED]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
@@ -60,6 +60,19 @@ def indexed(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 def test_an_app_for_prod_has_only_the_worker_of_prod_and_tells_of_its_health(tmp_path: Path) -> None:
     functions = json.loads(indexed(tmp_path, ENVIRONMENTS="prod").stdout)
     assert functions == {"work_prod": "steps-prod", "show_health": None}
+
+
+TAKING = changed(("  prod: {", "  prod: {policy: {approvals: {taken_by: environment}}, "))
+ASKED = {"list_approvals", "show_approval", "approve_here", "reject_here"}
+
+
+def test_an_app_for_an_environment_that_takes_its_approvals_itself_asks_people(tmp_path: Path) -> None:
+    functions = json.loads(indexed(tmp_path, TAKING, ENVIRONMENTS="prod").stdout)
+    assert set(functions) == {"work_prod", "show_health", *ASKED}
+
+
+def test_a_coordinator_asks_nobody_for_an_environment_that_does_so_itself(tmp_path: Path) -> None:
+    assert not ASKED & set(json.loads(indexed(tmp_path, TAKING, MLPROMOTE_PARTS="coordinator").stdout))
 
 
 def test_a_coordinator_has_no_worker_and_listens_to_what_all_of_them_report(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from shared.core.approval import digest
 from shared.core.messages import (
     MAY_ACT_FOR,
     Candidate,
@@ -17,8 +18,10 @@ from shared.core.messages import (
     Retry,
     Running,
     RunStep,
+    Succeeded,
 )
 from shared.ports import Workspace
+from shared.steps.rules import Rules
 from shared.steps.run import run_step
 from shared.steps.target import Target
 from tests.fakes.workspace import Crash
@@ -57,6 +60,8 @@ class Stage:
     kind: Kind = Kind.MODEL
     version: str = "3"
     promotion: str = "digits-3-abc"
+    rules: Rules = field(default_factory=Rules)
+    started_late: timedelta = timedelta(0)  #: between the step's first look and this one
 
     def with_(self, **changes: Any) -> "Stage":
         return replace(self, **changes)
@@ -81,8 +86,8 @@ class Stage:
             environment="test",
             attempt=self.attempt,
             look=look,
-            not_before=NOW,
-            not_after=NOW + MAY_ACT_FOR,
+            not_before=NOW + self.started_late,
+            not_after=NOW + self.started_late + MAY_ACT_FOR,
             started=NOW,
             deadline=NOW + timedelta(hours=1),
             candidate=Candidate(self.kind, "digits", self.version, "dev", "/subscriptions/s/workspaces/ws-dev"),
@@ -93,7 +98,19 @@ class Stage:
 
     def look(self, step: str, workspace: Workspace, look: int = 1, now: datetime = NOW) -> Outcome:
         """One look of a step."""
-        return run_step(self.command(step, look), lambda _: workspace, self.folder, lambda: now)
+        return run_step(self.command(step, look), lambda _: workspace, self.folder, lambda: now, lambda _: self.rules)
+
+    def validated(self, workspace: Workspace) -> "Stage":
+        """The stage after `validate` has succeeded, with its evidence."""
+        outcome = self.look("validate", workspace)
+        assert isinstance(outcome, Succeeded), outcome
+        return self.with_(evidence={**self.evidence, "validate": outcome.evidence})
+
+    def approved(self, workspace: Workspace, *people: str) -> "Stage":
+        """The stage after these people have approved it in the coordinator."""
+        validated = self.validated(workspace)
+        approve = {"on": digest(validated.evidence), "given": [{"id": each, "name": each} for each in people]}
+        return validated.with_(evidence={**validated.evidence, "approve": approve})
 
     def run(self, step: str, workspace: Workspace) -> Outcome:
         """A step with as many looks as it takes; a look that a crash ends is delivered again."""

@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from hashlib import sha256
 
 import pytest
 
@@ -25,6 +24,12 @@ azureml_inference_server_http.server.user_script.UserScriptImportException: Fail
 
 2026-11-20 23:03:25,819 I [15259] gunicorn.error - Worker exiting (pid: 15259)
 """
+
+
+@pytest.fixture
+def stage(stage: Stage, workspace: FakeWorkspace) -> Stage:
+    """After `validate` has succeeded."""
+    return stage.validated(workspace)
 
 
 def test_makes_the_endpoint_and_then_the_deployment_without_traffic(stage: Stage, workspace: FakeWorkspace) -> None:
@@ -57,8 +62,6 @@ def test_the_evidence_says_what_was_made_of_what(stage: Stage, workspace: FakeWo
         "deployment": stage.deployment,
         "model": "azureml://registries/reg/models/digits/versions/3",
         "scoring_uri": f"https://{ENDPOINT}/score",
-        "deployment_file": "deployment.yml",
-        "deployment_file_sha256": sha256((stage.folder / "deployment.yml").read_bytes()).hexdigest(),
         "traffic_before": {"v2-old": 100},
     }
 

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from shared.core.messages import Failed, FailureKind, Running, Succeeded
+from shared.core.messages import Champion, Failed, FailureKind, Running, Succeeded
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, ORIGIN, OURS, SHARED, Stage, champion
 
@@ -17,9 +19,15 @@ def replaced(stage: Stage, workspace: FakeWorkspace) -> Stage:
     """The stage whose predecessor was retired."""
     workspace.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
     workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags)
+    return stage.with_(champion=as_it_was_approved(stage, workspace))
+
+
+def as_it_was_approved(stage: Stage, workspace: FakeWorkspace, *people: str) -> Champion:
+    """The champion with the evidence of its own promotion."""
     before = champion()
     workspace.has_copy("digits", before.candidate.version, ORIGIN)
-    return stage.with_(champion=champion(share=SHARED))
+    theirs = stage.with_(promotion=before.promotion, version=before.candidate.version).approved(workspace, *people)
+    return replace(before, evidence=theirs.evidence)
 
 
 def test_deploys_the_champion_again_under_its_own_name_and_asks_no_gate(
@@ -47,3 +55,30 @@ def test_fails_in_words_where_the_champions_model_is_gone(replaced: Stage, works
     outcome = replaced.run("reinstate", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.NOT_FOUND
+
+
+def test_brings_back_what_was_approved_though_a_file_was_mended_since(
+    replaced: Stage, old: Stage, workspace: FakeWorkspace
+) -> None:
+    (replaced.folder / "deployment.yml").write_text("instance_type: Standard_DS2_v2\n")
+    assert isinstance(replaced.run("reinstate", workspace), Succeeded)
+    assert (ENDPOINT, old.deployment) in workspace.made
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_brings_back_no_other_model_than_the_one_that_was_validated(
+    replaced: Stage, workspace: FakeWorkspace, validated: bool
+) -> None:
+    """A forged command that calls another version the champion."""
+    origin = "azureml://locations/west/workspaces/ws-dev/models/open-evil/versions/1"
+    workspace.has_copy("open-evil", "1", origin)
+    assert replaced.champion is not None
+    share = {**SHARED, "origin": origin}
+    evidence = {**replaced.champion.evidence, "share": share} if validated else {"share": share}
+    candidate = replace(replaced.champion.candidate, name="open-evil", version="1")
+    forged = replaced.with_(champion=replace(replaced.champion, candidate=candidate, evidence=evidence))
+    before = dict(workspace.made)
+    outcome = forged.run("reinstate", workspace)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.CHANGED
+    assert workspace.made == before

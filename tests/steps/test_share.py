@@ -1,7 +1,7 @@
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
-from shared.ports import BusyError, Job, UnavailableError
+from shared.ports import Author, BusyError, ForbiddenError, Job, UnavailableError
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ORIGIN, Stage
 
@@ -20,6 +20,7 @@ def dev() -> FakeWorkspace:
         environment_asset="sklearn-1",
         properties={"mlflow.source.git.commit": "f00"},
     )
+    fake.made_by["digits", "3"] = [Author("id-of-dora", "dora", is_person=True)]
     fake.job_metrics["train-3"] = {"accuracy": 0.95}
     return fake
 
@@ -32,6 +33,7 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence == {
         "registry_model": "azureml://registries/reg/models/digits/versions/3",
+        "authors": [{"id": "id-of-dora", "name": "dora", "is_person": True}],
         "origin": ORIGIN,
         "registered": "2026-01-02T03:04:05+00:00",
         "tags": {"promote": "true"},
@@ -142,3 +144,10 @@ def test_evidence_stays_small_and_keeps_the_metrics_that_gates_ask_for(stage: St
     assert "nan" not in outcome.evidence["metrics"]
     assert len(outcome.evidence["tags"]) == 50
     assert max(map(len, outcome.evidence["tags"].values())) == 256
+
+
+def test_an_author_that_may_not_be_read_is_left_out_and_stops_nothing(stage: Stage, dev: FakeWorkspace) -> None:
+    dev.raises["authors"] = ForbiddenError("may not read run history")
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["authors"] == []

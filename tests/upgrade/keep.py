@@ -46,6 +46,7 @@ def kept_lanes() -> Iterator[dict[str, Any]]:
         yield _kept(lane)
         if commands:
             azure, outcome = azure.run(commands[0])
+            azure = azure.settled()
             lane = decide(lane, answer(commands[0], outcome), NOW).lane
         elif any(promotion.under_way for promotion in lane.promotions):
             one = approved(lane, ANNA)

@@ -1,5 +1,6 @@
 """What a GET of an asset's version, or of its container, answers."""
 
+from localcloud.azureml.rights import Caller
 from localcloud.azureml.scopes import PROVIDER, Scope
 from localcloud.azureml.store import Resource, system_data
 from localcloud.azureml.wire import AzureError, Json
@@ -18,7 +19,7 @@ _KEPT = ("jobName", "originAssetId")
 
 
 def version_body(
-    scope: Scope, kind: str, name: str, version: str, properties: Json, old: Resource | None, created_by: str
+    scope: Scope, kind: str, name: str, version: str, properties: Json, old: Resource | None, by: Caller | None
 ) -> Json:
     """Of a new version, or of the old one with other properties."""
     defaults: Json = {"description": None, "isArchived": False, "isAnonymous": False, "tags": {}, "properties": {}}
@@ -34,7 +35,7 @@ def version_body(
         "name": version,
         "type": resource_type,
         "properties": {**defaults, **properties, "provisioningState": "Succeeded"},
-        "systemData": system_data(old, created_by),
+        "systemData": system_data(old, by.name or by.client_id, by.kind) if by else system_data(old),
     }
 
 

@@ -18,7 +18,7 @@ from localcloud.azureml.asset_pages import has_hash, page
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.operations import Operations
-from localcloud.azureml.rights import CALLER
+from localcloud.azureml.rights import CALLER, MODEL_MANAGEMENT, Caller
 from localcloud.azureml.scopes import REGISTRY, WORKSPACE, Scope, Scopes, arm_path
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Resource, Store
@@ -70,6 +70,7 @@ class Assets:
                 web.put(assets + "/{name}/versions/{version}", self._put_version),
                 web.delete(assets + "/{name}/versions/{version}", self._delete_version),
             ]
+        routes.append(web.get(MODEL_MANAGEMENT + WORKSPACE + "/models/{name}:{version}", self._get_managed_model))
         return routes
 
     def find(self, reference: str) -> Resource | None:
@@ -109,7 +110,9 @@ class Assets:
         container = self._store.get(f"{scope.path}/{kind}/{name}")
         return str(container.properties["nextVersion"]) if container else "1"
 
-    def add(self, scope: Scope, kind: str, name: str, version: str, properties: Json, created_by: str = "") -> Resource:
+    def add(
+        self, scope: Scope, kind: str, name: str, version: str, properties: Json, by: Caller | None = None
+    ) -> Resource:
         """Creates a version, or updates tags and the like of one.
 
         An anonymous component gets the version of its content. 409, for components 400, where a version exists with
@@ -127,7 +130,8 @@ class Assets:
         if old:
             _check_update(scope, kind, name, version, old, properties)
         path = f"{scope.path}/{kind}/{name}/versions/{version}"
-        resource = Resource(path, version_body(scope, kind, name, version, properties, old, created_by), private)
+        private["creator"] = old.private.get("creator") if old else by.creator if by else None
+        resource = Resource(path, version_body(scope, kind, name, version, properties, old, by), private)
         with self._store.transaction():
             self._store.put(resource)
             self._count(scope, kind, name, version, is_new=old is None)
@@ -141,8 +145,8 @@ class Assets:
         properties = await properties_in(request)
         is_anonymous = match["name"] == component_specification.ANONYMOUS
         is_new = is_anonymous or self._store.get(arm_path(request)) is None
-        caller = request[CALLER].client_id
-        resource = self.add(scope, match["kind"].lower(), match["name"], match["version"], properties, caller)
+        name, version = match["name"], match["version"]
+        resource = self.add(scope, match["kind"].lower(), name, version, properties, request[CALLER])
         headers = {}
         if scope.is_registry:
             operation = self._operations.begin("registration", resource.path)
@@ -157,6 +161,16 @@ class Assets:
         if label := _LABEL.fullmatch(arm_path(request)):
             body["id"] = f"{body['id'].partition('/versions/')[0]}/labels/{label['label'].lower()}"
         return web.json_response(body)
+
+    async def _get_managed_model(self, request: web.Request) -> web.Response:
+        """A model as its own data plane tells it, as far as that says more: who made it."""
+        scope, match = self._scopes.requested(request), request.match_info
+        name, version = match["name"], match["version"]
+        model = self._store.get(f"{scope.path}/models/{name}/versions/{version}")
+        if not model:
+            raise not_found(f"Model {name}:{version} in {scope.name}")
+        made = {"createdTime": model.body["systemData"]["createdAt"], "createdBy": model.private.get("creator")}
+        return web.json_response({"id": f"{name}:{version}", "name": name, "version": version, **made})
 
     async def _delete_version(self, request: web.Request) -> web.Response:
         self._store.delete(self._existing(request).path)

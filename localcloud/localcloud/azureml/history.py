@@ -128,6 +128,8 @@ def _run(job: Resource) -> Json:
         "displayName": properties["displayName"],
         "runType": job.private["type"],
         "runTypeV2": {"orchestrator": "Execution", "traits": []},
+        "userId": job.private["creator"]["userObjectId"],
+        "createdBy": job.private["creator"],
         "createdUtc": job.body["systemData"]["createdAt"],
         "startTimeUtc": moments.get("Running"),
         "endTimeUtc": ended,

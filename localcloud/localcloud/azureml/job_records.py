@@ -90,9 +90,10 @@ class JobRecords:
                     "status": "Starting",
                     "services": _services(name),
                 },
-                "systemData": system_data(None, caller.client_id),
+                "systemData": system_data(None, caller.name or caller.client_id, caller.kind),
             },
             {
+                "creator": caller.creator,
                 "parent": parent.name if parent else None,
                 "type": STEP_RUN if parent else RUN_TYPES.get(job_type),
                 "placed": placed,

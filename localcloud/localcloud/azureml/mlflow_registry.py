@@ -39,7 +39,7 @@ class MlflowRegistry:
         return {"registered_model": {"name": text(fields, "name"), "tags": fields.get("tags", [])}}
 
     def _create_version(self, request: web.Request, fields: Fields) -> Fields:
-        name, caller = text(fields, "name"), request[CALLER].client_id
+        name, caller = text(fields, "name"), request[CALLER]
         version = self._assets.next_version(self._workspace, "models", name)
         properties = {
             "modelUri": self._origin(fields),

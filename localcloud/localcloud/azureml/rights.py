@@ -1,6 +1,7 @@
 """Who may do what: bearer tokens and role assignments, checked for every route by its path."""
 
 import re
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +10,45 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from localcloud.azureml.configuration import RoleAssignment
-from localcloud.azureml.scopes import PROVIDER, Scope, Scopes, arm_path
+from localcloud.azureml.scopes import PROVIDER, TENANT, Scope, Scopes, arm_path
 from localcloud.azureml.storage import REGISTRY_CONTAINER
-from localcloud.azureml.wire import AzureError
+from localcloud.azureml.wire import AzureError, Json
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request: the claims `appid` and `oid` of its token."""
+    """Who makes a request: the claims `appid`, `oid`, `name` and `idtyp` of its token."""
 
     client_id: str
     object_id: str
+    name: str = ""
+    is_person: bool = False
+
+    @property
+    def creator(self) -> Json:
+        """As run history and the data plane of models tell who made something. Published documents of jobs have a
+        `userPuId` for people, and no `upn`; for applications they have neither."""
+        return {
+            "userObjectId": self.object_id,
+            "userPuId": f"1003{uuid.uuid5(uuid.NAMESPACE_OID, self.object_id).hex[:12].upper()}"
+            if self.is_person
+            else None,
+            "userIdp": None,
+            "userAltSecId": None,
+            "userIss": f"https://sts.windows.net/{TENANT}/",
+            "userTenantId": TENANT,
+            "userName": self.name or self.client_id,
+            "upn": None,
+        }
+
+    @property
+    def kind(self) -> str:
+        """Azure's `createdByType`."""
+        return "User" if self.is_person else "Application"
 
 
+#: Where the data plane of models begins.
+MODEL_MANAGEMENT = "/modelmanagement/v1.0"
 CALLER = web.RequestKey("caller", Caller)
 #: Paths that ask for no token: what comes before signing in, what has a signature or a key, and our own controls.
 _OPEN = re.compile(rf"/(metadata/|discovery/|blob/|{REGISTRY_CONTAINER}|scoring/|local/)")
@@ -66,7 +93,8 @@ class Rights:
 
     def job_token(self, caller: Caller, job: str) -> str:
         """A token with which a job's process speaks for the identity that submitted it."""
-        claims = {"appid": caller.client_id, "oid": caller.object_id, "job": job}
+        claims = {"appid": caller.client_id, "oid": caller.object_id, "name": caller.name, "job": job}
+        claims |= {"scp": "user_impersonation"} if caller.is_person else {"idtyp": "app"}
         return jwt.encode(claims, self._job_key, "HS256")
 
     @web.middleware
@@ -90,7 +118,9 @@ class Rights:
         except (jwt.InvalidTokenError, UnicodeEncodeError) as error:  # the latter: bytes that are no text
             raise _unauthenticated("InvalidAuthenticationToken", f"The access token is invalid: {error}.") from error
         client_id = str(claims.get("appid", ""))
-        return Caller(client_id, str(claims.get("oid", client_id)))
+        # Entra ID marks a user's token by its scopes; one that says nothing of the kind counts as an application's.
+        is_person = claims.get("idtyp") != "app" and "scp" in claims
+        return Caller(client_id, str(claims.get("oid", client_id)), str(claims.get("name", "")), is_person)
 
     def demand(self, caller: Caller, wanted: str, scope: Scope) -> None:
         """403 in the words of Azure unless a role of the caller on this scope allows the action."""
@@ -141,7 +171,9 @@ def action(request: web.Request, scope: Scope) -> str:
     """The name of the permission that the request needs, such as `…/workspaces/models/versions/read`."""
     kind = "registries" if scope.is_registry else "workspaces"
     verb = _VERBS.get(request.method, "action")
-    if request.path.startswith(("/mlflow/", "/history/")):
+    if request.path.startswith(MODEL_MANAGEMENT):
+        types = ["models", "versions"]
+    elif request.path.startswith(("/mlflow/", "/history/")):
         reads = verb == "read" or request.path.endswith(("/search", "/rundata"))
         types, verb = ["jobs"], "read" if reads else "write"
     else:

@@ -126,10 +126,10 @@ class Store:
         self.database.close()
 
 
-def system_data(old: Resource | None, created_by: str = "") -> Json:
+def system_data(old: Resource | None, created_by: str = "", kind: str = "Application") -> Json:
     """Who made a resource and when: kept from the old one, if there is one, with the time of the change."""
     now = timestamp()
-    made = {"createdAt": now, "createdBy": created_by, "createdByType": "Application"}
+    made = {"createdAt": now, "createdBy": created_by, "createdByType": kind}
     return {**(old.body["systemData"] if old else made), "lastModifiedAt": now}
 
 

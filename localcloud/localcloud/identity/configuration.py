@@ -29,6 +29,8 @@ class Identity(Section):
     principal_id: str = Field(default="", pattern=r"^([0-9a-fA-F-]{36})?$")
     #: ARM id; empty: the identity is not found by one.
     resource_id: str = Field(default="", pattern=r"^(/.+)?$")
+    #: Stands for a person who acts by hand: gets tokens like a user's, not like an application's.
+    is_person: bool = False
 
     @model_validator(mode="before")
     @classmethod

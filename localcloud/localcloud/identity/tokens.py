@@ -41,7 +41,6 @@ def issue_token(identity: Identity, resource: str, key: bytes) -> Token:
         "nbf": now - _CLOCK_SKEW,
         "exp": now + LIFETIME,
         "appid": identity.client_id,
-        "idtyp": "app",
         "name": identity.name,
         "oid": identity.principal_id,
         "sub": identity.principal_id,
@@ -49,6 +48,7 @@ def issue_token(identity: Identity, resource: str, key: bytes) -> Token:
         "uti": uuid.uuid4().hex,
         "ver": "1.0",
     }
+    claims |= {"scp": "user_impersonation"} if identity.is_person else {"idtyp": "app"}
     return Token(jwt.encode(claims, key, "HS256"), now + LIFETIME)
 
 

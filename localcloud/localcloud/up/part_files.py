@@ -62,7 +62,12 @@ def identity(layout: Layout) -> dict[str, Any]:
     """An identity for every environment and every person, and the app, in which people have roles."""
     roles = {name: list(person.roles) for name, person in layout.description.people.items()}
     return {
-        "identities": [{"name": name, "client_id": client_id} for name, client_id in layout.client_ids.items()],
+        "identities": [
+            {"name": name, "client_id": client_id}
+            # The id by which a person signs in to the app is the one by which run history knows them.
+            | ({"principal_id": client_id, "is_person": True} if name in layout.description.people else {})
+            for name, client_id in layout.client_ids.items()
+        ],
         "header": layout.secrets.identity_header,
         "token_key": str(_token_key(layout)),
         "applications": [{"client_id": layout.app_registration["client_id"], "roles": roles}],

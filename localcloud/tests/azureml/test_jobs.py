@@ -74,6 +74,11 @@ def test_a_command_job_leaves_a_model_metrics_and_a_log(cloud: ControlPlane, env
     )
     assert model.job_name == "train-1"
     assert model.path.endswith("azureml/train-1/model")
+    run = cloud.call("GET", f"/history/v1.0{workspace_id('ws-dev')}/runs/train-1").json()
+    assert run["userId"] == run["createdBy"]["userObjectId"] == "object-ann"
+    managed = f"/modelmanagement/v1.0{workspace_id('ws-dev')}/models/trained"
+    assert cloud.call("GET", f"{managed}:1").json()["createdBy"]["userObjectId"] == "object-ann"
+    assert cloud.call("GET", f"{managed}:2").status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""HTTP: what an environment that takes its approvals itself asks people, and their word. Only where one does."""
+
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from functions.http import Handler, accepted, answered, found
+from shared.app import app
+
+if TYPE_CHECKING:
+    from shared.core.people import Person
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route="approvals", methods=["GET"], trigger_arg_name="request")
+@answered("read")
+def list_approvals(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
+    """What waits for approval here, in the order in which its time runs out."""
+    return found(app().approval_requests.waiting())
+
+
+@blueprint.route(route="approvals/{promotion}/{stage}", methods=["GET"], trigger_arg_name="request")
+@answered("read")
+def show_approval(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
+    """What people are asked to approve, and what they said."""
+    return found(app().approval_requests.one(request.route_params["promotion"], request.route_params["stage"]))
+
+
+def _decision(decision: str) -> Handler:
+    def decide(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
+        which = request.route_params["promotion"], request.route_params["stage"]
+        return accepted(app().approval_requests.decide(decision, *which, request.get_body(), by))
+
+    decide.__name__ = f"{decision}_here"
+    return answered("decide")(decide)
+
+
+for name in ("approve", "reject"):
+    deciding = _decision(name)
+    route = blueprint.route(
+        route=f"approvals/{{promotion}}/{{stage}}/{name}", methods=["POST"], trigger_arg_name="request"
+    )
+    blueprint.function_name(deciding.__name__)(route(deciding))

@@ -1,0 +1,52 @@
+"""Who made a model: who ran its job, and who registered it.
+
+Resources of the control plane name their maker only by a display name, and tell people from applications
+(`systemData.createdByType`). The object id stands in run history (`GET {history}/history/v1.0/{workspace}/runs/{id}`)
+and in the data plane of models (`GET {modelmanagement}/modelmanagement/v1.0/{workspace}/models/{name}:{version}`), each
+under `createdBy.userObjectId`. The first was seen in published documents of jobs, the second in the older SDK.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from shared.cloud.azureml_assets import WorkspaceAssets
+from shared.cloud.azureml_rest import Rest
+from shared.ports import Author, Model
+
+#: Somebody whom Azure ML does not tell.
+UNKNOWN = Author("", "unknown", is_person=False)
+
+_PERSON = "User"
+
+
+def read(rest: Rest, workspace: str, model: Model) -> Iterator[Author]:
+    """Of the job first. Who registered what a job made is told only if that is a person: else it is the job itself, or
+    this app."""
+    assets = WorkspaceAssets(rest, workspace)
+    services = assets.services()
+    if model.job:
+        yield _of_job(rest, assets, f"{services.get('history', '')}/history/v1.0{workspace}", model.job)
+    registered = _of_model(
+        rest, assets, f"{services.get('modelmanagement', '')}/modelmanagement/v1.0{workspace}", model
+    )
+    if registered.is_person or not model.job:
+        yield registered
+
+
+def _of_job(rest: Rest, assets: WorkspaceAssets, history: str, job: str) -> Author:
+    run = rest.get(f"{history}/runs/{quote(job, safe='')}") or {}
+    made = run.get("createdBy") or {}
+    return _author({"userObjectId": run.get("userId"), **made}, assets.job_maker(job))
+
+
+def _of_model(rest: Rest, assets: WorkspaceAssets, management: str, model: Model) -> Author:
+    found = rest.get(f"{management}/models/{quote(model.name, safe='')}:{quote(model.version, safe='')}") or {}
+    document = assets.model(model.name, model.version) or {}
+    return _author(found.get("createdBy") or {}, (document.get("systemData") or {}).get("createdByType"))
+
+
+def _author(made: Mapping[str, Any], kind: str | None) -> Author:
+    if not made.get("userObjectId"):
+        return UNKNOWN
+    return Author(str(made["userObjectId"]), str(made.get("userName") or made["userObjectId"]), kind == _PERSON)

@@ -1,0 +1,60 @@
+"""An Azure ML workspace by its ARM id."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from shared.config import azure_names
+from shared.config.fields import SETTING
+
+_WORKSPACE_ID = (
+    r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.MachineLearningServices/workspaces/([^/]+)/?"
+)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An Azure ML workspace, as its ARM id names it."""
+
+    subscription: str
+    resource_group: str
+    name: str
+
+    @classmethod
+    def parse(cls, arm_id: str) -> Self:
+        """The workspace with this ARM id, in any casing; ValueError if it is not a workspace's id."""
+        parts = re.fullmatch(_WORKSPACE_ID, arm_id.strip(), re.IGNORECASE)
+        if parts is None:
+            raise ValueError(
+                "must be a workspace's ARM id: /subscriptions/…/resourceGroups/…"
+                "/providers/Microsoft.MachineLearningServices/workspaces/…"
+            )
+        return cls(parts[1], parts[2], azure_names.WORKSPACE.check(parts[3]))
+
+    @property
+    def id(self) -> str:
+        """The ARM id, in the casing of the configuration and without a slash at the end."""
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
+        )
+
+    def has_id(self, arm_id: str) -> bool:
+        """Whether `arm_id` names this workspace. ARM ignores case."""
+        return self.id.casefold() == arm_id.rstrip("/").casefold()
+
+
+def _workspace(value: Any) -> Workspace:
+    if not isinstance(value, str):
+        raise ValueError("must be a workspace's ARM id in quotes")
+    return Workspace.parse(value)
+
+
+WorkspaceId = Annotated[
+    Workspace,
+    BeforeValidator(_workspace),
+    PlainSerializer(lambda workspace: workspace.id, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": f"^/subscriptions/.+/workspaces/[^/]+/?$|{SETTING}"}),
+]

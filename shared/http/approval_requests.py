@@ -1,0 +1,121 @@
+"""What people ask of an environment that takes its approvals itself: to see what waits there, to approve, to reject.
+
+Nothing of it comes from the coordinator: what people see is what this environment's worker has read, and what they say
+is kept here, for the digest that they looked at.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.core.people import Person
+from shared.http import bodies, refusals
+from shared.ports import ApprovalDecision, ApprovalRequest, Approvals
+
+if TYPE_CHECKING:
+    from shared.config import Policy
+    from shared.config.policy import Approvals as Asked
+
+
+@dataclass(frozen=True)
+class Decide:
+    """The body of a decision; `evidence` is the digest of what was looked at."""
+
+    reason: str
+    evidence: str
+
+
+#: By the last part of the address: whether it approves.
+DECISIONS: Mapping[str, bool] = {"approve": True, "reject": False}
+
+
+class ApprovalRequests:
+    """Answers requests. May be used by several threads; `clock` gives the time with its zone, `policy_for` the policy
+    of an environment whose worker runs here, and None for any other."""
+
+    def __init__(
+        self, approvals: Approvals, policy_for: Callable[[str], "Policy | None"], clock: Callable[[], datetime]
+    ) -> None:
+        self._approvals = approvals
+        self._policy_for = policy_for
+        self._clock = clock
+
+    def waiting(self) -> dict[str, Any]:
+        """Everything whose time has not run out, in the order in which it ends."""
+        shown = [self._shown(each) for each in self._approvals.requests(self._clock()) if self._asked(each)]
+        return {"value": shown}
+
+    def one(self, promotion: str, stage: str) -> dict[str, Any]:
+        """What a stage of a promotion asks people to approve, and what they said."""
+        return self._shown(self._found(promotion, stage))
+
+    def decide(self, decision: str, promotion: str, stage: str, body: bytes, person: Person) -> dict[str, Any]:
+        """What was done, in words, and the request. `decision`: a key of `DECISIONS`."""
+        said = bodies.read(Decide, body)
+        request, approves, now = self._found(promotion, stage), DECISIONS[decision], self._clock()
+        self._check_may_decide(person, request, approves)
+        if said.evidence != request.digest:
+            raise refusals.ConflictError("The evidence has changed since: look at it again.", self._shown(request))
+        if now >= request.until:
+            raise refusals.ConflictError(f"The time to decide ended at {request.until:%Y-%m-%d %H:%M:%S} UTC.")
+        mine = ApprovalDecision(person.id, person.name, approves, said.reason, now)
+        kept = self._approvals.decide(promotion, stage, request.digest, mine)
+        if kept.approves != approves:
+            before = "approved" if kept.approves else "rejected"
+            raise refusals.ConflictError(f"You have {before} it at {kept.at:%Y-%m-%d %H:%M:%S} UTC: that counts.")
+        done = f"{_VERBS[approves]} by {person.name}: {said.reason}" if kept == mine else "nothing: it was done before"
+        return {"done": done, "request": self._shown(request)}
+
+    def _check_may_decide(self, by: Person, request: ApprovalRequest, approves: bool) -> None:
+        policy, asked = self._policy_for(request.environment), self._asked(request)
+        if policy is None or asked is None:
+            raise refusals.ConflictError(f"{request.environment} takes no approvals here any more.")
+        if not set(by.roles) & set(asked.roles):
+            raise refusals.ForbiddenError(f"{by.name} needs the role {' or '.join(asked.roles)}")
+        if approves and policy.not_author and by.id in request.authors:
+            raise refusals.ForbiddenError(f"{by.name} made this model and may not approve it")
+        if approves and request.requester and by.id == request.requester:
+            raise refusals.ForbiddenError(f"{by.name} asked for this promotion and may not approve it")
+
+    def _found(self, promotion: str, stage: str) -> ApprovalRequest:
+        found = self._approvals.request(promotion, stage)
+        if found is None:
+            text = f"Nothing was asked here for stage {stage[:100]} of promotion {promotion[:100]}."
+            raise refusals.NotThereError(text, {"see": "/api/approvals"})
+        return found
+
+    def _asked(self, request: ApprovalRequest) -> "Asked | None":
+        policy = self._policy_for(request.environment)
+        return policy.approvals if policy and policy.taken_by_environment else None
+
+    def _shown(self, request: ApprovalRequest) -> dict[str, Any]:
+        asked = self._asked(request)
+        said = self._approvals.decisions(request.promotion, request.stage, request.digest)
+        return {
+            "promotion": request.promotion,
+            "stage": request.stage,
+            "environment": request.environment,
+            "model": request.model,
+            "version": request.version,
+            "evidence": request.digest,
+            "shown": dict(request.shown),
+            "min": asked.least if asked else None,
+            "roles": list(asked.roles) if asked else [],
+            "asked": request.asked.isoformat(),
+            "until": request.until.isoformat(),
+            "decisions": [_decision(each) for each in said],
+        }
+
+
+_VERBS = {True: "approved", False: "rejected"}
+
+
+def _decision(decision: ApprovalDecision) -> dict[str, Any]:
+    return {
+        "id": decision.person,
+        "name": decision.name,
+        "decision": _VERBS[decision.approves],
+        "reason": decision.reason,
+        "at": decision.at.isoformat(),
+    }
