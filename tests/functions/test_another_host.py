@@ -58,7 +58,8 @@ async def host(cloud: LocalCloud, written: str, tmp_path_factory: pytest.TempPat
     (folder / "local.settings.json").write_text(written)
     port = str(cloud.layout.ports.functions)
     options = ["--app", str(folder), "--port", port, "--data", str(folder / "host"), "--no-auth"]
-    nothing = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept = ("PATH", "HOME", "LD_PRELOAD", "CLOCK_AHEAD")  # the last two are of scripts/with_clock_ahead.sh
+    nothing = {name: os.environ[name] for name in kept if name in os.environ}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "localcloud", "functions", *options),
         cwd=REPOSITORY,
