@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.ai.ml import Input, command, dsl
+from azure.ai.ml import Input, dsl
 from azure.ai.ml.entities import CommandComponent, Data, Environment, Model
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
@@ -173,17 +173,18 @@ def test_what_describes_a_component_can_be_changed_and_what_it_does_cannot(cloud
 def test_two_pipelines_have_the_same_inline_component_under_different_names(cloud: ControlPlane) -> None:
     client = cloud.client()
 
-    def submitted(step: str) -> Any:
-        inline = command(command="echo 1", environment="azureml:AzureML-sklearn:1", display_name=step)
+    def submitted(name: str) -> str:
+        inline = component(name=name)
 
         @dsl.pipeline(None, compute="cpu")
         def pipeline() -> None:
-            inline().name = step
+            inline()
 
-        return client.jobs.create_or_update(pipeline()).jobs[step].component
+        (step,) = client.jobs.create_or_update(pipeline()).jobs.values()
+        return str(step.component)
 
-    first, second = submitted("first"), submitted("second")
-    assert first != second
+    first = submitted("first")
+    assert submitted("second") != first
     assert submitted("first") == first
 
 
