@@ -15,6 +15,8 @@ ANONYMOUS = "azureml_anonymous"
 CHANGEABLE = ("description", "display_name", "tags", "version", "$schema")
 _NOT_KEPT = ("_source", "id", "jobs", "sourceJobId", "source_job_id", "settings", "compute", "experiment_name")
 _CURATED = re.compile(r"azureml:(?P<name>AzureML-[^:]+):(?P<version>[^:]+)", re.I)
+#: Of the assets that a default may name, only a compute has no version.
+_COMPUTE = re.compile(r"azureml:(?P<name>[^:/]+)")
 _ADDED: dict[str, Json] = {
     "command": {"resources": {"instance_count": "1"}},
     "parallel": {
@@ -39,6 +41,8 @@ def kept(given: Json) -> Json:
     worded.setdefault("is_deterministic", "False")
     for declared in (worded.get("inputs") or {}).values():
         declared.setdefault("optional", "False")
+        if found := _COMPUTE.fullmatch(str(declared.get("default"))):
+            declared["default"] = found["name"]
     for declared in (*(worded.get("inputs") or {}).values(), *(worded.get("outputs") or {}).values()):
         declared.pop("mode", None)  # each step says it for itself
     for holder in (worded, worded.get("task")):

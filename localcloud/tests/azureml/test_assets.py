@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.ai.ml import Input, command, dsl
+from azure.ai.ml import Input, dsl
 from azure.ai.ml.entities import CommandComponent, Data, Environment, Model
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
@@ -143,12 +143,14 @@ def component(**changes: Any) -> CommandComponent:
 
 def test_a_component_is_kept_in_the_form_of_the_service(cloud: ControlPlane) -> None:
     inputs = {"rows": Input(type="integer", default=3), "table": Input(type="uri_file", optional=True)}
+    inputs["where"] = Input(type="string", default="azureml:cpu")
     cloud.client().components.create_or_update(component(inputs=inputs))
     answer = cloud.call("GET", f"{workspace_id('ws-dev')}/components/kept/versions/1").json()
     specification = answer["properties"]["componentSpec"]
     assert specification["inputs"] == {
         "rows": {"type": "integer", "default": "3", "optional": "False"},
         "table": {"type": "uri_file", "optional": "True"},
+        "where": {"type": "string", "default": "cpu", "optional": "False"},
     }
     assert (specification["resources"], specification["is_deterministic"]) == ({"instance_count": "1"}, "True")
     assert specification["environment"] == "azureml://registries/azureml/environments/AzureML-sklearn/versions/1"
@@ -171,17 +173,18 @@ def test_what_describes_a_component_can_be_changed_and_what_it_does_cannot(cloud
 def test_two_pipelines_have_the_same_inline_component_under_different_names(cloud: ControlPlane) -> None:
     client = cloud.client()
 
-    def submitted(step: str) -> Any:
-        inline = command(command="echo 1", environment="azureml:AzureML-sklearn:1", display_name=step)
+    def submitted(name: str) -> str:
+        inline = component(name=name)
 
         @dsl.pipeline(None, compute="cpu")
         def pipeline() -> None:
-            inline().name = step
+            inline()
 
-        return client.jobs.create_or_update(pipeline()).jobs[step].component
+        (step,) = client.jobs.create_or_update(pipeline()).jobs.values()
+        return str(step.component)
 
-    first, second = submitted("first"), submitted("second")
-    assert first != second
+    first = submitted("first")
+    assert submitted("second") != first
     assert submitted("first") == first
 
 
@@ -219,7 +222,8 @@ def test_a_label_stands_for_the_version_that_was_made_last(cloud: ControlPlane, 
         client.components.create_or_update(component(name=f"labelled_{label}", version=version))
     assert client.components.get(f"labelled_{label}", label=label).version == "2"
     path = f"{workspace_id('ws-dev')}/components/labelled_{label}/labels/{label}"
-    assert cloud.call("GET", path).json()["name"] == "2"
+    answer = cloud.call("GET", path).json()
+    assert (answer["name"], answer["id"]) == ("2", path)
 
 
 def test_the_path_of_a_folder_of_data_ends_with_a_slash(cloud: ControlPlane, tmp_path: Path) -> None:
