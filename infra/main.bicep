@@ -77,9 +77,6 @@ var environmentsHere = coordinates ? filter(environments, each => works) : (empt
 // Of a worker's app alone: in one app for all, people sign in to the coordinator, which has tables anyhow.
 var takingApprovals = filter(own, each => each.?takesApprovals ?? false)
 var takesApprovals = coordinates ? false : !empty(takingApprovals)
-var signInTo = (takesApprovals && empty(signInClientId))
-  ? fail('${workerOf} takes approvals itself: signInClientId (SIGN_IN_CLIENT_ID) must name an app registration of its own')
-  : signInClientId
 var workspaces = map(
   coordinates ? environments : environmentsHere,
   each => armId(each.workspace, 'The workspace of ${each.name} (${toUpper(each.name)}_WORKSPACE)')
@@ -294,12 +291,7 @@ module app 'app.bicep' = {
           }
         : union(
             { ENVIRONMENTS: workerOf },
-            takesApprovals
-              ? {
-                  MLPROMOTE_SIGN_IN: 'required'
-                  AzureWebJobsStorage__tableServiceUri: storage.outputs.tables
-                }
-              : {}
+            takesApprovals ? { AzureWebJobsStorage__tableServiceUri: storage.outputs.tables } : {}
           ),
       parts == 'coordinator' ? { MLPROMOTE_PARTS: 'coordinator' } : {}
     )

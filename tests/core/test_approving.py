@@ -180,7 +180,7 @@ def test_what_does_not_wait_cannot_be_approved() -> None:
 
 
 #: What `validate` saw before, and sees again.
-SAME = {"validate": Succeeded({"saw": "validate", "others": []})}
+SAME = {"validate": Succeeded({"saw": "validate"})}
 
 
 def retried_after_two_approvals(lane: Lane | None = None) -> Lane:

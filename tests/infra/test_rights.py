@@ -134,6 +134,9 @@ def test_where_a_workspace_storage_takes_no_keys_its_own_identity_may_upload_cod
     assert rights(deployed(environments=left_empty)) == {right for right in rights(made) if right[2] != CODE_STORAGE}
 
 
+PRODS_OWN = "00000000-0000-0000-0000-0000000000bb"
+
+
 def with_own_approvals(**more: object) -> list[dict[str, object]]:
     """The environments as the azd environment of prod's worker has them, where prod takes its approvals itself."""
     return [
@@ -144,22 +147,20 @@ def with_own_approvals(**more: object) -> list[dict[str, object]]:
 
 
 def test_an_environment_that_takes_its_approvals_itself_keeps_them_in_tables_of_its_own() -> None:
-    made = worker("prod", environments=with_own_approvals(), signInClientId="prods-own")
+    made = worker("prod", environments=with_own_approvals(), signInClientId=PRODS_OWN)
     (account,) = of_type(made, "Microsoft.Storage/storageAccounts")
     assert rights_of(made, "prod") - rights_of(worker("prod"), "prod") == {
         ("Storage Table Data Contributor", account.id)
     }
     given = settings(made)
-    assert (given["MLPROMOTE_SIGN_IN"], given["ENVIRONMENTS"]) == ("required", "prod")
+    assert (given["MLPROMOTE_SIGN_IN_CLIENT_ID"], given["ENVIRONMENTS"]) == (PRODS_OWN, "prod")
+    assert "MLPROMOTE_SIGN_IN" not in given, "it is required unless something else is said"
     assert "AzureWebJobsStorage__tableServiceUri" in given
-    [sign_in] = [each for each in of_type(made, "Microsoft.Web/sites/config") if each.name == "authsettingsV2"]
-    providers = sign_in.properties["identityProviders"]["azureActiveDirectory"]
-    assert providers["registration"]["clientId"] == "prods-own"
 
 
 def test_an_environment_may_read_the_workspace_that_models_come_from_and_nothing_more_there() -> None:
     dev = workspace("dev")
-    made = worker("prod", environments=with_own_approvals(sourceWorkspace=dev), signInClientId="prods-own")
+    made = worker("prod", environments=with_own_approvals(sourceWorkspace=dev), signInClientId=PRODS_OWN)
     assert {(whose, role) for whose, role, scope in rights(made) if scope == dev} == {("prod", "Reader")}
     assert settings(made)["PROD_SOURCE_WORKSPACE"] == dev
 

@@ -99,8 +99,11 @@ def test_restore_of_a_shift_that_never_began_changes_nothing(deployed: Stage, bo
 def test_restore_deploys_the_champion_again_that_went_away_since_it_was_reinstated(
     deployed: Stage, both: FakeWorkspace
 ) -> None:
-    deployed = deployed.with_(champion=champion(deploy={"deployment": "v2-old"}, share=SHARED))
+    before = champion()
     both.has_copy("digits", "2", ORIGIN)
+    theirs = deployed.with_(promotion=before.promotion, version="2", champion=None).approved(both)
+    evidence = {**theirs.evidence, "deploy": {"deployment": "v2-old"}}
+    deployed = deployed.with_(champion=replace(before, evidence=evidence))
     deployed.run("shift", both)
     both.looks_until_ready = 3
     both.start_removal(ENDPOINT, "v2-old")
