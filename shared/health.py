@@ -14,7 +14,7 @@ from shared.config import ConfigurationFaults
 from shared.core.people import Person
 from shared.http.sign_in import Verifier
 from shared.parts import Parts
-from shared.ports import Doing, Store, Topic, Workspace
+from shared.ports import Doing, ForbiddenError, Store, Topic, Workspace
 from shared.queues import DeadLetters, all_queues, reports_queue, steps_queue
 
 if TYPE_CHECKING:
@@ -226,7 +226,10 @@ class Health:
     def _read_registry(self, environment: str) -> str | Seen:
         workspace = self.workspace(environment)
         workspace.registry_model(NOBODY, "1")
-        region = workspace.missing_region()
+        try:
+            region = workspace.missing_region()
+        except ForbiddenError:  # to read the workspace, which the check of the workspace tells
+            return "models can be read; whether it reaches the workspace's region is not known"
         if region and Doing.DEPLOY in self._doings(environment):
             return Seen(
                 State.FAULT,
