@@ -51,7 +51,9 @@ def _settle_stage(lane: Lane, promotion: Promotion, stage: StageRun, now: dateti
     step = stage.current
     if step is None:
         return _leave(promotion, stage, now, notes)
-    if step.status is StepStatus.WAITING and not (stage.status is StageStatus.UNDOING and stage.is_held(now)):
+    # Once the way back has begun, nothing of the way forward can act any more; steps that undo may overlap.
+    begins_way_back = stage.undoing and step is stage.undoing[0]
+    if step.status is StepStatus.WAITING and not (begins_way_back and stage.is_held(now)):
         return stage.with_step(_begun(promotion, stage, step, now, notes))
     return stage
 

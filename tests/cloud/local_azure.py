@@ -82,6 +82,7 @@ class LocalAzure:
                 {"principal": who, "role": role, "scope": scope} for role, scope in roles for who in (WORKER, DORA)
             ],
             "deployment_seconds": 0.3,
+            "python": str(Path(__file__).parents[2] / ".venv-compute" / "bin" / "python"),
         }
         self.data = folder / "data"
         self._azureml = Part("azureml", folder, config, "--data", str(self.data))

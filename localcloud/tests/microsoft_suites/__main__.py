@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from localcloud.processes import LEASH
 from tests.microsoft_suites import outcomes, sources
 
 #: Those that need no service that the local cloud has not.
@@ -21,7 +23,7 @@ SUBSCRIPTION, GROUP, WORKSPACE = "00000000-0000-0000-0000-0000000000bb", "sdk", 
 REGISTRIES = ("testFeed", "UnsecureTest-testFeed", "sdkv2-testFeed", "sdk-test", "UnsecureTest-hello-world")
 REPOSITORY = Path(__file__).resolve().parents[3]
 #: The longest that one of their tests may take, in seconds.
-LONGEST_TEST = 300
+LONGEST_TEST = 120
 
 
 def main() -> int:
@@ -56,15 +58,28 @@ def _control_plane(data: Path) -> Iterator[str]:
         "python": str(REPOSITORY / ".venv-compute" / "bin" / "python"),
     }
     (data / "azureml.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "localcloud", "azureml", "--port", "0", "--data", str(data / "state")]
+    arguments = ["--port", "0", "--data", str(data / "state"), "--config", str(data / "azureml.json")]
+    log = data / "azureml.log"
     with subprocess.Popen(
-        [*command, "--config", str(data / "azureml.json")], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+        [  # on a leash: it ends with this process, however that ends
+            *(sys.executable, "-I", "-S", str(LEASH), str(log), "10000000", str(REPOSITORY)),
+            *(sys.executable, "-m", "localcloud", "azureml", *arguments),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
     ) as process:
-        try:
-            assert process.stdout
-            yield process.stdout.readline().split()[-1]
-        finally:
-            process.terminate()
+        assert process.stdin
+        with process.stdin:
+            yield _address(log, process)
+
+
+def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
+    """What the control plane says when it is ready."""
+    while process.poll() is None:
+        if log.exists() and (said := log.read_text()).endswith("\n") and " ready on " in said:
+            return said.split(" ready on ")[1].split()[0]
+        time.sleep(0.1)
+    raise SystemExit(f"the local Azure ML did not start: {log.read_text()}")
 
 
 def _run(suite: Path, packages: Path, data: Path, address: str, modules: Sequence[str], expression: str) -> None:
@@ -85,7 +100,9 @@ def _run(suite: Path, packages: Path, data: Path, address: str, modules: Sequenc
     command = [sys.executable, "-P", "-m", "pytest", "-c", str(data / "pytest.ini"), "--rootdir", str(suite), *folders]
     options = ["-p", "plugin", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-m", "not automl_test", "-q"]
     options += [f"--timeout={LONGEST_TEST}", "--continue-on-collection-errors", "--tb=no", "-W", "ignore"]
-    subprocess.run([*command, *options, "-k", expression], cwd=suite, env=environment, check=False)
+    command += [*options, "-k", expression]
+    # Apart from the terminal, which some of what they test would stop it for.
+    subprocess.run(command, cwd=suite, env=environment, check=False, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 if __name__ == "__main__":
