@@ -16,7 +16,7 @@ QUEUE_PROPERTIES: dict[str, Any] = {
     "LockDuration": "PT1M",
     "MaxDeliveryCount": 10,
     "RequiresDuplicateDetection": True,
-    "DuplicateDetectionHistoryTimeWindow": "PT10M",
+    "DuplicateDetectionHistoryTimeWindow": "PT5M",
 }
 
 

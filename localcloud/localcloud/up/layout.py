@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.configuration_file import ConfigurationError
-from localcloud.identity.configuration import principal_of
 from localcloud.identity.tokens import TENANT
 from localcloud.up.description import Description
 from localcloud.up.kept_secrets import Secrets
@@ -152,7 +151,7 @@ class Layout:
         return {
             name: {
                 "client_id": self.client_ids[name],
-                "id": principal_of(self.client_ids[name]),
+                "id": self.client_ids[name],  # as in the configuration of the identities: people have one id
                 "roles": list(person.roles),
             }
             for name, person in self.description.people.items()

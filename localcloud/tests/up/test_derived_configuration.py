@@ -131,7 +131,7 @@ def test_the_app_finds_its_settings_in_the_environment(layout: Layout) -> None:
 def test_the_app_gets_no_setting_that_the_description_does_not_name_but_for_those_of_platform_and_sdks(
     layout: Layout,
 ) -> None:
-    platform = {"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_AUTH_ENABLED", "LOCAL_USERS"}
+    platform = {"IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
     trust = {"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
     assert layout.app_settings().keys() == SETTINGS.keys() | platform | trust
 
