@@ -20,59 +20,6 @@ from .conftest import workspace_id
 WORKSPACE = workspace_id("ws-dev")
 SETTINGS = {"workspaces": [{"id": WORKSPACE, "topic": {"endpoint": "http://127.0.0.1:1/"}}]}
 
-#: Does the change again and again, each time in a child that is killed one statement later than the last, until one
-#: gets through. Its folder is named by the number of that statement.
-DYING = """
-import itertools, os, pathlib, signal, sys
-from localcloud.azureml.assets import Assets
-from localcloud.azureml.compute.tracking import Tracking
-from localcloud.azureml.configuration import Settings
-from localcloud.azureml.events import Outbox
-from localcloud.azureml.job_records import JobRecords
-from localcloud.azureml.operations import Operations
-from localcloud.azureml.rights import Caller
-from localcloud.azureml.scopes import Scopes
-from localcloud.azureml.storage import Storage
-from localcloud.azureml.store import Store
-
-folder, change, settings = pathlib.Path(sys.argv[1]), sys.argv[2], Settings.model_validate_json(sys.argv[3])
-
-
-def act(home, deadly):
-    scopes = Scopes(settings)
-    (workspace,) = scopes.workspaces
-    store, storage = Store(home / "state.sqlite"), Storage(home / "blobs", "key", "https://localhost")
-    outbox = Outbox(store.database, scopes)
-    records = JobRecords(store, storage, outbox, {workspace.path: Tracking(home / "runs.sqlite", home)})
-    assets = Assets(store, scopes, storage, records, Operations(store.database, ""), outbox)
-    if change == "completed":
-        records.create(workspace, "job", {"jobType": "Command"}, Caller("ann", "ann"))
-    statements = itertools.count(1)
-
-    def count(statement):
-        if next(statements) == deadly:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    store.database.set_trace_callback(count)
-    if change == "completed":
-        records.change(workspace, "job", "Completed")
-    elif change == "created":
-        records.create(workspace, "job", {"jobType": "Command"}, Caller("ann", "ann"))
-    else:
-        assets.add(workspace, "models", "iris", "1", {"modelUri": "azureml://datastores/d/paths/p"})
-
-
-for deadly in itertools.count(1):
-    home = folder / str(deadly)
-    home.mkdir()
-    child = os.fork()
-    if not child:
-        act(home, deadly)
-        os._exit(0)
-    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
-        break
-"""
-
 
 @pytest.mark.parametrize(
     ("change", "event"),
@@ -81,13 +28,18 @@ for deadly in itertools.count(1):
 def test_no_change_is_kept_without_its_event_wherever_the_control_plane_dies(
     change: str, event: str, tmp_path: Path
 ) -> None:
-    subprocess.run([sys.executable, "-c", DYING, str(tmp_path), change, json.dumps(SETTINGS)], check=True)
+    die_at_each_statement(tmp_path, change)
     homes = sorted(tmp_path.iterdir(), key=lambda home: int(home.name))
     kept = [(changed(home, change), told(home, event)) for home in homes]
     assert all(is_changed == is_told for is_changed, is_told in kept), kept
     assert kept[0] == (False, False)
     assert kept[-1] == (True, True)
     assert len(kept) > 3
+
+
+def die_at_each_statement(folder: Path, change: str) -> None:
+    program = [sys.executable, "-m", "tests.azureml.die_at_each_statement", str(folder), change, json.dumps(SETTINGS)]
+    subprocess.run(program, check=True, cwd=Path(__file__).parents[2], timeout=60)
 
 
 def changed(home: Path, change: str) -> bool:
@@ -107,7 +59,7 @@ def told(home: Path, event: str) -> bool:
 
 def test_a_job_whose_end_was_cut_off_ends_in_its_run_too(tmp_path: Path) -> None:
     """The run is in a database of its own: what died between the two is put right when the job fails as interrupted."""
-    subprocess.run([sys.executable, "-c", DYING, str(tmp_path), "completed", json.dumps(SETTINGS)], check=True)
+    die_at_each_statement(tmp_path, "completed")
     for home in tmp_path.iterdir():
         scopes = Scopes(Settings.model_validate(SETTINGS))
         (workspace,) = scopes.workspaces
