@@ -1,4 +1,4 @@
-"""The app with an Azure ML that answers at once: whatever a step looks for is there when it first looks.
+"""The app with an Azure ML that answers at once: whatever a step looks for is there when it first polls.
 
 So each step takes one command and one report, and none waits. All else is the real app.
 """
@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared import routing
 from shared.app import App, configuration_path
+from shared.coordinator import routing
 from shared.core.lane import decide
 from shared.core.messages import ModelRegistered, RunStep
 from shared.core.promotion import Lane, Promotion
 from shared.ports import Endpoint, Job
-from shared.steps.target import ATTEMPT, PROMOTION, ROUTE, Target
+from shared.worker.target import ATTEMPT, PROMOTION, ROUTE, Target
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
 
 if TYPE_CHECKING:

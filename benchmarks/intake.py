@@ -15,7 +15,7 @@ from benchmarks.figures import BenchmarkError, Comparison, Finding, Target
 from benchmarks.progress import Progress
 from localcloud.up import LocalCloud
 from localcloud.up.kept_secrets import write_private
-from shared import notifications
+from shared.coordinator import notifications
 from shared.core.messages import encode
 
 ROUNDS = 3

@@ -7,8 +7,8 @@ from pathlib import Path
 from benchmarks.at_once import AtOnceApp, registration
 from shared.cloud import stores
 from shared.core.messages import Command, Event, News, Report, encode
+from shared.core.queues import EVENTS_QUEUE, environment_of, reports_queue, steps_queue
 from shared.ports import Bus
-from shared.queues import EVENTS_QUEUE, environment_of, reports_queue, steps_queue
 
 #: A message: its `queue`, `body`, `message_id` and `subject`.
 Recorded = dict[str, str]

@@ -20,8 +20,8 @@ from localcloud.up.description import Queue
 from localcloud.up.kept_secrets import write_private
 from shared.cloud.sqlite import SqliteStore
 from shared.core.promotion import PromotionStatus
+from shared.core.queues import EVENTS_QUEUE, all_queues
 from shared.ports import PromotionFilter
-from shared.queues import EVENTS_QUEUE, all_queues
 
 ROUNDS = 4
 PROMOTIONS = 48
@@ -39,7 +39,7 @@ OWN_QUEUES = tuple(Queue(name=BARE + queue.name) for queue in QUEUES)
 
 #: Seconds that one round may take.
 _LONGEST = 120.0
-#: A look reads every promotion, and takes the time for it from those who are measured.
+#: A poll reads every promotion, and takes the time for it from those who are measured.
 _LOOK_AGAIN = 0.5
 
 

@@ -23,13 +23,13 @@ from azure.data.tables import TableServiceClient
 from localcloud.testing import azurite
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
+from shared.coordinator.lanes import Lanes
 from shared.core.lane import PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey, Outcome, RunStep, StepReported, Succeeded
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, PromotionStatus, StageRun, StepRun, promotion_id
-from shared.lanes import Lanes
 from shared.ports import PromotionFilter, Store
-from shared.steps.looks import look_again
+from shared.worker.polls import poll_again
 
 FEW = 100
 PAGE = 50
@@ -138,7 +138,7 @@ def requested(lane: LaneKey, number: int) -> PromotionRequested:
 
 
 class Caller:
-    """Drives promotions as messages do. Its clock is moved by the looks that it takes."""
+    """Drives promotions as messages do. Its clock is moved by the polls that it takes."""
 
     def __init__(self, store: Store) -> None:
         self.now = BEGAN
@@ -153,13 +153,13 @@ class Caller:
         while commands:
             command = commands[0]
             self.now = max(self.now, command.not_before)
-            if command.look == 1:
+            if command.poll == 1:
                 deploying = self.now
             outcome: Outcome = Succeeded({"saw": command.step, "metrics": {"auc": 0.91, "f1": 0.88}})
             deploys = command.step == "deploy" and self.now - deploying < deployment
-            if deploys or (command.step in LOOKED_AT_TWICE and command.look == 1):
-                outcome = look_again(command, f"{command.step} of {command.promotion} is under way")
-            which = command.promotion, command.stage, command.step, command.attempt, command.look
+            if deploys or (command.step in LOOKED_AT_TWICE and command.poll == 1):
+                outcome = poll_again(command, f"{command.step} of {command.promotion} is under way")
+            which = command.promotion, command.stage, command.step, command.attempt, command.poll
             report = StepReported(lane, *which, outcome, 0.2, command.environment)
             commands, events = self._commands(self._lanes.apply(report).commands), events + 1
         return events

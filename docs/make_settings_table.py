@@ -17,7 +17,10 @@ from docs.generated_page import write_or_check
 REPOSITORY = Path(__file__).resolve().parents[1]
 TARGET = Path(__file__).with_name("settings.md")
 #: Where settings are read. What is below `core`, `config` and `steps` are settings of stages, not of the app.
-READERS = ("functions/*.py", "shared/*.py", "shared/cloud/*.py", "shared/config/sign_in.py")
+READERS = (
+    *("functions/*.py", "shared/*.py", "shared/cloud/*.py"),
+    *("shared/config/sign_in.py", "shared/config/roles.py"),
+)
 _MAPPINGS = ("settings", "_settings", "environ")
 
 
@@ -49,10 +52,10 @@ APP = (
         OnAzure.INFRA,
         "all",
         "Names of the environments whose workers this app runs, with commas between them. With it the app has no other"
-        " function, unless `MLPROMOTE_PARTS` says so. An unknown name ends indexing with an error.",
+        " function, unless `MLPROMOTE_ROLES` says so. An unknown name ends indexing with an error.",
     ),
     Setting(
-        "MLPROMOTE_PARTS",
+        "MLPROMOTE_ROLES",
         OnAzure.INFRA,
         "both; with `ENVIRONMENTS`: `workers`",
         "`coordinator` (intake, advance, timers, HTTP API), `workers`, or both with a comma.",

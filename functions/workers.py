@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import azure.functions as func
 
-from shared.app import app, parts_here
+from shared.app import app, roles_here
 
 blueprint = func.Blueprint()
 
@@ -17,7 +17,7 @@ def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
     return work
 
 
-for name in parts_here().environments:
+for name in roles_here().environments:
     worker = _worker(name)
     trigger = blueprint.service_bus_queue_trigger(
         arg_name="message", queue_name=f"steps-{name}", connection="ServiceBus"

@@ -1,7 +1,7 @@
 // A Function App of mlpromote and all that it needs but the workspaces and the registry, which are there already.
 //
-// One app for all environments: one deployment with parts = 'all'.
-// One app per environment: one deployment with parts = 'coordinator', then one with parts = 'worker' for each
+// One app for all environments: one deployment with deploymentRole = 'all'.
+// One app per environment: one deployment with deploymentRole = 'coordinator', then one with deploymentRole = 'worker' for each
 // environment, in that environment's subscription. A worker's identity can touch nothing but its own queue, its own
 // workspace and the registry.
 
@@ -22,18 +22,18 @@ param resourceGroupName string = 'rg-${environmentName}'
 
 @description('What runs in this app: everything, everything but the workers, or one environment\'s worker alone.')
 @allowed(['all', 'coordinator', 'worker'])
-param parts string = 'all'
+param deploymentRole string = 'all'
 
 @description('The environments of promotion.yml.')
 param environments environment[]
 
-@description('With parts = worker: the name of the environment whose worker this app is.')
+@description('With deploymentRole = worker: the name of the environment whose worker this app is.')
 param workerOf string = ''
 
-@description('With parts = worker: ARM id of the coordinator\'s Service Bus namespace.')
+@description('With deploymentRole = worker: ARM id of the coordinator\'s Service Bus namespace.')
 param serviceBusNamespace string = ''
 
-@description('With parts = worker: whether to assign its rights on the shared queues and the registry (assign), or to leave that to whoever owns them.')
+@description('With deploymentRole = worker: whether to assign its rights on the shared queues and the registry (assign), or to leave that to whoever owns them.')
 @allowed(['assign', 'leave'])
 param sharedRights string = 'assign'
 
@@ -58,8 +58,8 @@ param signInAuthority string = environment().authentication.loginEndpoint
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-var coordinates = parts != 'worker'
-var works = parts != 'coordinator'
+var coordinates = deploymentRole != 'worker'
+var works = deploymentRole != 'coordinator'
 var assignsShared = coordinates || sharedRights == 'assign'
 
 // What is missing or wrong is said before anything is made.
@@ -293,7 +293,7 @@ module app 'app.bicep' = {
             { ENVIRONMENTS: workerOf },
             takesApprovals ? { AzureWebJobsStorage__tableServiceUri: storage.outputs.tables } : {}
           ),
-      parts == 'coordinator' ? { MLPROMOTE_PARTS: 'coordinator' } : {}
+      deploymentRole == 'coordinator' ? { MLPROMOTE_ROLES: 'coordinator' } : {}
     )
     // The coordinator reads the whole of promotion.yml, but uses no environment's identity. It has one identity only, and
     // an index past it could fail even in the branch that is not taken.

@@ -74,7 +74,7 @@ class Api:
             yield from page["value"][:left]
             left = None if left is None else left - len(page["value"])
             # The link's host may be one behind a gateway, and must not get the key: only the place in the list counts.
-            link = page.get("nextLink")
+            link = page.get("next_link")
             continuation = parse_qs(urlsplit(link).query).get("continuation", [None])[0] if link else None
             if continuation is None:
                 return

@@ -25,7 +25,7 @@ FILTERS = {
     "model": "of this model",
     "environment": "of this environment's worker",
     "step": "at this step",
-    "class": "quota, permission, not-found, container-crash, timeout, throttled, bad-config, bug, …",
+    "kind": "quota, permission, not-found, container-crash, timeout, throttled, bad-config, bug, …",
 }
 _DONE = ("replayed", "replayable")
 _MARKS = {"replayed": ("✓", "green"), "replayable": ("✓", "green"), "not-reached": ("…", "yellow")}
@@ -85,7 +85,7 @@ def _drawn(failures: Iterable[Document], now: datetime) -> Iterator[RenderableTy
     for number, failure in enumerate(failures):
         if number:
             yield Text()
-        yield Text.assemble((failure["id"], "bold"), "  ", (failure["class"], "red"), f"  {_place(failure, now)}")
+        yield Text.assemble((failure["id"], "bold"), "  ", (failure["kind"], "red"), f"  {_place(failure, now)}")
         yield Padding(Text(failure["reason"]), (0, 0, 0, 2))
         log = (failure["diagnosis"] or "").rstrip().splitlines()[-LAST_LINES:]
         if log:

@@ -9,7 +9,7 @@ from mlpromote.ends import CommandError, Exit
 from mlpromote.output import Output
 from mlpromote.watching import UNDER_WAY, view
 
-#: Between two looks.
+#: Between two polls.
 POLL_SECONDS = 1.0
 #: The app may be away for so long, as while it is deployed anew.
 PATIENCE_SECONDS = 120.0
@@ -32,7 +32,7 @@ def follow(
 
 
 def _states(api: Api, promotion: Document, poll: float, patience: float) -> Iterator[Document]:
-    """The promotion as it is given, and as each look finds it, until it has ended."""
+    """The promotion as it is given, and as each poll finds it, until it has ended."""
     yield promotion
     while promotion["status"] in UNDER_WAY:
         time.sleep(poll)

@@ -52,7 +52,7 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
     head = Text.assemble(
         mark(promotion["status"], now), (f" {name}", "bold"), f"{route}: ", (spoken(promotion["status"]), "bold")
     )
-    asked = f"{promotion['id']}, asked for by {promotion['requestedBy']} {age(promotion['created'], now)} ago"
+    asked = f"{promotion['id']}, asked for by {promotion['requested_by']} {age(promotion['created'], now)} ago"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []
     return Group(head, *why, _indented(asked, style="dim"))
 

@@ -80,9 +80,9 @@ def _rows(promotion: Document, spans: Sequence[Document], now: datetime) -> Iter
 
 def _step(stage: str, step: Document, now: datetime) -> _Row:
     ended = datetime.fromisoformat(step["ended"]) if step["ended"] else now
-    looks = f"{step['looks']} look{'' if step['looks'] == 1 else 's'}, {step['seconds']:.1f} s of functions"
+    polls = f"{step['polls']} poll{'' if step['polls'] == 1 else 's'}, {step['seconds']:.1f} s of functions"
     name, started = f"{stage} {step['name']}", datetime.fromisoformat(step["started"])
-    return _Row(1, name, started, ended, looks, step["status"] == "failed")
+    return _Row(1, name, started, ended, polls, step["status"] == "failed")
 
 
 def _function(span: Document, inside: int) -> _Row:

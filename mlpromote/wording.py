@@ -17,7 +17,7 @@ def told(step: Step, now: datetime) -> str:
     if step["status"] == "failed" and step["failure"]:
         return str(step["failure"]["reason"])
     if step["status"] == "running":
-        return f"{step['says'] or 'under way'}{_next_look(step, now)}"
+        return f"{step['says'] or 'under way'}{_next_poll(step, now)}"
     if step["status"] == "stopped":
         return f"stopped; last seen: {step['says']}" if step["says"] else "stopped"
     if step["status"] == "succeeded":
@@ -25,11 +25,11 @@ def told(step: Step, now: datetime) -> str:
     return ""
 
 
-def _next_look(step: Step, now: datetime) -> str:
-    if not step["nextLook"]:
+def _next_poll(step: Step, now: datetime) -> str:
+    if not step["next_poll"]:
         return ""
-    seconds = (datetime.fromisoformat(step["nextLook"]) - now).total_seconds()
-    return f"; next look in {seconds:.0f} s" if seconds >= 1 else ""
+    seconds = (datetime.fromisoformat(step["next_poll"]) - now).total_seconds()
+    return f"; next poll in {seconds:.0f} s" if seconds >= 1 else ""
 
 
 def _share(evidence: Evidence) -> str:

@@ -149,8 +149,8 @@ class Smoke:
             return next((each for each in listed if each["id"] == self.promotion and each["tried"] >= attempts), None)
 
         failure = self._until(look, f"failure number {attempts} of {self.promotion}")
-        if failure["class"] != "not-found":
-            raise WrongError(f"it should fail as not-found, and did as {failure['class']}: {failure['reason']}")
+        if failure["kind"] != "not-found":
+            raise WrongError(f"it should fail as not-found, and did as {failure['kind']}: {failure['reason']}")
         return str(failure["reason"])
 
     def _started(self) -> None:

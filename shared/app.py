@@ -16,23 +16,21 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared import parts
-
 if TYPE_CHECKING:
     from shared.config import Configuration, Places, Policy
+    from shared.config.roles import Roles
+    from shared.coordinator.lanes import Lanes
     from shared.core.messages import News
-    from shared.health import Health
     from shared.http.approval_requests import ApprovalRequests
     from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
+    from shared.http.health import Health
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
-    from shared.lanes import Lanes
-    from shared.ports import Approvals, Bus, Store, Topic, Workspace
-    from shared.queues import DeadLetters
-    from shared.steps.rules import Rules
-    from shared.telemetry import Telemetry
-    from shared.worker import Worker
+    from shared.ports import Approvals, Bus, DeadLetters, Store, Topic, Workspace
+    from shared.telemetry.telemetry import Telemetry
+    from shared.worker.rules import Rules
+    from shared.worker.worker import Worker
 
 T = TypeVar("T")
 
@@ -66,9 +64,11 @@ def environments(settings: Mapping[str, str] = os.environ) -> list[str]:
     return environment_names(configuration_path(settings))
 
 
-def parts_here(settings: Mapping[str, str] = os.environ) -> parts.Parts:
+def roles_here(settings: Mapping[str, str] = os.environ) -> "Roles":
     """Whether this app is the coordinator, and its workers. Called while functions are indexed."""
-    return parts.parts_here(settings, environments(settings))
+    from shared.config import roles
+
+    return roles.roles_here(settings, environments(settings))
 
 
 def approvals_are_taken_here(settings: Mapping[str, str] = os.environ) -> bool:
@@ -76,7 +76,7 @@ def approvals_are_taken_here(settings: Mapping[str, str] = os.environ) -> bool:
     policies, which take longer to read, have the last word."""
     from shared.config.indexing import may_take_approvals
 
-    return bool(parts_here(settings).environments) and may_take_approvals(configuration_path(settings))
+    return bool(roles_here(settings).environments) and may_take_approvals(configuration_path(settings))
 
 
 def sign_in_is_required(settings: Mapping[str, str] = os.environ) -> bool:
@@ -116,7 +116,7 @@ class App:
 
     def intake(self, source: str | None, kind: str | None, data: Any) -> None:
         """Take a notification in. Raises for a malformed one, so that Event Grid keeps it as a dead letter."""
-        from shared import notifications
+        from shared.coordinator import notifications
 
         news = notifications.read(source, kind, data)
         if news is None:
@@ -129,17 +129,17 @@ class App:
 
     def advance(self, body: bytes) -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
-        from shared import incoming
-        from shared.queues import EVENTS_QUEUE
+        from shared.core import incoming
+        from shared.core.queues import EVENTS_QUEUE
 
         with self._delivery(EVENTS_QUEUE):
             self._apply_news(incoming.read_news(body))
 
     def take_report(self, environment: str, body: bytes) -> None:
         """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
-        from shared import incoming
+        from shared.core import incoming
         from shared.core.messages import StepReported
-        from shared.queues import reports_queue
+        from shared.core.queues import reports_queue
 
         with self._delivery(reports_queue(environment)):
             report = incoming.read_report(
@@ -151,7 +151,7 @@ class App:
                 self._apply_news(report)
 
     def _apply_news(self, news: "News") -> None:
-        from shared import routing
+        from shared.coordinator import routing
 
         requests = list(routing.requests(news, self.configuration, _now()))
         if not requests:
@@ -164,9 +164,9 @@ class App:
 
         `delivery` counts the deliveries of the message, from 1.
         """
-        from shared import incoming
+        from shared.core import incoming
         from shared.core.messages import RunStep
-        from shared.queues import steps_queue
+        from shared.core.queues import steps_queue
 
         with self._delivery(steps_queue(environment)):
             command = incoming.read_command(environment, body)
@@ -208,7 +208,7 @@ class App:
         """The registry and the environments that have a worker here; other environments' settings are not needed."""
         from shared.config import load_places
 
-        return load_places(configuration_path(self._settings), self._settings, parts_here(self._settings).environments)
+        return load_places(configuration_path(self._settings), self._settings, roles_here(self._settings).environments)
 
     @_made_once
     def store(self) -> "Store":
@@ -251,7 +251,7 @@ class App:
             from shared.cloud import monitor
 
             return monitor.to_files(Path(folder))
-        from shared.telemetry import Telemetry
+        from shared.telemetry.telemetry import Telemetry
 
         return Telemetry()
 
@@ -261,14 +261,14 @@ class App:
 
     @_made_once
     def lanes(self) -> "Lanes":
-        from shared.lanes import Lanes
+        from shared.coordinator.lanes import Lanes
 
         return Lanes(self.store, self.bus, _now, self.topic, self.telemetry)
 
     @_made_once
     def worker(self) -> "Worker":
         """Runs commands."""
-        from shared.worker import Worker
+        from shared.worker.worker import Worker
 
         folder = configuration_path(self._settings).parent
         return Worker(self.bus, lambda: self.places, self.workspace, folder, self.telemetry, _now, self.rules)
@@ -293,7 +293,7 @@ class App:
 
     def rules(self, environment: str) -> "Rules":
         """What holds in an environment whose worker runs here."""
-        from shared.steps.rules import Rules
+        from shared.worker.rules import Rules
 
         policy = self.places.environments[environment].policy
         rules = Rules(policy, source=self._source(environment), url=address(self._settings))
@@ -335,10 +335,10 @@ class App:
     @_made_once
     def health(self) -> "Health":
         """Looks at all of this."""
-        from shared.health import Health
+        from shared.http.health import Health
 
         return Health(
-            parts_here(self._settings),
+            roles_here(self._settings),
             environments(self._settings),
             configuration_path(self._settings).parent,
             lambda: self.configuration,
@@ -381,8 +381,8 @@ class App:
 
     def _record_intake(self, news: "News", begun: int, ended: int) -> None:
         """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
-        from shared import routing
         from shared.config import ConfigurationFaults
+        from shared.coordinator import routing
 
         try:
             promotions = [request.promotion.id for request in routing.requests(news, self.configuration, _now())]
@@ -392,11 +392,12 @@ class App:
         self.telemetry.received(promotions, begun, ended, about)
 
     def _count_dead_letters(self) -> None:
-        from shared.queues import QueueUnavailableError, all_queues
+        from shared.core.queues import all_queues
+        from shared.ports import QueueUnavailableError
 
         for queue in all_queues(self.configuration.environments):
             try:
-                self.telemetry.dead_letters(queue, len(self.dead_letters.look(queue, 1, MOST_DEAD_LETTERS)))
+                self.telemetry.dead_letters(queue, len(self.dead_letters.peek(queue, 1, MOST_DEAD_LETTERS)))
             except QueueUnavailableError as fault:
                 log.info("dead letters of %s cannot be counted: %s", queue, fault)
 

@@ -1,6 +1,6 @@
 """What rules and steps ask of the world: the ports, implemented in `shared/cloud` and by small fakes in `tests/`."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,6 +27,11 @@ class Model:
     origin: str | None = None  #: of a registry's copy: the asset it was shared from
     created: datetime | None = None
     path: str | None = None  #: where its files are
+
+
+def same_asset(one: str | None, other: str | None) -> bool:
+    """Whether two asset ids name the same asset; Azure does not keep their case."""
+    return one is not None and other is not None and one.casefold() == other.casefold()
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Answer:
     seconds: float
 
 
-class Doing(StrEnum):
+class Capability(StrEnum):
     """What steps do beside reading, each with rights of its own."""
 
     DEPLOY = "deploy"
@@ -107,7 +112,7 @@ class Doing(StrEnum):
 class Workspace(Protocol):
     """An environment's workspace, and the registry as that environment's identity may use it.
 
-    No method waits for a long-running operation: `start_…` begins one, and a later look shows how it went. A getter
+    No method waits for a long-running operation: `start_…` begins one, and a later poll shows how it went. A getter
     answers None for what is not there. Each raises the errors below and nothing else.
     """
 
@@ -124,7 +129,7 @@ class Workspace(Protocol):
     def start_share(self, name: str, version: str) -> None: ...
     def missing_region(self) -> str | None: ...  # the workspace's, where the registry is not replicated to it
 
-    def missing_rights(self, doing: Doing) -> Sequence[str] | None: ...  # actions of Azure; None where it cannot tell
+    def missing_rights(self, capability: Capability) -> Sequence[str] | None: ...  # None: it cannot tell
 
     def endpoint(self, name: str) -> Endpoint | None: ...
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None: ...
@@ -226,6 +231,41 @@ class Bus(Protocol):
 
     def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
         """From the environment's worker, through a queue that no other worker may send to."""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that its queue has given up."""
+
+    queue: str
+    number: int  #: its sequence number, from 1: no other message of the queue ever has it
+    message_id: str
+    body: bytes
+    reason: str  #: the broker's word for it, such as MaxDeliveryCountExceeded; empty where none was given
+    description: str
+    deliveries: int  #: so far; a replay of others that passes over it counts as one
+    enqueued: datetime
+
+
+class QueueUnavailableError(Exception):
+    """The broker does not let us at the queue; the text is a sentence for people."""
+
+
+class DeadLetters(Protocol):
+    """What the queues gave up. Each method raises `QueueUnavailableError`."""
+
+    def check_sending(self, queue: str) -> None:
+        """Raises if messages may not be sent to the queue, as moving back does; sends none."""
+
+    def peek(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
+        """Those from the number `start` on, in order, without taking them: at most so many; none only at the end."""
+
+    def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        """Give these to their queue again, under new message ids; the numbers of those that went.
+
+        The others are gone, in the hands of somebody else, or their turn did not come within `seconds`. A message is
+        never lost, and goes twice only if this dies on it and is asked again after the time of duplicate detection.
+        """
 
 
 class Topic(Protocol):

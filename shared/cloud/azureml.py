@@ -1,6 +1,6 @@
 """An environment's Azure ML workspace and its registry, by the SDK and REST: implements the `Workspace` port.
 
-Nothing here waits. A long-running operation is begun and left to Azure; a later look shows how it went. Failed calls
+Nothing here waits. A long-running operation is begun and left to Azure; a later poll shows how it went. Failed calls
 are not repeated on the spot: the queue does that, with the pauses that Azure asks for.
 """
 
@@ -32,9 +32,9 @@ from shared.ports import (
     Answer,
     Author,
     BusyError,
+    Capability,
     Deployment,
     DeploymentFile,
-    Doing,
     Endpoint,
     ForbiddenError,
     Job,
@@ -145,11 +145,11 @@ class AzureMLWorkspace:
 
     # --- rights ---
 
-    def missing_rights(self, doing: Doing) -> Sequence[str] | None:
-        scope = self._registry.scope if doing is Doing.SHARE else self._id
+    def missing_rights(self, capability: Capability) -> Sequence[str] | None:
+        scope = self._registry.scope if capability is Capability.SHARE else self._id
         try:
             with self._rest("read what it may do") as rest:
-                return azureml_rights.missing(rest, scope, azureml_rights.ACTIONS[doing])
+                return azureml_rights.missing(rest, scope, azureml_rights.ACTIONS[capability])
         except ForbiddenError:
             return None
 

@@ -20,7 +20,7 @@ _IN_DATASTORE = re.compile(r"azureml://.*?datastores/(?P<datastore>[^/]+)/paths/
 
 def exist(rest: Rest, workspace: str, credential: Any, path: str | None) -> bool:
     """False where the path is in a blob datastore and nothing is there. True too where that cannot be told: other kinds
-    of storage, no right to look, no way through a firewall; the copy to the registry then shows what is wrong."""
+    of storage, no right to poll, no way through a firewall; the copy to the registry then shows what is wrong."""
     found = _IN_DATASTORE.fullmatch(path or "")
     if not found:
         return True

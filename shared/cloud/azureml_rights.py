@@ -5,23 +5,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.cloud.azureml_rest import Rest
-from shared.ports import Doing
+from shared.ports import Capability
 
 _API_VERSION = "2022-04-01"
 _PROVIDER = "Microsoft.MachineLearningServices"
 _ENDPOINTS = f"{_PROVIDER}/workspaces/onlineEndpoints"
 
 #: The actions that steps need beside reading; those of sharing on the registry, the others on the workspace.
-ACTIONS: Mapping[Doing, Sequence[str]] = {
-    Doing.DEPLOY: (
+ACTIONS: Mapping[Capability, Sequence[str]] = {
+    Capability.DEPLOY: (
         f"{_ENDPOINTS}/write",
         f"{_ENDPOINTS}/listKeys/action",
         f"{_ENDPOINTS}/deployments/write",
         f"{_ENDPOINTS}/deployments/delete",
         f"{_ENDPOINTS}/deployments/getLogs/action",
     ),
-    Doing.REGISTER: (f"{_PROVIDER}/workspaces/models/versions/write",),
-    Doing.SHARE: (f"{_PROVIDER}/registries/assets/write",),
+    Capability.REGISTER: (f"{_PROVIDER}/workspaces/models/versions/write",),
+    Capability.SHARE: (f"{_PROVIDER}/registries/assets/write",),
 }
 
 

@@ -9,8 +9,8 @@ from threading import Lock
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusSender
 
 from shared.core.messages import Command, Event, News, Report, RunStep, encode
-from shared.queues import EVENTS_QUEUE, reports_queue, steps_queue
-from shared.telemetry import traceparent
+from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
+from shared.telemetry.telemetry import traceparent
 
 #: Name of the connection in the app's settings, as the triggers have it too.
 CONNECTION = "ServiceBus"

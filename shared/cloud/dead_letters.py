@@ -29,7 +29,7 @@ from azure.servicebus.exceptions import (
     ServiceBusAuthorizationError,
 )
 
-from shared.queues import DeadLetter, QueueUnavailableError
+from shared.ports import DeadLetter, QueueUnavailableError
 
 MOST_AT_ONCE = 100
 #: Taken at least, since each taking has its price; so at most so many more than needed are taken and given back.
@@ -38,7 +38,7 @@ LEAST_AT_ONCE = 10
 MOST_PASSED_OVER = 5000
 #: How long to wait for dead letters that are said to be there: somebody else may have them.
 PATIENCE_SECONDS = 1.0
-#: For one look, with all that the SDK tries.
+#: For one poll, with all that the SDK tries.
 LOOK_SECONDS = 15.0
 
 #: Service Bus takes 128 characters.
@@ -61,11 +61,11 @@ class ServiceBusDeadLetters:
         with _said_of(queue), self._client.get_queue_sender(queue):
             pass
 
-    def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
+    def peek(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
         with self._choosing:
             window = self._windows.setdefault(queue, _Window(self._client, queue))
         with _said_of(queue):
-            return [_dead_letter(queue, message) for message in window.look(max(start, 1), most)]
+            return [_dead_letter(queue, message) for message in window.peek(max(start, 1), most)]
 
     def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
         deadline = time.monotonic() + seconds
@@ -94,7 +94,7 @@ class _Window:
         self._receiver: ServiceBusReceiver | None = None
         self._looking = Lock()
 
-    def look(self, start: int, most: int) -> Sequence[ServiceBusReceivedMessage]:
+    def peek(self, start: int, most: int) -> Sequence[ServiceBusReceivedMessage]:
         with self._looking:
             if self._receiver is None:
                 self._receiver = _receiver(self._client, self._queue)

@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from shared import trace_files
-from shared.telemetry import NAME, Telemetry, given_ids
+from shared.telemetry import trace_files
+from shared.telemetry.telemetry import NAME, Telemetry, given_ids
 
 log = logging.getLogger(NAME)
 
@@ -22,7 +22,7 @@ _OTHER_LIBRARIES = ("azure_sdk", "django", "fastapi", "flask", "httpx", "httpx2"
 
 
 class PromotionIds(RandomIdGenerator):
-    """Gives a span the ids that `shared.telemetry` asks for, and others random ones."""
+    """Gives a span the ids that `shared.telemetry.telemetry` asks for, and others random ones."""
 
     def generate_trace_id(self) -> int:
         given = given_ids.get()

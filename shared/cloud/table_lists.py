@@ -82,9 +82,9 @@ class Lists:
         self._write(Write.MERGE, [{**content, "RowKey": row} for row in rows])
 
     def promotions(
-        self, wanted: PromotionFilter, following: str | None, most: int, look: Callable[[TableEntity], T | None]
+        self, wanted: PromotionFilter, following: str | None, most: int, read: Callable[[TableEntity], T | None]
     ) -> Found[T]:
-        """At most so many, newest first. `look` gives what an entry is of, or None if the entry does not hold.
+        """At most so many, newest first. `read` gives what an entry is of, or None if the entry does not hold.
 
         Raises ValueError where `following` is none of ours.
         """
@@ -106,7 +106,7 @@ class Lists:
 
         at_once = most + 1 if criteria else _LARGEST_ANSWER
         entries = self._table.rows(PROMOTIONS, first, f"{name}!{LAST}", min(at_once, _LARGEST_ANSWER))
-        return self._find(entries, fits, most, look)
+        return self._find(entries, fits, most, read)
 
     def lanes(
         self,
@@ -114,7 +114,7 @@ class Lists:
         model: str | None,
         following: str | None,
         most: int,
-        look: Callable[[TableEntity], T | None],
+        read: Callable[[TableEntity], T | None],
     ) -> Found[T]:
         """Lanes of routes in the order of their names; otherwise as `promotions`."""
         after = lane_position(following) if following is not None else None
@@ -129,7 +129,7 @@ class Lists:
             return model in (None, entry["model"]) and lane_of(entry) != after
 
         at_once = min(most + 2, _LARGEST_ANSWER)
-        return self._find(self._table.rows(LANES, max(below, begin), below + LAST, at_once), fits, most, look)
+        return self._find(self._table.rows(LANES, max(below, begin), below + LAST, at_once), fits, most, read)
 
     def _write(self, write: Write, rows: Sequence[Row]) -> None:
         for start in range(0, len(rows), MOST_OPERATIONS):
@@ -140,7 +140,7 @@ class Lists:
         entries: Iterator[TableEntity],
         fits: Callable[[TableEntity], bool],
         most: int,
-        look: Callable[[TableEntity], T | None],
+        read: Callable[[TableEntity], T | None],
     ) -> Found[T]:
         found: list[tuple[TableEntity, T]] = []
         passed = 0
@@ -149,7 +149,7 @@ class Lists:
             if not batch:
                 return Found([item for _, item in found], None)
             fitting = [entry for entry in batch if fits(entry)]
-            for entry, item in zip(fitting, self._pool.map(look, fitting), strict=True):
+            for entry, item in zip(fitting, self._pool.map(read, fitting), strict=True):
                 if item is None:
                     self._distrust(entry)
                 else:

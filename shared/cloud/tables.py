@@ -151,24 +151,24 @@ class TablesStore:
         return self._wakes.overdue(now)
 
     def promotions(self, wanted: PromotionFilter, most: int, following: str | None) -> Page:
-        def look(entry: TableEntity) -> Promotion | None:
+        def read(entry: TableEntity) -> Promotion | None:
             promotion = str(entry["promotion"])
             kept = self._kept(promotion_partition(promotion) or "", promotion)
             if kept is None or entry.get("version", kept.listed) != kept.listed:
                 return None
             return kept.promotion if wanted.status in (None, kept.promotion.status) else None
 
-        found = self._lists.promotions(wanted, following, most, look)
+        found = self._lists.promotions(wanted, following, most, read)
         end = found.end
         continuation = after_promotion(datetime.fromisoformat(end["created"]), end["promotion"]) if end else None
         return Page(found.items, continuation)
 
     def lanes(self, route: str | None, model: str | None, most: int, following: str | None) -> LanePage:
-        def look(entry: TableEntity) -> Lane | None:
+        def read(entry: TableEntity) -> Lane | None:
             lane, version = self.load(lane_of(entry), None)
             return lane if version else None
 
-        found = self._lists.lanes(route, model, following, most, look)
+        found = self._lists.lanes(route, model, following, most, read)
         return LanePage(found.items, after_lane(lane_of(found.end)) if found.end else None)
 
     # --- once and for all ---

@@ -18,8 +18,8 @@ from azure.core.exceptions import AzureError, ServiceRequestError, ServiceRespon
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridPublisherClient
 
-from shared import views
 from shared.cloud.identity import credential
+from shared.core import views
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane, Promotion
 from shared.ports import TopicUnavailableError

@@ -34,6 +34,6 @@ def parse(text: object) -> timedelta:
 
 
 def text(duration: timedelta) -> str:
-    """The shortest exact way to write `duration`, which `parse` reads back. Parts of a millisecond are dropped."""
+    """The shortest exact way to write `duration`, which `parse` reads back. Roles of a millisecond are dropped."""
     unit = next((unit for unit, length in UNITS.items() if not duration % length), "ms")
     return f"{duration // UNITS[unit]}{unit}"

@@ -28,7 +28,7 @@ class Notes:
     who: str = ""  #: as in `JournalEntry`
     entries: list[JournalEntry] = field(default_factory=list)
 
-    def of(
+    def add(
         self, promotion: Promotion, what: str, text: str, stage: StageRun | None = None, step: StepRun | None = None
     ) -> None:
         """Add a line."""

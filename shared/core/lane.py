@@ -1,7 +1,7 @@
 """What a lane does next. Pure: the same lane, event and time give the same decision.
 
 - A report counts only from the environment whose worker was asked. Anybody else's changes nothing and asks for nothing.
-- An event that is stale (of another look, of a promotion that has ended, seen before) changes nothing; what is due is
+- An event that is stale (of another poll, of a promotion that has ended, seen before) changes nothing; what is due is
   sent again, and duplicate detection drops what was not lost. An effect that comes late is undone (`late.py`).
 - What must be in flight is a function of the lane (`due`), so a process may die after saving and before sending.
 - A stage is entered by one promotion of the lane at a time. Of those that queue for it only the newest goes on; what
@@ -14,7 +14,7 @@
   that is under way, or until its command is known never to act (`GRACE`). That step is not asked again.
 - The step that crowns makes the candidate the stage's champion. What comes after it only tidies up: its failure is
   noted and undoes nothing.
-- Every step has a deadline, and so has every wait. A look that could not be made is made again after a growing pause
+- Every step has a deadline, and so has every wait. A poll that could not be made is made again after a growing pause
   until then.
 - A stage with a hold lets nobody in until a person releases it. What people may ask for stands in `people.py`.
 - An older version never overtakes a newer one by itself.
@@ -58,7 +58,7 @@ from shared.core.promotion import (
 from shared.core.settling import end, end_stage, settle
 from shared.core.transitions import Trigger
 
-#: Pause after the first look that could not be made; doubled each time, up to the longest.
+#: Pause after the first poll that could not be made; doubled each time, up to the longest.
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
 #: Whoever made a change publishes it at once; after this, the timer does.
@@ -162,11 +162,11 @@ def wake_at(lane: Lane) -> datetime | None:
     """When the reconciling timer should look at the lane if nothing came by then; None where it waits for nothing."""
     answers = [command.not_before + GRACE for command in due(lane)]
     waits = [until for promotion in lane.under_way() for stage in promotion.stages if (until := _waits_until(stage))]
-    untold = [lane.untold.since + TELL_AFTER] if lane.untold is not None else []
+    unpublished = [lane.unpublished.since + TELL_AFTER] if lane.unpublished is not None else []
     held = [
         until for promotion in lane.under_way() for stage in promotion.stages if (until := _held_until(lane, stage))
     ]
-    return min([*answers, *waits, *held, *untold], default=None)
+    return min([*answers, *waits, *held, *unpublished], default=None)
 
 
 def _held_until(lane: Lane, stage: StageRun) -> datetime | None:
@@ -193,7 +193,7 @@ def _request(lane: Lane, event: PromotionRequested, now: datetime, notes: Notes)
     if lane.promotion(promotion.id) is not None:
         return lane
     why = f": {event.reason}" if event.reason else ""
-    notes.of(promotion, "requested", f"{_title(promotion.candidate)}, by {promotion.requested_by}{why}")
+    notes.add(promotion, "requested", f"{_title(promotion.candidate)}, by {promotion.requested_by}{why}")
     if event.refusal:
         return lane.with_promotion(end(promotion, PromotionStatus.IGNORED, event.refusal, now, notes))
     newer = newer_version(lane, promotion.candidate) if event.automatic else None
@@ -231,13 +231,13 @@ def _report(lane: Lane, event: StepReported, now: datetime, notes: Notes) -> Lan
         case Running() | Retry() | NotRun():
             if stage.has_called_off(step):
                 return _stop(lane, promotion, stage, step, now, notes)
-            return _look_again(lane, promotion, stage, step, event.outcome, now, notes)
+            return _poll_again(lane, promotion, stage, step, event.outcome, now, notes)
 
 
 def _reported(stage: StageRun, event: StepReported) -> StepRun | None:
     """The step that the report is about, if anybody still waits for it."""
     for step in (*stage.steps, *stage.undoing):
-        if (step.plan.name, stage.attempt, step.look) != (event.step, event.attempt, event.look):
+        if (step.plan.name, stage.attempt, step.poll) != (event.step, event.attempt, event.poll):
             continue
         # An undo that was given up and succeeds after all is believed: who serves the stage depends on it.
         given_up = step.failure is not None and step.failure.kind is FailureKind.TIMEOUT
@@ -255,7 +255,7 @@ def _pass_time(lane: Lane, now: datetime, notes: Notes) -> Lane:
             if until is not None and now >= until:
                 after = _give_up(after, after.promotion(promotion.id) or promotion, stage, now, notes)
             step = stage.current
-            if step is None or step.next_look is None or step.deadline is None or now < step.next_look + GRACE:
+            if step is None or step.next_poll is None or step.deadline is None or now < step.next_poll + GRACE:
                 continue
             known = after.promotion(promotion.id) or promotion
             if stage.has_called_off(step):
@@ -263,7 +263,7 @@ def _pass_time(lane: Lane, now: datetime, notes: Notes) -> Lane:
             elif now >= step.deadline + GRACE:
                 after = _fail(after, known, stage, step, _timeout(step), now, notes)
             else:
-                asked = replace(step, look=step.look + 1, next_look=now, says="asked again: no answer had come")
+                asked = replace(step, poll=step.poll + 1, next_poll=now, says="asked again: no answer had come")
                 after = after.with_promotion(known.with_stage(stage.with_step(asked)))
     return after
 
@@ -272,7 +272,7 @@ def _give_up(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, n
     step = stage.current
     if step is None:
         reason = f"its turn did not come within {in_words(LONGEST_QUEUE)}"
-        notes.of(promotion, "stage-failed", reason, stage)
+        notes.add(promotion, "stage-failed", reason, stage)
         ended = end_stage(stage, Trigger.WAITED_TOO_LONG, reason, now)
         return lane.with_promotion(promotion.with_stage(ended))
     given = len(step.evidence.get("given", ()))
@@ -293,16 +293,16 @@ def _succeed(
         failure=None,
         evidence=outcome.evidence,
         ended=now,
-        next_look=None,
+        next_poll=None,
         says="",
     )
     stage = stage.with_step(step)
     promotion = promotion.with_stage(stage)
-    notes.of(promotion, "step-succeeded", "done", stage, step)
+    notes.add(promotion, "step-succeeded", "done", stage, step)
     if step.plan.crowns and stage.status is StageStatus.RUNNING:
         champion = Champion(promotion.id, promotion.candidate, now, promotion.evidence_for(stage))
         lane = replace(lane, champions={**lane.champions, stage.name: champion})
-        notes.of(promotion, "crowned", f"version {promotion.candidate.version} serves {stage.endpoint}", stage)
+        notes.add(promotion, "crowned", f"version {promotion.candidate.version} serves {stage.endpoint}", stage)
     if step.plan.uncrowns:
         lane = _uncrown(lane, promotion, stage, notes)
     return lane.with_promotion(promotion)
@@ -314,7 +314,7 @@ def _uncrown(lane: Lane, promotion: Promotion, stage: StageRun, notes: Notes) ->
     others = {name: kept for name, kept in lane.champions.items() if name != stage.name}
     if stage.predecessor is None:
         return replace(lane, champions=others)
-    notes.of(promotion, "crowned", f"version {stage.predecessor.candidate.version} serves again", stage)
+    notes.add(promotion, "crowned", f"version {stage.predecessor.candidate.version} serves again", stage)
     return replace(lane, champions={**others, stage.name: stage.predecessor})
 
 
@@ -327,23 +327,23 @@ def _fail(
         failure=outcome,
         evidence=outcome.evidence,
         ended=now,
-        next_look=None,
+        next_poll=None,
         says=outcome.reason,
     )
     stage = stage.with_step(step)
-    notes.of(promotion, "step-failed", f"{outcome.kind}: {outcome.reason}", stage, step)
+    notes.add(promotion, "step-failed", f"{outcome.kind}: {outcome.reason}", stage, step)
     if stage.status is StageStatus.RUNNING and not step.plan.tidies:
         stage = people.turn_back(stage, _ENDS_AS.get(outcome.kind, StageStatus.FAILED), outcome.reason)
     return lane.with_promotion(promotion.with_stage(stage))
 
 
 def _stop(lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun, now: datetime, notes: Notes) -> Lane:
-    step = replace(step, status=StepStatus.STOPPED, ended=now, next_look=None)
-    notes.of(promotion, "step-stopped", step.says or "before it had answered", stage, step)
+    step = replace(step, status=StepStatus.STOPPED, ended=now, next_poll=None)
+    notes.add(promotion, "step-stopped", step.says or "before it had answered", stage, step)
     return lane.with_promotion(promotion.with_stage(stage.with_step(step)))
 
 
-def _look_again(
+def _poll_again(
     lane: Lane,
     promotion: Promotion,
     stage: StageRun,
@@ -357,14 +357,14 @@ def _look_again(
     if now >= deadline:
         return _fail(lane, promotion, stage, step, _timeout(replace(step, says=says)), now, notes)
     if isinstance(outcome, Running):
-        retries, pause = 0, outcome.look_again_after
+        retries, pause = 0, outcome.poll_again_after
     else:
         retries = step.retries + 1
         asked_for = outcome.after if isinstance(outcome, Retry) else timedelta(0)
         pause = max(asked_for, min(FIRST_PAUSE * 2 ** min(step.retries, 10), LONGEST_PAUSE))
     if says != step.says:
-        notes.of(promotion, "looked" if isinstance(outcome, Running) else "retrying", says, stage, step)
-    step = replace(step, look=step.look + 1, retries=retries, next_look=min(now + pause, deadline), says=says)
+        notes.add(promotion, "polled" if isinstance(outcome, Running) else "retrying", says, stage, step)
+    step = replace(step, poll=step.poll + 1, retries=retries, next_poll=min(now + pause, deadline), says=says)
     return lane.with_promotion(promotion.with_stage(stage.with_step(step)))
 
 
@@ -384,7 +384,7 @@ _ENDS_AS = {FailureKind.REFUSED: StageStatus.REFUSED, FailureKind.REJECTED: Stag
 
 def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
     begun = step.started or promotion.created
-    at = step.next_look or begun
+    at = step.next_poll or begun
     return RunStep(
         lane=promotion.lane,
         promotion=promotion.id,
@@ -392,7 +392,7 @@ def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
         step=step.plan.name,
         environment=step.plan.environment,
         attempt=stage.attempt,
-        look=step.look,
+        poll=step.poll,
         not_before=at,
         not_after=at + MAY_ACT_FOR,
         started=begun,

@@ -14,8 +14,8 @@ from shared.core.plan import PlannedStep, undo_of
 from shared.core.promotion import STAGE_ENDED, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
 
 #: Looks of a late clean-up are counted from here, so that its message ids are never those of the walk itself.
-FIRST_LATE_LOOK = 1000
-MOST_LATE_LOOKS = 200
+FIRST_LATE_POLL = 1000
+MOST_LATE_POLLS = 200
 PAUSE = timedelta(seconds=30)
 
 
@@ -26,11 +26,11 @@ def late_steps(lane: Lane, report: StepReported, now: datetime) -> Sequence[tupl
     if promotion is None or stage is None:
         return ()
     step = None
-    if report.look >= FIRST_LATE_LOOK:
-        step = _look_again(stage, report, now)
+    if report.poll >= FIRST_LATE_POLL:
+        step = _poll_again(stage, report, now)
     elif not isinstance(report.outcome, NotRun) and _is_unwanted(lane, promotion, stage, report.step):
         plan = next(step.plan for step in stage.steps if step.plan.name == report.step)
-        step = _undo(undo_of(plan)[-1], FIRST_LATE_LOOK + report.look, now, now)
+        step = _undo(undo_of(plan)[-1], FIRST_LATE_POLL + report.poll, now, now)
     if step is None:
         return ()
     # What serves the stage by now is what traffic must go back to, not what served it when this promotion entered.
@@ -47,13 +47,13 @@ def _is_unwanted(lane: Lane, promotion: Promotion, stage: StageRun, name: str) -
     return stage.status in STAGE_ENDED and not lane.serves(promotion, stage)
 
 
-def _look_again(stage: StageRun, report: StepReported, now: datetime) -> StepRun | None:
-    if not isinstance(report.outcome, Running | Retry | NotRun) or report.look >= FIRST_LATE_LOOK + MOST_LATE_LOOKS:
+def _poll_again(stage: StageRun, report: StepReported, now: datetime) -> StepRun | None:
+    if not isinstance(report.outcome, Running | Retry | NotRun) or report.poll >= FIRST_LATE_POLL + MOST_LATE_POLLS:
         return None
     plans = (undo for step in stage.steps for undo in undo_of(step.plan))
     plan = next((plan for plan in plans if plan.name == report.step), None)
-    return _undo(plan, report.look + 1, now, now + PAUSE) if plan is not None else None
+    return _undo(plan, report.poll + 1, now, now + PAUSE) if plan is not None else None
 
 
-def _undo(plan: PlannedStep, look: int, now: datetime, at: datetime) -> StepRun:
-    return StepRun(plan, StepStatus.RUNNING, look, started=now, next_look=at, deadline=at + plan.limit)
+def _undo(plan: PlannedStep, poll: int, now: datetime, at: datetime) -> StepRun:
+    return StepRun(plan, StepStatus.RUNNING, poll, started=now, next_poll=at, deadline=at + plan.limit)

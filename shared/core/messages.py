@@ -106,15 +106,15 @@ class Failed:
 
 @dataclass(frozen=True)
 class Running:
-    """Azure is at work; look again after the pause. `says` is what to show meanwhile."""
+    """Azure is at work; poll again after the pause. `says` is what to show meanwhile."""
 
-    look_again_after: timedelta
+    poll_again_after: timedelta
     says: str
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Could not look or act just now (throttled, busy, unreachable); the core lengthens the pause from time to time."""
+    """Could not read or act just now (throttled, busy, unreachable); the core lengthens the pause from time to time."""
 
     after: timedelta
     reason: str
@@ -143,10 +143,10 @@ class RunStep:
     step: str  #: a name in the STEPS table
     environment: str  #: whose worker runs it
     attempt: int  #: raised by a replay, so that it is not swallowed as a duplicate
-    look: int  #: raised each time the core looks again
+    poll: int  #: raised each time the core polls again
     not_before: datetime
     not_after: datetime  #: from then on it must not change anything, whoever delivers it
-    started: datetime  #: when the step was begun, at its first look
+    started: datetime  #: when the step was begun, at its first poll
     deadline: datetime
     candidate: Candidate
     settings: Mapping[str, Any]  #: the stage's settings as they were when the promotion started
@@ -160,8 +160,8 @@ class RunStep:
 
     @property
     def message_id(self) -> str:
-        """The same for every delivery of the same look: duplicate detection drops the others."""
-        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.look}"
+        """The same for every delivery of the same poll: duplicate detection drops the others."""
+        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}"
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class StepReported:
     stage: str
     step: str
     attempt: int
-    look: int
+    poll: int
     outcome: Outcome
     seconds: float = 0.0  #: how long the function worked on it
     #: Whose worker sent it: set by the receiver from the queue that it came through, since anybody can write a body.
@@ -233,7 +233,7 @@ class StepReported:
     def message_id(self) -> str:
         """A delivery that did nothing must not keep the answer of one that did out of the queue."""
         what = "not-run" if isinstance(self.outcome, NotRun) else "reported"
-        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.look}:{what}"
+        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}:{what}"
 
 
 News = ModelRegistered | JobEnded  #: of a workspace

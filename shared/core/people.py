@@ -7,7 +7,7 @@
 - A rollback gives the traffic back to what served before, without gates, and holds the stage.
 - A failed promotion is tried again from the step that failed, or from the first step that was undone, but from the step
   that reviews what is to be deployed at the latest. Approvals count again if that comes to the same evidence. Something
-  that was superseded is not tried again. One that is under way is looked at again at once, instead of after its pause.
+  that was superseded is not tried again. One that is under way is polled again at once, instead of after its pause.
 - Whatever waits can be ended by a person: a way back is abandoned where it stands, and what it left is said. A stage
   whose way back did not reach its end can be rolled back again.
 """
@@ -92,7 +92,7 @@ class Abandoned(_AboutPromotion):
 
 @dataclass(frozen=True)
 class Retried(_AboutPromotion):
-    """A person has a failed promotion tried again, or one that is under way looked at now."""
+    """A person has a failed promotion tried again, or one that is under way polled now."""
 
     from_step: str | None = None
     only_failed: bool = False  #: one that is under way is refused
@@ -177,7 +177,7 @@ def _approve(lane: Lane, promotion: Promotion, event: Approved, now: datetime, n
         return lane
     given.append({"id": event.by.id, "name": event.by.name, "at": now.isoformat(), "reason": event.reason})
     enough = len(given) >= approval.least
-    notes.of(promotion, "approved", f"{_asked(event)} ({len(given)} of {approval.least})", stage, step)
+    notes.add(promotion, "approved", f"{_asked(event)} ({len(given)} of {approval.least})", stage, step)
     step = replace(step, evidence={**step.evidence, "given": given}, says=approval.says(len(given)))
     if enough:
         step = replace(step, status=StepStatus.SUCCEEDED, ended=now, says="")
@@ -188,7 +188,7 @@ def _reject(lane: Lane, promotion: Promotion, event: Rejected, now: datetime, no
     stage, step, approval = _waiting(promotion, event.stage)
     _check_may_approve(event.by, promotion, approval, rejecting=True)
     reason = f"rejected by {_asked(event)}"
-    notes.of(promotion, "rejected", _asked(event), stage, step)
+    notes.add(promotion, "rejected", _asked(event), stage, step)
     failure = Failed(reason, FailureKind.REJECTED)
     step = replace(step, status=StepStatus.FAILED, failure=failure, ended=now, says=reason)
     return lane.with_promotion(promotion.with_stage(turn_back(stage.with_step(step), StageStatus.REJECTED, reason)))
@@ -258,7 +258,7 @@ def _cancel(lane: Lane, promotion: Promotion, event: Cancelled, now: datetime, n
     if not running and not pending:
         raise NotNowError("it is being taken back already; abandon the way back to end it where it stands")
     says = f"; traffic had begun to move, so this is a rollback of {_names(moved)}" if moved else ""
-    notes.of(promotion, "cancelled", _asked(event) + says)
+    notes.add(promotion, "cancelled", _asked(event) + says)
     for stage in pending:
         ended = replace(move(stage, Trigger.CANCELLED), ended=now, reason=f"cancelled by {_asked(event)}")
         promotion = promotion.with_stage(ended)
@@ -274,7 +274,7 @@ def _roll_back(lane: Lane, promotion: Promotion, event: RolledBack, now: datetim
     stage = _stage_to_roll_back(lane, promotion, event.stage)
     _check_can_go_back(lane, promotion, stage)
     reason = f"rolled back by {_asked(event)}"
-    notes.of(promotion, "rolled-back", _asked(event), stage)
+    notes.add(promotion, "rolled-back", _asked(event), stage)
     trigger = Trigger.TURNED_BACK if stage.status is StageStatus.RUNNING else Trigger.ROLLED_BACK
     stage = turn_back(stage, StageStatus.ROLLED_BACK, reason, trigger)
     promotion = replace(promotion.with_stage(stage), status=PromotionStatus.RUNNING, reason="")
@@ -356,7 +356,7 @@ def _abandon(lane: Lane, promotion: Promotion, event: Abandoned, notes: Notes) -
     if not undoing:
         raise NotNowError(f"nothing of it is being undone; it {promotion.status.told}")
     for stage in undoing:
-        notes.of(promotion, "abandoned", _asked(event), stage)
+        notes.add(promotion, "abandoned", _asked(event), stage)
         left = tuple(
             replace(step, status=StepStatus.STOPPED) if step.status is StepStatus.WAITING else step
             for step in stage.undoing
@@ -376,7 +376,7 @@ def _retry(lane: Lane, promotion: Promotion, event: Retried, now: datetime, note
     if why_not:
         raise NotNowError(why_not)
     failed = [stage for stage in promotion.stages if stage.status is StageStatus.FAILED]
-    notes.of(promotion, "retried", f"{_asked(event)}; from {_names(failed)}")
+    notes.add(promotion, "retried", f"{_asked(event)}; from {_names(failed)}")
     for stage in promotion.stages:
         if stage in failed:
             promotion = promotion.with_stage(_again(stage, event.from_step, now))
@@ -386,17 +386,17 @@ def _retry(lane: Lane, promotion: Promotion, event: Retried, now: datetime, note
 
 
 def _hurry(lane: Lane, promotion: Promotion, event: Retried, now: datetime, notes: Notes) -> Lane:
-    """What waits for its next look is looked at now, under a new message id."""
+    """What waits for its next poll is polled now, under a new message id."""
     pausing = [
         (stage, step)
         for stage in promotion.stages
-        if (step := stage.current) is not None and step.next_look is not None and not stage.has_called_off(step)
+        if (step := stage.current) is not None and step.next_poll is not None and not stage.has_called_off(step)
     ]
     if not pausing:
         raise NotNowError(f"no step of it pauses that could be tried again now; it {promotion.status.told}")
     for stage, step in pausing:
-        notes.of(promotion, "retried", f"{_asked(event)}; {step.plan.name} is looked at now", stage, step)
-        asked = replace(step, look=step.look + 1, retries=0, next_look=now)
+        notes.add(promotion, "retried", f"{_asked(event)}; {step.plan.name} is polled now", stage, step)
+        asked = replace(step, poll=step.poll + 1, retries=0, next_poll=now)
         promotion = promotion.with_stage(stage.left_unanswered(step).with_step(asked))
     return lane.with_promotion(promotion)
 
@@ -450,13 +450,13 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
 
 
 def _fresh(step: StepRun) -> StepRun:
-    """The step as it is before its first look. Approvals stay with it: they count again for the same evidence."""
+    """The step as it is before its first poll. Approvals stay with it: they count again for the same evidence."""
     return StepRun(step.plan, evidence=step.evidence if step.plan.waits else {})
 
 
 def _replay(lane: Lane, promotion: Promotion, event: Replayed, notes: Notes) -> Lane:
     _check_operator(event.by)
-    notes.of(promotion, "replayed", f"{_asked(event)}; {event.what}")
+    notes.add(promotion, "replayed", f"{_asked(event)}; {event.what}")
     return replace(lane)  # another lane than before, so that the line is kept
 
 
@@ -467,7 +467,7 @@ def _release(lane: Lane, event: Released, notes: Notes) -> Lane:
         raise NotNowError(f"there is no hold on {event.stage}")
     promotion = lane.promotion(hold.promotion)
     if promotion is not None:
-        notes.of(promotion, "released", _asked(event), promotion.stage(event.stage))
+        notes.add(promotion, "released", _asked(event), promotion.stage(event.stage))
     return replace(lane, holds={stage: kept for stage, kept in lane.holds.items() if stage != event.stage})
 
 

@@ -17,7 +17,7 @@ class PlannedStep:
 
     name: str
     environment: str = ""  #: whose worker runs it
-    limit: timedelta = timedelta(minutes=30)  #: from its first look to the moment it is given up
+    limit: timedelta = timedelta(minutes=30)  #: from its first poll to the moment it is given up
     undo: tuple[str, ...] = ()  #: the steps that take its effect away, in order
     undo_limit: timedelta = timedelta(minutes=30)  #: of each of them
     at_source: bool = False  #: runs where the candidate comes from, and once per promotion

@@ -86,13 +86,13 @@ class StepRun:
 
     plan: PlannedStep
     status: StepStatus = StepStatus.WAITING
-    look: int = 0  #: number of the look that is under way, from 1
-    retries: int = 0  #: looks in a row that could not be made
+    poll: int = 0  #: number of the poll that is under way, from 1
+    retries: int = 0  #: polls in a row that could not be made
     started: datetime | None = None
     ended: datetime | None = None
-    next_look: datetime | None = None
+    next_poll: datetime | None = None
     deadline: datetime | None = None
-    says: str = ""  #: what the last look saw, in words
+    says: str = ""  #: what the last poll saw, in words
     seconds: float = 0.0  #: of function time used so far
     evidence: Evidence = field(default_factory=dict)
     failure: Failed | None = None
@@ -147,9 +147,9 @@ class StageRun:
 
     def left_unanswered(self, step: StepRun) -> "StageRun":
         """This stage, remembering how long the present command of a step may still act though nobody waits for it."""
-        if step.next_look is None:
+        if step.next_poll is None:
             return self
-        until = step.next_look + GRACE
+        until = step.next_poll + GRACE
         return replace(self, unanswered_until=max(until, self.unanswered_until or until))
 
     def environment_of(self, step: str) -> str | None:
@@ -220,7 +220,7 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Untold:
+class Unpublished:
     """Changes that may not have been published, and that no message brings again: the timer looks after them."""
 
     since: datetime
@@ -235,7 +235,7 @@ class Lane:
     champions: Mapping[str, Champion] = field(default_factory=dict)  #: by stage
     holds: Mapping[str, Hold] = field(default_factory=dict)  #: by stage
     promotions: tuple[Promotion, ...] = ()
-    untold: Untold | None = None
+    unpublished: Unpublished | None = None
     #: By stage: until then a command of a promotion that has left it may still act, so that nobody enters.
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
 

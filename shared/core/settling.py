@@ -67,15 +67,15 @@ def _closed_after(lane: Lane, stage: StageRun, now: datetime) -> Lane:
 
 
 def _begun(promotion: Promotion, stage: StageRun, step: StepRun, now: datetime, notes: Notes) -> StepRun:
-    begun = replace(step, status=StepStatus.RUNNING, look=1, started=now, next_look=now, deadline=now + step.plan.limit)
+    begun = replace(step, status=StepStatus.RUNNING, poll=1, started=now, next_poll=now, deadline=now + step.plan.limit)
     if not step.plan.waits:
         return begun
     on, asked = digest(promotion.evidence_for(stage)), Approval.of(promotion, stage)
     given = step.evidence.get("given", ()) if step.evidence.get("on") == on else ()
-    waiting = replace(begun, next_look=None, evidence={"on": on, "given": list(given)}, says=asked.says(len(given)))
+    waiting = replace(begun, next_poll=None, evidence={"on": on, "given": list(given)}, says=asked.says(len(given)))
     if given:
         names = ", ".join(one["name"] for one in given)
-        notes.of(promotion, "approved", f"{names} approved the same evidence before", stage, step)
+        notes.add(promotion, "approved", f"{names} approved the same evidence before", stage, step)
     return replace(waiting, status=StepStatus.SUCCEEDED, ended=now, says="") if len(given) >= asked.least else waiting
 
 
@@ -118,7 +118,7 @@ def _enter(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, not
         same_queue = other.id != promotion.id and other.candidate.kind is promotion.candidate.kind
         if theirs is not None and same_queue and theirs.status in STAGE_OCCUPIED:
             return stage
-    notes.of(promotion, "stage-started", f"in {stage.environment}", stage)
+    notes.add(promotion, "stage-started", f"in {stage.environment}", stage)
     champion = lane.champions.get(stage.name)
     return move(replace(stage, started=now, predecessor=champion, unanswered_until=None), Trigger.ENTERED)
 
@@ -126,7 +126,7 @@ def _enter(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, not
 def _leave(promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> StageRun:
     if stage.status is StageStatus.RUNNING:
         left_over = [f"{step.plan.name}: {step.failure.reason}" for step in stage.steps if step.failure is not None]
-        notes.of(promotion, "stage-succeeded", "; ".join(left_over) or "done", stage)
+        notes.add(promotion, "stage-succeeded", "; ".join(left_over) or "done", stage)
         return end_stage(stage, Trigger.PLAN_DONE, "; ".join(left_over), now)
     broken = [f"{step.plan.name}: {step.failure.reason}" for step in stage.undoing if step.failure is not None]
     reason = " ".join([stage.reason, *(f"(undoing failed too: {text})" for text in broken)])
@@ -134,7 +134,7 @@ def _leave(promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -
         left = ", ".join(step.plan.name for step in stage.undoing if step.status is StepStatus.STOPPED) or "nothing"
         reason += f" (the way back was abandoned by {stage.abandoned}; not undone: {left})"
     ends_as = StageStatus.FAILED if broken or stage.abandoned else stage.ends_as
-    notes.of(promotion, f"stage-{ends_as}", reason, stage)
+    notes.add(promotion, f"stage-{ends_as}", reason, stage)
     return end_stage(stage, UNDONE_AS[ends_as], reason, now)
 
 
@@ -152,7 +152,7 @@ def _supersede(lane: Lane, now: datetime, notes: Notes) -> Lane:
             if latest.id == promotion.id:
                 continue
             reason = f"version {latest.candidate.version} came before it could enter {stage.name}"
-            notes.of(promotion, "stage-superseded", reason, stage)
+            notes.add(promotion, "stage-superseded", reason, stage)
             ended = promotion.with_stage(end_stage(stage, Trigger.NEWER_CAME, reason, now))
             lane, promotion = lane.with_promotion(ended), ended
     return lane
@@ -194,5 +194,5 @@ def _ending(promotion: Promotion) -> tuple[PromotionStatus, str]:
 
 
 def end(promotion: Promotion, status: PromotionStatus, reason: str, now: datetime, notes: Notes) -> Promotion:
-    notes.of(promotion, status, reason or "done")
+    notes.add(promotion, status, reason or "done")
     return replace(promotion, status=status, reason=reason, updated=now)

@@ -35,8 +35,8 @@ def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
 
 
 def _until(stage: StageRun, step: StepRun, since: datetime) -> datetime:
-    if stage.has_called_off(step) and step.next_look is not None:
-        return step.next_look + GRACE
+    if stage.has_called_off(step) and step.next_poll is not None:
+        return step.next_poll + GRACE
     if step.status is StepStatus.WAITING and stage.unanswered_until is not None:
         return stage.unanswered_until
     return step.deadline or since + step.plan.limit
@@ -69,6 +69,6 @@ def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
     if step.status is StepStatus.WAITING:
         return "a command that was never answered to expire, before anything is undone"
     name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name
-    if step.look <= 1 or step.next_look is None:
+    if step.poll <= 1 or step.next_poll is None:
         return name
-    return f"{name}: {step.says or 'under way'}; next look at {step.next_look:%H:%M:%S} UTC"
+    return f"{name}: {step.says or 'under way'}; next look at {step.next_poll:%H:%M:%S} UTC"

@@ -19,8 +19,7 @@ def read(kind: type[T], body: bytes) -> T:
     """The dataclass `kind` from a JSON object with its fields' names; raises `BadRequestError`.
 
     Its fields may be str, bool, tuple[str, ...], or another such dataclass, each also `| None`. A text is at least one
-    character. Fields without a default must be there; nothing else may be. A field whose name in JSON is no name in
-    Python has it in its metadata as `name`.
+    character. Fields without a default must be there; nothing else may be.
     """
     try:
         content = json.loads(body or b"{}", object_pairs_hook=_without_repeats)
@@ -43,10 +42,7 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _object(kind: type[T], content: object, place: str) -> T:
     if not isinstance(content, dict):
         raise BadRequestError(f"{place or 'the body'} must be a JSON object")
-    known = {
-        field.metadata.get("name", field.name): field
-        for field in fields(kind)  # type: ignore[arg-type]  # a dataclass by contract
-    }
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass by contract
     prefix = f"{place}." if place else ""
     unknown = [key for key in content if key not in known]
     if unknown:
@@ -55,12 +51,7 @@ def _object(kind: type[T], content: object, place: str) -> T:
     if missing:
         raise BadRequestError(f"{prefix}{missing[0]}: missing")
     hints = get_type_hints(kind)
-    return kind(
-        **{
-            known[name].name: _value(hints[known[name].name], value, f"{prefix}{name}")
-            for name, value in content.items()
-        }
-    )
+    return kind(**{name: _value(hints[name], value, f"{prefix}{name}") for name, value in content.items()})
 
 
 def _is_needed(field: Any) -> bool:

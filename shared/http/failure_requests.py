@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from shared.coordinator.failures.judging import Failure, FailureFilter, Failures
+from shared.coordinator.failures.pages import FailurePage, FailurePages
+from shared.coordinator.failures.replay import Asked, Replayer, ReplayOutcome, Result
+from shared.coordinator.lanes import Lanes
 from shared.core.people import Person
-from shared.failures.judging import Failure, FailureFilter, Failures
-from shared.failures.pages import FailurePage, FailurePages
-from shared.failures.replay import Asked, Replayer, ReplayOutcome, Result
+from shared.core.queues import all_queues, number_in
 from shared.http import bodies, listing, refusals
-from shared.lanes import Lanes
-from shared.ports import Store
-from shared.queues import DeadLetters, QueueUnavailableError, all_queues, number_in
+from shared.ports import DeadLetters, QueueUnavailableError, Store
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -74,7 +74,7 @@ class FailureRequests:
                 listing.check_names(query, self._configuration())
         return {
             "value": [_shown(failure) for failure in page.failures],
-            "nextLink": listing.next_link(url, query, page.following),
+            "next_link": listing.next_link(url, query, page.following),
         }
 
     def replay(self, body: bytes, by: Person) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class FailureRequests:
             *replayer.move_back(meant.dead_letters),
         ]
         return {
-            "dryRun": replay.dry_run,
+            "dry_run": replay.dry_run,
             "value": [{"id": result.id, "outcome": result.outcome, "text": result.text} for result in results],
             "continuation": meant.following,
         }
@@ -123,7 +123,7 @@ class FailureRequests:
             wanted = sorted({number for of_queue, number in letters if of_queue == queue})
             while wanted:
                 most = min(wanted[-1] - wanted[0] + 1, MOST_AT_ONCE)
-                seen = self._dead_letters.look(queue, wanted[0], most)
+                seen = self._dead_letters.peek(queue, wanted[0], most)
                 here = [judge.of_dead_letter(letter) for letter in seen if letter.number in wanted]
                 found |= {failure.id: failure for failure in here}
                 last = seen[-1].number if seen else wanted[-1]
@@ -166,7 +166,7 @@ def _shown(failure: Failure) -> dict[str, Any]:
     return {
         "id": failure.id,
         "what": "promotion" if failure.dead_letter is None else "dead-letter",
-        "class": failure.kind,
+        "kind": failure.kind,
         "queue": failure.queue,
         "route": failure.lane.route if failure.lane else None,
         "model": failure.lane.model if failure.lane else None,

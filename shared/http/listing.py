@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from shared.coordinator.failures.judging import FailureFilter
 from shared.core.plan import STEP_NAMES, UNDO_NAMES
 from shared.core.promotion import PromotionStatus
-from shared.failures.judging import FailureFilter
+from shared.core.queues import all_queues
 from shared.ports import PromotionFilter
-from shared.queues import all_queues
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -20,7 +20,7 @@ MOST_TOP = 200
 _PAGES = ("top", "continuation")
 _OF_PROMOTIONS = ("route", "model", "environment", "status", *_PAGES)
 _OF_LANES = ("route", "model", *_PAGES)
-_OF_FAILURES = ("queue", "route", "model", "environment", "step", "class", *_PAGES)
+_OF_FAILURES = ("queue", "route", "model", "environment", "step", "kind", *_PAGES)
 #: What the platform puts into a query, and is none of ours.
 _PLATFORM = ("code", "clientId")
 
@@ -81,7 +81,7 @@ def read_failures(query: Mapping[str, str]) -> FailureListing:
         query.get("model"),
         query.get("environment"),
         query.get("step"),
-        query.get("class"),
+        query.get("kind"),
     )
     wanted.check()
     return FailureListing(wanted, _top(query.get("top", str(USUAL_TOP))), query.get("continuation"))

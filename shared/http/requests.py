@@ -15,14 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import telemetry, trace_files, views
-from shared.core import people
+from shared.coordinator.lanes import Lanes
+from shared.core import people, views
 from shared.core.lane import Decision, LaneEvent
 from shared.core.messages import LaneKey
 from shared.core.people import Person
 from shared.http import bodies, listing, refusals, starting
-from shared.lanes import Lanes
 from shared.ports import Store, VersionConflictError
+from shared.telemetry import telemetry, trace_files
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -103,7 +103,7 @@ class Requests:
             raise refusals.BadRequestError(str(fault)) from fault
         return {
             "value": [views.summary(promotion) for promotion in page.promotions],
-            "nextLink": listing.next_link(url, query, page.following),
+            "next_link": listing.next_link(url, query, page.following),
         }
 
     def promotion(self, promotion: str) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class Requests:
             raise refusals.BadRequestError(str(fault)) from fault
         return {
             "value": [views.lane(lane, self._stages(lane.key)) for lane in page.lanes],
-            "nextLink": listing.next_link(url, query, page.following),
+            "next_link": listing.next_link(url, query, page.following),
         }
 
     def release(self, route: str, model: str, stage: str, body: bytes, by: Person) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared import routing
 from shared.config import azure_names
+from shared.coordinator import routing
 from shared.core.lane import PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey
 from shared.core.people import Person

@@ -1,4 +1,4 @@
-"""What each look costs: calls of Azure ML, which are throttled, and imports."""
+"""What each poll costs: calls of Azure ML, which are throttled, and imports."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from tests.cloud.local_azure import LocalAzure, until
 
 
 def test_the_sdk_is_not_imported_with_the_adapter() -> None:
-    code = "import sys, shared.cloud.azureml, shared.steps.run; sys.exit('azure.ai.ml' in sys.modules)"
+    code = "import sys, shared.cloud.azureml, shared.worker.run; sys.exit('azure.ai.ml' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 

@@ -22,8 +22,8 @@ from shared.core.messages import (
     RunStep,
     Succeeded,
 )
-from shared.steps.rules import Rules
-from shared.steps.run import run_step
+from shared.worker.rules import Rules
+from shared.worker.run import run_step
 from tests.cloud.conftest import Registered
 from tests.cloud.local_azure import LocalAzure, until
 
@@ -50,7 +50,7 @@ class Promotion:
             step="",
             environment="test",
             attempt=1,
-            look=1,
+            poll=1,
             not_before=NOW,
             not_after=NOW + MAY_ACT_FOR,
             started=NOW,
@@ -74,7 +74,7 @@ class Promotion:
         def look() -> bool:
             environment = "dev" if step == "share" else "test"
             command = replace(
-                self._command, step=step, environment=environment, look=next(looks), evidence=dict(self.evidence)
+                self._command, step=step, environment=environment, poll=next(looks), evidence=dict(self.evidence)
             )
             outcome = run_step(
                 command, lambda name: self._workspaces[name], self._folder, lambda: command.started, lambda _: Rules()

@@ -7,21 +7,21 @@ import pytest
 
 from shared.cloud.azureml_rest import Rest
 from shared.cloud.azureml_rights import ACTIONS, missing
-from shared.ports import Doing
+from shared.ports import Capability
 from tests.cloud.local_azure import STRANGER, LocalAzure
 
 SCOPE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 Listing = Callable[..., Rest]
 
 
-@pytest.mark.parametrize("doing", Doing)
-def test_an_identity_with_the_roles_of_a_worker_lacks_nothing(doing: Doing, azure: LocalAzure) -> None:
-    assert azure.workspace("dev").missing_rights(doing) == []
+@pytest.mark.parametrize("capability", Capability)
+def test_an_identity_with_the_roles_of_a_worker_lacks_nothing(capability: Capability, azure: LocalAzure) -> None:
+    assert azure.workspace("dev").missing_rights(capability) == []
 
 
-@pytest.mark.parametrize("doing", Doing)
-def test_an_identity_that_may_not_ask_cannot_tell(doing: Doing, azure: LocalAzure) -> None:
-    assert azure.workspace("dev", STRANGER).missing_rights(doing) is None
+@pytest.mark.parametrize("capability", Capability)
+def test_an_identity_that_may_not_ask_cannot_tell(capability: Capability, azure: LocalAzure) -> None:
+    assert azure.workspace("dev", STRANGER).missing_rights(capability) is None
 
 
 class Listed(Rest):
@@ -41,10 +41,10 @@ class Listed(Rest):
 def test_a_right_is_there_if_one_role_gives_it_and_does_not_exclude_it_itself() -> None:
     endpoints = "microsoft.machinelearningservices/workspaces/onlineendpoints"
     without_delete = {"actions": ["Microsoft.MachineLearningServices/*"], "notActions": [f"{endpoints}/*/DELETE"]}
-    lacks = missing(Listed([without_delete]), SCOPE, ACTIONS[Doing.DEPLOY])
+    lacks = missing(Listed([without_delete]), SCOPE, ACTIONS[Capability.DEPLOY])
     assert lacks == ["Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments/delete"]
     all_there = Listed([without_delete], [{"actions": [f"{endpoints}/deployments/delete"], "notActions": []}])
-    assert missing(all_there, SCOPE, ACTIONS[Doing.DEPLOY]) == []
+    assert missing(all_there, SCOPE, ACTIONS[Capability.DEPLOY]) == []
     assert [url for url, _ in all_there.asked] == [
         f"{SCOPE}/providers/Microsoft.Authorization/permissions",
         "https://next/1",
@@ -55,4 +55,4 @@ def test_a_right_is_there_if_one_role_gives_it_and_does_not_exclude_it_itself() 
     "listed", [[], [{"actions": ["*/read"], "notActions": []}], [{"actions": [], "notActions": []}]]
 )
 def test_who_may_only_read_lacks_everything(listed: list[dict[str, Any]]) -> None:
-    assert missing(Listed(listed), SCOPE, ACTIONS[Doing.DEPLOY]) == list(ACTIONS[Doing.DEPLOY])
+    assert missing(Listed(listed), SCOPE, ACTIONS[Capability.DEPLOY]) == list(ACTIONS[Capability.DEPLOY])

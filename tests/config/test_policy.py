@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared.config import Configuration, ConfigurationFaults, Policy, StageSettings
+from shared.coordinator.routing import requests
 from shared.core.messages import ModelRegistered
-from shared.routing import requests
 from tests.config.right import changed
 from tests.core.world import NOW
 

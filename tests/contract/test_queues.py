@@ -23,8 +23,8 @@ from shared.cloud.dead_letters import MOST_AT_ONCE, ServiceBusDeadLetters, repla
 from shared.core.lane import decide, due
 from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered, RunStep, encode
 from shared.core.promotion import Lane
-from shared.ports import Bus
-from shared.queues import EVENTS_QUEUE, DeadLetter, DeadLetters, QueueUnavailableError, reports_queue, steps_queue
+from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
+from shared.ports import Bus, DeadLetter, DeadLetters, QueueUnavailableError
 from tests.core.world import KEY, NOW, answer, requested
 from tests.fakes.queues import FakeQueues
 
@@ -80,7 +80,7 @@ class InMemory:
         self._queues.send(letter.queue, replayed_id(letter.message_id, letter.number), letter.body)
 
     def hold(self, queue: str) -> Callable[[], object]:
-        self._queues.held.add(self.dead_letters.look(queue, 1, 1)[0].number)
+        self._queues.held.add(self.dead_letters.peek(queue, 1, 1)[0].number)
         return self._queues.held.clear
 
 
@@ -181,16 +181,16 @@ def promotion() -> str:
     return f"p-{next(_numbers)}"
 
 
-def command(promotion: str, look: int = 1, at: datetime = NOW - timedelta(days=1000)) -> RunStep:
+def command(promotion: str, poll: int = 1, at: datetime = NOW - timedelta(days=1000)) -> RunStep:
     [first] = due(decide(Lane(KEY), requested("1"), NOW).lane)
-    return replace(first, promotion=promotion, environment="test", look=look, not_before=at)
+    return replace(first, promotion=promotion, environment="test", poll=poll, not_before=at)
 
 
 def buried(queues: Queues, promotion: str, number: int) -> Sequence[DeadLetter]:
     """So many commands that their queue has given up."""
-    queues.bus.send_commands([command(promotion, look) for look in range(1, number + 1)])
+    queues.bus.send_commands([command(promotion, poll) for poll in range(1, number + 1)])
     queues.bury(QUEUE, "broken", "on purpose")
-    letters = queues.dead_letters.look(QUEUE, 1, number)
+    letters = queues.dead_letters.peek(QUEUE, 1, number)
     assert len(letters) == number
     return letters
 
@@ -213,26 +213,26 @@ def test_events_commands_and_reports_come_to_their_queues_as_they_are(queues: Qu
 def test_a_message_id_that_was_seen_is_accepted_and_dropped(queues: Queues, promotion: str) -> None:
     for _ in range(2):
         queues.bus.send_commands([command(promotion)])
-    queues.bus.send_commands([command(promotion), command(promotion, look=2)])
+    queues.bus.send_commands([command(promotion), command(promotion, poll=2)])
     assert [body for _, body in queues.ready(QUEUE)] == [
         encode(command(promotion)),
-        encode(command(promotion, look=2)),
+        encode(command(promotion, poll=2)),
     ]
 
 
 def test_a_command_for_later_is_scheduled(queues: Queues, promotion: str) -> None:
-    later = command(promotion, look=2, at=datetime.now(UTC) + timedelta(hours=1))
+    later = command(promotion, poll=2, at=datetime.now(UTC) + timedelta(hours=1))
     queues.bus.send_commands([command(promotion), later])
     assert [message_id for message_id, _ in queues.ready(QUEUE)] == [command(promotion).message_id]
     assert queues.scheduled(QUEUE) == [later.message_id]
 
 
 def test_what_many_threads_send_at_once_arrives_once_each(queues: Queues, promotion: str) -> None:
-    expected = {command(promotion, look).message_id for look in range(200)}
+    expected = {command(promotion, poll).message_id for poll in range(200)}
 
     def send(first: int) -> None:
-        for look in range(first, first + 10):
-            queues.bus.send_commands([command(promotion, look)])
+        for poll in range(first, first + 10):
+            queues.bus.send_commands([command(promotion, poll)])
 
     threads = [threading.Thread(target=send, args=(first,)) for first in range(0, 200, 10)]
     for thread in threads:
@@ -260,10 +260,10 @@ def test_looking_goes_on_from_any_number_and_takes_nothing(queues: Queues, promo
     letters = buried(queues, promotion, 5)
     numbers = [letter.number for letter in letters]
     assert numbers == sorted(set(numbers))
-    assert queues.dead_letters.look(QUEUE, 1, 2) == letters[:2]
-    assert queues.dead_letters.look(QUEUE, numbers[2], 100) == letters[2:]
-    assert queues.dead_letters.look(QUEUE, numbers[-1] + 1, 100) == []
-    assert queues.dead_letters.look(QUEUE, 1, 100) == letters
+    assert queues.dead_letters.peek(QUEUE, 1, 2) == letters[:2]
+    assert queues.dead_letters.peek(QUEUE, numbers[2], 100) == letters[2:]
+    assert queues.dead_letters.peek(QUEUE, numbers[-1] + 1, 100) == []
+    assert queues.dead_letters.peek(QUEUE, 1, 100) == letters
 
 
 def test_chosen_ones_go_back_and_the_others_stay(queues: Queues, promotion: str) -> None:
@@ -272,7 +272,7 @@ def test_chosen_ones_go_back_and_the_others_stay(queues: Queues, promotion: str)
     moved = queues.dead_letters.move_back(QUEUE, {letter.number for letter in chosen}, SECONDS)
     assert set(moved) == {letter.number for letter in chosen}
     assert queues.ready(QUEUE) == [(replayed_id(each.message_id, each.number), each.body) for each in chosen]
-    left = queues.dead_letters.look(QUEUE, 1, 100)
+    left = queues.dead_letters.peek(QUEUE, 1, 100)
     assert [(each.number, each.body) for each in left] == [(letters[i].number, letters[i].body) for i in (0, 2, 3)]
 
 
@@ -280,7 +280,7 @@ def test_more_than_one_batch_goes_back_completely(queues: Queues, promotion: str
     letters = buried(queues, promotion, 2 * MOST_AT_ONCE + 10)
     assert len(queues.dead_letters.move_back(QUEUE, [letter.number for letter in letters], SECONDS)) == len(letters)
     assert sorted(body for _, body in queues.ready(QUEUE)) == sorted(letter.body for letter in letters)
-    assert queues.dead_letters.look(QUEUE, 1, 1) == []
+    assert queues.dead_letters.peek(QUEUE, 1, 1) == []
 
 
 def test_what_goes_back_keeps_what_its_sender_said_of_it(on_service_bus: OnServiceBus, promotion: str) -> None:
@@ -295,7 +295,7 @@ def test_what_goes_back_keeps_what_its_sender_said_of_it(on_service_bus: OnServi
     )
     on_service_bus.send(sent)
     on_service_bus.bury(QUEUE, "broken", "on purpose")
-    [letter] = on_service_bus.dead_letters.look(QUEUE, 1, 10)
+    [letter] = on_service_bus.dead_letters.peek(QUEUE, 1, 10)
     on_service_bus.dead_letters.move_back(QUEUE, [letter.number], SECONDS)
     [found] = on_service_bus.peek(QUEUE)
     assert str(found) == promotion
@@ -305,11 +305,11 @@ def test_what_goes_back_keeps_what_its_sender_said_of_it(on_service_bus: OnServi
 
 
 def test_messages_that_are_too_large_for_one_batch_go_back_completely(queues: Queues, promotion: str) -> None:
-    large = [replace(command(promotion, look), settings={"text": "x" * 50_000}) for look in range(30)]
+    large = [replace(command(promotion, poll), settings={"text": "x" * 50_000}) for poll in range(30)]
     for each in large:
         queues.bus.send_commands([each])
     queues.bury(QUEUE, "broken", "on purpose")
-    numbers = [letter.number for letter in queues.dead_letters.look(QUEUE, 1, 30)]
+    numbers = [letter.number for letter in queues.dead_letters.peek(QUEUE, 1, 30)]
     assert sorted(queues.dead_letters.move_back(QUEUE, numbers, SECONDS)) == numbers
     assert [body for _, body in queues.ready(QUEUE)] == [encode(each) for each in large]
 
@@ -326,17 +326,17 @@ def test_a_move_that_died_after_the_copy_is_ended_without_a_second_copy(queues: 
     queues.copy(letter)
     assert list(queues.dead_letters.move_back(QUEUE, [letter.number], SECONDS)) == [letter.number]
     assert len(queues.ready(QUEUE)) == 1
-    assert queues.dead_letters.look(QUEUE, 1, 1) == []
+    assert queues.dead_letters.peek(QUEUE, 1, 1) == []
 
 
 def test_a_replayed_message_that_fails_again_can_be_replayed_again(queues: Queues, promotion: str) -> None:
     [letter] = buried(queues, promotion, 1)
     for _ in range(2):
-        [letter] = queues.dead_letters.look(QUEUE, 1, 10)
+        [letter] = queues.dead_letters.peek(QUEUE, 1, 10)
         assert list(queues.dead_letters.move_back(QUEUE, [letter.number], SECONDS)) == [letter.number]
         assert [body for _, body in queues.ready(QUEUE)] == [letter.body]
         queues.bury(QUEUE, "broken", "again")
-    [letter] = queues.dead_letters.look(QUEUE, 1, 10)
+    [letter] = queues.dead_letters.peek(QUEUE, 1, 10)
     assert letter.message_id.count(":replay-") == 1
 
 
@@ -350,7 +350,7 @@ def test_what_somebody_else_has_in_hand_is_left_to_them(queues: Queues, promotio
 
 def test_a_queue_that_cannot_be_reached_is_said(queues: Queues) -> None:
     with pytest.raises(QueueUnavailableError, match="elsewhere"):
-        queues.dead_letters.look("elsewhere", 1, 1)
+        queues.dead_letters.peek("elsewhere", 1, 1)
     with pytest.raises(QueueUnavailableError, match="elsewhere"):
         queues.dead_letters.move_back("elsewhere", [1], SECONDS)
 

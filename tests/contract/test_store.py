@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.lane import LONGEST_QUEUE, Decision, LaneEvent, PromotionRequested, decide, due
 from shared.core.messages import GRACE, Kind, LaneKey
-from shared.core.promotion import Hold, Lane, PromotionStatus, StageStatus, Untold, lane_digest
+from shared.core.promotion import Hold, Lane, PromotionStatus, StageStatus, Unpublished, lane_digest
 from shared.ports import PromotionFilter, Store, VersionConflictError
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
@@ -119,10 +119,10 @@ def test_a_lane_is_overdue_from_its_wake_up_time_on_and_no_longer_once_it_has_en
 
 
 def test_a_lane_with_changes_that_nobody_was_told_of_keeps_them_and_is_overdue_a_minute_later(store: Store) -> None:
-    untold = Untold(NOW, {"churn-eu-1-67732bfcb1e1": 7})
-    store.save(Lane(KEY), Lane(KEY, untold=untold), 0, ())
+    unpublished = Unpublished(NOW, {"churn-eu-1-67732bfcb1e1": 7})
+    store.save(Lane(KEY), Lane(KEY, unpublished=unpublished), 0, ())
     lane, version = store.load(KEY, None)
-    assert lane.untold == untold
+    assert lane.unpublished == unpublished
     assert store.overdue(NOW + timedelta(seconds=59)) == []
     assert store.overdue(NOW + timedelta(minutes=1)) == [KEY]
     store.save(lane, Lane(KEY), version, ())

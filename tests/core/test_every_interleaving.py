@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.core.lane import PromotionRequested, TimePassed, decide, due
-from shared.core.late import FIRST_LATE_LOOK
+from shared.core.late import FIRST_LATE_POLL
 from shared.core.messages import GRACE, Failed, NotRun, Outcome, Running, RunStep, StepReported
 from shared.core.people import Cancelled, NotNowError, RolledBack
 from shared.core.promotion import Lane, PromotionStatus, StageStatus, StepStatus
@@ -77,7 +77,7 @@ class World:
 
 
 def _position(steps: tuple[object, ...]) -> tuple[object, ...]:
-    return tuple((getattr(step, "status", None), getattr(step, "look", None)) for step in steps)
+    return tuple((getattr(step, "status", None), getattr(step, "poll", None)) for step in steps)
 
 
 def by_id(*messages: Message) -> dict[str, Message]:
@@ -133,7 +133,7 @@ def _must_answer(world: World, command: RunStep) -> bool:
     stages = [
         s for p in world.lane.promotions if p.id == command.promotion for s in p.stages if s.name == command.stage
     ]
-    nobody_waits = command.look < FIRST_LATE_LOOK and command not in due(world.lane)
+    nobody_waits = command.poll < FIRST_LATE_POLL and command not in due(world.lane)
     return nobody_waits or any((step := s.current) and s.has_called_off(step) for s in stages)
 
 

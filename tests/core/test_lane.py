@@ -128,14 +128,14 @@ def test_running_is_looked_at_again_after_the_pause_that_the_step_asks_for() -> 
     lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
     decision = decide(lane, answer(command, Running(timedelta(seconds=20), "Creating")), NOW)
     (again,) = decision.commands
-    assert again.look == command.look + 1
+    assert again.poll == command.poll + 1
     assert again.not_before == NOW + timedelta(seconds=20)
     assert again.message_id != command.message_id
     assert again.started == command.started
 
 
 @pytest.mark.parametrize(
-    "change", [{"look": 1}, {"attempt": 2}, {"step": "smoke"}, {"stage": "prod", "environment": "prod"}]
+    "change", [{"poll": 1}, {"attempt": 2}, {"step": "smoke"}, {"stage": "prod", "environment": "prod"}]
 )
 def test_a_report_of_another_look_attempt_step_or_stage_is_stale(change: dict[str, Any]) -> None:
     lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
@@ -188,7 +188,7 @@ def test_time_passing_asks_again_with_a_new_message_id_where_an_answer_is_overdu
     lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
     assert decide(lane, TimePassed(KEY), NOW + GRACE - timedelta(seconds=1)).stale
     decision = decide(lane, TimePassed(KEY), NOW + GRACE)
-    assert [again.look for again in decision.commands] == [command.look + 1]
+    assert [again.poll for again in decision.commands] == [command.poll + 1]
 
 
 def test_time_passing_the_deadline_without_an_answer_fails_the_step() -> None:

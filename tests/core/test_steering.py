@@ -386,7 +386,7 @@ def test_a_command_that_nobody_ran_is_asked_for_again_at_once() -> None:
     before = due(lane)[0]
     lane = decide(lane, answer(before, NotRun("too late")), NOW).lane
     (again,) = due(lane)
-    assert (again.step, again.look) == ("deploy", before.look + 1)
+    assert (again.step, again.poll) == ("deploy", before.poll + 1)
     assert again.not_before <= NOW + FIRST_PAUSE
 
 
@@ -404,7 +404,7 @@ def test_a_way_back_that_pauses_is_looked_at_now_when_a_person_asks() -> None:
     before = due(lane)[0]
     lane = ask(lane, Retried(KEY, the(lane, "2").id, OPERATOR, "quota is there"))
     (again,) = due(lane)
-    assert (again.step, again.look, again.not_before) == ("restore", before.look + 1, NOW)
+    assert (again.step, again.poll, again.not_before) == ("restore", before.poll + 1, NOW)
 
 
 def test_a_way_back_can_be_abandoned_and_says_what_it_left() -> None:

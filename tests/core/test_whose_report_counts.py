@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core.lane import decide, due
-from shared.core.late import FIRST_LATE_LOOK
+from shared.core.late import FIRST_LATE_POLL
 from shared.core.messages import (
     Failed,
     FailureKind,
@@ -80,11 +80,11 @@ def test_no_other_environment_can_have_an_effect_taken_away_that_comes_late(brok
     *_, (before, command) = (each for each in moments() if (each[1].stage, each[1].step) == ("prod", broken))
     lane = run(decide(before, answer(command, BROKEN), NOW).lane)
     assert lane.promotions[0].status is PromotionStatus.FAILED
-    late = replace(answer(command), look=2)
+    late = replace(answer(command), poll=2)
     (undo,) = decide(lane, late, NOW).commands
-    assert (undo.environment, undo.look) == ("prod", FIRST_LATE_LOOK + 2)
+    assert (undo.environment, undo.poll) == ("prod", FIRST_LATE_POLL + 2)
     for report in forged(command):
-        assert decide(lane, replace(report, look=2), NOW).commands == ()
+        assert decide(lane, replace(report, poll=2), NOW).commands == ()
     again = answer(undo, Running(timedelta(0), "Deleting"))
     assert decide(lane, again, NOW).commands
     for report in forged(undo):

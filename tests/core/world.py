@@ -66,7 +66,7 @@ def answer(command: RunStep, outcome: Outcome | None = None) -> StepReported:
         command.stage,
         command.step,
         command.attempt,
-        command.look,
+        command.poll,
         outcome or Succeeded({"saw": command.step}),
         environment=command.environment,
     )

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from localcloud.up import Description, LocalCloud
-from shared.queues import all_queues
+from shared.core.queues import all_queues
 from tests.app_settings import app_settings
 from tests.e2e.azure import Azure
 from tests.e2e.promoting import Promoting

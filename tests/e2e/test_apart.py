@@ -47,7 +47,7 @@ def description() -> Description:
     described = describe("tests/e2e/apart/promotion.yml", *NAMES, shared_access=SHARED_ACCESS)
     assert described.app is not None
     unknown = {f"{name.upper()}_IDENTITY": "00000000-0000-0000-0000-000000000000" for name in NAMES}
-    own = {"MLPROMOTE_PARTS": "coordinator", "ServiceBus": "{servicebus_connection_coordinator}"}
+    own = {"MLPROMOTE_ROLES": "coordinator", "ServiceBus": "{servicebus_connection_coordinator}"}
     settings = described.app.settings | unknown | own
     return described.model_copy(update={"app": described.app.model_copy(update={"settings": settings})})
 

@@ -30,7 +30,7 @@ def description() -> Description:
         people={"alice": {"roles": [OPERATOR]}, "dora": {}},
     )
     assert described.app is not None
-    own = {MODE: "required", "MLPROMOTE_PARTS": "coordinator", "ServiceBus": "{servicebus_connection_coordinator}"}
+    own = {MODE: "required", "MLPROMOTE_ROLES": "coordinator", "ServiceBus": "{servicebus_connection_coordinator}"}
     settings = described.app.settings | own
     return described.model_copy(update={"app": described.app.model_copy(update={"settings": settings})})
 

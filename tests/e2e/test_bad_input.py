@@ -20,7 +20,7 @@ from tests.e2e.promoting import failure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-#: Names that only events know: a promotion of such a model fails at its first look.
+#: Names that only events know: a promotion of such a model fails at its first poll.
 GONE = "There is no model"
 #: As unusual as Azure ML allows.
 UNUSUAL_NAME, UNUSUAL_VERSION = "tiny-Big_Name.of.v2", "2026-11-20.rc_1"

@@ -20,7 +20,7 @@ from azure.servicebus.aio import ServiceBusClient
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
 from shared.core.messages import MAY_ACT_FOR, Candidate, Evidence, Kind, LaneKey, RunStep, encode
-from shared.queues import all_queues
+from shared.core.queues import all_queues
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.queue_rights import SHARED_ACCESS
@@ -48,7 +48,7 @@ def description() -> Description:
     described = describe(file, *NAMES, shared_access=access, people=PEOPLE)
     assert described.app is not None
     unknown = {f"{name.upper()}_IDENTITY": "00000000-0000-0000-0000-000000000000" for name in NAMES}
-    own = {"MLPROMOTE_PARTS": "coordinator", "ServiceBus": "{servicebus_connection_coordinator}"}
+    own = {"MLPROMOTE_ROLES": "coordinator", "ServiceBus": "{servicebus_connection_coordinator}"}
     settings = described.app.settings | unknown | own
     return described.model_copy(update={"app": described.app.model_copy(update={"settings": settings})})
 
@@ -214,7 +214,7 @@ async def deploying(cloud: Cloud, model: str) -> RunStep:
         step="deploy",
         environment="prod",
         attempt=1,
-        look=1,
+        poll=1,
         not_before=now,
         not_after=now + MAY_ACT_FOR,
         started=now,

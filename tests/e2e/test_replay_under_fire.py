@@ -20,13 +20,13 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusRece
 from localcloud.up import Description
 from shared.cloud import bus
 from shared.cloud.sqlite import SqliteStore
+from shared.coordinator.lanes import Lanes
 from shared.core.lane import PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey, ModelRegistered
 from shared.core.people import OPERATOR
 from shared.core.plan import PlannedStep
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
-from shared.lanes import Lanes
-from shared.queues import EVENTS_QUEUE, reports_queue, steps_queue
+from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe_tiny
 from tests.signing_in import bearer
@@ -68,7 +68,7 @@ class Operator:
                     assert answer.status == 200, await answer.text()
                     page = await answer.json()
                 found += [failure for failure in page["value"] if failure["what"] == "dead-letter"]
-                url = page["nextLink"]
+                url = page["next_link"]
         return found
 
     async def replay(self, ids: Sequence[str]) -> Counter[str] | None:

@@ -20,11 +20,11 @@ def step(
         "started": None if started is None else after(started),
         "ended": None if ended is None else after(ended),
         "says": "",
-        "looks": 1,
+        "polls": 1,
         "seconds": 0.1,
         "evidence": {},
         "failure": None,
-        "nextLook": None,
+        "next_poll": None,
         "deadline": None,
         **more,
     }
@@ -82,7 +82,7 @@ def under_way() -> dict[str, Any]:
     done = [step(name, "succeeded", at, at + 1.5, evidence=seen) for at, (name, seen) in enumerate(EVIDENCE.items())]
     deploying = [
         step("validate", "succeeded", 8, 8.4, evidence=EVIDENCE["validate"]),
-        step("deploy", "running", 9, says="the deployment is being created", nextLook=after(15)),
+        step("deploy", "running", 9, says="the deployment is being created", next_poll=after(15)),
         *(step(name, "waiting") for name in ("smoke", "shift", "retire")),
     ]
     return promotion("running", [stage("test", "succeeded", done), stage("prod", "running", deploying)])

@@ -33,7 +33,7 @@ class App:
         found = [] if self.hidden_for >= 0 else [self.documents[0]]
         job = {**self.documents[0], "id": "job", "kind": "job"}
         value = [it for it in (job, *found) if it["model"] == request.query["model"]]
-        return web.json_response({"value": value, "nextLink": None})
+        return web.json_response({"value": value, "next_link": None})
 
     async def get(self, request: web.Request) -> web.Response:
         self._demand_key(request)

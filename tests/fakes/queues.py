@@ -12,7 +12,8 @@ from threading import Lock
 
 from shared.cloud.dead_letters import replayed_id
 from shared.core.messages import Command, Event, News, Report, RunStep, encode
-from shared.queues import EVENTS_QUEUE, DeadLetter, QueueUnavailableError, reports_queue, steps_queue
+from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
+from shared.ports import DeadLetter, QueueUnavailableError
 
 BURIED = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 
@@ -66,7 +67,7 @@ class FakeQueues:
         if queue in self.read_only:
             raise QueueUnavailableError(f"Nothing may be sent to {queue}.")
 
-    def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
+    def peek(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
         self._reach(queue)
         letters = self.buried.get(queue, {})
         return [letters[number] for number in sorted(letters) if number >= start][:most]

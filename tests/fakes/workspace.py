@@ -1,6 +1,6 @@
 """An Azure ML workspace with its registry, in memory: implements the `Workspace` port for fast tests.
 
-It behaves like Azure ML where the steps could go wrong: what is started takes a number of looks to be there, names can
+It behaves like Azure ML where the steps could go wrong: what is started takes a number of polls to be there, names can
 be taken, traffic only goes to what exists, and any call can be made to fail.
 """
 
@@ -17,9 +17,9 @@ from shared.ports import (
     Answer,
     Author,
     BusyError,
+    Capability,
     Deployment,
     DeploymentFile,
-    Doing,
     Endpoint,
     Job,
     Model,
@@ -43,12 +43,12 @@ class Crash(BaseException):
 
 @dataclass
 class FakeWorkspace:
-    """State that tests set up and look at directly. `looks_until_ready`: how many reads of something that was started
+    """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
     still show it as not ready."""
 
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     name: str = "ws"
-    looks_until_ready: int = 0
+    polls_until_ready: int = 0
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
     lost_files: set[tuple[str, str]] = field(default_factory=set)
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class FakeWorkspace:
     unread: str = ""  #: why that error cannot be read, where it is not empty
     out_of_reach: str | None = None  #: the workspace's region, where the registry is not replicated to it
     raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: once, instead of the call
-    rights_missing: dict[Doing, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
+    rights_missing: dict[Capability, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
     keeps_state: set[str] = field(default_factory=set)  #: deployments whose present state does not change by itself
     dies_after: str = ""  #: the method after whose effect the process dies, once
     calls: Counter[str] = field(default_factory=Counter)
@@ -149,16 +149,16 @@ class FakeWorkspace:
 
     def start_share(self, name: str, version: str) -> None:
         self._called("start_share")
-        self._pending.setdefault(("share", name, version), self.looks_until_ready)
+        self._pending.setdefault(("share", name, version), self.polls_until_ready)
         self._died("start_share")
 
     def missing_region(self) -> str | None:
         self._called("missing_region")
         return self.out_of_reach
 
-    def missing_rights(self, doing: Doing) -> Sequence[str] | None:
+    def missing_rights(self, capability: Capability) -> Sequence[str] | None:
         self._called("missing_rights")
-        return self.rights_missing.get(doing, ())
+        return self.rights_missing.get(capability, ())
 
     # --- endpoints and deployments ---
 
@@ -247,7 +247,7 @@ class FakeWorkspace:
             raise Crash
 
     def _begin(self, *key: str) -> None:
-        self._pending[key] = self.looks_until_ready
+        self._pending[key] = self.polls_until_ready
 
     def _is_ready(self, key: tuple[str, ...]) -> bool:
         left = self._pending.get(key, 0)

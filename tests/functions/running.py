@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.up import Description
-from shared.queues import all_queues
+from shared.core.queues import all_queues
 from tests.app_settings import app_settings
 from tests.signing_in import SIGN_IN
 

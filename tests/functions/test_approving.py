@@ -45,7 +45,7 @@ def test_who_looks_sees_the_evidence_who_is_asked_and_until_when(waiting: str, a
     prod = shown["stages"][1]
     assert [step["evidence"] for step in prod["steps"] if step["name"] == "validate"] == [{"saw": "validate"}]
     approval = prod["approval"]
-    assert (approval["min"], approval["roles"], approval["notRequester"]) == (2, ["Promotion.Approver"], True)
+    assert (approval["min"], approval["roles"], approval["not_requester"]) == (2, ["Promotion.Approver"], True)
     assert [(one["name"], one["reason"]) for one in approval["given"]] == [("bob", "looks fine")]
     assert shown["stages"][0]["approval"] is None
 

@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
+from shared.config.roles import Roles
 from shared.config.sign_in import MODE
-from shared.parts import Parts
 from tests.fakes.identity_provider import IdentityProvider
 from tests.fakes.queues import FakeQueues
 from tests.functions.conftest import ALICE, BOB, FORGED, ISSUER, KEYS_COUNT_TOO, Api, http_functions
@@ -40,7 +40,7 @@ CASES = [(operation, address) for operation, (addresses, _) in ALLOWED.items() f
 def elsewhere(api: Api, queues: FakeQueues) -> None:
     """When the app looks at itself, it finds no environment, whose workspace would be in Azure."""
     api.app.dead_letters = queues
-    api.app.health = replace(api.app.health, parts=Parts(coordinator=False, environments=()))
+    api.app.health = replace(api.app.health, roles=Roles(coordinator=False, environments=()))
 
 
 def ask(api: Api, operation: str, address: str, headers: Mapping[str, str]) -> tuple[int, str]:
@@ -114,7 +114,7 @@ class TestWhereAKeyIsEnough:
 
     def test_the_header_that_app_service_would_write_makes_nobody_of_anybody(self, api: Api) -> None:
         promotion = api.start("1", FORGED)
-        assert api.get(f"promotions/{promotion}").body["requestedBy"] == "function key"
+        assert api.get(f"promotions/{promotion}").body["requested_by"] == "function key"
         assert ask(api, "steer", f"promotions/{promotion}/cancel", FORGED)[0] == 403
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.messages import RECONCILE, Failed, FailureKind, FindRegistrations, JobEnded, encode
-from shared.queues import EVENTS_QUEUE, reports_queue
+from shared.core.queues import EVENTS_QUEUE, reports_queue
 from tests.core.world import NOW, answer
 from tests.fakes.queues import FakeQueues
 from tests.functions.conftest import Api
@@ -20,7 +20,7 @@ def test_a_failed_promotion_is_shown_with_what_is_needed_to_mend_it(api: Api, qu
     promotion = failed(api, "1")
     [failure] = failures(api)
     assert failure["id"] == failure["promotion"] == promotion
-    assert (failure["what"], failure["class"], failure["tried"]) == ("promotion", "container-crash", 1)
+    assert (failure["what"], failure["kind"], failure["tried"]) == ("promotion", "container-crash", 1)
     assert (failure["stage"], failure["step"], failure["environment"]) == ("test", "deploy", "test")
     assert (failure["route"], failure["model"], failure["queue"]) == ("churn", "churn-eu", "steps-test")
     assert "init() raised KeyError" in failure["reason"]
@@ -38,7 +38,7 @@ def test_where_undoing_failed_too_the_first_cause_is_shown(api: Api, queues: Fak
     api.start("1")
     api.run(BROKEN | {("test", "remove"): Failed("locked", FailureKind.PERMISSION)})
     [failure] = failures(api)
-    assert (failure["step"], failure["class"]) == ("deploy", "container-crash")
+    assert (failure["step"], failure["kind"]) == ("deploy", "container-crash")
 
 
 def test_a_gate_that_refused_and_could_not_be_undone_shows_what_could_not(api: Api, queues: FakeQueues) -> None:
@@ -46,7 +46,7 @@ def test_a_gate_that_refused_and_could_not_be_undone_shows_what_could_not(api: A
     refused = Failed("too slow", FailureKind.REFUSED)
     api.run({("test", "smoke"): refused, ("test", "remove"): Failed("locked", FailureKind.PERMISSION)})
     [failure] = failures(api)
-    assert (failure["step"], failure["class"]) == ("remove", "permission")
+    assert (failure["step"], failure["kind"]) == ("remove", "permission")
 
 
 def test_a_superseded_promotion_is_not_safe_to_replay(api: Api, queues: FakeQueues) -> None:
@@ -63,7 +63,7 @@ def test_a_dead_letter_says_how_often_it_was_tried_and_what_it_is_about(api: Api
     [command] = api.steps
     dead = queues.bury("steps-dev", command)
     [failure] = failures(api)
-    assert (failure["id"], failure["what"], failure["class"]) == (dead, "dead-letter", "bug")
+    assert (failure["id"], failure["what"], failure["kind"]) == (dead, "dead-letter", "bug")
     assert (failure["queue"], failure["environment"]) == ("steps-dev", "dev")
     assert (failure["promotion"], failure["stage"], failure["step"]) == (promotion, "test", "share")
     assert (failure["tried"], failure["at"]) == (10, "2026-11-20T11:00:00+00:00")
@@ -75,7 +75,7 @@ def test_an_expired_dead_letter_is_a_timeout_and_one_put_aside_by_hand_says_why(
     queues.bury(EVENTS_QUEUE, registered(), reason="TTLExpiredException")
     queues.bury(EVENTS_QUEUE, registered(), reason="looked odd", description="by bob")
     expired, by_hand = failures(api)
-    assert (expired["class"], by_hand["class"]) == ("timeout", "bug")
+    assert (expired["kind"], by_hand["kind"]) == ("timeout", "bug")
     assert by_hand["reason"].endswith("was put aside: looked odd: by bob.")
 
 
@@ -239,7 +239,7 @@ def test_filters_narrow_the_list(api: Api, queues: FakeQueues) -> None:
     assert listed("") == [promotion, news, command]
     assert listed("?queue=steps-test") == [promotion, command]
     assert listed(f"?queue={EVENTS_QUEUE}") == [news]
-    assert listed("?class=bug") == [news, command]
+    assert listed("?kind=bug") == [news, command]
     assert listed("?step=share&model=fraud") == [command]
     assert listed("?route=churn") == [promotion, news]
     assert listed("?environment=dev") == [news]
@@ -256,7 +256,7 @@ def test_pages_go_through_promotions_and_all_queues_without_gaps_or_repeats(api:
         page = api.get(address).body
         assert len(page["value"]) <= 2
         seen += [failure["id"] for failure in page["value"]]
-        address = "failures?" + page["nextLink"].partition("?")[2] if page["nextLink"] else None
+        address = "failures?" + page["next_link"].partition("?")[2] if page["next_link"] else None
     assert sorted(seen) == sorted(expected)
 
 

@@ -15,9 +15,9 @@ def test_the_newest_comes_first_and_pages_lead_through_all(api: Api) -> None:
     assert listed(api) == ["3", "2", "1"]
     first = api.get("promotions?top=2&route=churn&code=a-key").body
     assert [each["version"] for each in first["value"]] == ["3", "2"]
-    assert "code" not in first["nextLink"]
-    assert "route=churn" in first["nextLink"]
-    assert listed(api, first["nextLink"].partition("?")[2]) == ["1"]
+    assert "code" not in first["next_link"]
+    assert "route=churn" in first["next_link"]
+    assert listed(api, first["next_link"].partition("?")[2]) == ["1"]
 
 
 def test_filters_narrow_the_list(api: Api) -> None:

@@ -14,9 +14,9 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.generation import GenerationMode
 
 from localcloud.up import LocalCloud
+from shared.coordinator.failures.replay import ReplayOutcome
 from shared.core.messages import FailureKind, Kind
 from shared.core.promotion import PromotionStatus, StageStatus, StepStatus
-from shared.failures.replay import ReplayOutcome
 from shared.http import openapi
 from tests.functions.running import describe
 from tests.signing_in import bearer

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shared.core.messages import LaneKey, RunStep, encode
-from shared.queues import EVENTS_QUEUE
+from shared.core.queues import EVENTS_QUEUE
 from tests.core.world import answer
 from tests.fakes.queues import Crash, FakeQueues
 from tests.functions.conftest import BOB, Api
@@ -107,7 +107,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(api: Api, queues:
     unreadable = queues.bury(EVENTS_QUEUE, b"{}")
     before = api.get(f"promotions/{promotion}").body, failures(api)
     answer = replay(api, filter={}, dry_run=True)
-    assert answer.body["dryRun"] is True
+    assert answer.body["dry_run"] is True
     assert outcomes(answer) == {promotion: "replayable", dead: "replayable", unreadable: "refused"}
     assert (api.get(f"promotions/{promotion}").body, failures(api)) == before
     assert (api.bus.commands, queues.queues) == ([], {})
@@ -122,17 +122,17 @@ def test_a_filter_replays_all_that_it_takes(api: Api, queues: FakeQueues) -> Non
     promotion = failed(api, "1")
     wanted = {queues.bury("steps-test", RunStep(**vars(command))) for command in _commands(api, 3)}
     queues.bury(EVENTS_QUEUE, registered())
-    answer = replay(api, filter={"queue": "steps-test", "class": "bug"})
+    answer = replay(api, filter={"queue": "steps-test", "kind": "bug"})
     assert outcomes(answer) == dict.fromkeys(wanted, "replayed")
     assert answer.body["continuation"] is None
     assert [failure["what"] for failure in failures(api)] == ["promotion", "dead-letter"]
-    assert outcomes(replay(api, filter={"class": "container-crash"})) == {promotion: "replayed"}
+    assert outcomes(replay(api, filter={"kind": "container-crash"})) == {promotion: "replayed"}
 
 
 def _commands(api: Api, number: int) -> list[RunStep]:
     """Commands for steps-test that no promotion waits for."""
     [deploy] = [step for step in _run_recorded(api) if step.step == "deploy" and step.stage == "test"][:1]
-    return [replace(deploy, look=100 + each) for each in range(number)]
+    return [replace(deploy, poll=100 + each) for each in range(number)]
 
 
 def _run_recorded(api: Api) -> list[RunStep]:
@@ -180,8 +180,8 @@ def test_a_replay_takes_an_operator_who_has_signed_in(api: Api, queues: FakeQueu
         ({}, "say either ids or filter; an empty filter means everything that failed"),
         ({"ids": ["a"], "filter": {}}, "say either ids or filter; an empty filter means everything that failed"),
         ({"ids": ["a"], "continuation": "x"}, "continuation: goes with a filter only"),
-        ({"filter": {"class": "unheard"}}, "class 'unheard' is none of refused"),
-        ({"filter": {"kind": "bug"}}, "filter.kind: unknown; known are queue, route, model, environment, step, class"),
+        ({"filter": {"kind": "unheard"}}, "kind 'unheard' is none of refused"),
+        ({"filter": {"class": "bug"}}, "filter.class: unknown; known are queue, route, model, environment, step, kind"),
         ({"filter": {}, "continuation": "x"}, "the continuation is none that was given here"),
         ({"ids": "a"}, "ids: must be a list"),
         ({"filter": {"environment": "nowhere"}}, "environment 'nowhere' is none of dev, test, prod"),

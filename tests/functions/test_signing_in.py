@@ -66,7 +66,7 @@ async def test_who_may_come_in_and_what_they_may_do(cloud: LocalCloud) -> None:
 
         assert (await caller.ask("POST", "promotions", key | bob, **start))[0] == 403
         status, promotion = await caller.ask("POST", "promotions", key | alice, **start)
-        assert (status, promotion["requestedBy"]) == (202, "alice")
+        assert (status, promotion["requested_by"]) == (202, "alice")
         cancel = f"promotions/{promotion['id']}/cancel"
         assert (await caller.ask("POST", cancel, key | FORGED, reason="forged"))[0] == (401 if required else 403)
         assert (await caller.ask("POST", cancel, key | bob, reason="no role"))[0] == 403

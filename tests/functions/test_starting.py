@@ -21,13 +21,13 @@ def test_a_promotion_starts_at_once_and_is_found_where_the_answer_says(api: Api)
 
 def test_a_function_key_alone_may_start(api: Api) -> None:
     started = api.post("promotions", START)
-    assert started.body["requestedBy"] == "function key"
+    assert started.body["requested_by"] == "function key"
     assert started.body["journal"][0]["text"] == "churn-eu, version 7 from dev, by function key: hotfix"
 
 
 def test_who_was_signed_in_is_recorded_with_the_reason(api: Api) -> None:
     started = api.post("promotions", START, ALICE)
-    assert started.body["requestedBy"] == "alice"
+    assert started.body["requested_by"] == "alice"
     assert started.body["journal"][0]["text"] == "churn-eu, version 7 from dev, by alice: hotfix"
     kept = api.app.store.promotion(started.body["id"])
     assert kept is not None

@@ -31,7 +31,7 @@ def test_a_cancelled_promotion_ends_and_its_answer_says_what_was_done(api: Api) 
     ended = api.get(f"promotions/{promotion}").body
     assert ended["status"] == "cancelled"
     [step, *_] = ended["stages"][0]["steps"]
-    assert (step["name"], step["status"], step["nextLook"]) == ("share", "stopped", None)
+    assert (step["name"], step["status"], step["next_poll"]) == ("share", "stopped", None)
     assert step["ended"] is not None
 
 
@@ -124,9 +124,9 @@ def test_lanes_come_in_pages_in_the_order_of_their_names(api: Api) -> None:
         api.post("promotions", {"model": model, "version": "1", "reason": "x"})
     first = api.get("routes?top=2").body
     assert [lane["model"] for lane in first["value"]] == ["churn-a", "churn-b"]
-    following = api.get("routes?" + first["nextLink"].partition("?")[2]).body
+    following = api.get("routes?" + first["next_link"].partition("?")[2]).body
     assert [lane["model"] for lane in following["value"]] == ["churn-c"]
-    assert following["nextLink"] is None
+    assert following["next_link"] is None
     assert [lane["model"] for lane in api.get("routes?model=churn-b").body["value"]] == ["churn-b"]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.telemetry import trace_id
+from shared.telemetry.telemetry import trace_id
 from tests.functions.conftest import ALICE, KEYS_COUNT_TOO, Api
 
 

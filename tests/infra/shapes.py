@@ -38,7 +38,7 @@ def workspace(name: str) -> str:
     return f"/subscriptions/sub-{name}/resourceGroups/rg-{name}/providers/{provider}/ws-{name}"
 
 
-def deployed(parts: str = "all", **more: Any) -> Deployed:
+def deployed(deployment_role: str = "all", **more: Any) -> Deployed:
     """What main.bicep makes in the shared subscription."""
     environments = [{"name": name, "workspace": workspace(name), "source": name == "dev"} for name in NAMES]
     parameters = {
@@ -47,7 +47,7 @@ def deployed(parts: str = "all", **more: Any) -> Deployed:
         "environments": environments,
         "registry": REGISTRY,
         "signInClientId": SIGN_IN,
-        "parts": parts,
+        "deploymentRole": deployment_role,
     }
     return deploy(INFRA / "main.bicep", Scope("sub-shared"), parameters | more)
 
@@ -65,7 +65,7 @@ def worker(name: str, **more: Any) -> Deployed:
         "location": "westeurope",
         "environments": environments,
         "registry": REGISTRY,
-        "parts": "worker",
+        "deploymentRole": "worker",
         "workerOf": name,
         "signInClientId": SIGN_IN,
         "serviceBusNamespace": str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"]),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from localcloud.up.description import QUEUE_PROPERTIES
-from shared.notifications import read
+from shared.coordinator.notifications import read
 from tests.config.right import RIGHT
 from tests.infra.deployment import Deployed, Scope, deploy
 from tests.infra.shapes import INFRA, REPOSITORY, deployed, of_type, settings, worker, workspace

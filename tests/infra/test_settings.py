@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from docs.make_settings_table import APP, HOST, OnAzure, settings_read
-from shared.app import parts_here
+from shared.app import roles_here
 from shared.config import load, load_places, sign_in
 from tests.config.right import CLIENT_ID
 from tests.infra.deployment import Deployed
@@ -37,7 +37,7 @@ def test_the_page_of_settings_is_up_to_date() -> None:
 def test_the_example_configuration_has_all_its_settings_in_every_app() -> None:
     for shape in every_shape():
         given = filled_in(shape)
-        here = parts_here(given | {"MLPROMOTE_CONFIGURATION": str(EXAMPLE)})
+        here = roles_here(given | {"MLPROMOTE_CONFIGURATION": str(EXAMPLE)})
         if here.environments:
             places = load_places(EXAMPLE, given, here.environments)
             assert {name: one.workspace.id for name, one in places.environments.items()} == {
@@ -50,7 +50,7 @@ def test_the_example_configuration_has_all_its_settings_in_every_app() -> None:
 def test_each_app_runs_its_parts() -> None:
     known = {"MLPROMOTE_CONFIGURATION": str(EXAMPLE)}
     parts = [
-        parts_here({name: str(value) for name, value in settings(shape).items()} | known) for shape in every_shape()
+        roles_here({name: str(value) for name, value in settings(shape).items()} | known) for shape in every_shape()
     ]
     assert [(each.coordinator, each.environments) for each in parts] == [
         (True, NAMES),
@@ -103,4 +103,4 @@ def test_only_who_keeps_promotions_is_told_where_the_tables_are() -> None:
     known = {"MLPROMOTE_CONFIGURATION": str(EXAMPLE)}
     for shape in every_shape():
         given = {name: str(value) for name, value in settings(shape).items()}
-        assert ("AzureWebJobsStorage__tableServiceUri" in given) is parts_here(given | known).coordinator
+        assert ("AzureWebJobsStorage__tableServiceUri" in given) is roles_here(given | known).coordinator

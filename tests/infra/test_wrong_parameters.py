@@ -13,11 +13,11 @@ def environment(name: str = "dev", **more: Any) -> dict[str, Any]:
     return {"name": name, "workspace": workspace(name), "source": name == "dev", **more}
 
 
-@pytest.mark.parametrize("parts", ["all", "coordinator"])
-def test_a_workspace_that_is_missing_is_named_with_its_setting(parts: str) -> None:
+@pytest.mark.parametrize("deployment_role", ["all", "coordinator"])
+def test_a_workspace_that_is_missing_is_named_with_its_setting(deployment_role: str) -> None:
     environments = [environment(), environment("test", workspace="")]
     with pytest.raises(RefusedError, match=r"workspace of test \(TEST_WORKSPACE\) is \"\", which is no ARM id"):
-        deployed(parts, environments=environments)
+        deployed(deployment_role, environments=environments)
 
 
 def test_a_worker_of_nobody_is_told_whose_it_may_be() -> None:
@@ -33,18 +33,18 @@ def test_a_worker_needs_the_whole_id_of_the_shared_namespace(name: str) -> None:
             worker(name, serviceBusNamespace=given)
 
 
-@pytest.mark.parametrize("parts", ["all", "worker"])
-def test_the_registry_is_told_by_its_id_not_by_its_name(parts: str) -> None:
-    deploy = deployed if parts == "all" else worker
+@pytest.mark.parametrize("deployment_role", ["all", "worker"])
+def test_the_registry_is_told_by_its_id_not_by_its_name(deployment_role: str) -> None:
+    deploy = deployed if deployment_role == "all" else worker
     with pytest.raises(RefusedError, match=r"REGISTRY\) is \"contoso-ml\", which is no ARM id"):
-        deploy("all" if parts == "all" else "prod", registry="contoso-ml")
+        deploy("all" if deployment_role == "all" else "prod", registry="contoso-ml")
 
 
 @pytest.mark.parametrize("given", ["", "mlpromote", "api://00000000-0000-0000-0000-0000000000aa"])
 def test_without_an_app_registration_nothing_is_made(given: str) -> None:
-    for parts in ("all", "coordinator"):
+    for deployment_role in ("all", "coordinator"):
         with pytest.raises(RefusedError, match=rf"SIGN_IN_CLIENT_ID\) is \"{given}\", which is no client id"):
-            deployed(parts, signInClientId=given)
+            deployed(deployment_role, signInClientId=given)
     with pytest.raises(RefusedError, match="without one nobody could sign in"):
         worker("prod", signInClientId=given)
 

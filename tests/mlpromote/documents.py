@@ -16,8 +16,8 @@ def detailed(status: str = "running", **more: Any) -> dict[str, Any]:
     approval = {
         "min": 2,
         "roles": ["Promotion.Approver"],
-        "notRequester": True,
-        "notAuthor": False,
+        "not_requester": True,
+        "not_author": False,
         "takenBy": "coordinator",
         "status": "running",
         "evidence": "0123456789abcdef",
@@ -30,7 +30,7 @@ def detailed(status: str = "running", **more: Any) -> dict[str, Any]:
     ]
     wait = {"stage": "prod", "for": "approval: 1 of 2 given", "since": after(2), "until": after(1000)}
     entry = {"at": after(3), "stage": "prod", "step": "approve", "what": "approved", "text": "bob: fine (1 of 2)"}
-    more = {"id": "digits-3-0123456789ab", "requestedBy": "alice", "waits": [wait], "journal": [entry], **more}
+    more = {"id": "digits-3-0123456789ab", "requested_by": "alice", "waits": [wait], "journal": [entry], **more}
     return promotion(status, stages, version="3", **more)
 
 
@@ -39,7 +39,7 @@ def failure(**more: Any) -> dict[str, Any]:
     return {
         "id": "digits-3-0123456789ab",
         "what": "promotion",
-        "class": "container-crash",
+        "kind": "container-crash",
         "queue": "steps-test",
         "route": "digits",
         "model": "digits",

@@ -11,7 +11,7 @@ from mlpromote.local_identity import token_of
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.stub import Answer, Request, StubApp
 
-EMPTY = Answer({"value": [], "nextLink": None})
+EMPTY = Answer({"value": [], "next_link": None})
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_the_key_never_goes_to_another_address(mlpromote: CommandLine, app: Stub
     with StubApp().serving() as other:
         app.will_answer(Answer(status=302, headers={"Location": other.url}))
         assert mlpromote("list").code == 5
-        app.will_answer(Answer({"value": [], "nextLink": f"{other.url}/api/promotions?continuation=a%20b"}), EMPTY)
+        app.will_answer(Answer({"value": [], "next_link": f"{other.url}/api/promotions?continuation=a%20b"}), EMPTY)
         assert mlpromote("list").code == 0
         assert other.asked == []
     asked: Any = app.asked[-1].query

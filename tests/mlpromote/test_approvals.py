@@ -71,7 +71,7 @@ def test_nothing_is_approved_where_the_environment_asks_about_another_model(
     mlpromote: CommandLine, app: StubApp, prod: StubApp
 ) -> None:
     """A coordinator that leads to the promotion of another model."""
-    page = {"value": [{"id": ID, "version": "3", "kind": "model"}], "nextLink": None}
+    page = {"value": [{"id": ID, "version": "3", "kind": "model"}], "next_link": None}
     app.will_answer(Answer(page), ELSEWHERE)
     prod.will_answer(Answer({**REQUEST, "model": "open-evil"}))
     ended = mlpromote("approve", "digits/3", "--reason", "fine")

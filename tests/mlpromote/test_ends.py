@@ -172,7 +172,7 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(app: StubApp) -> 
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(app: StubApp) -> None:
-    app.will_answer(Answer({"value": [summary(str(number)) for number in range(200)], "nextLink": None}))
+    app.will_answer(Answer({"value": [summary(str(number)) for number in range(200)], "next_link": None}))
     with started(app, "list", "--all", "--json") as listing:
         assert listing.stdout is not None
         listing.stdout.close()

@@ -13,7 +13,7 @@ LETTER = "steps-prod:7"
 
 def results(*outcomes: str, continuation: str | None = None) -> Answer:
     value = [{"id": f"item-{outcome}", "outcome": outcome, "text": f"it was {outcome}"} for outcome in outcomes]
-    return Answer({"dryRun": False, "value": value, "continuation": continuation})
+    return Answer({"dry_run": False, "value": value, "continuation": continuation})
 
 
 def test_each_failure_is_told_with_its_reason_its_log_and_whether_a_replay_is_safe(
@@ -22,10 +22,10 @@ def test_each_failure_is_told_with_its_reason_its_log_and_whether_a_replay_is_sa
     letter = failure(
         id=LETTER, stage=None, step=None, diagnosis="", tried=1, replay={"safe": False, "why": "it cannot be read"}
     )
-    app.will_answer(Answer({"value": [failure(), letter], "nextLink": None}))
-    ended = mlpromote("failures", "--queue", "steps-test", "--class", "bug")
+    app.will_answer(Answer({"value": [failure(), letter], "next_link": None}))
+    ended = mlpromote("failures", "--queue", "steps-test", "--kind", "bug")
     first, second = ended.output.split("\n\n")
-    assert app.asked[0].query == {"queue": "steps-test", "class": "bug", "top": "50"}
+    assert app.asked[0].query == {"queue": "steps-test", "kind": "bug", "top": "50"}
     told = " ".join(first.split())
     assert told.startswith(f"{ID} container-crash test deploy, queue steps-test, ")
     assert "tried 2 times init() raised AttributeError" in told
@@ -36,12 +36,12 @@ def test_each_failure_is_told_with_its_reason_its_log_and_whether_a_replay_is_sa
 
 
 def test_without_failures_it_says_so(mlpromote: CommandLine, app: StubApp) -> None:
-    app.will_answer(Answer({"value": [], "nextLink": None}))
+    app.will_answer(Answer({"value": [], "next_link": None}))
     assert mlpromote("failures").output == "nothing failed\n"
 
 
 def test_a_replay_of_some_names_them_and_reports_each(mlpromote: CommandLine, app: StubApp) -> None:
-    app.will_answer(Answer({"value": [summary("3")], "nextLink": None}), results("replayed"))
+    app.will_answer(Answer({"value": [summary("3")], "next_link": None}), results("replayed"))
     ended = mlpromote("replay", "digits/3", LETTER, "--reason", "mended", "--from-step", "validate")
     assert ended.code == 0
     assert "✓ item-replayed replayed it was replayed" in " ".join(ended.output.split())

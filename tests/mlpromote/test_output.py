@@ -25,11 +25,11 @@ def long_answers() -> list[tuple[list[str], Any]]:
     check = {"what": "workspace", "name": LONG * 3, "ok": False, "state": "fault", "says": SENTENCE, "todo": SENTENCE}
     result = {"id": promotion["id"], "outcome": "not-reached", "text": SENTENCE}
     return [
-        (["list"], {"value": [short], "nextLink": None}),
+        (["list"], {"value": [short], "next_link": None}),
         (["show", "x", "--journal"], promotion),
-        (["failures"], {"value": [failed], "nextLink": None}),
+        (["failures"], {"value": [failed], "next_link": None}),
         (["replay", "x", "--reason", "y"], {"value": [result], "continuation": None}),
-        (["routes"], {"value": [held], "nextLink": None}),
+        (["routes"], {"value": [held], "next_link": None}),
         (["doctor"], {"healthy": False, "caller": None, "checks": [check]}),
     ]
 

@@ -18,7 +18,7 @@ ID = "digits-3-0123456789ab"
 
 def page(*versions: str, following: str | None = None) -> Answer:
     link = f"https://gateway.test/api/promotions?top=1&continuation={following}" if following else None
-    return Answer({"value": [summary(version) for version in versions], "nextLink": link})
+    return Answer({"value": [summary(version) for version in versions], "next_link": link})
 
 
 # --- list and show ----------------------------------------------------------------------------------------------------
@@ -99,8 +99,8 @@ def test_for_scripts_a_promotion_is_what_the_app_answered(mlpromote: CommandLine
 
 
 def test_a_version_stands_for_its_newest_promotion(mlpromote: CommandLine, app: StubApp) -> None:
-    others = {"value": [summary("3", id="job", kind="job"), summary("4", id="four")], "nextLink": "/?continuation=a"}
-    wanted = {"value": [summary("3", id="newest"), summary("3", id="older")], "nextLink": None}
+    others = {"value": [summary("3", id="job", kind="job"), summary("4", id="four")], "next_link": "/?continuation=a"}
+    wanted = {"value": [summary("3", id="newest"), summary("3", id="older")], "next_link": None}
     app.will_answer(Answer(others), Answer(wanted), Answer(detailed()))
     assert mlpromote("show", "digits/3").code == 0
     assert app.asked[0].query["model"] == "digits"
@@ -226,7 +226,7 @@ def test_at_80_columns_a_job_in_a_list_leaves_one_line_for_each(mlpromote: Comma
     job = summary(
         version="gray_kitten_kgv9m1t6zk", status="succeeded", kind="job", id="digits-gray-kitten-ccb7143fabe3"
     )
-    app.will_answer(Answer({"value": [summary(reason="test: init() raised"), job], "nextLink": None}))
+    app.will_answer(Answer({"value": [summary(reason="test: init() raised"), job], "next_link": None}))
     lines = mlpromote("list").output.splitlines()
     assert len(lines) == 4, "each has one line"
     assert "digits (job)" in lines[3]

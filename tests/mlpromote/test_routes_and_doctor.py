@@ -21,7 +21,7 @@ def check(ok: bool, **more: Any) -> dict[str, Any]:
 
 
 def test_routes_show_who_serves_who_comes_and_what_is_held(mlpromote: CommandLine, app: StubApp) -> None:
-    app.will_answer(Answer({"value": [lane()], "nextLink": None}))
+    app.will_answer(Answer({"value": [lane()], "next_link": None}))
     ended = mlpromote("routes", "--model", "digits")
     assert app.asked[0].query["model"] == "digits"
     test, prod = [" ".join(line.split()) for line in ended.output.splitlines()[2:4]]
@@ -32,7 +32,7 @@ def test_routes_show_who_serves_who_comes_and_what_is_held(mlpromote: CommandLin
 
 
 def test_without_any_lane_routes_say_so(mlpromote: CommandLine, app: StubApp) -> None:
-    app.will_answer(Answer({"value": [], "nextLink": None}))
+    app.will_answer(Answer({"value": [], "next_link": None}))
     assert mlpromote("routes").output == "nothing has come along any route yet\n"
 
 

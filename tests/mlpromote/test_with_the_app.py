@@ -57,7 +57,7 @@ def test_what_failed_is_listed_and_replayed_by_who_may(local: CommandLine) -> No
     promotion = start(local).document["id"]
     assert local("show", promotion, "--watch").code == Exit.REFUSED
     [failure] = [one for one in local("failures", "--all", "--json").document if one["id"] == promotion]
-    assert (failure["class"], failure["step"], failure["replay"]["safe"]) == ("not-found", "share", True)
+    assert (failure["kind"], failure["step"], failure["replay"]["safe"]) == ("not-found", "share", True)
     replay = ("replay", promotion, "--reason", "again")
     assert local(*replay).code == Exit.NOT_ALLOWED
     assert local(*replay, "--as", "bob").code == Exit.NOT_ALLOWED

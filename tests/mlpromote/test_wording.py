@@ -67,6 +67,6 @@ def test_deployments_that_were_left_alone_are_named_with_the_reason() -> None:
     )
 
 
-@pytest.mark.parametrize(("next_look", "words"), [(13, "being made; next look in 3 s"), (10.2, "being made")])
-def test_what_is_under_way_says_when_it_is_looked_at_again_unless_that_is_now(next_look: float, words: str) -> None:
-    assert told(step("deploy", "running", 1, says="being made", nextLook=after(next_look)), NOW) == words
+@pytest.mark.parametrize(("next_poll", "words"), [(13, "being made; next poll in 3 s"), (10.2, "being made")])
+def test_what_is_under_way_says_when_it_is_looked_at_again_unless_that_is_now(next_poll: float, words: str) -> None:
+    assert told(step("deploy", "running", 1, says="being made", next_poll=after(next_poll)), NOW) == words

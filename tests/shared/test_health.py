@@ -13,13 +13,13 @@ import pytest
 from shared.cloud.signing_keys import Keys, KeysUnavailableError, SigningKeys
 from shared.cloud.sqlite import SqliteStore
 from shared.config import load, sign_in
+from shared.config.roles import Roles
 from shared.core.journal import JournalEntry
 from shared.core.people import OPERATOR, Person
 from shared.core.promotion import Lane
-from shared.health import Health
+from shared.http.health import Health
 from shared.http.sign_in import Verifier
-from shared.parts import Parts
-from shared.ports import Doing, ForbiddenError, Topic, TopicUnavailableError, Workspace
+from shared.ports import Capability, ForbiddenError, Topic, TopicUnavailableError, Workspace
 from tests.config.right import RIGHT, SETTINGS, changed
 from tests.fakes.identity_provider import APP, IdentityProvider, published
 from tests.fakes.queues import FakeQueues
@@ -59,7 +59,7 @@ def health(folder: Path) -> Health:
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
     queues = FakeQueues()
     return Health(
-        parts=Parts(True, NAMES),
+        roles=Roles(True, NAMES),
         environments=NAMES,
         folder=folder,
         configuration=lambda: load(folder / "promotion.yml", SETTINGS),
@@ -96,7 +96,7 @@ def test_everything_that_an_app_uses_is_looked_at(health: Health) -> None:
 
 def test_a_worker_alone_looks_at_its_own_queues_and_environment_only(health: Health) -> None:
     nothing = raising(AssertionError("this is none of a worker's business"))
-    worker = replace(health, parts=Parts(False, ("prod",)), configuration=nothing, store=nothing)
+    worker = replace(health, roles=Roles(False, ("prod",)), configuration=nothing, store=nothing)
     checks = worker.report(None)["checks"]
     assert [(check["what"], check["name"], check["ok"]) for check in checks] == [
         ("sign-in", "Microsoft Entra ID", True),
@@ -225,8 +225,8 @@ def test_rights_are_looked_at_by_what_steps_do_in_an_environment(health: Health)
 
 def test_a_right_that_is_missing_is_named_with_the_role_that_has_it(health: Health) -> None:
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
-    workspaces["prod"].rights_missing[Doing.DEPLOY] = ["endpoints/write"]
-    workspaces["dev"].rights_missing[Doing.SHARE] = ["assets/write"]
+    workspaces["prod"].rights_missing[Capability.DEPLOY] = ["endpoints/write"]
+    workspaces["dev"].rights_missing[Capability.SHARE] = ["assets/write"]
     looked_at = replace(health, workspace=workspaces.__getitem__)
     assert faults(looked_at) == [
         ("rights", "dev", "its identity may not share models to the registry (assets/write)"),
@@ -237,7 +237,7 @@ def test_a_right_that_is_missing_is_named_with_the_role_that_has_it(health: Heal
 
 def test_where_an_identity_may_not_read_its_rights_that_is_said_and_no_fault(health: Health) -> None:
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
-    workspaces["test"].rights_missing[Doing.DEPLOY] = None
+    workspaces["test"].rights_missing[Capability.DEPLOY] = None
     looked_at = replace(health, workspace=workspaces.__getitem__)
     assert faults(looked_at) == []
     assert line(looked_at, "rights", "test")["state"] == "unchecked"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.config import Workspace
+from shared.core.incoming import MisplacedError, read
 from shared.core.lane import decide, due
 from shared.core.messages import (
     RECONCILE,
@@ -22,7 +23,6 @@ from shared.core.messages import (
 )
 from shared.core.promotion import Lane
 from shared.core.wire import UndecodableError
-from shared.incoming import MisplacedError, read
 from tests.config.right import WORKSPACE
 from tests.core.world import KEY, NOW, answer, requested
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from shared import notifications
+from shared.coordinator import notifications
+from shared.coordinator.notifications import MalformedNotificationError
 from shared.core.messages import JobEnded, ModelRegistered
-from shared.notifications import MalformedNotificationError
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from shared.cloud.sqlite import SqliteStore
+from shared.coordinator.lanes import TOLD_AGAIN, Lanes
 from shared.core.journal import JournalEntry
 from shared.core.lane import TimePassed
-from shared.core.late import FIRST_LATE_LOOK
+from shared.core.late import FIRST_LATE_POLL
 from shared.core.messages import RECONCILE, Command, News, Report, RunStep, Succeeded
 from shared.core.people import OPERATOR, Cancelled, Person
-from shared.core.promotion import Lane, Untold
-from shared.lanes import TOLD_AGAIN, Lanes
+from shared.core.promotion import Lane, Unpublished
 from shared.ports import Bus, Topic, VersionConflictError
 from tests.core.world import KEY, NOW, answer, promotion, requested
 
@@ -87,8 +87,8 @@ class World:
         for key in self.store.overdue(self.now):
             self.lanes.apply(TimePassed(key))
 
-    def mark(self) -> Untold | None:
-        return self.store.load(KEY, None)[0].untold
+    def mark(self) -> Unpublished | None:
+        return self.store.load(KEY, None)[0].unpublished
 
     def cancel(self, version: str = "1") -> None:
         self.lanes.apply(Cancelled(KEY, promotion(version).id, ALICE, "wrong data"))
@@ -173,7 +173,7 @@ def test_what_is_stale_by_its_nature_tells_nothing(world: World) -> None:
     found_by_timer = requested("1")
     world.lanes.apply(replace(found_by_timer, promotion=replace(found_by_timer.promotion, requested_by=RECONCILE)))
     world.lanes.apply(TimePassed(KEY))
-    world.lanes.apply(replace(report, look=FIRST_LATE_LOOK))
+    world.lanes.apply(replace(report, poll=FIRST_LATE_POLL))
     assert world.topic.told == []
 
 
@@ -221,7 +221,7 @@ def test_changes_that_a_message_brings_leave_no_mark_and_cost_no_further_save(wo
     before = world.store.load(KEY, None)[1]
     world.lanes.apply(answer(world.bus.steps()[0]))
     lane, version = world.store.load(KEY, None)
-    assert (lane.untold, version) == (None, before + 1)
+    assert (lane.unpublished, version) == (None, before + 1)
 
 
 def test_while_the_topic_is_away_the_timer_keeps_coming_and_what_happens_meanwhile_is_told_with_the_rest(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared import trace_files
+from shared.telemetry import trace_files
 
 
 def test_spans_are_read_in_the_order_in_which_they_were_added(tmp_path: Path) -> None:

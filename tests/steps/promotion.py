@@ -21,9 +21,9 @@ from shared.core.messages import (
     Succeeded,
 )
 from shared.ports import Workspace
-from shared.steps.rules import Rules
-from shared.steps.run import run_step
-from shared.steps.target import Target
+from shared.worker.rules import Rules
+from shared.worker.run import run_step
+from shared.worker.target import Target
 from tests.fakes.workspace import Crash
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ class Stage:
     version: str = "3"
     promotion: str = "digits-3-abc"
     rules: Rules = field(default_factory=Rules)
-    started_late: timedelta = timedelta(0)  #: between the step's first look and this one
+    started_late: timedelta = timedelta(0)  #: between the step's first poll and this one
 
     def with_(self, **changes: Any) -> "Stage":
         return replace(self, **changes)
@@ -77,7 +77,7 @@ class Stage:
     def its_tags(self) -> dict[str, str]:
         return {**OURS, "mlpromote.promotion": self.promotion, "mlpromote.attempt": str(self.attempt)}
 
-    def command(self, step: str, look: int = 1) -> RunStep:
+    def command(self, step: str, poll: int = 1) -> RunStep:
         return RunStep(
             lane=LaneKey("digits", "digits"),
             promotion=self.promotion,
@@ -85,7 +85,7 @@ class Stage:
             step=step,
             environment="test",
             attempt=self.attempt,
-            look=look,
+            poll=poll,
             not_before=NOW + self.started_late,
             not_after=NOW + self.started_late + MAY_ACT_FOR,
             started=NOW,
@@ -96,13 +96,13 @@ class Stage:
             champion=self.champion,
         )
 
-    def look(self, step: str, workspace: Workspace, look: int = 1, now: datetime = NOW) -> Outcome:
-        """One look of a step."""
-        return run_step(self.command(step, look), lambda _: workspace, self.folder, lambda: now, lambda _: self.rules)
+    def poll(self, step: str, workspace: Workspace, poll: int = 1, now: datetime = NOW) -> Outcome:
+        """One poll of a step."""
+        return run_step(self.command(step, poll), lambda _: workspace, self.folder, lambda: now, lambda _: self.rules)
 
     def validated(self, workspace: Workspace) -> "Stage":
         """The stage after `validate` has succeeded, with its evidence."""
-        outcome = self.look("validate", workspace)
+        outcome = self.poll("validate", workspace)
         assert isinstance(outcome, Succeeded), outcome
         return self.with_(evidence={**self.evidence, "validate": outcome.evidence})
 
@@ -113,12 +113,12 @@ class Stage:
         return validated.with_(evidence={**validated.evidence, "approve": approve})
 
     def run(self, step: str, workspace: Workspace) -> Outcome:
-        """A step with as many looks as it takes; a look that a crash ends is delivered again."""
-        for look in range(1, MOST_LOOKS):
+        """A step with as many polls as it takes; a poll that a crash ends is delivered again."""
+        for poll in range(1, MOST_LOOKS):
             try:
-                outcome = self.look(step, workspace, look)
+                outcome = self.poll(step, workspace, poll)
             except Crash:
-                outcome = self.look(step, workspace, look)
+                outcome = self.poll(step, workspace, poll)
             if not isinstance(outcome, (Running, Retry)):
                 return outcome
         raise AssertionError(f"{step} did not come to an end: {outcome}")

@@ -5,7 +5,7 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
 from shared.ports import ForbiddenError
-from shared.steps.looks import look_again
+from shared.worker.polls import poll_again
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, OURS, Stage
 
@@ -33,7 +33,7 @@ def stage(stage: Stage, workspace: FakeWorkspace) -> Stage:
 
 
 def test_makes_the_endpoint_and_then_the_deployment_without_traffic(stage: Stage, workspace: FakeWorkspace) -> None:
-    workspace.looks_until_ready = 3
+    workspace.polls_until_ready = 3
     outcome = stage.run("deploy", workspace)
     assert isinstance(outcome, Succeeded)
     assert workspace.endpoints[ENDPOINT].tags == OURS
@@ -68,7 +68,7 @@ def test_the_evidence_says_what_was_made_of_what(stage: Stage, workspace: FakeWo
 
 @pytest.mark.parametrize("dies_after", ["start_endpoint", "start_deployment"])
 def test_goes_on_after_a_crash_behind_each_start(stage: Stage, workspace: FakeWorkspace, dies_after: str) -> None:
-    workspace.looks_until_ready = 1
+    workspace.polls_until_ready = 1
     workspace.dies_after = dies_after
     assert isinstance(stage.run("deploy", workspace), Succeeded)
     assert (workspace.calls["start_endpoint"], workspace.calls["start_deployment"]) == (1, 1)
@@ -81,8 +81,8 @@ def test_a_second_run_finds_everything_there(stage: Stage, workspace: FakeWorksp
 
 
 def test_looks_again_less_and_less_often(stage: Stage) -> None:
-    looks = (1, 2, 5, 12, 900)
-    pauses = [look_again(stage.command("deploy", look), "").look_again_after.total_seconds() for look in looks]
+    polls = (1, 2, 5, 12, 900)
+    pauses = [poll_again(stage.command("deploy", poll), "").poll_again_after.total_seconds() for poll in polls]
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (2, 30)
 
@@ -117,7 +117,7 @@ def test_a_deployment_of_the_same_name_that_is_not_ours_is_a_conflict(stage: Sta
 
 @pytest.mark.parametrize("state", ["Failed", "Succeeded"])
 def test_a_deployment_of_an_attempt_before_is_made_anew(stage: Stage, workspace: FakeWorkspace, state: str) -> None:
-    workspace.looks_until_ready = 1
+    workspace.polls_until_ready = 1
     workspace.has_endpoint(ENDPOINT, OURS)
     workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags, state)
     outcome = stage.with_(attempt=2).run("deploy", workspace)
@@ -134,7 +134,7 @@ def test_a_deployment_of_an_attempt_before_that_takes_traffic_is_kept(stage: Sta
 
 def test_waits_for_an_endpoint_that_is_being_deleted_and_makes_it_anew(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.endpoints[ENDPOINT] = replace(workspace.has_endpoint(ENDPOINT, OURS), state="Deleting")
-    assert isinstance(stage.look("deploy", workspace), Running)
+    assert isinstance(stage.poll("deploy", workspace), Running)
     del workspace.endpoints[ENDPOINT]
     assert isinstance(stage.run("deploy", workspace), Succeeded)
 

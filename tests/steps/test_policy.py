@@ -9,7 +9,7 @@ import pytest
 from shared.config import Policy
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded
 from shared.ports import ApprovalDecision, Author
-from shared.steps.rules import Rules
+from shared.worker.rules import Rules
 from tests.fakes.approvals import FakeApprovals
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import NOW, SHARED, Stage
@@ -174,7 +174,7 @@ def say(stage: Stage, person: str, approves: bool = True, digest: str = "") -> N
 
 
 def test_it_asks_in_its_own_app_and_waits(own: Stage, workspace: FakeWorkspace) -> None:
-    outcome = own.look("approve", workspace)
+    outcome = own.poll("approve", workspace)
     assert isinstance(outcome, Running)
     assert outcome.says == "waits for approval: 0 of 1 given, in the app of test (https://prod.example)"
     assert own.rules.approvals is not None
@@ -185,9 +185,9 @@ def test_it_asks_in_its_own_app_and_waits(own: Stage, workspace: FakeWorkspace) 
 
 
 def test_once_somebody_approved_it_goes_on_and_deploys(own: Stage, workspace: FakeWorkspace) -> None:
-    own.look("approve", workspace)
+    own.poll("approve", workspace)
     say(own, "bob")
-    approved = own.look("approve", workspace)
+    approved = own.poll("approve", workspace)
     assert isinstance(approved, Succeeded)
     assert [each["name"] for each in approved.evidence["given"]] == ["bob"]
     assert isinstance(
@@ -196,26 +196,26 @@ def test_once_somebody_approved_it_goes_on_and_deploys(own: Stage, workspace: Fa
 
 
 def test_one_rejection_ends_it_and_nothing_is_deployed(own: Stage, workspace: FakeWorkspace) -> None:
-    own.look("approve", workspace)
+    own.poll("approve", workspace)
     say(own, "bob")
     say(own, "carol", approves=False)
-    assert refused(own.look("approve", workspace), workspace, FailureKind.REJECTED) == "rejected by carol: because"
+    assert refused(own.poll("approve", workspace), workspace, FailureKind.REJECTED) == "rejected by carol: because"
     refused(own.run("deploy", workspace), workspace, FailureKind.PERMISSION)
 
 
 def test_at_its_deadline_it_ends_as_rejected(own: Stage, workspace: FakeWorkspace) -> None:
     command = own.command("approve")
     late = replace(own, started_late=command.deadline - NOW)
-    reason = refused(late.look("approve", workspace), workspace, FailureKind.REJECTED)
+    reason = refused(late.poll("approve", workspace), workspace, FailureKind.REJECTED)
     assert reason.startswith("nobody decided within 1 h")
 
 
 def test_it_looks_less_and_less_often_the_longer_it_waits(own: Stage, workspace: FakeWorkspace) -> None:
     pauses = []
     for waited in (timedelta(0), timedelta(minutes=10), timedelta(minutes=59)):
-        outcome = replace(own, started_late=waited).look("approve", workspace)
+        outcome = replace(own, started_late=waited).poll("approve", workspace)
         assert isinstance(outcome, Running)
-        pauses.append(outcome.look_again_after)
+        pauses.append(outcome.poll_again_after)
     assert pauses == [timedelta(seconds=5), timedelta(minutes=1), timedelta(minutes=5)]
 
 
@@ -224,14 +224,14 @@ def test_approvals_that_only_the_command_claims_deploy_nothing(
     own: Stage, workspace: FakeWorkspace, claimed: str | None
 ) -> None:
     """A coordinator that skips the approval, or claims one that was not given."""
-    own.look("approve", workspace)
+    own.poll("approve", workspace)
     forged = own.approved(workspace, claimed) if claimed else own
     refused(forged.run("deploy", workspace), workspace, FailureKind.PERMISSION)
 
 
 def test_an_approval_of_one_model_deploys_no_other(own: Stage, workspace: FakeWorkspace) -> None:
     """After bob approved open-good, the command validates and deploys open-evil under the same promotion."""
-    own.look("approve", workspace)
+    own.poll("approve", workspace)
     say(own, "bob")
     origin = "azureml://locations/west/workspaces/ws-dev/models/digits/versions/4"
     workspace.has_copy("digits", "4", origin)
@@ -241,7 +241,7 @@ def test_an_approval_of_one_model_deploys_no_other(own: Stage, workspace: FakeWo
 
 
 def test_a_replaced_digest_deploys_nothing(own: Stage, workspace: FakeWorkspace) -> None:
-    own.look("approve", workspace)
+    own.poll("approve", workspace)
     say(own, "bob")
     (own.folder / "smoke.jsonl").write_text('{"request": "softer"}\n')
     refused(own.run("deploy", workspace), workspace, FailureKind.CHANGED)
@@ -260,7 +260,7 @@ def test_a_champion_is_brought_back_if_it_is_the_model_that_was_approved_here_an
 ) -> None:
     champion = as_it_was_approved(own, workspace)
     theirs = own.with_(promotion=champion.promotion, version="2", evidence=champion.evidence)
-    theirs.look("approve", workspace)
+    theirs.poll("approve", workspace)
     say(theirs, "bob")
     evil = replace(champion, candidate=replace(champion.candidate, version="9"))
     workspace.has_copy("digits", "9", SHARED["origin"])
@@ -274,12 +274,12 @@ def test_a_champion_that_people_were_asked_about_and_did_not_approve_is_not_brou
 ) -> None:
     champion = as_it_was_approved(own, workspace, "id-bob")
     theirs = own.with_(promotion=champion.promotion, version="2", evidence=champion.evidence)
-    theirs.look("approve", workspace)
+    theirs.poll("approve", workspace)
     if said is not None:
         say(theirs, "bob", approves=said)
     refused(own.with_(champion=champion).run("reinstate", workspace), workspace, FailureKind.PERMISSION)
 
 
 def test_without_rules_of_its_own_it_takes_no_approvals(stage: Stage, workspace: FakeWorkspace) -> None:
-    reason = refused(stage.validated(workspace).look("approve", workspace), workspace, FailureKind.BAD_CONFIG)
+    reason = refused(stage.validated(workspace).poll("approve", workspace), workspace, FailureKind.BAD_CONFIG)
     assert "takes no approvals by its own configuration" in reason

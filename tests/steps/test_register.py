@@ -60,7 +60,7 @@ def test_a_crash_behind_the_registration_does_not_make_a_second_version(ended: S
 
 def test_a_job_that_is_not_through_yet_is_looked_at_again(ended: Stage, dev: FakeWorkspace) -> None:
     dev.jobs["train-7"] = replace(dev.jobs["train-7"], status="Finalizing")
-    assert isinstance(ended.look("register", dev), Running)
+    assert isinstance(ended.poll("register", dev), Running)
     assert not dev.models
 
 

@@ -33,7 +33,7 @@ def as_it_was_approved(stage: Stage, workspace: FakeWorkspace, *people: str) -> 
 def test_deploys_the_champion_again_under_its_own_name_and_asks_no_gate(
     replaced: Stage, old: Stage, workspace: FakeWorkspace
 ) -> None:
-    assert isinstance(replaced.look("reinstate", workspace), Running)
+    assert isinstance(replaced.poll("reinstate", workspace), Running)
     assert isinstance(replaced.run("reinstate", workspace), Succeeded)
     assert (ENDPOINT, old.deployment) in workspace.made
     assert workspace.traffic(ENDPOINT) == {replaced.deployment: 100, old.deployment: 0}
@@ -41,13 +41,13 @@ def test_deploys_the_champion_again_under_its_own_name_and_asks_no_gate(
 
 def test_leaves_a_champion_that_is_still_there_as_it_is(replaced: Stage, old: Stage, workspace: FakeWorkspace) -> None:
     workspace.has_deployment(ENDPOINT, old.deployment, {**old.its_tags, "mlpromote.attempt": "7"})
-    assert isinstance(replaced.look("reinstate", workspace), Succeeded)
+    assert isinstance(replaced.poll("reinstate", workspace), Succeeded)
     assert not workspace.calls["start_removal"]
     assert not workspace.calls["start_deployment"]
 
 
 def test_succeeds_where_there_was_no_champion(stage: Stage, workspace: FakeWorkspace) -> None:
-    assert stage.look("reinstate", workspace) == Succeeded({})
+    assert stage.poll("reinstate", workspace) == Succeeded({})
 
 
 def test_fails_in_words_where_the_champions_model_is_gone(replaced: Stage, workspace: FakeWorkspace) -> None:

@@ -14,8 +14,8 @@ def deployed(stage: Stage, workspace: FakeWorkspace) -> FakeWorkspace:
 
 
 def test_takes_away_its_own_deployment_and_waits_until_it_is_gone(stage: Stage, deployed: FakeWorkspace) -> None:
-    deployed.looks_until_ready = 2
-    assert isinstance(stage.look("remove", deployed), Running)
+    deployed.polls_until_ready = 2
+    assert isinstance(stage.poll("remove", deployed), Running)
     assert stage.run("remove", deployed) == Succeeded({"deployment": stage.deployment})
     assert list(deployed.made) == [(ENDPOINT, "v2-old")]
     assert deployed.calls["start_removal"] == 1
@@ -40,7 +40,7 @@ def test_succeeds_where_nothing_was_deployed(stage: Stage, workspace: FakeWorksp
 def test_says_at_once_that_it_stays_where_it_still_takes_traffic(stage: Stage, deployed: FakeWorkspace) -> None:
     """The traffic could not be given back, so nobody will move it: to wait would hold up the lane."""
     deployed.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
-    outcome = stage.look("remove", deployed)
+    outcome = stage.poll("remove", deployed)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.CONFLICT
     assert "100 %" in outcome.reason
@@ -49,9 +49,9 @@ def test_says_at_once_that_it_stays_where_it_still_takes_traffic(stage: Stage, d
 
 def test_waits_for_a_change_of_traffic_that_is_under_way(stage: Stage, deployed: FakeWorkspace) -> None:
     deployed.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
-    deployed.looks_until_ready = 1
+    deployed.polls_until_ready = 1
     deployed.start_traffic(ENDPOINT, {"v2-old": 100})
-    assert isinstance(stage.look("remove", deployed), Running)
+    assert isinstance(stage.poll("remove", deployed), Running)
     assert isinstance(stage.run("remove", deployed), Succeeded)
 
 

@@ -23,15 +23,15 @@ def shifted(stage: Stage, workspace: FakeWorkspace) -> FakeWorkspace:
 
 
 def test_removes_what_was_replaced_one_after_the_other(stage: Stage, shifted: FakeWorkspace) -> None:
-    shifted.looks_until_ready = 2
-    assert isinstance(stage.look("retire", shifted), Running)
+    shifted.polls_until_ready = 2
+    assert isinstance(stage.poll("retire", shifted), Running)
     assert isinstance(stage.run("retire", shifted), Succeeded)
     assert list(shifted.made) == [(ENDPOINT, stage.deployment)]
     assert shifted.calls["start_removal"] == 2
 
 
 def test_goes_on_after_a_crash_behind_a_start(stage: Stage, shifted: FakeWorkspace) -> None:
-    shifted.looks_until_ready = 1
+    shifted.polls_until_ready = 1
     shifted.dies_after = "start_removal"
     assert isinstance(stage.run("retire", shifted), Succeeded)
     assert list(shifted.made) == [(ENDPOINT, stage.deployment)]

@@ -4,8 +4,8 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, NotRun, Outcome, Retry, Running
 from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
-from shared.steps import RULED, STEPS
-from shared.steps.fence import CHANGES, TooLateError, fenced
+from shared.worker.fence import CHANGES, TooLateError, fenced
+from shared.worker.steps import RULED, STEPS
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import SHARED, Stage, champion
 
@@ -26,7 +26,7 @@ def test_errors_of_the_port_become_outcomes(
     stage: Stage, workspace: FakeWorkspace, error: Exception, outcome: Outcome
 ) -> None:
     workspace.raises["endpoint"] = error
-    assert stage.look("deploy", workspace) == outcome
+    assert stage.poll("deploy", workspace) == outcome
 
 
 @pytest.mark.parametrize("step", sorted(STEPS.keys() | RULED.keys() - {"approve"}))
@@ -36,7 +36,7 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: s
     stage = stage.with_(champion=champion(share=SHARED))
     for method in ("model", "model_versions", "endpoint", "deployment", "registry_model"):
         workspace = FakeWorkspace(raises={method: UnavailableError("throttled", timedelta(seconds=3))})
-        outcome = stage.look(step, workspace)
+        outcome = stage.poll(step, workspace)
         if workspace.raises == {}:
             met.add(method)
             assert outcome == Retry(timedelta(seconds=3), "throttled")
@@ -44,7 +44,7 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: s
 
 
 def test_an_unknown_step_fails_in_words(stage: Stage, workspace: FakeWorkspace) -> None:
-    outcome = stage.look("canary", workspace)
+    outcome = stage.poll("canary", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.BUG
     assert "'canary'" in outcome.reason
@@ -54,9 +54,9 @@ def test_a_command_does_nothing_from_its_end_on(stage: Stage, workspace: FakeWor
     stage = stage.validated(workspace)
     workspace.calls.clear()
     end = stage.command("deploy").not_after
-    assert isinstance(stage.look("deploy", workspace, now=end), NotRun)
+    assert isinstance(stage.poll("deploy", workspace, now=end), NotRun)
     assert not workspace.calls
-    assert isinstance(stage.look("deploy", workspace, now=end - timedelta(seconds=1)), Running)
+    assert isinstance(stage.poll("deploy", workspace, now=end - timedelta(seconds=1)), Running)
 
 
 @pytest.mark.parametrize("change", sorted(CHANGES))
@@ -80,7 +80,7 @@ def test_a_bug_fails_the_step_in_words(
     stage: Stage, workspace: FakeWorkspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     workspace.raises["endpoint"] = ZeroDivisionError("a bug")
-    outcome = stage.look("deploy", workspace)
+    outcome = stage.poll("deploy", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.BUG
     assert "ZeroDivisionError: a bug" in outcome.reason

@@ -28,7 +28,7 @@ def dev() -> FakeWorkspace:
 def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_from(
     stage: Stage, dev: FakeWorkspace
 ) -> None:
-    dev.looks_until_ready = 3
+    dev.polls_until_ready = 3
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence == {
@@ -53,8 +53,8 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
 
 
 def test_never_waits_for_the_copy(stage: Stage, dev: FakeWorkspace) -> None:
-    dev.looks_until_ready = 3
-    assert isinstance(stage.look("share", dev), Running)
+    dev.polls_until_ready = 3
+    assert isinstance(stage.poll("share", dev), Running)
 
 
 def test_a_second_run_finds_the_copy_and_starts_nothing(stage: Stage, dev: FakeWorkspace) -> None:
@@ -69,9 +69,9 @@ def test_goes_on_after_a_crash_behind_the_start_of_the_import(stage: Stage, dev:
 
 
 def test_asks_again_now_and_then_because_a_failed_import_leaves_no_trace(stage: Stage, dev: FakeWorkspace) -> None:
-    dev.looks_until_ready = 1000
-    for look in range(1, 33):
-        stage.look("share", dev, look)
+    dev.polls_until_ready = 1000
+    for poll in range(1, 33):
+        stage.poll("share", dev, poll)
     assert dev.calls["start_share"] == 6
 
 
@@ -83,7 +83,7 @@ def test_asks_soon_again_where_the_first_request_was_throttled(stage: Stage, dev
 
 def test_an_import_that_is_under_way_is_waited_for(stage: Stage, dev: FakeWorkspace) -> None:
     dev.raises["start_share"] = BusyError("an import is under way")
-    assert isinstance(stage.look("share", dev), Running)
+    assert isinstance(stage.poll("share", dev), Running)
 
 
 def test_a_copy_of_another_model_is_a_conflict(stage: Stage, dev: FakeWorkspace) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, Retry, Succeeded
 from shared.ports import Answer
-from shared.steps.smoke_file import difference
+from shared.worker.smoke_file import difference
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, Stage
 
@@ -102,9 +102,9 @@ def test_an_error_of_the_model_fails_with_what_it_said(stage: Stage, workspace: 
 
 def test_an_endpoint_that_is_still_settling_is_asked_again_a_few_times(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.answer = Answer(503, "", 0.1)
-    assert isinstance(stage.look("smoke", workspace, 1), Retry)
-    assert isinstance(stage.look("smoke", workspace, 5), Retry)
-    outcome = stage.look("smoke", workspace, 6)
+    assert isinstance(stage.poll("smoke", workspace, 1), Retry)
+    assert isinstance(stage.poll("smoke", workspace, 5), Retry)
+    outcome = stage.poll("smoke", workspace, 6)
     assert isinstance(outcome, Failed)
     assert "status 503" in outcome.reason
 

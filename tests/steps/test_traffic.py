@@ -28,10 +28,10 @@ def deployed(stage: Stage) -> Stage:
 
 
 def test_shift_gives_all_traffic_to_the_new_deployment_and_reads_it_back(deployed: Stage, both: FakeWorkspace) -> None:
-    both.looks_until_ready = 2
-    assert isinstance(deployed.look("shift", both), Running)
+    both.polls_until_ready = 2
+    assert isinstance(deployed.poll("shift", both), Running)
     assert both.traffic(ENDPOINT) == {deployed.deployment: 0, "v2-old": 100}, "Azure ML shows the old until it is done"
-    assert isinstance(deployed.look("shift", both, 2), Running)  # asked for, and not yet confirmed
+    assert isinstance(deployed.poll("shift", both, 2), Running)  # asked for, and not yet confirmed
     outcome = deployed.run("shift", both)
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence == {
@@ -84,7 +84,7 @@ def test_a_second_run_changes_nothing(deployed: Stage, both: FakeWorkspace, step
 
 @pytest.mark.parametrize("step", ["shift", "restore"])
 def test_goes_on_after_a_crash_behind_the_start(deployed: Stage, both: FakeWorkspace, step: str) -> None:
-    both.looks_until_ready = 1
+    both.polls_until_ready = 1
     if step == "restore":
         deployed.run("shift", both)
     both.dies_after = "start_traffic"
@@ -105,7 +105,7 @@ def test_restore_deploys_the_champion_again_that_went_away_since_it_was_reinstat
     evidence = {**theirs.evidence, "deploy": {"deployment": "v2-old"}}
     deployed = deployed.with_(champion=replace(before, evidence=evidence))
     deployed.run("shift", both)
-    both.looks_until_ready = 3
+    both.polls_until_ready = 3
     both.start_removal(ENDPOINT, "v2-old")
     outcome = deployed.run("restore", both)
     assert isinstance(outcome, Succeeded)
@@ -125,7 +125,7 @@ def test_the_traffic_stays_where_it_is_while_its_new_place_does_not_answer(
         both.has_deployment(ENDPOINT, "v2-old", {**OURS, "mlpromote.promotion": "digits-2-xyz"}, state)
         both.keeps_state.add("v2-old")
     moved = both.calls["start_traffic"]
-    outcomes = [deployed.look("restore", both, look) for look in range(1, 9)]
+    outcomes = [deployed.poll("restore", both, poll) for poll in range(1, 9)]
     assert not any(isinstance(outcome, Succeeded) for outcome in outcomes)
     assert both.calls["start_traffic"] == moved
     assert both.traffic(ENDPOINT)[deployed.deployment] == 100
@@ -137,7 +137,7 @@ def test_shift_gives_no_traffic_to_a_deployment_that_is_not_ready(
 ) -> None:
     both.has_deployment(ENDPOINT, deployed.deployment, deployed.its_tags, state)
     both.keeps_state.add(deployed.deployment)
-    outcome = deployed.look("shift", both)
+    outcome = deployed.poll("shift", both)
     assert isinstance(outcome, Failed)
     assert f"is in state {state}" in outcome.reason
     assert both.traffic(ENDPOINT) == {deployed.deployment: 0, "v2-old": 100}
@@ -145,7 +145,7 @@ def test_shift_gives_no_traffic_to_a_deployment_that_is_not_ready(
 
 def test_waits_for_another_change_of_the_endpoint(deployed: Stage, both: FakeWorkspace) -> None:
     both.endpoints[ENDPOINT] = replace(both.endpoints[ENDPOINT], state="Updating")
-    both.looks_until_ready = 0
+    both.polls_until_ready = 0
     assert isinstance(deployed.run("shift", both), Succeeded)
 
 

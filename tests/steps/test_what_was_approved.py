@@ -153,8 +153,8 @@ class Evil(Stage):
     def __init__(self, stage: Stage, evidence: dict[str, Evidence]) -> None:
         super().__init__(**{**vars(stage), "evidence": evidence})
 
-    def command(self, step: str, look: int = 1) -> Any:
-        made = super().command(step, look)
+    def command(self, step: str, poll: int = 1) -> Any:
+        made = super().command(step, poll)
         return replace(made, candidate=replace(made.candidate, name="open-evil", version="1"))
 
 

@@ -15,9 +15,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from shared.app import App
 from shared.cloud.monitor import PromotionIds
 from shared.core.messages import Command, News, Report, encode
+from shared.core.queues import EVENTS_QUEUE, environment_of, reports_queue, steps_queue
 from shared.ports import Bus, Workspace
-from shared.queues import EVENTS_QUEUE, environment_of, reports_queue, steps_queue
-from shared.telemetry import Telemetry
+from shared.telemetry.telemetry import Telemetry
 from tests.config.right import SETTINGS, WORKSPACE
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
 
@@ -135,7 +135,7 @@ def started(folder: Path, **settings: str) -> Running:
     (folder / "promotion.yml").write_text(CONFIGURATION, encoding="utf-8")
     (folder / "churn.yml").write_text("instance_type: small\n", encoding="utf-8")
     registry = FakeRegistry()
-    workspaces = {name: FakeWorkspace(registry, f"ws-{name}", looks_until_ready=1) for name in ("dev", "test", "prod")}
+    workspaces = {name: FakeWorkspace(registry, f"ws-{name}", polls_until_ready=1) for name in ("dev", "test", "prod")}
     files = {
         "MLPROMOTE_CONFIGURATION": str(folder / "promotion.yml"),
         "MLPROMOTE_STORE": str(folder / "promotions.sqlite"),

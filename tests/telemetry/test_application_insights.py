@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from shared import trace_files
-from shared.telemetry import trace_id
+from shared.telemetry import trace_files
+from shared.telemetry.telemetry import trace_id
 
 REPOSITORY = Path(__file__).parents[2]
 INDEXED = """

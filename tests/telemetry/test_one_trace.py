@@ -14,9 +14,8 @@ from shared.cloud.bus import ServiceBus
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey, ModelRegistered, RunStep, decode
 from shared.core.people import Approved, Person
-from shared.ports import UnavailableError
-from shared.queues import DeadLetter, DeadLetters, QueueUnavailableError
-from shared.telemetry import trace_id, traceparent
+from shared.ports import DeadLetter, DeadLetters, QueueUnavailableError, UnavailableError
+from shared.telemetry.telemetry import trace_id, traceparent
 from tests.telemetry.conftest import MODEL, VERSION, Observed
 
 BOB = Person("id-of-bob", "bob", ("Promotion.Approver",))
@@ -72,7 +71,7 @@ def test_each_look_says_what_it_was_about_and_how_it_went(finished: Observed) ->
     looks = [dict(span.attributes or {}) for span in finished.named("run deploy")]
     first = next(look for look in looks if look["stage"] == "prod")
     about = {"promotion": finished.promotion["id"], **ABOUT, "stage": "prod", "step": "deploy"}
-    assert first == about | {"attempt": 1, "look": 1, "outcome": "Running"}
+    assert first == about | {"attempt": 1, "poll": 1, "outcome": "Running"}
     assert [look["outcome"] for look in looks if look["stage"] == "prod"][-1] == "Succeeded"
 
 
@@ -80,7 +79,7 @@ def test_a_step_lasts_from_its_first_look_to_its_end(finished: Observed) -> None
     (step,) = finished.named("prod deploy")
     assert step.attributes
     assert (step.attributes["status"], step.attributes["environment"]) == ("succeeded", "prod")
-    assert int(step.attributes["looks"]) > 1  # type: ignore[arg-type]  # attributes have many types
+    assert int(step.attributes["polls"]) > 1  # type: ignore[arg-type]  # attributes have many types
     runs = [span for span in finished.named("run deploy") if (span.attributes or {})["stage"] == "prod"]
     assert step.start_time is not None
     assert step.end_time is not None
@@ -137,7 +136,7 @@ class KeptDeadLetters(DeadLetters):
     def check_sending(self, queue: str) -> None:
         raise AssertionError("only counted")
 
-    def look(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
+    def peek(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
         if queue == "steps-prod":
             raise QueueUnavailableError("steps-prod: no right to listen")
         letter = DeadLetter(queue, start, "id", b"", "", "", 10, datetime.now(UTC))

@@ -45,7 +45,7 @@ def test_every_dimension_is_one_that_is_sent(sent: Observed, caplog: pytest.LogC
     metrics = {name for metric in _metrics() for about, _ in sent.metric(metric) for name in about}
     logs = {name for record in caplog.get_records("setup") if record.name == "mlpromote" for name in vars(record)}
     asked = set(re.findall(r"customDimensions\.(\w+)", TEXT))
-    assert {"what", "looks", "queue", "failure"} <= asked
+    assert {"what", "polls", "queue", "failure"} <= asked
     assert asked <= spans | metrics | logs
 
 

@@ -1,0 +1,89 @@
+"""Failures page by page: first the promotions, newest first, then the dead letters of each queue, oldest first.
+
+A filter is applied while reading, so one page reads a bounded number and may hold fewer than were asked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.coordinator.failures.judging import Failure, FailureFilter, Failures
+from shared.core.promotion import PromotionStatus
+from shared.core.queues import number_in
+from shared.ports import DeadLetter, DeadLetters, PromotionFilter, Store
+
+#: Read at most for one page.
+MOST_READ = 1000
+#: Stands for the store of promotions beside the names of queues; no queue is called so.
+_PROMOTIONS = "promotions"
+
+
+@dataclass(frozen=True)
+class FailurePage:
+    """Some failures, and what to pass to get those that follow; None at the end."""
+
+    failures: Sequence[Failure]
+    following: str | None
+
+
+@dataclass(frozen=True)
+class FailurePages:
+    """Reads pages of what failed in a store and in queues."""
+
+    judge: Failures
+    store: Store
+    dead_letters: DeadLetters
+    queues: Sequence[str]  #: by name
+
+    def page(self, wanted: FailureFilter, most: int, continuation: str | None) -> FailurePage:
+        """At most so many of those that are wanted. Raises ValueError for a continuation that is none of ours."""
+        sources = [_PROMOTIONS, *(queue for queue in self.queues if wanted.queue in (None, queue))]
+        source, following = _position(continuation, sources)
+        found: list[Failure] = []
+        read = 0
+        # A page that is half full is left so: to read on for ever fewer would take many small reads.
+        while source is not None and len(found) * 2 < most and read < MOST_READ:
+            some, following = self._read(source, wanted, most - len(found), following)
+            read += max(len(some), 1)
+            found += [failure for failure in some if wanted.takes(failure)]
+            if following is None:
+                source = _after(source, sources)
+        return FailurePage(found, f"{source}~{following or ''}" if source is not None else None)
+
+    def _read(
+        self, source: str, wanted: FailureFilter, most: int, following: str | None
+    ) -> tuple[Sequence[Failure], str | None]:
+        """The next ones of a source, and what to pass for those after them; None at the source's end."""
+        if source == _PROMOTIONS:
+            failed = PromotionFilter(wanted.route, wanted.model, status=PromotionStatus.FAILED)
+            page = self.store.promotions(failed, most, following)
+            return [self.judge.of_promotion(promotion) for promotion in page.promotions], page.following
+        letters = self.dead_letters.peek(source, _number(following), most)
+        return [self.judge.of_dead_letter(letter) for letter in letters], _after_last(letters)
+
+
+def _position(continuation: str | None, sources: Sequence[str]) -> tuple[str | None, str | None]:
+    """The source to go on with, and what to pass to it."""
+    if continuation is None:
+        return sources[0], None
+    source, separator, following = continuation.partition("~")
+    if not separator or source not in sources:
+        raise ValueError("the continuation is none that was given here")
+    return source, following or None
+
+
+def _after(source: str, sources: Sequence[str]) -> str | None:
+    later = sources[sources.index(source) + 1 :]
+    return later[0] if later else None
+
+
+def _after_last(letters: Sequence[DeadLetter]) -> str | None:
+    return str(letters[-1].number + 1) if letters else None
+
+
+def _number(following: str | None) -> int:
+    if following is None:
+        return 1
+    number = number_in(following)
+    if number is None:
+        raise ValueError("the continuation is none that was given here")
+    return number

@@ -1,0 +1,162 @@
+"""Replays what failed: a promotion is tried again, a dead letter goes back to its queue.
+
+Each may be asked for again after a crash at any point: a promotion that is on its way is no failure any more, and a
+dead letter is copied under the same message id. The promotion's journal tells who asked for it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+
+from shared.coordinator.failures.judging import Failure
+from shared.coordinator.lanes import Lanes
+from shared.core.lane import decide
+from shared.core.people import NotNowError, Person, Replayed, Retried
+from shared.core.promotion import Promotion, StageStatus, StepStatus
+from shared.ports import DeadLetters, QueueUnavailableError, Store, VersionConflictError
+
+log = logging.getLogger("mlpromote")
+
+#: Dead letters that one line of a journal names at most.
+NAMED = 5
+_OPEN = (StageStatus.WAITING, StageStatus.QUEUED, StageStatus.RUNNING)
+
+
+class ReplayOutcome(StrEnum):
+    REPLAYED = "replayed"
+    REPLAYABLE = "replayable"  #: would be replayed if it were asked for in earnest
+    REFUSED = "refused"
+    NOT_FOUND = "not-found"
+    NOT_REACHED = "not-reached"  #: not yet: the same may be asked for again
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one failure, in words too."""
+
+    id: str
+    outcome: ReplayOutcome
+    text: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asks for a replay, and how."""
+
+    by: Person  #: an operator
+    reason: str
+    from_step: str | None  #: of promotions
+    dry_run: bool
+    until: float  #: of `time.monotonic`: what is not reached by then is left
+
+
+class Replayer:
+    """Does what one request asks for. `clock` gives the time with its zone."""
+
+    def __init__(
+        self, store: Store, lanes: Lanes, dead_letters: DeadLetters, clock: Callable[[], datetime], asked: Asked
+    ) -> None:
+        self._store = store
+        self._lanes = lanes
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._asked = asked
+
+    # --- promotions ---
+
+    def retry(self, promotion: str) -> Result:
+        """Try a failed promotion again: from `validate`, or from the step before it that failed."""
+        if time.monotonic() >= self._asked.until:
+            return Result(promotion, ReplayOutcome.NOT_REACHED, "the time was up: ask again")
+        found = self._store.promotion(promotion)
+        if found is None:
+            return Result(promotion, ReplayOutcome.NOT_FOUND, "there is no such promotion")
+        asked = self._asked
+        event = Retried(found[0].lane, promotion, asked.by, asked.reason, asked.from_step, only_failed=True)
+        try:
+            if self._asked.dry_run:
+                lane, _ = self._store.load(event.lane, promotion)
+                after = decide(lane, event, self._clock()).lane.promotion(promotion)
+                return Result(promotion, ReplayOutcome.REPLAYABLE, f"it would be tried again{_start(after)}")
+            after = self._lanes.apply(event).lane.promotion(promotion)
+        except NotNowError as fault:
+            return Result(promotion, ReplayOutcome.REFUSED, str(fault))
+        except VersionConflictError:
+            return Result(promotion, ReplayOutcome.NOT_REACHED, "many others change its lane just now: ask again")
+        return Result(promotion, ReplayOutcome.REPLAYED, f"it is tried again{_start(after)}")
+
+    # --- dead letters ---
+
+    def move_back(self, failures: Sequence[Failure]) -> Iterator[Result]:
+        """Give dead letters to their queues again."""
+        for failure in failures:
+            if not failure.replay.safe:
+                yield Result(failure.id, ReplayOutcome.REFUSED, failure.replay.why)
+            elif self._asked.dry_run:
+                yield Result(failure.id, ReplayOutcome.REPLAYABLE, failure.replay.why)
+        if self._asked.dry_run:
+            return
+        safe = [failure for failure in failures if failure.replay.safe]
+        for queue, theirs in groupby(sorted(safe, key=_place), lambda failure: failure.queue or ""):
+            yield from self._move_back(queue, list(theirs))
+
+    def _move_back(self, queue: str, failures: Sequence[Failure]) -> Iterator[Result]:
+        numbers = [_number(failure) for failure in self._noted(failures)]
+        why = "somebody else has it just now, or too many others lie before it: ask again"
+        moved: Collection[int] = ()
+        try:
+            left = self._asked.until - time.monotonic()
+            if numbers and left > 0:
+                moved = self._dead_letters.move_back(queue, numbers, left)
+        except QueueUnavailableError as fault:
+            why = str(fault)
+        log.info("%d dead letters of %s went back for %s", len(moved), queue, self._asked.by.name)
+        for failure in failures:
+            if _number(failure) in moved:
+                yield Result(failure.id, ReplayOutcome.REPLAYED, f"it is in {queue} again: {failure.replay.why}")
+            else:
+                yield Result(failure.id, ReplayOutcome.NOT_REACHED, why)
+
+    def _noted(self, failures: Sequence[Failure]) -> list[Failure]:
+        """Those whose promotion knows of the replay; of some, no promotion is known."""
+        noted = [failure for failure in failures if failure.promotion is None]
+        about = sorted((failure for failure in failures if failure.promotion), key=lambda each: each.promotion or "")
+        for promotion, group in groupby(about, lambda each: each.promotion or ""):
+            theirs = list(group)
+            if time.monotonic() < self._asked.until and self._note(promotion, theirs):
+                noted += theirs
+        return noted
+
+    def _note(self, promotion: str, failures: Sequence[Failure]) -> bool:
+        """Whether it is in the journal, or there is no such promotion whose journal it could be in."""
+        found = self._store.promotion(promotion)
+        if found is None or found[0].lane != failures[0].lane:
+            return True
+        ids = [failure.id for failure in failures]
+        what = f"dead letters {', '.join(ids[:NAMED])}{f' and {len(ids) - NAMED} more' if len(ids) > NAMED else ''}"
+        try:
+            self._lanes.apply(Replayed(found[0].lane, promotion, self._asked.by, self._asked.reason, what))
+        except VersionConflictError:
+            return False
+        return True
+
+
+def _number(failure: Failure) -> int:
+    return failure.dead_letter.number if failure.dead_letter else 0
+
+
+def _place(failure: Failure) -> tuple[str, int]:
+    return failure.queue or "", _number(failure)
+
+
+def _start(promotion: Promotion | None) -> str:
+    """Where a promotion goes on."""
+    for stage in promotion.stages if promotion else ():
+        for step in stage.steps if stage.status in _OPEN else ():
+            if step.status in (StepStatus.WAITING, StepStatus.RUNNING):
+                return f", from {step.plan.name} in {stage.name}"
+    return ""

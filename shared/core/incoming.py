@@ -1,0 +1,96 @@
+"""What may come through which queue. A message's queue says who sent it; its body can say anything.
+
+- `promotion-events`: news of workspaces. Only the coordinator may send there.
+- `steps-<environment>`: commands for that environment's worker. Only the coordinator may send there.
+- `reports-<environment>`: how the steps of that environment's worker went, and the registrations that it found in its
+  own workspace. Only that worker may send there, and the coordinator, to put back what failed.
+
+Whatever lies elsewhere is refused as a message that cannot be read is: it ends among the dead letters.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from shared.core.messages import (
+    RECONCILE,
+    Command,
+    Event,
+    FindRegistrations,
+    JobEnded,
+    ModelRegistered,
+    News,
+    Report,
+    RunStep,
+    StepReported,
+    decode,
+)
+from shared.core.queues import environment_of, steps_queue
+from shared.core.wire import UndecodableError
+
+
+class OwnWorkspace(Protocol):
+    """An environment's workspace."""
+
+    @property
+    def id(self) -> str: ...
+
+    def has_id(self, arm_id: str) -> bool: ...
+
+
+#: Finds an environment's workspace in the configuration.
+WorkspaceOf = Callable[[str], OwnWorkspace]
+
+
+class MisplacedError(UndecodableError):
+    """The message can be read, but means nothing in the queue that it came through; the text says why."""
+
+    def __init__(self, says: str, message: Command | Event) -> None:
+        super().__init__(says)
+        self.message = message
+
+
+def read(queue: str, body: bytes, workspace_of: WorkspaceOf) -> Command | Event:
+    """The message that came through a queue; raises `UndecodableError`, as each of the following does."""
+    environment = environment_of(queue)
+    if environment is None:
+        return read_news(body)
+    if queue == steps_queue(environment):
+        return read_command(environment, body)
+    return read_report(environment, body, workspace_of)
+
+
+def read_news(body: bytes) -> News:
+    """A message of `promotion-events`."""
+    message = decode(body)
+    if isinstance(message, ModelRegistered | JobEnded):
+        return message
+    raise MisplacedError(f"{type(message).__name__} is no news of a workspace", message)
+
+
+def read_command(environment: str, body: bytes) -> Command:
+    """A message of `steps-<environment>`."""
+    message = decode(body)
+    if not isinstance(message, RunStep | FindRegistrations):
+        raise MisplacedError(f"{type(message).__name__} is no command", message)
+    if message.environment != environment:
+        says = f"the command is for the worker of {message.environment}, and the worker of {environment} refuses it"
+        raise MisplacedError(says, message)
+    return message
+
+
+def read_report(environment: str, body: bytes, workspace_of: WorkspaceOf) -> Report:
+    """A message of `reports-<environment>`."""
+    message = decode(body)
+    if isinstance(message, StepReported):
+        return replace(message, environment=environment)
+    if not isinstance(message, ModelRegistered):
+        raise MisplacedError(f"{type(message).__name__} is nothing that a worker reports", message)
+    if message.source != RECONCILE:
+        says = f"a worker reports registrations with the source {RECONCILE} only, not {message.source[:50]!r}"
+        raise MisplacedError(says, message)
+    own = workspace_of(environment)
+    if not own.has_id(message.workspace):
+        says = f"the worker of {environment} speaks of a model in {message.workspace}, which is not its workspace"
+        raise MisplacedError(says, message)
+    return replace(message, workspace=own.id)

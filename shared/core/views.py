@@ -1,0 +1,158 @@
+"""Promotions and lanes as the HTTP API shows them: JSON values."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from shared.core.approval import APPROVE, Approval
+from shared.core.journal import JournalEntry
+from shared.core.messages import Champion, Evidence
+from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
+from shared.core.waiting import waits
+
+
+def summary(promotion: Promotion) -> dict[str, Any]:
+    """A promotion in a list."""
+    return {
+        "id": promotion.id,
+        "route": promotion.lane.route,
+        "model": promotion.candidate.name,
+        "version": promotion.candidate.version,
+        "kind": promotion.candidate.kind,
+        "status": promotion.status,
+        "reason": promotion.reason,
+        "created": _time(promotion.created),
+        "updated": _time(promotion.updated),
+        "stage": next((stage.name for stage in promotion.stages if stage.status in STAGE_OCCUPIED), None),
+    }
+
+
+def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -> dict[str, Any]:
+    """One promotion with what it waits for, its stages, steps, evidence, approvals and journal."""
+    candidate = promotion.candidate
+    return summary(promotion) | {
+        "candidate": {
+            "kind": candidate.kind,
+            "name": candidate.name,
+            "version": candidate.version,
+            "environment": candidate.environment,
+            "workspace": candidate.workspace,
+        },
+        "requested_by": promotion.requested_by,
+        "configuration": promotion.configuration,
+        "waits": [
+            {"stage": wait.stage, "for": wait.what, "since": _time(wait.since), "until": _time(wait.until)}
+            for wait in waits(lane, promotion)
+        ],
+        "stages": [_stage(promotion, stage) for stage in promotion.stages],
+        "journal": [
+            {"at": _time(entry.at), "stage": entry.stage, "step": entry.step, "what": entry.what, "text": entry.text}
+            for entry in journal
+        ],
+    }
+
+
+def _stage(promotion: Promotion, stage: StageRun) -> Mapping[str, Any]:
+    return {
+        "name": stage.name,
+        "environment": stage.environment,
+        "endpoint": stage.endpoint or None,
+        "after": list(stage.after),
+        "status": stage.status,
+        "started": _time(stage.started),
+        "ended": _time(stage.ended),
+        "reason": stage.reason,
+        "attempt": stage.attempt,
+        "replaces": stage.predecessor.candidate.version if stage.predecessor else None,
+        "approval": _approval(promotion, stage),
+        "steps": [_step(step) for step in stage.steps],
+        "undoing": [_step(step) for step in stage.undoing],
+    }
+
+
+def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None:
+    """What the stage asks for and has got; None where it asks nobody. `evidence`: what an approval is bound to."""
+    step = next((step for step in stage.steps if step.plan.name == APPROVE), None)
+    if step is None:
+        return None
+    validated = next((other.evidence for other in stage.steps if other.plan.reviews), {})
+    asked = Approval.of(promotion, stage)
+    given = step.evidence.get("given", ())
+    return {
+        "min": asked.least,
+        "roles": list(asked.roles),
+        "not_requester": asked.not_requester,
+        "status": step.status,
+        "takenBy": "coordinator" if step.plan.waits else "environment",
+        "not_author": asked.not_author,
+        "evidence": step.evidence.get("on") or (None if step.plan.waits else _digest(validated)),
+        "given": [{key: one.get(key, "") for key in ("id", "name", "at", "reason")} for one in given],
+        "until": _time(step.deadline),
+    }
+
+
+def _digest(validated: Evidence) -> str | None:
+    """What the environment's own app binds an approval to."""
+    digest: str | None = validated.get("manifest", {}).get("digest")
+    return digest
+
+
+def lane(lane: Lane, stages: Sequence[str]) -> dict[str, Any]:
+    """A lane by its stages: first those named, in that order, then others that anything is known of."""
+    of_promotions = [stage.name for promotion in lane.under_way() for stage in promotion.stages]
+    names = dict.fromkeys([*stages, *lane.champions, *lane.holds, *of_promotions])
+    return {
+        "route": lane.key.route,
+        "model": lane.key.model,
+        "stages": [_stage_of_lane(lane, name) for name in names],
+    }
+
+
+def _stage_of_lane(lane: Lane, name: str) -> Mapping[str, Any]:
+    theirs = [(promotion, stage) for promotion in lane.under_way() if (stage := promotion.stage(name)) is not None]
+    champion, hold = lane.champions.get(name), lane.holds.get(name)
+    return {
+        "name": name,
+        "champion": _champion(champion) if champion else None,
+        "challengers": [_in_lane(promotion) for promotion, stage in theirs if stage.status in STAGE_OCCUPIED],
+        "queue": [_in_lane(promotion) for promotion, stage in theirs if stage.status is StageStatus.QUEUED],
+        "hold": {"by": hold.by, "reason": hold.reason, "since": _time(hold.since), "promotion": hold.promotion}
+        if hold
+        else None,
+    }
+
+
+def _champion(champion: Champion) -> Mapping[str, Any]:
+    return {
+        "promotion": champion.promotion,
+        "version": champion.candidate.version,
+        "since": _time(champion.since),
+    }
+
+
+def _in_lane(promotion: Promotion) -> Mapping[str, Any]:
+    return {"promotion": promotion.id, "version": promotion.candidate.version, "kind": promotion.candidate.kind}
+
+
+def _step(step: StepRun) -> Mapping[str, Any]:
+    failure = step.failure
+    return {
+        "name": step.plan.name,
+        "environment": step.plan.environment,
+        "status": step.status,
+        "started": _time(step.started),
+        "ended": _time(step.ended),
+        "says": step.says,
+        "polls": step.poll,
+        "seconds": round(step.seconds, 3),
+        "evidence": step.evidence,
+        "failure": {"kind": failure.kind, "reason": failure.reason, "diagnosis": failure.diagnosis}
+        if failure
+        else None,
+        "next_poll": _time(step.next_poll),
+        "deadline": _time(step.deadline),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

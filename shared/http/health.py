@@ -1,0 +1,270 @@
+"""Whether this app can do its work, looked at from the inside: with its settings, its identities and its rights."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.config import ConfigurationFaults
+from shared.config.roles import Roles
+from shared.core.people import Person
+from shared.core.queues import all_queues, reports_queue, steps_queue
+from shared.http.sign_in import Verifier
+from shared.ports import Capability, DeadLetters, ForbiddenError, Store, Topic, Workspace
+
+if TYPE_CHECKING:
+    from shared.config import Configuration
+
+#: For all checks together. They run side by side; what has not answered by then is told so.
+LONGEST_SECONDS = 20.0
+#: Nothing has this name: looking for it shows that one may look.
+NOBODY = "mlpromote-health"
+#: Of each queue, dead letters are counted up to this.
+MOST_DEAD_LETTERS = 100
+_ROLES = {
+    Capability.DEPLOY: "AzureML Data Scientist on the workspace",
+    Capability.REGISTER: "AzureML Data Scientist on the workspace",
+    Capability.SHARE: "AzureML Registry User on the registry",
+}
+
+
+class State(StrEnum):
+    """What came of a check."""
+
+    OK = "ok"
+    WARNING = "warning"  #: the app can do its work, and yet somebody should look at it
+    UNCHECKED = "unchecked"  #: some of it cannot be known without changing anything
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a check saw, where it is not simply well."""
+
+    state: State
+    says: str
+    todo: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look at, without changing it. `look` gives what it saw in words, or raises what is wrong."""
+
+    what: str
+    name: str
+    look: Callable[[], str | Seen]
+    todo: str = ""  #: what to do, where the error does not say
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the answer. `todo` is empty where there is nothing to do or `says` has it."""
+
+    what: str
+    name: str
+    state: State
+    says: str
+    todo: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing has to be mended for the app to do its work."""
+        return self.state is not State.FAULT
+
+
+@dataclass(frozen=True)
+class Health:
+    """Looks at the parts of one app. The callables give a part, or raise why it cannot be had."""
+
+    roles: Roles
+    #: Names of all environments of the configuration.
+    environments: Sequence[str]
+    folder: Path  #: of the configuration
+    configuration: Callable[[], "Configuration"]
+    store: Callable[[], Store]
+    dead_letters: Callable[[], DeadLetters]
+    topic: Callable[[], Topic | None]
+    workspace: Callable[[str], Workspace]
+    verifier: Callable[[], Verifier | None]
+    longest_seconds: float = LONGEST_SECONDS
+
+    def report(self, by: Person | None) -> dict[str, Any]:
+        """The JSON value of the answer; `by` is who asks."""
+        findings = list(carried_out(list(self._checks()), self.longest_seconds))
+        return {
+            "healthy": all(finding.ok for finding in findings),
+            "caller": {"name": by.name, "roles": list(by.roles)} if by else None,
+            "checks": [{**vars(finding), "ok": finding.ok} for finding in findings],
+        }
+
+    def _checks(self) -> Iterator[Check]:
+        """Only what this app uses: a worker alone has neither the whole configuration nor the store."""
+        if self.roles.coordinator:
+            yield Check("configuration", "promotion.yml", self._see_configuration, "Mend promotion.yml.")
+            if self._is_configured():
+                yield Check("configuration", "files", self._see_files, "Deploy the app with these files.")
+            yield Check("store", "promotions", self._write, "The store must be there, and the app may write to it.")
+            yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
+        yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")
+        # The coordinator reads what any queue gave up, and puts it back.
+        every = all_queues(self.environments) if self.roles.coordinator else []
+        read = every or list(map(steps_queue, self.roles.environments))
+        written = every or list(map(reports_queue, self.roles.environments))
+        for name in dict.fromkeys([*read, *written]):
+            look = partial(self._see_queue, name, name in read, name in written)
+            yield Check("queue", name, look, "See the setting ServiceBus.")
+        for name in self.roles.environments:
+            yield Check("workspace", name, partial(self._read_workspace, name))
+            yield Check("registry", name, partial(self._read_registry, name))
+            yield Check("rights", name, partial(self._see_rights, name))
+
+    def _is_configured(self) -> bool:
+        try:
+            self.configuration()
+        except ConfigurationFaults:
+            return False
+        return True
+
+    def _see_configuration(self) -> str:
+        routes = self.configuration().routes.values()
+        return "; ".join(
+            f"{route.name}: {' → '.join([route.source, *(stage.name for stage in route.stages)])}" for route in routes
+        )
+
+    def _see_files(self) -> str:
+        stages = [stage for route in self.configuration().routes.values() for stage in route.stages]
+        named = [stage.deployment for stage in stages] + [stage.smoke.requests for stage in stages if stage.smoke]
+        missing = [file for file in dict.fromkeys(named) if not (self.folder / file).is_file()]
+        if missing:
+            raise FileNotFoundError(f"not there: {', '.join(missing)}")
+        return f"{len(set(named))} files are there"
+
+    def _see_sign_in(self) -> str:
+        verifier = self.verifier()
+        if verifier is not None:
+            count, settings = verifier.keys.count(), verifier.settings
+            keys = f"{count} {'key' if count == 1 else 'keys'}"
+            return f"{settings.issuer} publishes {keys}; tokens count for the audience {settings.client_id}"
+        if asking := self._asking_for_approval():
+            raise PermissionError(
+                f"nobody can sign in, so that nobody can give the approval for which {', '.join(asking)} ask"
+            )
+        return "nobody can: with a function key one may read and start, nothing else"
+
+    def _asking_for_approval(self) -> Sequence[str]:
+        """The stages that ask for it, as far as this app knows them."""
+        if not self.roles.coordinator or not self._is_configured():
+            return []
+        routes = self.configuration().routes.values()
+        return [f"{route.name}.{stage.name}" for route in routes for stage in route.stages if stage.approval]
+
+    def _write(self) -> str:
+        self.store().claim(NOBODY, "")
+        return "can be written"
+
+    def _see_topic(self) -> str | Seen:
+        topic = self.topic()
+        if topic is None:
+            return "none is set: changes are published nowhere"
+        if topic.check():
+            return "takes what is published"
+        return Seen(State.UNCHECKED, "reachable; not checked whether it takes events, as that would take one")
+
+    def _see_queue(self, name: str, read: bool, written: bool) -> str | Seen:
+        letters = self.dead_letters()
+        if written:
+            letters.check_sending(name)
+        if not read:
+            return "messages can be sent"
+        dead = len(letters.peek(name, 1, MOST_DEAD_LETTERS))
+        can = "messages can be sent and read" if written else "messages can be read"
+        if not dead:
+            return f"{can}, no dead letters"
+        count = f"{dead} or more" if dead == MOST_DEAD_LETTERS else str(dead)
+        noun = "dead letter" if dead == 1 else "dead letters"
+        return Seen(State.WARNING, f"{can}, {count} {noun}", f"See why: mlpromote failures --queue {name}")
+
+    def _see_rights(self, environment: str) -> str | Seen:
+        workspace = self.workspace(environment)
+        doings = self._doings(environment)
+        missing = {doing: workspace.missing_rights(doing) for doing in doings}
+        lacking = [f"{doing} ({', '.join(actions)})" for doing, actions in missing.items() if actions]
+        if lacking:
+            roles = dict.fromkeys(_ROLES[doing] for doing, actions in missing.items() if actions)
+            return Seen(
+                State.FAULT,
+                f"its identity may not {'; nor '.join(lacking)}",
+                f"Give it {' and '.join(roles)}.",
+            )
+        if any(actions is None for actions in missing.values()):
+            says = f"not checked whether its identity may {' and '.join(doings)}: it may not read its own rights"
+            return Seen(State.UNCHECKED, says, "Reader on the workspace and on the registry lets it.")
+        return f"may {' and '.join(doings)}" if doings else "needs none but to read"
+
+    def _doings(self, environment: str) -> Sequence[Capability]:
+        """What steps do in an environment. A worker alone has no settings to know routes by: it is taken to deploy."""
+        if not self.roles.coordinator or not self._is_configured():
+            return [Capability.DEPLOY]
+        routes = self.configuration().routes.values()
+        from_here = [route for route in routes if route.source == environment]
+        does = {
+            Capability.SHARE: bool(from_here),
+            Capability.REGISTER: any(route.from_jobs for route in from_here),
+            Capability.DEPLOY: any(stage.environment == environment for route in routes for stage in route.stages),
+        }
+        return [doing for doing, needed in does.items() if needed]
+
+    def _read_workspace(self, environment: str) -> str:
+        self.workspace(environment).model_versions(NOBODY)
+        return "models can be read"
+
+    def _read_registry(self, environment: str) -> str | Seen:
+        workspace = self.workspace(environment)
+        workspace.registry_model(NOBODY, "1")
+        try:
+            region = workspace.missing_region()
+        except ForbiddenError:  # to read the workspace, which the check of the workspace tells
+            return "models can be read; whether it reaches the workspace's region is not known"
+        if region and Capability.DEPLOY in self._doings(environment):
+            return Seen(
+                State.FAULT,
+                f"models can be read, but not deployed: it is not replicated to {region}, where the workspace is",
+                "Add the region to the registry.",
+            )
+        return "models can be read"
+
+
+def carried_out(checks: Sequence[Check], seconds: float) -> Iterator[Finding]:
+    """What came of each check, in their order, after so many seconds at the latest."""
+    done: queue.SimpleQueue[tuple[int, list[Finding]]] = queue.SimpleQueue()
+    for number, check in enumerate(checks):
+        # A thread that hangs must not keep the process from ending.
+        threading.Thread(target=lambda n=number, c=check: done.put((n, _result(c))), daemon=True).start()
+    deadline = time.monotonic() + seconds
+    found: dict[int, list[Finding]] = {}
+    while len(found) < len(checks):
+        try:
+            number, findings = done.get(timeout=max(deadline - time.monotonic(), 0))
+        except queue.Empty:
+            break
+        found[number] = findings
+    for number, check in enumerate(checks):
+        late = Finding(check.what, check.name, State.FAULT, f"no answer within {seconds:g} s", check.todo)
+        yield from found.get(number, [late])
+
+
+def _result(check: Check) -> list[Finding]:
+    try:
+        seen = check.look()
+        if isinstance(seen, str):
+            return [Finding(check.what, check.name, State.OK, seen)]
+        return [Finding(check.what, check.name, seen.state, seen.says, seen.todo)]
+    except ConfigurationFaults as faults:
+        return [Finding(check.what, fault.place, State.FAULT, fault.sentence, check.todo) for fault in faults.faults]
+    except Exception as fault:  # noqa: BLE001  # whatever it is: to find it is what the check is for
+        return [Finding(check.what, check.name, State.FAULT, str(fault) or type(fault).__name__, check.todo)]

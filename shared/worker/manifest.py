@@ -1,0 +1,154 @@
+"""What a deployment is made from, as the environment's own worker reads it, and the digest that people approve.
+
+Nothing of it is taken from the evidence of others but what gates were judged on: the registry's asset, the files and
+the smoke requests are read here.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from shared.core.approval import DIGEST_LENGTH
+from shared.core.messages import Evidence, Failed, FailureKind, RunStep
+from shared.core.wire import UndecodableError, from_json, to_json
+from shared.ports import Author, DeploymentFile, Model, RejectedError, Workspace, same_asset
+from shared.worker.gates import Verdict
+from shared.worker.target import Target
+
+# Evidence is part of messages and documents, so it is kept small.
+MOST_FILES = 60
+LONGEST_NAME = 200
+
+_KEY = "manifest"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Of a deployment that people look at before they approve it: part of the evidence of `validate`."""
+
+    digest: str  #: of everything, also of what is not listed here
+    model: str  #: id of the registry's asset
+    origin: str  #: id of the asset that it was shared from
+    copied: str  #: when the registry's copy was made; empty where the registry does not say
+    endpoint: str
+    deployment: str  #: name of the deployment file
+    files: Mapping[str, str]  #: SHA-256 by name, relative to the folder of `promotion.yml`
+    files_left_out: int = 0  #: which are in the digest all the same
+
+    def as_evidence(self) -> dict[str, Any]:
+        return {_KEY: to_json(self)}
+
+    @classmethod
+    def of(cls, evidence: Mapping[str, Evidence]) -> "Manifest | None":
+        """Of what `validate` saw; None where it saw none. Raises `RejectedError` for what is no manifest."""
+        found = evidence.get("validate", {}).get(_KEY)
+        try:
+            return from_json(cls, found) if found is not None else None
+        except UndecodableError as fault:
+            raise RejectedError(f"The evidence of validate cannot be read: {fault}") from fault
+
+
+def read(
+    target: Target, copy: Model, described: DeploymentFile, verdicts: Sequence[Verdict], authors: Sequence[Author]
+) -> Manifest:
+    """The manifest of what would be deployed now. Raises `RejectedError` where a file cannot be read."""
+    files = dict(_hashed(target, described.files))
+    subject = {
+        "model": copy.asset_id,
+        "origin": copy.origin or "",
+        "copied": copy.created.isoformat() if copy.created else "",
+        "endpoint": target.endpoint,
+        "deployment": target.settings.deployment,
+    }
+    everything = {
+        **subject,
+        "files": files,
+        "settings": target.settings.frozen(),
+        "require_tags": dict(target.require_tags),
+        "gates": [asdict(verdict) for verdict in verdicts],
+        "authors": sorted(author.id for author in authors),
+    }
+    digest = sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
+    shown = {name[-LONGEST_NAME:]: content for name, content in list(files.items())[:MOST_FILES]}
+    return Manifest(digest, **subject, files=shown, files_left_out=len(files) - len(shown))
+
+
+def registry_copy(command: RunStep, workspace: Workspace) -> Model | Failed:
+    """The registry's copy of the candidate, read with this environment's identity; or why it cannot be deployed."""
+    name, version = command.candidate.name, command.candidate.version
+    copy = workspace.registry_model(name, version)
+    if copy is None:
+        return Failed(
+            f"{command.environment} sees no model {name}, version {version}, in the registry. Give its identity a role "
+            "to read there; if the model was deleted, promote it anew.",
+            FailureKind.NOT_FOUND,
+        )
+    origin = command.evidence.get("share", {}).get("origin")
+    if not same_asset(copy.origin, origin):
+        return Failed(
+            f"Model {name}, version {version}, in the registry is not the one that was shared: it was made from "
+            f"{copy.origin}, not from {origin}. Promote a new version.",
+            FailureKind.CONFLICT,
+        )
+    return copy
+
+
+def what_changed(before: Manifest, now: Manifest) -> Iterator[str]:
+    """In words, each with its name; nothing where the digests are the same."""
+    if before.digest == now.digest:
+        return
+    found = _differences(before, now)
+    yield from found
+    if not found:
+        left_out = before.files_left_out or now.files_left_out
+        rest = "a setting, what a gate saw or who made the model"
+        yield f"a file that is not listed, {rest}" if left_out else rest
+
+
+def _differences(before: Manifest, now: Manifest) -> list[str]:
+    found = [
+        f"{words} (was {old or 'unknown'}, is {new or 'unknown'})"
+        for words, old, new in (
+            ("the model in the registry", before.model, now.model),
+            ("the model's origin", before.origin, now.origin),
+            ("when the registry's copy was made", before.copied, now.copied),
+            ("the endpoint", before.endpoint, now.endpoint),
+            ("the deployment file's name", before.deployment, now.deployment),
+        )
+        if old != new
+    ]
+    for name in sorted(before.files.keys() | now.files.keys()):
+        old, new = before.files.get(name), now.files.get(name)
+        if old != new:
+            found.append(name if old and new else f"{name} (was {'added' if new else 'removed'})")
+    return found
+
+
+def _hashed(target: Target, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """First what the stage names itself, then the rest by name."""
+    named = [target.deployment_file, *([target.smoke_file] if target.smoke_file else [])]
+    first = {_name(target.folder, file): file for file in named}
+    others = {_name(target.folder, file): file for file in files}
+    for name in [*first, *sorted(others.keys() - first.keys())]:
+        yield name, _digest(first.get(name) or others[name])
+
+
+def _name(folder: Path, file: Path) -> str:
+    return Path(os.path.relpath(file, folder)).as_posix()
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as content:
+            made = sha256()
+            while chunk := content.read(1 << 20):
+                made.update(chunk)
+    except OSError as fault:
+        raise RejectedError(
+            f"The file {file.name}, which the deployment is made from, cannot be read: {fault}"
+        ) from fault
+    return made.hexdigest()

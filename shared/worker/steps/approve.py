@@ -1,0 +1,82 @@
+"""Asks people in the environment's own app, and waits for what they say to exactly what would be deployed.
+
+Runs only where the environment's policy says so; elsewhere the coordinator asks, and no worker has a part in it.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from shared.core.approval import Approval
+from shared.core.durations import in_words
+from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded
+from shared.ports import ApprovalDecision, ApprovalRequest, Workspace
+from shared.worker.review import Review, evidence_of, still_as_validated
+from shared.worker.rules import Rules
+from shared.worker.target import Target
+
+#: Between two polls: a tenth of the time that it has waited, within these.
+SHORTEST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=5)
+
+
+def run(command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Outcome:
+    asked = rules.policy.approvals
+    if rules.approvals is None or asked is None:
+        return Failed(
+            f"The app of {command.environment} takes no approvals by its own configuration. Give both apps the same "
+            f"`policy` of {command.environment} in promotion.yml, then retry.",
+            FailureKind.BAD_CONFIG,
+        )
+    target = Target.of(command, folder)
+    found = still_as_validated(target, workspace, rules)
+    if isinstance(found, Failed):
+        return found
+    least = max(asked.least, target.settings.approval.least if target.settings.approval else 0)
+    request = _request(command, found)
+    kept = rules.approvals.request(request.promotion, request.stage)
+    if kept is None or (kept.digest, kept.until) != (request.digest, request.until):
+        rules.approvals.ask(request)
+    said = rules.approvals.decisions(command.promotion, command.stage, found.manifest.digest)
+    return _outcome(command, found.manifest.digest, said, least, rules.url)
+
+
+def _outcome(command: RunStep, digest: str, said: Sequence[ApprovalDecision], least: int, url: str) -> Outcome:
+    for each in said:
+        if not each.approves:
+            return Failed(f"rejected by {each.name}: {each.reason}", FailureKind.REJECTED)
+    if len(said) >= least:
+        return Succeeded({"on": digest, "given": [_given(each) for each in said], "taken_by": command.environment})
+    if command.not_before >= command.deadline:
+        who = f"only {len(said)} of {least} approved" if said else "nobody decided"
+        limit = in_words(command.deadline - command.started)
+        return Failed(f"{who} within {limit}: start a new promotion", FailureKind.REJECTED)
+    waited = command.not_before - command.started
+    pause = min(max(waited / 10, SHORTEST_PAUSE), LONGEST_PAUSE)
+    where = f"the app of {command.environment}{f' ({url})' if url else ''}"
+    return Running(pause, f"{Approval.waits_for(len(said), least)}, in {where}")
+
+
+def _request(command: RunStep, found: Review) -> ApprovalRequest:
+    return ApprovalRequest(
+        promotion=command.promotion,
+        stage=command.stage,
+        environment=command.environment,
+        model=command.candidate.name,
+        version=command.candidate.version,
+        digest=found.manifest.digest,
+        shown=evidence_of(found.verdicts) | found.manifest.as_evidence(),
+        authors=tuple(each.id for each in found.authors),
+        requester=command.requester,
+        asked=command.started,
+        until=command.deadline,
+    )
+
+
+def _given(decision: ApprovalDecision) -> dict[str, str]:
+    return {
+        "id": decision.person,
+        "name": decision.name,
+        "at": decision.at.isoformat(),
+        "reason": decision.reason,
+    }

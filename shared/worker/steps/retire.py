@@ -1,0 +1,45 @@
+"""Removes the deployments that the new one has replaced, once it has the traffic: those that `shift` saw beside it."""
+
+from pathlib import Path
+
+from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
+from shared.ports import Deployment, Workspace
+from shared.worker import traffic
+from shared.worker.polls import poll_again
+from shared.worker.target import DELETING, READY, SETTLED, Target
+
+
+def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
+    """A deployment that came after the shift is never touched: a message of this promotion may be late."""
+    target = Target.of(command, folder)
+    endpoint = workspace.endpoint(target.endpoint)
+    serving = workspace.deployment(target.endpoint, target.deployment)
+    if endpoint is not None and endpoint.state not in SETTLED:
+        return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
+    if endpoint is None or serving is None or serving.state != READY or not endpoint.traffic.get(serving.name):
+        # `shift` has read it back: somebody has changed it since, and had a reason.
+        return Failed(
+            f"Nothing was removed from endpoint {target.endpoint}: deployment {target.deployment} no longer serves. "
+            f"The traffic goes to {traffic.names(traffic.present(endpoint)) if endpoint else 'no deployment'}.",
+            FailureKind.CONFLICT,
+        )
+    seen = command.evidence.get("shift", {}).get("others", [])
+    others = [each for each in workspace.deployments(target.endpoint) if each.name in seen]
+    replaced = [each for each in others if target.owns(each) and not endpoint.traffic.get(each.name)]
+    if replaced:
+        _remove(target, workspace, replaced)
+        names = ", ".join(each.name for each in replaced)
+        return poll_again(command, f"being removed: {names}")
+    left = {each.name: _why_left(target, each) for each in others}
+    return Succeeded({"left_alone": left})
+
+
+def _remove(target: Target, workspace: Workspace, replaced: list[Deployment]) -> None:
+    """Begins with one that is not on its way out; Azure ML does one operation on an endpoint at a time."""
+    waiting = [each for each in replaced if each.state != DELETING]
+    if len(waiting) == len(replaced):
+        workspace.start_removal(target.endpoint, waiting[0].name)
+
+
+def _why_left(target: Target, deployment: Deployment) -> str:
+    return "takes traffic" if target.owns(deployment) else "not made by this route"

@@ -1,0 +1,117 @@
+"""Asks the new deployment the stage's smoke requests, before it gets any traffic."""
+
+import json
+import statistics
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from shared.core.messages import Failed, FailureKind, Outcome, Retry, RunStep, Succeeded
+from shared.ports import Answer, Workspace
+from shared.worker.smoke_file import SmokeRequest, difference, read
+from shared.worker.target import Target
+
+#: Seconds that the answers of one poll may take together; no more requests are sent after that.
+MOST_SECONDS = 60.0
+
+#: How many failures are shown.
+MOST_SHOWN = 5
+LONGEST_SHOWN = 300
+
+#: Statuses of an endpoint whose routes are still settling, and for how many polls they are put down to that.
+SETTLING = (429, 502, 503, 504)
+SETTLING_POLLS = 5
+SETTLING_PAUSE = timedelta(seconds=5)
+
+
+def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
+    target = Target.of(command, folder)
+    smoke = target.settings.smoke
+    if smoke is None or target.smoke_file is None:
+        return Succeeded({"requests": 0})
+    requests = read(target.smoke_file, smoke.tolerance)
+    answers = _ask(workspace, target, requests)
+    unsettled = [answer for answer in answers if answer.status in SETTLING]
+    if unsettled and command.poll <= SETTLING_POLLS:
+        return Retry(SETTLING_PAUSE, f"deployment {target.deployment} is not ready yet: status {unsettled[0].status}")
+    evidence = _figures(len(requests), answers)
+    faults = _faults(zip(requests, answers, strict=False), smoke.max_latency)
+    if faults:
+        return _failed(target, faults, evidence)
+    if len(answers) < len(requests):
+        return Failed(
+            f"Deployment {target.deployment} answered only {len(answers)} of {len(requests)} smoke requests within "
+            f"{MOST_SECONDS:g} s. Use fewer, or give it a faster instance_type.",
+            FailureKind.TIMEOUT,
+            evidence=evidence,
+        )
+    return Succeeded(evidence)
+
+
+def _ask(workspace: Workspace, target: Target, requests: list[SmokeRequest]) -> list[Answer]:
+    """Answers in the order of the requests, as many as came in time; none after that of a settling endpoint."""
+    answers: list[Answer] = []
+    for answer in workspace.score(target.endpoint, target.deployment, (each.request for each in requests)):
+        answers.append(answer)
+        if answer.status in SETTLING or sum(each.seconds for each in answers) > MOST_SECONDS:
+            break
+    return answers
+
+
+def _faults(asked: Iterable[tuple[SmokeRequest, Answer]], max_latency: timedelta | None) -> list[str]:
+    """What is wrong with the answers, with the line of the request."""
+    faults = []
+    for request, answer in asked:
+        fault = _fault(request, answer)
+        if fault is None and max_latency and answer.seconds > max_latency.total_seconds():
+            fault = f"took {answer.seconds * 1000:.0f} ms, more than {max_latency.total_seconds() * 1000:.0f} ms"
+        if fault:
+            faults.append(f"line {request.line}: {fault}")
+    return faults
+
+
+def _fault(request: SmokeRequest, answer: Answer) -> str | None:
+    if answer.status != 200:
+        return f"status {answer.status}: {answer.body[:LONGEST_SHOWN]}"
+    if not request.expects:
+        return None
+    got = _parsed(answer.body)
+    found = difference(request.expected, got, request.tolerance)
+    if not found:
+        return None
+    return f"{found} (expected {_shown(request.expected)}, got {_shown(got)})"
+
+
+def _parsed(body: str) -> Any:
+    """An answer as JSON; one that is none stays text."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+
+
+def _failed(target: Target, faults: list[str], evidence: dict[str, Any]) -> Failed:
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Failed(
+        f"Deployment {target.deployment} does not answer the smoke requests as it should: {faults[0]}{more}.",
+        FailureKind.REFUSED,
+        diagnosis="\n".join(faults[:MOST_SHOWN]),
+        evidence=evidence | {"failures": len(faults)},
+    )
+
+
+def _figures(asked: int, answers: list[Answer]) -> dict[str, Any]:
+    seconds = [answer.seconds for answer in answers]
+    if not seconds:
+        return {"requests": asked, "answers": 0}
+    return {
+        "requests": asked,
+        "answers": len(answers),
+        "slowest_ms": round(max(seconds) * 1000, 1),
+        "median_ms": round(statistics.median(seconds) * 1000, 1),
+    }
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)[:LONGEST_SHOWN]

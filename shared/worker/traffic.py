@@ -1,0 +1,74 @@
+"""Gives an endpoint's traffic to one deployment, and reads back that it has it."""
+
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
+from shared.core.precedence import is_newer
+from shared.ports import Endpoint, Workspace
+from shared.worker.polls import poll_again
+from shared.worker.target import READY, SETTLED, VERSION, Target
+
+
+def predecessor(target: Target, workspace: Workspace) -> str | None:
+    """The deployment that served when the promotion entered the stage; None if there was none."""
+    champion = target.command.champion
+    if champion is None:
+        return _adopted(target, workspace)
+    deployment = champion.evidence.get("deploy", {}).get("deployment")
+    return str(deployment) if deployment else None
+
+
+def _adopted(target: Target, workspace: Workspace) -> str | None:
+    """Where the lane knows no champion, as after its store was lost: the one deployment that `deploy` saw serving, if
+    its tags say that we made it for this stage and model, and it is of no newer version."""
+    command = target.command
+    before = command.evidence.get("deploy", {}).get("traffic_before", {})
+    if len(before) != 1 or target.deployment in before:
+        return None
+    found = workspace.deployment(target.endpoint, next(iter(before)))
+    if found is None or not target.is_of_this_lane(found):
+        return None
+    return None if is_newer(found.tags.get(VERSION, ""), command.candidate.version) else found.name
+
+
+def present(endpoint: Endpoint) -> dict[str, int]:
+    """Who takes traffic now, in per cent."""
+    return {name: share for name, share in endpoint.traffic.items() if share}
+
+
+def give_all(
+    target: Target, workspace: Workspace, endpoint: Endpoint, deployment: str | None, evidence: dict[str, object]
+) -> Outcome:
+    """All traffic to `deployment`, or to none where it is None; `evidence` is that of the success.
+
+    A deployment that is not ready gets no traffic, and never counts as serving: it may be on its way out.
+    """
+    command = target.command
+    if not target.owns(endpoint):
+        return Failed(target.not_ours(), FailureKind.CONFLICT)
+    wanted = {deployment: 100} if deployment else {}
+    if endpoint.state not in SETTLED:
+        return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
+    # After the endpoint: what is read last must hold while the traffic is as it was read first.
+    missing = _not_ready(workspace, endpoint, deployment) if deployment else None
+    if missing:
+        return missing
+    if present(endpoint) == wanted:
+        return Succeeded(evidence)
+    workspace.start_traffic(endpoint.name, wanted)
+    return poll_again(command, f"the traffic of endpoint {endpoint.name} goes to {deployment or 'no deployment'}")
+
+
+def _not_ready(workspace: Workspace, endpoint: Endpoint, deployment: str) -> Failed | None:
+    found = workspace.deployment(endpoint.name, deployment)
+    if found is not None and found.state == READY:
+        return None
+    state = f"is in state {found.state}, not ready" if found is not None else "is not there"
+    return Failed(
+        f"Deployment {deployment} of endpoint {endpoint.name} {state} to take the traffic, which was left to "
+        f"{names(present(endpoint))}. Start a new promotion.",
+        FailureKind.NOT_FOUND,
+    )
+
+
+def names(traffic: dict[str, int]) -> str:
+    """Who takes how much, in words."""
+    return " and ".join(f"{name} ({share} %)" for name, share in sorted(traffic.items())) or "no deployment"
