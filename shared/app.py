@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shared.http.sign_in import Verifier
     from shared.ports import Approvals, Bus, DeadLetters, Store, Topic, Workspace
     from shared.telemetry.telemetry import Telemetry
-    from shared.worker.rules import Rules
+    from shared.worker.order import Rules
     from shared.worker.worker import Worker
 
 T = TypeVar("T")
@@ -177,7 +177,7 @@ class App:
 
     def reconcile(self) -> None:
         """Wake the lanes that are overdue."""
-        from shared.core.lane import TimePassed
+        from shared.core.events import TimePassed
 
         for key in self.store.overdue(_now()):
             log.info("lane %s/%s is overdue", key.route, key.model)
@@ -293,7 +293,7 @@ class App:
 
     def rules(self, environment: str) -> "Rules":
         """What holds in an environment whose worker runs here."""
-        from shared.worker.rules import Rules
+        from shared.worker.order import Rules
 
         policy = self.places.environments[environment].policy
         rules = Rules(policy, source=self._source(environment), url=address(self._settings))

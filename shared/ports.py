@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from shared.core.approval import Author
 from shared.core.journal import JournalEntry
 from shared.core.messages import Command, LaneKey, News, Report
 from shared.core.promotion import Lane, Promotion, PromotionStatus
@@ -48,15 +49,6 @@ class Job:
     environment_asset: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)  #: among them git's commit, where there is one
-
-
-@dataclass(frozen=True)
-class Author:
-    """Who registered a model, or ran the job that made it."""
-
-    id: str  #: object id in Entra ID: what a token has as `oid`
-    name: str
-    is_person: bool  #: else a service principal or a managed identity
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,20 @@ class UndecodableError(ValueError):
     """The JSON value is not what the type asks for; the text names the place."""
 
 
-def to_json(value: Any) -> Any:
-    """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds."""
+def to_json(value: Any, *, typed: bool = True) -> Any:
+    """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds.
+
+    With `typed=False` objects have no `type`, and no fields that are None by default: for readers that know what they
+    read. A field must not be a union then.
+    """
     kind: Any = type(value)
-    return value if kind in _PLAIN else _encoder(kind)(value)
+    return value if kind in _PLAIN else _encoder(kind, typed)(value)
 
 
 @cache
-def _encoder(kind: type) -> Callable[[Any], Any]:
+def _encoder(kind: type, typed: bool) -> Callable[[Any], Any]:
     if is_dataclass(kind):
-        return _dataclass_encoder(kind)
+        return _dataclass_encoder(kind, typed)
     if issubclass(kind, Enum):
         return lambda value: value.value
     if issubclass(kind, datetime):
@@ -43,20 +47,23 @@ def _encoder(kind: type) -> Callable[[Any], Any]:
     if issubclass(kind, timedelta):
         return timedelta.total_seconds
     if issubclass(kind, Mapping):
-        return lambda value: {str(key): to_json(item) for key, item in value.items()}
+        return lambda value: {str(key): to_json(item, typed=typed) for key, item in value.items()}
     if issubclass(kind, (list, tuple)):
-        return lambda value: [to_json(item) for item in value]
+        return lambda value: [to_json(item, typed=typed) for item in value]
     return lambda value: value
 
 
-def _dataclass_encoder(kind: Any) -> Callable[[Any], Any]:
+def _dataclass_encoder(kind: Any, typed: bool) -> Callable[[Any], Any]:
     names = tuple(field.name for field in _carried(kind))
+    left_out = frozenset(field.name for field in _carried(kind) if field.default is None)
 
     def encode(value: Any) -> Any:
-        content = {"type": kind.__name__}
+        content = {"type": kind.__name__} if typed else {}
         for name in names:
-            content[name] = to_json(getattr(value, name))
-        return content
+            content[name] = to_json(getattr(value, name), typed=typed)
+        if typed:
+            return content
+        return {name: item for name, item in content.items() if item is not None or name not in left_out}
 
     return encode
 

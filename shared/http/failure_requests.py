@@ -14,7 +14,7 @@ from shared.coordinator.failures.judging import Failure, FailureFilter, Failures
 from shared.coordinator.failures.pages import FailurePage, FailurePages
 from shared.coordinator.failures.replay import Asked, Replayer, ReplayOutcome, Result
 from shared.coordinator.lanes import Lanes
-from shared.core.people import Person
+from shared.core.events import Person
 from shared.core.queues import all_queues, number_in
 from shared.http import bodies, listing, refusals
 from shared.ports import DeadLetters, QueueUnavailableError, Store

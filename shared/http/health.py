@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.config import ConfigurationFaults
 from shared.config.roles import Roles
-from shared.core.people import Person
+from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
 from shared.http.sign_in import Verifier
 from shared.ports import Capability, DeadLetters, ForbiddenError, Store, Topic, Workspace

@@ -21,7 +21,7 @@ from shared.core.messages import (
 )
 from shared.ports import Bus, Workspace
 from shared.telemetry.telemetry import Telemetry, fields
-from shared.worker.rules import Rules
+from shared.worker.order import Rules
 from shared.worker.run import run_step
 
 log = logging.getLogger("mlpromote")

@@ -22,7 +22,7 @@ from shared.core.messages import (
     RunStep,
     Succeeded,
 )
-from shared.worker.rules import Rules
+from shared.worker.order import Rules
 from shared.worker.run import run_step
 from tests.cloud.conftest import Registered
 from tests.cloud.local_azure import LocalAzure, until

@@ -18,8 +18,8 @@ import shared.app
 from shared.cloud.signing_keys import SigningKeys
 from shared.config.sign_in import MODE
 from shared.core.messages import Command, News, Outcome, Report, RunStep, Succeeded
-from shared.core.people import OPERATOR
 from shared.http import openapi
+from shared.http.authorisation import OPERATOR
 from shared.http.sign_in import Verifier
 from tests.config.right import SETTINGS, changed
 from tests.core.world import answer

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from shared.core.messages import Failed, FailureKind
-from shared.core.people import OPERATOR
+from shared.http.authorisation import OPERATOR
 from tests.functions.conftest import ALICE, ISSUER, Api
 
 START = {"model": "churn-eu", "version": "7", "reason": "hotfix"}

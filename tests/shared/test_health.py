@@ -14,9 +14,10 @@ from shared.cloud.signing_keys import Keys, KeysUnavailableError, SigningKeys
 from shared.cloud.sqlite import SqliteStore
 from shared.config import load, sign_in
 from shared.config.roles import Roles
+from shared.core.events import Person
 from shared.core.journal import JournalEntry
-from shared.core.people import OPERATOR, Person
 from shared.core.promotion import Lane
+from shared.http.authorisation import OPERATOR
 from shared.http.health import Health
 from shared.http.sign_in import Verifier
 from shared.ports import Capability, ForbiddenError, Topic, TopicUnavailableError, Workspace

@@ -1,7 +1,10 @@
 import pytest
 
+from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
-from shared.ports import Author, BusyError, ForbiddenError, Job, UnavailableError
+from shared.core.wire import from_json
+from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
+from shared.worker.steps.share import Lineage, Shared
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ORIGIN, Stage
 
@@ -41,7 +44,6 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
             "name": "train-3",
             "status": "Completed",
             "experiment": "digits-training",
-            "parent": None,
             "code": "code-1",
             "environment": "sklearn-1",
             "inputs": {"data": "azureml:digits:1"},
@@ -120,14 +122,15 @@ def test_a_model_without_a_job_has_no_metrics(stage: Stage, dev: FakeWorkspace) 
     dev.has_model("digits", "3")
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
-    assert (outcome.evidence["job"], outcome.evidence["metrics"]) == (None, {})
+    shared = from_json(Shared, outcome.evidence)
+    assert (shared.job, shared.metrics) == (None, {})
 
 
 def test_a_job_that_was_deleted_is_named_all_the_same(stage: Stage, dev: FakeWorkspace) -> None:
     dev.jobs.clear()
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
-    assert outcome.evidence["job"] == {"name": "train-3"}
+    assert from_json(Shared, outcome.evidence).job == Lineage("train-3")
 
 
 def test_evidence_stays_small_and_keeps_the_metrics_that_gates_ask_for(stage: Stage, dev: FakeWorkspace) -> None:

@@ -11,9 +11,9 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 from shared.app import MOST_DEAD_LETTERS
 from shared.cloud.bus import ServiceBus
+from shared.core.events import Approved, Person
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey, ModelRegistered, RunStep, decode
-from shared.core.people import Approved, Person
 from shared.ports import DeadLetter, DeadLetters, QueueUnavailableError, UnavailableError
 from shared.telemetry.telemetry import trace_id, traceparent
 from tests.telemetry.conftest import MODEL, VERSION, Observed

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from shared.coordinator import routing
 from shared.core import incoming
-from shared.core.lane import PromotionRequested, decide, due
+from shared.core.events import PromotionRequested
+from shared.core.lane import decide, due
 from shared.core.messages import (
     Command,
     Event,
@@ -23,9 +24,9 @@ from shared.core.messages import (
     RunStep,
     StepReported,
 )
-from shared.core.people import why_not_retried
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun
 from shared.core.queues import environment_of, steps_queue
+from shared.core.trying_again import why_not_retried
 from shared.core.wire import UndecodableError
 from shared.ports import DeadLetter, Store
 

@@ -14,8 +14,8 @@ from itertools import groupby
 
 from shared.coordinator.failures.judging import Failure
 from shared.coordinator.lanes import Lanes
+from shared.core.events import NotNowError, Person, Replayed, Retried
 from shared.core.lane import decide
-from shared.core.people import NotNowError, Person, Replayed, Retried
 from shared.core.promotion import Promotion, StageStatus, StepStatus
 from shared.ports import DeadLetters, QueueUnavailableError, Store, VersionConflictError
 
