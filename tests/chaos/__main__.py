@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import io
 import logging
 import random
 import signal
 import sys
 import tempfile
 from collections.abc import Coroutine, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _say(f"seed {seed}; log and state: {folder.resolve()}")
     plan = Plan(seed, chosen.kills, models_for(chosen.lanes), chosen.round)
     try:
-        result = asyncio.run(_interruptible(run(plan, folder.resolve(), _say)))
+        with redirect_stderr(io.StringIO()):  # the SDK prints empty lines there at each upload
+            result = asyncio.run(_interruptible(run(plan, folder.resolve(), _say)))
     except asyncio.CancelledError:
         _say(f"Interrupted. Everything that was started has ended. Seed {seed}; log: {folder / 'chaos.log'}")
         return INTERRUPTED

@@ -14,6 +14,8 @@ from tests.chaos.people import ENVIRONMENTS, ROLES
 from tests.e2e.conftest import REPOSITORY, Cloud, describe, running
 
 CONFIGURATION = Path(__file__).with_name("promotion.yml")
+#: Few, so that queues give messages up, and people have something to replay.
+MOST_DELIVERIES = 3
 _SETTINGS = {
     "MLPROMOTE_CONFIGURATION": str(CONFIGURATION),
     "MLPROMOTE_TOPIC_ENDPOINT": "{topic_promotions}",

@@ -12,13 +12,13 @@ from tests.chaos.logbook import Logbook
 
 #: How often each is killed, of a hundred times. The last two are processes that a part has started.
 WEIGHTS = {
-    "functions": 20,
-    "servicebus": 16,
-    "azureml": 6,
-    "eventgrid": 12,
-    "identity": 8,
-    "worker": 26,
-    "scoring": 12,
+    "functions": 10,
+    "servicebus": 18,
+    "azureml": 8,
+    "eventgrid": 14,
+    "identity": 12,
+    "worker": 20,
+    "scoring": 18,
 }
 #: Azure ML gives a container up that crashes again and again, and so must not be killed too often.
 MOST_OF_ONE_CONTAINER = 2

@@ -1,6 +1,7 @@
 """Plays people: those who register models, and those who start, approve, reject, cancel, roll back and mend."""
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,6 +26,8 @@ ROLES = {
 ENVIRONMENTS = ("dev", "test", "prod")
 #: A request to start is made again, with its key, until it was answered, but not more often than this.
 MOST_STARTS = 5
+#: How often a stage is rolled back whose way back does not reach its end.
+MOST_ROLL_BACKS = 3
 #: How many of a hundred models crash when they are loaded.
 CRASHING = 8
 #: The word in the journal, by the last part of the address.
@@ -48,6 +51,8 @@ class People:
         self._chance = chance
         self._log = log
         self._versions: Counter[str] = Counter()
+        self._numbers = itertools.count(1)
+        self._rolled_back_again: Counter[tuple[str, str]] = Counter()
         self.requests: list[Request] = []
         self._does: Mapping[Callable[[], Awaitable[None]], int] = {
             self.register: 26,
@@ -151,7 +156,7 @@ class People:
         queue = self._chance.choice((None, *all_queues(ENVIRONMENTS)))
         await self.replay_all(queue)
 
-    # --- what the one who tidies up needs, too ---
+    # --- what tidying up needs, too: each tells whether it was done ---
 
     async def holds(self) -> list[tuple[str, str, str]]:
         """Route, model and stage of each hold."""
@@ -162,14 +167,18 @@ class People:
             if stage["hold"]
         ]
 
-    async def release_hold(self, route: str, model: str, stage: str) -> None:
-        await self._ask("released", OPERATOR, f"routes/{route}/{model}/stages/{stage}/release", None)
+    async def release_hold(self, route: str, model: str, stage: str) -> bool:
+        return await self._ask("released", OPERATOR, f"routes/{route}/{model}/stages/{stage}/release", None)
 
-    async def approve_one(self, promotion: str, stage: str) -> None:
-        await self._steer("approve", APPROVERS[0], promotion, stage=stage)
+    async def approve_one(self, promotion: str, stage: str) -> bool:
+        return await self._steer("approve", APPROVERS[0], promotion, stage=stage)
 
-    async def roll_back_again(self, promotion: str, stage: str) -> None:
-        await self._steer("roll-back", OPERATOR, promotion, stage=stage)
+    async def roll_back_again(self, promotion: str, stage: str) -> bool:
+        """Not for ever: what keeps it from going back may stay."""
+        self._rolled_back_again[promotion, stage] += 1
+        if self._rolled_back_again[promotion, stage] > MOST_ROLL_BACKS:
+            return False
+        return await self._steer("roll-back", OPERATOR, promotion, stage=stage)
 
     async def replay_all(self, queue: str | None) -> None:
         """Replay a queue's dead letters, or up to three promotions that failed."""
@@ -207,24 +216,27 @@ class People:
         found = [each["id"] for each in page["value"]]
         return str(self._chance.choice(found)) if found else None
 
-    async def _steer(self, action: str, by: str, promotion: str | None, **more: str) -> None:
-        if promotion is not None:
-            await self._ask(_WORDS[action], by, f"promotions/{promotion}/{action}", promotion, **more)
+    async def _steer(self, action: str, by: str, promotion: str | None, **more: str) -> bool:
+        """Whether it was done."""
+        if promotion is None:
+            return False
+        return await self._ask(_WORDS[action], by, f"promotions/{promotion}/{action}", promotion, **more)
 
-    async def _ask(self, word: str, by: str, path: str, promotion: str | None, **more: str) -> None:
+    async def _ask(self, word: str, by: str, path: str, promotion: str | None, **more: str) -> bool:
         reason = self._reason()
         about = frozenset({promotion}) if promotion else None
         try:
             status, answer = await self._api.post(path, by, {"reason": reason, **more})
         except NoAnswerError:
             self._note(Request(word, by, reason, Answer.NONE, about), path)
-            return
+            return False
         was_done = status == 202 and not str(answer["done"]).startswith("nothing")
         self._note(Request(word, by, reason, Answer.DONE if was_done else Answer.NOTHING, about), f"{path}: {status}")
+        return was_done
 
     def _reason(self) -> str:
         """One that no other begins with."""
-        return f"no. {len(self.requests) + 1:05} of the harness {self._chance.randrange(16**6):06x}."
+        return f"no. {next(self._numbers):06} of the harness"
 
     def _note(self, request: Request, about: str) -> None:
         self.requests.append(request)

@@ -19,7 +19,9 @@ from tests.chaos.people import DOWN, ROLES, People
 from tests.chaos.world import World
 
 #: Mean pauses, in seconds: between kills, between what people do, and between faults.
-BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 2.0, 1.2, 4.0
+BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 2.5, 1.5, 4.0
+#: How many people are at work at a time.
+PEOPLE = 2
 #: Seconds that everything has to come to rest, once nothing is killed any more.
 SETTLED_WITHIN = 300.0
 #: What is seen twice in so many seconds is no passing thing.
@@ -43,6 +45,7 @@ class Result:
 
     kills: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)  #: promotions by status
+    struck: Counter[str] = field(default_factory=Counter)  #: by step: commands whose delivery did nothing
     requests: int = 0
     faults: int = 0
     seconds: float = 0.0
@@ -51,9 +54,11 @@ class Result:
     def __str__(self) -> str:
         kills = ", ".join(f"{name} {number}" for name, number in self.kills.most_common())
         ended = ", ".join(f"{status} {number}" for status, number in self.ended.most_common())
+        steps = ", ".join(f"{step} {number}" for step, number in self.struck.most_common())
         return (
             f"{self.seconds:.0f} s: {self.kills.total()} kills ({kills}), {self.requests} requests, "
-            f"{self.faults} faults; promotions: {ended or 'none'}; {len(self.violations)} violations"
+            f"{self.faults} faults; steps struck: {steps or 'none'}; promotions: {ended or 'none'}; "
+            f"{len(self.violations)} violations"
         )
 
 
@@ -108,7 +113,10 @@ class _Chaos:
     async def round(self, kills: int) -> None:
         """Kill so many, with people and faults beside it."""
         others = [
-            asyncio.create_task(_again_and_again(self.people.act, self._people_chance, BETWEEN_ACTS)),
+            *(
+                asyncio.create_task(_again_and_again(self.people.act, self._people_chance, BETWEEN_ACTS))
+                for _ in range(PEOPLE)
+            ),
             asyncio.create_task(_again_and_again(self._faults.strike, self._faults_chance, BETWEEN_FAULTS)),
             asyncio.create_task(self._tell_again_and_again()),
         ]
@@ -156,22 +164,23 @@ class _Chaos:
             found = [each for each in violations(world) if each in found]
         self._result.ended = Counter(each.status for each in world.promotions)
         self._result.violations += found
+        self._log.note(
+            "check", f"{len(world.promotions)} promotions, {len(world.told)} published lines, {len(found)} bad"
+        )
         for each in found:
             self._log.note("VIOLATED", str(each))
         self._write_down(world)
 
     async def _mend(self) -> int:
-        """Approve what waits, release what is held, take back what was given up, replay dead letters; how many."""
+        """Approve what waits, release what is held, take back what was given up; how much of that was done."""
         holds = await self._people_do(self.people.release_hold, await self.people.holds())
         approvals = await self._people_do(self.people.approve_one, await self._observer.waiting_for_approval())
         half = [(each.id, stage) for each, stage in await self._observer.half_undone()]
         undone = await self._people_do(self.people.roll_back_again, half)
         return holds + approvals + undone
 
-    async def _people_do(self, act: Callable[..., Awaitable[None]], about: Sequence[tuple[str, ...]]) -> int:
-        for each in about:
-            await act(*each)
-        return len(about)
+    async def _people_do(self, act: Callable[..., Awaitable[bool]], about: Sequence[tuple[str, ...]]) -> int:
+        return sum([await act(*each) for each in about])
 
     async def _tell_again_and_again(self) -> None:
         while True:
@@ -192,8 +201,18 @@ class _Chaos:
         self._log.file.with_name("world.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def struck(world: World) -> Counter[str]:
+    """By step: how often a journal says that its worker died over it, or that it came too late."""
+    return Counter(
+        line.step
+        for promotion in world.promotions
+        for line in promotion.journal
+        if line.what == "retrying" and line.text.startswith((f"{line.step} was delivered", f"{line.step} came to its"))
+    )
+
+
 async def _again_and_again(act: Callable[[], Awaitable[None]], chance: random.Random, mean_pause: float) -> None:
     while True:
-        with contextlib.suppress(DOWN):
+        with contextlib.suppress(*DOWN):
             await act()
         await asyncio.sleep(chance.expovariate(1 / mean_pause))
