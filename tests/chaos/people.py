@@ -8,14 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
-from azure.ai.ml.exceptions import MlException
-from azure.core.exceptions import AzureError
 
 from shared.queues import all_queues
 from tests.chaos.api import Api, NoAnswerError
 from tests.chaos.logbook import Logbook
 from tests.chaos.world import Answer, Request
-from tests.e2e.azure import Azure
+from tests.e2e.azure import SDK_FAULTS, Azure
 
 OPERATOR, APPROVERS = "alice", ("bob", "carol")
 #: Everybody, with their roles.
@@ -88,7 +86,7 @@ class People:
         crashes = self._chance.randrange(100) < CRASHING
         try:
             await self._azure.register(model, version, "crash" if crashes else None)
-        except (AzureError, MlException, OSError) as fault:
+        except SDK_FAULTS as fault:
             self._log.note("register", f"{model} {version}: {type(fault).__name__}")
         else:
             self._log.note("register", f"{model} {version}{', which crashes' if crashes else ''}")

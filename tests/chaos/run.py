@@ -19,7 +19,7 @@ from tests.chaos.people import DOWN, ROLES, People
 from tests.chaos.world import World
 
 #: Mean pauses, in seconds: between kills, between what people do, and between faults.
-BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 2.5, 1.5, 4.0
+BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.5, 4.0
 #: How many people are at work at a time.
 PEOPLE = 2
 #: Seconds that everything has to come to rest, once nothing is killed any more.

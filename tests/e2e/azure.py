@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
+from azure.core.exceptions import AzureError
 from azure.identity import ManagedIdentityCredential
 
 from examples.demo.request_loop import RequestLoop
@@ -19,11 +20,14 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job, Model
+    from azure.ai.ml.exceptions import MlException
 
 #: The longest that anything is waited for, in seconds.
 DEADLINE = 60.0
 #: A call that is held is held for so long: longer than everything needs to get there, shorter than the SDKs wait.
 HELD_SECONDS = 55
+#: What the SDK raises where Azure does not answer, or says no.
+SDK_FAULTS = (AzureError, MlException, OSError)
 ANSWERED_BY = "azureml-model-deployment"
 _API_VERSION = {"api-version": "2022-05-01"}
 
