@@ -60,10 +60,9 @@ def models_for(lanes: int) -> list[str]:
 
 
 def _number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(f"{text} is not 1 or more")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 async def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:

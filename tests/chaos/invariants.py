@@ -173,6 +173,17 @@ def _deployments_of_nobody(world: World) -> Iterator[str]:
                 yield f"{_place(endpoint, deployment)} is not the champion's, and no journal says that it was left"
 
 
+def left(world: World) -> list[str]:
+    """The deployments that are not the champion's, and that a journal says were left."""
+    return [
+        _place(endpoint, deployment)
+        for endpoint in world.endpoints
+        if (serving := _serving(world, endpoint)) is not None
+        for deployment in endpoint.deployments
+        if deployment.promotion != serving.promotion and _was_left(world, serving, deployment)
+    ]
+
+
 def _place(endpoint: Endpoint, deployment: Deployment) -> str:
     return f"deployment {deployment.name} of {endpoint.environment}/{endpoint.name} ({deployment.promotion})"
 

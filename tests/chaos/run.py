@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.chaos.api import Api, NoAnswerError
 from tests.chaos.cloud import Subscribed, hurried_cloud
 from tests.chaos.faults import Faults
-from tests.chaos.invariants import Violation, violations
+from tests.chaos.invariants import Violation, left, violations
 from tests.chaos.killing import Reaper
 from tests.chaos.logbook import Logbook
 from tests.chaos.observation import Observer
@@ -164,9 +164,8 @@ class _Chaos:
             found = [each for each in violations(world) if each in found]
         self._result.ended = Counter(each.status for each in world.promotions)
         self._result.violations += found
-        self._log.note(
-            "check", f"{len(world.promotions)} promotions, {len(world.told)} published lines, {len(found)} bad"
-        )
+        seen = f"{len(world.promotions)} promotions, {len(world.told)} lines published, {len(left(world))} deployments left"
+        self._log.note("check", f"{seen}: {len(found)} violations")
         for each in found:
             self._log.note("VIOLATED", str(each))
         self._write_down(world)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.chaos import invariants
 from tests.chaos.invariants import violations
 from tests.chaos.world import Answer, Deployment, Endpoint, Line, Promotion, Queue, Request, Serving, Stage, Told, World
 
@@ -133,6 +134,7 @@ BROKEN = {
 
 def test_where_all_is_well_nothing_is_reported() -> None:
     assert violations(SOUND) == []
+    assert invariants.left(SOUND) == []
     assert SOUND.is_at_rest
 
 
@@ -171,6 +173,7 @@ def test_a_line_that_was_published_under_the_number_of_another_is_reported() -> 
 )
 def test_a_deployment_of_which_is_said_that_it_was_left_is_no_orphan(left: World) -> None:
     assert violations(left) == []
+    assert invariants.left(left) == [f"deployment v1-a of {PROD} ({FIRST})"]
 
 
 def test_a_deployment_whose_way_back_was_walked_again_to_its_end_must_be_gone() -> None:
