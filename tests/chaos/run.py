@@ -164,7 +164,7 @@ class _Chaos:
             found = [each for each in violations(world) if each in found]
         self._result.ended = Counter(each.status for each in world.promotions)
         self._result.violations += found
-        seen = f"{len(world.promotions)} promotions, {len(world.told)} lines published, {len(left(world))} deployments left"
+        seen = f"{len(world.promotions)} promotions, {len(world.told)} lines published, {len(left(world))} left"
         self._log.note("check", f"{seen}: {len(found)} violations")
         for each in found:
             self._log.note("VIOLATED", str(each))
