@@ -51,15 +51,16 @@ class People:
         self._versions: Counter[str] = Counter()
         self._numbers = itertools.count(1)
         self._rolled_back_again: Counter[tuple[str, str]] = Counter()
+        self._turned_back: str | None = None
         self.requests: list[Request] = []
         self._does: Mapping[Callable[[], Awaitable[None]], int] = {
             self.register: 26,
             self.start: 8,
             self.approve: 22,
             self.reject: 2,
-            self.cancel: 6,
-            self.roll_back: 8,
-            self.abandon: 4,
+            self.cancel: 7,
+            self.roll_back: 14,
+            self.abandon: 5,
             self.retry: 8,
             self.replay: 6,
             self.release: 10,
@@ -126,18 +127,19 @@ class People:
         await self._steer("cancel", OPERATOR, await self._one_of(("running", "queued")))
 
     async def abandon(self) -> None:
-        await self._steer("abandon", OPERATOR, await self._one_of(("running",)))
+        """Abandon the way back of what was turned back last."""
+        await self._steer("abandon", OPERATOR, self._turned_back)
 
     async def retry(self) -> None:
         await self._steer("retry", OPERATOR, await self._one_of(("failed", "running")))
 
     async def roll_back(self) -> None:
-        """Roll back what serves a stage."""
+        """Roll back what serves a stage that nothing else is in."""
         serving = [
             (stage["champion"]["promotion"], stage["name"])
             async for lane in self._api.all("routes")
             for stage in lane["stages"]
-            if stage["champion"]
+            if stage["champion"] and not stage["challengers"]
         ]
         if serving:
             promotion, stage = self._chance.choice(serving)
@@ -229,6 +231,8 @@ class People:
             self._note(Request(word, by, reason, Answer.NONE, about), path)
             return False
         was_done = status == 202 and not str(answer["done"]).startswith("nothing")
+        if was_done and word in ("cancelled", "rolled-back"):
+            self._turned_back = promotion
         self._note(Request(word, by, reason, Answer.DONE if was_done else Answer.NOTHING, about), f"{path}: {status}")
         return was_done
 

@@ -19,9 +19,9 @@ from tests.chaos.people import DOWN, ROLES, People
 from tests.chaos.world import World
 
 #: Mean pauses, in seconds: between kills, between what people do, and between faults.
-BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.5, 4.0
+BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.2, 4.0
 #: How many people are at work at a time.
-PEOPLE = 2
+PEOPLE = 3
 #: Seconds that everything has to come to rest, once nothing is killed any more.
 SETTLED_WITHIN = 300.0
 #: What is seen twice in so many seconds is no passing thing.
@@ -163,6 +163,7 @@ class _Chaos:
             world = await self._observer.world(self.people.requests)
             found = [each for each in violations(world) if each in found]
         self._result.ended = Counter(each.status for each in world.promotions)
+        self._result.struck = struck(world)
         self._result.violations += found
         seen = f"{len(world.promotions)} promotions, {len(world.told)} lines published, {len(left(world))} left"
         self._log.note("check", f"{seen}: {len(found)} violations")
