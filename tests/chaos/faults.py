@@ -1,6 +1,7 @@
 """Plays the faults of Azure ML: throttling, errors, slow and late answers, want of quota, containers that crash."""
 
 import random
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 
@@ -19,8 +20,21 @@ KINDS = {
 }
 #: Seconds that an answer takes; the app must believe that a change is over by then.
 LONGEST = 2.0
-_DEPLOYMENTS = "*/onlineendpoints/*/deployments/*"
-_PATHS = ("*/onlineendpoints/*", _DEPLOYMENTS, "*/onlineendpoints/*/listkeys", "*/registries/*")
+_ENDPOINTS, _DEPLOYMENTS = "*/onlineendpoints/*", "*/onlineendpoints/*/deployments/*"
+#: Method and path of what may be struck; without a method all are.
+_CALLS: Sequence[tuple[str | None, str]] = (
+    ("GET", _ENDPOINTS),
+    ("PUT", _ENDPOINTS),
+    (None, _DEPLOYMENTS),
+    ("POST", "*/listkeys"),
+    (None, "*/registries/*"),
+)
+#: Of these kinds, what alone they strike.
+_ONLY: Mapping[str, Sequence[tuple[str | None, str]]] = {
+    "busy": (("PUT", _ENDPOINTS), ("DELETE", _DEPLOYMENTS)),
+    "out_of_quota": ((None, _DEPLOYMENTS),),
+    "crash": ((None, _DEPLOYMENTS),),
+}
 
 
 class Faults:
@@ -34,8 +48,7 @@ class Faults:
     async def strike(self) -> None:
         """Switch one on for the next calls like one; none while Azure ML is down."""
         (kind,) = self._chance.choices(list(KINDS), [weight for weight, _ in KINDS.values()])
-        path = _DEPLOYMENTS if kind in ("out_of_quota", "crash") else self._chance.choice(_PATHS)
-        method = self._chance.choice(("GET", "PUT", None)) if path not in (_DEPLOYMENTS, _PATHS[-2]) else None
+        method, path = self._chance.choice(_ONLY.get(kind, _CALLS))
         count = self._chance.randint(1, KINDS[kind][1])
         seconds = self._chance.uniform(0.2, LONGEST)
         try:
