@@ -77,6 +77,8 @@ resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: clientId
       APPLICATIONINSIGHTS_CONNECTION_STRING: connectionString
+      // As many as host.json lets messages be worked on at once: by itself a process has 4 threads, and one more for each core.
+      PYTHON_THREADPOOL_THREAD_COUNT: '16'
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
     },
     settings,

@@ -37,8 +37,9 @@ param serviceBusNamespace string = ''
 @allowed(['assign', 'leave'])
 param sharedRights string = 'assign'
 
+// No default would have azd ask for it where the variable is not set, without our sentence.
 @description('ARM id of the Azure ML registry.')
-param registry string
+param registry string = ''
 
 @description('Path of promotion.yml in the app\'s folder.')
 param configuration string = 'promotion.yml'
@@ -48,7 +49,7 @@ param configuration string = 'promotion.yml'
 param pythonVersion string = '3.13'
 
 @description('Client id of the Entra ID app registration with the app roles (see infra/README.md): the app takes no other tokens, and no keys.')
-param signInClientId string
+param signInClientId string = ''
 
 @description('Who issues the tokens, without the tenant: https://login.partner.microsoftonline.cn in China, else as it is.')
 param signInAuthority string = environment().authentication.loginEndpoint

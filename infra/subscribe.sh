@@ -12,6 +12,8 @@ if ! command -v az >/dev/null; then
     exit 1
 fi
 
+"$(dirname "$0")/check-bicep.sh"
+
 subscribe() {
     az deployment sub create \
         --subscription "$AZURE_SUBSCRIPTION_ID" \

@@ -12,7 +12,7 @@ type environment = {
   @description('Whether models come from here: a route names it in `from`. Its identity may then write to the registry.')
   source: bool
 
-  @description('ARM id of the storage account of its workspace, where that account takes no keys: scoring code is uploaded there.')
+  @description('ARM id of the storage account of its workspace, where that account takes no keys: whether a model has files is looked up there.')
   codeStorage: string?
 
   @description('Whether its own app takes its approvals, as its policy in promotion.yml then says (taken_by: environment): that app gets a table and a sign-in.')

@@ -58,9 +58,9 @@ def _is_child(job: str, data: Mapping[str, Any]) -> bool:
     if str(data.get("runtype", "")).lower() == _PIPELINE:
         return False
     properties = {key.lower(): value for key, value in _texts(data, "runproperties").items()}
-    return properties.get(_TEMPLATE) == _AUTOML_CHILD or any(
-        properties.get(key, job) != job for key in _PARENT_PROPERTIES
-    )
+    if properties.get(_TEMPLATE) == _AUTOML_CHILD:
+        return True
+    return any(properties.get(key, job) != job for key in _PARENT_PROPERTIES)
 
 
 def _text(data: Mapping[str, Any], key: str) -> str:

@@ -23,7 +23,7 @@ def test_intake_takes_events_where_the_library_knows_no_cloud_events(
     """As azure-functions 1.24.0, which the workers for Python 3.11 and 3.12 bring."""
     monkeypatch.delattr(func, "CloudEvent", raising=False)
     # The decorators leave a builder in the function's place, and their types do not say so.
-    function: Callable[[func.EventGridEvent], None] = intake._function.get_user_function()  # type: ignore[attr-defined]
+    function: Callable[[func.EventGridEvent], None] = intake._function.get_user_function()
     with caplog.at_level(logging.INFO, "mlpromote"):
         function(event("Microsoft.Storage.BlobCreated"))
     assert "left out a notification of type Microsoft.Storage.BlobCreated" in caplog.text
