@@ -24,9 +24,12 @@ subscribe() {
             functionAppId="$FUNCTION_APP_ID" \
             deadLetterStorageId="$DEAD_LETTER_STORAGE_ID" \
             deadLetterIdentityId="$DEAD_LETTER_IDENTITY_ID" \
+            logs="$LOG_WORKSPACE_ID" \
         --output none
 }
 
+# Outputs that are empty may not be set; nor are those of an app from before they were there.
+LOG_WORKSPACE_ID="${LOG_WORKSPACE_ID:-}"
 # Right after a deployment Azure may not know the function yet, and Event Grid then refuses it.
 attempts=5
 attempt=1

@@ -74,6 +74,19 @@ def worker(name: str, **more: Any) -> Deployed:
     return deploy(INFRA / "main.bicep", Scope(f"sub-{name}"), parameters | more)
 
 
+def subscribed(made: Deployed | None = None) -> Deployed:
+    """What subscribe.sh makes once main.bicep is deployed."""
+    outputs = (made or deployed()).outputs
+    given = {
+        "sources": outputs["EVENT_SOURCES"],
+        "functionAppId": outputs["FUNCTION_APP_ID"],
+        "deadLetterStorageId": outputs["DEAD_LETTER_STORAGE_ID"],
+        "deadLetterIdentityId": outputs["DEAD_LETTER_IDENTITY_ID"],
+        "logs": outputs["LOG_WORKSPACE_ID"],
+    }
+    return deploy(INFRA / "events.bicep", Scope("sub-shared"), given)
+
+
 def of_type(made: Deployed, kind: str) -> list[Resource]:
     return [resource for resource in made.resources if resource.type == kind]
 
