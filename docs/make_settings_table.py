@@ -185,7 +185,10 @@ HOST = (
         "Processes of one instance, 1 to 10. Flex Consumption, which `infra/` takes, does not have it.",
     ),
     Setting(
-        "PYTHON_THREADPOOL_THREAD_COUNT", OnAzure.OPTIONAL, "32 at most", "How many steps one process runs at once."
+        "PYTHON_THREADPOOL_THREAD_COUNT",
+        OnAzure.INFRA,
+        "4 and one for each core",
+        "How many functions one process runs at once: as many as `host.json` takes messages at once.",
     ),
 )
 

@@ -1,5 +1,7 @@
 """Event Grid: a workspace has a new model version, or a job of it has ended."""
 
+from typing import Any
+
 import azure.functions as func
 
 from shared.app import app
@@ -10,7 +12,9 @@ blueprint = func.Blueprint()
 @blueprint.event_grid_trigger(arg_name="event")
 def intake(event: func.EventGridEvent) -> None:
     """Both schemas come through this trigger: the library hands over a CloudEvent where the body is one."""
-    if isinstance(event, func.CloudEvent):
+    # A worker of Azure may bring a library of its own, older than 1.25, which knows no CloudEvent.
+    cloud_event: Any = getattr(func, "CloudEvent", None)
+    if cloud_event is not None and isinstance(event, cloud_event):
         app().intake(event.source, event.type, event.get_json())
     else:
         app().intake(event.topic, event.event_type, event.get_json())

@@ -1,5 +1,7 @@
 // The Function App: Flex Consumption, Python, and settings without a secret.
 
+import { networkRules } from 'types.bicep'
+
 param name string
 param location string
 param tags object
@@ -18,11 +20,36 @@ param connectionString string
 param pythonVersion string
 param maximumInstanceCount int
 
+@description('Who may reach it, and the subnet that it calls from.')
+param network networkRules
+
+@description('ARM id of the Log Analytics workspace for its logs; empty: nowhere.')
+param logs string
+
 @description('Settings that differ from app to app.')
 param settings object
 
 @description('What promotion.yml takes from the settings: {name, workspace, identity, source} each, the name in capitals.')
 param environments array
+
+// Event Grid delivers to the function intake from addresses that only this tag knows. The public way in stays open for it.
+var eventGrid = [{ name: 'event-grid', ipAddress: 'AzureEventGrid', tag: 'ServiceTag', action: 'Allow', priority: 100 }]
+var people = [
+  for (address, index) in network.addresses: {
+    name: 'address-${index}'
+    ipAddress: contains(address, '/') ? address : '${address}/32'
+    action: 'Allow'
+    priority: 200 + index
+  }
+]
+var neighbours = [
+  for (subnet, index) in network.subnets: {
+    name: 'subnet-${index}'
+    vnetSubnetResourceId: subnet
+    action: 'Allow'
+    priority: 400 + index
+  }
+]
 
 resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: storageAccountName
@@ -49,6 +76,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    virtualNetworkSubnetId: empty(network.appSubnet) ? null : network.appSubnet
     functionAppConfig: {
       deployment: {
         storage: {
@@ -63,7 +91,23 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
       runtime: { name: 'python', version: pythonVersion }
       scaleAndConcurrency: { instanceMemoryMB: 2048, maximumInstanceCount: maximumInstanceCount }
     }
-    siteConfig: { minTlsVersion: '1.2' }
+    siteConfig: {
+      minTlsVersion: '1.2'
+      ipSecurityRestrictionsDefaultAction: network.defaultAction
+      ipSecurityRestrictions: network.defaultAction == 'Deny' ? concat(eventGrid, people, neighbours) : []
+      scmIpSecurityRestrictionsDefaultAction: network.defaultAction
+      scmIpSecurityRestrictions: network.defaultAction == 'Deny' ? concat(people, neighbours) : []
+    }
+  }
+}
+
+resource appLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(logs)) {
+  scope: app
+  name: 'mlpromote'
+  properties: {
+    workspaceId: logs
+    logs: [{ category: 'FunctionAppLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }
 
@@ -77,6 +121,8 @@ resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: clientId
       APPLICATIONINSIGHTS_CONNECTION_STRING: connectionString
+      // As many as host.json lets messages be worked on at once: by itself a process has 4 threads, and one more for each core.
+      PYTHON_THREADPOOL_THREAD_COUNT: '16'
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
     },
     settings,

@@ -1,5 +1,6 @@
-// Scoring code is uploaded to the workspace's storage account. Where that takes keys, the workspace hands one out; where
-// it does not, the identity needs a right of its own there.
+// The app looks in the workspace's storage account whether a model's files are there. Where the account takes keys, the
+// workspace hands one out; where it does not, the identity reads with a right of its own. Scoring code is uploaded with a
+// signature of the workspace's own identity, so nothing has to be written.
 
 import { roles } from 'roles.bicep'
 
@@ -12,11 +13,11 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: storageAccountName
 }
 
-resource uploading 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource reading 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
-  name: guid(account.id, identity, roles['Storage Blob Data Contributor'])
+  name: guid(account.id, identity, roles['Storage Blob Data Reader'])
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Storage Blob Data Contributor'])
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Storage Blob Data Reader'])
     principalId: identity
     principalType: 'ServicePrincipal'
   }

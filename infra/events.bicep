@@ -17,6 +17,9 @@ param deadLetterStorageId string
 @description('ARM id of the identity that writes them.')
 param deadLetterIdentityId string
 
+@description('ARM id of the Log Analytics workspace that is told what could not be delivered; empty: none.')
+param logs string
+
 module locations 'workspace-location.bicep' = [
   for each in sources: {
     name: 'location-${uniqueString(functionAppId, each.name)}'
@@ -35,6 +38,7 @@ module subscriptions 'workspace-events.bicep' = [
       functionAppId: functionAppId
       deadLetterStorageId: deadLetterStorageId
       deadLetterIdentityId: deadLetterIdentityId
+      logs: logs
     }
   }
 ]

@@ -5,7 +5,7 @@
 // environment, in that environment's subscription. A worker's identity can touch nothing but its own queue, its own
 // workspace and the registry.
 
-import { environment } from 'types.bicep'
+import { environment, networkRules } from 'types.bicep'
 
 targetScope = 'subscription'
 
@@ -37,8 +37,9 @@ param serviceBusNamespace string = ''
 @allowed(['assign', 'leave'])
 param sharedRights string = 'assign'
 
+// No default would have azd ask for it where the variable is not set, without our sentence.
 @description('ARM id of the Azure ML registry.')
-param registry string
+param registry string = ''
 
 @description('Path of promotion.yml in the app\'s folder.')
 param configuration string = 'promotion.yml'
@@ -48,10 +49,45 @@ param configuration string = 'promotion.yml'
 param pythonVersion string = '3.13'
 
 @description('Client id of the Entra ID app registration with the app roles (see infra/README.md): the app takes no other tokens, and no keys.')
-param signInClientId string
+param signInClientId string = ''
 
 @description('Who issues the tokens, without the tenant: https://login.partner.microsoftonline.cn in China, else as it is.')
 param signInAuthority string = environment().authentication.loginEndpoint
+
+@description('Whether logs and metrics of the resources themselves go to the Log Analytics workspace.')
+param diagnostics bool = true
+
+@description('Whether each reading of a blob or a row is logged, too.')
+param diagnosesReading bool = false
+
+@description('Days that a deleted blob or container, and an earlier version of a blob, can be brought back; 0: not at all.')
+@minValue(0)
+@maxValue(365)
+param blobRetentionDays int = 14
+
+@description('Whether earlier versions of blobs are kept for these days.')
+param blobVersions bool = true
+
+@description('Tier of the Service Bus namespace. Network rules and private endpoints take Premium.')
+@allowed(['Standard', 'Premium'])
+param serviceBusTier string = 'Standard'
+
+@description('What becomes of a call that comes from none of the addresses and subnets below: Deny shuts it out.')
+@allowed(['Allow', 'Deny'])
+param networkDefaultAction string = 'Allow'
+
+@description('With networkDefaultAction = Deny: addresses and ranges (CIDR) that may call, such as those of people and of whoever deploys.')
+param allowedAddresses string[] = []
+
+@description('With networkDefaultAction = Deny: ARM ids of subnets that may call, such as those of the other apps.')
+param allowedSubnets string[] = []
+
+@description('Disabled: the storage account, Service Bus (Premium) and the topic are reached by private endpoints alone, which are yours to make.')
+@allowed(['Enabled', 'Disabled'])
+param publicNetworkAccess string = 'Enabled'
+
+@description('ARM id of the subnet that the app calls from, delegated to Microsoft.App/environments.')
+param appSubnet string = ''
 
 @description('Most instances of the app.')
 @minValue(1)
@@ -71,6 +107,22 @@ func clientId(id string) string =>
   (length(split(id, '-')) == 5) && (length(id) == 36)
     ? id
     : fail('signInClientId (SIGN_IN_CLIENT_ID) is "${id}", which is no client id: without one nobody could sign in. Make the app registration as infra/README.md says')
+// Without a subnet the app could not reach its own storage account, and would never start.
+func closed(action string, access string, subnet string) bool =>
+  ((action == 'Deny') || (access == 'Disabled')) && empty(subnet)
+    ? fail('networkDefaultAction (NETWORK_DEFAULT_ACTION) or publicNetworkAccess (PUBLIC_NETWORK_ACCESS) shuts the app itself out: set appSubnet (APP_SUBNET), the ARM id of the subnet that it calls from')
+    : action == 'Deny'
+func versioned(versions bool, days int) bool =>
+  versions && (days == 0)
+    ? fail('blobVersions needs blobRetentionDays of 1 or more: earlier versions would stay for ever')
+    : versions
+var reachable = {
+  defaultAction: closed(networkDefaultAction, publicNetworkAccess, appSubnet) ? 'Deny' : 'Allow'
+  addresses: allowedAddresses
+  subnets: concat(allowedSubnets, empty(appSubnet) ? [] : [appSubnet])
+  publicAccess: publicNetworkAccess
+  appSubnet: appSubnet
+}
 var own = filter(environments, each => each.name == workerOf)
 var unknown = 'workerOf (WORKER_OF) is "${workerOf}", and must be one of: ${join(map(environments, each => each.name), ', ')}'
 var environmentsHere = coordinates ? filter(environments, each => works) : (empty(own) ? fail(unknown) : own)
@@ -144,6 +196,11 @@ module storage 'storage.bicep' = {
     tags: tags
     user: identities[0].outputs.principalId
     hasTables: coordinates || takesApprovals
+    retentionDays: blobRetentionDays
+    versions: versioned(blobVersions, blobRetentionDays)
+    network: reachable
+    logs: diagnostics ? monitoring.outputs.workspaceId : ''
+    logsReading: diagnosesReading
   }
 }
 
@@ -175,6 +232,9 @@ module queues 'queues.bicep' = if (coordinates) {
     names: queueNames
     location: location
     tags: tags
+    tier: serviceBusTier
+    network: reachable
+    logs: diagnostics ? monitoring.outputs.workspaceId : ''
   }
 }
 
@@ -257,6 +317,8 @@ module notifications 'notifications.bicep' = if (coordinates) {
     location: location
     tags: tags
     publisher: identities[0].outputs.principalId
+    network: reachable
+    logs: diagnostics ? monitoring.outputs.workspaceId : ''
   }
 }
 
@@ -273,6 +335,8 @@ module app 'app.bicep' = {
     connectionString: monitoring.outputs.connectionString
     pythonVersion: pythonVersion
     maximumInstanceCount: maximumInstanceCount
+    network: reachable
+    logs: diagnostics ? monitoring.outputs.workspaceId : ''
     settings: union(
       {
         MLPROMOTE_CONFIGURATION: configuration
@@ -315,5 +379,6 @@ output FUNCTION_APP_URL string = app.outputs.url
 output FUNCTION_APP_ID string = app.outputs.id
 output DEAD_LETTER_STORAGE_ID string = storage.outputs.id
 output DEAD_LETTER_IDENTITY_ID string = coordinates ? deadLetterIdentity!.outputs.id : ''
+output LOG_WORKSPACE_ID string = diagnostics ? monitoring.outputs.workspaceId : ''
 output EVENT_SOURCES array = coordinates ? filter(environments, each => each.source) : []
 output SERVICE_BUS_NAMESPACE_ID string = serviceBusId

@@ -1,6 +1,8 @@
 // The Service Bus namespace and its queues: promotion-events, and for each environment steps-<environment> and
 // reports-<environment>.
 
+import { networkRules } from 'types.bicep'
+
 param namespaceName string
 param location string
 param tags object
@@ -8,14 +10,45 @@ param tags object
 @description('Names of the queues.')
 param names string[]
 
+@description('Standard or Premium.')
+param tier string
+
+@description('Who may reach it: with the Premium tier only.')
+param network networkRules
+
+@description('ARM id of the Log Analytics workspace for its logs; empty: nowhere.')
+param logs string
+
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
   name: namespaceName
   location: location
   tags: tags
-  sku: { name: 'Standard', tier: 'Standard' }
+  sku: { name: tier, tier: tier }
   properties: {
     disableLocalAuth: true
     minimumTlsVersion: '1.2'
+  }
+}
+
+resource rules 'Microsoft.ServiceBus/namespaces/networkRuleSets@2024-01-01' = if (tier == 'Premium') {
+  parent: namespace
+  name: 'default'
+  properties: {
+    publicNetworkAccess: network.publicAccess
+    defaultAction: network.publicAccess == 'Disabled' ? 'Deny' : network.defaultAction
+    trustedServiceAccessEnabled: false
+    ipRules: map(network.addresses, address => { ipMask: address, action: 'Allow' })
+    virtualNetworkRules: map(network.subnets, subnet => { subnet: { id: subnet }, ignoreMissingVnetServiceEndpoint: false })
+  }
+}
+
+resource namespaceLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(logs)) {
+  scope: namespace
+  name: 'mlpromote'
+  properties: {
+    workspaceId: logs
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }
 

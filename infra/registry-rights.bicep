@@ -1,4 +1,4 @@
-// Where models come from, the identity writes to the registry; everywhere else it reads.
+// Everybody reads the registry; where models come from, the identity writes to it as well.
 // https://learn.microsoft.com/azure/machine-learning/how-to-manage-registries: Reader is enough to use assets.
 
 import { roles } from 'roles.bicep'
@@ -11,18 +11,20 @@ param identity string
 @description('Whether the identity may also write assets.')
 param writes bool
 
-var role = writes ? roles['AzureML Registry User'] : roles.Reader
+var names = concat(['Reader'], writes ? ['AzureML Registry User'] : [])
 
 resource registry 'Microsoft.MachineLearningServices/registries@2024-04-01' existing = {
   name: registryName
 }
 
-resource using 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  scope: registry
-  name: guid(registry.id, identity, role)
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
-    principalId: identity
-    principalType: 'ServicePrincipal'
+resource using 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for name in names: {
+    scope: registry
+    name: guid(registry.id, identity, roles[name])
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles[name])
+      principalId: identity
+      principalType: 'ServicePrincipal'
+    }
   }
-}
+]

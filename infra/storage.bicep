@@ -1,7 +1,9 @@
 // The app's own storage account: the host's leases, the app's package, and in its tables what the app keeps: promotions
-// in the coordinator's, approvals in that of an environment which takes its own. It takes no keys.
+// in the coordinator's, approvals in that of an environment which takes its own. It takes no keys. Blobs can be brought back
+// for a while; tables have nothing of the kind.
 
 import { roles } from 'roles.bicep'
+import { networkRules } from 'types.bicep'
 
 param name string
 param location string
@@ -12,6 +14,21 @@ param user string
 
 @description('Whether promotions or approvals are kept here.')
 param hasTables bool
+
+@description('Days that deleted blobs and containers, and earlier versions of blobs, stay; 0: not at all.')
+param retentionDays int
+
+@description('Whether earlier versions of blobs are kept.')
+param versions bool
+
+@description('Who may reach it.')
+param network networkRules
+
+@description('ARM id of the Log Analytics workspace for its logs; empty: nowhere.')
+param logs string
+
+@description('Whether each reading is logged, too.')
+param logsReading bool
 
 var userRoles = concat(['Storage Blob Data Owner'], hasTables ? ['Storage Table Data Contributor'] : [])
 
@@ -27,10 +44,51 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
+    publicNetworkAccess: network.publicAccess
+    networkAcls: {
+      defaultAction: network.publicAccess == 'Disabled' ? 'Deny' : network.defaultAction
+      bypass: 'AzureServices' // Event Grid writes what it cannot deliver
+      ipRules: map(network.addresses, address => { value: address, action: 'Allow' })
+      virtualNetworkRules: map(network.subnets, subnet => { id: subnet, action: 'Allow' })
+    }
   }
 }
 
+var retention = retentionDays == 0 ? { enabled: false } : { enabled: true, days: retentionDays }
+
 resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+  parent: account
+  name: 'default'
+  properties: {
+    deleteRetentionPolicy: retention
+    containerDeleteRetentionPolicy: retention
+    isVersioningEnabled: versions
+  }
+}
+
+// The host rewrites the state of its timers again and again: without this rule each time would be a version for ever.
+resource cleaning 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05-01' = if (versions) {
+  parent: account
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'remove-earlier-versions'
+          type: 'Lifecycle'
+          enabled: true
+          definition: {
+            filters: { blobTypes: ['blockBlob'] }
+            actions: { version: { delete: { daysAfterCreationGreaterThan: retentionDays } } }
+          }
+        }
+      ]
+    }
+  }
+  dependsOn: [blobs]
+}
+
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2023-05-01' existing = {
   parent: account
   name: 'default'
 }
@@ -51,6 +109,31 @@ resource rights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
     }
   }
 ]
+
+var logged = map(concat(['StorageWrite', 'StorageDelete'], logsReading ? ['StorageRead'] : []), category => {
+  category: category
+  enabled: true
+})
+
+resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(logs)) {
+  scope: blobs
+  name: 'mlpromote'
+  properties: {
+    workspaceId: logs
+    logs: logged
+    metrics: [{ category: 'Transaction', enabled: true }]
+  }
+}
+
+resource tableLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (hasTables && (!empty(logs))) {
+  scope: tables
+  name: 'mlpromote'
+  properties: {
+    workspaceId: logs
+    logs: logged
+    metrics: [{ category: 'Transaction', enabled: true }]
+  }
+}
 
 output id string = account.id
 output name string = account.name

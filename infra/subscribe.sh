@@ -12,6 +12,8 @@ if ! command -v az >/dev/null; then
     exit 1
 fi
 
+"$(dirname "$0")/check-bicep.sh"
+
 subscribe() {
     az deployment sub create \
         --subscription "$AZURE_SUBSCRIPTION_ID" \
@@ -22,9 +24,12 @@ subscribe() {
             functionAppId="$FUNCTION_APP_ID" \
             deadLetterStorageId="$DEAD_LETTER_STORAGE_ID" \
             deadLetterIdentityId="$DEAD_LETTER_IDENTITY_ID" \
+            logs="$LOG_WORKSPACE_ID" \
         --output none
 }
 
+# Outputs that are empty may not be set; nor are those of an app from before they were there.
+LOG_WORKSPACE_ID="${LOG_WORKSPACE_ID:-}"
 # Right after a deployment Azure may not know the function yet, and Event Grid then refuses it.
 attempts=5
 attempt=1

@@ -13,6 +13,9 @@ param functionAppId string
 param deadLetterStorageId string
 param deadLetterIdentityId string
 
+@description('ARM id of the Log Analytics workspace that is told what could not be delivered; empty: none.')
+param logs string = ''
+
 resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-04-01' existing = {
   name: workspaceName
 }
@@ -63,5 +66,15 @@ resource eventSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@
         }
       }
     }
+  }
+}
+
+resource topicLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(logs)) {
+  scope: topic
+  name: 'mlpromote-${uniqueString(functionAppId)}'
+  properties: {
+    workspaceId: logs
+    logs: [{ category: 'DeliveryFailures', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }

@@ -236,8 +236,11 @@ class App:
         if not endpoint:
             return None
         from shared.cloud import topic
+        from shared.ports import Publishing
 
-        return topic.connect(endpoint, self._settings)
+        return topic.connect(
+            endpoint, self._settings, lambda trouble: self.store.keep_publishing(Publishing(_now(), trouble))
+        )
 
     @_made_once
     def telemetry(self) -> "Telemetry":

@@ -60,7 +60,8 @@ class Endpoint:
     traffic: Mapping[str, int]
     tags: Mapping[str, str]
     scoring_uri: str | None
-    error: str = ""
+    error: str = ""  #: of a broken one, as in `Deployment`, and so is `unread`
+    unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -269,15 +270,20 @@ class Topic(Protocol):
         False where something may still wait to be told, and would be lost with this process.
         """
 
-    def check(self) -> bool:
-        """Connect, and publish nothing. True if an event was accepted by now, so that it is known to be allowed.
-
-        Raises `TopicUnavailableError`.
-        """
+    def check(self) -> None:
+        """Connect, and publish nothing. Raises `TopicUnavailableError`."""
 
 
 class TopicUnavailableError(Exception):
-    """The topic is out of reach, or refused what was to be published last; the text is a sentence for people."""
+    """The topic is out of reach; the text is a sentence for people."""
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """How it went when changes were last published, by any process of the app."""
+
+    at: datetime
+    trouble: str = ""  #: in a sentence; empty where the topic took them
 
 
 class VersionConflictError(Exception):
@@ -335,6 +341,11 @@ class Store(Protocol):
 
     def lanes(self, route: str | None, model: str | None, most: int, following: str | None) -> LanePage:
         """Lanes of routes; those of a route or model only, if named. ValueError where `following` is none of ours."""
+
+    def publishing(self) -> Publishing | None:
+        """What was kept last; None before the first time."""
+
+    def keep_publishing(self, publishing: Publishing) -> None: ...
 
     def claim(self, key: str, content: str) -> str:
         """What was first kept under the key: `content`, if nothing was. Of several callers at once one is the first."""

@@ -161,8 +161,8 @@ class AzureMLWorkspace:
                 found = client.online_endpoints.get(name)
             except ResourceNotFoundError:
                 return None
-        error, _ = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ("", "")
-        return azureml_deployments.endpoint_from(found, error)
+        told = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ("", "")
+        return azureml_deployments.endpoint_from(found, *told)
 
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
         from azure.ai.ml.entities import ManagedOnlineEndpoint

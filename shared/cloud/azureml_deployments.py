@@ -82,7 +82,7 @@ def _is_remote(place: str) -> bool:
     return place.startswith(("azureml:", "/subscriptions/")) or "://" in place
 
 
-def endpoint_from(found: Any, error: str) -> Endpoint:
+def endpoint_from(found: Any, error: str, unread: str) -> Endpoint:
     return Endpoint(
         name=found.name,
         state=_text(found.provisioning_state),
@@ -90,6 +90,7 @@ def endpoint_from(found: Any, error: str) -> Endpoint:
         tags=dict(found.tags or {}),
         scoring_uri=found.scoring_uri,
         error=error,
+        unread=unread,
     )
 
 

@@ -25,7 +25,7 @@ from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
 from shared.core.messages import LaneKey
 from shared.core.promotion import Lane, Promotion
-from shared.ports import LanePage, Page, PromotionFilter, VersionConflictError
+from shared.ports import LanePage, Page, PromotionFilter, Publishing, VersionConflictError
 
 _SCHEMA = """
 create table if not exists lanes (
@@ -48,6 +48,7 @@ create table if not exists journal (
     primary key (promotion, number)
 ) without rowid;
 create table if not exists watching (since text not null);
+create table if not exists publishing (id integer primary key check (id = 1), at text not null, trouble text not null);
 create table if not exists claims (key text primary key, content text not null) without rowid;
 """
 
@@ -162,6 +163,16 @@ class SqliteStore:
                 read_lane(key, row[2], _promotions_of(connection, key)) for key, row in zip(keys, rows, strict=False)
             ]
         return LanePage(found, after_lane(keys[-1]) if len(rows) > most else None)
+
+    def publishing(self) -> Publishing | None:
+        with self._file.transaction("deferred") as connection:
+            row = connection.execute("select at, trouble from publishing").fetchone()
+        return Publishing(datetime.fromisoformat(row[0]), row[1]) if row else None
+
+    def keep_publishing(self, publishing: Publishing) -> None:
+        with self._file.transaction() as connection:
+            values = sortable(publishing.at), publishing.trouble
+            connection.execute("insert or replace into publishing values (1, ?, ?)", values)
 
     def claim(self, key: str, content: str) -> str:
         with self._file.transaction() as connection:

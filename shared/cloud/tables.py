@@ -43,7 +43,7 @@ from shared.core.lane import wake_at
 from shared.core.messages import LaneKey
 from shared.core.promotion import Lane, Promotion
 from shared.core.wire import from_json, to_json
-from shared.ports import LanePage, Page, PromotionFilter, VersionConflictError
+from shared.ports import LanePage, Page, PromotionFilter, Publishing, VersionConflictError
 
 #: Entries of lists and wake-up times that do not hold are removed after this: no function runs so long.
 SETTLED_AFTER = timedelta(hours=1)
@@ -56,6 +56,7 @@ _MOST_LOOKS = 20
 
 _APP = "app"
 _WATCHING = "watching"
+_PUBLISHING = "publishing"
 
 
 class _Version(int):
@@ -179,6 +180,14 @@ class TablesStore:
         if kept is None and not self._table.create(row):
             kept = self._table.row(_APP, _WATCHING)
         return datetime.fromisoformat(kept["since"]) if kept else now
+
+    def publishing(self) -> Publishing | None:
+        row = self._table.row(_APP, _PUBLISHING)
+        return Publishing(datetime.fromisoformat(row["at"]), row["trouble"]) if row else None
+
+    def keep_publishing(self, publishing: Publishing) -> None:
+        row = {"at": sortable(publishing.at), "trouble": publishing.trouble}
+        self._table.put({"PartitionKey": _APP, "RowKey": _PUBLISHING, **row})
 
     def claim(self, key: str, content: str) -> str:
         row = sha256(key.encode()).hexdigest()

@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit
@@ -44,6 +44,14 @@ MOST_WAITING = 5000
 #: A request of so many stays far below Event Grid's 1 MB.
 MOST_AT_ONCE = 100
 CONNECT_SECONDS = 5.0
+#: How it goes is told when it changes, and again after so long: another process may have told otherwise meanwhile.
+TOLD_AGAIN_SECONDS = 300.0
+#: Of a trouble's text.
+LONGEST_TROUBLE = 600
+
+#: Is told how an attempt went: what was wrong, or nothing where it went well. Instances of a Function App come and go,
+#: and the one that is asked for the app's health is never the one that publishes.
+Tell: TypeAlias = Callable[[str], None]
 
 log = logging.getLogger("mlpromote")
 
@@ -52,7 +60,12 @@ class EventGridTopic:
     """The `Topic` port. May be used by several threads."""
 
     def __init__(
-        self, client: EventGridPublisherClient, pause_seconds: float = PAUSE_SECONDS, endpoint: str = ""
+        self,
+        client: EventGridPublisherClient,
+        pause_seconds: float = PAUSE_SECONDS,
+        endpoint: str = "",
+        tell: Tell = lambda trouble: None,
+        told_again_seconds: float = TOLD_AGAIN_SECONDS,
     ) -> None:
         """`endpoint`: the topic's publish address, which `check` connects to."""
         self._client = client
@@ -63,8 +76,9 @@ class EventGridTopic:
         self._on_their_way = 0  #: taken from those that wait, by any thread, and not accepted yet
         self._not_before = 0.0
         self._in_trouble = False
-        self._trouble = ""  #: of the last attempt; empty if it went well
-        self._accepted = False
+        self._tell = tell
+        self._told_again_seconds = told_again_seconds
+        self._told: tuple[bool, float] | None = None  #: whether it was trouble that was told last, and when
 
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
         promotions = {promotion.id: promotion for promotion in lane.promotions}
@@ -83,11 +97,7 @@ class EventGridTopic:
         with self._lock:
             return not self._waiting and not self._on_their_way
 
-    def check(self) -> bool:
-        with self._lock:
-            trouble = self._trouble
-        if trouble:
-            raise TopicUnavailableError(f"Changes cannot be published just now, and wait: {trouble}")
+    def check(self) -> None:
         parts = urlsplit(self._endpoint)
         address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
         try:
@@ -96,7 +106,6 @@ class EventGridTopic:
                     ssl.create_default_context().wrap_socket(connection, server_hostname=parts.hostname).close()
         except OSError as fault:
             raise TopicUnavailableError(f"{self._endpoint} cannot be reached: {fault}") from fault
-        return self._accepted
 
     def _take(self) -> list[Told]:
         with self._lock:
@@ -118,16 +127,24 @@ class EventGridTopic:
             self._waiting.extendleft(reversed(events[-room:] if room else []))
             self._not_before = time.monotonic() + self._pause_seconds
             told, self._in_trouble = self._in_trouble, True
-            self._trouble = str(fault)
         if not told:
             log.warning("changes of promotions cannot be published just now, and wait: %s", fault)
+        self._tell_how_it_goes(" ".join(str(fault).split())[:LONGEST_TROUBLE] or type(fault).__name__)
 
     def _went_well(self) -> None:
         with self._lock:
             was_in_trouble, self._in_trouble = self._in_trouble, False
-            self._trouble, self._accepted = "", True
         if was_in_trouble:
             log.info("changes of promotions can be published again")
+        self._tell_how_it_goes("")
+
+    def _tell_how_it_goes(self, trouble: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if self._told and self._told[0] is bool(trouble) and now < self._told[1] + self._told_again_seconds:
+                return
+            self._told = bool(trouble), now
+        self._tell(trouble)
 
 
 def event_of(promotion: Promotion, entry: JournalEntry) -> Told:
@@ -154,8 +171,8 @@ def event_of(promotion: Promotion, entry: JournalEntry) -> Told:
     )
 
 
-def connect(endpoint: str, settings: Mapping[str, str]) -> EventGridTopic:
+def connect(endpoint: str, settings: Mapping[str, str], tell: Tell = lambda trouble: None) -> EventGridTopic:
     """The topic with this publish address, with the key or the identity in the app's settings."""
     key = settings.get(KEY)
     identity = AzureKeyCredential(key) if key else credential(settings.get(IDENTITY))
-    return EventGridTopic(EventGridPublisherClient(endpoint, identity), endpoint=endpoint)
+    return EventGridTopic(EventGridPublisherClient(endpoint, identity), endpoint=endpoint, tell=tell)

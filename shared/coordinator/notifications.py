@@ -10,6 +10,8 @@ _PREFIX = "microsoft.machinelearningservices."
 _PIPELINE = "azureml.pipelinerun"
 #: Properties that the jobs inside a pipeline job carry.
 _PARENT_PROPERTIES = ("azureml.pipelinerunid", "azureml.rootpipelinerunid")
+#: The property that marks one model that an AutoML job tries out, and its value.
+_TEMPLATE, _AUTOML_CHILD = "runtemplate", "automl_child"
 ENDED = ("Completed", "Failed", "Canceled")
 
 SOURCE = "event-grid"
@@ -52,10 +54,12 @@ def _job_ended(workspace: str, data: Mapping[str, Any], status: str) -> JobEnded
 
 
 def _is_child(job: str, data: Mapping[str, Any]) -> bool:
-    """Whether the job is one inside a pipeline job, whose end says nothing about the whole."""
+    """Whether the job is one inside a pipeline or an AutoML job, whose end says nothing about the whole."""
     if str(data.get("runtype", "")).lower() == _PIPELINE:
         return False
     properties = {key.lower(): value for key, value in _texts(data, "runproperties").items()}
+    if properties.get(_TEMPLATE) == _AUTOML_CHILD:
+        return True
     return any(properties.get(key, job) != job for key in _PARENT_PROPERTIES)
 
 

@@ -15,7 +15,7 @@ from shared.config.roles import Roles
 from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
 from shared.http.sign_in import Verifier
-from shared.ports import Capability, DeadLetters, ForbiddenError, Store, Topic, Workspace
+from shared.ports import Capability, DeadLetters, ForbiddenError, Store, Topic, TopicUnavailableError, Workspace
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -171,9 +171,14 @@ class Health:
         topic = self.topic()
         if topic is None:
             return "none is set: changes are published nowhere"
-        if topic.check():
-            return "takes what is published"
-        return Seen(State.UNCHECKED, "reachable; not checked whether it takes events, as that would take one")
+        topic.check()
+        last = self.store().publishing()
+        if last is None:
+            return Seen(State.UNCHECKED, "reachable; not checked whether it takes events, as that would take one")
+        at = f"{last.at:%Y-%m-%d %H:%M} UTC"
+        if last.trouble:
+            raise TopicUnavailableError(f"Changes could not be published at {at}, and wait: {last.trouble}")
+        return f"took what was published at {at}"
 
     def _see_queue(self, name: str, read: bool, written: bool) -> str | Seen:
         letters = self.dead_letters()

@@ -53,3 +53,11 @@ def test_limits_are_worked_out_from_the_same_figures(tmp_path: Path) -> None:
     assert number(r"20,000 /s \| (\d+) \|", SCALE) == requests
     assert number(r"per event, (\d+) \|", COST) == requests
     assert number(r"20,000 /s \| \d+ \| ([\d,]+) a day", SCALE) == pytest.approx(20_000 * DAY / requests, rel=0.03)
+
+
+def test_limits_of_writes_and_of_memory_are_worked_out_from_the_figures_beside_them() -> None:
+    writes = number(r"(\d+) per stage and environment, and 1 deletion", SCALE)
+    assert number(r"counts by itself \| ([\d,]+) a day", SCALE) == pytest.approx(10 * DAY / writes, rel=0.03)
+    instances = number(r"(\d+) instances of 2 GB", SCALE)
+    assert instances == 512_000 / 2_048
+    assert number(r"on one of 16 \| ([\d,]+) a day", SCALE) == pytest.approx(instances * 16 * DAY / 87, rel=0.03)

@@ -71,8 +71,8 @@ class LocalAzure:
             {"name": "dora", "client_id": DORA, "principal_id": DORA, "is_person": True},
         ]
         self._identity = Part("identity", folder, {"identities": identities, "header": HEADER, "token_key": str(key)})
-        roles = [("AzureML Data Scientist", workspace_id(name)) for name in ("dev", "test")]
-        roles.append(("AzureML Registry User", "/subscriptions"))
+        roles = [(role, workspace_id(n)) for n in ("dev", "test") for role in ("AzureML Data Scientist", "Reader")]
+        roles += [(role, f"registries/{REGISTRY}") for role in ("AzureML Registry User", "Reader")]
         roles.append(("Reader", f"/subscriptions/{workspace_id('test').split('/')[2]}"))
         config = {
             "workspaces": [{"id": workspace_id(name)} for name in ("dev", "test")],

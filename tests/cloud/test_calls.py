@@ -1,17 +1,28 @@
 """What each poll costs: calls of Azure ML, which are throttled, and imports."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shared.cloud.azureml import AzureMLWorkspace
 from tests.cloud.conftest import Registered
 from tests.cloud.local_azure import LocalAzure, until
 
+SCALE = Path(__file__).parents[2] / "docs" / "scale.md"
+
 
 def test_the_sdk_is_not_imported_with_the_adapter() -> None:
     code = "import sys, shared.cloud.azureml, shared.worker.run; sys.exit('azure.ai.ml' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def writes(calls: Mapping[str, Sequence[str]]) -> tuple[int, int]:
+    """What Azure Resource Manager counts as writes of a stage, and as deletions; blobs and scoring do not go there."""
+    made = [call for each in calls.values() for call in each if " /workspaces/" in call]
+    stage = [call for call in made if "/onlineEndpoints" in call or "/codes/" in call]
+    return sum(call.startswith(("PUT", "POST")) for call in stage), sum(call.startswith("DELETE") for call in stage)
 
 
 def test_few_calls_are_made(
@@ -78,3 +89,6 @@ def test_few_calls_are_made(
         "start_traffic": 4,
         "start_removal": 1,
     }
+    told = re.search(r"(\d+) per stage and environment, and (\d+) deletion", SCALE.read_text(encoding="utf-8"))
+    assert told
+    assert writes(counts) == (int(told[1]), int(told[2]))

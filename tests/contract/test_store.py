@@ -10,7 +10,7 @@ from shared.core.events import LaneEvent, PromotionRequested
 from shared.core.lane import LONGEST_QUEUE, Decision, decide, due
 from shared.core.messages import GRACE, Kind, LaneKey
 from shared.core.promotion import Hold, Lane, PromotionStatus, StageStatus, Unpublished, lane_digest
-from shared.ports import PromotionFilter, Store, VersionConflictError
+from shared.ports import PromotionFilter, Publishing, Store, VersionConflictError
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
 EVERYTHING = PromotionFilter()
@@ -158,6 +158,14 @@ def wait(store: Store, key: LaneKey, until: timedelta | None) -> None:
 def test_watching_began_when_it_was_first_asked(store: Store) -> None:
     assert store.watching_since(NOW) == NOW
     assert store.watching_since(NOW + timedelta(days=3)) == NOW
+
+
+def test_how_publishing_went_last_is_kept_for_every_process(store: Store) -> None:
+    assert store.publishing() is None
+    store.keep_publishing(Publishing(NOW, "403: the identity may not send"))
+    assert store.publishing() == Publishing(NOW, "403: the identity may not send")
+    store.keep_publishing(Publishing(NOW + timedelta(minutes=1)))
+    assert store.publishing() == Publishing(NOW + timedelta(minutes=1), "")
 
 
 def test_one_promotion_comes_with_its_journal_in_order(store: Store) -> None:

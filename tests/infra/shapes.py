@@ -25,6 +25,7 @@ BUILT_IN_ROLES = {
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
 }
@@ -71,6 +72,19 @@ def worker(name: str, **more: Any) -> Deployed:
         "serviceBusNamespace": str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"]),
     }
     return deploy(INFRA / "main.bicep", Scope(f"sub-{name}"), parameters | more)
+
+
+def subscribed(made: Deployed | None = None) -> Deployed:
+    """What subscribe.sh makes once main.bicep is deployed."""
+    outputs = (made or deployed()).outputs
+    given = {
+        "sources": outputs["EVENT_SOURCES"],
+        "functionAppId": outputs["FUNCTION_APP_ID"],
+        "deadLetterStorageId": outputs["DEAD_LETTER_STORAGE_ID"],
+        "deadLetterIdentityId": outputs["DEAD_LETTER_IDENTITY_ID"],
+        "logs": outputs["LOG_WORKSPACE_ID"],
+    }
+    return deploy(INFRA / "events.bicep", Scope("sub-shared"), given)
 
 
 def of_type(made: Deployed, kind: str) -> list[Resource]:

@@ -13,8 +13,8 @@ import pytest
 from localcloud.up.description import QUEUE_PROPERTIES
 from shared.coordinator.notifications import read
 from tests.config.right import RIGHT
-from tests.infra.deployment import Deployed, Scope, deploy
-from tests.infra.shapes import INFRA, REPOSITORY, deployed, of_type, settings, worker, workspace
+from tests.infra.deployment import Deployed
+from tests.infra.shapes import REPOSITORY, deployed, of_type, settings, subscribed, worker, workspace
 
 STEPS = ("steps-dev", "steps-test", "steps-prod")
 REPORTS = ("reports-dev", "reports-test", "reports-prod")
@@ -78,20 +78,6 @@ def test_a_queue_keeps_what_the_app_relies_on(queue: Any) -> None:
 def minutes(duration: str) -> timedelta:
     """An ISO 8601 duration of whole minutes."""
     return timedelta(minutes=int(duration.removeprefix("PT").removesuffix("M")))
-
-
-def subscribed() -> Deployed:
-    outputs = deployed().outputs
-    return deploy(
-        INFRA / "events.bicep",
-        Scope("sub-shared"),
-        {
-            "sources": outputs["EVENT_SOURCES"],
-            "functionAppId": outputs["FUNCTION_APP_ID"],
-            "deadLetterStorageId": outputs["DEAD_LETTER_STORAGE_ID"],
-            "deadLetterIdentityId": outputs["DEAD_LETTER_IDENTITY_ID"],
-        },
-    )
 
 
 def test_every_source_workspace_and_no_other_delivers_to_the_function_that_takes_events(tmp_path: Path) -> None:

@@ -29,7 +29,13 @@ from tests.infra.shapes import (
 
 NAMESPACE = str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"])
 RECEIVER, SENDER = "Azure Service Bus Data Receiver", "Azure Service Bus Data Sender"
-REGISTRY_ROLES = {"dev": "AzureML Registry User", "test": "Reader", "prod": "Reader"}
+
+
+def at_work(name: str) -> set[tuple[str, str]]:
+    """What an environment's identity may do with Azure ML: Reader also lets it see what it may do."""
+    writes = {("AzureML Registry User", REGISTRY)} if name == "dev" else set()
+    own = {(role, workspace(name)) for role in ("AzureML Data Scientist", "Reader")}
+    return own | {("Reader", REGISTRY)} | writes
 
 
 def queue(name: str) -> str:
@@ -66,15 +72,15 @@ def test_a_worker_alone_may_use_its_own_queues_its_own_workspace_and_the_registr
     assert rights_of(made, name) == own(name, made) | {
         (RECEIVER, queue(f"steps-{name}")),
         (SENDER, queue(f"reports-{name}")),
-        ("AzureML Data Scientist", workspace(name)),
-        (REGISTRY_ROLES[name], REGISTRY),
+        *at_work(name),
     }
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rights_on_what_is_shared_can_be_left_to_its_owner(name: str) -> None:
     made = worker(name, sharedRights="leave")
-    assert rights_of(made, name) == own(name, made) | {("AzureML Data Scientist", workspace(name))}
+    in_its_workspace = {right for right in at_work(name) if right[1] == workspace(name)}
+    assert rights_of(made, name) == own(name, made) | in_its_workspace
     assert not any(resource.id.startswith("/subscriptions/sub-shared/") for resource in made.resources)
 
 
@@ -100,10 +106,7 @@ def test_the_coordinator_may_use_the_queues_and_no_workspace_and_no_registry() -
 def test_in_one_app_each_environment_still_has_an_identity_that_can_do_its_own_work_only() -> None:
     made = deployed()
     for name in NAMES:
-        assert rights_of(made, name) == {
-            ("AzureML Data Scientist", workspace(name)),
-            (REGISTRY_ROLES[name], REGISTRY),
-        }
+        assert rights_of(made, name) == at_work(name)
     assert rights_of(made, "app") == rights_of(deployed("coordinator"), "app")
 
 
@@ -123,13 +126,14 @@ def test_event_grid_may_write_to_the_container_of_dead_letters_only() -> None:
     assert scope.endswith("/blobServices/default/containers/event-dead-letters")
 
 
-def test_where_a_workspace_storage_takes_no_keys_its_own_identity_may_upload_code_there() -> None:
+def test_where_a_workspace_storage_takes_no_keys_its_own_identity_may_read_there() -> None:
     environments = [
         {"name": "dev", "workspace": workspace("dev"), "source": True},
         {"name": "prod", "workspace": workspace("prod"), "source": False, "codeStorage": CODE_STORAGE},
     ]
     made = deployed(environments=environments)
-    assert {whose for whose, _, scope in rights(made) if scope == CODE_STORAGE} == {"prod"}
+    there = {(whose, role) for whose, role, scope in rights(made) if scope == CODE_STORAGE}
+    assert there == {("prod", "Storage Blob Data Reader")}, "code is uploaded with the workspace's own signature"
     left_empty = [{**each, "codeStorage": ""} for each in environments]
     assert rights(deployed(environments=left_empty)) == {right for right in rights(made) if right[2] != CODE_STORAGE}
 

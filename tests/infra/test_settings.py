@@ -1,7 +1,10 @@
 """The settings that infra/ makes are those that the code reads, and the page that tells of them is up to date."""
 
+import json
 import subprocess
 import sys
+
+import yaml
 
 from docs.make_settings_table import APP, HOST, OnAzure, settings_read
 from shared.app import roles_here
@@ -97,6 +100,15 @@ def test_every_identity_in_the_settings_is_one_that_the_app_has() -> None:
             if name.endswith(("__clientId", "_IDENTITY")) and value != "00000000-0000-0000-0000-000000000000"
         }
         assert named == has
+
+
+def test_as_many_functions_run_at_once_as_the_host_takes_messages() -> None:
+    """By itself the worker has 4 threads and one for each core: 5 on a small instance."""
+    at_once = json.loads((REPOSITORY / "host.json").read_text())["extensions"]["serviceBus"]["maxConcurrentCalls"]
+    local = yaml.safe_load((REPOSITORY / "localcloud.yml").read_text())["app"]["settings"]
+    for given in (*map(settings, every_shape()), local):
+        assert given["PYTHON_THREADPOOL_THREAD_COUNT"] == str(at_once)
+    assert f"{at_once} on each of 40 instances" in (REPOSITORY / "docs" / "scale.md").read_text(encoding="utf-8")
 
 
 def test_only_who_keeps_promotions_is_told_where_the_tables_are() -> None:

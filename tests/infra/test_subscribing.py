@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.infra.shapes import INFRA
+from tests.infra.shapes import INFRA, REPOSITORY
 
 SCRIPT = INFRA / "subscribe.sh"
+CHECK = INFRA / "check-bicep.sh"
 MOST = 5
 AZD = {
     "EVENT_SOURCES": '[{"name":"dev","source":true,"workspace":"/subscriptions/s"}]',
@@ -21,9 +23,11 @@ AZD = {
     "DEAD_LETTER_IDENTITY_ID": "/identity",
     "SUBSCRIBE_PAUSE": "0",
 }
-#: Fails as often as the file `failures` has lines, and notes how it was called.
+BICEP = "Bicep CLI version 0.33.93 (7a77c7f1a5)"
+#: Tells its Bicep's version. Fails as often as the file `failures` has lines, and notes how it was called.
 STAND_IN = """#!/bin/sh
 cd "$(dirname "$0")"
+if [ "$1 $2" = "bicep version" ]; then cat bicep; exit "$(cat bicep-exit)"; fi
 printf '%s\\n' "$*" >> calls
 [ "$(wc -l < calls)" -gt "$(wc -l < failures)" ] || { echo "the function is not there" >&2; exit 3; }
 """
@@ -35,10 +39,15 @@ class CommandLine:
 
     folder: Path
 
-    def run(self, failures: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, failures: int = 0, script: Path = SCRIPT, bicep: str = BICEP, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """`bicep`: what it says of its Bicep's version; empty where it has none."""
         (self.folder / "failures").write_text("x\n" * failures)
+        (self.folder / "bicep").write_text(f"{bicep}\n" if bicep else "ERROR: Bicep CLI not found.\n")
+        (self.folder / "bicep-exit").write_text("0" if bicep else "1")
         environment = {"PATH": f"{self.folder}:/usr/bin:/bin", **AZD, **more}
-        return subprocess.run(["sh", str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(["sh", str(script)], env=environment, capture_output=True, text=True, check=False)
 
     @property
     def calls(self) -> list[str]:
@@ -99,3 +108,29 @@ def test_a_machine_without_the_azure_cli_is_told_what_to_install(tmp_path: Path)
     )
     assert answer.returncode == 1
     assert "install the Azure CLI" in answer.stderr
+
+
+def test_the_bicep_is_looked_at_before_anything_is_made() -> None:
+    hooks = yaml.safe_load((REPOSITORY / "azure.yaml").read_text())["hooks"]
+    assert REPOSITORY / hooks["preprovision"]["run"] == CHECK
+    assert CHECK.stat().st_mode & 0o100
+
+
+@pytest.mark.parametrize("bicep", [BICEP, BICEP.replace("0.33", "0.101"), BICEP.replace("0.33", "1.0")])
+def test_a_bicep_that_is_new_enough_passes(bicep: str, az: CommandLine) -> None:
+    assert az.run(script=CHECK, bicep=bicep).returncode == 0
+
+
+@pytest.mark.parametrize("script", [CHECK, SCRIPT], ids=lambda script: script.name)
+@pytest.mark.parametrize("bicep", [BICEP.replace("0.33", "0.32"), BICEP.replace("0.33", "0.4"), "", "something else"])
+def test_one_that_is_not_is_told_how_to_upgrade_and_nothing_is_deployed(
+    bicep: str, script: Path, az: CommandLine
+) -> None:
+    answer = az.run(script=script, bicep=bicep)
+    assert (answer.returncode, az.calls) == (1, [])
+    assert "needs Bicep 0.33 or later" in answer.stderr
+    assert "az bicep upgrade" in answer.stderr
+
+
+def test_a_worker_alone_needs_no_azure_cli(az: CommandLine) -> None:
+    assert az.run(script=CHECK, bicep="", MLPROMOTE_ROLES="worker").returncode == 0

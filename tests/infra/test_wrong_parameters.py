@@ -1,12 +1,13 @@
 """What is missing or wrong is said, with what to do, before anything is made."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 
-from tests.infra.deployment import RefusedError
-from tests.infra.shapes import CODE_STORAGE, INFRA, NAMES, deployed, worker, workspace
+from tests.infra.deployment import RefusedError, Scope, deploy
+from tests.infra.shapes import CODE_STORAGE, INFRA, NAMES, REGISTRY, SIGN_IN, deployed, worker, workspace
 
 
 def environment(name: str = "dev", **more: Any) -> dict[str, Any]:
@@ -47,6 +48,23 @@ def test_without_an_app_registration_nothing_is_made(given: str) -> None:
             deployed(deployment_role, signInClientId=given)
     with pytest.raises(RefusedError, match="without one nobody could sign in"):
         worker("prod", signInClientId=given)
+
+
+@pytest.mark.parametrize("name", ["REGISTRY", "SIGN_IN_CLIENT_ID"])
+def test_what_was_never_set_is_told_in_our_words_and_azd_does_not_ask_for_it(name: str) -> None:
+    """azd leaves a parameter out whose variable is not set, and asks for one that has no default."""
+    given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+    (parameter,) = [key for key, value in given.items() if str(value["value"]).startswith(f"${{{name}")]
+    everything = {
+        "environmentName": "promote",
+        "location": "westeurope",
+        "environments": [environment()],
+        "registry": REGISTRY,
+        "signInClientId": SIGN_IN,
+    }
+    del everything[parameter]
+    with pytest.raises(RefusedError, match=rf'\({name}\) is ""'):
+        deploy(INFRA / "main.bicep", Scope("sub-shared"), everything)
 
 
 def test_so_is_the_storage_account_for_code() -> None:

@@ -20,8 +20,9 @@ from shared.core.promotion import Lane
 from shared.http.authorisation import OPERATOR
 from shared.http.health import Health
 from shared.http.sign_in import Verifier
-from shared.ports import Capability, ForbiddenError, Topic, TopicUnavailableError, Workspace
+from shared.ports import Capability, ForbiddenError, Publishing, Topic, TopicUnavailableError, Workspace
 from tests.config.right import RIGHT, SETTINGS, changed
+from tests.core.world import NOW
 from tests.fakes.identity_provider import APP, IdentityProvider, published
 from tests.fakes.queues import FakeQueues
 from tests.fakes.workspace import FakeWorkspace
@@ -245,33 +246,40 @@ def test_where_an_identity_may_not_read_its_rights_that_is_said_and_no_fault(hea
 
 
 class SeenTopic(Topic):
-    """One about which so much is known."""
+    """One that can be reached, or not."""
 
-    def __init__(self, known: bool | Exception) -> None:
-        self._known = known
+    def __init__(self, fault: TopicUnavailableError | None = None) -> None:
+        self._fault = fault
 
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
         raise AssertionError("a check publishes nothing")
 
-    def check(self) -> bool:
-        if isinstance(self._known, Exception):
-            raise self._known
-        return self._known
+    def check(self) -> None:
+        if self._fault:
+            raise self._fault
 
 
 @pytest.mark.parametrize(
-    ("known", "state", "says"),
+    ("topic", "kept", "state", "says"),
     [
-        (None, "ok", "none is set"),
-        (True, "ok", "takes what is published"),
-        (False, "unchecked", "not checked whether it takes events"),
-        (TopicUnavailableError("cannot be reached"), "fault", "cannot be reached"),
+        (None, None, "ok", "none is set"),
+        (SeenTopic(), Publishing(NOW), "ok", "took what was published at 2026-11-20 12:00 UTC"),
+        (SeenTopic(), None, "unchecked", "not checked whether it takes events"),
+        (
+            SeenTopic(),
+            Publishing(NOW, "403: no"),
+            "fault",
+            "not be published at 2026-11-20 12:00 UTC, and wait: 403: no",
+        ),
+        (SeenTopic(TopicUnavailableError("cannot be reached")), Publishing(NOW), "fault", "cannot be reached"),
     ],
 )
-def test_of_the_topic_is_said_what_can_be_known_without_an_event(
-    known: bool | Exception | None, state: str, says: str, health: Health
+def test_of_the_topic_is_said_what_any_process_saw_without_an_event(
+    topic: Topic | None, kept: Publishing | None, state: str, says: str, health: Health
 ) -> None:
-    topic = SeenTopic(known) if known is not None else None
+    """Whoever publishes is another process than the one that is asked, and may be gone."""
+    if kept:
+        health.store().keep_publishing(kept)
     found = line(replace(health, topic=lambda: topic), "topic", "notifications")
     assert (found["state"], says in found["says"]) == (state, True)
 

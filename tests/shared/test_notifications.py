@@ -61,6 +61,23 @@ def test_a_job_inside_a_pipeline_job_is_no_news(key: str) -> None:
     assert notifications.read(WORKSPACE, COMPLETED, child) is None
 
 
+def test_a_model_that_an_automl_job_tries_out_is_no_news() -> None:
+    """As in the sample of https://learn.microsoft.com/azure/event-grid/event-schema-machine-learning."""
+    child = {
+        "ExperimentName": "automl-local-regression",
+        "RunId": "AutoML_ad912b2d-6467-4f32-a616-dbe4af6dd8fc_5",
+        "RunType": None,
+        "RunTags": {},
+        "RunProperties": {"runTemplate": "automl_child", "run_template": "automl_child", "iteration": "5"},
+    }
+    assert notifications.read(WORKSPACE, COMPLETED, child) is None
+
+
+def test_the_automl_job_itself_is_news() -> None:
+    parent = job(runId="AutoML_ad912b2d", runType="automl", runProperties={"runTemplate": "AutoML"})
+    assert isinstance(notifications.read(WORKSPACE, COMPLETED, parent), JobEnded)
+
+
 def test_the_pipeline_job_itself_is_news() -> None:
     parent = job(runType="azureml.PipelineRun", runProperties={"azureml.rootpipelinerunid": "another"})
     assert isinstance(notifications.read(WORKSPACE, COMPLETED, parent), JobEnded)

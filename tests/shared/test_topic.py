@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.credentials import AzureKeyCredential
@@ -40,9 +41,9 @@ class Published:
     eventgrid: EventGrid
     webhook: Webhook
 
-    def topic(self, pause_seconds: float = 0.0, key: str = TOPIC_KEY) -> EventGridTopic:
+    def topic(self, pause_seconds: float = 0.0, key: str = TOPIC_KEY, **more: Any) -> EventGridTopic:
         client = EventGridPublisherClient(self.eventgrid.topic, AzureKeyCredential(key))
-        return EventGridTopic(client, pause_seconds)
+        return EventGridTopic(client, pause_seconds, **more)
 
     async def delivered(self, number: int) -> list[str]:
         """The ids of what the subscriber has, once there are so many."""
@@ -163,19 +164,43 @@ async def test_many_changes_go_out_in_requests_that_event_grid_takes() -> None:
     assert client.sizes == [100, 100, 50]
 
 
-async def test_looking_at_a_topic_publishes_nothing_and_says_only_what_is_known(published: Published) -> None:
+async def test_looking_at_a_topic_publishes_nothing(published: Published) -> None:
     topic = connect(published.eventgrid.topic, {KEY: TOPIC_KEY})
-    assert await asyncio.to_thread(topic.check) is False, "nothing was published, so nobody knows whether it may"
+    await asyncio.to_thread(topic.check)
     await tell(topic, entry(1))
-    assert await asyncio.to_thread(topic.check) is True
     assert await published.delivered(1) == [f"{PROMOTION.id}:1"]
 
 
-async def test_a_topic_out_of_reach_or_that_refuses_the_key_is_found(published: Published) -> None:
-    refused = connect(published.eventgrid.topic, {KEY: "bm90IHRoZSBrZXk="})
-    await tell(refused, entry(1))
-    with pytest.raises(TopicUnavailableError, match="cannot be published just now"):
-        refused.check()
+async def test_a_topic_out_of_reach_is_found(published: Published) -> None:
     await published.eventgrid.kill()
     with pytest.raises(TopicUnavailableError, match="cannot be reached"):
         connect(published.eventgrid.topic, {KEY: TOPIC_KEY}).check()
+
+
+async def test_how_publishing_goes_is_told_when_it_changes(published: Published) -> None:
+    told: list[str] = []
+    topic = published.topic(tell=told.append)
+    await tell(topic, entry(1))
+    await tell(topic, entry(2))
+    await published.eventgrid.kill()
+    await tell(topic, entry(3))
+    await tell(topic, entry(4))
+    await published.eventgrid.start()
+    await tell(topic, entry(5))
+    assert [bool(trouble) for trouble in told] == [False, True, False]
+
+
+async def test_it_is_told_again_after_a_while_as_another_process_may_have_told_otherwise(published: Published) -> None:
+    told: list[str] = []
+    topic = published.topic(tell=told.append, told_again_seconds=0)
+    await tell(topic, entry(1))
+    await tell(topic, entry(2))
+    assert told == ["", ""]
+
+
+async def test_a_key_that_the_topic_refuses_is_told_and_not_shown(published: Published) -> None:
+    told: list[str] = []
+    await tell(published.topic(key="bm90IHRoZSBrZXk=", tell=told.append), entry(1))
+    (trouble,) = told
+    assert trouble
+    assert "bm90" not in trouble

@@ -148,6 +148,18 @@ def test_a_broken_endpoint_is_reported(stage: Stage, workspace: FakeWorkspace) -
     assert "OutOfQuota" in outcome.reason
 
 
+def test_of_a_broken_endpoint_is_told_as_well_why_its_cause_cannot_be_read(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    unread = "Identity prod could not read why it failed: AuthorizationFailed."
+    broken = replace(workspace.has_endpoint(ENDPOINT, OURS), state="Failed", unread=unread)
+    workspace.endpoints[ENDPOINT] = broken
+    outcome = stage.run("deploy", workspace)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.UNKNOWN
+    assert "could not read why it failed: AuthorizationFailed. Delete" in outcome.reason
+
+
 @pytest.mark.parametrize(
     ("error", "log", "kind"),
     [

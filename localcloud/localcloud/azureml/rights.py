@@ -178,6 +178,8 @@ def action(request: web.Request, scope: Scope) -> str:
         types, verb = ["jobs"], "read" if reads else "write"
     else:
         words = arm_path(request)[len(scope.path) :].strip("/").split("/")
+        if words[0].lower() == "providers":  # of another provider, which speaks of the workspace
+            return "/".join([*words[1:3], verb])
         types = [word for word in words[0::2] if word]
         if types[:1] in (["datarefs"], ["dataversion"]):  # a POST that only asks where there is something to read
             verb = "read"

@@ -142,14 +142,15 @@ def function_keys(layout: Layout) -> dict[str, Any]:
 
 
 def _role_assignments(layout: Layout) -> list[dict[str, str]]:
-    """An environment works in its own workspace and reads the registry, or writes there; people may do all."""
+    """An environment works in its own workspace, sees what it may do, and reads the registry, or writes there as well;
+    people may do all."""
     description, client_ids = layout.description, layout.client_ids
     registry = f"registries/{description.registry}"
     writers = description.registry_writers or tuple(description.environments)[:1]
     roles = []
     for name, workspace in layout.workspace_ids.items():
-        roles.append((name, "AzureML Data Scientist", workspace))
-        roles.append((name, "AzureML Registry User" if name in writers else "Reader", registry))
+        roles += [(name, role, workspace) for role in ("AzureML Data Scientist", "Reader")]
+        roles += [(name, role, registry) for role in ("Reader", "AzureML Registry User")[: 1 + (name in writers)]]
         if description.environments[name].reads_subscription:
             roles.append((name, "Reader", f"/subscriptions/{description.environments[name].subscription}"))
     for person in description.people:

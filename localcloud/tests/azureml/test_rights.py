@@ -134,11 +134,7 @@ def test_without_assignments_everybody_may_do_everything(cloud: ControlPlane, gr
     [
         ("reader", workspace_id("ws-dev"), [["*/read"]]),
         ("owner", workspace_id("ws-dev"), [["*"]]),
-        (
-            "user",
-            REGISTRY.removeprefix("/mferp/managementfrontend"),
-            [[f"Microsoft.MachineLearningServices/registries/{what}" for what in ("read", "assets/*")]],
-        ),
+        ("registry-reader", REGISTRY.removeprefix("/mferp/managementfrontend"), [["*/read"]]),
     ],
 )
 def test_what_an_identity_may_do_is_listed_role_by_role(
@@ -148,3 +144,16 @@ def test_what_an_identity_may_do_is_listed_role_by_role(
     listed = guarded.call("GET", address, identity).json()["value"]
     assert [each["actions"] for each in listed] == actions
     assert guarded.call("GET", address, "stranger").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("identity", "scope"),
+    [("scientist", workspace_id("ws-dev")), ("user", REGISTRY.removeprefix("/mferp/managementfrontend"))],
+)
+def test_roles_of_machine_learning_do_not_cover_other_providers(
+    identity: str, scope: str, guarded: ControlPlane
+) -> None:
+    address = f"{scope}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    answer = guarded.call("GET", address, identity)
+    assert answer.status_code == 403
+    assert "Microsoft.Authorization/permissions/read" in answer.json()["error"]["message"]

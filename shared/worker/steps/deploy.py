@@ -126,7 +126,8 @@ def _tags(target: Target) -> dict[str, str]:
 
 
 def _broken_endpoint(endpoint: Endpoint) -> Failed:
-    why = f": {endpoint.error}" if endpoint.error else ""
+    told = endpoint.error or endpoint.unread
+    why = f": {told.rstrip('. ')}" if told else ""
     return Failed(
         f"Endpoint {endpoint.name} is in state {endpoint.state}{why}. Delete it if it serves nobody, then retry.",
         deployment_failure.kind_of(endpoint.error),
