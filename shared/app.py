@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shared.http.health import Health
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
-    from shared.ports import Approvals, Bus, DeadLetters, Store, Topic, Workspace
+    from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Store, Topic, Workspace
     from shared.telemetry.telemetry import Telemetry
     from shared.worker.rules import Rules
     from shared.worker.worker import Worker
@@ -330,7 +330,16 @@ class App:
         """What people ask of failures over HTTP."""
         from shared.http.failure_requests import FailureRequests
 
-        return FailureRequests(self.store, self.lanes, self.dead_letters, lambda: self.configuration, _now)
+        return FailureRequests(
+            self.store, self.lanes, self.dead_letters, lambda: self.configuration, _now, lambda: self.discarded
+        )
+
+    @_made_once
+    def discarded(self) -> "DiscardedLetters":
+        """The dead letters that people have put aside."""
+        from shared.cloud import stores
+
+        return stores.connect_discarded(self._settings)
 
     @_made_once
     def health(self) -> "Health":

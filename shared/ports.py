@@ -247,6 +247,40 @@ class DeadLetter:
     enqueued: datetime
 
 
+@dataclass(frozen=True)
+class DiscardedLetter:
+    """A dead letter that a person has put aside for good: what it was, and whose decision it was."""
+
+    id: str  #: `queue:sequence number`
+    message_id: str
+    enqueued: datetime
+    gave_up: str  #: why its queue gave it up, in words
+    content: str  #: of its body, as `encoding` says
+    encoding: str  #: `utf-8` or `base64`
+    size: int  #: of its body in bytes; more than `content` holds only where a message is beyond what is kept
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class DiscardedPage:
+    """Some discarded letters, the last that was sent first; `following` as in `Page`."""
+
+    letters: Sequence[DiscardedLetter]
+    following: str | None
+
+
+class DiscardedLetters(Protocol):
+    """The journal of what people have put aside."""
+
+    def keep(self, letter: DiscardedLetter) -> None:
+        """Of the same letter again, the last decision is kept."""
+
+    def page(self, most: int, following: str | None) -> DiscardedPage:
+        """Raises ValueError where `following` is none of ours."""
+
+
 class QueueUnavailableError(Exception):
     """The broker does not let us at the queue; the text is a sentence for people."""
 
@@ -266,6 +300,9 @@ class DeadLetters(Protocol):
         The others are gone, in the hands of somebody else, or their turn did not come within `seconds`. A message is
         never lost, and goes twice only if this dies on it and is asked again after the time of duplicate detection.
         """
+
+    def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        """Take these away for good; the numbers of those that went. The others as with `move_back`."""
 
 
 class Topic(Protocol):

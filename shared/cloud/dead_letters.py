@@ -75,6 +75,11 @@ class ServiceBusDeadLetters:
                 self._senders[queue] = self._client.get_queue_sender(queue)
             return _Move(receiver, self._senders[queue], set(numbers)).until(deadline)
 
+    def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        deadline = time.monotonic() + seconds
+        with self._moving, _said_of(queue), _receiver(self._client, queue) as receiver:
+            return _Removal(receiver, set(numbers)).until(deadline)
+
 
 def replayed_id(message_id: str, number: int) -> str:
     """The message id under which a dead letter goes to its queue again: always the same, and new to the queue."""
@@ -106,44 +111,72 @@ class _Window:
                 raise
 
 
-class _Move:
-    """One move of chosen dead letters back to their queue."""
+class _Removal:
+    """Takes chosen dead letters away."""
 
-    def __init__(self, receiver: ServiceBusReceiver, sender: ServiceBusSender, wanted: set[int]) -> None:
+    def __init__(self, receiver: ServiceBusReceiver, wanted: set[int]) -> None:
         self._receiver = receiver
-        self._sender = sender
         self._wanted = wanted
-        self._moved: set[int] = set()
+        self._gone: set[int] = set()
         self._in_hand: dict[int, ServiceBusReceivedMessage] = {}
 
     def until(self, deadline: float) -> set[int]:
         """The numbers of those that went. What is in hand and did not go is given back, whatever happens."""
         try:
-            while self._wanted - self._moved and len(self._in_hand) < MOST_PASSED_OVER and time.monotonic() < deadline:
+            while self._wanted - self._gone and len(self._in_hand) < MOST_PASSED_OVER and time.monotonic() < deadline:
                 if not self._take():
                     break
-                for batch in self._batches():
-                    self._sender.send_messages([_copy(message) for message in batch])
-                    for message in batch:
-                        self._complete(message)
+                self._settle([self._in_hand[number] for number in sorted(self._wanted & self._in_hand.keys())])
         finally:
             for message in self._in_hand.values():
                 self._give_back(message)
-        return self._moved
+        return self._gone
+
+    def _settle(self, chosen: Sequence[ServiceBusReceivedMessage]) -> None:
+        for message in chosen:
+            self._complete(message)
 
     def _take(self) -> bool:
         """Whether any more dead letters came."""
-        left = len(self._wanted - self._moved)
+        left = len(self._wanted - self._gone)
         most = min(max(left, LEAST_AT_ONCE), MOST_AT_ONCE)
         taken = self._receiver.receive_messages(most, max_wait_time=PATIENCE_SECONDS)
         self._in_hand.update({_number(message): message for message in taken})
         return bool(taken)
 
-    def _batches(self) -> Iterator[list[ServiceBusReceivedMessage]]:
-        """The chosen ones in hand, as many at a time as the broker takes in one batch."""
+    def _complete(self, message: ServiceBusReceivedMessage) -> None:
+        """One whose lock was lost is still there, beside its copy: it goes again, and its second copy is dropped."""
+        del self._in_hand[_number(message)]
+        try:
+            self._receiver.complete_message(message)
+        except MessageLockLostError:
+            return
+        self._gone.add(_number(message))
+
+    def _give_back(self, message: ServiceBusReceivedMessage) -> None:
+        try:
+            self._receiver.abandon_message(message)
+        except MessageLockLostError:
+            return  # it went back by itself
+
+
+class _Move(_Removal):
+    """Copies chosen dead letters to their queue before it takes them away."""
+
+    def __init__(self, receiver: ServiceBusReceiver, sender: ServiceBusSender, wanted: set[int]) -> None:
+        super().__init__(receiver, wanted)
+        self._sender = sender
+
+    def _settle(self, chosen: Sequence[ServiceBusReceivedMessage]) -> None:
+        for batch in self._batches(chosen):
+            self._sender.send_messages([_copy(message) for message in batch])
+            super()._settle(batch)
+
+    def _batches(self, all_chosen: Sequence[ServiceBusReceivedMessage]) -> Iterator[list[ServiceBusReceivedMessage]]:
+        """As many at a time as the broker takes in one batch."""
         batch = self._sender.create_message_batch()
         chosen: list[ServiceBusReceivedMessage] = []
-        for message in [self._in_hand[number] for number in sorted(self._wanted & self._in_hand.keys())]:
+        for message in all_chosen:
             try:
                 batch.add_message(_copy(message))
             except MessageSizeExceededError:
@@ -155,21 +188,6 @@ class _Move:
             chosen.append(message)
         if chosen:
             yield chosen
-
-    def _complete(self, message: ServiceBusReceivedMessage) -> None:
-        """One whose lock was lost is still there, beside its copy: it goes again, and its second copy is dropped."""
-        del self._in_hand[_number(message)]
-        try:
-            self._receiver.complete_message(message)
-        except MessageLockLostError:
-            return
-        self._moved.add(_number(message))
-
-    def _give_back(self, message: ServiceBusReceivedMessage) -> None:
-        try:
-            self._receiver.abandon_message(message)
-        except MessageLockLostError:
-            return  # it went back by itself
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from shared.core import json_text
 from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json
 
 #: Version of the wire form. A reader understands this one and the one before.
@@ -259,7 +260,7 @@ def encode(message: Command | Event) -> bytes:
 def decode(body: bytes) -> Command | Event:
     """The message in a body; raises `UndecodableError` with what is wrong."""
     try:
-        document = json.loads(body)
+        document = json_text.read(body)
     except ValueError as fault:
         raise UndecodableError(f"the message is no JSON: {fault}") from fault
     if not isinstance(document, dict) or not isinstance(document.get("type"), str):

@@ -106,6 +106,13 @@ class Replayed(_AboutPromotion):
 
 
 @dataclass(frozen=True)
+class Discarded(_AboutPromotion):
+    """A person has put dead-lettered messages of a promotion aside for good: noted, and nothing follows."""
+
+    what: str  #: in words
+
+
+@dataclass(frozen=True)
 class Released:
     """A person lets new promotions into a held stage again."""
 
@@ -115,7 +122,7 @@ class Released:
     reason: str
 
 
-PersonEvent = Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed
+PersonEvent = Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed | Discarded
 
 
 class NotNowError(Exception):
@@ -156,7 +163,9 @@ def apply(lane: Lane, event: PersonEvent, now: datetime, notes: Notes) -> Lane:
         case Retried():
             return _retry(lane, promotion, event, now, notes)
         case Replayed():
-            return _replay(lane, promotion, event, notes)
+            return _note(lane, promotion, "replayed", event, notes)
+        case Discarded():
+            return _note(lane, promotion, "discarded", event, notes)
 
 
 # --- approval ---------------------------------------------------------------------------------------------------------
@@ -454,9 +463,9 @@ def _fresh(step: StepRun) -> StepRun:
     return StepRun(step.plan, evidence=step.evidence if step.plan.waits else {})
 
 
-def _replay(lane: Lane, promotion: Promotion, event: Replayed, notes: Notes) -> Lane:
+def _note(lane: Lane, promotion: Promotion, word: str, event: Replayed | Discarded, notes: Notes) -> Lane:
     _check_operator(event.by)
-    notes.add(promotion, "replayed", f"{_asked(event)}; {event.what}")
+    notes.add(promotion, word, f"{_asked(event)}; {event.what}")
     return replace(lane)  # another lane than before, so that the line is kept
 
 

@@ -276,6 +276,16 @@ def test_chosen_ones_go_back_and_the_others_stay(queues: Queues, promotion: str)
     assert [(each.number, each.body) for each in left] == [(letters[i].number, letters[i].body) for i in (0, 2, 3)]
 
 
+def test_discarded_ones_are_gone_and_the_others_stay(queues: Queues, promotion: str) -> None:
+    letters = buried(queues, promotion, 5)
+    chosen = {letters[1].number, letters[4].number}
+    assert set(queues.dead_letters.discard(QUEUE, chosen, SECONDS)) == chosen
+    assert queues.ready(QUEUE) == []
+    left = queues.dead_letters.peek(QUEUE, 1, 100)
+    assert [(each.number, each.body) for each in left] == [(letters[i].number, letters[i].body) for i in (0, 2, 3)]
+    assert queues.dead_letters.discard(QUEUE, chosen, 1.0) in ([], set())
+
+
 def test_more_than_one_batch_goes_back_completely(queues: Queues, promotion: str) -> None:
     letters = buried(queues, promotion, 2 * MOST_AT_ONCE + 10)
     assert len(queues.dead_letters.move_back(QUEUE, [letter.number for letter in letters], SECONDS)) == len(letters)

@@ -86,6 +86,14 @@ class FakeQueues:
             del letters[number]
         return chosen
 
+    def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        self._reach(queue)
+        letters = self.buried.get(queue, {})
+        chosen = sorted(letters.keys() & set(numbers) - self.held)
+        for number in chosen:
+            del letters[number]
+        return chosen
+
     # --- for tests ---
 
     def bury(

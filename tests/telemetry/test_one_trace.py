@@ -145,6 +145,9 @@ class KeptDeadLetters(DeadLetters):
     def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
         raise AssertionError("only counted")
 
+    def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        raise AssertionError("only counted")
+
 
 def test_dead_letters_are_counted_by_queue_each_minute(observed: Observed) -> None:
     observed.app.dead_letters = KeptDeadLetters()

@@ -29,6 +29,8 @@ _OPEN = (StageStatus.WAITING, StageStatus.QUEUED, StageStatus.RUNNING)
 class ReplayOutcome(StrEnum):
     REPLAYED = "replayed"
     REPLAYABLE = "replayable"  #: would be replayed if it were asked for in earnest
+    DISCARDED = "discarded"
+    DISCARDABLE = "discardable"  #: would be discarded if it were asked for in earnest
     REFUSED = "refused"
     NOT_FOUND = "not-found"
     NOT_REACHED = "not-reached"  #: not yet: the same may be asked for again
@@ -45,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Asked:
-    """Who asks for a replay, and how."""
+    """Who asks for a replay or a discard, and how."""
 
     by: Person  #: an operator
     reason: str
