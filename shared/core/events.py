@@ -150,6 +150,13 @@ class Replayed(_OfPromotion):
 
 
 @dataclass(frozen=True)
+class Discarded(_OfPromotion):
+    """A person has put dead-lettered messages of a promotion aside for good: noted, and nothing follows."""
+
+    what: str  #: in words
+
+
+@dataclass(frozen=True)
 class Released(_OfPerson):
     """A person lets new promotions into a held stage again."""
 
@@ -168,7 +175,7 @@ class Released(_OfPerson):
         return False
 
 
-PersonEvent = Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed
+PersonEvent = Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed | Discarded
 LaneEvent = PromotionRequested | StepReported | TimePassed | PersonEvent
 
 

@@ -33,6 +33,7 @@ from shared.core.events import (
     Abandoned,
     Approved,
     Cancelled,
+    Discarded,
     LaneEvent,
     NotNowError,
     PromotionRequested,
@@ -272,6 +273,7 @@ _HANDLERS: Mapping[type[LaneEvent], Callable[[Turn, Any], None]] = {
     Abandoned: _of_promotion(going_back.abandon),
     Retried: _of_promotion(trying_again.retry),
     Replayed: _of_promotion(trying_again.replay),
+    Discarded: _of_promotion(trying_again.discard),
     Released: trying_again.release,
 }
 

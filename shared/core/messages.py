@@ -5,13 +5,14 @@ host would take for message metadata (`messageId`, `subject`, `to`, …): the co
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from shared.core import json_text
 from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json
 
 #: Version of the wire form. A reader understands this one and the one before.
@@ -189,6 +190,8 @@ class FindRegistrations:
     environment: str
     since: datetime
     asked: datetime
+    #: Names of the tags that routes ask for; others are not sent. None: a coordinator of before does not say.
+    tags: tuple[str, ...] | None = None
 
     @property
     def message_id(self) -> str:
@@ -276,6 +279,15 @@ News = ModelRegistered | JobEnded  #: of a workspace
 Report = StepReported | ModelRegistered  #: of a worker; registrations are those that it found while catching up
 Event = News | StepReported
 
+#: Of a tag's value. What a route asks for is far shorter, and a longer one is not it.
+LONGEST_TAG = 2000
+
+
+def relevant_tags(tags: Mapping[str, str], names: Collection[str] | None) -> dict[str, str]:
+    """Those of these names, as far as they matter; all where no names are given."""
+    return {tag: value[:LONGEST_TAG] for tag, value in tags.items() if names is None or tag in names}
+
+
 _TYPES: dict[str, type[Command | Event]] = {
     kind.__name__: kind for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, StepReported)
 }
@@ -295,7 +307,7 @@ def encode(message: Command | Event) -> bytes:
 def decode(body: bytes) -> Command | Event:
     """The message in a body; raises `UndecodableError` with what is wrong."""
     try:
-        document = json.loads(body)
+        document = json_text.read(body)
     except ValueError as fault:
         raise UndecodableError(f"the message is no JSON: {fault}") from fault
     if not isinstance(document, dict) or not isinstance(document.get("type"), str):

@@ -8,7 +8,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core.events import NotNowError, Released, Replayed, Retried
+from shared.core.events import Discarded, NotNowError, Released, Replayed, Retried
 from shared.core.going_back import names
 from shared.core.precedence import newer_version
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun, StepStatus
@@ -105,6 +105,11 @@ def _fresh(step: StepRun) -> StepRun:
 def replay(turn: Turn, promotion: Promotion, event: Replayed) -> None:
     """Only noted: what the messages bring follows."""
     turn.note(promotion, "replayed", f"{event.asked()}; {event.what}")
+
+
+def discard(turn: Turn, promotion: Promotion, event: Discarded) -> None:
+    """Only noted: nothing follows."""
+    turn.note(promotion, "discarded", f"{event.asked()}; {event.what}")
 
 
 def release(turn: Turn, event: Released) -> None:

@@ -8,13 +8,16 @@ A field with the metadata `NOT_CARRIED` is neither written nor read: whoever rec
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 #: Reads a JSON value as one type; the text is the value's place.
 _Decoder = Callable[[Any, str], Any]
+
+#: A float has no room for a whole number beyond this, and nothing here counts as far.
+_MOST = 2**53
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -118,10 +121,10 @@ def _plain_decoder(kind: Any) -> _Decoder:
             try:
                 return convert(value)
             except (TypeError, ValueError, OverflowError) as fault:
-                raise UndecodableError(f"{place}: {value!r} is no {kind.__name__}") from fault
+                raise UndecodableError(f"{place}: {str(value)[:80]!r} is no {kind.__name__}") from fault
         if type(value) is kind:
             return value
-        _expect(kind is float and type(value) is int, kind.__name__, value, place)
+        _expect(kind is float and type(value) is int and abs(value) < _MOST, kind.__name__, value, place)
         return float(value)
 
     return decode
@@ -131,6 +134,7 @@ def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("a time without its zone")
+    moment.astimezone(UTC)  # the first and the last day of the calendar have zones in which they do not exist
     return moment
 
 

@@ -46,7 +46,7 @@ class Api:
             page = await self.get(link)
             for each in page["value"]:
                 yield each
-            link = page["nextLink"]
+            link = page["next_link"]
 
     async def post(self, path: str, by: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
         """Status and JSON of the answer to a person's request; raises `NoAnswerError`."""

@@ -10,7 +10,7 @@ import aiohttp
 from azure.servicebus import ServiceBusClient, ServiceBusMessageState, ServiceBusReceiver, ServiceBusSubQueue
 
 from localcloud.testing.eventgrid import Webhook
-from shared.queues import all_queues
+from shared.core.queues import all_queues
 from tests.chaos.api import Api
 from tests.chaos.people import ENVIRONMENTS, content_version
 from tests.chaos.world import Deployment, Endpoint, Line, Promotion, Queue, Request, Serving, Told, World, promotion_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from shared.queues import all_queues
+from shared.core.queues import all_queues
 from tests.chaos.api import Api, NoAnswerError
 from tests.chaos.logbook import Logbook
 from tests.chaos.world import Answer, Request

@@ -18,7 +18,7 @@ def shown(steps: list[dict[str, Any]], undoing: list[dict[str, Any]], status: st
         "model": "m",
         "version": "1",
         "status": "failed",
-        "requestedBy": "alice",
+        "requested_by": "alice",
         "stages": [{"name": "prod", "status": status, "steps": steps, "undoing": undoing}],
         "journal": [{"at": "2026-11-21", "what": "requested", "text": "m, by alice", "stage": "", "step": ""}],
     }

@@ -169,7 +169,7 @@ def promotion_of(found: Mapping[str, Any]) -> Promotion:
         model=found["model"],
         version=found["version"],
         status=found["status"],
-        requested_by=found["requestedBy"],
+        requested_by=found["requested_by"],
         stages=tuple(map(_stage_of, found["stages"])),
         journal=tuple(Line(each["what"], each["text"], each["stage"], each["step"]) for each in found["journal"]),
     )

@@ -5,7 +5,7 @@ Runs in the environment that the model comes from. Its evidence travels: later s
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -115,7 +115,7 @@ def _shared(target: Target, model: Model, copy: Model) -> Shared:
         origin=model.asset_id,
         authors=_authors(workspace, model),
         registered=model.created,
-        tags=_short(model.tags, MOST_TAGS),
+        tags=_short(model.tags, MOST_TAGS, target.settings.require_tags),
         job=_lineage(job) if job else Lineage(model.job) if model.job else None,
         metrics=kept,
         metrics_left_out=len(metrics) - len(kept),
@@ -152,8 +152,10 @@ def _lineage(job: Job) -> Lineage:
     )
 
 
-def _short(texts: Mapping[str, str], most: int) -> dict[str, str]:
-    return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in sorted(texts)[:most]}
+def _short(texts: Mapping[str, str], most: int, first: Collection[str] = ()) -> dict[str, str]:
+    """All if they are few; else those that are asked for before the others."""
+    names = sorted(texts, key=lambda name: (name not in first, name))[:most]
+    return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in names}
 
 
 STEP = Step("share", run, Shared, Target, Capability.SHARE)
