@@ -12,10 +12,10 @@ from tests.e2e.azure import Azure
 KINDS = {
     "throttling": (24, 3),
     "error": (24, 3),
-    "slow": (12, 2),
+    "slow": (8, 2),
     "late_answer": (16, 2),
     "busy": (14, 2),
-    "out_of_quota": (8, 1),
+    "out_of_quota": (12, 1),
     "crash": (2, 1),
 }
 #: Seconds that an answer takes; the app must believe that a change is over by then.

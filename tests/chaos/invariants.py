@@ -58,9 +58,11 @@ def _requests_without_line(world: World) -> Iterator[str]:
 def _requests_with_wrong_lines(world: World) -> Iterator[str]:
     for request in world.requests:
         shown = _shown(world, request)
-        for promotion, number in shown.items():
-            if number > 1:
-                yield f"{_named(request)} is in the journal of {promotion} {number} times"
+        for promotion, stages in shown.items():
+            for stage, number in stages.items():
+                if number > 1:
+                    about = f" for {stage}" if stage else ""
+                    yield f"{_named(request)} is in the journal of {promotion} {number} times{about}"
         if request.answer is Answer.NOTHING and shown:
             yield f"{_named(request)} was answered as not done, and is in the journal of {', '.join(shown)}"
         if len(shown) > 1 and not request.is_about_several:
@@ -70,9 +72,12 @@ def _requests_with_wrong_lines(world: World) -> Iterator[str]:
                 yield f"{_named(request)} is in the journal of {promotion}, which it was not about"
 
 
-def _shown(world: World, request: Request) -> Counter[str]:
-    """How often each promotion's journal shows a request."""
-    return Counter(each.id for each in world.promotions for line in each.journal if _is_of(line, request))
+def _shown(world: World, request: Request) -> dict[str, Counter[str]]:
+    """The promotions whose journals show a request, and how often for each stage: it may be about several."""
+    shown = {
+        each.id: Counter(line.stage for line in each.journal if _is_of(line, request)) for each in world.promotions
+    }
+    return {promotion: stages for promotion, stages in shown.items() if stages}
 
 
 def _is_of(line: Line, request: Request) -> bool:

@@ -27,7 +27,7 @@ MOST_STARTS = 5
 #: How often a stage is rolled back whose way back does not reach its end.
 MOST_ROLL_BACKS = 3
 #: How many of a hundred models crash when they are loaded.
-CRASHING = 8
+CRASHING = 14
 #: The word in the journal, by the last part of the address.
 _WORDS = {
     "approve": "approved",
@@ -62,7 +62,7 @@ class People:
             self.roll_back: 14,
             self.abandon: 5,
             self.retry: 8,
-            self.replay: 6,
+            self.replay: 8,
             self.release: 10,
         }
 

@@ -77,7 +77,7 @@ BROKEN = {
     "doubled: 2 promotions came of the registration of straight-1 1": replace(
         SOUND, promotions=(CHAMPION, REPLACED, replace(REPLACED, id="straight-1-1-ccc"))
     ),
-    f"doubled: alice's request '{REASON}' (retried) is in the journal of {SECOND} 2 times": with_champion(
+    f"doubled: alice's request '{REASON}' (retried) is in the journal of {SECOND} 2 times for prod": with_champion(
         CHAMPION.journal[5]
     ),
     f"doubled: alice's request '{REASON}' (retried) was answered as not done, and is in the journal of {SECOND}": (
@@ -196,6 +196,11 @@ def test_a_request_that_was_not_answered_may_have_been_done_but_not_twice() -> N
     assert violations(replace(SOUND, requests=(unsure, replace(unsure, reason="no. 00002")))) == []
     twice = replace(with_champion(CHAMPION.journal[5]), requests=(unsure,))
     assert [each.kind for each in violations(twice)] == ["doubled"]
+
+
+def test_a_request_may_be_about_several_stages_of_a_promotion() -> None:
+    elsewhere = replace(CHAMPION.journal[5], stage="test")
+    assert violations(with_champion(elsewhere)) == []
 
 
 def test_how_a_promotion_ended_is_not_taken_for_the_request_that_ended_it() -> None:
