@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.app import App, configuration_path
+from shared.app import App
+from shared.config.app_settings import AppSettings
 from shared.coordinator import routing
 from shared.core.lane import decide
 from shared.core.messages import ModelRegistered, RunStep
@@ -42,7 +43,7 @@ class AtOnceApp(App):
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         super().__init__(settings)
-        self._folder = configuration_path(settings).parent
+        self._folder = AppSettings.read(settings).configuration_path.parent
         registry = FakeRegistry()
         self._fakes = {name: FakeWorkspace(registry, name) for name in self.configuration.environments}
         source = self._fakes[SOURCE]

@@ -72,8 +72,8 @@ def chains(settings: Mapping[str, str], store: Path, models: Sequence[str]) -> l
 def _deliver(app: AtOnceApp, queue: str, body: bytes) -> None:
     environment = environment_of(queue)
     if environment is None:
-        app.advance(body)
+        app.coordinator.advance(body)
     elif queue == steps_queue(environment):
-        app.work(environment, body)
+        app.worker.receive(environment, body)
     else:
-        app.take_report(environment, body)
+        app.coordinator.take_report(environment, body)

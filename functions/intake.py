@@ -15,6 +15,6 @@ def intake(event: func.EventGridEvent) -> None:
     # A worker of Azure may bring a library of its own, older than 1.25, which knows no CloudEvent.
     cloud_event: Any = getattr(func, "CloudEvent", None)
     if cloud_event is not None and isinstance(event, cloud_event):
-        app().intake(event.source, event.type, event.get_json())
+        app().coordinator.intake(event.source, event.type, event.get_json())
     else:
-        app().intake(event.topic, event.event_type, event.get_json())
+        app().coordinator.intake(event.topic, event.event_type, event.get_json())

@@ -10,10 +10,10 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def reconcile(timer: func.TimerRequest) -> None:
     """Every minute: lanes whose answer is overdue."""
-    app().reconcile()
+    app().coordinator.reconcile()
 
 
 @blueprint.timer_trigger(arg_name="timer", schedule="0 */15 * * * *")
 def catch_up(timer: func.TimerRequest) -> None:
     """Every quarter of an hour: registrations whose notification never came."""
-    app().catch_up()
+    app().coordinator.catch_up()

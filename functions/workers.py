@@ -11,7 +11,7 @@ blueprint = func.Blueprint()
 
 def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
     def work(message: func.ServiceBusMessage) -> None:
-        app().work(environment, message.get_body(), message.delivery_count or 1)
+        app().worker.receive(environment, message.get_body(), message.delivery_count or 1)
 
     work.__name__ = f"work_{environment.replace('-', '_')}"
     return work

@@ -6,22 +6,23 @@ Nothing is connected, and no other part imported, before the first call that nee
 import json
 import logging
 import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from shared.config.app_settings import AppSettings
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shared.cloud.reach import Reach
     from shared.config import Configuration, Places, Policy
     from shared.config.roles import Roles
+    from shared.coordinator.coordinator import Coordinator
     from shared.coordinator.lanes import Lanes
-    from shared.core.messages import News
     from shared.http.approval_requests import ApprovalRequests
     from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
@@ -35,64 +36,38 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-log = logging.getLogger("mlpromote")
 
-#: Registrations older than this are not looked for: Event Grid itself gives up after 24 hours.
-LOOK_BACK = timedelta(days=2)
-
-CONFIGURATION_FILE = "MLPROMOTE_CONFIGURATION"
-CLOUD = "AZUREML_CLOUD"
-TOPIC_ENDPOINT = "MLPROMOTE_TOPIC_ENDPOINT"
-APPLICATION_INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
-#: Folder for traces, where they are not sent to Application Insights.
-TRACES = "MLPROMOTE_TRACES"
-#: Of each queue, dead letters are counted up to this.
-MOST_DEAD_LETTERS = 100
-#: Where people reach this app, if not by the name that the platform gave it.
-URL = "MLPROMOTE_APP_URL"
+# --- called while functions are indexed, before there is an app -------------------------------------------------------
 
 
-def configuration_path(settings: Mapping[str, str] = os.environ) -> Path:
-    """Where `promotion.yml` is: as set, relative to the app's folder."""
-    folder = Path(__file__).resolve().parents[1]
-    return folder / settings.get(CONFIGURATION_FILE, "promotion.yml")
-
-
-def environments(settings: Mapping[str, str] = os.environ) -> list[str]:
-    """The names of all environments of the configuration. Called while functions are indexed."""
+def environments(variables: "Mapping[str, str]" = os.environ) -> list[str]:
+    """The names of all environments of the configuration."""
     from shared.config import environment_names
 
-    return environment_names(configuration_path(settings))
+    return environment_names(AppSettings.read(variables).configuration_path)
 
 
-def roles_here(settings: Mapping[str, str] = os.environ) -> "Roles":
-    """Whether this app is the coordinator, and its workers. Called while functions are indexed."""
+def roles_here(variables: "Mapping[str, str]" = os.environ) -> "Roles":
+    """Whether this app is the coordinator, and its workers."""
     from shared.config import roles
 
-    return roles.roles_here(settings, environments(settings))
+    return roles.roles_here(AppSettings.read(variables), environments(variables))
 
 
-def approvals_are_taken_here(settings: Mapping[str, str] = os.environ) -> bool:
-    """Whether an environment whose worker runs here may take approvals itself. Called while functions are indexed: the
-    policies, which take longer to read, have the last word."""
+def approvals_are_taken_here(variables: "Mapping[str, str]" = os.environ) -> bool:
+    """Whether an environment whose worker runs here may take approvals itself: the policies, which take longer to read,
+    have the last word."""
     from shared.config.indexing import may_take_approvals
 
-    return bool(roles_here(settings).environments) and may_take_approvals(configuration_path(settings))
+    path = AppSettings.read(variables).configuration_path
+    return bool(roles_here(variables).environments) and may_take_approvals(path)
 
 
-def sign_in_is_required(settings: Mapping[str, str] = os.environ) -> bool:
-    """Whether a function key opens nothing. Called while functions are indexed."""
+def sign_in_is_required(variables: "Mapping[str, str]" = os.environ) -> bool:
+    """Whether a function key opens nothing."""
     from shared.config import sign_in
 
-    return sign_in.is_required(settings)
-
-
-def address(settings: Mapping[str, str]) -> str:
-    """Where people reach this app; empty where nothing says so."""
-    if settings.get(URL):
-        return settings[URL].rstrip("/")
-    host = settings.get("WEBSITE_HOSTNAME")  # set by the platform
-    return f"https://{host}" if host else ""
+    return sign_in.is_required(AppSettings.read(variables))
 
 
 class _made_once(cached_property[T]):  # noqa: N801  # used as a decorator
@@ -106,134 +81,55 @@ class _made_once(cached_property[T]):  # noqa: N801  # used as a decorator
 
 
 class App:
-    """The app as one function process sees it. `settings` are the Function App's settings (see the README)."""
+    """The app as one function process sees it. `variables` are its environment variables."""
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
-        self._settings = settings
+    def __init__(self, variables: "Mapping[str, str]") -> None:
+        self._variables = variables
+        self.settings = AppSettings.read(variables)
         self.making = RLock()
         self._workspaces: dict[tuple[str, str], Workspace] = {}
-
-    # --- what the functions call ---
-
-    def intake(self, source: str | None, kind: str | None, data: Any) -> None:
-        """Take a notification in. Raises for a malformed one, so that Event Grid keeps it as a dead letter."""
-        from shared.coordinator import notifications
-
-        news = notifications.read(source, kind, data)
-        if news is None:
-            log.info("left out a notification of type %s", kind)
-            return
-        news = self._relevant(news)
-        begun = time.time_ns()
-        self.bus.send_events([news])
-        if self._is_observed:
-            self._record_intake(news, begun, time.time_ns())
-
-    def advance(self, body: bytes) -> None:
-        """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
-        from shared.core import incoming
-        from shared.core.queues import EVENTS_QUEUE
-
-        with self._delivery(EVENTS_QUEUE):
-            self._apply_news(incoming.read_news(body))
-
-    def take_report(self, environment: str, body: bytes) -> None:
-        """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
-        from shared.core import incoming
-        from shared.core.messages import StepReported
-        from shared.core.queues import reports_queue
-
-        with self._delivery(reports_queue(environment)):
-            report = incoming.read_report(
-                environment, body, lambda name: self.configuration.environments[name].workspace
-            )
-            if isinstance(report, StepReported):
-                self.lanes.apply(report)
-            else:
-                self._apply_news(report)
-
-    def _apply_news(self, news: "News") -> None:
-        from shared.coordinator import routing
-
-        requests = list(routing.requests(news, self.configuration, _now()))
-        if not requests:
-            log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
-        for request in requests:
-            self.lanes.apply(request)
-
-    def work(self, environment: str, body: bytes, delivery: int = 1) -> None:
-        """Run one command of the queue `steps-<environment>`. Raises for one that does not belong there.
-
-        `delivery` counts the deliveries of the message, from 1.
-        """
-        from shared.core import incoming
-        from shared.core.messages import RunStep
-        from shared.core.queues import steps_queue
-
-        with self._delivery(steps_queue(environment)):
-            command = incoming.read_command(environment, body)
-            if isinstance(command, RunStep):
-                self.worker.run(command, delivery)
-            else:
-                self.worker.find_registrations(command)
-
-    def reconcile(self) -> None:
-        """Wake the lanes that are overdue."""
-        from shared.core.events import TimePassed
-
-        for key in self.store.overdue(_now()):
-            log.info("lane %s/%s is overdue", key.route, key.model)
-            self.lanes.apply(TimePassed(key))
-        if self._settings.get(APPLICATION_INSIGHTS):
-            self._count_dead_letters()
-
-    def catch_up(self) -> None:
-        """Have the source environments look for registrations whose notification never came."""
-        from shared.core.messages import FindRegistrations
-
-        now = _now()
-        since = max(self.store.watching_since(now), now - LOOK_BACK)
-        sources = dict.fromkeys(route.source for route in self.configuration.routes.values())
-        places = self.configuration.environments
-        tags = {source: self.configuration.tags_asked_for(places[source].workspace.id) for source in sources}
-        self.bus.send_commands(
-            [FindRegistrations(source, since, now, tuple(sorted(asked))) for source, asked in tags.items()]
-        )
-
-    # --- its parts, each made when it is first needed ---
 
     @_made_once
     def configuration(self) -> "Configuration":
         """Raises `ConfigurationFaults` with everything that is wrong in the file."""
         from shared.config import load
 
-        return load(configuration_path(self._settings), self._settings)
+        return load(self.settings.configuration_path, self._variables)
 
     @_made_once
     def places(self) -> "Places":
         """The registry and the environments that have a worker here; other environments' settings are not needed."""
         from shared.config import load_places
 
-        return load_places(configuration_path(self._settings), self._settings, roles_here(self._settings).environments)
+        return load_places(self.settings.configuration_path, self._variables, self.roles.environments)
+
+    @property
+    def roles(self) -> "Roles":
+        return roles_here(self._variables)
+
+    @property
+    def folder(self) -> Path:
+        """That `promotion.yml` and the files it names lie in."""
+        return self.settings.configuration_path.parent
 
     @_made_once
     def store(self) -> "Store":
         from shared.cloud import stores
 
-        return stores.connect(self._settings)
+        return stores.connect(self.settings)
 
     @_made_once
     def bus(self) -> "Bus":
         from shared.cloud import bus
 
-        return bus.connect(self._settings, self.reach)
+        return bus.connect(self.settings, self.reach)
 
     @_made_once
     def dead_letters(self) -> "DeadLetters":
         """What the queues gave up."""
         from shared.cloud import bus, dead_letters
 
-        return dead_letters.ServiceBusDeadLetters(bus.client(self._settings), self.reach)
+        return dead_letters.ServiceBusDeadLetters(bus.client(self.settings), self.reach)
 
     @_made_once
     def reach(self) -> "Reach":
@@ -245,35 +141,38 @@ class App:
     @_made_once
     def topic(self) -> "Topic | None":
         """Where changes are published; None if nowhere."""
-        endpoint = self._settings.get(TOPIC_ENDPOINT)
-        if not endpoint:
+        if not self.settings.topic_endpoint:
             return None
         from shared.cloud import topic
         from shared.ports import Publishing
 
-        return topic.connect(
-            endpoint, self._settings, lambda trouble: self.store.keep_publishing(Publishing(_now(), trouble))
-        )
+        return topic.connect(self.settings, lambda trouble: self.store.keep_publishing(Publishing(_now(), trouble)))
 
     @_made_once
     def telemetry(self) -> "Telemetry":
         """Records what happens, where the settings say; else nowhere."""
-        connection_string, folder = self._settings.get(APPLICATION_INSIGHTS), self._settings.get(TRACES)
-        if connection_string:
+        if self.settings.is_observed:
             from shared.cloud import monitor
 
-            return monitor.to_application_insights(connection_string, self._settings)
-        if folder:
-            from shared.cloud import monitor
-
-            return monitor.to_files(Path(folder))
+            return monitor.connect(self.settings)
         from shared.telemetry.telemetry import Telemetry
 
         return Telemetry()
 
-    @property
-    def _is_observed(self) -> bool:
-        return bool(self._settings.get(APPLICATION_INSIGHTS) or self._settings.get(TRACES))
+    @_made_once
+    def coordinator(self) -> "Coordinator":
+        """Takes in what happened."""
+        from shared.coordinator.coordinator import Coordinator
+
+        return Coordinator(
+            lambda: self.bus,
+            lambda: self.store,
+            lambda: self.lanes,
+            lambda: self.configuration,
+            lambda: self.dead_letters,
+            self.telemetry,
+            _now,
+        )
 
     @_made_once
     def lanes(self) -> "Lanes":
@@ -286,15 +185,14 @@ class App:
         """Runs commands."""
         from shared.worker.worker import Worker
 
-        folder = configuration_path(self._settings).parent
-        return Worker(self.bus, lambda: self.places, self.workspace, folder, self.telemetry, _now, self.rules)
+        return Worker(self.bus, lambda: self.places, self.workspace, self.folder, self.telemetry, _now, self.rules)
 
     @_made_once
     def approvals(self) -> "Approvals":
         """What this app's environments asked people to approve, and what they said: in its own storage."""
         from shared.cloud import stores
 
-        return stores.connect_approvals(self._settings)
+        return stores.connect_approvals(self.settings)
 
     @_made_once
     def approval_requests(self) -> "ApprovalRequests":
@@ -312,7 +210,7 @@ class App:
         from shared.worker.order import Rules
 
         policy = self.places.environments[environment].policy
-        rules = Rules(policy, source=self._source(environment), url=address(self._settings))
+        rules = Rules(policy, source=self._source(environment), url=self.settings.address)
         return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules
 
     @_made_once
@@ -320,8 +218,7 @@ class App:
         """What people ask over HTTP."""
         from shared.http.requests import Requests
 
-        traces = self._settings.get(TRACES)
-        folder = Path(traces) if traces else None
+        folder = Path(self.settings.traces) if self.settings.traces else None
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder)
 
     @_made_once
@@ -331,7 +228,7 @@ class App:
         from shared.config import sign_in
         from shared.http.sign_in import Verifier
 
-        settings = sign_in.read(self._settings)
+        settings = sign_in.read(self.settings)
         return Verifier(settings, SigningKeys(partial(fetch, settings))) if settings else None
 
     @_made_once
@@ -339,7 +236,7 @@ class App:
         """Who may do what over HTTP."""
         from shared.http.authorisation import Authorisation
 
-        return Authorisation(sign_in_is_required(self._settings), lambda: self.verifier)
+        return Authorisation(sign_in_is_required(self._variables), lambda: self.verifier)
 
     @_made_once
     def failures(self) -> "FailureRequests":
@@ -355,7 +252,7 @@ class App:
         """The dead letters that people have put aside."""
         from shared.cloud import stores
 
-        return stores.connect_discarded(self._settings)
+        return stores.connect_discarded(self.settings)
 
     @_made_once
     def health(self) -> "Health":
@@ -363,9 +260,9 @@ class App:
         from shared.http.health import Health
 
         return Health(
-            roles_here(self._settings),
-            environments(self._settings),
-            configuration_path(self._settings).parent,
+            self.roles,
+            environments(self._variables),
+            self.folder,
             lambda: self.configuration,
             lambda: self.store,
             lambda: self.dead_letters,
@@ -389,52 +286,11 @@ class App:
             from shared.cloud.azureml import AzureMLWorkspace
 
             identity = self.places.environments[environment].identity
-            cloud = json.loads(self._settings[CLOUD]) if self._settings.get(CLOUD) else None
+            cloud = json.loads(self.settings.azureml_cloud) if self.settings.azureml_cloud else None
             self._workspaces[workspace, environment] = AzureMLWorkspace(
                 workspace, self.places.registry, identity, cloud
             )
         return self._workspaces[workspace, environment]
-
-    @contextmanager
-    def _delivery(self, queue: str) -> Iterator[None]:
-        """A message of the queue is being worked on: if that raises, it goes back there."""
-        try:
-            yield
-        except Exception:
-            self.telemetry.delivery_failed(queue)
-            raise
-
-    def _relevant(self, news: "News") -> "News":
-        """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""
-        from shared.config import ConfigurationFaults
-        from shared.coordinator.relevance import relevant
-
-        try:
-            return relevant(news, self.configuration)
-        except ConfigurationFaults:
-            return news
-
-    def _record_intake(self, news: "News", begun: int, ended: int) -> None:
-        """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
-        from shared.config import ConfigurationFaults
-        from shared.coordinator import routing
-
-        try:
-            promotions = [request.promotion.id for request in routing.requests(news, self.configuration, _now())]
-        except ConfigurationFaults:
-            return
-        about = {"event": type(news).__name__, "workspace": news.workspace}
-        self.telemetry.received(promotions, begun, ended, about)
-
-    def _count_dead_letters(self) -> None:
-        from shared.core.queues import all_queues
-        from shared.ports import QueueUnavailableError
-
-        for queue in all_queues(self.configuration.environments):
-            try:
-                self.telemetry.dead_letters(queue, len(self.dead_letters.peek(queue, 1, MOST_DEAD_LETTERS)))
-            except QueueUnavailableError as fault:
-                log.info("dead letters of %s cannot be counted: %s", queue, fault)
 
 
 @cache

@@ -1,6 +1,5 @@
 """The queues on Azure Service Bus."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusSender
 
 from shared.cloud.reach import PAUSE_SECONDS, Reach
+from shared.config.app_settings import AppSettings
 from shared.core.messages import Command, Event, News, Report, RunStep, encode
 from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from shared.ports import QueueUnavailableError
@@ -90,22 +90,22 @@ class ServiceBus:
         self._client.close()
 
 
-def connect(settings: Mapping[str, str] = os.environ, reach: Reach | None = None) -> ServiceBus:
+def connect(settings: AppSettings, reach: Reach | None = None) -> ServiceBus:
     """The queues of the namespace in the app's settings; `reach` is what others know of it."""
     return ServiceBus(client(settings), reach)
 
 
-def client(settings: Mapping[str, str]) -> ServiceBusClient:
+def client(settings: AppSettings) -> ServiceBusClient:
     """The namespace in the app's settings: a connection string, or `…__fullyQualifiedNamespace` and an identity."""
-    connection_string = settings.get(CONNECTION)
+    connection_string = settings.service_bus
     if connection_string:
         return ServiceBusClient.from_connection_string(connection_string, **_RETRIES)
-    namespace = settings.get(f"{CONNECTION}__fullyQualifiedNamespace")
+    namespace = settings.service_bus_namespace
     if not namespace:
         raise ValueError(f"Set {CONNECTION} (a connection string) or {CONNECTION}__fullyQualifiedNamespace.")
     from shared.cloud.identity import credential
 
-    return ServiceBusClient(namespace, credential(settings.get(f"{CONNECTION}__clientId")), **_RETRIES)
+    return ServiceBusClient(namespace, credential(settings.service_bus_client_id or None), **_RETRIES)
 
 
 def _message(message: Command | Event, body: bytes) -> ServiceBusMessage:

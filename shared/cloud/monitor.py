@@ -1,7 +1,7 @@
 """Sends traces, metrics and logs to Application Insights, or keeps traces in files on this machine."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from shared.config.app_settings import AppSettings
 from shared.telemetry import trace_files
 from shared.telemetry.telemetry import NAME, Telemetry, given_ids
 
@@ -33,16 +34,21 @@ class PromotionIds(RandomIdGenerator):
         return given[1] if given else super().generate_span_id()
 
 
-def to_application_insights(connection_string: str, settings: Mapping[str, str]) -> Telemetry:
+def connect(settings: AppSettings) -> Telemetry:
+    """Records what happens where the settings say."""
+    return to_application_insights(settings) if settings.application_insights else to_files(Path(settings.traces))
+
+
+def to_application_insights(settings: AppSettings) -> Telemetry:
     """Starts the Azure Monitor distribution of OpenTelemetry, once per process. It reads its identity and its sampling
     (`OTEL_TRACES_SAMPLER`) from the environment; by default all is sent. A wrong connection string stops no promotion.
     """
     from azure.monitor.opentelemetry import configure_azure_monitor
 
-    everything = {} if settings.get("OTEL_TRACES_SAMPLER") else {"sampling_ratio": 1.0}
+    everything = {} if settings.traces_sampler else {"sampling_ratio": 1.0}
     try:
         configure_azure_monitor(
-            connection_string=connection_string,
+            connection_string=settings.application_insights,
             logger_name=NAME,
             enable_live_metrics=False,  # this and the next: the Functions host has its own
             enable_performance_counters=False,
@@ -54,18 +60,18 @@ def to_application_insights(connection_string: str, settings: Mapping[str, str])
         )
     except ValueError as fault:
         log.error("nothing is sent to Application Insights: %s", fault)
-        return Telemetry()
+        return Telemetry(is_traced=True, is_measured=True)
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.id_generator = PromotionIds()  # the distribution takes none
-    return Telemetry()
+    return Telemetry(is_traced=True, is_measured=True)
 
 
 def to_files(folder: Path) -> Telemetry:
     """Keeps the spans of each promotion in a file of the folder."""
     provider = TracerProvider(id_generator=PromotionIds())
     provider.add_span_processor(SimpleSpanProcessor(TraceFiles(folder)))
-    return Telemetry(provider)
+    return Telemetry(provider, is_traced=True)
 
 
 class TraceFiles(SpanExporter):

@@ -1,10 +1,10 @@
 """Which store the app uses: its settings say."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.config.app_settings import AppSettings
 from shared.ports import Approvals, DiscardedLetters, Store
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ _CONNECTING_SECONDS = 5
 _READING_SECONDS = 30
 
 
-def connect(settings: Mapping[str, str]) -> Store:
+def connect(settings: AppSettings) -> Store:
     """The file that is set, or else the table in the Function App's storage account, which is made if it is missing.
 
     Raises ValueError with a sentence that says what to set.
     """
-    file = settings.get(FILE)
+    file = settings.store
     if file:
         from shared.cloud.sqlite import SqliteStore
 
@@ -41,12 +41,12 @@ def connect(settings: Mapping[str, str]) -> Store:
     return TablesStore(_account(settings).create_table_if_not_exists(name))
 
 
-def connect_approvals(settings: Mapping[str, str]) -> Approvals:
+def connect_approvals(settings: AppSettings) -> Approvals:
     """The approvals that environments take themselves: in the same file, or in a table of their own beside the other.
 
     Raises ValueError as `connect` does.
     """
-    file = settings.get(FILE)
+    file = settings.store
     if file:
         from shared.cloud.sqlite_approvals import SqliteApprovals
 
@@ -57,9 +57,9 @@ def connect_approvals(settings: Mapping[str, str]) -> Approvals:
     return TableApprovals(_account(settings).create_table_if_not_exists(name))
 
 
-def connect_discarded(settings: Mapping[str, str]) -> DiscardedLetters:
+def connect_discarded(settings: AppSettings) -> DiscardedLetters:
     """The journal of discarded dead letters: in the store's file or table. Raises ValueError as `connect` does."""
-    file = settings.get(FILE)
+    file = settings.store
     if file:
         from shared.cloud.sqlite_discarded import SqliteDiscarded
 
@@ -70,14 +70,14 @@ def connect_discarded(settings: Mapping[str, str]) -> DiscardedLetters:
     return TableDiscarded(_account(settings).create_table_if_not_exists(name))
 
 
-def _table(settings: Mapping[str, str]) -> str:
-    name = settings.get(TABLE) or USUAL_TABLE
+def _table(settings: AppSettings) -> str:
+    name = settings.table or USUAL_TABLE
     if not re.fullmatch(rf"[A-Za-z][A-Za-z0-9]{{2,{_LONGEST_TABLE - 1}}}", name):
         raise ValueError(f"{TABLE}: {name[:100]!r} must be 3 to {_LONGEST_TABLE} letters and digits, a letter first")
     return name
 
 
-def _account(settings: Mapping[str, str]) -> "TableServiceClient":
+def _account(settings: AppSettings) -> "TableServiceClient":
     from azure.data.tables import TableServiceClient
 
     patience: dict[str, Any] = {
@@ -85,11 +85,11 @@ def _account(settings: Mapping[str, str]) -> "TableServiceClient":
         "connection_timeout": _CONNECTING_SECONDS,
         "read_timeout": _READING_SECONDS,
     }
-    connection_string = settings.get(STORAGE)
+    connection_string = settings.storage
     if connection_string:
         return TableServiceClient.from_connection_string(connection_string, **patience)
-    endpoint = settings.get(f"{STORAGE}__tableServiceUri")
-    name = settings.get(f"{STORAGE}__accountName")
+    endpoint = settings.storage_table_uri
+    name = settings.storage_account
     if not endpoint and not name:
         raise ValueError(
             f"There is no store. Set {STORAGE}__accountName, {STORAGE}__tableServiceUri or {STORAGE}"
@@ -97,5 +97,5 @@ def _account(settings: Mapping[str, str]) -> "TableServiceClient":
         )
     from shared.cloud.identity import credential
 
-    identity = credential(settings.get(f"{STORAGE}__clientId"))
+    identity = credential(settings.storage_client_id or None)
     return TableServiceClient(endpoint or f"https://{name}.table.core.windows.net", credential=identity, **patience)

@@ -19,6 +19,7 @@ from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridPublisherClient
 
 from shared.cloud.identity import credential
+from shared.config.app_settings import AppSettings
 from shared.core import views
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane, Promotion
@@ -171,8 +172,9 @@ def event_of(promotion: Promotion, entry: JournalEntry) -> Told:
     )
 
 
-def connect(endpoint: str, settings: Mapping[str, str], tell: Tell = lambda trouble: None) -> EventGridTopic:
-    """The topic with this publish address, with the key or the identity in the app's settings."""
-    key = settings.get(KEY)
-    identity = AzureKeyCredential(key) if key else credential(settings.get(IDENTITY))
+def connect(settings: AppSettings, tell: Tell = lambda trouble: None) -> EventGridTopic:
+    """The topic of the app's settings, with the key or the identity in the app's settings."""
+    key = settings.topic_key
+    identity = AzureKeyCredential(key) if key else credential(settings.topic_identity or None)
+    endpoint = settings.topic_endpoint
     return EventGridTopic(EventGridPublisherClient(endpoint, identity), endpoint=endpoint, tell=tell)

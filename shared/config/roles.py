@@ -3,8 +3,10 @@
 The coordinator is everything but the workers: intake, advance, timers and the HTTP API. Every app tells of its health.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from shared.config.app_settings import AppSettings
 
 #: Names of the environments whose workers run here, with commas between them. Not set: all.
 ENVIRONMENTS = "ENVIRONMENTS"
@@ -23,13 +25,13 @@ class Roles:
     environments: tuple[str, ...]
 
 
-def roles_here(settings: Mapping[str, str], known: Sequence[str]) -> Roles:
+def roles_here(settings: AppSettings, known: Sequence[str]) -> Roles:
     """What the settings say; `known` are the configuration's environments.
 
     Raises ValueError for a word or a name that is not known, and for ENVIRONMENTS where no worker is to run.
     """
-    chosen = _listed(settings.get(ENVIRONMENTS, ""))
-    parts = _listed(settings.get(ROLES, "")) or ([_WORKERS] if chosen else [_COORDINATOR, _WORKERS])
+    chosen = _listed(settings.environments)
+    parts = _listed(settings.roles) or ([_WORKERS] if chosen else [_COORDINATOR, _WORKERS])
     _check(ROLES, parts, (_COORDINATOR, _WORKERS))
     _check(ENVIRONMENTS, chosen, known)
     if chosen and _WORKERS not in parts:

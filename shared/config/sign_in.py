@@ -1,9 +1,10 @@
 """The settings by which people sign in: whose tokens count, for which app, and whether a function key does, too."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from shared.config.app_settings import AppSettings
 
 MODE = "MLPROMOTE_SIGN_IN"
 TENANT = "MLPROMOTE_SIGN_IN_TENANT"
@@ -40,15 +41,15 @@ class SignInSettings:
         return f"{self.issuer}/.well-known/openid-configuration"
 
 
-def is_required(settings: Mapping[str, str]) -> bool:
+def is_required(settings: AppSettings) -> bool:
     """Whether a function key opens nothing. Only the exact word for the contrary is taken for it."""
-    return settings.get(MODE, "").lower() != _OPTIONAL
+    return settings.sign_in.lower() != _OPTIONAL
 
 
-def read(settings: Mapping[str, str]) -> SignInSettings | None:
+def read(settings: AppSettings) -> SignInSettings | None:
     """None where nobody can sign in and nobody needs to. Raises `SignInSettingsError` with all that is wrong."""
-    mode, authority = settings.get(MODE, ""), settings.get(AUTHORITY, "")
-    tenant, client_id = settings.get(TENANT, ""), settings.get(CLIENT_ID, "")
+    mode, authority = settings.sign_in, settings.sign_in_authority
+    tenant, client_id = settings.sign_in_tenant, settings.sign_in_client_id
     if not (tenant or client_id or authority or is_required(settings)):
         return None
     authority = (authority or PUBLIC_AUTHORITY).rstrip("/")

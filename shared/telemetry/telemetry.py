@@ -76,11 +76,20 @@ def fields_of(lane: LaneKey, entry: JournalEntry) -> dict[str, str]:
 
 
 class Telemetry:
-    """Records what happens. May be used by several threads. Without providers, the global ones are used."""
+    """Records what happens. May be used by several threads. Without providers, the global ones are used.
+
+    `is_traced` and `is_measured`: whether spans and measures go anywhere, so that they are worth some work.
+    """
 
     def __init__(
-        self, tracers: trace.TracerProvider | None = None, meters: metrics.MeterProvider | None = None
+        self,
+        tracers: trace.TracerProvider | None = None,
+        meters: metrics.MeterProvider | None = None,
+        is_traced: bool = False,
+        is_measured: bool = False,
     ) -> None:
+        self.is_traced = is_traced
+        self.is_measured = is_measured
         self._tracer = trace.get_tracer(NAME, tracer_provider=tracers)
         meter = metrics.get_meter(NAME, meter_provider=meters)
         self._promotions = meter.create_counter("mlpromote.promotions", description="that have ended, by status")
@@ -209,9 +218,14 @@ class Telemetry:
 
     # --- queues ---
 
-    def delivery_failed(self, queue: str) -> None:
-        """A message is given back to its queue."""
-        self._failed_deliveries.add(1, {"queue": queue})
+    @contextmanager
+    def delivery(self, queue: str) -> Iterator[None]:
+        """A message of the queue is being worked on: if that raises, it goes back there."""
+        try:
+            yield
+        except Exception:
+            self._failed_deliveries.add(1, {"queue": queue})
+            raise
 
     def dead_letters(self, queue: str, number: int) -> None:
         """So many dead letters are in the queue now."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared.config import Places
+from shared.core import incoming
 from shared.core.messages import (
     RECONCILE,
     FindRegistrations,
@@ -20,6 +21,7 @@ from shared.core.messages import (
     StepReported,
     relevant_tags,
 )
+from shared.core.queues import steps_queue
 from shared.ports import Bus, Workspace
 from shared.telemetry.telemetry import Telemetry, fields
 from shared.worker.order import Rules
@@ -49,6 +51,18 @@ class Worker:
         self._telemetry = telemetry
         self._clock = clock
         self._rules_for = rules_for
+
+    def receive(self, environment: str, body: bytes, delivery: int = 1) -> None:
+        """Work on one message of the queue `steps-<environment>`. Raises for one that does not belong there.
+
+        `delivery` counts the deliveries of the message, from 1.
+        """
+        with self._telemetry.delivery(steps_queue(environment)):
+            command = incoming.read_command(environment, body)
+            if isinstance(command, RunStep):
+                self.run(command, delivery)
+            else:
+                self.find_registrations(command)
 
     def run(self, command: RunStep, delivery: int) -> None:
         """Run the step once and report.

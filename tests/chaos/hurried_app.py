@@ -23,11 +23,11 @@ SHORTER: Mapping[str, Mapping[str, str]] = {
         "TELL_AFTER = timedelta(minutes=1)": "TELL_AFTER = timedelta(seconds=10)",
     },
     "shared/core/late.py": {"PAUSE = timedelta(seconds=30)": "PAUSE = timedelta(seconds=4)"},
-    "shared/steps/looks.py": {
+    "shared/worker/polls.py": {
         "FIRST_PAUSE = 2.0 ": "FIRST_PAUSE = 0.5 ",
         "LONGEST_PAUSE = 30.0 ": "LONGEST_PAUSE = 4.0 ",
     },
-    "shared/steps/run.py": {"PAUSE = timedelta(seconds=5)": "PAUSE = timedelta(seconds=1)"},
+    "shared/worker/run.py": {"PAUSE = timedelta(seconds=5)": "PAUSE = timedelta(seconds=1)"},
     "shared/cloud/topic.py": {"PAUSE_SECONDS = 30.0": "PAUSE_SECONDS = 3.0"},
     "functions/reconcile.py": {
         'schedule="0 * * * * *"': 'schedule="*/5 * * * * *"',

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.config.app_settings import AppSettings
 from shared.config.roles import Roles, roles_here
 from tests.config.right import RIGHT, changed
 
@@ -33,7 +34,7 @@ print(json.dumps({name: getattr(trigger, "queue_name", None) for name, trigger i
     ],
 )
 def test_the_settings_choose_the_parts(settings: dict[str, str], parts: Roles) -> None:
-    assert roles_here(settings, KNOWN) == parts
+    assert roles_here(AppSettings.read(settings), KNOWN) == parts
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_the_settings_choose_the_parts(settings: dict[str, str], parts: Roles) -
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        roles_here(settings, KNOWN)
+        roles_here(AppSettings.read(settings), KNOWN)
 
 
 def indexed(folder: Path, text: str = RIGHT, **settings: str) -> subprocess.CompletedProcess[str]:

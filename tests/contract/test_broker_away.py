@@ -13,6 +13,7 @@ from localcloud.testing.broker import BrokerProcess, write_config
 from shared.cloud.bus import CONNECTION, client, connect
 from shared.cloud.dead_letters import ServiceBusDeadLetters
 from shared.cloud.reach import PAUSE_SECONDS, Reach
+from shared.config.app_settings import AppSettings
 from shared.core.messages import ModelRegistered
 from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from shared.ports import QueueUnavailableError
@@ -60,7 +61,7 @@ def refused(call: Callable[[], object]) -> tuple[float, QueueUnavailableError]:
 
 
 def test_what_is_sent_while_the_broker_is_away_is_refused_within_two_seconds_and_then_at_once(broker: Broker) -> None:
-    bus = connect(broker.settings)
+    bus = connect(AppSettings.read(broker.settings))
     bus.send_events([NEWS])
     broker.go_away()
     seconds, fault = refused(lambda: bus.send_events([NEWS]))
@@ -73,7 +74,7 @@ def test_what_is_sent_while_the_broker_is_away_is_refused_within_two_seconds_and
 
 
 def test_of_many_threads_none_waits_long_and_none_is_left(broker: Broker) -> None:
-    bus = connect(broker.settings)
+    bus = connect(AppSettings.read(broker.settings))
     bus.send_events([NEWS])
     broker.go_away()
     waited: list[float] = []
@@ -99,7 +100,7 @@ def test_of_many_threads_none_waits_long_and_none_is_left(broker: Broker) -> Non
 
 
 def test_sending_goes_on_by_itself_when_the_broker_is_back(broker: Broker) -> None:
-    bus = connect(broker.settings)
+    bus = connect(AppSettings.read(broker.settings))
     bus.send_events([NEWS])
     broker.go_away()
     refused(lambda: bus.send_events([NEWS]))
@@ -118,7 +119,7 @@ def test_sending_goes_on_by_itself_when_the_broker_is_back(broker: Broker) -> No
 
 def test_a_report_waits_for_the_broker(broker: Broker) -> None:
     """Of a step that was done: told later, it counts as not known."""
-    bus = connect(broker.settings)
+    bus = connect(AppSettings.read(broker.settings))
     bus.send_events([NEWS])
     broker.go_away()
     sent = threading.Event()
@@ -139,8 +140,8 @@ def test_a_report_waits_for_the_broker(broker: Broker) -> None:
 
 def test_what_one_part_found_out_another_knows(broker: Broker) -> None:
     reach = Reach()
-    bus = connect(broker.settings, reach)
-    dead_letters = ServiceBusDeadLetters(client(broker.settings), reach)
+    bus = connect(AppSettings.read(broker.settings), reach)
+    dead_letters = ServiceBusDeadLetters(client(AppSettings.read(broker.settings)), reach)
     assert dead_letters.peek(EVENTS_QUEUE, 1, 10) == []
     broker.go_away()
     seconds, _ = refused(lambda: dead_letters.peek(EVENTS_QUEUE, 1, 10))

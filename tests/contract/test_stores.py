@@ -15,6 +15,7 @@ from localcloud.testing import azurite
 from shared.cloud import stores
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
+from shared.config.app_settings import AppSettings
 from tests.cloud.local_azure import HEADER, Part, until
 
 IDENTITY = "bbbbbbbb-0000-0000-0000-00000000000a"
@@ -23,7 +24,7 @@ IDENTITY = "bbbbbbbb-0000-0000-0000-00000000000a"
 def test_a_path_means_a_file_even_where_there_is_a_storage_account(tmp_path: Path) -> None:
     file = tmp_path / "here" / "promotions.sqlite"
     settings = {"MLPROMOTE_STORE": str(file), "AzureWebJobsStorage__accountName": "contoso"}
-    assert isinstance(stores.connect(settings), SqliteStore)
+    assert isinstance(stores.connect(AppSettings.read(settings)), SqliteStore)
     assert file.is_file()
 
 
@@ -32,10 +33,10 @@ def test_a_connection_string_means_a_table_which_is_made_and_then_kept(
     storage_account: str, setting: Mapping[str, str], table: str
 ) -> None:
     settings = {"AzureWebJobsStorage": storage_account, **setting}
-    store = stores.connect(settings)
+    store = stores.connect(AppSettings.read(settings))
     assert isinstance(store, TablesStore)
     assert store.claim("key", "first") == "first"
-    assert stores.connect(settings).claim("key", "second") == "first"
+    assert stores.connect(AppSettings.read(settings)).claim("key", "second") == "first"
     with TableServiceClient.from_connection_string(storage_account) as service:
         assert table in [each.name for each in service.list_tables()]
         service.delete_table(table)
@@ -57,22 +58,22 @@ def test_a_managed_identity_needs_no_secret(tmp_path: Path, monkeypatch: pytest.
                 "AzureWebJobsStorage__credential": "managedidentity",
                 "AzureWebJobsStorage__clientId": IDENTITY,
             }
-            assert stores.connect(settings).claim("key", "first") == "first"
-            assert stores.connect(settings).claim("key", "second") == "first"
+            assert stores.connect(AppSettings.read(settings)).claim("key", "first") == "first"
+            assert stores.connect(AppSettings.read(settings)).claim("key", "second") == "first"
     finally:
         identity.stop()
 
 
 def test_without_a_store_the_error_names_the_settings() -> None:
     with pytest.raises(ValueError, match=r"AzureWebJobsStorage__accountName.*MLPROMOTE_STORE"):
-        stores.connect({})
+        stores.connect(AppSettings.read({}))
 
 
 @pytest.mark.parametrize("name", ["ab", "2promotions", "a-b", "x" * 64, "größe"])
 def test_a_name_that_no_table_can_have_is_refused_in_words(name: str) -> None:
     settings = {"AzureWebJobsStorage__accountName": "contoso", "MLPROMOTE_TABLE": name}
     with pytest.raises(ValueError, match=r"MLPROMOTE_TABLE: .* 3 to 54 letters and digits"):
-        stores.connect(settings)
+        stores.connect(AppSettings.read(settings))
 
 
 def test_azurite_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusRece
 from localcloud.up import Description
 from shared.cloud import bus
 from shared.cloud.sqlite import SqliteStore
+from shared.config.app_settings import AppSettings
 from shared.coordinator.lanes import Lanes
 from shared.core.events import PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey, ModelRegistered
@@ -166,7 +167,7 @@ def promotions(workspace: str) -> Iterator[Promotion]:
 def fill(cloud: Cloud, store: SqliteStore, queues: Queues) -> None:
     """Bring about all events and commands, and have the queues give them up."""
     workspace = cloud.parts.layout.workspace_ids["dev"]
-    sender = bus.connect({bus.CONNECTION: cloud.parts.layout.connection_string})
+    sender = bus.connect(AppSettings(service_bus=cloud.parts.layout.connection_string))
     events = registrations(workspace)
     for start in range(0, EVENTS, 100):
         sender.send_events(events[start : start + 100])

@@ -17,12 +17,12 @@ import jwt
 import pytest
 import pytest_asyncio
 
-from docs.make_settings_table import APP, HOST
 from localcloud.up import LocalCloud
 from localcloud.up.description import EventSubscriptions
 from localcloud.up.readiness import json_answer
 from localcloud.up.token import token_of
 from scripts.make_package import DEFAULT, package
+from shared.config.app_settings import OF_THE_HOST, documented
 from tests.functions.running import REPOSITORY, describe
 
 SMOKE = REPOSITORY / "scripts" / "smoke.py"
@@ -111,7 +111,7 @@ async def test_every_setting_in_the_file_is_one_that_something_reads(cloud: Loca
         f"{name.upper()}_{what}" for name in cloud.layout.workspace_ids for what in ("WORKSPACE", "IDENTITY")
     }
     of_the_sdks = {"IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
-    told = {setting.name for setting in (*APP, *HOST)} | of_environments | of_the_sdks
+    told = {setting.name for setting in (*documented(), *OF_THE_HOST)} | of_environments | of_the_sdks
     assert set(content["Values"]) <= told
     assert all(isinstance(value, str) for value in content["Values"].values())
 

@@ -212,7 +212,7 @@ def test_news_are_safe_unless_they_are_superseded(api: Api, queues: FakeQueues) 
 
 
 def test_news_of_which_a_promotion_came_already_change_nothing(api: Api, queues: FakeQueues) -> None:
-    api.app.advance(encode(registered()))
+    api.app.coordinator.advance(encode(registered()))
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
     assert (safe, "came of it already" in why) == (True, True)
 

@@ -6,9 +6,9 @@ import sys
 
 import yaml
 
-from docs.make_settings_table import APP, HOST, OnAzure, settings_read
 from shared.app import roles_here
 from shared.config import load, load_places, sign_in
+from shared.config.app_settings import OF_THE_HOST, AppSettings, OnAzure, documented
 from tests.config.right import CLIENT_ID
 from tests.infra.deployment import Deployed
 from tests.infra.shapes import NAMES, REPOSITORY, SIGN_IN, deployed, every_shape, settings, worker, workspace
@@ -25,9 +25,8 @@ def filled_in(shape: Deployed) -> dict[str, str]:
 def test_every_setting_is_made_by_infra_or_told_why_not() -> None:
     made = {name for shape in every_shape() for name in settings(shape)}
     of_environments = {f"{name.upper()}_{what}" for name in NAMES for what in ("WORKSPACE", "IDENTITY")}
-    told = {setting.name for setting in (*APP, *HOST) if setting.on_azure is OnAzure.INFRA}
+    told = {setting.name for setting in (*documented(), *OF_THE_HOST) if setting.on_azure is OnAzure.INFRA}
     assert made - of_environments == told
-    assert settings_read() == {setting.name for setting in APP}
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
@@ -71,11 +70,11 @@ def test_the_example_asks_for_the_sources_that_infra_knows() -> None:
 def test_every_app_is_told_whose_tokens_count_and_takes_no_key() -> None:
     for shape in every_shape():
         given = filled_in(shape)
-        assert sign_in.is_required(given)
+        assert sign_in.is_required(AppSettings.read(given))
         assert given[sign_in.TENANT] == "<tenant>.tenantId"
         assert given[sign_in.AUTHORITY] == "<environment>.authentication.loginEndpoint"
         of_azure = {sign_in.TENANT: CLIENT_ID, sign_in.AUTHORITY: "https://login.microsoftonline.com/"}
-        read = sign_in.read(given | of_azure)
+        read = sign_in.read(AppSettings.read(given | of_azure))
         assert read
         assert (read.client_id, read.issuer) == (SIGN_IN, f"https://login.microsoftonline.com/{CLIENT_ID}/v2.0")
 

@@ -25,11 +25,11 @@ def unannounced(tmp_path: Path) -> Running:
 def test_a_worker_reports_what_it_finds_through_its_own_queue_and_a_promotion_comes_of_it(unannounced: Running) -> None:
     unannounced.bus.send_commands([FindRegistrations("dev", LONG_AGO, LONG_AGO)])
     (_, search) = unannounced.bus.messages.pop()
-    unannounced.app.work("dev", search)
+    unannounced.app.worker.receive("dev", search)
     ((queue, found),) = unannounced.bus.messages
     assert queue == "reports-dev"
     for _ in range(2):  # it is found again a quarter of an hour later
-        unannounced.app.take_report("dev", found)
+        unannounced.app.coordinator.take_report("dev", found)
         assert (unannounced.promotion["model"], unannounced.promotion["version"]) == (MODEL, VERSION)
 
 
@@ -48,14 +48,14 @@ def asking(tmp_path: Path) -> Running:
 def test_only_the_tags_that_routes_ask_for_are_reported_of_what_was_found(asking: Running) -> None:
     for number in range(45):
         asking.app.workspaces["dev"].has_model(f"churn-{number}", "1", tags={**MANY, "promote": "true"})
-    asking.app.catch_up()
+    asking.app.coordinator.catch_up()
     (_, body) = asking.bus.messages.pop()
     search = decode(body)
     assert isinstance(search, FindRegistrations)
-    asking.app.work("dev", encode(replace(search, since=LONG_AGO)))  # before the models were made
+    asking.app.worker.receive("dev", encode(replace(search, since=LONG_AGO)))  # before the models were made
     assert len(asking.bus.messages) == 45
     assert sum(len(body) for _, body in asking.bus.messages) < 45 * 500
-    asking.app.take_report("dev", asking.bus.messages[0][1])
+    asking.app.coordinator.take_report("dev", asking.bus.messages[0][1])
     assert asking.promotion["status"] == "running"
 
 
@@ -65,16 +65,16 @@ def test_of_a_notification_with_50000_tags_those_travel_that_routes_ask_for(
 ) -> None:
     tags = {f"tag-{number}": "x" for number in range(50_000)} | {"promote": promote}
     data = {"modelName": MODEL, "modelVersion": VERSION, "modelTags": tags}
-    asking.app.intake(WORKSPACE.format("dev"), REGISTERED, data)
+    asking.app.coordinator.intake(WORKSPACE.format("dev"), REGISTERED, data)
     [(_, body)] = asking.bus.messages
     assert len(body) < 10_000
-    asking.app.advance(body)
+    asking.app.coordinator.advance(body)
     assert asking.promotion["status"] == status
 
 
 def test_a_worker_that_is_not_told_what_is_asked_for_reports_all_tags(asking: Running) -> None:
     asking.app.workspaces["dev"].has_model(MODEL, VERSION, tags={"promote": "true", "other": "1"})
-    asking.app.work("dev", encode(FindRegistrations("dev", LONG_AGO, LONG_AGO)))
+    asking.app.worker.receive("dev", encode(FindRegistrations("dev", LONG_AGO, LONG_AGO)))
     [(_, body)] = asking.bus.messages
     assert b'"other":"1"' in body
 
@@ -82,6 +82,6 @@ def test_a_worker_that_is_not_told_what_is_asked_for_reports_all_tags(asking: Ru
 def test_what_a_worker_says_to_have_found_in_another_workspace_starts_nothing(unannounced: Running) -> None:
     forged = encode(ModelRegistered(WORKSPACE.format("dev"), MODEL, VERSION, {}, RECONCILE))
     with pytest.raises(UndecodableError, match=r"the worker of test speaks of a model in .*, which is not its"):
-        unannounced.app.take_report("test", forged)
+        unannounced.app.coordinator.take_report("test", forged)
     assert unannounced.app.requests.promotions("", {})["value"] == []
     assert unannounced.bus.messages == []

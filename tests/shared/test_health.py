@@ -13,6 +13,7 @@ import pytest
 from shared.cloud.signing_keys import Keys, KeysUnavailableError, SigningKeys
 from shared.cloud.sqlite import SqliteStore
 from shared.config import load, sign_in
+from shared.config.app_settings import AppSettings
 from shared.config.roles import Roles
 from shared.core.events import Person
 from shared.core.journal import JournalEntry
@@ -33,7 +34,7 @@ ISSUER = IdentityProvider()
 
 def verifier(fetch: Callable[[], Keys] | None = None) -> Verifier:
     """Of tokens of an issuer that publishes one key, or what `fetch` gives."""
-    settings = sign_in.read(ISSUER.settings)
+    settings = sign_in.read(AppSettings.read(ISSUER.settings))
     assert settings
     return Verifier(settings, SigningKeys(fetch or (lambda: {"first": jwt.PyJWK(published("first"))})))
 
@@ -151,7 +152,7 @@ def test_settings_of_sign_in_that_are_wrong_are_found_and_named(health: Health) 
 
 def sign_in_error(settings: Mapping[str, str]) -> Exception:
     with pytest.raises(sign_in.SignInSettingsError) as caught:
-        sign_in.read(settings)
+        sign_in.read(AppSettings.read(settings))
     return caught.value
 
 

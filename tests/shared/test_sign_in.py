@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.cloud.signing_keys import SigningKeys, fetch
+from shared.config.app_settings import AppSettings
 from shared.config.sign_in import AUTHORITY, CLIENT_ID, MODE, TENANT, SignInSettingsError, is_required, read
 from shared.core.events import Person
 from shared.http.refusals import NotSignedInError, UnavailableError
@@ -45,7 +46,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def verifier(provider: IdentityProvider, clock: Clock) -> Verifier:
-    settings = read(provider.settings)
+    settings = read(AppSettings.read(provider.settings))
     assert settings
     return Verifier(settings, SigningKeys(partial(fetch, settings), clock))
 
@@ -282,10 +283,10 @@ RIGHT = {TENANT: TENANT_ID, CLIENT_ID: APP}
 
 
 def test_the_issuer_follows_from_tenant_and_authority() -> None:
-    settings = read(RIGHT | {AUTHORITY: "https://login.microsoftonline.us/"})
+    settings = read(AppSettings.read(RIGHT | {AUTHORITY: "https://login.microsoftonline.us/"}))
     assert settings
     assert settings.issuer == f"https://login.microsoftonline.us/{TENANT_ID}/v2.0"
-    usual = read(RIGHT)
+    usual = read(AppSettings.read(RIGHT))
     assert usual
     assert usual.metadata.startswith("https://login.microsoftonline.com/")
 
@@ -307,16 +308,16 @@ def test_the_issuer_follows_from_tenant_and_authority() -> None:
 )
 def test_what_is_missing_or_wrong_is_named(changes: dict[str, str], names: str) -> None:
     with pytest.raises(SignInSettingsError, match=rf"^Nobody can sign in.*{names} must be"):
-        read(RIGHT | changes)
+        read(AppSettings.read(RIGHT | changes))
 
 
 def test_an_app_that_takes_keys_needs_no_tenant_and_any_other_does() -> None:
-    assert read({MODE: "optional"}) is None
+    assert read(AppSettings.read({MODE: "optional"})) is None
     for mode in ({}, {MODE: ""}, {MODE: "required"}):
         with pytest.raises(SignInSettingsError):
-            read(mode)
+            read(AppSettings.read(mode))
 
 
 @pytest.mark.parametrize(("mode", "required"), [("optional", False), ("Optional", False), ("off", True), ("", True)])
 def test_keys_are_taken_only_where_that_is_set_to_the_letter(mode: str, required: bool) -> None:
-    assert is_required({MODE: mode}) is required
+    assert is_required(AppSettings.read({MODE: mode})) is required

@@ -14,7 +14,8 @@ from azure.eventgrid import EventGridPublisherClient
 
 from localcloud.http_server import bind, port_of
 from localcloud.testing.eventgrid import TOPIC_KEY, EventGrid, Webhook
-from shared.cloud.topic import KEY, EventGridTopic, connect, event_of
+from shared.cloud.topic import EventGridTopic, connect, event_of
+from shared.config.app_settings import AppSettings
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane
 from shared.ports import TopicUnavailableError
@@ -72,7 +73,7 @@ def tell(topic: EventGridTopic, *entries: JournalEntry) -> Awaitable[bool]:
 
 
 async def test_subscribers_get_each_change_as_a_cloud_event(published: Published) -> None:
-    await tell(connect(published.eventgrid.topic, {KEY: TOPIC_KEY}), *ENTRIES)
+    await tell(connect(AppSettings(topic_endpoint=published.eventgrid.topic, topic_key=TOPIC_KEY)), *ENTRIES)
     await published.delivered(2)
     requested, succeeded = sorted(published.webhook.events, key=lambda event: str(event["id"]))
     assert requested["specversion"] == "1.0"
@@ -142,7 +143,7 @@ async def test_a_wrong_key_stops_nothing_and_is_not_in_the_log(
 async def test_a_topic_that_takes_connections_and_never_answers_holds_a_promotion_up_for_seconds_only() -> None:
     with bind(0) as silent:
         silent.listen()
-        topic = connect(f"http://127.0.0.1:{port_of(silent)}/api/events", {KEY: "a-key"})
+        topic = connect(AppSettings(topic_endpoint=f"http://127.0.0.1:{port_of(silent)}/api/events", topic_key="a-key"))
         async with asyncio.timeout(A_FEW_SECONDS):
             await tell(topic, entry(1))
 
@@ -165,7 +166,7 @@ async def test_many_changes_go_out_in_requests_that_event_grid_takes() -> None:
 
 
 async def test_looking_at_a_topic_publishes_nothing(published: Published) -> None:
-    topic = connect(published.eventgrid.topic, {KEY: TOPIC_KEY})
+    topic = connect(AppSettings(topic_endpoint=published.eventgrid.topic, topic_key=TOPIC_KEY))
     await asyncio.to_thread(topic.check)
     await tell(topic, entry(1))
     assert await published.delivered(1) == [f"{PROMOTION.id}:1"]
@@ -174,7 +175,7 @@ async def test_looking_at_a_topic_publishes_nothing(published: Published) -> Non
 async def test_a_topic_out_of_reach_is_found(published: Published) -> None:
     await published.eventgrid.kill()
     with pytest.raises(TopicUnavailableError, match="cannot be reached"):
-        connect(published.eventgrid.topic, {KEY: TOPIC_KEY}).check()
+        connect(AppSettings(topic_endpoint=published.eventgrid.topic, topic_key=TOPIC_KEY)).check()
 
 
 async def test_how_publishing_goes_is_told_when_it_changes(published: Published) -> None:

@@ -5,6 +5,7 @@ The step that is written here warms a deployment up with so many requests, a few
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from shared.config.stage import ModelStage, StageSettings
@@ -88,7 +89,7 @@ def carried_out(lane: Lane, asked: Promotion, folder: Path) -> Promotion:
         if not commands:
             break
         command, now = commands[0], max(now, commands[0].not_before) + timedelta(seconds=1)
-        outcome = run_step(command, lambda _: FakeWorkspace(), folder, lambda now=now: now, lambda _: Rules(), KNOWN)
+        outcome = run_step(command, lambda _: FakeWorkspace(), folder, partial(min, now, now), lambda _: Rules(), KNOWN)
         where = command.lane, command.promotion, command.stage, command.step, command.attempt, command.poll
         lane = decide(lane, StepReported(*where, outcome, environment="prod"), now).lane
     (ended,) = lane.promotions

@@ -79,7 +79,7 @@ class Running:
     def register(self) -> None:
         """A model version is there, and Event Grid tells of it."""
         self.app.workspaces["dev"].has_model(MODEL, VERSION)
-        self.app.intake(WORKSPACE.format("dev"), REGISTERED, {"modelName": MODEL, "modelVersion": VERSION})
+        self.app.coordinator.intake(WORKSPACE.format("dev"), REGISTERED, {"modelName": MODEL, "modelVersion": VERSION})
 
     def run(self) -> None:
         """Deliver messages until none is left."""
@@ -89,11 +89,11 @@ class Running:
             queue, body = self.bus.messages.pop(0)
             environment = environment_of(queue)
             if environment is None:
-                self.app.advance(body)
+                self.app.coordinator.advance(body)
             elif queue == steps_queue(environment):
-                self.app.work(environment, body)
+                self.app.worker.receive(environment, body)
             else:
-                self.app.take_report(environment, body)
+                self.app.coordinator.take_report(environment, body)
         raise AssertionError("the messages do not come to an end")
 
     @property
@@ -154,5 +154,5 @@ def observed(tmp_path: Path) -> Observed:
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers = TracerProvider(id_generator=PromotionIds())
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
-    running.app.telemetry = Telemetry(tracers, MeterProvider([reader]))
+    running.app.telemetry = Telemetry(tracers, MeterProvider([reader]), is_traced=True, is_measured=True)
     return Observed(running.app, running.bus, exporter, reader)

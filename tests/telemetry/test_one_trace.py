@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
-from shared.app import MOST_DEAD_LETTERS
 from shared.cloud.bus import ServiceBus
+from shared.coordinator.coordinator import MOST_DEAD_LETTERS
 from shared.core.events import Approved, Person
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey, ModelRegistered, RunStep, decode
@@ -121,11 +121,11 @@ def test_looks_that_could_not_be_made_are_counted(observed: Observed) -> None:
 
 def test_a_delivery_that_fails_is_counted_for_its_queue(observed: Observed) -> None:
     with pytest.raises(ValueError, match="no JSON"):
-        observed.app.advance(b"{")
+        observed.app.coordinator.advance(b"{")
     with pytest.raises(ValueError, match="no JSON"):
-        observed.app.work("prod", b"{")
+        observed.app.worker.receive("prod", b"{")
     with pytest.raises(ValueError, match="no JSON"):
-        observed.app.take_report("test", b"{")
+        observed.app.coordinator.take_report("test", b"{")
     counted = {about["queue"]: value for about, value in observed.metric("mlpromote.deliveries.failed")}
     assert counted == {"promotion-events": 1, "steps-prod": 1, "reports-test": 1}
 
@@ -151,7 +151,7 @@ class KeptDeadLetters(DeadLetters):
 
 def test_dead_letters_are_counted_by_queue_each_minute(observed: Observed) -> None:
     observed.app.dead_letters = KeptDeadLetters()
-    observed.app.reconcile()
+    observed.app.coordinator.reconcile()
     counted = {about["queue"]: value for about, value in observed.metric("mlpromote.dead_letters")}
     none = dict.fromkeys(("steps-dev", "reports-dev", "reports-test"), 0)
     assert counted == {"promotion-events": 2, "steps-test": MOST_DEAD_LETTERS, "reports-prod": 3, **none}
@@ -186,9 +186,9 @@ def test_the_messages_of_a_step_carry_its_place_in_the_trace(observed: Observed)
     observed.register()
     queue, news = observed.bus.messages[0]
     assert traceparent(decode(news)) is None
-    observed.app.advance(news)
+    observed.app.coordinator.advance(news)
     command = decode(observed.bus.messages[-1][1])
-    observed.app.work("dev", observed.bus.messages[-1][1])
+    observed.app.worker.receive("dev", observed.bus.messages[-1][1])
     report = decode(observed.bus.messages[-1][1])
     assert queue == "promotion-events"
     written = traceparent(command)
@@ -216,7 +216,7 @@ class KeptSender:
 def test_the_trace_context_travels_as_application_properties(observed: Observed) -> None:
     observed.register()
     news, client = decode(observed.bus.messages[0][1]), KeptSender()
-    observed.app.advance(observed.bus.messages[0][1])
+    observed.app.coordinator.advance(observed.bus.messages[0][1])
     command = decode(observed.bus.messages[-1][1])
     assert isinstance(news, ModelRegistered)
     assert isinstance(command, RunStep)

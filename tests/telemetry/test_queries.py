@@ -29,7 +29,7 @@ def sent(observed: Observed, caplog: pytest.LogCaptureFixture) -> Observed:
     observed.app.workspaces["prod"].fails_to_deploy = "ImageBuildFailure: no such image"
     observed.run()
     with pytest.raises(ValueError, match="no JSON"):
-        observed.app.advance(b"{")
+        observed.app.coordinator.advance(b"{")
     observed.app.telemetry.dead_letters("promotion-events", 1)
     return observed
 

@@ -19,12 +19,12 @@ app = func.FunctionApp()
 
 @app.service_bus_queue_trigger(arg_name="message", queue_name="promotion-events", connection="ServiceBus")
 def advance(message: func.ServiceBusMessage) -> None:
-    promotions.advance(message.get_body())
+    promotions.coordinator.advance(message.get_body())
 
 
 def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
     def work(message: func.ServiceBusMessage) -> None:
-        promotions.work(environment, message.get_body(), message.delivery_count or 1)
+        promotions.worker.receive(environment, message.get_body(), message.delivery_count or 1)
 
     work.__name__ = f"work_{environment}"
     return work
@@ -32,7 +32,7 @@ def _worker(environment: str) -> Callable[[func.ServiceBusMessage], None]:
 
 def _listener(environment: str) -> Callable[[func.ServiceBusMessage], None]:
     def take_report(message: func.ServiceBusMessage) -> None:
-        promotions.take_report(environment, message.get_body())
+        promotions.coordinator.take_report(environment, message.get_body())
 
     take_report.__name__ = f"advance_{environment}"
     return take_report

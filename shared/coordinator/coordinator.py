@@ -1,0 +1,126 @@
+"""The coordinator: takes in what happened, applies it to lanes, and looks after what was lost on the way."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.config import ConfigurationFaults
+from shared.coordinator import notifications, routing
+from shared.coordinator.lanes import Lanes
+from shared.coordinator.relevance import relevant
+from shared.core import incoming
+from shared.core.events import TimePassed
+from shared.core.messages import FindRegistrations, News, StepReported
+from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
+from shared.ports import Bus, DeadLetters, QueueUnavailableError, Store
+from shared.telemetry.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from shared.config import Configuration
+
+log = logging.getLogger("mlpromote")
+
+#: Registrations older than this are not looked for: Event Grid itself gives up after 24 hours.
+LOOK_BACK = timedelta(days=2)
+#: Of each queue, dead letters are counted up to this.
+MOST_DEAD_LETTERS = 100
+
+
+class Coordinator:
+    """May be used by several threads. The callables give what may be wrong, or out of reach, until it is needed;
+    `clock` gives the time with its zone."""
+
+    def __init__(
+        self,
+        bus: Callable[[], Bus],
+        store: Callable[[], Store],
+        lanes: Callable[[], Lanes],
+        configuration: "Callable[[], Configuration]",
+        dead_letters: Callable[[], DeadLetters],
+        telemetry: Telemetry,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._bus = bus
+        self._store = store
+        self._lanes = lanes
+        self._configuration = configuration
+        self._dead_letters = dead_letters
+        self._telemetry = telemetry
+        self._clock = clock
+
+    def intake(self, source: str | None, kind: str | None, data: Any) -> None:
+        """Take a notification in. Raises for a malformed one, so that Event Grid keeps it as a dead letter."""
+        news = notifications.read(source, kind, data)
+        if news is None:
+            log.info("left out a notification of type %s", kind)
+            return
+        begun = time.time_ns()
+        self._bus().send_events([self._relevant(news)])
+        if self._telemetry.is_traced:
+            self._record_intake(news, begun, time.time_ns())
+
+    def advance(self, body: bytes) -> None:
+        """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
+        with self._telemetry.delivery(EVENTS_QUEUE):
+            self._apply_news(incoming.read_news(body))
+
+    def take_report(self, environment: str, body: bytes) -> None:
+        """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
+        with self._telemetry.delivery(reports_queue(environment)):
+            known = self._configuration().environments
+            report = incoming.read_report(environment, body, lambda name: known[name].workspace)
+            if isinstance(report, StepReported):
+                self._lanes().apply(report)
+            else:
+                self._apply_news(report)
+
+    def reconcile(self) -> None:
+        """Wake the lanes that are overdue."""
+        for key in self._store().overdue(self._clock()):
+            log.info("lane %s/%s is overdue", key.route, key.model)
+            self._lanes().apply(TimePassed(key))
+        if self._telemetry.is_measured:
+            self._count_dead_letters()
+
+    def catch_up(self) -> None:
+        """Have the source environments look for registrations whose notification never came."""
+        now, configuration = self._clock(), self._configuration()
+        since = max(self._store().watching_since(now), now - LOOK_BACK)
+        commands = []
+        for source in dict.fromkeys(route.source for route in configuration.routes.values()):
+            asked = configuration.tags_asked_for(configuration.environments[source].workspace.id)
+            commands.append(FindRegistrations(source, since, now, tuple(sorted(asked))))
+        self._bus().send_commands(commands)
+
+    def _apply_news(self, news: News) -> None:
+        requests = list(routing.requests(news, self._configuration(), self._clock()))
+        if not requests:
+            log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
+        for request in requests:
+            self._lanes().apply(request)
+
+    def _relevant(self, news: News) -> News:
+        """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""
+        try:
+            return relevant(news, self._configuration())
+        except ConfigurationFaults:
+            return news
+
+    def _record_intake(self, news: News, begun: int, ended: int) -> None:
+        """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
+        try:
+            requests = routing.requests(news, self._configuration(), self._clock())
+            promotions = [request.promotion.id for request in requests]
+        except ConfigurationFaults:
+            return
+        about = {"event": type(news).__name__, "workspace": news.workspace}
+        self._telemetry.received(promotions, begun, ended, about)
+
+    def _count_dead_letters(self) -> None:
+        for queue in all_queues(self._configuration().environments):
+            try:
+                self._telemetry.dead_letters(queue, len(self._dead_letters().peek(queue, 1, MOST_DEAD_LETTERS)))
+            except QueueUnavailableError as fault:
+                log.info("dead letters of %s cannot be counted: %s", queue, fault)
