@@ -309,13 +309,13 @@ def promotion_id(lane: LaneKey, candidate: Candidate, request: str = "") -> str:
     def slug(text: str, most: int) -> str:
         return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text)[:most].strip("-")
 
-    own = _digest(candidate.kind, candidate.name, candidate.version, candidate.workspace.lower(), request)
+    own = _digest(_OWN_DIGITS, candidate.kind, candidate.name, candidate.version, candidate.workspace.lower(), request)
     return f"{slug(candidate.name, 32)}-{slug(candidate.version, 12)}-{lane_digest(lane)}{own}".lower()
 
 
 def lane_digest(lane: LaneKey) -> str:
     """Six hexadecimal digits that tell most lanes apart, and stand in the id of each of their promotions."""
-    return _digest(lane.route, lane.model)
+    return _digest(_LANE_DIGITS, lane.route, lane.model)
 
 
 def lane_digest_of(promotion: str) -> str | None:
@@ -324,8 +324,11 @@ def lane_digest_of(promotion: str) -> str | None:
     return found[1] if found else None
 
 
-_PROMOTION_ID = re.compile(r"[a-z0-9-]{0,60}-([0-9a-f]{6})[0-9a-f]{6}")
+#: In hexadecimal digits. The lane's only finds the lane's neighbours; what is the promotion's own must be its alone.
+_LANE_DIGITS, _OWN_DIGITS = 6, 20
+
+_PROMOTION_ID = re.compile(rf"[a-z0-9-]{{0,60}}-([0-9a-f]{{{_LANE_DIGITS}}})[0-9a-f]{{{_OWN_DIGITS}}}")
 
 
-def _digest(*parts: str) -> str:
-    return sha256("\0".join(parts).encode()).hexdigest()[:6]
+def _digest(digits: int, *parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()[:digits]

@@ -185,7 +185,7 @@ def test_a_promotion_that_is_not_there_is_none(store: Store) -> None:
 
 def _id(number: int, lane: LaneKey = KEY) -> str:
     """Ids that sort as their numbers do."""
-    return f"p{number:03}-{lane_digest(lane)}000000"
+    return f"p{number:03}-{lane_digest(lane)}{'0' * 20}"
 
 
 def _save(store: Store, number: int, status: PromotionStatus = PromotionStatus.QUEUED, lane: LaneKey = KEY) -> None:

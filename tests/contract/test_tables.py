@@ -155,12 +155,12 @@ def test_lanes_of_one_partition_do_not_disturb_each_other(store: TablesStore) ->
     assert lane_digest(lane) == lane_digest(other)
     for key in (lane, other):
         store.save(
-            Lane(key), Lane(key).with_promotion(made(1, key, id=f"of-{key.model}-{lane_digest(key)}000000")), 0, ()
+            Lane(key), Lane(key).with_promotion(made(1, key, id=f"of-{key.model}-{lane_digest(key)}{'0' * 20}")), 0, ()
         )
     for key in (lane, other):
         [kept] = store.load(key, None)[0].promotions
         assert kept.lane == key
-        assert store.load(key, f"of-{other.model}-{lane_digest(key)}000000")[0].promotions == (kept,)
+        assert store.load(key, f"of-{other.model}-{lane_digest(key)}{'0' * 20}")[0].promotions == (kept,)
 
 
 @pytest.mark.parametrize("id", ["", "/", "x" * 2000, "a-000000000000'", "..", "a-00000000000g", "A-000000000000"])
