@@ -144,14 +144,14 @@ class _Parts:
         yield self.requests_log.routes()
 
     async def resume(self) -> None:
-        """Take up what was under way when the last process ended."""
+        """Resumes interrupted work."""
         await self.scoring.start()
         self.jobs.fail_interrupted()
         self.deployments.bring_back()
         self.operations.resume()
 
     async def close(self) -> None:
-        """End what is under way, then what it uses."""
+        """Stops running work, then what it uses."""
         await self.operations.close()
         await self.jobs.close()
         await self.deployments.close()
@@ -164,7 +164,7 @@ class _Parts:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Gives every error Azure's shape, those of the router too."""
+    """Gives every error Azure's shape, including errors of the router."""
     try:
         return await handler(request)
     except AzureError as error:

@@ -100,7 +100,7 @@ class Blobs:
             else:
                 await self._receive(request, file)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
-            # A difference to Azure: a name cannot be a file and the folder of others at once.
+            # Unlike on Azure, a name cannot be both a file and a folder.
             return _error(409, "PathConflict")
         self._set_metadata(file, _metadata(request))
         return web.Response(status=201, headers={**_stamp(file), "x-ms-request-server-encrypted": "true"})

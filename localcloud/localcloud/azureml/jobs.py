@@ -127,7 +127,7 @@ class Jobs:
     async def _run(self, runs: CommandJobs | PipelineJobs, workspace: Scope, job: Resource, caller: Caller) -> None:
         try:
             await runs.run(workspace, job, caller)
-        except Exception as error:  # a bug must end the job, or whoever waits for it waits for ever
+        except Exception as error:  # a bug must end the job, or its clients wait forever
             log.exception("job %s broke", job.path)
             self._records.change(workspace, job.name, "Failed", f"An internal error occurred: {error!r}")
 

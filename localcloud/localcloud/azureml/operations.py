@@ -87,7 +87,7 @@ class Operations:
         return operation
 
     def resume(self) -> None:
-        """Begins again what was under way when the process ended."""
+        """Resumes interrupted work."""
         rows = self._database.execute(
             "SELECT id, kind, path, details, started FROM operations WHERE status = 'InProgress'"
         ).fetchall()
@@ -102,7 +102,7 @@ class Operations:
         return any(other == key or (below and other.startswith(key + "/")) for other in others)
 
     async def close(self) -> None:
-        """Stops the work; what is under way begins again at the next start."""
+        """Stops all work. Unfinished work resumes at the next start."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -164,8 +164,8 @@ class Operations:
             await self._work[operation.kind](operation)
         except (OperationFailed, AzureError) as failure:
             error = {"code": failure.code, "message": failure.message}
-        except Exception as failure:  # a bug must end the operation, or its clients poll for ever
-            log.exception("operation %s on %s broke", operation.kind, operation.path)
+        except Exception as failure:  # a bug must end the operation, or its clients poll forever
+            log.exception("operation %s on %s failed unexpectedly", operation.kind, operation.path)
             error = {"code": "InternalServerError", "message": f"An internal server error occurred: {failure!r}"}
         self._database.execute(
             "UPDATE operations SET status = ?, ended = ?, error = ? WHERE id = ?",

@@ -146,7 +146,7 @@ class Rights:
         return [{**each, "dataActions": [], "notDataActions": []} for each in listed]
 
     def _roles(self, caller: Caller, scope: Scope) -> list[str] | None:
-        """None where everybody may do everything."""
+        """None if everybody may do everything."""
         if self._assignments is None:
             return None
         return [
@@ -179,7 +179,7 @@ def action(request: web.Request, scope: Scope) -> str:
     else:
         words = arm_path(request)[len(scope.path) :].strip("/").split("/")
         types = [word for word in words[0::2] if word]
-        if types[:1] in (["datarefs"], ["dataversion"]):  # a POST that only asks where there is something to read
+        if types[:1] in (["datarefs"], ["dataversion"]):  # a POST that only asks where to read something
             verb = "read"
     return "/".join([PROVIDER, kind, *types, verb])
 

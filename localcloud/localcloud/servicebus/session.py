@@ -69,7 +69,7 @@ class Wire(Protocol):
         """Whether there is room for more deliveries."""
 
     def send(self, channel: int, performative: Any, payload: bytes | memoryview = b"") -> None:
-        """Send one frame at the end of the turn."""
+        """Sends one frame at the end of the turn."""
 
 
 class Session:

@@ -32,10 +32,10 @@ class SessionChannel(Channel, Protocol):
     """What a session's link sends by."""
 
     def confirm(self, link: "SessionLink") -> None:
-        """Tell the client that its link has a session now."""
+        """Tells the client that its link has a session now."""
 
     def end_link(self, handle: int, condition: str, description: str) -> None:
-        """Detach a link with an error, one that was not confirmed too."""
+        """Detaches a link with an error, one that was not confirmed too."""
 
 
 class SessionLink(QueueLink):

@@ -127,13 +127,15 @@ class Description(Section):
             for name in self.registry_writers
             if name not in self.environments
         ]
-        faults += [f"people.{name}: is the name of an environment" for name in self.people if name in self.environments]
+        faults += [
+            f"people.{name}: an environment already has this name" for name in self.people if name in self.environments
+        ]
         workspaces = [environment.workspace.lower() for environment in self.environments.values()]
         if len(set(workspaces)) < len(workspaces):
-            faults.append("environments: each needs a workspace with a name of its own")
+            faults.append("environments: names of workspaces must be unique")
         topics = [topic.name.lower() for topic in self.topics]
         if len({*topics, *workspaces}) < len(topics) + len(set(workspaces)):
-            faults.append("topics: each needs a name of its own, which no workspace has")
+            faults.append("topics: names must be unique, and different from those of workspaces")
         if faults:
             raise ValueError("; ".join(faults))
         return self
