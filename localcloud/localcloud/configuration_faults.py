@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a configuration, in words for the person who wrote it."""
+"""Explains what pydantic finds wrong with a configuration to the person who wrote it."""
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping

@@ -10,7 +10,7 @@ from localcloud.configuration_faults import in_words
 
 
 class ConfigurationError(Exception):
-    """What is wrong with a configuration, one fault a line, in words for the person who wrote it."""
+    """What is wrong with a configuration, one fault a line."""
 
 
 class Section(BaseModel):

@@ -1,9 +1,8 @@
 """The program between the local cloud and each of its child processes. It makes sure that none is left behind.
 
-It runs one command in a process group of its own and reads orders from standard input: `stop SECONDS` and `kill`.
-When that input ends, because its owner closed it or died in any way, the command is stopped too. Whatever the command
-started and left running ends with it. Standard output tells the owner `started PID` or `failed REASON`, then
-`ended CODE`.
+It runs one command in a process group of its own and reads orders from standard input: `stop SECONDS` and `kill`. When
+that input ends, because its owner closed it or died in any way, the command is stopped too. Everything that the command
+started ends with it. Standard output tells the owner `started PID` or `failed REASON`, then `ended CODE`.
 
 Standard library only, and run with `python -I -S`: it has to start in milliseconds.
 """

@@ -273,11 +273,11 @@ def _component_version(name: str, version: str, properties: Json, specification:
 
 
 def _check_update(scope: Scope, kind: str, name: str, version: str, old: Resource, properties: Json) -> None:
-    """Refuses other content; code and build contexts that are uploaded once more stay where they are."""
+    """Refuses other content. Code and build contexts that are uploaded again stay where they are."""
     if kind == "codes" and has_hash(old, str((properties.get("properties") or {}).get("hash_sha256"))):
         properties["codeUri"] = old.properties["codeUri"]
     if kind == "environments" and old.properties.get("build"):
-        properties["build"] = old.properties["build"]  # its files were uploaded once more
+        properties["build"] = old.properties["build"]  # its files were uploaded again
     if kind != "components":
         refuse_other_content(scope, kind, name, version, old, properties)
         return

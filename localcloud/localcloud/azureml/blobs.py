@@ -106,7 +106,7 @@ class Blobs:
         return web.Response(status=201, headers={**_stamp(file), "x-ms-request-server-encrypted": "true"})
 
     async def _receive(self, request: web.Request, file: Path) -> None:
-        """Writes the body beside the file first, so that a broken-off upload leaves the old content."""
+        """Writes the body beside the file first, so that an interrupted upload leaves the old content."""
         file.parent.mkdir(parents=True, exist_ok=True)
         self._uploads.mkdir(parents=True, exist_ok=True)
         partial = self._uploads / uuid.uuid4().hex

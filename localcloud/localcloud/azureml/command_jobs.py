@@ -76,7 +76,7 @@ class CommandJobs:
         self._assets.refuse_out_of_reach(workspace, [*used, *inputs])
 
     async def cancel(self, workspace: Scope, name: str) -> None:
-        """Ends the job's process, or keeps it from being started."""
+        """Ends the job's process, or prevents its start."""
         self._records.change(workspace, name, "CancelRequested")
         if not await self._runners[workspace.path].cancel(name):
             self._records.change(workspace, name, "Canceled")

@@ -42,7 +42,7 @@ class OperationFailed(Exception):  # noqa: N818 - it says what happened, as even
 
 @dataclass(frozen=True)
 class Operation:
-    """One piece of work on the resource at `path`; `details` is all else that the work needs to begin again."""
+    """One piece of work on the resource at `path`; `details` is what else the work needs to resume."""
 
     id: str
     kind: str
@@ -55,7 +55,7 @@ Work = Callable[[Operation], Awaitable[None]]
 
 
 class Operations:
-    """Starts, remembers and, after a restart, begins again the work under way. So work must be idempotent."""
+    """Starts and records work, and resumes it after a restart. So work must be idempotent."""
 
     def __init__(self, database: sqlite3.Connection, base_url: str, rights: Rights, key: str) -> None:
         """`key` signs the URLs of statuses."""
@@ -74,7 +74,7 @@ class Operations:
         ]
 
     def define(self, kind: str, work: Work) -> None:
-        """Names the work of all operations of this kind. It ends well, or raises `OperationFailed` or `AzureError`."""
+        """Registers the work of operations of this kind. It returns, or raises `OperationFailed` or `AzureError`."""
         self._work[kind] = work
 
     def begin(self, kind: str, path: str, details: Json | None = None) -> Operation:

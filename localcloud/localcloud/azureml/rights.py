@@ -17,7 +17,7 @@ from localcloud.azureml.wire import AzureError, Json
 
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request: the claims `appid`, `oid`, `name` and `idtyp` of its token."""
+    """The caller of a request: the claims `appid`, `oid`, `name` and `idtyp` of its token."""
 
     client_id: str
     object_id: str
@@ -92,7 +92,7 @@ class Rights:
         self._job_key = job_key
 
     def job_token(self, caller: Caller, job: str) -> str:
-        """A token with which a job's process speaks for the identity that submitted it."""
+        """A token with which a job's process acts as the identity that submitted it."""
         claims = {"appid": caller.client_id, "oid": caller.object_id, "name": caller.name, "job": job}
         claims |= {"scp": "user_impersonation"} if caller.is_person else {"idtyp": "app"}
         return jwt.encode(claims, self._job_key, "HS256")

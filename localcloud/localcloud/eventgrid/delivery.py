@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class SubscriptionDelivery:
-    """Everything one subscription needs to get its events. At least once, in no promised order."""
+    """Delivers the events of one subscription at least once, in no guaranteed order."""
 
     def __init__(
         self,

@@ -65,7 +65,7 @@ class Handshake:
             return
 
     async def _refusal(self, session: aiohttp.ClientSession) -> str | None:
-        """Why the endpoint has not agreed, in words, or None if it has."""
+        """Why the endpoint has not agreed, as text; None if it has."""
         ask = self._ask_event_grid if self._subscription.schema_ is Schema.EVENT_GRID else self._ask_cloud_events
         try:
             async with asyncio.timeout(ANSWER_WITHIN):

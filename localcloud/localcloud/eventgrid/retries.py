@@ -1,4 +1,4 @@
-"""The rules of a delivery: what an answer means, when to try again, when to give up. No clock and no I/O.
+"""The rules of a delivery: what an answer means, when to retry, when to give up. No clock and no I/O.
 
 The status codes and the schedule are those of Azure Event Grid's delivery to webhooks.
 """

@@ -1,4 +1,4 @@
-"""The HTTP face of Event Grid: publishing to a topic, the manual handshake and the state of the subscriptions."""
+"""The HTTP side of Event Grid: publishing to a topic, the manual handshake and the state of the subscriptions."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,6 @@
-"""Keeps every accepted event in SQLite, once for each subscription that wants it, until it is delivered or given up."""
+"""Keeps every accepted event in SQLite, once for each subscription that wants it, until it is delivered or
+dead-lettered.
+"""
 
 import json
 import sqlite3
@@ -114,7 +116,7 @@ class DeliveryStore:
             self._connection.executemany("DELETE FROM deliveries WHERE id = ?", [(one.id,) for one in deliveries])
 
     def remove_others(self, subscriptions: Collection[str]) -> int:
-        """Forgets what waits for subscriptions that exist no more, as Event Grid does; returns how many."""
+        """Deletes the events of subscriptions that no longer exist, as Event Grid does; returns how many."""
         marks = ", ".join("?" * len(subscriptions))
         query = f"DELETE FROM deliveries WHERE subscription NOT IN ({marks})"
         return self._connection.execute(query, tuple(subscriptions)).rowcount

@@ -52,7 +52,7 @@ class Host:
     """Serves the functions of one app."""
 
     def __init__(self, app: IndexedApp, configuration: HostConfiguration, options: HostOptions) -> None:
-        """Raises HostError if the app cannot be served at all; a function that alone cannot be is left out."""
+        """Raises HostError if the app cannot be served at all. A single function that cannot be served is left out."""
         settings = os.environ
         self._options = options
         self._outputs = ServiceBusOutputs(settings)
@@ -99,7 +99,7 @@ class Host:
 
     @contextlib.asynccontextmanager
     async def listening_to_queues(self) -> AsyncIterator[None]:
-        """As `serving`, with the Service Bus triggers alone."""
+        """As `serving`, with the Service Bus triggers only."""
         async with self._running(self._pumps):
             yield
 

@@ -52,7 +52,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
-    """How an invocation ended: what it returned and set, or the exception and its traceback as text."""
+    """The end of an invocation: what it returned and set, or the exception and its traceback as text."""
 
     succeeded: bool
     returned: Datum | None

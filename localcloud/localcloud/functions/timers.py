@@ -26,7 +26,7 @@ _LONGEST_SLEEP = 60.0
 
 @dataclass(frozen=True)
 class ScheduleStatus:
-    """When a timer fired last and is to fire next; `last` is None before the first time."""
+    """When a timer last fired and will next fire; `last` is None before the first time."""
 
     last: datetime | None
     next: datetime

@@ -1,8 +1,8 @@
 """The queues by their addresses, and the turn in which everything that happened takes effect.
 
 A turn runs once per round of the event loop, after all input of that round has been read: waiting receivers get
-messages, the store commits, and only then does any connection send what it has to say. So nothing leaves the process
-before everything it tells of is safe, and all that arrives at once shares one commit.
+messages, the store commits, and only then does any connection send what it has to say. So nothing is sent before what
+it reports is stored, and everything that arrives at once shares one commit.
 """
 
 import asyncio

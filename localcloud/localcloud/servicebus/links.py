@@ -25,7 +25,7 @@ Accept = Callable[[int, bytes], Described]
 
 
 class Channel(Protocol):
-    """What a link sends by. Deliveries and their ids belong to the channel, handles to the link."""
+    """How a link sends. Deliveries and their ids belong to the channel, handles to the link."""
 
     def can_send(self) -> bool:
         """Whether there is room for another delivery."""
@@ -142,7 +142,7 @@ class OutgoingLink:
         """Does nothing: there is nothing to give back."""
 
     def _drain(self) -> None:
-        """Uses up the credit, as the client asks: it wants no more than what there is right now."""
+        """Uses up the credit, since the client wants only the messages that are there now."""
         self._delivery_count = (self._delivery_count + self._credit) % _SERIAL
         self._credit = 0
         self._session.send_flow(self._handle, self._delivery_count, 0, drain=True)

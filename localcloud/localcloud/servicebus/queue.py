@@ -325,7 +325,7 @@ class Queue:
                     self._place(message)
 
     def _activate(self, message: Message, now: float) -> None:
-        """A message sent anew: the number it had while it was scheduled is not valid any more."""
+        """Sends the message again, so that its old sequence number is no longer valid."""
         self._remove(message)
         self._enqueue(_active_again(message), now)
 

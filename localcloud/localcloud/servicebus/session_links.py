@@ -29,7 +29,7 @@ _TICKS_PER_SECOND, _TICKS_AT_1970 = 10_000_000, 621_355_968_000_000_000
 
 
 class SessionChannel(Channel, Protocol):
-    """What a session's link sends by."""
+    """How a session's link sends."""
 
     def confirm(self, link: "SessionLink") -> None:
         """Tells the client that its link has a session now."""

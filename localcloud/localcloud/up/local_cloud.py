@@ -108,7 +108,7 @@ class LocalCloud:
         await self._running.kill(part)
 
     async def restart(self, part: str) -> None:
-        """Starts a part anew, whether it runs or not, and returns when it is ready."""
+        """Restarts a part, whether it runs or not, and returns when it is ready."""
         await self._running.restart(part)
 
     @property

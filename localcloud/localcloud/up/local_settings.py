@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Prints the file. Ends the program with a message where no local cloud is running."""
+    """Prints the file. Ends the program with a message if no local cloud is running."""
     content = addresses(arguments.data, "python -m localcloud up --without-app")
     sys.stdout.write(json.dumps(local_settings(content["app_settings"]), indent=2) + "\n")
 

@@ -18,7 +18,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def addresses(folder: Path, start: str) -> Any:
-    """The content of `addresses.json`. Ends the program with what to `start` where there is none."""
+    """The content of `addresses.json`. Ends the program with the command to `start` if no local cloud is running."""
     file = folder / "addresses.json"
     try:
         return json.loads(file.read_text(encoding="utf-8"))

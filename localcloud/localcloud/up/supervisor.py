@@ -97,7 +97,7 @@ class Supervisor:
             await running.process.stop(GRACE)
 
     async def restart(self, name: str) -> None:
-        """Starts a part anew, whether it runs or not, and returns when it is ready."""
+        """Restarts a part, whether it runs or not, and returns when it is ready."""
         await self.stop(name)
         self._running[name].starts.clear()
         await self.start(self._running[name].part)

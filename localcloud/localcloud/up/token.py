@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Prints the token. Ends the program with a message where there is none."""
+    """Prints the token. Ends the program with a message if there is none."""
     found = addresses(arguments.data, "python -m localcloud up")
     people = found["people"]
     if arguments.name not in people:

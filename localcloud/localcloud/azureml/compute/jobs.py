@@ -74,7 +74,7 @@ class JobRunner:
         return self._folder / name / LOG
 
     async def run(self, job: JobRun) -> JobEnd:
-        """Runs a job to its end; one of that name that ended before starts anew.
+        """Runs a job to its end; an earlier job of that name starts again.
 
         ValueError when its command names an input or output that it does not have, or the job is already running. When
         this call is cancelled, the job's processes are ended.
