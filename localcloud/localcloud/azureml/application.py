@@ -67,7 +67,7 @@ async def control_plane(
 
 
 class _Parts:
-    """All that the control plane is made of, each part of those above it."""
+    """All parts of the control plane; each uses those above it."""
 
     def __init__(self, settings: Settings, folder: Path, port: int, certificate_authority: Path) -> None:
         self._folder = folder
@@ -121,7 +121,7 @@ class _Parts:
         return CommandJobs(self.records, self.assets, self.storage, self.rights, runners, platform)
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
-        """Those of every part; of two that match, the first answers."""
+        """The routes of every part. If two match, the first one answers."""
         yield Workspaces(self.scopes, self.rights, self._base_url).routes()
         yield Datastores(self.scopes, self.storage, f"localhost:{self._port}").routes()
         yield Blobs(self.storage, self.store.database, self._folder / "uploads").routes()
@@ -144,14 +144,14 @@ class _Parts:
         yield self.requests_log.routes()
 
     async def resume(self) -> None:
-        """Take up what was under way when the last process ended."""
+        """Resumes interrupted work."""
         await self.scoring.start()
         self.jobs.fail_interrupted()
         self.deployments.bring_back()
         self.operations.resume()
 
     async def close(self) -> None:
-        """End what is under way, then what it uses."""
+        """Stops running work, then what it uses."""
         await self.operations.close()
         await self.jobs.close()
         await self.deployments.close()
@@ -164,7 +164,7 @@ class _Parts:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Gives every error Azure's shape, those of the router too."""
+    """Gives every error Azure's shape, including errors of the router."""
     try:
         return await handler(request)
     except AzureError as error:

@@ -49,7 +49,7 @@ class WorkspaceSettings(Section):
 
 
 class RegistrySettings(Section):
-    """A registry by its name, which is unique in all of Azure; where its ARM resource is hardly matters."""
+    """A registry by its name, which is unique in all of Azure; the place of its ARM resource hardly matters."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{1,32}$")]
     location: str = "westeurope"
@@ -60,7 +60,9 @@ class RegistrySettings(Section):
 
 
 class RoleAssignment(Section):
-    """Gives the identity with this client id a role on a workspace, a registry, or all below a shorter ARM id."""
+    """Gives the identity with this client id a role on a workspace, on a registry, or on everything below a shorter ARM
+    id.
+    """
 
     principal: str
     role: Literal["AzureML Data Scientist", "AzureML Registry User", "Reader", "Contributor"]
@@ -90,7 +92,7 @@ class Settings(Section):
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"the names of {what} must differ, given twice: {', '.join(twice)}")
+                raise ValueError(f"the names of {what} must be unique, but these are used twice: {', '.join(twice)}")
         return self
 
 

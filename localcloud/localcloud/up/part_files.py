@@ -24,7 +24,7 @@ def shared_access_file(layout: Layout) -> Path:
 
 
 def write_part_files(layout: Layout) -> None:
-    """Write all files that the parts read; they hold keys, so only their owner can read them."""
+    """Writes all files that the parts read; they hold keys, so only their owner can read them."""
     contents = {
         "servicebus": servicebus(layout),
         "identity": identity(layout),
