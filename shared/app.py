@@ -338,6 +338,7 @@ class App:
     @_made_once
     def health(self) -> "Health":
         """Looks at all of this."""
+        from shared.config.sources import source_names
         from shared.http.health import Health
 
         return Health(
@@ -349,6 +350,9 @@ class App:
             lambda: self.dead_letters,
             lambda: self.topic,
             self.workspace,
+            self._policy,
+            self.rules,
+            partial(source_names, configuration_path(self._settings)),
             lambda: self.verifier,
         )
 
