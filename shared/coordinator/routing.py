@@ -63,7 +63,13 @@ def _of_job(
     news: JobEnded, route: "Route", jobs: "FromJobs", configuration: "Configuration", now: datetime
 ) -> PromotionRequested:
     candidate = Candidate(Kind.JOB, jobs.model, news.job, route.source, news.workspace)
-    settings: dict[str, Any] = {"output": jobs.output, "tags": dict(route.require_tags)}
+    # The event's word for what the job is counts only to find the route: the worker asks the job itself.
+    settings: dict[str, Any] = {
+        "output": jobs.output,
+        "tags": dict(route.require_tags),
+        "experiment": jobs.experiment,
+        "job_tags": dict(jobs.tags),
+    }
     plan = plan_for(Kind.JOB, environment=route.source, source=route.source, first=True, limits={})
     stage = StageRun("register", route.source, "", (), settings, tuple(map(StepRun, plan)))
     return _request(candidate, route.name, (stage,), news.source, configuration, now)

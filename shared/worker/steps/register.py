@@ -29,7 +29,7 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
     if job is None:
         return Failed(f"There is no job {job_name} in {command.environment}: it was deleted.", FailureKind.NOT_FOUND)
     output, tags = _settings(command.settings)
-    refusal = _refusal(job, output)
+    refusal = _another_job(command.settings, job) or _refusal(job, output)
     if refusal:
         return refusal
     if job.status != COMPLETED:
@@ -47,6 +47,19 @@ def _settings(settings: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
     if not isinstance(output, str) or not isinstance(tags, Mapping):
         raise RejectedError("The settings name no output to register: see `from_jobs` of the route.")
     return output, tags
+
+
+def _another_job(settings: Mapping[str, Any], job: Job) -> Failed | None:
+    """An event says of which experiment a job is, and whoever can send one may say so of any job."""
+    asked = settings.get("experiment", job.experiment)  # a command of an older version does not say
+    tags: Mapping[str, str] = settings.get("job_tags", {})
+    if job.experiment != asked:
+        why = f"is of experiment {job.experiment}, and the route takes jobs of {asked}"
+    elif missing := [f"{name}={value}" for name, value in tags.items() if job.tags.get(name) != value]:
+        why = f"lacks the tag {', '.join(missing)}, for which the route asks"
+    else:
+        return None
+    return Failed(f"Job {job.name} {why}: nothing was registered.", FailureKind.REFUSED)
 
 
 def _refusal(job: Job, output: str) -> Failed | None:

@@ -13,6 +13,7 @@ from typing import Any
 from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
 from shared.ports import BusyError, ForbiddenError, Job, Model, RejectedError, Workspace, same_asset
 from shared.worker.polls import poll_again
+from shared.worker.target import REQUIRE_TAGS
 
 log = logging.getLogger("mlpromote")
 
@@ -42,7 +43,7 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
         )
     copy = workspace.registry_model(name, version)
     if copy is None:
-        return _start(command, workspace, model)
+        return _untagged(command, model) or _start(command, workspace, model)
     if not same_asset(copy.origin, model.asset_id):
         return Failed(
             f"The registry has another model {name}, version {version}, made from {copy.origin or 'something else'}. "
@@ -50,6 +51,19 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
             FailureKind.CONFLICT,
         )
     return Succeeded(_evidence(command, workspace, model, copy))
+
+
+def _untagged(command: RunStep, model: Model) -> Failed | None:
+    """Why the model is not to leave its workspace: an event may have claimed tags that it does not have."""
+    asked: Mapping[str, str] = command.settings.get(REQUIRE_TAGS) or {}
+    missing = [f"{name}={value}" for name, value in asked.items() if model.tags.get(name) != value]
+    if not missing:
+        return None
+    return Failed(
+        f"Model {model.name}, version {model.version}, does not have the tag {', '.join(missing)}, for which route "
+        f"{command.lane.route} asks: it was not shared. Tag it, then retry.",
+        FailureKind.REFUSED,
+    )
 
 
 def _start(command: RunStep, workspace: Workspace, model: Model) -> Outcome:
