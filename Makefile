@@ -6,13 +6,16 @@ AZURITE := requirements/azurite/node_modules
 BIN := $(VENV)/bin
 COMPILE := uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 LOCK := $(COMPILE) --universal --python-version 3.11
+# Of `make chaos`; without a seed it draws one, and prints it.
+KILLS ?= 1000
+SEED ?=
 # Most tests wait for processes, so a few files at a time run side by side.
 PYTEST := python -m pytest -n 3 --dist loadfile
 # Only wheels, and only those that the locks name: building one would bring in what no lock names.
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 
-.PHONY: help demo up install test test-azurite test-later check format bench package azurite lock clean
+.PHONY: help demo up install test test-azurite test-later chaos check format bench package azurite lock clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +38,9 @@ test-later: install  ## Run all tests with the clock a day, a month and two year
 		echo "With the clock $$days days ahead:"; \
 		scripts/with_clock_ahead.sh $$days $(BIN)/$(PYTEST) --basetemp "$${TMPDIR:-/tmp}/test-later" || exit 1; \
 	done
+
+chaos: install  ## Kill parts of a local cloud 1,000 times at random, and check that all holds (KILLS=N, SEED=N)
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from shared.core.lane import decide
 from shared.core.messages import ModelRegistered, RunStep
 from shared.core.promotion import Lane, Promotion
 from shared.ports import Endpoint, Job
+from shared.worker.order import Rules
 from shared.worker.target import ATTEMPT, PROMOTION, ROUTE, Target
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
 
@@ -63,8 +64,8 @@ class AtOnceApp(App):
     def _expect(self, promotion: Promotion, command: RunStep) -> None:
         for stage in promotion.stages:
             of_stage = replace(command, stage=stage.name, settings=stage.settings)
-            target = Target.of(of_stage, self._folder)
             workspace = self._fakes[stage.environment]
+            target = Target.of(of_stage, workspace, self._folder, Rules())
             owner = {ROUTE: promotion.lane.route}
             name = target.endpoint
             workspace.endpoints[name] = Endpoint(name, "Succeeded", {target.deployment: 100}, owner, f"https://{name}")

@@ -16,7 +16,7 @@ HEAVY = ("azure.ai.ml", "pydantic", "yaml", "azure.servicebus", "azure.identity"
 def main(folder: Path) -> None:
     os.chdir(folder)
     began = time.perf_counter()
-    functions = asyncio.run(load_app(folder))
+    functions = asyncio.run(load_app(folder)).functions
     seconds = time.perf_counter() - began
     heavy = [name for name in HEAVY if name in sys.modules]
     answer = {"seconds": seconds, "functions": len(functions), "heavy": heavy, "modules": len(sys.modules)}

@@ -24,7 +24,7 @@ from localcloud.testing import azurite
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
 from shared.coordinator.lanes import Lanes
-from shared.core.lane import PromotionRequested
+from shared.core.events import PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey, Outcome, RunStep, StepReported, Succeeded
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, PromotionStatus, StageRun, StepRun, promotion_id
@@ -101,6 +101,9 @@ class Made:
 class Nowhere:
     """The `Bus` port; sends nothing."""
 
+    def check(self) -> None:
+        return
+
     def send_events(self, events: Any) -> None: ...
     def send_commands(self, commands: Any) -> None: ...
     def send_reports(self, environment: str, reports: Any) -> None: ...
@@ -127,7 +130,7 @@ def requested(lane: LaneKey, number: int) -> PromotionRequested:
     candidate = Candidate(Kind.MODEL, lane.model, str(number), "dev", "/subscriptions/d/workspaces/dev")
     stages = []
     for name, after in (("test", ()), ("prod", ("test",))):
-        plan = plan_for(Kind.MODEL, environment=name, source="dev", first=not after, limits={}, left_out=("approve",))
+        plan = plan_for(Kind.MODEL, environment=name, source="dev", first=not after, limits={})
         settings = {"endpoint": f"{lane.model}-{name}", "validate": [{"metric": "auc", "at_least": 0.82}]}
         stages.append(StageRun(name, name, f"{lane.model}-{name}", after, settings, tuple(map(StepRun, plan))))
     created = BEGAN + timedelta(seconds=number)

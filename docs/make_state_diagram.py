@@ -8,7 +8,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from docs.generated_page import write_or_check
 from shared.config import durations
-from shared.core.plan import JOB_PLAN, MODEL_PLAN, PlannedStep
+from shared.core.messages import Kind
+from shared.core.plan import KINDS, PlannedStep
 from shared.core.promotion import STAGE_ENDED, StageStatus
 from shared.core.transitions import TRANSITIONS
 
@@ -37,8 +38,8 @@ def document() -> str:
             "The steps of its plan, in order. When one fails, or a person turns the stage back, the steps that were",
             "begun are undone, last first.",
             "",
-            *_plan("A model's stage", MODEL_PLAN),
-            *_plan("A finished job's output", JOB_PLAN),
+            *_plan("A model's stage", KINDS[Kind.MODEL].plan),
+            *_plan("A finished job's output", KINDS[Kind.JOB].plan),
         ]
     )
 

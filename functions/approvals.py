@@ -8,7 +8,7 @@ from functions.http import Handler, accepted, answered, found
 from shared.app import app
 
 if TYPE_CHECKING:
-    from shared.core.people import Person
+    from shared.core.events import Person
 
 blueprint = func.Blueprint()
 

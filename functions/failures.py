@@ -1,4 +1,4 @@
-"""HTTP: what failed, and its replay."""
+"""HTTP: what failed, its replay, and what is put aside for good."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from functions.http import answered, found
 from shared.app import app
 
 if TYPE_CHECKING:
-    from shared.core.people import Person
+    from shared.core.events import Person
 
 blueprint = func.Blueprint()
 
@@ -25,3 +25,17 @@ def list_failures(request: func.HttpRequest, _by: "Person | None") -> func.HttpR
 def replay_failures(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
     """`{ids | filter, dry_run?, from_step?, reason}`."""
     return found(app().failures.replay(request.get_body(), by))
+
+
+@blueprint.route(route="failures/discard", methods=["POST"], trigger_arg_name="request")
+@answered("steer")
+def discard_failures(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
+    """`{ids | filter, dry_run?, reason}`."""
+    return found(app().failures.discard(request.get_body(), by))
+
+
+@blueprint.route(route="failures/discarded", methods=["GET"], trigger_arg_name="request")
+@answered("read")
+def list_discarded(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
+    """`?top=&continuation=`."""
+    return found(app().failures.discarded(request.url, request.params))

@@ -10,7 +10,7 @@ import azure.functions as func
 from shared.app import app
 
 if TYPE_CHECKING:
-    from shared.core.people import Person
+    from shared.core.events import Person
     from shared.http.authorisation import InPerson, Operation, WithKey
     from shared.http.refusals import RefusedError
 

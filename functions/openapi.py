@@ -7,7 +7,7 @@ import azure.functions as func
 from functions.http import answered, found
 
 if TYPE_CHECKING:
-    from shared.core.people import Person
+    from shared.core.events import Person
 
 blueprint = func.Blueprint()
 

@@ -8,7 +8,7 @@ from functions.http import Handler, accepted, answered, found, path_of
 from shared.app import app
 
 if TYPE_CHECKING:
-    from shared.core.people import Person
+    from shared.core.events import Person
     from shared.http.authorisation import InPerson
 
 blueprint = func.Blueprint()

@@ -1,4 +1,4 @@
-"""The commands about what failed: failures, replay."""
+"""The commands about what failed: failures, failures discard, replay."""
 
 import argparse
 from collections.abc import Iterable, Iterator
@@ -27,8 +27,10 @@ FILTERS = {
     "step": "at this step",
     "kind": "quota, permission, not-found, container-crash, timeout, throttled, bad-config, bug, …",
 }
-_DONE = ("replayed", "replayable")
-_MARKS = {"replayed": ("✓", "green"), "replayable": ("✓", "green"), "not-reached": ("…", "yellow")}
+_DONE = ("replayed", "replayable", "discarded", "discardable")
+_MARKS = {**dict.fromkeys(_DONE, ("✓", "green")), "not-reached": ("…", "yellow")}
+#: Of the content of a discarded letter, so much is shown; `--json` has it all.
+LONGEST_CONTENT = 400
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -40,7 +42,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     _add_filter(failures)
     failures.add_argument("--top", type=positive, default=USUAL_MOST, help="at most so many (default: %(default)s)")
     failures.add_argument("--all", action="store_true", help="all of them")
+    failures.add_argument("--discarded", action="store_true", help="instead the dead letters that were put aside")
     failures.set_defaults(run=_failures)
+    _add_discard(failures, common)
 
     what = "replay what failed: promotions from validate at the latest, dead letters by moving them back to their queue"
     replay = commands.add_parser(
@@ -61,6 +65,22 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     replay.set_defaults(run=_replay)
 
 
+def _add_discard(failures: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    what = "put dead letters aside for good, such as what cannot be read; their content is kept in the journal"
+    discard = failures.add_subparsers(metavar="discard").add_parser(
+        "discard",
+        parents=[common],
+        help=what,
+        description=f"P{what[1:]}. Say which: ids or a filter.",
+        allow_abbrev=False,
+    )
+    discard.add_argument("ids", nargs="*", metavar="ID", help="as `failures` has them: QUEUE:NUMBER")
+    _add_filter(discard)
+    discard.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept in the journal")
+    discard.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    discard.set_defaults(run=_discard)
+
+
 def _add_filter(parser: argparse.ArgumentParser) -> None:
     for name, what in FILTERS.items():
         parser.add_argument(f"--{name}", help=what)
@@ -75,6 +95,12 @@ def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
 
 def _failures(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     most = None if options.all else options.top
+    if options.discarded:
+        if any(_wanted(options).values()):
+            raise CommandError(Exit.USAGE, "--discarded takes no filter: what was put aside is one list.")
+        letters = list(Api(access).entries("failures", "discarded", query={}, most=most))
+        output.result(letters, lambda: _letters(letters, output.clock()) if letters else ["nothing was put aside"])
+        return Exit.DONE
     found = list(Api(access).entries("failures", query=_wanted(options), most=most))
     output.result(found, lambda: _drawn(found, output.clock()) if found else ["nothing failed"])
     return Exit.DONE
@@ -91,6 +117,19 @@ def _drawn(failures: Iterable[Document], now: datetime) -> Iterator[RenderableTy
         if log:
             yield Padding(Text("\n".join(log), style="dim", overflow="fold"), (0, 0, 0, 4))
         yield Padding(_replayable(failure), (0, 0, 0, 2))
+
+
+def _letters(letters: Iterable[Document], now: datetime) -> Iterator[RenderableType]:
+    for number, letter in enumerate(letters):
+        if number:
+            yield Text()
+        by = f"put aside {age(letter['at'], now)} ago by {letter['by']}: {letter['reason']}"
+        yield Text.assemble((letter["id"], "bold"), f"  {by}")
+        yield Padding(Text(letter["gave_up"]), (0, 0, 0, 2))
+        cut = letter["content"][:LONGEST_CONTENT]
+        more = " …" if len(cut) < len(letter["content"]) else ""
+        size = f"{letter['size']} bytes, {letter['encoding']}: "
+        yield Padding(Text(f"{size}{cut}{more}", style="dim", overflow="fold"), (0, 0, 0, 4))
 
 
 def _place(failure: Document, now: datetime) -> str:
@@ -114,7 +153,19 @@ def _replayable(failure: Document) -> Text:
 
 def _replay(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     api = Api(access)
-    results, dry_run = list(_results(api, _body(api, options))), options.dry_run
+    return _reported(list(_results(api, "replay", _body(api, options))), options.dry_run, output)
+
+
+def _discard(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+    wanted = {name: value for name, value in _wanted(options).items() if value is not None}
+    if bool(options.ids) == bool(wanted):
+        raise CommandError(Exit.USAGE, "Say which dead letters: ids, or a filter such as --queue.")
+    body = {"reason": options.reason, "dry_run": options.dry_run}
+    meant = {"ids": options.ids} if options.ids else {"filter": wanted}
+    return _reported(list(_results(Api(access), "discard", body | meant)), options.dry_run, output)
+
+
+def _reported(results: list[Document], dry_run: bool, output: Output) -> Exit:
     output.result(results, lambda: [_table(results) if results else "nothing of that failed"])
     left = {result["outcome"] for result in results} - set(_DONE)
     if not left:
@@ -134,11 +185,11 @@ def _body(api: Api, options: argparse.Namespace) -> Document:
     return body | {"filter": wanted}
 
 
-def _results(api: Api, body: Document) -> Iterator[Document]:
+def _results(api: Api, action: str, body: Document) -> Iterator[Document]:
     """What became of each failure: the app takes so many at a time, and says where to go on."""
     continuation = None
     while True:
-        answer = api.post("failures", "replay", body={**body, "continuation": continuation})
+        answer = api.post("failures", action, body={**body, "continuation": continuation})
         yield from answer["value"]
         continuation = answer["continuation"]
         if continuation is None:

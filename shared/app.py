@@ -17,6 +17,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from shared.cloud.reach import Reach
     from shared.config import Configuration, Places, Policy
     from shared.config.roles import Roles
     from shared.coordinator.lanes import Lanes
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from shared.http.health import Health
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
-    from shared.ports import Approvals, Bus, DeadLetters, Store, Topic, Workspace
+    from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Store, Topic, Workspace
     from shared.telemetry.telemetry import Telemetry
-    from shared.worker.rules import Rules
+    from shared.worker.order import Rules
     from shared.worker.worker import Worker
 
 T = TypeVar("T")
@@ -122,6 +123,7 @@ class App:
         if news is None:
             log.info("left out a notification of type %s", kind)
             return
+        news = self._relevant(news)
         begun = time.time_ns()
         self.bus.send_events([news])
         if self._is_observed:
@@ -177,7 +179,7 @@ class App:
 
     def reconcile(self) -> None:
         """Wake the lanes that are overdue."""
-        from shared.core.lane import TimePassed
+        from shared.core.events import TimePassed
 
         for key in self.store.overdue(_now()):
             log.info("lane %s/%s is overdue", key.route, key.model)
@@ -192,7 +194,11 @@ class App:
         now = _now()
         since = max(self.store.watching_since(now), now - LOOK_BACK)
         sources = dict.fromkeys(route.source for route in self.configuration.routes.values())
-        self.bus.send_commands([FindRegistrations(source, since, now) for source in sources])
+        places = self.configuration.environments
+        tags = {source: self.configuration.tags_asked_for(places[source].workspace.id) for source in sources}
+        self.bus.send_commands(
+            [FindRegistrations(source, since, now, tuple(sorted(asked))) for source, asked in tags.items()]
+        )
 
     # --- its parts, each made when it is first needed ---
 
@@ -220,14 +226,21 @@ class App:
     def bus(self) -> "Bus":
         from shared.cloud import bus
 
-        return bus.connect(self._settings)
+        return bus.connect(self._settings, self.reach)
 
     @_made_once
     def dead_letters(self) -> "DeadLetters":
         """What the queues gave up."""
         from shared.cloud import bus, dead_letters
 
-        return dead_letters.ServiceBusDeadLetters(bus.client(self._settings))
+        return dead_letters.ServiceBusDeadLetters(bus.client(self._settings), self.reach)
+
+    @_made_once
+    def reach(self) -> "Reach":
+        """Whether Service Bus answers: what one part finds out, all know."""
+        from shared.cloud.reach import Reach
+
+        return Reach()
 
     @_made_once
     def topic(self) -> "Topic | None":
@@ -296,7 +309,7 @@ class App:
 
     def rules(self, environment: str) -> "Rules":
         """What holds in an environment whose worker runs here."""
-        from shared.worker.rules import Rules
+        from shared.worker.order import Rules
 
         policy = self.places.environments[environment].policy
         rules = Rules(policy, source=self._source(environment), url=address(self._settings))
@@ -333,7 +346,16 @@ class App:
         """What people ask of failures over HTTP."""
         from shared.http.failure_requests import FailureRequests
 
-        return FailureRequests(self.store, self.lanes, self.dead_letters, lambda: self.configuration, _now)
+        return FailureRequests(
+            self.store, self.lanes, self.dead_letters, lambda: self.configuration, _now, lambda: self.discarded
+        )
+
+    @_made_once
+    def discarded(self) -> "DiscardedLetters":
+        """The dead letters that people have put aside."""
+        from shared.cloud import stores
+
+        return stores.connect_discarded(self._settings)
 
     @_made_once
     def health(self) -> "Health":
@@ -385,6 +407,16 @@ class App:
         except Exception:
             self.telemetry.delivery_failed(queue)
             raise
+
+    def _relevant(self, news: "News") -> "News":
+        """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""
+        from shared.config import ConfigurationFaults
+        from shared.coordinator.relevance import relevant
+
+        try:
+            return relevant(news, self.configuration)
+        except ConfigurationFaults:
+            return news
 
     def _record_intake(self, news: "News", begun: int, ended: int) -> None:
         """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""

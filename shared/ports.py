@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from shared.core.approval import Author
 from shared.core.journal import JournalEntry
 from shared.core.messages import Command, LaneKey, News, Report
 from shared.core.promotion import Lane, Promotion, PromotionStatus
@@ -48,15 +49,6 @@ class Job:
     environment_asset: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)  #: among them git's commit, where there is one
-
-
-@dataclass(frozen=True)
-class Author:
-    """Who registered a model, or ran the job that made it."""
-
-    id: str  #: object id in Entra ID: what a token has as `oid`
-    name: str
-    is_person: bool  #: else a service principal or a managed identity
 
 
 @dataclass(frozen=True)
@@ -236,7 +228,14 @@ class Approvals(Protocol):
 
 
 class Bus(Protocol):
-    """The queues. Returns once the broker has accepted; a message id that it saw before is accepted and dropped."""
+    """The queues. Returns once the broker has accepted; a message id that it saw before is accepted and dropped.
+
+    Each method raises `QueueUnavailableError` within a few seconds if the broker is out of reach, and may then be
+    called again with the same messages.
+    """
+
+    def check(self) -> None:
+        """Raises if the broker was out of reach a moment ago; does not wait."""
 
     def send_events(self, events: Sequence[News]) -> None: ...
     def send_commands(self, commands: Sequence[Command]) -> None: ...
@@ -259,8 +258,49 @@ class DeadLetter:
     enqueued: datetime
 
 
+@dataclass(frozen=True)
+class DiscardedLetter:
+    """A dead letter that a person has put aside for good: what it was, and whose decision it was."""
+
+    id: str  #: `queue:sequence number`
+    message_id: str
+    enqueued: datetime
+    gave_up: str  #: why its queue gave it up, in words
+    content: str  #: of its body, as `encoding` says
+    encoding: str  #: `utf-8` or `base64`
+    size: int  #: of its body in bytes; more than `content` holds only where a message is beyond what is kept
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class DiscardedPage:
+    """Some discarded letters, the last that was sent first; `following` as in `Page`."""
+
+    letters: Sequence[DiscardedLetter]
+    following: str | None
+
+
+class DiscardedLetters(Protocol):
+    """The journal of what people have put aside."""
+
+    def keep(self, letter: DiscardedLetter) -> None:
+        """Of the same letter again, the last decision is kept."""
+
+    def page(self, most: int, following: str | None) -> DiscardedPage:
+        """Raises ValueError where `following` is none of ours."""
+
+
 class QueueUnavailableError(Exception):
-    """The broker does not let us at the queue; the text is a sentence for people."""
+    """The broker does not let us at the queue; the text is a sentence for people.
+
+    `retry_after`: in how many seconds to ask again, where it may be there again by then.
+    """
+
+    def __init__(self, says: str, retry_after: float | None = None) -> None:
+        super().__init__(says)
+        self.retry_after = retry_after
 
 
 class DeadLetters(Protocol):
@@ -278,6 +318,9 @@ class DeadLetters(Protocol):
         The others are gone, in the hands of somebody else, or their turn did not come within `seconds`. A message is
         never lost, and goes twice only if this dies on it and is asked again after the time of duplicate detection.
         """
+
+    def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        """Take these away for good; the numbers of those that went. The others as with `move_back`."""
 
 
 class Topic(Protocol):

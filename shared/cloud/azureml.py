@@ -29,9 +29,9 @@ from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.identity import credential
+from shared.core.approval import Author
 from shared.ports import (
     Answer,
-    Author,
     BusyError,
     Capability,
     Deployment,

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from shared.cloud.azureml_assets import WorkspaceAssets
 from shared.cloud.azureml_rest import Rest
-from shared.ports import Author, Model
+from shared.core.approval import Author
+from shared.ports import Model
 
 #: Somebody whom Azure ML does not tell.
 UNKNOWN = Author("", "unknown", is_person=False)

@@ -29,6 +29,7 @@ from azure.servicebus.exceptions import (
     ServiceBusAuthorizationError,
 )
 
+from shared.cloud.reach import PAUSE_SECONDS, Reach
 from shared.ports import DeadLetter, QueueUnavailableError
 
 MOST_AT_ONCE = 100
@@ -40,6 +41,8 @@ MOST_PASSED_OVER = 5000
 PATIENCE_SECONDS = 1.0
 #: For one poll, with all that the SDK tries.
 LOOK_SECONDS = 15.0
+#: How long one waits for others who look into the same queue.
+LINE_SECONDS = 5.0
 
 #: Service Bus takes 128 characters.
 _LONGEST_KEPT_ID = 100
@@ -50,30 +53,36 @@ _REASON, _DESCRIPTION = "DeadLetterReason", "DeadLetterErrorDescription"
 class ServiceBusDeadLetters:
     """The `DeadLetters` port. May be used by several threads."""
 
-    def __init__(self, client: ServiceBusClient) -> None:
+    def __init__(self, client: ServiceBusClient, reach: Reach | None = None) -> None:
         self._client = client
+        self._reach = reach or Reach()
         self._windows: dict[str, _Window] = {}
         self._senders: dict[str, ServiceBusSender] = {}
         self._choosing, self._moving = Lock(), Lock()
 
     def check_sending(self, queue: str) -> None:
         # The broker looks at the rights when the link is made.
-        with _said_of(queue), self._client.get_queue_sender(queue):
+        with _said_of(queue, self._reach), self._client.get_queue_sender(queue):
             pass
 
     def peek(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
         with self._choosing:
             window = self._windows.setdefault(queue, _Window(self._client, queue))
-        with _said_of(queue):
+        with _said_of(queue, self._reach):
             return [_dead_letter(queue, message) for message in window.peek(max(start, 1), most)]
 
     def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
         deadline = time.monotonic() + seconds
         # Two moves at once would only take away from each other what they look for.
-        with self._moving, _said_of(queue), _receiver(self._client, queue) as receiver:
+        with self._moving, _said_of(queue, self._reach), _receiver(self._client, queue) as receiver:
             if queue not in self._senders:
                 self._senders[queue] = self._client.get_queue_sender(queue)
             return _Move(receiver, self._senders[queue], set(numbers)).until(deadline)
+
+    def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        deadline = time.monotonic() + seconds
+        with self._moving, _said_of(queue, self._reach), _receiver(self._client, queue) as receiver:
+            return _Removal(receiver, set(numbers)).until(deadline)
 
 
 def replayed_id(message_id: str, number: int) -> str:
@@ -95,55 +104,91 @@ class _Window:
         self._looking = Lock()
 
     def peek(self, start: int, most: int) -> Sequence[ServiceBusReceivedMessage]:
-        with self._looking:
-            if self._receiver is None:
-                self._receiver = _receiver(self._client, self._queue)
-            try:
-                return self._receiver.peek_messages(most, sequence_number=start, timeout=LOOK_SECONDS)
-            except AzureError:
-                receiver, self._receiver = self._receiver, None
-                receiver.close()
-                raise
+        if not self._looking.acquire(timeout=LINE_SECONDS):
+            says = f"Others look at the dead letters of {self._queue} just now"
+            raise QueueUnavailableError(says, retry_after=PAUSE_SECONDS)
+        try:
+            return self._peek(start, most)
+        finally:
+            self._looking.release()
+
+    def _peek(self, start: int, most: int) -> Sequence[ServiceBusReceivedMessage]:
+        if self._receiver is None:
+            self._receiver = _receiver(self._client, self._queue)
+        try:
+            return self._receiver.peek_messages(most, sequence_number=start, timeout=LOOK_SECONDS)
+        except AzureError:
+            receiver, self._receiver = self._receiver, None
+            receiver.close()
+            raise
 
 
-class _Move:
-    """One move of chosen dead letters back to their queue."""
+class _Removal:
+    """Takes chosen dead letters away."""
 
-    def __init__(self, receiver: ServiceBusReceiver, sender: ServiceBusSender, wanted: set[int]) -> None:
+    def __init__(self, receiver: ServiceBusReceiver, wanted: set[int]) -> None:
         self._receiver = receiver
-        self._sender = sender
         self._wanted = wanted
-        self._moved: set[int] = set()
+        self._gone: set[int] = set()
         self._in_hand: dict[int, ServiceBusReceivedMessage] = {}
 
     def until(self, deadline: float) -> set[int]:
         """The numbers of those that went. What is in hand and did not go is given back, whatever happens."""
         try:
-            while self._wanted - self._moved and len(self._in_hand) < MOST_PASSED_OVER and time.monotonic() < deadline:
+            while self._wanted - self._gone and len(self._in_hand) < MOST_PASSED_OVER and time.monotonic() < deadline:
                 if not self._take():
                     break
-                for batch in self._batches():
-                    self._sender.send_messages([_copy(message) for message in batch])
-                    for message in batch:
-                        self._complete(message)
+                self._settle([self._in_hand[number] for number in sorted(self._wanted & self._in_hand.keys())])
         finally:
             for message in self._in_hand.values():
                 self._give_back(message)
-        return self._moved
+        return self._gone
+
+    def _settle(self, chosen: Sequence[ServiceBusReceivedMessage]) -> None:
+        for message in chosen:
+            self._complete(message)
 
     def _take(self) -> bool:
         """Whether any more dead letters came."""
-        left = len(self._wanted - self._moved)
+        left = len(self._wanted - self._gone)
         most = min(max(left, LEAST_AT_ONCE), MOST_AT_ONCE)
         taken = self._receiver.receive_messages(most, max_wait_time=PATIENCE_SECONDS)
         self._in_hand.update({_number(message): message for message in taken})
         return bool(taken)
 
-    def _batches(self) -> Iterator[list[ServiceBusReceivedMessage]]:
-        """The chosen ones in hand, as many at a time as the broker takes in one batch."""
+    def _complete(self, message: ServiceBusReceivedMessage) -> None:
+        """One whose lock was lost is still there, beside its copy: it goes again, and its second copy is dropped."""
+        del self._in_hand[_number(message)]
+        try:
+            self._receiver.complete_message(message)
+        except MessageLockLostError:
+            return
+        self._gone.add(_number(message))
+
+    def _give_back(self, message: ServiceBusReceivedMessage) -> None:
+        try:
+            self._receiver.abandon_message(message)
+        except MessageLockLostError:
+            return  # it went back by itself
+
+
+class _Move(_Removal):
+    """Copies chosen dead letters to their queue before it takes them away."""
+
+    def __init__(self, receiver: ServiceBusReceiver, sender: ServiceBusSender, wanted: set[int]) -> None:
+        super().__init__(receiver, wanted)
+        self._sender = sender
+
+    def _settle(self, chosen: Sequence[ServiceBusReceivedMessage]) -> None:
+        for batch in self._batches(chosen):
+            self._sender.send_messages([_copy(message) for message in batch])
+            super()._settle(batch)
+
+    def _batches(self, all_chosen: Sequence[ServiceBusReceivedMessage]) -> Iterator[list[ServiceBusReceivedMessage]]:
+        """As many at a time as the broker takes in one batch."""
         batch = self._sender.create_message_batch()
         chosen: list[ServiceBusReceivedMessage] = []
-        for message in [self._in_hand[number] for number in sorted(self._wanted & self._in_hand.keys())]:
+        for message in all_chosen:
             try:
                 batch.add_message(_copy(message))
             except MessageSizeExceededError:
@@ -156,26 +201,12 @@ class _Move:
         if chosen:
             yield chosen
 
-    def _complete(self, message: ServiceBusReceivedMessage) -> None:
-        """One whose lock was lost is still there, beside its copy: it goes again, and its second copy is dropped."""
-        del self._in_hand[_number(message)]
-        try:
-            self._receiver.complete_message(message)
-        except MessageLockLostError:
-            return
-        self._moved.add(_number(message))
-
-    def _give_back(self, message: ServiceBusReceivedMessage) -> None:
-        try:
-            self._receiver.abandon_message(message)
-        except MessageLockLostError:
-            return  # it went back by itself
-
 
 @contextmanager
-def _said_of(queue: str) -> Iterator[None]:
+def _said_of(queue: str, reach: Reach) -> Iterator[None]:
     try:
-        yield
+        with reach.tried():
+            yield
     except AzureError as fault:
         says = f"Queue {queue} is out of reach ({type(fault).__name__}): {fault}"
         if isinstance(fault, ServiceBusAuthorizationError):

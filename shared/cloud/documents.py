@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from shared.core.messages import Champion, LaneKey
 from shared.core.promotion import Hold, Lane, Promotion, Unpublished
 from shared.core.wire import from_json, to_json
-from shared.ports import ApprovalDecision, ApprovalRequest
+from shared.ports import ApprovalDecision, ApprovalRequest, DiscardedLetter
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,16 @@ def approval_decision_document(decision: ApprovalDecision) -> str:
 def approval_decision(document: str) -> ApprovalDecision:
     """The inverse of `approval_decision_document`."""
     return from_json(ApprovalDecision, json.loads(document))
+
+
+def discarded_document(letter: DiscardedLetter) -> str:
+    """The letter to its last field."""
+    return _written(to_json(letter))
+
+
+def discarded_letter(document: str) -> DiscardedLetter:
+    """The inverse of `discarded_document`."""
+    return from_json(DiscardedLetter, json.loads(document))
 
 
 def sortable(moment: datetime) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.ports import Approvals, Store
+from shared.ports import Approvals, DiscardedLetters, Store
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
@@ -55,6 +55,19 @@ def connect_approvals(settings: Mapping[str, str]) -> Approvals:
     from shared.cloud.table_approvals import TableApprovals
 
     return TableApprovals(_account(settings).create_table_if_not_exists(name))
+
+
+def connect_discarded(settings: Mapping[str, str]) -> DiscardedLetters:
+    """The journal of discarded dead letters: in the store's file or table. Raises ValueError as `connect` does."""
+    file = settings.get(FILE)
+    if file:
+        from shared.cloud.sqlite_discarded import SqliteDiscarded
+
+        return SqliteDiscarded(Path(file))
+    name = _table(settings)
+    from shared.cloud.table_discarded import TableDiscarded
+
+    return TableDiscarded(_account(settings).create_table_if_not_exists(name))
 
 
 def _table(settings: Mapping[str, str]) -> str:

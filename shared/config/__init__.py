@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from shared.config.configuration import Configuration, Environment, FromJobs, Places, Route
     from shared.config.loading import load, load_places
     from shared.config.policy import Policy
-    from shared.config.stage import Approval, Gate, Smoke, StageSettings
+    from shared.config.stage import ApprovalSettings, Gate, Smoke, StageSettings
     from shared.config.workspace import Workspace
 
 __all__ = [
-    "Approval",
+    "ApprovalSettings",
     "Configuration",
     "ConfigurationFaults",
     "Environment",

@@ -1,8 +1,9 @@
 """The kinds of value that the settings are made of, each with its rule and its place in the JSON Schema."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.types import StringConstraints
@@ -17,6 +18,20 @@ class Settings(BaseModel):
     """Base of all settings: cannot be changed, and knows every key that may be written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Frozen(Settings):
+    """Settings that are copied into a promotion when it starts, and that its workers get with each command."""
+
+    def frozen(self) -> dict[str, Any]:
+        """As JSON-able data."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @classmethod
+    def parse(cls, frozen: Mapping[str, Any]) -> Self:
+        """The settings that `frozen()` gave. ValueError for anything else, also for keys of a newer version:
+        leaving out a check that one does not know would be worse than stopping."""
+        return cls.model_validate(frozen)
 
 
 def no_truth_value(value: Any) -> Any:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from shared.config.fields import SETTING, Settings, Text, no_truth_value
 from shared.config.workspace import WorkspaceId
-from shared.core.approval import APPROVER
+from shared.core.promotion import APPROVER
 
 #: No team has more people who approve one thing.
 MOST_APPROVERS = 20
@@ -29,7 +29,7 @@ Approvers = Annotated[int, BeforeValidator(no_truth_value), Field(ge=1, le=MOST_
 Instances = Annotated[int, BeforeValidator(no_truth_value), Field(ge=1, le=MOST_INSTANCES), _whole(1, MOST_INSTANCES)]
 
 
-class Approvals(Settings):
+class ApprovalPolicy(Settings):
     """How many people must approve what is deployed in an environment, and who keeps their word."""
 
     least: Approvers = Field(alias="min", default=1, description="How many different people must approve.")
@@ -43,7 +43,7 @@ class Approvals(Settings):
 
 
 def _counted(value: Any) -> Any:
-    return value if isinstance(value, Mapping | Approvals) else {"min": value}
+    return value if isinstance(value, Mapping | ApprovalPolicy) else {"min": value}
 
 
 def _number_or_more(schema: dict[str, Any]) -> None:
@@ -54,7 +54,7 @@ class Policy(Settings):
     """The rules of an environment. Routes can ask for more, and for nothing less."""
 
     approvals: Annotated[
-        Approvals | None, BeforeValidator(lambda value: None if value is None else _counted(value))
+        ApprovalPolicy | None, BeforeValidator(lambda value: None if value is None else _counted(value))
     ] = Field(
         default=None,
         description="People who must approve each deployment: how many, or a mapping with more. Stages that ask for "

@@ -1,7 +1,8 @@
 """One stop of a route as its settings describe it: the endpoint, what must hold there, how long steps may take."""
 
+from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
@@ -11,6 +12,7 @@ from shared.config.fields import (
     EndpointTemplate,
     EnvironmentName,
     FilePath,
+    Frozen,
     Label,
     Margin,
     Number,
@@ -19,8 +21,10 @@ from shared.config.fields import (
 )
 from shared.config.policy import Approvers, Policy
 from shared.config.wording import did_you_mean
-from shared.core.approval import APPROVER
-from shared.core.plan import MODEL_PLAN
+from shared.core.approval import APPROVE
+from shared.core.messages import Kind
+from shared.core.plan import KINDS
+from shared.core.promotion import APPROVER, ApprovalRule
 
 _ONE_BOUND = [{"required": [bound]} for bound in ("at_least", "at_most", "no_worse_than_champion_by")]
 
@@ -81,7 +85,7 @@ class Smoke(Settings):
     )
 
 
-class Approval(Settings):
+class ApprovalSettings(Settings):
     """People who must agree, after the gates and before anything is deployed."""
 
     least: Approvers = Field(alias="min", default=1, description="How many different people must approve.")
@@ -102,15 +106,17 @@ class Approval(Settings):
     )
 
 
+_PLAN = KINDS[Kind.MODEL].plan
+
 #: How long each step of a stage may take where no time limit is set; the name of the last step that undoes another
 #: stands for all that do. How long an approval may take is said with the approval.
-DEFAULT_LIMITS = {step.name: step.limit for step in MODEL_PLAN if not step.waits} | {
-    step.undo[-1]: step.undo_limit for step in MODEL_PLAN if step.undo
+DEFAULT_LIMITS = {step.name: step.limit for step in _PLAN if not step.waits} | {
+    step.undo[-1]: step.undo_limit for step in _PLAN if step.undo
 }
 
 
 def _step(name: str) -> str:
-    if name in (step.name for step in MODEL_PLAN if step.waits):
+    if name in (step.name for step in _PLAN if step.waits):
         raise ValueError("is set with the approval: approval: {expires: 72h}")
     if name not in DEFAULT_LIMITS:
         raise ValueError(f"unknown step; {did_you_mean(name, DEFAULT_LIMITS)}")
@@ -121,7 +127,7 @@ StepName = Annotated[str, AfterValidator(_step)]
 _DEFAULTS = ", ".join(f"{name} {durations.text(limit)}" for name, limit in DEFAULT_LIMITS.items())
 
 
-class StageSettings(Settings):
+class StageSettings(Frozen):
     """One stop of a route: an environment, the endpoint there, and what must hold before it takes traffic."""
 
     environment: EnvironmentName = Field(description="Where this stage deploys: a key of `environments`.")
@@ -140,7 +146,7 @@ class StageSettings(Settings):
         description="Stages that must be done before this one starts; the one before in the list if left out.",
     )
     gates: tuple[Gate, ...] = Field(alias="validate", default=(), description="What must hold before deploying.")
-    approval: Approval | None = Field(
+    approval: ApprovalSettings | None = Field(
         default=None, description="People who must agree before this stage deploys; nobody is asked if left out."
     )
     smoke: Smoke | None = Field(default=None, description="Requests to answer before taking traffic.")
@@ -151,6 +157,20 @@ class StageSettings(Settings):
         json_schema_extra={"propertyNames": {"enum": [*DEFAULT_LIMITS]}},
     )
 
+    def asks_for(self) -> Collection[str]:
+        """The names of the settings that are there: optional steps of the plan go by these."""
+        return {name for name in type(self).model_fields if getattr(self, name) is not None}
+
+    def limits(self) -> Mapping[str, timedelta]:
+        """By step: how long it may take, where that is set."""
+        approving = {APPROVE: self.approval.expires} if self.approval is not None else {}
+        return {**self.timeouts, **approving}
+
+    def approval_rule(self) -> ApprovalRule:
+        """What the coordinator holds people to."""
+        asked = self.approval or ApprovalSettings()
+        return ApprovalRule(asked.least, asked.roles, asked.not_requester, asked.not_author)
+
     def endpoint_for(self, model: str) -> str:
         """The endpoint's name for the model named `model`; always the same, and always one that Azure accepts."""
         return azure_names.endpoint(self.endpoint, model)
@@ -160,7 +180,7 @@ class StageSettings(Settings):
         own, asked = self.approval, policy.approvals
         if own is None and asked is None:
             return self
-        approval = own or Approval(roles=asked.roles if asked else (APPROVER,))
+        approval = own or ApprovalSettings(roles=asked.roles if asked else (APPROVER,))
         wanted = {
             "least": max(approval.least, asked.least if asked else 0),
             "not_author": approval.not_author or policy.not_author,
@@ -168,12 +188,18 @@ class StageSettings(Settings):
         }
         return self.model_copy(update={"approval": approval.model_copy(update=wanted)})
 
-    def frozen(self) -> dict[str, Any]:
-        """These settings as JSON-able data, which is copied into a promotion when it starts."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
-    @classmethod
-    def parse(cls, frozen: dict[str, Any]) -> Self:
-        """The settings that `frozen()` gave. ValueError for anything else, also for keys of a newer version:
-        leaving out a check that one does not know would be worse than stopping."""
-        return cls.model_validate(frozen)
+class ModelStage(Frozen):
+    """What a stage for a model is started with."""
+
+    stage: StageSettings
+    require_tags: dict[str, str] = Field(default={}, description="Of the route.")
+
+
+class JobStage(Frozen):
+    """What the one stage for a finished job is started with."""
+
+    output: str = Field(description="Name of the job's output that is registered.")
+    tags: dict[str, str] = Field(default={}, description="Tags that the model gets.")
+    experiment: str = Field(default="", description="Experiment that the job must be of; older versions do not say.")
+    job_tags: dict[str, str] = Field(default={}, description="Tags that the job must have.")

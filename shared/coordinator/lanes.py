@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from shared.core.events import LaneEvent, TimePassed
 from shared.core.journal import JournalEntry
-from shared.core.lane import TELL_AFTER, Decision, LaneEvent, PromotionRequested, TimePassed, decide
-from shared.core.late import FIRST_LATE_POLL
-from shared.core.messages import RECONCILE, LaneKey, StepReported
-from shared.core.people import Released
+from shared.core.lane import TELL_AFTER, Decision, decide
+from shared.core.messages import LaneKey
 from shared.core.promotion import Lane, Unpublished
 from shared.ports import Bus, Store, Topic, VersionConflictError
 from shared.telemetry.telemetry import Telemetry, fields, fields_of
@@ -39,11 +38,16 @@ class Lanes:
         self._topic = topic
         self._telemetry = telemetry or Telemetry()
 
+    def check(self) -> None:
+        """Raises `QueueUnavailableError`, without waiting, where what an event brings about could not be sent now."""
+        self._bus.check()
+
     def apply(self, event: LaneEvent) -> Decision:
         """Decide, save, send, tell. To be called again with the same event if it raises: a repeated event changes
         nothing.
 
-        Raises what `decide` raises; then nothing was changed.
+        Raises what `decide` raises; then nothing was changed. Raises `QueueUnavailableError` when all is saved and
+        nothing sent: then the timer sees to it, if nobody calls again.
         """
         with self._telemetry.decision(event):
             decision = self._decided(event)
@@ -62,7 +66,7 @@ class Lanes:
             decision = decide(before, event, now)
             if decision.stale:
                 return decision
-            if self._topic is not None and not _comes_again(event):
+            if self._topic is not None and not event.comes_again:
                 decision = _with_mark(decision, now)
             try:
                 self._store.save(before, decision.lane, version, decision.journal)
@@ -85,8 +89,8 @@ class Lanes:
             if all(self._told(event.lane, *each) for each in left.lines.items()):
                 self._take_mark_away(event.lane, left)
         elif decision.stale:
-            named = _delivered_again(event)
-            if named is not None:
+            named = event.about(decision.lane)
+            if named is not None and event.may_be_repeated:
                 self._told(event.lane, named)
         elif self._topic is not None:
             told = self._topic.publish(decision.lane, decision.journal)
@@ -111,39 +115,11 @@ class Lanes:
             return  # whoever was faster has kept the mark: the timer comes to it
 
     def _load(self, event: LaneEvent) -> tuple[Lane, int]:
-        """The lane with the promotion that the event speaks of, which may have ended."""
-        match event:
-            case PromotionRequested():
-                return self._store.load(event.lane, event.promotion.id)
-            case TimePassed():
-                return self._store.load(event.lane, None)
-            case Released():
-                hold = self._store.load(event.lane, None)[0].holds.get(event.stage)
-                return self._store.load(event.lane, hold.promotion if hold else None)
-        return self._store.load(event.lane, event.promotion)
-
-
-def _delivered_again(event: LaneEvent) -> str | None:
-    """The promotion of a stale event that may be a second delivery; None where events are stale by their nature."""
-    match event:
-        case TimePassed() | Released():
-            return None
-        case PromotionRequested():
-            # The timer finds the same registrations again and again.
-            return event.promotion.id if event.promotion.requested_by != RECONCILE else None
-        case StepReported():
-            return event.promotion if event.poll < FIRST_LATE_POLL else None
-    return event.promotion
-
-
-def _comes_again(event: LaneEvent) -> bool:
-    """Whether a queue delivers the event again if the process dies over it, and a second delivery is known as such."""
-    match event:
-        case StepReported():
-            return True
-        case PromotionRequested():
-            return event.automatic and event.promotion.requested_by != RECONCILE
-    return False
+        """The lane with the promotion that the event is about, which may have ended."""
+        about = event.about(None)
+        lane, version = self._store.load(event.lane, about)
+        named = event.about(lane)
+        return (lane, version) if named == about else self._store.load(event.lane, named)
 
 
 def _with_mark(decision: Decision, now: datetime) -> Decision:

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from shared.config.stage import JobStage, ModelStage
 from shared.core.approval import APPROVE
-from shared.core.lane import PromotionRequested
+from shared.core.events import PromotionRequested
 from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, News
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
 if TYPE_CHECKING:
-    from shared.config import Configuration, Environment, FromJobs, Policy, Route, StageSettings
+    from shared.config import Configuration, Environment, FromJobs, Policy, Route
+    from shared.config.stage import StageSettings
 
 #: The route of lanes that keep what no route takes.
 NO_ROUTE = ""
@@ -63,15 +65,11 @@ def _of_job(
     news: JobEnded, route: "Route", jobs: "FromJobs", configuration: "Configuration", now: datetime
 ) -> PromotionRequested:
     candidate = Candidate(Kind.JOB, jobs.model, news.job, route.source, news.workspace)
-    # The event's word for what the job is counts only to find the route: the worker asks the job itself.
-    settings: dict[str, Any] = {
-        "output": jobs.output,
-        "tags": dict(route.require_tags),
-        "experiment": jobs.experiment,
-        "job_tags": dict(jobs.tags),
-    }
+    settings = JobStage(
+        output=jobs.output, tags=dict(route.require_tags), experiment=jobs.experiment, job_tags=dict(jobs.tags)
+    )
     plan = plan_for(Kind.JOB, environment=route.source, source=route.source, first=True, limits={})
-    stage = StageRun("register", route.source, "", (), settings, tuple(map(StepRun, plan)))
+    stage = StageRun("register", route.source, "", (), settings.frozen(), tuple(map(StepRun, plan)))
     return _request(candidate, route.name, (stage,), news.source, configuration, now)
 
 
@@ -86,21 +84,24 @@ def stage_runs(
 
 def _stage_run(stage: "StageSettings", policy: "Policy", route: "Route", model: str) -> StageRun:
     stage = stage.under(policy)
-    limits = dict(stage.timeouts)
-    if stage.approval is not None:
-        limits[APPROVE] = stage.approval.expires
     plan = plan_for(
         Kind.MODEL,
         environment=stage.environment,
         source=route.source,
         first=not stage.after,
-        limits=limits,
-        left_out=() if stage.approval is not None else (APPROVE,),
+        limits=stage.limits(),
+        asked=stage.asks_for(),
         worked=(APPROVE,) if policy.taken_by_environment else (),
     )
-    settings = {**stage.frozen(), "require_tags": dict(route.require_tags)}
-    steps = tuple(map(StepRun, plan))
-    return StageRun(stage.name, stage.environment, stage.endpoint_for(model), tuple(stage.after), settings, steps)
+    return StageRun(
+        name=stage.name,
+        environment=stage.environment,
+        endpoint=stage.endpoint_for(model),
+        after=tuple(stage.after),
+        settings=ModelStage(stage=stage, require_tags=dict(route.require_tags)).frozen(),
+        steps=tuple(map(StepRun, plan)),
+        approval=stage.approval_rule(),
+    )
 
 
 def _request(

@@ -1,24 +1,64 @@
 """What a stage asks for before it deploys: how many people, of which roles, and who may not be one of them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 
 from shared.core.messages import Evidence
-from shared.core.promotion import Promotion, StageRun
+from shared.core.promotion import Promotion, StageRun, StepRun
+from shared.core.wire import from_json
 
-APPROVER = "Promotion.Approver"
 #: The step that asks people.
 APPROVE = "approve"
 
 
 @dataclass(frozen=True)
+class Author:
+    """Who registered a model, or ran the job that made it."""
+
+    id: str  #: object id in Entra ID: what a token has as `oid`
+    name: str
+    is_person: bool  #: else a service principal or a managed identity
+
+
+@dataclass(frozen=True)
+class GivenApproval:
+    """What one person said."""
+
+    id: str  #: of the Entra ID principal
+    name: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class ApprovalEvidence:
+    """What the step that asks people leaves behind."""
+
+    on: str = ""  #: digest of what was approved
+    given: tuple[GivenApproval, ...] = ()
+    taken_by: str = ""  #: the environment whose own app took them; empty for the coordinator
+
+    @classmethod
+    def of(cls, step: StepRun) -> "ApprovalEvidence":
+        return from_json(cls, step.evidence)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The part of a step's evidence that says who made the candidate."""
+
+    authors: tuple[Author, ...] = ()
+
+
+@dataclass(frozen=True)
 class Approval:
-    """The `approval` of a stage, for one promotion."""
+    """The approval that a stage asks for, for one promotion."""
 
     least: int  #: different people
-    roles: Sequence[str]  #: any one of them is enough
+    roles: tuple[str, ...]  #: any one of them is enough
     not_requester: bool
     requester_is_unknown: bool = False  #: so that nobody can tell whether they approve their own request
     not_author: bool = False
@@ -27,21 +67,18 @@ class Approval:
 
     @classmethod
     def of(cls, promotion: Promotion, stage: StageRun) -> "Approval":
-        """From the stage's settings as `StageSettings.frozen()` has them, with the defaults of the configuration."""
-        asked = stage.settings.get("approval") or {}
-        not_requester = asked.get("not_requester", True)
-        roles = asked.get("roles") or [APPROVER]
-        not_author = asked.get("not_author", False)
-        authors = promotion.evidence_for(stage).get("share", {}).get("authors") or []
-        known = bool(authors) and all(each["is_person"] for each in authors)
+        asked = stage.approval
+        made = [from_json(_Made, step.evidence) for step in promotion.travelling() if step.evidence]
+        authors = [author for each in made for author in each.authors]
+        known = bool(authors) and all(author.is_person for author in authors)
         return cls(
-            least=asked.get("min", 1),
-            roles=roles,
-            not_requester=not_requester,
-            requester_is_unknown=not_requester and promotion.by_somebody,
-            not_author=not_author,
-            authors=tuple(each["id"] for each in authors),
-            author_is_unknown=not_author and not known,
+            least=asked.least,
+            roles=asked.roles,
+            not_requester=asked.not_requester,
+            requester_is_unknown=asked.not_requester and promotion.by_somebody,
+            not_author=asked.not_author,
+            authors=tuple(author.id for author in authors),
+            author_is_unknown=asked.not_author and not known,
         )
 
     def says(self, given: int) -> str:

@@ -16,17 +16,35 @@
   noted and undoes nothing.
 - Every step has a deadline, and so has every wait. A poll that could not be made is made again after a growing pause
   until then.
-- A stage with a hold lets nobody in until a person releases it. What people may ask for stands in `people.py`.
+- A stage with a hold lets nobody in until a person releases it. What people may ask for stands in `approving.py`,
+  `going_back.py` and `trying_again.py`.
 - An older version never overtakes a newer one by itself.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from shared.core import people
-from shared.core.approval import Approval
+from shared.core import approving, going_back, trying_again
+from shared.core.approval import Approval, ApprovalEvidence
 from shared.core.durations import in_words
-from shared.core.journal import JournalEntry, Notes
+from shared.core.events import (
+    Abandoned,
+    Approved,
+    Cancelled,
+    Discarded,
+    LaneEvent,
+    NotNowError,
+    PromotionRequested,
+    Rejected,
+    Released,
+    Replayed,
+    Retried,
+    RolledBack,
+    TimePassed,
+)
+from shared.core.journal import JournalEntry
 from shared.core.late import late_steps
 from shared.core.messages import (
     GRACE,
@@ -35,8 +53,6 @@ from shared.core.messages import (
     Champion,
     Failed,
     FailureKind,
-    Kind,
-    LaneKey,
     NotRun,
     Retry,
     Running,
@@ -44,19 +60,12 @@ from shared.core.messages import (
     StepReported,
     Succeeded,
 )
-from shared.core.people import PersonEvent
+from shared.core.plan import KINDS
 from shared.core.precedence import newer_version
-from shared.core.promotion import (
-    Lane,
-    Promotion,
-    PromotionStatus,
-    StageRun,
-    StageStatus,
-    StepRun,
-    StepStatus,
-)
+from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun, StepStatus
 from shared.core.settling import end, end_stage, settle
 from shared.core.transitions import Trigger
+from shared.core.turn import Turn
 
 #: Pause after the first poll that could not be made; doubled each time, up to the longest.
 FIRST_PAUSE = timedelta(seconds=2)
@@ -65,30 +74,6 @@ LONGEST_PAUSE = timedelta(minutes=5)
 TELL_AFTER = timedelta(minutes=1)
 #: How long a stage waits for its turn: for another promotion to leave, or for a hold to be released.
 LONGEST_QUEUE = timedelta(days=30)
-
-
-@dataclass(frozen=True)
-class PromotionRequested:
-    """A candidate is to go along this lane. Made by `routing.py` from news, or from a person's request."""
-
-    promotion: Promotion
-    refusal: str = ""  #: why nothing is to happen: then it is recorded and ends at once
-    automatic: bool = True
-    reason: str = ""  #: why a person wants it
-
-    @property
-    def lane(self) -> LaneKey:
-        return self.promotion.lane
-
-
-@dataclass(frozen=True)
-class TimePassed:
-    """The reconciling timer found the lane overdue."""
-
-    lane: LaneKey
-
-
-LaneEvent = PromotionRequested | StepReported | TimePassed | PersonEvent
 
 
 @dataclass(frozen=True)
@@ -110,42 +95,26 @@ def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
     """What the event makes of the lane. `lane` holds all promotions under way, and the one that the event names."""
     if isinstance(event, StepReported) and (why := why_not_believed(lane, event)):
         return Decision(lane, (), stale=True, disbelieved=why)
-    notes = Notes(now, _who(event))
-    if isinstance(event, PromotionRequested):
-        after = _request(lane, event, now, notes)
-    elif isinstance(event, StepReported):
-        after = _report(lane, event, now, notes)
-    elif isinstance(event, TimePassed):
-        after = _pass_time(lane, now, notes)
-    else:
-        after = people.apply(lane, event, now, notes)
-    ignored = after is lane
-    after = settle(after, now, notes)
-    if after == lane and not notes.entries:
-        late = late_steps(lane, event, now) if ignored and isinstance(event, StepReported) else ()
-        return Decision(lane, (*due(lane), *(_command(*step) for step in late)), stale=True)
-    after = _stamp(lane, after, notes)
+    turn = Turn(lane, now, event.who)
+    _HANDLERS[type(event)](turn, event)
+    settle(turn)
+    if turn.lane is lane and not turn.journal:
+        return Decision(lane, (*due(lane), *_late(lane, event, now)), stale=True)
+    after = turn.stamped(lane)
     in_flight = {command.message_id for command in due(lane)}
     commands = tuple(command for command in due(after) if command.message_id not in in_flight)
-    return Decision(after, commands, tuple(notes.entries))
+    return Decision(after, commands, tuple(turn.journal))
 
 
-def _who(event: LaneEvent) -> str:
-    if isinstance(event, PromotionRequested):
-        return event.promotion.requested_by
-    return "" if isinstance(event, StepReported | TimePassed) else event.by.name
-
-
-def _stamp(before: Lane, after: Lane, notes: Notes) -> Lane:
-    """The lane with the time of change, and the length of its journal, on each promotion that changed."""
-
-    def stamped(promotion: Promotion) -> Promotion:
-        written = sum(entry.promotion == promotion.id for entry in notes.entries)
-        if promotion == before.promotion(promotion.id) and not written:
-            return promotion
-        return replace(promotion, updated=notes.now, lines=promotion.lines + written)
-
-    return replace(after, promotions=tuple(map(stamped, after.promotions)))
+def _late(lane: Lane, event: LaneEvent, now: datetime) -> tuple[RunStep, ...]:
+    """The commands that undo what a stale report tells of."""
+    if not isinstance(event, StepReported):
+        return ()
+    promotion = lane.promotion(event.promotion)
+    stage = promotion.stage(event.stage) if promotion is not None else None
+    if stage is not None and _reported(stage, event) is not None:
+        return ()
+    return tuple(_command(*step) for step in late_steps(lane, event, now))
 
 
 def due(lane: Lane) -> tuple[RunStep, ...]:
@@ -188,20 +157,20 @@ def _waits_until(stage: StageRun) -> datetime | None:
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-def _request(lane: Lane, event: PromotionRequested, now: datetime, notes: Notes) -> Lane:
+def _request(turn: Turn, event: PromotionRequested) -> None:
     promotion = event.promotion
-    if lane.promotion(promotion.id) is not None:
-        return lane
+    if turn.lane.promotion(promotion.id) is not None:
+        return
     why = f": {event.reason}" if event.reason else ""
-    notes.add(promotion, "requested", f"{_title(promotion.candidate)}, by {promotion.requested_by}{why}")
+    turn.note(promotion, "requested", f"{_title(promotion.candidate)}, by {promotion.requested_by}{why}")
     if event.refusal:
-        return lane.with_promotion(end(promotion, PromotionStatus.IGNORED, event.refusal, now, notes))
-    newer = newer_version(lane, promotion.candidate) if event.automatic else None
+        turn.put(end(turn, promotion, PromotionStatus.IGNORED, event.refusal))
+        return
+    newer = newer_version(turn.lane, promotion.candidate) if event.automatic else None
     if newer:
-        promotion = replace(
-            promotion, stages=tuple(end_stage(s, Trigger.NEWER_CAME, newer, now) for s in promotion.stages)
-        )
-    return lane.with_promotion(promotion)
+        stages = tuple(end_stage(stage, Trigger.NEWER_CAME, newer, turn.now) for stage in promotion.stages)
+        promotion = replace(promotion, stages=stages)
+    turn.put(promotion)
 
 
 def why_not_believed(lane: Lane, report: StepReported) -> str:
@@ -214,24 +183,25 @@ def why_not_believed(lane: Lane, report: StepReported) -> str:
     return f"{report.step} in {report.stage} is a step of {asked}, and the report came from {report.environment}"
 
 
-def _report(lane: Lane, event: StepReported, now: datetime, notes: Notes) -> Lane:
-    promotion = lane.promotion(event.promotion)
+def _report(turn: Turn, event: StepReported) -> None:
+    promotion = turn.lane.promotion(event.promotion)
     stage = promotion.stage(event.stage) if promotion is not None else None
     step = _reported(stage, event) if stage is not None else None
     if promotion is None or stage is None or step is None:
-        return lane
+        return
     step = replace(step, seconds=step.seconds + event.seconds)
     if isinstance(event.outcome, NotRun):
         stage = stage.left_unanswered(step)
     match event.outcome:
         case Succeeded():
-            return _succeed(lane, promotion, stage, step, event.outcome, now, notes)
+            _succeed(turn, promotion, stage, step, event.outcome)
         case Failed():
-            return _fail(lane, promotion, stage, step, event.outcome, now, notes)
+            _fail(turn, promotion, stage, step, event.outcome)
         case Running() | Retry() | NotRun():
             if stage.has_called_off(step):
-                return _stop(lane, promotion, stage, step, now, notes)
-            return _poll_again(lane, promotion, stage, step, event.outcome, now, notes)
+                _stop(turn, promotion, stage, step)
+            else:
+                _poll_again(turn, promotion, stage, step, event.outcome)
 
 
 def _reported(stage: StageRun, event: StepReported) -> StepRun | None:
@@ -246,126 +216,134 @@ def _reported(stage: StageRun, event: StepReported) -> StepRun | None:
     return None
 
 
-def _pass_time(lane: Lane, now: datetime, notes: Notes) -> Lane:
+def _pass_time(turn: Turn, event: TimePassed) -> None:
     """Give up what is past its deadline; ask anew, with a new message id, where an answer is overdue."""
-    after = lane
-    for promotion in lane.under_way():
+    now = turn.now
+    for promotion in list(turn.lane.under_way()):
         for stage in promotion.stages:
             until = _waits_until(stage)
             if until is not None and now >= until:
-                after = _give_up(after, after.promotion(promotion.id) or promotion, stage, now, notes)
+                _give_up(turn, turn.latest(promotion), stage)
             step = stage.current
             if step is None or step.next_poll is None or step.deadline is None or now < step.next_poll + GRACE:
                 continue
-            known = after.promotion(promotion.id) or promotion
+            known = turn.latest(promotion)
             if stage.has_called_off(step):
-                after = _stop(after, known, stage, step, now, notes)
+                _stop(turn, known, stage, step)
             elif now >= step.deadline + GRACE:
-                after = _fail(after, known, stage, step, _timeout(step), now, notes)
+                _fail(turn, known, stage, step, _timeout(step))
             else:
                 asked = replace(step, poll=step.poll + 1, next_poll=now, says="asked again: no answer had come")
-                after = after.with_promotion(known.with_stage(stage.with_step(asked)))
-    return after
+                turn.put(known, stage.with_step(asked))
 
 
-def _give_up(lane: Lane, promotion: Promotion, stage: StageRun, now: datetime, notes: Notes) -> Lane:
+def _give_up(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
     step = stage.current
     if step is None:
         reason = f"its turn did not come within {in_words(LONGEST_QUEUE)}"
-        notes.add(promotion, "stage-failed", reason, stage)
-        ended = end_stage(stage, Trigger.WAITED_TOO_LONG, reason, now)
-        return lane.with_promotion(promotion.with_stage(ended))
-    given = len(step.evidence.get("given", ()))
+        turn.note(promotion, "stage-failed", reason, stage)
+        turn.put(promotion, end_stage(stage, Trigger.WAITED_TOO_LONG, reason, turn.now))
+        return
+    given = len(ApprovalEvidence.of(step).given)
     who = f"only {given} of {Approval.of(promotion, stage).least} approved" if given else "nobody decided"
     late = Failed(f"{who} within {in_words(step.plan.limit)}: start a new promotion", FailureKind.REJECTED)
-    return _fail(lane, promotion, stage, step, late, now, notes)
+    _fail(turn, promotion, stage, step, late)
+
+
+def _of_promotion(handler: Callable[[Turn, Promotion, Any], None]) -> Callable[[Turn, Any], None]:
+    """A handler of what people ask of one promotion."""
+
+    def handle(turn: Turn, event: Any) -> None:
+        promotion = turn.lane.promotion(event.promotion)
+        if promotion is None:
+            raise NotNowError(f"there is no promotion {event.promotion} on this lane")
+        handler(turn, promotion, event)
+
+    return handle
+
+
+_HANDLERS: Mapping[type[LaneEvent], Callable[[Turn, Any], None]] = {
+    PromotionRequested: _request,
+    StepReported: _report,
+    TimePassed: _pass_time,
+    Approved: _of_promotion(approving.approve),
+    Rejected: _of_promotion(approving.reject),
+    Cancelled: _of_promotion(going_back.cancel),
+    RolledBack: _of_promotion(going_back.roll_back),
+    Abandoned: _of_promotion(going_back.abandon),
+    Retried: _of_promotion(trying_again.retry),
+    Replayed: _of_promotion(trying_again.replay),
+    Discarded: _of_promotion(trying_again.discard),
+    Released: trying_again.release,
+}
 
 
 # --- one step's answer ------------------------------------------------------------------------------------------------
 
 
-def _succeed(
-    lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Succeeded, now: datetime, notes: Notes
-) -> Lane:
-    step = replace(
-        step,
-        status=StepStatus.SUCCEEDED,
-        failure=None,
-        evidence=outcome.evidence,
-        ended=now,
-        next_poll=None,
-        says="",
-    )
+def _succeed(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Succeeded) -> None:
+    step = _answered(turn, step, StepStatus.SUCCEEDED, outcome)
     stage = stage.with_step(step)
-    promotion = promotion.with_stage(stage)
-    notes.add(promotion, "step-succeeded", "done", stage, step)
+    promotion = turn.put(promotion, stage)
+    turn.note(promotion, "step-succeeded", "done", stage, step)
     if step.plan.crowns and stage.status is StageStatus.RUNNING:
-        champion = Champion(promotion.id, promotion.candidate, now, promotion.evidence_for(stage))
-        lane = replace(lane, champions={**lane.champions, stage.name: champion})
-        notes.add(promotion, "crowned", f"version {promotion.candidate.version} serves {stage.endpoint}", stage)
+        champion = Champion(promotion.id, promotion.candidate, turn.now, promotion.evidence_for(stage))
+        turn.lane = replace(turn.lane, champions={**turn.lane.champions, stage.name: champion})
+        turn.note(promotion, "crowned", f"version {promotion.candidate.version} serves {stage.endpoint}", stage)
     if step.plan.uncrowns:
-        lane = _uncrown(lane, promotion, stage, notes)
-    return lane.with_promotion(promotion)
+        _uncrown(turn, promotion, stage)
 
 
-def _uncrown(lane: Lane, promotion: Promotion, stage: StageRun, notes: Notes) -> Lane:
-    if not lane.serves(promotion, stage):
-        return lane
-    others = {name: kept for name, kept in lane.champions.items() if name != stage.name}
-    if stage.predecessor is None:
-        return replace(lane, champions=others)
-    notes.add(promotion, "crowned", f"version {stage.predecessor.candidate.version} serves again", stage)
-    return replace(lane, champions={**others, stage.name: stage.predecessor})
+def _uncrown(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
+    if not turn.lane.serves(promotion, stage):
+        return
+    champions = {name: kept for name, kept in turn.lane.champions.items() if name != stage.name}
+    if stage.predecessor is not None:
+        turn.note(promotion, "crowned", f"version {stage.predecessor.candidate.version} serves again", stage)
+        champions[stage.name] = stage.predecessor
+    turn.lane = replace(turn.lane, champions=champions)
 
 
-def _fail(
-    lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Failed, now: datetime, notes: Notes
-) -> Lane:
-    step = replace(
-        step,
-        status=StepStatus.FAILED,
-        failure=outcome,
-        evidence=outcome.evidence,
-        ended=now,
-        next_poll=None,
-        says=outcome.reason,
-    )
+def _fail(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, failure: Failed) -> None:
+    step = _answered(turn, step, StepStatus.FAILED, failure)
     stage = stage.with_step(step)
-    notes.add(promotion, "step-failed", f"{outcome.kind}: {outcome.reason}", stage, step)
+    turn.note(promotion, "step-failed", f"{failure.kind}: {failure.reason}", stage, step)
     if stage.status is StageStatus.RUNNING and not step.plan.tidies:
-        stage = people.turn_back(stage, _ENDS_AS.get(outcome.kind, StageStatus.FAILED), outcome.reason)
-    return lane.with_promotion(promotion.with_stage(stage))
+        stage = going_back.turn_back(stage, _ENDS_AS.get(failure.kind, StageStatus.FAILED), failure.reason)
+    turn.put(promotion, stage)
 
 
-def _stop(lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun, now: datetime, notes: Notes) -> Lane:
-    step = replace(step, status=StepStatus.STOPPED, ended=now, next_poll=None)
-    notes.add(promotion, "step-stopped", step.says or "before it had answered", stage, step)
-    return lane.with_promotion(promotion.with_stage(stage.with_step(step)))
+def _stop(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun) -> None:
+    turn.note(promotion, "step-stopped", step.says or "before it had answered", stage, step)
+    turn.put(promotion, stage.with_step(replace(step, status=StepStatus.STOPPED, ended=turn.now, next_poll=None)))
+
+
+def _answered(turn: Turn, step: StepRun, status: StepStatus, answer: Succeeded | Failed) -> StepRun:
+    """The step once it has given its last answer."""
+    failure = answer if isinstance(answer, Failed) else None
+    ended = replace(step, status=status, ended=turn.now, next_poll=None, state={})
+    return replace(ended, evidence=answer.evidence, failure=failure, says=failure.reason if failure else "")
 
 
 def _poll_again(
-    lane: Lane,
-    promotion: Promotion,
-    stage: StageRun,
-    step: StepRun,
-    outcome: Running | Retry | NotRun,
-    now: datetime,
-    notes: Notes,
-) -> Lane:
-    deadline = step.deadline or now
+    turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Running | Retry | NotRun
+) -> None:
+    deadline = step.deadline or turn.now
     says = outcome.says if isinstance(outcome, Running) else outcome.reason
-    if now >= deadline:
-        return _fail(lane, promotion, stage, step, _timeout(replace(step, says=says)), now, notes)
+    if turn.now >= deadline:
+        _fail(turn, promotion, stage, step, _timeout(replace(step, says=says)))
+        return
     if isinstance(outcome, Running):
-        retries, pause = 0, outcome.poll_again_after
+        retries, pause, state = 0, outcome.poll_again_after, outcome.state
     else:
-        retries = step.retries + 1
+        retries, state = step.retries + 1, step.state
         asked_for = outcome.after if isinstance(outcome, Retry) else timedelta(0)
         pause = max(asked_for, min(FIRST_PAUSE * 2 ** min(step.retries, 10), LONGEST_PAUSE))
     if says != step.says:
-        notes.add(promotion, "polled" if isinstance(outcome, Running) else "retrying", says, stage, step)
-    step = replace(step, poll=step.poll + 1, retries=retries, next_poll=min(now + pause, deadline), says=says)
-    return lane.with_promotion(promotion.with_stage(stage.with_step(step)))
+        turn.note(promotion, "polled" if isinstance(outcome, Running) else "retrying", says, stage, step)
+    next_poll = min(turn.now + pause, deadline)
+    step = replace(step, poll=step.poll + 1, retries=retries, next_poll=next_poll, says=says, state=state)
+    turn.put(promotion, stage.with_step(step))
 
 
 def _timeout(step: StepRun) -> Failed:
@@ -390,6 +368,7 @@ def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
         promotion=promotion.id,
         stage=stage.name,
         step=step.plan.name,
+        uses=step.plan.uses,
         environment=step.plan.environment,
         attempt=stage.attempt,
         poll=step.poll,
@@ -400,11 +379,13 @@ def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
         candidate=promotion.candidate,
         settings=stage.settings,
         evidence=promotion.evidence_for(stage),
+        options=step.plan.options,
+        state=step.state,
         champion=stage.predecessor,
         requester=promotion.requester,
     )
 
 
 def _title(candidate: Candidate) -> str:
-    what = "the output of job" if candidate.kind is Kind.JOB else "version"
+    what = KINDS[candidate.kind].version_is
     return f"{candidate.name}, {what} {candidate.version} from {candidate.environment or candidate.workspace}"

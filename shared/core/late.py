@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.core.messages import NotRun, Retry, Running, StepReported
+from shared.core.messages import FIRST_LATE_POLL, NotRun, Retry, Running, StepReported
 from shared.core.plan import PlannedStep, undo_of
 from shared.core.promotion import STAGE_ENDED, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
 
-#: Looks of a late clean-up are counted from here, so that its message ids are never those of the walk itself.
-FIRST_LATE_POLL = 1000
 MOST_LATE_POLLS = 200
 PAUSE = timedelta(seconds=30)
 

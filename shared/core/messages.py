@@ -5,13 +5,14 @@ host would take for message metadata (`messageId`, `subject`, `to`, …): the co
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
+from shared.core import json_text
 from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json
 
 #: Version of the wire form. A reader understands this one and the one before.
@@ -24,10 +25,19 @@ MAY_ACT_FOR = timedelta(minutes=3)
 #: change that was begun just before `not_after` has ended by then (a connection and its answer take 70 s at most).
 GRACE = MAY_ACT_FOR + timedelta(minutes=2)
 
+#: Polls of a late clean-up are counted from here, so that its message ids are never those of the walk itself.
+FIRST_LATE_POLL = 1000
+
 #: The source of registrations that the timer found.
 RECONCILE = "reconcile"
 
 Evidence = Mapping[str, Any]  #: what a step saw: small JSON values, kept with the promotion
+
+
+def as_evidence(seen: Any) -> Evidence:
+    """Evidence of a dataclass, as it is kept and shown; `from_json` reads it."""
+    evidence: Evidence = to_json(seen, typed=False)
+    return evidence
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,7 @@ class Running:
 
     poll_again_after: timedelta
     says: str
+    state: Mapping[str, Any] = field(default_factory=dict)  #: what the step wants to know at its next poll
 
 
 @dataclass(frozen=True)
@@ -140,7 +151,7 @@ class RunStep:
     lane: LaneKey
     promotion: str
     stage: str
-    step: str  #: a name in the STEPS table
+    step: str  #: its name in the plan
     environment: str  #: whose worker runs it
     attempt: int  #: raised by a replay, so that it is not swallowed as a duplicate
     poll: int  #: raised each time the core polls again
@@ -153,6 +164,14 @@ class RunStep:
     evidence: Mapping[str, Evidence]  #: by step: of this stage's earlier steps, and of steps whose evidence travels
     champion: Champion | None  #: what served the stage when this promotion entered it
     requester: str = ""  #: object id of the person who asked for the promotion; empty if unknown
+    uses: str = ""  #: the worker's step, where the plan has that one more than once; else the name says it
+    options: Mapping[str, Any] = field(default_factory=dict)  #: what the plan says of this step alone
+    state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll wanted to know at this one
+
+    @property
+    def runs(self) -> str:
+        """The name of the step that a worker runs."""
+        return self.uses or self.step
 
     def expired(self, now: datetime) -> bool:
         """Whether it must not take effect any more: the lane may have asked anew by now, or be undoing the step."""
@@ -171,6 +190,8 @@ class FindRegistrations:
     environment: str
     since: datetime
     asked: datetime
+    #: Names of the tags that routes ask for; others are not sent. None: a coordinator of before does not say.
+    tags: tuple[str, ...] | None = None
 
     @property
     def message_id(self) -> str:
@@ -229,6 +250,24 @@ class StepReported:
     #: Whose worker sent it: set by the receiver from the queue that it came through, since anybody can write a body.
     environment: str = field(default="", metadata=NOT_CARRIED)
 
+    def about(self, lane: object) -> str:
+        """The promotion that it needs, which may have ended."""
+        return self.promotion
+
+    @property
+    def who(self) -> str:
+        return ""
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether its queue delivers it again if the process dies over it."""
+        return True
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether it is stale only if it was delivered before. A late clean-up is none of the lane's business."""
+        return self.poll < FIRST_LATE_POLL
+
     @property
     def message_id(self) -> str:
         """A delivery that did nothing must not keep the answer of one that did out of the queue."""
@@ -239,6 +278,15 @@ class StepReported:
 News = ModelRegistered | JobEnded  #: of a workspace
 Report = StepReported | ModelRegistered  #: of a worker; registrations are those that it found while catching up
 Event = News | StepReported
+
+#: Of a tag's value. What a route asks for is far shorter, and a longer one is not it.
+LONGEST_TAG = 2000
+
+
+def relevant_tags(tags: Mapping[str, str], names: Collection[str] | None) -> dict[str, str]:
+    """Those of these names, as far as they matter; all where no names are given."""
+    return {tag: value[:LONGEST_TAG] for tag, value in tags.items() if names is None or tag in names}
+
 
 _TYPES: dict[str, type[Command | Event]] = {
     kind.__name__: kind for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, StepReported)
@@ -259,7 +307,7 @@ def encode(message: Command | Event) -> bytes:
 def decode(body: bytes) -> Command | Event:
     """The message in a body; raises `UndecodableError` with what is wrong."""
     try:
-        document = json.loads(body)
+        document = json_text.read(body)
     except ValueError as fault:
         raise UndecodableError(f"the message is no JSON: {fault}") from fault
     if not isinstance(document, dict) or not isinstance(document.get("type"), str):

@@ -1,12 +1,13 @@
-"""Plans: the steps of a stage, in order, each with the step that undoes it.
+"""What becomes of each kind of candidate: the steps of a stage, in order, each with the steps that undo it.
 
-The core walks a plan and knows of a step only what stands here. A new capability is a line here and a file in
-`shared/steps`.
+The core walks a plan and knows of a step only what stands here. A new step is a line here and a file in
+`shared/worker/steps`.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 from shared.core.messages import Kind
 
@@ -15,11 +16,14 @@ from shared.core.messages import Kind
 class PlannedStep:
     """A step of a plan, as the core sees it."""
 
-    name: str
+    name: str  #: in the plan
     environment: str = ""  #: whose worker runs it
     limit: timedelta = timedelta(minutes=30)  #: from its first poll to the moment it is given up
     undo: tuple[str, ...] = ()  #: the steps that take its effect away, in order
     undo_limit: timedelta = timedelta(minutes=30)  #: of each of them
+    uses: str = ""  #: the step that runs, where the plan has that one more than once; else the name says it
+    options: Mapping[str, Any] = field(default_factory=dict)  #: what is said of this step alone
+    asked_by: str = ""  #: the setting of a stage that asks for it: without that setting it is left out
     at_source: bool = False  #: runs where the candidate comes from, and once per promotion
     travels: bool = False  #: its evidence is about the candidate itself: later stages and successors see it
     crowns: bool = False  #: once it has succeeded, the candidate is the stage's champion
@@ -29,23 +33,52 @@ class PlannedStep:
     uncrowns: bool = False  #: once it has succeeded, the stage's champion is again what it was before
 
 
-MODEL_PLAN = (
-    PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
-    PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
-    PlannedStep("approve", limit=timedelta(hours=72), waits=True),
-    PlannedStep("deploy", limit=timedelta(hours=2), undo=("remove",)),
-    PlannedStep("smoke", limit=timedelta(minutes=15)),
-    PlannedStep(
-        "shift", limit=timedelta(minutes=30), undo=("reinstate", "restore"), undo_limit=timedelta(hours=2), crowns=True
-    ),
-    PlannedStep("retire", limit=timedelta(hours=1), tidies=True),
-)
-JOB_PLAN = (PlannedStep("register", limit=timedelta(minutes=30), at_source=True),)
+@dataclass(frozen=True)
+class KindRules:
+    """The rules for one kind of candidate."""
 
-PLANS = {Kind.MODEL: MODEL_PLAN, Kind.JOB: JOB_PLAN}
+    plan: tuple[PlannedStep, ...]
+    #: Of those that queue for a stage only the newest goes on, and an older version never overtakes a newer one by
+    #: itself. Otherwise each goes on in its turn.
+    supersedes: bool
+    #: Whether a hold keeps it out of a stage.
+    is_held: bool
+    #: What its version is called.
+    version_is: str
+
+
+KINDS: Mapping[Kind, KindRules] = {
+    Kind.MODEL: KindRules(
+        plan=(
+            PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
+            PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
+            PlannedStep("approve", limit=timedelta(hours=72), asked_by="approval", waits=True),
+            PlannedStep("deploy", limit=timedelta(hours=2), undo=("remove",)),
+            PlannedStep("smoke", limit=timedelta(minutes=15)),
+            PlannedStep(
+                "shift",
+                limit=timedelta(minutes=30),
+                undo=("reinstate", "restore"),
+                undo_limit=timedelta(hours=2),
+                crowns=True,
+            ),
+            PlannedStep("retire", limit=timedelta(hours=1), tidies=True),
+        ),
+        supersedes=True,
+        is_held=True,
+        version_is="version",
+    ),
+    Kind.JOB: KindRules(
+        plan=(PlannedStep("register", limit=timedelta(minutes=30), at_source=True),),
+        supersedes=False,
+        is_held=False,
+        version_is="the output of job",
+    ),
+}
+
 #: The names of all steps of all plans; those that only undo are not among them.
-STEP_NAMES = tuple(step.name for plan in PLANS.values() for step in plan)
-UNDO_NAMES = tuple(name for plan in PLANS.values() for step in plan for name in step.undo)
+STEP_NAMES = tuple(step.name for rules in KINDS.values() for step in rules.plan)
+UNDO_NAMES = tuple(name for rules in KINDS.values() for step in rules.plan for name in step.undo)
 
 
 def plan_for(
@@ -55,11 +88,12 @@ def plan_for(
     source: str,
     first: bool,
     limits: Mapping[str, timedelta],
-    left_out: Collection[str] = (),
+    asked: Collection[str] = (),
     worked: Collection[str] = (),
 ) -> tuple[PlannedStep, ...]:
-    """The plan of one stage, without the steps `left_out`. `first`: no stage comes before it; `limits`: by step;
-    `worked`: steps that would wait in the coordinator, and that the environment's worker runs instead."""
+    """The plan of one stage. `first`: no stage comes before it; `limits`: by step; `asked`: the settings that the stage
+    has, which ask for optional steps; `worked`: steps that would wait in the coordinator, and that the environment's
+    worker runs instead."""
     return tuple(
         replace(
             step,
@@ -68,8 +102,8 @@ def plan_for(
             limit=limits.get(step.name, step.limit),
             undo_limit=limits.get(step.undo[-1], step.undo_limit) if step.undo else step.undo_limit,
         )
-        for step in PLANS[kind]
-        if (first or not step.at_source) and step.name not in left_out
+        for step in KINDS[kind].plan
+        if (first or not step.at_source) and (not step.asked_by or step.asked_by in asked)
     )
 
 

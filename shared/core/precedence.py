@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from shared.core.messages import Candidate, Kind
+from shared.core.messages import Candidate
+from shared.core.plan import KINDS
 from shared.core.promotion import Lane, Promotion
 
 
@@ -23,7 +24,7 @@ def is_newer(version: str, other: str) -> bool:
 
 def newer_version(lane: Lane, candidate: Candidate) -> str | None:
     """Why a candidate that nobody asked for comes too late, if it does: it would put an older version over a newer."""
-    if candidate.kind is Kind.JOB:
+    if not KINDS[candidate.kind].supersedes:
         return None
     for stage, champion in lane.champions.items():
         if is_newer(champion.candidate.version, candidate.version):

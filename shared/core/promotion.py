@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from shared.core.messages import GRACE, Candidate, Champion, Evidence, Failed, LaneKey
+from shared.core.messages import GRACE, Candidate, Champion, Evidence, Failed, Kind, LaneKey
 from shared.core.plan import PlannedStep
 
 
@@ -76,6 +77,20 @@ STAGE_ENDED = frozenset(
 STAGE_OCCUPIED = frozenset({StageStatus.RUNNING, StageStatus.UNDOING})
 PROMOTION_UNDER_WAY = frozenset({PromotionStatus.QUEUED, PromotionStatus.RUNNING})
 
+#: The role that lets people approve, where a stage names none.
+APPROVER = "Promotion.Approver"
+
+
+@dataclass(frozen=True)
+class ApprovalRule:
+    """The approval that a stage asks for, as it was when the promotion started."""
+
+    least: int = 1  #: different people
+    roles: tuple[str, ...] = (APPROVER,)  #: any one of them is enough
+    not_requester: bool = True
+    not_author: bool = False
+
+
 #: Who asked for a promotion where that was done with a function key: a person, but nobody knows which.
 SOMEBODY = "function key"
 
@@ -87,6 +102,7 @@ class StepRun:
     plan: PlannedStep
     status: StepStatus = StepStatus.WAITING
     poll: int = 0  #: number of the poll that is under way, from 1
+    state: Mapping[str, Any] = field(default_factory=dict)  #: what its last poll wants to know at the next
     retries: int = 0  #: polls in a row that could not be made
     started: datetime | None = None
     ended: datetime | None = None
@@ -108,6 +124,7 @@ class StageRun:
     after: tuple[str, ...]  #: names of the stages that must have succeeded
     settings: Mapping[str, Any]  #: as they were when the promotion started
     steps: tuple[StepRun, ...]
+    approval: ApprovalRule = ApprovalRule()
     undoing: tuple[StepRun, ...] = ()
     status: StageStatus = StageStatus.WAITING
     attempt: int = 1
@@ -204,9 +221,12 @@ class Promotion:
 
     def evidence_for(self, stage: StageRun) -> dict[str, Evidence]:
         """What the steps of a stage may build on: evidence that travels with the candidate, then the stage's own."""
-        travelling = [step for other in self.stages for step in other.steps if step.plan.travels]
-        known = [*travelling, *stage.steps]
+        known = [*self.travelling(), *stage.steps]
         return {step.plan.name: step.evidence for step in known if step.status is StepStatus.SUCCEEDED}
+
+    def travelling(self) -> Iterator[StepRun]:
+        """The steps whose evidence is about the candidate itself."""
+        return (step for stage in self.stages for step in stage.steps if step.plan.travels)
 
 
 @dataclass(frozen=True)
@@ -240,7 +260,26 @@ class Lane:
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
 
     def promotion(self, promotion: str) -> Promotion | None:
-        return next((known for known in self.promotions if known.id == promotion), None)
+        place = self._places.get(promotion)
+        return None if place is None else self.promotions[place]
+
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {promotion.id: place for place, promotion in enumerate(self.promotions)}
+
+    @cached_property
+    def _occupants(self) -> Mapping[tuple[Kind, str], str]:
+        """By kind and stage: the promotion that is in the stage."""
+        return {
+            (promotion.candidate.kind, stage.name): promotion.id
+            for promotion in self.under_way()
+            for stage in promotion.stages
+            if stage.status in STAGE_OCCUPIED
+        }
+
+    def occupant(self, kind: Kind, stage: str) -> str | None:
+        """The promotion of that kind that is in a stage: others of the kind wait until it has left."""
+        return self._occupants.get((kind, stage))
 
     def under_way(self) -> Iterator[Promotion]:
         return (promotion for promotion in self.promotions if promotion.under_way)
@@ -255,12 +294,13 @@ class Lane:
         return self if len(open_still) == len(self.closed_until) else replace(self, closed_until=open_still)
 
     def with_promotion(self, promotion: Promotion) -> "Lane":
-        """This lane with the promotion replaced, or added at the end."""
-        if self.promotion(promotion.id) is None:
+        """This lane with the promotion replaced, or added at the end; the same lane if it has that one already."""
+        place = self._places.get(promotion.id)
+        if place is None:
             return replace(self, promotions=(*self.promotions, promotion))
-        return replace(
-            self, promotions=tuple(promotion if known.id == promotion.id else known for known in self.promotions)
-        )
+        if promotion == self.promotions[place]:
+            return self
+        return replace(self, promotions=(*self.promotions[:place], promotion, *self.promotions[place + 1 :]))
 
 
 def promotion_id(lane: LaneKey, candidate: Candidate, request: str = "") -> str:

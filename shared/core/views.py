@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.core.approval import APPROVE, Approval
+from shared.core.approval import APPROVE, Approval, ApprovalEvidence
 from shared.core.journal import JournalEntry
 from shared.core.messages import Champion, Evidence
 from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
@@ -77,16 +77,18 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
         return None
     validated = next((other.evidence for other in stage.steps if other.plan.reviews), {})
     asked = Approval.of(promotion, stage)
-    given = step.evidence.get("given", ())
+    evidence = ApprovalEvidence.of(step)
     return {
         "min": asked.least,
         "roles": list(asked.roles),
         "not_requester": asked.not_requester,
         "status": step.status,
-        "takenBy": "coordinator" if step.plan.waits else "environment",
+        "taken_by": "coordinator" if step.plan.waits else "environment",
         "not_author": asked.not_author,
-        "evidence": step.evidence.get("on") or (None if step.plan.waits else _digest(validated)),
-        "given": [{key: one.get(key, "") for key in ("id", "name", "at", "reason")} for one in given],
+        "evidence": evidence.on or (None if step.plan.waits else _digest(validated)),
+        "given": [
+            {"id": one.id, "name": one.name, "at": _time(one.at), "reason": one.reason} for one in evidence.given
+        ],
         "until": _time(step.deadline),
     }
 

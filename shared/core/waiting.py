@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.core.approval import Approval
+from shared.core.approval import Approval, ApprovalEvidence
 from shared.core.lane import LONGEST_QUEUE
-from shared.core.messages import GRACE, Kind
-from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.messages import GRACE
+from shared.core.plan import KINDS
+from shared.core.promotion import Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,18 @@ def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
     if stage.name in lane.closed_until:
         return f"a command of an earlier promotion to expire, which was never answered, before it enters {stage.name}"
     hold = lane.holds.get(stage.name)
-    if hold is not None and promotion.candidate.kind is not Kind.JOB:
+    if hold is not None and KINDS[promotion.candidate.kind].is_held:
         return f"the hold on {stage.name} to be released, set by {hold.by}: {hold.reason}"
-    for other in lane.under_way():
-        theirs = other.stage(stage.name)
-        same_queue = other.id != promotion.id and other.candidate.kind is promotion.candidate.kind
-        if theirs is not None and same_queue and theirs.status in STAGE_OCCUPIED:
-            return f"its turn in {stage.name}, behind promotion {other.id}"
+    occupant = lane.occupant(promotion.candidate.kind, stage.name)
+    if occupant not in (None, promotion.id):
+        return f"its turn in {stage.name}, behind promotion {occupant}"
     return f"its turn in {stage.name}"
 
 
 def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
     if step.plan.waits:
         asked = Approval.of(promotion, stage)
-        given = len(step.evidence.get("given", ()))
+        given = len(ApprovalEvidence.of(step).given)
         doubt = "; who started it had not signed in and may be one of them" if asked.requester_is_unknown else ""
         if asked.author_is_unknown:
             doubt += "; who made the model is not known as a person and may be one of them"

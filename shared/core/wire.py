@@ -8,13 +8,16 @@ A field with the metadata `NOT_CARRIED` is neither written nor read: whoever rec
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 #: Reads a JSON value as one type; the text is the value's place.
 _Decoder = Callable[[Any, str], Any]
+
+#: A float has no room for a whole number beyond this, and nothing here counts as far.
+_MOST = 2**53
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -26,16 +29,20 @@ class UndecodableError(ValueError):
     """The JSON value is not what the type asks for; the text names the place."""
 
 
-def to_json(value: Any) -> Any:
-    """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds."""
+def to_json(value: Any, *, typed: bool = True) -> Any:
+    """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds.
+
+    With `typed=False` objects have no `type`, and no fields that are None by default: for readers that know what they
+    read. A field must not be a union then.
+    """
     kind: Any = type(value)
-    return value if kind in _PLAIN else _encoder(kind)(value)
+    return value if kind in _PLAIN else _encoder(kind, typed)(value)
 
 
 @cache
-def _encoder(kind: type) -> Callable[[Any], Any]:
+def _encoder(kind: type, typed: bool) -> Callable[[Any], Any]:
     if is_dataclass(kind):
-        return _dataclass_encoder(kind)
+        return _dataclass_encoder(kind, typed)
     if issubclass(kind, Enum):
         return lambda value: value.value
     if issubclass(kind, datetime):
@@ -43,20 +50,23 @@ def _encoder(kind: type) -> Callable[[Any], Any]:
     if issubclass(kind, timedelta):
         return timedelta.total_seconds
     if issubclass(kind, Mapping):
-        return lambda value: {str(key): to_json(item) for key, item in value.items()}
+        return lambda value: {str(key): to_json(item, typed=typed) for key, item in value.items()}
     if issubclass(kind, (list, tuple)):
-        return lambda value: [to_json(item) for item in value]
+        return lambda value: [to_json(item, typed=typed) for item in value]
     return lambda value: value
 
 
-def _dataclass_encoder(kind: Any) -> Callable[[Any], Any]:
+def _dataclass_encoder(kind: Any, typed: bool) -> Callable[[Any], Any]:
     names = tuple(field.name for field in _carried(kind))
+    left_out = frozenset(field.name for field in _carried(kind) if field.default is None)
 
     def encode(value: Any) -> Any:
-        content = {"type": kind.__name__}
+        content = {"type": kind.__name__} if typed else {}
         for name in names:
-            content[name] = to_json(getattr(value, name))
-        return content
+            content[name] = to_json(getattr(value, name), typed=typed)
+        if typed:
+            return content
+        return {name: item for name, item in content.items() if item is not None or name not in left_out}
 
     return encode
 
@@ -111,10 +121,10 @@ def _plain_decoder(kind: Any) -> _Decoder:
             try:
                 return convert(value)
             except (TypeError, ValueError, OverflowError) as fault:
-                raise UndecodableError(f"{place}: {value!r} is no {kind.__name__}") from fault
+                raise UndecodableError(f"{place}: {str(value)[:80]!r} is no {kind.__name__}") from fault
         if type(value) is kind:
             return value
-        _expect(kind is float and type(value) is int, kind.__name__, value, place)
+        _expect(kind is float and type(value) is int and abs(value) < _MOST, kind.__name__, value, place)
         return float(value)
 
     return decode
@@ -124,6 +134,7 @@ def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("a time without its zone")
+    moment.astimezone(UTC)  # the first and the last day of the calendar have zones in which they do not exist
     return moment
 
 

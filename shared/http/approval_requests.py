@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.core.people import Person
+from shared.core.events import Person
 from shared.http import bodies, refusals
 from shared.ports import ApprovalDecision, ApprovalRequest, Approvals
 
 if TYPE_CHECKING:
     from shared.config import Policy
-    from shared.config.policy import Approvals as Asked
+    from shared.config.policy import ApprovalPolicy
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class ApprovalRequests:
             raise refusals.NotThereError(text, {"see": "/api/approvals"})
         return found
 
-    def _asked(self, request: ApprovalRequest) -> "Asked | None":
+    def _asked(self, request: ApprovalRequest) -> "ApprovalPolicy | None":
         policy = self._policy_for(request.environment)
         return policy.approvals if policy and policy.taken_by_environment else None
 

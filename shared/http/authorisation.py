@@ -2,7 +2,7 @@
 
 Who has signed in is judged by the roles in the token alone. Where function keys are taken (see `config.sign_in`), a key
 without a token may do what the table says, too; the Functions host has looked at the key before. Who may approve a
-stage depends on the stage besides: `core.people` knows that.
+stage depends on the stage besides: `core.approving` knows that.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Literal, overload
 
 from shared.config.sign_in import SignInSettingsError
-from shared.core.approval import APPROVER
-from shared.core.people import OPERATOR, Person
+from shared.core.events import Person
+from shared.core.promotion import APPROVER
 from shared.http.refusals import ForbiddenError, NotSignedInError, UnavailableError
 from shared.http.sign_in import Verifier, carries_token, signed_in
 
 READER = "Promotion.Reader"
+OPERATOR = "Promotion.Operator"
 
 #: What a key may do, too.
 WithKey = Literal["read", "start", "inspect"]

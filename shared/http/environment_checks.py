@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.config import ConfigurationFaults
 from shared.http.checks import NOBODY, Check, Seen, State
 from shared.ports import Capability, EventSubscription, ForbiddenError, Model, RejectedError, Workspace
-from shared.worker.rules import Rules
+from shared.worker.order import Rules
 
 if TYPE_CHECKING:
     from shared.config import Policy

@@ -1,4 +1,4 @@
-"""What people ask of failures over HTTP: to see them, and to replay them.
+"""What people ask of failures over HTTP: to see them, to replay them, and to put dead letters aside.
 
 Each method takes what came with the request and gives the JSON values of the answer, or raises `RefusedError`.
 """
@@ -10,20 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from shared.coordinator.failures.discard import Discarder
 from shared.coordinator.failures.judging import Failure, FailureFilter, Failures
 from shared.coordinator.failures.pages import FailurePage, FailurePages
 from shared.coordinator.failures.replay import Asked, Replayer, ReplayOutcome, Result
 from shared.coordinator.lanes import Lanes
-from shared.core.people import Person
+from shared.core.events import Person
 from shared.core.queues import all_queues, number_in
 from shared.http import bodies, listing, refusals
-from shared.ports import DeadLetters, QueueUnavailableError, Store
+from shared.ports import DeadLetters, DiscardedLetter, DiscardedLetters, QueueUnavailableError, Store
 
 if TYPE_CHECKING:
     from shared.config import Configuration
 
 #: Failures that one request with a filter replays; its answer says how to get at the rest.
 MOST_AT_ONCE = 200
+#: Discarded letters in one page: each comes with all of its content.
+MOST_DISCARDED = 20
 #: Then a request says what it did not get to: the platform ends it after 230 seconds.
 LONGEST_SECONDS = 60.0
 
@@ -36,6 +39,17 @@ class Replay:
     ids: tuple[str, ...] | None = None
     filter: FailureFilter | None = None
     from_step: str | None = None  #: where promotions go on, if earlier than where they failed
+    dry_run: bool = False
+    continuation: str | None = None  #: with `filter`: from the answer before
+
+
+@dataclass(frozen=True)
+class Discard:
+    """The body of `POST /failures/discard`; either `ids` or `filter` says what is meant."""
+
+    reason: str
+    ids: tuple[str, ...] | None = None
+    filter: FailureFilter | None = None
     dry_run: bool = False
     continuation: str | None = None  #: with `filter`: from the answer before
 
@@ -58,7 +72,9 @@ class FailureRequests:
         dead_letters: DeadLetters,
         configuration: Callable[[], "Configuration"],
         clock: Callable[[], datetime],
+        discarded: Callable[[], DiscardedLetters],
     ) -> None:
+        self._discarded = discarded
         self._store = store
         self._lanes = lanes
         self._dead_letters = dead_letters
@@ -82,6 +98,7 @@ class FailureRequests:
         replay = bodies.read(Replay, body)
         bodies.known_step(replay.from_step)
         with _refused_in_words():
+            self._lanes.check()
             meant = self._meant(replay)
         until = time.monotonic() + LONGEST_SECONDS
         asked = Asked(by, replay.reason, replay.from_step, replay.dry_run, until)
@@ -91,13 +108,36 @@ class FailureRequests:
             *(replayer.retry(promotion) for promotion in meant.promotions),
             *replayer.move_back(meant.dead_letters),
         ]
+        return _results(results, replay.dry_run, meant.following)
+
+    def discard(self, body: bytes, by: Person) -> dict[str, Any]:
+        """What was done about each dead letter, or why nothing; with `dry_run`, what would be done."""
+        discard = bodies.read(Discard, body)
+        with _refused_in_words():
+            meant = self._meant(discard)
+        asked = Asked(by, discard.reason, None, discard.dry_run, time.monotonic() + LONGEST_SECONDS)
+        discarder = Discarder(self._store, self._lanes, self._dead_letters, self._discarded(), self._clock, asked)
+        # A filter means the dead letters alone; who names a promotion is told what to do instead.
+        named = meant.promotions if discard.ids is not None else ()
+        why = "only dead letters are discarded: a promotion is tried again, rolled back or abandoned"
+        results = [
+            *(Result(each, ReplayOutcome.NOT_FOUND, "it is not there, or not any more") for each in meant.not_there),
+            *(Result(each, ReplayOutcome.REFUSED, why) for each in named),
+            *discarder.discard(meant.dead_letters),
+        ]
+        return _results(results, discard.dry_run, meant.following)
+
+    def discarded(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """One page of what was discarded, the last that was sent first."""
+        with _refused_in_words():
+            top, continuation = listing.read_page(query, MOST_DISCARDED)
+            page = self._discarded().page(top, continuation)
         return {
-            "dry_run": replay.dry_run,
-            "value": [{"id": result.id, "outcome": result.outcome, "text": result.text} for result in results],
-            "continuation": meant.following,
+            "value": [{**vars(letter), **_moments(letter)} for letter in page.letters],
+            "next_link": listing.next_link(url, query, page.following),
         }
 
-    def _meant(self, replay: Replay) -> _Meant:
+    def _meant(self, replay: Replay | Discard) -> _Meant:
         """Raises ValueError for what cannot be meant."""
         if (replay.ids is None) == (replay.filter is None):
             raise ValueError("say either ids or filter; an empty filter means everything that failed")
@@ -159,7 +199,19 @@ def _refused_in_words() -> Iterator[None]:
     except ValueError as fault:
         raise refusals.BadRequestError(str(fault)) from fault
     except QueueUnavailableError as fault:
-        raise refusals.UnavailableError(str(fault)) from fault
+        raise refusals.unavailable(fault) from fault
+
+
+def _results(results: Sequence[Result], dry_run: bool, following: str | None) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "value": [{"id": result.id, "outcome": result.outcome, "text": result.text} for result in results],
+        "continuation": following,
+    }
+
+
+def _moments(letter: DiscardedLetter) -> dict[str, str]:
+    return {"enqueued": letter.enqueued.isoformat(), "at": letter.at.isoformat()}
 
 
 def _shown(failure: Failure) -> dict[str, Any]:

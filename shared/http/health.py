@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from shared.config import ConfigurationFaults
 from shared.config.roles import Roles
-from shared.core.people import Person
+from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
 from shared.http.checks import NOBODY, Check, Seen, State, carried_out
 from shared.http.environment_checks import EnvironmentChecks
 from shared.http.sign_in import Verifier
 from shared.ports import Capability, DeadLetters, Store, Topic, TopicUnavailableError, Workspace
-from shared.worker.rules import Rules
+from shared.worker.order import Rules
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Policy

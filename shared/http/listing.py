@@ -87,6 +87,12 @@ def read_failures(query: Mapping[str, str]) -> FailureListing:
     return FailureListing(wanted, _top(query.get("top", str(USUAL_TOP))), query.get("continuation"))
 
 
+def read_page(query: Mapping[str, str], most: int) -> tuple[int, str | None]:
+    """How many of a list without a filter are asked for, and from where on; its pages have at most so many."""
+    _check_known(query, _PAGES)
+    return min(_top(query.get("top", str(USUAL_TOP))), most), query.get("continuation")
+
+
 def check_names(wanted: Mapping[str, str | None], configuration: "Configuration") -> None:
     """For a list in which nothing was found: raises ValueError if that is because nothing can have these names.
 

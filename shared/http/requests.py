@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.coordinator.lanes import Lanes
-from shared.core import people, views
-from shared.core.lane import Decision, LaneEvent
+from shared.core import events, views
+from shared.core.events import LaneEvent, Person
+from shared.core.lane import Decision
 from shared.core.messages import LaneKey
-from shared.core.people import Person
 from shared.http import bodies, listing, refusals, starting
-from shared.ports import Store, VersionConflictError
+from shared.ports import QueueUnavailableError, Store, VersionConflictError
 from shared.telemetry import telemetry, trace_files
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ class Retry:
 
 #: By the last part of the address: the body that comes with it, and the event that it becomes.
 ACTIONS: Mapping[str, tuple[type[Any], Callable[..., LaneEvent]]] = {
-    "approve": (Approve, people.Approved),
-    "reject": (OfStage, people.Rejected),
-    "cancel": (Reason, people.Cancelled),
-    "roll-back": (OfStage, people.RolledBack),
-    "abandon": (OfStage, people.Abandoned),
-    "retry": (Retry, people.Retried),
+    "approve": (Approve, events.Approved),
+    "reject": (OfStage, events.Rejected),
+    "cancel": (Reason, events.Cancelled),
+    "roll-back": (OfStage, events.RolledBack),
+    "abandon": (OfStage, events.Abandoned),
+    "retry": (Retry, events.Retried),
 }
 
 
@@ -169,7 +169,7 @@ class Requests:
         if stage not in known:
             text = f"Route {route} has no stage {stage[:100]}, only {', '.join(known)}."
             raise refusals.NotThereError(text, {"see": "/api/routes"})
-        decision = self._apply(people.Released(key, stage, by, asked.reason))
+        decision = self._apply(events.Released(key, stage, by, asked.reason))
         return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
 
     def _claim(self, request: str, asked: starting.Start) -> None:
@@ -181,13 +181,20 @@ class Requests:
 
     def _apply(self, event: LaneEvent) -> Decision:
         try:
+            self._lanes.check()
+        except QueueUnavailableError as fault:
+            raise refusals.unavailable(fault, "Nothing was changed: ask again.") from fault
+        try:
             return self._lanes.apply(event)
-        except people.NotAllowedError as fault:
+        except QueueUnavailableError as fault:
+            says = "What you asked for is saved, and goes on by itself when that is back."
+            raise refusals.unavailable(fault, says) from fault
+        except events.NotAllowedError as fault:
             raise refusals.ForbiddenError(str(fault)) from fault
-        except people.TakenElsewhereError as fault:
+        except events.TakenElsewhereError as fault:
             elsewhere = {"elsewhere": {"stage": fault.stage, "environment": fault.environment}}
             raise refusals.ConflictError(str(fault), self._as_it_is(event) | elsewhere) from fault
-        except people.NotNowError as fault:
+        except events.NotNowError as fault:
             raise refusals.ConflictError(str(fault), self._as_it_is(event)) from fault
         except VersionConflictError as fault:
             raise refusals.BusyError("Many others change this lane just now: try again.") from fault

@@ -12,7 +12,7 @@ import jwt
 
 from shared.cloud.signing_keys import KeysUnavailableError, SigningKeys
 from shared.config.sign_in import SignInSettings
-from shared.core.people import Person
+from shared.core.events import Person
 from shared.http.refusals import NotSignedInError, UnavailableError
 
 HEADER = "authorization"

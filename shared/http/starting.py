@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from shared.config import azure_names
 from shared.coordinator import routing
-from shared.core.lane import PromotionRequested
+from shared.core.events import Person, PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey
-from shared.core.people import Person
 from shared.core.promotion import SOMEBODY, Promotion, promotion_id
 from shared.http.refusals import BadRequestError
 

@@ -17,8 +17,9 @@ from typing import Any
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
+from shared.core.events import LaneEvent, PromotionRequested
 from shared.core.journal import JournalEntry
-from shared.core.lane import Decision, LaneEvent, PromotionRequested
+from shared.core.lane import Decision
 from shared.core.messages import Command, Event, Failed, LaneKey, Outcome, Retry, RunStep, StepReported
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun, StepStatus
 

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from shared.config.stage import Gate
-from shared.core.messages import Champion, Evidence
-
-#: Azure ML's word for a job that came to a good end.
-COMPLETED = "Completed"
+from shared.core.messages import Champion
+from shared.worker.order import champion_saw
+from shared.worker.steps import share
+from shared.worker.steps.share import COMPLETED, Lineage, Shared
 
 
 @dataclass(frozen=True)
@@ -21,18 +20,14 @@ class Verdict:
     seen: str
     holds: bool
 
-    def as_evidence(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def judge(
-    gates: Sequence[Gate], require_tags: Mapping[str, str], shared: Evidence, champion: Champion | None
+    gates: Sequence[Gate], require_tags: Mapping[str, str], shared: Shared, champion: Champion | None
 ) -> list[Verdict]:
-    """All gates, none left out after the first that does not hold. `shared` is the evidence of the step `share`."""
-    verdicts = [_tag(name, value, shared.get("tags") or {}) for name, value in sorted(require_tags.items())]
-    job = shared.get("job")
-    if job or gates:
-        verdicts.append(_finished(job))
+    """All gates, none left out after the first that does not hold."""
+    verdicts = [_tag(name, value, shared.tags) for name, value in sorted(require_tags.items())]
+    if shared.job or gates:
+        verdicts.append(_finished(shared.job))
     for gate in gates:
         verdicts += _metric(gate, shared, champion)
     return verdicts
@@ -53,16 +48,16 @@ def _tag(name: str, value: str, tags: Mapping[str, str]) -> Verdict:
     return Verdict(f"tag {name}", value, "no such tag" if seen is None else seen, seen == value)
 
 
-def _finished(job: Mapping[str, Any] | None) -> Verdict:
-    if not job:
+def _finished(job: Lineage | None) -> Verdict:
+    if job is None:
         return Verdict("training job", COMPLETED, "the model has no job, so no metrics either", False)
-    status = job.get("status") or "the job is gone"
+    status = job.status or "the job is gone"
     return Verdict("training job", COMPLETED, status, status == COMPLETED)
 
 
-def _metric(gate: Gate, shared: Evidence, champion: Champion | None) -> list[Verdict]:
+def _metric(gate: Gate, shared: Shared, champion: Champion | None) -> list[Verdict]:
     name = f"metric {gate.metric}"
-    value = _value(shared, gate.metric)
+    value = shared.metrics.get(gate.metric)
     seen = _figure(value) if value is not None else _why_missing(shared)
     verdicts = []
     if gate.at_least is not None:
@@ -80,7 +75,7 @@ def _comparison(
     gate: Gate, margin: float, name: str, value: float | None, seen: str, champion: Champion | None
 ) -> Verdict:
     asked = f"no worse than the champion's by more than {_figure(margin)}"
-    theirs = _value(champion.evidence.get("share", {}), gate.metric) if champion else None
+    theirs = _of_champion(champion, gate.metric)
     if champion is None or theirs is None:
         nobody = "there is no champion" if champion is None else f"the champion has no {gate.metric}"
         return Verdict(
@@ -97,13 +92,13 @@ def _comparison(
     return Verdict(name, asked, seen, worse <= margin or math.isclose(worse, margin, rel_tol=1e-9, abs_tol=1e-12))
 
 
-def _value(shared: Evidence, metric: str) -> float | None:
-    value = (shared.get("metrics") or {}).get(metric)
-    return float(value) if isinstance(value, (int, float)) else None
+def _of_champion(champion: Champion | None, metric: str) -> float | None:
+    theirs = champion_saw(champion, share.STEP)
+    return theirs.metrics.get(metric) if theirs is not None else None
 
 
-def _why_missing(shared: Evidence) -> str:
-    left_out = shared.get("metrics_left_out")
+def _why_missing(shared: Shared) -> str:
+    left_out = shared.metrics_left_out
     return f"not among the metrics kept ({left_out} were left out)" if left_out else "not logged"
 
 

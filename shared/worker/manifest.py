@@ -10,20 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from shared.core.approval import DIGEST_LENGTH
-from shared.core.messages import Evidence, Failed, FailureKind, RunStep
-from shared.core.wire import UndecodableError, from_json, to_json
-from shared.ports import Author, DeploymentFile, Model, RejectedError, Workspace, same_asset
+from shared.core.approval import DIGEST_LENGTH, Author
+from shared.core.messages import Failed, FailureKind
+from shared.ports import DeploymentFile, Model, RejectedError, same_asset
 from shared.worker.gates import Verdict
+from shared.worker.steps import share
 from shared.worker.target import Target
 
 # Evidence is part of messages and documents, so it is kept small.
 MOST_FILES = 60
 LONGEST_NAME = 200
-
-_KEY = "manifest"
 
 
 @dataclass(frozen=True)
@@ -39,18 +36,6 @@ class Manifest:
     files: Mapping[str, str]  #: SHA-256 by name, relative to the folder of `promotion.yml`
     files_left_out: int = 0  #: which are in the digest all the same
 
-    def as_evidence(self) -> dict[str, Any]:
-        return {_KEY: to_json(self)}
-
-    @classmethod
-    def of(cls, evidence: Mapping[str, Evidence]) -> "Manifest | None":
-        """Of what `validate` saw; None where it saw none. Raises `RejectedError` for what is no manifest."""
-        found = evidence.get("validate", {}).get(_KEY)
-        try:
-            return from_json(cls, found) if found is not None else None
-        except UndecodableError as fault:
-            raise RejectedError(f"The evidence of validate cannot be read: {fault}") from fault
-
 
 def read(
     target: Target, copy: Model, described: DeploymentFile, verdicts: Sequence[Verdict], authors: Sequence[Author]
@@ -62,13 +47,13 @@ def read(
         "origin": copy.origin or "",
         "copied": copy.created.isoformat() if copy.created else "",
         "endpoint": target.endpoint,
-        "deployment": target.settings.deployment,
+        "deployment": target.stage.deployment,
     }
     everything = {
         **subject,
         "files": files,
-        "settings": target.settings.frozen(),
-        "require_tags": dict(target.require_tags),
+        "settings": target.stage.frozen(),
+        "require_tags": dict(target.settings.require_tags),
         "gates": [asdict(verdict) for verdict in verdicts],
         "authors": sorted(author.id for author in authors),
     }
@@ -77,17 +62,18 @@ def read(
     return Manifest(digest, **subject, files=shown, files_left_out=len(files) - len(shown))
 
 
-def registry_copy(command: RunStep, workspace: Workspace) -> Model | Failed:
+def registry_copy(target: Target) -> Model | Failed:
     """The registry's copy of the candidate, read with this environment's identity; or why it cannot be deployed."""
+    command = target.command
     name, version = command.candidate.name, command.candidate.version
-    copy = workspace.registry_model(name, version)
+    copy = target.workspace.registry_model(name, version)
     if copy is None:
         return Failed(
             f"{command.environment} sees no model {name}, version {version}, in the registry. Give its identity a role "
             "to read there; if the model was deleted, promote it anew.",
             FailureKind.NOT_FOUND,
         )
-    origin = command.evidence.get("share", {}).get("origin")
+    origin = target.seen(share.STEP).origin
     if not same_asset(copy.origin, origin):
         return Failed(
             f"Model {name}, version {version}, in the registry is not the one that was shared: it was made from "

@@ -1,48 +1,34 @@
 """The rules of an environment, as its own worker has them, and what they make of a deployment."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import takewhile
 
-from shared.config.policy import Policy
-from shared.core.approval import APPROVE, digest
-from shared.core.messages import Failed, FailureKind, RunStep
-from shared.core.plan import MODEL_PLAN
-from shared.core.wire import UndecodableError, from_json
-from shared.ports import Approvals, Author, DeploymentFile, Model, RejectedError, Workspace, same_asset
+from shared.core.approval import APPROVE, ApprovalEvidence, Author, digest
+from shared.core.messages import Failed, FailureKind, Kind
+from shared.core.plan import KINDS
+from shared.core.wire import from_json
+from shared.ports import DeploymentFile, Model, same_asset
 from shared.worker.gates import Verdict
-from shared.worker.manifest import Manifest
+from shared.worker.steps import share
 from shared.worker.target import Target
 
 #: The steps whose evidence an approval that the coordinator takes is bound to.
-_BEFORE_APPROVAL = frozenset(step.name for step in takewhile(lambda step: step.name != APPROVE, MODEL_PLAN))
+_BEFORE_APPROVAL = frozenset(step.name for step in takewhile(lambda step: step.name != APPROVE, KINDS[Kind.MODEL].plan))
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What holds in an environment whatever a command says."""
-
-    policy: Policy = field(default_factory=Policy)
-    approvals: Approvals | None = None  #: where the environment's own app takes approvals
-    source: Workspace | None = None  #: where models come from, if this environment's identity may read it
-    url: str = ""  #: address of this app, for people
-
-
-def authors(command: RunStep, copy: Model, rules: Rules) -> list[Author]:
+def authors(target: Target, copy: Model) -> Sequence[Author]:
     """Who made the candidate: read at its source where this environment may, else as the source's worker told it."""
-    if rules.source is not None:
-        model = rules.source.model(command.candidate.name, command.candidate.version)
-        known = model is not None and same_asset(model.asset_id, copy.origin)
-        return list(rules.source.authors(model)) if model is not None and known else []
-    told = command.evidence.get("share", {}).get("authors") or []
-    try:
-        return [from_json(Author, each) for each in told]
-    except (UndecodableError, TypeError) as fault:
-        raise RejectedError(f"The authors that share told cannot be read: {fault}") from fault
+    source, candidate = target.rules.source, target.command.candidate
+    if source is None:
+        return target.seen(share.STEP).authors
+    model = source.model(candidate.name, candidate.version)
+    known = model is not None and same_asset(model.asset_id, copy.origin)
+    return source.authors(model) if model is not None and known else []
 
 
-def judge(target: Target, described: DeploymentFile, made_by: Sequence[Author], policy: Policy) -> Iterator[Verdict]:
-    """How each rule of the policy is kept, before anybody is asked for approval."""
+def judge(target: Target, described: DeploymentFile, made_by: Sequence[Author]) -> Iterator[Verdict]:
+    """How each rule of the environment's policy is kept, before anybody is asked for approval."""
+    policy = target.rules.policy
     if policy.instance_types:
         seen = described.instance_type
         asked = " or ".join(policy.instance_types)
@@ -52,7 +38,7 @@ def judge(target: Target, described: DeploymentFile, made_by: Sequence[Author], 
         holds = most is not None and most <= policy.max_instances
         yield Verdict("policy: instances", f"at most {policy.max_instances}", str(most or "none named"), holds)
     if policy.approvals is not None:
-        approval = target.settings.approval
+        approval = target.stage.approval
         asked_for = approval.least if approval else 0
         holds = asked_for >= policy.approvals.least
         yield Verdict(
@@ -65,46 +51,39 @@ def judge(target: Target, described: DeploymentFile, made_by: Sequence[Author], 
         yield Verdict("policy: author", "a known person, who is kept from approving", seen, holds)
 
 
-def unapproved(command: RunStep, manifest_digest: str, made_by: Sequence[Author], rules: Rules) -> Failed | None:
+def unapproved(target: Target, manifest_digest: str, made_by: Sequence[Author]) -> Failed | None:
     """Why too few people have approved what is about to be deployed, if so: the environment's own record decides where
     it keeps one, else what the coordinator passes on."""
-    asked = rules.policy.approvals
+    policy = target.rules.policy
+    asked = policy.approvals
     if asked is None:
         return None
-    people = _recorded(command, manifest_digest, rules) if rules.policy.taken_by_environment else _passed_on(command)
-    kept_out = {each.id for each in made_by} if rules.policy.not_author else set()
+    people = _recorded(target, manifest_digest) if policy.taken_by_environment else _passed_on(target)
+    kept_out = {each.id for each in made_by} if policy.not_author else set()
     count = len(people - kept_out)
     if count >= asked.least:
         return None
     return Failed(
-        f"{command.environment} asks for {asked.least} approvals of exactly this, and {count} count. Nothing was "
-        "deployed. Look who sent the command, which the coordinator should not have done, and start a new promotion.",
+        f"{target.command.environment} asks for {asked.least} approvals of exactly this, and {count} count. Nothing "
+        "was deployed. Look who sent the command, which the coordinator should not have done, and start a new "
+        "promotion.",
         FailureKind.PERMISSION,
     )
 
 
-def approved_then(command: RunStep, rules: Rules) -> Manifest | None:
-    """What people looked at when the command's promotion came to its stage: from the environment's own record where it
-    keeps one, else as the coordinator passes it on."""
-    if not rules.policy.taken_by_environment:
-        return Manifest.of(command.evidence)
-    found = rules.approvals.request(command.promotion, command.stage) if rules.approvals else None
-    return Manifest.of({"validate": found.shown}) if found else None
-
-
-def _recorded(command: RunStep, manifest_digest: str, rules: Rules) -> set[str]:
-    if rules.approvals is None:
+def _recorded(target: Target, manifest_digest: str) -> set[str]:
+    command, approvals = target.command, target.rules.approvals
+    if approvals is None:
         return set()
-    said = rules.approvals.decisions(command.promotion, command.stage, manifest_digest)
+    said = approvals.decisions(command.promotion, command.stage, manifest_digest)
     return set() if any(not each.approves for each in said) else {each.person for each in said}
 
 
-def _passed_on(command: RunStep) -> set[str]:
-    approve = command.evidence.get(APPROVE, {})
-    seen = {step: evidence for step, evidence in command.evidence.items() if step in _BEFORE_APPROVAL}
-    if approve.get("on") != digest(seen):
-        return set()
-    return {each["id"] for each in approve.get("given", ()) if isinstance(each, dict) and each.get("id")}
+def _passed_on(target: Target) -> set[str]:
+    evidence = target.command.evidence
+    approved = from_json(ApprovalEvidence, evidence.get(APPROVE, {}))
+    seen = {step: saw for step, saw in evidence.items() if step in _BEFORE_APPROVAL}
+    return {each.id for each in approved.given if each.id} if approved.on == digest(seen) else set()
 
 
 def _is_among(name: str | None, names: Sequence[str]) -> bool:

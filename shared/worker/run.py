@@ -1,15 +1,17 @@
 """Runs the step that a command names, and turns the port's errors into outcomes: once, for all steps."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from shared.core.messages import Failed, FailureKind, NotRun, Outcome, Retry, RunStep
+from shared.core.wire import UndecodableError
 from shared.ports import ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
 from shared.worker.fence import TooLateError, fenced
-from shared.worker.rules import Rules
-from shared.worker.steps import RULED, STEPS
+from shared.worker.order import Rules, Step
+from shared.worker.steps import steps
 
 log = logging.getLogger("mlpromote")
 
@@ -23,6 +25,7 @@ def run_step(
     folder: Path,
     clock: Callable[[], datetime],
     rules_for: Callable[[str], Rules],
+    known: Mapping[str, Step[Any, Any]] | None = None,
 ) -> Outcome:
     """The outcome of one poll; `workspace_for` and `rules_for` give an environment's workspace and rules by name.
 
@@ -31,11 +34,13 @@ def run_step(
     if command.expired(clock()):
         return _too_late(command)
     try:
+        step = (steps() if known is None else known).get(command.runs)
+        if step is None:
+            return _no_step(command)
         workspace = fenced(workspace_for(command.environment), command, clock)
-        if command.step in RULED:
-            return RULED[command.step](command, workspace, folder, rules_for(command.environment))
-        if command.step in STEPS:
-            return STEPS[command.step](command, workspace, folder)
+        order = step.order.of(command, workspace, folder, rules_for(command.environment))
+        outcome: Outcome = step.run(order)
+        return outcome
     except TooLateError:
         return _too_late(command)
     except UnavailableError as fault:
@@ -46,6 +51,12 @@ def run_step(
         return Failed(_said_in(command, fault), FailureKind.QUOTA)
     except RejectedError as fault:
         return Failed(_said_in(command, fault), FailureKind.BAD_CONFIG)
+    except UndecodableError as fault:
+        return Failed(
+            f"{command.step} cannot read what came before it: {fault}. Retry from an earlier step, or start a new "
+            "promotion.",
+            FailureKind.BUG,
+        )
     except Exception as fault:
         # Delivered again it would not run: to raise would only hide it until the step's time is over.
         log.exception("%s of %s", command.step, command.promotion)
@@ -54,8 +65,11 @@ def run_step(
             "Retry once the bug is mended.",
             FailureKind.BUG,
         )
+
+
+def _no_step(command: RunStep) -> Failed:
     return Failed(
-        f"This version of the app has no step {command.step!r}. Deploy the version that the promotion was started "
+        f"This version of the app has no step {command.runs!r}. Deploy the version that the promotion was started "
         "with, or start a new promotion.",
         FailureKind.BUG,
     )

@@ -1,15 +1,14 @@
 """What a command is about in Azure ML: the endpoint and the deployment by name, the files, the tags that mark ours."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from shared.config.stage import StageSettings
-from shared.core.messages import RunStep
-from shared.ports import Deployment, Endpoint, RejectedError
+from shared.config.stage import ModelStage, StageSettings
+from shared.ports import Deployment, Endpoint
+from shared.worker.order import Order
 
 #: Tag of every endpoint and deployment that we make: the route it belongs to.
 ROUTE = "mlpromote.route"
@@ -18,9 +17,6 @@ ATTEMPT = "mlpromote.attempt"
 STAGE = "mlpromote.stage"
 MODEL = "mlpromote.model"
 VERSION = "mlpromote.version"
-
-#: Key that a command's settings have beside those of the stage: the tags that the route requires.
-REQUIRE_TAGS = "require_tags"
 
 #: Azure ML's states of an endpoint or deployment in which nothing is under way.
 READY = "Succeeded"
@@ -33,30 +29,18 @@ _LONGEST_NAME = 32
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(Order[ModelStage]):
     """Where one candidate is deployed in one stage. The same promotion and stage always give the same names."""
 
-    command: RunStep
-    settings: StageSettings
-    require_tags: Mapping[str, str]
-    folder: Path
+    parses = ModelStage
 
-    @classmethod
-    def of(cls, command: RunStep, folder: Path) -> "Target":
-        """Read from the command's settings; raises `RejectedError` where this version does not understand them."""
-        settings = dict(command.settings)
-        require_tags = settings.pop(REQUIRE_TAGS, {})
-        try:
-            return cls(command, StageSettings.parse(settings), require_tags, folder)
-        except ValueError as fault:
-            raise RejectedError(
-                f"The settings of stage {command.stage} cannot be read by this version of the app. Start a new "
-                f"promotion: {fault}"
-            ) from fault
+    @property
+    def stage(self) -> StageSettings:
+        return self.settings.stage
 
     @cached_property
     def endpoint(self) -> str:
-        return self.settings.endpoint_for(self.command.candidate.name)
+        return self.stage.endpoint_for(self.command.candidate.name)
 
     @cached_property
     def deployment(self) -> str:
@@ -67,11 +51,11 @@ class Target:
 
     @property
     def deployment_file(self) -> Path:
-        return self.folder / self.settings.deployment
+        return self.folder / self.stage.deployment
 
     @property
     def smoke_file(self) -> Path | None:
-        return self.folder / self.settings.smoke.requests if self.settings.smoke else None
+        return self.folder / self.stage.smoke.requests if self.stage.smoke else None
 
     @property
     def endpoint_tags(self) -> dict[str, str]:

@@ -3,30 +3,32 @@
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
 from shared.core.precedence import is_newer
 from shared.ports import Endpoint, Workspace
+from shared.worker.order import champion_saw
 from shared.worker.polls import poll_again
+from shared.worker.steps import deploy
 from shared.worker.target import READY, SETTLED, VERSION, Target
 
 
-def predecessor(target: Target, workspace: Workspace) -> str | None:
+def predecessor(target: Target) -> str | None:
     """The deployment that served when the promotion entered the stage; None if there was none."""
     champion = target.command.champion
     if champion is None:
-        return _adopted(target, workspace)
-    deployment = champion.evidence.get("deploy", {}).get("deployment")
-    return str(deployment) if deployment else None
+        return _adopted(target)
+    theirs = champion_saw(champion, deploy.STEP)
+    return theirs.deployment if theirs is not None else None
 
 
-def _adopted(target: Target, workspace: Workspace) -> str | None:
+def _adopted(target: Target) -> str | None:
     """Where the lane knows no champion, as after its store was lost: the one deployment that `deploy` saw serving, if
     its tags say that we made it for this stage and model, and it is of no newer version."""
-    command = target.command
-    before = command.evidence.get("deploy", {}).get("traffic_before", {})
+    deployed = target.if_seen(deploy.STEP)
+    before = deployed.traffic_before if deployed is not None else {}
     if len(before) != 1 or target.deployment in before:
         return None
-    found = workspace.deployment(target.endpoint, next(iter(before)))
+    found = target.workspace.deployment(target.endpoint, next(iter(before)))
     if found is None or not target.is_of_this_lane(found):
         return None
-    return None if is_newer(found.tags.get(VERSION, ""), command.candidate.version) else found.name
+    return None if is_newer(found.tags.get(VERSION, ""), target.command.candidate.version) else found.name
 
 
 def present(endpoint: Endpoint) -> dict[str, int]:
@@ -34,14 +36,12 @@ def present(endpoint: Endpoint) -> dict[str, int]:
     return {name: share for name, share in endpoint.traffic.items() if share}
 
 
-def give_all(
-    target: Target, workspace: Workspace, endpoint: Endpoint, deployment: str | None, evidence: dict[str, object]
-) -> Outcome:
-    """All traffic to `deployment`, or to none where it is None; `evidence` is that of the success.
+def give_all(target: Target, endpoint: Endpoint, deployment: str | None) -> Outcome:
+    """All traffic to `deployment`, or to none where it is None.
 
     A deployment that is not ready gets no traffic, and never counts as serving: it may be on its way out.
     """
-    command = target.command
+    command, workspace = target.command, target.workspace
     if not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
     wanted = {deployment: 100} if deployment else {}
@@ -52,7 +52,7 @@ def give_all(
     if missing:
         return missing
     if present(endpoint) == wanted:
-        return Succeeded(evidence)
+        return Succeeded()
     workspace.start_traffic(endpoint.name, wanted)
     return poll_again(command, f"the traffic of endpoint {endpoint.name} goes to {deployment or 'no deployment'}")
 

@@ -6,7 +6,8 @@ import pytest
 
 from localcloud.identity.configuration import principal_of
 from shared.cloud.azureml import AzureMLWorkspace
-from shared.ports import Author, ForbiddenError, Model
+from shared.core.approval import Author
+from shared.ports import ForbiddenError, Model
 from tests.cloud.conftest import client
 from tests.cloud.local_azure import DORA, STRANGER, WORKER, LocalAzure, until
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from shared.config import Configuration, StageSettings, Workspace
 from shared.core.approval import Approval
 from shared.core.messages import Kind
-from shared.core.plan import MODEL_PLAN, plan_for
+from shared.core.plan import KINDS, plan_for
 from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, WORKSPACE, changed
 from tests.core.world import promotion
 
@@ -143,16 +143,14 @@ def test_a_stage_names_the_time_limits_that_differ(configured: Configured) -> No
 
 
 def test_every_step_of_the_plan_can_have_a_time_limit(configured: Configured) -> None:
-    steps = [name for step in MODEL_PLAN if not step.waits for name in (step.name, *step.undo[-1:])]
+    steps = [name for step in KINDS[Kind.MODEL].plan if not step.waits for name in (step.name, *step.undo[-1:])]
     limits = ", ".join(f"{step}: 7m" for step in steps)
     [stage, _] = (
         configured(changed(("        smoke: {", f"        timeouts: {{{limits}}}\n        smoke: {{")))
         .routes["churn"]
         .stages
     )
-    plan = plan_for(
-        Kind.MODEL, environment="test", source="dev", first=True, limits=stage.timeouts, left_out=["approve"]
-    )
+    plan = plan_for(Kind.MODEL, environment="test", source="dev", first=True, limits=stage.timeouts)
     assert {step.limit for step in plan} == {timedelta(minutes=7)}
     assert {step.undo_limit for step in plan if step.undo} == {timedelta(minutes=7)}
 
@@ -207,9 +205,9 @@ def test_an_approval_that_says_nothing_else_asks_one_approver_who_did_not_ask_fo
 def test_the_rules_read_an_approval_as_it_was_configured(configured: Configured) -> None:
     asked = "approval: {min: 2, roles: [Model.Owner, Risk], not_requester: false, expires: 90m}"
     stage = configured(changed(("        smoke: {", f"        {asked}\n        smoke: {{"))).routes["churn"].stages[0]
-    asking = promotion(left_out=())
-    run = replace(asking.stages[0], settings=json.loads(json.dumps(stage.frozen())))
-    assert Approval.of(asking, run) == Approval(2, ["Model.Owner", "Risk"], False)
+    asking = promotion(asked=("approval",))
+    run = replace(asking.stages[0], approval=stage.approval_rule())
+    assert Approval.of(asking, run) == Approval(2, ("Model.Owner", "Risk"), False)
     assert stage.approval is not None
     assert stage.approval.expires == timedelta(minutes=90)
 

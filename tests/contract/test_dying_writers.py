@@ -15,7 +15,8 @@ from azure.data.tables import TableClient
 
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
-from shared.core.lane import LaneEvent, PromotionRequested, decide, due
+from shared.core.events import LaneEvent, PromotionRequested
+from shared.core.lane import decide, due
 from shared.core.promotion import Lane, PromotionStatus
 from shared.ports import PromotionFilter, Store
 from tests.core.world import KEY, NOW, REFUSED, answer, promotion, requested

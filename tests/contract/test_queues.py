@@ -244,6 +244,18 @@ def test_what_many_threads_send_at_once_arrives_once_each(queues: Queues, promot
     assert set(arrived) == expected
 
 
+@pytest.mark.parametrize(
+    ("number", "size"), [(700, 0), (30, 60_000), (4, 130_000), (1, 250_000)], ids=["many", "large", "larger", "one"]
+)
+def test_what_is_more_than_one_message_holds_goes_in_several(
+    number: int, size: int, queues: Queues, promotion: str
+) -> None:
+    """A message of the Standard tier has at most 256 KB, and so has a batch."""
+    sent = [replace(command(promotion, poll), settings={"text": "x" * size}) for poll in range(number)]
+    queues.bus.send_commands(sent)
+    assert sorted(queues.ready(QUEUE)) == sorted((each.message_id, encode(each)) for each in sent)
+
+
 # --- dead letters -----------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +286,16 @@ def test_chosen_ones_go_back_and_the_others_stay(queues: Queues, promotion: str)
     assert queues.ready(QUEUE) == [(replayed_id(each.message_id, each.number), each.body) for each in chosen]
     left = queues.dead_letters.peek(QUEUE, 1, 100)
     assert [(each.number, each.body) for each in left] == [(letters[i].number, letters[i].body) for i in (0, 2, 3)]
+
+
+def test_discarded_ones_are_gone_and_the_others_stay(queues: Queues, promotion: str) -> None:
+    letters = buried(queues, promotion, 5)
+    chosen = {letters[1].number, letters[4].number}
+    assert set(queues.dead_letters.discard(QUEUE, chosen, SECONDS)) == chosen
+    assert queues.ready(QUEUE) == []
+    left = queues.dead_letters.peek(QUEUE, 1, 100)
+    assert [(each.number, each.body) for each in left] == [(letters[i].number, letters[i].body) for i in (0, 2, 3)]
+    assert queues.dead_letters.discard(QUEUE, chosen, 1.0) in ([], set())
 
 
 def test_more_than_one_batch_goes_back_completely(queues: Queues, promotion: str) -> None:

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.lane import LONGEST_QUEUE, Decision, LaneEvent, PromotionRequested, decide, due
+from shared.core.events import LaneEvent, PromotionRequested
+from shared.core.lane import LONGEST_QUEUE, Decision, decide, due
 from shared.core.messages import GRACE, Kind, LaneKey
 from shared.core.promotion import Hold, Lane, PromotionStatus, StageStatus, Unpublished, lane_digest
 from shared.ports import PromotionFilter, Publishing, Store, VersionConflictError

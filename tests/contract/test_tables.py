@@ -16,8 +16,9 @@ from shared.cloud.table import MOST_OPERATIONS, Table, TooLargeError, split
 from shared.cloud.table_keys import lane_partition
 from shared.cloud.table_lists import Lists
 from shared.cloud.tables import TablesStore
+from shared.core.events import PromotionRequested
 from shared.core.journal import JournalEntry
-from shared.core.lane import PromotionRequested, decide
+from shared.core.lane import decide
 from shared.core.messages import Candidate, Kind, LaneKey
 from shared.core.promotion import Hold, Lane, Promotion, PromotionStatus, lane_digest, promotion_id
 from shared.ports import PromotionFilter, VersionConflictError

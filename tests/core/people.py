@@ -5,25 +5,26 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from shared.core.lane import PromotionRequested, decide, due
+from shared.core.events import Approved, Person, PersonEvent, PromotionRequested
+from shared.core.lane import decide, due
 from shared.core.messages import Outcome
-from shared.core.people import Approved, Person, PersonEvent
-from shared.core.promotion import SOMEBODY, Lane, Promotion
+from shared.core.promotion import SOMEBODY, ApprovalRule, Lane, Promotion
 from tests.core.world import KEY, NOW, Azure, answer, drive, promotion
 
 OPERATOR = Person("id-o", "olga", ("Promotion.Operator",))
 ANNA, BERT, CARLA = (Person(f"id-{name}", name, ("Promotion.Approver",)) for name in ("anna", "bert", "carla"))
 NOBODY = Person("id-n", "nobody", ())
 ONE_STAGE: Mapping[str, tuple[str, ...]] = {"prod": ()}
-TWO_OF_THEM = {"min": 2, "roles": ["Promotion.Approver"], "not_requester": True}
+ANYBODY = ApprovalRule()
+TWO_OF_THEM = ApprovalRule(least=2)
 
 
 def asking(
-    version: str = "1", approval: Mapping[str, Any] | None = None, requester: str = "", **stages: tuple[str, ...]
+    version: str = "1", approval: ApprovalRule = ANYBODY, requester: str = "", **stages: tuple[str, ...]
 ) -> PromotionRequested:
     """A request for a promotion whose stages (prod alone, if none is named) all ask for approval."""
-    made = promotion(version, stages or ONE_STAGE, left_out=())
-    runs = tuple(replace(stage, settings={"approval": dict(approval or {})}) for stage in made.stages)
+    made = promotion(version, stages or ONE_STAGE, asked=("approval",))
+    runs = tuple(replace(stage, approval=approval) for stage in made.stages)
     return PromotionRequested(replace(made, stages=runs, requester=requester), automatic=False)
 
 

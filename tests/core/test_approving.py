@@ -5,10 +5,19 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.lane import PromotionRequested, TimePassed, decide, due
+from shared.core.events import (
+    Approved,
+    NotAllowedError,
+    NotNowError,
+    Person,
+    PromotionRequested,
+    Rejected,
+    Retried,
+    TimePassed,
+)
+from shared.core.lane import decide, due
 from shared.core.messages import Succeeded
-from shared.core.people import Approved, NotAllowedError, NotNowError, Person, Rejected, Retried
-from shared.core.promotion import Lane, PromotionStatus, StepStatus
+from shared.core.promotion import ApprovalRule, Lane, PromotionStatus, StepStatus
 from shared.core.waiting import waits
 from tests.core.people import (
     ANNA,
@@ -77,7 +86,7 @@ def test_who_approves_is_told_that_the_requester_is_unknown_where_a_key_alone_st
 
 @pytest.mark.parametrize(
     "request_",
-    [asking(), with_a_key(asking(approval={"not_requester": False})), with_a_key(asking(requester=BERT.id))],
+    [asking(), with_a_key(asking(approval=ApprovalRule(not_requester=False))), with_a_key(asking(requester=BERT.id))],
     ids=["came by itself", "anybody may approve", "a person named like the key"],
 )
 def test_nothing_is_said_of_an_unknown_requester_where_there_is_none_or_it_does_not_matter(
@@ -89,7 +98,7 @@ def test_nothing_is_said_of_an_unknown_requester_where_there_is_none_or_it_does_
 
 
 def test_who_asked_for_it_may_approve_it_where_the_stage_allows_that() -> None:
-    lane = waiting(asking(requester=ANNA.id, approval={"not_requester": False}))
+    lane = waiting(asking(requester=ANNA.id, approval=ApprovalRule(not_requester=False)))
     assert in_flight(approve(lane, ANNA)) == ["prod.deploy"]
 
 
@@ -110,7 +119,7 @@ def test_deciding_takes_a_role_that_the_stage_names(by: Person) -> None:
 
 def test_any_one_of_several_roles_is_enough() -> None:
     owner = Person("id-owner", "owner", ("Model.Owner", "Other"))
-    lane = waiting(asking(approval={"roles": ["Risk", "Model.Owner"]}))
+    lane = waiting(asking(approval=ApprovalRule(roles=("Risk", "Model.Owner"))))
     with pytest.raises(NotAllowedError, match=r"Risk or Model\.Owner"):
         approve(lane, ANNA)
     assert in_flight(approve(lane, owner)) == ["prod.deploy"]
@@ -220,7 +229,7 @@ def test_approvals_lapse_where_a_retry_comes_to_other_evidence() -> None:
 def made_by(*authors: tuple[str, bool]) -> Lane:
     """The lane that waits for approval of a model whose authors these are, by id and whether each is a person."""
     told = [{"id": each, "name": each, "is_person": is_person} for each, is_person in authors]
-    lane = decide(Lane(KEY), asking(approval={"not_author": True}), NOW).lane
+    lane = decide(Lane(KEY), asking(approval=ApprovalRule(not_author=True)), NOW).lane
     return run(lane, {"share": Succeeded({"authors": told})})
 
 

@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.core.lane import PromotionRequested, TimePassed, decide, due
-from shared.core.late import FIRST_LATE_POLL
-from shared.core.messages import GRACE, Failed, NotRun, Outcome, Running, RunStep, StepReported
-from shared.core.people import Cancelled, NotNowError, RolledBack
+from shared.core.events import Cancelled, NotNowError, PromotionRequested, RolledBack, TimePassed
+from shared.core.lane import decide, due
+from shared.core.messages import FIRST_LATE_POLL, GRACE, Failed, NotRun, Outcome, Running, RunStep, StepReported
 from shared.core.promotion import Lane, PromotionStatus, StageStatus, StepStatus
 from tests.core.people import OPERATOR
 from tests.core.world import (

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, PromotionRequested, TimePassed, decide, due
+from shared.core.events import Person, PromotionRequested, RolledBack, TimePassed
+from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, decide, due
 from shared.core.messages import GRACE, Failed, FailureKind, Kind, Retry, Running, RunStep, Succeeded
-from shared.core.people import Person, RolledBack
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, drive, promotion, requested
 

@@ -5,22 +5,22 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.lane import FIRST_PAUSE, PromotionRequested, TimePassed, decide, due, wake_at
-from shared.core.messages import GRACE, Failed, FailureKind, NotRun, Outcome, Retry, Running, Succeeded
-from shared.core.people import (
+from shared.core.events import (
     Abandoned,
     Cancelled,
-    NotAllowedError,
     NotNowError,
-    Person,
+    PromotionRequested,
     Released,
     Replayed,
     Retried,
     RolledBack,
+    TimePassed,
 )
+from shared.core.lane import FIRST_PAUSE, decide, due, wake_at
+from shared.core.messages import GRACE, Failed, FailureKind, NotRun, Outcome, Retry, Running, Succeeded
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from shared.core.waiting import waits
-from tests.core.people import ANNA, NOBODY, ONE_STAGE, OPERATOR, approve, ask, asking, in_flight, run, the, waiting
+from tests.core.people import ANNA, ONE_STAGE, OPERATOR, approve, ask, asking, in_flight, run, the, waiting
 from tests.core.world import BROKEN, KEY, NOW, TEST_THEN_PROD, Azure, answer, drive, promotion, requested
 
 # --- cancel -----------------------------------------------------------------------------------------------------------
@@ -309,21 +309,6 @@ def test_a_replay_is_noted_and_changes_nothing_else(until: str) -> None:
     assert the(after, "2").lines == the(lane, "2").lines + 1
     assert the(after, "2").stages == the(lane, "2").stages
     assert (due(after), after.champions) == (due(lane), lane.champions)
-
-
-# --- roles ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("by", [NOBODY, ANNA])
-@pytest.mark.parametrize("kind", [Cancelled, RolledBack, Retried])
-def test_steering_takes_the_role_of_an_operator(by: Person, kind: type[Cancelled | RolledBack | Retried]) -> None:
-    lane = newer(with_champion()[0], until="deploy")
-    with pytest.raises(NotAllowedError, match=r"needs the role Promotion\.Operator"):
-        ask(lane, kind(KEY, the(lane, "2").id, by, "please"))
-    with pytest.raises(NotAllowedError):
-        ask(rolled_back(), Released(KEY, "prod", by, "please"))
-    with pytest.raises(NotAllowedError):
-        ask(lane, Replayed(KEY, the(lane, "2").id, by, "please", "everything"))
 
 
 # --- a step that is under way when its stage is turned back -----------------------------------------------------------

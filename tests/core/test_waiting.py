@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from shared.core.events import Person, RolledBack
 from shared.core.lane import LONGEST_QUEUE, decide, due
 from shared.core.messages import Running
-from shared.core.people import Person, RolledBack
 from shared.core.promotion import Lane, Promotion
 from shared.core.waiting import Wait, waits
 from tests.core.world import BROKEN, KEY, NOW, Azure, answer, drive, requested
@@ -36,7 +36,7 @@ def test_between_looks_it_says_what_was_seen_and_when_it_looks_again() -> None:
 
 
 def test_an_approval_says_how_many_are_missing_and_whose() -> None:
-    lane = drive(Lane(KEY), requested("1", ONE_STAGE, left_out=()), Azure())[0]
+    lane = drive(Lane(KEY), requested("1", ONE_STAGE, asked=("approval",)), Azure())[0]
     [wait] = waiting(lane)
     assert wait.what == "approval: 0 of 1 given, by people with the role Promotion.Approver"
     assert wait.until - wait.since == timedelta(hours=72)

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from shared.core.lane import decide, due
-from shared.core.late import FIRST_LATE_POLL
 from shared.core.messages import (
+    FIRST_LATE_POLL,
     Failed,
     FailureKind,
     Outcome,

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from shared.core.lane import PromotionRequested, decide, due
+from shared.core.events import PromotionRequested
+from shared.core.lane import decide, due
 from shared.core.messages import (
     Candidate,
     Failed,
@@ -34,13 +35,14 @@ def promotion(
     stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD,
     kind: Kind = Kind.MODEL,
     steps: Collection[str] = (),
-    left_out: Collection[str] = ("approve",),
+    asked: Collection[str] = (),
 ) -> Promotion:
-    """A promotion as a request brings it: `stages` names for each stage those before it; `steps` shortens the plans."""
+    """A promotion as a request brings it: `stages` names for each stage those before it; `steps` shortens the
+    plans, `asked` are the optional steps."""
     subject = candidate(version, kind)
 
     def stage(name: str, after: tuple[str, ...]) -> StageRun:
-        plan = plan_for(kind, environment=name, source="dev", first=not after, limits={}, left_out=left_out)
+        plan = plan_for(kind, environment=name, source="dev", first=not after, limits={}, asked=asked)
         return StageRun(
             name, name, f"churn-{name}", after, {}, tuple(StepRun(s) for s in plan if not steps or s.name in steps)
         )
@@ -53,9 +55,9 @@ def requested(
     version: str = "1",
     stages: Mapping[str, tuple[str, ...]] = TEST_THEN_PROD,
     steps: Collection[str] = (),
-    left_out: Collection[str] = ("approve",),
+    asked: Collection[str] = (),
 ) -> PromotionRequested:
-    return PromotionRequested(promotion(version, stages, steps=steps, left_out=left_out))
+    return PromotionRequested(promotion(version, stages, steps=steps, asked=asked))
 
 
 def answer(command: RunStep, outcome: Outcome | None = None) -> StepReported:

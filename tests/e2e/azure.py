@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
+from azure.core.exceptions import AzureError
 from azure.identity import ManagedIdentityCredential
 
 from examples.demo.request_loop import RequestLoop
@@ -19,11 +20,14 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job, Model
+    from azure.ai.ml.exceptions import MlException
 
 #: The longest that anything is waited for, in seconds.
 DEADLINE = 60.0
 #: A call that is held is held for so long: longer than everything needs to get there, shorter than the SDKs wait.
 HELD_SECONDS = 55
+#: What the SDK raises where Azure does not answer, or says no.
+SDK_FAULTS = (AzureError, MlException, OSError)
 ANSWERED_BY = "azureml-model-deployment"
 _API_VERSION = {"api-version": "2022-05-01"}
 
@@ -135,6 +139,28 @@ class Azure:
         assert traffic == dict.fromkeys(deployments, 100), f"{endpoint}: {deployments}, traffic {traffic}"
         return next(iter(deployments.values()))
 
+    async def endpoints(self, environment: str) -> list[str]:
+        """The names of the endpoints that a workspace has."""
+        return await self._names(self._addresses["workspaces"][environment] + "/onlineEndpoints")
+
+    async def tags(self, environment: str, endpoint: str) -> dict[str, dict[str, str]]:
+        """The tags of the endpoint's deployments, by name."""
+        found = await self.call("GET", self._endpoint(environment, endpoint) + "/deployments")
+        return {each["name"]: each["tags"] for each in found["value"]} if found else {}
+
+    async def answer(self, environment: str, endpoint: str, question: Any = None) -> Any:
+        """The JSON that an endpoint answers; raises `NotAnsweredError`."""
+        path = self._endpoint(environment, endpoint)
+        found, keys = await self.call("GET", path), await self.call("POST", f"{path}/listKeys")
+        assert found
+        assert keys
+        headers = {"Authorization": f"Bearer {keys['primaryKey']}"}
+        url = found["properties"]["scoringUri"]
+        async with self._session.post(url, json=question, headers=headers, ssl=self._certificates) as answer:
+            if answer.status != 200:
+                raise NotAnsweredError(f"{answer.status}: {await answer.text()}")
+            return await answer.json()
+
     async def make_endpoint(self, environment: str, endpoint: str) -> None:
         """Create an endpoint by hand, as somebody would who knows nothing of the app."""
         body = {"location": "westeurope", "properties": {"authMode": "Key"}}
@@ -164,13 +190,20 @@ class Azure:
 
     # --- faults ---
 
-    async def fault(self, kind: str, method: str, path: str, seconds: float = 1) -> int:
-        """Switch a fault on for the next call like this (`*` stands for anything); returns its number."""
+    async def fault(self, kind: str, method: str | None, path: str, seconds: float = 1, count: int = 1) -> int:
+        """Switch a fault on for the next calls like this (`*` stands for anything); returns its number.
+
+        Without a method every method is meant.
+        """
         match = {"method": method, "path": path}
-        body = {"kind": kind, "match": match, "seconds": seconds, "count": 1}
+        body = {"kind": kind, "match": match, "seconds": seconds, "count": count}
         found = await self.call("POST", "/local/faults", json=body)
         assert found
         return int(found["number"])
+
+    async def clear_faults(self) -> None:
+        """Switch all faults off."""
+        await self.call("DELETE", "/local/faults")
 
     async def hold(self, method: str, path: str) -> "HeldCall":
         """Let the next call like this do its work, and keep its answer back."""

@@ -1,7 +1,9 @@
 """A whole local cloud with the app for the tests of one module; each test uses model names of its own."""
 
+import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,11 +94,20 @@ def description() -> Description:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cloud(description: Description, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cloud]:
-    """Running. At the end no process of it may be left, however the tests ended."""
-    folder = tmp_path_factory.mktemp("e2e") / ODD_NAME
+    """Running, for the tests of a module."""
+    async with running(description, tmp_path_factory.mktemp("e2e") / ODD_NAME) as cloud:
+        yield cloud
+
+
+@asynccontextmanager
+async def running(
+    description: Description, folder: Path, tell: Callable[[str], None] = logging.warning
+) -> AsyncIterator[Cloud]:
+    """A running local cloud with its state in `folder`. At the end no process of it may be left, however the block
+    ended. `tell` gets a line whenever a part dies by itself."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK sets it for the whole process
-        parts = LocalCloud(description, folder / "data")
+        parts = LocalCloud(description, folder / "data", tell=tell)
         try:
             async with parts, aiohttp.ClientSession() as session:
                 addresses = parts.addresses

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from localcloud.up import Description
 from shared.config.sign_in import MODE
-from shared.core.people import OPERATOR
+from shared.http.authorisation import OPERATOR
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.queue_rights import NAMES, SHARED_ACCESS
 from tests.e2e.worker_apps import WorkerApps

@@ -21,12 +21,12 @@ from localcloud.up import Description
 from shared.cloud import bus
 from shared.cloud.sqlite import SqliteStore
 from shared.coordinator.lanes import Lanes
-from shared.core.lane import PromotionRequested
+from shared.core.events import PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey, ModelRegistered
-from shared.core.people import OPERATOR
 from shared.core.plan import PlannedStep
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
+from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe_tiny
 from tests.signing_in import bearer

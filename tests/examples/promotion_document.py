@@ -72,7 +72,7 @@ EVIDENCE: Mapping[str, Any] = {
     "validate": {"gates": [{"gate": "metric accuracy", "asked": "at least 0.8", "seen": "0.9648", "holds": True}]},
     "deploy": {"endpoint": "digits-test", "deployment": "v1-c19640d960"},
     "smoke": {"requests": 3, "answers": 3, "slowest_ms": 6.2, "median_ms": 2.9},
-    "shift": {"traffic": {"v1-c19640d960": 100}, "traffic_before": {}},
+    "shift": {"traffic": {"v1-c19640d960": 100}},
     "retire": {"left_alone": {}},
 }
 

@@ -47,6 +47,9 @@ class FakeQueues:
 
     # --- Bus ---
 
+    def check(self) -> None:
+        return
+
     def send_events(self, events: Sequence[News]) -> None:
         for event in events:
             self.send(EVENTS_QUEUE, event.message_id, encode(event))
@@ -83,6 +86,14 @@ class FakeQueues:
                 self.moves_left -= 1
                 if self.moves_left < 0:
                     raise Crash
+            del letters[number]
+        return chosen
+
+    def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        self._reach(queue)
+        letters = self.buried.get(queue, {})
+        chosen = sorted(letters.keys() & set(numbers) - self.held)
+        for number in chosen:
             del letters[number]
         return chosen
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from shared.core.approval import Author
 from shared.ports import (
     Answer,
-    Author,
     BusyError,
     Capability,
     Deployment,

@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from shared.config.azure_names import ENVIRONMENT
-from shared.core.people import OPERATOR
-from shared.http.authorisation import READER
+from shared.http.authorisation import OPERATOR, READER
 from tests.functions.conftest import APPROVER
 from tests.infra.bicep import declarations, default_of, named, parsed, text_of, walk
 from tests.infra.shapes import INFRA, REPOSITORY, deployed, every_shape, settings, workspace

@@ -18,7 +18,7 @@ def detailed(status: str = "running", **more: Any) -> dict[str, Any]:
         "roles": ["Promotion.Approver"],
         "not_requester": True,
         "not_author": False,
-        "takenBy": "coordinator",
+        "taken_by": "coordinator",
         "status": "running",
         "evidence": "0123456789abcdef",
         "given": [{"id": "1", "name": "bob", "at": after(3), "reason": "fine"}],

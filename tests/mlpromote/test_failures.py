@@ -94,3 +94,55 @@ def test_what_could_not_be_replayed_shows_in_the_exit_code(
     assert ended.code == code
     for outcome in outcomes:
         assert f"it was {outcome}" in ended.output
+
+
+# --- putting aside ----------------------------------------------------------------------------------------------------
+
+
+def test_dead_letters_are_put_aside_by_id_or_by_filter(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(results("discarded"))
+    ended = mlpromote("failures", "discard", LETTER, "--reason", "garbage")
+    assert ended.code == 0
+    assert "✓ item-discarded discarded it was discarded" in " ".join(ended.output.split())
+    assert app.asked[-1].path == "/api/failures/discard"
+    assert app.asked[-1].body == {"ids": [LETTER], "reason": "garbage", "dry_run": False}
+    mlpromote("failures", "discard", "--queue", "steps-prod", "--reason", "garbage", "--dry-run")
+    assert app.asked[-1].body == {"filter": {"queue": "steps-prod"}, "reason": "garbage", "dry_run": True}
+
+
+@pytest.mark.parametrize("arguments", [["--reason", "x"], [LETTER, "--queue", "steps-prod", "--reason", "x"], [LETTER]])
+def test_what_is_to_be_put_aside_and_why_must_be_said(
+    arguments: list[str], mlpromote: CommandLine, app: StubApp
+) -> None:
+    assert mlpromote("failures", "discard", *arguments).code == Exit.USAGE
+    assert app.asked == []
+
+
+def test_what_was_put_aside_is_shown_with_the_beginning_of_its_content(mlpromote: CommandLine, app: StubApp) -> None:
+    letter = {
+        "id": LETTER,
+        "message_id": "poison",
+        "enqueued": "2026-11-20T11:00:00+00:00",
+        "gave_up": "Each of 10 deliveries ended in an error.",
+        "content": "[" * 5000,
+        "encoding": "utf-8",
+        "size": 5000,
+        "by": "alice",
+        "reason": "garbage",
+        "at": "2026-11-20T11:30:00+00:00",
+    }
+    app.will_answer(Answer({"value": [letter], "next_link": None}))
+    ended = mlpromote("failures", "--discarded")
+    assert app.asked[-1].path == "/api/failures/discarded"
+    told = " ".join(ended.output.split())
+    assert f"{LETTER} put aside" in told
+    assert "by alice: garbage" in told
+    assert "5000 bytes, utf-8: [[[" in told
+    assert 300 < ended.output.count("[") < 500
+    assert mlpromote("failures", "--discarded", "--json").document == [letter]
+    assert mlpromote("failures", "--discarded", "--queue", "steps-prod").code == Exit.USAGE
+
+
+def test_if_nothing_was_put_aside_it_says_so(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"value": [], "next_link": None}))
+    assert mlpromote("failures", "--discarded").output == "nothing was put aside\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.config import Policy
-from shared.core.people import Person
+from shared.core.events import Person
 from shared.http.approval_requests import ApprovalRequests
 from shared.http.refusals import BadRequestError, ConflictError, ForbiddenError, NotThereError
 from tests.contract.test_approvals import NOW, REQUEST

@@ -14,12 +14,13 @@ from shared.cloud.signing_keys import Keys, KeysUnavailableError, SigningKeys
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.sqlite_approvals import SqliteApprovals
 from shared.config import Policy, load, sign_in
-from shared.config.policy import Approvals
+from shared.config.policy import ApprovalPolicy
 from shared.config.roles import Roles
 from shared.config.sources import source_names
+from shared.core.events import Person
 from shared.core.journal import JournalEntry
-from shared.core.people import OPERATOR, Person
 from shared.core.promotion import Lane
+from shared.http.authorisation import OPERATOR
 from shared.http.health import Health
 from shared.http.sign_in import Verifier
 from shared.ports import (
@@ -32,7 +33,7 @@ from shared.ports import (
     TopicUnavailableError,
     Workspace,
 )
-from shared.worker.rules import Rules
+from shared.worker.order import Rules
 from tests.config.right import RIGHT, SETTINGS, changed
 from tests.core.world import NOW
 from tests.fakes.identity_provider import APP, IdentityProvider, published
@@ -414,7 +415,7 @@ def test_whether_authors_can_be_read_is_not_claimed_where_azure_does_not_say(hea
 
 
 def test_the_record_of_approvals_is_looked_at_where_an_environment_keeps_one(health: Health, folder: Path) -> None:
-    policy = Policy(approvals=Approvals(taken_by="environment"))
+    policy = Policy(approvals=ApprovalPolicy(taken_by="environment"))
     kept = SqliteApprovals(folder / "approvals.sqlite")
     assert line(with_policy(health, policy, Rules(policy, approvals=kept)), "approvals", "prod")["state"] == "ok"
     away = replace(

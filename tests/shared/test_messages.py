@@ -111,3 +111,50 @@ def test_a_field_that_is_not_known_is_left_out() -> None:
 def test_what_cannot_be_decoded_says_where_and_why(body: bytes, says: str) -> None:
     with pytest.raises(UndecodableError, match=says):
         decode(body)
+
+
+def report() -> StepReported:
+    return next(event for event in events() if isinstance(event, StepReported))
+
+
+NESTED = b"[" * 5000 + b"]" * 5000
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (NESTED, "nested too deeply"),
+        (b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested too deeply"),
+        # Read without trouble, and too deep to be written again.
+        (b"[" * 400 + b"]" * 400, "nested too deeply"),
+        (b'{"type": NaN}', "NaN is no number"),
+        (b'{"type": "\\ud800"}', "half a character"),
+        (b'{"type": "\xed\xa0\x80"}', "no JSON"),
+        (b'{"type": ' + b"9" * 5000 + b"}", "no JSON"),
+        ('{"type": "ModelRegistered"}'.encode("utf-16"), "no JSON"),
+    ],
+)
+def test_what_could_not_be_worked_with_is_not_decoded(body: bytes, says: str) -> None:
+    with pytest.raises(UndecodableError, match=says):
+        decode(body)
+
+
+@pytest.mark.parametrize("evidence", [NESTED, b"[" * 400 + b"]" * 400, b'"\\udfff"', b"-Infinity"])
+def test_nor_is_evidence_that_could_not_be_kept(evidence: bytes) -> None:
+    marked = replace(report(), outcome=Succeeded({"saw": "MARK"}))
+    with pytest.raises(UndecodableError, match="no JSON"):
+        decode(encode(marked).replace(b'"MARK"', evidence))
+
+
+@pytest.mark.parametrize("seconds", [b"1e400", b"9" * 4000])
+def test_nor_is_a_number_for_which_a_float_has_no_room(seconds: bytes) -> None:
+    with pytest.raises(UndecodableError):
+        decode(encode(replace(report(), seconds=12345.5)).replace(b"12345.5", seconds))
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+def test_nor_is_a_time_that_is_none_in_utc(moment: str) -> None:
+    asked = json.loads(encode(FindRegistrations("dev", NOW, NOW)))
+    asked["content"]["since"] = moment
+    with pytest.raises(UndecodableError, match="is no datetime"):
+        decode(json.dumps(asked).encode())

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shared.cloud.signing_keys import SigningKeys, fetch
 from shared.config.sign_in import AUTHORITY, CLIENT_ID, MODE, TENANT, SignInSettingsError, is_required, read
-from shared.core.people import Person
+from shared.core.events import Person
 from shared.http.refusals import NotSignedInError, UnavailableError
 from shared.http.sign_in import Verifier, signed_in
 from tests.fakes.identity_provider import APP, TENANT_ID, IdentityProvider, private_key

@@ -9,12 +9,11 @@ import pytest
 
 from shared.cloud.sqlite import SqliteStore
 from shared.coordinator.lanes import TOLD_AGAIN, Lanes
+from shared.core.events import Cancelled, Person, TimePassed
 from shared.core.journal import JournalEntry
-from shared.core.lane import TimePassed
-from shared.core.late import FIRST_LATE_POLL
-from shared.core.messages import RECONCILE, Command, News, Report, RunStep, Succeeded
-from shared.core.people import OPERATOR, Cancelled, Person
+from shared.core.messages import FIRST_LATE_POLL, RECONCILE, Command, News, Report, RunStep, Succeeded
 from shared.core.promotion import Lane, Unpublished
+from shared.http.authorisation import OPERATOR
 from shared.ports import Bus, Topic, VersionConflictError
 from tests.core.world import KEY, NOW, answer, promotion, requested
 
@@ -31,6 +30,9 @@ class KeptBus(Bus):
 
     commands: list[Command] = field(default_factory=list)
     dies: bool = False
+
+    def check(self) -> None:
+        return
 
     def send_events(self, events: Sequence[News]) -> None:
         raise AssertionError("no lane sends events")

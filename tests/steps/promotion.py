@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.core.approval import digest
+from shared.core.approval import ApprovalEvidence, GivenApproval, digest
 from shared.core.messages import (
     MAY_ACT_FOR,
     Candidate,
@@ -19,23 +19,27 @@ from shared.core.messages import (
     Running,
     RunStep,
     Succeeded,
+    as_evidence,
 )
 from shared.ports import Workspace
-from shared.worker.rules import Rules
+from shared.worker.order import Rules
 from shared.worker.run import run_step
+from shared.worker.steps.deploy import Deployed
+from shared.worker.steps.share import Lineage, Shared
 from shared.worker.target import Target
-from tests.fakes.workspace import Crash
+from tests.fakes.workspace import Crash, FakeWorkspace
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ORIGIN = "azureml://locations/west/workspaces/ws-dev/models/digits/versions/3"
-SHARED: Evidence = {
-    "registry_model": "azureml://registries/reg/models/digits/versions/3",
-    "origin": ORIGIN,
-    "tags": {"promote": "true"},
-    "job": {"name": "train-3", "status": "Completed"},
-    "metrics": {"accuracy": 0.95, "loss": 0.2},
-    "metrics_left_out": 0,
-}
+SHARED: Evidence = as_evidence(
+    Shared(
+        registry_model="azureml://registries/reg/models/digits/versions/3",
+        origin=ORIGIN,
+        tags={"promote": "true"},
+        job=Lineage("train-3", "Completed"),
+        metrics={"accuracy": 0.95, "loss": 0.2},
+    )
+)
 SETTINGS: Mapping[str, Any] = {
     "environment": "test",
     "endpoint": "{model}-test",
@@ -71,7 +75,7 @@ class Stage:
 
     @property
     def deployment(self) -> str:
-        return Target.of(self.command("deploy"), self.folder).deployment
+        return Target.of(self.command("deploy"), FakeWorkspace(), self.folder, self.rules).deployment
 
     @property
     def its_tags(self) -> dict[str, str]:
@@ -91,10 +95,17 @@ class Stage:
             started=NOW,
             deadline=NOW + timedelta(hours=1),
             candidate=Candidate(self.kind, "digits", self.version, "dev", "/subscriptions/s/workspaces/ws-dev"),
-            settings=self.settings,
+            settings=self._frozen(),
             evidence=self.evidence,
             champion=self.champion,
         )
+
+    def _frozen(self) -> Mapping[str, Any]:
+        """The settings as a promotion of the kind has them."""
+        if self.kind is Kind.JOB:
+            return self.settings
+        stage = {name: value for name, value in self.settings.items() if name != "require_tags"}
+        return {"stage": stage, "require_tags": self.settings.get("require_tags", {})}
 
     def poll(self, step: str, workspace: Workspace, poll: int = 1, now: datetime = NOW) -> Outcome:
         """One poll of a step."""
@@ -109,8 +120,9 @@ class Stage:
     def approved(self, workspace: Workspace, *people: str) -> "Stage":
         """The stage after these people have approved it in the coordinator."""
         validated = self.validated(workspace)
-        approve = {"on": digest(validated.evidence), "given": [{"id": each, "name": each} for each in people]}
-        return validated.with_(evidence={**validated.evidence, "approve": approve})
+        given = tuple(GivenApproval(each, each, NOW, "seen") for each in people)
+        approve = ApprovalEvidence(digest(validated.evidence), given)
+        return validated.with_(evidence={**validated.evidence, "approve": as_evidence(approve)})
 
     def run(self, step: str, workspace: Workspace) -> Outcome:
         """A step with as many polls as it takes; a poll that a crash ends is delivered again."""
@@ -122,6 +134,12 @@ class Stage:
             if not isinstance(outcome, (Running, Retry)):
                 return outcome
         raise AssertionError(f"{step} did not come to an end: {outcome}")
+
+
+def deploy_saw(deployment: str, **traffic_before: int) -> Evidence:
+    """What `deploy` leaves behind; the traffic is by deployment, with underscores for hyphens."""
+    before = {name.replace("_", "-"): percent for name, percent in traffic_before.items()}
+    return as_evidence(Deployed(ENDPOINT, deployment, None, None, before))
 
 
 def champion(version: str = "2", **evidence: Evidence) -> Champion:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from shared.config import Policy
-from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded
-from shared.ports import ApprovalDecision, Author
-from shared.worker.rules import Rules
+from shared.core.approval import ApprovalEvidence, Author, GivenApproval
+from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
+from shared.ports import ApprovalDecision
+from shared.worker.order import Rules
 from tests.fakes.approvals import FakeApprovals
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import NOW, SHARED, Stage
@@ -94,14 +95,25 @@ def test_a_command_without_enough_approvals_deploys_nothing(
     )
 
 
-@pytest.mark.parametrize("approve", [None, {}, {"given": [{"id": "id-bob"}]}, {"on": "0" * 40, "given": [{"id": "b"}]}])
+BOB = GivenApproval("id-bob", "bob", NOW, "seen")
+
+
+@pytest.mark.parametrize(
+    "approve", [None, ApprovalEvidence(), ApprovalEvidence(given=(BOB,)), ApprovalEvidence("0" * 40, (BOB,))]
+)
 def test_approvals_of_something_else_do_not_count(
-    stage: Stage, workspace: FakeWorkspace, approve: dict[str, Any] | None
+    stage: Stage, workspace: FakeWorkspace, approve: ApprovalEvidence | None
 ) -> None:
     at = under(stage.with_settings(approval={"min": 1}), approvals=1).validated(workspace)
     if approve is not None:
-        at = at.with_(evidence={**at.evidence, "approve": approve})
+        at = at.with_(evidence={**at.evidence, "approve": as_evidence(approve)})
     refused(at.run("deploy", workspace), workspace, FailureKind.PERMISSION)
+
+
+def test_approvals_that_cannot_be_read_do_not_count(stage: Stage, workspace: FakeWorkspace) -> None:
+    at = under(stage.with_settings(approval={"min": 1}), approvals=1).validated(workspace)
+    at = at.with_(evidence={**at.evidence, "approve": {"given": [{"id": "id-bob"}]}})
+    assert "given[0].name: missing" in refused(at.run("deploy", workspace), workspace, FailureKind.BUG)
 
 
 def test_the_author_does_not_count_among_those_who_approved(stage: Stage, workspace: FakeWorkspace) -> None:

@@ -1,16 +1,17 @@
 import pytest
 
-from shared.core.messages import Failed, Running, Succeeded
+from shared.core.messages import Failed, Running, Succeeded, as_evidence
+from shared.worker.steps.shift import Shifted
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, OURS, SHARED, Stage
 
-SEEN = ["by-hand", "v1-older", "v2-old"]
+SEEN = ("by-hand", "v1-older", "v2-old")
 
 
 @pytest.fixture
 def stage(stage: Stage) -> Stage:
     """The stage after `shift`, which saw three others."""
-    return stage.with_(evidence={"share": SHARED, "shift": {"others": SEEN}})
+    return stage.with_(evidence={"share": SHARED, "shift": as_evidence(Shifted({}, SEEN))})
 
 
 @pytest.fixture

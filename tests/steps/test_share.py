@@ -1,7 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
+from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
-from shared.ports import Author, BusyError, ForbiddenError, Job, UnavailableError
+from shared.core.wire import from_json
+from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
+from shared.worker.steps.share import Lineage, Shared
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ORIGIN, Stage
 
@@ -41,7 +46,6 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
             "name": "train-3",
             "status": "Completed",
             "experiment": "digits-training",
-            "parent": None,
             "code": "code-1",
             "environment": "sklearn-1",
             "inputs": {"data": "azureml:digits:1"},
@@ -54,7 +58,7 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
 
 def test_a_model_without_the_tags_that_an_event_claimed_is_not_shared(stage: Stage, dev: FakeWorkspace) -> None:
     dev.has_model("digits", "3", tags={"promote": "false"})
-    outcome = stage.with_(settings={"require_tags": {"promote": "true"}}).run("share", dev)
+    outcome = stage.with_settings(require_tags={"promote": "true"}).run("share", dev)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.REFUSED
     assert "does not have the tag promote=true, for which route" in outcome.reason
@@ -129,14 +133,15 @@ def test_a_model_without_a_job_has_no_metrics(stage: Stage, dev: FakeWorkspace) 
     dev.has_model("digits", "3")
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
-    assert (outcome.evidence["job"], outcome.evidence["metrics"]) == (None, {})
+    shared = from_json(Shared, outcome.evidence)
+    assert (shared.job, shared.metrics) == (None, {})
 
 
 def test_a_job_that_was_deleted_is_named_all_the_same(stage: Stage, dev: FakeWorkspace) -> None:
     dev.jobs.clear()
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
-    assert outcome.evidence["job"] == {"name": "train-3"}
+    assert from_json(Shared, outcome.evidence).job == Lineage("train-3")
 
 
 def test_evidence_stays_small_and_keeps_the_metrics_that_gates_ask_for(stage: Stage, dev: FakeWorkspace) -> None:
@@ -153,6 +158,15 @@ def test_evidence_stays_small_and_keeps_the_metrics_that_gates_ask_for(stage: St
     assert "nan" not in outcome.evidence["metrics"]
     assert len(outcome.evidence["tags"]) == 50
     assert max(map(len, outcome.evidence["tags"].values())) == 256
+
+
+def test_the_tags_that_the_route_asks_for_are_kept_before_all_others(stage: Stage, dev: FakeWorkspace) -> None:
+    tags = {f"a-{number:04}": "x" for number in range(1200)} | {"promote": "true"}
+    dev.has_model("digits", "3", job="train-3", tags=tags)
+    outcome = replace(stage, settings={**stage.settings, "require_tags": {"promote": "true"}}).run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["tags"]["promote"] == "true"
+    assert len(outcome.evidence["tags"]) == 50
 
 
 def test_an_author_that_may_not_be_read_is_left_out_and_stops_nothing(stage: Stage, dev: FakeWorkspace) -> None:

@@ -22,7 +22,7 @@ def test_asks_the_new_deployment_each_request_and_says_how_long_the_answers_took
     workspace.answers = [Answer(200, "what", 0.1), Answer(200, '{"y": 2}', 0.3), Answer(200, '"yes"', 0.2)]
     outcome = at.run("smoke", workspace)
     assert isinstance(outcome, Succeeded)
-    assert outcome.evidence == {"requests": 3, "answers": 3, "slowest_ms": 300.0, "median_ms": 200.0}
+    assert outcome.evidence == {"requests": 3, "answers": 3, "slowest_ms": 300.0, "median_ms": 200.0, "failures": 0}
     assert workspace.asked == [(ENDPOINT, stage.deployment, [number]) for number in (1, 2, 3)]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ENDPOINT, ORIGIN, OURS, SHARED, Stage, champion
+from tests.steps.promotion import ENDPOINT, ORIGIN, OURS, SHARED, Stage, champion, deploy_saw
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def both(stage: Stage, workspace: FakeWorkspace) -> FakeWorkspace:
 @pytest.fixture
 def deployed(stage: Stage) -> Stage:
     """The stage after `deploy`, with a champion."""
-    old = champion(deploy={"deployment": "v2-old"})
-    return stage.with_(evidence={"share": SHARED, "deploy": {"traffic_before": {"v2-old": 100}}}, champion=old)
+    old = champion(deploy=deploy_saw("v2-old"))
+    return stage.with_(evidence={"share": SHARED, "deploy": deploy_saw("v3-new", v2_old=100)}, champion=old)
 
 
 def test_shift_gives_all_traffic_to_the_new_deployment_and_reads_it_back(deployed: Stage, both: FakeWorkspace) -> None:
@@ -36,7 +36,6 @@ def test_shift_gives_all_traffic_to_the_new_deployment_and_reads_it_back(deploye
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence == {
         "traffic": {deployed.deployment: 100},
-        "traffic_before": {"v2-old": 100},
         "others": ["v2-old"],
     }
     assert both.traffic(ENDPOINT) == {deployed.deployment: 100, "v2-old": 0}
@@ -102,7 +101,7 @@ def test_restore_deploys_the_champion_again_that_went_away_since_it_was_reinstat
     before = champion()
     both.has_copy("digits", "2", ORIGIN)
     theirs = deployed.with_(promotion=before.promotion, version="2", champion=None).approved(both)
-    evidence = {**theirs.evidence, "deploy": {"deployment": "v2-old"}}
+    evidence = {**theirs.evidence, "deploy": deploy_saw("v2-old")}
     deployed = deployed.with_(champion=replace(before, evidence=evidence))
     deployed.run("shift", both)
     both.polls_until_ready = 3
@@ -176,7 +175,7 @@ def forgotten(stage: Stage, both: FakeWorkspace, tags: Mapping[str, str] = Mappi
         f"mlpromote.{name}": value for name, value in tags.items()
     }
     both.has_deployment(ENDPOINT, "v2-old", {**OURS, **named})
-    return stage.with_(evidence={"share": SHARED, "deploy": {"traffic_before": {"v2-old": 100}}})
+    return stage.with_(evidence={"share": SHARED, "deploy": deploy_saw("v3-new", v2_old=100)})
 
 
 def test_a_forgotten_champion_is_known_by_its_tags_and_gives_the_traffic_up(stage: Stage, both: FakeWorkspace) -> None:

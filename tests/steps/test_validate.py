@@ -13,7 +13,7 @@ def compared(margin: float = 0.01, without: str = "pass", **more: Any) -> dict[s
     return {"metric": "accuracy", "no_worse_than_champion_by": margin, "without_champion": without, **more}
 
 
-CHAMPION_SHARED = {"metrics": {"accuracy": 0.96, "loss": 0.1}}
+CHAMPION_SHARED = {**SHARED, "metrics": {"accuracy": 0.96, "loss": 0.1}}
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_gate_holds_or_refuses_by_its_figures(
 
 
 @pytest.mark.parametrize(("choice", "holds"), [("pass", True), ("fail", False)])
-@pytest.mark.parametrize("other", [None, champion(share={"metrics": {"f1": 1.0}})])
+@pytest.mark.parametrize("other", [None, champion(share={**SHARED, "metrics": {"f1": 1.0}})])
 def test_without_a_champion_to_compare_with_the_configured_choice_counts(
     stage: Stage, workspace: FakeWorkspace, choice: str, holds: bool, other: Champion | None
 ) -> None:

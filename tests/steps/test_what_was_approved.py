@@ -168,19 +168,22 @@ def test_the_registry_names_the_asset_and_not_the_evidence(scored: Stage, worksp
     assert outcome.evidence["model"] == "azureml://registries/reg/models/digits/versions/3"
 
 
-@pytest.mark.parametrize("evidence", [{"share": SHARED}, {"share": SHARED, "validate": {"gates": []}}])
-def test_nothing_is_deployed_that_was_not_validated_at_all(
-    scored: Stage, workspace: FakeWorkspace, evidence: dict[str, Evidence]
-) -> None:
-    outcome = refused(scored.with_(evidence=evidence), workspace)
+def test_nothing_is_deployed_that_was_not_validated_at_all(scored: Stage, workspace: FakeWorkspace) -> None:
+    outcome = refused(scored.with_(evidence={"share": SHARED}), workspace)
     assert outcome.kind is FailureKind.CHANGED
     assert "Nothing was validated" in outcome.reason
 
 
-def test_evidence_that_is_no_manifest_is_refused_in_words(scored: Stage, workspace: FakeWorkspace) -> None:
-    outcome = refused(scored.with_(evidence={"share": SHARED, "validate": {"manifest": {"digest": 7}}}), workspace)
-    assert outcome.kind is FailureKind.BAD_CONFIG
-    assert "The evidence of validate cannot be read" in outcome.reason
+@pytest.mark.parametrize(
+    ("validated", "missing"),
+    [({"gates": []}, "Validated.manifest: missing"), ({"gates": [], "manifest": {"digest": 7}}, "manifest.digest")],
+)
+def test_evidence_that_lacks_a_field_is_refused_with_its_name(
+    scored: Stage, workspace: FakeWorkspace, validated: Evidence, missing: str
+) -> None:
+    outcome = refused(scored.with_(evidence={"share": SHARED, "validate": validated}), workspace)
+    assert outcome.kind is FailureKind.BUG
+    assert missing in outcome.reason
 
 
 def test_a_version_squatted_in_the_registry_is_never_validated(scored: Stage, workspace: FakeWorkspace) -> None:

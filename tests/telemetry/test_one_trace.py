@@ -11,9 +11,9 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 from shared.app import MOST_DEAD_LETTERS
 from shared.cloud.bus import ServiceBus
+from shared.core.events import Approved, Person
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey, ModelRegistered, RunStep, decode
-from shared.core.people import Approved, Person
 from shared.ports import DeadLetter, DeadLetters, QueueUnavailableError, UnavailableError
 from shared.telemetry.telemetry import trace_id, traceparent
 from tests.telemetry.conftest import MODEL, VERSION, Observed
@@ -145,6 +145,9 @@ class KeptDeadLetters(DeadLetters):
     def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
         raise AssertionError("only counted")
 
+    def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
+        raise AssertionError("only counted")
+
 
 def test_dead_letters_are_counted_by_queue_each_minute(observed: Observed) -> None:
     observed.app.dead_letters = KeptDeadLetters()
@@ -206,7 +209,7 @@ class KeptSender:
     def get_queue_sender(self, _: str) -> "KeptSender":
         return self
 
-    def send_messages(self, messages: ServiceBusMessage | list[ServiceBusMessage]) -> None:
+    def send_messages(self, messages: ServiceBusMessage | list[ServiceBusMessage], timeout: float) -> None:
         self.sent += messages if isinstance(messages, list) else [messages]
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.core.events import Approved, Person
 from shared.core.messages import LaneKey
-from shared.core.people import Approved, Person
 from shared.ports import UnavailableError
 from tests.telemetry.conftest import MODEL, Observed
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.cloud.documents import lane_document, promotion_document
+from shared.core.events import Approved, Person
 from shared.core.lane import decide, due
 from shared.core.messages import FindRegistrations, JobEnded, ModelRegistered, Retry, Running, encode
-from shared.core.people import Approved, Person
 from shared.core.promotion import Lane
 from tests.core.people import ANNA, BERT, OPERATOR, TWO_OF_THEM, asking
 from tests.core.world import BROKEN, KEY, NOW, TEST_THEN_PROD, Azure, answer, drive, requested

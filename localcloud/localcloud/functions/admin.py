@@ -11,6 +11,7 @@ from aiohttp import web
 
 from localcloud.functions.definition import FunctionDefinition
 from localcloud.functions.event_grid_webhook import event_metadata
+from localcloud.functions.http_streams import HttpStreams
 from localcloud.functions.http_trigger import presented_key
 from localcloud.functions.invocation import Invoker
 from localcloud.functions.keys import Keys
@@ -34,13 +35,17 @@ class Admin:
         errors: Sequence[str],
         keys: Keys | None,
         invoker: Invoker,
+        streams: HttpStreams | None,
     ) -> None:
-        """`functions` by their names in lower case; `errors` of those not served; `keys` None to ask for none."""
+        """`functions` by their names in lower case; `errors` of those not served; `keys` None to ask for none;
+        `streams` for an app with a web server of its own.
+        """
         self._functions = functions
         self._router = router
         self._errors = errors
         self._keys = keys
         self._invoker = invoker
+        self._streams = streams
         self._started = time.monotonic()
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -117,6 +122,8 @@ class Admin:
                 return self._invoker.invoke(definition, json_text(text), event_metadata(event))
             case "serviceBusTrigger":
                 return self._invoker.invoke(definition, *hand_made_message(definition, text))
+            case "httpTrigger" if self._streams is not None:
+                return self._streams.run(definition, text)
             case "httpTrigger":
                 url = f"http://localhost/api/{definition.name}"
                 return self._invoker.invoke(definition, http_request("POST", url, {}, {}, {}, text.encode()))

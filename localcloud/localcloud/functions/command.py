@@ -17,7 +17,7 @@ from localcloud.functions.host import Host, HostOptions
 from localcloud.functions.host_json import HostConfiguration, load_host_configuration
 from localcloud.functions.keys import load_keys
 from localcloud.functions.logs import HostLog
-from localcloud.functions.runtime import load_app, start_threads
+from localcloud.functions.runtime import IndexedApp, load_app, start_threads
 from localcloud.functions.settings import load_local_settings
 from localcloud.functions.worker_processes import input_ended, keep_running, share, worker_count
 from localcloud.http_server import bind, port_of
@@ -65,14 +65,14 @@ async def serve(arguments: argparse.Namespace) -> None:
         calls = share(configuration.service_bus.concurrent_calls, workers, arguments.worker)
         configuration = replace(configuration, service_bus=replace(configuration.service_bus, concurrent_calls=calls))
         environment = dict(os.environ)  # before the app is imported, which may change it
-        log = HostLog(configuration.log_level)
+        log = HostLog(configuration.log_levels)
         log.start()
         try:
             start_threads()
-            definitions = await _load(folder)
+            app = await _load(folder)
             log.own_again()
             keys = None if arguments.no_auth else load_keys(data / "keys.json")
-            host = Host(definitions, configuration, HostOptions(data, keys, arguments.grace))
+            host = Host(app, configuration, HostOptions(data, keys, arguments.grace))
             if bound is None:
                 abandoned = await _work(host)
             else:
@@ -93,8 +93,8 @@ async def serve(arguments: argparse.Namespace) -> None:
 def _prepare(folder: Path, bound: socket.socket | None) -> HostConfiguration:
     if not folder.is_dir():
         raise HostError(f"{folder} is no folder.")
-    configuration = load_host_configuration(folder)
     load_local_settings(folder)
+    configuration = load_host_configuration(folder)  # settings may replace parts of host.json
     os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
     os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
     if bound is not None:  # a worker inherits the name
@@ -103,7 +103,7 @@ def _prepare(folder: Path, bound: socket.socket | None) -> HostConfiguration:
     return configuration
 
 
-async def _load(folder: Path) -> list[FunctionDefinition]:
+async def _load(folder: Path) -> IndexedApp:
     packages = folder / ".python_packages" / "lib" / "site-packages"
     if packages.is_dir():  # where a deployed app's dependencies are
         sys.path.insert(0, str(packages))

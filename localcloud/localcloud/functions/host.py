@@ -13,13 +13,15 @@ from aiohttp import web
 
 from localcloud.functions import event_grid_webhook
 from localcloud.functions.admin import Admin
-from localcloud.functions.definition import FunctionDefinition, HostError
+from localcloud.functions.definition import Binding, FunctionDefinition, HostError
 from localcloud.functions.event_grid_webhook import EventGridWebhook
 from localcloud.functions.host_json import HostConfiguration
+from localcloud.functions.http_streams import HttpStreams
 from localcloud.functions.http_trigger import HttpTriggers
 from localcloud.functions.invocation import Invoker
 from localcloud.functions.keys import Keys
 from localcloud.functions.routes import Router
+from localcloud.functions.runtime import IndexedApp
 from localcloud.functions.service_bus_output import ServiceBusOutputs
 from localcloud.functions.settings import is_disabled, replace_placeholders, service_bus_connection
 from localcloud.functions.timers import TimerListener
@@ -49,9 +51,7 @@ class HostOptions:
 class Host:
     """Serves the functions of one app."""
 
-    def __init__(
-        self, definitions: Sequence[FunctionDefinition], configuration: HostConfiguration, options: HostOptions
-    ) -> None:
+    def __init__(self, app: IndexedApp, configuration: HostConfiguration, options: HostOptions) -> None:
         """Raises HostError if the app cannot be served at all; a function that alone cannot be is left out."""
         settings = os.environ
         self._options = options
@@ -63,7 +63,7 @@ class Host:
         self._stops: list[Callable[[], None]] = []
         self.functions: list[FunctionDefinition] = []
         self.router = Router([], configuration.route_prefix)
-        for declared in definitions:
+        for declared in app.functions:
             definition = replace(declared, disabled=is_disabled(declared.name, settings))
             try:
                 self._check(definition, settings)
@@ -77,9 +77,10 @@ class Host:
             _logger.warning("There is no function to serve.")
         named = {definition.name.lower(): definition for definition in self.functions}
         event_functions = {name: one for name, one in named.items() if one.trigger.type == "eventGridTrigger"}
-        self._http = HttpTriggers(self.router, options.keys, self.invoker)
+        self._streams = None if app.web_server is None else HttpStreams(app.web_server, self.invoker)
+        self._http = HttpTriggers(self.router, options.keys, self.invoker, self._streams)
         self._webhook = EventGridWebhook(event_functions, options.keys, self.invoker)
-        self._admin = Admin(named, self.router, self.errors, options.keys, self.invoker)
+        self._admin = Admin(named, self.router, self.errors, options.keys, self.invoker, self._streams)
 
     def run_beside(self, runner: Runner) -> None:
         """Has something else run for as long as the host serves; it is cancelled at the end."""
@@ -114,6 +115,8 @@ class Host:
                 listener.cancel()
             await asyncio.gather(*(clean_up() for clean_up in clean_ups), self._ended(listeners))
             await self._outputs.close()
+            if self._streams is not None:
+                await self._streams.close()
 
     async def _ended(self, listeners: Sequence["asyncio.Future[None]"]) -> None:
         for result in await asyncio.gather(*listeners, return_exceptions=True):
@@ -133,13 +136,12 @@ class Host:
         if any(other.name.lower() == definition.name.lower() for other in self.functions):
             raise HostError("Another function has this name, written in other letters.")
         if definition.trigger.type not in TRIGGERS:
-            raise HostError(f"It has a {definition.trigger.type}, which the local host does not have.")
-        if definition.inputs:
-            unknown = definition.inputs[0].type
-            raise HostError(f"It has an input {unknown}, which the local host does not have.")
+            raise HostError(_not_here(f"trigger '{definition.trigger.name}'", definition.trigger))
+        for one in definition.inputs:
+            raise HostError(_not_here(f"input '{one.name}'", one))
         for output in definition.outputs.values():
             if output.type not in OUTPUTS:
-                raise HostError(f"It has an output {output.type}, which the local host does not have.")
+                raise HostError(_not_here(f"output '{output.name}'", output))
             if output.type == "serviceBus":
                 properties = output.properties
                 replace_placeholders(properties.get("queueName") or properties.get("topicName") or "", settings)
@@ -177,3 +179,14 @@ class Host:
         pump = ServiceBusPump(definition, source, connection, configuration.service_bus, self.invoker)
         self._stops.append(pump.stop)
         return lambda: pump.run(self._options.grace)
+
+
+def _not_here(described: str, binding: Binding) -> str:
+    """Why a function with this binding is left out, and what to do about it."""
+    kind = binding.type
+    reason = f"Its {described} is of type {kind}, which the local host does not have."
+    if kind == "blob":
+        reason += " Read and write blobs with azure-storage-blob in the function, which Azurite serves on this machine."
+    elif kind == "blobTrigger":
+        reason += " Run the app in Microsoft's host (Core Tools) for it."
+    return reason

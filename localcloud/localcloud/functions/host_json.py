@@ -7,11 +7,11 @@ from typing import Any
 
 from localcloud.functions.definition import HostError
 from localcloud.functions.json_file import read_json_file
-from localcloud.functions.logs import LOG_LEVELS
+from localcloud.functions.log_levels import LogLevels
 from localcloud.functions.timespan import parse_timespan
 
-#: An app setting that replaces the default log level of host.json, named as Azure names such settings.
-LOG_LEVEL_SETTING = "AzureFunctionsJobHost__logging__logLevel__default"
+#: How app settings begin that replace log levels of host.json; a category, or `default`, follows.
+LOG_LEVEL_SETTING = "AzureFunctionsJobHost__logging__logLevel__"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class HostConfiguration:
     route_prefix: str = "api"
     function_timeout: float | None = 1800.0
     service_bus: ServiceBusLimits = field(default_factory=ServiceBusLimits)
-    log_level: str = "Information"
+    log_levels: LogLevels = field(default_factory=lambda: LogLevels({}))
 
 
 def load_host_configuration(folder: Path) -> HostConfiguration:
@@ -56,7 +56,7 @@ def _configuration(content: dict[str, Any]) -> HostConfiguration:
         route_prefix=_text(http, "extensions.http.routePrefix", "api").strip("/"),
         function_timeout=_timeout(content),
         service_bus=_service_bus(_section(content, "extensions", "serviceBus")),
-        log_level=_log_level(content),
+        log_levels=_log_levels(content),
     )
 
 
@@ -75,16 +75,20 @@ def _timeout(content: dict[str, Any]) -> float | None:
     return None if content.get("functionTimeout") == "-1" else _timespan(content, "functionTimeout", "00:30:00")
 
 
-def _log_level(content: dict[str, Any]) -> str:
-    """The setting's level, or else that of host.json, as one of `LOG_LEVELS`, whatever the case of its letters."""
-    place = "logging.logLevel.default"
-    level = _text(_section(content, "logging", "logLevel"), place, "Information")
-    if LOG_LEVEL_SETTING in os.environ:
-        place, level = f"the setting {LOG_LEVEL_SETTING}", os.environ[LOG_LEVEL_SETTING]
-    for known in LOG_LEVELS:
-        if known.lower() == level.lower():
-            return known
-    raise ValueError(f"{place} must be one of {', '.join(LOG_LEVELS)}, not {level!r}.")
+def _log_levels(content: dict[str, Any]) -> LogLevels:
+    """Those of host.json, where no setting replaces them."""
+    section = _section(content, "logging", "logLevel")
+    for category, level in section.items():
+        if not isinstance(level, str):
+            raise ValueError(f"logging.logLevel.{category} must be text, not {level!r}.")
+    rules = dict(section)
+    prefix = LOG_LEVEL_SETTING.lower()
+    for name, level in os.environ.items():
+        if name.lower().startswith(prefix):
+            replaced = name[len(prefix) :]
+            rules = {category: kept for category, kept in rules.items() if category.lower() != replaced.lower()}
+            rules[replaced] = level
+    return LogLevels(rules)
 
 
 def _section(content: dict[str, Any], *names: str) -> dict[str, Any]:

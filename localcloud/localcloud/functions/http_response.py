@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from http.cookies import Morsel
 from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from localcloud.functions.runtime import Datum
+from localcloud.functions.set_cookie import InvalidCookieError, set_cookie
 
 # What the real host's server accepts.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -38,13 +40,20 @@ def _full_response(value: Mapping[str, Any]) -> web.Response:
     headers = CIMultiDict((name, header.value) for name, header in value["headers"].items())
     for jar in value["cookies"] or ():
         for cookie in jar.values():
-            headers.add("Set-Cookie", cookie.OutputString())
+            headers.add("Set-Cookie", _set_cookie(cookie))
     for name in _OF_THE_SERVER:
         headers.popall(name, None)
     for name, text in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
             raise InvalidResponseError(f"the header {name!r} has characters other than printable ASCII")
     return web.Response(status=_status(value["status_code"].value), body=value["body"].value, headers=headers)
+
+
+def _set_cookie(cookie: "Morsel[str]") -> str:
+    try:
+        return set_cookie(cookie)
+    except InvalidCookieError as error:
+        raise InvalidResponseError(str(error)) from error
 
 
 def _status(text: str) -> int:

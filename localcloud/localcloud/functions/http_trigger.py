@@ -7,6 +7,7 @@ from aiohttp import web
 
 from localcloud.functions.definition import FunctionDefinition
 from localcloud.functions.http_response import InvalidResponseError, response_of
+from localcloud.functions.http_streams import HttpStreams
 from localcloud.functions.invocation import Invoker
 from localcloud.functions.keys import Keys
 from localcloud.functions.routes import Router
@@ -20,11 +21,12 @@ _NO_HOME_PAGE = "AzureWebJobsDisableHomepage"
 class HttpTriggers:
     """Serves every HTTP function of the app."""
 
-    def __init__(self, router: Router, keys: Keys | None, invoker: Invoker) -> None:
-        """`keys` None means that no key is asked for."""
+    def __init__(self, router: Router, keys: Keys | None, invoker: Invoker, streams: HttpStreams | None) -> None:
+        """`keys` None means that no key is asked for; `streams` are for an app with a web server of its own."""
         self._router = router
         self._keys = keys
         self._invoker = invoker
+        self._streams = streams
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """404 without a route for path and method, 401 without the key, 500 when the function fails."""
@@ -36,6 +38,8 @@ class HttpTriggers:
             return web.Response(status=404)
         if not self._allowed(request, definition):
             return web.Response(status=401)
+        if self._streams is not None:
+            return await self._streams.handle(definition, route_parameters, request)
         trigger = http_request(
             request.method,
             f"{request.scheme}://{request.host}{request.rel_url.raw_path_qs}",

@@ -5,16 +5,26 @@ import logging
 import time
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from localcloud.functions.definition import FunctionDefinition
 from localcloud.functions.logs import RUNNING
-from localcloud.functions.runtime import Datum, InvocationResult, run_function, run_function_here
+from localcloud.functions.runtime import (
+    Datum,
+    InvocationResult,
+    run_function,
+    run_function_here,
+    run_streaming_function,
+)
 from localcloud.functions.service_bus_output import OutputError, ServiceBusOutputs
 
 _logger = logging.getLogger("host.invocation")
 
 _OUTCOMES = {True: "Succeeded", False: "Failed"}
+
+#: Runs a function once, under the id of the invocation.
+Run = Callable[[str], Awaitable[InvocationResult]]
 
 NO_METADATA: Mapping[str, Datum] = {}
 
@@ -35,7 +45,13 @@ class Invoker:
         self, definition: FunctionDefinition, trigger: Datum, metadata: Mapping[str, Datum] = NO_METADATA
     ) -> InvocationResult:
         """Runs the function once, without retries; never raises for a fault of the function or of its outputs."""
-        return await self._attempt(definition, trigger, metadata, 0, 0)
+        return await self._attempt(definition, partial(run_function, definition, trigger, metadata))
+
+    async def invoke_streaming(
+        self, definition: FunctionDefinition, route: Mapping[str, str], invocation_id: str
+    ) -> InvocationResult:
+        """As `invoke`, for an HTTP function whose request goes to the app's own web server under this id."""
+        return await self._attempt(definition, partial(run_streaming_function, definition, route), invocation_id)
 
     def invoke_from_thread(
         self,
@@ -65,7 +81,8 @@ class Invoker:
 
     def gave_up(self, definition: FunctionDefinition) -> None:
         """To be called when what was invoked from a thread is past its time limit."""
-        _logger.error("'%s' failed: %s", definition.name, self._out_of_time())
+        category = {"category": f"Function.{definition.name}"}
+        _logger.error("'%s' failed: %s", definition.name, self._out_of_time(), extra=category)
 
     def _out_of_time(self) -> str:
         return f"Timeout of {self.timeout:g} s exceeded (functionTimeout)."
@@ -77,7 +94,15 @@ class Invoker:
             return await self.invoke(definition, trigger)
         retry = 0
         while True:
-            result = await self._attempt(definition, trigger, NO_METADATA, retry, policy.maximum_count)
+            run = partial(
+                run_function,
+                definition,
+                trigger,
+                NO_METADATA,
+                retry_count=retry,
+                maximum_retry_count=policy.maximum_count,
+            )
+            result = await self._attempt(definition, run)
             if result.succeeded or retry == policy.maximum_count:
                 return result
             retry += 1
@@ -98,21 +123,16 @@ class Invoker:
             _logger.warning("Abandoned %d invocations that did not end within %g s.", len(RUNNING), seconds)
 
     async def _attempt(
-        self,
-        definition: FunctionDefinition,
-        trigger: Datum,
-        metadata: Mapping[str, Datum],
-        retry_count: int,
-        maximum_retry_count: int,
+        self, definition: FunctionDefinition, run: Run, invocation_id: str | None = None
     ) -> InvocationResult:
-        invocation_id = str(uuid.uuid4())
+        """`run` takes the invocation's id."""
+        if invocation_id is None:
+            invocation_id = str(uuid.uuid4())
         began = time.perf_counter()
         RUNNING[invocation_id] = definition.name
         try:
             async with asyncio.timeout(self.timeout):
-                result = await run_function(
-                    definition, trigger, metadata, invocation_id, retry_count, maximum_retry_count
-                )
+                result = await run(invocation_id)
             if result.succeeded and definition.outputs:
                 await self._outputs.send(definition, result)
         except TimeoutError:
@@ -134,15 +154,15 @@ class Invoker:
 
 
 def _log_end(definition: FunctionDefinition, invocation_id: str, began: float, result: InvocationResult) -> None:
+    name, category = definition.name, {"category": f"Function.{definition.name}"}
     if _logger.isEnabledFor(logging.DEBUG):
         outcome, milliseconds = _OUTCOMES[result.succeeded], (time.perf_counter() - began) * 1000
         _logger.debug(
-            "Executed '%s' (%s, Id=%s, Duration=%.1fms)", definition.name, outcome, invocation_id, milliseconds
+            "Executed '%s' (%s, Id=%s, Duration=%.1fms)", name, outcome, invocation_id, milliseconds, extra=category
         )
     if not result.succeeded:
-        _logger.error(
-            "'%s' (id %s) failed: %s\n%s", definition.name, invocation_id, result.error, result.traceback.rstrip()
-        )
+        traceback_text = result.traceback.rstrip()
+        _logger.error("'%s' (id %s) failed: %s\n%s", name, invocation_id, result.error, traceback_text, extra=category)
 
 
 def _is_cancelled() -> bool:

@@ -7,11 +7,13 @@ never stops a function. Nobody wakes the thread, as that takes longer than all e
 import contextlib
 import logging
 import logging.handlers
+import os
 import queue
 import sys
 import threading
 from typing import TextIO
 
+from localcloud.functions.log_levels import LogLevels
 from localcloud.functions.runtime import current_invocation_id
 
 #: The invocations that run now: invocation id to function name.
@@ -34,28 +36,21 @@ _QUIET = {
     "asyncio": logging.WARNING,
 }
 
-#: By the names that .NET, and so host.json, has for them.
-LOG_LEVELS = {
-    "Trace": logging.DEBUG,
-    "Debug": logging.DEBUG,
-    "Information": logging.INFO,
-    "Warning": logging.WARNING,
-    "Error": logging.ERROR,
-    "Critical": logging.CRITICAL,
-    "None": logging.CRITICAL + 10,
-}
+#: An app setting. Without it nothing below INFO leaves Azure's Python worker, whatever host.json says.
+DEBUG_SETTING = "PYTHON_ENABLE_DEBUG_LOGGING"
+_TRUE = ("1", "true", "t", "yes", "y")
 
 
 class HostLog:
     """Replaces the root logger's handlers for as long as the host runs."""
 
-    def __init__(self, level: str, stream: TextIO | None = None) -> None:
-        """`level` is one of `LOG_LEVELS`; `stream` is stderr if not given."""
-        self._handler = _GatheringHandler()
+    def __init__(self, levels: LogLevels, stream: TextIO | None = None) -> None:
+        """`stream` is stderr if not given."""
+        self._levels = levels
+        self._handler = _GatheringHandler(levels)
         self._writer = threading.Thread(target=self._write_until_stopped, name="log", daemon=True)
         self._stream = stream or sys.stderr
         self._stopped = threading.Event()
-        self._level = LOG_LEVELS[level]
 
     def start(self) -> None:
         """Takes over the root logger, hushes the SDKs below it, and makes the host's loggers independent of it."""
@@ -65,9 +60,10 @@ class HostLog:
         root.addHandler(self._handler)
         own = logging.getLogger(_OWN)
         own.addHandler(self._handler)
-        own.setLevel(self._level)
+        own.setLevel(self._levels.lowest)
         own.propagate = False
-        root.setLevel(min(self._level, root.level) if root.level == logging.DEBUG else self._level)
+        # As in Azure's Python worker. An app may change it; the handler then filters as Azure's host does.
+        root.setLevel(logging.DEBUG if os.environ.get(DEBUG_SETTING, "").lower() in _TRUE else logging.INFO)
         for name, level in _QUIET.items():
             logging.getLogger(name).setLevel(level)
         logging.getLogger("azure.functions").addFilter(_is_news)
@@ -104,13 +100,18 @@ class HostLog:
 class _GatheringHandler(logging.handlers.QueueHandler):
     """Gives each record its function and invocation while both can be told, and keeps it until it is taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, levels: LogLevels) -> None:
         self._waiting: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
         super().__init__(self._waiting)
+        self._levels = levels
         self.dropped = 0
 
     def taken(self) -> list[logging.LogRecord]:
         return [self._waiting.get() for _ in range(self._waiting.qsize())]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= self._levels.least(_category(record)):
+            super().emit(record)
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         prepared: logging.LogRecord = super().prepare(record)
@@ -126,6 +127,17 @@ class _GatheringHandler(logging.handlers.QueueHandler):
             self._waiting.put(record)
         else:
             self.dropped += 1
+
+
+def _category(record: logging.LogRecord) -> str:
+    """Of `LogLevels`; a record of the host's own may bring it along."""
+    category: str | None = getattr(record, "category", None)
+    if category is not None:
+        return category
+    if record.name == _OWN or record.name.startswith(f"{_OWN}."):
+        return record.name
+    invocation_id = current_invocation_id()
+    return "" if invocation_id is None else f"Function.{RUNNING.get(invocation_id, '?')}.User"
 
 
 class _LineFormatter(logging.Formatter):

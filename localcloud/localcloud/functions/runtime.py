@@ -1,7 +1,7 @@
 """Microsoft's azure-functions-runtime library behind a narrow door: the only file that knows its insides.
 
-The library talks protobuf to the .NET host. Its native entry point takes and gives its own `Datum` values instead, and
-indexing only constructs a few message classes, for which plain ones stand in here. Version 1.3.0, see the requirements.
+The library talks protobuf to the .NET host. Its native entry point takes and gives its own `Datum` values instead;
+plain objects stand in for protobuf's messages where it needs them (protocol.py). Version 1.3.0, see the requirements.
 The library keeps its state in globals: one app per process. It has no type hints, hence the ignored imports.
 """
 
@@ -24,11 +24,16 @@ from azure_functions_runtime.native_invocation import (  # type: ignore[import-u
     run_invocation_sync,
 )
 from azure_functions_runtime.utils import threadpool  # type: ignore[import-untyped]
+from azure_functions_runtime.utils.constants import HTTP_URI  # type: ignore[import-untyped]
+from azure_functions_runtime.utils.executor import invocation_id_cv  # type: ignore[import-untyped]
 
 from localcloud.functions.definition import Binding, FunctionDefinition, HostError, RetryPolicy
+from localcloud.functions.protocol import PROTOCOL, http_invocation, output
+from localcloud.functions.web_server import give_up_response, web_server_started
 
 __all__ = [
     "Datum",
+    "IndexedApp",
     "InvocationResult",
     "binary",
     "collection",
@@ -39,32 +44,10 @@ __all__ = [
     "load_app",
     "run_function",
     "run_function_here",
+    "run_streaming_function",
     "start_threads",
     "string",
 ]
-
-_MESSAGE_NAMES = (
-    "WorkerInitResponse",
-    "FunctionMetadataResponse",
-    "RpcFunctionMetadata",
-    "WorkerMetadata",
-    "RpcException",
-    "RpcRetryOptions",
-)
-
-
-def _message_class(name: str, **enumeration: int) -> type:
-    return type(name, (SimpleNamespace,), dict(enumeration))
-
-
-# The numbers are those of the enumerations in FunctionRpc.proto.
-_PROTOCOL = SimpleNamespace(
-    StatusResult=_message_class("StatusResult", Failure=0, Success=1, Cancelled=2),
-    BindingInfo=_message_class(
-        "BindingInfo", **{"in": 0, "out": 1, "inout": 2}, undefined=0, string=1, binary=2, stream=3
-    ),
-    **{name: _message_class(name) for name in _MESSAGE_NAMES},
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +61,24 @@ class InvocationResult:
     traceback: str = ""
 
 
-async def load_app(folder: Path) -> list[FunctionDefinition]:
+@dataclass(frozen=True, slots=True)
+class IndexedApp:
+    """The functions of an app, and the address of its own web server if its HTTP functions take and give streams."""
+
+    functions: Sequence[FunctionDefinition]
+    web_server: str | None
+
+
+async def load_app(folder: Path) -> IndexedApp:
     """Imports the app's `function_app.py` and indexes its functions; raises HostError with the library's reason."""
     script = os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
     if not (folder / script).exists():
         raise HostError(f"{folder} holds no {script}, so it is no app of the Python v2 programming model.")
     sys.path.insert(0, str(folder))
     request = SimpleNamespace(worker_init_request=SimpleNamespace(capabilities={}, function_app_directory=str(folder)))
-    properties = {"host": "127.0.0.1", "protos": _PROTOCOL}
+    properties = {"host": "127.0.0.1", "protos": PROTOCOL}
     answer = await library.worker_init_request(SimpleNamespace(request=request, properties=properties))
-    if answer.result.status != _PROTOCOL.StatusResult.Success:
+    if answer.result.status != PROTOCOL.StatusResult.Success:
         fault = answer.result.exception
         raise HostError(f"The app in {folder} cannot be indexed: {fault.message}\n{fault.stack_trace}")
     # Not at the top: indexing imports azure.functions, the app's own, and the benchmark of indexing has to see that.
@@ -95,7 +86,10 @@ async def load_app(folder: Path) -> list[FunctionDefinition]:
 
     message_times.read_quickly()
     indexed = (await library.functions_metadata_request(None)).function_metadata_results or []
-    return [_definition(metadata) for metadata in indexed]
+    web_server = answer.capabilities.get(HTTP_URI)
+    if web_server is not None:
+        await web_server_started(web_server)
+    return IndexedApp([_definition(metadata) for metadata in indexed], web_server)
 
 
 def start_threads() -> None:
@@ -130,7 +124,7 @@ class _FunctionThreads(ThreadPoolExecutor):
 
 def current_invocation_id() -> str | None:
     """The id of the invocation that the calling thread or task runs, None outside of functions."""
-    return cast("str | None", library.invocation_id_cv.get())
+    return cast("str | None", invocation_id_cv.get())
 
 
 async def run_function(
@@ -138,8 +132,8 @@ async def run_function(
     trigger: Datum,
     metadata: Mapping[str, Datum],
     invocation_id: str,
-    retry_count: int,
-    maximum_retry_count: int,
+    retry_count: int = 0,
+    maximum_retry_count: int = 0,
 ) -> InvocationResult:
     """Runs the function once; never raises for a fault of the function. Sync functions run in the thread pool."""
     ended = await invocation_request_native(
@@ -166,6 +160,31 @@ def run_function_here(
         trace_parent=_trace_parent(invocation_id),
     )
     return _result(*ended) if handled else None
+
+
+async def run_streaming_function(
+    definition: FunctionDefinition, route: Mapping[str, str], invocation_id: str
+) -> InvocationResult:
+    """Runs an HTTP function of an app that has a web server of its own.
+
+    It waits for the request to arrive there, in a header of which the server finds the invocation's id, and gives the
+    response to that server. Never raises for a fault of the function.
+    """
+    trace_parent = _trace_parent(invocation_id)
+    message = http_invocation(invocation_id, definition.id, definition.trigger.name, route, trace_parent)
+    token = invocation_id_cv.set(invocation_id)
+    try:
+        ended = await library.invocation_request(message)
+    except BaseException as error:
+        give_up_response(invocation_id, error)
+        raise
+    finally:
+        invocation_id_cv.reset(token)
+    if ended.result.status != PROTOCOL.StatusResult.Success:
+        fault = ended.result.exception
+        return InvocationResult(False, None, (), fault.message, fault.stack_trace)
+    outputs = [(name, Datum(value, kind)) for name, kind, value in map(output, ended.output_data)]
+    return InvocationResult(True, None, outputs)
 
 
 def _trace_parent(invocation_id: str) -> str:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from localcloud.servicebus.config import QueueSettings
 from localcloud.servicebus.queue import DEAD_LETTER_SUFFIX, Queue
+from localcloud.servicebus.session_queue import SessionQueue
 from localcloud.servicebus.store import Store
 
 #: The longest sleep between two looks at the wall clock, which may be set while we sleep.
@@ -30,7 +31,7 @@ class Receiver(Protocol):
         """Whether a message can be delivered right now."""
 
     def deliver_next(self, now: float) -> bool:
-        """Takes the queue's next message; False if there is none."""
+        """Takes the next message that is for it; False if there is none."""
 
 
 class Output(Protocol):
@@ -47,7 +48,8 @@ class Broker:
         self._queues: dict[str, Queue] = {}
         for queue in settings:
             dead_letters = Queue(_dead_letter_settings(queue), store, self.now())
-            for made in (Queue(queue, store, self.now(), dead_letters), dead_letters):
+            kind = SessionQueue if queue.requires_session else Queue
+            for made in (kind(queue, store, self.now(), dead_letters), dead_letters):
                 self._queues[made.name.lower()] = made
         self._receivers: dict[Queue, list[Receiver]] = {queue: [] for queue in self._queues.values()}
         self._changed: set[Queue] = set()
@@ -102,6 +104,8 @@ class Broker:
                 passed_over += 1
             elif receiver.deliver_next(now):
                 passed_over = 0
+            elif isinstance(queue, SessionQueue):
+                passed_over += 1  # there may be messages in another receiver's session
             else:
                 return
 
@@ -158,4 +162,5 @@ def _dead_letter_settings(queue: QueueSettings) -> QueueSettings:
         default_time_to_live=None,
         dead_letter_expired=False,
         duplicate_detection_window=None,
+        requires_session=False,
     )

@@ -2,7 +2,7 @@
 
 Properties are those of the emulator's configuration file, so that the same file serves either, but for
 `MaxMessageSizeInKilobytes`, which is Azure's. What the emulator has
-and this broker has not (topics, and queues with sessions or forwarding) is left out with a warning. A property that is
+and this broker has not (topics, and queues with forwarding) is left out with a warning. A property that is
 not given has the default of the real service; the emulator's own are 3 deliveries, an hour to live and a window of 20
 seconds. Shorter lock durations than the real service's five seconds are accepted, since tests need them.
 """
@@ -54,6 +54,8 @@ class QueueSettings:
     dead_letter_expired: bool = False
     #: None: duplicates are not detected.
     duplicate_detection_window: float | None = None
+    #: Every message belongs to a session, which one receiver at a time holds.
+    requires_session: bool = False
     #: In bytes, of one message or of a batch.
     max_message_size: int = STANDARD_MESSAGE_SIZE * 1024
 
@@ -142,6 +144,7 @@ class _Reader:
             default_time_to_live=None if to_live is not None and to_live >= ENDLESS else to_live,
             dead_letter_expired=properties.flag("DeadLetteringOnMessageExpiration"),
             duplicate_detection_window=window if properties.flag("RequiresDuplicateDetection") else None,
+            requires_session=properties.flag("RequiresSession"),
             max_message_size=size * 1024,
         )
         if needs:
@@ -166,7 +169,7 @@ class _Reader:
         return []
 
 
-_NOT_HERE = ("RequiresSession", "ForwardTo", "ForwardDeadLetteredMessagesTo")
+_NOT_HERE = ("ForwardTo", "ForwardDeadLetteredMessagesTo")
 PROPERTIES = {
     "DeadLetteringOnMessageExpiration",
     "DefaultMessageTimeToLive",
@@ -175,6 +178,7 @@ PROPERTIES = {
     "MaxDeliveryCount",
     "MaxMessageSizeInKilobytes",
     "RequiresDuplicateDetection",
+    "RequiresSession",
     *_NOT_HERE,
 }
 
@@ -198,7 +202,7 @@ class _Properties:
             return default
         seconds = sum(float(number) * _SECONDS[unit] for unit, number in match.groupdict().items() if number)
         if seconds <= 0:
-            self._fault(name, f"{value} must be longer than nothing")
+            self._fault(name, f"{value} must be positive")
         elif longest is not None and seconds > longest:
             self._fault(name, f"{value} is longer than the most allowed, {longest:.0f} seconds")
         return seconds

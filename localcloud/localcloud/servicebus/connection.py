@@ -30,6 +30,7 @@ from localcloud.servicebus.performatives import (
 )
 from localcloud.servicebus.session import Session
 from localcloud.servicebus.shared_access import Grants
+from localcloud.servicebus.web_socket import WebSocket, framed
 
 CONTAINER_ID = "localcloud-servicebus"
 MAX_FRAME_SIZE = 65_536
@@ -52,6 +53,9 @@ class Connection(asyncio.Protocol):
         self.grants = grants
         self._connections = connections
         self._transport: asyncio.Transport | None = None
+        #: None until the first byte tells, and where AMQP is plain.
+        self._web_socket: WebSocket | None = None
+        self._is_new = True
         self._received = bytearray()
         self._to_send = bytearray()
         self._sessions: dict[int, Session] = {}
@@ -77,6 +81,17 @@ class Connection(asyncio.Protocol):
         self._sessions.clear()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_new:
+            self._is_new = False
+            if data.startswith(b"G"):  # of GET; AMQP begins with its own name
+                self._web_socket = WebSocket()
+        if self._web_socket is not None:
+            received = self._web_socket.receive(data)
+            if self._transport is not None:
+                self._transport.write(received.answer)
+                if received.ended:
+                    self._transport.close()
+            data = received.payload
         self._received += data
         try:
             self._read_frames()
@@ -102,11 +117,15 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         to_send, self._to_send = self._to_send, bytearray()
         if self._transport is not None and to_send:
-            self._transport.write(to_send)
+            self._write(to_send)
             if self._closing:
                 self._transport.close()
             elif self._writable and len(to_send) >= _MOST_TO_SEND:
                 self._resume()
+
+    def _write(self, encoded: bytes | bytearray) -> None:
+        assert self._transport is not None
+        self._transport.write(encoded if self._web_socket is None else framed(encoded))
 
     def abort(self) -> None:
         """Drops the connection at once, with all that it still had to say."""
@@ -179,7 +198,7 @@ class Connection(asyncio.Protocol):
     def _beat(self, interval: float) -> None:
         """Keeps a silent connection alive for a client that gives up on silent peers."""
         if self._transport is not None and self._heartbeat is not None:
-            self._transport.write(_EMPTY_FRAME)
+            self._write(_EMPTY_FRAME)
         self._heartbeat = asyncio.get_running_loop().call_later(interval, self._beat, interval)
 
     def _close(self, reason: Any) -> None:

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from localcloud.servicebus.amqp_types import Described
 from localcloud.servicebus.broker import Broker
-from localcloud.servicebus.message import write_delivery, write_message
+from localcloud.servicebus.message import Message, write_delivery, write_message
 from localcloud.servicebus.performatives import Attach, Flow, Transfer, rejected
-from localcloud.servicebus.queue import Queue
+from localcloud.servicebus.queue import Lock, Queue
 
 #: Requests may be longer than messages, in bytes: one with too large messages is told so in a reply, as the SDK never
 #: uses a management link again that has rejected one.
@@ -172,12 +172,12 @@ class QueueLink(OutgoingLink):
 
     def deliver_next(self, now: float) -> bool:
         if self._deletes:
-            message = self.queue.take_next(now)
+            message = self._take(now)
             if message is None:
                 return False
             self.send(uuid.uuid4().bytes_le, write_message(message), settled=True)
             return True
-        lock = self.queue.lock_next(now)
+        lock = self._lock(now)
         if lock is None:
             return False
         encoded = write_delivery(lock.message, lock.token, lock.until)
@@ -185,6 +185,12 @@ class QueueLink(OutgoingLink):
         delivery_id = self.send(lock.token.bytes_le, encoded, settled=False)
         self._session.remember_unsettled(self._handle, delivery_id, self.queue, lock.token)
         return True
+
+    def _take(self, now: float) -> Message | None:
+        return self.queue.take_next(now)
+
+    def _lock(self, now: float) -> Lock | None:
+        return self.queue.lock_next(now)
 
     def _drain(self) -> None:
         self._broker.deliver(self.queue)

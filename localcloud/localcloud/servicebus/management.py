@@ -20,7 +20,8 @@ from localcloud.servicebus.message import (
     write_message,
 )
 from localcloud.servicebus.queue import AlreadyDeadLetterError, MessageLockLostError, MessageNotFoundError, Queue
-from localcloud.servicebus.settlement import MESSAGE_LOCK_LOST
+from localcloud.servicebus.session_queue import SessionQueue, SessionRequiredError
+from localcloud.servicebus.settlement import condition_of
 from localcloud.servicebus.shared_access import (
     UNAUTHORIZED_ACCESS,
     Claim,
@@ -37,6 +38,8 @@ _RECEIVE_AND_DELETE = 0
 
 _OK, _ACCEPTED, _NO_CONTENT = 200, 202, 204
 _BAD_REQUEST, _UNAUTHORIZED, _NOT_FOUND, _GONE, _NOT_IMPLEMENTED = 400, 401, 404, 410, 501
+#: The `last-updated-time` of those who ask for all sessions: the end of the year 9999, in milliseconds.
+_END_OF_TIME = 253_402_300_800_000
 #: Operations of those who send; all others are of those who listen.
 _SENDING = ("schedule-message", "cancel-scheduled-message")
 
@@ -70,6 +73,12 @@ class Request:
         #: What the body holds; `body` is it where it is a map.
         self.content = parts.get(VALUE)
         self.body: dict[str, Any] = self.content if isinstance(self.content, dict) else {}
+
+    @property
+    def link(self) -> str | None:
+        """The name of the link that the client makes the request for."""
+        name = self._properties.get("associated-link-name")
+        return name if isinstance(name, str) else None
 
     @property
     def operation(self) -> str:
@@ -121,6 +130,8 @@ class ManagementNode:
             "receive-by-sequence-number": self._receive_by_sequence_number,
             "update-disposition": self._update_disposition,
         }
+        if isinstance(queue, SessionQueue):
+            self._operations |= SessionOperations(queue).by_name
 
     def answer(self, encoded: bytes) -> bytes:
         request = Request(encoded)
@@ -136,11 +147,13 @@ class ManagementNode:
         try:
             body = operation(request, self._broker.now())
         except MessageLockLostError as lost:
-            return request.reply(_status(_GONE, str(lost), MESSAGE_LOCK_LOST))
+            return request.reply(_status(_GONE, str(lost), condition_of(lost)))
         except MessageNotFoundError as missing:
             return request.reply(_status(_NOT_FOUND, str(missing), _VENDOR + "message-not-found"))
         except MessageSizeExceededError as exceeded:
             return request.reply(_status(_BAD_REQUEST, str(exceeded), "amqp:link:message-size-exceeded"))
+        except SessionRequiredError as refused:
+            return request.reply(_status(_BAD_REQUEST, str(refused), "amqp:not-allowed"))
         except (AlreadyDeadLetterError, CodecError) as refused:
             return request.reply(_status(_BAD_REQUEST, str(refused), _VENDOR + "argument-error"))
         if body is None:
@@ -156,7 +169,11 @@ class ManagementNode:
         count = request.value("message-count", int)
         if count < 1:
             raise CodecError("message-count must be at least 1")
-        found = self._queue.peek(request.value("from-sequence-number", int), count)
+        first, session_id = request.value("from-sequence-number", int), request.body.get("session-id")
+        if isinstance(self._queue, SessionQueue) and isinstance(session_id, str):
+            found = self._queue.peek_in(session_id, first, count)
+        else:
+            found = self._queue.peek(first, count)
         return {"messages": [{"message": write_message(message)} for message in found]} if found else None
 
     def _schedule_message(self, request: Request, now: float) -> dict[str, Any]:
@@ -167,6 +184,7 @@ class ManagementNode:
         if (size := sum(map(len, encoded))) > largest:
             raise MessageSizeExceededError(f"the messages have {size} bytes; at most {largest} are allowed")
         messages = [read_message(message) for message in encoded]
+        self._queue.check(message for message, _ in messages)
         numbers = [self._queue.send(message, message_id, now) for message, message_id in messages]
         return {"sequence-numbers": Array(numbers)}
 
@@ -178,6 +196,8 @@ class ManagementNode:
     def _receive_by_sequence_number(self, request: Request, now: float) -> dict[str, Any]:
         self._queue.advance(now)
         numbers = _sequence_numbers(request)
+        if isinstance(self._queue, SessionQueue):
+            self._queue.check_deferred(request.value("session-id", str), request.link, numbers, now)
         if request.body.get("receiver-settle-mode") == _RECEIVE_AND_DELETE:
             taken = self._queue.take_deferred(numbers, now)
             return {"messages": [{"message": write_message(message)} for message in taken]}
@@ -207,6 +227,41 @@ class ManagementNode:
                 case _:
                     raise CodecError(f"{status!r} is no disposition status")
         return {}
+
+
+class SessionOperations:
+    """The operations on the sessions of one queue."""
+
+    def __init__(self, queue: SessionQueue) -> None:
+        self._queue = queue
+        self.by_name: dict[str, Callable[[Request, float], dict[str, Any] | None]] = {
+            "renew-session-lock": self._renew_lock,
+            "get-session-state": self._get_state,
+            "set-session-state": self._set_state,
+            "get-message-sessions": self._get_sessions,
+        }
+
+    def _renew_lock(self, request: Request, now: float) -> dict[str, Any]:
+        until = self._queue.renew_session(request.value("session-id", str), request.link, now)
+        return {"expiration": milliseconds(until)}
+
+    def _get_state(self, request: Request, now: float) -> dict[str, Any]:
+        held = self._queue.held(request.value("session-id", str), request.link, now)
+        return {"session-state": self._queue.state(held.session_id)}
+
+    def _set_state(self, request: Request, now: float) -> dict[str, Any]:
+        held = self._queue.held(request.value("session-id", str), request.link, now)
+        state = request.body.get("session-state")
+        if not (state is None or isinstance(state, bytes)):
+            raise CodecError("session-state must be binary")
+        self._queue.set_state(held.session_id, state, now)
+        return {}
+
+    def _get_sessions(self, request: Request, now: float) -> dict[str, Any] | None:
+        self._queue.advance(now)
+        updated, skip, top = (request.value(name, int) for name in ("last-updated-time", "skip", "top"))
+        found = self._queue.sessions(None if updated >= _END_OF_TIME else updated / 1000)[skip : skip + top]
+        return {"skip": Int(skip), "sessions-ids": Array(found)} if found else None
 
 
 def _status(code: int, description: str, condition: str | None = None) -> dict[str, Any]:

@@ -32,6 +32,9 @@ _SECTION_TYPES: dict[int, type] = {
     DATA: bytes,
 }
 
+#: Where the group id is among the properties.
+_GROUP_ID = 10
+
 _LONGEST_TTL = 2**32 - 1  # milliseconds, the most that the header can say
 
 _SEQUENCE_NUMBER = Symbol("x-opt-sequence-number")
@@ -82,6 +85,8 @@ class Message:
     delivery_count: int = 0
     #: The queue that a dead letter comes from.
     dead_letter_source: str | None = None
+    #: AMQP's group id.
+    session_id: str | None = None
 
 
 class Section(NamedTuple):
@@ -124,6 +129,8 @@ def read_message(encoded: bytes) -> tuple[Message, str]:
             _read_annotations(message, section.value)
         elif section.code == PROPERTIES:
             properties, rest_start = section.value, section.end
+    session_id = properties[_GROUP_ID] if len(properties) > _GROUP_ID else None
+    message.session_id = session_id if isinstance(session_id, str) else None
     message_id = properties[0] if properties else None
     if message_id is not None:
         message.content = encoded[content_start:]

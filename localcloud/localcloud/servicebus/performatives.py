@@ -290,5 +290,13 @@ def field(described: Any, position: int) -> Any:
     return fields[position] if isinstance(fields, list) and position < len(fields) else None
 
 
+def with_field(described: Described, position: int, value: Any) -> Described:
+    """A copy of a described list with another value for one field."""
+    fields = list(described.value)
+    fields += [None] * (position + 1 - len(fields))
+    fields[position] = value
+    return Described(described.descriptor, fields)
+
+
 def symbols(*names: str) -> Array:
     return Array(Symbol(name) for name in names)

@@ -16,7 +16,7 @@ The queue knows no clock: whoever calls says what time it is, in seconds since 1
 import heapq
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -84,6 +84,9 @@ class Queue:
 
     # ---------------------------------------------------------------------------------------------------- sending
 
+    def check(self, messages: Iterable[Message]) -> None:
+        """To be called for all messages of a request before one of them is sent."""
+
     def send(self, message: Message, message_id: str, now: float) -> int:
         """Takes a message in and returns its sequence number; of a duplicate, the first one's number."""
         window = self._settings.duplicate_detection_window
@@ -127,9 +130,17 @@ class Queue:
             self._make_available(message)
 
     def _make_available(self, message: Message) -> None:
-        heapq.heappush(self._available, message.sequence_number)
+        heapq.heappush(self._available_beside(message), message.sequence_number)
         if message.expires_at is not None:
             heapq.heappush(self._expiring, (message.expires_at, message.sequence_number))
+
+    def _available_beside(self, message: Message) -> list[int]:
+        """The heap of the available messages that the message is among."""
+        return self._available
+
+    def _forget_available(self) -> None:
+        """Empties all heaps of available messages."""
+        self._available.clear()
 
     def _remove(self, message: Message) -> None:
         del self._messages[message.sequence_number]
@@ -139,12 +150,12 @@ class Queue:
 
     def lock_next(self, now: float) -> Lock | None:
         """Locks the first available message."""
-        message = self._next(now)
+        message = self._next(self._available, now)
         return None if message is None else self._lock(message, now)
 
     def take_next(self, now: float) -> Message | None:
         """Removes the first available message, for receivers that never settle."""
-        message = self._next(now)
+        message = self._next(self._available, now)
         if message is not None:
             self._remove(message)
         return message
@@ -167,10 +178,10 @@ class Queue:
         later = (message for number, message in self._messages.items() if number >= from_sequence_number)
         return list(islice(later, count))
 
-    def _next(self, now: float) -> Message | None:
+    def _next(self, available: list[int], now: float) -> Message | None:
         self.advance(now)
-        while self._available:
-            message = self._free_active(heapq.heappop(self._available))
+        while available:
+            message = self._free_active(heapq.heappop(available))
             if message is not None:
                 return message
         return None
@@ -182,11 +193,14 @@ class Queue:
         return message
 
     def _lock(self, message: Message, now: float) -> Lock:
-        lock = Lock(uuid.uuid4(), message, now + self._settings.lock_duration)
+        lock = Lock(uuid.uuid4(), message, self._locked_until(message, now))
         self._locks[lock.token] = lock
         self._locked.add(message.sequence_number)
         heapq.heappush(self._lock_ends, (lock.until, lock.token))
         return lock
+
+    def _locked_until(self, message: Message, now: float) -> float:
+        return now + self._settings.lock_duration
 
     def _find(self, sequence_numbers: list[int], state: State) -> list[Message]:
         found = []
@@ -304,7 +318,8 @@ class Queue:
             heapq.heapify(self._lock_ends)
         longest = max(len(self._available), len(self._scheduled), len(self._expiring))
         if longest > 2 * len(self._messages) + _MOST_OUTDATED:
-            self._available, self._scheduled, self._expiring = [], [], []
+            self._forget_available()
+            self._scheduled, self._expiring = [], []
             for message in self._messages.values():
                 if message.sequence_number not in self._locked:
                     self._place(message)

@@ -24,12 +24,13 @@ from localcloud.servicebus.performatives import (
     rejected,
 )
 from localcloud.servicebus.queue import Queue
+from localcloud.servicebus.session_links import SESSION_FILTER, SessionLink, filters_of
+from localcloud.servicebus.session_queue import SessionCannotBeLockedError, SessionQueue, SessionRequiredError
 from localcloud.servicebus.shared_access import UNAUTHORIZED_ACCESS, Claim, Grants, missing_claim
 
 _SERIAL = 2**32
 #: We read everything at once, so a client's transfers need no window; this is the widest that all clients accept.
 _WINDOW = 2**31 - 1
-_SESSION_FILTER = "com.microsoft:session-filter"
 
 _log = logging.getLogger(__name__)
 
@@ -138,27 +139,40 @@ class Session:
     def on_attach(self, attach: Attach) -> None:
         if attach.handle in self._links:
             raise CodecError(f"handle {attach.handle} has a link already")
-        # Source and target are echoed: without them the SDK takes the link for refused.
-        reply = attach._replace(
-            receiver=not attach.receiver,
-            unsettled=None,
-            incomplete_unsettled=None,
-            initial_delivery_count=0 if attach.receiver else None,
-            max_message_size=0,
-            offered_capabilities=None,
-            desired_capabilities=None,
-            properties=None,
-        )
         try:
             link = self._attached(attach)
         except RefusedError as refusal:
-            _log.info("refused a link: %s", refusal)
-            self.send(reply._replace(source=None, target=None))
-            self.send(Detach(attach.handle, closed=True, error=error(refusal.condition, refusal.description)))
+            self._refuse(attach, refusal)
             return
         self._links[attach.handle] = link
-        self.send(reply._replace(max_message_size=link.largest))
+        if not isinstance(link, SessionLink):
+            self.send(_reply(attach)._replace(max_message_size=link.largest))
+        elif link.lock is not None:
+            self.confirm(link)
         link.opened()
+
+    def confirm(self, link: SessionLink) -> None:
+        self.send(link.confirmation(_reply(link.attach)))
+
+    def end_link(self, handle: int, condition: str, description: str) -> None:
+        link = self._links.pop(handle, None)
+        if link is None:
+            return
+        link.closed()
+        self._forget_unsettled(handle)
+        refusal = RefusedError(condition, description)
+        if isinstance(link, SessionLink) and link.lock is None:
+            self._refuse(link.attach, refusal)
+        else:
+            self._detach(handle, refusal)
+
+    def _refuse(self, attach: Attach, refusal: RefusedError) -> None:
+        _log.info("refused a link: %s", refusal)
+        self.send(_reply(attach)._replace(source=None, target=None))
+        self._detach(attach.handle, refusal)
+
+    def _detach(self, handle: int, refusal: RefusedError) -> None:
+        self.send(Detach(handle, closed=True, error=error(refusal.condition, refusal.description)))
 
     def _attached(self, attach: Attach) -> Link:
         address = field(attach.source if attach.receiver else attach.target, 0)
@@ -178,10 +192,20 @@ class Session:
             return IncomingLink(
                 self, attach, lambda form, encoded: self._enqueue(queue, form, encoded), queue.max_message_size
             )
-        filters = field(attach.source, 7)
-        if isinstance(filters, dict) and _SESSION_FILTER in filters:
-            raise RefusedError("amqp:not-allowed", f"{queue.name} has no sessions; receive from it without one.")
-        return QueueLink(self, attach, queue, self._broker)
+        return self._receiving(attach, queue)
+
+    def _receiving(self, attach: Attach, queue: Queue) -> Link:
+        asks_for_session = SESSION_FILTER in filters_of(attach)
+        if not isinstance(queue, SessionQueue):
+            if asks_for_session:
+                raise RefusedError("amqp:not-allowed", f"{queue.name} has no sessions; receive from it without one.")
+            return QueueLink(self, attach, queue, self._broker)
+        if not asks_for_session:
+            raise RefusedError("amqp:not-allowed", f"{queue.name} requires sessions; receive from one of them.")
+        try:
+            return SessionLink(self, attach, queue, self._broker)
+        except SessionCannotBeLockedError as held:
+            raise RefusedError("com.microsoft:session-cannot-be-locked", str(held)) from held
 
     def _attached_to_node(self, attach: Attach, address: str) -> Link:
         if attach.receiver:
@@ -234,6 +258,8 @@ class Session:
     def on_detach(self, detach: Detach) -> None:
         link = self._links.pop(detach.handle, None)
         if link is not None:
+            if isinstance(link, SessionLink) and link.lock is None:  # an attach is answered before its detach
+                self.send(_reply(link.attach)._replace(source=None, target=None))
             link.closed()
             self._reply_links = {address: kept for address, kept in self._reply_links.items() if kept is not link}
             self._forget_unsettled(detach.handle)
@@ -258,6 +284,10 @@ class Session:
             messages = [read_message(part) for part in parts]
         except CodecError as fault:
             return rejected("amqp:decode-error", f"The message cannot be decoded: {fault}.")
+        try:
+            queue.check(message for message, _ in messages)
+        except SessionRequiredError as refused:
+            return rejected("amqp:not-allowed", str(refused))
         for message, message_id in messages:
             queue.send(message, message_id, now)
         self._broker.changed(queue)
@@ -275,10 +305,24 @@ class Session:
         return ACCEPTED
 
 
+def _reply(attach: Attach) -> Attach:
+    """The answer to an attach. Source and target are echoed: without them the SDK takes the link for refused."""
+    return attach._replace(
+        receiver=not attach.receiver,
+        unsettled=None,
+        incomplete_unsettled=None,
+        initial_delivery_count=0 if attach.receiver else None,
+        max_message_size=0,
+        offered_capabilities=None,
+        desired_capabilities=None,
+        properties=None,
+    )
+
+
 def _not_found(address: str) -> RefusedError:
     return RefusedError(
         "amqp:not-found",
         # The SDKs for JavaScript, Java and .NET tell by these words that the queue is meant.
         f"The messaging entity '{address}' could not be found. Add the queue to the configuration; topics, and queues"
-        " with sessions or forwarding, are left out, as the log says at the start.",
+        " with forwarding, are left out, as the log says at the start.",
     )

@@ -15,8 +15,10 @@ from localcloud.servicebus.performatives import (
     rejected,
 )
 from localcloud.servicebus.queue import DESCRIPTION, REASON, AlreadyDeadLetterError, MessageLockLostError, Queue
+from localcloud.servicebus.session_queue import SessionLockLostError
 
 MESSAGE_LOCK_LOST = "com.microsoft:message-lock-lost"
+SESSION_LOCK_LOST = "com.microsoft:session-lock-lost"
 
 
 def settle(queue: Queue, token: uuid.UUID, disposition: Disposition, now: float) -> Described | None:
@@ -41,10 +43,15 @@ def settle(queue: Queue, token: uuid.UUID, disposition: Disposition, now: float)
                 queue.release(token, now)
                 return RELEASED
     except MessageLockLostError as lost:
-        return rejected(MESSAGE_LOCK_LOST, str(lost))
+        return rejected(condition_of(lost), str(lost))
     except AlreadyDeadLetterError as refused:
         return rejected("amqp:not-allowed", str(refused))
     return None
+
+
+def condition_of(lost: MessageLockLostError) -> str:
+    """The AMQP error for a lock that is lost."""
+    return SESSION_LOCK_LOST if isinstance(lost, SessionLockLostError) else MESSAGE_LOCK_LOST
 
 
 def _modify(queue: Queue, token: uuid.UUID, now: float, *, delivery_failed: Any, undeliverable_here: Any) -> None:

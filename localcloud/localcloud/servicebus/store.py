@@ -6,7 +6,9 @@ commit through `kill -9` of the broker; a power cut may lose the last ones, whic
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from localcloud.servicebus import decoding, encoding
 from localcloud.servicebus.amqp_types import UByte
@@ -29,6 +31,7 @@ CREATE TABLE IF NOT EXISTS messages (
     priority INTEGER,
     annotations BLOB NOT NULL,
     content BLOB NOT NULL,
+    session_id TEXT,
     PRIMARY KEY (queue, sequence_number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS queues (
@@ -42,16 +45,31 @@ CREATE TABLE IF NOT EXISTS message_ids (
     forget_at REAL NOT NULL,
     PRIMARY KEY (queue, message_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS session_states (
+    queue TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    state BLOB NOT NULL,
+    updated_at REAL NOT NULL,
+    PRIMARY KEY (queue, session_id)
+) WITHOUT ROWID;
 """
 
 _COLUMNS = (
     "sequence_number, state, delivery_count, enqueued_time, scheduled_time, expires_at, time_to_live,"
-    " dead_letter_source, durable, priority, annotations, content"
+    " dead_letter_source, durable, priority, annotations, content, session_id"
 )
 
 
 class StoreError(RuntimeError):
     """The file cannot be used, for instance because another broker runs on the same data."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """What an app keeps with a session, and when it did, in seconds since 1970."""
+
+    content: bytes
+    updated_at: float
 
 
 class Store:
@@ -66,6 +84,7 @@ class Store:
         self._sequence_numbers: dict[str, int] = {}
         self._remembered: list[tuple[str, str, int, float]] = []
         self._forgotten: list[tuple[str, str]] = []
+        self._session_states: dict[tuple[str, str], SessionState | None] = {}
 
     @classmethod
     def open(cls, directory: Path) -> "Store":
@@ -92,6 +111,8 @@ class Store:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             database.executescript(_SCHEMA)
+            if not any(column[1] == "session_id" for column in database.execute("PRAGMA table_info(messages)")):
+                database.execute("ALTER TABLE messages ADD COLUMN session_id TEXT")  # a file from before sessions
         except sqlite3.DatabaseError as error:
             database.close()
             locked = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
@@ -125,6 +146,13 @@ class Store:
             (queue,),
         ).fetchall()
 
+    def session_states(self, queue: str) -> dict[str, "SessionState"]:
+        """The states of a queue's sessions, by session id."""
+        rows = self._database.execute(
+            "SELECT session_id, state, updated_at FROM session_states WHERE queue = ?", (queue,)
+        )
+        return {row["session_id"]: SessionState(row["state"], row["updated_at"]) for row in rows}
+
     # ---------------------------------------------------------------------------------------------------- changing
 
     def insert(self, queue: str, message: Message) -> None:
@@ -149,13 +177,17 @@ class Store:
     def forget(self, queue: str, message_id: str) -> None:
         self._forgotten.append((queue, message_id))
 
+    def set_session_state(self, queue: str, session_id: str, state: "SessionState | None") -> None:
+        """Notes a session's state; None removes it."""
+        self._session_states[queue, session_id] = state
+
     def commit(self) -> None:
         """Writes all changes in one transaction; when it returns, they survive the process."""
-        if not (self._inserted or self._updated or self._deleted or self._sequence_numbers or self._forgotten):
+        if not any(self._gathered()):
             return
         self._database.execute("BEGIN IMMEDIATE")
         self._write(
-            f"INSERT INTO messages (queue, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            f"INSERT INTO messages (queue, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             [_row(queue, message) for (queue, _), message in self._inserted.items()],
         )
         self._write(
@@ -166,11 +198,25 @@ class Store:
         self._write("INSERT OR REPLACE INTO queues VALUES (?, ?)", list(self._sequence_numbers.items()))
         self._write("DELETE FROM message_ids WHERE queue = ? AND message_id = ?", self._forgotten)
         self._write("INSERT OR REPLACE INTO message_ids VALUES (?, ?, ?, ?)", self._remembered)
+        self._write("DELETE FROM session_states WHERE queue = ? AND session_id = ?", list(self._session_states))
+        self._write(
+            "INSERT INTO session_states VALUES (?, ?, ?, ?)",
+            [(*key, state.content, state.updated_at) for key, state in self._session_states.items() if state],
+        )
         self._database.execute("COMMIT")
-        for gathered in (self._inserted, self._updated, self._sequence_numbers):
+        for gathered in self._gathered():
             gathered.clear()
-        for written in (self._deleted, self._forgotten, self._remembered):
-            written.clear()
+
+    def _gathered(self) -> "tuple[dict[Any, Any] | list[Any], ...]":
+        return (
+            self._inserted,
+            self._updated,
+            self._deleted,
+            self._sequence_numbers,
+            self._remembered,
+            self._forgotten,
+            self._session_states,
+        )
 
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:
@@ -192,6 +238,7 @@ def _row(queue: str, message: Message) -> tuple[object, ...]:
         message.priority,
         encoding.encode(message.annotations),
         message.content,
+        message.session_id,
     )
 
 
@@ -209,4 +256,5 @@ def _message(row: sqlite3.Row) -> Message:
         state=State(row["state"]),
         delivery_count=row["delivery_count"],
         dead_letter_source=row["dead_letter_source"],
+        session_id=row["session_id"],
     )

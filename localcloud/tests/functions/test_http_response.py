@@ -28,7 +28,31 @@ def test_no_return_value_is_no_content() -> None:
 
 def test_every_cookie_has_a_header_of_its_own() -> None:
     response = response_of(returned(cookies=[SimpleCookie("a=1; Path=/; Secure"), SimpleCookie("b=2")]))
-    assert response.headers.getall("Set-Cookie") == ["a=1; Path=/; Secure", "b=2"]
+    assert response.headers.getall("Set-Cookie") == ["a=1; domain=; path=/; secure", "b=2; domain=; path="]
+
+
+def test_a_cookie_keeps_every_attribute_and_comes_out_as_from_azure() -> None:
+    cookie = SimpleCookie(
+        "a=b%20c; HttpOnly; SameSite=Strict; Secure; Path=/x; Domain=example.com; Max-Age=100;"
+        " Expires=Thu, 12 Jan 2017 13:55:08 GMT"
+    )
+    expected = (
+        "a=b%2520c; expires=Thu, 12 Jan 2017 13:55:08 GMT; max-age=100; domain=example.com; path=/x; secure;"
+        " samesite=strict; httponly"
+    )
+    assert response_of(returned(cookies=[cookie])).headers["Set-Cookie"] == expected
+
+
+@pytest.mark.parametrize(
+    ("attribute", "reason"),
+    [
+        ("Max-Age=Dummy", "the cookie 'a' has the max-age 'Dummy'"),
+        ("Expires=Dummy", "the cookie 'a' expires at 'Dummy'"),
+    ],
+)
+def test_a_cookie_that_the_real_host_cannot_read_cannot_be_sent(attribute: str, reason: str) -> None:
+    with pytest.raises(InvalidResponseError, match=reason):
+        response_of(returned(cookies=[SimpleCookie(f"a=1; {attribute}")]))
 
 
 def test_the_server_alone_says_how_long_the_body_is() -> None:

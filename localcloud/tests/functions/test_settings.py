@@ -1,6 +1,7 @@
 """Settings, connections and host.json."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -131,6 +132,32 @@ def test_host_json_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rules", "category", "least"),
+    [
+        ({}, "Function.tick.User", logging.INFO),
+        ({"default": "Warning"}, "", logging.WARNING),
+        ({"Default": "Warning", "Function": "debug"}, "Function.tick.User", logging.DEBUG),
+        ({"function.tick": "Error", "Function": "Debug"}, "Function.tick.User", logging.ERROR),
+        ({"function.tick": "Error", "Function": "Debug"}, "Function.tock.User", logging.DEBUG),
+        ({"Function.tick.User": "None"}, "Function.tick.User", logging.CRITICAL + 10),
+        ({"Function.tick.User": "None"}, "Function.tick", logging.INFO),
+    ],
+)
+def test_the_longest_category_that_fits_decides_on_the_log_level(
+    tmp_path: Path, rules: dict[str, str], category: str, least: int
+) -> None:
+    content = {"version": "2.0", "logging": {"logLevel": rules}}
+    assert load_host_configuration(write_host_json(tmp_path, content)).log_levels.least(category) == least
+
+
+def test_a_setting_replaces_a_log_level_of_host_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AzureFunctionsJobHost__Logging__LogLevel__Default", "Error")
+    content = {"version": "2.0", "logging": {"logLevel": {"default": "Debug", "Host": "Debug"}}}
+    levels = load_host_configuration(write_host_json(tmp_path, content)).log_levels
+    assert (levels.least(""), levels.least("host.http")) == (logging.ERROR, logging.DEBUG)
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         ({}, '"version" must be "2.0"'),
@@ -143,6 +170,7 @@ def test_host_json_is_read(tmp_path: Path) -> None:
         ({"version": "2.0", "extensions": {"serviceBus": {"maxConcurrentCalls": 0}}}, "maxConcurrentCalls must be"),
         ({"version": "2.0", "extensions": {"serviceBus": {"autoCompleteMessages": "no"}}}, "must be true or false"),
         ({"version": "2.0", "logging": {"logLevel": "Debug"}}, "logging.logLevel must be an object, not 'Debug'"),
+        ({"version": "2.0", "logging": {"logLevel": {"A": 1}}}, "logging.logLevel.A must be text, not 1"),
         ({"version": "2.0", "logging": {"logLevel": {"default": "Loud"}}}, "must be one of Trace, Debug.*not 'Loud'"),
     ],
 )

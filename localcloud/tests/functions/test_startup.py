@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -21,9 +22,9 @@ def modules(req: func.HttpRequest) -> str:
 """
 
 
-def write_app(folder: Path, code: str) -> Path:
+def write_app(folder: Path, code: str, host_json: str = HOST_JSON) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "host.json").write_text(HOST_JSON)
+    (folder / "host.json").write_text(host_json)
     (folder / "function_app.py").write_text(code)
     return folder
 
@@ -46,12 +47,21 @@ def on_blob(blob: func.InputStream) -> None:
 @app.blob_input(arg_name="blob", path="a/b", connection="S")
 def with_blob(req: func.HttpRequest, blob: str) -> str:
     return blob
+
+@app.route("writes_blob", auth_level=func.AuthLevel.ANONYMOUS)
+@app.blob_output(arg_name="copy", path="a/b", connection="S")
+def writes_blob(req: func.HttpRequest, copy: func.Out[str]) -> str:
+    return ""
 """
     host = await start_host(app=write_app(tmp_path / "app", code))
     assert (await host.call("GET", "/api/modules"))[0] == 200
     assert (await host.call("GET", "/api/with_blob"))[0] == 404
-    await until(lambda: "'on_blob' is not served: It has a blobTrigger" in host.log.read_text())
-    await until(lambda: "'with_blob' is not served: It has an input blob" in host.log.read_text())
+    expected = [
+        "'on_blob' is not served: Its trigger 'blob' is of type blobTrigger, which the local host does not have. Run",
+        "'with_blob' is not served: Its input 'blob' is of type blob, which the local host does not have. Read",
+        "'writes_blob' is not served: Its output 'copy' is of type blob, which the local host does not have. Read",
+    ]
+    await until(lambda: all(line in host.log.read_text() for line in expected))
     status = await host.call("GET", "/admin/host/status", headers={"x-functions-key": host.keys["master"]})
     assert "on_blob" in status[1]
     assert "with_blob" in status[1]
@@ -69,6 +79,36 @@ def fails(req: func.HttpRequest) -> str:
     host = await start_host(app=write_app(tmp_path / "app", code))
     assert (await host.call("GET", "/api/fails"))[0] == 500
     await until(lambda: "ValueError('the reason')" in host.log.read_text())
+
+
+LOGGING = f"""{PLAIN}
+import logging
+
+@app.route("says", auth_level=func.AuthLevel.ANONYMOUS)
+def says(req: func.HttpRequest) -> str:
+    for level in ("debug", "info", "warning"):
+        getattr(logging, level)("a line of %s", level)
+    return ""
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "settings", "written"),
+    [
+        ("Debug", {}, {"info", "warning"}),
+        ("Debug", {"PYTHON_ENABLE_DEBUG_LOGGING": "1"}, {"debug", "info", "warning"}),
+        ("Information", {"PYTHON_ENABLE_DEBUG_LOGGING": "1"}, {"info", "warning"}),
+        ("Warning", {"PYTHON_ENABLE_DEBUG_LOGGING": "1"}, {"warning"}),
+    ],
+)
+async def test_what_a_function_logs_passes_the_worker_and_then_host_json_as_in_azure(
+    start_host: StartHost, tmp_path: Path, level: str, settings: dict[str, str], written: set[str]
+) -> None:
+    host_json = json.dumps({"version": "2.0", "logging": {"logLevel": {"default": "Error", "Function.says": level}}})
+    host = await start_host(app=write_app(tmp_path / "app", LOGGING, host_json), **settings)
+    assert (await host.call("GET", "/api/says"))[0] == 200
+    await until(lambda: "a line of warning" in host.log.read_text())
+    assert set(re.findall(r"a line of (\w+)", host.log.read_text())) == written
 
 
 async def test_functions_that_collide_are_left_out_and_the_others_served(start_host: StartHost, tmp_path: Path) -> None:
@@ -188,16 +228,36 @@ def on_nowhere(message: func.ServiceBusMessage) -> None:
     [
         ("import nowhere_to_be_found", "nowhere_to_be_found"),
         ("import sys; sys.exit(0)", "ended the program while it was imported: SystemExit(0)"),
+        ("def broken(:", "SyntaxError"),
         ("app = None", "Could not find top level function app"),
         (PLAIN.replace("req:", "other, req:"), "the following parameters are declared in Python"),
     ],
 )
 async def test_app_that_cannot_be_indexed_ends_the_host_with_the_reason(tmp_path: Path, code: str, reason: str) -> None:
-    app = write_app(tmp_path / "app", code)
+    assert reason in await reason_of_end(write_app(tmp_path / "app", code))
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("main.py", "holds no main.py"),
+        ("main", "holds no main"),
+        ("host.json", "InvalidFileNameError"),
+    ],
+)
+async def test_a_script_that_cannot_be_one_ends_the_host_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    monkeypatch.setenv("PYTHON_SCRIPT_FILE_NAME", script)
+    assert reason in await reason_of_end(write_app(tmp_path / "app", PLAIN))
+
+
+async def reason_of_end(app: Path) -> str:
+    """What a host says that ends by itself, as it must."""
     command = ["-m", "localcloud", "functions", "--app", str(app), "--port", "0"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, cwd=DISTRIBUTION, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
     )
     _, errors = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 1
-    assert reason in errors.decode()
+    return errors.decode()

@@ -30,6 +30,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "short-lock": {"LockDuration": "PT0.5S", "MaxDeliveryCount": 3},
     "unique": {"RequiresDuplicateDetection": True, "DuplicateDetectionHistoryTimeWindow": "PT10M"},
     "short-window": {"RequiresDuplicateDetection": True, "DuplicateDetectionHistoryTimeWindow": "PT0.3S"},
+    "sessions": {"RequiresSession": True},
+    "short-sessions": {"RequiresSession": True, "LockDuration": "PT0.5S", "MaxDeliveryCount": 3},
     "expiring": {"DefaultMessageTimeToLive": "PT0.3S"},
     "expiring-to-dead-letters": {"DefaultMessageTimeToLive": "PT0.3S", "DeadLetteringOnMessageExpiration": True},
 }

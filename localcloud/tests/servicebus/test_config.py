@@ -43,7 +43,7 @@ def test_every_property_of_the_emulator_is_read(path: Path) -> None:
         "LockDuration": "PT1M30.5S",
         "MaxDeliveryCount": 3,
         "RequiresDuplicateDetection": True,
-        "RequiresSession": False,
+        "RequiresSession": True,
     }
     assert read_config(write(path, {"Name": "a/queue.1", "Properties": properties})) == [
         QueueSettings(
@@ -53,6 +53,7 @@ def test_every_property_of_the_emulator_is_read(path: Path) -> None:
             default_time_to_live=90_000,
             dead_letter_expired=True,
             duplicate_detection_window=20,
+            requires_session=True,
         )
     ]
 
@@ -90,14 +91,14 @@ def test_what_only_microsofts_emulator_has_is_left_out_with_a_warning(
     write(
         path,
         {"Name": "plain"},
-        {"Name": "by-session", "Properties": {"RequiresSession": True}},
+        {"Name": "forwarding", "Properties": {"ForwardTo": "other"}},
         {"Name": "sent-on", "Properties": {"ForwardTo": "plain", "ForwardDeadLetteredMessagesTo": "plain"}},
         Topics=[{"Name": "topic.1", "Properties": {}, "Subscriptions": [{"Name": "subscription.1"}]}],
     )
     assert [queue.name for queue in read_config(path)] == ["plain"]
     assert [record.getMessage().removeprefix(f"{path}: ") for record in caplog.records] == [
         "the topics are left out (1): there are only queues here",
-        "the queue by-session is left out: it has RequiresSession, which this broker does not know",
+        "the queue forwarding is left out: it has ForwardTo, which this broker does not know",
         "the queue sent-on is left out: it has ForwardTo and ForwardDeadLetteredMessagesTo, which this broker does"
         " not know",
     ]
@@ -109,7 +110,7 @@ def test_what_only_microsofts_emulator_has_is_left_out_with_a_warning(
         ({"LockDuration": "1 minute"}, "LockDuration: '1 minute' is no ISO 8601 duration"),
         ({"LockDuration": "PT"}, "LockDuration: 'PT' is no ISO 8601 duration"),
         ({"LockDuration": 60}, "LockDuration: 60 is no ISO 8601 duration"),
-        ({"LockDuration": "PT0S"}, "LockDuration: PT0S must be longer than nothing"),
+        ({"LockDuration": "PT0S"}, "LockDuration: PT0S must be positive"),
         ({"LockDuration": "PT6M"}, "LockDuration: PT6M is longer than the most allowed, 300 seconds"),
         ({"DuplicateDetectionHistoryTimeWindow": "P8D"}, "DuplicateDetectionHistoryTimeWindow: P8D is longer"),
         ({"MaxDeliveryCount": 0}, "MaxDeliveryCount: 0 must be a whole number from 1 to 2000"),

@@ -18,6 +18,7 @@ Restart = Callable[[], BrokerProcess]
 
 QUEUES: dict[str, dict[str, Any]] = {
     "orders": {"LockDuration": "PT1M"},
+    "sessions": {"RequiresSession": True},
     "once": {"RequiresDuplicateDetection": True},
 }
 
@@ -41,6 +42,17 @@ def restarted(tmp_path: Path) -> Iterator[Restart]:
 
 def connect(broker: BrokerProcess) -> ServiceBusClient:
     return ServiceBusClient.from_connection_string(broker.connection_string, retry_total=0)
+
+
+def test_messages_of_sessions_and_their_states_survive(restarted: Restart) -> None:
+    with connect(restarted()) as client:
+        client.get_queue_sender("sessions").send_messages([ServiceBusMessage(one, session_id=one) for one in "ab"])
+        client.get_queue_receiver("sessions", session_id="b").session.set_state("kept")
+        after_restart = restarted()
+    with connect(after_restart) as client:
+        receiver = client.get_queue_receiver("sessions", session_id="b")
+        assert bodies(receive(receiver)) == ["b"]
+        assert receiver.session.get_state() == b"kept"
 
 
 def test_messages_in_every_state_survive(restarted: Restart) -> None:

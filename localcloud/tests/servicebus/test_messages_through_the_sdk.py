@@ -157,7 +157,7 @@ def test_queue_names_ignore_case(line: Line) -> None:
 
 
 def test_an_unknown_queue_is_not_found_by_senders_and_receivers(client: ServiceBusClient) -> None:
-    left_out = r"The messaging entity '.*nowhere' could not be found\. .*queues with sessions .*are left out"
+    left_out = r"The messaging entity '.*nowhere' could not be found\. .*queues with forwarding, are left out"
     with pytest.raises(MessagingEntityNotFoundError, match=left_out), client.get_queue_sender("nowhere") as sender:
         sender.send_messages(ServiceBusMessage("a"))
     with pytest.raises(MessagingEntityNotFoundError), client.get_queue_receiver("nowhere") as receiver:

@@ -271,7 +271,7 @@ async def test_a_request_that_cannot_be_met_is_answered_with_the_reason(
     assert answered[APPLICATION_PROPERTIES]["errorCondition"] == condition
 
 
-@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\0\0\0\x10\2\0\0\0" + b"\x99" * 8])
+@pytest.mark.parametrize("noise", [b"POST / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\0\0\0\x10\2\0\0\0" + b"\x99" * 8])
 async def test_another_protocol_is_closed_and_the_broker_goes_on(broker: BrokerProcess, noise: bytes) -> None:
     noisy = Peer(*await asyncio.open_connection("127.0.0.1", broker.port))
     noisy.writer.write(noise)

@@ -6,13 +6,15 @@ what is superseded: above all a command to move traffic or to undo something whe
 would do so to what came after.
 """
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.coordinator import routing
 from shared.core import incoming
-from shared.core.lane import PromotionRequested, decide, due
+from shared.core.events import PromotionRequested
+from shared.core.lane import decide, due
 from shared.core.messages import (
     Command,
     Event,
@@ -23,14 +25,16 @@ from shared.core.messages import (
     RunStep,
     StepReported,
 )
-from shared.core.people import why_not_retried
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun
 from shared.core.queues import environment_of, steps_queue
+from shared.core.trying_again import why_not_retried
 from shared.core.wire import UndecodableError
 from shared.ports import DeadLetter, Store
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Workspace
+
+log = logging.getLogger("mlpromote")
 
 #: Words of the broker.
 _DELIVERED_TOO_OFTEN = "MaxDeliveryCountExceeded"
@@ -140,11 +144,21 @@ class Failures:
             dead_letter=letter,
         )
         try:
+            return self._of_body(failure, letter)
+        except Exception as fault:
+            # A list that ends at the first such letter would hide all others, and the way to put this one aside.
+            log.exception("dead letter %s cannot be judged", failure.id)
+            why = f"this app met a bug when it looked at it ({type(fault).__name__}): its log has the traceback"
+            return replace(failure, replay=Judgement(False, why))
+
+    def _of_body(self, failure: Failure, letter: DeadLetter) -> Failure:
+        try:
             message = incoming.read(letter.queue, letter.body, self._workspace_of)
         except incoming.MisplacedError as fault:
             return replace(_about(failure, fault.message), replay=_misplaced(str(fault)))
         except UndecodableError as fault:
-            return replace(failure, replay=Judgement(False, f"it cannot be read: {fault}"))
+            why = f"it cannot be read: {fault}. To put it aside: mlpromote failures discard {failure.id}"
+            return replace(failure, replay=Judgement(False, why))
         return self._of_message(_about(failure, message), message)
 
     def _of_message(self, failure: Failure, message: Command | Event) -> Failure:

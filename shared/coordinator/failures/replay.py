@@ -14,8 +14,8 @@ from itertools import groupby
 
 from shared.coordinator.failures.judging import Failure
 from shared.coordinator.lanes import Lanes
+from shared.core.events import NotNowError, Person, Replayed, Retried
 from shared.core.lane import decide
-from shared.core.people import NotNowError, Person, Replayed, Retried
 from shared.core.promotion import Promotion, StageStatus, StepStatus
 from shared.ports import DeadLetters, QueueUnavailableError, Store, VersionConflictError
 
@@ -29,6 +29,8 @@ _OPEN = (StageStatus.WAITING, StageStatus.QUEUED, StageStatus.RUNNING)
 class ReplayOutcome(StrEnum):
     REPLAYED = "replayed"
     REPLAYABLE = "replayable"  #: would be replayed if it were asked for in earnest
+    DISCARDED = "discarded"
+    DISCARDABLE = "discardable"  #: would be discarded if it were asked for in earnest
     REFUSED = "refused"
     NOT_FOUND = "not-found"
     NOT_REACHED = "not-reached"  #: not yet: the same may be asked for again
@@ -45,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Asked:
-    """Who asks for a replay, and how."""
+    """Who asks for a replay or a discard, and how."""
 
     by: Person  #: an operator
     reason: str
@@ -85,6 +87,8 @@ class Replayer:
             after = self._lanes.apply(event).lane.promotion(promotion)
         except NotNowError as fault:
             return Result(promotion, ReplayOutcome.REFUSED, str(fault))
+        except QueueUnavailableError as fault:
+            return Result(promotion, ReplayOutcome.REPLAYED, f"it is tried again as soon as that is back: {fault}")
         except VersionConflictError:
             return Result(promotion, ReplayOutcome.NOT_REACHED, "many others change its lane just now: ask again")
         return Result(promotion, ReplayOutcome.REPLAYED, f"it is tried again{_start(after)}")
@@ -140,7 +144,7 @@ class Replayer:
         what = f"dead letters {', '.join(ids[:NAMED])}{f' and {len(ids) - NAMED} more' if len(ids) > NAMED else ''}"
         try:
             self._lanes.apply(Replayed(found[0].lane, promotion, self._asked.by, self._asked.reason, what))
-        except VersionConflictError:
+        except (VersionConflictError, QueueUnavailableError):
             return False
         return True
 

@@ -1,47 +1,21 @@
-"""What promotions do in Azure ML, one file per step.
+"""What promotions do in Azure ML: one file per step, each with its `STEP`. A new file is found by itself.
 
 A step looks at what is there, starts what is missing, and succeeds when it has read its effect back. It never waits,
-and may be run again at any time: it then goes on from what is there. Errors of the port are left to `worker.run`.
+and may be run again at any time: it then goes on from what is there.
 """
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
 
-from shared.core.messages import Outcome, RunStep
-from shared.ports import Workspace
-from shared.worker.rules import Rules
-from shared.worker.steps import (
-    approve,
-    deploy,
-    register,
-    reinstate,
-    remove,
-    restore,
-    retire,
-    share,
-    shift,
-    smoke,
-    validate,
-)
+if TYPE_CHECKING:
+    from shared.worker.order import Step
 
-#: A step, with the folder that `promotion.yml` and the files it names lie in.
-Step = Callable[[RunStep, Workspace, Path], Outcome]
 
-#: A step that the environment's own rules decide about.
-RuledStep = Callable[[RunStep, Workspace, Path, Rules], Outcome]
-
-STEPS: Mapping[str, Step] = {
-    "share": share.run,
-    "remove": remove.run,
-    "smoke": smoke.run,
-    "shift": shift.run,
-    "retire": retire.run,
-    "register": register.run,
-}
-RULED: Mapping[str, RuledStep] = {
-    "validate": validate.run,
-    "approve": approve.run,
-    "deploy": deploy.run,
-    "reinstate": reinstate.run,
-    "restore": restore.run,
-}
+@cache
+def steps() -> "Mapping[str, Step[Any, Any]]":
+    """All steps by name."""
+    found = [import_module(f"{__name__}.{module.name}").STEP for module in iter_modules(__path__)]
+    return {step.name: step for step in found}

@@ -5,14 +5,14 @@ Runs only where the environment's policy says so; elsewhere the coordinator asks
 
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
-from shared.core.approval import Approval
+from shared.core.approval import Approval, ApprovalEvidence, GivenApproval
 from shared.core.durations import in_words
-from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded
-from shared.ports import ApprovalDecision, ApprovalRequest, Workspace
-from shared.worker.review import Review, evidence_of, still_as_validated
-from shared.worker.rules import Rules
+from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
+from shared.ports import ApprovalDecision, ApprovalRequest
+from shared.worker.order import Step
+from shared.worker.review import Review
+from shared.worker.steps.validate import still_as_validated, validated
 from shared.worker.target import Target
 
 #: Between two polls: a tenth of the time that it has waited, within these.
@@ -20,7 +20,8 @@ SHORTEST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Outcome:
+def run(target: Target) -> Outcome:
+    command, rules = target.command, target.rules
     asked = rules.policy.approvals
     if rules.approvals is None or asked is None:
         return Failed(
@@ -28,11 +29,10 @@ def run(command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> O
             f"`policy` of {command.environment} in promotion.yml, then retry.",
             FailureKind.BAD_CONFIG,
         )
-    target = Target.of(command, folder)
-    found = still_as_validated(target, workspace, rules)
+    found = still_as_validated(target)
     if isinstance(found, Failed):
         return found
-    least = max(asked.least, target.settings.approval.least if target.settings.approval else 0)
+    least = max(asked.least, target.stage.approval.least if target.stage.approval else 0)
     request = _request(command, found)
     kept = rules.approvals.request(request.promotion, request.stage)
     if kept is None or (kept.digest, kept.until) != (request.digest, request.until):
@@ -46,7 +46,8 @@ def _outcome(command: RunStep, digest: str, said: Sequence[ApprovalDecision], le
         if not each.approves:
             return Failed(f"rejected by {each.name}: {each.reason}", FailureKind.REJECTED)
     if len(said) >= least:
-        return Succeeded({"on": digest, "given": [_given(each) for each in said], "taken_by": command.environment})
+        given = tuple(GivenApproval(each.person, each.name, each.at, each.reason) for each in said)
+        return Succeeded(as_evidence(ApprovalEvidence(digest, given, command.environment)))
     if command.not_before >= command.deadline:
         who = f"only {len(said)} of {least} approved" if said else "nobody decided"
         limit = in_words(command.deadline - command.started)
@@ -65,7 +66,7 @@ def _request(command: RunStep, found: Review) -> ApprovalRequest:
         model=command.candidate.name,
         version=command.candidate.version,
         digest=found.manifest.digest,
-        shown=evidence_of(found.verdicts) | found.manifest.as_evidence(),
+        shown=as_evidence(validated(found)),
         authors=tuple(each.id for each in found.authors),
         requester=command.requester,
         asked=command.started,
@@ -73,10 +74,4 @@ def _request(command: RunStep, found: Review) -> ApprovalRequest:
     )
 
 
-def _given(decision: ApprovalDecision) -> dict[str, str]:
-    return {
-        "id": decision.person,
-        "name": decision.name,
-        "at": decision.at.isoformat(),
-        "reason": decision.reason,
-    }
+STEP = Step("approve", run, ApprovalEvidence, Target)

@@ -4,16 +4,17 @@ Before it makes anything, it reads again all that the deployment is made from, a
 validated and, where the environment asks for it, approved.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
-from shared.ports import Deployment, Endpoint, ForbiddenError, RejectedError, Workspace
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.ports import Capability, Deployment, Endpoint, ForbiddenError, RejectedError, Workspace
 from shared.worker import deployment_failure
+from shared.worker.order import Step
 from shared.worker.polls import poll_again
-from shared.worker.review import still_as_validated
-from shared.worker.rules import Rules, unapproved
+from shared.worker.rules import unapproved
+from shared.worker.steps import share
+from shared.worker.steps.validate import still_as_validated
 from shared.worker.target import ATTEMPT, BROKEN, MODEL, PROMOTION, READY, ROUTE, STAGE, VERSION, Target
 
 #: Longest value that a tag of an Azure resource may have.
@@ -21,19 +22,30 @@ _LONGEST_TAG = 256
 
 
 #: Reads the id of the registry's asset that may be deployed now, or says why none may.
-Permission = Callable[[Target, Workspace, Rules], str | Failed]
+Permission = Callable[[Target], str | Failed]
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Outcome:
-    return deployed(Target.of(command, folder), workspace, rules, _as_approved)
+@dataclass(frozen=True)
+class Deployed:
+    """The deployment, and who had the endpoint's traffic when it was made."""
+
+    endpoint: str
+    deployment: str
+    model: str | None
+    scoring_uri: str | None
+    traffic_before: Mapping[str, int] = field(default_factory=dict)  #: in per cent
 
 
-def deployed(target: Target, workspace: Workspace, rules: Rules, permission: Permission) -> Outcome:
-    """One look at the way to the deployment being there; whatever is made is made with the permission's model."""
-    command = target.command
+def run(target: Target) -> Outcome:
+    return deployed(target, _as_approved)
+
+
+def deployed(target: Target, permission: Permission) -> Outcome:
+    """One poll on the way to the deployment; whatever is made is made with the permission's model."""
+    command, workspace = target.command, target.workspace
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint is None:
-        model = permission(target, workspace, rules)
+        model = permission(target)
         if isinstance(model, Failed):
             return model
         workspace.start_endpoint(target.endpoint, target.endpoint_tags)
@@ -46,31 +58,32 @@ def deployed(target: Target, workspace: Workspace, rules: Rules, permission: Per
     if endpoint.state != READY and (found is None or found.state == READY):
         return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
     if found is None:
-        model = permission(target, workspace, rules)
-        return model if isinstance(model, Failed) else _start(target, workspace, model)
+        model = permission(target)
+        return model if isinstance(model, Failed) else _start(target, model)
     if not target.is_of_this_promotion(found):
         return Failed(
             f"Deployment {found.name} of endpoint {endpoint.name} is not of this promotion. Remove it, and retry.",
             FailureKind.CONFLICT,
         )
-    return _progress(target, workspace, endpoint, found)
+    return _progress(target, endpoint, found)
 
 
-def _as_approved(target: Target, workspace: Workspace, rules: Rules) -> str | Failed:
-    found = still_as_validated(target, workspace, rules)
+def _as_approved(target: Target) -> str | Failed:
+    found = still_as_validated(target)
     if isinstance(found, Failed):
         return found
-    refusal = unapproved(target.command, found.manifest.digest, found.authors, rules)
+    refusal = unapproved(target, found.manifest.digest, found.authors)
     return refusal or found.manifest.model
 
 
-def _start(target: Target, workspace: Workspace, model: str) -> Outcome:
-    workspace.start_deployment(target.deployment_file, target.endpoint, target.deployment, model, _tags(target))
+def _start(target: Target, model: str) -> Outcome:
+    name, tags = target.deployment, _tags(target)
+    target.workspace.start_deployment(target.deployment_file, target.endpoint, name, model, tags)
     return poll_again(target.command, f"deployment {target.deployment} is being created")
 
 
-def _progress(target: Target, workspace: Workspace, endpoint: Endpoint, found: Deployment) -> Outcome:
-    command = target.command
+def _progress(target: Target, endpoint: Endpoint, found: Deployment) -> Outcome:
+    command, workspace = target.command, target.workspace
     if found.state not in (READY, *BROKEN):
         return poll_again(command, f"deployment {found.name}: {found.state}")
     if found.tags.get(ATTEMPT) != str(command.attempt) and not endpoint.traffic.get(found.name):
@@ -79,7 +92,7 @@ def _progress(target: Target, workspace: Workspace, endpoint: Endpoint, found: D
         return poll_again(command, f"deployment {found.name} of an attempt before is being removed")
     if found.state in BROKEN:
         return deployment_failure.failed(found, _log(workspace, endpoint, found))
-    return Succeeded(_evidence(endpoint, found))
+    return Succeeded(as_evidence(_evidence(endpoint, found)))
 
 
 def _log(workspace: Workspace, endpoint: Endpoint, found: Deployment) -> str:
@@ -90,19 +103,14 @@ def _log(workspace: Workspace, endpoint: Endpoint, found: Deployment) -> str:
         return str(fault)
 
 
-def _evidence(endpoint: Endpoint, found: Deployment) -> dict[str, Any]:
-    return {
-        "endpoint": endpoint.name,
-        "deployment": found.name,
-        "model": found.model,
-        "scoring_uri": endpoint.scoring_uri,
-        "traffic_before": {name: share for name, share in endpoint.traffic.items() if share},
-    }
+def _evidence(endpoint: Endpoint, found: Deployment) -> Deployed:
+    before = {name: percent for name, percent in endpoint.traffic.items() if percent}
+    return Deployed(endpoint.name, found.name, found.model, endpoint.scoring_uri, before)
 
 
 def _tags(target: Target) -> dict[str, str]:
     command = target.command
-    job = (command.evidence.get("share", {}).get("job") or {}).get("name")
+    job = target.seen(share.STEP).job
     tags = {
         ROUTE: command.lane.route,
         PROMOTION: command.promotion,
@@ -113,7 +121,7 @@ def _tags(target: Target) -> dict[str, str]:
         "mlpromote.source": command.candidate.environment,
     }
     if job:
-        tags["mlpromote.job"] = job
+        tags["mlpromote.job"] = job.name
     return {name: value[:_LONGEST_TAG] for name, value in tags.items()}
 
 
@@ -124,3 +132,6 @@ def _broken_endpoint(endpoint: Endpoint) -> Failed:
         f"Endpoint {endpoint.name} is in state {endpoint.state}{why}. Delete it if it serves nobody, then retry.",
         deployment_failure.kind_of(endpoint.error),
     )
+
+
+STEP = Step("deploy", run, Deployed, Target, Capability.DEPLOY)

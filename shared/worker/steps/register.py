@@ -3,14 +3,14 @@
 Runs in the environment that the job belongs to. What is registered starts a promotion by itself, as any registration.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
-from shared.ports import Job, Model, RejectedError, Workspace
-from shared.worker.gates import COMPLETED
+from shared.config.stage import JobStage
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.ports import Capability, Job, Model
+from shared.worker.order import Order, Step
 from shared.worker.polls import poll_again
+from shared.worker.steps.share import COMPLETED
 
 #: Tag of a model that we registered: the job that it came from.
 JOB = "mlpromote.job"
@@ -19,43 +19,52 @@ JOB = "mlpromote.job"
 ENDED_BADLY = ("Failed", "Canceled", "NotResponding")
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
+class JobOrder(Order[JobStage]):
+    """What is to become of a job's output."""
+
+    parses = JobStage
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The model version that the output has become."""
+
+    model: str
+    version: str
+    asset: str
+
+
+def run(order: JobOrder) -> Outcome:
+    command, workspace = order.command, order.workspace
     name, job_name = command.candidate.name, command.candidate.version
     versions = workspace.model_versions(name)
     made = next((each for each in versions if _is_from(each, job_name)), None)
     if made:
-        return Succeeded(_evidence(made))
+        return Succeeded(as_evidence(_registered(made)))
     job = workspace.job(job_name)
     if job is None:
         return Failed(f"There is no job {job_name} in {command.environment}: it was deleted.", FailureKind.NOT_FOUND)
-    output, tags = _settings(command.settings)
-    refusal = _another_job(command.settings, job) or _refusal(job, output)
+    output, tags = order.settings.output, order.settings.tags
+    refusal = _another_job(order.settings, job) or _refusal(job, output)
     if refusal:
         return refusal
     if job.status != COMPLETED:
         return poll_again(command, f"job {job.name}: {job.status}")
     version = str(max((int(each.version) for each in versions if each.version.isdecimal()), default=0) + 1)
-    return Succeeded(_evidence(workspace.register_output(name, version, job, output, {**tags, JOB: job.name})))
+    made = workspace.register_output(name, version, job, output, {**tags, JOB: job.name})
+    return Succeeded(as_evidence(_registered(made)))
 
 
 def _is_from(model: Model, job: str) -> bool:
     return job in (model.job, model.tags.get(JOB))
 
 
-def _settings(settings: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
-    output, tags = settings.get("output"), settings.get("tags", {})
-    if not isinstance(output, str) or not isinstance(tags, Mapping):
-        raise RejectedError("The settings name no output to register: see `from_jobs` of the route.")
-    return output, tags
-
-
-def _another_job(settings: Mapping[str, Any], job: Job) -> Failed | None:
+def _another_job(asked: JobStage, job: Job) -> Failed | None:
     """An event says of which experiment a job is, and whoever can send one may say so of any job."""
-    asked = settings.get("experiment", job.experiment)  # a command of an older version does not say
-    tags: Mapping[str, str] = settings.get("job_tags", {})
-    if job.experiment != asked:
-        why = f"is of experiment {job.experiment}, and the route takes jobs of {asked}"
-    elif missing := [f"{name}={value}" for name, value in tags.items() if job.tags.get(name) != value]:
+    missing = [f"{name}={value}" for name, value in asked.job_tags.items() if job.tags.get(name) != value]
+    if asked.experiment and job.experiment != asked.experiment:
+        why = f"is of experiment {job.experiment}, and the route takes jobs of {asked.experiment}"
+    elif missing:
         why = f"lacks the tag {', '.join(missing)}, for which the route asks"
     else:
         return None
@@ -80,5 +89,8 @@ def _refusal(job: Job, output: str) -> Failed | None:
     return None
 
 
-def _evidence(model: Model) -> dict[str, Any]:
-    return {"model": model.name, "version": model.version, "asset": model.asset_id}
+def _registered(model: Model) -> Registered:
+    return Registered(model.name, model.version, model.asset_id)
+
+
+STEP = Step("register", run, Registered, JobOrder, Capability.REGISTER)

@@ -4,42 +4,68 @@ Comes before `restore` on the way back from `shift`, and asks no gate: the champ
 then counts: nothing else is brought back.
 """
 
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
-from shared.ports import Workspace
-from shared.worker.manifest import registry_copy
-from shared.worker.rules import Rules, approved_then, authors, unapproved
-from shared.worker.steps import deploy
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.core.wire import from_json
+from shared.ports import Capability
+from shared.worker.manifest import Manifest, registry_copy
+from shared.worker.order import Step
+from shared.worker.rules import authors, unapproved
+from shared.worker.steps import deploy, validate
 from shared.worker.target import READY, Target
 from shared.worker.traffic import predecessor
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Outcome:
-    champion = command.champion
+@dataclass(frozen=True)
+class Reinstated:
+    """The champion's deployment, which is ready; none where nothing served before."""
+
+    deployment: str | None = None
+
+
+def run(target: Target) -> Outcome:
+    champion = target.command.champion
     if champion is None:
-        return Succeeded({})
-    theirs = replace(command, promotion=champion.promotion, candidate=champion.candidate, evidence=champion.evidence)
-    target = Target.of(theirs, folder)
-    found = workspace.deployment(target.endpoint, predecessor(target, workspace) or target.deployment)
+        return Succeeded(as_evidence(Reinstated()))
+    command = replace(
+        target.command, promotion=champion.promotion, candidate=champion.candidate, evidence=champion.evidence
+    )
+    theirs = replace(target, command=command)
+    found = target.workspace.deployment(theirs.endpoint, predecessor(theirs) or theirs.deployment)
     if found is not None and found.state == READY:
-        return Succeeded({"deployment": found.name})
-    return deploy.deployed(target, workspace, rules, _as_it_served)
+        return Succeeded(as_evidence(Reinstated(found.name)))
+    made = deploy.deployed(theirs, _as_it_served)
+    return Succeeded(as_evidence(Reinstated(theirs.deployment))) if isinstance(made, Succeeded) else made
 
 
-def _as_it_served(target: Target, workspace: Workspace, rules: Rules) -> str | Failed:
+def _as_it_served(target: Target) -> str | Failed:
     """The same asset of the registry on the same endpoint, approved then. Files may have been mended since: who may
     deploy this app may mend them, and a way back that they close would be worse."""
     command = target.command
-    copy = registry_copy(command, workspace)
+    copy = registry_copy(target)
     if isinstance(copy, Failed):
         return copy
-    then = approved_then(command, rules)
+    then = _approved_then(target)
     if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin, target.endpoint):
         return Failed(
             f"{command.candidate.name}, version {command.candidate.version}, is not what was validated when it came to "
             f"serve {command.stage}. Promote it anew.",
             FailureKind.CHANGED,
         )
-    return unapproved(command, then.digest, authors(command, copy, rules), rules) or copy.asset_id
+    return unapproved(target, then.digest, authors(target, copy)) or copy.asset_id
+
+
+def _approved_then(target: Target) -> Manifest | None:
+    """What people looked at when the command's promotion came to its stage: from the environment's own record where it
+    keeps one, else as the coordinator passes it on."""
+    command, rules = target.command, target.rules
+    if not rules.policy.taken_by_environment:
+        seen = target.if_seen(validate.STEP)
+    else:
+        found = rules.approvals.request(command.promotion, command.stage) if rules.approvals else None
+        seen = from_json(validate.Validated, found.shown) if found else None
+    return seen.manifest if seen is not None else None
+
+
+STEP = Step("reinstate", run, Reinstated, Target, Capability.DEPLOY)

@@ -1,24 +1,34 @@
 """Takes away the deployment that `deploy` made for this promotion. Undoes `deploy`."""
 
-from pathlib import Path
+from dataclasses import dataclass
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
-from shared.ports import Workspace
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.ports import Capability
+from shared.worker.order import Step
 from shared.worker.polls import poll_again
 from shared.worker.target import DELETING, SETTLED, Target
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
-    target = Target.of(command, folder)
+@dataclass(frozen=True)
+class Removed:
+    """One of these: what became of the deployment, by its name."""
+
+    deployment: str | None = None  #: it is gone
+    not_there: str | None = None  #: it never was
+    left_alone: str | None = None  #: it is not of this promotion, or of a later attempt
+
+
+def run(target: Target) -> Outcome:
+    command, workspace = target.command, target.workspace
     found = workspace.deployment(target.endpoint, target.deployment)
     if found is None and command.poll <= 1:
-        return Succeeded({"not_there": target.deployment})  # as where only the endpoint had been begun
+        return Succeeded(as_evidence(Removed(not_there=target.deployment)))  # as where only the endpoint had been begun
     if found is None:
-        return Succeeded({"deployment": target.deployment})
+        return Succeeded(as_evidence(Removed(target.deployment)))
     if not target.is_of_this_promotion(found):
-        return Succeeded({"left_alone": found.name})  # deploy stopped at it: it is not ours to remove
+        return Succeeded(as_evidence(Removed(left_alone=found.name)))  # deploy stopped at it: it is not ours to remove
     if target.is_of_later_attempt(found):
-        return Succeeded({"left_alone": found.name})  # a retry has made it since
+        return Succeeded(as_evidence(Removed(left_alone=found.name)))  # a retry has made it since
     if found.state == DELETING:
         return poll_again(command, f"deployment {found.name} is being removed")
     endpoint = workspace.endpoint(target.endpoint)
@@ -33,3 +43,6 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
         )
     workspace.start_removal(target.endpoint, found.name)
     return poll_again(command, f"deployment {found.name} is being removed")
+
+
+STEP = Step("remove", run, Removed, Target, Capability.DEPLOY)

@@ -1,30 +1,41 @@
 """Gives the traffic back to the champion's deployment. Undoes `shift`."""
 
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from shared.core.messages import Outcome, RunStep, Succeeded
-from shared.ports import Endpoint, Workspace
-from shared.worker.rules import Rules
+from shared.core.messages import Outcome, Succeeded, as_evidence
+from shared.core.wire import from_json
+from shared.ports import Capability, Endpoint
+from shared.worker.order import Step
 from shared.worker.steps import reinstate
 from shared.worker.target import SETTLED, Target
 from shared.worker.traffic import give_all, predecessor, present
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Outcome:
+@dataclass(frozen=True)
+class Restored:
+    """Who takes the traffic now, in per cent."""
+
+    traffic: Mapping[str, int] = field(default_factory=dict)
+
+
+def run(target: Target) -> Outcome:
     """To no deployment where none served before. Traffic that somebody gave to a third deployment is left there."""
-    target = Target.of(command, folder)
-    endpoint = workspace.endpoint(target.endpoint)
+    endpoint = target.workspace.endpoint(target.endpoint)
     if endpoint is None:
-        return Succeeded({"traffic": {}})
-    served = predecessor(target, workspace)
+        return Succeeded(as_evidence(Restored()))
+    served = predecessor(target)
     if endpoint.state in SETTLED and _is_not_ours_to_move(target, endpoint, served):
-        return Succeeded({"traffic": present(endpoint)})
+        return Succeeded(as_evidence(Restored(present(endpoint))))
     # `reinstate` found it ready, but that may have been a while ago.
-    again = reinstate.run(command, workspace, folder, rules)
+    again = reinstate.run(target)
     if not isinstance(again, Succeeded):
         return again
-    deployment = again.evidence.get("deployment", served)
-    return give_all(target, workspace, endpoint, deployment, {"traffic": {deployment: 100} if deployment else {}})
+    deployment = from_json(reinstate.Reinstated, again.evidence).deployment or served
+    moved = give_all(target, endpoint, deployment)
+    if not isinstance(moved, Succeeded):
+        return moved
+    return Succeeded(as_evidence(Restored({deployment: 100} if deployment else {})))
 
 
 def _is_not_ours_to_move(target: Target, endpoint: Endpoint, served: str | None) -> bool:
@@ -33,3 +44,6 @@ def _is_not_ours_to_move(target: Target, endpoint: Endpoint, served: str | None)
     if served is None:
         return target.deployment not in serving
     return bool(serving) and not serving.keys() & {target.deployment, served}
+
+
+STEP = Step("restore", run, Restored, Target, Capability.DEPLOY)

@@ -1,17 +1,27 @@
 """Removes the deployments that the new one has replaced, once it has the traffic: those that `shift` saw beside it."""
 
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
-from shared.ports import Deployment, Workspace
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.ports import Capability, Deployment
 from shared.worker import traffic
+from shared.worker.order import Step
 from shared.worker.polls import poll_again
+from shared.worker.steps import shift
 from shared.worker.target import DELETING, READY, SETTLED, Target
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
+@dataclass(frozen=True)
+class Retired:
+    """What was left, and why, by the deployment's name."""
+
+    left_alone: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(target: Target) -> Outcome:
     """A deployment that came after the shift is never touched: a message of this promotion may be late."""
-    target = Target.of(command, folder)
+    command, workspace = target.command, target.workspace
     endpoint = workspace.endpoint(target.endpoint)
     serving = workspace.deployment(target.endpoint, target.deployment)
     if endpoint is not None and endpoint.state not in SETTLED:
@@ -23,23 +33,26 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
             f"The traffic goes to {traffic.names(traffic.present(endpoint)) if endpoint else 'no deployment'}.",
             FailureKind.CONFLICT,
         )
-    seen = command.evidence.get("shift", {}).get("others", [])
+    seen = target.seen(shift.STEP).others
     others = [each for each in workspace.deployments(target.endpoint) if each.name in seen]
     replaced = [each for each in others if target.owns(each) and not endpoint.traffic.get(each.name)]
     if replaced:
-        _remove(target, workspace, replaced)
+        _remove(target, replaced)
         names = ", ".join(each.name for each in replaced)
         return poll_again(command, f"being removed: {names}")
     left = {each.name: _why_left(target, each) for each in others}
-    return Succeeded({"left_alone": left})
+    return Succeeded(as_evidence(Retired(left)))
 
 
-def _remove(target: Target, workspace: Workspace, replaced: list[Deployment]) -> None:
+def _remove(target: Target, replaced: list[Deployment]) -> None:
     """Begins with one that is not on its way out; Azure ML does one operation on an endpoint at a time."""
     waiting = [each for each in replaced if each.state != DELETING]
     if len(waiting) == len(replaced):
-        workspace.start_removal(target.endpoint, waiting[0].name)
+        target.workspace.start_removal(target.endpoint, waiting[0].name)
 
 
 def _why_left(target: Target, deployment: Deployment) -> str:
     return "takes traffic" if target.owns(deployment) else "not made by this route"
+
+
+STEP = Step("retire", run, Retired, Target, Capability.DEPLOY)

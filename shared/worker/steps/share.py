@@ -5,15 +5,16 @@ Runs in the environment that the model comes from. Its evidence travels: later s
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded
-from shared.ports import BusyError, ForbiddenError, Job, Model, RejectedError, Workspace, same_asset
+from shared.core.approval import Author
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.ports import BusyError, Capability, ForbiddenError, Job, Model, RejectedError, Workspace, same_asset
+from shared.worker.order import Step
 from shared.worker.polls import poll_again
-from shared.worker.target import REQUIRE_TAGS
+from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
 
@@ -32,7 +33,40 @@ _GIT = {
 }
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
+#: Azure ML's word for a job that came to a good end.
+COMPLETED = "Completed"
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The job that made the model, as far as Azure ML still knows it."""
+
+    name: str
+    status: str = ""  #: empty where the job is gone
+    experiment: str = ""
+    parent: str | None = None
+    code: str | None = None
+    environment: str | None = None  #: the environment asset
+    inputs: Mapping[str, str] = field(default_factory=dict)  #: name → path or value
+    git: Mapping[str, str] = field(default_factory=dict)  #: repository, branch, commit, dirty
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The registry's copy, and where the model came from."""
+
+    registry_model: str  #: id of the copy
+    origin: str  #: id of the model that was copied
+    authors: tuple[Author, ...] = ()
+    registered: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    job: Lineage | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics_left_out: int = 0
+
+
+def run(target: Target) -> Outcome:
+    command, workspace = target.command, target.workspace
     name, version = command.candidate.name, command.candidate.version
     model = workspace.model(name, version)
     if model is None:
@@ -43,30 +77,31 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
         )
     copy = workspace.registry_model(name, version)
     if copy is None:
-        return _untagged(command, model) or _start(command, workspace, model)
+        return _untagged(target, model) or _start(target, model)
     if not same_asset(copy.origin, model.asset_id):
         return Failed(
             f"The registry has another model {name}, version {version}, made from {copy.origin or 'something else'}. "
             "Register the model under a new version, or under another name.",
             FailureKind.CONFLICT,
         )
-    return Succeeded(_evidence(command, workspace, model, copy))
+    return Succeeded(as_evidence(_shared(target, model, copy)))
 
 
-def _untagged(command: RunStep, model: Model) -> Failed | None:
+def _untagged(target: Target, model: Model) -> Failed | None:
     """Why the model is not to leave its workspace: an event may have claimed tags that it does not have."""
-    asked: Mapping[str, str] = command.settings.get(REQUIRE_TAGS) or {}
+    asked = target.settings.require_tags
     missing = [f"{name}={value}" for name, value in asked.items() if model.tags.get(name) != value]
     if not missing:
         return None
     return Failed(
         f"Model {model.name}, version {model.version}, does not have the tag {', '.join(missing)}, for which route "
-        f"{command.lane.route} asks: it was not shared. Tag it, then retry.",
+        f"{target.command.lane.route} asks: it was not shared. Tag it, then retry.",
         FailureKind.REFUSED,
     )
 
 
-def _start(command: RunStep, workspace: Workspace, model: Model) -> Outcome:
+def _start(target: Target, model: Model) -> Outcome:
+    command, workspace = target.command, target.workspace
     says = f"the registry is copying model {model.name}, version {model.version}"
     # Asked for again at polls 2, 4, 8, …: an import that went wrong leaves no trace, and a second one does no harm.
     if math.log2(max(command.poll, 1)).is_integer():
@@ -83,57 +118,57 @@ def _start(command: RunStep, workspace: Workspace, model: Model) -> Outcome:
     return poll_again(command, says)
 
 
-def _evidence(command: RunStep, workspace: Workspace, model: Model, copy: Model) -> dict[str, Any]:
+def _shared(target: Target, model: Model, copy: Model) -> Shared:
+    workspace = target.workspace
     job = workspace.job(model.job) if model.job else None
     metrics = workspace.metrics(job.name) if job else {}
-    kept = _kept_metrics(command, metrics)
-    return {
-        "registry_model": copy.asset_id,
-        "authors": _authors(workspace, model),
-        "origin": model.asset_id,
-        "registered": _written(model.created),
-        "tags": _short(model.tags, MOST_TAGS),
-        "job": _lineage(job) if job else {"name": model.job} if model.job else None,
-        "metrics": kept,
-        "metrics_left_out": len(metrics) - len(kept),
-    }
+    kept = _kept_metrics(target, metrics)
+    return Shared(
+        registry_model=copy.asset_id,
+        origin=model.asset_id,
+        authors=_authors(workspace, model),
+        registered=model.created,
+        tags=_short(model.tags, MOST_TAGS, target.settings.require_tags),
+        job=_lineage(job) if job else Lineage(model.job) if model.job else None,
+        metrics=kept,
+        metrics_left_out=len(metrics) - len(kept),
+    )
 
 
-def _authors(workspace: Workspace, model: Model) -> list[dict[str, Any]]:
+def _authors(workspace: Workspace, model: Model) -> tuple[Author, ...]:
     """Those that can be read: whether an unknown author matters, the environments say whose policy it is."""
     try:
         found = workspace.authors(model)
     except (ForbiddenError, RejectedError) as fault:
         log.warning("who made %s/%s cannot be read: %s", model.name, model.version, fault)
-        return []
-    return [
-        {"id": each.id[:LONGEST_TEXT], "name": each.name[:LONGEST_TEXT], "is_person": each.is_person} for each in found
-    ]
+        return ()
+    return tuple(Author(each.id[:LONGEST_TEXT], each.name[:LONGEST_TEXT], each.is_person) for each in found)
 
 
-def _kept_metrics(command: RunStep, metrics: Mapping[str, float]) -> dict[str, float]:
+def _kept_metrics(target: Target, metrics: Mapping[str, float]) -> dict[str, float]:
     """All if they are few; else first those that this stage's gates ask for, then by name."""
-    asked = {gate.get("metric") for gate in command.settings.get("validate", ())}
+    asked = {gate.metric for gate in target.stage.gates}
     names = sorted(metrics, key=lambda name: (name not in asked, name))[:MOST_METRICS]
     return {name: metrics[name] for name in names if len(name) <= LONGEST_TEXT and math.isfinite(metrics[name])}
 
 
-def _lineage(job: Job) -> dict[str, Any]:
-    return {
-        "name": job.name,
-        "status": job.status,
-        "experiment": job.experiment[:LONGEST_TEXT],
-        "parent": job.parent,
-        "code": job.code,
-        "environment": job.environment_asset,
-        "inputs": _short(job.inputs, MOST_INPUTS),
-        "git": {what: job.properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in job.properties},
-    }
+def _lineage(job: Job) -> Lineage:
+    return Lineage(
+        name=job.name,
+        status=job.status,
+        experiment=job.experiment[:LONGEST_TEXT],
+        parent=job.parent,
+        code=job.code,
+        environment=job.environment_asset,
+        inputs=_short(job.inputs, MOST_INPUTS),
+        git={what: job.properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in job.properties},
+    )
 
 
-def _short(texts: Mapping[str, str], most: int) -> dict[str, str]:
-    return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in sorted(texts)[:most]}
+def _short(texts: Mapping[str, str], most: int, first: Collection[str] = ()) -> dict[str, str]:
+    """All if they are few; else those that are asked for before the others."""
+    names = sorted(texts, key=lambda name: (name not in first, name))[:most]
+    return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in names}
 
 
-def _written(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
+STEP = Step("share", run, Shared, Target, Capability.SHARE)

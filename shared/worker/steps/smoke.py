@@ -3,12 +3,13 @@
 import json
 import statistics
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-from shared.core.messages import Failed, FailureKind, Outcome, Retry, RunStep, Succeeded
-from shared.ports import Answer, Workspace
+from shared.core.messages import Failed, FailureKind, Outcome, Retry, Succeeded, as_evidence
+from shared.ports import Answer
+from shared.worker.order import Step
 from shared.worker.smoke_file import SmokeRequest, difference, read
 from shared.worker.target import Target
 
@@ -25,15 +26,25 @@ SETTLING_POLLS = 5
 SETTLING_PAUSE = timedelta(seconds=5)
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
-    target = Target.of(command, folder)
-    smoke = target.settings.smoke
+@dataclass(frozen=True)
+class Smoked:
+    """What the answers were like."""
+
+    requests: int = 0  #: that were to be sent
+    answers: int = 0
+    slowest_ms: float | None = None
+    median_ms: float | None = None
+    failures: int = 0
+
+
+def run(target: Target) -> Outcome:
+    smoke = target.stage.smoke
     if smoke is None or target.smoke_file is None:
-        return Succeeded({"requests": 0})
+        return Succeeded(as_evidence(Smoked()))
     requests = read(target.smoke_file, smoke.tolerance)
-    answers = _ask(workspace, target, requests)
+    answers = _ask(target, requests)
     unsettled = [answer for answer in answers if answer.status in SETTLING]
-    if unsettled and command.poll <= SETTLING_POLLS:
+    if unsettled and target.command.poll <= SETTLING_POLLS:
         return Retry(SETTLING_PAUSE, f"deployment {target.deployment} is not ready yet: status {unsettled[0].status}")
     evidence = _figures(len(requests), answers)
     faults = _faults(zip(requests, answers, strict=False), smoke.max_latency)
@@ -44,15 +55,15 @@ def run(command: RunStep, workspace: Workspace, folder: Path) -> Outcome:
             f"Deployment {target.deployment} answered only {len(answers)} of {len(requests)} smoke requests within "
             f"{MOST_SECONDS:g} s. Use fewer, or give it a faster instance_type.",
             FailureKind.TIMEOUT,
-            evidence=evidence,
+            evidence=as_evidence(evidence),
         )
-    return Succeeded(evidence)
+    return Succeeded(as_evidence(evidence))
 
 
-def _ask(workspace: Workspace, target: Target, requests: list[SmokeRequest]) -> list[Answer]:
+def _ask(target: Target, requests: list[SmokeRequest]) -> list[Answer]:
     """Answers in the order of the requests, as many as came in time; none after that of a settling endpoint."""
     answers: list[Answer] = []
-    for answer in workspace.score(target.endpoint, target.deployment, (each.request for each in requests)):
+    for answer in target.workspace.score(target.endpoint, target.deployment, (each.request for each in requests)):
         answers.append(answer)
         if answer.status in SETTLING or sum(each.seconds for each in answers) > MOST_SECONDS:
             break
@@ -91,27 +102,25 @@ def _parsed(body: str) -> Any:
         return body
 
 
-def _failed(target: Target, faults: list[str], evidence: dict[str, Any]) -> Failed:
+def _failed(target: Target, faults: list[str], evidence: Smoked) -> Failed:
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return Failed(
         f"Deployment {target.deployment} does not answer the smoke requests as it should: {faults[0]}{more}.",
         FailureKind.REFUSED,
         diagnosis="\n".join(faults[:MOST_SHOWN]),
-        evidence=evidence | {"failures": len(faults)},
+        evidence=as_evidence(replace(evidence, failures=len(faults))),
     )
 
 
-def _figures(asked: int, answers: list[Answer]) -> dict[str, Any]:
-    seconds = [answer.seconds for answer in answers]
-    if not seconds:
-        return {"requests": asked, "answers": 0}
-    return {
-        "requests": asked,
-        "answers": len(answers),
-        "slowest_ms": round(max(seconds) * 1000, 1),
-        "median_ms": round(statistics.median(seconds) * 1000, 1),
-    }
+def _figures(asked: int, answers: list[Answer]) -> Smoked:
+    milliseconds = [answer.seconds * 1000 for answer in answers]
+    if not milliseconds:
+        return Smoked(asked)
+    return Smoked(asked, len(answers), round(max(milliseconds), 1), round(statistics.median(milliseconds), 1))
 
 
 def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)[:LONGEST_SHOWN]
+
+
+STEP = Step("smoke", run, Smoked, Target)

@@ -3,17 +3,55 @@
 Its evidence has a digest of all that would be deployed: people approve that, and `deploy` deploys nothing else.
 """
 
-from pathlib import Path
+from dataclasses import dataclass
 
-from shared.core.messages import Failed, Outcome, RunStep, Succeeded
-from shared.ports import Workspace
-from shared.worker.review import evidence_of, review
-from shared.worker.rules import Rules
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.worker import manifest
+from shared.worker.gates import Verdict
+from shared.worker.manifest import Manifest
+from shared.worker.order import Step
+from shared.worker.review import Review, review
 from shared.worker.target import Target
 
 
-def run(command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Outcome:
-    found = review(Target.of(command, folder), workspace, rules)
+@dataclass(frozen=True)
+class Validated:
+    """What would be deployed, and how the gates were decided."""
+
+    gates: tuple[Verdict, ...]
+    manifest: Manifest
+
+
+def run(target: Target) -> Outcome:
+    found = review(target)
+    return found if isinstance(found, Failed) else Succeeded(as_evidence(validated(found)))
+
+
+def validated(found: Review) -> Validated:
+    return Validated(tuple(found.verdicts), found.manifest)
+
+
+def still_as_validated(target: Target) -> Review | Failed:
+    """What would be deployed now, if that is what `validate` saw to the last byte."""
+    before = target.if_seen(STEP)
+    found = review(target)
     if isinstance(found, Failed):
         return found
-    return Succeeded(evidence_of(found.verdicts) | found.manifest.as_evidence())
+    if before is None:
+        return Failed(
+            f"Nothing was validated for {target.command.stage}, so nothing is deployed. Start a new promotion.",
+            FailureKind.CHANGED,
+        )
+    changed = list(manifest.what_changed(before.manifest, found.manifest))
+    if not changed:
+        return found
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return Failed(
+        f"What would be deployed is not what was validated: changed since: {'; '.join(changed[:3])}{more}. Nothing was "
+        "deployed. Retry: that validates it anew, and asks for approval again where the stage does.",
+        FailureKind.CHANGED,
+        diagnosis="\n".join(changed[: manifest.MOST_FILES]),
+    )
+
+
+STEP = Step("validate", run, Validated, Target)

@@ -1,0 +1,120 @@
+"""Puts dead letters aside for good: what no replay can help, such as what cannot be read.
+
+A letter is kept in the journal of discarded letters before it is taken from its queue, and the promotion that it names,
+if there is one, notes it. So the same may be asked for again after a crash at any point.
+"""
+
+import logging
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from shared.coordinator.failures.judging import Failure
+from shared.coordinator.failures.replay import Asked, ReplayOutcome, Result
+from shared.coordinator.lanes import Lanes
+from shared.core.events import Discarded
+from shared.ports import (
+    DeadLetter,
+    DeadLetters,
+    DiscardedLetter,
+    DiscardedLetters,
+    QueueUnavailableError,
+    Store,
+    VersionConflictError,
+)
+
+log = logging.getLogger("mlpromote")
+
+#: Of a message's body: all that a message of the Standard tier can have.
+MOST_KEPT_BYTES = 256 * 1024
+
+
+class Discarder:
+    """Does what one request asks for. `clock` gives the time with its zone."""
+
+    def __init__(
+        self,
+        store: Store,
+        lanes: Lanes,
+        dead_letters: DeadLetters,
+        discarded: DiscardedLetters,
+        clock: Callable[[], datetime],
+        asked: Asked,
+    ) -> None:
+        self._store = store
+        self._lanes = lanes
+        self._dead_letters = dead_letters
+        self._discarded = discarded
+        self._clock = clock
+        self._asked = asked
+
+    def discard(self, failures: Sequence[Failure]) -> Iterator[Result]:
+        """Put dead letters aside; promotions are none."""
+        for queue, group in groupby(sorted(failures, key=_queue), _queue):
+            letters = {failure.dead_letter.number: failure for failure in group if failure.dead_letter is not None}
+            if self._asked.dry_run:
+                text = "it would be put aside"
+                yield from (Result(each.id, ReplayOutcome.DISCARDABLE, text) for each in letters.values())
+            else:
+                yield from self._of_queue(queue, letters)
+
+    def _of_queue(self, queue: str, letters: dict[int, Failure]) -> Iterator[Result]:
+        kept = [number for number, failure in letters.items() if self._is_kept(failure)]
+        gone, why = set[int](), "somebody else has it just now, or too many others lie before it: ask again"
+        left = self._asked.until - time.monotonic()
+        try:
+            if kept and left > 0:
+                gone = set(self._dead_letters.discard(queue, kept, left))
+        except QueueUnavailableError as fault:
+            why = str(fault)
+        log.info("%d dead letters of %s were discarded by %s", len(gone), queue, self._asked.by.name)
+        for number, failure in letters.items():
+            if number in gone:
+                yield Result(failure.id, ReplayOutcome.DISCARDED, "it is put aside, and kept in the journal")
+            else:
+                yield Result(failure.id, ReplayOutcome.NOT_REACHED, why)
+
+    def _is_kept(self, failure: Failure) -> bool:
+        """Whether the letter is in the journal, and its promotion has noted it."""
+        letter = failure.dead_letter
+        if letter is None or time.monotonic() >= self._asked.until:
+            return False
+        self._discarded.keep(self._record(failure, letter))
+        found = self._store.promotion(failure.promotion) if failure.promotion else None
+        if found is None or found[0].lane != failure.lane:
+            return True
+        asked = self._asked
+        event = Discarded(found[0].lane, found[0].id, asked.by, asked.reason, f"dead letter {failure.id}")
+        try:
+            self._lanes.apply(event)
+        except (VersionConflictError, QueueUnavailableError):
+            return False
+        return True
+
+    def _record(self, failure: Failure, letter: DeadLetter) -> DiscardedLetter:
+        content, encoding = _written(letter.body[:MOST_KEPT_BYTES])
+        return DiscardedLetter(
+            failure.id,
+            letter.message_id,
+            letter.enqueued,
+            failure.reason,
+            content,
+            encoding,
+            len(letter.body),
+            self._asked.by.name,
+            self._asked.reason,
+            self._clock(),
+        )
+
+
+def _queue(failure: Failure) -> str:
+    return failure.queue or ""
+
+
+def _written(body: bytes) -> tuple[str, str]:
+    try:
+        return body.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return b64encode(body).decode(), "base64"

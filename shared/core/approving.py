@@ -1,0 +1,96 @@
+"""Approving and rejecting. Part of the rules in `lane.py`.
+
+- A stage says which roles may approve it.
+- An approval counts once per person, for the candidate and the evidence that it was given on, and only before expiry.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.core.approval import APPROVE, Approval, ApprovalEvidence, GivenApproval
+from shared.core.events import Approved, NotAllowedError, NotNowError, Person, Rejected, TakenElsewhereError
+from shared.core.going_back import check_stage, turn_back
+from shared.core.messages import Failed, FailureKind, as_evidence
+from shared.core.promotion import Promotion, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.turn import Turn
+
+
+def approve(turn: Turn, promotion: Promotion, event: Approved) -> None:
+    if not _all_waiting(promotion, event.stage) and _has_approved(promotion, event):
+        return
+    stage, step, approval = _waiting(promotion, event.stage)
+    _check_may_approve(event.by, promotion, approval)
+    # The timer that ends it comes later, by a minute or by as long as the app was away.
+    if step.deadline is not None and turn.now >= step.deadline:
+        raise NotNowError(f"the time to approve {stage.name} ended at {step.deadline:%Y-%m-%d %H:%M:%S} UTC")
+    evidence = ApprovalEvidence.of(step)
+    if event.evidence not in (None, evidence.on):
+        raise NotNowError("the evidence has changed since: look at it again")
+    if any(one.id == event.by.id for one in evidence.given):
+        return
+    given = (*evidence.given, GivenApproval(event.by.id, event.by.name, turn.now, event.reason))
+    turn.note(promotion, "approved", f"{event.asked()} ({len(given)} of {approval.least})", stage, step)
+    evidence = replace(evidence, given=given)
+    step = replace(step, evidence=as_evidence(evidence), says=approval.says(len(given)))
+    if len(given) >= approval.least:
+        step = replace(step, status=StepStatus.SUCCEEDED, ended=turn.now, says="")
+    turn.put(promotion, stage.with_step(step))
+
+
+def reject(turn: Turn, promotion: Promotion, event: Rejected) -> None:
+    stage, step, approval = _waiting(promotion, event.stage)
+    _check_may_approve(event.by, promotion, approval, rejecting=True)
+    reason = f"rejected by {event.asked()}"
+    turn.note(promotion, "rejected", event.asked(), stage, step)
+    failure = Failed(reason, FailureKind.REJECTED)
+    step = replace(step, status=StepStatus.FAILED, failure=failure, ended=turn.now, says=reason)
+    turn.put(promotion, turn_back(stage.with_step(step), StageStatus.REJECTED, reason))
+
+
+def _has_approved(promotion: Promotion, event: Approved) -> bool:
+    """Whether the person's approval is among those that let a stage go on."""
+    return any(
+        one.id == event.by.id
+        for stage in promotion.stages
+        if event.stage in (None, stage.name) and stage.status is StageStatus.RUNNING
+        for step in stage.steps
+        if step.plan.waits and step.status is StepStatus.SUCCEEDED
+        for one in ApprovalEvidence.of(step).given
+    )
+
+
+def _all_waiting(promotion: Promotion, name: str | None) -> Sequence[tuple[StageRun, StepRun]]:
+    return [
+        (stage, step)
+        for stage in promotion.stages
+        if name in (None, stage.name) and (step := stage.current) is not None and step.plan.waits
+    ]
+
+
+def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun, Approval]:
+    check_stage(promotion, name)
+    found = _all_waiting(promotion, name)
+    if not found:
+        _check_taken_here(promotion, name)
+        raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it {promotion.status.told}")
+    if len(found) > 1:
+        raise NotNowError(f"several stages wait for approval, name one: {', '.join(stage.name for stage, _ in found)}")
+    stage, step = found[0]
+    return stage, step, Approval.of(promotion, stage)
+
+
+def _check_taken_here(promotion: Promotion, name: str | None) -> None:
+    for stage in promotion.stages:
+        step = stage.current
+        if name in (None, stage.name) and step is not None and step.plan.name == APPROVE:
+            text = f"{stage.environment} takes its approvals in its own app: decide there. It says: {step.says}"
+            raise TakenElsewhereError(text, stage.name, stage.environment)
+
+
+def _check_may_approve(by: Person, promotion: Promotion, approval: Approval, rejecting: bool = False) -> None:
+    if not set(by.roles) & set(approval.roles):
+        raise NotAllowedError(f"{by.name} needs the role {' or '.join(approval.roles)}")
+    if approval.not_requester and not rejecting and by.id == promotion.requester:
+        raise NotAllowedError(f"{by.name} asked for this promotion and may not approve it")
+    if approval.not_author and not rejecting and by.id in approval.authors:
+        raise NotAllowedError(f"{by.name} made this model and may not approve it")

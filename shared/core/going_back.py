@@ -1,0 +1,152 @@
+"""Cancelling, rolling back, and giving up on the way back. Part of the rules in `lane.py`.
+
+- A promotion is cancelled where it stands: what it has deployed is removed. A stage in which it has begun to move
+  traffic is rolled back instead, and held.
+- A rollback gives the traffic back to what served before, without gates, and holds the stage.
+- Whatever waits can be ended by a person: a way back is abandoned where it stands, and what it left is said. A stage
+  whose way back did not reach its end can be rolled back again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.core.events import Abandoned, Cancelled, NotNowError, RolledBack
+from shared.core.plan import undo_of
+from shared.core.promotion import (
+    STAGE_OCCUPIED,
+    Hold,
+    Promotion,
+    PromotionStatus,
+    StageRun,
+    StageStatus,
+    StepRun,
+    StepStatus,
+)
+from shared.core.transitions import Trigger, move
+from shared.core.turn import Turn
+
+
+def cancel(turn: Turn, promotion: Promotion, event: Cancelled) -> None:
+    if not promotion.under_way:
+        raise NotNowError(f"it has ended as {promotion.status.words}")
+    running = [stage for stage in promotion.stages if stage.status is StageStatus.RUNNING]
+    moved = [stage for stage in running if _has_moved_traffic(stage)]
+    for stage in moved:
+        _check_can_go_back(turn, promotion, stage)
+    pending = [stage for stage in promotion.stages if stage.status in (StageStatus.WAITING, StageStatus.QUEUED)]
+    if not running and not pending:
+        raise NotNowError("it is being taken back already; abandon the way back to end it where it stands")
+    says = f"; traffic had begun to move, so this is a rollback of {names(moved)}" if moved else ""
+    turn.note(promotion, "cancelled", event.asked() + says)
+    for stage in pending:
+        reason = f"cancelled by {event.asked()}"
+        promotion = promotion.with_stage(replace(move(stage, Trigger.CANCELLED), ended=turn.now, reason=reason))
+    for stage in running:
+        ends_as = StageStatus.ROLLED_BACK if stage in moved else StageStatus.CANCELLED
+        promotion = promotion.with_stage(turn_back(stage, ends_as, f"{ends_as.words} by {event.asked()}"))
+    _hold(turn, promotion, moved, event)
+    turn.put(promotion)
+
+
+def roll_back(turn: Turn, promotion: Promotion, event: RolledBack) -> None:
+    check_stage(promotion, event.stage)
+    stage = _stage_to_roll_back(turn, promotion, event.stage)
+    _check_can_go_back(turn, promotion, stage)
+    reason = f"rolled back by {event.asked()}"
+    turn.note(promotion, "rolled-back", event.asked(), stage)
+    trigger = Trigger.TURNED_BACK if stage.status is StageStatus.RUNNING else Trigger.ROLLED_BACK
+    stage = turn_back(stage, StageStatus.ROLLED_BACK, reason, trigger)
+    _hold(turn, promotion, [stage], event)
+    turn.put(replace(promotion.with_stage(stage), status=PromotionStatus.RUNNING, reason=""))
+
+
+def _stage_to_roll_back(turn: Turn, promotion: Promotion, name: str | None) -> StageRun:
+    wanted = [stage for stage in promotion.stages if name in (None, stage.name)]
+    running = [stage for stage in wanted if stage.status is StageStatus.RUNNING]
+    serving = [stage for stage in wanted if turn.lane.serves(promotion, stage) and stage.status not in STAGE_OCCUPIED]
+    half_undone = [stage for stage in wanted if stage.status is StageStatus.FAILED and _is_half_undone(stage)]
+    if running or serving or half_undone:
+        return (running or serving or half_undone)[-1]
+    champions = turn.lane.champions
+    others = {stage.name: champions[stage.name].candidate.version for stage in wanted if stage.name in champions}
+    now = ", ".join(f"{stage} is served by version {version}" for stage, version in others.items())
+    raise NotNowError(
+        f"it serves nothing that could be rolled back; it {promotion.status.told}{f'; {now}' if now else ''}"
+    )
+
+
+def _is_half_undone(stage: StageRun) -> bool:
+    return any(step.status is not StepStatus.SUCCEEDED for step in stage.undoing)
+
+
+def _check_can_go_back(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
+    if turn.lane.serves(promotion, stage) and stage.predecessor is None:
+        raise NotNowError(f"nothing served {stage.name} before it, so there is nothing to go back to")
+    for other in turn.lane.under_way():
+        theirs = other.stage(stage.name)
+        if other.id != promotion.id and theirs is not None and theirs.status in STAGE_OCCUPIED:
+            raise NotNowError(f"promotion {other.id} is in {stage.name}: cancel it first")
+
+
+def _has_moved_traffic(stage: StageRun) -> bool:
+    return any(step.plan.crowns and step.status is not StepStatus.WAITING for step in stage.steps)
+
+
+def _hold(turn: Turn, promotion: Promotion, stages: Sequence[StageRun], event: Cancelled | RolledBack) -> None:
+    hold = Hold(promotion.id, event.by.name, event.reason, turn.now)
+    turn.lane = replace(turn.lane, holds={**turn.lane.holds, **{stage.name: hold for stage in stages}})
+
+
+def turn_back(stage: StageRun, ends_as: StageStatus, reason: str, trigger: Trigger = Trigger.TURNED_BACK) -> StageRun:
+    """The stage at the start of its way back: the undo of every step that was begun, last first."""
+    begun = [step.plan for step in stage.steps if step.status is not StepStatus.WAITING]
+    way: dict[str, StepRun] = {}
+    for undo in (undo for plan in reversed(begun) for undo in undo_of(plan)):
+        way.setdefault(undo.name, StepRun(undo))  # steps of one kind share their undo: once is enough
+    # Message ids of a second way back must differ from those of the first.
+    attempt = stage.attempt + 1 if stage.undoing else stage.attempt
+    return replace(
+        move(stage, trigger),
+        ends_as=ends_as,
+        reason=reason,
+        steps=tuple(map(_no_longer_waiting, stage.steps)),
+        undoing=tuple(way.values()),
+        attempt=attempt,
+        abandoned="",
+        ended=None,
+    )
+
+
+def _no_longer_waiting(step: StepRun) -> StepRun:
+    """A step that waits for people has nothing to answer; one that a worker runs has."""
+    waited = step.plan.waits and step.status is StepStatus.RUNNING
+    return replace(step, status=StepStatus.STOPPED) if waited else step
+
+
+def abandon(turn: Turn, promotion: Promotion, event: Abandoned) -> None:
+    check_stage(promotion, event.stage)
+    undoing = [
+        stage
+        for stage in promotion.stages
+        if event.stage in (None, stage.name) and stage.status is StageStatus.UNDOING and not stage.abandoned
+    ]
+    if not undoing:
+        raise NotNowError(f"nothing of it is being undone; it {promotion.status.told}")
+    for stage in undoing:
+        turn.note(promotion, "abandoned", event.asked(), stage)
+        left = tuple(
+            replace(step, status=StepStatus.STOPPED) if step.status is StepStatus.WAITING else step
+            for step in stage.undoing
+        )
+        promotion = promotion.with_stage(replace(stage, undoing=left, abandoned=event.asked()))
+    turn.put(promotion)
+
+
+def check_stage(promotion: Promotion, name: str | None) -> None:
+    """Raises `NotNowError` for a stage that the promotion does not have."""
+    if name is not None and promotion.stage(name) is None:
+        raise NotNowError(f"it has no stage {name[:100]}, only {names(promotion.stages)}")
+
+
+def names(stages: Sequence[StageRun]) -> str:
+    return ", ".join(stage.name for stage in stages)

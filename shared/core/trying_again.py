@@ -1,0 +1,123 @@
+"""Trying again, replaying, and releasing a hold. Part of the rules in `lane.py`.
+
+- A failed promotion is tried again from the step that failed, or from the first step that was undone, but from the step
+  that reviews what is to be deployed at the latest. Approvals count again if that comes to the same evidence. Something
+  that was superseded is not tried again. One that is under way is polled again at once, instead of after its pause.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core.events import Discarded, NotNowError, Released, Replayed, Retried
+from shared.core.going_back import names
+from shared.core.precedence import newer_version
+from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.transitions import Trigger, move
+from shared.core.turn import Turn
+
+
+def retry(turn: Turn, promotion: Promotion, event: Retried) -> None:
+    if promotion.under_way and event.from_step is None and not event.only_failed:
+        _hurry(turn, promotion, event)
+        return
+    why_not = why_not_retried(turn.lane, promotion)
+    if why_not:
+        raise NotNowError(why_not)
+    failed = [stage for stage in promotion.stages if stage.status is StageStatus.FAILED]
+    turn.note(promotion, "retried", f"{event.asked()}; from {names(failed)}")
+    for stage in promotion.stages:
+        if stage in failed:
+            promotion = promotion.with_stage(_again(stage, event.from_step, turn.now))
+        elif stage.status is StageStatus.SKIPPED:
+            promotion = promotion.with_stage(replace(move(stage, Trigger.RETRIED), ended=None, reason=""))
+    turn.put(replace(promotion, status=PromotionStatus.QUEUED, reason=""))
+
+
+def _hurry(turn: Turn, promotion: Promotion, event: Retried) -> None:
+    """What waits for its next poll is polled now, under a new message id."""
+    pausing = [
+        (stage, step)
+        for stage in promotion.stages
+        if (step := stage.current) is not None and step.next_poll is not None and not stage.has_called_off(step)
+    ]
+    if not pausing:
+        raise NotNowError(f"no step of it pauses that could be tried again now; it {promotion.status.told}")
+    for stage, step in pausing:
+        turn.note(promotion, "retried", f"{event.asked()}; {step.plan.name} is polled now", stage, step)
+        asked = replace(step, poll=step.poll + 1, retries=0, next_poll=turn.now)
+        promotion = promotion.with_stage(stage.left_unanswered(step).with_step(asked))
+    turn.put(promotion)
+
+
+def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
+    """Why a promotion cannot be tried again; None if it can."""
+    if promotion.status is not PromotionStatus.FAILED:
+        fresh = "" if promotion.under_way else "; start a new promotion instead"
+        return f"only what failed is tried again, and it {promotion.status.told}{fresh}"
+    newer = newer_version(lane, promotion.candidate)
+    if newer:
+        return f"it is superseded: {newer}"
+    for stage in promotion.stages:
+        if stage.status is not StageStatus.FAILED:
+            continue
+        if lane.serves(promotion, stage):
+            return f"it serves {stage.name}; roll it back again, or leave it"
+        before, champion = stage.predecessor, lane.champions.get(stage.name)
+        if stage.started and champion and champion.promotion != (before.promotion if before else None):
+            return f"it is superseded: version {champion.candidate.version} has come to serve {stage.name} since"
+    return None
+
+
+def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
+    """The stage with everything waiting again from the first step that failed, was undone or reviews, or earlier."""
+    known = [step.plan.name for step in stage.steps]
+    undone = [
+        index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
+    ]
+    failed = [index for index, step in enumerate(stage.steps) if step.status in (StepStatus.FAILED, StepStatus.STOPPED)]
+    reviews = [index for index, step in enumerate(stage.steps) if step.plan.reviews]
+    start = min([*undone, *failed, *reviews], default=0)
+    if from_step is not None:
+        if from_step not in known[: start + 1]:
+            raise NotNowError(f"{stage.name} can go on from {', '.join(known[: start + 1])}, not from {from_step}")
+        start = known.index(from_step)
+    steps = tuple(step if index < start else _fresh(step) for index, step in enumerate(stage.steps))
+    return replace(
+        move(stage, Trigger.RETRIED),
+        steps=steps,
+        undoing=(),
+        attempt=stage.attempt + 1,
+        ends_as=StageStatus.FAILED,
+        predecessor=None,
+        abandoned="",
+        queued=now,
+        started=None,
+        ended=None,
+        reason="",
+    )
+
+
+def _fresh(step: StepRun) -> StepRun:
+    """The step as it is before its first poll. Approvals stay with it: they count again for the same evidence."""
+    return StepRun(step.plan, evidence=step.evidence if step.plan.waits else {})
+
+
+def replay(turn: Turn, promotion: Promotion, event: Replayed) -> None:
+    """Only noted: what the messages bring follows."""
+    turn.note(promotion, "replayed", f"{event.asked()}; {event.what}")
+
+
+def discard(turn: Turn, promotion: Promotion, event: Discarded) -> None:
+    """Only noted: nothing follows."""
+    turn.note(promotion, "discarded", f"{event.asked()}; {event.what}")
+
+
+def release(turn: Turn, event: Released) -> None:
+    holds = turn.lane.holds
+    hold = holds.get(event.stage)
+    if hold is None:
+        raise NotNowError(f"there is no hold on {event.stage}")
+    promotion = turn.lane.promotion(hold.promotion)
+    if promotion is not None:
+        turn.note(promotion, "released", event.asked(), promotion.stage(event.stage))
+    turn.lane = replace(turn.lane, holds={stage: kept for stage, kept in holds.items() if stage != event.stage})

@@ -1,0 +1,55 @@
+"""The local cloud that is killed: the routes of `promotion.yml`, and the app with shorter times."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.http_server import bind, port_of
+from localcloud.testing.eventgrid import Webhook
+from localcloud.up import Description
+from tests.chaos import hurried_app
+from tests.chaos.logbook import Logbook
+from tests.chaos.people import ENVIRONMENTS, ROLES
+from tests.e2e.conftest import REPOSITORY, Cloud, describe, running
+
+CONFIGURATION = Path(__file__).with_name("promotion.yml")
+#: Few, so that queues give messages up, and people have something to replay.
+MOST_DELIVERIES = 3
+_SETTINGS = {
+    "MLPROMOTE_CONFIGURATION": str(CONFIGURATION),
+    "MLPROMOTE_TOPIC_ENDPOINT": "{topic_promotions}",
+    "MLPROMOTE_TOPIC_KEY": "{topic_key_promotions}",
+    # The host, and one process beside it.
+    "FUNCTIONS_WORKER_PROCESS_COUNT": "2",
+}
+
+
+@dataclass(frozen=True)
+class Subscribed:
+    """A running local cloud, and who has subscribed to what its app publishes."""
+
+    cloud: Cloud
+    subscriber: Webhook
+
+
+@asynccontextmanager
+async def hurried_cloud(folder: Path, log: Logbook) -> AsyncIterator[Subscribed]:
+    """Running, with its state in `folder`, which must not be there yet."""
+    with bind(0) as free:
+        port = port_of(free)
+    subscriber = Webhook()
+    description = _description(hurried_app.make(folder / "app"), f"http://127.0.0.1:{port}/hook")
+    async with (
+        subscriber.listening(port),
+        running(description, folder, tell=lambda line: log.note("told", line)) as cloud,
+    ):
+        yield Subscribed(cloud, subscriber)
+
+
+def _description(app: Path, webhook: str) -> Description:
+    relative = str(CONFIGURATION.relative_to(REPOSITORY))
+    described = describe(relative, *ENVIRONMENTS, people=ROLES, topics=[{"name": "promotions", "webhooks": [webhook]}])
+    assert described.app is not None
+    settings = described.app.settings | _SETTINGS
+    return described.model_copy(update={"app": described.app.model_copy(update={"folder": app, "settings": settings})})

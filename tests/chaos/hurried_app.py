@@ -1,0 +1,60 @@
+"""A copy of the app with shorter times, so that what is left behind by a kill is not waited for by the minute.
+
+A command that was never answered keeps its stage closed for `GRACE`, five minutes. At that pace a thousand kills would
+take days. Nothing but the constants below differs from the app as it is; each must stand in its file exactly once.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+_IS_APP = ("function_app.py", "host.json", "functions", "shared")
+
+#: Per file: what stands there, and what stands in the copy.
+SHORTER: Mapping[str, Mapping[str, str]] = {
+    "shared/core/messages.py": {
+        "MAY_ACT_FOR = timedelta(minutes=3)": "MAY_ACT_FOR = timedelta(seconds=10)",
+        # The local cloud answers a change within seconds, where Azure may take over a minute.
+        "GRACE = MAY_ACT_FOR + timedelta(minutes=2)": "GRACE = MAY_ACT_FOR + timedelta(seconds=15)",
+    },
+    "shared/core/lane.py": {
+        "LONGEST_PAUSE = timedelta(minutes=5)": "LONGEST_PAUSE = timedelta(seconds=8)",
+        "TELL_AFTER = timedelta(minutes=1)": "TELL_AFTER = timedelta(seconds=10)",
+    },
+    "shared/core/late.py": {"PAUSE = timedelta(seconds=30)": "PAUSE = timedelta(seconds=4)"},
+    "shared/steps/looks.py": {
+        "FIRST_PAUSE = 2.0 ": "FIRST_PAUSE = 0.5 ",
+        "LONGEST_PAUSE = 30.0 ": "LONGEST_PAUSE = 4.0 ",
+    },
+    "shared/steps/run.py": {"PAUSE = timedelta(seconds=5)": "PAUSE = timedelta(seconds=1)"},
+    "shared/cloud/topic.py": {"PAUSE_SECONDS = 30.0": "PAUSE_SECONDS = 3.0"},
+    "functions/reconcile.py": {
+        'schedule="0 * * * * *"': 'schedule="*/5 * * * * *"',
+        'schedule="0 */15 * * * *"': 'schedule="*/20 * * * * *"',
+    },
+}
+
+
+class ChangedAppError(Exception):
+    """A file of the app no longer has a constant as it is to be shortened."""
+
+
+def make(target: Path, app: Path = REPOSITORY, shorter: Mapping[str, Mapping[str, str]] = SHORTER) -> Path:
+    """Copy the app into the folder `target`, which must not be there yet, and shorten its times; returns the folder."""
+    target.mkdir(parents=True)
+    for name in _IS_APP:
+        source = app / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source, target / name)
+    for name, changes in shorter.items():
+        file = target / name
+        text = file.read_text(encoding="utf-8")
+        for long, short in changes.items():
+            if text.count(long) != 1:
+                raise ChangedAppError(f"{name} has {long!r} {text.count(long)} times, not once: mend {__name__}")
+            text = text.replace(long, short)
+        file.write_text(text, encoding="utf-8")
+    return target

@@ -1,0 +1,170 @@
+"""Looks at everything from the outside: the APIs of the app and of Azure ML, the broker, the endpoints, the topic."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+from azure.servicebus import ServiceBusClient, ServiceBusMessageState, ServiceBusReceiver, ServiceBusSubQueue
+
+from localcloud.testing.eventgrid import Webhook
+from shared.core.queues import all_queues
+from tests.chaos.api import Api
+from tests.chaos.people import ENVIRONMENTS, content_version
+from tests.chaos.world import Deployment, Endpoint, Line, Promotion, Queue, Request, Serving, Told, World, promotion_of
+from tests.e2e.azure import Azure, NotAnsweredError, until
+
+#: Seconds in which a container that was killed is up again.
+ANSWERS_WITHIN = 25.0
+_AT_ONCE = 250
+
+
+class Observer:
+    """Of one local cloud while nothing is killed; `models` are those that a route takes."""
+
+    def __init__(self, api: Api, azure: Azure, subscriber: Webhook, connection: str, models: Sequence[str]) -> None:
+        self._api = api
+        self._azure = azure
+        self._subscriber = subscriber
+        self._connection = connection
+        self._models = models
+        self._ended: dict[str, tuple[str, Mapping[str, Any]]] = {}
+
+    async def world(self, requests: Sequence[Request]) -> World:
+        """Everything as it is now. `requests`: those that were made."""
+        found = await self._promotions()
+        return World(
+            registered=frozenset([(each, version) for each in self._models for version in await self._versions(each)]),
+            promotions=tuple(map(promotion_of, found)),
+            serving=await self._serving(found),
+            endpoints=await self._endpoints(),
+            queues=await self._queues(),
+            listed=frozenset([each["id"] async for each in self._api.all("failures?top=200")]),
+            requests=tuple(requests),
+            told=tuple(told_of(each) for each in self._subscriber.events),
+        )
+
+    async def at_rest(self) -> bool:
+        """Whether nothing is under way, and every registration has been noticed."""
+        registered = frozenset([(each, version) for each in self._models for version in await self._versions(each)])
+        known = World(registered, tuple(map(promotion_of, await self._promotions())))
+        # To look into the queues takes long, so that comes last.
+        return known.is_at_rest and replace(known, queues=await self._queues()).is_at_rest
+
+    async def statuses(self) -> Counter[str]:
+        """How many promotions have come to which status."""
+        return Counter([each["status"] async for each in self._api.all("promotions?top=200")])
+
+    async def waiting_for_approval(self) -> list[tuple[str, str]]:
+        """Promotion and stage."""
+        return [
+            (each["id"], stage["name"])
+            for each in await self._promotions()
+            for stage in each["stages"]
+            if stage["approval"] and stage["approval"]["status"] == "running"
+        ]
+
+    async def half_undone(self) -> list[tuple[Promotion, str]]:
+        """Promotions with a stage whose way back did not reach its end."""
+        found = map(promotion_of, await self._promotions())
+        return [(each, stage.name) for each in found for stage in each.stages if stage.is_half_undone]
+
+    async def _versions(self, model: str) -> list[str]:
+        return await self._azure.versions(model)
+
+    async def _promotions(self) -> list[Mapping[str, Any]]:
+        """All of them; those that have not changed since they were last read are not read again."""
+        found: list[Mapping[str, Any]] = []
+        async for each in self._api.all("promotions?top=200"):
+            stamp, known = self._ended.get(each["id"], ("", {}))
+            if stamp != each["updated"] or each["status"] in ("running", "queued"):
+                known = await self._api.get(f"promotions/{each['id']}")
+                self._ended[each["id"]] = (each["updated"], known)
+            found.append(known)
+        return found
+
+    async def _serving(self, promotions: Sequence[Mapping[str, Any]]) -> tuple[Serving, ...]:
+        places = {
+            (each["route"], each["model"], stage["name"]): (stage["environment"], stage["endpoint"])
+            for each in promotions
+            for stage in each["stages"]
+        }
+        return tuple(
+            [
+                Serving(
+                    lane["route"],
+                    lane["model"],
+                    stage["name"],
+                    *places[lane["route"], lane["model"], stage["name"]],
+                    promotion=stage["champion"]["promotion"] if stage["champion"] else None,
+                    version=stage["champion"]["version"] if stage["champion"] else None,
+                    is_held=stage["hold"] is not None,
+                )
+                async for lane in self._api.all("routes")
+                for stage in lane["stages"]
+            ]
+        )
+
+    async def _endpoints(self) -> tuple[Endpoint, ...]:
+        names = [(each, name) for each in ENVIRONMENTS for name in await self._azure.endpoints(each)]
+        return tuple(await asyncio.gather(*(self._endpoint(*each) for each in names)))
+
+    async def _endpoint(self, environment: str, name: str) -> Endpoint:
+        versions = await self._azure.deployments(environment, name)
+        tags = await self._azure.tags(environment, name)
+        traffic = await self._azure.traffic(environment, name) or {}
+        deployments = tuple(
+            Deployment(each, version, tags[each].get("mlpromote.promotion", ""), tags[each].get("mlpromote.stage", ""))
+            for each, version in versions.items()
+            if each in tags
+        )
+        return Endpoint(environment, name, traffic, deployments, await self._answer(environment, name, bool(traffic)))
+
+    async def _answer(self, environment: str, name: str, is_expected: bool) -> str | None:
+        """The version in an answer; None if there is none, where one is expected not for a while."""
+
+        async def asked() -> str | None:
+            try:
+                return content_version(await self._azure.answer(environment, name, {"question": "who are you?"}))
+            except (NotAnsweredError, aiohttp.ClientError):
+                return None
+
+        if not is_expected:
+            return None
+        try:
+            return await until(asked, f"{environment}/{name} answers", ANSWERS_WITHIN)
+        except AssertionError:
+            return None
+
+    async def _queues(self) -> tuple[Queue, ...]:
+        """Side by side: it takes the SDK half a second to open each, and as long to close it."""
+        looks = (asyncio.to_thread(_queue, self._connection, name) for name in all_queues(ENVIRONMENTS))
+        return tuple(await asyncio.gather(*looks))
+
+
+def told_of(event: Mapping[str, Any]) -> Told:
+    """From a CloudEvent of the app."""
+    data = event["data"]
+    line = Line(data["what"], data["text"], data["stage"] or "", data["step"] or "")
+    return Told(data["promotion"]["id"], data["number"], line)
+
+
+def _queue(connection: str, name: str) -> Queue:
+    with (
+        ServiceBusClient.from_connection_string(connection) as client,
+        client.get_queue_receiver(name) as receiver,
+        client.get_queue_receiver(name, sub_queue=ServiceBusSubQueue.DEAD_LETTER) as dead,
+    ):
+        states = Counter(message.state for message in _peeked(receiver))
+        numbers = [message.sequence_number for message in _peeked(dead)]
+    scheduled = states.pop(ServiceBusMessageState.SCHEDULED, 0)
+    return Queue(name, states.total(), scheduled, frozenset(f"{name}:{number}" for number in numbers))
+
+
+def _peeked(receiver: ServiceBusReceiver) -> list[Any]:
+    found: list[Any] = []
+    while page := receiver.peek_messages(_AT_ONCE, sequence_number=found[-1].sequence_number + 1 if found else 1):
+        found += page
+    return found

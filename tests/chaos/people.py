@@ -1,0 +1,254 @@
+"""Plays people: those who register models, and those who start, approve, reject, cancel, roll back and mend."""
+
+import asyncio
+import itertools
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import aiohttp
+
+from shared.core.queues import all_queues
+from tests.chaos.api import Api, NoAnswerError
+from tests.chaos.logbook import Logbook
+from tests.chaos.world import Answer, Request
+from tests.e2e.azure import SDK_FAULTS, Azure
+
+OPERATOR, APPROVERS = "alice", ("bob", "carol")
+#: Everybody, with their roles.
+ROLES = {
+    OPERATOR: {"roles": ["Promotion.Operator"]},
+    **{name: {"roles": ["Promotion.Approver"]} for name in APPROVERS},
+}
+ENVIRONMENTS = ("dev", "test", "prod")
+#: A request to start is made again, with its key, until it was answered, but not more often than this.
+MOST_STARTS = 5
+#: How often a stage is rolled back whose way back does not reach its end.
+MOST_ROLL_BACKS = 3
+#: How many of a hundred models crash when they are loaded.
+CRASHING = 8
+#: The word in the journal, by the last part of the address.
+_WORDS = {
+    "approve": "approved",
+    "reject": "rejected",
+    "cancel": "cancelled",
+    "roll-back": "rolled-back",
+    "abandon": "abandoned",
+    "retry": "retried",
+}
+
+
+class People:
+    """Do one thing after the other, as `chance` has it, and remember what they asked and how it was answered."""
+
+    def __init__(self, api: Api, azure: Azure, models: Sequence[str], chance: random.Random, log: Logbook) -> None:
+        self._api = api
+        self._azure = azure
+        self._models = models
+        self._chance = chance
+        self._log = log
+        self._versions: Counter[str] = Counter()
+        self._numbers = itertools.count(1)
+        self._rolled_back_again: Counter[tuple[str, str]] = Counter()
+        self._turned_back: str | None = None
+        self.requests: list[Request] = []
+        self._does: Mapping[Callable[[], Awaitable[None]], int] = {
+            self.register: 26,
+            self.start: 8,
+            self.approve: 22,
+            self.reject: 2,
+            self.cancel: 7,
+            self.roll_back: 14,
+            self.abandon: 5,
+            self.retry: 8,
+            self.replay: 6,
+            self.release: 10,
+        }
+
+    async def act(self) -> None:
+        """Do something."""
+        (does,) = self._chance.choices(list(self._does), list(self._does.values()))
+        try:
+            await does()
+        except NoAnswerError:
+            self._log.note("blind", f"{does.__name__}: the app shows nothing just now")
+
+    # --- models ---
+
+    async def register(self) -> None:
+        """Register the next version of a model."""
+        await self.register_version(self._chance.choice(self._models))
+
+    async def register_version(self, model: str) -> None:
+        """Whether that worked while Azure ML was dying is asked of Azure ML, at the end."""
+        self._versions[model] += 1
+        version = str(self._versions[model])
+        crashes = self._chance.randrange(100) < CRASHING
+        try:
+            await self._azure.register(model, version, "crash" if crashes else None)
+        except SDK_FAULTS as fault:
+            self._log.note("register", f"{model} {version}: {type(fault).__name__}")
+        else:
+            self._log.note("register", f"{model} {version}{', which crashes' if crashes else ''}")
+
+    # --- promotions ---
+
+    async def start(self) -> None:
+        """Start a promotion of a version that is there, until the app has answered."""
+        model = self._chance.choice(self._models)
+        if not self._versions[model]:
+            return
+        version = str(self._chance.randint(max(1, self._versions[model] - 1), self._versions[model]))
+        reason = self._reason()
+        body, key = (
+            {"model": model, "version": version, "reason": reason},
+            {"Idempotency-Key": reason.replace(" ", "-")},
+        )
+        for _ in range(MOST_STARTS):
+            try:
+                status, answer = await self._api.post("promotions", OPERATOR, body, key)
+            except NoAnswerError:
+                await asyncio.sleep(1)
+                continue
+            done = Answer.DONE if status == 202 else Answer.NOTHING
+            about = frozenset({str(answer["id"])}) if status == 202 else None
+            self._note(Request("requested", OPERATOR, reason, done, about), f"{model} {version}")
+            return
+        self._note(Request("requested", OPERATOR, reason, Answer.NONE), f"{model} {version}")
+
+    async def approve(self) -> None:
+        await self._steer("approve", self._chance.choice(APPROVERS), await self._one_of(("running",), "careful"))
+
+    async def reject(self) -> None:
+        await self._steer("reject", self._chance.choice(APPROVERS), await self._one_of(("running",), "careful"))
+
+    async def cancel(self) -> None:
+        await self._steer("cancel", OPERATOR, await self._one_of(("running", "queued")))
+
+    async def abandon(self) -> None:
+        """Abandon the way back of what was turned back last."""
+        await self._steer("abandon", OPERATOR, self._turned_back)
+
+    async def retry(self) -> None:
+        await self._steer("retry", OPERATOR, await self._one_of(("failed", "running")))
+
+    async def roll_back(self) -> None:
+        """Roll back what serves a stage that nothing else is in."""
+        serving = [
+            (stage["champion"]["promotion"], stage["name"])
+            async for lane in self._api.all("routes")
+            for stage in lane["stages"]
+            if stage["champion"] and not stage["challengers"]
+        ]
+        if serving:
+            promotion, stage = self._chance.choice(serving)
+            await self._steer("roll-back", OPERATOR, promotion, stage=stage)
+
+    async def release(self) -> None:
+        """Release a hold."""
+        held = await self.holds()
+        if held:
+            await self.release_hold(*self._chance.choice(held))
+
+    async def replay(self) -> None:
+        """Replay everything that failed in one place: some promotions, or a queue's dead letters."""
+        queue = self._chance.choice((None, *all_queues(ENVIRONMENTS)))
+        await self.replay_all(queue)
+
+    # --- what tidying up needs, too: each tells whether it was done ---
+
+    async def holds(self) -> list[tuple[str, str, str]]:
+        """Route, model and stage of each hold."""
+        return [
+            (lane["route"], lane["model"], stage["name"])
+            async for lane in self._api.all("routes")
+            for stage in lane["stages"]
+            if stage["hold"]
+        ]
+
+    async def release_hold(self, route: str, model: str, stage: str) -> bool:
+        return await self._ask("released", OPERATOR, f"routes/{route}/{model}/stages/{stage}/release", None)
+
+    async def approve_one(self, promotion: str, stage: str) -> bool:
+        return await self._steer("approve", APPROVERS[0], promotion, stage=stage)
+
+    async def roll_back_again(self, promotion: str, stage: str) -> bool:
+        """Not for ever: what keeps it from going back may stay."""
+        self._rolled_back_again[promotion, stage] += 1
+        if self._rolled_back_again[promotion, stage] > MOST_ROLL_BACKS:
+            return False
+        return await self._steer("roll-back", OPERATOR, promotion, stage=stage)
+
+    async def replay_all(self, queue: str | None) -> None:
+        """Replay a queue's dead letters, or up to three promotions that failed."""
+        path = f"failures?queue={queue}&top=50" if queue else "failures?top=50"
+        about = {
+            each["id"]: each["promotion"]
+            async for each in self._api.all(path)
+            if (each["what"] == "dead-letter") is (queue is not None)
+        }
+        ids = sorted(about)[:50] if queue else self._chance.sample(sorted(about), min(3, len(about)))
+        if not ids:
+            return
+        reason, word = self._reason(), "replayed" if queue else "retried"
+        try:
+            status, answer = await self._api.post("failures/replay", OPERATOR, {"ids": ids, "reason": reason})
+        except NoAnswerError:
+            unsure = Request(word, OPERATOR, reason, Answer.NONE, is_about_several=True)
+            self._note(unsure, ", ".join(ids))
+            return
+        assert status == 200, answer
+        moved = {each["id"] for each in answer["value"] if each["outcome"] == "replayed"}
+        promotions = frozenset(about[each] for each in moved if about[each])
+        # A dead letter that somebody else has just now stays, and its promotion's journal tells of it all the same.
+        exact = not queue or len(moved) == len(ids)
+        done = Answer.DONE if exact and promotions else Answer.NONE if queue else Answer.NOTHING
+        self._note(Request(word, OPERATOR, reason, done, promotions, is_about_several=True), ", ".join(ids))
+
+    # --- requests ---
+
+    async def _one_of(self, statuses: Sequence[str], route: str | None = None) -> str | None:
+        """A promotion in one of these statuses; None if there is none."""
+        status = self._chance.choice(statuses)
+        of_route = f"&route={route}" if route else ""
+        page = await self._api.get(f"promotions?status={status}&top=20{of_route}")
+        found = [each["id"] for each in page["value"]]
+        return str(self._chance.choice(found)) if found else None
+
+    async def _steer(self, action: str, by: str, promotion: str | None, **more: str) -> bool:
+        """Whether it was done."""
+        if promotion is None:
+            return False
+        return await self._ask(_WORDS[action], by, f"promotions/{promotion}/{action}", promotion, **more)
+
+    async def _ask(self, word: str, by: str, path: str, promotion: str | None, **more: str) -> bool:
+        reason = self._reason()
+        about = frozenset({promotion}) if promotion else None
+        try:
+            status, answer = await self._api.post(path, by, {"reason": reason, **more})
+        except NoAnswerError:
+            self._note(Request(word, by, reason, Answer.NONE, about), path)
+            return False
+        was_done = status == 202 and not str(answer["done"]).startswith("nothing")
+        if was_done and word in ("cancelled", "rolled-back"):
+            self._turned_back = promotion
+        self._note(Request(word, by, reason, Answer.DONE if was_done else Answer.NOTHING, about), f"{path}: {status}")
+        return was_done
+
+    def _reason(self) -> str:
+        """One that no other begins with."""
+        return f"no. {next(self._numbers):06} of the harness"
+
+    def _note(self, request: Request, about: str) -> None:
+        self.requests.append(request)
+        self._log.note("request", f"{request.by} {request.what}, {about} ({request.answer}) {request.reason}")
+
+
+def content_version(answer: Any) -> str:
+    """The version that a model of `Azure.register` names in its answer."""
+    return str(answer["model"]).rpartition(" ")[2]
+
+
+#: What is no violation when it happens to somebody who asks while parts are dying.
+DOWN = (aiohttp.ClientError, TimeoutError, NoAnswerError)

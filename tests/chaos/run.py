@@ -1,0 +1,218 @@
+"""A run: kills in rounds, with people and faults beside them; after each round everything settles and is checked."""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.api import Api, NoAnswerError
+from tests.chaos.cloud import Subscribed, hurried_cloud
+from tests.chaos.faults import Faults
+from tests.chaos.invariants import Violation, left, violations
+from tests.chaos.killing import Reaper
+from tests.chaos.logbook import Logbook
+from tests.chaos.observation import Observer
+from tests.chaos.people import DOWN, ROLES, People
+from tests.chaos.world import World
+
+#: Mean pauses, in seconds: between kills, between what people do, and between faults.
+BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.2, 4.0
+#: How many people are at work at a time.
+PEOPLE = 3
+#: Seconds that everything has to come to rest, once nothing is killed any more.
+SETTLED_WITHIN = 300.0
+#: What is seen twice in so many seconds is no passing thing.
+_LOOKED_AGAIN_AFTER = 6.0
+_TOLD_EVERY = 15.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do."""
+
+    seed: int
+    kills: int
+    models: Sequence[str]
+    kills_per_round: int = 50
+
+
+@dataclass
+class Result:
+    """What has become of a run so far."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)  #: promotions by status
+    struck: Counter[str] = field(default_factory=Counter)  #: by step: commands whose delivery did nothing
+    requests: int = 0
+    faults: int = 0
+    seconds: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        kills = ", ".join(f"{name} {number}" for name, number in self.kills.most_common())
+        ended = ", ".join(f"{status} {number}" for status, number in self.ended.most_common())
+        steps = ", ".join(f"{step} {number}" for step, number in self.struck.most_common())
+        return (
+            f"{self.seconds:.0f} s: {self.kills.total()} kills ({kills}), {self.requests} requests, "
+            f"{self.faults} faults; steps struck: {steps or 'none'}; promotions: {ended or 'none'}; "
+            f"{len(self.violations)} violations"
+        )
+
+
+async def run(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Result:
+    """Do it, with all state and the log in `folder`. Ends at the first round that leaves a violation behind."""
+    log, result = Logbook(folder / "chaos.log"), Result()
+    log.note("seed", str(plan.seed))
+    async with hurried_cloud(folder / "cloud", log) as subscribed:
+        chaos = await _Chaos.begun(plan, subscribed, log, result, tell)
+        try:
+            while not result.violations and result.kills.total() < plan.kills:
+                await chaos.round(min(plan.kills_per_round, plan.kills - result.kills.total()))
+                await chaos.settle()
+                await chaos.check()
+                tell(f"{result}, at rest")
+        finally:
+            await chaos.reaper.close()
+    return result
+
+
+class _Chaos:
+    """Everybody who takes part."""
+
+    def __init__(
+        self, plan: Plan, subscribed: Subscribed, log: Logbook, result: Result, tell: Callable[[str], None], api: Api
+    ) -> None:
+        cloud, chance = subscribed.cloud, random.Random(plan.seed)
+        self._azure, self._log, self._result, self._tell = cloud.azure, log, result, tell
+        # Each draws from its own, so that how fast one is does not change what another does.
+        self._people_chance, self._faults_chance, self._kills_chance = (
+            random.Random(chance.getrandbits(64)) for _ in range(3)
+        )
+        self.reaper = Reaper(cloud.parts, self._kills_chance, log)
+        self.people = People(api, cloud.azure, plan.models, self._people_chance, log)
+        self._faults = Faults(cloud.azure, self._faults_chance, log)
+        connection = cloud.parts.layout.connection_string
+        self._observer = Observer(api, cloud.azure, subscribed.subscriber, connection, plan.models)
+        self._models = plan.models
+
+    @classmethod
+    async def begun(
+        cls, plan: Plan, subscribed: Subscribed, log: Logbook, result: Result, tell: Callable[[str], None]
+    ) -> "_Chaos":
+        """With everybody signed in, and a first version of each model registered."""
+        api = Api(subscribed.cloud.parts.addresses, subscribed.cloud.http)
+        await api.sign_in(*ROLES)
+        chaos = cls(plan, subscribed, log, result, tell, api)
+        for model in plan.models:
+            await chaos.people.register_version(model)
+        return chaos
+
+    async def round(self, kills: int) -> None:
+        """Kill so many, with people and faults beside it."""
+        others = [
+            *(
+                asyncio.create_task(_again_and_again(self.people.act, self._people_chance, BETWEEN_ACTS))
+                for _ in range(PEOPLE)
+            ),
+            asyncio.create_task(_again_and_again(self._faults.strike, self._faults_chance, BETWEEN_FAULTS)),
+            asyncio.create_task(self._tell_again_and_again()),
+        ]
+        try:
+            left = kills
+            while left:
+                await asyncio.sleep(self._kills_chance.expovariate(1 / BETWEEN_KILLS))
+                left -= await self.reaper.kill_one()
+                self._count()
+                for task in others:
+                    if task.done():
+                        task.result()
+        finally:
+            for task in others:
+                task.cancel()
+            ends = await asyncio.gather(*others, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+    async def settle(self) -> None:
+        """Let everything come to rest, with somebody who approves, releases holds and mends; or give up in time."""
+        await self.reaper.all_are_back()
+        await self._azure.clear_faults()
+        deadline = self._log.seconds + SETTLED_WITHIN
+        self._log.note("settle", "nothing is killed any more")
+        while self._log.seconds < deadline:
+            try:
+                if not await self._mend() and await self._observer.at_rest():
+                    self._log.note("settle", "everything is at rest")
+                    return
+            except NoAnswerError as fault:
+                self._log.note("trouble", str(fault))
+            await asyncio.sleep(1)
+        self._log.note("settle", "not everything has come to rest")
+
+    async def check(self) -> None:
+        """Note every violation that is there twice."""
+        self._count()
+        world = await self._observer.world(self.people.requests)
+        found = violations(world)
+        if found:
+            await asyncio.sleep(_LOOKED_AGAIN_AFTER)
+            world = await self._observer.world(self.people.requests)
+            found = [each for each in violations(world) if each in found]
+        self._result.ended = Counter(each.status for each in world.promotions)
+        self._result.struck = struck(world)
+        self._result.violations += found
+        seen = f"{len(world.promotions)} promotions, {len(world.told)} lines published, {len(left(world))} left"
+        self._log.note("check", f"{seen}: {len(found)} violations")
+        for each in found:
+            self._log.note("VIOLATED", str(each))
+        self._write_down(world)
+
+    async def _mend(self) -> int:
+        """Approve what waits, release what is held, take back what was given up; how much of that was done."""
+        holds = await self._people_do(self.people.release_hold, await self.people.holds())
+        approvals = await self._people_do(self.people.approve_one, await self._observer.waiting_for_approval())
+        half = [(each.id, stage) for each, stage in await self._observer.half_undone()]
+        undone = await self._people_do(self.people.roll_back_again, half)
+        return holds + approvals + undone
+
+    async def _people_do(self, act: Callable[..., Awaitable[bool]], about: Sequence[tuple[str, ...]]) -> int:
+        return sum([await act(*each) for each in about])
+
+    async def _tell_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(_TOLD_EVERY)
+            with contextlib.suppress(NoAnswerError):
+                self._result.ended = await self._observer.statuses()
+            self._tell(str(self._result))
+
+    def _count(self) -> None:
+        self._result.kills = self.reaper.killed
+        self._result.requests = len(self.people.requests)
+        self._result.faults = self._log.counts["fault"]
+        self._result.seconds = self._log.seconds
+
+    def _write_down(self, world: World) -> None:
+        """The world that was checked, for whoever looks for a cause."""
+        lines = [repr(each) for each in (*world.promotions, *world.serving, *world.endpoints, *world.queues)]
+        self._log.file.with_name("world.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def struck(world: World) -> Counter[str]:
+    """By step: how often a journal says that its worker died over it, or that it came too late."""
+    return Counter(
+        line.step
+        for promotion in world.promotions
+        for line in promotion.journal
+        if line.what == "retrying" and line.text.startswith((f"{line.step} was delivered", f"{line.step} came to its"))
+    )
+
+
+async def _again_and_again(act: Callable[[], Awaitable[None]], chance: random.Random, mean_pause: float) -> None:
+    while True:
+        with contextlib.suppress(*DOWN):
+            await act()
+        await asyncio.sleep(chance.expovariate(1 / mean_pause))

@@ -1,0 +1,56 @@
+"""How the values of the world are read from what the app and its topic say."""
+
+from typing import Any
+
+from tests.chaos.observation import told_of
+from tests.chaos.world import Line, Stage, Told, promotion_of
+
+
+def step(name: str, status: str = "succeeded", **evidence: Any) -> dict[str, Any]:
+    return {"name": name, "status": status, "evidence": evidence}
+
+
+def shown(steps: list[dict[str, Any]], undoing: list[dict[str, Any]], status: str) -> dict[str, Any]:
+    """A promotion as the API shows it, with one stage."""
+    return {
+        "id": "m-1-abc",
+        "route": "straight",
+        "model": "m",
+        "version": "1",
+        "status": "failed",
+        "requested_by": "alice",
+        "stages": [{"name": "prod", "status": status, "steps": steps, "undoing": undoing}],
+        "journal": [{"at": "2026-11-21", "what": "requested", "text": "m, by alice", "stage": "", "step": ""}],
+    }
+
+
+def test_the_deployments_that_steps_speak_of_are_read_from_their_evidence() -> None:
+    steps = [step("shift", others=["v0-a", "v0-b"]), step("retire", left_alone={"v0-a": "not made by this route"})]
+    found = promotion_of(shown(steps, [step("remove", left_alone="v1-c")], "succeeded"))
+    assert found.stages == (
+        Stage("prod", "succeeded", {"remove": "succeeded"}, frozenset({"v0-a", "v1-c"}), frozenset({"v0-a", "v0-b"})),
+    )
+    assert found.journal == (Line("requested", "m, by alice"),)
+
+
+def test_a_stage_is_half_undone_when_a_step_of_its_way_back_did_not_succeed() -> None:
+    def is_half_undone(status: str, *undone: str) -> bool:
+        (stage,) = promotion_of(shown([], [step(str(name), each) for name, each in enumerate(undone)], status)).stages
+        return stage.is_half_undone
+
+    assert is_half_undone("failed", "succeeded", "stopped")
+    assert is_half_undone("failed", "failed")
+    assert not is_half_undone("failed", "succeeded")
+    assert not is_half_undone("rolled-back", "succeeded")
+
+
+def test_a_published_line_is_read_with_its_number() -> None:
+    data = {
+        "promotion": {"id": "m-1-abc"},
+        "number": 3,
+        "what": "succeeded",
+        "text": "done",
+        "stage": None,
+        "step": None,
+    }
+    assert told_of({"data": data}) == Told("m-1-abc", 3, Line("succeeded", "done"))

@@ -1,0 +1,190 @@
+"""What can be seen of a local cloud and its app from the outside, as values that the invariants are checked on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from examples.demo.promotions import ENDED
+
+#: Who asks for a promotion that comes by itself: the notification, or the timer that looks for lost ones.
+BY_ITSELF = ("event-grid", "reconcile")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a journal."""
+
+    what: str
+    text: str = ""
+    stage: str = ""
+    step: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a promotion."""
+
+    name: str
+    status: str
+    #: By step, of those that undo: its status.
+    undoing: Mapping[str, str] = field(default_factory=dict)
+    #: Deployments that a step says it has left where they are.
+    left_alone: frozenset[str] = frozenset()
+    #: Deployments that were there beside this promotion's own when it took the traffic.
+    others: frozenset[str] = frozenset()
+
+    @property
+    def is_half_undone(self) -> bool:
+        """Whether its way back did not reach its end."""
+        return self.status == "failed" and any(status != "succeeded" for status in self.undoing.values())
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A promotion as the app's API shows it."""
+
+    id: str
+    route: str
+    model: str
+    version: str
+    status: str
+    requested_by: str
+    stages: tuple[Stage, ...] = ()
+    journal: tuple[Line, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+    def stage(self, name: str) -> Stage | None:
+        return next((stage for stage in self.stages if stage.name == name), None)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A stage of a lane as the app knows it, with the endpoint that it has."""
+
+    route: str
+    model: str
+    stage: str
+    environment: str
+    endpoint: str
+    promotion: str | None = None  #: of the champion; None where there is none
+    version: str | None = None  #: of the champion
+    is_held: bool = False
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment, by the tags that the app has put on it."""
+
+    name: str
+    version: str
+    promotion: str
+    stage: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint as Azure ML shows it."""
+
+    environment: str
+    name: str
+    traffic: Mapping[str, int]  #: in per cent, by deployment; those without any are left out
+    deployments: tuple[Deployment, ...]
+    answer: str | None  #: the version that its answer names; None where it does not answer
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue as the broker shows it."""
+
+    name: str
+    active: int = 0
+    scheduled: int = 0
+    dead: frozenset[str] = frozenset()  #: ids as `GET /api/failures` has them
+
+
+class Answer(StrEnum):
+    """How the app answered a request of a person."""
+
+    DONE = "done"
+    NOTHING = "nothing"  #: refused, or done before: nothing was done
+    NONE = "none"  #: not at all, or with a status of 500 and above: it may have been done or not
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request of a person."""
+
+    what: str  #: the word in the journal for what was asked
+    by: str
+    reason: str  #: no other request has the same
+    answer: Answer
+    #: Whose journals show it, once each, if it was done; None where the answer does not say, and it is one.
+    promotions: frozenset[str] | None = None
+    #: Whether it may show in the journals of several promotions.
+    is_about_several: bool = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """A line of a journal as the app has published it, with its number."""
+
+    promotion: str
+    number: int
+    line: Line
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything at one time."""
+
+    registered: frozenset[tuple[str, str]] = frozenset()  #: models that a route takes, and their versions
+    promotions: tuple[Promotion, ...] = ()
+    serving: tuple[Serving, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    listed: frozenset[str] = frozenset()  #: dead letters that the app lists
+    requests: tuple[Request, ...] = ()
+    told: tuple[Told, ...] = ()
+
+    def promotion(self, promotion: str) -> Promotion | None:
+        return next((known for known in self.promotions if known.id == promotion), None)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is under way, and every registration has been noticed."""
+        known = {(each.model, each.version) for each in self.promotions if each.requested_by in BY_ITSELF}
+        busy = any(queue.active or queue.scheduled for queue in self.queues)
+        return not busy and self.registered <= known and all(each.has_ended for each in self.promotions)
+
+
+def promotion_of(found: Mapping[str, Any]) -> Promotion:
+    """From what `GET /api/promotions/{id}` answers."""
+    return Promotion(
+        id=found["id"],
+        route=found["route"],
+        model=found["model"],
+        version=found["version"],
+        status=found["status"],
+        requested_by=found["requested_by"],
+        stages=tuple(map(_stage_of, found["stages"])),
+        journal=tuple(Line(each["what"], each["text"], each["stage"], each["step"]) for each in found["journal"]),
+    )
+
+
+def _stage_of(found: Mapping[str, Any]) -> Stage:
+    evidence = {step["name"]: step["evidence"] or {} for step in (*found["steps"], *found["undoing"])}
+    left = [
+        *evidence.get("retire", {}).get("left_alone", {}),
+        *([evidence["remove"]["left_alone"]] if "left_alone" in evidence.get("remove", {}) else []),
+    ]
+    return Stage(
+        name=found["name"],
+        status=found["status"],
+        undoing={step["name"]: step["status"] for step in found["undoing"]},
+        left_alone=frozenset(left),
+        others=frozenset(evidence.get("shift", {}).get("others", ())),
+    )
