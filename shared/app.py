@@ -257,6 +257,7 @@ class App:
     @_made_once
     def health(self) -> "Health":
         """Looks at all of this."""
+        from shared.config.sources import source_names
         from shared.http.health import Health
 
         return Health(
@@ -268,6 +269,9 @@ class App:
             lambda: self.dead_letters,
             lambda: self.topic,
             self.workspace,
+            self._policy,
+            self.rules,
+            partial(source_names, self.settings.configuration_path),
             lambda: self.verifier,
         )
 

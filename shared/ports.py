@@ -94,6 +94,16 @@ class Answer:
     seconds: float
 
 
+@dataclass(frozen=True)
+class EventSubscription:
+    """Where Event Grid delivers a workspace's events."""
+
+    name: str
+    state: str  #: Azure's provisioning state: Succeeded, Creating, Failed, AwaitingManualAction, …
+    destination: str  #: ARM id of a function, or the address of a webhook without what follows the question mark
+    event_types: tuple[str, ...] = ()  #: the only ones that it takes; all if empty
+
+
 class Capability(StrEnum):
     """What steps do beside reading, each with rights of its own."""
 
@@ -122,6 +132,7 @@ class Workspace(Protocol):
     def start_share(self, name: str, version: str) -> None: ...
     def missing_region(self) -> str | None: ...  # the workspace's, where the registry is not replicated to it
 
+    def event_subscriptions(self) -> Sequence[EventSubscription]: ...
     def missing_rights(self, capability: Capability) -> Sequence[str] | None: ...  # None: it cannot tell
 
     def endpoint(self, name: str) -> Endpoint | None: ...

@@ -21,6 +21,7 @@ from localcloud.azureml.configuration import Settings
 from localcloud.azureml.datastores import Datastores
 from localcloud.azureml.deployments import Deployments
 from localcloud.azureml.endpoints import Endpoints
+from localcloud.azureml.event_subscriptions import EventSubscriptions
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
 from localcloud.azureml.history import History
@@ -80,6 +81,7 @@ class _Parts:
         signature_key = self.store.secret("signatures", secrets.token_hex(32))
         self.storage = Storage(folder / "blobs", signature_key, self._base_url)
         self.rights = self._made_rights(settings)
+        self.event_subscriptions = EventSubscriptions(settings, self.scopes)
         status_key = self.store.secret("operations", secrets.token_hex(32))
         self.operations = Operations(self.store.database, self._base_url, self.rights, status_key)
         self.outbox = Outbox(self.store.database, self.scopes)
@@ -130,6 +132,7 @@ class _Parts:
             self.store, self.scopes, self.storage, self.assets, self.operations, self.rights, self._base_url
         ).routes()
         yield Permissions(self.scopes, self.rights).routes()
+        yield self.event_subscriptions.routes()
         yield self.endpoints.routes()
         yield self.deployments.routes()
         yield self.scoring.routes()

@@ -31,12 +31,21 @@ class TopicSettings(Section):
     key: str = ""
 
 
+class EventSubscriptionSettings(Section):
+    """Who gets a workspace's events, for whoever asks; the Event Grid part delivers them."""
+
+    name: str
+    endpoint: str = Field(pattern=r"^https?://")
+    included_event_types: tuple[str, ...] = ()
+
+
 class WorkspaceSettings(Section):
     """A workspace by its ARM id."""
 
     id: str
     location: str = "westeurope"
     topic: TopicSettings | None = None
+    event_subscriptions: tuple[EventSubscriptionSettings, ...] = ()
     #: What `listSecrets` gives for its datastores.
     datastore_secrets: Literal["Sas", "AccountKey"] = "Sas"
 

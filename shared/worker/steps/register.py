@@ -45,7 +45,7 @@ def run(order: JobOrder) -> Outcome:
     if job is None:
         return Failed(f"There is no job {job_name} in {command.environment}: it was deleted.", FailureKind.NOT_FOUND)
     output, tags = order.settings.output, order.settings.tags
-    refusal = _refusal(job, output)
+    refusal = _another_job(order.settings, job) or _refusal(job, output)
     if refusal:
         return refusal
     if job.status != COMPLETED:
@@ -57,6 +57,18 @@ def run(order: JobOrder) -> Outcome:
 
 def _is_from(model: Model, job: str) -> bool:
     return job in (model.job, model.tags.get(JOB))
+
+
+def _another_job(asked: JobStage, job: Job) -> Failed | None:
+    """An event says of which experiment a job is, and whoever can send one may say so of any job."""
+    missing = [f"{name}={value}" for name, value in asked.job_tags.items() if job.tags.get(name) != value]
+    if asked.experiment and job.experiment != asked.experiment:
+        why = f"is of experiment {job.experiment}, and the route takes jobs of {asked.experiment}"
+    elif missing:
+        why = f"lacks the tag {', '.join(missing)}, for which the route asks"
+    else:
+        return None
+    return Failed(f"Job {job.name} {why}: nothing was registered.", FailureKind.REFUSED)
 
 
 def _refusal(job: Job, output: str) -> Failed | None:
