@@ -382,7 +382,10 @@ class Store(Protocol):
     """Lanes, promotions and journals. A save is one atomic batch."""
 
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
-        """The lane with all promotions under way, and the named one even if it has ended; and the lane's version."""
+        """The lane with all promotions under way, and the named one even if it has ended; and the lane's version.
+
+        Of those that wait in line (`Promotion.in_line`), only the first `NEXT_IN_LINE` and the named one are there.
+        """
 
     def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
         """Save what differs. `version` is that of `before`; raises `VersionConflictError` if it is no longer.

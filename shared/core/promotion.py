@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from shared.core.messages import GRACE, Candidate, Champion, Evidence, Failed, Kind, LaneKey
-from shared.core.plan import PlannedStep
+from shared.core.plan import KINDS, PlannedStep
 
 
 class StepStatus(StrEnum):
@@ -76,6 +76,10 @@ STAGE_ENDED = frozenset(
 #: Statuses in which no other promotion of the lane may be in the stage.
 STAGE_OCCUPIED = frozenset({StageStatus.RUNNING, StageStatus.UNDOING})
 PROMOTION_UNDER_WAY = frozenset({PromotionStatus.QUEUED, PromotionStatus.RUNNING})
+
+#: Of the promotions that wait in line, so many are loaded with their lane: those that come next. How many wait behind
+#: them then costs nothing.
+NEXT_IN_LINE = 8
 
 #: The role that lets people approve, where a stage names none.
 APPROVER = "Promotion.Approver"
@@ -213,6 +217,11 @@ class Promotion:
         """Whether a person asked for it without signing in. What came by itself was asked for by no person."""
         return not self.requester and self.requested_by == SOMEBODY
 
+    @property
+    def in_line(self) -> bool:
+        """Whether it only waits behind others that go on before it, each in its turn."""
+        return self.status is PromotionStatus.QUEUED and not KINDS[self.candidate.kind].supersedes
+
     def stage(self, name: str) -> StageRun | None:
         return next((stage for stage in self.stages if stage.name == name), None)
 
@@ -249,7 +258,8 @@ class Unpublished:
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane as the core sees it: those promotions that are under way, and the one an event speaks of."""
+    """A lane as the core sees it: those promotions that are under way, and the one an event speaks of. Of those that
+    wait in line only the next few are here."""
 
     key: LaneKey
     champions: Mapping[str, Champion] = field(default_factory=dict)  #: by stage

@@ -6,11 +6,21 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.events import LaneEvent, PromotionRequested
+from shared.core.events import Cancelled, LaneEvent, PromotionRequested
 from shared.core.lane import LONGEST_QUEUE, Decision, decide, due
 from shared.core.messages import GRACE, Kind, LaneKey
-from shared.core.promotion import Hold, Lane, PromotionStatus, StageStatus, Unpublished, lane_digest
+from shared.core.promotion import (
+    NEXT_IN_LINE,
+    Hold,
+    Lane,
+    Promotion,
+    PromotionStatus,
+    StageStatus,
+    Unpublished,
+    lane_digest,
+)
 from shared.ports import PromotionFilter, Publishing, Store, VersionConflictError
+from tests.core.people import OPERATOR
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
 EVERYTHING = PromotionFilter()
@@ -100,9 +110,9 @@ def test_of_many_writers_at_once_each_decision_is_kept_exactly_once(store: Store
         thread.start()
     for thread in threads:
         thread.join()
-    loaded, version = store.load(KEY, None)
-    assert sorted(each.candidate.version for each in loaded.promotions) == sorted(f"job-{n}" for n in range(12))
-    assert version == 12
+    (lane,) = store.lanes(None, None, 10, None).lanes
+    assert sorted(each.candidate.version for each in lane.promotions) == sorted(f"job-{n}" for n in range(12))
+    assert store.load(KEY, None)[1] == 12
 
 
 def test_lanes_do_not_see_each_other(store: Store) -> None:
@@ -293,3 +303,38 @@ def test_of_many_that_claim_a_key_at_once_all_are_told_of_the_same_one(store: St
         thread.join()
     assert len(told) == 12
     assert len(set(told)) == 1
+
+
+# --- lines of jobs ----------------------------------------------------------------------------------------------------
+
+MANY_JOBS = 40
+
+
+def job(number: int) -> Promotion:
+    return promotion(f"job-{number}", {"register": ()}, Kind.JOB)
+
+
+def test_of_a_long_line_only_the_next_few_are_loaded_and_all_get_their_turn_in_order(store: Store) -> None:
+    for number in range(MANY_JOBS):
+        apply(store, PromotionRequested(job(number)))
+    ended = []
+    for _ in range(MANY_JOBS):
+        lane, _ = store.load(KEY, None)
+        assert len(lane.promotions) <= 1 + NEXT_IN_LINE
+        (command,) = due(lane)
+        ended.append(command.promotion)
+        apply(store, answer(command))
+    assert ended == [job(number).id for number in range(MANY_JOBS)]
+    assert store.load(KEY, None)[0].promotions == ()
+
+
+def test_one_far_behind_in_line_is_loaded_by_its_name_and_can_be_called_off(store: Store) -> None:
+    for number in range(MANY_JOBS):
+        apply(store, PromotionRequested(job(number)))
+    last = job(MANY_JOBS - 1)
+    apply(store, Cancelled(KEY, last.id, OPERATOR, "not needed"))
+    found = store.promotion(last.id)
+    assert found is not None
+    assert found[0].status is PromotionStatus.CANCELLED
+    (page,) = store.lanes(None, None, 10, None).lanes
+    assert [each.id for each in page.promotions] == [job(number).id for number in range(MANY_JOBS - 1)]
