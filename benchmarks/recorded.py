@@ -22,6 +22,9 @@ class _Recorder:
     def __init__(self) -> None:
         self.sent: deque[Recorded] = deque()
 
+    def check(self) -> None:
+        return
+
     def send_events(self, events: Sequence[News]) -> None:
         self.sent.extend(_recorded(EVENTS_QUEUE, event) for event in events)
 

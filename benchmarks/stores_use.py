@@ -101,6 +101,9 @@ class Made:
 class Nowhere:
     """The `Bus` port; sends nothing."""
 
+    def check(self) -> None:
+        return
+
     def send_events(self, events: Any) -> None: ...
     def send_commands(self, commands: Any) -> None: ...
     def send_reports(self, environment: str, reports: Any) -> None: ...

@@ -17,6 +17,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from shared.cloud.reach import Reach
     from shared.config import Configuration, Places, Policy
     from shared.config.roles import Roles
     from shared.coordinator.lanes import Lanes
@@ -122,6 +123,7 @@ class App:
         if news is None:
             log.info("left out a notification of type %s", kind)
             return
+        news = self._relevant(news)
         begun = time.time_ns()
         self.bus.send_events([news])
         if self._is_observed:
@@ -192,7 +194,11 @@ class App:
         now = _now()
         since = max(self.store.watching_since(now), now - LOOK_BACK)
         sources = dict.fromkeys(route.source for route in self.configuration.routes.values())
-        self.bus.send_commands([FindRegistrations(source, since, now) for source in sources])
+        places = self.configuration.environments
+        tags = {source: self.configuration.tags_asked_for(places[source].workspace.id) for source in sources}
+        self.bus.send_commands(
+            [FindRegistrations(source, since, now, tuple(sorted(asked))) for source, asked in tags.items()]
+        )
 
     # --- its parts, each made when it is first needed ---
 
@@ -220,14 +226,21 @@ class App:
     def bus(self) -> "Bus":
         from shared.cloud import bus
 
-        return bus.connect(self._settings)
+        return bus.connect(self._settings, self.reach)
 
     @_made_once
     def dead_letters(self) -> "DeadLetters":
         """What the queues gave up."""
         from shared.cloud import bus, dead_letters
 
-        return dead_letters.ServiceBusDeadLetters(bus.client(self._settings))
+        return dead_letters.ServiceBusDeadLetters(bus.client(self._settings), self.reach)
+
+    @_made_once
+    def reach(self) -> "Reach":
+        """Whether Service Bus answers: what one part finds out, all know."""
+        from shared.cloud.reach import Reach
+
+        return Reach()
 
     @_made_once
     def topic(self) -> "Topic | None":
@@ -387,6 +400,16 @@ class App:
         except Exception:
             self.telemetry.delivery_failed(queue)
             raise
+
+    def _relevant(self, news: "News") -> "News":
+        """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""
+        from shared.config import ConfigurationFaults
+        from shared.coordinator.relevance import relevant
+
+        try:
+            return relevant(news, self.configuration)
+        except ConfigurationFaults:
+            return news
 
     def _record_intake(self, news: "News", begun: int, ended: int) -> None:
         """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""

@@ -224,7 +224,14 @@ class Approvals(Protocol):
 
 
 class Bus(Protocol):
-    """The queues. Returns once the broker has accepted; a message id that it saw before is accepted and dropped."""
+    """The queues. Returns once the broker has accepted; a message id that it saw before is accepted and dropped.
+
+    Each method raises `QueueUnavailableError` within a few seconds if the broker is out of reach, and may then be
+    called again with the same messages.
+    """
+
+    def check(self) -> None:
+        """Raises if the broker was out of reach a moment ago; does not wait."""
 
     def send_events(self, events: Sequence[News]) -> None: ...
     def send_commands(self, commands: Sequence[Command]) -> None: ...
@@ -282,7 +289,14 @@ class DiscardedLetters(Protocol):
 
 
 class QueueUnavailableError(Exception):
-    """The broker does not let us at the queue; the text is a sentence for people."""
+    """The broker does not let us at the queue; the text is a sentence for people.
+
+    `retry_after`: in how many seconds to ask again, where it may be there again by then.
+    """
+
+    def __init__(self, says: str, retry_after: float | None = None) -> None:
+        super().__init__(says)
+        self.retry_after = retry_after
 
 
 class DeadLetters(Protocol):

@@ -29,6 +29,7 @@ from azure.servicebus.exceptions import (
     ServiceBusAuthorizationError,
 )
 
+from shared.cloud.reach import PAUSE_SECONDS, Reach
 from shared.ports import DeadLetter, QueueUnavailableError
 
 MOST_AT_ONCE = 100
@@ -40,6 +41,8 @@ MOST_PASSED_OVER = 5000
 PATIENCE_SECONDS = 1.0
 #: For one poll, with all that the SDK tries.
 LOOK_SECONDS = 15.0
+#: How long one waits for others who look into the same queue.
+LINE_SECONDS = 5.0
 
 #: Service Bus takes 128 characters.
 _LONGEST_KEPT_ID = 100
@@ -50,34 +53,35 @@ _REASON, _DESCRIPTION = "DeadLetterReason", "DeadLetterErrorDescription"
 class ServiceBusDeadLetters:
     """The `DeadLetters` port. May be used by several threads."""
 
-    def __init__(self, client: ServiceBusClient) -> None:
+    def __init__(self, client: ServiceBusClient, reach: Reach | None = None) -> None:
         self._client = client
+        self._reach = reach or Reach()
         self._windows: dict[str, _Window] = {}
         self._senders: dict[str, ServiceBusSender] = {}
         self._choosing, self._moving = Lock(), Lock()
 
     def check_sending(self, queue: str) -> None:
         # The broker looks at the rights when the link is made.
-        with _said_of(queue), self._client.get_queue_sender(queue):
+        with _said_of(queue, self._reach), self._client.get_queue_sender(queue):
             pass
 
     def peek(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
         with self._choosing:
             window = self._windows.setdefault(queue, _Window(self._client, queue))
-        with _said_of(queue):
+        with _said_of(queue, self._reach):
             return [_dead_letter(queue, message) for message in window.peek(max(start, 1), most)]
 
     def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
         deadline = time.monotonic() + seconds
         # Two moves at once would only take away from each other what they look for.
-        with self._moving, _said_of(queue), _receiver(self._client, queue) as receiver:
+        with self._moving, _said_of(queue, self._reach), _receiver(self._client, queue) as receiver:
             if queue not in self._senders:
                 self._senders[queue] = self._client.get_queue_sender(queue)
             return _Move(receiver, self._senders[queue], set(numbers)).until(deadline)
 
     def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
         deadline = time.monotonic() + seconds
-        with self._moving, _said_of(queue), _receiver(self._client, queue) as receiver:
+        with self._moving, _said_of(queue, self._reach), _receiver(self._client, queue) as receiver:
             return _Removal(receiver, set(numbers)).until(deadline)
 
 
@@ -100,15 +104,23 @@ class _Window:
         self._looking = Lock()
 
     def peek(self, start: int, most: int) -> Sequence[ServiceBusReceivedMessage]:
-        with self._looking:
-            if self._receiver is None:
-                self._receiver = _receiver(self._client, self._queue)
-            try:
-                return self._receiver.peek_messages(most, sequence_number=start, timeout=LOOK_SECONDS)
-            except AzureError:
-                receiver, self._receiver = self._receiver, None
-                receiver.close()
-                raise
+        if not self._looking.acquire(timeout=LINE_SECONDS):
+            says = f"Others look at the dead letters of {self._queue} just now"
+            raise QueueUnavailableError(says, retry_after=PAUSE_SECONDS)
+        try:
+            return self._peek(start, most)
+        finally:
+            self._looking.release()
+
+    def _peek(self, start: int, most: int) -> Sequence[ServiceBusReceivedMessage]:
+        if self._receiver is None:
+            self._receiver = _receiver(self._client, self._queue)
+        try:
+            return self._receiver.peek_messages(most, sequence_number=start, timeout=LOOK_SECONDS)
+        except AzureError:
+            receiver, self._receiver = self._receiver, None
+            receiver.close()
+            raise
 
 
 class _Removal:
@@ -191,9 +203,10 @@ class _Move(_Removal):
 
 
 @contextmanager
-def _said_of(queue: str) -> Iterator[None]:
+def _said_of(queue: str, reach: Reach) -> Iterator[None]:
     try:
-        yield
+        with reach.tried():
+            yield
     except AzureError as fault:
         says = f"Queue {queue} is out of reach ({type(fault).__name__}): {fault}"
         if isinstance(fault, ServiceBusAuthorizationError):

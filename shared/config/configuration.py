@@ -170,6 +170,12 @@ class Configuration(Places):
             if jobs.takes(experiment, tags)
         ]
 
+    def tags_asked_for(self, workspace_id: str) -> frozenset[str]:
+        """Names of all tags that decide about models and jobs of this workspace (an ARM id)."""
+        routes = self._routes_from(workspace_id)
+        asked = [route.require_tags for route in routes] + [jobs.tags for route in routes for jobs in route.from_jobs]
+        return frozenset(tag for tags in asked for tag in tags)
+
     def _routes_from(self, workspace_id: str) -> list[Route]:
         return [
             route for route in self.routes.values() if self.environments[route.source].workspace.has_id(workspace_id)

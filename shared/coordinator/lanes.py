@@ -39,11 +39,16 @@ class Lanes:
         self._topic = topic
         self._telemetry = telemetry or Telemetry()
 
+    def check(self) -> None:
+        """Raises `QueueUnavailableError`, without waiting, where what an event brings about could not be sent now."""
+        self._bus.check()
+
     def apply(self, event: LaneEvent) -> Decision:
         """Decide, save, send, tell. To be called again with the same event if it raises: a repeated event changes
         nothing.
 
-        Raises what `decide` raises; then nothing was changed.
+        Raises what `decide` raises; then nothing was changed. Raises `QueueUnavailableError` when all is saved and
+        nothing sent: then the timer sees to it, if nobody calls again.
         """
         with self._telemetry.decision(event):
             decision = self._decided(event)

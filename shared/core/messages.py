@@ -5,7 +5,7 @@ host would take for message metadata (`messageId`, `subject`, `to`, …): the co
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -172,6 +172,8 @@ class FindRegistrations:
     environment: str
     since: datetime
     asked: datetime
+    #: Names of the tags that routes ask for; others are not sent. None: a coordinator of before does not say.
+    tags: tuple[str, ...] | None = None
 
     @property
     def message_id(self) -> str:
@@ -240,6 +242,15 @@ class StepReported:
 News = ModelRegistered | JobEnded  #: of a workspace
 Report = StepReported | ModelRegistered  #: of a worker; registrations are those that it found while catching up
 Event = News | StepReported
+
+#: Of a tag's value. What a route asks for is far shorter, and a longer one is not it.
+LONGEST_TAG = 2000
+
+
+def relevant_tags(tags: Mapping[str, str], names: Collection[str] | None) -> dict[str, str]:
+    """Those of these names, as far as they matter; all where no names are given."""
+    return {tag: value[:LONGEST_TAG] for tag, value in tags.items() if names is None or tag in names}
+
 
 _TYPES: dict[str, type[Command | Event]] = {
     kind.__name__: kind for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, StepReported)

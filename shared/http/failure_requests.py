@@ -98,6 +98,7 @@ class FailureRequests:
         replay = bodies.read(Replay, body)
         bodies.known_step(replay.from_step)
         with _refused_in_words():
+            self._lanes.check()
             meant = self._meant(replay)
         until = time.monotonic() + LONGEST_SECONDS
         asked = Asked(by, replay.reason, replay.from_step, replay.dry_run, until)
@@ -198,7 +199,7 @@ def _refused_in_words() -> Iterator[None]:
     except ValueError as fault:
         raise refusals.BadRequestError(str(fault)) from fault
     except QueueUnavailableError as fault:
-        raise refusals.UnavailableError(str(fault)) from fault
+        raise refusals.unavailable(fault) from fault
 
 
 def _results(results: Sequence[Result], dry_run: bool, following: str | None) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Why a request over HTTP is refused, each kind with its status. The text of each says what to do."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+from shared.ports import QueueUnavailableError
 
 
 class RefusedError(Exception):
@@ -85,3 +88,9 @@ class UnavailableError(RefusedError):
     def headers(self) -> Mapping[str, str]:
         """When to ask again."""
         return {} if self._retry_after is None else {"Retry-After": str(self._retry_after)}
+
+
+def unavailable(fault: QueueUnavailableError, then: str = "") -> UnavailableError:
+    """What the broker's absence means for a request; `then`: a sentence about what to do."""
+    seconds = None if fault.retry_after is None else math.ceil(fault.retry_after)
+    return UnavailableError(f"{fault}. {then}" if then else str(fault), retry_after=seconds)

@@ -21,7 +21,7 @@ from shared.core.lane import Decision, LaneEvent
 from shared.core.messages import LaneKey
 from shared.core.people import Person
 from shared.http import bodies, listing, refusals, starting
-from shared.ports import Store, VersionConflictError
+from shared.ports import QueueUnavailableError, Store, VersionConflictError
 from shared.telemetry import telemetry, trace_files
 
 if TYPE_CHECKING:
@@ -181,7 +181,14 @@ class Requests:
 
     def _apply(self, event: LaneEvent) -> Decision:
         try:
+            self._lanes.check()
+        except QueueUnavailableError as fault:
+            raise refusals.unavailable(fault, "Nothing was changed: ask again.") from fault
+        try:
             return self._lanes.apply(event)
+        except QueueUnavailableError as fault:
+            says = "What you asked for is saved, and goes on by itself when that is back."
+            raise refusals.unavailable(fault, says) from fault
         except people.NotAllowedError as fault:
             raise refusals.ForbiddenError(str(fault)) from fault
         except people.TakenElsewhereError as fault:

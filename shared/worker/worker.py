@@ -18,6 +18,7 @@ from shared.core.messages import (
     Outcome,
     RunStep,
     StepReported,
+    relevant_tags,
 )
 from shared.ports import Bus, Workspace
 from shared.telemetry.telemetry import Telemetry, fields
@@ -72,6 +73,9 @@ class Worker:
         """Send the news of every model that was registered since the command's time."""
         workspace = self._places().environments[command.environment].workspace.id
         found = self._workspace_for(command.environment).models_since(command.since)
-        news = [ModelRegistered(workspace, each.name, each.version, each.tags, RECONCILE) for each in found]
+        news = [
+            ModelRegistered(workspace, each.name, each.version, relevant_tags(each.tags, command.tags), RECONCILE)
+            for each in found
+        ]
         if news:
             self._bus.send_reports(command.environment, news)

@@ -244,6 +244,18 @@ def test_what_many_threads_send_at_once_arrives_once_each(queues: Queues, promot
     assert set(arrived) == expected
 
 
+@pytest.mark.parametrize(
+    ("number", "size"), [(700, 0), (30, 60_000), (4, 130_000), (1, 250_000)], ids=["many", "large", "larger", "one"]
+)
+def test_what_is_more_than_one_message_holds_goes_in_several(
+    number: int, size: int, queues: Queues, promotion: str
+) -> None:
+    """A message of the Standard tier has at most 256 KB, and so has a batch."""
+    sent = [replace(command(promotion, poll), settings={"text": "x" * size}) for poll in range(number)]
+    queues.bus.send_commands(sent)
+    assert sorted(queues.ready(QUEUE)) == sorted((each.message_id, encode(each)) for each in sent)
+
+
 # --- dead letters -----------------------------------------------------------------------------------------------------
 
 

@@ -47,6 +47,9 @@ class FakeQueues:
 
     # --- Bus ---
 
+    def check(self) -> None:
+        return
+
     def send_events(self, events: Sequence[News]) -> None:
         for event in events:
             self.send(EVENTS_QUEUE, event.message_id, encode(event))

@@ -21,6 +21,7 @@ from shared.core.messages import Command, News, Outcome, Report, RunStep, Succee
 from shared.core.people import OPERATOR
 from shared.http import openapi
 from shared.http.sign_in import Verifier
+from shared.ports import QueueUnavailableError
 from tests.config.right import SETTINGS, changed
 from tests.core.world import answer
 from tests.fakes.identity_provider import IdentityProvider, published
@@ -54,6 +55,11 @@ class KeptBus:
 
     commands: list[Command] = field(default_factory=list)
     down: bool = False
+    found_out: bool = True  #: whether anybody knows that it is down
+
+    def check(self) -> None:
+        if self.down and self.found_out:
+            raise QueueUnavailableError("the broker is not there", retry_after=2.0)
 
     def send_events(self, events: Sequence[News]) -> None:
         raise AssertionError("requests are applied at once")
@@ -63,7 +69,8 @@ class KeptBus:
 
     def send_commands(self, commands: Sequence[Command]) -> None:
         if self.down:
-            raise ConnectionError("the broker is not there")
+            self.found_out = True
+            raise QueueUnavailableError("the broker is not there", retry_after=2.0)
         self.commands += commands
 
 

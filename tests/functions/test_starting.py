@@ -76,12 +76,24 @@ def test_of_many_at_once_with_the_same_key_comes_one_promotion(api: Api) -> None
 
 def test_a_request_that_was_saved_and_not_sent_is_healed_by_repeating_it(api: Api) -> None:
     key = {"Idempotency-Key": "deploy-42"}
-    api.bus.down = True
-    with pytest.raises(ConnectionError):
-        api.post("promotions", START, key)
+    api.bus.down, api.bus.found_out = True, False
+    refused = api.post("promotions", START, key)
+    assert refused.status == 503
+    assert "is saved, and goes on by itself" in refused.body["detail"]
+    assert len(api.get("promotions").body["value"]) == 1
     api.bus.down = False
     assert api.post("promotions", START, key).status == 202
     assert [command.step for command in api.steps] == ["share"]
+
+
+def test_while_the_broker_is_known_to_be_away_nothing_is_saved(api: Api) -> None:
+    api.bus.down = True
+    refused = api.post("promotions", START)
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "2")
+    assert "Nothing was changed: ask again." in refused.body["detail"]
+    assert api.get("promotions").body["value"] == []
+    api.bus.down = False
+    assert api.post("promotions", START).status == 202
 
 
 def test_through_ends_the_way_at_a_stage(api: Api) -> None:

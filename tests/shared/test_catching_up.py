@@ -1,14 +1,15 @@
 """Registrations whose notification never came are found by the worker of their workspace, and by nobody else."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered, encode
+from shared.core.messages import RECONCILE, FindRegistrations, ModelRegistered, decode, encode
 from shared.core.wire import UndecodableError
 from tests.config.right import WORKSPACE
-from tests.telemetry.conftest import MODEL, VERSION, Running, started
+from tests.telemetry.conftest import CONFIGURATION, MODEL, REGISTERED, VERSION, Running, started
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -30,6 +31,52 @@ def test_a_worker_reports_what_it_finds_through_its_own_queue_and_a_promotion_co
     for _ in range(2):  # it is found again a quarter of an hour later
         unannounced.app.take_report("dev", found)
         assert (unannounced.promotion["model"], unannounced.promotion["version"]) == (MODEL, VERSION)
+
+
+MANY = {f"tag-{number}": "x" * 300 for number in range(1200)}
+ASKED = CONFIGURATION.replace('models: ["churn-*"]', 'models: ["churn-*"]\n    require_tags: {promote: "true"}')
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Running:
+    """An app whose route asks for a tag."""
+    running = started(tmp_path)
+    (tmp_path / "promotion.yml").write_text(ASKED, encoding="utf-8")
+    return running
+
+
+def test_only_the_tags_that_routes_ask_for_are_reported_of_what_was_found(asking: Running) -> None:
+    for number in range(45):
+        asking.app.workspaces["dev"].has_model(f"churn-{number}", "1", tags={**MANY, "promote": "true"})
+    asking.app.catch_up()
+    (_, body) = asking.bus.messages.pop()
+    search = decode(body)
+    assert isinstance(search, FindRegistrations)
+    asking.app.work("dev", encode(replace(search, since=LONG_AGO)))  # before the models were made
+    assert len(asking.bus.messages) == 45
+    assert sum(len(body) for _, body in asking.bus.messages) < 45 * 500
+    asking.app.take_report("dev", asking.bus.messages[0][1])
+    assert asking.promotion["status"] == "running"
+
+
+@pytest.mark.parametrize(("promote", "status"), [("true", "running"), ("true" + "x" * 500_000, "ignored")])
+def test_of_a_notification_with_50000_tags_those_travel_that_routes_ask_for(
+    promote: str, status: str, asking: Running
+) -> None:
+    tags = {f"tag-{number}": "x" for number in range(50_000)} | {"promote": promote}
+    data = {"modelName": MODEL, "modelVersion": VERSION, "modelTags": tags}
+    asking.app.intake(WORKSPACE.format("dev"), REGISTERED, data)
+    [(_, body)] = asking.bus.messages
+    assert len(body) < 10_000
+    asking.app.advance(body)
+    assert asking.promotion["status"] == status
+
+
+def test_a_worker_that_is_not_told_what_is_asked_for_reports_all_tags(asking: Running) -> None:
+    asking.app.workspaces["dev"].has_model(MODEL, VERSION, tags={"promote": "true", "other": "1"})
+    asking.app.work("dev", encode(FindRegistrations("dev", LONG_AGO, LONG_AGO)))
+    [(_, body)] = asking.bus.messages
+    assert b'"other":"1"' in body
 
 
 def test_what_a_worker_says_to_have_found_in_another_workspace_starts_nothing(unannounced: Running) -> None:

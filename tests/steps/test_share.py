@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
@@ -144,6 +146,15 @@ def test_evidence_stays_small_and_keeps_the_metrics_that_gates_ask_for(stage: St
     assert "nan" not in outcome.evidence["metrics"]
     assert len(outcome.evidence["tags"]) == 50
     assert max(map(len, outcome.evidence["tags"].values())) == 256
+
+
+def test_the_tags_that_the_route_asks_for_are_kept_before_all_others(stage: Stage, dev: FakeWorkspace) -> None:
+    tags = {f"a-{number:04}": "x" for number in range(1200)} | {"promote": "true"}
+    dev.has_model("digits", "3", job="train-3", tags=tags)
+    outcome = replace(stage, settings={**stage.settings, "require_tags": {"promote": "true"}}).run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["tags"]["promote"] == "true"
+    assert len(outcome.evidence["tags"]) == 50
 
 
 def test_an_author_that_may_not_be_read_is_left_out_and_stops_nothing(stage: Stage, dev: FakeWorkspace) -> None:

@@ -45,6 +45,9 @@ class KeptBus(Bus):
 
     messages: list[tuple[str, bytes]] = field(default_factory=list)
 
+    def check(self) -> None:
+        return
+
     def send_events(self, events: Sequence[News]) -> None:
         self.messages += [(EVENTS_QUEUE, encode(event)) for event in events]
 

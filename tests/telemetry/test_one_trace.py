@@ -209,7 +209,7 @@ class KeptSender:
     def get_queue_sender(self, _: str) -> "KeptSender":
         return self
 
-    def send_messages(self, messages: ServiceBusMessage | list[ServiceBusMessage]) -> None:
+    def send_messages(self, messages: ServiceBusMessage | list[ServiceBusMessage], timeout: float) -> None:
         self.sent += messages if isinstance(messages, list) else [messages]
 
 

@@ -89,7 +89,7 @@ class Discarder:
         event = Discarded(found[0].lane, found[0].id, asked.by, asked.reason, f"dead letter {failure.id}")
         try:
             self._lanes.apply(event)
-        except VersionConflictError:
+        except (VersionConflictError, QueueUnavailableError):
             return False
         return True
 

@@ -87,6 +87,8 @@ class Replayer:
             after = self._lanes.apply(event).lane.promotion(promotion)
         except NotNowError as fault:
             return Result(promotion, ReplayOutcome.REFUSED, str(fault))
+        except QueueUnavailableError as fault:
+            return Result(promotion, ReplayOutcome.REPLAYED, f"it is tried again as soon as that is back: {fault}")
         except VersionConflictError:
             return Result(promotion, ReplayOutcome.NOT_REACHED, "many others change its lane just now: ask again")
         return Result(promotion, ReplayOutcome.REPLAYED, f"it is tried again{_start(after)}")
@@ -142,7 +144,7 @@ class Replayer:
         what = f"dead letters {', '.join(ids[:NAMED])}{f' and {len(ids) - NAMED} more' if len(ids) > NAMED else ''}"
         try:
             self._lanes.apply(Replayed(found[0].lane, promotion, self._asked.by, self._asked.reason, what))
-        except VersionConflictError:
+        except (VersionConflictError, QueueUnavailableError):
             return False
         return True
 

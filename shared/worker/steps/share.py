@@ -5,7 +5,7 @@ Runs in the environment that the model comes from. Its evidence travels: later s
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def _evidence(command: RunStep, workspace: Workspace, model: Model, copy: Model)
         "authors": _authors(workspace, model),
         "origin": model.asset_id,
         "registered": _written(model.created),
-        "tags": _short(model.tags, MOST_TAGS),
+        "tags": _short(model.tags, MOST_TAGS, command.settings.get("require_tags") or ()),
         "job": _lineage(job) if job else {"name": model.job} if model.job else None,
         "metrics": kept,
         "metrics_left_out": len(metrics) - len(kept),
@@ -117,8 +117,10 @@ def _lineage(job: Job) -> dict[str, Any]:
     }
 
 
-def _short(texts: Mapping[str, str], most: int) -> dict[str, str]:
-    return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in sorted(texts)[:most]}
+def _short(texts: Mapping[str, str], most: int, first: Collection[str] = ()) -> dict[str, str]:
+    """All if they are few; else those that are asked for before the others."""
+    names = sorted(texts, key=lambda name: (name not in first, name))[:most]
+    return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in names}
 
 
 def _written(moment: datetime | None) -> str | None:

@@ -1,0 +1,167 @@
+"""What becomes of sending and of looking while Service Bus is away: refused at once, and well again by itself."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from azure.servicebus.exceptions import ServiceBusConnectionError
+
+from localcloud.testing.broker import BrokerProcess, write_config
+from shared.cloud.bus import CONNECTION, client, connect
+from shared.cloud.dead_letters import ServiceBusDeadLetters
+from shared.cloud.reach import PAUSE_SECONDS, Reach
+from shared.core.messages import ModelRegistered
+from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
+from shared.ports import QueueUnavailableError
+from tests.contract.test_queues import command
+from tests.core.world import answer
+
+NEWS = ModelRegistered("ws", "churn", "1", {}, "event-grid")
+
+
+class Broker:
+    """A broker that can go away and come back to the same place."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        queues: dict[str, dict[str, object]] = {EVENTS_QUEUE: {}, steps_queue("test"): {}, reports_queue("test"): {}}
+        self._config = write_config(folder / "Config.json", queues)
+        self._process = BrokerProcess(folder, self._config)
+        self.settings = {CONNECTION: self._process.connection_string}
+
+    def go_away(self) -> None:
+        self._process.kill()
+
+    def come_back(self) -> None:
+        self._process = BrokerProcess(self._folder, self._config, "--port", str(self._process.port))
+
+    def close(self) -> None:
+        self._process.close()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(tmp_path)
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
+def refused(call: Callable[[], object]) -> tuple[float, QueueUnavailableError]:
+    """How long it took until a call was refused, and how."""
+    begun = time.monotonic()
+    with pytest.raises(QueueUnavailableError) as fault:
+        call()
+    return time.monotonic() - begun, fault.value
+
+
+def test_what_is_sent_while_the_broker_is_away_is_refused_within_two_seconds_and_then_at_once(broker: Broker) -> None:
+    bus = connect(broker.settings)
+    bus.send_events([NEWS])
+    broker.go_away()
+    seconds, fault = refused(lambda: bus.send_events([NEWS]))
+    assert seconds < 2
+    assert fault.retry_after == PAUSE_SECONDS
+    for call in (lambda: bus.send_events([NEWS]), lambda: bus.send_commands([command("p")]), bus.check):
+        seconds, _ = refused(call)
+        assert seconds < 0.1
+    bus.close()
+
+
+def test_of_many_threads_none_waits_long_and_none_is_left(broker: Broker) -> None:
+    bus = connect(broker.settings)
+    bus.send_events([NEWS])
+    broker.go_away()
+    waited: list[float] = []
+
+    def send(number: int) -> None:
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            waited.append(refused(lambda: bus.send_events([replace(NEWS, version=str(number))]))[0])
+            time.sleep(0.02)
+
+    before = threading.active_count()
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert threading.active_count() <= before
+    assert max(waited) < 4
+    # Only those wait that send first, and one every few seconds that tries.
+    assert sum(seconds > 0.5 for seconds in waited) < 30 + 10
+    assert len(waited) > 30 * 20
+    bus.close()
+
+
+def test_sending_goes_on_by_itself_when_the_broker_is_back(broker: Broker) -> None:
+    bus = connect(broker.settings)
+    bus.send_events([NEWS])
+    broker.go_away()
+    refused(lambda: bus.send_events([NEWS]))
+    broker.come_back()
+    until = time.monotonic() + 20
+    while True:
+        try:
+            bus.send_events([NEWS])
+            break
+        except QueueUnavailableError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    bus.check()
+    bus.close()
+
+
+def test_a_report_waits_for_the_broker(broker: Broker) -> None:
+    """Of a step that was done: told later, it counts as not known."""
+    bus = connect(broker.settings)
+    bus.send_events([NEWS])
+    broker.go_away()
+    sent = threading.Event()
+
+    def report() -> None:
+        bus.send_reports("test", [answer(command("p"))])
+        sent.set()
+
+    refused(lambda: bus.send_events([NEWS]))
+    thread = threading.Thread(target=report)
+    thread.start()
+    assert not sent.wait(0.5)
+    broker.come_back()
+    thread.join(30)
+    assert sent.is_set()
+    bus.close()
+
+
+def test_what_one_part_found_out_another_knows(broker: Broker) -> None:
+    reach = Reach()
+    bus = connect(broker.settings, reach)
+    dead_letters = ServiceBusDeadLetters(client(broker.settings), reach)
+    assert dead_letters.peek(EVENTS_QUEUE, 1, 10) == []
+    broker.go_away()
+    seconds, _ = refused(lambda: dead_letters.peek(EVENTS_QUEUE, 1, 10))
+    assert seconds < 4
+    seconds, _ = refused(lambda: bus.send_events([NEWS]))
+    assert seconds < 0.1
+    bus.close()
+
+
+def test_a_try_is_made_by_one_alone() -> None:
+    now = [0.0]
+    reach = Reach(lambda: now[0])
+    with pytest.raises(QueueUnavailableError), reach.tried():
+        raise ServiceBusConnectionError(message="gone")
+    with pytest.raises(QueueUnavailableError):
+        reach.check()
+    now[0] = PAUSE_SECONDS
+    reach.check()
+    with reach.tried():  # this one finds out
+        with pytest.raises(QueueUnavailableError):
+            reach.check()
+        with pytest.raises(QueueUnavailableError), reach.tried():
+            raise AssertionError("nobody else tries")
+    reach.check()
