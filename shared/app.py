@@ -395,8 +395,11 @@ class App:
     @contextmanager
     def _delivery(self, queue: str) -> Iterator[None]:
         """A message of the queue is being worked on: if that raises, it goes back there."""
+        from shared.telemetry.logs import errors_without_secrets
+
         try:
-            yield
+            with errors_without_secrets(log):
+                yield
         except Exception:
             self.telemetry.delivery_failed(queue)
             raise
@@ -437,6 +440,9 @@ class App:
 @cache
 def app() -> App:
     """This process's app, with the settings of its environment."""
+    from shared.telemetry.logs import keep_safe
+
+    keep_safe(log)
     logging.getLogger("azure").setLevel(logging.WARNING)  # at Info the SDKs log the headers of every call
     return App(os.environ)
 

@@ -44,9 +44,7 @@ class Running:
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     folder, connector = tmp_path_factory.mktemp("away"), aiohttp.TCPConnector(limit=0)
     digits = (REPOSITORY / "examples/digits/promotion.yml").read_text(encoding="utf-8")
-    (folder / "promotion.yml").write_text(
-        digits.replace('models: ["digits"]', 'models: ["digits*"]'), encoding="utf-8"
-    )
+    (folder / "promotion.yml").write_text(digits.replace('models: ["digits"]', 'models: ["digits*"]'), encoding="utf-8")
     description = describe(MLPROMOTE_CONFIGURATION=str(folder / "promotion.yml"))
     async with (
         LocalCloud(description, folder / "data") as parts,
