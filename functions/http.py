@@ -36,7 +36,8 @@ def answered(operation: "Operation") -> Callable[[Any], Handler]:
 
     def decorate(handler: Any) -> Handler:
         def answer(request: func.HttpRequest) -> func.HttpResponse:
-            from shared.http.refusals import RefusedError
+            from shared.cloud import stores
+            from shared.http.refusals import RefusedError, UnavailableError
             from shared.telemetry.logs import errors_without_secrets
 
             with errors_without_secrets(log):
@@ -45,6 +46,11 @@ def answered(operation: "Operation") -> Callable[[Any], Handler]:
                     return handler(request, by)  # type: ignore[no-any-return]
                 except RefusedError as refusal:
                     return problem(refusal)
+                except Exception as fault:
+                    if not stores.is_unavailable(fault):
+                        raise
+                    log.warning("the store is out of reach: %s", fault)
+                    return problem(UnavailableError("The store is out of reach just now: ask again.", retry_after=10))
 
         # Not functools.wraps: the host looks at the parameters, and finds a binding for the request alone.
         answer.__name__, answer.__doc__ = handler.__name__, handler.__doc__

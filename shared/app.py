@@ -17,6 +17,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from shared.cloud.bus import ServiceBus
     from shared.cloud.reach import Reach
     from shared.config import Configuration, Places, Policy
     from shared.config.roles import Roles
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from shared.http.health import Health
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
-    from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Store, Topic, Workspace
+    from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Postponing, Store, Topic, Workspace
     from shared.telemetry.telemetry import Telemetry
     from shared.worker.rules import Rules
     from shared.worker.worker import Worker
@@ -129,21 +130,21 @@ class App:
         if self._is_observed:
             self._record_intake(news, begun, time.time_ns())
 
-    def advance(self, body: bytes) -> None:
+    def advance(self, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
         from shared.core import incoming
         from shared.core.queues import EVENTS_QUEUE
 
-        with self._delivery(EVENTS_QUEUE):
+        with self._delivery(EVENTS_QUEUE, message_id, body):
             self._apply_news(incoming.read_news(body))
 
-    def take_report(self, environment: str, body: bytes) -> None:
+    def take_report(self, environment: str, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
         from shared.core import incoming
         from shared.core.messages import StepReported
         from shared.core.queues import reports_queue
 
-        with self._delivery(reports_queue(environment)):
+        with self._delivery(reports_queue(environment), message_id, body):
             report = incoming.read_report(
                 environment, body, lambda name: self.configuration.environments[name].workspace
             )
@@ -224,6 +225,17 @@ class App:
 
     @_made_once
     def bus(self) -> "Bus":
+        bus: Bus = self._service_bus
+        return bus
+
+    @_made_once
+    def postponing(self) -> "Postponing":
+        """Sends again later what cannot be worked on now."""
+        bus: Postponing = self._service_bus
+        return bus
+
+    @_made_once
+    def _service_bus(self) -> "ServiceBus":
         from shared.cloud import bus
 
         return bus.connect(self._settings, self.reach)
@@ -393,13 +405,21 @@ class App:
         return self._workspaces[workspace, environment]
 
     @contextmanager
-    def _delivery(self, queue: str) -> Iterator[None]:
-        """A message of the queue is being worked on: if that raises, it goes back there."""
+    def _delivery(self, queue: str, message_id: str = "", body: bytes = b"") -> Iterator[None]:
+        """A message of the queue is being worked on: if that raises, it goes back there, unless it was postponed."""
+        from shared.cloud import stores
+        from shared.coordinator.postponing import Delivered, postponed
         from shared.telemetry.logs import errors_without_secrets
 
+        delivered = Delivered(queue, message_id, body)
         try:
             with errors_without_secrets(log):
-                yield
+                try:
+                    yield
+                except Exception as fault:
+                    later = stores.is_unavailable(fault)
+                    if not later or not postponed(delivered, self.postponing, _now, str(fault)):
+                        raise
         except Exception:
             self.telemetry.delivery_failed(queue)
             raise

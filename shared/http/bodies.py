@@ -81,7 +81,7 @@ def _text(value: object, place: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TEXT:
         raise BadRequestError(f"{place}: must be a text of 1 to {LONGEST_TEXT} characters")
     if found := unseen(value):
-        raise BadRequestError(f"{place}: holds {found}; a text is one line that can be seen")
+        raise BadRequestError(f"{place}: holds {found}")
     return value
 
 
