@@ -3,8 +3,8 @@
 A queue gives a message that failed back at once, and gives it up after ten times: a disk that is full for a minute
 would make dead letters of all that comes in it. So a copy is sent that is delivered after a pause, longer from time to
 time, and the message itself counts as done. To wait with it would hold one of the few threads. The copy's id follows
-from the message's, so that duplicate detection drops a second copy where the process dies in between; it also says how often the
-message was postponed. After a day of that, the queue gives the message up as it does others.
+from the message's, so that duplicate detection drops a second copy where the process dies in between; it also says how
+often the message was postponed. After a day of that, the queue gives the message up as it does others.
 """
 
 import logging
