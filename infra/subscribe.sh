@@ -12,7 +12,19 @@ if ! command -v az >/dev/null; then
     exit 1
 fi
 
+parameters=$(mktemp) # for the key, which no list of processes is to show; readable by nobody else
+trap 'rm -f "$parameters"' EXIT
+
 subscribe() {
+    # A key of this function alone: it opens nothing else.
+    key=$(az functionapp function keys list \
+        --subscription "$AZURE_SUBSCRIPTION_ID" \
+        --resource-group "$AZURE_RESOURCE_GROUP" \
+        --name "$FUNCTION_APP_NAME" \
+        --function-name take_events \
+        --query default --output tsv) || return 1
+    key=$(printf '%s' "$key" | sed 's/+/%2B/g')
+    printf '{"webhook": {"value": "%s/api/events?code=%s"}}' "$FUNCTION_APP_URL" "$key" >"$parameters"
     az deployment sub create \
         --subscription "$AZURE_SUBSCRIPTION_ID" \
         --location "$AZURE_LOCATION" \
@@ -22,6 +34,7 @@ subscribe() {
             functionAppId="$FUNCTION_APP_ID" \
             deadLetterStorageId="$DEAD_LETTER_STORAGE_ID" \
             deadLetterIdentityId="$DEAD_LETTER_IDENTITY_ID" \
+        --parameters "@$parameters" \
         --output none
 }
 

@@ -116,13 +116,13 @@ class App:
 
     # --- what the functions call ---
 
-    def intake(self, source: str | None, kind: str | None, data: Any) -> None:
+    def intake(self, source: Any, kind: Any, data: Any) -> None:
         """Take a notification in. Raises for a malformed one, so that Event Grid keeps it as a dead letter."""
         from shared.coordinator import notifications
 
         news = notifications.read(source, kind, data)
         if news is None:
-            log.info("left out a notification of type %s", kind)
+            log.info("left out a notification of type %s", kind[:200])
             return
         news = self._relevant(news)
         begun = time.time_ns()

@@ -80,6 +80,9 @@ def minutes(duration: str) -> timedelta:
     return timedelta(minutes=int(duration.removeprefix("PT").removesuffix("M")))
 
 
+WEBHOOK = "https://app.test/api/events?code=key"
+
+
 def subscribed() -> Deployed:
     outputs = deployed().outputs
     return deploy(
@@ -88,6 +91,7 @@ def subscribed() -> Deployed:
         {
             "sources": outputs["EVENT_SOURCES"],
             "functionAppId": outputs["FUNCTION_APP_ID"],
+            "webhook": WEBHOOK,
             "deadLetterStorageId": outputs["DEAD_LETTER_STORAGE_ID"],
             "deadLetterIdentityId": outputs["DEAD_LETTER_IDENTITY_ID"],
         },
@@ -99,9 +103,12 @@ def test_every_source_workspace_and_no_other_delivers_to_the_function_that_takes
     topics = of_type(made, "Microsoft.EventGrid/systemTopics")
     assert [topic.properties["source"] for topic in topics] == [workspace("dev")]
     (subscription,) = of_type(made, "Microsoft.EventGrid/systemTopics/eventSubscriptions")
-    app, _, function = subscription.properties["destination"]["properties"]["resourceId"].rpartition("/functions/")
-    assert app in {each.id for each in of_type(deployed(), "Microsoft.Web/sites")}
-    assert indexed(tmp_path, deployed())[function][0] == "eventGridTrigger"
+    destination = subscription.properties["destination"]
+    assert (destination["endpointType"], destination["properties"]["endpointUrl"]) == ("WebHook", WEBHOOK)
+    functions = indexed(tmp_path, deployed())
+    assert functions["take_events"][0] == "httpTrigger"
+    # Subscriptions of before lead to it, until they are made anew.
+    assert functions["intake"][0] == "eventGridTrigger"
 
 
 def test_only_events_are_delivered_that_the_app_takes() -> None:

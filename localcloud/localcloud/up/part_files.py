@@ -88,7 +88,7 @@ def eventgrid(layout: Layout) -> dict[str, Any]:
             "name": f"{one.workspace}-{wanted.function}".replace("_", "-")[:64],
             "topic": one.workspace,
             "endpoint": layout.webhook,
-            **wanted.model_dump(mode="json", by_alias=True, exclude={"function"}),
+            **wanted.model_dump(mode="json", by_alias=True, exclude={"function", "path"}),
         }
         for one in environments.values()
         if layout.description.app
