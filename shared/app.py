@@ -18,6 +18,7 @@ from shared.config.app_settings import AppSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.cloud.bus import ServiceBus
     from shared.cloud.reach import Reach
     from shared.config import Configuration, Places, Policy
     from shared.config.roles import Roles
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from shared.http.health import Health
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
-    from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Store, Topic, Workspace
+    from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Postponing, Store, Topic, Workspace
     from shared.telemetry.telemetry import Telemetry
     from shared.worker.order import Rules
     from shared.worker.worker import Worker
@@ -120,6 +121,17 @@ class App:
 
     @_made_once
     def bus(self) -> "Bus":
+        bus: Bus = self._service_bus
+        return bus
+
+    @_made_once
+    def postponing(self) -> "Postponing":
+        """Sends again later what cannot be worked on now."""
+        bus: Postponing = self._service_bus
+        return bus
+
+    @_made_once
+    def _service_bus(self) -> "ServiceBus":
         from shared.cloud import bus
 
         return bus.connect(self.settings, self.reach)
@@ -162,6 +174,7 @@ class App:
     @_made_once
     def coordinator(self) -> "Coordinator":
         """Takes in what happened."""
+        from shared.cloud import stores
         from shared.coordinator.coordinator import Coordinator
 
         return Coordinator(
@@ -172,6 +185,8 @@ class App:
             lambda: self.dead_letters,
             self.telemetry,
             _now,
+            lambda: self.postponing,
+            stores.is_unavailable,
         )
 
     @_made_once
@@ -300,6 +315,9 @@ class App:
 @cache
 def app() -> App:
     """This process's app, with the settings of its environment."""
+    from shared.telemetry.logs import keep_safe
+
+    keep_safe(logging.getLogger("mlpromote"))
     logging.getLogger("azure").setLevel(logging.WARNING)  # at Info the SDKs log the headers of every call
     return App(os.environ)
 

@@ -244,6 +244,13 @@ class Bus(Protocol):
         """From the environment's worker, through a queue that no other worker may send to."""
 
 
+class Postponing(Protocol):
+    """Messages that cannot be worked on now."""
+
+    def postpone(self, queue: str, message_id: str, body: bytes, at: datetime) -> None:
+        """Send a copy under this message id that is delivered from then on. Raises as `Bus` does."""
+
+
 @dataclass(frozen=True)
 class DeadLetter:
     """A message that its queue has given up."""
@@ -376,6 +383,10 @@ class PromotionFilter:
     model: str | None = None
     environment: str | None = None  #: one of its stages is there
     status: PromotionStatus | None = None
+
+
+class StoreUnavailableError(Exception):
+    """What is kept cannot be read or written just now, such as for a full disk; the text says why. Again later."""
 
 
 class Store(Protocol):

@@ -2,19 +2,21 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.config import ConfigurationFaults
 from shared.coordinator import notifications, routing
 from shared.coordinator.lanes import Lanes
+from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
 from shared.core import incoming
 from shared.core.events import TimePassed
 from shared.core.messages import FindRegistrations, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
-from shared.ports import Bus, DeadLetters, QueueUnavailableError, Store
+from shared.ports import Bus, DeadLetters, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ class Coordinator:
         dead_letters: Callable[[], DeadLetters],
         telemetry: Telemetry,
         clock: Callable[[], datetime],
+        postponing: Callable[[], Postponing],
+        is_unavailable: Callable[[Exception], bool],
     ) -> None:
+        """`is_unavailable` tells an error that means that the store cannot be used just now."""
         self._bus = bus
         self._store = store
         self._lanes = lanes
@@ -49,26 +54,28 @@ class Coordinator:
         self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._clock = clock
+        self._postponing = postponing
+        self._is_unavailable = is_unavailable
 
-    def intake(self, source: str | None, kind: str | None, data: Any) -> None:
+    def intake(self, source: Any, kind: Any, data: Any) -> None:
         """Take a notification in. Raises for a malformed one, so that Event Grid keeps it as a dead letter."""
         news = notifications.read(source, kind, data)
         if news is None:
-            log.info("left out a notification of type %s", kind)
+            log.info("left out a notification of type %s", kind[:200])
             return
         begun = time.time_ns()
         self._bus().send_events([self._relevant(news)])
         if self._telemetry.is_traced:
             self._record_intake(news, begun, time.time_ns())
 
-    def advance(self, body: bytes) -> None:
+    def advance(self, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
-        with self._telemetry.delivery(EVENTS_QUEUE):
+        with self._delivery(EVENTS_QUEUE, message_id, body):
             self._apply_news(incoming.read_news(body))
 
-    def take_report(self, environment: str, body: bytes) -> None:
+    def take_report(self, environment: str, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
-        with self._telemetry.delivery(reports_queue(environment)):
+        with self._delivery(reports_queue(environment), message_id, body):
             known = self._configuration().environments
             report = incoming.read_report(environment, body, lambda name: known[name].workspace)
             if isinstance(report, StepReported):
@@ -93,6 +100,18 @@ class Coordinator:
             asked = configuration.tags_asked_for(configuration.environments[source].workspace.id)
             commands.append(FindRegistrations(source, since, now, tuple(sorted(asked))))
         self._bus().send_commands(commands)
+
+    @contextmanager
+    def _delivery(self, queue: str, message_id: str, body: bytes) -> Iterator[None]:
+        """A message of the queue is being worked on: if that raises, it goes back there, unless it was postponed."""
+        with self._telemetry.delivery(queue):
+            try:
+                yield
+            except Exception as fault:
+                later = self._is_unavailable(fault)
+                delivered = Delivered(queue, message_id, body)
+                if not later or not postponed(delivered, self._postponing(), self._clock, str(fault)):
+                    raise
 
     def _apply_news(self, news: News) -> None:
         requests = list(routing.requests(news, self._configuration(), self._clock()))

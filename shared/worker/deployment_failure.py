@@ -3,6 +3,7 @@
 import re
 
 from shared.core.messages import Failed, FailureKind
+from shared.core.redaction import clean
 from shared.ports import Deployment
 
 LOG_LINES = 200  #: how much of the log is read
@@ -39,6 +40,7 @@ _RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
 
 def failed(deployment: Deployment, log: str) -> Failed:
     """The outcome for a failed deployment: the cause in the reason, and the end of the log."""
+    log = clean(log)  # before lines are left out, which may be what tells a secret
     found = cause(log)
     kind = kind_of(deployment.error)
     if found and kind in _MAY_BE_A_CRASH:

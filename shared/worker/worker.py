@@ -22,6 +22,7 @@ from shared.core.messages import (
     relevant_tags,
 )
 from shared.core.queues import steps_queue
+from shared.core.redaction import clean_outcome
 from shared.ports import Bus, Workspace
 from shared.telemetry.telemetry import Telemetry, fields
 from shared.worker.order import Rules
@@ -81,7 +82,8 @@ class Worker:
     def _outcome(self, command: RunStep, delivery: int) -> Outcome:
         if delivery > 1:
             return NotRun(f"{command.step} was delivered {delivery} times: its worker died or could not report")
-        return run_step(command, self._workspace_for, self._folder, self._clock, self._rules_for)
+        # What others wrote, such as a container's log, goes no further than this with a secret in it.
+        return clean_outcome(run_step(command, self._workspace_for, self._folder, self._clock, self._rules_for))
 
     def find_registrations(self, command: FindRegistrations) -> None:
         """Send the news of every model that was registered since the command's time."""

@@ -71,8 +71,10 @@ class Topic(Section):
 class EventSubscriptions(Section):
     """What every workspace's topic delivers to the app."""
 
-    #: The app's function with an Event Grid trigger.
+    #: The app's function with an Event Grid trigger; or, with `path`, one with an HTTP trigger that takes events.
     function: str = Field(min_length=1)
+    #: Where the latter is, such as `api/events`.
+    path: str = Field(default="", pattern="^[A-Za-z0-9._/-]*$")
     #: Empty: all types.
     included_event_types: tuple[str, ...] = ()
     schema_: Schema = Field(default=Schema.EVENT_GRID, alias="schema")

@@ -97,7 +97,7 @@ def app_subscriptions(layout: Layout, workspace: str) -> list[dict[str, Any]]:
     if not wanted or not layout.description.app:
         return []
     named = {"name": f"{workspace}-{wanted.function}".replace("_", "-")[:64], "topic": workspace}
-    more = wanted.model_dump(mode="json", by_alias=True, exclude={"function"})
+    more = wanted.model_dump(mode="json", by_alias=True, exclude={"function", "path"})
     return [{**named, "endpoint": layout.webhook, **more}]
 
 

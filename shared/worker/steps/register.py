@@ -15,6 +15,9 @@ from shared.worker.steps.share import COMPLETED
 #: Tag of a model that we registered: the job that it came from.
 JOB = "mlpromote.job"
 
+#: Of a version that the next one counts on from.
+MOST_DIGITS = 18
+
 #: Azure ML's words for a job that has come to a bad end.
 ENDED_BADLY = ("Failed", "Canceled", "NotResponding")
 
@@ -50,9 +53,14 @@ def run(order: JobOrder) -> Outcome:
         return refusal
     if job.status != COMPLETED:
         return poll_again(command, f"job {job.name}: {job.status}")
-    version = str(max((int(each.version) for each in versions if each.version.isdecimal()), default=0) + 1)
+    version = str(max((int(each.version) for each in versions if _counts(each.version)), default=0) + 1)
     made = workspace.register_output(name, version, job, output, {**tags, JOB: job.name})
     return Succeeded(as_evidence(_registered(made)))
+
+
+def _counts(version: str) -> bool:
+    """Not what somebody has typed in, of many digits, after which nobody can count on."""
+    return version.isdecimal() and len(version) <= MOST_DIGITS
 
 
 def _is_from(model: Model, job: str) -> bool:
