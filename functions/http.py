@@ -37,7 +37,7 @@ def answered(operation: "Operation") -> Callable[[Any], Handler]:
     def decorate(handler: Any) -> Handler:
         def answer(request: func.HttpRequest) -> func.HttpResponse:
             from shared.cloud import stores
-            from shared.http.refusals import RefusedError, UnavailableError
+            from shared.http.refusals import NotAvailableError, RefusedError
             from shared.telemetry.logs import errors_without_secrets
 
             with errors_without_secrets(log):
@@ -50,7 +50,7 @@ def answered(operation: "Operation") -> Callable[[Any], Handler]:
                     if not stores.is_unavailable(fault):
                         raise
                     log.warning("the store is out of reach: %s", fault)
-                    return problem(UnavailableError("The store is out of reach just now: ask again.", retry_after=10))
+                    return problem(NotAvailableError("The store is out of reach just now: ask again.", retry_after=10))
 
         # Not functools.wraps: the host looks at the parameters, and finds a binding for the request alone.
         answer.__name__, answer.__doc__ = handler.__name__, handler.__doc__

@@ -174,20 +174,15 @@ class App:
     @_made_once
     def coordinator(self) -> "Coordinator":
         """Takes in what happened."""
-        from shared.cloud import stores
         from shared.coordinator.coordinator import Coordinator
 
-        return Coordinator(
-            lambda: self.bus,
-            lambda: self.store,
-            lambda: self.lanes,
-            lambda: self.configuration,
-            lambda: self.dead_letters,
-            self.telemetry,
-            _now,
-            lambda: self.postponing,
-            stores.is_unavailable,
-        )
+        return Coordinator(self, self.telemetry, _now)
+
+    def is_unavailable(self, fault: Exception) -> bool:
+        """Whether an error means that the store cannot be used just now."""
+        from shared.cloud import stores
+
+        return stores.is_unavailable(fault)
 
     @_made_once
     def lanes(self) -> "Lanes":
@@ -200,7 +195,7 @@ class App:
         """Runs commands."""
         from shared.worker.worker import Worker
 
-        return Worker(self.bus, lambda: self.places, self.workspace, self.folder, self.telemetry, _now, self.rules)
+        return Worker(self, self.telemetry, _now)
 
     @_made_once
     def approvals(self) -> "Approvals":
