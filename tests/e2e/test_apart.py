@@ -4,10 +4,12 @@ The rights on the queues, in the workspaces and in the registry are those that i
 They are two fences: the tests that take down the first one, with a key that no worker has, meet the second.
 """
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,11 +31,13 @@ from shared.core.messages import (
     Succeeded,
     encode,
 )
+from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe
-from tests.e2e.promoting import failure
+from tests.e2e.promoting import failure, running_steps
 from tests.e2e.queue_rights import NAMES, QUEUES, SHARED_ACCESS
 from tests.e2e.worker_apps import WorkerApps
+from tests.signing_in import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,7 +48,8 @@ WAITS = 120.0
 @pytest.fixture(scope="module")
 def description() -> Description:
     """The coordinator's identities are unknown: it uses none of an environment."""
-    described = describe("tests/e2e/apart/promotion.yml", *NAMES, shared_access=SHARED_ACCESS)
+    people = {"alice": {"roles": [OPERATOR]}}
+    described = describe("tests/e2e/apart/promotion.yml", *NAMES, shared_access=SHARED_ACCESS, people=people)
     assert described.app is not None
     unknown = {f"{name.upper()}_IDENTITY": "00000000-0000-0000-0000-000000000000" for name in NAMES}
     own = {"MLPROMOTE_ROLES": "coordinator", "ServiceBus": "{servicebus_connection_coordinator}"}
@@ -168,6 +173,77 @@ async def test_a_worker_of_test_that_is_made_to_touch_prod_gets_403_and_changes_
     await nothing_is_in_prod(cloud, "apart-taken-over")
     refused = [call for call in await cloud.azure.calls("GET", "*/workspaces/ws-prod*") if call["status"] == 403]
     assert refused
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_version_squatted_in_the_registry_before_share_is_never_deployed(cloud: Cloud) -> None:
+    """Whoever may write to the registry has put another model there, under the name and version that is to come."""
+    await cloud.azure.register("evil", "1")
+    registry = cloud.parts.addresses["registry"]
+    squat = partial(cloud.azure.dev.models.share, "evil", "1", registry_name=registry)
+    await asyncio.to_thread(squat, share_with_name="apart-squatted", share_with_version="1")
+    await cloud.azure.register("apart-squatted", "1")
+    promotion = await cloud.promotions.failed("apart-squatted")
+    found = failure(promotion)
+    assert found["kind"] == "conflict"
+    assert "The registry has another model apart-squatted" in found["reason"]
+    assert await cloud.azure.deployments("test", "apart-squatted-test") == {}
+    await nothing_is_in_prod(cloud, "apart-squatted")
+
+
+@pytest.mark.usefixtures("workers")
+async def test_a_deployment_deleted_by_hand_on_the_way_back_is_made_again_before_it_gets_the_traffic(
+    cloud: Cloud,
+) -> None:
+    model = "apart-kept"
+    await cloud.azure.register(model, "1")
+    await cloud.promotions.succeeded(model)
+    await cloud.azure.register(model, "2")
+    second = await cloud.promotions.succeeded(model, "2")
+    # The champion's deployment comes back, and the traffic cannot be moved to it for a while.
+    busy = await cloud.azure.fault("busy", "PUT", f"*/onlineEndpoints/{model}", count=1000)
+    await roll_back(cloud, second["id"], "prod")
+    champion = await until(lambda: ready_deployment_of(cloud, model, "1"), "version 1 is deployed again", WAITS)
+    await until(lambda: is_under_way(cloud, model, "restore"), "restore has begun", WAITS)
+    await cloud.azure.call("DELETE", deployment_path(cloud, model, champion))
+    await cloud.azure.call("DELETE", f"/local/faults/{busy}")
+
+    async def came_back() -> bool:
+        found = await cloud.promotions.find(model, "2")
+        return found is not None and found["status"] == "rolled-back"
+
+    await until(came_back, "the rollback has come to its end", WAITS)
+    assert await cloud.azure.only_deployment("prod", model) == "1"
+    assert await cloud.azure.answer("prod", model, {"x": 1})
+
+
+def deployment_path(cloud: Cloud, endpoint: str, name: str) -> str:
+    return f"{cloud.parts.addresses['workspaces']['prod']}/onlineEndpoints/{endpoint}/deployments/{name}"
+
+
+async def ready_deployment_of(cloud: Cloud, model: str, version: str) -> str | None:
+    """The name of prod's deployment of a version, once it is ready."""
+    for name, found in (await cloud.azure.deployments("prod", model)).items():
+        deployment = await cloud.azure.call("GET", deployment_path(cloud, model, name))
+        if found == version and deployment and deployment["properties"]["provisioningState"] == "Succeeded":
+            return name
+    return None
+
+
+async def is_under_way(cloud: Cloud, model: str, step: str) -> bool:
+    promotion = await cloud.promotions.find(model, "2")
+    return promotion is not None and step in running_steps(promotion)
+
+
+async def roll_back(cloud: Cloud, promotion: str, stage: str) -> None:
+    """Alice does."""
+    functions = cloud.parts.addresses["functions"]
+    signed_in = await asyncio.to_thread(bearer, cloud.parts.addresses, "alice")
+    headers = {"x-functions-key": functions["keys"]["default"], **signed_in}
+    body = {"reason": "wrong answers", "stage": stage}
+    url = f"{functions['url']}/api/promotions/{promotion}/roll-back"
+    async with cloud.http.post(url, json=body, headers=headers) as answer:
+        assert answer.status == 202, (await answer.text())[:500]
 
 
 def key_of(cloud: Cloud, name: str) -> str:
