@@ -173,3 +173,11 @@ def test_a_body_that_is_none_is_told_in_words(body: bytes, detail: str, api: Api
 
 def test_an_endless_key_is_refused(api: Api) -> None:
     assert api.post("promotions", START, {"Idempotency-Key": "k" * 256}).status == 400
+
+
+@pytest.mark.parametrize("label", ["latest", "Latest", "default"])
+def test_a_label_is_no_version_and_starts_nothing(label: str, api: Api) -> None:
+    answer = api.post("promotions", START | {"version": label})
+    assert answer.status == 400
+    assert f"'{label}' is a label and no version" in answer.body["detail"]
+    assert api.get("promotions").body["value"] == []
