@@ -96,13 +96,15 @@ def moment(written: str | None) -> datetime | None:
 
 
 def metrics_from(run: Mapping[str, Any] | None) -> dict[str, float]:
-    """The last value of each metric in an answer of MLflow's `runs/get`; NaN, which comes as text, stays out."""
+    """The last value of each metric in an answer of MLflow's `runs/get`. What is no number comes as text: `NaN`."""
     found = ((run or {}).get("run") or {}).get("data", {}).get("metrics", [])
-    return {
-        metric["key"]: float(metric["value"])
-        for metric in found
-        if isinstance(metric.get("value"), (int, float)) and not isinstance(metric["value"], bool)
-    }
+    return {metric["key"]: float(metric["value"]) for metric in found if _is_number(metric.get("value"))}
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in ("NaN", "Infinity", "-Infinity")
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _job(found: Mapping[str, Any]) -> Job:

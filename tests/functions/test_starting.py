@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind
+from shared.core.messages import Failed, FailureKind, RunStep
 from shared.http.authorisation import OPERATOR
 from tests.functions.conftest import ALICE, ISSUER, Api
 
@@ -17,6 +17,13 @@ def test_a_promotion_starts_at_once_and_is_found_where_the_answer_says(api: Api)
     assert started.headers["Location"] == f"/api/promotions/{started.body['id']}"
     assert [command.environment for command in api.bus.commands] == ["dev"]
     assert api.get(f"promotions/{started.body['id']}").body == started.body
+
+
+def test_share_is_told_of_the_metrics_that_any_stage_asks_for(api: Api) -> None:
+    api.post("promotions", START)
+    [command] = api.bus.commands
+    assert isinstance(command, RunStep)
+    assert (command.step, command.options) == ("share", {"metrics": ["auc"]})
 
 
 def test_a_function_key_alone_may_start(api: Api) -> None:

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -53,6 +54,7 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
         },
         "metrics": {"accuracy": 0.95},
         "metrics_left_out": 0,
+        "not_numbers": {},
     }
 
 
@@ -165,3 +167,25 @@ def test_an_author_that_may_not_be_read_is_left_out_and_stops_nothing(stage: Sta
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence["authors"] == []
+
+
+def test_a_metric_that_a_later_stage_asks_for_is_never_left_out(stage: Stage, dev: FakeWorkspace) -> None:
+    asked = [f"zeta-{number}" for number in range(120)]
+    dev.job_metrics["train-3"] = {f"metric-{number:04}": 1.0 for number in range(500)} | dict.fromkeys(asked, 0.5)
+    outcome = stage.with_(options={"metrics": ["missing", "zeta-119"]}).run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["metrics"]["zeta-119"] == 0.5
+    assert (len(outcome.evidence["metrics"]), outcome.evidence["metrics_left_out"]) == (100, 520)
+
+    outcome = stage.with_(options={"metrics": asked}).run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["metrics"] == dict.fromkeys(asked, 0.5)
+
+
+def test_what_is_no_number_is_told_as_it_was_logged(stage: Stage, dev: FakeWorkspace) -> None:
+    dev.job_metrics["train-3"] = {"loss": math.nan, "up": math.inf, "down": -math.inf, "accuracy": 0.9}
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["metrics"] == {"accuracy": 0.9}
+    assert outcome.evidence["not_numbers"] == {"loss": "NaN", "up": "Infinity", "down": "-Infinity"}
+    assert outcome.evidence["metrics_left_out"] == 0

@@ -52,6 +52,13 @@ class Lineage:
 
 
 @dataclass(frozen=True)
+class Options:
+    """What the plan says of this step."""
+
+    metrics: tuple[str, ...] = ()  #: that a gate of any stage looks at, to be kept before all others
+
+
+@dataclass(frozen=True)
 class Shared:
     """The registry's copy, and where the model came from."""
 
@@ -63,6 +70,8 @@ class Shared:
     job: Lineage | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     metrics_left_out: int = 0
+    #: Metrics that have no value which JSON could carry: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
+    not_numbers: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(target: Target) -> Outcome:
@@ -109,7 +118,7 @@ def _shared(target: Target, model: Model, copy: Model) -> Shared:
     workspace = target.workspace
     job = workspace.job(model.job) if model.job else None
     metrics = workspace.metrics(job.name) if job else {}
-    kept = _kept_metrics(target, metrics)
+    kept = _kept(target, metrics)
     return Shared(
         registry_model=copy.asset_id,
         origin=model.asset_id,
@@ -117,8 +126,9 @@ def _shared(target: Target, model: Model, copy: Model) -> Shared:
         registered=model.created,
         tags=_short(model.tags, MOST_TAGS, target.settings.require_tags),
         job=_lineage(job) if job else Lineage(model.job) if model.job else None,
-        metrics=kept,
+        metrics={name: value for name, value in kept.items() if math.isfinite(value)},
         metrics_left_out=len(metrics) - len(kept),
+        not_numbers={name: _in_words(value) for name, value in kept.items() if not math.isfinite(value)},
     )
 
 
@@ -132,11 +142,16 @@ def _authors(workspace: Workspace, model: Model) -> tuple[Author, ...]:
     return tuple(Author(each.id[:LONGEST_TEXT], each.name[:LONGEST_TEXT], each.is_person) for each in found)
 
 
-def _kept_metrics(target: Target, metrics: Mapping[str, float]) -> dict[str, float]:
-    """All if they are few; else first those that this stage's gates ask for, then by name."""
-    asked = {gate.metric for gate in target.stage.gates}
-    names = sorted(metrics, key=lambda name: (name not in asked, name))[:MOST_METRICS]
-    return {name: metrics[name] for name in names if len(name) <= LONGEST_TEXT and math.isfinite(metrics[name])}
+def _kept(target: Target, metrics: Mapping[str, float]) -> dict[str, float]:
+    """All metrics if they are few; else those that gates ask for, however many, and others by name up to the limit."""
+    asked = {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
+    wanted = sorted(name for name in metrics if name in asked)
+    others = sorted(name for name in metrics if name not in asked and len(name) <= LONGEST_TEXT)
+    return {name: metrics[name] for name in [*wanted, *others[: max(0, MOST_METRICS - len(wanted))]]}
+
+
+def _in_words(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _lineage(job: Job) -> Lineage:
