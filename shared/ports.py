@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from shared.core.approval import Author
 from shared.core.journal import JournalEntry
-from shared.core.messages import Command, LaneKey, News, Report
+from shared.core.messages import AwaitedJob, Command, LaneKey, News, Report
 from shared.core.promotion import Lane, Promotion, PromotionStatus
 
 # --- Azure ML: what an environment's worker can see and do ------------------------------------------------------------
@@ -381,6 +381,9 @@ class Store(Protocol):
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
         """Lanes that wait for an answer which should have come by now."""
+
+    def awaiting(self, job: AwaitedJob) -> Sequence[LaneKey]:
+        """Lanes that the job's end wakes, and perhaps some that wait for it no more."""
 
     def watching_since(self, now: datetime) -> datetime:
         """When this was first asked: registrations from before the app was there are not its business."""

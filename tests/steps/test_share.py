@@ -1,15 +1,18 @@
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from shared.core.approval import Author
-from shared.core.messages import Failed, FailureKind, Running, Succeeded
+from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, Succeeded
 from shared.core.wire import from_json
 from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
+from shared.worker.run import run_step
 from shared.worker.steps.share import Lineage, Shared
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ORIGIN, Stage
+from tests.steps.promotion import NOW, ORIGIN, Stage
 
 
 @pytest.fixture
@@ -189,3 +192,36 @@ def test_what_is_no_number_is_told_as_it_was_logged(stage: Stage, dev: FakeWorks
     assert outcome.evidence["metrics"] == {"accuracy": 0.9}
     assert outcome.evidence["not_numbers"] == {"loss": "NaN", "up": "Infinity", "down": "-Infinity"}
     assert outcome.evidence["metrics_left_out"] == 0
+
+
+@pytest.mark.parametrize("status", ["Running", "Finalizing", "NotStarted"])
+def test_a_model_whose_job_still_runs_waits_for_its_end(stage: Stage, dev: FakeWorkspace, status: str) -> None:
+    dev.jobs["train-3"] = replace(dev.jobs["train-3"], status=status)
+    dev.has_copy("digits", "3", ORIGIN)
+    outcome = stage.poll("share", dev)
+    assert isinstance(outcome, Running)
+    assert outcome.awaits == AwaitedJob("/subscriptions/s/workspaces/ws-dev", "train-3")
+    assert outcome.says == "waits for job train-3, which made the model, to end"
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Canceled"])
+def test_a_model_whose_job_has_ended_waits_no_more(stage: Stage, dev: FakeWorkspace, status: str) -> None:
+    dev.jobs["train-3"] = replace(dev.jobs["train-3"], status=status)
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["job"]["status"] == status
+
+
+def test_it_asks_after_the_job_less_and_less_often(stage: Stage, dev: FakeWorkspace) -> None:
+    dev.jobs["train-3"] = replace(dev.jobs["train-3"], status="Running")
+    dev.has_copy("digits", "3", ORIGIN)
+    pauses: list[float] = []
+    state: Mapping[str, Any] = {}
+    for poll in range(1, 40):
+        command = replace(stage.command("share", poll), state=state)
+        outcome = run_step(command, lambda _: dev, stage.folder, lambda: NOW, lambda _: stage.rules)
+        assert isinstance(outcome, Running)
+        pauses.append(outcome.poll_again_after.total_seconds())
+        state = outcome.state
+    assert (pauses[0], pauses[-1]) == (2, 300)
+    assert pauses == sorted(pauses)

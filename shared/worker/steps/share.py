@@ -13,7 +13,7 @@ from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import BusyError, Capability, ForbiddenError, Job, Model, RejectedError, Workspace, same_asset
 from shared.worker.order import Step
-from shared.worker.polls import poll_again
+from shared.worker.polls import poll_again, poll_when_ended
 from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
@@ -35,6 +35,8 @@ _GIT = {
 
 #: Azure ML's word for a job that came to a good end.
 COMPLETED = "Completed"
+#: Its words for jobs that have ended.
+ENDED = (COMPLETED, "Failed", "Canceled")
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ def run(target: Target) -> Outcome:
             "Register the model under a new version, or under another name.",
             FailureKind.CONFLICT,
         )
-    return Succeeded(as_evidence(_shared(target, model, copy)))
+    job = workspace.job(model.job) if model.job else None
+    if job is not None and job.status not in ENDED:
+        # Registered while its job still runs. What the job logs last counts, too, and how it ends.
+        return poll_when_ended(target, job)
+    return Succeeded(as_evidence(_shared(target, model, copy, job)))
 
 
 def _start(target: Target, model: Model) -> Outcome:
@@ -114,9 +120,8 @@ def _start(target: Target, model: Model) -> Outcome:
     return poll_again(command, says)
 
 
-def _shared(target: Target, model: Model, copy: Model) -> Shared:
+def _shared(target: Target, model: Model, copy: Model, job: Job | None) -> Shared:
     workspace = target.workspace
-    job = workspace.job(model.job) if model.job else None
     metrics = workspace.metrics(job.name) if job else {}
     kept = _kept(target, metrics)
     return Shared(
