@@ -37,7 +37,7 @@ def same_asset(one: str | None, other: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """A job, as far as its end matters."""
+    """A job, as far as its end matters; or a run that MLflow tracked outside of any job, told in the words of a job."""
 
     name: str
     status: str  #: Azure ML's word: Completed, Failed, Canceled, Running, …
@@ -49,6 +49,7 @@ class Job:
     environment_asset: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)  #: among them git's commit, where there is one
+    is_run: bool = False  #: tracked from outside of Azure ML: on a laptop, in CI, on Databricks
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def _tag(name: str, value: str, tags: Mapping[str, str]) -> Verdict:
 
 def _finished(job: Lineage | None) -> Verdict:
     if job is None:
-        return Verdict("training job", COMPLETED, "the model has no job, so no metrics either", False)
+        return Verdict("training job", COMPLETED, "the model has neither job nor run, so no metrics either", False)
     status = job.status or "the job is gone"
     return Verdict("training job", COMPLETED, status, status == COMPLETED)
 

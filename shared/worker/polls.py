@@ -29,7 +29,7 @@ def poll_when_ended(order: Order[Any], job: Job) -> Running:
     waited = order.state(Waited) or Waited()
     pause = min(LONGEST_PAUSE_FOR_JOB, FIRST_PAUSE * GROWTH ** min(waited.polls, 50))
     # Without the job's status, which changes: each new text is a line in the journal.
-    says = f"waits for job {job.name}, which made the model, to end"
+    says = f"waits for {'run' if job.is_run else 'job'} {job.name}, which made the model, to end"
     awaits = AwaitedJob(order.command.candidate.workspace, job.name)
     return Running(timedelta(seconds=round(pause, 1)), says, as_evidence(Waited(waited.polls + 1)), awaits)
 

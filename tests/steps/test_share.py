@@ -225,3 +225,21 @@ def test_it_asks_after_the_job_less_and_less_often(stage: Stage, dev: FakeWorksp
         state = outcome.state
     assert (pauses[0], pauses[-1]) == (2, 300)
     assert pauses == sorted(pauses)
+
+
+def test_a_run_that_was_tracked_outside_of_a_job_is_an_origin_as_a_job_is(stage: Stage, dev: FakeWorkspace) -> None:
+    commit = {"mlflow.source.git.commit": "f00"}
+    dev.jobs["train-3"] = Job("train-3", "Completed", "notebook", properties=commit, is_run=True)
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    shared = from_json(Shared, outcome.evidence)
+    assert shared.job == Lineage("train-3", "Completed", "notebook", git={"commit": "f00"}, tracked_by="MLflow")
+    assert shared.metrics == {"accuracy": 0.95}
+
+
+def test_a_run_that_is_still_under_way_is_waited_for(stage: Stage, dev: FakeWorkspace) -> None:
+    dev.jobs["train-3"] = Job("train-3", "Running", "notebook", is_run=True)
+    dev.has_copy("digits", "3", ORIGIN)
+    outcome = stage.poll("share", dev)
+    assert isinstance(outcome, Running)
+    assert outcome.says == "waits for run train-3, which made the model, to end"

@@ -41,7 +41,7 @@ ENDED = (COMPLETED, "Failed", "Canceled")
 
 @dataclass(frozen=True)
 class Lineage:
-    """The job that made the model, as far as Azure ML still knows it."""
+    """The job that made the model, or the run outside of any job, as far as Azure ML still knows it."""
 
     name: str
     status: str = ""  #: empty where the job is gone
@@ -51,6 +51,7 @@ class Lineage:
     environment: str | None = None  #: the environment asset
     inputs: Mapping[str, str] = field(default_factory=dict)  #: name → path or value
     git: Mapping[str, str] = field(default_factory=dict)  #: repository, branch, commit, dirty
+    tracked_by: str | None = None  #: `MLflow` where it is a run outside of any job
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ def _lineage(job: Job) -> Lineage:
         code=job.code,
         environment=job.environment_asset,
         inputs=_short(job.inputs, MOST_INPUTS),
+        tracked_by="MLflow" if job.is_run else None,
         git={what: job.properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in job.properties},
     )
 
