@@ -29,9 +29,10 @@ class Same(mlflow.pyfunc.PythonModel):
 
 pathlib.Path("model.txt").write_text("early")
 text = {"text": "model.txt"}
-mlflow.pyfunc.log_model(name="model", python_model=Same(), artifacts=text, registered_model_name="tiny-early")
-time.sleep(10)
-mlflow.log_metric("logged last", 1)
+with mlflow.start_run():
+    mlflow.pyfunc.log_model(name="model", python_model=Same(), artifacts=text, registered_model_name="tiny-early")
+    time.sleep(10)
+    mlflow.log_metric("logged last", 1)
 """
 TRAIN = "echo trained > ${{outputs.model}}/model.txt"
 

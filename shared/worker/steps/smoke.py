@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from shared.config.smoke_requests import SmokeRequest
 from shared.core.messages import Failed, FailureKind, Outcome, Retry, Succeeded, as_evidence
 from shared.ports import Answer
 from shared.worker import container_log
 from shared.worker.order import Step
-from shared.worker.smoke_file import SmokeRequest, difference, read
+from shared.worker.smoke_file import difference, read
 from shared.worker.target import Target
 
 #: Seconds that the answers of one poll may take together; no more requests are sent after that.
