@@ -30,6 +30,11 @@ class Wanted:
     person: str | None = None  #: of the local cloud
 
 
+#: How somebody signs in.
+_HOW = "--scope api://CLIENT_ID/.default, with the client id of the app registration"
+_HOW_LOCALLY = f"for a local cloud, --local FOLDER --as NAME instead of its address (--url or {URL})"
+
+
 @dataclass(frozen=True)
 class Access:
     """How to ask the app."""
@@ -40,7 +45,7 @@ class Access:
     #: What people should know of how it was found; empty where they said it themselves.
     remark: str = ""
     #: How somebody who has not signed in does so.
-    how_to_sign_in: str = "--scope api://CLIENT_ID/.default, with the client id of the app registration"
+    how_to_sign_in: str = _HOW
 
     def headers(self) -> dict[str, str]:
         """With which each request is made. Raises `CommandError` when Entra ID gives no token."""
@@ -58,7 +63,9 @@ def find(wanted: Wanted, environment: Mapping[str, str] = os.environ) -> Access:
         return _local(local, wanted)
     if wanted.person:
         raise CommandError(Exit.USAGE, f"--as is about a local cloud, and {URL} is set: give --local, or unset it.")
-    return Access(_api(url), wanted.key or environment.get(KEY), _token(wanted, environment))
+    api = _api(url)
+    how = _HOW_LOCALLY if is_loopback(api) else _HOW
+    return Access(api, wanted.key or environment.get(KEY), _token(wanted, environment), how_to_sign_in=how)
 
 
 def of_environment(name: str, environment: Mapping[str, str] = os.environ) -> Access | None:

@@ -43,14 +43,15 @@ def _doctor(access: Access, options: argparse.Namespace, output: Output) -> Exit
         unanswered = [_check("app", access.url, False, str(error))]
         output.result({"healthy": False, "caller": None, "checks": unanswered}, lambda: [_drawn(unanswered)])
         return error.exit_code
-    checks = [_check("app", access.url, True, "answers"), _you(health["caller"]), *health["checks"]]
+    checks = [_check("app", access.url, True, "answers"), _you(access, health["caller"]), *health["checks"]]
     output.result({**health, "checks": checks}, lambda: [_drawn(checks), _summary(checks)])
     return Exit.DONE if health["healthy"] else Exit.REFUSED
 
 
-def _you(caller: Document | None) -> Document:
+def _you(access: Access, caller: Document | None) -> Document:
     if caller is None:
-        return _check("you", "function key", True, "nobody in particular: may read and start, nothing else")
+        may = "nobody in particular: may read and start, nothing else"
+        return _check("you", "function key", True, f"{may}. To sign in: {access.how_to_sign_in}")
     roles = ", ".join(caller["roles"])
     return _check("you", caller["name"], True, roles)
 

@@ -14,7 +14,7 @@ from mlpromote.picture import mark, picture
 from mlpromote.tables import age, dim, spoken, table, until
 
 #: Of a diagnosis, such as a container's log, so many lines are shown.
-LAST_LINES = 15
+LAST_LINES = 30
 
 
 def listed(promotions: Iterable[Document], now: datetime) -> Table:

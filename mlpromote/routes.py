@@ -14,6 +14,9 @@ from mlpromote.ends import Exit
 from mlpromote.output import Output
 from mlpromote.tables import age, table
 
+#: Behind a route or a stage that promotion.yml does not have any more.
+_GONE = "(not configured)"
+
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     """Describe them."""
@@ -49,11 +52,14 @@ def _release(access: Access, options: argparse.Namespace, output: Output) -> Exi
 def _drawn(lanes: Iterable[Document], now: datetime) -> Table:
     made = table("route", "model", "stage", "serves", "since", "on its way", "hold", whole=("since",))
     for lane in lanes:
-        names = [lane["route"], lane["model"]]
+        # An app of before does not say what is configured.
+        gone = "" if lane.get("configured", True) else f" {_GONE}"
+        names = [f"{lane['route']}{gone}", lane["model"]]
         for stage in lane["stages"]:
             champion = stage["champion"]
             served = [champion["version"], f"{age(champion['since'], now)} ago"] if champion else ["–", ""]
-            made.add_row(*names, stage["name"], *served, _coming(stage), _hold(stage["hold"]))
+            left = f" {_GONE}" if not gone and not stage.get("configured", True) else ""
+            made.add_row(*names, f"{stage['name']}{left}", *served, _coming(stage), _hold(stage["hold"]))
             names = ["", ""]
     return made
 

@@ -42,6 +42,8 @@ def _validate(evidence: Evidence) -> str:
     # What is seen of a metric may have a remark after its figure.
     seen = {gate["gate"].removeprefix("metric "): gate["seen"].partition(";")[0] for gate in gates if _is_metric(gate)}
     figures = ", ".join(f"{metric} {figure}" for metric, figure in seen.items())
+    if not gates:
+        return "no gate is set"
     holds = "1 gate holds" if len(gates) == 1 else f"{len(gates)} gates hold"
     return f"{holds}: {figures}" if figures else holds
 
@@ -60,8 +62,17 @@ def _deploy(evidence: Evidence) -> str:
 
 
 def _smoke(evidence: Evidence) -> str:
-    slowest = f", the slowest in {evidence['slowest_ms']:.0f} ms" if "slowest_ms" in evidence else ""
-    return f"{evidence.get('requests', 0)} requests as expected{slowest}"
+    requests = evidence.get("requests", 0)
+    if not requests:
+        return "no smoke requests are set"
+    if "slowest_ms" not in evidence:
+        return f"{_count(requests)} as expected"
+    milliseconds = f"{evidence['slowest_ms']:.0f} ms"
+    return f"{_count(requests)} as expected, {'the slowest in' if requests > 1 else 'in'} {milliseconds}"
+
+
+def _count(requests: int) -> str:
+    return "1 request" if requests == 1 else f"{requests} requests"
 
 
 def _shift(evidence: Evidence) -> str:

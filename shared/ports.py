@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from shared.core.approval import Author
 from shared.core.journal import JournalEntry
-from shared.core.messages import Command, LaneKey, News, Report
+from shared.core.messages import AwaitedJob, Command, LaneKey, News, Report
 from shared.core.promotion import Lane, Promotion, PromotionStatus
 
 # --- Azure ML: what an environment's worker can see and do ------------------------------------------------------------
@@ -37,7 +37,7 @@ def same_asset(one: str | None, other: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Job:
-    """A job, as far as its end matters."""
+    """A job, as far as its end matters; or a run that MLflow tracked outside of any job, told in the words of a job."""
 
     name: str
     status: str  #: Azure ML's word: Completed, Failed, Canceled, Running, …
@@ -49,6 +49,7 @@ class Job:
     environment_asset: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)  #: among them git's commit, where there is one
+    is_run: bool = False  #: tracked from outside of Azure ML: on a laptop, in CI, on Databricks
 
 
 @dataclass(frozen=True)
@@ -406,6 +407,9 @@ class Store(Protocol):
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
         """Lanes that wait for an answer which should have come by now."""
+
+    def awaiting(self, job: AwaitedJob) -> Sequence[LaneKey]:
+        """Lanes that the job's end wakes, and perhaps some that wait for it no more."""
 
     def watching_since(self, now: datetime) -> datetime:
         """When this was first asked: registrations from before the app was there are not its business."""

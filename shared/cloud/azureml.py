@@ -24,10 +24,11 @@ from shared.cloud import (
     azureml_rights,
     azureml_scoring,
 )
-from shared.cloud.azureml_assets import WorkspaceAssets, metrics_from, model_from
+from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
+from shared.cloud.azureml_runs import Runs
 from shared.cloud.identity import credential
 from shared.core.approval import Author
 from shared.ports import (
@@ -113,15 +114,11 @@ class AzureMLWorkspace:
 
     def job(self, name: str) -> Job | None:
         with self._rest(f"read job {name}") as rest:
-            return WorkspaceAssets(rest, self._id).job(name)
+            return WorkspaceAssets(rest, self._id).job(name) or Runs(rest, self._properties[2]).job(name)
 
     def metrics(self, job: str) -> Mapping[str, float]:
         with self._rest(f"read the metrics of job {job}") as rest:
-            tracking = self._properties[2]
-            if not tracking:
-                return {}
-            address = "https://" + tracking.partition("://")[2]
-            return metrics_from(rest.get(f"{address}/api/2.0/mlflow/runs/get", run_id=job))
+            return Runs(rest, self._properties[2]).metrics(job)
 
     def authors(self, model: Model) -> Sequence[Author]:
         with self._rest(f"read who made model {model.name}, version {model.version}") as rest:

@@ -1,4 +1,4 @@
-"""Reads models, jobs and their metrics from a workspace.
+"""Reads models and jobs from a workspace.
 
 By REST: azure-ai-ml's entities leave out the copy's origin and a job's parent, differ from one kind of job to the next,
 and cannot list the newest first.
@@ -57,7 +57,8 @@ class WorkspaceAssets:
 
     def job(self, name: str) -> Job | None:
         found = self._rest.get(f"{self._workspace}/jobs/{quote(name, safe='')}", **{"api-version": _JOBS})
-        return _job(found) if found else None
+        # Of a step of a pipeline there is no more than its name: run history knows the rest.
+        return _job(found) if found and found.get("properties") else None
 
     def job_maker(self, name: str) -> str | None:
         """What kind of principal submitted a job, in Azure's words: User, Application, ManagedIdentity, Key."""
@@ -93,16 +94,6 @@ def model_from(found: Mapping[str, Any], name: str, version: str, asset_id: str)
 def moment(written: str | None) -> datetime | None:
     """A time as Azure writes it: up to seven digits for parts of a second, of which Python 3.11 takes all."""
     return datetime.fromisoformat(written) if written else None
-
-
-def metrics_from(run: Mapping[str, Any] | None) -> dict[str, float]:
-    """The last value of each metric in an answer of MLflow's `runs/get`; NaN, which comes as text, stays out."""
-    found = ((run or {}).get("run") or {}).get("data", {}).get("metrics", [])
-    return {
-        metric["key"]: float(metric["value"])
-        for metric in found
-        if isinstance(metric.get("value"), (int, float)) and not isinstance(metric["value"], bool)
-    }
 
 
 def _job(found: Mapping[str, Any]) -> Job:

@@ -4,7 +4,7 @@ A lane is saved in one transaction together with its promotions and journal; its
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -21,9 +21,10 @@ from shared.cloud.documents import (
     sortable,
 )
 from shared.cloud.sqlite_file import SqliteFile
+from shared.core.awaiting import awaited
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
-from shared.core.messages import LaneKey
+from shared.core.messages import AwaitedJob, LaneKey
 from shared.core.promotion import NEXT_IN_LINE, Lane, Promotion
 from shared.ports import LanePage, Page, PromotionFilter, Publishing, VersionConflictError
 
@@ -48,6 +49,10 @@ create table if not exists journal (
     promotion text not null, number integer not null, at text not null, stage text not null, step text not null,
     what text not null, text text not null, who text not null default '',
     primary key (promotion, number)
+) without rowid;
+create table if not exists awaited (
+    workspace text not null, job text not null, route text not null, model text not null,
+    primary key (workspace, job, route, model)
 ) without rowid;
 create table if not exists watching (since text not null);
 create table if not exists publishing (id integer primary key check (id = 1), at text not null, trouble text not null);
@@ -82,6 +87,7 @@ class SqliteStore:
         # All is written out before: others wait for the transaction.
         lane = (key.route, key.model, version + 1, lane_document(after), sortable(wake) if wake else None)
         rows = [_row(each) for each in changed]
+        jobs, jobs_before = awaited(after), awaited(before)
         lines = [(e.promotion, e.number, sortable(e.at), e.stage, e.step, e.what, e.text, e.who) for e in journal]
         with self._writing, self._file.transaction() as connection:
             row = connection.execute(
@@ -97,11 +103,25 @@ class SqliteStore:
                 rows,
             )
             connection.executemany("insert into journal values (?, ?, ?, ?, ?, ?, ?, ?)", lines)
+            connection.executemany(
+                "delete from awaited where workspace = ? and job = ? and route = ? and model = ?",
+                _awaited_rows(jobs_before - jobs, key),
+            )
+            connection.executemany(
+                "insert or ignore into awaited values (?, ?, ?, ?)", _awaited_rows(jobs - jobs_before, key)
+            )
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
         with self._file.transaction("deferred") as connection:
             rows = connection.execute(
                 "select route, model from lanes where wake_at <= ? order by wake_at", (sortable(now),)
+            ).fetchall()
+        return [LaneKey(route, model) for route, model in rows]
+
+    def awaiting(self, job: AwaitedJob) -> Sequence[LaneKey]:
+        with self._file.transaction("deferred") as connection:
+            rows = connection.execute(
+                "select route, model from awaited where workspace = ? and job = ?", (job.workspace.lower(), job.job)
             ).fetchall()
         return [LaneKey(route, model) for route, model in rows]
 
@@ -197,6 +217,10 @@ def _promotions_of(
         *connection.execute(f"{selected} id = ?", (*lane, named)),
     ]
     return tuple(read_promotion(document) for _, document in sorted(dict(rows).items()))
+
+
+def _awaited_rows(jobs: Collection[AwaitedJob], lane: LaneKey) -> list[tuple[str, ...]]:
+    return [(each.workspace.lower(), each.job, lane.route, lane.model) for each in jobs]
 
 
 def _row(promotion: Promotion) -> tuple[object, ...]:

@@ -28,6 +28,7 @@ from shared.cloud.documents import (
     sortable,
 )
 from shared.cloud.table import Operation, Table, Write, split
+from shared.cloud.table_awaited import AwaitedJobs
 from shared.cloud.table_keys import (
     LAST,
     journal_row,
@@ -38,9 +39,10 @@ from shared.cloud.table_keys import (
 )
 from shared.cloud.table_lists import Lists, lane_of
 from shared.cloud.table_wakes import Wakes
+from shared.core.awaiting import awaited
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
-from shared.core.messages import LaneKey
+from shared.core.messages import AwaitedJob, LaneKey
 from shared.core.promotion import NEXT_IN_LINE, Lane, Promotion
 from shared.core.wire import from_json, to_json
 from shared.ports import LanePage, Page, PromotionFilter, Publishing, VersionConflictError
@@ -95,6 +97,7 @@ class TablesStore:
         self._table = Table(client)
         self._lists = Lists(self._table, pool, settled_after)
         self._wakes = Wakes(self._table, pool, settled_after)
+        self._awaited = AwaitedJobs(self._table)
 
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
         return self._loaded(key, promotion, NEXT_IN_LINE)
@@ -128,6 +131,9 @@ class TablesStore:
         self._lists.add_promotions(moved, new, version + 1)
         if known is None and key.route:
             self._lists.add_lane(key)
+        jobs, jobs_before = awaited(after), awaited(before)
+        self._awaited.add(key, jobs - jobs_before)
+        no_more = self._awaited.seen(key, jobs_before - jobs)
         wake_entry = self._wakes.cover(key, wake_at(after), known.wake_entry if known else "")
 
         operations = _lane_operations(after, version + 1, wake_entry, known)
@@ -137,6 +143,7 @@ class TablesStore:
             operations += _promotion_operations(each, version + 1, {**came, **listed})
         self._table.commit(operations + _journal_operations(key, version + 1, journal))
 
+        self._awaited.remove(no_more)
         left = [earlier[each.id] for each in moved if each.id in earlier]
         listed_in = known.listed if known else {}
         self._lists.remove_statuses([(each, listed_in[each.id]) for each in left if each.id in listed_in])
@@ -156,6 +163,9 @@ class TablesStore:
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
         return self._wakes.overdue(now)
+
+    def awaiting(self, job: AwaitedJob) -> Sequence[LaneKey]:
+        return self._awaited.lanes(job)
 
     def promotions(self, wanted: PromotionFilter, most: int, following: str | None) -> Page:
         def read(entry: TableEntity) -> Promotion | None:

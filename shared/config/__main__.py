@@ -1,19 +1,25 @@
-"""Says what is wrong with a configuration: `python -m shared.config promotion.yml`, settings from the environment."""
+"""Says what is wrong with a configuration and with the files that it names: `python -m shared.config promotion.yml`,
+settings from the environment."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from shared.config import ConfigurationFaults, load
+from shared.config import ConfigurationFaults, load, named_files
+from shared.config.app_settings import AppSettings
 
 
 def main(arguments: list[str]) -> int:
     """Prints the routes of a configuration that is right; 1, with every fault, if it is not."""
     parser = argparse.ArgumentParser(prog="python -m shared.config", description=__doc__)
-    parser.add_argument("file", type=Path)
+    usual = AppSettings.read(os.environ).configuration_path
+    parser.add_argument("file", type=Path, nargs="?", default=usual, help="if left out, that of the app: %(default)s")
+    file = parser.parse_args(arguments).file
     try:
-        configuration = load(parser.parse_args(arguments).file, os.environ)
+        configuration = load(file, os.environ)
+        if found := named_files.faults(configuration, file.parent):
+            raise ConfigurationFaults(file, found)
     except ConfigurationFaults as faults:
         sys.stderr.write(f"{faults}\n")
         return 1

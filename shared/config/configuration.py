@@ -176,6 +176,11 @@ class Configuration(Places):
         asked = [route.require_tags for route in routes] + [jobs.tags for route in routes for jobs in route.from_jobs]
         return frozenset(tag for tags in asked for tag in tags)
 
+    def metrics_asked_for(self) -> tuple[str, ...]:
+        """Names of all metrics that a gate of any stage looks at, sorted."""
+        stages = (stage for route in self.routes.values() for stage in route.stages)
+        return tuple(sorted({gate.metric for stage in stages for gate in stage.gates}))
+
     def _routes_from(self, workspace_id: str) -> list[Route]:
         return [
             route for route in self.routes.values() if self.environments[route.source].workspace.has_id(workspace_id)

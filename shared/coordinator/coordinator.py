@@ -13,8 +13,8 @@ from shared.coordinator.lanes import Lanes
 from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
 from shared.core import incoming
-from shared.core.events import TimePassed
-from shared.core.messages import FindRegistrations, News, StepReported
+from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
+from shared.core.messages import AwaitedJob, FindRegistrations, JobEnded, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
 from shared.ports import Bus, DeadLetters, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
@@ -115,11 +115,14 @@ class Coordinator:
                     raise
 
     def _apply_news(self, news: News) -> None:
-        requests = list(routing.requests(news, self._parts.configuration, self._clock()))
-        if not requests:
+        events: list[LaneEvent] = [*routing.requests(news, self._parts.configuration, self._clock())]
+        if isinstance(news, JobEnded):
+            job = AwaitedJob(news.workspace, news.job)
+            events += [AwaitedJobEnded(lane, job) for lane in self._parts.store.awaiting(job)]
+        if not events:
             log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
-        for request in requests:
-            self._parts.lanes.apply(request)
+        for event in events:
+            self._parts.lanes.apply(event)
 
     def _relevant(self, news: News) -> News:
         """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""

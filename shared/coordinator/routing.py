@@ -78,11 +78,14 @@ def stage_runs(
 ) -> tuple[StageRun, ...]:
     """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
     return tuple(
-        _stage_run(stage, configuration.environments[stage.environment].policy, route, model) for stage in stages
+        _stage_run(stage, configuration.environments[stage.environment].policy, route, model, configuration)
+        for stage in stages
     )
 
 
-def _stage_run(stage: "StageSettings", policy: "Policy", route: "Route", model: str) -> StageRun:
+def _stage_run(
+    stage: "StageSettings", policy: "Policy", route: "Route", model: str, configuration: "Configuration"
+) -> StageRun:
     stage = stage.under(policy)
     plan = plan_for(
         Kind.MODEL,
@@ -92,6 +95,8 @@ def _stage_run(stage: "StageSettings", policy: "Policy", route: "Route", model: 
         limits=stage.limits(),
         asked=stage.asks_for(),
         worked=(APPROVE,) if policy.taken_by_environment else (),
+        # It runs for the first stage alone, and has to bring what the gates of all others look at.
+        options={"share": {"metrics": list(configuration.metrics_asked_for())}},
     )
     return StageRun(
         name=stage.name,

@@ -6,7 +6,7 @@ Reports of workers are in `messages.py`, since they travel through queues. They 
 
 from dataclasses import dataclass
 
-from shared.core.messages import RECONCILE, LaneKey, StepReported
+from shared.core.messages import RECONCILE, AwaitedJob, LaneKey, StepReported
 from shared.core.promotion import Lane, Promotion
 
 
@@ -56,6 +56,20 @@ class TimePassed:
     """The reconciling timer found the lane overdue."""
 
     lane: LaneKey
+    who: str = ""
+    comes_again: bool = False
+    may_be_repeated: bool = False
+
+    def about(self, lane: Lane | None) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
+class AwaitedJobEnded:
+    """The job has ended that a step of the lane waits for."""
+
+    lane: LaneKey
+    job: AwaitedJob
     who: str = ""
     comes_again: bool = False
     may_be_repeated: bool = False
@@ -176,7 +190,7 @@ class Released(_OfPerson):
 
 
 PersonEvent = Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed | Discarded
-LaneEvent = PromotionRequested | StepReported | TimePassed | PersonEvent
+LaneEvent = PromotionRequested | StepReported | TimePassed | AwaitedJobEnded | PersonEvent
 
 
 class NotNowError(Exception):

@@ -5,7 +5,8 @@
   sent again, and duplicate detection drops what was not lost. An effect that comes late is undone (`late.py`).
 - What must be in flight is a function of the lane (`due`), so a process may die after saving and before sending.
 - A stage is entered by one promotion of the lane at a time. Of those that queue for it only the newest goes on; what
-  has entered is never superseded. Jobs that wait to have their output registered wait in order: none is dropped.
+  has entered is never superseded, unless it still waits for its job to end. Jobs that wait to have their output
+  registered wait in order: none is dropped.
 - A stage starts when the stages in its `after` have succeeded; when one of those did not, or was rolled back while it
   queued, it is skipped.
 - A stage walks its plan. When a step fails, the steps that were begun are undone in reverse order; a failing undo is
@@ -15,7 +16,7 @@
 - The step that crowns makes the candidate the stage's champion. What comes after it only tidies up: its failure is
   noted and undoes nothing.
 - Every step has a deadline, and so has every wait. A poll that could not be made is made again after a growing pause
-  until then.
+  until then. Waiting for somebody else's job has rules of its own (`awaiting.py`).
 - A stage with a hold lets nobody in until a person releases it. What people may ask for stands in `approving.py`,
   `going_back.py` and `trying_again.py`.
 - An older version never overtakes a newer one by itself.
@@ -26,12 +27,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.core import approving, going_back, trying_again
+from shared.core import approving, awaiting, going_back, trying_again
 from shared.core.approval import Approval, ApprovalEvidence
 from shared.core.durations import in_words
 from shared.core.events import (
     Abandoned,
     Approved,
+    AwaitedJobEnded,
     Cancelled,
     Discarded,
     LaneEvent,
@@ -266,6 +268,7 @@ _HANDLERS: Mapping[type[LaneEvent], Callable[[Turn, Any], None]] = {
     PromotionRequested: _request,
     StepReported: _report,
     TimePassed: _pass_time,
+    AwaitedJobEnded: awaiting.wake,
     Approved: _of_promotion(approving.approve),
     Rejected: _of_promotion(approving.reject),
     Cancelled: _of_promotion(going_back.cancel),
@@ -321,13 +324,15 @@ def _stop(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun) -> N
 def _answered(turn: Turn, step: StepRun, status: StepStatus, answer: Succeeded | Failed) -> StepRun:
     """The step once it has given its last answer."""
     failure = answer if isinstance(answer, Failed) else None
-    ended = replace(step, status=status, ended=turn.now, next_poll=None, state={})
+    ended = replace(step, status=status, ended=turn.now, next_poll=None, state={}, awaits=None)
     return replace(ended, evidence=answer.evidence, failure=failure, says=failure.reason if failure else "")
 
 
 def _poll_again(
     turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Running | Retry | NotRun
 ) -> None:
+    if isinstance(outcome, Running):
+        step = awaiting.awaits(step, outcome.awaits, turn.now)
     deadline = step.deadline or turn.now
     says = outcome.says if isinstance(outcome, Running) else outcome.reason
     if turn.now >= deadline:
@@ -347,6 +352,8 @@ def _poll_again(
 
 
 def _timeout(step: StepRun) -> Failed:
+    if step.awaits is not None:
+        return awaiting.not_ended(step, step.awaits)
     seen = f"; last seen: {step.says}" if step.says else ""
     limit = in_words(step.plan.limit)
     text = f"{step.plan.name} was not done within {limit}{seen}. Raise its time limit or look for the cause."

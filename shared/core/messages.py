@@ -115,12 +115,26 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class AwaitedJob:
+    """A job of somebody else, at whose end a step can go on."""
+
+    workspace: str  #: ARM id
+    job: str
+
+    def is_same(self, other: "AwaitedJob | None") -> bool:
+        """Azure does not keep the case of ARM ids."""
+        return other is not None and (self.workspace.lower(), self.job) == (other.workspace.lower(), other.job)
+
+
+@dataclass(frozen=True)
 class Running:
     """Azure is at work; poll again after the pause. `says` is what to show meanwhile."""
 
     poll_again_after: timedelta
     says: str
     state: Mapping[str, Any] = field(default_factory=dict)  #: what the step wants to know at its next poll
+    #: Whose end it waits for: news of that wakes it before the pause is over, and its own time limit does not count.
+    awaits: AwaitedJob | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ The core walks a plan and knows of a step only what stands here. A new step is a
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from shared.core.messages import Kind
@@ -90,16 +91,18 @@ def plan_for(
     limits: Mapping[str, timedelta],
     asked: Collection[str] = (),
     worked: Collection[str] = (),
+    options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> tuple[PlannedStep, ...]:
     """The plan of one stage. `first`: no stage comes before it; `limits`: by step; `asked`: the settings that the stage
     has, which ask for optional steps; `worked`: steps that would wait in the coordinator, and that the environment's
-    worker runs instead."""
+    worker runs instead; `options`: by step, what is said of it alone."""
     return tuple(
         replace(
             step,
             environment=source if step.at_source else environment,
             waits=step.waits and step.name not in worked,
             limit=limits.get(step.name, step.limit),
+            options={**step.options, **options.get(step.name, {})},
             undo_limit=limits.get(step.undo[-1], step.undo_limit) if step.undo else step.undo_limit,
         )
         for step in KINDS[kind].plan

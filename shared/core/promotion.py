@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from shared.core.messages import GRACE, Candidate, Champion, Evidence, Failed, Kind, LaneKey
+from shared.core.messages import GRACE, AwaitedJob, Candidate, Champion, Evidence, Failed, Kind, LaneKey
 from shared.core.plan import KINDS, PlannedStep
 
 
@@ -107,6 +107,7 @@ class StepRun:
     status: StepStatus = StepStatus.WAITING
     poll: int = 0  #: number of the poll that is under way, from 1
     state: Mapping[str, Any] = field(default_factory=dict)  #: what its last poll wants to know at the next
+    awaits: AwaitedJob | None = None  #: whose end its last poll waits for
     retries: int = 0  #: polls in a row that could not be made
     started: datetime | None = None
     ended: datetime | None = None

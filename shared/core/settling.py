@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core.approval import Approval, ApprovalEvidence, digest
+from shared.core.awaiting import awaiting
+from shared.core.going_back import turn_back
 from shared.core.messages import Kind, as_evidence
 from shared.core.plan import KINDS
 from shared.core.precedence import newest
@@ -145,7 +147,7 @@ def end_stage(stage: StageRun, trigger: Trigger, reason: str, now: datetime) -> 
 
 
 def _supersede(turn: Turn) -> None:
-    """Of the candidates that queue for a stage, all but the newest step aside."""
+    """Of the candidates that queue for a stage, or wait in it for a job, all but the newest step aside."""
     queues: dict[tuple[Kind, str], list[Promotion]] = {}
     for promotion in turn.lane.under_way():
         kind = promotion.candidate.kind
@@ -159,6 +161,11 @@ def _supersede(turn: Turn) -> None:
         for promotion in queue:
             if promotion.id != latest.id:
                 _step_aside(turn, turn.latest(promotion), name, latest)
+    for promotion, stage, step in list(awaiting(turn.lane)):
+        queue = [promotion, *queues.get((promotion.candidate.kind, stage.name), ())]
+        latest = newest(queue)
+        if stage.status is StageStatus.RUNNING and latest.id != promotion.id:
+            _give_way(turn, turn.latest(promotion), stage, step, latest)
 
 
 def _step_aside(turn: Turn, promotion: Promotion, name: str, latest: Promotion) -> None:
@@ -168,6 +175,14 @@ def _step_aside(turn: Turn, promotion: Promotion, name: str, latest: Promotion) 
     reason = f"version {latest.candidate.version} came before it could enter {name}"
     turn.note(promotion, "stage-superseded", reason, stage)
     turn.put(promotion, end_stage(stage, Trigger.NEWER_CAME, reason, turn.now))
+
+
+def _give_way(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, latest: Promotion) -> None:
+    """What waits for a job has not begun, though it is in the stage: a newer candidate need not wait for that job."""
+    job = step.awaits.job if step.awaits is not None else ""
+    reason = f"version {latest.candidate.version} came while it waited for job {job} to end"
+    turn.note(promotion, "superseded", reason, stage)
+    turn.put(promotion, turn_back(stage, StageStatus.SUPERSEDED, reason))
 
 
 def _settle_promotion(turn: Turn, promotion: Promotion) -> Promotion:

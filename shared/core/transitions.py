@@ -15,7 +15,7 @@ class Trigger(StrEnum):
     NEWER_CAME = "a newer candidate is waiting for the stage"
     WAITED_TOO_LONG = "its turn did not come in time"
     PLAN_DONE = "the last step succeeded"
-    TURNED_BACK = "a step failed, or a person turned it back"
+    TURNED_BACK = "a step failed, a person turned it back, or a newer candidate came while it waited for a job"
     ROLLED_BACK = "a person rolled it back"
     CANCELLED = "a person cancelled the promotion"
     RETRIED = "a person had it tried again"
@@ -24,6 +24,7 @@ class Trigger(StrEnum):
     UNDONE_REJECTION = "undone, after a person's no"
     UNDONE_CANCEL = "undone, as the promotion was cancelled"
     UNDONE_ROLL_BACK = "undone, as it was rolled back"
+    UNDONE_SUPERSEDED = "undone, as a newer candidate came while it waited for a job"
 
 
 TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
@@ -43,6 +44,7 @@ TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
     (StageStatus.UNDOING, Trigger.UNDONE_REJECTION): StageStatus.REJECTED,
     (StageStatus.UNDOING, Trigger.UNDONE_CANCEL): StageStatus.CANCELLED,
     (StageStatus.UNDOING, Trigger.UNDONE_ROLL_BACK): StageStatus.ROLLED_BACK,
+    (StageStatus.UNDOING, Trigger.UNDONE_SUPERSEDED): StageStatus.SUPERSEDED,
     (StageStatus.SUCCEEDED, Trigger.ROLLED_BACK): StageStatus.UNDOING,
     (StageStatus.FAILED, Trigger.ROLLED_BACK): StageStatus.UNDOING,
     (StageStatus.FAILED, Trigger.RETRIED): StageStatus.QUEUED,
@@ -56,6 +58,7 @@ UNDONE_AS = {
     StageStatus.REJECTED: Trigger.UNDONE_REJECTION,
     StageStatus.CANCELLED: Trigger.UNDONE_CANCEL,
     StageStatus.ROLLED_BACK: Trigger.UNDONE_ROLL_BACK,
+    StageStatus.SUPERSEDED: Trigger.UNDONE_SUPERSEDED,
 }
 
 

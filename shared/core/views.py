@@ -100,21 +100,24 @@ def _digest(validated: Evidence) -> str | None:
 
 
 def lane(lane: Lane, stages: Sequence[str]) -> dict[str, Any]:
-    """A lane by its stages: first those named, in that order, then others that anything is known of."""
+    """A lane by its stages: first those named, which are configured, in that order, then others that anything is known
+    of. A lane without a configured stage gets no new promotions."""
     of_promotions = [stage.name for promotion in lane.under_way() for stage in promotion.stages]
     names = dict.fromkeys([*stages, *lane.champions, *lane.holds, *of_promotions])
     return {
         "route": lane.key.route,
         "model": lane.key.model,
-        "stages": [_stage_of_lane(lane, name) for name in names],
+        "configured": bool(stages),
+        "stages": [_stage_of_lane(lane, name, name in stages) for name in names],
     }
 
 
-def _stage_of_lane(lane: Lane, name: str) -> Mapping[str, Any]:
+def _stage_of_lane(lane: Lane, name: str, configured: bool) -> Mapping[str, Any]:
     theirs = [(promotion, stage) for promotion in lane.under_way() if (stage := promotion.stage(name)) is not None]
     champion, hold = lane.champions.get(name), lane.holds.get(name)
     return {
         "name": name,
+        "configured": configured,
         "champion": _champion(champion) if champion else None,
         "challengers": [_in_lane(promotion) for promotion, stage in theirs if stage.status in STAGE_OCCUPIED],
         "queue": [_in_lane(promotion) for promotion, stage in theirs if stage.status is StageStatus.QUEUED],

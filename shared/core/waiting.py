@@ -67,6 +67,8 @@ def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
         return f"the answer of {step.plan.name}, which was under way, before it is undone"
     if step.status is StepStatus.WAITING:
         return "a command that was never answered to expire, before anything is undone"
+    if step.awaits is not None and step.next_poll is not None:
+        return f"job {step.awaits.job} to end, which wakes it; next look at {step.next_poll:%H:%M:%S} UTC"
     name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name
     if step.poll <= 1 or step.next_poll is None:
         return name

@@ -6,14 +6,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.config import ConfigurationFaults
+from shared.config import ConfigurationFaults, Fault
 from shared.config.roles import Roles
 from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
 from shared.http.checks import NOBODY, Check, Seen, State, carried_out
 from shared.http.environment_checks import EnvironmentChecks
 from shared.http.sign_in import Verifier
-from shared.ports import Capability, DeadLetters, Store, Topic, TopicUnavailableError, Workspace
+from shared.ports import (
+    Capability,
+    DeadLetters,
+    RejectedError,
+    Store,
+    Topic,
+    TopicUnavailableError,
+    Workspace,
+)
 from shared.worker.order import Rules
 
 if TYPE_CHECKING:
@@ -58,7 +66,7 @@ class Health:
         if self.roles.coordinator:
             yield Check("configuration", "promotion.yml", self._see_configuration, "Mend promotion.yml.")
             if self._is_configured():
-                yield Check("configuration", "files", self._see_files, "Deploy the app with these files.")
+                yield Check("configuration", "files", self._see_files, "Mend the files, and deploy the app with them.")
             yield Check("store", "promotions", self._write, "The store must be there, and the app may write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
         yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")
@@ -100,12 +108,22 @@ class Health:
         )
 
     def _see_files(self) -> str:
-        stages = [stage for route in self.configuration().routes.values() for stage in route.stages]
-        named = [stage.deployment for stage in stages] + [stage.smoke.requests for stage in stages if stage.smoke]
-        missing = [file for file in dict.fromkeys(named) if not (self.folder / file).is_file()]
-        if missing:
-            raise FileNotFoundError(f"not there: {', '.join(missing)}")
-        return f"{len(set(named))} files are there"
+        from shared.config import named_files  # it needs pydantic and PyYAML: only when asked
+
+        configuration = self.configuration()
+        if found := named_files.faults(configuration, self.folder) or list(self._refused_files(configuration)):
+            raise ConfigurationFaults(self.folder, found)
+        named = len(named_files.named(configuration))
+        return "1 file, and what it names" if named == 1 else f"{named} files, and what they name"
+
+    def _refused_files(self, configuration: "Configuration") -> Iterator[Fault]:
+        """What the SDK finds in deployment files: by itself, without asking Azure."""
+        for route in configuration.routes.values():
+            for stage in route.stages:
+                try:
+                    self.workspace(stage.environment).deployment_file(self.folder / stage.deployment)
+                except RejectedError as refusal:
+                    yield Fault(f"{route.name}.{stage.name}", str(refusal))
 
     def _see_sign_in(self) -> str:
         verifier = self.verifier()

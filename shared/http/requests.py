@@ -206,9 +206,9 @@ class Requests:
         return {"promotion": views.summary(found[0])} if found else {}
 
     def _stages(self, key: LaneKey) -> list[str]:
-        """The names of a route's stages, as configured now."""
+        """The names of a lane's stages, as configured now: none where the route is gone, or takes the model no more."""
         route = self._configuration().routes.get(key.route)
-        return [stage.name for stage in route.stages] if route else []
+        return [stage.name for stage in route.stages] if route and route.takes(key.model) else []
 
 
 def _request_text(by: Person | None, key: str | None) -> str:

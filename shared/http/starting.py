@@ -15,6 +15,9 @@ from shared.http.refusals import BadRequestError
 if TYPE_CHECKING:
     from shared.config import Configuration, Route, StageSettings
 
+#: Names by which Azure ML finds a version that is not always the same.
+_LABELS = ("latest", "default")
+
 
 @dataclass(frozen=True)
 class Start:
@@ -37,6 +40,7 @@ def requested(
     """
     _check_name("model", asked.model)
     _check_name("version", asked.version)
+    _check_is_no_label(asked)
     route = _route(asked, configuration)
     workspace = configuration.environments[route.source].workspace.id
     candidate = Candidate(Kind.MODEL, asked.model, asked.version, route.source, workspace)
@@ -62,6 +66,15 @@ def _check_name(key: str, name: str) -> None:
     except ValueError:
         text = "letters, digits, full stops, hyphens and underscores, a letter or digit first"
         raise BadRequestError(f"{key}: must be at most {rule.longest} {text}, not {name[:100]!r}") from None
+
+
+def _check_is_no_label(asked: Start) -> None:
+    """A label names another version tomorrow; a promotion is of one version for good."""
+    if asked.version.lower() in _LABELS:
+        raise BadRequestError(
+            f"version: {asked.version!r} is a label and no version. Name the version itself: "
+            f"`az ml model list --name {asked.model}` shows which there are."
+        )
 
 
 def _route(asked: Start, configuration: "Configuration") -> "Route":

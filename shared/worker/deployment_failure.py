@@ -5,10 +5,7 @@ import re
 from shared.core.messages import Failed, FailureKind
 from shared.core.redaction import clean
 from shared.ports import Deployment
-
-LOG_LINES = 200  #: how much of the log is read
-SHOWN_LINES = 20  #: how much of it is kept
-LONGEST_LINE = 500
+from shared.worker import container_log
 
 #: In this order: an error of a container often mentions names of things that were not found.
 _KINDS = (
@@ -32,25 +29,26 @@ _ADVICE = {
 #: Codes such as BadArgument say little: a traceback in the log says more.
 _MAY_BE_A_CRASH = (FailureKind.BAD_CONFIG, FailureKind.TIMEOUT, FailureKind.NOT_FOUND, FailureKind.UNKNOWN)
 
-# The scoring server wraps what the scoring code raised into exceptions of its own.
-_OF_THE_SERVER = re.compile(r"azureml_inference_server_http\.|gunicorn\.")
-_TRACEBACK = re.compile(r"Traceback \(most recent call last\):\s*$")
-_RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
-
 
 def failed(deployment: Deployment, log: str) -> Failed:
     """The outcome for a failed deployment: the cause in the reason, and the end of the log."""
     log = clean(log)  # before lines are left out, which may be what tells a secret
-    found = cause(log)
+    found = container_log.cause(log)
     kind = kind_of(deployment.error)
     if found and kind in _MAY_BE_A_CRASH:
         kind = FailureKind.CONTAINER_CRASH
     why = deployment.error or f"nothing more than state {deployment.state}. {deployment.unread}"
-    said = f"{found} (its log); Azure ML says {why}" if found else why if deployment.error else f"Azure ML says {why}"
+    said = (
+        f"{container_log.cause_and_place(log)}, as its log has it; Azure ML says {why}"
+        if found
+        else why
+        if deployment.error
+        else f"Azure ML says {why}"
+    )
     return Failed(
         f"Deployment {deployment.name} failed. {_ADVICE[kind]}, then retry. The cause: {said.rstrip('. ')}.",
         kind,
-        diagnosis="\n".join(([found, ""] if found else []) + tail(log)),
+        diagnosis="\n".join(([found, ""] if found else []) + container_log.chosen(log)),
         evidence={"deployment": deployment.name, "error": deployment.error, "cause": found},
     )
 
@@ -60,23 +58,3 @@ def kind_of(error: str) -> FailureKind:
     if not error.strip():
         return FailureKind.UNKNOWN
     return next((kind for kind, words in _KINDS if re.search(words, error, re.IGNORECASE)), FailureKind.BAD_CONFIG)
-
-
-def cause(log: str) -> str | None:
-    """The exception that the scoring code raised: the last line of its traceback. None without a traceback."""
-    raised: list[str] = []
-    inside = False
-    for line in log.splitlines():
-        if _TRACEBACK.search(line):
-            inside = True
-        elif inside and line and not line[0].isspace():
-            inside = False
-            if _RAISED.match(line):
-                raised.append(line.strip()[:LONGEST_LINE])
-    own = [line for line in raised if not _OF_THE_SERVER.match(line)]
-    return next(reversed(own or raised), None)
-
-
-def tail(log: str) -> list[str]:
-    """The last lines of a log, without empty ones."""
-    return [line.rstrip()[:LONGEST_LINE] for line in log.splitlines() if line.strip()][-SHOWN_LINES:]

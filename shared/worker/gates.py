@@ -50,7 +50,7 @@ def _tag(name: str, value: str, tags: Mapping[str, str]) -> Verdict:
 
 def _finished(job: Lineage | None) -> Verdict:
     if job is None:
-        return Verdict("training job", COMPLETED, "the model has no job, so no metrics either", False)
+        return Verdict("training job", COMPLETED, "the model has neither job nor run, so no metrics either", False)
     status = job.status or "the job is gone"
     return Verdict("training job", COMPLETED, status, status == COMPLETED)
 
@@ -58,7 +58,7 @@ def _finished(job: Lineage | None) -> Verdict:
 def _metric(gate: Gate, shared: Shared, champion: Champion | None) -> list[Verdict]:
     name = f"metric {gate.metric}"
     value = shared.metrics.get(gate.metric)
-    seen = _figure(value) if value is not None else _why_missing(shared)
+    seen = _figure(value) if value is not None else _why_missing(gate.metric, shared)
     verdicts = []
     if gate.at_least is not None:
         holds = value is not None and value >= gate.at_least
@@ -77,7 +77,7 @@ def _comparison(
     asked = f"no worse than the champion's by more than {_figure(margin)}"
     theirs = _of_champion(champion, gate.metric)
     if champion is None or theirs is None:
-        nobody = "there is no champion" if champion is None else f"the champion has no {gate.metric}"
+        nobody = "there is no champion" if champion is None else _nothing_of(champion, gate.metric)
         return Verdict(
             name,
             asked,
@@ -97,7 +97,15 @@ def _of_champion(champion: Champion | None, metric: str) -> float | None:
     return theirs.metrics.get(metric) if theirs is not None else None
 
 
-def _why_missing(shared: Shared) -> str:
+def _nothing_of(champion: Champion, metric: str) -> str:
+    theirs = champion_saw(champion, share.STEP)
+    odd = theirs.not_numbers.get(metric) if theirs is not None else None
+    return f"the champion's is {odd}" if odd else f"the champion has no {metric}"
+
+
+def _why_missing(metric: str, shared: Shared) -> str:
+    if metric in shared.not_numbers:
+        return f"the job logged {shared.not_numbers[metric]}"
     left_out = shared.metrics_left_out
     return f"not among the metrics kept ({left_out} were left out)" if left_out else "not logged"
 

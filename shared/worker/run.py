@@ -91,4 +91,5 @@ def _too_late(command: RunStep) -> NotRun:
 
 
 def _said_in(command: RunStep, fault: Exception) -> str:
-    return f"{command.environment}: {fault}"
+    """With the environment where the stage's name, which stands before each reason, does not say it already."""
+    return str(fault) if command.environment == command.stage else f"{command.environment}: {fault}"

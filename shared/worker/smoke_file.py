@@ -1,42 +1,21 @@
-"""Smoke requests: JSON Lines of `{"request", "expected"?, "tolerance"?}`, and whether an answer is the expected one."""
+"""Smoke requests as a step reads them, and whether an answer is the expected one."""
 
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.config import smoke_requests
+from shared.config.smoke_requests import SmokeRequest
 from shared.ports import RejectedError
-
-MOST_REQUESTS = 1000
-_KEYS = {"request", "expected", "tolerance"}
-
-
-@dataclass(frozen=True)
-class SmokeRequest:
-    """One line of the file."""
-
-    line: int  #: counted from 1
-    request: Any
-    expects: bool  #: whether a certain answer is asked for; else any with status 200 will do
-    expected: Any
-    tolerance: float  #: how far numbers may be from the expected ones
 
 
 def read(file: Path, tolerance: float) -> list[SmokeRequest]:
     """The file's requests; `tolerance` is for lines that say none. Raises `RejectedError` with the line at fault."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as fault:
-        raise RejectedError(f"There is no file of smoke requests {file}: see `smoke` of the stage.") from fault
-    except (OSError, UnicodeDecodeError) as fault:
-        raise RejectedError(f"The smoke requests in {file.name} cannot be read: {fault}") from fault
-    found = [_parse(file.name, number, line, tolerance) for number, line in enumerate(lines, 1) if line.strip()]
-    if not found:
-        raise RejectedError(f"There are no smoke requests in {file.name}: leave `smoke` out where none are meant.")
-    if len(found) > MOST_REQUESTS:
-        raise RejectedError(f"There are {len(found)} smoke requests in {file.name}; at most {MOST_REQUESTS} are sent.")
-    return found
+        return smoke_requests.read(file, tolerance)
+    except ValueError as fault:
+        raise RejectedError(str(fault)) from fault
 
 
 def difference(expected: Any, got: Any, tolerance: float, place: str = "answer") -> str | None:
@@ -56,23 +35,6 @@ def difference(expected: Any, got: Any, tolerance: float, place: str = "answer")
         same = type(expected) is type(got) and expected == got
         return None if same else f"{place} is {_shown(got)}, not {_shown(expected)}"
     return next((found for where, one, other in pairs if (found := difference(one, other, tolerance, where))), None)
-
-
-def _parse(file: str, number: int, line: str, tolerance: float) -> SmokeRequest:
-    place = f"{file}, line {number}"
-    try:
-        found = json.loads(line)
-    except ValueError as fault:
-        raise RejectedError(f"{place} is no JSON: {fault}") from fault
-    if not isinstance(found, dict) or "request" not in found:
-        raise RejectedError(f'{place} is no object with a "request".')
-    unknown = sorted(found.keys() - _KEYS)
-    if unknown:
-        raise RejectedError(f"{place} has unknown keys: {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}.")
-    own = found.get("tolerance", tolerance)
-    if not _is_number(own) or not 0 <= own < math.inf:
-        raise RejectedError(f"{place}: the tolerance must be a number that is 0 or more.")
-    return SmokeRequest(number, found["request"], "expected" in found, found.get("expected"), float(own))
 
 
 def _near(expected: float, got: float, tolerance: float) -> bool:

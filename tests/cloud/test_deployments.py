@@ -6,6 +6,7 @@ import pytest
 
 from shared.cloud.azureml import AzureMLWorkspace
 from shared.ports import Deployment, Endpoint, RejectedError
+from shared.worker import container_log
 from tests.cloud.conftest import Registered
 from tests.cloud.local_azure import LocalAzure, until
 
@@ -90,7 +91,9 @@ def test_a_failed_deployment_says_why(
     found = serving.ended("v2-bad")
     assert found.state == "Failed"
     assert ": " in found.error
-    assert "KeyError" in serving.workspace.logs(serving.endpoint, "v2-bad", 200)
+    log = container_log.read(serving.workspace, serving.endpoint, "v2-bad")
+    assert container_log.cause_and_place(log) == "KeyError: 'the model is of no use' (score.py, line 8, in init)"
+    assert not [line for line in container_log.chosen(log) if "gunicorn" in line]
 
 
 def test_a_cause_that_a_role_on_the_workspace_does_not_cover_is_told_as_unread(

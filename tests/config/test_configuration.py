@@ -101,6 +101,11 @@ def test_required_tags_that_are_missing_or_different_are_named(configured: Confi
     assert route.missing_tags({}) == {"promote": "true", "owner": ""}
 
 
+def test_the_metrics_of_all_gates_of_all_routes_are_known(configured: Configured) -> None:
+    second = RIGHT[RIGHT.index("  churn:") :].replace("  churn:", "  second:").replace('"{model}', '"x-{model}')
+    assert configured(RIGHT + second.replace("auc", "f1")).metrics_asked_for() == ("auc", "f1")
+
+
 def test_stages_follow_one_another_unless_after_says_otherwise(configured: Configured) -> None:
     third = """\
       - environment: prod

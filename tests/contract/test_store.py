@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.events import Cancelled, LaneEvent, PromotionRequested
+from shared.core.events import AwaitedJobEnded, Cancelled, LaneEvent, PromotionRequested
 from shared.core.lane import LONGEST_QUEUE, Decision, decide, due
-from shared.core.messages import GRACE, Kind, LaneKey
+from shared.core.messages import GRACE, AwaitedJob, Kind, LaneKey, Running
 from shared.core.promotion import (
     NEXT_IN_LINE,
     Hold,
@@ -18,6 +18,7 @@ from shared.core.promotion import (
     StageStatus,
     Unpublished,
     lane_digest,
+    promotion_id,
 )
 from shared.ports import PromotionFilter, Publishing, Store, VersionConflictError
 from tests.core.people import OPERATOR
@@ -338,3 +339,49 @@ def test_one_far_behind_in_line_is_loaded_by_its_name_and_can_be_called_off(stor
     assert found[0].status is PromotionStatus.CANCELLED
     (page,) = store.lanes(None, None, 10, None).lanes
     assert [each.id for each in page.promotions] == [job(number).id for number in range(MANY_JOBS - 1)]
+
+
+JOB = AwaitedJob("/subscriptions/d/workspaces/ws-dev", "train-3")
+
+
+def wait_for(store: Store, job: AwaitedJob | None) -> Lane:
+    """The lane's step answers that it waits for a job, or for none."""
+    lane, _ = store.load(KEY, None)
+    [command] = due(lane)
+    return apply(store, answer(command, Running(timedelta(minutes=1), "waits", awaits=job))).lane
+
+
+def test_a_lane_is_found_by_the_job_that_it_waits_for_and_by_no_other(store: Store) -> None:
+    apply(store, requested("1"))
+    assert store.awaiting(JOB) == []
+    wait_for(store, JOB)
+    assert store.awaiting(JOB) == [KEY]
+    assert store.awaiting(replace(JOB, workspace=JOB.workspace.upper())) == [KEY]
+    assert store.awaiting(replace(JOB, job="other")) == []
+    assert store.awaiting(replace(JOB, workspace="/subscriptions/d/workspaces/other")) == []
+
+
+def test_a_lane_is_found_for_as_long_as_it_waits(store: Store) -> None:
+    apply(store, requested("1"))
+    wait_for(store, JOB)
+    other = replace(JOB, job="other")
+    wait_for(store, JOB)
+    assert store.awaiting(JOB) == [KEY]
+    wait_for(store, other)
+    assert (store.awaiting(JOB), store.awaiting(other)) == ([], [KEY])
+    wait_for(store, None)
+    assert store.awaiting(other) == []
+    wait_for(store, JOB)
+    assert store.awaiting(JOB) == [KEY]
+    apply(store, AwaitedJobEnded(KEY, JOB))
+    assert store.awaiting(JOB) == []
+
+
+def test_several_lanes_may_wait_for_one_job(store: Store) -> None:
+    keys = [LaneKey("churn", "churn-eu"), LaneKey("churn", "churn us/1"), LaneKey("r", "x")]
+    for key in keys:
+        asked = requested("1")
+        mine = replace(asked.promotion, lane=key, id=promotion_id(key, asked.promotion.candidate))
+        lane = apply(store, replace(asked, promotion=mine)).lane
+        apply(store, answer(due(lane)[0], Running(timedelta(minutes=1), "waits", awaits=JOB)))
+    assert sorted(store.awaiting(JOB), key=str) == sorted(keys, key=str)

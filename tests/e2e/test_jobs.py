@@ -1,6 +1,7 @@
 """Jobs of the dev workspace: what becomes of their outputs."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 MODEL = "tiny-trained"
 EXPERIMENT = "tiny-training"
 ENVIRONMENT = "azureml://registries/azureml/environments/sklearn-1.5/labels/latest"
+#: As most scripts have it: the model is registered first, and then the job goes on.
+REGISTERS_EARLY = """
+import pathlib, time
+import mlflow
+
+class Same(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[str]) -> list[str]:
+        return model_input
+
+pathlib.Path("model.txt").write_text("early")
+text = {"text": "model.txt"}
+with mlflow.start_run():
+    mlflow.pyfunc.log_model(name="model", python_model=Same(), artifacts=text, registered_model_name="tiny-early")
+    time.sleep(10)
+    mlflow.log_metric("logged last", 1)
+"""
 TRAIN = "echo trained > ${{outputs.model}}/model.txt"
 
 
@@ -58,6 +75,19 @@ async def test_a_pipeline_job_is_registered_as_a_whole_and_its_children_start_no
     assert list((await cloud.azure.origins(MODEL)).values()).count("pipeline") == 1
 
 
+async def test_a_model_that_a_job_registers_while_it_runs_is_promoted_at_the_jobs_end(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(REGISTERS_EARLY)
+    early = training("early", "python train.py", code=tmp_path, experiment="tiny-trials")
+    assert await cloud.azure.run(early) == "Completed"
+    promotion = await cloud.promotions.succeeded("tiny-early")
+    share = promotion["stages"][0]["steps"][0]
+    assert share["evidence"]["job"]["status"] == "Completed"
+    assert share["evidence"]["metrics"] == {"logged last": 1.0}
+    assert "waits for job early, which made the model, to end" in {each["text"] for each in promotion["journal"]}
+
+
 async def test_a_job_of_another_experiment_starts_nothing(cloud: Cloud) -> None:
     await cloud.azure.run(training("apart", experiment="tiny-trials"))
     await cloud.azure.run(training("last"))
@@ -73,9 +103,13 @@ async def registration(cloud: Cloud, job: str) -> Promotion:
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
 
-def training(name: str, line: str = TRAIN, output: str = "model", experiment: str = EXPERIMENT) -> Job:
+def training(
+    name: str, line: str = TRAIN, output: str = "model", experiment: str = EXPERIMENT, code: Path | None = None
+) -> Job:
     outputs: Any = {output: Output(type="custom_model")}
-    return command(name=name, command=line, environment=ENVIRONMENT, experiment_name=experiment, outputs=outputs)
+    return command(
+        name=name, command=line, environment=ENVIRONMENT, experiment_name=experiment, outputs=outputs, code=code
+    )
 
 
 def two_trainings(name: str) -> Job:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind
+from shared.core.messages import Failed, FailureKind, RunStep
 from shared.http.authorisation import OPERATOR
 from shared.ports import StoreUnavailableError
 from tests.functions.conftest import ALICE, ISSUER, Api
@@ -18,6 +18,13 @@ def test_a_promotion_starts_at_once_and_is_found_where_the_answer_says(api: Api)
     assert started.headers["Location"] == f"/api/promotions/{started.body['id']}"
     assert [command.environment for command in api.bus.commands] == ["dev"]
     assert api.get(f"promotions/{started.body['id']}").body == started.body
+
+
+def test_share_is_told_of_the_metrics_that_any_stage_asks_for(api: Api) -> None:
+    api.post("promotions", START)
+    [command] = api.bus.commands
+    assert isinstance(command, RunStep)
+    assert (command.step, command.options) == ("share", {"metrics": ["auc"]})
 
 
 def test_a_function_key_alone_may_start(api: Api) -> None:
@@ -186,3 +193,11 @@ def test_a_body_that_is_none_is_told_in_words(body: bytes, detail: str, api: Api
 
 def test_an_endless_key_is_refused(api: Api) -> None:
     assert api.post("promotions", START, {"Idempotency-Key": "k" * 256}).status == 400
+
+
+@pytest.mark.parametrize("label", ["latest", "Latest", "default"])
+def test_a_label_is_no_version_and_starts_nothing(label: str, api: Api) -> None:
+    answer = api.post("promotions", START | {"version": label})
+    assert answer.status == 400
+    assert f"'{label}' is a label and no version" in answer.body["detail"]
+    assert api.get("promotions").body["value"] == []

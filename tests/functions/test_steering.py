@@ -48,7 +48,14 @@ def test_a_rollback_holds_the_stage_until_it_is_released(api: Api) -> None:
     assert stages["test"]["champion"]["version"] == "1"
     assert (stages["test"]["hold"]["by"], stages["test"]["hold"]["promotion"]) == ("alice", second)
     assert [one["promotion"] for one in stages["test"]["queue"]] == [third]
-    assert stages["prod"] == {"name": "prod", "champion": None, "challengers": [], "queue": [], "hold": None}
+    assert stages["prod"] == {
+        "name": "prod",
+        "configured": True,
+        "champion": None,
+        "challengers": [],
+        "queue": [],
+        "hold": None,
+    }
     [wait] = api.get(f"promotions/{third}").body["waits"]
     assert wait["for"] == "the hold on test to be released, set by alice: wrong answers"
 
@@ -172,3 +179,23 @@ def test_a_stage_that_the_route_does_not_have_cannot_be_released(api: Api) -> No
     api.start("1", through="test")
     answer = api.post("routes/churn/churn-eu/stages/nowhere/release", {"reason": "x"}, ALICE)
     assert (answer.status, answer.body["detail"]) == (404, "Route churn has no stage nowhere, only test, prod.")
+
+
+def test_a_lane_whose_route_is_gone_is_marked(api: Api) -> None:
+    served(api, "1")
+    routes = api.app.configuration.routes
+    assert api.get("routes").body["value"][0]["configured"] is True
+    vars(api.app)["configuration"] = api.app.configuration.model_copy(update={"routes": {"fraud": routes["fraud"]}})
+    [lane] = api.get("routes").body["value"]
+    assert lane["configured"] is False
+    assert {stage["name"]: stage["configured"] for stage in lane["stages"]} == {"test": False}
+
+
+def test_a_stage_that_its_route_has_lost_is_marked(api: Api) -> None:
+    served(api, "1")
+    churn = api.app.configuration.routes["churn"]
+    left = churn.model_copy(update={"stages": churn.stages[1:]})
+    vars(api.app)["configuration"] = api.app.configuration.model_copy(update={"routes": {"churn": left}})
+    [lane] = api.get("routes").body["value"]
+    assert lane["configured"] is True
+    assert {stage["name"]: stage["configured"] for stage in lane["stages"]} == {"prod": True, "test": False}

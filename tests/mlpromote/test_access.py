@@ -9,7 +9,7 @@ import pytest
 
 from mlpromote.local_identity import token_of
 from tests.mlpromote.conftest import CommandLine
-from tests.mlpromote.stub import Answer, Request, StubApp
+from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 EMPTY = Answer({"value": [], "next_link": None})
 
@@ -221,3 +221,12 @@ def test_the_key_never_goes_to_another_address(mlpromote: CommandLine, app: Stub
         assert other.asked == []
     asked: Any = app.asked[-1].query
     assert asked["continuation"] == "a b"
+
+
+def test_at_an_address_on_this_machine_it_is_said_how_people_of_a_local_cloud_sign_in(
+    mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(problem(403, "Sign in: a function key alone may read and start."))
+    ended = mlpromote("cancel", "p", "--reason", "x")
+    assert "--local FOLDER --as NAME" in ended.errors
+    assert "--scope" not in ended.errors

@@ -123,3 +123,9 @@ def test_what_took_long_is_told_in_minutes_hours_and_days_on_one_line() -> None:
     for seconds, words in lasting.items():
         document = promotion("succeeded", [stage("test", "succeeded", [step("approve", "succeeded", 0, seconds)])])
         assert any(line.endswith(words) for line in drawn(document)), (words, drawn(document))
+
+
+def test_a_stage_without_an_endpoint_names_none() -> None:
+    registering = stage("register", "failed", [step("register", "failed", 1, 2)], endpoint=None)
+
+    assert drawn(promotion("failed", [registering]))[0].split() == ["✗", "register", "1.0", "s"]

@@ -92,3 +92,17 @@ def test_what_is_no_fault_has_a_mark_and_a_count_of_its_own(mlpromote: CommandLi
     assert "! queue warning seen. Look at them." in lines
     assert "? queue unchecked seen" in lines
     assert lines[-1] == "1 warning, 1 check that could not be made in full."
+
+
+def test_a_route_or_stage_that_is_configured_no_more_is_marked(mlpromote: CommandLine, app: StubApp) -> None:
+    test, prod = lane()["stages"]
+    lost = lane(configured=True, stages=[{**test, "configured": True}, {**prod, "configured": False}])
+    gone = lane(configured=False, route="old", stages=[{**test, "configured": False}])
+    app.will_answer(Answer({"value": [lost, gone], "next_link": None}))
+    told = " ".join(mlpromote("routes").output.replace("\n", " ").split())
+    assert told.count("(not") == 2
+
+
+def test_the_doctor_says_how_to_sign_in_where_nobody_has(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"healthy": True, "caller": None, "checks": []}))
+    assert "--as NAME" in " ".join(mlpromote("doctor").output.split())

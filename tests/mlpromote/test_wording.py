@@ -70,3 +70,19 @@ def test_deployments_that_were_left_alone_are_named_with_the_reason() -> None:
 @pytest.mark.parametrize(("next_poll", "words"), [(13, "being made; next poll in 3 s"), (10.2, "being made")])
 def test_what_is_under_way_says_when_it_is_looked_at_again_unless_that_is_now(next_poll: float, words: str) -> None:
     assert told(step("deploy", "running", 1, says="being made", next_poll=after(next_poll)), NOW) == words
+
+
+def test_a_stage_without_gates_says_that_none_is_set() -> None:
+    assert told(step("validate", "succeeded", 0, 1, evidence={"gates": []}), NOW) == "no gate is set"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        ({"requests": 0, "answers": 0, "failures": 0}, "no smoke requests are set"),
+        ({"requests": 1, "answers": 1, "slowest_ms": 12.4}, "1 request as expected, in 12 ms"),
+        ({"requests": 3, "answers": 3, "slowest_ms": 12.4}, "3 requests as expected, the slowest in 12 ms"),
+    ],
+)
+def test_smoke_requests_are_counted_as_people_count(evidence: dict[str, object], words: str) -> None:
+    assert told(step("smoke", "succeeded", 0, 1, evidence=evidence), NOW) == words

@@ -63,9 +63,9 @@ def raising(error: Exception) -> Callable[..., Any]:
 def folder(tmp_path: Path) -> Path:
     """With a configuration that is right, and its files."""
     (tmp_path / "promotion.yml").write_text(RIGHT, encoding="utf-8")
-    for name in ("deployments/churn.yml", "smoke/churn.jsonl"):
+    for name, content in (("deployments/churn.yml", "instance_count: 1\n"), ("smoke/churn.jsonl", '{"request": 1}\n')):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text(content)
     return tmp_path
 
 
@@ -139,7 +139,25 @@ def test_all_faults_of_the_configuration_are_told_each_with_its_place(health: He
 
 def test_files_that_are_not_there_are_named(health: Health, folder: Path) -> None:
     (folder / "smoke" / "churn.jsonl").unlink()
-    assert faults(health) == [("configuration", "files", "not there: smoke/churn.jsonl")]
+    [(what, name, says)] = faults(health)
+    assert (what, name) == ("configuration", "routes.churn.stages[0].smoke.requests")
+    assert "There is no file of smoke requests" in says
+
+
+def test_what_the_files_name_in_turn_is_read_as_well(health: Health, folder: Path) -> None:
+    deployment = "code_configuration: {code: scoring, scoring_script: score.py}\n"
+    (folder / "deployments" / "churn.yml").write_text(deployment)
+    [(_, name, says)] = faults(health)
+    assert name == "routes.churn.stages[0].deployment"
+    assert says == "deployments/churn.yml: there is no folder scoring, which it names as code"
+
+
+def test_a_deployment_file_that_the_sdk_refuses_is_told(health: Health) -> None:
+    refusing = FakeWorkspace(name="test", raises={"deployment_file": RejectedError("unknown field: no_such_key")})
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES} | {"test": refusing}
+    assert faults(replace(health, workspace=workspaces.__getitem__)) == [
+        ("configuration", "churn.test", "unknown field: no_such_key")
+    ]
 
 
 def test_of_sign_in_is_said_whose_tokens_count(health: Health) -> None:

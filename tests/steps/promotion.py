@@ -65,6 +65,7 @@ class Stage:
     version: str = "3"
     promotion: str = "digits-3-abc"
     rules: Rules = field(default_factory=Rules)
+    options: Mapping[str, Any] = field(default_factory=dict)  #: what the plan says of the step
     started_late: timedelta = timedelta(0)  #: between the step's first poll and this one
 
     def with_(self, **changes: Any) -> "Stage":
@@ -98,6 +99,7 @@ class Stage:
             settings=self._frozen(),
             evidence=self.evidence,
             champion=self.champion,
+            options=self.options,
         )
 
     def _frozen(self) -> Mapping[str, Any]:

@@ -195,7 +195,9 @@ def test_the_diagnosis_of_a_crash_is_its_cause_and_the_end_of_the_log(stage: Sta
     cause = "ModuleNotFoundError: No module named 'nothing_like_this'"
     assert cause in outcome.reason
     assert outcome.diagnosis.splitlines()[0] == cause
-    assert outcome.diagnosis.splitlines()[-1].endswith("Worker exiting (pid: 15259)")
+    assert outcome.diagnosis.splitlines()[-1] == cause
+    assert '  File "/var/score.py", line 5, in init' in outcome.diagnosis.splitlines()
+    assert "(score.py, line 5, in init)" in outcome.reason
     assert len(outcome.diagnosis.splitlines()) == 22
 
 

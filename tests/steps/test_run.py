@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -5,9 +6,10 @@ import pytest
 from shared.core.messages import Failed, FailureKind, Kind, NotRun, Outcome, Retry, Running
 from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
 from shared.worker.fence import CHANGES, TooLateError, fenced
+from shared.worker.run import run_step
 from shared.worker.steps import steps
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import SHARED, Stage, champion
+from tests.steps.promotion import NOW, SHARED, Stage, champion
 
 
 @pytest.mark.parametrize(
@@ -17,9 +19,9 @@ from tests.steps.promotion import SHARED, Stage, champion
         (UnavailableError("no connection"), Retry(timedelta(seconds=5), "no connection")),
         (UnavailableError("at once", timedelta(0)), Retry(timedelta(0), "at once")),
         (BusyError("another operation"), Retry(timedelta(seconds=5), "another operation")),
-        (ForbiddenError("may not read"), Failed("test: may not read", FailureKind.PERMISSION)),
-        (OutOfQuotaError("no room"), Failed("test: no room", FailureKind.QUOTA)),
-        (RejectedError("wrong"), Failed("test: wrong", FailureKind.BAD_CONFIG)),
+        (ForbiddenError("may not read"), Failed("may not read", FailureKind.PERMISSION)),
+        (OutOfQuotaError("no room"), Failed("no room", FailureKind.QUOTA)),
+        (RejectedError("wrong"), Failed("wrong", FailureKind.BAD_CONFIG)),
     ],
 )
 def test_errors_of_the_port_become_outcomes(
@@ -27,6 +29,13 @@ def test_errors_of_the_port_become_outcomes(
 ) -> None:
     workspace.raises["endpoint"] = error
     assert stage.poll("deploy", workspace) == outcome
+
+
+def test_an_error_names_the_environment_that_it_happened_in_where_the_stage_has_another_name(stage: Stage) -> None:
+    dev = FakeWorkspace(raises={"model": ForbiddenError("may not read")})
+    command = replace(stage.command("share"), environment="dev")
+    outcome = run_step(command, lambda _: dev, stage.folder, lambda: NOW, lambda _: stage.rules)
+    assert outcome == Failed("dev: may not read", FailureKind.PERMISSION)
 
 
 @pytest.mark.parametrize("step", sorted(steps().keys() - {"approve"}))

@@ -1,14 +1,18 @@
+import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from shared.core.approval import Author
-from shared.core.messages import Failed, FailureKind, Running, Succeeded
+from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, Succeeded
 from shared.core.wire import from_json
 from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
+from shared.worker.run import run_step
 from shared.worker.steps.share import Lineage, Shared
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ORIGIN, Stage
+from tests.steps.promotion import NOW, ORIGIN, Stage
 
 
 @pytest.fixture
@@ -53,6 +57,7 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
         },
         "metrics": {"accuracy": 0.95},
         "metrics_left_out": 0,
+        "not_numbers": {},
     }
 
 
@@ -174,3 +179,76 @@ def test_an_author_that_may_not_be_read_is_left_out_and_stops_nothing(stage: Sta
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence["authors"] == []
+
+
+def test_a_metric_that_a_later_stage_asks_for_is_never_left_out(stage: Stage, dev: FakeWorkspace) -> None:
+    asked = [f"zeta-{number}" for number in range(120)]
+    dev.job_metrics["train-3"] = {f"metric-{number:04}": 1.0 for number in range(500)} | dict.fromkeys(asked, 0.5)
+    outcome = stage.with_(options={"metrics": ["missing", "zeta-119"]}).run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["metrics"]["zeta-119"] == 0.5
+    assert (len(outcome.evidence["metrics"]), outcome.evidence["metrics_left_out"]) == (100, 520)
+
+    outcome = stage.with_(options={"metrics": asked}).run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["metrics"] == dict.fromkeys(asked, 0.5)
+
+
+def test_what_is_no_number_is_told_as_it_was_logged(stage: Stage, dev: FakeWorkspace) -> None:
+    dev.job_metrics["train-3"] = {"loss": math.nan, "up": math.inf, "down": -math.inf, "accuracy": 0.9}
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["metrics"] == {"accuracy": 0.9}
+    assert outcome.evidence["not_numbers"] == {"loss": "NaN", "up": "Infinity", "down": "-Infinity"}
+    assert outcome.evidence["metrics_left_out"] == 0
+
+
+@pytest.mark.parametrize("status", ["Running", "Finalizing", "NotStarted"])
+def test_a_model_whose_job_still_runs_waits_for_its_end(stage: Stage, dev: FakeWorkspace, status: str) -> None:
+    dev.jobs["train-3"] = replace(dev.jobs["train-3"], status=status)
+    dev.has_copy("digits", "3", ORIGIN)
+    outcome = stage.poll("share", dev)
+    assert isinstance(outcome, Running)
+    assert outcome.awaits == AwaitedJob("/subscriptions/s/workspaces/ws-dev", "train-3")
+    assert outcome.says == "waits for job train-3, which made the model, to end"
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "Canceled"])
+def test_a_model_whose_job_has_ended_waits_no_more(stage: Stage, dev: FakeWorkspace, status: str) -> None:
+    dev.jobs["train-3"] = replace(dev.jobs["train-3"], status=status)
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["job"]["status"] == status
+
+
+def test_it_asks_after_the_job_less_and_less_often(stage: Stage, dev: FakeWorkspace) -> None:
+    dev.jobs["train-3"] = replace(dev.jobs["train-3"], status="Running")
+    dev.has_copy("digits", "3", ORIGIN)
+    pauses: list[float] = []
+    state: Mapping[str, Any] = {}
+    for poll in range(1, 40):
+        command = replace(stage.command("share", poll), state=state)
+        outcome = run_step(command, lambda _: dev, stage.folder, lambda: NOW, lambda _: stage.rules)
+        assert isinstance(outcome, Running)
+        pauses.append(outcome.poll_again_after.total_seconds())
+        state = outcome.state
+    assert (pauses[0], pauses[-1]) == (2, 300)
+    assert pauses == sorted(pauses)
+
+
+def test_a_run_that_was_tracked_outside_of_a_job_is_an_origin_as_a_job_is(stage: Stage, dev: FakeWorkspace) -> None:
+    commit = {"mlflow.source.git.commit": "f00"}
+    dev.jobs["train-3"] = Job("train-3", "Completed", "notebook", properties=commit, is_run=True)
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    shared = from_json(Shared, outcome.evidence)
+    assert shared.job == Lineage("train-3", "Completed", "notebook", git={"commit": "f00"}, tracked_by="MLflow")
+    assert shared.metrics == {"accuracy": 0.95}
+
+
+def test_a_run_that_is_still_under_way_is_waited_for(stage: Stage, dev: FakeWorkspace) -> None:
+    dev.jobs["train-3"] = Job("train-3", "Running", "notebook", is_run=True)
+    dev.has_copy("digits", "3", ORIGIN)
+    outcome = stage.poll("share", dev)
+    assert isinstance(outcome, Running)
+    assert outcome.says == "waits for run train-3, which made the model, to end"

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Retry, Succeeded
-from shared.ports import Answer
+from shared.ports import Answer, ForbiddenError
 from shared.worker.smoke_file import difference
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, Stage
@@ -120,14 +120,52 @@ def test_only_a_few_failures_are_shown(stage: Stage, workspace: FakeWorkspace) -
 
 def test_no_more_is_asked_once_the_answers_have_taken_a_minute(stage: Stage, workspace: FakeWorkspace) -> None:
     at = write(stage, *({"request": number} for number in range(4)))
-    workspace.answer = Answer(200, "1", 31)
+    workspace.answer, workspace.container_log = Answer(200, "1", 31), "loading"
     outcome = at.run("smoke", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.TIMEOUT
     assert "only 2 of 4 smoke requests" in outcome.reason
+    assert outcome.diagnosis == "loading"
     assert len(workspace.asked) == 2
 
 
 def test_an_endpoint_that_settles_in_the_end_passes(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.answers = [Answer(502, "", 0.1), Answer(200, '{"y": 2.0}', 0.1)]
     assert isinstance(stage.run("smoke", workspace), Succeeded)
+
+
+CRASH_LOG = """\
+2026-11-21 20:54:14,095 E [2991] azmlinfsrv - Encountered Exception: Traceback (most recent call last):
+  File "/var/azureml-app/score.py", line 5, in run
+    return data["x"]
+KeyError: 'x'
+2026-11-21 20:54:14,098 I [2991] gunicorn.access - "POST /score HTTP/1.1" 500
+"""
+
+
+def test_a_failure_brings_what_the_containers_log_has_of_the_scoring_code(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    workspace.answer, workspace.container_log = Answer(500, "An unexpected error occurred", 0.1), CRASH_LOG
+    outcome = stage.run("smoke", workspace)
+    assert isinstance(outcome, Failed)
+    assert "Its log has the cause: KeyError: 'x' (score.py, line 5, in run)." in outcome.reason
+    assert '  File "/var/azureml-app/score.py", line 5, in run' in outcome.diagnosis.splitlines()
+    assert "gunicorn" not in outcome.diagnosis
+
+
+def test_a_wrong_answer_is_not_put_down_to_an_error_in_the_log(stage: Stage, workspace: FakeWorkspace) -> None:
+    workspace.answer, workspace.container_log = Answer(200, "no", 0.1), CRASH_LOG
+    outcome = stage.run("smoke", workspace)
+    assert isinstance(outcome, Failed)
+    assert "KeyError" not in outcome.reason
+    assert "KeyError: 'x'" in outcome.diagnosis
+
+
+def test_a_failure_is_told_where_the_log_cannot_be_read(stage: Stage, workspace: FakeWorkspace) -> None:
+    workspace.answer = Answer(500, "An unexpected error occurred", 0.1)
+    workspace.raises["logs"] = ForbiddenError("no right to read logs")
+    outcome = stage.run("smoke", workspace)
+    assert isinstance(outcome, Failed)
+    assert "status 500" in outcome.reason
+    assert "no right to read logs" in outcome.diagnosis

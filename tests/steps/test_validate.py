@@ -188,3 +188,23 @@ def test_a_registry_that_is_out_of_reach_is_seen_before_anything_is_spent(
     assert "Add the region to the registry" in outcome.reason
     workspace.out_of_reach = None
     assert isinstance(stage.run("validate", workspace), Succeeded)
+
+
+@pytest.mark.parametrize("odd", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("gate", [{"metric": "recall", "at_least": 0.5}, {"metric": "recall", "at_most": 0.5}])
+def test_a_metric_that_is_no_number_never_passes_and_is_told_as_it_was_logged(
+    stage: Stage, workspace: FakeWorkspace, odd: str, gate: dict[str, Any]
+) -> None:
+    at = stage.with_settings(validate=[gate]).with_(evidence={"share": {**SHARED, "not_numbers": {"recall": odd}}})
+    outcome = at.run("validate", workspace)
+    assert isinstance(outcome, Failed)
+    assert f"seen the job logged {odd}" in outcome.reason
+
+
+def test_a_champion_whose_metric_is_no_number_is_told_apart_from_one_without(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    nan = champion(share={**SHARED, "metrics": {}, "not_numbers": {"accuracy": "NaN"}})
+    outcome = stage.with_settings(validate=[compared(without="fail")]).with_(champion=nan).run("validate", workspace)
+    assert isinstance(outcome, Failed)
+    assert "0.95; the champion's is NaN: fail" in outcome.reason

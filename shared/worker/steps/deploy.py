@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.ports import Capability, Deployment, Endpoint, ForbiddenError, RejectedError, Workspace
-from shared.worker import deployment_failure
+from shared.ports import Capability, Deployment, Endpoint
+from shared.worker import container_log, deployment_failure
 from shared.worker.order import Step
 from shared.worker.polls import poll_again
 from shared.worker.rules import unapproved
@@ -91,16 +91,8 @@ def _progress(target: Target, endpoint: Endpoint, found: Deployment) -> Outcome:
         workspace.start_removal(endpoint.name, found.name)
         return poll_again(command, f"deployment {found.name} of an attempt before is being removed")
     if found.state in BROKEN:
-        return deployment_failure.failed(found, _log(workspace, endpoint, found))
+        return deployment_failure.failed(found, container_log.read(workspace, endpoint.name, found.name))
     return Succeeded(as_evidence(_evidence(endpoint, found)))
-
-
-def _log(workspace: Workspace, endpoint: Endpoint, found: Deployment) -> str:
-    """The end of the container's log; where there is none to read, why: the failure is reported all the same."""
-    try:
-        return workspace.logs(endpoint.name, found.name, deployment_failure.LOG_LINES)
-    except (ForbiddenError, RejectedError) as fault:
-        return str(fault)
 
 
 def _evidence(endpoint: Endpoint, found: Deployment) -> Deployed:

@@ -13,7 +13,7 @@ from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import BusyError, Capability, ForbiddenError, Job, Model, RejectedError, Workspace, same_asset
 from shared.worker.order import Step
-from shared.worker.polls import poll_again
+from shared.worker.polls import poll_again, poll_when_ended
 from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
@@ -35,11 +35,13 @@ _GIT = {
 
 #: Azure ML's word for a job that came to a good end.
 COMPLETED = "Completed"
+#: Its words for jobs that have ended.
+ENDED = (COMPLETED, "Failed", "Canceled")
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """The job that made the model, as far as Azure ML still knows it."""
+    """The job that made the model, or the run outside of any job, as far as Azure ML still knows it."""
 
     name: str
     status: str = ""  #: empty where the job is gone
@@ -49,6 +51,14 @@ class Lineage:
     environment: str | None = None  #: the environment asset
     inputs: Mapping[str, str] = field(default_factory=dict)  #: name → path or value
     git: Mapping[str, str] = field(default_factory=dict)  #: repository, branch, commit, dirty
+    tracked_by: str | None = None  #: `MLflow` where it is a run outside of any job
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the plan says of this step."""
+
+    metrics: tuple[str, ...] = ()  #: that a gate of any stage looks at, to be kept before all others
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,8 @@ class Shared:
     job: Lineage | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     metrics_left_out: int = 0
+    #: Metrics that have no value which JSON could carry: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
+    not_numbers: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(target: Target) -> Outcome:
@@ -84,7 +96,11 @@ def run(target: Target) -> Outcome:
             "Register the model under a new version, or under another name.",
             FailureKind.CONFLICT,
         )
-    return Succeeded(as_evidence(_shared(target, model, copy)))
+    job = workspace.job(model.job) if model.job else None
+    if job is not None and job.status not in ENDED:
+        # Registered while its job still runs. What the job logs last counts, too, and how it ends.
+        return poll_when_ended(target, job)
+    return Succeeded(as_evidence(_shared(target, model, copy, job)))
 
 
 def _untagged(target: Target, model: Model) -> Failed | None:
@@ -118,11 +134,10 @@ def _start(target: Target, model: Model) -> Outcome:
     return poll_again(command, says)
 
 
-def _shared(target: Target, model: Model, copy: Model) -> Shared:
+def _shared(target: Target, model: Model, copy: Model, job: Job | None) -> Shared:
     workspace = target.workspace
-    job = workspace.job(model.job) if model.job else None
     metrics = workspace.metrics(job.name) if job else {}
-    kept = _kept_metrics(target, metrics)
+    kept = _kept(target, metrics)
     return Shared(
         registry_model=copy.asset_id,
         origin=model.asset_id,
@@ -130,8 +145,9 @@ def _shared(target: Target, model: Model, copy: Model) -> Shared:
         registered=model.created,
         tags=_short(model.tags, MOST_TAGS, target.settings.require_tags),
         job=_lineage(job) if job else Lineage(model.job) if model.job else None,
-        metrics=kept,
+        metrics={name: value for name, value in kept.items() if math.isfinite(value)},
         metrics_left_out=len(metrics) - len(kept),
+        not_numbers={name: _in_words(value) for name, value in kept.items() if not math.isfinite(value)},
     )
 
 
@@ -145,11 +161,16 @@ def _authors(workspace: Workspace, model: Model) -> tuple[Author, ...]:
     return tuple(Author(each.id[:LONGEST_TEXT], each.name[:LONGEST_TEXT], each.is_person) for each in found)
 
 
-def _kept_metrics(target: Target, metrics: Mapping[str, float]) -> dict[str, float]:
-    """All if they are few; else first those that this stage's gates ask for, then by name."""
-    asked = {gate.metric for gate in target.stage.gates}
-    names = sorted(metrics, key=lambda name: (name not in asked, name))[:MOST_METRICS]
-    return {name: metrics[name] for name in names if len(name) <= LONGEST_TEXT and math.isfinite(metrics[name])}
+def _kept(target: Target, metrics: Mapping[str, float]) -> dict[str, float]:
+    """All metrics if they are few; else those that gates ask for, however many, and others by name up to the limit."""
+    asked = {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
+    wanted = sorted(name for name in metrics if name in asked)
+    others = sorted(name for name in metrics if name not in asked and len(name) <= LONGEST_TEXT)
+    return {name: metrics[name] for name in [*wanted, *others[: max(0, MOST_METRICS - len(wanted))]]}
+
+
+def _in_words(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _lineage(job: Job) -> Lineage:
@@ -161,6 +182,7 @@ def _lineage(job: Job) -> Lineage:
         code=job.code,
         environment=job.environment_asset,
         inputs=_short(job.inputs, MOST_INPUTS),
+        tracked_by="MLflow" if job.is_run else None,
         git={what: job.properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in job.properties},
     )
 

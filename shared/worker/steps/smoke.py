@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from shared.config.smoke_requests import SmokeRequest
 from shared.core.messages import Failed, FailureKind, Outcome, Retry, Succeeded, as_evidence
 from shared.ports import Answer
+from shared.worker import container_log
 from shared.worker.order import Step
-from shared.worker.smoke_file import SmokeRequest, difference, read
+from shared.worker.smoke_file import difference, read
 from shared.worker.target import Target
 
 #: Seconds that the answers of one poll may take together; no more requests are sent after that.
@@ -49,12 +51,13 @@ def run(target: Target) -> Outcome:
     evidence = _figures(len(requests), answers)
     faults = _faults(zip(requests, answers, strict=False), smoke.max_latency)
     if faults:
-        return _failed(target, faults, evidence)
+        return _failed(target, faults, evidence, crashed=any(answer.status != 200 for answer in answers))
     if len(answers) < len(requests):
         return Failed(
             f"Deployment {target.deployment} answered only {len(answers)} of {len(requests)} smoke requests within "
             f"{MOST_SECONDS:g} s. Use fewer, or give it a faster instance_type.",
             FailureKind.TIMEOUT,
+            "\n".join(container_log.chosen(_log(target))),
             evidence=as_evidence(evidence),
         )
     return Succeeded(as_evidence(evidence))
@@ -102,14 +105,26 @@ def _parsed(body: str) -> Any:
         return body
 
 
-def _failed(target: Target, faults: list[str], evidence: Smoked) -> Failed:
+def _failed(target: Target, faults: list[str], evidence: Smoked, crashed: bool) -> Failed:
+    """With the end of the container's log, which goes with the deployment. `crashed`: an answer was an error."""
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    log = _log(target)
+    cause = container_log.cause_and_place(log) if crashed else None
+    said = f" Its log has the cause: {cause.rstrip('. ')}." if cause else ""
     return Failed(
-        f"Deployment {target.deployment} does not answer the smoke requests as it should: {faults[0]}{more}.",
+        f"Deployment {target.deployment} does not answer the smoke requests as it should: {faults[0]}{more}.{said}",
         FailureKind.REFUSED,
-        diagnosis="\n".join(faults[:MOST_SHOWN]),
+        diagnosis="\n".join([*faults[:MOST_SHOWN], *_below(container_log.chosen(log))]),
         evidence=as_evidence(replace(evidence, failures=len(faults))),
     )
+
+
+def _log(target: Target) -> str:
+    return container_log.read(target.workspace, target.endpoint, target.deployment)
+
+
+def _below(lines: list[str]) -> list[str]:
+    return ["", "The end of its log:", *lines] if lines else []
 
 
 def _figures(asked: int, answers: list[Answer]) -> Smoked:

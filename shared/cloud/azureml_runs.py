@@ -1,0 +1,72 @@
+"""Runs of the workspace's MLflow tracking, read over MLflow's REST API: https://mlflow.org/docs/latest/rest-api.html
+
+A job has a run of the same name. Who tracks from outside (a laptop, CI, Databricks) makes a run without any job.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shared.cloud.azureml_rest import Rest
+from shared.ports import Job
+
+#: Azure ML's word for MLflow's status; others stay as they are.
+_STATUS = {
+    "SCHEDULED": "NotStarted",
+    "RUNNING": "Running",
+    "FINISHED": "Completed",
+    "FAILED": "Failed",
+    "KILLED": "Canceled",
+}
+_PARENT = "mlflow.parentRunId"
+#: What a job keeps in its properties under another name.
+_PROPERTIES = {"mlflow.source.git.repoURL": "azureml.git.repository_uri"}
+
+
+class Runs:
+    """The runs behind a workspace's tracking address, which may be none."""
+
+    def __init__(self, rest: Rest, tracking: str | None) -> None:
+        self._rest = rest
+        self._api = f"https://{tracking.partition('://')[2]}/api/2.0/mlflow" if tracking else None
+
+    def job(self, name: str) -> Job | None:
+        """The run in the words of a job; None where there is none."""
+        run = self._run(name)
+        if run is None:
+            return None
+        info, tags = run.get("info") or {}, dict(_pairs((run.get("data") or {}).get("tags")))
+        status = str(info.get("status", ""))
+        return Job(
+            name=name,
+            status=_STATUS.get(status, status),
+            experiment=self._experiment(str(info.get("experiment_id", ""))),
+            parent=tags.get(_PARENT),
+            tags=tags,
+            properties={_PROPERTIES.get(key, key): value for key, value in tags.items()},
+            is_run=True,
+        )
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """The last value of each metric. What is no number comes as text: `NaN`."""
+        found = ((self._run(name) or {}).get("data") or {}).get("metrics", [])
+        return {metric["key"]: float(metric["value"]) for metric in found if _is_number(metric.get("value"))}
+
+    def _run(self, name: str) -> Mapping[str, Any] | None:
+        answer = self._rest.get(f"{self._api}/runs/get", run_id=name) if self._api else None
+        run: Mapping[str, Any] | None = (answer or {}).get("run")
+        return run
+
+    def _experiment(self, number: str) -> str:
+        answer = self._rest.get(f"{self._api}/experiments/get", experiment_id=number) or {}
+        return str((answer.get("experiment") or {}).get("name", ""))
+
+
+def _pairs(tags: Any) -> Iterator[tuple[str, str]]:
+    for tag in tags or []:
+        yield str(tag.get("key")), str(tag.get("value", ""))
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in ("NaN", "Infinity", "-Infinity")
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

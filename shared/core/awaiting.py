@@ -1,0 +1,64 @@
+"""Waiting for a job of somebody else, which may take days. Part of the rules in `lane.py`.
+
+- A step that waits for a job is polled less and less often, and at once when news of the job's end comes.
+- Its own time limit does not count meanwhile. The wait has a longer one, and what the step does afterwards gets the
+  step's limit anew.
+- A newer candidate of the lane need not wait for that job: what waits in the stage for a job steps aside for it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.core.durations import in_words
+from shared.core.events import AwaitedJobEnded
+from shared.core.messages import AwaitedJob, Failed, FailureKind
+from shared.core.promotion import Lane, Promotion, StageRun, StepRun
+from shared.core.turn import Turn
+
+#: How long a step waits for a job, from its own start on.
+LONGEST_WAIT = timedelta(days=30)
+
+
+def awaited(lane: Lane) -> frozenset[AwaitedJob]:
+    """The jobs whose end wakes the lane."""
+    return frozenset(step.awaits for _, _, step in awaiting(lane) if step.awaits is not None)
+
+
+def awaits(step: StepRun, job: AwaitedJob | None, now: datetime) -> StepRun:
+    """The step as it waits for the job from now on, or for none any more: with its deadline."""
+    if job is not None:
+        return replace(step, awaits=job, deadline=(step.started or now) + LONGEST_WAIT)
+    if step.awaits is not None:
+        return replace(step, awaits=None, deadline=now + step.plan.limit)
+    return step
+
+
+def not_ended(step: StepRun, job: AwaitedJob) -> Failed:
+    """What it comes to when the job takes too long."""
+    return Failed(
+        f"Job {job.job} has not ended within {in_words(LONGEST_WAIT)}. Cancel it, or start a new promotion when it has "
+        "ended.",
+        FailureKind.TIMEOUT,
+    )
+
+
+def wake(turn: Turn, event: AwaitedJobEnded) -> None:
+    """Poll what waits for the job now, under a new message id."""
+    for known, stage, step in list(awaiting(turn.lane)):
+        if not event.job.is_same(step.awaits):
+            continue
+        promotion = turn.latest(known)
+        turn.note(promotion, "job-ended", f"job {event.job.job} has ended; {step.plan.name} is polled now", stage, step)
+        # Azure may still say that the job runs: then the pauses grow anew from the shortest.
+        asked = replace(awaits(step, None, turn.now), poll=step.poll + 1, retries=0, next_poll=turn.now, state={})
+        turn.put(promotion, stage.left_unanswered(step).with_step(asked))
+
+
+def awaiting(lane: Lane) -> Iterator[tuple[Promotion, StageRun, StepRun]]:
+    """The steps that wait for a job."""
+    for promotion in lane.under_way():
+        for stage in promotion.stages:
+            step = stage.current
+            if step is not None and step.awaits is not None and not stage.has_called_off(step):
+                yield promotion, stage, step
