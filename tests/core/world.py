@@ -161,6 +161,8 @@ class Azure:
 
     def settled(self) -> "Azure":
         """The world once everything has gone that was being deleted."""
+        if not any(endpoint.deleting for _, endpoint in self.endpoints):
+            return self
         return replace(self, endpoints=tuple((name, replace(e, deleting=frozenset())) for name, e in self.endpoints))
 
 
