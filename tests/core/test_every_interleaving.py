@@ -17,6 +17,7 @@ from shared.core.events import Cancelled, NotNowError, PromotionRequested, Rolle
 from shared.core.lane import decide, due
 from shared.core.messages import FIRST_LATE_POLL, GRACE, Failed, NotRun, Outcome, Running, RunStep, StepReported
 from shared.core.promotion import Lane, PromotionStatus, StageStatus, StepStatus
+from tests.core.driver import drive
 from tests.core.memory import Memory, Message, name_of
 from tests.core.people import OPERATOR
 from tests.core.world import (
@@ -28,7 +29,6 @@ from tests.core.world import (
     Azure,
     Change,
     answer,
-    drive,
     requested,
 )
 from tests.core.world import promotion as a_promotion
