@@ -7,7 +7,13 @@ from shared.core.messages import Failed, FailureKind, Retry, Succeeded
 from shared.ports import Answer
 from shared.worker.smoke_file import difference
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ENDPOINT, Stage
+from tests.steps.promotion import ENDPOINT, OURS, Stage
+
+
+@pytest.fixture
+def workspace(workspace: FakeWorkspace) -> FakeWorkspace:
+    workspace.has_endpoint(ENDPOINT, OURS)
+    return workspace
 
 
 def write(stage: Stage, *lines: dict[str, Any]) -> Stage:
