@@ -273,6 +273,18 @@ def test_jobs_wait_in_order_and_none_is_superseded() -> None:
     assert done == ["brave_fox", "calm_sea", "dry_leaf"]
 
 
+def test_a_job_on_the_lane_does_not_keep_models_from_superseding_each_other() -> None:
+    lane = decide(EMPTY, PromotionRequested(promotion("brave_fox", {"register": ()}, Kind.JOB)), NOW).lane
+    for version in ("1", "2", "3"):
+        lane = decide(lane, requested(version), NOW).lane
+    assert [only(lane, version) for version in ("brave_fox", "1", "2", "3")] == [
+        PromotionStatus.RUNNING,
+        PromotionStatus.RUNNING,
+        PromotionStatus.SUPERSEDED,
+        PromotionStatus.QUEUED,
+    ]
+
+
 def test_a_promotion_says_when_it_was_changed_and_others_of_the_lane_do_not() -> None:
     lane = decide(decide(EMPTY, requested("1"), NOW).lane, requested("2"), NOW).lane
     later = NOW + timedelta(minutes=1)
