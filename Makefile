@@ -8,6 +8,8 @@ COMPILE := uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emi
 LOCK := $(COMPILE) --universal --python-version 3.11
 # Of `make chaos`; without a seed it draws one, and prints it.
 KILLS ?= 1000
+# Of `make mutants`, which draws a seed like `make chaos`.
+SAMPLE ?= 150
 SEED ?=
 # Most tests wait for processes, so a few files at a time run side by side.
 PYTEST := python -m pytest -n 3 --dist loadfile
@@ -15,7 +17,7 @@ PYTEST := python -m pytest -n 3 --dist loadfile
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 
-.PHONY: help demo up install test test-azurite test-later chaos check format bench package azurite lock clean
+.PHONY: help demo up install test test-azurite test-later chaos mutants check format bench package azurite lock clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +43,9 @@ test-later: install  ## Run all tests with the clock a day, a month and two year
 
 chaos: install  ## Kill parts of a local cloud 1,000 times at random, and check that all holds (KILLS=N, SEED=N)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+mutants: install  ## Put 150 faults at random into core and workers, and check that the tests notice (SAMPLE=N, SEED=N)
+	@$(BIN)/python -m tests.mutants --sample $(SAMPLE) $(if $(SEED),--seed $(SEED))
 
 check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/ruff check .

@@ -7,7 +7,7 @@ the large store is to have, with one promotion each.
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,12 +24,13 @@ from localcloud.testing import azurite
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
 from shared.coordinator.lanes import Lanes
-from shared.core.events import PromotionRequested
-from shared.core.messages import Candidate, Kind, LaneKey, Outcome, RunStep, StepReported, Succeeded
+from shared.core.events import LaneEvent, PromotionRequested
+from shared.core.messages import Candidate, Kind, LaneKey, Outcome, RunStep, Succeeded
 from shared.core.plan import plan_for
-from shared.core.promotion import Promotion, PromotionStatus, StageRun, StepRun, promotion_id
+from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun, promotion_id
 from shared.ports import PromotionFilter, Store
 from shared.worker.polls import poll_again
+from tests.core.driver import LaneDriver
 
 FEW = 100
 PAGE = 50
@@ -140,35 +141,42 @@ def requested(lane: LaneKey, number: int) -> PromotionRequested:
     )
 
 
-class Caller:
-    """Drives promotions as messages do. Its clock is moved by the polls that it takes."""
+class Caller(LaneDriver):
+    """Drives one promotion as messages do: what a decision sends is what is answered. Its clock is moved by the polls
+    that it takes."""
 
-    def __init__(self, store: Store) -> None:
-        self.now = BEGAN
+    def __init__(self, store: Store, lane: LaneKey, deployment: timedelta) -> None:
+        super().__init__(Lane(lane), self._answer, BEGAN)
+        self.events = 0  #: that were applied
         self._lanes = Lanes(store, Nowhere(), lambda: self.now)
+        self._sent: Sequence[RunStep] = ()
+        self._deployment = deployment
+        self._deploying = BEGAN
 
-    def request(self, lane: LaneKey, number: int) -> tuple[RunStep, ...]:
-        return self._commands(self._lanes.apply(requested(lane, number)).commands)
+    def request(self, number: int) -> None:
+        self.apply(requested(self.lane.key, number))
 
-    def promote(self, lane: LaneKey, number: int, deployment: timedelta) -> int:
+    def promote(self, number: int) -> int:
         """The whole way; gives how many events were applied."""
-        commands, events, deploying = self.request(lane, number), 1, self.now
-        while commands:
-            command = commands[0]
-            self.now = max(self.now, command.not_before)
-            if command.poll == 1:
-                deploying = self.now
-            outcome: Outcome = Succeeded({"saw": command.step, "metrics": {"auc": 0.91, "f1": 0.88}})
-            deploys = command.step == "deploy" and self.now - deploying < deployment
-            if deploys or (command.step in LOOKED_AT_TWICE and command.poll == 1):
-                outcome = poll_again(command, f"{command.step} of {command.promotion} is under way")
-            which = command.promotion, command.stage, command.step, command.attempt, command.poll
-            report = StepReported(lane, *which, outcome, 0.2, command.environment)
-            commands, events = self._commands(self._lanes.apply(report).commands), events + 1
-        return events
+        self.request(number)
+        self.run()
+        return self.events
 
-    def _commands(self, commands: Any) -> tuple[RunStep, ...]:
-        return tuple(command for command in commands if isinstance(command, RunStep))
+    def apply(self, event: LaneEvent) -> None:
+        decision = self._lanes.apply(event)
+        self.lane, self._sent = decision.lane, decision.commands
+        self.events += 1
+
+    def in_flight(self) -> Sequence[RunStep]:
+        return self._sent
+
+    def _answer(self, command: RunStep) -> Outcome:
+        if command.poll == 1:
+            self._deploying = self.now
+        deploys = command.step == "deploy" and self.now - self._deploying < self._deployment
+        if deploys or (command.step in LOOKED_AT_TWICE and command.poll == 1):
+            return poll_again(command, f"{command.step} of {command.promotion} is under way")
+        return Succeeded({"saw": command.step, "metrics": {"auc": 0.91, "f1": 0.88}})
 
 
 def key(number: int) -> LaneKey:
@@ -205,7 +213,7 @@ def measure(kind: str, folder: Path, lanes: int) -> Use:
         use.overdue["all are overdue"] = seconds(lambda: many.store.overdue(BEGAN + timedelta(days=1)))
 
         whole = made("whole")
-        use.saves = Caller(whole.store).promote(key(0), 0, DEPLOYMENT)
+        use.saves = Caller(whole.store, key(0), DEPLOYMENT).promote(0)
         use.requests = whole.sent()
         rates = made("rates").store
         for callers in (1, CALLERS):
@@ -216,7 +224,7 @@ def measure(kind: str, folder: Path, lanes: int) -> Use:
 def _fill(store: Store, lanes: int) -> float:
     """Start a promotion in each lane; gives the seconds it took."""
     with ThreadPoolExecutor(CALLERS) as pool:
-        return seconds(lambda: list(pool.map(lambda n: Caller(store).request(key(n), n), range(lanes))))
+        return seconds(lambda: list(pool.map(lambda n: Caller(store, key(n), DEPLOYMENT).request(n), range(lanes))))
 
 
 def _rate(store: Store, callers: int) -> float:
@@ -224,7 +232,7 @@ def _rate(store: Store, callers: int) -> float:
     lanes = range(callers * 1000, callers * 1000 + LANES_AT_ONCE)
     began = time.perf_counter()
     with ThreadPoolExecutor(callers) as pool:
-        events = sum(pool.map(lambda n: Caller(store).promote(key(n), n, SHORT_DEPLOYMENT), lanes))
+        events = sum(pool.map(lambda n: Caller(store, key(n), SHORT_DEPLOYMENT).promote(n), lanes))
     return events / (time.perf_counter() - began)
 
 

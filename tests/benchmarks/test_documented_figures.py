@@ -18,7 +18,7 @@ DAY = 24 * 60 * 60
 
 def events(folder: Path, minutes: int) -> int:
     """How many events a promotion takes whose two deployments take so long."""
-    return Caller(SqliteStore(folder / f"{minutes}.sqlite")).promote(key(0), 0, timedelta(minutes=minutes))
+    return Caller(SqliteStore(folder / f"{minutes}.sqlite"), key(0), timedelta(minutes=minutes)).promote(0)
 
 
 def number(pattern: str, page: str) -> int:

@@ -10,11 +10,12 @@ import pytest
 
 from shared.cloud.azureml import AzureMLWorkspace
 from shared.cloud.identity import credential
-from tests.cloud.local_azure import WORKER, LocalAzure, workspace_id
+from shared.ports import Job
+from tests.cloud.local_azure import WORKER, LocalAzure, until, workspace_id
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
-    from azure.ai.ml import MLClient
+    from azure.ai.ml import MLClient, Output, command
     from azure.ai.ml.entities import Environment, Model
 
 SCORING = """
@@ -28,6 +29,14 @@ def init():
 
 def run(data):
     return {"sum": sum(json.loads(data)["numbers"]) + json.loads(model)["plus"]}
+"""
+TRAINING = """
+import os, pathlib, sys
+import mlflow
+mlflow.log_metric("accuracy", 0.5)
+mlflow.log_metric("accuracy", 0.75)
+mlflow.log_metric("loss", float("nan"))
+pathlib.Path(sys.argv[1], "model.json").write_text('{"plus": 1}')
 """
 DEPLOYMENT = """
 $schema: https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json
@@ -127,3 +136,26 @@ def client(workspace: str, azure: LocalAzure, identity: str = WORKER) -> MLClien
     parts = workspace_id(workspace).split("/")
     metadata = {key: value for key, value in cloud.items() if key != "name"}
     return MLClient(credential(identity), parts[2], parts[4], parts[8], cloud=cloud["name"], cloud_metadata=metadata)
+
+
+def train(azure: LocalAzure, code: Path) -> Job:
+    """A job that has run in ws-dev, with an output `model`; its code is put into the folder."""
+    (code / "train.py").write_text(TRAINING)
+    submitted = client("dev", azure).jobs.create_or_update(
+        command(
+            code=code,
+            command="python train.py ${{outputs.model}}",
+            environment="azureml:sklearn:1",
+            compute="cpu",
+            experiment_name="digits-training",
+            outputs={"model": Output(type="custom_model")},
+            tags={"team": "digits"},
+        )
+    )
+    workspace = azure.workspace("dev")
+
+    def ended() -> Job | None:
+        job = workspace.job(str(submitted.name))
+        return job if job and job.status in ("Completed", "Failed", "Canceled") else None
+
+    return until(ended, "the job's end")

@@ -5,44 +5,14 @@ import pytest
 
 from shared.cloud.azureml import AzureMLWorkspace
 from shared.ports import BusyError, Job
-from tests.cloud.conftest import Registered, client
-from tests.cloud.local_azure import LocalAzure, until
-
-TRAINING = """
-import os, pathlib, sys
-import mlflow
-mlflow.log_metric("accuracy", 0.5)
-mlflow.log_metric("accuracy", 0.75)
-mlflow.log_metric("loss", float("nan"))
-pathlib.Path(sys.argv[1], "model.json").write_text('{"plus": 1}')
-"""
+from tests.cloud.conftest import Registered, train
+from tests.cloud.local_azure import LocalAzure
 
 
 @pytest.fixture(scope="module")
 def trained(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A job that has run in ws-dev, with an output `model`."""
-    from azure.ai.ml import Output, command
-
-    code = tmp_path_factory.mktemp("training")
-    (code / "train.py").write_text(TRAINING)
-    submitted = client("dev", azure).jobs.create_or_update(
-        command(
-            code=code,
-            command="python train.py ${{outputs.model}}",
-            environment="azureml:sklearn:1",
-            compute="cpu",
-            experiment_name="digits-training",
-            outputs={"model": Output(type="custom_model")},
-            tags={"team": "digits"},
-        )
-    )
-    workspace = azure.workspace("dev")
-
-    def ended() -> Job | None:
-        job = workspace.job(str(submitted.name))
-        return job if job and job.status in ("Completed", "Failed", "Canceled") else None
-
-    return until(ended, "the job's end")
+    return train(azure, tmp_path_factory.mktemp("training"))
 
 
 def test_a_job_is_read_as_it_ended(trained: Job) -> None:

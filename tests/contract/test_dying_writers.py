@@ -15,11 +15,11 @@ from azure.data.tables import TableClient
 
 from shared.cloud.sqlite import SqliteStore
 from shared.cloud.tables import TablesStore
-from shared.core.events import LaneEvent, PromotionRequested
-from shared.core.lane import decide, due
+from shared.core.lane import due
 from shared.core.promotion import Lane, PromotionStatus
 from shared.ports import PromotionFilter, Store
-from tests.core.world import KEY, NOW, REFUSED, answer, promotion, requested
+from tests.contract.stored_lane import StoredLaneDriver
+from tests.core.world import KEY, NOW, REFUSED, promotion, requested
 
 LATER = NOW + timedelta(days=365)
 #: Writes of one life at most; a life that gets through them all is not cut short.
@@ -56,20 +56,10 @@ class MortalTransport(RequestsTransport):  # type: ignore[misc]  # the SDK's typ
 
 def live(store: Store) -> None:
     """Request two promotions and drive both to their end. What an earlier life has done changes nothing."""
-    lane = Lane(KEY)
-    for version in ("1", "2"):
-        lane = apply(store, requested(version, {"test": ()}, steps=("validate",)))
-    while commands := due(lane):
-        lane = apply(store, answer(commands[0], REFUSED if commands[0].candidate.version == "1" else None))
-
-
-def apply(store: Store, event: LaneEvent) -> Lane:
-    named = event.promotion.id if isinstance(event, PromotionRequested) else getattr(event, "promotion", None)
-    before, version = store.load(event.lane, named)
-    decision = decide(before, event, NOW)
-    if not decision.stale:
-        store.save(before, decision.lane, version, decision.journal)
-    return decision.lane
+    first, second = (requested(version, {"test": ()}, steps=("validate",)) for version in ("1", "2"))
+    driver = StoredLaneDriver(store, first, lambda command: REFUSED if command.candidate.version == "1" else None)
+    driver.apply(second)
+    driver.run()
 
 
 def shown(store: Store) -> dict[str, Any]:

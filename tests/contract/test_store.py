@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.events import AwaitedJobEnded, Cancelled, LaneEvent, PromotionRequested
-from shared.core.lane import LONGEST_QUEUE, Decision, decide, due
+from shared.core.events import AwaitedJobEnded, Cancelled, PromotionRequested
+from shared.core.lane import LONGEST_QUEUE, decide, due
 from shared.core.messages import GRACE, AwaitedJob, Kind, LaneKey, Running
 from shared.core.promotion import (
     NEXT_IN_LINE,
@@ -21,30 +21,17 @@ from shared.core.promotion import (
     promotion_id,
 )
 from shared.ports import PromotionFilter, Publishing, Store, VersionConflictError
+from tests.contract.stored_lane import StoredLaneDriver, apply
+from tests.core.driver import AzureAnswers
 from tests.core.people import OPERATOR
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
 EVERYTHING = PromotionFilter()
 
 
-def apply(store: Store, event: LaneEvent, at: timedelta = timedelta()) -> Decision:
-    """Load, decide, save."""
-    named = event.promotion.id if isinstance(event, PromotionRequested) else getattr(event, "promotion", None)
-    lane, version = store.load(event.lane, named)
-    decision = decide(lane, event, NOW + at)
-    if not decision.stale:
-        store.save(lane, decision.lane, version, decision.journal)
-    return decision
-
-
 def finish(store: Store, version: str, azure: Azure | None = None) -> Lane:
     """Drive a promotion to its end through the store."""
-    azure = azure or Azure()
-    lane = apply(store, requested(version)).lane
-    while commands := due(lane):
-        azure, outcome = azure.run(commands[0])
-        lane = apply(store, answer(commands[0], outcome)).lane
-    return lane
+    return StoredLaneDriver(store, requested(version), AzureAnswers(azure)).run()
 
 
 def test_a_lane_that_was_never_saved_is_empty_and_at_version_0(store: Store) -> None:
@@ -52,14 +39,14 @@ def test_a_lane_that_was_never_saved_is_empty_and_at_version_0(store: Store) -> 
 
 
 def test_what_was_saved_is_loaded_again_to_the_last_field(store: Store) -> None:
-    lane = apply(store, requested("1")).lane
-    for _ in range(20):
-        commands = due(lane)
-        if not commands:
-            break
-        lane = apply(store, answer(commands[0], BROKEN if commands[0].stage == "prod" else None)).lane
-        assert store.load(KEY, lane.promotions[0].id)[0] == lane
-    assert lane.promotions[0].status is PromotionStatus.FAILED
+    driver = StoredLaneDriver(store, requested("1"), lambda command: BROKEN if command.stage == "prod" else None)
+    moments = 0
+    for _ in driver.moments():
+        assert store.load(KEY, driver.lane.promotions[0].id)[0] == driver.lane
+        moments += 1
+    (ended,) = driver.lane.promotions
+    assert store.load(KEY, ended.id)[0] == driver.lane
+    assert (ended.status, moments > 6) == (PromotionStatus.FAILED, True)
 
 
 def test_promotions_that_have_ended_are_loaded_only_when_named(store: Store) -> None:
@@ -122,11 +109,10 @@ def test_lanes_do_not_see_each_other(store: Store) -> None:
 
 
 def test_a_lane_is_overdue_from_its_wake_up_time_on_and_no_longer_once_it_has_ended(store: Store) -> None:
-    lane = apply(store, requested("1")).lane
+    driver = StoredLaneDriver(store, requested("1"), lambda command: BROKEN)
     assert store.overdue(NOW + GRACE - timedelta(seconds=1)) == []
     assert store.overdue(NOW + GRACE) == [KEY]
-    while commands := due(lane):
-        lane = apply(store, answer(commands[0], BROKEN)).lane
+    driver.run()
     assert store.overdue(NOW + timedelta(days=365)) == []
 
 

@@ -9,7 +9,8 @@ from shared.core.events import Approved, Person, PersonEvent, PromotionRequested
 from shared.core.lane import decide, due
 from shared.core.messages import Outcome
 from shared.core.promotion import SOMEBODY, ApprovalRule, Lane, Promotion
-from tests.core.world import KEY, NOW, Azure, answer, drive, promotion
+from tests.core.driver import SECOND, LaneDriver, by_step, drive
+from tests.core.world import KEY, NOW, Azure, promotion
 
 OPERATOR = Person("id-o", "olga", ("Promotion.Operator",))
 ANNA, BERT, CARLA = (Person(f"id-{name}", name, ("Promotion.Approver",)) for name in ("anna", "bert", "carla"))
@@ -52,13 +53,7 @@ def the(lane: Lane, version: str = "1") -> Promotion:
 
 def run(lane: Lane, outcomes: Mapping[str, Outcome] | None = None, until: str = "") -> Lane:
     """Answer all commands, by step, until none is left or the step `until` is in flight."""
-    for turn in range(200):
-        commands = due(lane)
-        if not commands or commands[0].step == until:
-            return lane
-        reply = answer(commands[0], (outcomes or {}).get(commands[0].step))
-        lane = decide(lane, reply, NOW + timedelta(seconds=turn)).lane
-    raise AssertionError("the lane does not come to rest")
+    return LaneDriver(lane, by_step(outcomes or {}), pause=SECOND).run(lambda command: command.step == until)
 
 
 def in_flight(lane: Lane) -> list[str]:

@@ -8,7 +8,7 @@ what is being deleted may be gone; and time may pass.
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -17,6 +17,8 @@ from shared.core.events import Cancelled, NotNowError, PromotionRequested, Rolle
 from shared.core.lane import decide, due
 from shared.core.messages import FIRST_LATE_POLL, GRACE, Failed, NotRun, Outcome, Running, RunStep, StepReported
 from shared.core.promotion import Lane, PromotionStatus, StageStatus, StepStatus
+from tests.core.driver import drive
+from tests.core.memory import Memory, Message, name_of
 from tests.core.people import OPERATOR
 from tests.core.world import (
     BROKEN,
@@ -27,14 +29,12 @@ from tests.core.world import (
     Azure,
     Change,
     answer,
-    drive,
     requested,
 )
 from tests.core.world import promotion as a_promotion
 
 TWO_REGIONS = {"west": (), "north": ()}
 ONE_STAGE = {"test": ()}
-Message = RunStep | StepReported | PromotionRequested | RolledBack | Cancelled
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,14 @@ class Held:
 
 @dataclass(frozen=True)
 class World:
-    lane: Lane
+    lane: Lane  #: as the memory knows it
     queue: Mapping[str, Message]  #: by message id; what a worker has begun with is not taken in a second time
     azure: Azure
     faults: int  #: crashes, doubled deliveries, workers that stand still and waits that may still happen
     delivered: frozenset[str] = frozenset()  #: ids of commands that a worker has begun with
     held: tuple[Held, ...] = ()
     waits: int = 0  #: how often `GRACE` has passed
+    memory: Memory = field(default_factory=Memory, repr=False)  #: of the walk
 
     @property
     def now(self) -> datetime:
@@ -61,32 +62,14 @@ class World:
 
     def seen(self) -> object:
         """What makes two worlds the same for the walk."""
-        statuses = tuple(
-            (
-                p.id,
-                p.status,
-                tuple((s.status, s.is_held(self.now), *map(_position, (s.steps, s.undoing))) for s in p.stages),
-            )
-            for p in self.lane.promotions
-        )
-        champions = tuple(sorted((stage, champion.promotion) for stage, champion in self.lane.champions.items()))
+        lane = self.memory.place(self.lane, self.now)
         held = tuple((each.command.message_id, each.change) for each in self.held)
         again = frozenset(self.queue) & self.delivered
-        return statuses, champions, frozenset(self.queue), again, held, self.waits, self.azure.endpoints, self.faults
-
-
-def _position(steps: tuple[object, ...]) -> tuple[object, ...]:
-    return tuple((getattr(step, "status", None), getattr(step, "poll", None)) for step in steps)
+        return lane, frozenset(self.queue), again, held, self.waits, self.azure.endpoints, self.faults
 
 
 def by_id(*messages: Message) -> dict[str, Message]:
-    return {_id(message): message for message in messages}
-
-
-def _id(message: Message) -> str:
-    if isinstance(message, PromotionRequested):
-        return message.promotion.id
-    return message.message_id if isinstance(message, RunStep | StepReported) else type(message).__name__
+    return {name_of(message): message for message in messages}
 
 
 def successors(world: World) -> Iterator[World]:
@@ -168,7 +151,7 @@ def _decide(
     world: World, event: StepReported | PromotionRequested | RolledBack | Cancelled, rest: Mapping[str, Message]
 ) -> Iterator[World]:
     try:
-        decision = decide(world.lane, event, world.now)
+        decision = world.memory.decide(world.lane, event, world.now)
     except NotNowError:
         if not any(promotion.under_way for promotion in world.lane.promotions) and not world.held:
             yield replace(world, queue=rest)  # it came too late

@@ -1,5 +1,6 @@
 """The lane's rules, one by one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,9 +9,10 @@ import pytest
 
 from shared.core.events import Person, PromotionRequested, RolledBack, TimePassed
 from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, decide, due
-from shared.core.messages import GRACE, Failed, FailureKind, Kind, Retry, Running, RunStep, Succeeded
+from shared.core.messages import GRACE, Failed, FailureKind, Kind, Retry, Running, RunStep
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
-from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, drive, promotion, requested
+from tests.core.driver import LaneDriver, drive
+from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
 EMPTY = Lane(KEY)
 OPERATOR = Person("id-o", "olga", ("Promotion.Operator",))
@@ -19,11 +21,11 @@ TWO_REGIONS = {"test": (), "prod-west": ("test",), "prod-north": ("test",)}
 
 def run_until(lane: Lane, stage: str, step: str) -> tuple[Lane, RunStep]:
     """Answer every command with success until the step is in flight."""
-    for _ in range(50):
-        for command in due(lane):
+    driver = LaneDriver(lane)
+    for _ in driver.moments():
+        for command in driver.in_flight():
             if (command.stage, command.step) == (stage, step):
-                return lane, command
-        lane = decide(lane, answer(due(lane)[0]), NOW).lane
+                return driver.lane, command
     raise AssertionError(f"{stage}.{step} never came")
 
 
@@ -38,14 +40,12 @@ def test_a_request_starts_the_first_step_in_the_worker_of_the_source() -> None:
 
 
 def test_all_steps_of_all_stages_run_in_order_and_the_candidate_ends_as_champion_of_each() -> None:
-    lane, order = decide(EMPTY, requested(), NOW).lane, []
-    while commands := due(lane):
-        order.append(f"{commands[0].stage}.{commands[0].step}")
-        lane = decide(lane, answer(commands[0]), NOW).lane
+    driver = LaneDriver(decide(EMPTY, requested(), NOW).lane)
+    order = [f"{command.stage}.{command.step}" for command in driver.moments()]
     steps = ("validate", "deploy", "smoke", "shift", "retire")
     assert order == ["test.share", *(f"test.{step}" for step in steps), *(f"prod.{step}" for step in steps)]
-    assert only(lane) is PromotionStatus.SUCCEEDED
-    assert set(lane.champions) == {"test", "prod"}
+    assert only(driver.lane) is PromotionStatus.SUCCEEDED
+    assert set(driver.lane.champions) == {"test", "prod"}
 
 
 def test_evidence_of_share_reaches_every_later_step_and_the_successor_through_the_champion() -> None:
@@ -101,11 +101,8 @@ def test_a_refusal_skips_later_stages_and_gives_its_figures_as_the_reason() -> N
 )
 def test_a_failed_step_undoes_what_was_begun_in_reverse_order(failing: str, undone: list[str]) -> None:
     lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", failing)
-    lane, seen = decide(lane, answer(command, BROKEN), NOW).lane, []
-    while (commands := due(lane)) and commands[0].stage == "test":
-        seen.append(commands[0].step)
-        lane = decide(lane, answer(commands[0]), NOW).lane
-    assert seen == undone
+    driver = LaneDriver(decide(lane, answer(command, BROKEN), NOW).lane)
+    assert [command.step for command in driver.moments() if command.stage == "test"] == undone
 
 
 def test_a_failure_of_tidying_up_is_noted_and_the_stage_succeeds() -> None:
@@ -233,9 +230,13 @@ def test_a_candidate_that_waits_for_prod_is_replaced_only_by_one_that_has_passed
 
 
 def _finish_test(lane: Lane, version: str) -> Lane:
-    while mine := [c for c in due(lane) if c.candidate.version == version and c.stage == "test"]:
-        lane = decide(lane, answer(mine[0]), NOW).lane
-    return lane
+    """Answer this version's commands in test, and no others."""
+
+    class InTest(LaneDriver):
+        def in_flight(self) -> Sequence[RunStep]:
+            return [c for c in due(self.lane) if (c.candidate.version, c.stage) == (version, "test")]
+
+    return InTest(lane).run()
 
 
 def test_the_next_candidate_enters_when_the_stage_is_left() -> None:
@@ -265,12 +266,23 @@ def test_jobs_wait_in_order_and_none_is_superseded() -> None:
     lane = EMPTY
     for job in ("brave_fox", "calm_sea", "dry_leaf"):
         lane = decide(lane, PromotionRequested(promotion(job, {"register": ()}, Kind.JOB)), NOW).lane
-    done = []
-    while commands := due(lane):
-        assert [command.step for command in commands] == ["register"]
-        done.append(commands[0].candidate.version)
-        lane = decide(lane, answer(commands[0], Succeeded({"version": "1"})), NOW).lane
+    driver, done = LaneDriver(lane), []
+    for command in driver.moments():
+        assert [each.step for each in driver.in_flight()] == ["register"]
+        done.append(command.candidate.version)
     assert done == ["brave_fox", "calm_sea", "dry_leaf"]
+
+
+def test_a_job_on_the_lane_does_not_keep_models_from_superseding_each_other() -> None:
+    lane = decide(EMPTY, PromotionRequested(promotion("brave_fox", {"register": ()}, Kind.JOB)), NOW).lane
+    for version in ("1", "2", "3"):
+        lane = decide(lane, requested(version), NOW).lane
+    assert [only(lane, version) for version in ("brave_fox", "1", "2", "3")] == [
+        PromotionStatus.RUNNING,
+        PromotionStatus.RUNNING,
+        PromotionStatus.SUPERSEDED,
+        PromotionStatus.QUEUED,
+    ]
 
 
 def test_a_promotion_says_when_it_was_changed_and_others_of_the_lane_do_not() -> None:

@@ -20,8 +20,9 @@ from shared.core.lane import FIRST_PAUSE, decide, due, wake_at
 from shared.core.messages import GRACE, Failed, FailureKind, NotRun, Outcome, Retry, Running, Succeeded
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from shared.core.waiting import waits
+from tests.core.driver import AzureAnswers, LaneDriver, drive
 from tests.core.people import ANNA, ONE_STAGE, OPERATOR, approve, ask, asking, in_flight, run, the, waiting
-from tests.core.world import BROKEN, KEY, NOW, TEST_THEN_PROD, Azure, answer, drive, promotion, requested
+from tests.core.world import BROKEN, KEY, NOW, TEST_THEN_PROD, Azure, answer, promotion, requested
 
 # --- cancel -----------------------------------------------------------------------------------------------------------
 
@@ -98,11 +99,7 @@ def rolled_back() -> Lane:
     lane, azure = with_champion()
     lane, azure = drive(lane, requested("2", ONE_STAGE), azure)
     lane = ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "wrong answers"))
-    while commands := due(lane):
-        azure, outcome = azure.run(commands[0])
-        azure = azure.settled()
-        lane = decide(lane, answer(commands[0], outcome), NOW).lane
-    return lane
+    return LaneDriver(lane, AzureAnswers(azure)).run()
 
 
 def test_rolling_back_a_finished_stage_brings_the_predecessor_back_and_holds_the_stage() -> None:

@@ -7,7 +7,8 @@ from shared.core.lane import LONGEST_QUEUE, decide, due
 from shared.core.messages import Running
 from shared.core.promotion import Lane, Promotion
 from shared.core.waiting import Wait, waits
-from tests.core.world import BROKEN, KEY, NOW, Azure, answer, drive, requested
+from tests.core.driver import drive
+from tests.core.world import BROKEN, KEY, NOW, Azure, answer, requested
 
 ONE_STAGE: dict[str, tuple[str, ...]] = {"prod": ()}
 LATER = NOW + timedelta(minutes=3)

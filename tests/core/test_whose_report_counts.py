@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.lane import decide, due
+from shared.core.lane import decide
 from shared.core.messages import (
     FIRST_LATE_POLL,
     Failed,
@@ -19,6 +19,7 @@ from shared.core.messages import (
     Succeeded,
 )
 from shared.core.promotion import Lane, PromotionStatus
+from tests.core.driver import LaneDriver
 from tests.core.people import asking, run
 from tests.core.world import BROKEN, KEY, NOW, answer, requested
 
@@ -34,11 +35,12 @@ OUTCOMES: tuple[Outcome, ...] = (
 
 def moments(broken_at: tuple[str, str] | None = None) -> Iterator[tuple[Lane, RunStep]]:
     """A lane at every moment of a promotion at which it waits for a worker, and for what; a step may be broken."""
-    lane = decide(Lane(KEY), requested(), NOW).lane
-    while ready := due(lane):
-        yield lane, ready[0]
-        outcome = BROKEN if (ready[0].stage, ready[0].step) == broken_at else None
-        lane = decide(lane, answer(ready[0], outcome), NOW).lane
+    driver = LaneDriver(
+        decide(Lane(KEY), requested(), NOW).lane,
+        lambda command: BROKEN if (command.stage, command.step) == broken_at else None,
+    )
+    for command in driver.moments():
+        yield driver.lane, command
 
 
 def forged(command: RunStep) -> Iterator[StepReported]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from shared.core.events import PromotionRequested
-from shared.core.lane import decide, due
 from shared.core.messages import (
     Candidate,
     Failed,
@@ -19,7 +18,7 @@ from shared.core.messages import (
     Succeeded,
 )
 from shared.core.plan import plan_for
-from shared.core.promotion import Lane, Promotion, StageRun, StepRun, promotion_id
+from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 KEY = LaneKey("churn", "churn-eu")
@@ -161,6 +160,8 @@ class Azure:
 
     def settled(self) -> "Azure":
         """The world once everything has gone that was being deleted."""
+        if not any(endpoint.deleting for _, endpoint in self.endpoints):
+            return self
         return replace(self, endpoints=tuple((name, replace(e, deleting=frozenset())) for name, e in self.endpoints))
 
 
@@ -234,16 +235,3 @@ _STEPS = {
     "restore": _restore,
     "retire": _retire,
 }
-
-
-def drive(lane: Lane, event: PromotionRequested, azure: Azure) -> tuple[Lane, Azure]:
-    """Decide and run until nothing is in flight, all at once and in order."""
-    lane = decide(lane, event, NOW).lane
-    for turn in range(200):
-        commands = due(lane)
-        if not commands:
-            return lane, azure
-        azure, outcome = azure.run(commands[0])
-        azure = azure.settled()
-        lane = decide(lane, answer(commands[0], outcome), NOW + timedelta(seconds=turn)).lane
-    raise AssertionError("the lane does not come to rest")

@@ -79,14 +79,15 @@ class FakeWorkspace:
 
     # --- to set up ---
 
-    def has_model(self, name: str, version: str, **more: Any) -> Model:
+    def has_model(self, name: str, version: str, created: datetime = CREATED, **more: Any) -> Model:
         asset_id = f"azureml://locations/west/workspaces/{self.name}/models/{name}/versions/{version}"
-        model = Model(name, version, asset_id, created=CREATED, path=f"azureml://datastores/blobs/paths/{name}", **more)
+        model = Model(name, version, asset_id, created=created, path=f"azureml://datastores/blobs/paths/{name}", **more)
         self.models[name, version] = model
         return model
 
-    def has_copy(self, name: str, version: str, origin: str | None) -> Model:
-        copy = Model(name, version, f"azureml://registries/reg/models/{name}/versions/{version}", origin=origin)
+    def has_copy(self, name: str, version: str, origin: str | None, tags: Mapping[str, str] | None = None) -> Model:
+        asset_id = f"azureml://registries/reg/models/{name}/versions/{version}"
+        copy = Model(name, version, asset_id, dict(tags or {}), origin=origin)
         self.registry.models[name, version] = copy
         return copy
 
@@ -150,7 +151,8 @@ class FakeWorkspace:
         self._called("registry_model")
         key = ("share", name, version)
         if key in self._pending and self._is_ready(key):
-            self.has_copy(name, version, self.models[name, version].asset_id)
+            shared = self.models[name, version]
+            self.has_copy(name, version, shared.asset_id, shared.tags)
         return self.registry.models.get((name, version))
 
     def start_share(self, name: str, version: str) -> None:
@@ -211,7 +213,12 @@ class FakeWorkspace:
         self._called("deployment_file")
         if not file.is_file():
             raise RejectedError(f"There is no deployment file {file}")
-        content = yaml.safe_load(file.read_text()) or {}
+        try:
+            content = yaml.safe_load(file.read_text())
+        except yaml.YAMLError as fault:
+            raise RejectedError(f"The deployment file {file.name} cannot be read") from fault
+        if not isinstance(content, dict):
+            raise RejectedError(f"The deployment file {file.name} is no YAML mapping")
         code = (content.get("code_configuration") or {}).get("code")
         scoring = sorted(each for each in (file.parent / code).rglob("*") if each.is_file()) if code else []
         return DeploymentFile((file, *scoring), content.get("instance_type"), content.get("instance_count"))
@@ -219,14 +226,14 @@ class FakeWorkspace:
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
         self._called("start_deployment")
         self.deployment_file(file)
-        self._idle(endpoint)
+        self._idle(endpoint, name)
         self.made[endpoint, name] = Deployment(name, "Creating", dict(tags), model)
         self._begin("deployment", endpoint, name)
         self._died("start_deployment")
 
     def start_removal(self, endpoint: str, deployment: str) -> None:
         self._called("start_removal")
-        found = self._idle(endpoint)
+        found = self._idle(endpoint, deployment)
         if found.traffic.get(deployment):
             raise RejectedError(f"deployment {deployment} takes traffic")
         if (endpoint, deployment) in self.made:
@@ -240,6 +247,8 @@ class FakeWorkspace:
 
     def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]:
         self._called("score")
+        if endpoint not in self.endpoints:
+            raise RejectedError(f"endpoint {endpoint} is not there")
         for request in requests:
             self.asked.append((endpoint, deployment, request))
             yield self.answers.pop(0) if self.answers else self.answer
@@ -264,12 +273,12 @@ class FakeWorkspace:
         self._pending[key] = left - 1
         return left <= 0
 
-    def _idle(self, endpoint: str) -> Endpoint:
-        """The endpoint, with no operation under way on it or on its deployments: Azure ML refuses a second one."""
+    def _idle(self, endpoint: str, deployment: str | None = None) -> Endpoint:
+        """The endpoint, with no operation under way on it, nor on the deployment: Azure ML refuses a second one."""
         found = self.endpoints.get(endpoint)
         if found is None:
             raise RejectedError(f"there is no endpoint {endpoint}")
-        states = [found.state, *(each.state for (there, _), each in self.made.items() if there == endpoint)]
+        states = [found.state, *(each.state for key, each in self.made.items() if key == (endpoint, deployment))]
         if any(state in ("Creating", "Updating", "Deleting") for state in states):
             raise BusyError(f"endpoint {endpoint} is busy")
         return found

@@ -17,15 +17,15 @@ from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[impor
 import shared.app
 from shared.cloud.signing_keys import SigningKeys
 from shared.config.sign_in import MODE
-from shared.core.messages import Command, News, Outcome, Report, RunStep, Succeeded
+from shared.core.messages import Command, News, Outcome, Report, RunStep
 from shared.http import openapi
 from shared.http.authorisation import OPERATOR
 from shared.http.sign_in import Verifier
 from shared.ports import QueueUnavailableError
 from tests.config.right import SETTINGS, changed
-from tests.core.world import answer
 from tests.fakes.identity_provider import IdentityProvider, published
 from tests.fakes.queues import FakeQueues
+from tests.shared.sent_commands import SentCommands
 
 APPROVER = "Promotion.Approver"
 #: Settings of an app that a key opens, and to which people can sign in.
@@ -127,14 +127,9 @@ class Api:
 
     def run(self, outcomes: Mapping[tuple[str, str], Outcome] | None = None) -> None:
         """Answer all commands until none is left, as workers would; `outcomes` by stage and step."""
-        for _ in range(200):
-            if not self.bus.commands:
-                return
-            command = self.bus.commands.pop(0)
-            assert isinstance(command, RunStep)
-            outcome = (outcomes or {}).get((command.stage, command.step), Succeeded({"saw": command.step}))
-            self.app.lanes.apply(answer(command, outcome))
-        raise AssertionError("the lanes do not come to rest")
+        SentCommands(
+            self.app.lanes, self.bus.commands, lambda command: (outcomes or {}).get((command.stage, command.step))
+        ).run()
 
     def _ask(self, method: str, address: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Ask the function whose route fits; its answer must be one that the OpenAPI document has."""

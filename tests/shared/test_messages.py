@@ -26,7 +26,8 @@ from shared.core.messages import (
 )
 from shared.core.promotion import Lane
 from shared.core.wire import UndecodableError
-from tests.core.world import KEY, NOW, Azure, answer, drive, requested
+from tests.core.driver import LaneDriver, drive
+from tests.core.world import KEY, NOW, Azure, answer, requested
 
 #: Top-level fields that the Functions host would take for message metadata (azure-functions-host, issue 7119).
 TAKEN_BY_THE_HOST = {
@@ -37,12 +38,8 @@ TAKEN_BY_THE_HOST = {
 
 def commands() -> list[Command]:
     lane, _ = drive(Lane(KEY), requested("1"), Azure())
-    lane = decide(lane, requested("2"), NOW).lane
-    found: list[Command] = [FindRegistrations("dev", NOW, NOW)]
-    while ready := due(lane):
-        found.append(ready[0])
-        lane = decide(lane, answer(ready[0]), NOW).lane
-    return found
+    driver = LaneDriver(decide(lane, requested("2"), NOW).lane)
+    return [FindRegistrations("dev", NOW, NOW), *driver.moments()]
 
 
 def events() -> list[Event]:

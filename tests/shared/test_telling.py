@@ -16,6 +16,7 @@ from shared.core.promotion import Lane, Unpublished
 from shared.http.authorisation import OPERATOR
 from shared.ports import Bus, Topic, VersionConflictError
 from tests.core.world import KEY, NOW, answer, promotion, requested
+from tests.shared.sent_commands import SentCommands
 
 ALICE = Person("id-of-alice", "alice", (OPERATOR,))
 
@@ -104,13 +105,7 @@ class World:
         return found[1]
 
     def run_to_the_end(self) -> None:
-        for _ in range(100):
-            if not self.bus.commands:
-                return
-            command = self.bus.commands.pop(0)
-            assert isinstance(command, RunStep)
-            self.lanes.apply(answer(command))
-        raise AssertionError("the lane does not come to rest")
+        SentCommands(self.lanes, self.bus.commands).run()
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ The step that is written here warms a deployment up with so many requests, a few
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 from shared.config.stage import ModelStage, StageSettings
 from shared.core.events import PromotionRequested
-from shared.core.lane import decide, due
-from shared.core.messages import Failed, FailureKind, Outcome, StepReported, Succeeded, as_evidence
+from shared.core.messages import Failed, FailureKind, Outcome, RunStep, Succeeded, as_evidence
 from shared.core.plan import PlannedStep, undo_of
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun, StepStatus
 from shared.core.wire import from_json
@@ -19,7 +17,8 @@ from shared.worker.order import Rules, Step
 from shared.worker.polls import poll_again
 from shared.worker.run import run_step
 from shared.worker.target import Target
-from tests.core.world import KEY, NOW, promotion
+from tests.core.driver import SECOND, LaneDriver
+from tests.core.world import KEY, promotion
 from tests.fakes.workspace import FakeWorkspace
 
 # --- the step's file --------------------------------------------------------------------------------------------------
@@ -82,17 +81,13 @@ def with_plan(*plan: PlannedStep) -> Promotion:
 
 def carried_out(lane: Lane, asked: Promotion, folder: Path) -> Promotion:
     """The promotion once core and worker have done all that it takes."""
-    lane = decide(lane, PromotionRequested(asked), NOW).lane
-    now = NOW
-    for _ in range(50):
-        commands = due(lane)
-        if not commands:
-            break
-        command, now = commands[0], max(now, commands[0].not_before) + timedelta(seconds=1)
-        outcome = run_step(command, lambda _: FakeWorkspace(), folder, partial(min, now, now), lambda _: Rules(), KNOWN)
-        where = command.lane, command.promotion, command.stage, command.step, command.attempt, command.poll
-        lane = decide(lane, StepReported(*where, outcome, environment="prod"), now).lane
-    (ended,) = lane.promotions
+
+    def answers(command: RunStep) -> Outcome:
+        return run_step(command, lambda _: FakeWorkspace(), folder, lambda: driver.now, lambda _: Rules(), KNOWN)
+
+    driver = LaneDriver(lane, answers, pause=SECOND)
+    driver.apply(PromotionRequested(asked))
+    (ended,) = driver.run().promotions
     return ended
 
 

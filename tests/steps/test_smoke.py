@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,7 +8,13 @@ from shared.core.messages import Failed, FailureKind, Retry, Succeeded
 from shared.ports import Answer, ForbiddenError
 from shared.worker.smoke_file import difference
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ENDPOINT, Stage
+from tests.steps.promotion import ENDPOINT, OURS, Stage
+
+
+@pytest.fixture
+def workspace(workspace: FakeWorkspace) -> FakeWorkspace:
+    workspace.has_endpoint(ENDPOINT, OURS)
+    return workspace
 
 
 def write(stage: Stage, *lines: dict[str, Any]) -> Stage:
@@ -100,13 +107,34 @@ def test_an_error_of_the_model_fails_with_what_it_said(stage: Stage, workspace: 
     assert "status 424: shapes do not fit" in outcome.reason
 
 
-def test_an_endpoint_that_is_still_settling_is_asked_again_a_few_times(stage: Stage, workspace: FakeWorkspace) -> None:
-    workspace.answer = Answer(503, "", 0.1)
-    assert isinstance(stage.poll("smoke", workspace, 1), Retry)
-    assert isinstance(stage.poll("smoke", workspace, 5), Retry)
-    outcome = stage.poll("smoke", workspace, 6)
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_an_endpoint_that_is_still_settling_is_asked_again_a_few_times(
+    stage: Stage, workspace: FakeWorkspace, status: int
+) -> None:
+    at = write(stage, {"request": 1}, {"request": 2})
+    workspace.answer = Answer(status, "", 0.1)
+    for poll in (1, 5):
+        waits = at.poll("smoke", workspace, poll)
+        assert isinstance(waits, Retry)
+        assert waits.after == timedelta(seconds=5)
+    assert len(workspace.asked) == 2, "the other requests wait until it has settled"
+    outcome = at.poll("smoke", workspace, 6)
     assert isinstance(outcome, Failed)
-    assert "status 503" in outcome.reason
+    assert f"status {status}" in outcome.reason
+
+
+def test_an_answer_that_takes_just_as_long_as_it_may_passes(stage: Stage, workspace: FakeWorkspace) -> None:
+    at = stage.with_settings(smoke={"requests": "smoke.jsonl", "max_latency": "500ms"})
+    workspace.answer = Answer(200, '{"y": 2.0}', 0.5)
+    assert isinstance(at.run("smoke", workspace), Succeeded)
+
+
+def test_answers_that_have_taken_just_a_minute_do_not_end_the_asking(stage: Stage, workspace: FakeWorkspace) -> None:
+    at = write(stage, *({"request": number} for number in range(3)))
+    workspace.answer = Answer(200, "1", 30)
+    outcome = at.run("smoke", workspace)
+    assert isinstance(outcome, Succeeded), outcome
+    assert len(workspace.asked) == 3
 
 
 def test_only_a_few_failures_are_shown(stage: Stage, workspace: FakeWorkspace) -> None:

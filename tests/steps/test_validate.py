@@ -21,7 +21,9 @@ CHAMPION_SHARED = {**SHARED, "metrics": {"accuracy": 0.96, "loss": 0.1}}
     [
         ({"metric": "accuracy", "at_least": 0.95}, True),
         ({"metric": "accuracy", "at_least": 0.951}, False),
+        ({"metric": "accuracy", "at_least": 0.9}, True),
         ({"metric": "loss", "at_most": 0.2}, True),
+        ({"metric": "loss", "at_most": 0.25}, True),
         ({"metric": "loss", "at_most": 0.19}, False),
         ({"metric": "accuracy", "at_least": 0.9, "at_most": 0.94}, False),
         (compared(0.01), True),

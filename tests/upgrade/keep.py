@@ -15,8 +15,9 @@ from shared.core.events import Approved, Person
 from shared.core.lane import decide, due
 from shared.core.messages import FindRegistrations, JobEnded, ModelRegistered, Retry, Running, encode
 from shared.core.promotion import Lane
+from tests.core.driver import AzureAnswers, LaneDriver, drive
 from tests.core.people import ANNA, BERT, OPERATOR, TWO_OF_THEM, asking
-from tests.core.world import BROKEN, KEY, NOW, TEST_THEN_PROD, Azure, answer, drive, requested
+from tests.core.world import BROKEN, KEY, NOW, TEST_THEN_PROD, Azure, answer, requested
 
 FOLDER = Path(__file__).parent
 
@@ -40,20 +41,14 @@ def kept_lanes() -> Iterator[dict[str, Any]]:
     lane, azure = drive(Lane(KEY), requested("1"), Azure())
     champions = Lane(KEY, lane.champions, lane.holds)
     request = asking("2", TWO_OF_THEM, requester=OPERATOR.id, **TEST_THEN_PROD)
-    lane = decide(champions, request, NOW).lane
-    for _ in range(200):
-        commands = due(lane)
-        yield _kept(lane)
-        if commands:
-            azure, outcome = azure.run(commands[0])
-            azure = azure.settled()
-            lane = decide(lane, answer(commands[0], outcome), NOW).lane
-        elif any(promotion.under_way for promotion in lane.promotions):
-            one = approved(lane, ANNA)
-            yield _kept(one)
-            lane = approved(one, BERT)
-        else:
-            return
+    driver = LaneDriver(decide(champions, request, NOW).lane, AzureAnswers(azure))
+    while driver.lane.promotions[0].under_way:
+        yield from (_kept(driver.lane) for _ in driver.moments())
+        yield _kept(driver.lane)
+        if driver.lane.promotions[0].under_way:
+            driver.lane = approved(driver.lane, ANNA)
+            yield _kept(driver.lane)
+            driver.lane = approved(driver.lane, BERT)
 
 
 def approved(lane: Lane, by: Person) -> Lane:

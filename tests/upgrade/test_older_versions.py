@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from shared.cloud.documents import lane_document, promotion_document, read_lane, read_promotion
-from shared.core.lane import decide, due
+from shared.core.lane import due
 from shared.core.messages import RunStep, decode, encode
 from shared.core.promotion import Lane, PromotionStatus
+from tests.core.driver import LaneDriver
 from tests.core.people import ANNA, BERT
-from tests.core.world import KEY, NOW, answer
+from tests.core.world import KEY, answer
 from tests.upgrade.keep import approved
 
 FOLDER = Path(__file__).parent
@@ -63,18 +64,14 @@ def read(document: dict[str, Any]) -> Lane:
 
 def finished(lane: Lane, old_commands: list[str]) -> Lane:
     """Answer the old commands, then those of today, and approve where that is waited for."""
+    driver = LaneDriver(lane)
     for body in old_commands:
         command = decode(body.encode())
         assert isinstance(command, RunStep)
-        lane = decide(lane, answer(command), NOW).lane
-    for _ in range(200):
-        if commands := due(lane):
-            lane = decide(lane, answer(commands[0]), NOW).lane
-        elif any(promotion.under_way for promotion in lane.promotions):
-            lane = approved(approved(lane, ANNA), BERT)
-        else:
-            return lane
-    raise AssertionError("the lane does not come to rest")
+        driver.apply(answer(command))
+    while driver.run().promotions[0].under_way:
+        driver.lane = approved(approved(driver.lane, ANNA), BERT)
+    return driver.lane
 
 
 def lost(old: Any, new: Any, place: str = "") -> Iterator[str]:

@@ -1,0 +1,87 @@
+"""What a walk over all interleavings has worked out already, so that it works out nothing twice."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core.events import Cancelled, NotNowError, PromotionRequested, RolledBack
+from shared.core.lane import Decision, decide
+from shared.core.messages import RunStep, StepReported
+from shared.core.promotion import Lane, StepRun
+
+Message = RunStep | StepReported | PromotionRequested | RolledBack | Cancelled
+
+
+def name_of(message: Message) -> str:
+    if isinstance(message, PromotionRequested):
+        return message.promotion.id
+    return message.message_id if isinstance(message, RunStep | StepReported) else type(message).__name__
+
+
+class Memory:
+    """What a walk has worked out. The same lanes come up in many worlds, with other queues and another Azure around
+    them: equal lanes become one object, so that what is made of one is decided once, and kept by its identity."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[tuple[object, ...], list[Lane]] = {}
+        self._known: set[int] = set()  #: ids of the lanes that stand in `_lanes`, and so live as long as they
+        self._messages: dict[str, list[Message]] = {}
+        self._places: dict[tuple[int, datetime], int] = {}
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._decisions: dict[tuple[int, int, datetime], Decision | NotNowError] = {}
+
+    def lane(self, lane: Lane) -> Lane:
+        """The one lane that equals this one."""
+        if id(lane) in self._known:
+            return lane
+        alike = self._lanes.setdefault(_statuses(lane), [])
+        known = next((each for each in alike if each == lane), None)
+        if known is None:
+            alike.append(lane)
+            self._known.add(id(lane))
+        return known or lane
+
+    def message(self, message: Message) -> Message:
+        """The one message that equals this one."""
+        alike = self._messages.setdefault(name_of(message), [])
+        known = next((each for each in alike if each is message or each == message), None)
+        if known is None:
+            alike.append(message)
+        return known or message
+
+    def place(self, lane: Lane, now: datetime) -> int:
+        """A number for what makes two lanes the same for the walk."""
+        key = (id(self.lane(lane)), now)
+        if key not in self._places:
+            held = tuple(stage.is_held(now) for promotion in lane.promotions for stage in promotion.stages)
+            self._places[key] = self._numbers.setdefault((_statuses(lane), held), len(self._numbers))
+        return self._places[key]
+
+    def decide(self, lane: Lane, event: Message, now: datetime) -> Decision:
+        lane, event = self.lane(lane), self.message(event)
+        key = (id(lane), id(event), now)
+        if key not in self._decisions:
+            self._decisions[key] = self._decided(lane, event, now)
+        decision = self._decisions[key]
+        if isinstance(decision, NotNowError):
+            raise decision
+        return decision
+
+    def _decided(self, lane: Lane, event: Message, now: datetime) -> Decision | NotNowError:
+        assert not isinstance(event, RunStep), "a command is for a worker"
+        try:
+            decision = decide(lane, event, now)
+        except NotNowError as error:
+            return error
+        return replace(decision, lane=self.lane(decision.lane))
+
+
+def _statuses(lane: Lane) -> tuple[object, ...]:
+    promotions = tuple(
+        (p.id, p.status, tuple((s.status, _position(s.steps), _position(s.undoing)) for s in p.stages))
+        for p in lane.promotions
+    )
+    return promotions, tuple(sorted((stage, champion.promotion) for stage, champion in lane.champions.items()))
+
+
+def _position(steps: tuple[StepRun, ...]) -> tuple[object, ...]:
+    return tuple((step.status, step.poll) for step in steps)

@@ -1,0 +1,6 @@
+"""Mutants that no test can kill, since they behave as the code does: looked at one by one, each with its reason."""
+
+from collections.abc import Mapping
+
+#: By file and `old → new`; a file may have the same place twice.
+EQUIVALENT: Mapping[tuple[str, str], str] = {}

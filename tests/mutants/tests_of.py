@@ -1,0 +1,31 @@
+"""Which tests belong to which file: the quick ones first, since the first that fails ends the run."""
+
+from pathlib import Path
+
+_RULES = (
+    "tests/core/test_lane.py",
+    "tests/core/test_steering.py",
+    "tests/core/test_approving.py",
+    "tests/core/test_waiting.py",
+    "tests/core/test_whose_report_counts.py",
+    "tests/core/test_durations.py",
+    "tests/core/test_state_diagram.py",
+)
+#: Each walks through thousands of states.
+_WALKS = ("tests/core/test_every_interleaving.py", "tests/core/test_random_histories.py")
+#: Of messages, documents and what is read of them: on their way between the core and the world.
+_EDGES = (
+    "tests/shared/test_messages.py",
+    "tests/shared/test_incoming.py",
+    "tests/shared/test_telling.py",
+    "tests/upgrade/test_older_versions.py",
+)
+_STEPS = ("tests/steps", "tests/shared/test_catching_up.py")
+#: What people are shown, and what the queues are called.
+_SHOWN = ("tests/functions/test_looking.py", "tests/functions/test_steering.py", "tests/functions/test_approving.py")
+
+
+def tests_of(file: Path) -> tuple[str, ...]:
+    if file.is_relative_to("shared/worker"):
+        return _STEPS
+    return (*_RULES, *_EDGES, *_SHOWN, "tests/steps", *_WALKS)
