@@ -15,8 +15,14 @@ REPOSITORY = Path(__file__).parents[1]
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
 #: People ask for approval, too: the word is theirs as well as the step's.
 OF_PEOPLE = {"approve"}
-#: Words and settings that are spelled as a step is.
-ALSO_WORDS = {"validate": {"shared/config/stage.py"}, "deploy": {"shared/ports.py"}, "register": set()}
+#: Settings and rights that are spelled as a step is, and what routing tells a step that only it knows.
+ALSO_WORDS = {
+    "validate": {"shared/config/stage.py"},
+    "deploy": {"shared/ports.py"},
+    "smoke": {"shared/config/named_files.py"},
+    "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
+    "register": {"shared/coordinator/routing.py"},  # the one stage that a job has
+}
 #: How the command line tells of a step's evidence: a step that is not there is shown without words of its own.
 WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py"}
 
@@ -35,8 +41,7 @@ def test_a_step_is_named_in_its_file_and_its_plan_alone(name: str) -> None:
         for file in (REPOSITORY / room).rglob("*.py")
         if re.search(rf"[\"']{name}[\"']", file.read_text(encoding="utf-8"))
     }
-    kinds = {"shared/coordinator/routing.py"} if name == "register" else set()  # the one stage that a job has
-    allowed = {f"shared/worker/steps/{name}.py", "shared/core/plan.py"} | WORDS | ALSO_WORDS.get(name, set()) | kinds
+    allowed = {f"shared/worker/steps/{name}.py", "shared/core/plan.py"} | WORDS | ALSO_WORDS.get(name, set())
     assert spoken <= allowed
     assert (REPOSITORY / "tests" / "steps").is_dir()
 
