@@ -2,10 +2,22 @@
 
 import azure.functions as func
 
-from functions import advance, approvals, failures, health, intake, openapi, promotions, reconcile, routes, workers
+from functions import (
+    advance,
+    approvals,
+    events,
+    failures,
+    health,
+    intake,
+    openapi,
+    promotions,
+    reconcile,
+    routes,
+    workers,
+)
 from shared.app import approvals_are_taken_here, roles_here, sign_in_is_required
 
-COORDINATOR = (intake, advance, promotions, routes, failures, openapi, reconcile)
+COORDINATOR = (intake, events, advance, promotions, routes, failures, openapi, reconcile)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS if sign_in_is_required() else func.AuthLevel.FUNCTION)
 OPTIONAL = (*(COORDINATOR if roles_here().coordinator else ()), *((approvals,) if approvals_are_taken_here() else ()))

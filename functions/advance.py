@@ -12,12 +12,12 @@ blueprint = func.Blueprint()
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name="promotion-events", connection="ServiceBus")
 def advance(message: func.ServiceBusMessage) -> None:
     """Raising gives the message back to the queue, and in the end to its dead-letter queue."""
-    app().coordinator.advance(message.get_body())
+    app().coordinator.advance(message.get_body(), message.message_id)
 
 
 def _listener(environment: str) -> Callable[[func.ServiceBusMessage], None]:
     def take_report(message: func.ServiceBusMessage) -> None:
-        app().coordinator.take_report(environment, message.get_body())
+        app().coordinator.take_report(environment, message.get_body(), message.message_id)
 
     take_report.__name__ = f"advance_{environment.replace('-', '_')}"
     return take_report

@@ -20,6 +20,15 @@ def list_approvals(request: func.HttpRequest, by: "Person | None") -> func.HttpR
     return found(app().approval_requests.waiting())
 
 
+@blueprint.route(route="approvals/openapi.json", methods=["GET"], trigger_arg_name="request")
+@answered("read")
+def describe_approvals_api(_request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
+    """For people, and for tools that make clients or tests of it."""
+    from shared.http import openapi
+
+    return found(openapi.approvals_document())
+
+
 @blueprint.route(route="approvals/{promotion}/{stage}", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def show_approval(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:

@@ -1,6 +1,7 @@
 """Replies of the HTTP API: JSON, and problem+json (RFC 9457) for errors; and who asks."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from shared.core.events import Person
     from shared.http.authorisation import InPerson, Operation, WithKey
     from shared.http.refusals import RefusedError
+
+log = logging.getLogger("mlpromote")
 
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
 #: Takes who asks, too: a person, or None for whoever has shown a key alone.
@@ -33,13 +36,21 @@ def answered(operation: "Operation") -> Callable[[Any], Handler]:
 
     def decorate(handler: Any) -> Handler:
         def answer(request: func.HttpRequest) -> func.HttpResponse:
-            from shared.http.refusals import RefusedError
+            from shared.cloud import stores
+            from shared.http.refusals import NotAvailableError, RefusedError
+            from shared.telemetry.logs import errors_without_secrets
 
-            try:
-                by = app().authorisation.caller(operation, request.headers)
-                return handler(request, by)  # type: ignore[no-any-return]
-            except RefusedError as refusal:
-                return problem(refusal)
+            with errors_without_secrets(log):
+                try:
+                    by = app().authorisation.caller(operation, request.headers)
+                    return handler(request, by)  # type: ignore[no-any-return]
+                except RefusedError as refusal:
+                    return problem(refusal)
+                except Exception as fault:
+                    if not stores.is_unavailable(fault):
+                        raise
+                    log.warning("the store is out of reach: %s", fault)
+                    return problem(NotAvailableError("The store is out of reach just now: ask again.", retry_after=10))
 
         # Not functools.wraps: the host looks at the parameters, and finds a binding for the request alone.
         answer.__name__, answer.__doc__ = handler.__name__, handler.__doc__

@@ -1,5 +1,5 @@
-// Subscribes the function `intake` to every workspace that models come from. A deployment of its own, after the code's:
-// Event Grid refuses a function that is not there yet.
+// Subscribes the app to every workspace that models come from. A deployment of its own, after the code's: Event Grid
+// asks the address whether it agrees, and refuses one that does not answer yet.
 
 import { environment } from 'types.bicep'
 
@@ -10,6 +10,10 @@ param sources environment[]
 
 @description('ARM id of the Function App.')
 param functionAppId string
+
+@description('Where the app takes events, with its key.')
+@secure()
+param webhook string
 
 @description('ARM id of the storage account for events that cannot be delivered.')
 param deadLetterStorageId string
@@ -36,6 +40,7 @@ module subscriptions 'workspace-events.bicep' = [
       workspaceName: last(split(each.workspace, '/'))
       location: locations[index].outputs.location
       functionAppId: functionAppId
+      webhook: webhook
       deadLetterStorageId: deadLetterStorageId
       deadLetterIdentityId: deadLetterIdentityId
       logs: logs

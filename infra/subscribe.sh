@@ -13,8 +13,19 @@ if ! command -v az >/dev/null; then
 fi
 
 "$(dirname "$0")/check-bicep.sh"
+parameters=$(mktemp) # for the key, which no list of processes is to show; readable by nobody else
+trap 'rm -f "$parameters"' EXIT
 
 subscribe() {
+    # A key of this function alone: it opens nothing else.
+    key=$(az functionapp function keys list \
+        --subscription "$AZURE_SUBSCRIPTION_ID" \
+        --resource-group "$AZURE_RESOURCE_GROUP" \
+        --name "$FUNCTION_APP_NAME" \
+        --function-name take_events \
+        --query default --output tsv) || return 1
+    key=$(printf '%s' "$key" | sed 's/+/%2B/g')
+    printf '{"webhook": {"value": "%s/api/events?code=%s"}}' "$FUNCTION_APP_URL" "$key" >"$parameters"
     az deployment sub create \
         --subscription "$AZURE_SUBSCRIPTION_ID" \
         --location "$AZURE_LOCATION" \
@@ -25,6 +36,7 @@ subscribe() {
             deadLetterStorageId="$DEAD_LETTER_STORAGE_ID" \
             deadLetterIdentityId="$DEAD_LETTER_IDENTITY_ID" \
             logs="$LOG_WORKSPACE_ID" \
+        --parameters "@$parameters" \
         --output none
 }
 

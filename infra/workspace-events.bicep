@@ -10,6 +10,11 @@ param location string
 param topicName string = 'evgs-${workspaceName}'
 
 param functionAppId string
+
+@description('Where the app takes events, with its key.')
+@secure()
+param webhook string
+
 param deadLetterStorageId string
 param deadLetterIdentityId string
 
@@ -39,9 +44,10 @@ resource eventSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@
   properties: {
     eventDeliverySchema: 'EventGridSchema'
     destination: {
-      endpointType: 'AzureFunction'
+      // Not AzureFunction: that way the host answers 500 to a malformed event, which then comes again for a day.
+      endpointType: 'WebHook'
       properties: {
-        resourceId: '${functionAppId}/functions/intake'
+        endpointUrl: webhook
         maxEventsPerBatch: 1
       }
     }

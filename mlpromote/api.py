@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from mlpromote.access import Access, is_loopback
 from mlpromote.ends import CommandError, Exit
+from mlpromote.visible import visible_values
 
 #: Seconds that the app may take for an answer: a replay may go on for a minute, and an app that slept starts first.
 LONGEST_ANSWER = 120
@@ -123,8 +124,8 @@ class Api:
 
 def _json(body: bytes, asked: str) -> Any:
     try:
-        return json.loads(body)
-    except ValueError as fault:
+        return visible_values(json.loads(body))
+    except (ValueError, RecursionError) as fault:
         raise CommandError(
             Exit.NO_ANSWER, f"{asked} was not answered with JSON. Is it the address of the app?"
         ) from fault
@@ -132,8 +133,8 @@ def _json(body: bytes, asked: str) -> Any:
 
 def _problem(refusal: urllib.error.HTTPError) -> dict[str, Any]:
     try:
-        problem = json.loads(refusal.read())
-    except (OSError, ValueError):
+        problem = visible_values(json.loads(refusal.read()))
+    except (OSError, ValueError, RecursionError):
         return {}
     return problem if isinstance(problem, dict) else {}
 

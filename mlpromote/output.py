@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from mlpromote.ends import CommandError
+from mlpromote.visible import visible
 
 Clock = Callable[[], datetime]
 
@@ -49,7 +50,7 @@ class Output:
     def remark(self, sentence: str) -> None:
         """What people should know beside the result."""
         if not self.as_json:
-            self._errors.print(Text(sentence, style="dim"))
+            self._errors.print(Text(visible(sentence), style="dim"))
 
     def error(self, error: CommandError) -> None:
         """Why the command did not do what was asked; as JSON `{exitCode, detail}` and what else the API said."""
@@ -57,4 +58,4 @@ class Output:
             document = {"exitCode": int(error.exit_code), **error.problem, "detail": str(error)}
             sys.stderr.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
             return
-        self._errors.print(Text.assemble(("mlpromote: ", "bold red"), str(error)), soft_wrap=True)
+        self._errors.print(Text.assemble(("mlpromote: ", "bold red"), visible(str(error))), soft_wrap=True)

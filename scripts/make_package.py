@@ -27,7 +27,7 @@ APP = (
     "requirements.txt",
     "functions/**/*.py",
     "shared/**/*.py",
-    "shared/http/openapi.yml",
+    "shared/http/*openapi.yml",
 )
 #: The keys that name a file which names others: in promotion.yml, and in Azure ML's YAML of deployments and jobs.
 NAMES_YAML = frozenset({"deployment", "endpoint_file", "job", "component", "environment"})

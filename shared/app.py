@@ -18,6 +18,7 @@ from shared.config.app_settings import AppSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.cloud.bus import ServiceBus
     from shared.cloud.reach import Reach
     from shared.config import Configuration, Places, Policy
     from shared.config.roles import Roles
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from shared.http.health import Health
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
-    from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Store, Topic, Workspace
+    from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Postponing, Store, Topic, Workspace
     from shared.telemetry.telemetry import Telemetry
     from shared.worker.order import Rules
     from shared.worker.worker import Worker
@@ -120,6 +121,17 @@ class App:
 
     @_made_once
     def bus(self) -> "Bus":
+        bus: Bus = self._service_bus
+        return bus
+
+    @_made_once
+    def postponing(self) -> "Postponing":
+        """Sends again later what cannot be worked on now."""
+        bus: Postponing = self._service_bus
+        return bus
+
+    @_made_once
+    def _service_bus(self) -> "ServiceBus":
         from shared.cloud import bus
 
         return bus.connect(self.settings, self.reach)
@@ -164,15 +176,13 @@ class App:
         """Takes in what happened."""
         from shared.coordinator.coordinator import Coordinator
 
-        return Coordinator(
-            lambda: self.bus,
-            lambda: self.store,
-            lambda: self.lanes,
-            lambda: self.configuration,
-            lambda: self.dead_letters,
-            self.telemetry,
-            _now,
-        )
+        return Coordinator(self, self.telemetry, _now)
+
+    def is_unavailable(self, fault: Exception) -> bool:
+        """Whether an error means that the store cannot be used just now."""
+        from shared.cloud import stores
+
+        return stores.is_unavailable(fault)
 
     @_made_once
     def lanes(self) -> "Lanes":
@@ -185,7 +195,7 @@ class App:
         """Runs commands."""
         from shared.worker.worker import Worker
 
-        return Worker(self.bus, lambda: self.places, self.workspace, self.folder, self.telemetry, _now, self.rules)
+        return Worker(self, self.telemetry, _now)
 
     @_made_once
     def approvals(self) -> "Approvals":
@@ -257,6 +267,7 @@ class App:
     @_made_once
     def health(self) -> "Health":
         """Looks at all of this."""
+        from shared.config.sources import source_names
         from shared.http.health import Health
 
         return Health(
@@ -268,6 +279,9 @@ class App:
             lambda: self.dead_letters,
             lambda: self.topic,
             self.workspace,
+            self._policy,
+            self.rules,
+            partial(source_names, self.settings.configuration_path),
             lambda: self.verifier,
         )
 
@@ -296,6 +310,9 @@ class App:
 @cache
 def app() -> App:
     """This process's app, with the settings of its environment."""
+    from shared.telemetry.logs import keep_safe
+
+    keep_safe(logging.getLogger("mlpromote"))
     logging.getLogger("azure").setLevel(logging.WARNING)  # at Info the SDKs log the headers of every call
     return App(os.environ)
 

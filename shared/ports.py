@@ -95,6 +95,16 @@ class Answer:
     seconds: float
 
 
+@dataclass(frozen=True)
+class EventSubscription:
+    """Where Event Grid delivers a workspace's events."""
+
+    name: str
+    state: str  #: Azure's provisioning state: Succeeded, Creating, Failed, AwaitingManualAction, …
+    destination: str  #: ARM id of a function, or the address of a webhook without what follows the question mark
+    event_types: tuple[str, ...] = ()  #: the only ones that it takes; all if empty
+
+
 class Capability(StrEnum):
     """What steps do beside reading, each with rights of its own."""
 
@@ -123,6 +133,7 @@ class Workspace(Protocol):
     def start_share(self, name: str, version: str) -> None: ...
     def missing_region(self) -> str | None: ...  # the workspace's, where the registry is not replicated to it
 
+    def event_subscriptions(self) -> Sequence[EventSubscription]: ...
     def missing_rights(self, capability: Capability) -> Sequence[str] | None: ...  # None: it cannot tell
 
     def endpoint(self, name: str) -> Endpoint | None: ...
@@ -232,6 +243,13 @@ class Bus(Protocol):
 
     def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
         """From the environment's worker, through a queue that no other worker may send to."""
+
+
+class Postponing(Protocol):
+    """Messages that cannot be worked on now."""
+
+    def postpone(self, queue: str, message_id: str, body: bytes, at: datetime) -> None:
+        """Send a copy under this message id that is delivered from then on. Raises as `Bus` does."""
 
 
 @dataclass(frozen=True)
@@ -368,11 +386,18 @@ class PromotionFilter:
     status: PromotionStatus | None = None
 
 
+class StoreUnavailableError(Exception):
+    """What is kept cannot be read or written just now, such as for a full disk; the text says why. Again later."""
+
+
 class Store(Protocol):
     """Lanes, promotions and journals. A save is one atomic batch."""
 
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
-        """The lane with all promotions under way, and the named one even if it has ended; and the lane's version."""
+        """The lane with all promotions under way, and the named one even if it has ended; and the lane's version.
+
+        Of those that wait in line (`Promotion.in_line`), only the first `NEXT_IN_LINE` and the named one are there.
+        """
 
     def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
         """Save what differs. `version` is that of `before`; raises `VersionConflictError` if it is no longer.

@@ -24,7 +24,7 @@ class Part:
 
     module: str
     summary: str
-    #: The distribution's extra that has to be installed for it.
+    #: The extra of this distribution that it needs.
     extra: str | None = None
 
 
@@ -46,15 +46,15 @@ PARTS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the part that the command line names until it ends or a SIGINT or SIGTERM comes; returns the exit code."""
-    os.umask(0o077)  # what the parts keep, their logs and databases too, is for its owner only
+    """Runs the part that the command line names, until it ends or gets SIGINT or SIGTERM; returns the exit code."""
+    os.umask(0o077)  # only the owner may read what the parts keep, including logs and databases
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(
         prog="python -m localcloud",
         description="A local Azure for the unmodified SDKs.",
-        epilog="`python -m localcloud PART --help` tells what a part takes.",
+        epilog="`python -m localcloud PART --help` shows the options of a part.",
     )
-    parser.add_argument("--verbose", action="store_true", help="log debug messages too")
+    parser.add_argument("--verbose", action="store_true", help="also log debug messages")
     commands = parser.add_subparsers(dest="part", metavar="PART", required=True)
     asked_for = next((word for word in words if word in PARTS), None)
     for name, part in PARTS.items():
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _imported(name: str) -> ModuleType:
-    """The module of a part. Ends the program with a message where what it runs on is not installed."""
+    """The module of a part. Ends the program with a message if its dependencies are not installed."""
     part = PARTS[name]
     try:
         return importlib.import_module(part.module)
@@ -103,5 +103,5 @@ def _sentence(text: str) -> str:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except KeyboardInterrupt:  # before the loop runs, which takes the signal from then on
+    except KeyboardInterrupt:  # before the event loop runs, which then handles the signal
         sys.exit(128 + signal.SIGINT)

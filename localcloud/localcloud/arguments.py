@@ -1,4 +1,4 @@
-"""What the command lines of the parts have in common."""
+"""What the command lines of the parts share."""
 
 import argparse
 
@@ -8,12 +8,14 @@ HIGHEST_PORT = 65_535
 def port_number(text: str) -> int:
     """A TCP port, 0 for one that is free; for `add_argument(type=...)`."""
     if not text.isascii() or not text.isdigit() or int(text) > HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"{text} is no port: a whole number from 0 (any free one) to {HIGHEST_PORT}")
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a port: use a whole number from 0 (any free port) to {HIGHEST_PORT}"
+        )
     return int(text)
 
 
 def add_port(parser: argparse.ArgumentParser) -> None:
-    """The required `--port` of a part that Azure gives no port of its own."""
+    """The required `--port` of a part for which Azure has no standard port."""
     parser.add_argument(
         "--port",
         type=port_number,

@@ -10,11 +10,11 @@ FOLDER = Path(".local")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """There are none: another folder may hold more than a local cloud's state."""
+    """There are no arguments: another folder may hold more than the state of a local cloud."""
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Remove the folder. Ends the program with a message while a local cloud is using it."""
+    """Removes the folder. Ends the program with a message while a local cloud is using it."""
     try:
         remove(FOLDER)
     except ConfigurationError as error:

@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from localcloud.configuration_faults import in_words
+
 
 class ConfigurationError(Exception):
-    """What is wrong with a configuration, one fault a line, in words for the person who wrote it."""
+    """What is wrong with a configuration, one fault a line."""
 
 
 class Section(BaseModel):
@@ -36,14 +38,5 @@ def check_configuration(content: Any, form: type[Configuration], name: str) -> C
     try:
         return form.model_validate(content)
     except ValidationError as error:
-        faults = [
-            f"{name}: {_place(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()
-        ]
+        faults = [f"{name}: {in_words(fault, form)}" for fault in error.errors()]
         raise ConfigurationError("\n".join(faults)) from error
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    place = ""
-    for step in location:
-        place += f"[{step}]" if isinstance(step, int) else f".{step}" if place else step
-    return f"{place}: " if place else ""

@@ -1,4 +1,4 @@
-"""Keeps a second process off a folder of state, and off removing it."""
+"""Keeps a second process from using a folder of state, and from removing it."""
 
 import contextlib
 import fcntl
@@ -17,15 +17,15 @@ PRIVATE_FOLDER = 0o700
 
 @contextlib.contextmanager
 def locked(folder: Path, user: str) -> Iterator[None]:
-    """Make `folder`, for its owner only, and hold it for as long as the block runs; the system lets go of it however
-    this process ends.
+    """Makes `folder`, for its owner only, and locks it inside the block. The system releases the lock, however this
+    process ends.
 
-    Raises `ConfigurationError`, which names `user` ("local cloud"), when another process holds it, or when it cannot
-    be made or written to.
+    Raises `ConfigurationError`, which names `user` ("local cloud"), if another process holds it, or if it cannot be
+    created or written to.
     """
     try:
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-        folder.chmod(PRIVATE_FOLDER)  # it may have been there
+        folder.chmod(PRIVATE_FOLDER)  # it may have existed before
         opened = os.fdopen(os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT, 0o600), "w")
     except OSError as error:
         raise ConfigurationError(f"The folder {folder} cannot be used: {error.strerror}. Choose another.") from error
@@ -40,9 +40,9 @@ def locked(folder: Path, user: str) -> Iterator[None]:
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder with all that is in it, if it exists.
+    """Removes the folder with all that is in it, if it exists.
 
-    Raises `ConfigurationError`, with nothing removed, when another process holds it or a folder in it.
+    Raises `ConfigurationError`, with nothing removed, if another process holds it or a folder in it.
     """
     with contextlib.ExitStack() as held:
         for lock in folder.rglob(LOCK):

@@ -10,12 +10,12 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-#: Seconds that requests under way have to end when a part is stopped.
+#: Seconds in which running requests must end when a part stops.
 _GRACE = 2.0
 
 
 class _ClientFaults(logging.Filter):
-    """Logs what is wrong with the bytes that a client sent in one line: it is no fault of ours, and needs no trace."""
+    """Logs in one line what is wrong with a client's bytes. It is the client's fault, so no traceback is needed."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         fault = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
@@ -23,11 +23,11 @@ class _ClientFaults(logging.Filter):
             record.exc_info = None
             record.levelno, record.levelname = logging.INFO, "INFO"
             words = " ".join(str(fault).split())
-            record.msg, record.args = "refused a request that cannot be read: %s", (words[:_LONGEST_FAULT],)
+            record.msg, record.args = "refused an unreadable request: %s", (words[:_LONGEST_FAULT],)
         return True
 
 
-#: Characters of what is wrong with a request, which may quote all of it.
+#: The longest reason in characters; a reason may quote the whole request.
 _LONGEST_FAULT = 200
 #: What aiohttp's server logs to; for `web.AppRunner(logger=...)`.
 SERVER_LOG = logging.getLogger("localcloud.http")
@@ -36,7 +36,7 @@ SERVER_LOG.addFilter(_ClientFaults())
 
 @web.middleware
 async def refuse_unreadable(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers 400 where a handler could not read the request's body, as when it is not compressed as it says."""
+    """Answers 400 if a handler could not read the request's body, for example one not compressed as declared."""
     try:
         return await handler(request)
     except web.RequestPayloadError as fault:

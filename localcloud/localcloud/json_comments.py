@@ -1,4 +1,4 @@
-"""JSON with comments, as Microsoft writes its examples; blanks take their place, so that faults keep theirs."""
+"""JSON with comments, as in Microsoft's examples. Blanks replace them, so that errors keep their line and column."""
 
 import re
 
@@ -8,12 +8,12 @@ _TRAILING_COMMA = re.compile(rf"{_STRING}|,(?=\s*[\]}}])")
 
 
 def without_comments(text: str) -> str:
-    """Comments become blanks; lines and columns stay what they are."""
+    """Replaces comments with blanks; lines and columns stay the same."""
     return _without(_COMMENT, text)
 
 
 def without_trailing_commas(text: str) -> str:
-    """Of text without comments; commas before the end of a list or an object become blanks."""
+    """Replaces trailing commas with blanks. The text must have no comments."""
     return _without(_TRAILING_COMMA, text)
 
 

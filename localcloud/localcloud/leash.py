@@ -1,9 +1,8 @@
-"""The program between the local cloud and each of its child processes, so that none is ever left behind.
+"""The program between the local cloud and each of its child processes. It makes sure that none is left behind.
 
-It runs one command in a process group of its own and reads orders from standard input: `stop SECONDS` and `kill`.
-When that input ends, because its owner closed it or died in any way, the command is stopped too. Whatever the command
-started and left running ends with it. Standard output tells the owner `started PID` or `failed REASON`, then
-`ended CODE`.
+It runs one command in a process group of its own and reads orders from standard input: `stop SECONDS` and `kill`. When
+that input ends, because its owner closed it or died in any way, the command is stopped too. Everything that the command
+started ends with it. Standard output tells the owner `started PID` or `failed REASON`, then `ended CODE`.
 
 Standard library only, and run with `python -I -S`: it has to start in milliseconds.
 """
@@ -41,7 +40,7 @@ class RotatingLog:
             if self._file is None:
                 self._file = FileIO(self._path, "a")
             if self._file.tell() + len(data) > self._limit:
-                with contextlib.suppress(FileNotFoundError):  # it was moved, but the new one could not be made
+                with contextlib.suppress(FileNotFoundError):  # the log was moved, but the new one could not be created
                     os.replace(self._path, f"{self._path}.1")
                 full, self._file = self._file, FileIO(self._path, "a")
                 full.close()
@@ -55,21 +54,21 @@ def report(line: str) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, daemons included (Linux; elsewhere the group must do)."""
+    """Adopts descendants whose own parent ends, daemons included (Linux; elsewhere the group must do)."""
     if sys.platform == "linux":
         set_child_subreaper = 36
         ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
 
 
 def follow_parent() -> None:
-    """End when the leash itself is killed (Linux; elsewhere the owner sees to that, if it lives)."""
+    """Ends when the leash itself is killed (Linux; elsewhere the owner sees to that, if it lives)."""
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, int(signal.SIGKILL), 0, 0, 0)
 
 
 def launch(command: list[str], folder: str) -> tuple[int, int]:
-    """Start the command and return its pid and the reading end of its output; OSError when it cannot be run."""
+    """Starts the command and returns its pid and the reading end of its output; OSError when it cannot be run."""
     output, output_end = os.pipe()
     trouble, trouble_end = os.pipe()
     pid = os.fork()
@@ -93,7 +92,7 @@ def become(command: list[str], folder: str, output_end: int, trouble_end: int) -
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output_end, 1)
         os.dup2(output_end, 2)
-        # Python ignores it, and what is ignored stays so in the command.
+        # Python ignores SIGPIPE, and the command would inherit that.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execvp(command[0], command)
     except OSError as problem:
@@ -132,7 +131,7 @@ def kill_all(group: int) -> None:
 
 
 def reap(wanted: int) -> int | None:
-    """Collect every ended child; the wanted one's exit code when it is among them (negative: the signal's number)."""
+    """Collects every ended child. Returns the wanted one's exit code if it is among them; negative for a signal."""
     code = None
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -190,7 +189,7 @@ class Leash:
                 os.kill(self._pid, signal.SIGKILL)
 
     def _stop(self, grace_seconds: float) -> None:
-        # Its group alone: what is in another one, such as a leash of its own, is for the command to end in good order.
+        # Only its own group: the command itself must end other groups in good order, such as a leash of its own.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGTERM)
         self._kill_at = min(self._kill_at or float("inf"), time.monotonic() + grace_seconds)
@@ -226,7 +225,7 @@ def wakeup_pipe() -> int:
 
 
 def main(log: str, limit: str, folder: str, *command: str) -> None:
-    os.umask(0o077)  # the log, and what the command makes, may hold secrets
+    os.umask(0o077)  # the log and the command's files may hold secrets
     rotating_log = RotatingLog(Path(log), int(limit))
     try:
         adopt_orphans()

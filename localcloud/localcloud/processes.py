@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 LEASH = Path(__file__).with_name("leash.py")
-#: A log grows to this size, then becomes `<log>.1`, and a new one begins.
+#: When a log reaches this size, it becomes `<log>.1` and a new one begins.
 LOG_BYTES = 8 * 1024 * 1024
-#: As much of the end of a log is read at most.
+#: The most bytes that are read from the end of a log.
 TAIL_BYTES = 512 * 1024
-#: How long the leash may take beyond the grace it was told, before it is given up on.
+#: Seconds that the leash may take after the grace period before it is killed.
 LEASH_SECONDS = 15.0
 
 
@@ -24,17 +24,17 @@ class Process:
     def __init__(self, leash: "_Leash", pid: int) -> None:
         #: The command's own process id, which is also its process group.
         self.pid = pid
-        #: None while it runs; negative when a signal ended it.
+        #: None while it runs; negative if a signal ended it.
         self.returncode: int | None = None
         self._leash = leash
         self._end = asyncio.create_task(self._follow())
 
     async def wait(self) -> int:
-        """Return the exit code when the process and all its descendants have ended."""
+        """Returns the exit code when the process and all its descendants have ended."""
         return await asyncio.shield(self._end)
 
     async def stop(self, grace_seconds: float = 5.0) -> int:
-        """Send SIGTERM to the process and its group, after the grace SIGKILL to all descendants; return the exit code.
+        """Sends SIGTERM to the process and its group, after the grace SIGKILL to all descendants; return the exit code.
 
         Descendants in other groups are killed as soon as the process has ended.
         """
@@ -46,7 +46,7 @@ class Process:
             return await self.wait()
 
     def kill(self) -> None:
-        """Send SIGKILL to the process itself, as a crash would end it; nothing happens when it has ended."""
+        """Sends SIGKILL to the process itself, as a crash would; does nothing if it has ended."""
         self._leash.order("kill")
 
     async def _follow(self) -> int:
@@ -64,10 +64,10 @@ class Process:
 
 
 class _Leash:
-    """The process between: orders go to it, reports come from it, and it ends when it has no more orders to expect.
+    """The process in between. It takes orders, sends reports, and ends when its owner closes the orders.
 
-    Not one of asyncio's own subprocesses: those are sent SIGKILL when their event loop ends, and a leash that is killed
-    cannot end anything.
+    It is not an asyncio subprocess: asyncio kills those when the event loop ends, and a killed leash cannot stop
+    anything.
     """
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str] | None) -> None:
@@ -78,7 +78,7 @@ class _Leash:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             env=environment,
-            # Ctrl-C in a terminal reaches the owner alone, and it decides what ends when.
+            # Ctrl-C in a terminal reaches the owner only, which decides what ends when.
             start_new_session=True,
         )
         self._reports = asyncio.StreamReader()
@@ -89,19 +89,19 @@ class _Leash:
         self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, self._process.stdout)
 
     async def report(self) -> str:
-        """The next line from it; empty when it has ended."""
+        """The next line from the leash; empty if it has ended."""
         return (await self._reports.readline()).decode().strip()
 
     def order(self, line: str) -> None:
         orders = self._process.stdin
         assert orders is not None
-        # When it has ended, the order is fulfilled.
+        # If it has ended, the order has been carried out.
         if not orders.closed:
             with contextlib.suppress(BrokenPipeError):
                 orders.write(f"{line}\n".encode())
 
     async def end(self) -> None:
-        """Close the orders, so that what is still on the leash ends, and wait for that."""
+        """Closes the orders, which ends whatever is still on the leash, and waits for that."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -123,10 +123,10 @@ async def start(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Process:
-    """Start a command in `folder`, with `environment` instead of this process's own, its output appended to `log`.
+    """Starts a command in `folder`, with `environment` instead of this process's own, its output appended to `log`.
 
-    Its files are readable by their owner only, unless it gives them another mode. Output that cannot be written to the
-    log is lost. OSError when the command cannot be run.
+    Files that it creates are readable by their owner only, unless it sets another mode. Output that cannot be written
+    to the log is lost. OSError when the command cannot be run.
     """
     with contextlib.suppress(OSError):
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ async def start(
 
 
 def tail(log: Path, lines: int) -> str:
-    """The last lines of a log, the part before its last rotation included; empty when there is none."""
+    """The last lines of a log, including what was rotated last; empty if there is no log."""
     end = b""
     for part in (Path(f"{log}.1"), log):
         with contextlib.suppress(FileNotFoundError), part.open("rb") as file:

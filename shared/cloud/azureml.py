@@ -18,6 +18,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from shared.cloud import (
     azureml_authors,
     azureml_deployments,
+    azureml_events,
     azureml_files,
     azureml_registry,
     azureml_rights,
@@ -37,6 +38,7 @@ from shared.ports import (
     Deployment,
     DeploymentFile,
     Endpoint,
+    EventSubscription,
     ForbiddenError,
     Job,
     Model,
@@ -140,7 +142,11 @@ class AzureMLWorkspace:
         self.__dict__.pop("_registry", None)  # it may have been replicated since it was asked for
         return None if self._registry.reaches(region) else region
 
-    # --- rights ---
+    # --- rights and events ---
+
+    def event_subscriptions(self) -> Sequence[EventSubscription]:
+        with self._rest("list who gets its events") as rest:
+            return azureml_events.subscriptions(rest, self._id)
 
     def missing_rights(self, capability: Capability) -> Sequence[str] | None:
         scope = self._registry.scope if capability is Capability.SHARE else self._id

@@ -69,6 +69,12 @@ class ServiceBus:
                 if not self._waits(deadline):
                     raise
 
+    def postpone(self, queue: str, message_id: str, body: bytes, at: datetime) -> None:
+        copy = ServiceBusMessage(
+            body, message_id=message_id, content_type="application/json", scheduled_enqueue_time_utc=at
+        )
+        self._outbox(queue).send([_Sized(copy, len(body) + _BYTES_AROUND)])
+
     def _waits(self, deadline: float) -> bool:
         """Whether a pause was made, after which to try again."""
         if time.monotonic() + PAUSE_SECONDS >= deadline or not self._patient.acquire(blocking=False):
@@ -80,10 +86,13 @@ class ServiceBus:
         return True
 
     def _send(self, queue: str, messages: Sequence[Command | Event]) -> None:
+        self._outbox(queue).send([_sized(message) for message in messages])
+
+    def _outbox(self, queue: str) -> "_Outbox":
         with self._lock:
             if queue not in self._outboxes:
                 self._outboxes[queue] = _Outbox(self._client.get_queue_sender(queue), self._reach)
-        self._outboxes[queue].send([_sized(message) for message in messages])
+            return self._outboxes[queue]
 
     def close(self) -> None:
         """Closes the connection; whoever still sends gets an error."""

@@ -25,7 +25,7 @@ from shared.core.awaiting import awaited
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
 from shared.core.messages import AwaitedJob, LaneKey
-from shared.core.promotion import Lane, Promotion
+from shared.core.promotion import NEXT_IN_LINE, Lane, Promotion
 from shared.ports import LanePage, Page, PromotionFilter, Publishing, VersionConflictError
 
 _SCHEMA = """
@@ -36,9 +36,11 @@ create table if not exists lanes (
 create index if not exists lanes_by_wake_at on lanes (wake_at) where wake_at is not null;
 create table if not exists promotions (
     id text primary key, route text not null, model text not null, environments text not null,
-    status text not null, under_way integer not null, created text not null, document text not null
+    status text not null, under_way integer not null, in_line integer not null, created text not null,
+    document text not null
 );
-create index if not exists promotions_under_way on promotions (route, model) where under_way;
+create index if not exists promotions_under_way on promotions (route, model) where under_way and not in_line;
+create index if not exists promotions_in_line on promotions (route, model) where in_line;
 create index if not exists promotions_by_age on promotions (created, id);
 create index if not exists promotions_by_route on promotions (route, created, id);
 create index if not exists promotions_by_model on promotions (model, created, id);
@@ -74,7 +76,7 @@ class SqliteStore:
             row = connection.execute(
                 "select version, document from lanes where route = ? and model = ?", (key.route, key.model)
             ).fetchone()
-            promotions = _promotions_of(connection, key, promotion)
+            promotions = _promotions_of(connection, key, promotion, NEXT_IN_LINE)
         version, document = row if row else (0, "{}")
         return read_lane(key, document, promotions), version
 
@@ -95,8 +97,9 @@ class SqliteStore:
                 raise VersionConflictError(f"lane {key.route}/{key.model} is no longer at version {version}")
             connection.execute("insert or replace into lanes values (?, ?, ?, ?, ?)", lane)
             connection.executemany(
-                "insert into promotions values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
-                " status = excluded.status, under_way = excluded.under_way, document = excluded.document",
+                "insert into promotions values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
+                " status = excluded.status, under_way = excluded.under_way, in_line = excluded.in_line,"
+                " document = excluded.document",
                 rows,
             )
             connection.executemany("insert into journal values (?, ?, ?, ?, ?, ?, ?, ?)", lines)
@@ -201,13 +204,19 @@ class SqliteStore:
         return str(kept)
 
 
-def _promotions_of(connection: sqlite3.Connection, key: LaneKey, named: str | None = None) -> tuple[Promotion, ...]:
-    """Those under way, and the named one, in the order in which they were requested."""
-    rows = connection.execute(
-        "select document from promotions where route = ? and model = ? and (under_way or id = ?) order by rowid",
-        (key.route, key.model, named),
-    )
-    return tuple(read_promotion(document) for (document,) in rows)
+def _promotions_of(
+    connection: sqlite3.Connection, key: LaneKey, named: str | None = None, most_in_line: int = -1
+) -> tuple[Promotion, ...]:
+    """Those under way, of those in line so many (-1: all), and the named one, in the order in which they were
+    requested."""
+    lane = (key.route, key.model)
+    selected = "select rowid, document from promotions where route = ? and model = ? and"
+    rows = [
+        *connection.execute(f"{selected} under_way and not in_line", lane),
+        *connection.execute(f"{selected} in_line order by rowid limit ?", (*lane, most_in_line)),
+        *connection.execute(f"{selected} id = ?", (*lane, named)),
+    ]
+    return tuple(read_promotion(document) for _, document in sorted(dict(rows).items()))
 
 
 def _awaited_rows(jobs: Collection[AwaitedJob], lane: LaneKey) -> list[tuple[str, ...]]:
@@ -223,6 +232,7 @@ def _row(promotion: Promotion) -> tuple[object, ...]:
         environments,
         promotion.status,
         promotion.under_way,
+        promotion.in_line,
         sortable(promotion.created),
         promotion_document(promotion),
     )

@@ -6,6 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shared.ports import StoreUnavailableError
+
+#: Primary result codes that are no fault of a statement: https://sqlite.org/rescode.html
+_NOT_NOW = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+
 #: How long a process waits for another one's transaction.
 PATIENCE_SECONDS = 20
 
@@ -24,18 +39,27 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self, kind: str = "immediate") -> Iterator[sqlite3.Connection]:
-        """A connection that nobody else has meanwhile, in a transaction that is rolled back if the block raises."""
-        connection = self._taken()
+        """A connection that nobody else has meanwhile, in a transaction that is rolled back if the block raises.
+
+        Raises `StoreUnavailableError` where the file cannot be read or written just now.
+        """
         try:
-            connection.execute(f"begin {kind}")
+            connection = self._taken()
             try:
-                yield connection
-            except BaseException:
-                connection.execute("rollback")
+                connection.execute(f"begin {kind}")
+                try:
+                    yield connection
+                    connection.execute("commit")
+                except BaseException:
+                    if connection.in_transaction:  # a full disk may have ended it
+                        connection.execute("rollback")
+                    raise
+            finally:
+                self._idle.append(connection)
+        except sqlite3.OperationalError as fault:
+            if getattr(fault, "sqlite_errorcode", 0) & 0xFF not in _NOT_NOW:
                 raise
-            connection.execute("commit")
-        finally:
-            self._idle.append(connection)
+            raise StoreUnavailableError(f"the store's file cannot be used just now: {fault}") from fault
 
     def _taken(self) -> sqlite3.Connection:
         try:

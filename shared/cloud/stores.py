@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.config.app_settings import AppSettings
-from shared.ports import Approvals, DiscardedLetters, Store
+from shared.ports import Approvals, DiscardedLetters, Store, StoreUnavailableError
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
@@ -18,6 +18,9 @@ APPROVALS = "approvals"
 _LONGEST_TABLE = 63 - len(APPROVALS)
 #: Name of the Function App's own storage account in its settings, as the host has it too.
 STORAGE = "AzureWebJobsStorage"
+
+#: Statuses that pass: no answer in time, throttled, and no right just now (a role that was taken away is given back).
+_NOT_NOW = frozenset({401, 403, 408, 429})
 
 #: Of one request, with growing pauses: about ten seconds in all. What fails then comes again with its message.
 _RETRIES = 4
@@ -68,6 +71,18 @@ def connect_discarded(settings: AppSettings) -> DiscardedLetters:
     from shared.cloud.table_discarded import TableDiscarded
 
     return TableDiscarded(_account(settings).create_table_if_not_exists(name))
+
+
+def is_unavailable(fault: Exception) -> bool:
+    """Whether an error means that what is kept cannot be read or written just now, and may well be later."""
+    if isinstance(fault, StoreUnavailableError):
+        return True
+    from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+
+    if isinstance(fault, HttpResponseError):
+        status = fault.status_code or 0
+        return status in _NOT_NOW or status >= 500
+    return isinstance(fault, ServiceRequestError | ServiceResponseError)
 
 
 def _table(settings: AppSettings) -> str:

@@ -43,7 +43,7 @@ from shared.core.awaiting import awaited
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
 from shared.core.messages import AwaitedJob, LaneKey
-from shared.core.promotion import Lane, Promotion
+from shared.core.promotion import NEXT_IN_LINE, Lane, Promotion
 from shared.core.wire import from_json, to_json
 from shared.ports import LanePage, Page, PromotionFilter, Publishing, VersionConflictError
 
@@ -67,13 +67,15 @@ class _Version(int):
     etag: str
     wake_entry: str  #: the entry among the wake-up times that the lane relies on; empty if none
     listed: Mapping[str, int]  #: by promotion: the version in which it took its status
+    in_line: Sequence[str]  #: the promotions that wait in line, also those that were not loaded
 
     @classmethod
-    def of(cls, head: TableEntity, listed: Mapping[str, int]) -> "_Version":
+    def of(cls, head: TableEntity, listed: Mapping[str, int], in_line: Sequence[str]) -> "_Version":
         version = cls(head["version"])
         version.etag = head.metadata["etag"] or ""
         version.wake_entry = head["wake_entry"]
         version.listed = listed
+        version.in_line = in_line
         return version
 
 
@@ -98,13 +100,17 @@ class TablesStore:
         self._awaited = AwaitedJobs(self._table)
 
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
+        return self._loaded(key, promotion, NEXT_IN_LINE)
+
+    def _loaded(self, key: LaneKey, promotion: str | None, most_in_line: int | None) -> tuple[Lane, int]:
         partition = lane_partition(key)
         for _ in range(_MOST_LOOKS):
             found = self._table.document(partition, lane_row(key))
             if found is None:
                 return Lane(key), 0
-            head, (under_way, document) = found[0], found[1].split("\n", 1)
-            wanted = dict.fromkeys(json.loads(under_way))
+            head, (names, document) = found[0], found[1].split("\n", 1)
+            under_way, in_line = json.loads(names)
+            wanted = dict.fromkeys([*under_way, *in_line[:most_in_line]])
             if promotion is not None and promotion_partition(promotion) == partition:
                 wanted[promotion] = None
             kept = [each for name in wanted if (each := self._kept(partition, name)) and each.promotion.lane == key]
@@ -112,7 +118,7 @@ class TablesStore:
                 continue  # saved since the lane was read
             kept.sort(key=lambda each: each.requested_in)
             lane = read_lane(key, document, tuple(each.promotion for each in kept))
-            return lane, _Version.of(head, {each.promotion.id: each.listed for each in kept})
+            return lane, _Version.of(head, {each.promotion.id: each.listed for each in kept}, in_line)
         raise VersionConflictError(f"lane {key.route}/{key.model} was changed {_MOST_LOOKS} times while it was read")
 
     def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
@@ -176,7 +182,7 @@ class TablesStore:
 
     def lanes(self, route: str | None, model: str | None, most: int, following: str | None) -> LanePage:
         def read(entry: TableEntity) -> Lane | None:
-            lane, version = self.load(lane_of(entry), None)
+            lane, version = self._loaded(lane_of(entry), None, None)
             return lane if version else None
 
         found = self._lists.lanes(route, model, following, most, read)
@@ -232,7 +238,10 @@ class TablesStore:
 
 def _lane_operations(lane: Lane, version: int, wake_entry: str, known: _Version | None) -> list[Operation]:
     """Write the lane if it is as it is known."""
-    under_way = json.dumps([each.id for each in lane.under_way()])
+    waiting = {each.id: each.in_line for each in lane.promotions}
+    before = [name for name in known.in_line if waiting.get(name, True)] if known else []
+    in_line = list(dict.fromkeys([*before, *(name for name, waits in waiting.items() if waits)]))
+    names = json.dumps([[each.id for each in lane.under_way() if not each.in_line], in_line])
     wake = wake_at(lane)
     properties = {
         "route": lane.key.route,
@@ -240,7 +249,7 @@ def _lane_operations(lane: Lane, version: int, wake_entry: str, known: _Version 
         "wake": sortable(wake) if wake else "",
         "wake_entry": wake_entry,
     }
-    document = f"{under_way}\n{lane_document(lane)}"
+    document = f"{names}\n{lane_document(lane)}"
     head, *parts = split(lane_partition(lane.key), lane_row(lane.key), document, version, properties)
     first = Operation(Write.MERGE_UNCHANGED, head, known.etag) if known else Operation(Write.CREATE, head)
     return [first, *(Operation(Write.MERGE, part) for part in parts)]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from shared.config.loading import load, load_places
     from shared.config.policy import Policy
     from shared.config.stage import ApprovalSettings, Gate, Smoke, StageSettings
-    from shared.config.workspace import Workspace
+    from shared.config.workspace import WorkspaceReference
 
 __all__ = [
     "ApprovalSettings",
@@ -25,7 +25,7 @@ __all__ = [
     "Route",
     "Smoke",
     "StageSettings",
-    "Workspace",
+    "WorkspaceReference",
     "environment_names",
     "load",
     "load_places",

@@ -201,3 +201,5 @@ class JobStage(Frozen):
 
     output: str = Field(description="Name of the job's output that is registered.")
     tags: dict[str, str] = Field(default={}, description="Tags that the model gets.")
+    experiment: str = Field(default="", description="Experiment that the job must be of; older versions do not say.")
+    job_tags: dict[str, str] = Field(default={}, description="Tags that the job must have.")

@@ -15,7 +15,7 @@ _WORKSPACE_ID = (
 
 
 @dataclass(frozen=True)
-class Workspace:
+class WorkspaceReference:
     """An Azure ML workspace, as its ARM id names it."""
 
     subscription: str
@@ -46,14 +46,14 @@ class Workspace:
         return self.id.casefold() == arm_id.rstrip("/").casefold()
 
 
-def _workspace(value: Any) -> Workspace:
+def _workspace(value: Any) -> WorkspaceReference:
     if not isinstance(value, str):
         raise ValueError("must be a workspace's ARM id in quotes")
-    return Workspace.parse(value)
+    return WorkspaceReference.parse(value)
 
 
 WorkspaceId = Annotated[
-    Workspace,
+    WorkspaceReference,
     BeforeValidator(_workspace),
     PlainSerializer(lambda workspace: workspace.id, return_type=str),
     WithJsonSchema({"type": "string", "pattern": f"^/subscriptions/.+/workspaces/[^/]+/?$|{SETTING}"}),

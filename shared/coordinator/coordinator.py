@@ -2,19 +2,21 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.config import ConfigurationFaults
 from shared.coordinator import notifications, routing
 from shared.coordinator.lanes import Lanes
+from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
 from shared.core import incoming
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
 from shared.core.messages import AwaitedJob, FindRegistrations, JobEnded, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
-from shared.ports import Bus, DeadLetters, QueueUnavailableError, Store
+from shared.ports import Bus, DeadLetters, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -28,93 +30,111 @@ LOOK_BACK = timedelta(days=2)
 MOST_DEAD_LETTERS = 100
 
 
-class Coordinator:
-    """May be used by several threads. The callables give what may be wrong, or out of reach, until it is needed;
-    `clock` gives the time with its zone."""
+class CoordinatorParts(Protocol):
+    """What the coordinator works with. Each is made at its first use, and may be wrong or out of reach until then."""
 
-    def __init__(
-        self,
-        bus: Callable[[], Bus],
-        store: Callable[[], Store],
-        lanes: Callable[[], Lanes],
-        configuration: "Callable[[], Configuration]",
-        dead_letters: Callable[[], DeadLetters],
-        telemetry: Telemetry,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._bus = bus
-        self._store = store
-        self._lanes = lanes
-        self._configuration = configuration
-        self._dead_letters = dead_letters
+    @property
+    def configuration(self) -> "Configuration": ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def bus(self) -> Bus: ...
+    @property
+    def postponing(self) -> Postponing: ...
+    @property
+    def dead_letters(self) -> DeadLetters: ...
+    @property
+    def lanes(self) -> Lanes: ...
+
+    def is_unavailable(self, fault: Exception) -> bool:
+        """Whether an error means that the store cannot be used just now."""
+
+
+class Coordinator:
+    """May be used by several threads; `clock` gives the time with its zone."""
+
+    def __init__(self, parts: CoordinatorParts, telemetry: Telemetry, clock: Callable[[], datetime]) -> None:
+        self._parts = parts
         self._telemetry = telemetry
         self._clock = clock
 
-    def intake(self, source: str | None, kind: str | None, data: Any) -> None:
+    def intake(self, source: Any, kind: Any, data: Any) -> None:
         """Take a notification in. Raises for a malformed one, so that Event Grid keeps it as a dead letter."""
         news = notifications.read(source, kind, data)
         if news is None:
-            log.info("left out a notification of type %s", kind)
+            log.info("left out a notification of type %s", kind[:200])
             return
         begun = time.time_ns()
-        self._bus().send_events([self._relevant(news)])
+        self._parts.bus.send_events([self._relevant(news)])
         if self._telemetry.is_traced:
             self._record_intake(news, begun, time.time_ns())
 
-    def advance(self, body: bytes) -> None:
+    def advance(self, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
-        with self._telemetry.delivery(EVENTS_QUEUE):
+        with self._delivery(EVENTS_QUEUE, message_id, body):
             self._apply_news(incoming.read_news(body))
 
-    def take_report(self, environment: str, body: bytes) -> None:
+    def take_report(self, environment: str, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
-        with self._telemetry.delivery(reports_queue(environment)):
-            known = self._configuration().environments
+        with self._delivery(reports_queue(environment), message_id, body):
+            known = self._parts.configuration.environments
             report = incoming.read_report(environment, body, lambda name: known[name].workspace)
             if isinstance(report, StepReported):
-                self._lanes().apply(report)
+                self._parts.lanes.apply(report)
             else:
                 self._apply_news(report)
 
     def reconcile(self) -> None:
         """Wake the lanes that are overdue."""
-        for key in self._store().overdue(self._clock()):
+        for key in self._parts.store.overdue(self._clock()):
             log.info("lane %s/%s is overdue", key.route, key.model)
-            self._lanes().apply(TimePassed(key))
+            self._parts.lanes.apply(TimePassed(key))
         if self._telemetry.is_measured:
             self._count_dead_letters()
 
     def catch_up(self) -> None:
         """Have the source environments look for registrations whose notification never came."""
-        now, configuration = self._clock(), self._configuration()
-        since = max(self._store().watching_since(now), now - LOOK_BACK)
+        now, configuration = self._clock(), self._parts.configuration
+        since = max(self._parts.store.watching_since(now), now - LOOK_BACK)
         commands = []
         for source in dict.fromkeys(route.source for route in configuration.routes.values()):
             asked = configuration.tags_asked_for(configuration.environments[source].workspace.id)
             commands.append(FindRegistrations(source, since, now, tuple(sorted(asked))))
-        self._bus().send_commands(commands)
+        self._parts.bus.send_commands(commands)
+
+    @contextmanager
+    def _delivery(self, queue: str, message_id: str, body: bytes) -> Iterator[None]:
+        """A message of the queue is being worked on: if that raises, it goes back there, unless it was postponed."""
+        with self._telemetry.delivery(queue):
+            try:
+                yield
+            except Exception as fault:
+                later = self._parts.is_unavailable(fault)
+                delivered = Delivered(queue, message_id, body)
+                if not later or not postponed(delivered, self._parts.postponing, self._clock, str(fault)):
+                    raise
 
     def _apply_news(self, news: News) -> None:
-        events: list[LaneEvent] = [*routing.requests(news, self._configuration(), self._clock())]
+        events: list[LaneEvent] = [*routing.requests(news, self._parts.configuration, self._clock())]
         if isinstance(news, JobEnded):
             job = AwaitedJob(news.workspace, news.job)
-            events += [AwaitedJobEnded(lane, job) for lane in self._store().awaiting(job)]
+            events += [AwaitedJobEnded(lane, job) for lane in self._parts.store.awaiting(job)]
         if not events:
             log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
         for event in events:
-            self._lanes().apply(event)
+            self._parts.lanes.apply(event)
 
     def _relevant(self, news: News) -> News:
         """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""
         try:
-            return relevant(news, self._configuration())
+            return relevant(news, self._parts.configuration)
         except ConfigurationFaults:
             return news
 
     def _record_intake(self, news: News, begun: int, ended: int) -> None:
         """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
         try:
-            requests = routing.requests(news, self._configuration(), self._clock())
+            requests = routing.requests(news, self._parts.configuration, self._clock())
             promotions = [request.promotion.id for request in requests]
         except ConfigurationFaults:
             return
@@ -122,8 +142,8 @@ class Coordinator:
         self._telemetry.received(promotions, begun, ended, about)
 
     def _count_dead_letters(self) -> None:
-        for queue in all_queues(self._configuration().environments):
+        for queue in all_queues(self._parts.configuration.environments):
             try:
-                self._telemetry.dead_letters(queue, len(self._dead_letters().peek(queue, 1, MOST_DEAD_LETTERS)))
+                self._telemetry.dead_letters(queue, len(self._parts.dead_letters.peek(queue, 1, MOST_DEAD_LETTERS)))
             except QueueUnavailableError as fault:
                 log.info("dead letters of %s cannot be counted: %s", queue, fault)

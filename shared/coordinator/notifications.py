@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.core.messages import JobEnded, ModelRegistered
+from shared.core.texts import LONGEST_NAME, check_name
 
 _PREFIX = "microsoft.machinelearningservices."
 #: What marks the parent of a pipeline's jobs.
@@ -16,24 +17,30 @@ ENDED = ("Completed", "Failed", "Canceled")
 
 SOURCE = "event-grid"
 
+#: Of the id of a workspace.
+LONGEST_SOURCE = 1000
+#: Of whole numbers, which stand for names: longer than any name.
+_MOST_NUMBER = 10**LONGEST_NAME
+
 
 class MalformedNotificationError(ValueError):
     """The notification has no type, or is of one that we take and lacks what that type must have."""
 
 
-def read(source: str | None, kind: str | None, data: Any) -> ModelRegistered | JobEnded | None:
+def read(source: Any, kind: Any, data: Any) -> ModelRegistered | JobEnded | None:
     """The news in a notification; None for a type that does not concern us.
 
     `source` is the `topic` (Event Grid schema) or `source` (CloudEvents): the workspace's ARM id. `kind` is the event
     type. Keys of `data` are read without regard to case: Azure's samples and SDKs do not agree on it.
     """
-    if not kind:
-        raise MalformedNotificationError("a notification needs a type")
+    if not isinstance(kind, str) or not kind:
+        raise MalformedNotificationError("a notification needs a type, which is a text")
     name = kind.lower().removeprefix(_PREFIX)
     if name not in ("modelregistered", "runcompleted", "runstatuschanged"):
         return None
-    if not source or not isinstance(data, Mapping):
+    if not source or not isinstance(source, str) or not isinstance(data, Mapping):
         raise MalformedNotificationError(f"{kind} needs a workspace as its source, and an object as its data")
+    _checked("the source", source, LONGEST_SOURCE)
     found = {str(key).lower(): value for key, value in data.items()}
     if name == "modelregistered":
         return _model_registered(source, found)
@@ -55,9 +62,10 @@ def _job_ended(workspace: str, data: Mapping[str, Any], status: str) -> JobEnded
 
 def _is_child(job: str, data: Mapping[str, Any]) -> bool:
     """Whether the job is one inside a pipeline or an AutoML job, whose end says nothing about the whole."""
-    if str(data.get("runtype", "")).lower() == _PIPELINE:
+    kind = data.get("runtype")
+    if isinstance(kind, str) and kind.lower() == _PIPELINE:
         return False
-    properties = {key.lower(): value for key, value in _texts(data, "runproperties").items()}
+    properties = {str(key).lower(): value for key, value in _object(data, "runproperties").items()}
     if properties.get(_TEMPLATE) == _AUTOML_CHILD:
         return True
     return any(properties.get(key, job) != job for key in _PARENT_PROPERTIES)
@@ -65,15 +73,47 @@ def _is_child(job: str, data: Mapping[str, Any]) -> bool:
 
 def _text(data: Mapping[str, Any], key: str) -> str:
     value = data.get(key)
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise MalformedNotificationError(f"{key} must be a text or a whole number, not {value!r}")
-    return str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST_NUMBER:
+        return str(value)
+    if not isinstance(value, str) or value == "":
+        raise MalformedNotificationError(f"{key} must be a text or a whole number, not {_shown(value)}")
+    return _checked(key, value, LONGEST_NAME)
+
+
+def _checked(what: str, text: str, longest: int) -> str:
+    try:
+        return check_name(text, longest)
+    except ValueError as fault:
+        raise MalformedNotificationError(f"{what} {fault}") from None
 
 
 def _texts(data: Mapping[str, Any], key: str) -> dict[str, str]:
+    """Tags: what is no text and no number among their values is none that anybody asks for."""
+    return {_whole(str(name)): _whole(_tag(value)) for name, value in _object(data, key).items()}
+
+
+def _tag(value: Any) -> str:
+    if isinstance(value, bool | float | str) or (isinstance(value, int) and abs(value) < _MOST_NUMBER):
+        return str(value)
+    return ""
+
+
+def _whole(text: str) -> str:
+    """Without halves of characters, which nothing could be written with."""
+    return text.encode(errors="replace").decode()
+
+
+def _object(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = data.get(key)
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise MalformedNotificationError(f"{key} must be an object, not {value!r}")
-    return {str(name): "" if text is None else str(text) for name, text in value.items()}
+        raise MalformedNotificationError(f"{key} must be an object, not {_shown(value)}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """In a sentence: what is nested may be so deeply that it cannot be written."""
+    return (
+        repr(value)[:80] if isinstance(value, str | bool | float | None) else f"a value of type {type(value).__name__}"
+    )

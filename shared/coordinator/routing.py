@@ -65,7 +65,9 @@ def _of_job(
     news: JobEnded, route: "Route", jobs: "FromJobs", configuration: "Configuration", now: datetime
 ) -> PromotionRequested:
     candidate = Candidate(Kind.JOB, jobs.model, news.job, route.source, news.workspace)
-    settings = JobStage(output=jobs.output, tags=dict(route.require_tags))
+    settings = JobStage(
+        output=jobs.output, tags=dict(route.require_tags), experiment=jobs.experiment, job_tags=dict(jobs.tags)
+    )
     plan = plan_for(Kind.JOB, environment=route.source, source=route.source, first=True, limits={})
     stage = StageRun("register", route.source, "", (), settings.frozen(), tuple(map(StepRun, plan)))
     return _request(candidate, route.name, (stage,), news.source, configuration, now)

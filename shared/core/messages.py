@@ -194,7 +194,7 @@ class RunStep:
     @property
     def message_id(self) -> str:
         """The same for every delivery of the same poll: duplicate detection drops the others."""
-        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}"
+        return _bounded(f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}")
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ class StepReported:
     def message_id(self) -> str:
         """A delivery that did nothing must not keep the answer of one that did out of the queue."""
         what = "not-run" if isinstance(self.outcome, NotRun) else "reported"
-        return f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}:{what}"
+        return _bounded(f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}:{what}")
 
 
 News = ModelRegistered | JobEnded  #: of a workspace
@@ -307,8 +307,19 @@ _TYPES: dict[str, type[Command | Event]] = {
 }
 
 
+#: Service Bus takes 128 characters.
+LONGEST_MESSAGE_ID = 128
+
+
+def _bounded(message_id: str) -> str:
+    """The id as Service Bus takes it: of a longer one the beginning, for people, and a digest of it all."""
+    if len(message_id) <= LONGEST_MESSAGE_ID:
+        return message_id
+    return f"{message_id[:80]}:{sha256(message_id.encode()).hexdigest()[:40]}"
+
+
 def _short_id(*parts: str) -> str:
-    """Within Service Bus's 128 characters for a message id, whatever the names are."""
+    """Within the limit, whatever the names are."""
     return f"{parts[0]}:{sha256(json.dumps(parts[1:]).encode()).hexdigest()[:40]}"
 
 

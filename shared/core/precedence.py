@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from shared.core.messages import Candidate
 from shared.core.plan import KINDS
 from shared.core.promotion import Lane, Promotion
+from shared.core.texts import LONGEST_NAME
 
 
 def newest(promotions: Iterable[Promotion]) -> Promotion:
@@ -19,7 +20,13 @@ def newest(promotions: Iterable[Promotion]) -> Promotion:
 
 def is_newer(version: str, other: str) -> bool:
     """Only whole numbers can be told apart; of other versions neither is newer."""
-    return version.isdecimal() and other.isdecimal() and int(version) > int(other)
+    known = (_number(version), _number(other))
+    return known[0] is not None and known[1] is not None and known[0] > known[1]
+
+
+def _number(version: str) -> int | None:
+    """Python reads no number that is much longer, and nobody counts as far."""
+    return int(version) if version.isdecimal() and len(version) <= LONGEST_NAME else None
 
 
 def newer_version(lane: Lane, candidate: Candidate) -> str | None:

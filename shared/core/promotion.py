@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from shared.core.messages import GRACE, AwaitedJob, Candidate, Champion, Evidence, Failed, Kind, LaneKey
-from shared.core.plan import PlannedStep
+from shared.core.plan import KINDS, PlannedStep
 
 
 class StepStatus(StrEnum):
@@ -76,6 +76,10 @@ STAGE_ENDED = frozenset(
 #: Statuses in which no other promotion of the lane may be in the stage.
 STAGE_OCCUPIED = frozenset({StageStatus.RUNNING, StageStatus.UNDOING})
 PROMOTION_UNDER_WAY = frozenset({PromotionStatus.QUEUED, PromotionStatus.RUNNING})
+
+#: Of the promotions that wait in line, so many are loaded with their lane: those that come next. How many wait behind
+#: them then costs nothing.
+NEXT_IN_LINE = 8
 
 #: The role that lets people approve, where a stage names none.
 APPROVER = "Promotion.Approver"
@@ -214,6 +218,11 @@ class Promotion:
         """Whether a person asked for it without signing in. What came by itself was asked for by no person."""
         return not self.requester and self.requested_by == SOMEBODY
 
+    @property
+    def in_line(self) -> bool:
+        """Whether it only waits behind others that go on before it, each in its turn."""
+        return self.status is PromotionStatus.QUEUED and not KINDS[self.candidate.kind].supersedes
+
     def stage(self, name: str) -> StageRun | None:
         return next((stage for stage in self.stages if stage.name == name), None)
 
@@ -250,7 +259,8 @@ class Unpublished:
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane as the core sees it: those promotions that are under way, and the one an event speaks of."""
+    """A lane as the core sees it: those promotions that are under way, and the one an event speaks of. Of those that
+    wait in line only the next few are here."""
 
     key: LaneKey
     champions: Mapping[str, Champion] = field(default_factory=dict)  #: by stage
@@ -310,13 +320,13 @@ def promotion_id(lane: LaneKey, candidate: Candidate, request: str = "") -> str:
     def slug(text: str, most: int) -> str:
         return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text)[:most].strip("-")
 
-    own = _digest(candidate.kind, candidate.name, candidate.version, candidate.workspace.lower(), request)
+    own = _digest(_OWN_DIGITS, candidate.kind, candidate.name, candidate.version, candidate.workspace.lower(), request)
     return f"{slug(candidate.name, 32)}-{slug(candidate.version, 12)}-{lane_digest(lane)}{own}".lower()
 
 
 def lane_digest(lane: LaneKey) -> str:
     """Six hexadecimal digits that tell most lanes apart, and stand in the id of each of their promotions."""
-    return _digest(lane.route, lane.model)
+    return _digest(_LANE_DIGITS, lane.route, lane.model)
 
 
 def lane_digest_of(promotion: str) -> str | None:
@@ -325,8 +335,11 @@ def lane_digest_of(promotion: str) -> str | None:
     return found[1] if found else None
 
 
-_PROMOTION_ID = re.compile(r"[a-z0-9-]{0,60}-([0-9a-f]{6})[0-9a-f]{6}")
+#: In hexadecimal digits. The lane's only finds the lane's neighbours; what is the promotion's own must be its alone.
+_LANE_DIGITS, _OWN_DIGITS = 6, 20
+
+_PROMOTION_ID = re.compile(rf"[a-z0-9-]{{0,60}}-([0-9a-f]{{{_LANE_DIGITS}}})[0-9a-f]{{{_OWN_DIGITS}}}")
 
 
-def _digest(*parts: str) -> str:
-    return sha256("\0".join(parts).encode()).hexdigest()[:6]
+def _digest(digits: int, *parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()[:digits]

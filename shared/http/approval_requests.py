@@ -72,11 +72,11 @@ class ApprovalRequests:
         if policy is None or asked is None:
             raise refusals.ConflictError(f"{request.environment} takes no approvals here any more.")
         if not set(by.roles) & set(asked.roles):
-            raise refusals.ForbiddenError(f"{by.name} needs the role {' or '.join(asked.roles)}")
+            raise refusals.NotPermittedError(f"{by.name} needs the role {' or '.join(asked.roles)}")
         if approves and policy.not_author and by.id in request.authors:
-            raise refusals.ForbiddenError(f"{by.name} made this model and may not approve it")
+            raise refusals.NotPermittedError(f"{by.name} made this model and may not approve it")
         if approves and request.requester and by.id == request.requester:
-            raise refusals.ForbiddenError(f"{by.name} asked for this promotion and may not approve it")
+            raise refusals.NotPermittedError(f"{by.name} asked for this promotion and may not approve it")
 
     def _found(self, promotion: str, stage: str) -> ApprovalRequest:
         found = self._approvals.request(promotion, stage)

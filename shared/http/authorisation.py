@@ -12,7 +12,7 @@ from typing import Literal, overload
 from shared.config.sign_in import SignInSettingsError
 from shared.core.events import Person
 from shared.core.promotion import APPROVER
-from shared.http.refusals import ForbiddenError, NotSignedInError, UnavailableError
+from shared.http.refusals import NotAvailableError, NotPermittedError, NotSignedInError
 from shared.http.sign_in import Verifier, carries_token, signed_in
 
 READER = "Promotion.Reader"
@@ -26,7 +26,7 @@ Operation = WithKey | InPerson
 
 
 @dataclass(frozen=True)
-class Rule:
+class Requirement:
     """What an operation takes."""
 
     what: str  #: in words, after "to"
@@ -34,14 +34,14 @@ class Rule:
     with_key: bool
 
 
-RULES: Mapping[Operation, Rule] = {
-    "read": Rule("see this", (READER, OPERATOR, APPROVER), with_key=True),
-    "start": Rule("start a promotion", (OPERATOR,), with_key=True),
-    "inspect": Rule("have the app look at itself", (OPERATOR,), with_key=True),
+RULES: Mapping[Operation, Requirement] = {
+    "read": Requirement("see this", (READER, OPERATOR, APPROVER), with_key=True),
+    "start": Requirement("start a promotion", (OPERATOR,), with_key=True),
+    "inspect": Requirement("have the app look at itself", (OPERATOR,), with_key=True),
     # Cancel, roll back, try again, replay, release.
-    "steer": Rule("do this", (OPERATOR,), with_key=False),
+    "steer": Requirement("do this", (OPERATOR,), with_key=False),
     # Approve, reject: the answer shows the promotion, so it takes one who may see that; the stage names the role.
-    "decide": Rule("see this", (READER, OPERATOR, APPROVER), with_key=False),
+    "decide": Requirement("see this", (READER, OPERATOR, APPROVER), with_key=False),
 }
 
 
@@ -65,16 +65,16 @@ class Authorisation:
         if carries_token(headers) or self._is_required:
             return self._person(rule, headers)
         if not rule.with_key:
-            raise ForbiddenError("Sign in: a function key alone may read and start, nothing else.")
+            raise NotPermittedError("Sign in: a function key alone may read and start, nothing else.")
         return None
 
-    def _person(self, rule: Rule, headers: Mapping[str, str]) -> Person:
+    def _person(self, rule: Requirement, headers: Mapping[str, str]) -> Person:
         try:
             person = signed_in(headers, self._verifier())
         except SignInSettingsError as fault:
-            raise UnavailableError(str(fault)) from fault
+            raise NotAvailableError(str(fault)) from fault
         if person is None:
             raise NotSignedInError("Sign in: this app takes no keys.")
         if not set(rule.roles) & set(person.roles):
-            raise ForbiddenError(f"{person.name} needs the role {' or '.join(rule.roles)} to {rule.what}.")
+            raise NotPermittedError(f"{person.name} needs the role {' or '.join(rule.roles)} to {rule.what}.")
         return person

@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from shared.core.plan import STEP_NAMES
+from shared.core.texts import unseen
 from shared.http.refusals import BadRequestError
 
 #: Of any one text; what people write as a reason is far shorter.
@@ -79,12 +80,8 @@ def _value(kind: Any, value: object, place: str) -> Any:
 def _text(value: object, place: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TEXT:
         raise BadRequestError(f"{place}: must be a text of 1 to {LONGEST_TEXT} characters")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise BadRequestError(f"{place}: holds half a character") from None
-    if "\0" in value:
-        raise BadRequestError(f"{place}: holds the character NUL")
+    if found := unseen(value):
+        raise BadRequestError(f"{place}: holds {found}")
     return value
 
 

@@ -1,11 +1,7 @@
 """Whether this app can do its work, looked at from the inside: with its settings, its identities and its rights."""
 
-import queue
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,76 +10,19 @@ from shared.config import ConfigurationFaults, Fault
 from shared.config.roles import Roles
 from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
+from shared.http.checks import NOBODY, Check, Seen, State, carried_out
+from shared.http.environment_checks import EnvironmentChecks
 from shared.http.sign_in import Verifier
-from shared.ports import (
-    Capability,
-    DeadLetters,
-    ForbiddenError,
-    RejectedError,
-    Store,
-    Topic,
-    TopicUnavailableError,
-    Workspace,
-)
+from shared.ports import Capability, DeadLetters, RejectedError, Store, Topic, TopicUnavailableError, Workspace
+from shared.worker.order import Rules
 
 if TYPE_CHECKING:
-    from shared.config import Configuration
+    from shared.config import Configuration, Policy
 
 #: For all checks together. They run side by side; what has not answered by then is told so.
 LONGEST_SECONDS = 20.0
-#: Nothing has this name: looking for it shows that one may look.
-NOBODY = "mlpromote-health"
 #: Of each queue, dead letters are counted up to this.
 MOST_DEAD_LETTERS = 100
-_ROLES = {
-    Capability.DEPLOY: "AzureML Data Scientist on the workspace",
-    Capability.REGISTER: "AzureML Data Scientist on the workspace",
-    Capability.SHARE: "AzureML Registry User on the registry",
-}
-
-
-class State(StrEnum):
-    """What came of a check."""
-
-    OK = "ok"
-    WARNING = "warning"  #: the app can do its work, and yet somebody should look at it
-    UNCHECKED = "unchecked"  #: some of it cannot be known without changing anything
-    FAULT = "fault"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a check saw, where it is not simply well."""
-
-    state: State
-    says: str
-    todo: str = ""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing to look at, without changing it. `look` gives what it saw in words, or raises what is wrong."""
-
-    what: str
-    name: str
-    look: Callable[[], str | Seen]
-    todo: str = ""  #: what to do, where the error does not say
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the answer. `todo` is empty where there is nothing to do or `says` has it."""
-
-    what: str
-    name: str
-    state: State
-    says: str
-    todo: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing has to be mended for the app to do its work."""
-        return self.state is not State.FAULT
 
 
 @dataclass(frozen=True)
@@ -99,6 +38,9 @@ class Health:
     dead_letters: Callable[[], DeadLetters]
     topic: Callable[[], Topic | None]
     workspace: Callable[[str], Workspace]
+    policy: Callable[[str], "Policy | None"]
+    rules: Callable[[str], Rules]
+    sources: Callable[[], Sequence[str]]  #: the environments that models come from
     verifier: Callable[[], Verifier | None]
     longest_seconds: float = LONGEST_SECONDS
 
@@ -127,10 +69,22 @@ class Health:
         for name in dict.fromkeys([*read, *written]):
             look = partial(self._see_queue, name, name in read, name in written)
             yield Check("queue", name, look, "See the setting ServiceBus.")
+        sources = self._known_sources()
         for name in self.roles.environments:
-            yield Check("workspace", name, partial(self._read_workspace, name))
-            yield Check("registry", name, partial(self._read_registry, name))
-            yield Check("rights", name, partial(self._see_rights, name))
+            yield from EnvironmentChecks(
+                name,
+                name in sources,
+                partial(self._doings, name),
+                partial(self.workspace, name),
+                partial(self.policy, name),
+                partial(self.rules, name),
+            ).checks()
+
+    def _known_sources(self) -> Sequence[str]:
+        try:
+            return self.sources()
+        except ConfigurationFaults:  # which other checks tell
+            return ()
 
     def _is_configured(self) -> bool:
         try:
@@ -213,23 +167,6 @@ class Health:
         noun = "dead letter" if dead == 1 else "dead letters"
         return Seen(State.WARNING, f"{can}, {count} {noun}", f"See why: mlpromote failures --queue {name}")
 
-    def _see_rights(self, environment: str) -> str | Seen:
-        workspace = self.workspace(environment)
-        doings = self._doings(environment)
-        missing = {doing: workspace.missing_rights(doing) for doing in doings}
-        lacking = [f"{doing} ({', '.join(actions)})" for doing, actions in missing.items() if actions]
-        if lacking:
-            roles = dict.fromkeys(_ROLES[doing] for doing, actions in missing.items() if actions)
-            return Seen(
-                State.FAULT,
-                f"its identity may not {'; nor '.join(lacking)}",
-                f"Give it {' and '.join(roles)}.",
-            )
-        if any(actions is None for actions in missing.values()):
-            says = f"not checked whether its identity may {' and '.join(doings)}: it may not read its own rights"
-            return Seen(State.UNCHECKED, says, "Reader on the workspace and on the registry lets it.")
-        return f"may {' and '.join(doings)}" if doings else "needs none but to read"
-
     def _doings(self, environment: str) -> Sequence[Capability]:
         """What steps do in an environment. A worker alone has no settings to know routes by: it is taken to deploy."""
         if not self.roles.coordinator or not self._is_configured():
@@ -242,53 +179,3 @@ class Health:
             Capability.DEPLOY: any(stage.environment == environment for route in routes for stage in route.stages),
         }
         return [doing for doing, needed in does.items() if needed]
-
-    def _read_workspace(self, environment: str) -> str:
-        self.workspace(environment).model_versions(NOBODY)
-        return "models can be read"
-
-    def _read_registry(self, environment: str) -> str | Seen:
-        workspace = self.workspace(environment)
-        workspace.registry_model(NOBODY, "1")
-        try:
-            region = workspace.missing_region()
-        except ForbiddenError:  # to read the workspace, which the check of the workspace tells
-            return "models can be read; whether it reaches the workspace's region is not known"
-        if region and Capability.DEPLOY in self._doings(environment):
-            return Seen(
-                State.FAULT,
-                f"models can be read, but not deployed: it is not replicated to {region}, where the workspace is",
-                "Add the region to the registry.",
-            )
-        return "models can be read"
-
-
-def carried_out(checks: Sequence[Check], seconds: float) -> Iterator[Finding]:
-    """What came of each check, in their order, after so many seconds at the latest."""
-    done: queue.SimpleQueue[tuple[int, list[Finding]]] = queue.SimpleQueue()
-    for number, check in enumerate(checks):
-        # A thread that hangs must not keep the process from ending.
-        threading.Thread(target=lambda n=number, c=check: done.put((n, _result(c))), daemon=True).start()
-    deadline = time.monotonic() + seconds
-    found: dict[int, list[Finding]] = {}
-    while len(found) < len(checks):
-        try:
-            number, findings = done.get(timeout=max(deadline - time.monotonic(), 0))
-        except queue.Empty:
-            break
-        found[number] = findings
-    for number, check in enumerate(checks):
-        late = Finding(check.what, check.name, State.FAULT, f"no answer within {seconds:g} s", check.todo)
-        yield from found.get(number, [late])
-
-
-def _result(check: Check) -> list[Finding]:
-    try:
-        seen = check.look()
-        if isinstance(seen, str):
-            return [Finding(check.what, check.name, State.OK, seen)]
-        return [Finding(check.what, check.name, seen.state, seen.says, seen.todo)]
-    except ConfigurationFaults as faults:
-        return [Finding(check.what, fault.place, State.FAULT, fault.sentence, check.todo) for fault in faults.faults]
-    except Exception as fault:  # noqa: BLE001  # whatever it is: to find it is what the check is for
-        return [Finding(check.what, check.name, State.FAULT, str(fault) or type(fault).__name__, check.todo)]

@@ -42,7 +42,7 @@ class NotSignedInError(RefusedError):
         return {"WWW-Authenticate": 'Bearer error="invalid_token"' if self._invalid_token else "Bearer"}
 
 
-class ForbiddenError(RefusedError):
+class NotPermittedError(RefusedError):
     """Whoever asks may not ask for this."""
 
     status, title = 403, "Not allowed"
@@ -66,13 +66,13 @@ class KeyReusedError(RefusedError):
     status, title = 422, "Idempotency-Key used before"
 
 
-class BusyError(RefusedError):
+class TooBusyError(RefusedError):
     """Too much happens at once; the same request may be made again."""
 
     status, title = 503, "Busy"
 
 
-class UnavailableError(RefusedError):
+class NotAvailableError(RefusedError):
     """Something that the answer depends on does not answer just now; the text says what.
 
     `retry_after`: in how many seconds to ask again, where that is known.
@@ -90,7 +90,7 @@ class UnavailableError(RefusedError):
         return {} if self._retry_after is None else {"Retry-After": str(self._retry_after)}
 
 
-def unavailable(fault: QueueUnavailableError, then: str = "") -> UnavailableError:
+def unavailable(fault: QueueUnavailableError, then: str = "") -> NotAvailableError:
     """What the broker's absence means for a request; `then`: a sentence about what to do."""
     seconds = None if fault.retry_after is None else math.ceil(fault.retry_after)
-    return UnavailableError(f"{fault}. {then}" if then else str(fault), retry_after=seconds)
+    return NotAvailableError(f"{fault}. {then}" if then else str(fault), retry_after=seconds)

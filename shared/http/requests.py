@@ -56,7 +56,7 @@ class OfStage:
 
 
 @dataclass(frozen=True)
-class Retry:
+class TryAgain:
     """The body of a retry."""
 
     reason: str
@@ -70,7 +70,7 @@ ACTIONS: Mapping[str, tuple[type[Any], Callable[..., LaneEvent]]] = {
     "cancel": (Reason, events.Cancelled),
     "roll-back": (OfStage, events.RolledBack),
     "abandon": (OfStage, events.Abandoned),
-    "retry": (Retry, events.Retried),
+    "retry": (TryAgain, events.Retried),
 }
 
 
@@ -135,7 +135,7 @@ class Requests:
         """What was done, in words, and the promotion. `action`: a key of `ACTIONS`."""
         kind, event = ACTIONS[action]
         asked = bodies.read(kind, body)
-        if isinstance(asked, Retry):
+        if isinstance(asked, TryAgain):
             bodies.known_step(asked.from_step)
         found = self._store.promotion(promotion)
         if found is None:
@@ -190,14 +190,14 @@ class Requests:
             says = "What you asked for is saved, and goes on by itself when that is back."
             raise refusals.unavailable(fault, says) from fault
         except events.NotAllowedError as fault:
-            raise refusals.ForbiddenError(str(fault)) from fault
+            raise refusals.NotPermittedError(str(fault)) from fault
         except events.TakenElsewhereError as fault:
             elsewhere = {"elsewhere": {"stage": fault.stage, "environment": fault.environment}}
             raise refusals.ConflictError(str(fault), self._as_it_is(event) | elsewhere) from fault
         except events.NotNowError as fault:
             raise refusals.ConflictError(str(fault), self._as_it_is(event)) from fault
         except VersionConflictError as fault:
-            raise refusals.BusyError("Many others change this lane just now: try again.") from fault
+            raise refusals.TooBusyError("Many others change this lane just now: try again.") from fault
 
     def _as_it_is(self, event: LaneEvent) -> dict[str, Any]:
         """The promotion that a request was about, for the answer that says why it does not apply."""

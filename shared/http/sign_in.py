@@ -13,7 +13,7 @@ import jwt
 from shared.cloud.signing_keys import KeysUnavailableError, SigningKeys
 from shared.config.sign_in import SignInSettings
 from shared.core.events import Person
-from shared.http.refusals import NotSignedInError, UnavailableError
+from shared.http.refusals import NotAvailableError, NotSignedInError
 
 HEADER = "authorization"
 #: Entra ID signs with no other. What a token says of its own algorithm is never taken for granted.
@@ -42,7 +42,7 @@ class Verifier:
         self.keys = keys
 
     def person(self, token: str) -> Person:
-        """Whom the token names. Raises `NotSignedInError`; `UnavailableError` where that cannot be told just now."""
+        """Whom the token names. Raises `NotSignedInError`; `NotAvailableError` where that cannot be told just now."""
         key = self._key(token)
         try:
             claims = jwt.decode(
@@ -74,7 +74,7 @@ class Verifier:
             key = self.keys.find(kid)
         except KeysUnavailableError as away:
             text = f"Whether the token is right cannot be told just now: {away}. Try again later."
-            raise UnavailableError(text, retry_after=away.retry_after) from away
+            raise NotAvailableError(text, retry_after=away.retry_after) from away
         if key is None:
             text = f"The token is signed with a key that {self.settings.issuer} does not publish. {_ANEW}"
             raise NotSignedInError(text, invalid_token=True)
@@ -104,7 +104,7 @@ def carries_token(headers: Mapping[str, str]) -> bool:
 def signed_in(headers: Mapping[str, str], verifier: Verifier | None) -> Person | None:
     """The person whose token comes with a request; None where none comes. Names of headers are taken in any casing.
 
-    Raises `NotSignedInError` for a token that does not count, and `UnavailableError` where that cannot be told now.
+    Raises `NotSignedInError` for a token that does not count, and `NotAvailableError` where that cannot be told now.
     Without a `verifier` no token counts: the app's settings name nobody who could issue one.
     """
     given = [value for name, value in headers.items() if name.lower() == HEADER]

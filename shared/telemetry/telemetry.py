@@ -7,6 +7,7 @@ and a step are recorded when they end.
 Without an SDK behind the API (`shared/cloud/monitor.py` starts one) nothing is recorded.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,6 +23,7 @@ from shared.core.journal import JournalEntry
 from shared.core.lane import Decision
 from shared.core.messages import Command, Event, Failed, LaneKey, Outcome, Retry, RunStep, StepReported
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun, StepStatus
+from shared.telemetry.logs import errors_without_secrets
 
 NAME = "mlpromote"
 
@@ -73,6 +75,9 @@ def fields_of(lane: LaneKey, entry: JournalEntry) -> dict[str, str]:
         "what": entry.what,
     }
     return {key: value for key, value in known.items() if value}
+
+
+log = logging.getLogger(NAME)
 
 
 class Telemetry:
@@ -222,7 +227,8 @@ class Telemetry:
     def delivery(self, queue: str) -> Iterator[None]:
         """A message of the queue is being worked on: if that raises, it goes back there."""
         try:
-            yield
+            with errors_without_secrets(log):
+                yield
         except Exception:
             self._failed_deliveries.add(1, {"queue": queue})
             raise

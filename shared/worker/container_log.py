@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
+from shared.core.redaction import clean
 from shared.ports import ForbiddenError, RejectedError, Workspace
 
 READ_LINES = 300  #: how much of the log is read
@@ -62,9 +63,10 @@ class _Traceback:
 
 
 def read(workspace: Workspace, endpoint: str, deployment: str) -> str:
-    """The end of the log; where there is none to read, why: a failure is reported all the same."""
+    """The end of the log without its secrets; where there is none to read, why: a failure is reported all the same."""
     try:
-        return workspace.logs(endpoint, deployment, READ_LINES)
+        # Before lines are left out, which may be what tells a secret.
+        return clean(workspace.logs(endpoint, deployment, READ_LINES))
     except (ForbiddenError, RejectedError) as fault:
         return str(fault)
 

@@ -3,6 +3,7 @@
 import re
 
 from shared.core.messages import Failed, FailureKind
+from shared.core.redaction import clean
 from shared.ports import Deployment
 from shared.worker import container_log
 
@@ -31,6 +32,7 @@ _MAY_BE_A_CRASH = (FailureKind.BAD_CONFIG, FailureKind.TIMEOUT, FailureKind.NOT_
 
 def failed(deployment: Deployment, log: str) -> Failed:
     """The outcome for a failed deployment: the cause in the reason, and the end of the log."""
+    log = clean(log)  # before lines are left out, which may be what tells a secret
     found = container_log.cause(log)
     kind = kind_of(deployment.error)
     if found and kind in _MAY_BE_A_CRASH:

@@ -8,7 +8,14 @@ from typing import Any
 
 from shared.core.messages import Failed, FailureKind, NotRun, Outcome, Retry, RunStep
 from shared.core.wire import UndecodableError
-from shared.ports import ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
+from shared.ports import (
+    ForbiddenError,
+    OutOfQuotaError,
+    RejectedError,
+    StoreUnavailableError,
+    UnavailableError,
+    Workspace,
+)
 from shared.worker.fence import TooLateError, fenced
 from shared.worker.order import Rules, Step
 from shared.worker.steps import steps
@@ -45,6 +52,8 @@ def run_step(
         return _too_late(command)
     except UnavailableError as fault:
         return Retry(fault.retry_after if fault.retry_after is not None else PAUSE, str(fault))
+    except StoreUnavailableError as fault:  # of the environment's own approvals
+        return Retry(PAUSE, str(fault))
     except ForbiddenError as fault:
         return Failed(_said_in(command, fault), FailureKind.PERMISSION)
     except OutOfQuotaError as fault:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from shared.config import Places
 from shared.core import incoming
@@ -22,6 +23,7 @@ from shared.core.messages import (
     relevant_tags,
 )
 from shared.core.queues import steps_queue
+from shared.core.redaction import clean_outcome
 from shared.ports import Bus, Workspace
 from shared.telemetry.telemetry import Telemetry, fields
 from shared.worker.order import Rules
@@ -30,27 +32,28 @@ from shared.worker.run import run_step
 log = logging.getLogger("mlpromote")
 
 
-class Worker:
-    """May be used by several threads. `workspace_for` gives an environment's workspace; `folder` has the files that the
-    configuration names; `clock` gives the time with its zone; `rules_for` gives an environment's rules."""
+class WorkerParts(Protocol):
+    """What the worker works with. Each is made at its first use, and may be wrong or out of reach until then."""
 
-    def __init__(
-        self,
-        bus: Bus,
-        places: Callable[[], Places],
-        workspace_for: Callable[[str], Workspace],
-        folder: Path,
-        telemetry: Telemetry,
-        clock: Callable[[], datetime],
-        rules_for: Callable[[str], Rules],
-    ) -> None:
-        self._bus = bus
-        self._places = places
-        self._workspace_for = workspace_for
-        self._folder = folder
+    @property
+    def bus(self) -> Bus: ...
+    @property
+    def places(self) -> Places: ...
+    @property
+    def folder(self) -> Path:
+        """That the files which the configuration names lie in."""
+
+    def workspace(self, environment: str) -> Workspace: ...
+    def rules(self, environment: str) -> Rules: ...
+
+
+class Worker:
+    """May be used by several threads; `clock` gives the time with its zone."""
+
+    def __init__(self, parts: WorkerParts, telemetry: Telemetry, clock: Callable[[], datetime]) -> None:
+        self._parts = parts
         self._telemetry = telemetry
         self._clock = clock
-        self._rules_for = rules_for
 
     def receive(self, environment: str, body: bytes, delivery: int = 1) -> None:
         """Work on one message of the queue `steps-<environment>`. Raises for one that does not belong there.
@@ -76,20 +79,22 @@ class Worker:
             said = command.promotion, command.stage, command.step, type(outcome).__name__
             log.info("%s %s.%s: %s", *said, extra=fields(command))
         which = command.lane, command.promotion, command.stage, command.step, command.attempt, command.poll
-        self._bus.send_reports(command.environment, [StepReported(*which, outcome, time.monotonic() - begun)])
+        self._parts.bus.send_reports(command.environment, [StepReported(*which, outcome, time.monotonic() - begun)])
 
     def _outcome(self, command: RunStep, delivery: int) -> Outcome:
         if delivery > 1:
             return NotRun(f"{command.step} was delivered {delivery} times: its worker died or could not report")
-        return run_step(command, self._workspace_for, self._folder, self._clock, self._rules_for)
+        # What others wrote, such as a container's log, goes no further than this with a secret in it.
+        parts = self._parts
+        return clean_outcome(run_step(command, parts.workspace, parts.folder, self._clock, parts.rules))
 
     def find_registrations(self, command: FindRegistrations) -> None:
         """Send the news of every model that was registered since the command's time."""
-        workspace = self._places().environments[command.environment].workspace.id
-        found = self._workspace_for(command.environment).models_since(command.since)
+        workspace = self._parts.places.environments[command.environment].workspace.id
+        found = self._parts.workspace(command.environment).models_since(command.since)
         news = [
             ModelRegistered(workspace, each.name, each.version, relevant_tags(each.tags, command.tags), RECONCILE)
             for each in found
         ]
         if news:
-            self._bus.send_reports(command.environment, news)
+            self._parts.bus.send_reports(command.environment, news)

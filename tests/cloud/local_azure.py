@@ -60,6 +60,10 @@ class Part:
         return address.split()[0] if found and "\n" in address else None
 
 
+#: Where dev's events go.
+INTAKE = "http://127.0.0.1:7071/runtime/webhooks/EventGrid?functionName=intake&code=secret"
+
+
 class LocalAzure:
     """Two workspaces, `ws-dev` and `ws-test`, and a registry."""
 
@@ -75,7 +79,10 @@ class LocalAzure:
         roles += [(role, f"registries/{REGISTRY}") for role in ("AzureML Registry User", "Reader")]
         roles.append(("Reader", f"/subscriptions/{workspace_id('test').split('/')[2]}"))
         config = {
-            "workspaces": [{"id": workspace_id(name)} for name in ("dev", "test")],
+            "workspaces": [
+                {"id": workspace_id("dev"), "event_subscriptions": [{"name": "to-intake", "endpoint": INTAKE}]},
+                {"id": workspace_id("test")},
+            ],
             "registries": [{"name": REGISTRY}],
             "token_key": str(key),
             "role_assignments": [

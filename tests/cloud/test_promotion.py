@@ -57,11 +57,13 @@ class Promotion:
             deadline=NOW + timedelta(hours=1),
             candidate=Candidate(Kind.MODEL, name, version, "dev", "/subscriptions/s/workspaces/ws-dev"),
             settings={
-                "environment": "test",
-                "endpoint": "{model}-test",
-                "deployment": "deployment.yml",
+                "stage": {
+                    "environment": "test",
+                    "endpoint": "{model}-test",
+                    "deployment": "deployment.yml",
+                    "smoke": {"requests": "smoke.jsonl", "max_latency": "10s"},
+                },
                 "require_tags": {"promote": "true"},
-                "smoke": {"requests": "smoke.jsonl", "max_latency": "10s"},
             },
             evidence={},
             champion=champion,
@@ -144,11 +146,11 @@ def test_a_model_without_the_required_tag_is_refused(
 ) -> None:
     registered(name, "1")
     promotion = Promotion({"dev": dev, "test": test}, folder, name, "1", None)
-    promotion.run_all("share")
-    outcome = promotion.run("validate")
+    outcome = promotion.run("share")
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.REFUSED
-    assert "tag promote" in outcome.reason
+    assert "does not have the tag promote=true" in outcome.reason
+    assert test.registry_model(name, "1") is None
 
 
 def test_a_deployment_without_room_is_told_as_quota(

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from shared.config import Configuration, StageSettings, Workspace
+from shared.config import Configuration, StageSettings, WorkspaceReference
 from shared.core.approval import Approval
 from shared.core.messages import Kind
 from shared.core.plan import KINDS, plan_for
@@ -21,8 +21,8 @@ DEV, TEST = SETTINGS["DEV"], SETTINGS["TEST"]
 
 
 def test_a_workspace_is_read_from_its_arm_id_in_any_casing() -> None:
-    workspace = Workspace.parse(WORKSPACE.format("dev").replace("resourceGroups", "resourcegroups") + "/")
-    assert workspace == Workspace("dev-sub", "dev-group", "dev")
+    workspace = WorkspaceReference.parse(WORKSPACE.format("dev").replace("resourceGroups", "resourcegroups") + "/")
+    assert workspace == WorkspaceReference("dev-sub", "dev-group", "dev")
     assert workspace.id == WORKSPACE.format("dev")
 
 

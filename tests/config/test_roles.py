@@ -64,7 +64,7 @@ def test_an_app_for_prod_has_only_the_worker_of_prod_and_tells_of_its_health(tmp
 
 
 TAKING = changed(("  prod: {", "  prod: {policy: {approvals: {taken_by: environment}}, "))
-ASKED = {"list_approvals", "show_approval", "approve_here", "reject_here"}
+ASKED = {"list_approvals", "show_approval", "approve_here", "reject_here", "describe_approvals_api"}
 
 
 def test_an_app_for_an_environment_that_takes_its_approvals_itself_asks_people(tmp_path: Path) -> None:

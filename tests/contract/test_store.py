@@ -6,11 +6,22 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.events import AwaitedJobEnded, LaneEvent, PromotionRequested
+from shared.core.events import AwaitedJobEnded, Cancelled, LaneEvent, PromotionRequested
 from shared.core.lane import LONGEST_QUEUE, Decision, decide, due
 from shared.core.messages import GRACE, AwaitedJob, Kind, LaneKey, Running
-from shared.core.promotion import Hold, Lane, PromotionStatus, StageStatus, Unpublished, lane_digest, promotion_id
+from shared.core.promotion import (
+    NEXT_IN_LINE,
+    Hold,
+    Lane,
+    Promotion,
+    PromotionStatus,
+    StageStatus,
+    Unpublished,
+    lane_digest,
+    promotion_id,
+)
 from shared.ports import PromotionFilter, Publishing, Store, VersionConflictError
+from tests.core.people import OPERATOR
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
 EVERYTHING = PromotionFilter()
@@ -100,9 +111,9 @@ def test_of_many_writers_at_once_each_decision_is_kept_exactly_once(store: Store
         thread.start()
     for thread in threads:
         thread.join()
-    loaded, version = store.load(KEY, None)
-    assert sorted(each.candidate.version for each in loaded.promotions) == sorted(f"job-{n}" for n in range(12))
-    assert version == 12
+    (lane,) = store.lanes(None, None, 10, None).lanes
+    assert sorted(each.candidate.version for each in lane.promotions) == sorted(f"job-{n}" for n in range(12))
+    assert store.load(KEY, None)[1] == 12
 
 
 def test_lanes_do_not_see_each_other(store: Store) -> None:
@@ -185,7 +196,7 @@ def test_a_promotion_that_is_not_there_is_none(store: Store) -> None:
 
 def _id(number: int, lane: LaneKey = KEY) -> str:
     """Ids that sort as their numbers do."""
-    return f"p{number:03}-{lane_digest(lane)}000000"
+    return f"p{number:03}-{lane_digest(lane)}{'0' * 20}"
 
 
 def _save(store: Store, number: int, status: PromotionStatus = PromotionStatus.QUEUED, lane: LaneKey = KEY) -> None:
@@ -339,3 +350,38 @@ def test_several_lanes_may_wait_for_one_job(store: Store) -> None:
         lane = apply(store, replace(asked, promotion=mine)).lane
         apply(store, answer(due(lane)[0], Running(timedelta(minutes=1), "waits", awaits=JOB)))
     assert sorted(store.awaiting(JOB), key=str) == sorted(keys, key=str)
+
+
+# --- lines of jobs ----------------------------------------------------------------------------------------------------
+
+MANY_JOBS = 40
+
+
+def job(number: int) -> Promotion:
+    return promotion(f"job-{number}", {"register": ()}, Kind.JOB)
+
+
+def test_of_a_long_line_only_the_next_few_are_loaded_and_all_get_their_turn_in_order(store: Store) -> None:
+    for number in range(MANY_JOBS):
+        apply(store, PromotionRequested(job(number)))
+    ended = []
+    for _ in range(MANY_JOBS):
+        lane, _ = store.load(KEY, None)
+        assert len(lane.promotions) <= 1 + NEXT_IN_LINE
+        (command,) = due(lane)
+        ended.append(command.promotion)
+        apply(store, answer(command))
+    assert ended == [job(number).id for number in range(MANY_JOBS)]
+    assert store.load(KEY, None)[0].promotions == ()
+
+
+def test_one_far_behind_in_line_is_loaded_by_its_name_and_can_be_called_off(store: Store) -> None:
+    for number in range(MANY_JOBS):
+        apply(store, PromotionRequested(job(number)))
+    last = job(MANY_JOBS - 1)
+    apply(store, Cancelled(KEY, last.id, OPERATOR, "not needed"))
+    found = store.promotion(last.id)
+    assert found is not None
+    assert found[0].status is PromotionStatus.CANCELLED
+    (page,) = store.lanes(None, None, 10, None).lanes
+    assert [each.id for each in page.promotions] == [job(number).id for number in range(MANY_JOBS - 1)]

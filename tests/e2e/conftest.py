@@ -71,7 +71,7 @@ def describe(configuration: str, *environments: str, workers: Sequence[str] = ()
         "azureml": {"python": str(REPOSITORY / ".venv-compute/bin/python")},
         "deployment_seconds": 0.5,
         "retry_pauses": [0.3],
-        "event_subscriptions": {"function": "intake"},
+        "event_subscriptions": {"function": "take_events", "path": "api/events"},
         "app": {"folder": str(REPOSITORY), "settings": settings},
     }
     return Description.model_validate(content | more)

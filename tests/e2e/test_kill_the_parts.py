@@ -74,4 +74,4 @@ async def event_waits(cloud: Cloud) -> bool:
     url = f"{cloud.parts.addresses['eventgrid']['url']}/health"
     async with cloud.http.get(url) as answer:
         health: dict[str, Any] = await answer.json()
-    return bool(health["subscriptions"]["ws-dev-intake"]["waiting"])
+    return bool(health["subscriptions"]["ws-dev-take-events"]["waiting"])

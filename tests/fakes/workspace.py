@@ -21,6 +21,7 @@ from shared.ports import (
     Deployment,
     DeploymentFile,
     Endpoint,
+    EventSubscription,
     Job,
     Model,
     RejectedError,
@@ -35,6 +36,10 @@ class FakeRegistry:
     """What several workspaces share to and read from."""
 
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
+
+
+#: As infra/ makes it.
+SUBSCRIBED = EventSubscription("mlpromote-1", "Succeeded", "/subscriptions/s/…/sites/func-mlpromote/functions/intake")
 
 
 class Crash(BaseException):
@@ -62,6 +67,7 @@ class FakeWorkspace:
     fails_to_deploy: str = ""  #: Azure ML's error for the next deployments, where it is not empty
     unread: str = ""  #: why that error cannot be read, where it is not empty
     out_of_reach: str | None = None  #: the workspace's region, where the registry is not replicated to it
+    subscriptions: list[EventSubscription] = field(default_factory=lambda: [SUBSCRIBED])
     raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: once, instead of the call
     rights_missing: dict[Capability, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
     keeps_state: set[str] = field(default_factory=set)  #: deployments whose present state does not change by itself
@@ -155,6 +161,10 @@ class FakeWorkspace:
     def missing_region(self) -> str | None:
         self._called("missing_region")
         return self.out_of_reach
+
+    def event_subscriptions(self) -> Sequence[EventSubscription]:
+        self._called("event_subscriptions")
+        return self.subscriptions
 
     def missing_rights(self, capability: Capability) -> Sequence[str] | None:
         self._called("missing_rights")

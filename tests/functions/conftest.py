@@ -154,16 +154,25 @@ class Api:
 
 
 @cache
-def http_functions() -> list[tuple[str, set[str], Callable[[func.HttpRequest], func.HttpResponse]]]:
-    """Route, methods and function of each; an app can be indexed only once."""
+def http_triggers() -> list[tuple[Any, Any]]:
+    """Trigger and function of each; an app can be indexed only once."""
     import function_app  # here, since indexing reads the configuration
 
     triggers: list[Any] = [(each.get_trigger(), each) for each in function_app.app.get_functions()]
+    return [(trigger, function) for trigger, function in triggers if trigger.type == "httpTrigger"]
+
+
+def http_functions() -> list[tuple[str, set[str], Callable[[func.HttpRequest], func.HttpResponse]]]:
+    """Route, methods and function of each."""
     return [
         (trigger.route, {method.value for method in trigger.methods}, function.get_user_function())
-        for trigger, function in triggers
-        if trigger.type == "httpTrigger"
+        for trigger, function in http_triggers()
     ]
+
+
+def key_levels() -> dict[str, str]:
+    """By route: which key the host asks for."""
+    return {trigger.route: trigger.auth_level.name for trigger, _ in http_triggers()}
 
 
 def _match(route: str, path: str) -> dict[str, str] | None:

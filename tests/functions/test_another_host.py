@@ -148,5 +148,5 @@ async def test_a_token_is_printed_for_the_people_of_the_cloud_and_for_nobody_els
     assert (claims["name"], claims["aud"]) == ("alice", cloud.layout.app_registration["client_id"])
     of_zoe = await token(cloud.layout.data, "zoe")
     assert (of_zoe.returncode, of_zoe.stdout) == (1, "")
-    assert "knows no zoe, only alice, bob, dora." in of_zoe.stderr
+    assert "There is no zoe in the local cloud, only alice, bob, dora." in of_zoe.stderr
     assert "start `python -m localcloud up` first" in (await token(tmp_path, "alice")).stderr

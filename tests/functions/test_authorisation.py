@@ -10,7 +10,10 @@ from shared.config.roles import Roles
 from shared.config.sign_in import MODE
 from tests.fakes.identity_provider import IdentityProvider
 from tests.fakes.queues import FakeQueues
-from tests.functions.conftest import ALICE, BOB, FORGED, ISSUER, KEYS_COUNT_TOO, Api, http_functions
+from tests.functions.conftest import ALICE, BOB, FORGED, ISSUER, KEYS_COUNT_TOO, Api, http_functions, key_levels
+
+#: Where Event Grid delivers.
+EVENTS = "events"
 
 DORA = ISSUER.headers("dora")
 RUTH = ISSUER.headers("ruth", "Promotion.Reader")
@@ -75,12 +78,17 @@ class TestWhereSigningInIsRequired:
         )
 
     def test_no_function_of_the_api_is_open(self, api: Api) -> None:
-        for route, methods, _ in http_functions():
+        people = [each for each in http_functions() if each[0] != EVENTS]
+        assert len(people) == len(http_functions()) - 1
+        for route, methods, _ in people:
             address = route.replace("{", "").replace("}", "")
             for method in methods:
                 answer = api.get(address) if method == "GET" else api.post(address, {})
                 assert (answer.status, answer.body["title"]) == (401, "Not signed in"), f"{method} {route}"
                 assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+    def test_events_take_a_key_for_whoever_delivers_them_cannot_sign_in(self, api: Api) -> None:
+        assert key_levels()[EVENTS] == "FUNCTION"
 
     def test_the_header_that_app_service_would_write_changes_nothing(self, api: Api) -> None:
         assert ask(api, "read", "promotions", FORGED)[0] == 401

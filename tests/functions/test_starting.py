@@ -6,6 +6,7 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, RunStep
 from shared.http.authorisation import OPERATOR
+from shared.ports import StoreUnavailableError
 from tests.functions.conftest import ALICE, ISSUER, Api
 
 START = {"model": "churn-eu", "version": "7", "reason": "hotfix"}
@@ -91,6 +92,18 @@ def test_a_request_that_was_saved_and_not_sent_is_healed_by_repeating_it(api: Ap
     api.bus.down = False
     assert api.post("promotions", START, key).status == 202
     assert [command.step for command in api.steps] == ["share"]
+
+
+def test_what_cannot_be_saved_just_now_is_refused_with_503(api: Api) -> None:
+    class Full:
+        def load(self, *_: object) -> None:
+            raise StoreUnavailableError("database or disk is full")
+
+    api.app.store = Full()  # type: ignore[assignment]
+    refused = api.post("promotions", START)
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "10")
+    assert "ask again" in refused.body["detail"]
+    assert api.bus.commands == []
 
 
 def test_while_the_broker_is_known_to_be_away_nothing_is_saved(api: Api) -> None:

@@ -74,12 +74,17 @@ def worker(name: str, **more: Any) -> Deployed:
     return deploy(INFRA / "main.bicep", Scope(f"sub-{name}"), parameters | more)
 
 
+#: The address that events are delivered to, with its key.
+WEBHOOK = "https://app.test/api/events?code=key"
+
+
 def subscribed(made: Deployed | None = None) -> Deployed:
     """What subscribe.sh makes once main.bicep is deployed."""
     outputs = (made or deployed()).outputs
     given = {
         "sources": outputs["EVENT_SOURCES"],
         "functionAppId": outputs["FUNCTION_APP_ID"],
+        "webhook": WEBHOOK,
         "deadLetterStorageId": outputs["DEAD_LETTER_STORAGE_ID"],
         "deadLetterIdentityId": outputs["DEAD_LETTER_IDENTITY_ID"],
         "logs": outputs["LOG_WORKSPACE_ID"],

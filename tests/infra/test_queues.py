@@ -14,7 +14,7 @@ from localcloud.up.description import QUEUE_PROPERTIES
 from shared.coordinator.notifications import read
 from tests.config.right import RIGHT
 from tests.infra.deployment import Deployed
-from tests.infra.shapes import REPOSITORY, deployed, of_type, settings, subscribed, worker, workspace
+from tests.infra.shapes import REPOSITORY, WEBHOOK, deployed, of_type, settings, subscribed, worker, workspace
 
 STEPS = ("steps-dev", "steps-test", "steps-prod")
 REPORTS = ("reports-dev", "reports-test", "reports-prod")
@@ -85,9 +85,12 @@ def test_every_source_workspace_and_no_other_delivers_to_the_function_that_takes
     topics = of_type(made, "Microsoft.EventGrid/systemTopics")
     assert [topic.properties["source"] for topic in topics] == [workspace("dev")]
     (subscription,) = of_type(made, "Microsoft.EventGrid/systemTopics/eventSubscriptions")
-    app, _, function = subscription.properties["destination"]["properties"]["resourceId"].rpartition("/functions/")
-    assert app in {each.id for each in of_type(deployed(), "Microsoft.Web/sites")}
-    assert indexed(tmp_path, deployed())[function][0] == "eventGridTrigger"
+    destination = subscription.properties["destination"]
+    assert (destination["endpointType"], destination["properties"]["endpointUrl"]) == ("WebHook", WEBHOOK)
+    functions = indexed(tmp_path, deployed())
+    assert functions["take_events"][0] == "httpTrigger"
+    # Subscriptions of before lead to it, until they are made anew.
+    assert functions["intake"][0] == "eventGridTrigger"
 
 
 def test_only_events_are_delivered_that_the_app_takes() -> None:

@@ -1,5 +1,6 @@
 """The hook that subscribes the app when it is deployed, with a stand-in for the Azure CLI."""
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ AZD = {
     "AZURE_SUBSCRIPTION_ID": "s",
     "AZURE_LOCATION": "westeurope",
     "AZURE_ENV_NAME": "promote",
+    "AZURE_RESOURCE_GROUP": "rg",
     "FUNCTION_APP_ID": "/app",
+    "FUNCTION_APP_NAME": "app",
+    "FUNCTION_APP_URL": "https://app.test",
     "DEAD_LETTER_STORAGE_ID": "/storage",
     "DEAD_LETTER_IDENTITY_ID": "/identity",
     "SUBSCRIBE_PAUSE": "0",
@@ -28,6 +32,9 @@ BICEP = "Bicep CLI version 0.33.93 (7a77c7f1a5)"
 STAND_IN = """#!/bin/sh
 cd "$(dirname "$0")"
 if [ "$1 $2" = "bicep version" ]; then cat bicep; exit "$(cat bicep-exit)"; fi
+wanted="functionapp function keys list --subscription s --resource-group rg --name app --function-name take_events"
+case "$*" in "$wanted "*) echo the+key==; exit;; esac
+for each in "$@"; do case "$each" in @*) cp "${each#@}" parameters; ls -l "${each#@}" > rights;; esac; done
 printf '%s\\n' "$*" >> calls
 [ "$(wc -l < calls)" -gt "$(wc -l < failures)" ] || { echo "the function is not there" >&2; exit 3; }
 """
@@ -70,6 +77,17 @@ def test_it_deploys_the_subscriptions_with_what_azd_knows(az: CommandLine) -> No
     assert (
         f"--template-file {INFRA}/events.bicep --parameters sources={AZD['EVENT_SOURCES']} functionAppId=/app" in call
     )
+
+
+def test_the_address_with_its_key_is_shown_to_nobody_and_left_nowhere(az: CommandLine) -> None:
+    answer = az.run()
+    (call,) = az.calls
+    given = json.loads((az.folder / "parameters").read_text())
+    assert given == {"webhook": {"value": "https://app.test/api/events?code=the%2Bkey=="}}
+    assert "key==" not in call + answer.stdout + answer.stderr
+    rights, *_, file = (az.folder / "rights").read_text().split()
+    assert rights.startswith("-rw-------")
+    assert not Path(file).exists()
 
 
 def test_it_tries_again_as_azure_may_not_know_the_function_yet(az: CommandLine) -> None:

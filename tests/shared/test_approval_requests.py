@@ -10,7 +10,7 @@ import pytest
 from shared.config import Policy
 from shared.core.events import Person
 from shared.http.approval_requests import ApprovalRequests
-from shared.http.refusals import BadRequestError, ConflictError, ForbiddenError, NotThereError
+from shared.http.refusals import BadRequestError, ConflictError, NotPermittedError, NotThereError
 from tests.contract.test_approvals import NOW, REQUEST
 from tests.fakes.approvals import FakeApprovals
 
@@ -65,14 +65,14 @@ def test_a_decision_is_kept_once_per_person_for_the_digest_that_was_looked_at() 
 def test_whoever_has_not_the_role_decides_nothing() -> None:
     prod = Prod()
     for decision in ("approve", "reject"):
-        with pytest.raises(ForbiddenError):
+        with pytest.raises(NotPermittedError):
             prod.say(decision, Person("id-m", "mallory", ("Promotion.Operator",)))
     assert prod.given == []
 
 
 def test_the_roles_are_those_of_the_environments_own_policy() -> None:
     prod = Prod(approvals={"min": 1, "roles": ["Prod.Owner"], "taken_by": "environment"})
-    with pytest.raises(ForbiddenError, match=r"bob needs the role Prod\.Owner"):
+    with pytest.raises(NotPermittedError, match=r"bob needs the role Prod\.Owner"):
         prod.say("approve", BOB)
     prod.say("approve", replace(BOB, roles=("Prod.Owner",)))
     assert prod.given == [("bob", True)]
@@ -80,7 +80,7 @@ def test_the_roles_are_those_of_the_environments_own_policy() -> None:
 
 def test_the_author_may_reject_but_not_approve() -> None:
     prod = Prod()
-    with pytest.raises(ForbiddenError, match="dora made this model"):
+    with pytest.raises(NotPermittedError, match="dora made this model"):
         prod.say("approve", DORA)
     prod.say("reject", DORA)
     assert prod.given == [("dora", False)]
@@ -92,7 +92,7 @@ def test_the_author_may_reject_but_not_approve() -> None:
 def test_who_asked_for_the_promotion_may_not_approve_it() -> None:
     prod = Prod()
     prod.approvals.ask(replace(REQUEST, requester=BOB.id))
-    with pytest.raises(ForbiddenError, match="bob asked for this promotion"):
+    with pytest.raises(NotPermittedError, match="bob asked for this promotion"):
         prod.say("approve", BOB)
 
 

@@ -1,5 +1,6 @@
 """Bodies become dataclasses, or a sentence that says what is wrong."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -29,6 +30,11 @@ def test_a_full_body_and_one_with_what_is_needed() -> None:
     assert read(Body, b'{"reason": "r", "filter": null}') == Body("r")
 
 
+@pytest.mark.parametrize("reason", ["Müller, 東京", "🚀 👩‍🔬 fine", "می‌خواهم", '1 < 2 & "quoted"', "naïve café"])
+def test_what_people_write_in_any_language_is_taken(reason: str) -> None:
+    assert read(Body, json.dumps({"reason": reason}).encode()) == Body(reason)
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -47,7 +53,15 @@ def test_a_full_body_and_one_with_what_is_needed() -> None:
         (b'{"reason": "r", "filter": "n"}', "filter must be a JSON object"),
         (b'{"reason": "r", "filter": {}}', "filter.name: missing"),
         (b'{"reason": "r", "filter": {"name": "n", "x": 1}}', "filter.x: unknown; known are name, kind"),
-        (b'{"reason": "a\\u0000b"}', "reason: holds the character NUL"),
+        (b'{"reason": "a\\u0000b"}', "reason: holds the character U+0000 (NUL)"),
+        (b'{"reason": "fine\\n2026 INFO approved"}', "reason: holds the character U+000A (a line break)"),
+        (b'{"reason": "fine\\r"}', "reason: holds the character U+000D (a line break)"),
+        (b'{"reason": "\\u001b[2J"}', "reason: holds the character U+001B (escape)"),
+        (b'{"reason": "\\u009b31m"}', "reason: holds the character U+009B (a control character)"),
+        (b'{"reason": "\\u202egnp.exe"}', "reason: holds the character U+202E (right-to-left override)"),
+        (b'{"reason": "a\\u2028b"}', "reason: holds the character U+2028 (line separator)"),
+        (b'{"reason": "a", "ids": ["b\\u200b"]}', "ids[0]: holds the character U+200B (zero width space)"),
+        (b'{"reason": "\\ud800"}', "reason: holds half a character"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_place(body: bytes, says: str) -> None:

@@ -12,16 +12,29 @@ import pytest
 
 from shared.cloud.signing_keys import Keys, KeysUnavailableError, SigningKeys
 from shared.cloud.sqlite import SqliteStore
-from shared.config import load, sign_in
+from shared.cloud.sqlite_approvals import SqliteApprovals
+from shared.config import Policy, load, sign_in
 from shared.config.app_settings import AppSettings
+from shared.config.policy import ApprovalPolicy
 from shared.config.roles import Roles
+from shared.config.sources import source_names
 from shared.core.events import Person
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane
 from shared.http.authorisation import OPERATOR
 from shared.http.health import Health
 from shared.http.sign_in import Verifier
-from shared.ports import Capability, ForbiddenError, Publishing, RejectedError, Topic, TopicUnavailableError, Workspace
+from shared.ports import (
+    Capability,
+    EventSubscription,
+    ForbiddenError,
+    Publishing,
+    RejectedError,
+    Topic,
+    TopicUnavailableError,
+    Workspace,
+)
+from shared.worker.order import Rules
 from tests.config.right import RIGHT, SETTINGS, changed
 from tests.core.world import NOW
 from tests.fakes.identity_provider import APP, IdentityProvider, published
@@ -70,6 +83,9 @@ def health(folder: Path) -> Health:
         dead_letters=lambda: queues,
         topic=lambda: None,
         workspace=workspaces.__getitem__,
+        policy=lambda _: Policy(),
+        rules=lambda _: Rules(),
+        sources=lambda: ["dev"],
         verifier=lambda: verifier(),
     )
 
@@ -93,7 +109,8 @@ def test_everything_that_an_app_uses_is_looked_at(health: Health) -> None:
         ("sign-in", "Microsoft Entra ID"),
         ("queue", "promotion-events"),
         *(("queue", f"{kind}-{name}") for kind in ("steps", "reports") for name in NAMES),
-        *((what, name) for name in NAMES for what in ("workspace", "registry", "rights")),
+        *(("workspace", "dev"), ("registry", "dev"), ("rights", "dev"), ("events", "dev")),
+        *((what, name) for name in ("test", "prod") for what in ("workspace", "registry", "rights")),
     ]
 
 
@@ -331,3 +348,109 @@ def test_a_registry_that_is_not_replicated_to_where_models_are_deployed_is_a_fau
     found = faults(replace(health, workspace=lambda name: out_of_reach.get(name, FakeWorkspace(name=name))))
     assert [(what, name) for what, name, _ in found] == [("registry", "prod")]
     assert "not replicated to northeurope" in found[0][2]
+
+
+def dev_subscribed(health: Health, *subscriptions: EventSubscription) -> Health:
+    """Where dev's events go to these."""
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    workspaces["dev"].subscriptions = list(subscriptions)
+    return replace(health, workspace=workspaces.__getitem__)
+
+
+FUNCTION = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/func-mlpromote/functions/intake"
+EVENTS = tuple(
+    f"Microsoft.MachineLearningServices.{name}" for name in ("ModelRegistered", "RunCompleted", "RunStatusChanged")
+)
+
+
+@pytest.mark.parametrize(
+    ("subscription", "state", "says"),
+    [
+        (EventSubscription("ours", "Succeeded", FUNCTION), "ok", "delivered by ours"),
+        (EventSubscription("ours", "Succeeded", FUNCTION, EVENTS), "ok", "delivered by ours"),
+        (
+            EventSubscription("ours", "Succeeded", "https://func.azurewebsites.net/runtime/webhooks/EventGrid"),
+            "ok",
+            "delivered by ours",
+        ),
+        (EventSubscription("ours", "Failed", FUNCTION), "warning", "ours is in state Failed"),
+        (EventSubscription("ours", "Succeeded", FUNCTION, EVENTS[1:]), "warning", "delivers Microsoft.MachineLearning"),
+        (EventSubscription("another", "Succeeded", "https://x.test/hook"), "warning", "no event subscription delivers"),
+    ],
+)
+def test_who_gets_a_sources_events_is_looked_at(
+    subscription: EventSubscription, state: str, says: str, health: Health
+) -> None:
+    found = line(dev_subscribed(health, subscription), "events", "dev")
+    assert (found["state"], says in found["says"]) == (state, True)
+    assert ("azd hooks run postdeploy" in found["todo"]) is (state == "warning")
+
+
+def test_where_nobody_is_subscribed_that_is_said_and_what_still_works(health: Health) -> None:
+    found = line(dev_subscribed(health), "events", "dev")
+    assert (found["state"], found["ok"]) == ("warning", True)
+    assert "models start late, jobs never" in found["says"]
+
+
+def test_who_may_not_see_the_subscriptions_is_told_how_to_look_by_hand(health: Health) -> None:
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    workspaces["dev"].raises["event_subscriptions"] = ForbiddenError("may not read eventSubscriptions")
+    found = line(replace(health, workspace=workspaces.__getitem__), "events", "dev")
+    assert found["state"] == "unchecked"
+    assert "may not read eventSubscriptions" in found["says"]
+    assert "az eventgrid system-topic event-subscription list" in found["todo"]
+
+
+def with_policy(health: Health, policy: Policy, rules: Rules) -> Health:
+    """Where prod has these rules of its own."""
+    return replace(
+        health,
+        policy=lambda name: policy if name == "prod" else Policy(),
+        rules=lambda name: rules if name == "prod" else Rules(),
+    )
+
+
+SOURCE_WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/ws-dev"
+
+
+def test_the_source_that_a_policy_names_is_read_with_that_environments_identity(health: Health) -> None:
+    policy = Policy.model_validate({"not_author": True, "source_workspace": SOURCE_WORKSPACE})
+    source = FakeWorkspace(name="dev")
+    looked_at = with_policy(health, policy, Rules(policy, source=source))
+    assert line(looked_at, "source", "prod")["state"] == "ok"
+    for method in ("model_versions", "authors"):
+        source.raises[method] = ForbiddenError("may not read it")
+        found = line(looked_at, "source", "prod")
+        assert (found["state"], found["says"]) == ("fault", "may not read it")
+        assert "Reader on source_workspace" in found["todo"]
+
+
+def test_whether_authors_can_be_read_is_not_claimed_where_azure_does_not_say(health: Health) -> None:
+    policy = Policy.model_validate({"source_workspace": SOURCE_WORKSPACE})
+    source = FakeWorkspace(name="dev")
+    source.raises["authors"] = RejectedError("400: no such run")
+    found = line(with_policy(health, policy, Rules(policy, source=source)), "source", "prod")
+    assert (found["state"], found["ok"]) == ("unchecked", True)
+
+
+def test_the_record_of_approvals_is_looked_at_where_an_environment_keeps_one(health: Health, folder: Path) -> None:
+    policy = Policy(approvals=ApprovalPolicy(taken_by="environment"))
+    kept = SqliteApprovals(folder / "approvals.sqlite")
+    assert line(with_policy(health, policy, Rules(policy, approvals=kept)), "approvals", "prod")["state"] == "ok"
+    away = replace(
+        with_policy(health, policy, Rules(policy)), rules=raising(ValueError("There is no store. Set something"))
+    )
+    [(what, name, says)] = faults(away)
+    assert (what, name, says) == ("approvals", "prod", "There is no store. Set something")
+
+
+def test_a_worker_alone_looks_at_the_events_of_a_source_and_at_its_own_rules(health: Health) -> None:
+    nothing = raising(AssertionError("this is none of a worker's business"))
+    worker = replace(health, roles=Roles(False, ("dev",)), configuration=nothing, store=nothing)
+    assert "events" in {check["what"] for check in worker.report(None)["checks"]}
+
+
+def test_sources_are_found_without_the_settings_of_the_app(folder: Path) -> None:
+    assert source_names(folder / "promotion.yml") == ["dev"]
+    (folder / "promotion.yml").write_text("routes: [1]", encoding="utf-8")
+    assert source_names(folder / "promotion.yml") == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.config import Workspace
+from shared.config import WorkspaceReference
 from shared.core.incoming import MisplacedError, read
 from shared.core.lane import decide, due
 from shared.core.messages import (
@@ -35,8 +35,8 @@ FOUND = replace(NEWS, source=RECONCILE)
 JOB = JobEnded(WORKSPACE.format("dev"), "job", "training", "Completed", {}, "event-grid")
 
 
-def workspace_of(environment: str) -> Workspace:
-    return Workspace.parse(WORKSPACE.format(environment))
+def workspace_of(environment: str) -> WorkspaceReference:
+    return WorkspaceReference.parse(WORKSPACE.format(environment))
 
 
 def received(queue: str, message: Command | Event) -> Command | Event:

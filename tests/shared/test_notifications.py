@@ -6,7 +6,7 @@ import pytest
 
 from shared.coordinator import notifications
 from shared.coordinator.notifications import MalformedNotificationError
-from shared.core.messages import JobEnded, ModelRegistered
+from shared.core.messages import JobEnded, ModelRegistered, encode
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
@@ -116,3 +116,52 @@ def test_a_notification_without_a_source_is_malformed() -> None:
 def test_a_notification_without_a_type_is_malformed(kind: str | None) -> None:
     with pytest.raises(MalformedNotificationError, match="needs a type"):
         notifications.read(WORKSPACE, kind, {})
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+#: Whatever JSON holds, in any place.
+ODD: list[Any] = [
+    None, True, False, 0, -1, 1.5, 10**4000, "", "x" * 300, "9" * 5000, "a\0b", "a\x1b[2J", "a\u202eb", "a\nb",
+    "\ud800", {"a": "\ud800"}, {"\ud800": "a"}, [], [1], {}, {"a": 1}, {"a": None}, nested(5000), {"a": nested(5000)},
+    float("inf"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [REGISTERED, COMPLETED, CHANGED, *ODD], ids=lambda each: repr(type(each)))
+def test_whatever_stands_in_whatever_place_it_is_news_or_none_or_told_in_words(kind: Any) -> None:
+    """8,271 of 10,500 such events were answered as if the app had a bug."""
+    right = {"modelName": "churn", "modelVersion": "1", "modelTags": {}, **job(runStatus="Failed", runTags={})}
+    places = [*right, "runProperties"]
+    cases = [(WORKSPACE, right | {place: odd}) for place in places for odd in ODD]
+    cases += [(odd, right) for odd in ODD] + [(WORKSPACE, odd) for odd in ODD]
+    for source, data in cases:
+        read, says = None, ""
+        try:
+            read = notifications.read(source, kind, data)
+        except MalformedNotificationError as fault:
+            says = str(fault)
+        assert len(says.encode()) < 1500
+        if read is not None:
+            encode(read)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"modelName": "churn", "modelVersion": "9" * 5000}, "modelversion must be at most 255 characters, not 5000"),
+        ({"modelName": "churn", "modelVersion": 10**4000}, "modelversion must be a text or a whole number"),
+        ({"modelName": "a\0b", "modelVersion": 1}, "modelname holds the character U\\+0000"),
+        ({"modelName": "a\u202eb", "modelVersion": 1}, "modelname holds the character U\\+202E"),
+        ({"modelName": "a", "modelVersion": "1\x1b[2J"}, "modelversion holds the character U\\+001B"),
+        ({"modelName": "a", "modelVersion": "\ud800"}, "modelversion holds half a character"),
+    ],
+)
+def test_names_and_versions_that_nobody_could_see_or_keep_are_refused_in_words(data: dict[str, Any], says: str) -> None:
+    with pytest.raises(MalformedNotificationError, match=says):
+        notifications.read(WORKSPACE, REGISTERED, data)

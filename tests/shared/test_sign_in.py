@@ -15,7 +15,7 @@ from shared.cloud.signing_keys import SigningKeys, fetch
 from shared.config.app_settings import AppSettings
 from shared.config.sign_in import AUTHORITY, CLIENT_ID, MODE, TENANT, SignInSettingsError, is_required, read
 from shared.core.events import Person
-from shared.http.refusals import NotSignedInError, UnavailableError
+from shared.http.refusals import NotAvailableError, NotSignedInError
 from shared.http.sign_in import Verifier, signed_in
 from tests.fakes.identity_provider import APP, TENANT_ID, IdentityProvider, private_key
 
@@ -232,7 +232,7 @@ def test_while_the_provider_is_away_it_is_said_when_to_come_again_and_nobody_is_
     provider.away = True
     for pause, seconds in ((0, "30"), (10, "20"), (25, "30")):
         clock.now += pause
-        with pytest.raises(UnavailableError, match=r"cannot be told just now: .* answers with 500 ") as caught:
+        with pytest.raises(NotAvailableError, match=r"cannot be told just now: .* answers with 500 ") as caught:
             signed_in(provider.headers("alice"), verifier)
         assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": seconds})
     assert len(provider.fetched) == 2, "it is left alone for a while"
@@ -250,7 +250,7 @@ def test_known_keys_count_for_a_day_while_the_provider_is_away(
         clock.now += HOUR
         assert signed_in(provider.headers("alice"), verifier)
     clock.now += HOUR
-    with pytest.raises(UnavailableError):
+    with pytest.raises(NotAvailableError):
         signed_in(provider.headers("alice"), verifier)
 
 
@@ -267,13 +267,13 @@ def test_a_configuration_of_another_issuer_or_with_untrusted_keys_is_not_believe
     metadata: dict[str, Any], says: str, provider: IdentityProvider, verifier: Verifier
 ) -> None:
     provider.metadata = metadata
-    with pytest.raises(UnavailableError, match=says):
+    with pytest.raises(NotAvailableError, match=says):
         signed_in(provider.headers("alice"), verifier)
 
 
 def test_a_provider_that_publishes_no_key_is_as_good_as_away(provider: IdentityProvider, verifier: Verifier) -> None:
     provider.keys = []
-    with pytest.raises(UnavailableError, match="holds no keys that can be used"):
+    with pytest.raises(NotAvailableError, match="holds no keys that can be used"):
         signed_in(provider.headers("alice"), verifier)
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,25 @@ def test_registers_the_output_as_the_next_version_with_the_job_as_origin(ended: 
     assert outcome.evidence["version"] == "11"
     made = dev.models["digits", "11"]
     assert (made.job, made.tags) == ("train-7", {"promote": "true", "mlpromote.job": "train-7"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"experiment": "trials"}, "is of experiment digits-training, and the route takes jobs of trials"),
+        ({"experiment": "digits-training", "job_tags": {"ready": "yes"}}, "lacks the tag ready=yes"),
+    ],
+)
+def test_a_job_is_asked_itself_whether_the_route_takes_it(
+    asked: dict[str, Any], says: str, stage: Stage, dev: FakeWorkspace
+) -> None:
+    """An event may have said otherwise."""
+    settings = {"output": "model", "tags": {}, **asked}
+    outcome = stage.with_(kind=Kind.JOB, version="train-7", settings=settings).run("register", dev)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.REFUSED
+    assert says in outcome.reason
+    assert dev.models == {}
 
 
 def test_the_first_version_is_1(ended: Stage, dev: FakeWorkspace) -> None:

@@ -61,6 +61,15 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
     }
 
 
+def test_a_model_without_the_tags_that_an_event_claimed_is_not_shared(stage: Stage, dev: FakeWorkspace) -> None:
+    dev.has_model("digits", "3", tags={"promote": "false"})
+    outcome = stage.with_settings(require_tags={"promote": "true"}).run("share", dev)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.REFUSED
+    assert "does not have the tag promote=true, for which route" in outcome.reason
+    assert dev.calls["start_share"] == 0
+
+
 def test_never_waits_for_the_copy(stage: Stage, dev: FakeWorkspace) -> None:
     dev.polls_until_ready = 3
     assert isinstance(stage.poll("share", dev), Running)

@@ -21,6 +21,7 @@ from localcloud.azureml.configuration import Settings
 from localcloud.azureml.datastores import Datastores
 from localcloud.azureml.deployments import Deployments
 from localcloud.azureml.endpoints import Endpoints
+from localcloud.azureml.event_subscriptions import EventSubscriptions
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
 from localcloud.azureml.history import History
@@ -67,7 +68,7 @@ async def control_plane(
 
 
 class _Parts:
-    """All that the control plane is made of, each part of those above it."""
+    """All parts of the control plane; each uses those above it."""
 
     def __init__(self, settings: Settings, folder: Path, port: int, certificate_authority: Path) -> None:
         self._folder = folder
@@ -80,6 +81,7 @@ class _Parts:
         signature_key = self.store.secret("signatures", secrets.token_hex(32))
         self.storage = Storage(folder / "blobs", signature_key, self._base_url)
         self.rights = self._made_rights(settings)
+        self.event_subscriptions = EventSubscriptions(settings, self.scopes)
         status_key = self.store.secret("operations", secrets.token_hex(32))
         self.operations = Operations(self.store.database, self._base_url, self.rights, status_key)
         self.outbox = Outbox(self.store.database, self.scopes)
@@ -121,7 +123,7 @@ class _Parts:
         return CommandJobs(self.records, self.assets, self.storage, self.rights, runners, platform)
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
-        """Those of every part; of two that match, the first answers."""
+        """The routes of every part. If two match, the first one answers."""
         yield Workspaces(self.scopes, self.rights, self._base_url).routes()
         yield Datastores(self.scopes, self.storage, f"localhost:{self._port}").routes()
         yield Blobs(self.storage, self.store.database, self._folder / "uploads").routes()
@@ -130,6 +132,7 @@ class _Parts:
             self.store, self.scopes, self.storage, self.assets, self.operations, self.rights, self._base_url
         ).routes()
         yield Permissions(self.scopes, self.rights).routes()
+        yield self.event_subscriptions.routes()
         yield self.endpoints.routes()
         yield self.deployments.routes()
         yield self.scoring.routes()
@@ -144,14 +147,14 @@ class _Parts:
         yield self.requests_log.routes()
 
     async def resume(self) -> None:
-        """Take up what was under way when the last process ended."""
+        """Resumes interrupted work."""
         await self.scoring.start()
         self.jobs.fail_interrupted()
         self.deployments.bring_back()
         self.operations.resume()
 
     async def close(self) -> None:
-        """End what is under way, then what it uses."""
+        """Stops running work, then what it uses."""
         await self.operations.close()
         await self.jobs.close()
         await self.deployments.close()
@@ -164,7 +167,7 @@ class _Parts:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Gives every error Azure's shape, those of the router too."""
+    """Gives every error Azure's shape, including errors of the router."""
     try:
         return await handler(request)
     except AzureError as error:

@@ -25,7 +25,7 @@ from localcloud.azureml.store import Resource, Store
 from localcloud.azureml.wire import AzureError, Json, not_found, properties_in
 
 _ASSETS = "/{kind:(?i:" + "|".join(KINDS) + ")}"
-#: Microsoft's own: what they offer, environments mostly, is taken to be there.
+#: Microsoft's own registries: whatever is asked of them, mostly environments, is assumed to exist.
 _PUBLIC_REGISTRIES = ("azureml", "azureml-meta", "azureml-msr", "huggingface")
 #: The curated environments of every workspace: the prefix is Microsoft's own.
 _CURATED = re.compile(r"(?:azureml:|.*/environments/)AzureML-", re.I)
@@ -190,7 +190,7 @@ class Assets:
     async def _get_container(self, request: web.Request) -> web.Response:
         container = self._existing(request)
         if request.match_info["kind"].lower() == "components":
-            # Where no version is asked for, the service counts the components of a name by the time.
+            # Without a version in the request, the service numbers the components of a name by the time.
             container.properties["nextVersion"] = datetime.now(UTC).strftime("%Y-%m-%d-%H-%M-%S-%f0")
         return web.json_response(container.body)
 
@@ -273,11 +273,11 @@ def _component_version(name: str, version: str, properties: Json, specification:
 
 
 def _check_update(scope: Scope, kind: str, name: str, version: str, old: Resource, properties: Json) -> None:
-    """Refuses other content; code and build contexts that are uploaded once more stay where they are."""
+    """Refuses other content. Code and build contexts that are uploaded again stay where they are."""
     if kind == "codes" and has_hash(old, str((properties.get("properties") or {}).get("hash_sha256"))):
         properties["codeUri"] = old.properties["codeUri"]
     if kind == "environments" and old.properties.get("build"):
-        properties["build"] = old.properties["build"]  # its files were uploaded once more
+        properties["build"] = old.properties["build"]  # its files were uploaded again
     if kind != "components":
         refuse_other_content(scope, kind, name, version, old, properties)
         return

@@ -100,13 +100,13 @@ class Blobs:
             else:
                 await self._receive(request, file)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
-            # A difference to Azure: a name cannot be a file and the folder of others at once.
+            # Unlike on Azure, a name cannot be both a file and a folder.
             return _error(409, "PathConflict")
         self._set_metadata(file, _metadata(request))
         return web.Response(status=201, headers={**_stamp(file), "x-ms-request-server-encrypted": "true"})
 
     async def _receive(self, request: web.Request, file: Path) -> None:
-        """Writes the body beside the file first, so that a broken-off upload leaves the old content."""
+        """Writes the body beside the file first, so that an interrupted upload leaves the old content."""
         file.parent.mkdir(parents=True, exist_ok=True)
         self._uploads.mkdir(parents=True, exist_ok=True)
         partial = self._uploads / uuid.uuid4().hex

@@ -27,4 +27,4 @@ def _make(authority: Path, server: Path) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(certificate.private_key_and_cert_chain_pem.bytes())
     made.cert_pem.write_to_path(str(authority))
-    draft.replace(server)  # last: both files are there, or they are made anew
+    draft.replace(server)  # last: either both files exist, or both are made again

@@ -50,7 +50,7 @@ class CommandJobs:
         self._platform = platform
 
     async def run(self, workspace: Scope, job: Resource, caller: Caller) -> None:
-        """Runs a recorded job; its record tells how it ended, in words when it failed."""
+        """Runs a recorded job; its record says how it ended, and why if it failed."""
         name = job.name
         self._records.change(workspace, name, "Queued")
         await asyncio.sleep(self._platform.start_seconds)
@@ -76,7 +76,7 @@ class CommandJobs:
         self._assets.refuse_out_of_reach(workspace, [*used, *inputs])
 
     async def cancel(self, workspace: Scope, name: str) -> None:
-        """Ends the job's process, or keeps it from being started."""
+        """Ends the job's process, or prevents its start."""
         self._records.change(workspace, name, "CancelRequested")
         if not await self._runners[workspace.path].cancel(name):
             self._records.change(workspace, name, "Canceled")
@@ -105,7 +105,7 @@ class CommandJobs:
             self._records.change(workspace, name, "Failed", words)
 
     def _prepared(self, workspace: Scope, job: Resource, caller: Caller) -> JobRun:
-        """ValueError says what of the job cannot be found."""
+        """Raises ValueError, which says what cannot be found."""
         properties = job.properties
         environment = str(properties.get("environmentId") or "")
         if environment and not self._assets.is_public(environment) and not self._assets.find(environment):

@@ -63,7 +63,7 @@ def content_version(given: Json) -> str:
 
 
 def changed_field(before: Json, after: Json) -> str | None:
-    """The first field that differs between two kept specifications and must not."""
+    """The first field that differs between two stored specifications but must not."""
     differing = (key for key in {**before, **after} if before.get(key) != after.get(key))
     return next((key for key in differing if key not in CHANGEABLE), None)
 

@@ -31,12 +31,21 @@ class TopicSettings(Section):
     key: str = ""
 
 
+class EventSubscriptionSettings(Section):
+    """Who gets a workspace's events, for whoever asks; the Event Grid part delivers them."""
+
+    name: str
+    endpoint: str = Field(pattern=r"^https?://")
+    included_event_types: tuple[str, ...] = ()
+
+
 class WorkspaceSettings(Section):
     """A workspace by its ARM id."""
 
     id: str
     location: str = "westeurope"
     topic: TopicSettings | None = None
+    event_subscriptions: tuple[EventSubscriptionSettings, ...] = ()
     #: What `listSecrets` gives for its datastores.
     datastore_secrets: Literal["Sas", "AccountKey"] = "Sas"
 
@@ -49,7 +58,7 @@ class WorkspaceSettings(Section):
 
 
 class RegistrySettings(Section):
-    """A registry by its name, which is unique in all of Azure; where its ARM resource is hardly matters."""
+    """A registry by its name, which is unique in all of Azure; the place of its ARM resource hardly matters."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{1,32}$")]
     location: str = "westeurope"
@@ -60,7 +69,9 @@ class RegistrySettings(Section):
 
 
 class RoleAssignment(Section):
-    """Gives the identity with this client id a role on a workspace, a registry, or all below a shorter ARM id."""
+    """Gives the identity with this client id a role on a workspace, on a registry, or on everything below a shorter ARM
+    id.
+    """
 
     principal: str
     role: Literal["AzureML Data Scientist", "AzureML Registry User", "Reader", "Contributor"]
@@ -90,7 +101,7 @@ class Settings(Section):
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"the names of {what} must differ, given twice: {', '.join(twice)}")
+                raise ValueError(f"the names of {what} must be unique, but these are used twice: {', '.join(twice)}")
         return self
 
 

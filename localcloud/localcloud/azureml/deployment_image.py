@@ -15,7 +15,7 @@ GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg
 
 @dataclass(frozen=True)
 class DeploymentImage:
-    """Paths of files on this machine, in words, so that it can be kept and started again after a restart."""
+    """Paths of files on this machine, as text, so that the image can be stored and started again after a restart."""
 
     code: str | None
     scoring_script: str | None
@@ -25,8 +25,9 @@ class DeploymentImage:
 
 
 def refuse_unusable(assets: Assets, workspace: Scope, properties: Json) -> None:
-    """400 where Azure refuses a deployment at once: its registry is out of reach, or it has no environment and is none
-    that does without, which only models of MLflow and Triton without scoring code are."""
+    """Raises a 400 where Azure refuses a deployment at once: if its registry is out of reach, or if it has no
+    environment but needs one. Only MLflow and Triton models without scoring code need none.
+    """
     model, code = _model_id(properties), (properties.get("codeConfiguration") or {}).get("codeId")
     assets.refuse_out_of_reach(workspace, (model, code, properties.get("environmentId")))
     found = assets.find(model)

@@ -71,7 +71,7 @@ class Deployments:
         ]
 
     def bring_back(self) -> None:
-        """Starts the servers of all deployments that were up when the process ended."""
+        """Restarts the servers of all deployments that were up when the process ended."""
         for deployment in self._all():
             if deployment.private.get("serving"):
                 self._returning[deployment.path.lower()] = asyncio.get_running_loop().create_task(
@@ -165,7 +165,7 @@ class Deployments:
         deployment = self._existing(arm_path(request).rsplit("/", 1)[0])
         body = await json_body(request)
         if str(body.get("containerType", "")).lower() == "storageinitializer":
-            return web.json_response({"content": ""})  # nothing is downloaded: the files are on this machine
+            return web.json_response({"content": ""})  # nothing is downloaded, since the files are on this machine
         lines = body.get("tail") or LOG_LINES
         if not isinstance(lines, int):
             raise AzureError(400, "BadArgument", "tail must be a number of lines.")
@@ -224,7 +224,7 @@ class Deployments:
         deployment = self._store.get(path)
         if deployment:
             deployment.properties["provisioningState"] = state
-            if image:  # an update that failed leaves the one before it serving
+            if image:  # after a failed update the previous one keeps serving
                 deployment.private["serving"] = asdict(image)
             self._store.put(deployment)
 

@@ -14,7 +14,7 @@ from localcloud.azureml.wire import AzureError, Json, json_body, not_found, prop
 
 ENDPOINTS = WORKSPACE + "/onlineEndpoints"
 UPDATE_SECONDS = 0.3
-#: What an endpoint shows as it was until its update is done.
+#: What an endpoint shows unchanged until its update is done.
 _TRAFFIC = ("traffic", "mirrorTraffic")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 
@@ -45,7 +45,7 @@ class Endpoints:
         return endpoint
 
     def forget_deployment(self, path: str) -> None:
-        """Takes a deployment that is gone out of its endpoint's traffic, where it has no share."""
+        """Removes a deleted deployment from its endpoint's traffic, where it has no share."""
         endpoint_path, _, name = path.partition("/deployments/")
         endpoint = self._store.get(endpoint_path)
         if endpoint and name:

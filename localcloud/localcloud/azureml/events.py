@@ -26,7 +26,7 @@ BATCH = 100
 
 
 class Outbox:
-    """Keeps events until their topic has taken them; each workspace's own topic is tried on its own."""
+    """Keeps events until their topic accepts them. Each workspace's topic is tried independently."""
 
     def __init__(self, database: sqlite3.Connection, scopes: Scopes) -> None:
         self._database = database
@@ -53,11 +53,11 @@ class Outbox:
         self._raise(workspace, "RunStatusChanged", _run_subject(run), {**run, "runStatus": status})
 
     def run_completed(self, workspace: Scope, run: Json) -> None:
-        """For runs that end well, as in Azure; the others only change their status."""
+        """Raised for runs that complete, as on Azure; other runs only change their status."""
         self._raise(workspace, "RunCompleted", _run_subject(run), run)
 
     async def deliver(self) -> None:
-        """Sends what is due until cancelled; a topic that is slow holds up no other."""
+        """Sends what is due until cancelled; a slow topic does not delay the others."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
             workspaces = [workspace for workspace in self._scopes.workspaces if workspace.topic]
             await asyncio.gather(*(self._deliver_all(session, workspace) for workspace in workspaces))

@@ -1,6 +1,6 @@
 """Faults that can be switched on for tests and demos, in the configuration or by `/local/faults`.
 
-Throttling, errors, slow answers and busy endpoints strike requests as they come in; `late_answer` strikes when the work
+Throttling, errors, slow answers and busy endpoints affect incoming requests; `late_answer` strikes when the work
 is done and holds back the answer; `out_of_quota` strikes a deployment while it is rolled out; `crash` kills the
 container of a running deployment.
 """
@@ -48,14 +48,14 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The faults that are switched on, each with a number to remove it by."""
+    """The active faults, each with a number by which to remove it."""
 
     def __init__(self, faults: list[Fault]) -> None:
         self._faults = {number: fault.model_copy() for number, fault in enumerate(faults, 1)}
         self._last = len(faults)
 
     def routes(self, added: Callable[[], Awaitable[None]]) -> list[web.RouteDef]:
-        """`added` lets a new fault strike what is running already."""
+        """`added` lets a new fault strike what is already running."""
 
         async def add(request: web.Request) -> web.Response:
             number = self._add(await json_body(request))

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _JOBS = WORKSPACE + "/jobs"
 CANCELLATION_SECONDS = 30.0
 CHANGEABLE = ("tags", "displayName", "description", "isArchived")
-#: What must be the same when a job is submitted again under its name; the rest follows from it.
+#: What must not differ if a job is submitted again under its name.
 IMMUTABLE = ("jobType", "command", "codeId", "environmentId", "experimentName", "inputs", "jobs")
 
 
@@ -51,7 +51,7 @@ class Jobs:
         ]
 
     def fail_interrupted(self) -> None:
-        """Ends the jobs whose processes ended together with the control plane."""
+        """Marks as failed the jobs whose processes ended with the control plane."""
         for workspace in self._scopes.workspaces:
             for job in self._records.unfinished(workspace):
                 words = "The job was interrupted: the machine it ran on was stopped or restarted. Submit it again."
@@ -127,7 +127,7 @@ class Jobs:
     async def _run(self, runs: CommandJobs | PipelineJobs, workspace: Scope, job: Resource, caller: Caller) -> None:
         try:
             await runs.run(workspace, job, caller)
-        except Exception as error:  # a bug must end the job, or whoever waits for it waits for ever
+        except Exception as error:  # a bug must end the job, or its clients wait forever
             log.exception("job %s broke", job.path)
             self._records.change(workspace, job.name, "Failed", f"An internal error occurred: {error!r}")
 

@@ -42,7 +42,7 @@ class OperationFailed(Exception):  # noqa: N818 - it says what happened, as even
 
 @dataclass(frozen=True)
 class Operation:
-    """One piece of work on the resource at `path`; `details` is all else that the work needs to begin again."""
+    """One piece of work on the resource at `path`; `details` is what else the work needs to resume."""
 
     id: str
     kind: str
@@ -55,7 +55,7 @@ Work = Callable[[Operation], Awaitable[None]]
 
 
 class Operations:
-    """Starts, remembers and, after a restart, begins again the work under way. So work must be idempotent."""
+    """Starts and records work, and resumes it after a restart. So work must be idempotent."""
 
     def __init__(self, database: sqlite3.Connection, base_url: str, rights: Rights, key: str) -> None:
         """`key` signs the URLs of statuses."""
@@ -74,7 +74,7 @@ class Operations:
         ]
 
     def define(self, kind: str, work: Work) -> None:
-        """Names the work of all operations of this kind. It ends well, or raises `OperationFailed` or `AzureError`."""
+        """Registers the work of operations of this kind. It returns, or raises `OperationFailed` or `AzureError`."""
         self._work[kind] = work
 
     def begin(self, kind: str, path: str, details: Json | None = None) -> Operation:
@@ -87,7 +87,7 @@ class Operations:
         return operation
 
     def resume(self) -> None:
-        """Begins again what was under way when the process ended."""
+        """Resumes interrupted work."""
         rows = self._database.execute(
             "SELECT id, kind, path, details, started FROM operations WHERE status = 'InProgress'"
         ).fetchall()
@@ -102,7 +102,7 @@ class Operations:
         return any(other == key or (below and other.startswith(key + "/")) for other in others)
 
     async def close(self) -> None:
-        """Stops the work; what is under way begins again at the next start."""
+        """Stops all work. Unfinished work resumes at the next start."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -164,8 +164,8 @@ class Operations:
             await self._work[operation.kind](operation)
         except (OperationFailed, AzureError) as failure:
             error = {"code": failure.code, "message": failure.message}
-        except Exception as failure:  # a bug must end the operation, or its clients poll for ever
-            log.exception("operation %s on %s broke", operation.kind, operation.path)
+        except Exception as failure:  # a bug must end the operation, or its clients poll forever
+            log.exception("operation %s on %s failed unexpectedly", operation.kind, operation.path)
             error = {"code": "InternalServerError", "message": f"An internal server error occurred: {failure!r}"}
         self._database.execute(
             "UPDATE operations SET status = ?, ended = ?, error = ? WHERE id = ?",

@@ -16,7 +16,7 @@ from localcloud.azureml.storage import REGISTRY_ACCOUNT, Storage, UnusableUri
 from localcloud.azureml.store import Resource, Store
 from localcloud.azureml.wire import AzureError, Json, json_body, properties_in
 
-IMPORT_SECONDS = 0.3  # so that who asks at once is told to come again, as by the real service
+IMPORT_SECONDS = 0.3  # so that an immediate request is told to come again, as by the real service
 _SOURCE = re.compile(
     r"azureml://locations/[^/]+/workspaces/(?P<guid>[^/]+)/(?P<kind>[^/]+)/(?P<name>.+)/versions/(?P<version>[^/]+)"
 )

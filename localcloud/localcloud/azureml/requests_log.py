@@ -23,7 +23,7 @@ _NAME = re.compile(r"(?<=/)(?P<collection>[A-Za-z]+)/[^/]+")
 
 
 class RequestsLog:
-    """Remembers method, path, status, identity and time of each call. A restart forgets them."""
+    """Records method, path, status, identity and time of each call, until the next restart."""
 
     def __init__(self) -> None:
         self._calls: deque[Json] = deque(maxlen=KEPT)
@@ -40,7 +40,7 @@ class RequestsLog:
             "method": request.method,
             "path": _ARM_PREFIX.sub("", request.path),
             "operation": normalised(request.path),
-            "status": 0,  # stays so when the caller hangs up
+            "status": 0,  # it stays 0 if the caller hangs up
             "identity": None,
         }
         self._calls.append(call)

@@ -17,7 +17,7 @@ from localcloud.azureml.wire import AzureError, Json
 
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request: the claims `appid`, `oid`, `name` and `idtyp` of its token."""
+    """The caller of a request: the claims `appid`, `oid`, `name` and `idtyp` of its token."""
 
     client_id: str
     object_id: str
@@ -92,7 +92,7 @@ class Rights:
         self._job_key = job_key
 
     def job_token(self, caller: Caller, job: str) -> str:
-        """A token with which a job's process speaks for the identity that submitted it."""
+        """A token with which a job's process acts as the identity that submitted it."""
         claims = {"appid": caller.client_id, "oid": caller.object_id, "name": caller.name, "job": job}
         claims |= {"scp": "user_impersonation"} if caller.is_person else {"idtyp": "app"}
         return jwt.encode(claims, self._job_key, "HS256")
@@ -146,7 +146,7 @@ class Rights:
         return [{**each, "dataActions": [], "notDataActions": []} for each in listed]
 
     def _roles(self, caller: Caller, scope: Scope) -> list[str] | None:
-        """None where everybody may do everything."""
+        """None if everybody may do everything."""
         if self._assignments is None:
             return None
         return [
@@ -181,7 +181,7 @@ def action(request: web.Request, scope: Scope) -> str:
         if words[0].lower() == "providers":  # of another provider, which speaks of the workspace
             return "/".join([*words[1:3], verb])
         types = [word for word in words[0::2] if word]
-        if types[:1] in (["datarefs"], ["dataversion"]):  # a POST that only asks where there is something to read
+        if types[:1] in (["datarefs"], ["dataversion"]):  # a POST that only asks where to read something
             verb = "read"
     return "/".join([PROVIDER, kind, *types, verb])
 

@@ -105,7 +105,7 @@ class Storage:
         return datetime.strptime(expiry, "%Y-%m-%dT%H:%M:%S%z").timestamp() > time.time()
 
     def copy(self, source: Path, target: Path) -> None:
-        """Copies a file or a folder; what a broken-off copy left behind is written over."""
+        """Copies a file or a folder, and overwrites what an interrupted copy left behind."""
         if source.is_dir():
             shutil.copytree(source, target, dirs_exist_ok=True)
         else:

@@ -117,7 +117,7 @@ class Store:
         return [_resource(row) for row in rows]
 
     def secret(self, name: str, new: str) -> str:
-        """The secret of this name; `new` becomes it when there is none yet."""
+        """The secret of this name; `new` is stored if there is no such secret yet."""
         self.database.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, new))
         row = self.database.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
         return str(row[0])

@@ -42,7 +42,7 @@ async def json_body(request: web.Request) -> Json:
         return {}
     try:
         body = await request.json()
-    except (ValueError, RecursionError, LookupError) as error:  # the last for a charset that there is none of
+    except (ValueError, RecursionError, LookupError) as error:  # LookupError: an unknown charset
         raise AzureError(400, "InvalidRequestContent", f"The request content is not valid JSON: {error}.") from error
     if not isinstance(body, dict):
         raise AzureError(400, "InvalidRequestContent", "The request content must be a JSON object.")

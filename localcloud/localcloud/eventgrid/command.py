@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line of this part."""
+    """Describes the command line of this part."""
     show_example(parser, EXAMPLE)
     add_port(parser)
     parser.add_argument(
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Run topics and deliveries until cancelled. What was accepted is delivered after a restart."""
+    """Runs topics and deliveries until cancelled. Accepted events are delivered after a restart."""
     try:
         configuration = read_configuration(arguments.config, EventGridConfiguration)
         with (
@@ -50,7 +50,7 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 async def _run(configuration: EventGridConfiguration, store: DeliveryStore, letters: DeadLetters, port: int) -> None:
     if forgotten := store.remove_others([one.name for one in configuration.subscriptions]):
-        _log.warning("forgot %d event(s) of subscriptions that are no longer configured", forgotten)
+        _log.warning("dropped %d event(s) of subscriptions that are no longer configured", forgotten)
     bound = bind(port)
     address = f"http://127.0.0.1:{port_of(bound)}"
     topics = {topic.name: topic for topic in configuration.topics}

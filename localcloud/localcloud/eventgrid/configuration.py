@@ -36,7 +36,7 @@ class Topic(Section):
 
 
 class Subscription(Section):
-    """Which events of a topic go to which webhook, and how hard to try."""
+    """Which events of a topic go to which webhook, and how often to retry."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9-]{3,64}$")
     topic: str
@@ -51,7 +51,7 @@ class Subscription(Section):
     event_time_to_live_minutes: PositiveFloat = Field(default=1440, le=1440)
     max_events_per_batch: int = Field(default=1, ge=1, le=5000)
     preferred_batch_size_in_kilobytes: int = Field(default=64, ge=1, le=1024)
-    #: How many requests to the endpoint may be under way at once.
+    #: How many requests to the endpoint may run at once.
     concurrent_deliveries: PositiveInt = 16
 
 

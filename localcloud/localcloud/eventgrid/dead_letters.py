@@ -16,7 +16,7 @@ class DeadLetters:
         self._folder = folder
 
     def write(self, subscription: str, schema: Schema, deliveries: list[tuple[Delivery, str]]) -> None:
-        """Append deliveries, each with its `deadLetterReason`, to the subscription's file."""
+        """Appends deliveries, each with its `deadLetterReason`, to the subscription's file."""
         self._folder.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps(_dead_letter(delivery, schema, reason)) + "\n" for delivery, reason in deliveries]
         with (self._folder / f"{subscription}.jsonl").open("a", encoding="utf-8") as file:

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class SubscriptionDelivery:
-    """Everything one subscription needs to get its events. At least once, in no promised order."""
+    """Delivers the events of one subscription at least once, in no guaranteed order."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class SubscriptionDelivery:
         )
 
     def wake(self) -> None:
-        """Look at once whether there is something to deliver."""
+        """Checks at once whether there is something to deliver."""
         self._wake.set()
 
     async def run(self, session: aiohttp.ClientSession) -> None:
-        """Deliver until cancelled. Requests under way are then dropped and made again after the next start."""
+        """Delivers until cancelled. Requests under way are then dropped and made again after the next start."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._validate(session))
             while True:
@@ -77,7 +77,7 @@ class SubscriptionDelivery:
         self.wake()
 
     async def _work_to_do(self, now: float) -> None:
-        """Return when woken, or when the next delivery is due or expires."""
+        """Returns when woken, or when the next delivery is due or expires."""
         name = self.subscription.name
         times = [self._store.next_time(name, "expires", self._under_way)]
         if self.handshake.done and self._free_requests():
@@ -102,7 +102,9 @@ class SubscriptionDelivery:
         return list(itertools.islice(self._batches(due), free))
 
     def _batches(self, deliveries: list[Delivery]) -> Iterator[list[Delivery]]:
-        """Only events with as many attempts behind them share a request, since `aeg-delivery-count` speaks for all."""
+        """Events share a request only after the same number of attempts, since `aeg-delivery-count` holds for all of
+        them.
+        """
         largest = self.subscription.preferred_batch_size_in_kilobytes * 1024
         ordered = sorted(deliveries, key=lambda delivery: delivery.attempts)
         for _, alike in itertools.groupby(ordered, key=lambda delivery: delivery.attempts):
@@ -166,7 +168,7 @@ class SubscriptionDelivery:
         attempts = batch[0].attempts + 1
         reason = reason_to_give_up(outcome, attempts=attempts, max_attempts=self.subscription.max_delivery_attempts)
         due = now + pause_after(attempts, self._retry_pauses)
-        # Noted first, so that a dead letter tells of this attempt too.
+        # Recorded first, so that a dead letter includes this attempt.
         failed = [delivery.after_attempt(outcome, now) for delivery in batch]
         self._store.postpone(failed, due)
         _log.warning(

@@ -60,7 +60,7 @@ def read_events(content_type: str, content: bytes, source: str) -> list[Event]:
     try:
         decoded = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise InvalidEventsError(f"The request is not JSON that can be read: {error}") from error
+        raise InvalidEventsError(f"The request is not valid JSON: {error}") from error
     if content_type == "application/cloudevents+json":
         decoded = [decoded]
     if not isinstance(decoded, list):
@@ -81,7 +81,7 @@ def refuse_others(events: Sequence[Event], source: str) -> None:
         name = "topic" if event.schema is Schema.EVENT_GRID else "source"
         given = event.body[name]
         if str(given).lower() != source.lower():
-            raise InvalidEventsError(f"Event {place} has the {name} {given!r}; this topic is that of {source}.")
+            raise InvalidEventsError(f"Event {place} has the {name} {given!r}; this topic belongs to {source}.")
 
 
 def _checked(schema: Schema, body: Any, place: int) -> Event:
@@ -92,11 +92,13 @@ def _checked(schema: Schema, body: Any, place: int) -> Event:
         raise InvalidEventsError(f"Event {place} lacks, in the {schema} schema, the text of: {', '.join(missing)}.")
     time = "time" if schema is Schema.CLOUD_EVENTS else "eventTime"
     if not _is_time(body.get(time)):
-        raise InvalidEventsError(f"Event {place} has {time} {body[time]!r}; it must be a time as 2026-01-31T12:00:00Z.")
+        raise InvalidEventsError(
+            f"Event {place} has {time} {body[time]!r}; it must be a time such as 2026-01-31T12:00:00Z."
+        )
     if schema is Schema.CLOUD_EVENTS and "data" in body and "data_base64" in body:
-        raise InvalidEventsError(f"Event {place} has data and data_base64; a CloudEvent has one of them at most.")
+        raise InvalidEventsError(f"Event {place} has data and data_base64; a CloudEvent may have only one of them.")
     if schema is Schema.CLOUD_EVENTS and body["specversion"] != "1.0":
-        raise InvalidEventsError(f"Event {place} has specversion {body['specversion']!r}; only '1.0' is understood.")
+        raise InvalidEventsError(f"Event {place} has specversion {body['specversion']!r}; only '1.0' is supported.")
     return Event(schema, body)
 
 

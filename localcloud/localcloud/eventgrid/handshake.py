@@ -43,7 +43,7 @@ class Handshake:
         return code == self._code
 
     async def run(self, session: aiohttp.ClientSession) -> None:
-        """Ask the endpoint, again and again with pauses while it is not up or refuses, until it has agreed."""
+        """Asks the endpoint, again and again with pauses while it is not up or refuses, until it has agreed."""
         attempt = 0
         while not self.done:
             refusal = await self._refusal(session)
@@ -51,7 +51,7 @@ class Handshake:
                 self._confirmed.set()
                 break
             level = logging.WARNING if attempt in (0, len(_PAUSES)) else logging.DEBUG
-            _log.log(level, "subscription %s: no handshake yet, trying again: %s", self._subscription.name, refusal)
+            _log.log(level, "subscription %s: no handshake yet, retrying: %s", self._subscription.name, refusal)
             pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
             attempt += 1
             await self._confirmed_within(pause)
@@ -65,7 +65,7 @@ class Handshake:
             return
 
     async def _refusal(self, session: aiohttp.ClientSession) -> str | None:
-        """Why the endpoint has not agreed, in words, or None if it has."""
+        """Why the endpoint has not agreed, as text; None if it has."""
         ask = self._ask_event_grid if self._subscription.schema_ is Schema.EVENT_GRID else self._ask_cloud_events
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
@@ -95,7 +95,11 @@ class Handshake:
             content = await answer.read()
             if answer.status != 200:
                 return f"the endpoint answered {answer.status}"
-            return None if _validation_response(content) == self._code else "the answer has no right validationResponse"
+            return (
+                None
+                if _validation_response(content) == self._code
+                else "the answer does not have the expected validationResponse"
+            )
 
     async def _ask_cloud_events(self, session: aiohttp.ClientSession) -> str | None:
         headers = {"WebHook-Request-Origin": ORIGIN, "WebHook-Request-Callback": self._callback}

@@ -1,4 +1,4 @@
-"""The rules of a delivery: what an answer means, when to try again, when to give up. No clock and no I/O.
+"""The rules of a delivery: what an answer means, when to retry, when to give up. No clock and no I/O.
 
 The status codes and the schedule are those of Azure Event Grid's delivery to webhooks.
 """
@@ -12,7 +12,7 @@ from http import HTTPStatus
 ANSWER_WITHIN = 30.0
 
 _DELIVERED = frozenset({200, 201, 202, 203, 204})
-#: Trying again would not help: the event is dead-lettered at once, with this in the reason.
+#: Retrying would not help: the event is dead-lettered at once, with this in the reason.
 _FINAL = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 413: "RequestEntityTooLarge"}
 #: Event Grid's own names of outcomes; the others are named like the status.
 _OUTCOMES = {**_FINAL, 408: "TimedOut", 413: "PayloadTooLarge", 429: "Busy", 503: "Busy"}
@@ -49,7 +49,7 @@ NOT_REACHED = Outcome("SocketError")
 
 
 def reason_to_give_up(outcome: Outcome, *, attempts: int, max_attempts: int) -> str | None:
-    """The `deadLetterReason` after a failed attempt, or None if the event shall be tried again."""
+    """The `deadLetterReason` after a failed attempt, or None if the event will be retried."""
     if outcome.status is not None and outcome.status in _FINAL:
         return f"UndeliverableDueToHttp{_FINAL[outcome.status]}"
     return "MaxDeliveryAttemptsExceeded" if attempts >= max_attempts else None

@@ -1,4 +1,4 @@
-"""The HTTP face of Event Grid: publishing to a topic, the manual handshake and the state of the subscriptions."""
+"""The HTTP side of Event Grid: publishing to a topic, the manual handshake and the state of the subscriptions."""
 
 import time
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class EventGridServer:
     async def _validate(self, request: web.Request) -> web.Response:
         one = self._subscriptions.get(request.match_info["name"])
         if one is None or not one.handshake.confirm(request.query.get("code", "")):
-            return _error(404, "NotFound", "There is no such subscription that waits for this validation code.")
+            return _error(404, "NotFound", "No subscription of this name is waiting for this validation code.")
         return web.Response(text="Webhook successfully validated as a subscription endpoint.")
 
     async def _health(self, _request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ _AMERICAN = "%m/%d/%Y %I:%M:%S %p"
 
 
 class InvalidTokenError(Exception):
-    """The token opens nothing here; the message says why."""
+    """The token is not valid here; the message says why."""
 
 
 def check_token(token: str, key: str, path: str, now: datetime) -> None:

@@ -1,4 +1,6 @@
-"""Keeps every accepted event in SQLite, once for each subscription that wants it, until it is delivered or given up."""
+"""Keeps every accepted event in SQLite, once for each subscription that wants it, until it is delivered or
+dead-lettered.
+"""
 
 import json
 import sqlite3
@@ -56,16 +58,16 @@ class DeliveryStore:
     def __init__(self, file: Path) -> None:
         self._connection = sqlite3.connect(file, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = WAL")
-        # The end of the process loses nothing with NORMAL; only a power cut could.
+        # With NORMAL the end of the process loses nothing; only a power cut could.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_TABLES)
 
     def close(self) -> None:
-        """Close the file; nothing may be called afterwards."""
+        """Closes the file; nothing may be called afterwards."""
         self._connection.close()
 
     def add(self, events: Iterable[tuple[str, Event, float]], now: float) -> None:
-        """Keep events, each with its subscription and its time to live in seconds: all of them or none."""
+        """Keeps events, each with its subscription and its time to live in seconds: all of them or none."""
         rows = [
             (subscription, event.schema, json.dumps(event.body), now, now + time_to_live, now)
             for subscription, event, time_to_live in events
@@ -93,7 +95,7 @@ class DeliveryStore:
         return None if row[0] is None else float(row[0])
 
     def postpone(self, deliveries: Iterable[Delivery], due: float) -> None:
-        """Keep what a failed attempt has changed, and when the next one is due."""
+        """Keeps what a failed attempt has changed, and when the next one is due."""
         rows = [
             (due, one.attempts, one.last_attempt, one.last_outcome.name, one.last_outcome.status, one.id)
             for one in deliveries
@@ -108,13 +110,13 @@ class DeliveryStore:
             )
 
     def remove(self, deliveries: Iterable[Delivery]) -> None:
-        """Forget deliveries that are done or dead-lettered."""
+        """Forgets deliveries that are done or dead-lettered."""
         with self._connection:
             self._connection.execute("BEGIN")
             self._connection.executemany("DELETE FROM deliveries WHERE id = ?", [(one.id,) for one in deliveries])
 
     def remove_others(self, subscriptions: Collection[str]) -> int:
-        """Forget what waits for subscriptions that exist no more, as Event Grid does; returns how many."""
+        """Deletes the events of subscriptions that no longer exist, as Event Grid does; returns how many."""
         marks = ", ".join("?" * len(subscriptions))
         query = f"DELETE FROM deliveries WHERE subscription NOT IN ({marks})"
         return self._connection.execute(query, tuple(subscriptions)).rowcount

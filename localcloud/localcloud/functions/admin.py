@@ -70,7 +70,7 @@ class Admin:
         return web.Response(status=404)
 
     def _keys_at(self, path: str) -> dict[str, Any] | None:
-        """The access keys that the path asks for, or one of them; None if it asks for none that there are."""
+        """The access keys, or the one key, that the path names; None if there are no such keys."""
         if self._keys is None or not (asked := _KEYS_PATH.fullmatch(path)):
             return None
         keys = self._keys.system if asked["scope"] == "systemkeys" else {"default": self._keys.default}

@@ -40,13 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where keys.json and the status of timers are kept (default: FOLDER/.local/functions)",
     )
-    parser.add_argument("--no-auth", action="store_true", help="ask for no keys, as Core Tools do")
+    parser.add_argument("--no-auth", action="store_true", help="require no keys, like Core Tools")
     parser.add_argument(
         "--grace",
         type=float,
         default=DEFAULT_GRACE,
         metavar="SECONDS",
-        help="how long running invocations may take to end when the host is stopped (default: %(default)g)",
+        help="how long running invocations may take to end when the host stops (default: %(default)g)",
     )
     parser.add_argument("--worker", type=int, default=0, metavar="NUMBER", help=argparse.SUPPRESS)
 
@@ -85,14 +85,14 @@ async def serve(arguments: argparse.Namespace) -> None:
     except HostError as error:
         raise SystemExit(f"functions: {error}") from error
     if abandoned:
-        # A thread that runs a function cannot be stopped, and Python would wait for it for ever.
+        # A thread that runs a function cannot be stopped, and Python would wait for it forever.
         sys.stdout.flush()
         os._exit(0)
 
 
 def _prepare(folder: Path, bound: socket.socket | None) -> HostConfiguration:
     if not folder.is_dir():
-        raise HostError(f"{folder} is no folder.")
+        raise HostError(f"{folder} is not a folder.")
     load_local_settings(folder)
     configuration = load_host_configuration(folder)  # settings may replace parts of host.json
     os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")

@@ -1,4 +1,4 @@
-"""The webhook that Event Grid delivers to: `/runtime/webhooks/eventgrid?functionName=NAME&code=KEY`.
+"""The webhook to which Event Grid delivers: `/runtime/webhooks/eventgrid?functionName=NAME&code=KEY`.
 
 Answers as the extension of the real host does, with both event schemas and both handshakes.
 """
@@ -49,7 +49,7 @@ class EventGridWebhook:
         try:
             content = json.loads(await request.read())
         except (ValueError, RecursionError) as error:
-            return web.Response(status=400, text=f"The body is not JSON that can be read: {error}")
+            return web.Response(status=400, text=f"The body is not valid JSON: {error}")
         if event_type == "subscriptionvalidation":
             return _validation(content)
         return await self._notify(definition, content)

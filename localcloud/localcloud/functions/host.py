@@ -1,4 +1,4 @@
-"""The host put together: which function is served by what, and the web server in front of them."""
+"""The host as a whole: what serves each function, and the web server in front."""
 
 import asyncio
 import contextlib
@@ -29,11 +29,11 @@ from localcloud.http_server import SERVER_LOG, refuse_unreadable
 
 _logger = logging.getLogger("host")
 
-#: A warm-up trigger never fires here, as no instance is ever added; the admin API runs the function.
+#: A warm-up trigger never fires here, since no instance is ever added. The admin API can run the function.
 TRIGGERS = ("httpTrigger", "eventGridTrigger", "serviceBusTrigger", "timerTrigger", "warmupTrigger")
 OUTPUTS = ("http", "serviceBus")
 
-#: What App Service's front end lets through.
+#: The largest request that App Service's front end accepts.
 LARGEST_REQUEST = 100 * 1024 * 1024
 
 Runner = Callable[[], Awaitable[None]]
@@ -52,7 +52,7 @@ class Host:
     """Serves the functions of one app."""
 
     def __init__(self, app: IndexedApp, configuration: HostConfiguration, options: HostOptions) -> None:
-        """Raises HostError if the app cannot be served at all; a function that alone cannot be is left out."""
+        """Raises HostError if the app cannot be served at all. A single function that cannot be served is left out."""
         settings = os.environ
         self._options = options
         self._outputs = ServiceBusOutputs(settings)
@@ -83,12 +83,12 @@ class Host:
         self._admin = Admin(named, self.router, self.errors, options.keys, self.invoker, self._streams)
 
     def run_beside(self, runner: Runner) -> None:
-        """Has something else run for as long as the host serves; it is cancelled at the end."""
+        """Runs something else while the host serves, and cancels it at the end."""
         self._others.append(runner)
 
     @contextlib.asynccontextmanager
     async def serving(self, bound: socket.socket) -> AsyncIterator[None]:
-        """Answers on the socket and runs every trigger inside the block; afterwards what is running may end."""
+        """Answers on the socket and runs every trigger inside the block. Running invocations may then end."""
         application = web.Application(middlewares=[refuse_unreadable], client_max_size=LARGEST_REQUEST)
         application.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=self._options.grace, logger=SERVER_LOG)
@@ -99,7 +99,7 @@ class Host:
 
     @contextlib.asynccontextmanager
     async def listening_to_queues(self) -> AsyncIterator[None]:
-        """As `serving`, with the Service Bus triggers alone."""
+        """As `serving`, with the Service Bus triggers only."""
         async with self._running(self._pumps):
             yield
 
@@ -134,7 +134,7 @@ class Host:
 
     def _check(self, definition: FunctionDefinition, settings: Mapping[str, str]) -> None:
         if any(other.name.lower() == definition.name.lower() for other in self.functions):
-            raise HostError("Another function has this name, written in other letters.")
+            raise HostError("Another function has the same name (case is ignored).")
         if definition.trigger.type not in TRIGGERS:
             raise HostError(_not_here(f"trigger '{definition.trigger.name}'", definition.trigger))
         for one in definition.inputs:
@@ -165,13 +165,16 @@ class Host:
     def _pump(
         self, definition: FunctionDefinition, configuration: HostConfiguration, settings: Mapping[str, str]
     ) -> Runner:
-        # Here and not above: the SDK costs a good part of the start, which apps without such a trigger need not pay.
+        # Not at the top: the SDK takes a good part of the start, and apps without such a trigger do not need it.
         from localcloud.functions.service_bus_pump import ServiceBusPump
         from localcloud.functions.service_bus_source import Source
 
         properties = definition.trigger.properties
         if properties.get("isSessionsEnabled"):
-            raise HostError("It asks for sessions, which the local host does not have.")
+            raise HostError(
+                "It requires sessions (is_sessions_enabled), which the local host does not support. Run the app in"
+                " Microsoft's host (Core Tools) for it."
+            )
         entity = replace_placeholders(properties.get("queueName") or properties.get("topicName") or "", settings)
         subscription = replace_placeholders(properties.get("subscriptionName") or "", settings)
         source = Source.parse(entity, subscription or None)

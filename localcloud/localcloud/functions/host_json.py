@@ -1,4 +1,4 @@
-"""host.json: the part of it that this host honours, with the defaults of the real host."""
+"""The part of host.json that this host reads, with the defaults of the real host."""
 
 import os
 from dataclasses import dataclass, field

@@ -16,7 +16,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t -~]*")
 _STATUSES = range(200, 1000)
 
-#: Said by the server itself.
+#: The server sets these itself.
 _OF_THE_SERVER = ("Content-Length", "Transfer-Encoding")
 
 

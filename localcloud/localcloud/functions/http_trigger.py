@@ -74,7 +74,7 @@ def presented_key(request: web.Request) -> str:
 
 
 def _home_page() -> web.Response:
-    """What the real host shows too, so that whoever looks sees that it runs."""
+    """The real host has such a page too. It shows that the host is running."""
     if os.environ.get(_NO_HOME_PAGE, "").lower() == "true":
         return web.Response(status=204)
     page = "<!DOCTYPE html><title>Functions</title><p>This function app is up and running, on the local host."
@@ -90,7 +90,7 @@ def _headers(request: web.Request) -> dict[str, str]:
 
 
 def _query(request: web.Request) -> dict[str, str]:
-    """Parameters without a value never reach Python; those given several times arrive joined by commas."""
+    """Parameters without a value never reach Python; repeated ones arrive joined by commas."""
     joined: dict[str, str] = {}
     for name, value in request.query.items():
         joined[name] = f"{joined[name]},{value}" if name in joined else value

@@ -28,7 +28,7 @@ Run = Callable[[str], Awaitable[InvocationResult]]
 
 NO_METADATA: Mapping[str, Datum] = {}
 
-#: Seconds between two looks whether all invocations have ended.
+#: Seconds between two checks whether all invocations have ended.
 _LOOK = 0.02
 
 
@@ -60,8 +60,8 @@ class Invoker:
         metadata: Mapping[str, Datum],
         loop: asyncio.AbstractEventLoop,
     ) -> InvocationResult:
-        """As `invoke`, for a thread other than that of the host's event loop, which runs the function if this needs no
-        loop: much cheaper. The time limit is the caller's to watch then, as no thread can be stopped.
+        """As `invoke`, for a thread other than the event loop's. It runs the function in that thread if it needs no
+        event loop, which is much cheaper. The caller must then enforce the time limit, since no thread can be stopped.
         """
         result = None
         if not definition.outputs:
@@ -80,7 +80,7 @@ class Invoker:
         return result
 
     def gave_up(self, definition: FunctionDefinition) -> None:
-        """To be called when what was invoked from a thread is past its time limit."""
+        """Call this when an invocation from a thread exceeds its time limit."""
         category = {"category": f"Function.{definition.name}"}
         _logger.error("'%s' failed: %s", definition.name, self._out_of_time(), extra=category)
 
@@ -88,7 +88,7 @@ class Invoker:
         return f"Timeout of {self.timeout:g} s exceeded (functionTimeout)."
 
     async def invoke_with_retries(self, definition: FunctionDefinition, trigger: Datum) -> InvocationResult:
-        """Runs the function as often as its retry policy says; for triggers whose retries the real host honours."""
+        """Runs the function as often as its retry policy says; for triggers on which the real host retries."""
         policy = definition.retry
         if policy is None:
             return await self.invoke(definition, trigger)
@@ -110,11 +110,11 @@ class Invoker:
 
     @property
     def unfinished(self) -> int:
-        """How many invocations are under way, or were given up on though their thread may still run."""
+        """How many invocations are running, or were abandoned although their thread may still run."""
         return len(RUNNING) + self._left_behind
 
     async def wait_until_idle(self, seconds: float) -> None:
-        """Waits for the running invocations, at most that long."""
+        """Waits for the running invocations, but no longer than this."""
         try:
             async with asyncio.timeout(seconds):
                 while RUNNING:  # noqa: ASYNC110 - other threads empty it
@@ -137,7 +137,7 @@ class Invoker:
                 await self._outputs.send(definition, result)
         except TimeoutError:
             self._left_behind += 1
-            # Azure restarts the whole worker process here; a thread cannot be stopped, so it is left to run out.
+            # Azure restarts the whole worker process here; a thread cannot be stopped, so it runs on.
             result = InvocationResult(False, None, (), self._out_of_time())
         except OutputError as error:
             result = InvocationResult(False, None, (), str(error))

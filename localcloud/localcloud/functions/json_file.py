@@ -1,4 +1,4 @@
-"""Reads an app's JSON files as the real host does: comments, trailing commas and a byte order mark pass."""
+"""Reads an app's JSON files as the real host does: comments, trailing commas and a byte order mark are allowed."""
 
 import json
 from pathlib import Path

@@ -46,7 +46,7 @@ def load_keys(path: Path) -> Keys:
 
 
 def _write(path: Path) -> None:
-    # Hexadecimal digits: what begins with a dash, a command line takes for an option.
+    # Hexadecimal digits, since a command line reads a leading dash as an option.
     content = {
         "master": secrets.token_hex(20),
         "default": secrets.token_hex(20),

@@ -1,7 +1,7 @@
 """The log of the host and of its functions, on stderr: time, level, function and invocation, message.
 
-A thread of its own writes what has gathered: a reader that does not keep up loses lines, and is told how many, but
-never stops a function. Nobody wakes the thread, as that takes longer than all else about a line. Long messages are cut.
+A separate thread writes what has gathered. A reader that does not keep up loses lines and is told how many, but never
+stops a function. Nothing wakes the thread: that would cost more than all other work on a line. Long messages are cut.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ RUNNING: dict[str, str] = {}
 
 LONGEST_MESSAGE = 16_000
 MOST_WAITING = 10_000
-#: Seconds between two looks at what has gathered.
+#: Seconds between two writes of what has gathered.
 _PAUSE = 0.05
 
-#: Above all loggers of the host.
+#: The parent of all loggers of the host.
 _OWN = "host"
 
-# What the SDKs say of their connections is said once by whoever uses them here.
+# The code that uses the SDKs logs connection problems itself, once.
 _QUIET = {
     "azure": logging.WARNING,
     "azure.servicebus": logging.CRITICAL,
@@ -53,7 +53,7 @@ class HostLog:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Takes over the root logger, hushes the SDKs below it, and makes the host's loggers independent of it."""
+        """Takes over the root logger, quiets the SDKs below it, and makes the host's loggers independent of it."""
         root = logging.getLogger()
         for handler in list(root.handlers):
             root.removeHandler(handler)
@@ -70,7 +70,7 @@ class HostLog:
         self._writer.start()
 
     def own_again(self) -> None:
-        """Undoes, after the app was imported, that `logging.config` silences every logger that was there before."""
+        """Turns the host's loggers on again: `logging.config` in an app disables every existing logger."""
         for name, logger in list(logging.root.manager.loggerDict.items()):
             if isinstance(logger, logging.Logger) and f"{name}.".startswith(f"{_OWN}."):
                 logger.disabled = False
@@ -92,13 +92,13 @@ class HostLog:
             lines = [formatter.format(record) + "\n" for record in self._handler.taken()]
             if not lines:
                 continue
-            with contextlib.suppress(OSError, ValueError):  # nobody reads, or it was closed: functions go on
+            with contextlib.suppress(OSError, ValueError):  # nobody reads, or the stream is closed; functions continue
                 self._stream.write("".join(lines))
                 self._stream.flush()
 
 
 class _GatheringHandler(logging.handlers.QueueHandler):
-    """Gives each record its function and invocation while both can be told, and keeps it until it is taken."""
+    """Adds function and invocation to each record while both are known, and keeps it until it is written."""
 
     def __init__(self, levels: LogLevels) -> None:
         self._waiting: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()

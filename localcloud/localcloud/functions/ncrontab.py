@@ -14,7 +14,7 @@ from localcloud.functions.timespan import parse_timespan
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
 _DAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
 
-# The calendar repeats after 28 years, but for the leap years that are left out: longer than any expression's period.
+# The calendar repeats every 28 years, except around skipped leap years: this is longer than any expression's period.
 _YEARS_TO_SEARCH = 40
 
 
@@ -31,7 +31,7 @@ def parse_schedule(text: str) -> Schedule:
     if ":" in text:
         seconds = parse_timespan(text)
         if seconds <= 0:
-            raise ValueError(f"The interval {text!r} must be longer than nothing.")
+            raise ValueError(f"The interval {text!r} must be positive.")
         return ConstantSchedule(timedelta(seconds=seconds))
     fields = text.split()
     if len(fields) == 5:
@@ -49,7 +49,7 @@ def parse_schedule(text: str) -> Schedule:
 
 
 def fires_more_than_once_a_minute(schedule: Schedule, now: datetime) -> bool:
-    """Whether the real host would not monitor this schedule, because it fires again within a minute."""
+    """Whether the schedule fires again within a minute, so that the real host would not monitor it."""
     return schedule.next_after(schedule.next_after(now)) - now < timedelta(minutes=1)
 
 
@@ -92,7 +92,7 @@ class CronSchedule:
                 candidate += timedelta(seconds=1)
             else:
                 return candidate
-        raise ValueError("The schedule never fires: no such date comes.")
+        raise ValueError("The schedule never fires: there is no such date.")
 
 
 def _midnight(moment: datetime) -> datetime:
@@ -124,7 +124,7 @@ def _part(text: str, low: int, high: int, names: dict[str, int]) -> range:
     first = _number(first_text, names)
     last = _number(last_text, names) if has_end else (high if has_step else first)
     if not low <= first <= last <= high:
-        raise ValueError(f"it must lie within {low} to {high}")
+        raise ValueError(f"it must be from {low} to {high}")
     return range(first, last + 1, step)
 
 

@@ -11,7 +11,7 @@ from localcloud.functions.definition import FunctionDefinition, HostError
 
 Constraint = Callable[[str], bool]
 
-#: How no route of an app may begin.
+#: Reserved: no route of an app may begin with these.
 _RESERVED = ("admin", "runtime")
 
 _PARAMETER = re.compile(r"\{(\*{0,2})(\w+)((?::(?:[^{}()=?]|\((?:[^()]|\([^()]*\))*\))+)*)(?:=([^{}?]*))?(\?)?\}")
@@ -87,7 +87,7 @@ class Router:
         """Raises HostError for a template that cannot be read, or that the real host refuses."""
         route = _route(definition)
         if route.template.lower().startswith(_RESERVED):
-            raise HostError(f"Its route '{route.template}' begins as those of the host do: {' or '.join(_RESERVED)}.")
+            raise HostError(f"Its route '{route.template}' begins with a reserved word: {' or '.join(_RESERVED)}.")
         for other in self.routes:
             if route.conflicts_with(other):
                 raise HostError(f"Its route '{route.template}' is already that of '{other.definition.name}'.")

@@ -52,7 +52,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
-    """How an invocation ended: what it returned and set, or the exception and its traceback as text."""
+    """The end of an invocation: what it returned and set, or the exception and its traceback as text."""
 
     succeeded: bool
     returned: Datum | None
@@ -73,7 +73,7 @@ async def load_app(folder: Path) -> IndexedApp:
     """Imports the app's `function_app.py` and indexes its functions; raises HostError with the library's reason."""
     script = os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
     if not (folder / script).exists():
-        raise HostError(f"{folder} holds no {script}, so it is no app of the Python v2 programming model.")
+        raise HostError(f"{folder} has no {script}, so it is not an app of the Python v2 programming model.")
     sys.path.insert(0, str(folder))
     request = SimpleNamespace(worker_init_request=SimpleNamespace(capabilities={}, function_app_directory=str(folder)))
     properties = {"host": "127.0.0.1", "protos": PROTOCOL}
@@ -81,7 +81,7 @@ async def load_app(folder: Path) -> IndexedApp:
     if answer.result.status != PROTOCOL.StatusResult.Success:
         fault = answer.result.exception
         raise HostError(f"The app in {folder} cannot be indexed: {fault.message}\n{fault.stack_trace}")
-    # Not at the top: indexing imports azure.functions, the app's own, and the benchmark of indexing has to see that.
+    # Not at the top: indexing must import the app's own azure.functions, and the benchmark of indexing measures that.
     from localcloud.functions import message_times
 
     message_times.read_quickly()
@@ -99,8 +99,8 @@ def start_threads() -> None:
 
 
 class _FunctionThreads(ThreadPoolExecutor):
-    """The pool of the library, which submits a function and waits. A thread without an event loop can as well run the
-    function meanwhile, which is much cheaper than to wake another one; it counts among the pool's threads then.
+    """The pool of the library, which submits a function and waits. A thread without an event loop can run the function
+    itself, which is much cheaper than waking another one. It then counts as one of the pool's threads.
     """
 
     def __init__(self, count: int) -> None:
@@ -167,8 +167,8 @@ async def run_streaming_function(
 ) -> InvocationResult:
     """Runs an HTTP function of an app that has a web server of its own.
 
-    It waits for the request to arrive there, in a header of which the server finds the invocation's id, and gives the
-    response to that server. Never raises for a fault of the function.
+    It waits for the request that arrives there with the invocation's id in a header, and hands the response to that
+    server. Never raises for a fault of the function.
     """
     trace_parent = _trace_parent(invocation_id)
     message = http_invocation(invocation_id, definition.id, definition.trigger.name, route, trace_parent)
@@ -218,7 +218,7 @@ def binary(value: bytes) -> Datum:
 
 
 def collection(values: Sequence[str] | Sequence[bytes] | Sequence[int]) -> Datum:
-    """Several values of one type, which the first of them tells; an empty collection counts as one of strings."""
+    """Several values of one type, that of the first; an empty collection has the type string."""
     kind = {bytes: "bytes", int: "sint64"}.get(type(values[0]) if values else str, "string")
     return Datum(SimpleNamespace(**{kind: list(values)}), f"collection_{kind}")
 

@@ -1,4 +1,6 @@
-"""Opens the unmodified SDK's client for a connection. Loaded only for apps that use Service Bus: the SDK is slow to."""
+"""Opens the unmodified SDK's client for a connection. Loaded only for apps that use Service Bus, since the SDK is slow
+to import.
+"""
 
 from typing import Any
 
@@ -12,7 +14,7 @@ def make_client(
 ) -> ServiceBusClient:
     """A client from a connection string, or with the identity that the connection names.
 
-    `frame_timeout` in seconds is how long the SDK waits for one frame before it looks at the clock (default 0.2).
+    `frame_timeout` in seconds is how long the SDK waits for one frame before it checks the time (default 0.2).
     """
     options: dict[str, Any] = {"retry_total": retries, "socket_timeout": frame_timeout}
     if connection.connection_string is not None:

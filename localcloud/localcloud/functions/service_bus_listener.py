@@ -1,4 +1,4 @@
-"""A receiver of a Service Bus trigger in a thread of its own, which does one thing after the other.
+"""A receiver of a Service Bus trigger, in its own thread.
 
 It waits for a message under peek-lock, has the function run in the same thread, completes or abandons, and waits again.
 The synchronous SDK takes half the time of the asynchronous one for that, and no thread has to wake another.
@@ -24,11 +24,11 @@ from localcloud.functions.settings import ServiceBusConnection
 _logger = logging.getLogger("host.servicebus")
 
 # All times are in seconds.
-#: The longest that a listener waits before it looks whether it is to stop, and that the SDK waits for one frame.
+#: The longest time before a listener checks whether to stop, and that the SDK waits for one frame.
 _WAIT, _FRAME_TIMEOUT = 0.5, 0.2
 #: For more messages, after the first one of a batch.
 _SHORT_WAIT = 0.02
-#: A listener that had nothing to do for so long is needed no more if there are others.
+#: A listener that is idle for this long ends if there are others.
 _IDLE = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
@@ -48,7 +48,7 @@ class Subscription:
 
 
 class Pump(Protocol):
-    """Those that a listener works for."""
+    """What a listener works for."""
 
     stopping: threading.Event
 
@@ -56,13 +56,13 @@ class Pump(Protocol):
         """A listener listens."""
 
     def failed(self, listener: "Listener", error: Exception) -> bool:
-        """A listener has lost its connection or found none; says whether it is to try on."""
+        """A listener lost its connection or could not connect. Returns whether it should try again."""
 
     def idle(self, listener: "Listener") -> bool:
-        """A listener has had nothing to do for long; says whether it is to go on."""
+        """A listener has been idle for long. Returns whether it should continue."""
 
     def handle(self, messages: Sequence[ServiceBusReceivedMessage]) -> bool:
-        """Runs the function for the messages; says whether it succeeded."""
+        """Runs the function for the messages and returns whether it succeeded."""
 
 
 @dataclass(eq=False)
@@ -76,7 +76,7 @@ class Delivery:
     renewal: float | None = None
 
     def plan_renewal(self, longest: float) -> None:
-        """Renews the locks when half of their time is over, until the messages were received so many seconds ago."""
+        """Renews the locks after half of their time, until `longest` seconds after the messages were received."""
         locked_until = min((one.locked_until_utc for one in self.messages if one.locked_until_utc), default=None)
         if locked_until is None:
             return
@@ -85,7 +85,7 @@ class Delivery:
 
 
 class Listener:
-    """Listens until its pump stops or needs it no more."""
+    """Listens until its pump stops or no longer needs it."""
 
     def __init__(self, subscription: Subscription, pump: Pump) -> None:
         # Not a subclass of Thread, whose private names differ from one Python version to the next.
@@ -93,7 +93,7 @@ class Listener:
         self.delivery: Delivery | None = None
         self._subscription = subscription
         self._pump = pump
-        #: Held while the receiver is used for what is in hand: others may renew and give up meanwhile.
+        #: Held while the receiver settles or renews messages, since other threads may renew or abandon them.
         self._using = threading.Lock()
 
     def start(self) -> None:
@@ -142,12 +142,12 @@ class Listener:
     def _receive(self, receiver: ServiceBusReceiver) -> list[ServiceBusReceivedMessage]:
         messages = receiver.receive_messages(1, max_wait_time=_WAIT)
         if messages and self._subscription.many and self._subscription.limits.batch_size > 1:
-            # Not with a long wait: of what it has prefetched, the SDK gives nothing until something new comes.
+            # Not with a long wait: the SDK returns no prefetched messages until a new one arrives.
             messages += receiver.receive_messages(self._subscription.limits.batch_size - 1, max_wait_time=_SHORT_WAIT)
         return messages
 
     def _handle(self, delivery: Delivery) -> bool:
-        """False if the messages were given up meanwhile, and the receiver with them."""
+        """False if the messages, and the receiver, were given up in the meantime."""
         delivery.plan_renewal(self._subscription.limits.lock_renewal_duration)
         self.delivery = delivery
         succeeded = False
@@ -179,7 +179,7 @@ class Listener:
     # ------------------------------------------------------------------------------- called by the pump's thread
 
     def renew(self) -> None:
-        """Renews the locks of what is in hand if it is time."""
+        """Renews the locks of the current messages if it is time."""
         with self._using:
             delivery = self.delivery
             if delivery is None or delivery.renewal is None or delivery.renewal > time.monotonic():
@@ -194,7 +194,7 @@ class Listener:
                 delivery.plan_renewal(self._subscription.limits.lock_renewal_duration)
 
     def give_up(self) -> None:
-        """Abandons what is in hand. The thread cannot be stopped; it ends when the function does."""
+        """Abandons the current messages. The thread cannot be stopped; it ends when the function does."""
         with self._using:
             if self.delivery is not None:
                 self._settle(self.delivery, succeeded=False)

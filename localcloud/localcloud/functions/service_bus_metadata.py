@@ -100,7 +100,7 @@ def hand_made_message(definition: FunctionDefinition, body: str) -> tuple[Datum,
 def overwrite_from_body(metadata: dict[str, Datum], body: str) -> None:
     """Lets the top-level fields of a JSON object replace metadata of the same name, whatever its case; arrays do not.
 
-    That is issue 7119 of azure-functions-host: reproduced here so that it hurts before production does.
+    This is issue 7119 of azure-functions-host, reproduced so that it shows before production.
     """
     trimmed = body.strip()
     if not (trimmed.startswith("{") and trimmed.endswith("}")):

@@ -29,7 +29,7 @@ class ServiceBusOutputs:
         self._settings = settings
         self._clients: dict[str, ServiceBusClient] = {}
         self._senders: dict[tuple[str, str], ServiceBusSender] = {}
-        #: The SDK's senders are not made for several threads at once.
+        #: The SDK's senders are not thread-safe.
         self._sending = threading.Lock()
 
     async def send(self, definition: FunctionDefinition, result: InvocationResult) -> None:
@@ -93,12 +93,12 @@ def message_bodies(datum: Datum) -> Iterable[str | bytes]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            raise OutputError(f"An output looks like JSON but is none: {error}") from error
+            raise OutputError(f"An output looks like JSON but is not valid JSON: {error}") from error
     return [_encodable(_text(element)) for element in (value if isinstance(value, list) else [value])]
 
 
 def _encodable(text: str) -> str:
-    """With U+FFFD for half a surrogate pair, which UTF-8 does not have: what .NET writes in its place."""
+    """Replaces each half of a surrogate pair, which UTF-8 cannot encode, with U+FFFD, as .NET does."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

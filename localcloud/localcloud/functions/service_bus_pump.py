@@ -1,4 +1,4 @@
-"""Service Bus triggers: for each function as many listeners as have work to do, and as host.json allows at most."""
+"""Service Bus triggers: each function has as many listeners as have work, up to the limit in host.json."""
 
 import asyncio
 import logging
@@ -20,20 +20,20 @@ from localcloud.functions.settings import ServiceBusConnection
 
 _logger = logging.getLogger("host.servicebus")
 
-#: A listener takes half a second to connect, so there are some before they are needed. When all are busy, so many times
-#: as many are wanted.
+#: A listener takes half a second to connect, so some are started before they are needed. When all are busy, their
+#: number is multiplied by this.
 _READY, _TIMES = 4, 4
 
 # In seconds.
-#: Between two looks at what listeners have in hand, and at what is to end.
+#: Between two checks of the listeners' messages, and of what must end.
 _LOOK, _LOOK_FOR_THE_END = 0.25, 0.02
-#: What the event loop runs is ended by the invoker, at its time limit; all else is given up so much later.
+#: The invoker ends what the event loop runs at its time limit; everything else is abandoned this much later.
 _LATE = 0.5
 _CLOSING_TIME = 5.0
 
 
 class ServiceBusPump:
-    """Feeds one function from one source, for ever."""
+    """Feeds one function from one source until cancelled."""
 
     def __init__(
         self,
@@ -58,11 +58,11 @@ class ServiceBusPump:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def stop(self) -> None:
-        """Nothing more is received."""
+        """Stops receiving."""
         self.stopping.set()
 
     async def run(self, grace: float) -> None:
-        """Pumps until cancelled, whatever happens to the broker; then gives what is running `grace` seconds to end."""
+        """Runs until cancelled, whatever happens to the broker. What is running then has `grace` seconds to end."""
         self._loop = asyncio.get_running_loop()
         self._have(1)
         try:
@@ -95,7 +95,7 @@ class ServiceBusPump:
                     await asyncio.sleep(_LOOK_FOR_THE_END)
         except TimeoutError:
             left = self._in_hand()
-            _logger.warning("'%s': %d messages are left to be delivered again.", self._definition.name, left)
+            _logger.warning("'%s': %d messages will be delivered again.", self._definition.name, left)
             return
         closed_by = time.monotonic() + _CLOSING_TIME
         while time.monotonic() < closed_by and any(one.is_alive() for one in self._listeners):  # noqa: ASYNC110
@@ -106,7 +106,7 @@ class ServiceBusPump:
         return sum(len(delivery.messages) for delivery in deliveries if delivery is not None)
 
     def _have(self, count: int) -> None:
-        """Sees to it that there are so many listeners, or as many as there may be."""
+        """Makes sure that there are this many listeners, or as many as are allowed."""
         with self._changing:
             while len(self._listeners) < min(count, self._most) and not self.stopping.is_set():
                 listener = Listener(self._subscription, self)
@@ -114,7 +114,7 @@ class ServiceBusPump:
                 listener.start()
 
     def _dismiss(self, listener: Listener, keep: int) -> bool:
-        """Counts the listener no more if there are more than `keep`; says whether it is not counted, now or before."""
+        """Removes the listener if there are more than `keep`. Returns whether it is not among them any more."""
         with self._changing:
             if len(self._listeners) > keep and listener in self._listeners:
                 self._listeners.remove(listener)
@@ -129,14 +129,14 @@ class ServiceBusPump:
         self._have(_READY)
 
     def failed(self, listener: Listener, error: Exception) -> bool:
-        """The last one tries on, and says what is wrong when it is something new."""
+        """The last listener tries again, and logs the problem if it is a new one."""
         if self._dismiss(listener, keep=1):
             return False
         if type(error) is not self._trouble:
             self._trouble = type(error)
             problem = "does not exist" if isinstance(error, MessagingEntityNotFoundError) else "cannot be reached"
             source = self._subscription.source
-            _logger.warning("'%s': %s %s; trying on. %s", self._definition.name, source, problem, error)
+            _logger.warning("'%s': %s %s; retrying. %s", self._definition.name, source, problem, error)
         return True
 
     def idle(self, listener: Listener) -> bool:
@@ -157,7 +157,7 @@ class ServiceBusPump:
         bodies = [message_body(message) for message in messages]
         rows = [message_values(message) for message in messages]
         if self._subscription.many:
-            # Empty bodies get lost in a batch of texts, as they do in Azure.
+            # A batch of texts loses its empty bodies, as in Azure.
             texts = bodies if self._as_bytes else [body.decode() for body in bodies if body]
             return collection(texts), batch_metadata(rows)
         if self._as_bytes:

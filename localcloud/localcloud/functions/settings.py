@@ -33,11 +33,11 @@ def load_local_settings(folder: Path) -> None:
     if not isinstance(values, dict):
         raise HostError(f'{path} must be of the form {{"Values": {{"NAME": "value"}}}}.')
     if content.get("IsEncrypted"):
-        raise HostError(f"{path} is encrypted; run `func settings decrypt` or write the values in clear.")
+        raise HostError(f"{path} is encrypted; run `func settings decrypt` or store the values unencrypted.")
     for name, value in values.items():
         if isinstance(value, dict | list):
             raise HostError(f"{path}: the value of '{name}' must be a string.")
-        if value is not None:  # what Core Tools skip; numbers and truth values become the text that they make of them
+        if value is not None:  # Core Tools skip null, and turn numbers and booleans into text
             os.environ.setdefault(name, str(value))
 
 
@@ -80,12 +80,12 @@ def is_disabled(function: str, settings: Mapping[str, str]) -> bool:
 
 
 def _check_connection_string(setting: str, text: str) -> None:
-    """Raises HostError, without the text, which may hold a key."""
+    """Raises HostError. The message leaves out the text, which may hold a key."""
     parts = {name.strip().lower(): value for name, _, value in (part.partition("=") for part in text.split(";"))}
     signed = parts.get("sharedaccesssignature") or (parts.get("sharedaccesskeyname") and parts.get("sharedaccesskey"))
     if not parts.get("endpoint", "").startswith("sb://") or not signed:
         form = "Endpoint=sb://HOST;SharedAccessKeyName=NAME;SharedAccessKey=KEY"
-        raise HostError(f"The setting '{setting}' is no Service Bus connection string, such as {form}.")
+        raise HostError(f"The setting '{setting}' is not a Service Bus connection string such as {form}.")
 
 
 def _section(prefix: str, settings: Mapping[str, Any]) -> dict[str, str]:

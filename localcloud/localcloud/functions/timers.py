@@ -1,4 +1,4 @@
-"""Timer triggers: waits for each occurrence, and after a downtime makes up for one that was missed.
+"""Timer triggers: wait for each occurrence, and make up for a missed one after a downtime.
 
 Follows TimerListener and ScheduleMonitor of azure-webjobs-sdk-extensions, with the status in a file instead of a blob.
 """
@@ -26,7 +26,7 @@ _LONGEST_SLEEP = 60.0
 
 @dataclass(frozen=True)
 class ScheduleStatus:
-    """When a timer fired last and is to fire next; `last` is None before the first time."""
+    """When a timer last fired and will next fire; `last` is None before the first time."""
 
     last: datetime | None
     next: datetime
@@ -73,7 +73,7 @@ class TimerListener:
             return fresh, False
         expected = self._schedule.next_after(known.last or known.updated)
         if known.next != expected:
-            # The schedule was changed while the host was down: what the old one promised does not count.
+            # The schedule was changed while the host was down, so the old occurrence does not count.
             known = ScheduleStatus(None, expected, known.last or known.updated)
             self._write(known)
         return known, now > known.next
@@ -82,7 +82,7 @@ class TimerListener:
         fired_at = self._now()
         trigger = timer_info(status if self._status_file else None, past_due=past_due)
         if past_due:
-            _logger.info("'%s' is past due: it was to run at %s.", self._definition.name, status.next)
+            _logger.info("'%s' is past due: it was due at %s.", self._definition.name, status.next)
         await self._invoker.invoke_with_retries(self._definition, trigger)
         last = max(fired_at, status.next) if scheduled else fired_at
         status = ScheduleStatus(last, self._schedule.next_after(last), last)
@@ -90,7 +90,7 @@ class TimerListener:
         return status
 
     async def _sleep_until(self, moment: datetime) -> None:
-        """Sleeps in short spells, so that a clock that is set or a machine that slept does no harm."""
+        """Sleeps in short steps, so that a changed clock or a sleeping machine does no harm."""
         while True:
             seconds = (moment.replace(tzinfo=self._zone) - datetime.now(self._zone)).total_seconds()
             if seconds <= 0:
@@ -112,7 +112,7 @@ class TimerListener:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            _logger.warning("%s cannot be read (%r): the timer starts anew.", path, error)
+            _logger.warning("%s cannot be read (%r), so the timer starts afresh.", path, error)
             return None
 
     def _write(self, status: ScheduleStatus) -> None:
@@ -149,4 +149,4 @@ def _time_zone(settings: Mapping[str, str]) -> tzinfo:
     try:
         return ZoneInfo(name.removeprefix(":"))
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise HostError(f"WEBSITE_TIME_ZONE or TZ names no time zone: {name!r}.") from error
+        raise HostError(f"WEBSITE_TIME_ZONE or TZ is not a known time zone: {name!r}.") from error

@@ -22,7 +22,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def web_server_started(address: str) -> None:
-    """Waits until the server answers; raises HostError if it does not. To be called before the server's task runs.
+    """Waits until the server answers; raises HostError if it does not. Call this before the server's task runs.
 
     uvicorn takes the signals that end a process, and raises them again when it has ended. They are the host's: it still
     needs the server while running functions end.

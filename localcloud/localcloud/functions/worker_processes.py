@@ -2,7 +2,7 @@
 
 In Azure a host feeds the processes that run an app's functions. Here the host is itself the first of them and alone has
 HTTP, Event Grid and timers; the others listen to the queues beside it. A worker ends when its standard input does, so
-that none outlives the host, in whatever way that ends.
+that none outlives the host, however the host ends.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from pathlib import Path
 from localcloud.functions.definition import HostError
 
 SETTING = "FUNCTIONS_WORKER_PROCESS_COUNT"
-#: As many as Azure allows.
+#: The most that Azure allows.
 MOST = 10
 
-#: Seconds before a worker that ended is started again, and those beyond its grace that it may take to end.
+#: Seconds before an ended worker is restarted, and seconds after the grace period before it is killed.
 _PAUSE, _ENDING = 1.0, 5.0
 
 _logger = logging.getLogger("host.workers")
@@ -32,7 +32,7 @@ def worker_count(settings: Mapping[str, str]) -> int:
 
 
 def share(calls: int, workers: int, number: int) -> int:
-    """Of the calls that host.json allows at once, those of one worker; each has at least one."""
+    """One worker's share of the concurrent calls that host.json allows; at least one."""
     return max(1, (calls + workers - 1 - number) // workers)
 
 
@@ -50,7 +50,7 @@ async def keep_running(command: Sequence[str], folder: Path, environment: Mappin
             code = await worker.wait()
         finally:
             await _end(worker, grace + _ENDING)
-        _logger.warning("A worker process ended with exit code %d; it is started again.", code)
+        _logger.warning("A worker process ended with exit code %d; restarting it.", code)
         await asyncio.sleep(_PAUSE)
 
 
@@ -66,7 +66,9 @@ async def _end(worker: asyncio.subprocess.Process, seconds: float) -> None:
 
 
 async def input_ended() -> None:
-    """Waits for the end of this process's standard input, which says that the host is no more or wants no more."""
+    """Waits for the end of this process's standard input, which means that the host has ended or wants the worker to
+    stop.
+    """
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while await reader.read(1024):

@@ -15,7 +15,7 @@ from localcloud.identity.signing_key import read_or_make_signing_key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line of this part."""
+    """Describes the command line of this part."""
     show_example(parser, EXAMPLE)
     add_port(parser)
     parser.add_argument(
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Answer requests for tokens until cancelled."""
+    """Answers requests for tokens until cancelled."""
     try:
         configuration = read_configuration(arguments.config, IdentityConfiguration)
     except ConfigurationError as error:

@@ -19,7 +19,7 @@ class IdentityServer:
     def __init__(
         self, configuration: IdentityConfiguration, key: bytes, signing_key: SigningKey | None, authority: str
     ) -> None:
-        """`signing_key` None where there are no applications. `authority`: this server's address, as they know it."""
+        """`signing_key` None if there are no applications. `authority`: this server's address, as they know it."""
         self._configuration = configuration
         self._signing_key = signing_key
         self._authority = authority

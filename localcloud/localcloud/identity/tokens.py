@@ -70,7 +70,7 @@ def issue_app_token(identity: Identity, application: AppRegistration, authority:
         "uti": uuid.uuid4().hex,
         "ver": "2.0",
     }
-    # As in Entra ID, the claim is not there for whoever has no role.
+    # As in Entra ID, the claim is missing if the identity has no role.
     if roles := application.roles.get(identity.name):
         claims["roles"] = list(roles)
     return Token(jwt.encode(claims, key.private, "RS256", {"kid": key.id}), now + LIFETIME)

@@ -1,8 +1,8 @@
 """The queues by their addresses, and the turn in which everything that happened takes effect.
 
 A turn runs once per round of the event loop, after all input of that round has been read: waiting receivers get
-messages, the store commits, and only then does any connection send what it has to say. So nothing leaves the process
-before everything it tells of is safe, and all that arrives at once shares one commit.
+messages, the store commits, and only then does any connection send what it has to say. So nothing is sent before what
+it reports is stored, and everything that arrives at once shares one commit.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from localcloud.servicebus.queue import DEAD_LETTER_SUFFIX, Queue
 from localcloud.servicebus.session_queue import SessionQueue
 from localcloud.servicebus.store import Store
 
-#: The longest sleep between two looks at the wall clock, which may be set while we sleep.
+#: The longest sleep between two checks of the wall clock, which may be changed meanwhile.
 _LONGEST_SLEEP = 60.0
 
 _SCHEME_AND_HOST = re.compile(r"^[a-z]+://[^/]*/", re.IGNORECASE)
 
 
 class Receiver(Protocol):
-    """Someone who waits for messages of a queue."""
+    """A receiver that waits for messages of a queue."""
 
     def is_ready(self) -> bool:
         """Whether a message can be delivered right now."""
@@ -35,7 +35,7 @@ class Receiver(Protocol):
 
 
 class Output(Protocol):
-    """Someone who keeps what it has to say until the end of the turn."""
+    """A connection that keeps its output until the end of the turn."""
 
     def flush(self) -> None: ...
 
@@ -58,7 +58,7 @@ class Broker:
         self._turn_is_due = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_time = math.inf
-        #: Ends with the exception if a turn fails; what memory and disk hold may differ then, so nothing may go on.
+        #: Gets the exception if a turn fails. Memory and disk may then differ, so the broker must stop.
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._look_at_all()
 
@@ -78,12 +78,12 @@ class Broker:
         self._receivers[queue].remove(receiver)
 
     def changed(self, queue: Queue) -> None:
-        """To be called after every change of a queue or of what its receivers can take."""
+        """Call this after every change of a queue or of what its receivers can take."""
         self._changed.add(queue)
         self._take_turn_soon()
 
     def has_output(self, output: Output) -> None:
-        """To be called by those with something to send; they are flushed at the end of the turn."""
+        """Registers output that is flushed at the end of the turn."""
         self._outputs[output] = None
         self._take_turn_soon()
 
@@ -93,7 +93,7 @@ class Broker:
             self._loop.call_soon(self._turn)
 
     def deliver(self, queue: Queue) -> None:
-        """Hands out messages, one receiver after the other, while there are both."""
+        """Hands out messages to one receiver after the other while there are both."""
         receivers = self._receivers[queue]
         now = self.now()
         passed_over = 0
@@ -141,20 +141,20 @@ class Broker:
         self._alarm = self._loop.call_later(sleep, self._look_at_all)
 
     def _look_at_all(self) -> None:
-        """Every queue sets the alarm anew in the turn that this brings about."""
+        """In the turn that follows, every queue sets the alarm again."""
         self._alarm_time = math.inf
         self._changed.update(self._queues.values())
         self._take_turn_soon()
 
     def close(self) -> None:
-        """Takes no more turns."""
+        """Stops taking turns."""
         self.failed.cancel()
         if self._alarm is not None:
             self._alarm.cancel()
 
 
 def _dead_letter_settings(queue: QueueSettings) -> QueueSettings:
-    """Dead letters stay until someone takes them: they neither expire nor are they delivered too often."""
+    """Dead letters stay until they are taken: they do not expire, and have no limit of deliveries."""
     return replace(
         queue,
         name=queue.name + DEAD_LETTER_SUFFIX,

@@ -29,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, required=True, metavar="FILE", help="Config.json of Microsoft's emulator"
     )
     parser.add_argument(
-        "--shared-access", type=Path, metavar="FILE", help="whose key is good for what (default: any, for everything)"
+        "--shared-access",
+        type=Path,
+        metavar="FILE",
+        help="shared access policies: which key may do what (default: any key may do everything)",
     )
 
 
@@ -48,7 +51,7 @@ async def serve(arguments: argparse.Namespace) -> None:
 def _policies(file: Path | None) -> Collection[Policy] | None:
     if file is None:
         return None
-    # Here and not above: pydantic takes longer to load than all else.
+    # Not at the top: pydantic takes longer to import than everything else.
     from localcloud.configuration_file import ConfigurationError as FileFault
     from localcloud.servicebus.policies_file import read_policies
 

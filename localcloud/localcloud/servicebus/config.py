@@ -111,14 +111,14 @@ class _Reader:
         if not isinstance(namespace.get("Name"), str) or not namespace["Name"]:
             self.fault(f"{place}.Name", "a name is missing")
         if topics := self._list(namespace.get("Topics"), f"{place}.Topics"):
-            self.left_out.append(f"the topics are left out ({len(topics)}): there are only queues here")
+            self.left_out.append(f"the topics are left out ({len(topics)}): this broker has queues only")
         seen: set[str] = set()
         for index, queue in enumerate(self._list(namespace.get("Queues"), f"{place}.Queues")):
             settings = self._queue(queue, f"{place}.Queues[{index}]")
             if settings is None:
                 continue
             if settings.name.lower() in seen:
-                self.fault(f"{place}.Queues[{index}].Name", f"{settings.name!r} is there twice (case does not count)")
+                self.fault(f"{place}.Queues[{index}].Name", f"{settings.name!r} is defined twice (case is ignored)")
             seen.add(settings.name.lower())
             yield settings
 
@@ -129,7 +129,10 @@ class _Reader:
             return None
         name = queue.get("Name")
         if not isinstance(name, str) or not _QUEUE_NAME.fullmatch(name):
-            self.fault(f"{place}.Name", f"{name!r} is no queue name: letters, digits and . _ - / inside, at most 260")
+            self.fault(
+                f"{place}.Name",
+                f"{name!r} is not a valid queue name: use at most 260 letters and digits, and . _ - / inside",
+            )
             name = place
         place = f"{place}.Properties"
         properties = _Properties(self, self._object(queue.get("Properties", {}), place, PROPERTIES), place)
@@ -149,7 +152,7 @@ class _Reader:
         )
         if needs:
             self.left_out.append(
-                f"the queue {name} is left out: it has {' and '.join(needs)}, which this broker does not know"
+                f"the queue {name} is left out: it has {' and '.join(needs)}, which this broker does not support"
             )
             return None
         return settings
@@ -198,13 +201,13 @@ class _Properties:
             return default
         match = _DURATION.fullmatch(value) if isinstance(value, str) else None
         if not match:
-            self._fault(name, f"{value!r} is no ISO 8601 duration such as PT30S, PT1H or P14D")
+            self._fault(name, f"{value!r} is not an ISO 8601 duration such as PT30S, PT1H or P14D")
             return default
         seconds = sum(float(number) * _SECONDS[unit] for unit, number in match.groupdict().items() if number)
         if seconds <= 0:
             self._fault(name, f"{value} must be positive")
         elif longest is not None and seconds > longest:
-            self._fault(name, f"{value} is longer than the most allowed, {longest:.0f} seconds")
+            self._fault(name, f"{value} is longer than the maximum, {longest:.0f} seconds")
         return seconds
 
     def count(self, name: str, default: int, most: int) -> int:

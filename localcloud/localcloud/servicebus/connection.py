@@ -36,10 +36,10 @@ CONTAINER_ID = "localcloud-servicebus"
 MAX_FRAME_SIZE = 65_536
 _CHANNEL_MAX = 65_535
 _EMPTY_FRAME = bytes((0, 0, 0, 8, 2, AMQP_FRAME, 0, 0))
-#: More than the frame header and the transfer performative with the longest fields that we write.
+#: More than the frame header and the longest transfer performative that we write.
 _TRANSFER_OVERHEAD = 128
 
-#: Deliveries wait while this much is to be sent in one turn.
+#: Deliveries wait when a turn already has this many bytes to send.
 _MOST_TO_SEND = 1024 * 1024
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self.grants = grants
         self._connections = connections
         self._transport: asyncio.Transport | None = None
-        #: None until the first byte tells, and where AMQP is plain.
+        #: None for plain AMQP, and until the first byte shows which it is.
         self._web_socket: WebSocket | None = None
         self._is_new = True
         self._received = bytearray()
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(encoded if self._web_socket is None else framed(encoded))
 
     def abort(self) -> None:
-        """Drops the connection at once, with all that it still had to say."""
+        """Drops the connection at once, and all output with it."""
         self._to_send.clear()
         if self._transport is not None:
             self._transport.abort()
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
                 break
             body = bytes(received[offset + body_start : offset + size])
             offset += size
-            if body:  # an empty frame only says that the client lives
+            if body:  # an empty frame only shows that the client is alive
                 self._on_frame(int.from_bytes(head[6:], "big"), *decode_frame(body))
         del received[:offset]
 

@@ -10,8 +10,8 @@ from localcloud.servicebus.message import Message, write_delivery, write_message
 from localcloud.servicebus.performatives import Attach, Flow, Transfer, rejected
 from localcloud.servicebus.queue import Lock, Queue
 
-#: Requests may be longer than messages, in bytes: one with too large messages is told so in a reply, as the SDK never
-#: uses a management link again that has rejected one.
+#: The largest request in bytes. It may be larger than a message: the reply then says so, since the SDK never again uses
+#: a management link that rejected a request.
 MAX_REQUEST_SIZE = 16 * 1024 * 1024
 #: Messages a client may send before it hears from us; topped up when half of them are used.
 INCOMING_CREDIT = 1000
@@ -25,22 +25,22 @@ Accept = Callable[[int, bytes], Described]
 
 
 class Channel(Protocol):
-    """What a link sends by. Deliveries and their ids belong to the channel, handles to the link."""
+    """How a link sends. Deliveries and their ids belong to the channel, handles to the link."""
 
     def can_send(self) -> bool:
         """Whether there is room for another delivery."""
 
     def transfer(self, handle: int, tag: bytes, encoded: bytes, *, settled: bool) -> int:
-        """Send one delivery; returns its delivery id."""
+        """Sends one delivery; returns its delivery id."""
 
     def send_flow(self, handle: int, delivery_count: int, credit: int, *, drain: bool = False) -> None:
-        """Tell the client of a link's credit."""
+        """Tells the client of a link's credit."""
 
     def settle(self, *, receiver: bool, delivery_id: int, outcome: Described) -> None:
-        """Tell the client what became of a delivery."""
+        """Tells the client what became of a delivery."""
 
     def remember_unsettled(self, handle: int, delivery_id: int, queue: Queue, token: uuid.UUID) -> None:
-        """Expect the client's outcome of a delivery that is locked by this token."""
+        """Expects the client's outcome of a delivery that is locked by this token."""
 
 
 class IncomingLink:
@@ -85,10 +85,10 @@ class IncomingLink:
             self._top_up_credit()
 
     def resume(self) -> None:
-        """What comes in never waits for room."""
+        """Does nothing: incoming messages never wait for room."""
 
     def closed(self) -> None:
-        """Nothing to give back: a delivery that is not complete was never acknowledged."""
+        """Does nothing: an incomplete delivery was never acknowledged."""
 
     def _finish(self, first: Transfer, encoded: bytes, size: int) -> None:
         if size > self.largest:
@@ -107,7 +107,7 @@ class IncomingLink:
 class OutgoingLink:
     """Sends deliveries to a client."""
 
-    #: No limit of ours: the client may have one.
+    #: We have no limit; the client may have one.
     largest = 0
 
     def __init__(self, session: Channel, attach: Attach) -> None:
@@ -117,7 +117,7 @@ class OutgoingLink:
         self._credit = 0
 
     def opened(self) -> None:
-        """Credit comes from the client."""
+        """Does nothing: credit comes from the client."""
 
     def flow(self, flow: Flow) -> None:
         if flow.link_credit is None:
@@ -136,13 +136,13 @@ class OutgoingLink:
         return self._session.transfer(self._handle, tag, encoded, settled=settled)
 
     def resume(self) -> None:
-        """Replies are not held back."""
+        """Does nothing: replies are not held back."""
 
     def closed(self) -> None:
-        """Nothing to give back."""
+        """Does nothing: there is nothing to give back."""
 
     def _drain(self) -> None:
-        """Uses up the credit, as the client asks: it wants no more than what there is right now."""
+        """Uses up the credit, since the client wants only the messages that are there now."""
         self._delivery_count = (self._delivery_count + self._credit) % _SERIAL
         self._credit = 0
         self._session.send_flow(self._handle, self._delivery_count, 0, drain=True)

@@ -216,7 +216,7 @@ class ManagementNode:
                     self._queue.complete(token, now)
                 case "abandoned":
                     self._queue.abandon(token, now)
-                case "defered":  # spelt so in the protocol
+                case "defered":  # the protocol spells it so
                     self._queue.defer(token, now)
                 case "suspended":
                     reason, description = (

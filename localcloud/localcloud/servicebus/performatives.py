@@ -235,7 +235,7 @@ def encode_frame(channel: int, performative: Any, payload: bytes | memoryview = 
 
 
 def decode_frame(body: bytes) -> tuple[Any, bytes]:
-    """The performative in a frame's body and the payload behind it. Raises `CodecError` if it is none that we know."""
+    """The performative in a frame's body and the payload behind it. Raises `CodecError` if it is unknown."""
     described, end = decoding.decode(body)
     if not isinstance(described, Described) or not isinstance(described.value, list):
         raise CodecError("a frame does not begin with a performative")

@@ -28,7 +28,7 @@ class _Policies(Section):
     def _names_differ(self) -> "_Policies":
         names = [policy.name for policy in self.policies]
         if len(set(names)) < len(names):
-            raise ValueError("policies: each needs a name of its own")
+            raise ValueError("policies: names must be unique")
         return self
 
 

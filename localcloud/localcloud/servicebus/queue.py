@@ -10,7 +10,7 @@ A message is active, scheduled or deferred; an active or deferred one may be loc
   deferred one only when it is asked for.
 
 Every change goes to the store, which writes it later. Locks are not stored: after a restart all messages are free.
-The queue knows no clock: whoever calls says what time it is, in seconds since 1970.
+The queue has no clock: callers pass the time, in seconds since 1970.
 """
 
 import heapq
@@ -28,12 +28,12 @@ from localcloud.servicebus.store import Store
 REASON = "DeadLetterReason"
 DESCRIPTION = "DeadLetterErrorDescription"
 DEAD_LETTER_SUFFIX = "/$DeadLetterQueue"
-#: How many more outdated entries than twice the valid ones a heap may hold.
+#: A heap may hold twice as many entries as messages, and this many more.
 _MOST_OUTDATED = 1000
 
 
 class MessageLockLostError(Exception):
-    """No message is locked by the given token (any more)."""
+    """No message is locked by this token, or not any more."""
 
 
 class MessageNotFoundError(Exception):
@@ -64,8 +64,8 @@ class Queue:
         self._messages: dict[int, Message] = {}
         self._locks: dict[uuid.UUID, Lock] = {}
         self._locked: set[int] = set()
-        # Heaps and the deque keep entries of messages that have moved on; they are dropped when they come up, or when
-        # they are the most.
+        # Heaps and the deque keep outdated entries of messages. These are dropped when they come up, or when they are
+        # too many.
         self._available: list[int] = []
         self._scheduled: list[tuple[float, int]] = []
         self._expiring: list[tuple[float, int]] = []
@@ -85,7 +85,7 @@ class Queue:
     # ---------------------------------------------------------------------------------------------------- sending
 
     def check(self, messages: Iterable[Message]) -> None:
-        """To be called for all messages of a request before one of them is sent."""
+        """Checks all messages of a request before any of them is sent."""
 
     def send(self, message: Message, message_id: str, now: float) -> int:
         """Takes a message in and returns its sequence number; of a duplicate, the first one's number."""
@@ -108,7 +108,7 @@ class Queue:
         return message.sequence_number
 
     def cancel_scheduled(self, sequence_numbers: list[int]) -> None:
-        """Removes scheduled messages, all or, if one is not there, none. Raises `MessageNotFoundError`."""
+        """Removes scheduled messages, all or none if one is missing. Raises `MessageNotFoundError`."""
         for message in self._find(sequence_numbers, State.SCHEDULED):
             self._remove(message)
 
@@ -285,7 +285,7 @@ class Queue:
     # -------------------------------------------------------------------------------------------------------- time
 
     def advance(self, now: float) -> None:
-        """Does all that the time brings: locks end, scheduled messages become active, messages expire."""
+        """Does everything that is due: ends locks, activates scheduled messages, expires messages."""
         self._drop_outdated()
         while self._lock_ends and self._lock_ends[0][0] <= now:
             lock = self._locks.get(heapq.heappop(self._lock_ends)[1])
@@ -303,7 +303,7 @@ class Queue:
                 self._expire(message, now)
 
     def next_change(self) -> float | None:
-        """When the time will next bring something; None if never."""
+        """When something is next due; None if nothing is."""
         while self._lock_ends and self._lock_ends[0][1] not in self._locks:
             heapq.heappop(self._lock_ends)
         for heap in (self._scheduled, self._expiring):
@@ -325,7 +325,7 @@ class Queue:
                     self._place(message)
 
     def _activate(self, message: Message, now: float) -> None:
-        """A message sent anew: the number it had while it was scheduled is not valid any more."""
+        """Sends the message again, so that its old sequence number is no longer valid."""
         self._remove(message)
         self._enqueue(_active_again(message), now)
 

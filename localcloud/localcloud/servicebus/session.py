@@ -55,11 +55,11 @@ class Unsettled(NamedTuple):
 
 
 class Wire(Protocol):
-    """What a session sends by, with what its client may do."""
+    """How a session sends, and what its client may do."""
 
     @property
     def grants(self) -> Grants:
-        """By the tokens that the client has shown so far."""
+        """Rights from the tokens that the client has presented so far."""
 
     @property
     def payload_room(self) -> int:
@@ -69,7 +69,7 @@ class Wire(Protocol):
         """Whether there is room for more deliveries."""
 
     def send(self, channel: int, performative: Any, payload: bytes | memoryview = b"") -> None:
-        """Send one frame at the end of the turn."""
+        """Sends one frame at the end of the turn."""
 
 
 class Session:
@@ -227,7 +227,7 @@ class Session:
         self.resume()
 
     def resume(self) -> None:
-        """Goes on delivering after the session's window or the connection has been full."""
+        """Continues delivering after the session's window or the connection was full."""
         for link in self._links.values():
             link.resume()
 
@@ -270,7 +270,7 @@ class Session:
         self._unsettled = {number: kept for number, kept in self._unsettled.items() if kept.handle != handle}
 
     def end(self) -> None:
-        """Lets go of all links."""
+        """Closes all links."""
         for link in self._links.values():
             link.closed()
         self._links.clear()

@@ -29,13 +29,13 @@ _TICKS_PER_SECOND, _TICKS_AT_1970 = 10_000_000, 621_355_968_000_000_000
 
 
 class SessionChannel(Channel, Protocol):
-    """What a session's link sends by."""
+    """How a session's link sends."""
 
     def confirm(self, link: "SessionLink") -> None:
-        """Tell the client that its link has a session now."""
+        """Tells the client that its link has a session now."""
 
     def end_link(self, handle: int, condition: str, description: str) -> None:
-        """Detach a link with an error, one that was not confirmed too."""
+        """Detaches a link with an error, one that was not confirmed too."""
 
 
 class SessionLink(QueueLink):

@@ -26,7 +26,7 @@ class SessionCannotBeLockedError(Exception):
 
 
 class SessionLockLostError(MessageLockLostError):
-    """The session is not locked (any more), and neither are its messages."""
+    """The session and its messages are not locked, or not any more."""
 
 
 class SessionRequiredError(Exception):
@@ -41,7 +41,7 @@ class SessionLock:
     #: The receiver, by the name of its link.
     holder: str
     until: float
-    #: To be called when the lock ends by itself.
+    #: Called when the lock ends by itself.
     lost: Callable[[], None]
 
 
@@ -188,7 +188,7 @@ class SessionQueue(Queue):
     # -------------------------------------------------------------------------------------------------------- time
 
     def advance(self, now: float) -> None:
-        """As for any queue; locks of sessions end, too."""
+        """As for any queue. Also ends locks of sessions."""
         super().advance(now)
         for lock in [lock for lock in self._session_locks.values() if lock.until <= now]:
             del self._session_locks[lock.session_id]

@@ -57,7 +57,7 @@ class Policy:
 
 
 class Grants:
-    """What one connection may do, by the tokens that it has shown."""
+    """What one connection may do with the tokens that it has presented."""
 
     def __init__(self, policies: Collection[Policy] | None) -> None:
         """`None`: everything, with any token, as Microsoft's emulator has it."""
@@ -81,7 +81,7 @@ class Grants:
         self._granted[_with_slash(urlsplit(unquote_plus(fields["sr"])).path)] = policy, expires
 
     def allow(self, claim: Claim, queue: str) -> bool:
-        """Whether a token that still holds is for the queue or the whole namespace, and its policy has the claim.
+        """Whether a valid token covers the queue or the whole namespace, and its policy has the claim.
 
         `queue` may be the name of a queue's dead letters too: who may listen to the queue may listen to them.
         """

@@ -92,7 +92,7 @@ class Store:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{directory} cannot be made a folder for data: {error.strerror}") from error
+            raise StoreError(f"{directory} cannot be used as a data folder: {error.strerror}") from error
         return cls._prepared(str(directory / FILE_NAME))
 
     @classmethod

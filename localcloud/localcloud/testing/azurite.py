@@ -20,13 +20,13 @@ from localcloud.processes import LEASH, LOG_BYTES, tail
 
 _MODULES = Path(__file__).resolve().parents[3] / "requirements/azurite/node_modules"
 _PROGRAM = _MODULES / "azurite/dist/src/table/main.js"
-#: Made last, so what was only half installed is not taken for whole.
+#: Created last, so that an incomplete installation is not taken for a complete one.
 _INSTALLED = _MODULES / ".installed"
 
 _ACCOUNT = "local"
 _STARTED = "successfully started"
 _START_SECONDS = 30.0
-#: Somebody else may take the port that was found free.
+#: Another process may take the port that was found free.
 _TRIES = 3
 
 
@@ -35,7 +35,7 @@ class AzuriteError(Exception):
 
 
 def missing() -> str:
-    """What has to be there to run it and is not, as a sentence; empty if nothing is missing."""
+    """What is missing to run it, as a sentence; empty if nothing is."""
     if shutil.which("node") is None:
         return "Azurite needs Node.js, which is not installed."
     return "" if _INSTALLED.is_file() else "Azurite is not installed: make azurite."

@@ -84,5 +84,5 @@ class BrokerProcess:
 def await_that(condition: Callable[[], bool], within: float = LONGEST_WAIT) -> None:
     deadline = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < deadline, "what was awaited did not come"
+        assert time.monotonic() < deadline, "the awaited condition did not become true in time"
         time.sleep(0.005)

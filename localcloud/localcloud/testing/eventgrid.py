@@ -94,7 +94,7 @@ class EventGrid:
         self.port = int(line.rstrip().rpartition(":")[2])
 
     async def kill(self) -> None:
-        """End it as a crash would."""
+        """Ends it as a crash would."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()

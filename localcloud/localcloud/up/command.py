@@ -21,7 +21,7 @@ _PORTS = Ports(servicebus=5672, azureml=8443, eventgrid=8081, identity=8082, fun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line."""
+    """Describes the command line."""
     parser.add_argument(
         "--config",
         type=Path,
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-app",
         action="store_true",
-        help="start everything else; the app is run by another host on its port, with `localcloud settings`",
+        help="start everything else; another host runs the app on its port, with `localcloud settings`",
     )
     parser.add_argument("--app", type=Path, metavar="FOLDER", help="the Functions app, instead of the description's")
     for part, number in _PORTS.__dict__.items():
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Start everything, print how to use it, and keep it running until cancelled or until a part cannot be kept up."""
+    """Starts everything, prints how to use it, and keeps it running until cancelled or until a part stays down."""
     try:
         description = _with_app(read_description(arguments.config), arguments.app)
         ports = Ports(**{part: getattr(arguments, f"{part}_port") for part in _PORTS.__dict__})
@@ -62,7 +62,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             try:
                 failure = await cloud.failed()
             finally:
-                _say("Ending the local cloud ...")
+                _say("Stopping the local cloud ...")
             raise failure
     except (ConfigurationError, PartFailedError) as error:
         raise SystemExit(str(error)) from error

@@ -11,7 +11,7 @@ from localcloud.eventgrid.events import Schema
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,40}$")]
 
 #: Queues are of the Standard tier with duplicate detection. Names are those of Microsoft's emulator, and so are the
-#: bounds: it takes no longer window, and no more deliveries.
+#: bounds: it allows no longer window and no more deliveries.
 QUEUE_PROPERTIES: dict[str, Any] = {
     "LockDuration": "PT1M",
     "MaxDeliveryCount": 10,
@@ -71,8 +71,10 @@ class Topic(Section):
 class EventSubscriptions(Section):
     """What every workspace's topic delivers to the app."""
 
-    #: The app's function with an Event Grid trigger.
+    #: The app's function with an Event Grid trigger; or, with `path`, one with an HTTP trigger that takes events.
     function: str = Field(min_length=1)
+    #: Where the latter is, such as `api/events`.
+    path: str = Field(default="", pattern="^[A-Za-z0-9._/-]*$")
     #: Empty: all types.
     included_event_types: tuple[str, ...] = ()
     schema_: Schema = Field(default=Schema.EVENT_GRID, alias="schema")
@@ -111,7 +113,7 @@ class Description(Section):
     event_subscriptions: EventSubscriptions | None = None
     #: Without an app there is no Functions host and nothing is delivered.
     app: App | None = None
-    #: What whoever starts it may want to do with it, a sentence each.
+    #: Hints for the person who starts it, a sentence each.
     hints: tuple[str, ...] = ()
     #: Further keys of the Azure ML part's configuration, as `faults` or `python`.
     azureml: dict[str, Any] = Field(default_factory=dict)
@@ -130,13 +132,15 @@ class Description(Section):
             for name in self.registry_writers
             if name not in self.environments
         ]
-        faults += [f"people.{name}: is the name of an environment" for name in self.people if name in self.environments]
+        faults += [
+            f"people.{name}: an environment already has this name" for name in self.people if name in self.environments
+        ]
         workspaces = [environment.workspace.lower() for environment in self.environments.values()]
         if len(set(workspaces)) < len(workspaces):
-            faults.append("environments: each needs a workspace with a name of its own")
+            faults.append("environments: names of workspaces must be unique")
         topics = [topic.name.lower() for topic in self.topics]
         if len({*topics, *workspaces}) < len(topics) + len(set(workspaces)):
-            faults.append("topics: each needs a name of its own, which no workspace has")
+            faults.append("topics: names must be unique, and different from those of workspaces")
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -54,7 +54,7 @@ def keep_secrets(
 
 
 def _key() -> str:
-    """Hexadecimal digits: what begins with a dash, a command line takes for an option."""
+    """Hexadecimal digits, since a command line reads a leading dash as an option."""
     return secrets.token_hex(20)
 
 
@@ -64,7 +64,7 @@ def _topic_key() -> str:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Replace a file at once by one that only its owner can read."""
+    """Replaces a file at once by one that only its owner can read."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
         stream.write(text)

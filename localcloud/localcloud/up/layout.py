@@ -66,6 +66,9 @@ class Layout:
     def webhook(self) -> str:
         """Where the app takes events, with its key."""
         assert self.description.event_subscriptions is not None
+        path = self.description.event_subscriptions.path
+        if path:
+            return f"{self.functions_url}/{path}?code={self.secrets.default_key}"
         function = self.description.event_subscriptions.function
         key = self.secrets.event_grid_key
         return f"{self.functions_url}/runtime/webhooks/eventgrid?functionName={function}&code={key}"

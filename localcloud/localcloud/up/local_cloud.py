@@ -75,7 +75,7 @@ class LocalCloud:
         await self.stop()
 
     async def start(self) -> None:
-        """Start all parts and return when every one is ready and the app takes events.
+        """Starts all parts and returns when every one is ready and the app takes events.
 
         Raises `ConfigurationError` before anything runs, `PartFailedError` after having ended what ran.
         """
@@ -94,7 +94,7 @@ class LocalCloud:
             raise
 
     async def stop(self) -> None:
-        """End all parts, the app first. Harmless when nothing runs."""
+        """Ends all parts, the app first. Harmless when nothing runs."""
         if self._supervisor is not None:
             await self._supervisor.stop_all(first="functions")
             self._supervisor = None
@@ -102,15 +102,15 @@ class LocalCloud:
         self._lock.close()
 
     async def failed(self) -> PartFailedError:
-        """Wait until a part has died too often to be started again; returns why."""
+        """Waits until a part has died too often to be started again; returns why."""
         return await asyncio.shield(self._running.failure)
 
     async def kill(self, part: str) -> None:
-        """End a part as a crash would; it stays down until `restart`."""
+        """Ends a part as a crash would; it stays down until `restart`."""
         await self._running.kill(part)
 
     async def restart(self, part: str) -> None:
-        """Start a part anew, whether it runs or not, and return when it is ready."""
+        """Restarts a part, whether it runs or not, and returns when it is ready."""
         await self._running.restart(part)
 
     @property
@@ -197,7 +197,7 @@ class LocalCloud:
         return Part(name, command, _environment(), _DISTRIBUTION, self._data / "logs" / f"{name}.log", ready)
 
     async def _subscriptions_validated(self, layout: Layout) -> None:
-        """Wait until the app has agreed to get events; from then on nothing needs a second attempt."""
+        """Waits until the app has agreed to get events; from then on nothing needs a second attempt."""
         webhooks = {one["name"] for one in webhook_subscriptions(layout)}
         deadline = time.monotonic() + self._ready_within
         while True:
@@ -213,7 +213,7 @@ class LocalCloud:
                 assert layout.description.event_subscriptions is not None
                 function = layout.description.event_subscriptions.function
                 raise PartFailedError(
-                    f"The app did not agree to get events: {', '.join(missing)}. "
+                    f"The app did not confirm its event subscriptions: {', '.join(missing)}. "
                     f"Does it have a function {function!r} with an Event Grid trigger? See {self._data / 'logs'}."
                 )
             await asyncio.sleep(0.05)
@@ -235,7 +235,7 @@ def _environment() -> dict[str, str]:
 
 
 async def _together(starts: list[Awaitable[None]]) -> None:
-    """Wait for all, then raise the first failure, so that nothing is still starting when the others are stopped."""
+    """Waits for all, then raises the first failure, so that nothing is still starting when the others are stopped."""
     results = await asyncio.gather(*starts, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

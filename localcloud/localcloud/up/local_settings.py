@@ -13,12 +13,12 @@ OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": "Use
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line."""
+    """Describes the command line."""
     add_data(parser)
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Print the file. Ends the program with a message where no local cloud is running."""
+    """Prints the file. Ends the program with a message if no local cloud is running."""
     content = addresses(arguments.data, "python -m localcloud up --without-app")
     sys.stdout.write(json.dumps(local_settings(content["app_settings"]), indent=2) + "\n")
 

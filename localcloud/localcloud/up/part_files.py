@@ -24,7 +24,7 @@ def shared_access_file(layout: Layout) -> Path:
 
 
 def write_part_files(layout: Layout) -> None:
-    """Write all files that the parts read; they hold keys, so only their owner can read them."""
+    """Writes all files that the parts read; they hold keys, so only their owner can read them."""
     contents = {
         "servicebus": servicebus(layout),
         "identity": identity(layout),
@@ -82,23 +82,23 @@ def eventgrid(layout: Layout) -> dict[str, Any]:
         {"name": one.workspace, "key": layout.secrets.topic_keys[name], "source": one.workspace_id}
         for name, one in environments.items()
     ]
-    wanted = layout.description.event_subscriptions
-    subscriptions = [
-        {
-            "name": f"{one.workspace}-{wanted.function}".replace("_", "-")[:64],
-            "topic": one.workspace,
-            "endpoint": layout.webhook,
-            **wanted.model_dump(mode="json", by_alias=True, exclude={"function"}),
-        }
-        for one in environments.values()
-        if layout.description.app
-    ] if wanted else []  # fmt: skip
+    subscriptions = [each for one in environments.values() for each in app_subscriptions(layout, one.workspace)]
     topics += [{"name": name, "key": layout.secrets.own_topic_keys[name]} for name in layout.own_topics]
     return {
         "topics": topics,
         "subscriptions": [*subscriptions, *webhook_subscriptions(layout)],
         "retry_pauses": layout.description.retry_pauses,
     }
+
+
+def app_subscriptions(layout: Layout, workspace: str) -> list[dict[str, Any]]:
+    """The app's subscription to a workspace's topic, where there are an app and a function for it."""
+    wanted = layout.description.event_subscriptions
+    if not wanted or not layout.description.app:
+        return []
+    named = {"name": f"{workspace}-{wanted.function}".replace("_", "-")[:64], "topic": workspace}
+    more = wanted.model_dump(mode="json", by_alias=True, exclude={"function", "path"})
+    return [{**named, "endpoint": layout.webhook, **more}]
 
 
 def webhook_subscriptions(layout: Layout) -> list[dict[str, Any]]:
@@ -118,6 +118,10 @@ def azureml(layout: Layout) -> dict[str, Any]:
             "id": one.workspace_id,
             "location": one.location,
             "topic": {"endpoint": layout.topics[name], "key": layout.secrets.topic_keys[name]},
+            "event_subscriptions": [
+                {key: each[key] for key in ("name", "endpoint", "included_event_types")}
+                for each in app_subscriptions(layout, one.workspace)
+            ],
         }
         for name, one in description.environments.items()
     ]

@@ -1,4 +1,4 @@
-"""Chooses the ports of the parts, and the same ones again after a restart: addresses are part of what is kept."""
+"""Chooses the ports of the parts, and the same ports again after a restart, since stored state contains addresses."""
 
 import json
 import random

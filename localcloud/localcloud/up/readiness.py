@@ -1,4 +1,4 @@
-"""Looks once whether a part serves requests. No look raises: a part that does not answer is just not ready yet."""
+"""Checks once whether a part serves requests. No check raises: a part that does not answer is not ready yet."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What commands beside `up` know of a local cloud that is running: the addresses in its folder."""
+"""What commands other than `up` know of a running local cloud: the addresses in its folder."""
 
 import argparse
 import json
@@ -13,12 +13,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(".local"),
         metavar="DIR",
-        help="folder of the local cloud that is running (default: %(default)s)",
+        help="folder of the running local cloud (default: %(default)s)",
     )
 
 
 def addresses(folder: Path, start: str) -> Any:
-    """The content of `addresses.json`. Ends the program with what to `start` where there is none."""
+    """The content of `addresses.json`. Ends the program with the command to `start` if no local cloud is running."""
     file = folder / "addresses.json"
     try:
         return json.loads(file.read_text(encoding="utf-8"))

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from localcloud import processes
 
-#: Seconds that a part has to become ready, where nothing else is said.
+#: The default number of seconds in which a part must become ready.
 READY_WITHIN = 60.0
-#: A part that dies more often than this within the window is given up.
+#: A part that dies more often than this within the window is not restarted.
 MOST_RESTARTS = 5
 RESTART_WINDOW = 300.0
-#: Seconds a part has to end before it is killed.
+#: Seconds before a part that does not end is killed.
 GRACE = 5.0
 #: Seconds until `changed` is called again after an OSError.
 TRY_AGAIN = 1.0
@@ -53,7 +53,7 @@ class _Running:
 class Supervisor:
     """The running parts. `tell` gets a line about everything unexpected; `changed` is called after each start.
 
-    Neither ends the supervision by an OSError.
+    An OSError of either does not end the supervision.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Supervisor:
         self._running: dict[str, _Running] = {}
         self._again: asyncio.TimerHandle | None = None
         self._told_of_trouble = False
-        #: Set when a part is given up.
+        #: Set when a part is not restarted any more.
         self.failure: asyncio.Future[PartFailedError] = asyncio.get_running_loop().create_future()
 
     @property
@@ -75,14 +75,14 @@ class Supervisor:
         return {name: one.pid for name, one in processes_by_name.items() if one and one.returncode is None}
 
     async def start(self, part: Part) -> None:
-        """Return when the part is ready; from then on it is kept running. Raises `PartFailedError`."""
+        """Returns when the part is ready; from then on it is kept running. Raises `PartFailedError`."""
         running = self._running.setdefault(part.name, _Running(part))
         running.part = part
         await self._launch(running)
         running.keeper = asyncio.create_task(self._keep(running))
 
     async def kill(self, name: str) -> None:
-        """End a part as a crash would; it stays down until `restart`."""
+        """Ends a part as a crash would; it stays down until `restart`."""
         running = self._running[name]
         await _cancel(running.keeper)
         if running.process is not None:
@@ -90,20 +90,20 @@ class Supervisor:
             await running.process.wait()
 
     async def stop(self, name: str) -> None:
-        """End a part in order; it stays down until `restart`."""
+        """Ends a part in order; it stays down until `restart`."""
         running = self._running[name]
         await _cancel(running.keeper)
         if running.process is not None and running.process.returncode is None:
             await running.process.stop(GRACE)
 
     async def restart(self, name: str) -> None:
-        """Start a part anew, whether it runs or not, and return when it is ready."""
+        """Restarts a part, whether it runs or not, and returns when it is ready."""
         await self.stop(name)
         self._running[name].starts.clear()
         await self.start(self._running[name].part)
 
     async def stop_all(self, first: str) -> None:
-        """End all parts at the same time, but one of them before the others."""
+        """Ends all parts at the same time, but one of them before the others."""
         if self._again is not None:
             self._again.cancel()
         if first in self._running:
@@ -162,7 +162,7 @@ class Supervisor:
                 self._say(f"{name} is ready again")
 
     def _tell_of_change(self) -> None:
-        """A file that cannot be written, as on a full disk, ends no part: it is tried again."""
+        """A file that cannot be written, for example on a full disk, ends no part; writing is retried."""
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -170,14 +170,14 @@ class Supervisor:
             self._changed()
         except OSError as error:
             if not self._told_of_trouble:
-                self._say(f"What runs cannot be written down ({error}); it is tried again every {TRY_AGAIN:g} s")
+                self._say(f"The addresses cannot be saved ({error}); retrying every {TRY_AGAIN:g} s")
             self._told_of_trouble = True
             self._again = asyncio.get_running_loop().call_later(TRY_AGAIN, self._tell_of_change)
         else:
             self._told_of_trouble = False
 
     def _say(self, line: str) -> None:
-        """What is told may go to a file on a full disk, or to a terminal that was closed."""
+        """The line may go to a file on a full disk, or to a closed terminal."""
         with contextlib.suppress(OSError):
             self._tell(line)
 
@@ -193,7 +193,7 @@ def _report(part: Part, fault: str) -> str:
     end = "\n".join(f"    {line}" for line in lines) or "    (the log is empty)"
     return (
         f"{part.name} {fault}. The end of its log {part.log}:\n{end}\n"
-        "  Mend what the log names and start again; another port or an empty data folder rule out leftovers."
+        "  Fix what the log names and start again. To rule out leftovers, use another port or an empty data folder."
     )
 
 

@@ -15,17 +15,17 @@ _TIMEOUT = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line."""
+    """Describes the command line."""
     parser.add_argument("name", metavar="NAME", help="of one of the people in localcloud.yml")
     add_data(parser)
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Print the token. Ends the program with a message where there is none."""
+    """Prints the token. Ends the program with a message if there is none."""
     found = addresses(arguments.data, "python -m localcloud up")
     people = found["people"]
     if arguments.name not in people:
-        raise SystemExit(f"The local cloud knows no {arguments.name}, only {', '.join(people) or 'nobody'}.")
+        raise SystemExit(f"There is no {arguments.name} in the local cloud, only {', '.join(people) or 'nobody'}.")
     token = await asyncio.to_thread(token_of, found, arguments.name)
     sys.stdout.write(f"{token}\n")
 
@@ -46,5 +46,5 @@ def token_of(found: Any, name: str) -> str:
         with opener.open(request, timeout=_TIMEOUT) as answer:
             return str(json.loads(answer.read())["access_token"])
     except urllib.error.URLError as error:
-        told = f"{identity['endpoint']} gives no token: {error.reason}. Is the local cloud running?"
+        told = f"{identity['endpoint']} did not give a token: {error.reason}. Is the local cloud running?"
         raise SystemExit(told) from error

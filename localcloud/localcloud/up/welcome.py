@@ -1,4 +1,4 @@
-"""What a person reads when the local cloud is ready: every address, key and token, laid out for a terminal's width."""
+"""The text shown when the local cloud is ready: every address, key and token, laid out for a terminal's width."""
 
 import shlex
 import textwrap

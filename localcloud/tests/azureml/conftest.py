@@ -31,6 +31,8 @@ with warnings.catch_warnings():
         Model,
     )
 
+#: Of the virtual environment that jobs and deployments run in.
+COMPUTE_PYTHON = Path(__file__).parents[3] / ".venv-compute" / "bin" / "python"
 DEADLINE = 100.0  # seconds; a busy machine needs half a minute to start a process
 TOKEN_KEY = "a key for tokens that is long enough for HS256"
 SUBSCRIPTIONS = {"ws-dev": "00000000-0000-0000-0000-00000000000d", "ws-test": "00000000-0000-0000-0000-00000000000e"}
@@ -77,6 +79,7 @@ class ControlPlane:
             "workspaces": [{"id": workspace_id(name)} for name in SUBSCRIPTIONS],
             "registries": [{"name": "contoso-ml"}],
             "deployment_seconds": 0.4,
+            "python": str(COMPUTE_PYTHON),
             "token_key": "token.key",
             **settings,
         }

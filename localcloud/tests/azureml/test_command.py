@@ -69,7 +69,7 @@ def test_workspaces_of_one_name_and_a_missing_interpreter_are_told(tmp_path: Pat
     twice = [{"id": workspace_id("ws-dev")}, {"id": workspace_id("ws-dev").replace("rg-", "other-")}]
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"workspaces": twice}))
-    with pytest.raises(ConfigurationError, match="names of workspaces must differ"):
+    with pytest.raises(ConfigurationError, match="names of workspaces must be unique"):
         read_settings(file)
     file.write_text(json.dumps({"workspaces": twice[:1], "python": "no/python"}))
     with pytest.raises(ConfigurationError, match="there is no interpreter"):

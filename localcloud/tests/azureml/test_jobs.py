@@ -189,7 +189,7 @@ def test_a_pipeline_runs_its_nodes_in_order_and_leaves_the_output_of_the_last(
     [
         ("automl", {"jobType": "AutoML"}, "only Command and Pipeline jobs"),
         ("..", {"jobType": "Command"}, ""),
-        ("a b", {"jobType": "Command"}, "no name for a job"),
+        ("a b", {"jobType": "Command"}, "not a valid job name"),
     ],
 )
 def test_a_job_that_cannot_run_is_refused(

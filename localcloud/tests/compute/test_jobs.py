@@ -170,7 +170,7 @@ async def test_a_job_that_runs_again_starts_anew(tmp_path: Path, jobs: JobRunner
 
 
 async def test_a_name_that_would_leave_the_folder_is_refused(tmp_path: Path, jobs: JobRunner) -> None:
-    with pytest.raises(ValueError, match="no name for a job"):
+    with pytest.raises(ValueError, match="not a valid job name"):
         await jobs.run(job(tmp_path, "true", name="../other"))
 
 

@@ -147,7 +147,7 @@ async def test_a_crashed_server_comes_back_and_then_stays_down_when_it_crashes_t
         pids.add((await score(servers, 1))["pid"])
     assert len(pids) == 3
     await servers.crash(KEY)
-    await until(lambda: "not started again" in servers.logs(KEY, 1))
+    await until(lambda: "is not restarted" in servers.logs(KEY, 1))
     assert not is_up(servers)
 
 

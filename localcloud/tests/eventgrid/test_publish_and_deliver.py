@@ -201,10 +201,10 @@ async def test_a_systems_topic_refuses_events_of_another_resource(eventgrid: "Ev
     await eventgrid.start()
     other = EventGridEvent("models/m:1", MODEL_REGISTERED, {}, "", topic="/workspaces/ws-prod")
     async with eventgrid.publisher() as publisher:
-        with pytest.raises(HttpResponseError, match="this topic is that of /workspaces/ws-dev") as refused:
+        with pytest.raises(HttpResponseError, match="this topic belongs to /workspaces/ws-dev") as refused:
             await publisher.send(other)
         assert refused.value.status_code == 400
-        with pytest.raises(HttpResponseError, match="this topic is that of /workspaces/ws-dev"):
+        with pytest.raises(HttpResponseError, match="this topic belongs to /workspaces/ws-dev"):
             await publisher.send(CloudEvent("/workspaces/ws-prod", MODEL_REGISTERED))
         await publisher.send(CloudEvent("/Workspaces/WS-dev", MODEL_REGISTERED))
 

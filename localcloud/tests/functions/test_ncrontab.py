@@ -42,7 +42,7 @@ def test_next_occurrence(schedule: str, expected: datetime) -> None:
         ("0 */0 * * * *", "step must be at least 1"),
         ("0 x * * * *", "minute 'x'"),
         ("0 30-10 * * * *", "minute '30-10'"),
-        ("00:00:00", "longer than nothing"),
+        ("00:00:00", "must be positive"),
         ("24:00:00", "hh:mm:ss"),
     ],
 )

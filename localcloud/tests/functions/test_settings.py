@@ -57,7 +57,7 @@ def test_missing_connection_says_what_to_set() -> None:
     "text", ["the-secret", CONNECTION.replace("Endpoint=sb://", ""), CONNECTION.replace("SharedAccessKeyName", "Name")]
 )
 def test_text_that_is_no_connection_string_is_refused_without_showing_it(text: str) -> None:
-    with pytest.raises(HostError, match="The setting 'BUS' is no Service Bus connection string") as refusal:
+    with pytest.raises(HostError, match="The setting 'BUS' is not a Service Bus connection string") as refusal:
         service_bus_connection("BUS", {"BUS": text})
     assert "the-secret" not in str(refusal.value)
 
@@ -162,7 +162,7 @@ def test_a_setting_replaces_a_log_level_of_host_json(tmp_path: Path, monkeypatch
     [
         ({}, '"version" must be "2.0"'),
         ([], '"version" must be "2.0"'),
-        ({"version": "2.0", "functionTimeout": "soon"}, "'soon' is no time span"),
+        ({"version": "2.0", "functionTimeout": "soon"}, "'soon' is not a time span"),
         ({"version": "2.0", "functionTimeout": 5}, "functionTimeout must be text, not 5"),
         ({"version": "2.0", "extensions": []}, r"extensions must be an object, not \[\]"),
         ({"version": "2.0", "extensions": {"http": None}}, "extensions.http must be an object, not None"),

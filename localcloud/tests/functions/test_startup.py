@@ -129,7 +129,7 @@ def unreadable(req: func.HttpRequest) -> str:
     host = await start_host(app=write_app(tmp_path / "app", code))
     assert (await host.call("GET", "/api/modules"))[0] == 200
     expected = [
-        "The function 'Modules' is not served: Another function has this name",
+        "The function 'Modules' is not served: Another function has the same name",
         "The function 'same_route' is not served: Its route 'modules' is already that of 'modules'",
         "The function 'unreadable' is not served: The route 'broken/{id' of 'unreadable' cannot be read",
     ]
@@ -194,7 +194,7 @@ def warm(warmup) -> None:
     await until(lambda: "warmed up" in host.log.read_text())
 
 
-async def test_functions_without_a_setting_are_left_out_and_named(start_host: StartHost, tmp_path: Path) -> None:
+async def test_functions_whose_trigger_cannot_work_are_named(start_host: StartHost, tmp_path: Path) -> None:
     code = f"""{PLAIN}
 @app.service_bus_queue_trigger(arg_name="message", queue_name="%ABSENT%", connection="BUS")
 def on_queue(message: func.ServiceBusMessage) -> None:
@@ -212,6 +212,10 @@ def at_times(timer: func.TimerRequest) -> None:
 @app.service_bus_queue_trigger(arg_name="message", queue_name="steps", connection="NOWHERE")
 def on_nowhere(message: func.ServiceBusMessage) -> None:
     pass
+
+@app.service_bus_queue_trigger(arg_name="message", queue_name="q", connection="BUS", is_sessions_enabled=True)
+def in_sessions(message: func.ServiceBusMessage) -> None:
+    pass
 """
     host = await start_host(app=write_app(tmp_path / "app", code))
     expected = [
@@ -219,6 +223,7 @@ def on_nowhere(message: func.ServiceBusMessage) -> None:
         "The function 'on_timer' is not served: '%ABSENT%' does not resolve to a value",
         "The function 'at_times' is not served: '%ABSENT%' does not resolve to a value",
         "The function 'on_nowhere' is not served: No connection 'NOWHERE'",
+        "The function 'in_sessions' is not served: It requires sessions (is_sessions_enabled), which the local",
     ]
     await until(lambda: all(line in host.log.read_text() for line in expected))
 
@@ -240,8 +245,8 @@ async def test_app_that_cannot_be_indexed_ends_the_host_with_the_reason(tmp_path
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("main.py", "holds no main.py"),
-        ("main", "holds no main"),
+        ("main.py", "has no main.py"),
+        ("main", "has no main"),
         ("host.json", "InvalidFileNameError"),
     ],
 )

@@ -97,21 +97,21 @@ def test_what_only_microsofts_emulator_has_is_left_out_with_a_warning(
     )
     assert [queue.name for queue in read_config(path)] == ["plain"]
     assert [record.getMessage().removeprefix(f"{path}: ") for record in caplog.records] == [
-        "the topics are left out (1): there are only queues here",
-        "the queue forwarding is left out: it has ForwardTo, which this broker does not know",
+        "the topics are left out (1): this broker has queues only",
+        "the queue forwarding is left out: it has ForwardTo, which this broker does not support",
         "the queue sent-on is left out: it has ForwardTo and ForwardDeadLetteredMessagesTo, which this broker does"
-        " not know",
+        " not support",
     ]
 
 
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
-        ({"LockDuration": "1 minute"}, "LockDuration: '1 minute' is no ISO 8601 duration"),
-        ({"LockDuration": "PT"}, "LockDuration: 'PT' is no ISO 8601 duration"),
-        ({"LockDuration": 60}, "LockDuration: 60 is no ISO 8601 duration"),
+        ({"LockDuration": "1 minute"}, "LockDuration: '1 minute' is not an ISO 8601 duration"),
+        ({"LockDuration": "PT"}, "LockDuration: 'PT' is not an ISO 8601 duration"),
+        ({"LockDuration": 60}, "LockDuration: 60 is not an ISO 8601 duration"),
         ({"LockDuration": "PT0S"}, "LockDuration: PT0S must be positive"),
-        ({"LockDuration": "PT6M"}, "LockDuration: PT6M is longer than the most allowed, 300 seconds"),
+        ({"LockDuration": "PT6M"}, "LockDuration: PT6M is longer than the maximum, 300 seconds"),
         ({"DuplicateDetectionHistoryTimeWindow": "P8D"}, "DuplicateDetectionHistoryTimeWindow: P8D is longer"),
         ({"MaxDeliveryCount": 0}, "MaxDeliveryCount: 0 must be a whole number from 1 to 2000"),
         ({"MaxDeliveryCount": True}, "MaxDeliveryCount: True must be a whole number"),
@@ -165,4 +165,4 @@ def test_the_command_ends_with_the_faults_and_no_traceback(path: Path, tmp_path:
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
     assert "Queues[0].Properties.MaxDeliveryCount: -1 must be a whole number" in ended.stderr
-    assert "Queues[0].Properties.LockDuration: 'soon' is no ISO 8601 duration" in ended.stderr
+    assert "Queues[0].Properties.LockDuration: 'soon' is not an ISO 8601 duration" in ended.stderr

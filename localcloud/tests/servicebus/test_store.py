@@ -21,7 +21,7 @@ def test_a_second_broker_on_the_same_data_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_the_folder_is_said_in_words(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
-    with pytest.raises(StoreError, match="data cannot be made a folder for data: File exists"):
+    with pytest.raises(StoreError, match="data cannot be used as a data folder: File exists"):
         Store.open(tmp_path / "data")
 
 

@@ -70,7 +70,7 @@ def test_who_starts_the_cloud_gets_the_hints_of_its_description(tmp_path: Path) 
 
 @pytest.mark.parametrize("topics", [["promotions", "promotions"], ["ws-dev"]])
 def test_a_topic_needs_a_name_of_its_own(topics: list[str]) -> None:
-    with pytest.raises(ValidationError, match="topics: each needs a name of its own"):
+    with pytest.raises(ValidationError, match="topics: names must be unique"):
         describe(*topics)
 
 

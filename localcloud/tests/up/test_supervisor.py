@@ -140,7 +140,7 @@ async def test_parts_are_kept_running_while_nothing_can_be_written_and_it_is_wri
         await until(lambda: written)
     finally:
         await supervisor.stop_all(first="fake")
-    assert sum("cannot be written down" in line for line in told) == 1
+    assert sum("cannot be saved" in line for line in told) == 1
 
 
 async def test_a_part_whose_log_cannot_be_written_is_started_again_and_logs_once_it_can(tmp_path: Path) -> None:

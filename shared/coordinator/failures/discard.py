@@ -15,6 +15,7 @@ from shared.coordinator.failures.judging import Failure
 from shared.coordinator.failures.replay import Asked, ReplayOutcome, Result
 from shared.coordinator.lanes import Lanes
 from shared.core.events import Discarded
+from shared.core.redaction import visible
 from shared.ports import (
     DeadLetter,
     DeadLetters,
@@ -114,7 +115,11 @@ def _queue(failure: Failure) -> str:
 
 
 def _written(body: bytes) -> tuple[str, str]:
+    """As text where people can read all of it; what tools write out of it is what it was."""
     try:
-        return body.decode(), "utf-8"
+        text = body.decode()
     except UnicodeDecodeError:
+        text = None
+    if text is None or visible(text) != text:
         return b64encode(body).decode(), "base64"
+    return text, "utf-8"

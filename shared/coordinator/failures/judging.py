@@ -32,7 +32,7 @@ from shared.core.wire import UndecodableError
 from shared.ports import DeadLetter, Store
 
 if TYPE_CHECKING:
-    from shared.config import Configuration, Workspace
+    from shared.config import Configuration, WorkspaceReference
 
 log = logging.getLogger("mlpromote")
 
@@ -171,7 +171,7 @@ class Failures:
                 return replace(failure, replay=self._judge_report(message))
         return self._of_news(failure, message)
 
-    def _workspace_of(self, environment: str) -> "Workspace":
+    def _workspace_of(self, environment: str) -> "WorkspaceReference":
         return self._configuration.environments[environment].workspace
 
     def _judge_command(self, command: RunStep) -> Judgement:

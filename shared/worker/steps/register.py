@@ -15,6 +15,9 @@ from shared.worker.steps.share import COMPLETED
 #: Tag of a model that we registered: the job that it came from.
 JOB = "mlpromote.job"
 
+#: Of a version that the next one counts on from.
+MOST_DIGITS = 18
+
 #: Azure ML's words for a job that has come to a bad end.
 ENDED_BADLY = ("Failed", "Canceled", "NotResponding")
 
@@ -45,18 +48,35 @@ def run(order: JobOrder) -> Outcome:
     if job is None:
         return Failed(f"There is no job {job_name} in {command.environment}: it was deleted.", FailureKind.NOT_FOUND)
     output, tags = order.settings.output, order.settings.tags
-    refusal = _refusal(job, output)
+    refusal = _another_job(order.settings, job) or _refusal(job, output)
     if refusal:
         return refusal
     if job.status != COMPLETED:
         return poll_again(command, f"job {job.name}: {job.status}")
-    version = str(max((int(each.version) for each in versions if each.version.isdecimal()), default=0) + 1)
+    version = str(max((int(each.version) for each in versions if _counts(each.version)), default=0) + 1)
     made = workspace.register_output(name, version, job, output, {**tags, JOB: job.name})
     return Succeeded(as_evidence(_registered(made)))
 
 
+def _counts(version: str) -> bool:
+    """Not what somebody has typed in, of many digits, after which nobody can count on."""
+    return version.isdecimal() and len(version) <= MOST_DIGITS
+
+
 def _is_from(model: Model, job: str) -> bool:
     return job in (model.job, model.tags.get(JOB))
+
+
+def _another_job(asked: JobStage, job: Job) -> Failed | None:
+    """An event says of which experiment a job is, and whoever can send one may say so of any job."""
+    missing = [f"{name}={value}" for name, value in asked.job_tags.items() if job.tags.get(name) != value]
+    if asked.experiment and job.experiment != asked.experiment:
+        why = f"is of experiment {job.experiment}, and the route takes jobs of {asked.experiment}"
+    elif missing:
+        why = f"lacks the tag {', '.join(missing)}, for which the route asks"
+    else:
+        return None
+    return Failed(f"Job {job.name} {why}: nothing was registered.", FailureKind.REFUSED)
 
 
 def _refusal(job: Job, output: str) -> Failed | None:

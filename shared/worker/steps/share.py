@@ -89,7 +89,7 @@ def run(target: Target) -> Outcome:
         )
     copy = workspace.registry_model(name, version)
     if copy is None:
-        return _start(target, model)
+        return _untagged(target, model) or _start(target, model)
     if not same_asset(copy.origin, model.asset_id):
         return Failed(
             f"The registry has another model {name}, version {version}, made from {copy.origin or 'something else'}. "
@@ -101,6 +101,19 @@ def run(target: Target) -> Outcome:
         # Registered while its job still runs. What the job logs last counts, too, and how it ends.
         return poll_when_ended(target, job)
     return Succeeded(as_evidence(_shared(target, model, copy, job)))
+
+
+def _untagged(target: Target, model: Model) -> Failed | None:
+    """Why the model is not to leave its workspace: an event may have claimed tags that it does not have."""
+    asked = target.settings.require_tags
+    missing = [f"{name}={value}" for name, value in asked.items() if model.tags.get(name) != value]
+    if not missing:
+        return None
+    return Failed(
+        f"Model {model.name}, version {model.version}, does not have the tag {', '.join(missing)}, for which route "
+        f"{target.command.lane.route} asks: it was not shared. Tag it, then retry.",
+        FailureKind.REFUSED,
+    )
 
 
 def _start(target: Target, model: Model) -> Outcome:

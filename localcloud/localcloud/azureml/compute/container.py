@@ -17,7 +17,7 @@ from localcloud import processes
 
 SCORING_SERVER = Path(__file__).with_name("scoring_server.py")
 STOP_SECONDS = 5.0
-#: After so long without a crash the restarts are counted from the beginning.
+#: After this long without a crash, counting of restarts begins again.
 STABLE_SECONDS = 60.0
 LINES_IN_ERROR = 100
 LOG = "container.log"
@@ -50,7 +50,7 @@ class Image:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
 
     def lay_out(self, app: Path) -> dict[str, str]:
-        """Copy code and model to where Azure has them and return the environment to run in.
+        """Copies code and model to where Azure has them and returns the environment to run in.
 
         Azure's folders are `/var/azureml-app` and, in it, `azureml-models/<id>/<version>`.
         """
@@ -63,7 +63,7 @@ class Image:
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             "AML_APP_ROOT": str(app),
-            # A second listener, for people who administer gunicorn, that Azure's images do not have.
+            # Turns off gunicorn's control socket, which Azure's images do not have.
             "GUNICORN_CMD_ARGS": "--no-control-socket",
         }
         if self.model is not None:
@@ -98,14 +98,14 @@ class Container:
         self._starting = asyncio.Lock()
 
     async def start(self) -> None:
-        """Return when the server is healthy, else raise ContainerCrashed."""
+        """Returns when the server is healthy, else raises ContainerCrashed."""
         async with self._starting:
             self._environment = await asyncio.to_thread(self._image.lay_out, self.folder / "app")
             await self._run()
         self._supervision = asyncio.create_task(self._restart_after_crashes())
 
     async def stop(self) -> None:
-        """End the server for good; a start that is under way ends with ContainerCrashed."""
+        """Ends the server for good; a start that is under way ends with ContainerCrashed."""
         self._stopping.set()
         async with self._starting:
             if self._supervision is not None:
@@ -116,7 +116,7 @@ class Container:
             self._port = None
 
     async def crash(self) -> None:
-        """End the server as `kill -9` does and return when it has ended."""
+        """Ends the server as `kill -9` does and returns when it has ended."""
         if self._process is not None:
             self._process.kill()
             await self._process.wait()
@@ -188,10 +188,10 @@ class Container:
             self._port = None
             crashes = 1 if clock() - began > STABLE_SECONDS else crashes + 1
             if crashes > len(self._restart_pauses):
-                self._note(f"the container ended with {code} once too often and is not started again")
+                self._note(f"the container ended with {code} too many times and is not restarted")
                 return
             pause = self._restart_pauses[crashes - 1]
-            self._note(f"the container ended with {code} and is started again in {pause:g} seconds")
+            self._note(f"the container ended with {code} and will be restarted in {pause:g} seconds")
             await asyncio.sleep(pause)
             try:
                 await self._run()

@@ -10,7 +10,7 @@ OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 
 
 def substitute(command: str, inputs: Mapping[str, str | Path], outputs: Mapping[str, Path]) -> str:
-    """Put the values of `${{inputs.x}}` and `${{outputs.y}}` into a command.
+    """Puts the values of `${{inputs.x}}` and `${{outputs.y}}` into a command.
 
     Texts and numbers go in as they are, as in Azure ML. A path stays one word of the shell, within quotation marks or
     without: no path in Azure ML has a space in it, but one of this machine may. A part in `$[[ ]]` is left out when an

@@ -68,21 +68,21 @@ class JobRunner:
         self._cancellations: dict[str, asyncio.Event] = {}
 
     def log(self, name: str) -> Path:
-        """Where the job of that name writes, now or in an earlier run. ValueError when it is no name for a job."""
+        """Where the job of that name writes, now or in an earlier run. ValueError when it is not a valid job name."""
         if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name for a job: letters, digits, - and _, at most 255 of them")
+            raise ValueError(f"{name!r} is not a valid job name: use letters, digits, - and _, at most 255 characters")
         return self._folder / name / LOG
 
     async def run(self, job: JobRun) -> JobEnd:
-        """Run a job to its end; one of that name that ended before starts anew.
+        """Runs a job to its end; an earlier job of that name starts again.
 
-        ValueError when its command names an input or output that it does not have, or the job is running already. When
+        ValueError when its command names an input or output that it does not have, or the job is already running. When
         this call is cancelled, the job's processes are ended.
         """
         log = self.log(job.name)
         command = substitute(job.command, job.inputs, job.outputs)
         if job.name in self._cancellations:
-            raise ValueError(f"the job {job.name} is running already")
+            raise ValueError(f"the job {job.name} is already running")
         cancellation = self._cancellations[job.name] = asyncio.Event()
         try:
             await asyncio.to_thread(_lay_out, job, self._folder / job.name)
@@ -93,7 +93,7 @@ class JobRunner:
             del self._cancellations[job.name]
 
     async def cancel(self, name: str) -> bool:
-        """Have a job's processes ended, after which `run` returns. False when no job of that name is running."""
+        """Ends a job's processes; `run` then returns. False when no job of that name is running."""
         cancellation = self._cancellations.get(name)
         if cancellation is not None:
             cancellation.set()
@@ -158,7 +158,7 @@ def _environment(job: JobRun, folder: Path, python: Path) -> dict[str, str]:
         "MLFLOW_TRACKING_TOKEN": job.token,
         "MLFLOW_RUN_ID": job.name,
         "MLFLOW_EXPERIMENT_NAME": job.experiment,
-        # MLflow would report its use over the internet.
+        # Otherwise MLflow reports its use over the internet.
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     if job.certificate_authority is not None:

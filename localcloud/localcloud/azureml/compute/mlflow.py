@@ -172,7 +172,7 @@ async def _fields(request: web.Request) -> Fields:
         return request.query
     try:
         fields = json.loads(await request.text() or "{}")
-    except (ValueError, RecursionError, LookupError) as fault:  # the last for a charset that there is none of
+    except (ValueError, RecursionError, LookupError) as fault:  # LookupError: an unknown charset
         raise TrackingError("INVALID_PARAMETER_VALUE", f"The body is not JSON: {fault}") from fault
     if not isinstance(fields, dict):
         raise TrackingError("INVALID_PARAMETER_VALUE", "The body must be a JSON object.")

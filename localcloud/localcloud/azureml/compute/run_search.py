@@ -67,7 +67,7 @@ def _value_of(tracking: Tracking, run: Run) -> Lookup:
 def _condition(text: str) -> Callable[[Lookup], bool]:
     match = CONDITION.fullmatch(text.strip())
     if match is None:
-        raise TrackingError("INVALID_PARAMETER_VALUE", f"Not a condition that can be searched by here: {text}")
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"Unsupported search condition: {text}")
     kind, key = _name(match)
     expected: Any = match["value"].strip("'\"")
     if kind == "metrics" or key in ("start_time", "end_time"):
@@ -84,7 +84,7 @@ def _condition(text: str) -> Callable[[Lookup], bool]:
 def _sorted(tracking: Tracking, runs: list[Run], order: str) -> list[Run]:
     match = ORDER.fullmatch(order.strip())
     if match is None:
-        raise TrackingError("INVALID_PARAMETER_VALUE", f"Not an order that runs can be sorted by: {order}")
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"Unsupported order: {order}")
     kind, key = _name(match)
     values = {run.id: _value_of(tracking, run)(kind, key) for run in runs}
     known = [run for run in runs if values[run.id] is not None]

@@ -45,7 +45,7 @@ class InferenceServers:
         model_type: str,
         environment_variables: Mapping[str, str],
     ) -> None:
-        """Start a server and return when it is healthy; one that already serves under this key is replaced then.
+        """Starts a server and returns when it is healthy; one that already serves under this key is replaced then.
 
         `model` (file or folder) appears in AZUREML_MODEL_DIR under its own name. ContainerCrashed when the server ends
         or is not healthy in time; ValueError when there is nothing to score with; OSError when files cannot be read.
@@ -79,16 +79,16 @@ class InferenceServers:
         return logs_in(folders[-1], lines) if folders else ""
 
     async def stop(self, key: str) -> None:
-        """End the key's servers, one that is being started too, and remove their files."""
+        """Ends the key's servers, including one that is being started, and removes their files."""
         await self._end(key)
         await asyncio.to_thread(shutil.rmtree, self._folder / _folder_name(key), ignore_errors=True)
 
     async def crash(self, key: str) -> None:
-        """End the server that serves as `kill -9` does; it is started again after a pause."""
+        """Ends the server that serves as `kill -9` does; it is started again after a pause."""
         await self._serving[key].crash()
 
     async def close(self) -> None:
-        """End all servers; their logs stay."""
+        """Ends all servers; their logs stay."""
         for key in list(self._latest):
             await self._end(key)
 

@@ -38,7 +38,7 @@ LoggedModel = dict[str, dict[str, Any]]
 
 
 class TrackingError(Exception):
-    """A request that cannot be fulfilled, with MLflow's code for why."""
+    """A request that cannot be fulfilled, with MLflow's error code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -92,7 +92,7 @@ class Tracking:
         self._database.executescript(TABLES)
 
     def close(self) -> None:
-        """Close the database."""
+        """Closes the database."""
         self._database.close()
 
     def start_run(
@@ -105,7 +105,7 @@ class Tracking:
         user: str = "",
         started: int | None = None,
     ) -> None:
-        """Make a running run in the experiment of that name, which is made too when it is new.
+        """Makes a running run in the experiment of that name, which is made too when it is new.
 
         A run of that id that is there already runs again and keeps what it logged.
         """
@@ -129,13 +129,13 @@ class Tracking:
         return (self._artifacts / f"dcid.{run_id}").resolve().as_uri()
 
     def end_run(self, run_id: str, status: str) -> None:
-        """Record how a run ended: FINISHED, FAILED or KILLED."""
+        """Records how a run ended: FINISHED, FAILED or KILLED."""
         self.update_run(run_id, status=status, ended=now())
 
     def update_run(
         self, run_id: str, *, status: str | None = None, ended: int | None = None, name: str | None = None
     ) -> None:
-        """Change what is given, keep the rest; a run that runs again has no end."""
+        """Changes what is given, keeps the rest; a run that runs again has no end."""
         self.run(run_id)
         if status is not None and status not in STATUSES:
             raise TrackingError("INVALID_PARAMETER_VALUE", f"status must be one of {', '.join(STATUSES)}")
@@ -147,7 +147,7 @@ class Tracking:
             )
 
     def set_deleted(self, run_id: str, deleted: bool) -> None:
-        """Delete a run or take that back; it stays readable by its id."""
+        """Deletes a run, or takes that back; it stays readable by its id."""
         self.run(run_id)
         with self._database:
             self._database.execute("UPDATE runs SET deleted = ? WHERE id = ?", (deleted, run_id))
@@ -160,7 +160,7 @@ class Tracking:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Record all of it or, when a parameter would get another value than it has, nothing."""
+        """Records all of it or, when a parameter would get another value than it has, nothing."""
         self.run(run_id)
         known = self.params(run_id)
         for key, value in (params or {}).items():
@@ -183,7 +183,7 @@ class Tracking:
             self._set_tags(run_id, tags or {})
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        """Remove a tag that is there."""
+        """Removes a tag that is there."""
         if key not in self.tags(run_id):
             raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"No tag {key!r} on run {run_id}.")
         with self._database:
@@ -222,7 +222,7 @@ class Tracking:
         return self._pairs("tags", run_id)
 
     def link(self, run_id: str, kind: str, links: Iterable[Mapping[str, Any]]) -> None:
-        """Record what a run reads or makes; `kind` is `dataset_inputs`, `model_inputs` or `model_outputs`."""
+        """Records what a run reads or makes; `kind` is `dataset_inputs`, `model_inputs` or `model_outputs`."""
         self.run(run_id)
         with self._database:
             self._database.executemany(
@@ -244,14 +244,14 @@ class Tracking:
         raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"Logged model {model_id!r} not found.")
 
     def save_logged_model(self, model: LoggedModel) -> None:
-        """Keep a new logged model, or one that was changed."""
+        """Keeps a new logged model, or one that was changed."""
         with self._database:
             self._database.execute(
                 "INSERT OR REPLACE INTO logged_models VALUES (?, ?)", (model["info"]["model_id"], json.dumps(model))
             )
 
     def create_experiment(self, name: str) -> Experiment:
-        """Make an experiment; TrackingError when one of that name exists."""
+        """Makes an experiment; TrackingError when one of that name exists."""
         try:
             with self._database:
                 self._database.execute("INSERT INTO experiments (name, created) VALUES (?, ?)", (name, now()))

@@ -25,14 +25,14 @@ model: Any = None
 
 
 def init() -> None:
-    """Load the model: AZUREML_MODEL_DIR holds its folder."""
+    """Loads the model: AZUREML_MODEL_DIR holds its folder."""
     global model
     (found,) = Path(os.environ["AZUREML_MODEL_DIR"]).glob("**/MLmodel")
     model = pyfunc.load_model(str(found.parent))
 
 
 def run(raw_data: str) -> Any:
-    """Answer one request; a body that is not of the form above is refused with what is expected."""
+    """Answers one request; a body that is not of the form above is refused with what is expected."""
     request = json.loads(raw_data)
     if not isinstance(request, dict) or "input_data" not in request:
         raise ValueError('The body must be an object with the key "input_data".')

@@ -1,0 +1,39 @@
+"""Event Grid over HTTP: as `intake`, but a malformed event is answered with 400, so that it is not delivered again.
+
+A function with an Event Grid trigger cannot do that: its host answers 500 whatever the function raises. Always takes a
+function key: whoever delivers has no other way to say who it is.
+"""
+
+import json
+import logging
+
+import azure.functions as func
+
+from functions.http import problem
+from shared.app import app
+
+log = logging.getLogger("mlpromote")
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(
+    route="events", methods=["POST", "OPTIONS"], trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION
+)
+def take_events(request: func.HttpRequest) -> func.HttpResponse:
+    """202 when all were taken; 400 and 503 with a problem document."""
+    from shared.http import event_requests
+    from shared.http.refusals import RefusedError
+
+    if request.method == "OPTIONS":
+        return func.HttpResponse(status_code=200, headers=event_requests.allowed(request.headers))
+    try:
+        answer = event_requests.take(
+            request.headers.get("aeg-event-type", ""), request.get_body(), app().coordinator.intake
+        )
+    except RefusedError as refusal:
+        log.warning("events were refused with %d: %s", refusal.status, refusal)
+        return problem(refusal)
+    if answer is None:
+        return func.HttpResponse(status_code=202)
+    return func.HttpResponse(json.dumps(answer), mimetype="application/json")

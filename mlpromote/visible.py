@@ -1,0 +1,31 @@
+"""What others wrote, as a terminal may show it: escapes and marks of direction drive the reader's screen. Pure."""
+
+import re
+from typing import Any
+
+_ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+#: Control characters but tab and line feed, what turns the direction of a text, and what is there and cannot be seen.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+
+
+def visible(text: str) -> str:
+    """The text without escape sequences, and with other characters that cannot be seen written out."""
+    return _UNSEEN.sub(_written_out, _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n")))
+
+
+def visible_values(document: Any) -> Any:
+    """The same for all texts of a JSON document."""
+    if isinstance(document, str):
+        return visible(document)
+    if isinstance(document, dict):
+        return {visible(key): visible_values(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [visible_values(value) for value in document]
+    return document
+
+
+def _written_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

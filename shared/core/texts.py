@@ -1,0 +1,36 @@
+"""What people and events may not send in a name or a text: nobody can see it, and it drives whatever shows it."""
+
+import unicodedata
+
+#: Of a name, a version, a job and the like, as Azure ML has them.
+LONGEST_NAME = 255
+
+#: Control and format characters; U+2028 and U+2029 break lines, too.
+_REFUSED = frozenset({"Cc", "Cf", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"  # of some scripts and of emoji
+
+
+def unseen(text: str) -> str | None:
+    """The first character that is refused, in words; None where there is none."""
+    for each in text:
+        if each.isascii() and each.isprintable():
+            continue
+        if unicodedata.category(each) == "Cs":
+            return "half a character"
+        if unicodedata.category(each) in _REFUSED and each not in _JOINERS:
+            return f"the character U+{ord(each):04X} ({_name(each)})"
+    return None
+
+
+def check_name(text: str, longest: int = LONGEST_NAME) -> str:
+    """`text`, if it can be a name; raises ValueError in words that follow on what is named."""
+    if len(text) > longest:
+        raise ValueError(f"must be at most {longest} characters, not {len(text)}")
+    if found := unseen(text):
+        raise ValueError(f"holds {found}")
+    return text
+
+
+def _name(character: str) -> str:
+    names = {"\0": "NUL", "\n": "a line break", "\r": "a line break", "\t": "a tab", "\x1b": "escape"}
+    return names.get(character) or unicodedata.name(character, "a control character").lower()

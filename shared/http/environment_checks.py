@@ -1,0 +1,138 @@
+"""What an environment's worker needs: its workspace and the registry, its rights, events where models come from, and
+what the environment's own rules ask for."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.config import ConfigurationFaults
+from shared.http.checks import NOBODY, Check, Seen, State
+from shared.ports import Capability, EventSubscription, ForbiddenError, Model, RejectedError, Workspace
+from shared.worker.order import Rules
+
+if TYPE_CHECKING:
+    from shared.config import Policy
+
+_ROLES = {
+    Capability.DEPLOY: "AzureML Data Scientist on the workspace",
+    Capability.REGISTER: "AzureML Data Scientist on the workspace",
+    Capability.SHARE: "AzureML Registry User on the registry",
+}
+#: How the address of the function that takes events ends: by its ARM id, or as a webhook.
+_INTAKE = ("/functions/intake", "/runtime/webhooks/eventgrid")
+_REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
+_ENDED = tuple(f"Microsoft.MachineLearningServices.{name}" for name in ("RunCompleted", "RunStatusChanged"))
+_SUBSCRIBE = "Deploy the subscription: azd hooks run postdeploy --service mlpromote."
+_BY_HAND = "Look by hand: az eventgrid system-topic event-subscription list; Reader on its resource group lets the app."
+
+
+@dataclass(frozen=True)
+class EnvironmentChecks:
+    """Looks at one environment with its identity. The callables give a part, or raise why it cannot be had."""
+
+    name: str
+    is_source: bool  #: models come from here
+    doings: Callable[[], Sequence[Capability]]  #: what steps do here beside reading
+    workspace: Callable[[], Workspace]
+    policy: Callable[[], "Policy | None"]
+    rules: Callable[[], Rules]
+
+    def checks(self) -> Iterator[Check]:
+        yield Check("workspace", self.name, self._read_workspace)
+        yield Check("registry", self.name, self._read_registry)
+        yield Check("rights", self.name, self._see_rights)
+        if self.is_source:
+            yield Check("events", self.name, self._see_events)
+        policy = self._known_policy()
+        if policy and policy.source_workspace:
+            todo = f"Give the identity of {self.name} Reader on source_workspace of its policy."
+            yield Check("source", self.name, self._read_source, todo)
+        if policy and policy.taken_by_environment:
+            todo = "The table for approvals must be there, and the app may write to it."
+            yield Check("approvals", self.name, self._read_approvals, todo)
+
+    def _known_policy(self) -> "Policy | None":
+        try:
+            return self.policy()
+        except ConfigurationFaults:  # which the check of the workspace tells
+            return None
+
+    def _read_workspace(self) -> str:
+        self.workspace().model_versions(NOBODY)
+        return "models can be read"
+
+    def _read_registry(self) -> str | Seen:
+        workspace = self.workspace()
+        workspace.registry_model(NOBODY, "1")
+        try:
+            region = workspace.missing_region()
+        except ForbiddenError:  # to read the workspace, which the check of the workspace tells
+            return "models can be read; whether it reaches the workspace's region is not known"
+        if region and Capability.DEPLOY in self.doings():
+            return Seen(
+                State.FAULT,
+                f"models can be read, but not deployed: it is not replicated to {region}, where the workspace is",
+                "Add the region to the registry.",
+            )
+        return "models can be read"
+
+    def _see_rights(self) -> str | Seen:
+        workspace, doings = self.workspace(), self.doings()
+        missing = {doing: workspace.missing_rights(doing) for doing in doings}
+        lacking = [f"{doing} ({', '.join(actions)})" for doing, actions in missing.items() if actions]
+        if lacking:
+            roles = dict.fromkeys(_ROLES[doing] for doing, actions in missing.items() if actions)
+            return Seen(
+                State.FAULT,
+                f"its identity may not {'; nor '.join(lacking)}",
+                f"Give it {' and '.join(roles)}.",
+            )
+        if any(actions is None for actions in missing.values()):
+            says = f"not checked whether its identity may {' and '.join(doings)}: it may not read its own rights"
+            return Seen(State.UNCHECKED, says, "Reader on the workspace and on the registry lets it.")
+        return f"may {' and '.join(doings)}" if doings else "needs none but to read"
+
+    def _see_events(self) -> str | Seen:
+        """Without events nothing is lost: a timer looks for registrations, later. The ends of jobs are not found."""
+        try:
+            found = self.workspace().event_subscriptions()
+        except ForbiddenError as fault:
+            return Seen(State.UNCHECKED, f"not checked whether its events are delivered here: {fault}", _BY_HAND)
+        ours = [each for each in found if each.destination.rstrip("/").lower().endswith(_INTAKE)]
+        if not ours:
+            says = "no event subscription delivers its events to the function intake: models start late, jobs never"
+            return Seen(State.WARNING, says, _SUBSCRIBE)
+        at_work = [each for each in ours if each.state == "Succeeded"]
+        if not at_work:
+            says = "; ".join(f"event subscription {each.name} is in state {each.state}" for each in ours)
+            return Seen(State.WARNING, says, _SUBSCRIBE)
+        if missing := [kind for kind in self._wanted() if not any(_delivers(each, kind) for each in at_work)]:
+            return Seen(State.WARNING, f"no event subscription delivers {', '.join(missing)}", _SUBSCRIBE)
+        return f"delivered by {', '.join(each.name for each in at_work)}"
+
+    def _wanted(self) -> Sequence[str]:
+        return [_REGISTERED, *(_ENDED if Capability.REGISTER in self.doings() else ())]
+
+    def _read_source(self) -> str | Seen:
+        source = self.rules().source
+        if source is None:
+            raise LookupError("the source workspace of the policy is not known")
+        source.model_versions(NOBODY)
+        try:
+            source.authors(Model(NOBODY, "1", NOBODY, job=NOBODY))
+        except RejectedError as fault:
+            says = f"models can be read there; not checked whether who made one can be, too: {fault}"
+            return Seen(State.UNCHECKED, says, "Promote a model: its validation names the author.")
+        return "models, and who made them, can be read there"
+
+    def _read_approvals(self) -> str:
+        approvals = self.rules().approvals
+        if approvals is None:
+            raise LookupError("there is no record of approvals")
+        approvals.request(NOBODY, NOBODY)
+        return "what people say can be kept here"
+
+
+def _delivers(subscription: EventSubscription, kind: str) -> bool:
+    included = [each.lower() for each in subscription.event_types]
+    return not included or "all" in included or kind.lower() in included

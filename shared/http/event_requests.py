@@ -1,0 +1,69 @@
+"""Event Grid's deliveries over HTTP: both schemas, both handshakes, and an answer that says what Event Grid is to do.
+
+400 means never again: Event Grid puts the event among its dead letters. 503 means later.
+https://learn.microsoft.com/azure/event-grid/delivery-and-retry
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared.coordinator.notifications import MalformedNotificationError
+from shared.core import json_text
+from shared.http.refusals import BadRequestError, unavailable
+from shared.ports import QueueUnavailableError
+
+#: Takes source, type and data of an event; raises `MalformedNotificationError` in words.
+Intake = Callable[[Any, Any, Any], None]
+
+
+def take(event_type: str, body: bytes, intake: Intake) -> dict[str, Any] | None:
+    """What came with the header `aeg-event-type`: the answer of a handshake, or None where events were taken.
+
+    Raises `RefusedError`. Of a batch, what is well formed was taken even then.
+    """
+    kind = event_type.lower()
+    if kind == "unsubscribe":
+        return None
+    if kind not in ("subscriptionvalidation", "notification"):
+        raise BadRequestError("aeg-event-type must be Notification, SubscriptionValidation or Unsubscribe")
+    try:
+        content = json_text.read(body)
+    except ValueError as fault:
+        raise BadRequestError(f"the body is no JSON: {str(fault)[:200]}") from fault
+    events = content if isinstance(content, list) else [content]
+    if kind == "subscriptionvalidation":
+        return _handshake(events)
+    faults = [_taken(number, event, intake) for number, event in enumerate(events)]
+    if any(faults):
+        raise BadRequestError("; ".join([each for each in faults if each][:10]))
+    return None
+
+
+def allowed(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that answer the handshake of CloudEvents, which asks with OPTIONS."""
+    origin = headers.get("WebHook-Request-Origin", "")
+    known = ("eventgrid.azure.net", "eventgrid.azure.us", "eventgrid.azure.cn")
+    return {"WebHook-Allowed-Origin": origin if origin in known else known[0], "WebHook-Allowed-Rate": "*"}
+
+
+def _taken(number: int, event: Any, intake: Intake) -> str | None:
+    """Takes one event; why not, where it is malformed."""
+    if not isinstance(event, dict):
+        return f"event {number} must be a JSON object"
+    is_cloud_event = "specversion" in event
+    source, kind = ("source", "type") if is_cloud_event else ("topic", "eventType")
+    try:
+        intake(event.get(source), event.get(kind), event.get("data"))
+    except QueueUnavailableError as fault:
+        raise unavailable(fault, "Deliver it again.") from fault
+    except MalformedNotificationError as fault:
+        return f"event {number}: {fault}"
+    return None
+
+
+def _handshake(events: list[Any]) -> dict[str, Any]:
+    data = events[0].get("data") if events and isinstance(events[0], dict) else None
+    code = data.get("validationCode") if isinstance(data, dict) else None
+    if not isinstance(code, str):
+        raise BadRequestError("the validation event holds no data.validationCode")
+    return {"validationResponse": code}

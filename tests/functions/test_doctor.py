@@ -1,0 +1,28 @@
+"""What the doctor says of a local cloud in which all is as it should be."""
+
+from typing import Any
+
+import pytest_asyncio
+import requests
+
+from localcloud.up import Description, LocalCloud
+from tests.functions.running import describe
+from tests.signing_in import bearer
+
+INTAKE = {"event_subscriptions": {"function": "intake"}}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def app(tmp_path_factory: Any) -> Any:
+    """The addresses of a local cloud whose workspaces deliver their events to the app."""
+    described = Description.model_validate(describe().model_dump(by_alias=True) | INTAKE)
+    async with LocalCloud(described, tmp_path_factory.mktemp("doctor") / "data") as cloud:
+        yield cloud.addresses
+
+
+def test_where_all_is_well_the_doctor_finds_nothing_to_do(app: dict[str, Any]) -> None:
+    headers = {"x-functions-key": app["functions"]["keys"]["default"], **bearer(app, "alice")}
+    answer = requests.get(f"{app['functions']['url']}/api/health", headers=headers, timeout=60).json()
+    assert [each for each in answer["checks"] if each["state"] != "ok"] == []
+    (events,) = [each for each in answer["checks"] if each["what"] == "events"]
+    assert (events["name"], events["says"]) == ("dev", "delivered by ws-dev-intake")

@@ -1,0 +1,58 @@
+"""The list in docs/architecture.md of where something new goes, followed for what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.core.events import LaneEvent
+from shared.core.lane import _HANDLERS
+from shared.core.messages import Kind
+from shared.core.plan import KINDS, STEP_NAMES, UNDO_NAMES
+from shared.worker.steps import steps
+
+REPOSITORY = Path(__file__).parents[1]
+PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+#: People ask for approval, too: the word is theirs as well as the step's.
+OF_PEOPLE = {"approve"}
+#: Words and settings that are spelled as a step is.
+ALSO_WORDS = {"validate": {"shared/config/stage.py"}, "deploy": {"shared/ports.py"}, "register": set()}
+#: How the command line tells of a step's evidence: a step that is not there is shown without words of its own.
+WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py"}
+
+
+def test_every_path_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`((?:shared|functions|tests|infra|mlpromote|localcloud)/[\w/.-]*)`", PAGE))
+    assert len(named) > 20
+    assert [path for path in sorted(named) if not (REPOSITORY / path).exists()] == []
+
+
+@pytest.mark.parametrize("name", sorted({*STEP_NAMES, *UNDO_NAMES} - OF_PEOPLE))
+def test_a_step_is_named_in_its_file_and_its_plan_alone(name: str) -> None:
+    spoken = {
+        str(file.relative_to(REPOSITORY))
+        for room in ("shared", "functions", "mlpromote")
+        for file in (REPOSITORY / room).rglob("*.py")
+        if re.search(rf"[\"']{name}[\"']", file.read_text(encoding="utf-8"))
+    }
+    kinds = {"shared/coordinator/routing.py"} if name == "register" else set()  # the one stage that a job has
+    allowed = {f"shared/worker/steps/{name}.py", "shared/core/plan.py"} | WORDS | ALSO_WORDS.get(name, set()) | kinds
+    assert spoken <= allowed
+    assert (REPOSITORY / "tests" / "steps").is_dir()
+
+
+def test_every_step_of_every_plan_has_its_file_and_no_file_is_left_over() -> None:
+    assert steps().keys() == {*STEP_NAMES, *UNDO_NAMES}
+
+
+def test_every_kind_has_its_row() -> None:
+    assert KINDS.keys() == set(Kind)
+
+
+def test_every_event_has_its_handler() -> None:
+    assert _HANDLERS.keys() == set(LaneEvent.__args__)
+
+
+@pytest.mark.parametrize("room", ["core", "coordinator", "worker", "http", "config", "cloud", "telemetry"])
+def test_every_room_is_in_the_table(room: str) -> None:
+    assert f"| `shared/{room}/` |" in PAGE
