@@ -181,7 +181,7 @@ def _give_way(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, 
     """What waits for a job has not begun, though it is in the stage: a newer candidate need not wait for that job."""
     job = step.awaits.job if step.awaits is not None else ""
     reason = f"version {latest.candidate.version} came while it waited for job {job} to end"
-    turn.note(promotion, "superseded", reason, stage)
+    turn.note(promotion, "gave-way", reason, stage)
     turn.put(promotion, turn_back(stage, StageStatus.SUPERSEDED, reason))
 
 

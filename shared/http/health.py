@@ -13,15 +13,7 @@ from shared.core.queues import all_queues, reports_queue, steps_queue
 from shared.http.checks import NOBODY, Check, Seen, State, carried_out
 from shared.http.environment_checks import EnvironmentChecks
 from shared.http.sign_in import Verifier
-from shared.ports import (
-    Capability,
-    DeadLetters,
-    RejectedError,
-    Store,
-    Topic,
-    TopicUnavailableError,
-    Workspace,
-)
+from shared.ports import Capability, DeadLetters, RejectedError, Store, Topic, TopicUnavailableError, Workspace
 from shared.worker.order import Rules
 
 if TYPE_CHECKING:

@@ -63,7 +63,7 @@ class _Traceback:
 
 
 def read(workspace: Workspace, endpoint: str, deployment: str) -> str:
-    """The end of the log, without secrets; where there is none to read, why: a failure is reported all the same."""
+    """The end of the log without its secrets; where there is none to read, why: a failure is reported all the same."""
     try:
         # Before lines are left out, which may be what tells a secret.
         return clean(workspace.logs(endpoint, deployment, READ_LINES))

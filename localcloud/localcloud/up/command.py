@@ -71,7 +71,8 @@ async def serve(arguments: argparse.Namespace) -> None:
 def _with_app(description: Description, folder: Path | None) -> Description:
     if folder is None:
         return description
-    app = (description.app or App()).model_copy(update={"folder": folder.resolve()})
+    # The check is one of the app that it was written for.
+    app = (description.app or App()).model_copy(update={"folder": folder.resolve(), "check": ""})
     return description.model_copy(update={"app": app})
 
 

@@ -88,6 +88,9 @@ class App(Section):
     folder: Path = Path()
     #: Added to the environment; `{placeholders}` are replaced, `{{` and `}}` stand for braces.
     settings: dict[str, str] = Field(default_factory=dict)
+    #: Module that is run in the app's folder, with its settings, before anything starts. Where it does not end with 0,
+    #: nothing is started, and what it printed is told.
+    check: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*)?$")
 
 
 class Description(Section):

@@ -15,6 +15,7 @@ from typing import Any, Self
 import localcloud
 from localcloud.configuration_file import ConfigurationError
 from localcloud.folder_lock import PRIVATE_FOLDER, locked
+from localcloud.up import app_check
 from localcloud.up.description import Description
 from localcloud.up.kept_secrets import keep_secrets, write_private
 from localcloud.up.layout import Layout
@@ -81,6 +82,7 @@ class LocalCloud:
         self._lock.enter_context(locked(self._data, "local cloud"))
         try:
             self._layout = self._laid_out()
+            await self._app_checked(self._layout)
             self._supervisor = Supervisor(self._tell, self._write_addresses, self._ready_within)
             parts = self._parts(self._layout)
             for group in START_ORDER:
@@ -143,6 +145,11 @@ class LocalCloud:
         layout.app_settings()
         write_part_files(layout)
         return layout
+
+    async def _app_checked(self, layout: Layout) -> None:
+        app = layout.description.app
+        if app is not None and app.check:
+            await app_check.check(app.check, app.folder, layout.app_settings())
 
     def _parts(self, layout: Layout) -> dict[str, Part]:
         ports, data = layout.ports, layout.data

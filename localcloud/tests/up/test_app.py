@@ -10,6 +10,7 @@ from azure.eventgrid import EventGridEvent
 from azure.eventgrid.aio import EventGridPublisherClient
 from azure.servicebus.aio import ServiceBusClient
 
+from localcloud.configuration_file import ConfigurationError
 from localcloud.up import Description, LocalCloud, PartFailedError
 
 APP = """
@@ -90,3 +91,37 @@ async def test_an_app_that_does_not_take_events_fails_the_start_and_nothing_stay
     assert not (tmp_path / "data" / "addresses.json").exists()
     with pytest.raises(RuntimeError, match="not running"):
         await cloud.restart("functions")
+
+
+CHECK = """
+import os, sys
+print(f"greeting: {os.environ['GREETING']}; {os.getcwd()}")
+sys.exit(int(os.environ["ENDS_WITH"]))
+"""
+
+
+def checked(folder: Path, ends_with: int, check: str = "checks.configuration") -> Description:
+    (folder / "checks").mkdir()
+    (folder / "checks" / "configuration.py").write_text(CHECK)
+    found = description(folder)
+    assert found.app
+    settings = {**SETTINGS, "ENDS_WITH": str(ends_with)}
+    return found.model_copy(update={"app": found.app.model_copy(update={"check": check, "settings": settings})})
+
+
+async def test_an_app_that_refuses_its_configuration_is_told_and_nothing_is_started(tmp_path: Path) -> None:
+    cloud = LocalCloud(checked(tmp_path, 1), tmp_path / "data")
+    with pytest.raises(ConfigurationError, match=f"greeting: from contoso-ml; {tmp_path}") as refused:
+        await cloud.start()
+    assert str(refused.value).startswith("The app cannot work with its configuration, so nothing was started.")
+    assert not (tmp_path / "data" / "logs").exists() or not list((tmp_path / "data" / "logs").iterdir())
+
+
+async def test_a_check_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"checks\.nothing"):
+        await LocalCloud(checked(tmp_path, 0, "checks.nothing"), tmp_path / "data").start()
+
+
+async def test_an_app_that_takes_its_configuration_is_started(tmp_path: Path) -> None:
+    async with LocalCloud(checked(tmp_path, 0), tmp_path / "data") as cloud:
+        assert cloud.addresses["functions"]["url"]
