@@ -8,14 +8,14 @@ from shared.core.messages import Failed, NotRun, StepReported, Succeeded, decode
 from tests.telemetry.conftest import Running, started
 
 
-@pytest.mark.parametrize(("delivery", "acts"), [(1, True), (2, False), (3, False)])
-def test_only_the_first_delivery_of_a_command_acts(tmp_path: Path, delivery: int, acts: bool) -> None:
+@pytest.mark.parametrize(("delivery", "acts"), [((), True), ((1,), True), ((2,), False), ((3,), False)])
+def test_only_the_first_delivery_of_a_command_acts(tmp_path: Path, delivery: tuple[int, ...], acts: bool) -> None:
     running: Running = started(tmp_path)
     running.register()
     _, news = running.bus.messages.pop()
     running.app.coordinator.advance(news)
     _, command = running.bus.messages.pop()
-    running.app.worker.receive("dev", command, delivery)
+    running.app.worker.receive("dev", command, *delivery)
     report = decode(running.bus.messages[-1][1])
     assert isinstance(report, StepReported)
     assert isinstance(report.outcome, NotRun) is not acts
