@@ -23,9 +23,10 @@ from benchmarks.progress import Progress
 from examples.demo.addresses import addresses_of
 from examples.demo.data_scientist import ENDED as JOB_ENDED
 from examples.demo.data_scientist import DataScientist
-from examples.demo.promotions import ENDED, Promotion, Promotions
+from examples.demo.promotions import Promotion, Promotions
 from localcloud import processes
 from localcloud.up import LocalCloud
+from mlpromote.statuses import ENDED
 
 DEPLOYMENT_SECONDS = 60
 TARGET = Target(0.01, at_least=False, per_cent=True)

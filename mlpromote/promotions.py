@@ -11,15 +11,13 @@ from mlpromote.ends import CommandError, Exit
 from mlpromote.following import follow
 from mlpromote.output import Output
 from mlpromote.promotion_sheet import listed, sheet
+from mlpromote.statuses import ENDED_OTHERWISE, STATUSES
 from mlpromote.tables import spoken
 from mlpromote.trace import drawn
 
 #: Of the promotions of a model, so many of the newest are looked through for a version.
 NEWEST = 1000
 USUAL_MOST = 50
-#: How a promotion may end otherwise than in success or failure.
-_ENDED_OTHERWISE = ("refused", "rejected", "cancelled", "rolled-back", "superseded", "ignored")
-STATUSES = ("queued", "running", "succeeded", "failed", *_ENDED_OTHERWISE)
 
 Run = Callable[[Access, argparse.Namespace, Output], Exit]
 
@@ -122,7 +120,7 @@ def _asked(access: Access, options: argparse.Namespace, output: Output) -> Exit:
 def _followed(api: Api, promotion: Document, output: Output) -> Exit:
     ended = follow(api, promotion, output)
     status = ended["status"]
-    how = f"been {spoken(status)}" if status in _ENDED_OTHERWISE else status
+    how = f"been {spoken(status)}" if status in ENDED_OTHERWISE else status
     why = f": {ended['reason']}" if ended["reason"] else ""
     output.result(ended, lambda: [f"{ended['id']} has {how}{why}"])
     return Exit.DONE if status == "succeeded" else Exit.REFUSED

@@ -11,8 +11,6 @@ import aiohttp
 Promotion = Mapping[str, Any]
 
 POLL_SECONDS = 0.25
-#: What a promotion that has come to its end may be.
-ENDED = frozenset({"succeeded", "failed", "refused", "rejected", "cancelled", "rolled-back", "superseded", "ignored"})
 
 
 class ApiError(Exception):

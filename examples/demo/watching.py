@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from examples.demo.promotions import ENDED, POLL_SECONDS, Promotion, Promotions
+from examples.demo.promotions import POLL_SECONDS, Promotion, Promotions
+from mlpromote.statuses import ENDED
 from mlpromote.watching import view
 
 

@@ -1,7 +1,8 @@
 """What indexing the functions needs of the configuration: the environments' names, read without pydantic.
 
-Indexing has to be quick. Importing pydantic takes longer than everything else in it together, and importing PyYAML
-longer than all that indexing does of our own, so a file in the usual form is read without it as well.
+Indexing has to be quick: at most 1.5 times as long as for an app without functions. Importing pydantic takes longer
+than everything else in it together. PyYAML takes 19 ms of the processor's time, where an empty app takes 70 and ours
+94: it would be 1.6 times as long. So a file in the usual form is read without it as well.
 """
 
 import re

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from examples.demo.promotions import ENDED
+from mlpromote.statuses import ENDED
 
 #: Who asks for a promotion that comes by itself: the notification, or the timer that looks for lost ones.
 BY_ITSELF = ("event-grid", "reconcile")

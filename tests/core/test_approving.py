@@ -13,6 +13,7 @@ from shared.core.events import (
     PromotionRequested,
     Rejected,
     Retried,
+    TakenElsewhereError,
     TimePassed,
 )
 from shared.core.lane import decide, due
@@ -183,6 +184,32 @@ def test_what_does_not_wait_cannot_be_approved() -> None:
         approve(lane, ANNA)
     with pytest.raises(NotNowError, match="there is no promotion another"):
         decide(lane, Approved(KEY, "another", ANNA, "seen"), NOW)
+
+
+def taken_elsewhere(request: PromotionRequested, stage: str) -> PromotionRequested:
+    """The same request, where the environment of a stage takes its approvals itself: its worker runs the step."""
+    runs = [
+        replace(
+            known,
+            steps=tuple(replace(step, plan=replace(step.plan, waits=False)) for step in known.steps),
+        )
+        if known.name == stage
+        else known
+        for known in request.promotion.stages
+    ]
+    return replace(request, promotion=replace(request.promotion, stages=tuple(runs)))
+
+
+def test_what_another_app_takes_approvals_for_is_told_of_that_stage_alone() -> None:
+    lane = decide(Lane(KEY), taken_elsewhere(asking(north=(), west=()), "west"), NOW).lane
+    lane = run(lane, until="approve")
+    assert in_flight(lane) == ["west.approve"]
+    with pytest.raises(TakenElsewhereError, match="west takes its approvals in its own app") as told:
+        approve(lane, ANNA, stage="west")
+    assert told.value.stage == "west"
+    lane = approve(lane, ANNA, stage="north")
+    with pytest.raises(NotNowError, match="nothing waits for approval in north"):
+        approve(lane, BERT, stage="north")
 
 
 # --- again ------------------------------------------------------------------------------------------------------------

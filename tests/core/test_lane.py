@@ -285,6 +285,13 @@ def test_a_job_on_the_lane_does_not_keep_models_from_superseding_each_other() ->
     ]
 
 
+def test_a_promotion_that_succeeds_is_said_to_be_done() -> None:
+    driver = LaneDriver(decide(EMPTY, requested(), NOW).lane)
+    *_, last = driver.moments()
+    ended = decide(run_until(decide(EMPTY, requested(), NOW).lane, "prod", "retire")[0], answer(last), NOW)
+    assert [(line.what, line.text) for line in ended.journal][-1] == ("succeeded", "done")
+
+
 def test_a_promotion_says_when_it_was_changed_and_others_of_the_lane_do_not() -> None:
     lane = decide(decide(EMPTY, requested("1"), NOW).lane, requested("2"), NOW).lane
     later = NOW + timedelta(minutes=1)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core.lane import decide
+from shared.core.late import MOST_LATE_POLLS, PAUSE
 from shared.core.messages import (
     FIRST_LATE_POLL,
     Failed,
@@ -75,6 +76,17 @@ def test_nobody_can_answer_for_people() -> None:
         forged = StepReported(KEY, promotion.id, "prod", "approve", 1, 1, Succeeded({}), environment=environment)
         decision = decide(lane, forged, NOW)
         assert (decision.lane, decision.journal) == (lane, ())
+
+
+def test_a_late_clean_up_that_does_not_end_is_given_up() -> None:
+    *_, (before, command) = (each for each in moments() if (each[1].stage, each[1].step) == ("prod", "deploy"))
+    lane = run(decide(before, answer(command, BROKEN), NOW).lane)
+    (undo,) = decide(lane, replace(answer(command), poll=2), NOW).commands
+    last = replace(undo, poll=FIRST_LATE_POLL + MOST_LATE_POLLS - 1)
+    deleting = Running(timedelta(0), "Deleting")
+    (again,) = decide(lane, answer(last, deleting), NOW).commands
+    assert (again.step, again.poll, again.not_before) == (undo.step, last.poll + 1, NOW + PAUSE)
+    assert decide(lane, answer(again, deleting), NOW).commands == ()
 
 
 @pytest.mark.parametrize("broken", ["deploy", "shift"])

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import aiohttp
 
-from examples.demo.promotions import ENDED, Promotion
+from examples.demo.promotions import Promotion
+from mlpromote.statuses import ENDED
 from tests.e2e.azure import until
 
 #: Seconds for a promotion. Apps that import the SDK at its first step take minutes on a busy machine.

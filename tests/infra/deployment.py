@@ -1,5 +1,8 @@
 """What deploying a Bicep file would make, worked out as far as our files need it.
 
+An interpreter of our own, since only the Bicep compiler makes ARM JSON of these files, and no package of PyPI or npm
+that we found brings it: those named after it call it, or only parse.
+
 What only Azure can know, such as an identity's principal id, is a `Runtime` text that names it. Whatever these files do
 not use is an error, so that nothing passes unread.
 """

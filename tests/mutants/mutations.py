@@ -92,13 +92,14 @@ def _places(tree: ast.Module) -> Iterator[Place]:
 
 
 def _code(tree: ast.Module) -> Iterator[ast.AST]:
-    """All nodes but annotations and what only type checkers read."""
+    """All nodes but annotations, decorators and what only type checkers read. A dataclass that is no longer frozen
+    behaves as before, for one: the type checker sees to it that nobody assigns to its fields."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         yield node
         for name, value in reversed(list(ast.iter_fields(node))):
-            if name in ("annotation", "returns", "type_params") or _is_for_type_checkers(node):
+            if name in ("annotation", "returns", "type_params", "decorator_list") or _is_for_type_checkers(node):
                 continue
             children = value if isinstance(value, list) else [value]
             waiting += [child for child in reversed(children) if isinstance(child, ast.AST)]

@@ -20,7 +20,7 @@ _EDGES = (
     "tests/shared/test_telling.py",
     "tests/upgrade/test_older_versions.py",
 )
-_STEPS = ("tests/steps", "tests/shared/test_catching_up.py")
+_STEPS = ("tests/steps", "tests/shared/test_catching_up.py", "tests/shared/test_deliveries.py")
 #: What people are shown, and what the queues are called.
 _SHOWN = ("tests/functions/test_looking.py", "tests/functions/test_steering.py", "tests/functions/test_approving.py")
 

@@ -84,6 +84,14 @@ def test_an_answer_within_the_tolerance_is_as_expected(expected: Any, got: Any, 
     assert difference(expected, got, tolerance) is None
 
 
+def test_an_answer_is_shown_as_people_write_it(stage: Stage, workspace: FakeWorkspace) -> None:
+    at = write(stage, {"request": 1, "expected": {"name": "Müller"}})
+    workspace.answer = Answer(200, '{"name": "Möller"}', 0.1)
+    outcome = at.run("smoke", workspace)
+    assert isinstance(outcome, Failed)
+    assert 'expected {"name": "Müller"}, got {"name": "Möller"}' in outcome.reason
+
+
 def test_the_stages_tolerance_counts_where_a_line_says_none(stage: Stage, workspace: FakeWorkspace) -> None:
     at = write(stage, {"request": 1, "expected": 1.0}).with_settings(
         smoke={"requests": "smoke.jsonl", "tolerance": 0.5}
