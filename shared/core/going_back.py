@@ -4,7 +4,7 @@
   traffic is rolled back instead, and held.
 - A rollback gives the traffic back to what served before, without gates, and holds the stage.
 - Whatever waits can be ended by a person: a way back is abandoned where it stands, and what it left is said. A stage
-  whose way back did not reach its end can be rolled back again.
+  whose way back did not reach its end can be rolled back again, until another promotion has come to serve it.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from shared.core.plan import undo_of
 from shared.core.promotion import (
     STAGE_OCCUPIED,
     Hold,
+    Lane,
     Promotion,
     PromotionStatus,
     StageRun,
@@ -64,7 +65,7 @@ def _stage_to_roll_back(turn: Turn, promotion: Promotion, name: str | None) -> S
     wanted = [stage for stage in promotion.stages if name in (None, stage.name)]
     running = [stage for stage in wanted if stage.status is StageStatus.RUNNING]
     serving = [stage for stage in wanted if turn.lane.serves(promotion, stage) and stage.status not in STAGE_OCCUPIED]
-    half_undone = [stage for stage in wanted if stage.status is StageStatus.FAILED and _is_half_undone(stage)]
+    half_undone = [stage for stage in wanted if _is_half_undone(turn.lane, stage, promotion)]
     if running or serving or half_undone:
         return (running or serving or half_undone)[-1]
     champions = turn.lane.champions
@@ -75,8 +76,13 @@ def _stage_to_roll_back(turn: Turn, promotion: Promotion, name: str | None) -> S
     )
 
 
-def _is_half_undone(stage: StageRun) -> bool:
-    return any(step.status is not StepStatus.SUCCEEDED for step in stage.undoing)
+def _is_half_undone(lane: Lane, stage: StageRun, promotion: Promotion) -> bool:
+    """Whether a way back ended before its end, and nobody else has come to serve the stage since: that promotion's
+    `retire` has tidied up, and what served before must not come back."""
+    left = any(step.status is not StepStatus.SUCCEEDED for step in stage.undoing)
+    champion, before = lane.champions.get(stage.name), stage.predecessor
+    theirs = champion is not None and champion.promotion not in (promotion.id, before.promotion if before else None)
+    return stage.status is StageStatus.FAILED and left and not theirs
 
 
 def _check_can_go_back(turn: Turn, promotion: Promotion, stage: StageRun) -> None:

@@ -296,6 +296,13 @@ class Histories(RuleBasedStateMachine):
             assert there or (champion.promotion, stage) in news
 
     @invariant()
+    def nothing_is_brought_back_while_somebody_else_serves(self) -> None:
+        for command in due(self.lane):
+            champion, before = self.lane.champions.get(command.stage), command.champion
+            if command.step == "reinstate" and champion is not None:
+                assert champion.promotion in (command.promotion, before.promotion if before else None)
+
+    @invariant()
     def traffic_goes_to_a_deployment_that_is_there(self) -> None:
         for stage in STAGES:
             endpoint = self.azure.endpoint(stage)

@@ -417,6 +417,18 @@ def test_a_rollback_that_failed_can_be_asked_for_again() -> None:
     assert the(lane, "2").status is PromotionStatus.ROLLED_BACK
 
 
+def test_what_another_version_has_come_to_serve_since_is_not_rolled_back_again() -> None:
+    """Its predecessor would be deployed again, and nobody would take that away."""
+    lane = run(stuck(BROKEN))
+    lane = ask(lane, Released(KEY, "prod", OPERATOR, "go on"))
+    lane = run(decide(lane, requested("3", ONE_STAGE), NOW).lane)
+    assert lane.champions["prod"].candidate.version == "3"
+    with pytest.raises(
+        NotNowError, match="it serves nothing that could be rolled back; .* prod is served by version 3"
+    ):
+        ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "again"))
+
+
 def test_only_a_way_back_can_be_abandoned() -> None:
     lane = newer(with_champion()[0], until="deploy")
     with pytest.raises(NotNowError, match="nothing of it is being undone; it is running"):
