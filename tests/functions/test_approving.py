@@ -10,7 +10,7 @@ from tests.functions.conftest import ALICE, BOB, CAROL, ISSUER, Api
 
 @pytest.fixture
 def waiting(api: Api) -> str:
-    """A promotion, asked for by alice, that waits for two people before prod."""
+    """A promotion, requested by alice, that waits for two people before prod."""
     promotion = api.start("1", ALICE)
     api.run()
     return promotion
