@@ -1,4 +1,4 @@
-"""Says what is wrong with a configuration: `python -m shared.config promotion.yml`, settings from the environment."""
+"""Checks a configuration: `python -m shared.config promotion.yml`. Settings come from environment variables."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ from shared.config import ConfigurationFaults, load
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the routes of a configuration that is right; 1, with every fault, if it is not."""
+    """Print the routes of a valid configuration, or every fault of an invalid one and return 1."""
     parser = argparse.ArgumentParser(prog="python -m shared.config", description=__doc__)
     parser.add_argument("file", type=Path)
     try:

@@ -233,7 +233,7 @@ def _pass_time(turn: Turn, event: TimePassed) -> None:
             elif now >= step.deadline + GRACE:
                 _fail(turn, known, stage, step, _timeout(step))
             else:
-                asked = replace(step, poll=step.poll + 1, next_poll=now, says="asked again: no answer had come")
+                asked = replace(step, poll=step.poll + 1, next_poll=now, says="sent again: no report had arrived")
                 turn.put(known, stage.with_step(asked))
 
 
@@ -349,7 +349,7 @@ def _poll_again(
 def _timeout(step: StepRun) -> Failed:
     seen = f"; last seen: {step.says}" if step.says else ""
     limit = in_words(step.plan.limit)
-    text = f"{step.plan.name} was not done within {limit}{seen}. Raise its time limit or look for the cause."
+    text = f"{step.plan.name} did not finish within {limit}{seen}. Raise its time limit or look for the cause."
     return Failed(text, FailureKind.TIMEOUT)
 
 

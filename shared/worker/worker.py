@@ -81,7 +81,7 @@ class Worker:
 
     def _outcome(self, command: RunStep, delivery: int) -> Outcome:
         if delivery > 1:
-            return NotRun(f"{command.step} was delivered {delivery} times: its worker died or could not report")
+            return NotRun(f"{command.step} was delivered {delivery} times: its worker crashed or could not report")
         # What others wrote, such as a container's log, goes no further than this with a secret in it.
         return clean_outcome(run_step(command, self._workspace_for, self._folder, self._clock, self._rules_for))
 

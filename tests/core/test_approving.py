@@ -71,7 +71,7 @@ def test_repeating_the_approval_that_let_it_go_on_changes_nothing_and_sends_what
 
 def test_who_asked_for_the_promotion_may_not_approve_it() -> None:
     lane = waiting(asking(requester=ANNA.id))
-    with pytest.raises(NotAllowedError, match="anna asked for this promotion"):
+    with pytest.raises(NotAllowedError, match="anna requested this promotion"):
         approve(lane, ANNA)
     assert in_flight(approve(lane, BERT)) == ["prod.deploy"]
 
@@ -80,7 +80,7 @@ def test_who_approves_is_told_that_the_requester_is_unknown_where_a_key_alone_st
     lane = waiting(with_a_key(asking()))
     [wait] = waits(lane, the(lane))
     assert "0 of 1 given" in wait.what
-    assert "who started it had not signed in and may be one of them" in wait.what
+    assert "the requester had not signed in and may be an approver" in wait.what
     assert in_flight(approve(lane, ANNA)) == ["prod.deploy"]
 
 

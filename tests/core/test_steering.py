@@ -86,7 +86,7 @@ def test_what_has_ended_cannot_be_cancelled_and_the_answer_says_as_what() -> Non
 def test_what_is_being_taken_back_cannot_be_cancelled_again() -> None:
     lane = newer(with_champion()[0], until="smoke")
     event = Cancelled(KEY, the(lane, "2").id, OPERATOR, "not now")
-    with pytest.raises(NotNowError, match="taken back already"):
+    with pytest.raises(NotNowError, match="already being undone"):
         ask(ask(lane, event), event)
 
 
@@ -220,7 +220,7 @@ def test_a_retry_can_begin_earlier_but_not_later() -> None:
     lane = failed("deploy")
     event = Retried(KEY, the(lane).id, OPERATOR, "again", "share")
     assert in_flight(ask(lane, event)) == ["prod.share"]
-    with pytest.raises(NotNowError, match="prod can go on from share, validate, not from deploy"):
+    with pytest.raises(NotNowError, match="prod can resume from share, validate, not from deploy"):
         ask(lane, replace(event, from_step="deploy"))
     with pytest.raises(NotNowError, match="not from nonsense"):
         ask(lane, replace(event, from_step="nonsense"))
@@ -259,7 +259,7 @@ def test_what_another_version_that_is_no_number_has_superseded_is_not_tried_agai
     azure = Azure(failing={("autumn", "prod", "deploy"): BROKEN})
     lane, azure = drive(Lane(KEY), requested("autumn", ONE_STAGE), azure)
     lane, _ = drive(lane, requested("winter", ONE_STAGE), azure)
-    with pytest.raises(NotNowError, match="version winter has come to serve prod since"):
+    with pytest.raises(NotNowError, match="version winter has started to serve prod since"):
         ask(lane, Retried(KEY, the(lane, "autumn").id, OPERATOR, "again"))
 
 
@@ -428,5 +428,5 @@ def test_only_a_way_back_can_be_abandoned() -> None:
 
 def test_what_waits_for_approval_has_nothing_to_look_at_now() -> None:
     lane = waiting(asking())
-    with pytest.raises(NotNowError, match="no step of it pauses"):
+    with pytest.raises(NotNowError, match="it has no pausing step"):
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "hurry"))

@@ -17,7 +17,7 @@ UNDECODABLE = {
     "nested less": b"[" * 400 + b"]" * 400,
     "no text": b"\xff\xfe\x00",
     "nothing": b"",
-    "half a character": b'{"schema": 1, "type": "\\ud800", "content": {}}',
+    "half a surrogate pair": b'{"schema": 1, "type": "\\ud800", "content": {}}',
     "half a name": b'{"schema": 1, "type": "ModelRegistered", "content": {"workspace": "/w", "name": "\\ud800",'
     b' "version": "1", "tags": {}, "source": "s"}}',
     "no number": b'{"schema": NaN}',

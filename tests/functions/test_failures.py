@@ -145,21 +145,21 @@ def test_what_lies_in_the_wrong_queue_is_not_safe(api: Api, queues: FakeQueues) 
     for queue, message, why in (
         ("steps-prod", command, "the command is for the worker of dev, and the worker of prod refuses it"),
         ("steps-prod", FindRegistrations("dev", NOW, NOW), "the command is for the worker of dev"),
-        ("steps-dev", registered(), "ModelRegistered is no command"),
-        ("steps-dev", answer(command), "StepReported is no command"),
-        (EVENTS_QUEUE, command, "RunStep is no news of a workspace"),
-        (EVENTS_QUEUE, answer(command), "StepReported is no news of a workspace"),
-        ("reports-dev", command, "RunStep is nothing that a worker reports"),
+        ("steps-dev", registered(), "ModelRegistered is not a command"),
+        ("steps-dev", answer(command), "StepReported is not a command"),
+        (EVENTS_QUEUE, command, "RunStep is not an event of a workspace"),
+        (EVENTS_QUEUE, answer(command), "StepReported is not an event of a workspace"),
+        ("reports-dev", command, "RunStep is not a message that a worker sends"),
         ("reports-dev", registered(), "a worker reports registrations with the source reconcile only"),
     ):
         safe, says = judged(api, queues, queue, message)
-        assert (safe, says.startswith(f"it lies in the wrong queue: {why}")) == (False, True), says
+        assert (safe, says.startswith(f"it is in the wrong queue: {why}")) == (False, True), says
 
 
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"\xff", "it cannot be read: the message is no JSON"),
+        (b"\xff", "it cannot be read: the message is not JSON"),
         (b'{"schema": 99, "type": "RunStep"}', "it cannot be read: schema 99 is not understood here"),
         (b'{"schema": 1, "type": "Unheard"}', "it cannot be read: type 'Unheard' is not known"),
     ],
@@ -175,7 +175,7 @@ def test_a_report_is_safe_whether_the_promotion_waits_for_it_or_not(api: Api, qu
     assert judged(api, queues, "reports-dev", report) == (True, "the promotion waits for this report")
     assert failures(api)[-1]["environment"] == "dev"
     api.run()
-    stale = "nobody waits for this report any more: it changes nothing"
+    stale = "nothing waits for this report any more: it changes nothing"
     assert judged(api, queues, "reports-dev", report) == (True, stale)
 
 
@@ -183,7 +183,7 @@ def test_a_report_in_the_queue_of_another_environment_is_not_replayed(api: Api, 
     promotion = api.start("1")
     dead = queues.bury(reports_queue("test"), answer(api.steps[0]))
     [failure] = failures(api)
-    why = "it lies in the wrong queue: share in test is a step of dev, and the report came from test"
+    why = "it is in the wrong queue: share in test is a step of dev, and the report came from test"
     assert failure["replay"] == {"safe": False, "why": why}
     assert (failure["promotion"], failure["environment"]) == (promotion, "test")
     assert outcomes(replay(api, ids=[dead])) == {dead: "refused"}
@@ -193,18 +193,17 @@ def test_a_report_in_the_queue_of_another_environment_is_not_replayed(api: Api, 
 def test_what_a_worker_found_in_its_own_workspace_is_safe_and_in_another_is_not(api: Api, queues: FakeQueues) -> None:
     found = registered(source=RECONCILE)
     safe, why = judged(api, queues, "reports-dev", found)
-    assert (safe, why.endswith(" comes of it")) == (True, True)
+    assert (safe, why.endswith(" would start from it")) == (True, True)
     safe, why = judged(api, queues, "reports-test", found)
     assert (safe, why) == (
         False,
-        "it lies in the wrong queue: the worker of test speaks of a model in "
-        f"{DEV_WORKSPACE}, which is not its workspace",
+        f"it is in the wrong queue: the worker of test reported a model in {DEV_WORKSPACE}, which is not its workspace",
     )
 
 
 def test_news_are_safe_unless_they_are_superseded(api: Api, queues: FakeQueues) -> None:
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
-    assert (safe, why.endswith(" comes of it")) == (True, True)
+    assert (safe, why.endswith(" would start from it")) == (True, True)
     api.start("10", through="test")
     api.run()
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
@@ -219,7 +218,7 @@ def test_news_of_which_a_promotion_came_already_change_nothing(api: Api, queues:
 
 def test_news_that_concern_no_route_and_looks_for_registrations_are_safe(api: Api, queues: FakeQueues) -> None:
     job = JobEnded(DEV_WORKSPACE, "job-1", "unheard-of", "Completed", {}, "event-grid")
-    assert judged(api, queues, EVENTS_QUEUE, job) == (True, "no route is concerned: nothing comes of it")
+    assert judged(api, queues, EVENTS_QUEUE, job) == (True, "it concerns no route, so it would do nothing")
     now = datetime.now(UTC)
     assert judged(api, queues, "steps-dev", FindRegistrations("dev", now, now))[0] is True
 

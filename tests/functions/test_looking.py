@@ -42,7 +42,7 @@ def test_filters_narrow_the_list(api: Api) -> None:
         ("status=done", "status 'done' is none of queued, running"),
         ("environment=nowhere", "environment 'nowhere' is none of dev, test, prod"),
         ("route=unheard", "route 'unheard' is none of churn, fraud"),
-        ("continuation=nonsense", "the continuation is none that was given here"),
+        ("continuation=nonsense", "unknown continuation token"),
     ],
 )
 def test_a_query_that_cannot_be_meant_is_refused_in_words(query: str, says: str, api: Api) -> None:

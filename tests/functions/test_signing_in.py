@@ -100,4 +100,4 @@ async def test_names_in_the_address_come_through_the_host_as_they_are(cloud: Loc
             reason="x",
         )
     assert status == 404
-    assert problem["detail"].startswith("No a b+c%d?e has come along route digits.")
+    assert problem["detail"].startswith("No a b+c%d?e has been promoted along route digits.")

@@ -103,7 +103,7 @@ def test_while_the_broker_is_known_to_be_away_nothing_is_saved(api: Api) -> None
     api.bus.down = True
     refused = api.post("promotions", START)
     assert (refused.status, refused.headers["Retry-After"]) == (503, "2")
-    assert "Nothing was changed: ask again." in refused.body["detail"]
+    assert "Nothing was changed. Try again." in refused.body["detail"]
     assert api.get("promotions").body["value"] == []
     api.bus.down = False
     assert api.post("promotions", START).status == 202
@@ -154,8 +154,8 @@ def test_where_several_routes_take_the_model_one_has_to_be_named(api: Api) -> No
         ({"source": "qa"}, "source: 'qa' is not configured; configured are dev, test, prod"),
         ({"through": "qa"}, "through: route churn has no stage 'qa', only test, prod"),
         ({"versoin": "7"}, "versoin: unknown; known are model, version, reason, source, route, through"),
-        ({"version": 7}, "version: must be a text of 1 to 2000 characters"),
-        ({"reason": " "}, "reason: must be a text of 1 to 2000 characters"),
+        ({"version": 7}, "version: must be a string of 1 to 2000 characters"),
+        ({"reason": " "}, "reason: must be a string of 1 to 2000 characters"),
         ({"model": "churn/eu"}, "model: must be at most 255 letters, digits, full stops, hyphens and underscores, "
                                 "a letter or digit first, not 'churn/eu'"),
         ({"reason": "half \ud83d"}, "reason: holds half a character"),
@@ -171,10 +171,10 @@ def test_what_cannot_be_meant_is_told_in_words(change: dict[str, object], detail
     ("body", "detail"),
     [
         (b"", "model: missing"),
-        (b"{", "the body is no JSON: Expecting property name"),
+        (b"{", "the body is not JSON: Expecting property name"),
         (b"[]", "the body must be a JSON object"),
-        (b"\xff", "the body is no JSON: 'utf-8'"),
-        (b"[" * 100_000, "the body is nested too deeply"),
+        (b"\xff", "the body is not JSON: 'utf-8'"),
+        (b"[" * 100_000, "the body is too deeply nested"),
         (b'{"model": "churn-eu", "version": "7"}', "reason: missing"),
     ],
 )

@@ -139,7 +139,7 @@ def test_all_faults_of_the_configuration_are_told_each_with_its_place(health: He
 
 def test_files_that_are_not_there_are_named(health: Health, folder: Path) -> None:
     (folder / "smoke" / "churn.jsonl").unlink()
-    assert faults(health) == [("configuration", "files", "not there: smoke/churn.jsonl")]
+    assert faults(health) == [("configuration", "files", "missing: smoke/churn.jsonl")]
 
 
 def test_of_sign_in_is_said_whose_tokens_count(health: Health) -> None:

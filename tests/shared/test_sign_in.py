@@ -183,7 +183,7 @@ def test_two_headers_are_refused_however_the_host_gives_them(provider: IdentityP
 
 
 def test_where_no_tenant_is_set_no_token_counts(provider: IdentityProvider) -> None:
-    with pytest.raises(NotSignedInError, match="its settings name no tenant"):
+    with pytest.raises(NotSignedInError, match="settings name no tenant"):
         signed_in(provider.headers("alice"), None)
 
 
@@ -232,7 +232,7 @@ def test_while_the_provider_is_away_it_is_said_when_to_come_again_and_nobody_is_
     provider.away = True
     for pause, seconds in ((0, "30"), (10, "20"), (25, "30")):
         clock.now += pause
-        with pytest.raises(UnavailableError, match=r"cannot be told just now: .* answers with 500 ") as caught:
+        with pytest.raises(UnavailableError, match=r"cannot be verified at the moment: .* answers with 500 ") as caught:
             signed_in(provider.headers("alice"), verifier)
         assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": seconds})
     assert len(provider.fetched) == 2, "it is left alone for a while"
@@ -307,7 +307,7 @@ def test_the_issuer_follows_from_tenant_and_authority() -> None:
     ],
 )
 def test_what_is_missing_or_wrong_is_named(changes: dict[str, str], names: str) -> None:
-    with pytest.raises(SignInSettingsError, match=rf"^Nobody can sign in.*{names} must be"):
+    with pytest.raises(SignInSettingsError, match=rf"^Sign-in does not work.*{names} must be"):
         read(AppSettings.read(RIGHT | changes))
 
 

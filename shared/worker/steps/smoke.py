@@ -53,7 +53,7 @@ def run(target: Target) -> Outcome:
     if len(answers) < len(requests):
         return Failed(
             f"Deployment {target.deployment} answered only {len(answers)} of {len(requests)} smoke requests within "
-            f"{MOST_SECONDS:g} s. Use fewer, or give it a faster instance_type.",
+            f"{MOST_SECONDS:g} s. Use fewer requests or a faster instance_type.",
             FailureKind.TIMEOUT,
             evidence=as_evidence(evidence),
         )
@@ -105,7 +105,7 @@ def _parsed(body: str) -> Any:
 def _failed(target: Target, faults: list[str], evidence: Smoked) -> Failed:
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return Failed(
-        f"Deployment {target.deployment} does not answer the smoke requests as it should: {faults[0]}{more}.",
+        f"Deployment {target.deployment} failed the smoke requests: {faults[0]}{more}.",
         FailureKind.REFUSED,
         diagnosis="\n".join(faults[:MOST_SHOWN]),
         evidence=as_evidence(replace(evidence, failures=len(faults))),
