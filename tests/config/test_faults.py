@@ -10,7 +10,10 @@ from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, WORKSPACE, changed
 
 FaultsOf = Callable[..., list[str]]
 
-ENDPOINT_RULE = "Azure refuses this name: use 3 to 32 letters, digits and hyphens, starting with a letter and not ending with a hyphen"
+ENDPOINT_RULE = (
+    "Azure refuses this name: use 3 to 32 letters, digits and hyphens, starting with a letter and not ending with a "
+    "hyphen"
+)
 PLACEHOLDER_RULE = "{model} is the only placeholder, and it can be used only once"
 DURATION_RULE = "must be a duration: a whole number and ms, s, m, h or d, such as 500ms, 30s, 20m, 2h or 3d"
 ARM_ID_RULE = (

@@ -246,7 +246,7 @@ def test_who_made_the_model_may_not_approve_it_but_may_reject_it() -> None:
 def test_who_approves_is_told_where_the_author_is_not_known_as_a_person(authors: tuple[tuple[str, bool], ...]) -> None:
     lane = made_by(*authors)
     [wait] = waits(lane, the(lane))
-    assert "who made the model is not known as a person" in wait.what
+    assert "the model's author is not known as a person" in wait.what
 
 
 def test_nothing_is_said_of_the_author_where_that_is_a_known_person() -> None:

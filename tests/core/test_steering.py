@@ -384,7 +384,7 @@ def stuck(outcome: Outcome = BROKEN) -> Lane:
     return decide(lane, answer(due(lane)[0], outcome), NOW).lane
 
 
-def test_a_way_back_that_pauses_is_looked_at_now_when_a_person_asks() -> None:
+def test_a_pausing_undo_is_polled_now_when_a_person_asks() -> None:
     lane = stuck(Retry(timedelta(minutes=5), "no quota"))
     before = due(lane)[0]
     lane = ask(lane, Retried(KEY, the(lane, "2").id, OPERATOR, "quota is there"))
@@ -426,7 +426,7 @@ def test_only_a_way_back_can_be_abandoned() -> None:
         ask(lane, Abandoned(KEY, the(lane, "2").id, OPERATOR, "why not"))
 
 
-def test_what_waits_for_approval_has_nothing_to_look_at_now() -> None:
+def test_what_waits_for_approval_has_nothing_to_poll_now() -> None:
     lane = waiting(asking())
     with pytest.raises(NotNowError, match="it has no pausing step"):
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "hurry"))

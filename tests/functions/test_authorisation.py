@@ -155,7 +155,9 @@ class TestWhereTheSettingsOfSignInAreWrong:
     def test_it_is_said_which_settings(self, api: Api, settings: dict[str, str]) -> None:
         status, detail = ask(api, "read", "promotions", ALICE)
         assert status == 503
-        assert detail.startswith("Nobody can sign in, since settings are missing or wrong: MLPROMOTE_SIGN_IN_TENANT")
+        assert detail.startswith(
+            "Sign-in does not work, because settings are missing or wrong: MLPROMOTE_SIGN_IN_TENANT"
+        )
         assert "MLPROMOTE_SIGN_IN_CLIENT_ID must be" in detail
         with_a_key = ask(api, "read", "promotions", {})[0]
         assert with_a_key == (200 if settings["MLPROMOTE_SIGN_IN"] == "optional" else 503)

@@ -67,7 +67,7 @@ def test_a_dead_letter_says_how_often_it_was_tried_and_what_it_is_about(api: Api
     assert (failure["queue"], failure["environment"]) == ("steps-dev", "dev")
     assert (failure["promotion"], failure["stage"], failure["step"]) == (promotion, "test", "share")
     assert (failure["tried"], failure["at"]) == (10, "2026-11-20T11:00:00+00:00")
-    assert failure["reason"].startswith("Each of 10 deliveries ended in an error")
+    assert failure["reason"].startswith("Each of 10 deliveries failed")
     assert command.message_id in failure["reason"]
 
 
@@ -76,7 +76,7 @@ def test_an_expired_dead_letter_is_a_timeout_and_one_put_aside_by_hand_says_why(
     queues.bury(EVENTS_QUEUE, registered(), reason="looked odd", description="by bob")
     expired, by_hand = failures(api)
     assert (expired["kind"], by_hand["kind"]) == ("timeout", "bug")
-    assert by_hand["reason"].endswith("was put aside: looked odd: by bob.")
+    assert by_hand["reason"].endswith("was dead-lettered: looked odd: by bob.")
 
 
 # --- whether a replay of a dead letter is safe ------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_what_lies_in_the_wrong_queue_is_not_safe(api: Api, queues: FakeQueues) 
         (EVENTS_QUEUE, command, "RunStep is not an event of a workspace"),
         (EVENTS_QUEUE, answer(command), "StepReported is not an event of a workspace"),
         ("reports-dev", command, "RunStep is not a message that a worker sends"),
-        ("reports-dev", registered(), "a worker reports registrations with the source reconcile only"),
+        ("reports-dev", registered(), "a worker may report registrations only with the source reconcile"),
     ):
         safe, says = judged(api, queues, queue, message)
         assert (safe, says.startswith(f"it is in the wrong queue: {why}")) == (False, True), says

@@ -15,7 +15,7 @@ from tests.functions.failing import ask, failed, failures, outcomes, registered,
 def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_anew(api: Api, queues: FakeQueues) -> None:
     promotion = failed(api, "1")
     [item] = replay(api, ids=[promotion]).body["value"]
-    assert (item["outcome"], item["text"]) == ("replayed", "it is tried again, from validate in test")
+    assert (item["outcome"], item["text"]) == ("replayed", "it is being retried, from validate in test")
     assert [(command.step, command.attempt) for command in api.steps] == [("validate", 2)]
     assert api.get(f"promotions/{promotion}").body["journal"][-2]["text"] == "alice: mended; from test"
 

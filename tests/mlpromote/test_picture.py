@@ -29,7 +29,7 @@ def test_every_stage_and_step_has_a_line_with_how_long_it_took() -> None:
     assert lines[8].split() == ["✓", "validate", "1", "gate", "passed:", "accuracy", "0.9648", "0.4", "s"]
 
 
-def test_what_is_under_way_says_what_it_waits_for_and_when_it_is_looked_at_again() -> None:
+def test_what_is_under_way_says_what_it_waits_for_and_when_it_is_polled_next() -> None:
     (line,) = (line for line in drawn(under_way()) if "deploy" in line and "created" in line)
 
     assert "the deployment is being created; next poll in 3 s" in line

@@ -65,5 +65,5 @@ def test_deployments_that_were_left_alone_are_named_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize(("next_poll", "words"), [(13, "being made; next poll in 3 s"), (10.2, "being made")])
-def test_what_is_under_way_says_when_it_is_looked_at_again_unless_that_is_now(next_poll: float, words: str) -> None:
+def test_what_is_under_way_says_when_it_is_polled_next_unless_that_is_now(next_poll: float, words: str) -> None:
     assert told(step("deploy", "running", 1, says="being made", next_poll=after(next_poll)), NOW) == words

@@ -120,7 +120,7 @@ def test_a_missing_deployment_file_is_found_out_before_anything_is_spent(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "no file of smoke requests"),
+        (None, "smoke.jsonl does not exist"),
         ("", "no smoke requests"),
         ("{", "line 1 is not JSON"),
         ('{"request": 1}\n[]', 'line 2 is not an object with a "request"'),
