@@ -415,7 +415,7 @@ def test_what_was_abandoned_can_be_rolled_back_again() -> None:
 def test_a_rollback_that_failed_can_be_asked_for_again() -> None:
     lane = run(stuck(BROKEN))
     assert the(lane, "2").status is PromotionStatus.FAILED
-    assert "undoing failed too: restore" in the(lane, "2").reason
+    assert "undoing failed as well: restore" in the(lane, "2").reason
     lane = run(ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "mended")))
     assert the(lane, "2").status is PromotionStatus.ROLLED_BACK
 

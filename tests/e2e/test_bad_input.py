@@ -204,7 +204,7 @@ async def test_an_endpoint_that_someone_else_made_is_left_alone(cloud: Cloud) ->
     ("path", "status", "detail"),
     [
         ("/no-such-promotion", 404, "There is no promotion no-such-promotion."),
-        ("?status=lost", 400, "status 'lost' is none of queued, running,"),
+        ("?status=lost", 400, "unknown status 'lost'; known are queued, running,"),
         ("?colour=red", 400, "colour is not known here"),
         ("?top=0", 400, "top must be a whole number from 1 to 200"),
         ("?continuation=nonsense", 400, "continuation"),

@@ -194,4 +194,4 @@ class TestWhereTheIdentityProviderIsAway:
     def test_callers_are_told_when_to_come_again(self, api: Api) -> None:
         answer = api.get("promotions", ALICE)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
-        assert "cannot be told just now" in answer.body["detail"]
+        assert "cannot be verified at the moment" in answer.body["detail"]

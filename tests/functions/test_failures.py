@@ -160,7 +160,7 @@ def test_what_lies_in_the_wrong_queue_is_not_safe(api: Api, queues: FakeQueues) 
     ("body", "why"),
     [
         (b"\xff", "it cannot be read: the message is not JSON"),
-        (b'{"schema": 99, "type": "RunStep"}', "it cannot be read: schema 99 is not understood here"),
+        (b'{"schema": 99, "type": "RunStep"}', "it cannot be read: schema 99 is not supported here"),
         (b'{"schema": 1, "type": "Unheard"}', "it cannot be read: type 'Unheard' is not known"),
     ],
 )
@@ -213,7 +213,7 @@ def test_news_are_safe_unless_they_are_superseded(api: Api, queues: FakeQueues) 
 def test_news_of_which_a_promotion_came_already_change_nothing(api: Api, queues: FakeQueues) -> None:
     api.app.coordinator.advance(encode(registered()))
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
-    assert (safe, "came of it already" in why) == (True, True)
+    assert (safe, "was already started from it" in why) == (True, True)
 
 
 def test_news_that_concern_no_route_and_looks_for_registrations_are_safe(api: Api, queues: FakeQueues) -> None:

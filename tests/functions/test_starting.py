@@ -138,7 +138,7 @@ def test_where_several_routes_take_the_model_one_has_to_be_named(api: Api) -> No
     unclear = api.post("promotions", START | {"model": "churn-two"})
     assert unclear.status == 400
     assert unclear.body["detail"] == (
-        "route: several routes take churn-two; name one of  churn (from dev), fraud (from test)"
+        "route: several routes take churn-two; name one of churn (from dev), fraud (from test)"
     )
     for choice in ({"route": "fraud"}, {"source": "test"}):
         assert api.post("promotions", START | {"model": "churn-two"} | choice).body["route"] == "fraud"

@@ -165,10 +165,10 @@ def test_a_stage_that_the_promotion_does_not_have_is_named_with_those_it_has(
 ) -> None:
     promotion = served(api, "1")
     answer = api.post(f"promotions/{promotion}/{action}", {"reason": "x", "stage": "nowhere"}, who)
-    assert (answer.status, answer.body["detail"]) == (409, "it has no stage nowhere, only test")
+    assert (answer.status, answer.body["detail"]) == (409, "it has no stage nowhere; its stages are test")
 
 
 def test_a_stage_that_the_route_does_not_have_cannot_be_released(api: Api) -> None:
     api.start("1", through="test")
     answer = api.post("routes/churn/churn-eu/stages/nowhere/release", {"reason": "x"}, ALICE)
-    assert (answer.status, answer.body["detail"]) == (404, "Route churn has no stage nowhere, only test, prod.")
+    assert (answer.status, answer.body["detail"]) == (404, "Route churn has no stage nowhere. Its stages: test, prod.")
