@@ -78,7 +78,7 @@ LONGEST_QUEUE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Decision:
-    """The lane as it is to be saved, and what to send once it is. `stale`: nothing changed, nothing is to be saved.
+    """The lane to save, and what to send after that. `stale`: nothing changed, so there is nothing to save.
     `disbelieved`: why the event does not count at all; empty where it does.
 
     Raises `NotNowError` or `NotAllowedError` for what a person may not ask for; then nothing changed either.

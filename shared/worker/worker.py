@@ -1,4 +1,4 @@
-"""The worker of an environment: runs one command, sends what came of it. It never touches the store.
+"""The worker of an environment: runs one command and reports the result. It never touches the store.
 
 Whose command it may run is decided where the command is received (`incoming.py`).
 """
