@@ -1,4 +1,4 @@
-"""Where the app is, and as whom to ask it: from options, environment variables, or a local cloud that runs here."""
+"""Where the app is and who calls it: from options, environment variables or a local cloud on this machine."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlpromote import local_identity
-from mlpromote.ends import CommandError, Exit
+from mlpromote.exit_codes import CommandError, Exit
 from mlpromote.local_identity import Token
 
 URL, KEY, TOKEN, SCOPE, LOCAL = (f"MLPROMOTE_{name}" for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"))
@@ -20,14 +20,14 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the options say; None for what they leave out."""
+    """The connection options; None for each that was not given."""
 
     url: str | None = None
     key: str | None = None
     token: str | None = None
     scope: str | None = None
     local: Path | None = None
-    person: str | None = None  #: of the local cloud
+    person: str | None = None  #: a person of the local cloud
 
 
 #: How somebody signs in.
@@ -37,40 +37,42 @@ _HOW_LOCALLY = f"for a local cloud, --local FOLDER --as NAME instead of its addr
 
 @dataclass(frozen=True)
 class Access:
-    """How to ask the app."""
+    """How to call the app."""
 
     url: str  #: of the API, with `/api`
     key: str | None = None
     token: Token | None = None
-    #: What people should know of how it was found; empty where they said it themselves.
+    #: A note on where the address came from; empty if the user gave it.
     remark: str = ""
-    #: How somebody who has not signed in does so.
+    #: How to sign in, for error messages.
     how_to_sign_in: str = _HOW
 
     def headers(self) -> dict[str, str]:
-        """With which each request is made. Raises `CommandError` when Entra ID gives no token."""
+        """Return the headers of a request. Raises `CommandError` when Entra ID gives no token."""
         headers = {"x-functions-key": self.key} if self.key else {}
         return headers | {"Authorization": f"Bearer {self.token()}"} if self.token else headers
 
 
 def find(wanted: Wanted, environment: Mapping[str, str] = os.environ) -> Access:
-    """Options come before variables, and both before a local cloud in `.local`. Raises `CommandError`."""
+    """Find the app: by options first, then variables, then a local cloud in `.local`. Raises `CommandError`."""
     if wanted.url and (wanted.local or wanted.person):
-        raise CommandError(Exit.USAGE, "--local and --as are about a local cloud: leave out --url, or leave them out.")
+        raise CommandError(Exit.USAGE, "--local and --as need a local cloud and cannot be used with --url.")
     local = wanted.local or (Path(environment[LOCAL]) if environment.get(LOCAL) and not wanted.url else None)
     url = wanted.url or (None if local else environment.get(URL))
     if not url:
         return _local(local, wanted)
     if wanted.person:
-        raise CommandError(Exit.USAGE, f"--as is about a local cloud, and {URL} is set: give --local, or unset it.")
+        raise CommandError(Exit.USAGE, f"--as needs a local cloud, but {URL} is set. Add --local or unset {URL}.")
     api = _api(url)
     how = _HOW_LOCALLY if is_loopback(api) else _HOW
     return Access(api, wanted.key or environment.get(KEY), _token(wanted, environment), how_to_sign_in=how)
 
 
 def of_environment(name: str, environment: Mapping[str, str] = os.environ) -> Access | None:
-    """The app of an environment that takes its approvals itself, by variables that the person has set: a token goes
-    there, so that nobody else's word for the address will do. None where none is set."""
+    """Return the app in which an environment takes its own approvals, or None if no variable names one.
+
+    The user's token is sent there, so only the user's own variables may say where it is.
+    """
     prefix = f"MLPROMOTE_{name.upper().replace('-', '_')}_"
     url = environment.get(f"{prefix}URL")
     if not url:
@@ -81,7 +83,7 @@ def of_environment(name: str, environment: Mapping[str, str] = os.environ) -> Ac
 
 
 def _token(wanted: Wanted, environment: Mapping[str, str]) -> Token | None:
-    """The first of: a token by option, a scope by option, a token by variable, a scope by variable."""
+    """Return the first of: token option, scope option, token variable, scope variable."""
     for token, scope in ((wanted.token, wanted.scope), (environment.get(TOKEN), environment.get(SCOPE))):
         if token:
             return _constant(token)
@@ -96,13 +98,13 @@ def _local(folder: Path | None, wanted: Wanted) -> Access:
     who, known = "", ", ".join(addresses["people"]) or "nobody"
     if wanted.person:
         if wanted.person not in addresses["people"]:
-            raise CommandError(Exit.USAGE, f"--as: the local cloud knows no {wanted.person}, only {known}.")
+            raise CommandError(Exit.USAGE, f"--as: the local cloud has no person {wanted.person!r}. Known: {known}.")
         token = local_identity.token_of(addresses, wanted.person)
         who = f", as {wanted.person}"
     url = addresses["functions"]["url"]
     remark = f"Using the local cloud in {USUAL_LOCAL}, {url}{who}." if folder is None else ""
     key = wanted.key or addresses["functions"]["keys"]["default"]
-    return Access(_api(url), key, token, remark, f"--as NAME, where NAME is one of: {known}")
+    return Access(_api(url), key, token, remark, f"--as NAME (one of: {known})")
 
 
 def _addresses(folder: Path, found_by_itself: bool) -> Any:
@@ -111,19 +113,19 @@ def _addresses(folder: Path, found_by_itself: bool) -> Any:
         addresses = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if found_by_itself:
-            says = f"Say where the app is, with --url or {URL}; no local cloud is running in {folder} either."
+            says = f"No address: give --url or set {URL}. No local cloud is running in {folder}."
         else:
-            says = f"No local cloud is running in {folder}: there is no {file}."
+            says = f"No local cloud is running in {folder}: {file} does not exist."
         raise CommandError(Exit.USAGE, says) from None
     except (OSError, ValueError) as fault:
-        raise CommandError(Exit.USAGE, f"{file} cannot be read: {fault}") from fault
+        raise CommandError(Exit.USAGE, f"Cannot read {file}: {fault}") from fault
     if not addresses.get("functions"):
-        raise CommandError(Exit.USAGE, f"The local cloud in {folder} runs no app.")
+        raise CommandError(Exit.USAGE, f"The local cloud in {folder} is not running the app.")
     return addresses
 
 
 def _api(url: str) -> str:
-    """The address of the API; keys and tokens leave this machine encrypted only."""
+    """Return the address of the API. Keys and tokens leave this machine only over TLS."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -131,16 +133,17 @@ def _api(url: str) -> str:
         host = None
     if not host or parts.scheme not in ("http", "https"):
         raise CommandError(
-            Exit.USAGE, f"{url!r} is no address of an app, such as https://contoso-mlpromote.azurewebsites.net"
+            Exit.USAGE,
+            f"{url!r} is not the address of an app. Expected one such as https://contoso-mlpromote.azurewebsites.net",
         )
     if parts.scheme == "http" and host not in _LOOPBACK:
-        raise CommandError(Exit.USAGE, f"{url}: use https, since keys and tokens would be readable on the way.")
+        raise CommandError(Exit.USAGE, f"{url}: use https. Over http, keys and tokens would be sent in plain text.")
     base = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
     return base if base.endswith("/api") else f"{base}/api"
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address is on this machine."""
+    """Return whether the address is on this machine."""
     return urlsplit(url).hostname in _LOOPBACK
 
 
@@ -149,9 +152,9 @@ def _constant(token: str) -> Token:
 
 
 def _entra(scope: str) -> Token:
-    """Tokens of whoever is signed in here, for the app whose scope this is. The credential renews them."""
+    """Return a source of tokens for the signed-in user and this scope. The credential renews them."""
     try:
-        from azure.core.exceptions import ClientAuthenticationError  # only here: its import takes a while
+        from azure.core.exceptions import ClientAuthenticationError  # imported here because it is slow
         from azure.identity import DefaultAzureCredential
     except ImportError as fault:
         raise CommandError(Exit.USAGE, "--scope needs azure-identity: pip install 'mlpromote[entra]'") from fault

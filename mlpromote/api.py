@@ -1,4 +1,4 @@
-"""The app's HTTP API: requests, pages, and what its errors mean for a command."""
+"""A client of the app's HTTP API: requests, pages, and the exit code for each error."""
 
 import http.client
 import json
@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from mlpromote.access import Access, is_loopback
-from mlpromote.ends import CommandError, Exit
+from mlpromote.exit_codes import CommandError, Exit
 from mlpromote.visible import visible_values
 
-#: Seconds that the app may take for an answer: a replay may go on for a minute, and an app that slept starts first.
+#: Seconds to wait for an answer. A replay can take a minute, and an idle app has to start first.
 LONGEST_ANSWER = 120
-#: The most entries that the API gives in one page.
+#: The API's limit on entries per page.
 MOST_PER_PAGE = 200
 _BY_STATUS = {
     400: Exit.USAGE,
@@ -26,22 +26,22 @@ _BY_STATUS = {
     422: Exit.USAGE,
 }
 
-#: The command that shows what an address of the API lists.
+#: The command that shows the same list as an API path.
 _SEE = {"/api/promotions": "mlpromote list", "/api/routes": "mlpromote routes"}
 
-#: A promotion or another JSON object, as the API answers it.
+#: A promotion or another JSON object from the API.
 Document = Mapping[str, Any]
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows none: another address must not get the key."""
+    """Follows no redirects, so that no other address gets the key."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 class Api:
-    """Asks the app. Every method raises `CommandError` when the answer is not what was asked for."""
+    """Calls the app. Every method raises `CommandError` if the call fails or the answer is not as expected."""
 
     def __init__(self, access: Access, longest_answer: float = LONGEST_ANSWER) -> None:
         self._access = access
@@ -51,30 +51,30 @@ class Api:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of the API."""
         return self._access.url
 
     def get(self, *path: str, query: Mapping[str, str | None] | None = None) -> Any:
-        """The JSON at an address, given by its parts; what is None is left out of the query."""
+        """Get the JSON at a path, given in parts. Query values that are None are left out."""
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         return self._ask("GET", path, asked, None, {})
 
     def post(self, *path: str, body: Document, headers: Mapping[str, str] | None = None) -> Any:
-        """The JSON that a request is answered with; what is None is left out of the body."""
+        """Send a request and return the JSON of the answer. Body values that are None are left out."""
         content = {name: value for name, value in body.items() if value is not None}
         return self._ask("POST", path, {}, json.dumps(content).encode(), headers or {})
 
     def entries(self, *path: str, query: Mapping[str, str | None], most: int | None = None) -> Iterator[Document]:
-        """The entries of a list, page after page, at most so many; None for all."""
+        """Yield the entries of a list, page by page: at most `most`, or all if it is None."""
         left, continuation = most, None
         while left is None or left > 0:
             top = MOST_PER_PAGE if left is None else min(left, MOST_PER_PAGE)
             page = self.get(*path, query={**query, "top": str(top), "continuation": continuation})
             if not (isinstance(page, dict) and isinstance(page.get("value"), list)):
-                raise CommandError(Exit.NO_ANSWER, f"{self.url} answers with no list. Is it the address of the app?")
+                raise CommandError(Exit.NO_ANSWER, f"{self.url} did not return a list. Is this the address of the app?")
             yield from page["value"][:left]
             left = None if left is None else left - len(page["value"])
-            # The link's host may be one behind a gateway, and must not get the key: only the place in the list counts.
+            # Use only the continuation of the link: its host may be internal to a gateway and must not get the key.
             link = page.get("next_link")
             continuation = parse_qs(urlsplit(link).query).get("continuation", [None])[0] if link else None
             if continuation is None:
@@ -95,8 +95,9 @@ class Api:
         except urllib.error.HTTPError as refusal:
             with refusal:
                 raise self._refused(refusal, f"{method} {address}") from refusal
-        except (OSError, ValueError, http.client.HTTPException) as fault:  # an OSError: URLError; no URL: ValueError
-            raise CommandError(Exit.NO_ANSWER, f"{self._access.url} cannot be reached: {_reason(fault)}") from fault
+        # URLError is an OSError; an invalid URL raises ValueError.
+        except (OSError, ValueError, http.client.HTTPException) as fault:
+            raise CommandError(Exit.NO_ANSWER, f"Cannot reach {self._access.url}: {_reason(fault)}") from fault
 
     def _refused(self, refusal: urllib.error.HTTPError, asked: str) -> CommandError:
         problem = _problem(refusal)
@@ -106,29 +107,28 @@ class Api:
             return CommandError(code, f"{detail} To sign in: {self._access.how_to_sign_in}.", problem)
         if detail:
             see = _SEE.get(str(problem.get("see")))
-            return CommandError(code, f"{detail} `{see}` shows what there is." if see else str(detail), problem)
+            return CommandError(code, f"{detail} Run `{see}` to see what exists." if see else str(detail), problem)
         if refusal.code == 401:
             return CommandError(code, self._not_let_in())
         if refusal.code == 404:
             return CommandError(
-                Exit.NO_ANSWER, f"There is no such API at {self._access.url}: is it the address of the app, and awake?"
+                Exit.NO_ANSWER,
+                f"No mlpromote API at {self._access.url}. Is this the address of the app, and is the app running?",
             )
-        return CommandError(Exit.NO_ANSWER, f"{asked} was answered with {refusal.code} {refusal.reason}. Try again.")
+        return CommandError(Exit.NO_ANSWER, f"{asked} failed with {refusal.code} {refusal.reason}. Try again.")
 
     def _not_let_in(self) -> str:
-        """The app says itself what is wrong with a token; without a word, it was the platform, which looks at keys."""
+        """Explain a 401 without a body: it comes from the Functions host, which checks the key, not from the app."""
         if self._access.key:
-            return "The app does not let you in: the key is wrong."
-        return "The app does not let you in: give a function key (--key or MLPROMOTE_KEY)."
+            return "Access denied: the function key is wrong."
+        return "Access denied: give a function key (--key or MLPROMOTE_KEY)."
 
 
 def _json(body: bytes, asked: str) -> Any:
     try:
         return visible_values(json.loads(body))
     except (ValueError, RecursionError) as fault:
-        raise CommandError(
-            Exit.NO_ANSWER, f"{asked} was not answered with JSON. Is it the address of the app?"
-        ) from fault
+        raise CommandError(Exit.NO_ANSWER, f"{asked} did not return JSON. Is this the address of the app?") from fault
 
 
 def _problem(refusal: urllib.error.HTTPError) -> dict[str, Any]:

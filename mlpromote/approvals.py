@@ -1,4 +1,4 @@
-"""Approvals that an environment takes in an app of its own: `mlpromote approvals`, and where `approve` leads there."""
+"""Approvals in an environment's own app: `mlpromote approvals`, and `approve` and `reject` where they go there."""
 
 import argparse
 from collections.abc import Iterator
@@ -11,23 +11,25 @@ from rich.text import Text
 from mlpromote import access
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
-from mlpromote.ends import CommandError, Exit
+from mlpromote.exit_codes import CommandError, Exit
 from mlpromote.output import Output
 from mlpromote.tables import dim, until
 
 
 def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Describe it."""
-    what = "show what an environment asks people to approve in its own app"
+    """Add the command to the parser."""
+    what = "list what waits for approval in an environment's own app"
     made = commands.add_parser(
         "approvals", parents=[common], help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
     )
-    made.add_argument("--environment", metavar="NAME", help="whose app: MLPROMOTE_<NAME>_URL says where it is")
+    made.add_argument(
+        "--environment", metavar="NAME", help="the environment; MLPROMOTE_<NAME>_URL is the address of its app"
+    )
     made.set_defaults(run=_list)
 
 
 def decide_elsewhere(options: argparse.Namespace, promotion: str, refusal: CommandError, output: Output) -> Exit:
-    """Approve or reject in the app of the environment: exactly what that app shows now."""
+    """Approve or reject, in the environment's own app, exactly what that app shows now."""
     elsewhere = refusal.problem["elsewhere"]
     found = access.of_environment(elsewhere["environment"])
     if found is None:
@@ -36,7 +38,7 @@ def decide_elsewhere(options: argparse.Namespace, promotion: str, refusal: Comma
     place = ("approvals", promotion, elsewhere["stage"])
     request = api.get(*place)
     _check_meant(options.promotion, request)
-    output.say(f"{api.url} asks about {request['model']}/{request['version']}, evidence {request['evidence']}")
+    output.say(f"{api.url}: deciding on {request['model']}/{request['version']}, evidence {request['evidence']}")
     body = {"reason": options.reason, "evidence": getattr(options, "evidence", None) or request["evidence"]}
     answer = api.post(*place, options.action, body=body)
     output.result(answer, lambda: [answer["done"]])
@@ -44,28 +46,30 @@ def decide_elsewhere(options: argparse.Namespace, promotion: str, refusal: Comma
 
 
 def _check_meant(reference: str, request: Document) -> None:
-    """The coordinator has said which promotion MODEL/VERSION is: the environment must agree."""
+    """Check that the environment means the same MODEL/VERSION as the coordinator. Raises `CommandError` if not."""
     shown = f"{request['model']}/{request['version']}"
     if "/" in reference and reference != shown:
         raise CommandError(
             Exit.REFUSED,
-            f"{request['environment']} asks about {shown} under that promotion, not about {reference}: nothing was "
-            "decided. Look who runs the coordinator.",
+            f"Nothing was decided: {request['environment']} shows {shown} for this promotion, not {reference}. "
+            "The coordinator may be compromised: check who runs it.",
         )
 
 
 def _to_set(environment: str) -> str:
     prefix = f"MLPROMOTE_{environment.upper().replace('-', '_')}_"
     return (
-        f"Set {prefix}URL to the address of that app, as whoever runs it tells you, and {prefix}SCOPE to its scope: "
-        "your token goes there."
+        f"Set {prefix}URL to its address and {prefix}SCOPE to its scope. Your token is sent there, so take both from "
+        "the people who run that app."
     )
 
 
 def _list(found: Access, options: argparse.Namespace, output: Output) -> Exit:
     theirs = access.of_environment(options.environment) if options.environment else found
     if theirs is None:
-        raise CommandError(Exit.USAGE, f"The app of {options.environment} is not known. {_to_set(options.environment)}")
+        raise CommandError(
+            Exit.USAGE, f"The address of the app of {options.environment} is not set. {_to_set(options.environment)}"
+        )
     waiting = Api(theirs).get("approvals")["value"]
     output.result(waiting, lambda: list(_told(waiting)) or ["nothing waits for approval"])
     return Exit.DONE
@@ -82,7 +86,7 @@ def _told(waiting: list[Document]) -> Iterator[RenderableType]:
 
 
 def manifest_lines(evidence: Document) -> Iterator[str]:
-    """What would be deployed, a line for each thing and file."""
+    """List what would be deployed, one line for each item and file."""
     manifest = evidence.get("manifest") or {}
     for name in ("model", "origin", "endpoint"):
         if manifest.get(name):

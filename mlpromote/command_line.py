@@ -1,4 +1,4 @@
-"""The command line's arguments, its help, and how a command ends."""
+"""The command line: arguments, help and exit codes."""
 
 import argparse
 import os
@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlpromote import access, approvals, doctor, failures, promotions, routes
-from mlpromote.ends import MEANINGS, CommandError, Exit
+from mlpromote.exit_codes import MEANINGS, CommandError, Exit
 from mlpromote.output import Clock, Output, wall_clock
 
 DESCRIPTION = "Promotes Azure ML models from environment to environment, over HTTP."
 ENVIRONMENT = f"""\
-where the app is, and as whom to ask it:
+connection:
   {access.URL}    address of the app: https://NAME.azurewebsites.net
-  {access.KEY}    a function key: one may read and start, nothing else
-  {access.TOKEN}  a bearer token of Microsoft Entra ID for the app
-  {access.SCOPE}  its scope, api://CLIENT-ID/.default: get such a token for
-                   whoever is signed in here (az login)
-  {access.LOCAL}  folder of a running local cloud: take its address and key
+  {access.KEY}    a function key; allows reading and starting only
+  {access.TOKEN}  a bearer token from Microsoft Entra ID for the app
+  {access.SCOPE}  scope of the app, api://CLIENT-ID/.default; gets a token
+                   for the signed-in user (az login)
+  {access.LOCAL}  folder of a running local cloud; supplies address and key
   MLPROMOTE_<ENVIRONMENT>_URL, _SCOPE, _TOKEN, _KEY
-                   the same for an environment that takes approvals in an
-                   app of its own
-Options come first. Without an address, a local cloud in {access.USUAL_LOCAL} is used.
+                   the same, for an environment that takes approvals in its
+                   own app
+Options override variables. The default is the local cloud in {access.USUAL_LOCAL}.
 """
 WIDTH = 79
 
 
 class _UsageError(CommandError):
-    """The command line cannot be read; `usage` says how it goes."""
+    """The arguments are invalid; `usage` shows the correct form."""
 
     def __init__(self, sentence: str, usage: str) -> None:
         super().__init__(Exit.USAGE, sentence)
@@ -39,14 +39,14 @@ class _UsageError(CommandError):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises `_UsageError`, instead of ending the process."""
+    """Raises `_UsageError` instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
         raise _UsageError(f"{message[0].upper()}{message[1:]}.", self.format_usage())
 
 
 def main(arguments: Sequence[str] | None = None, clock: Clock = wall_clock) -> int:
-    """Run one command; its exit code (see `ends`)."""
+    """Run one command and return its exit code (see `exit_codes`)."""
     given = sys.argv[1:] if arguments is None else arguments
     output = Output("--json" in given, clock)
     try:
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock = wall_clock) -> i
     except KeyboardInterrupt:
         return int(Exit.INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read the output has seen enough. Python would complain once more when it closes it.
+        # The reader closed the pipe. Without this, Python reports the broken pipe again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.DONE)
 
@@ -78,14 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mlpromote",
         description=DESCRIPTION,
-        epilog=f"{ENVIRONMENT}\nexit codes:\n{codes}\n\nmlpromote COMMAND --help says more of a command.",
+        epilog=f"{ENVIRONMENT}\nexit codes:\n{codes}\n\nRun mlpromote COMMAND --help for help on a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"mlpromote {_version()}", help="show it and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"mlpromote {_version()}", help="show the version and exit"
+    )
     _add_common(parser, None)
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    # Given after the command they count as before it; left out there, they must not undo what stands before it.
+    # Options may stand before or after the command. Defaults after it must not overwrite values before it.
     _add_common(common, argparse.SUPPRESS)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
@@ -100,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _version() -> str:
-    """Of this package; where it runs without being installed, nothing tells which it is."""
+    """Return the version of this package; it is unknown if the package is not installed."""
     try:
         return version("mlpromote")
     except PackageNotFoundError:
@@ -116,12 +118,19 @@ def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
         "--scope", default=default, help=f"sign in with Microsoft Entra ID for this scope (variable {access.SCOPE})"
     )
     group.add_argument(
-        "--local", type=Path, default=default, metavar="FOLDER", help=f"of a local cloud (variable {access.LOCAL})"
+        "--local",
+        type=Path,
+        default=default,
+        metavar="FOLDER",
+        help=f"a local cloud's folder (variable {access.LOCAL})",
     )
     group.add_argument(
         "--as", dest="person", default=default, metavar="NAME", help="sign in to the local cloud as NAME"
     )
     unset = False if default is None else default
     group.add_argument(
-        "--json", action="store_true", default=unset, help="print JSON, for scripts; errors too, to the standard error"
+        "--json",
+        action="store_true",
+        default=unset,
+        help="print JSON, for scripts; errors too, to standard error",
     )

@@ -1,4 +1,4 @@
-"""The command doctor: whether everything is as it must be, from here to Azure, one line each with what to do."""
+"""The command doctor: checks the setup from here to Azure, and says how to fix each problem."""
 
 import argparse
 from collections import Counter
@@ -10,23 +10,23 @@ from rich.text import Text
 
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
-from mlpromote.ends import CommandError, Exit
+from mlpromote.exit_codes import CommandError, Exit
 from mlpromote.output import Output
 from mlpromote.tables import table
 
-#: By the state of a check.
+#: Mark and style for each state of a check.
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "unchecked": ("?", "yellow"), "fault": ("✗", "red")}
-#: One and several of each that is not ok.
+#: Singular and plural for each state that is not ok.
 _COUNTED = {
-    "fault": ("check found something to mend", "checks found something to mend"),
+    "fault": ("check failed", "checks failed"),
     "warning": ("warning", "warnings"),
-    "unchecked": ("check that could not be made in full", "checks that could not be made in full"),
+    "unchecked": ("check incomplete", "checks incomplete"),
 }
 
-WHAT = "check settings, queues, store, workspaces, registry and rights; one line each with what to do"
+WHAT = "check settings, queues, store, workspaces, registry and rights, and say how to fix each problem"
 DESCRIPTION = (
-    f"{WHAT[0].upper()}{WHAT[1:]}. Looks first whether the app answers, and who it takes you for; then the app looks "
-    "at itself. An app sees what it uses: where each environment has an app of its own, ask every one of them (--url)."
+    f"{WHAT[0].upper()}{WHAT[1:]}. First checks that the app answers and who you are signed in as; then the app checks "
+    "itself. An app sees only what it uses: if each environment has its own app, run this against each one (--url)."
 )
 
 
@@ -50,7 +50,7 @@ def _doctor(access: Access, options: argparse.Namespace, output: Output) -> Exit
 
 def _you(access: Access, caller: Document | None) -> Document:
     if caller is None:
-        may = "nobody in particular: may read and start, nothing else"
+        may = "not signed in: may read and start, nothing else"
         return _check("you", "function key", True, f"{may}. To sign in: {access.how_to_sign_in}")
     roles = ", ".join(caller["roles"])
     return _check("you", caller["name"], True, roles)

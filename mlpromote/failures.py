@@ -1,4 +1,4 @@
-"""The commands about what failed: failures, failures discard, replay."""
+"""The commands for failures: failures, failures discard, replay."""
 
 import argparse
 from collections.abc import Iterable, Iterator
@@ -12,72 +12,75 @@ from rich.text import Text
 
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
-from mlpromote.ends import CommandError, Exit
+from mlpromote.exit_codes import CommandError, Exit
 from mlpromote.output import Output
 from mlpromote.promotions import USUAL_MOST, positive, promotion_id
 from mlpromote.tables import age, dim, table
 
-#: Of a container's log, so many lines are shown.
+#: Lines shown of a container's log.
 LAST_LINES = 8
 FILTERS = {
-    "queue": "where it is dead-lettered, or where the step that failed gets its commands from",
-    "route": "of this route",
-    "model": "of this model",
-    "environment": "of this environment's worker",
-    "step": "at this step",
+    "queue": "queue of the dead letter, or queue that the failed step takes its commands from",
+    "route": "only this route",
+    "model": "only this model",
+    "environment": "only this environment's worker",
+    "step": "only this step",
     "kind": "quota, permission, not-found, container-crash, timeout, throttled, bad-config, bug, …",
 }
 _DONE = ("replayed", "replayable", "discarded", "discardable")
 _MARKS = {**dict.fromkeys(_DONE, ("✓", "green")), "not-reached": ("…", "yellow")}
-#: Of the content of a discarded letter, so much is shown; `--json` has it all.
+#: Characters shown of a discarded letter; `--json` has all of it.
 LONGEST_CONTENT = 400
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Describe them."""
-    what = "list what failed: promotions, and messages that a queue has given up"
+    """Add the commands to the parser."""
+    what = "list failed promotions and dead-lettered messages"
     failures = commands.add_parser(
         "failures", parents=[common], help=what, description=f"L{what[1:]}.", allow_abbrev=False
     )
     _add_filter(failures)
     failures.add_argument("--top", type=positive, default=USUAL_MOST, help="at most so many (default: %(default)s)")
     failures.add_argument("--all", action="store_true", help="all of them")
-    failures.add_argument("--discarded", action="store_true", help="instead the dead letters that were put aside")
+    failures.add_argument("--discarded", action="store_true", help="list the discarded dead letters instead")
     failures.set_defaults(run=_failures)
     _add_discard(failures, common)
 
-    what = "replay what failed: promotions from validate at the latest, dead letters by moving them back to their queue"
+    what = "replay failures: retry promotions from validate or an earlier step, move dead letters back to their queue"
     replay = commands.add_parser(
         "replay",
         parents=[common],
-        help="replay what failed",
-        description=f"R{what[1:]}. Say which: ids, a filter, or --all.",
+        help="replay failures",
+        description=f"R{what[1:]}. Give ids, a filter, or --all.",
         allow_abbrev=False,
     )
     replay.add_argument(
-        "ids", nargs="*", metavar="ID", help="as `failures` has them; MODEL/VERSION for that version's newest promotion"
+        "ids",
+        nargs="*",
+        metavar="ID",
+        help="as listed by `failures`, or MODEL/VERSION",
     )
     _add_filter(replay)
-    replay.add_argument("--all", action="store_true", help="everything that failed")
-    replay.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept in the journal")
-    replay.add_argument("--from-step", metavar="STEP", help="of promotions: an earlier step to go on from")
-    replay.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    replay.add_argument("--all", action="store_true", help="replay every failure")
+    replay.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
+    replay.add_argument("--from-step", metavar="STEP", help="for promotions: resume from this earlier step")
+    replay.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
     replay.set_defaults(run=_replay)
 
 
 def _add_discard(failures: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    what = "put dead letters aside for good, such as what cannot be read; their content is kept in the journal"
+    what = "discard dead letters that no replay can help; their content is kept in the journal"
     discard = failures.add_subparsers(metavar="discard").add_parser(
         "discard",
         parents=[common],
         help=what,
-        description=f"P{what[1:]}. Say which: ids or a filter.",
+        description=f"D{what[1:]}. Give ids or a filter.",
         allow_abbrev=False,
     )
-    discard.add_argument("ids", nargs="*", metavar="ID", help="as `failures` has them: QUEUE:NUMBER")
+    discard.add_argument("ids", nargs="*", metavar="ID", help="as listed by `failures`: QUEUE:NUMBER")
     _add_filter(discard)
-    discard.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept in the journal")
-    discard.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    discard.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
+    discard.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
     discard.set_defaults(run=_discard)
 
 
@@ -97,7 +100,7 @@ def _failures(access: Access, options: argparse.Namespace, output: Output) -> Ex
     most = None if options.all else options.top
     if options.discarded:
         if any(_wanted(options).values()):
-            raise CommandError(Exit.USAGE, "--discarded takes no filter: what was put aside is one list.")
+            raise CommandError(Exit.USAGE, "--discarded cannot be combined with a filter.")
         letters = list(Api(access).entries("failures", "discarded", query={}, most=most))
         output.result(letters, lambda: _letters(letters, output.clock()) if letters else ["nothing was put aside"])
         return Exit.DONE
@@ -107,7 +110,7 @@ def _failures(access: Access, options: argparse.Namespace, output: Output) -> Ex
 
 
 def _drawn(failures: Iterable[Document], now: datetime) -> Iterator[RenderableType]:
-    """A paragraph for each: a table would have no room for the sentences."""
+    """Draw a paragraph for each failure; a table has no room for sentences."""
     for number, failure in enumerate(failures):
         if number:
             yield Text()
@@ -159,18 +162,18 @@ def _replay(access: Access, options: argparse.Namespace, output: Output) -> Exit
 def _discard(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     wanted = {name: value for name, value in _wanted(options).items() if value is not None}
     if bool(options.ids) == bool(wanted):
-        raise CommandError(Exit.USAGE, "Say which dead letters: ids, or a filter such as --queue.")
+        raise CommandError(Exit.USAGE, "Give the ids of dead letters, or a filter such as --queue.")
     body = {"reason": options.reason, "dry_run": options.dry_run}
     meant = {"ids": options.ids} if options.ids else {"filter": wanted}
     return _reported(list(_results(Api(access), "discard", body | meant)), options.dry_run, output)
 
 
 def _reported(results: list[Document], dry_run: bool, output: Output) -> Exit:
-    output.result(results, lambda: [_table(results) if results else "nothing of that failed"])
+    output.result(results, lambda: [_table(results) if results else "no matching failures"])
     left = {result["outcome"] for result in results} - set(_DONE)
     if not left:
         if results and dry_run:
-            output.say(dim("Nothing was done: this was a dry run."))
+            output.say(dim("Dry run: nothing was changed."))
         return Exit.DONE
     return Exit.NOT_FOUND if left == {"not-found"} else Exit.REFUSED
 
@@ -178,7 +181,7 @@ def _reported(results: list[Document], dry_run: bool, output: Output) -> Exit:
 def _body(api: Api, options: argparse.Namespace) -> Document:
     wanted = {name: value for name, value in _wanted(options).items() if value is not None}
     if sum((bool(options.ids), bool(wanted), options.all)) != 1:
-        raise CommandError(Exit.USAGE, "Say which failures: ids, or a filter such as --queue, or --all.")
+        raise CommandError(Exit.USAGE, "Give the ids of failures, a filter such as --queue, or --all.")
     body = {"reason": options.reason, "from_step": options.from_step, "dry_run": options.dry_run}
     if options.ids:
         return body | {"ids": [promotion_id(api, each) for each in options.ids]}
@@ -186,7 +189,7 @@ def _body(api: Api, options: argparse.Namespace) -> Document:
 
 
 def _results(api: Api, action: str, body: Document) -> Iterator[Document]:
-    """What became of each failure: the app takes so many at a time, and says where to go on."""
+    """Yield the result for each failure. The app handles a limited number per request and says where to continue."""
     continuation = None
     while True:
         answer = api.post("failures", action, body={**body, "continuation": continuation})

@@ -1,24 +1,24 @@
-"""Follows a promotion until it has come to its end."""
+"""Follows a promotion until it ends."""
 
 import time
 from collections import deque
 from collections.abc import Iterator
 
 from mlpromote.api import Api, Document
-from mlpromote.ends import CommandError, Exit
+from mlpromote.exit_codes import CommandError, Exit
 from mlpromote.output import Output
 from mlpromote.watching import UNDER_WAY, view
 
-#: Between two polls.
+#: Pause between two polls.
 POLL_SECONDS = 1.0
-#: The app may be away for so long, as while it is deployed anew.
+#: How long the app may be unreachable, for example during a deployment.
 PATIENCE_SECONDS = 120.0
 
 
 def follow(
     api: Api, promotion: Document, output: Output, poll: float = POLL_SECONDS, patience: float = PATIENCE_SECONDS
 ) -> Document:
-    """Show the promotion until its end, and return it as it then is; each of its waits has an end, so this has one.
+    """Show the promotion until it ends and return its final state. Every wait has a limit, so this ends.
 
     Raises `CommandError` when the app gives no answer for `patience` seconds.
     """
@@ -32,15 +32,15 @@ def follow(
 
 
 def _states(api: Api, promotion: Document, poll: float, patience: float) -> Iterator[Document]:
-    """The promotion as it is given, and as each poll finds it, until it has ended."""
+    """Yield the promotion as given, then as each poll finds it, until it ends."""
     yield promotion
     while promotion["status"] in UNDER_WAY:
         time.sleep(poll)
-        promotion = _look(api, promotion["id"], poll, patience)
+        promotion = _poll(api, promotion["id"], poll, patience)
         yield promotion
 
 
-def _look(api: Api, promotion: str, poll: float, patience: float) -> Document:
+def _poll(api: Api, promotion: str, poll: float, patience: float) -> Document:
     deadline = time.monotonic() + patience
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Tokens of the people of a local cloud, of its managed identity endpoint; none is kept anywhere."""
+"""Tokens for the people of a local cloud, from its managed identity endpoint; none is stored."""
 
 import http.client
 import json
@@ -9,18 +9,18 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from mlpromote.ends import CommandError, Exit
+from mlpromote.exit_codes import CommandError, Exit
 
-#: Gives a bearer token that is good now.
+#: Returns a bearer token that is valid now.
 Token = Callable[[], str]
 
-#: Seconds before its end at which a token is renewed.
+#: Seconds before expiry at which a token is renewed.
 _RENEWED_BEFORE = 300
 _TIMEOUT = 10.0
 
 
 def token_of(addresses: Any, person: str) -> Token:
-    """Tokens of a person for the app. `addresses`: of the local cloud's `addresses.json`, which has the person."""
+    """Return a source of a person's tokens. `addresses`: content of `addresses.json`, which must list the person."""
     good_until, kept = 0.0, ""
 
     def token() -> str:
@@ -33,7 +33,7 @@ def token_of(addresses: Any, person: str) -> Token:
 
 
 def _asked(addresses: Any, person: str) -> tuple[str, float]:
-    """The token, and when it ends, in seconds since 1970."""
+    """Request a token; return it and its expiry in seconds since 1970."""
     query = {
         "api-version": "2019-08-01",
         "resource": addresses["sign_in"]["resource"],
@@ -48,9 +48,9 @@ def _asked(addresses: Any, person: str) -> tuple[str, float]:
         return str(content["access_token"]), float(content["expires_on"])
     except urllib.error.HTTPError as refusal:
         with refusal:
-            says = f"{endpoint} gives no token for {person}: it answers with {refusal.code} {refusal.reason}"
-            raise CommandError(Exit.NOT_ALLOWED, f"{says}. Start the local cloud anew.") from refusal
+            says = f"{endpoint} issued no token for {person}: {refusal.code} {refusal.reason}"
+            raise CommandError(Exit.NOT_ALLOWED, f"{says}. Restart the local cloud.") from refusal
     except (OSError, http.client.HTTPException, ValueError, KeyError) as fault:
         reason = fault.reason if isinstance(fault, urllib.error.URLError) else fault
-        says = f"{endpoint}, which issues the tokens of the local cloud, cannot be asked: {reason}"
+        says = f"Cannot reach {endpoint}, which issues the tokens of the local cloud: {reason}"
         raise CommandError(Exit.NO_ANSWER, f"{says}. Is the local cloud running?") from fault

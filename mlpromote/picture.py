@@ -1,4 +1,4 @@
-"""Draws a promotion: a block per stage, a line per step, with what was seen and how long it took. Pure."""
+"""Draws a promotion: a block per stage, a line per step, with its result and duration. Pure."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -12,11 +12,11 @@ from rich.text import Text
 from mlpromote.tables import took
 from mlpromote.wording import Step, told
 
-#: A promotion, and a stage of it, as `GET /api/promotions/{id}` answers them.
+#: A promotion and one of its stages, as `GET /api/promotions/{id}` returns them.
 Promotion = Mapping[str, Any]
 Stage = Mapping[str, Any]
 
-#: How a status looks: mark and style. What is under way turns.
+#: Mark and style for each status. What is under way gets a spinner.
 _LOOKS = {
     "waiting": ("·", "dim"),
     "queued": ("·", "dim"),
@@ -32,21 +32,21 @@ _LOOKS = {
     "ignored": ("–", "dim"),
 }
 _UNDER_WAY = ("running", "undoing")
-#: What such a stage did not get to is left out.
+#: In these stages, steps that never started are left out.
 _ENDED_EARLY = ("failed", "refused", "rejected", "cancelled", "rolled-back", "skipped", "superseded")
 _TURNING = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TURNS_PER_SECOND = 8
-#: Before a step that takes back what was done.
+#: Prefix of a step that undoes another.
 _UNDOING = "↩ "
 _INDENT = 3
-#: Of a terminal with 80 columns, the words beside it need the rest.
+#: In a terminal of 80 columns, the text beside the label needs the rest.
 _WIDEST_LABEL = 30
 
 
 def picture(promotion: Promotion, now: datetime) -> RenderableType:
-    """The stages of a promotion as they are at `now`."""
+    """Draw the stages of a promotion at `now`."""
     stages = promotion["stages"]
-    # A step stands below its stage, two characters further in; before both there is a mark and a space.
+    # A step is indented two characters below its stage; both start with a mark and a space.
     labels = [_label(prefix, step) for stage in stages for prefix, step in _steps(stage)]
     width = max((*(len(label) + 4 for label in labels), *(len(stage["name"]) + 2 for stage in stages)), default=0)
     return Padding(Group(*(_stage(stage, now, min(width, _WIDEST_LABEL)) for stage in stages)), (0, 0, 0, _INDENT))
@@ -75,7 +75,7 @@ def _stage(stage: Stage, now: datetime, width: int) -> Table:
 
 
 def changes(before: Promotion | None, after: Promotion, now: datetime) -> Iterator[RenderableType]:
-    """The steps that ended between two looks at a promotion, a line each: for a terminal that cannot be redrawn."""
+    """Yield a line for each step that ended between two polls, for output that cannot be redrawn."""
     seen = dict(_ended(before)) if before else {}
     longest = max((len(stage["name"]) for stage in after["stages"]), default=0)
     longest_step = max((len(_label(*each)) for stage in after["stages"] for each in _steps(stage)), default=0)
@@ -89,7 +89,7 @@ def changes(before: Promotion | None, after: Promotion, now: datetime) -> Iterat
 
 
 def _ended(promotion: Promotion) -> Iterator[tuple[tuple[str, str], Step]]:
-    """The steps that have come to an end, by stage and name."""
+    """Yield the steps that have ended, by stage and name."""
     for stage in promotion["stages"]:
         for prefix, step in _steps(stage):
             if step["status"] in ("succeeded", "failed"):
@@ -97,7 +97,7 @@ def _ended(promotion: Promotion) -> Iterator[tuple[tuple[str, str], Step]]:
 
 
 def _steps(stage: Stage) -> Iterator[tuple[str, Step]]:
-    """The steps in their order, and those that take back what was done with a mark of their own."""
+    """Yield the steps in order, then the undo steps with their prefix."""
     yield from (("", step) for step in stage["steps"])
     yield from ((_UNDOING, step) for step in stage["undoing"])
 
@@ -115,7 +115,7 @@ def _columns(label_width: int) -> Table:
 
 
 def mark(status: str, now: datetime) -> Text:
-    """A character in a colour for a status of a promotion, a stage or a step."""
+    """Return a coloured mark for the status of a promotion, a stage or a step."""
     if status in _UNDER_WAY:
         return Text(_TURNING[int(now.timestamp() * _TURNS_PER_SECOND) % len(_TURNING)], style="cyan")
     character, style = _LOOKS.get(status, ("?", "red"))
@@ -123,7 +123,7 @@ def mark(status: str, now: datetime) -> Text:
 
 
 def _duration(part: Stage | Step, now: datetime) -> str:
-    """How long a stage or a step took, or has taken so far; empty when it has not started."""
+    """Return how long a stage or step took, or has taken so far; empty if it has not started."""
     if not part["started"]:
         return ""
     end = datetime.fromisoformat(part["ended"]) if part["ended"] else now

@@ -1,4 +1,4 @@
-"""Promotions as people read them: a table of many, a sheet of one. Pure."""
+"""Promotions for people: a table of many, or one in full. Pure."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -13,18 +13,18 @@ from mlpromote.approvals import manifest_lines
 from mlpromote.picture import mark, picture
 from mlpromote.tables import age, dim, spoken, table, until
 
-#: Of a diagnosis, such as a container's log, so many lines are shown.
+#: Lines shown of a diagnosis, such as a container's log.
 LAST_LINES = 30
 
 
 def listed(promotions: Iterable[Document], now: datetime) -> Table:
-    """A line for each."""
+    """Return a table with a line for each promotion."""
     made = table(
         "promotion", "version", "status", "stage", "age", "why", whole=("promotion", "status", "age"), last_is_cut=True
     )
     for each in promotions:
         status = Text.assemble(mark(each["status"], now), f" {spoken(each['status'])}")
-        # The id of a job's promotion has the job's name.
+        # For a job, the promotion's id already contains the job's name.
         version = (
             f"{each['model']}/{each['version']}" if each["kind"] == "model" else f"{each['model']} ({each['kind']})"
         )
@@ -33,7 +33,7 @@ def listed(promotions: Iterable[Document], now: datetime) -> Table:
 
 
 def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> RenderableType:
-    """All of one promotion that people ask for first, and its journal if it is wanted."""
+    """Draw one promotion: stages, diagnoses, approvals and waits, and on request its journal."""
     parts: list[RenderableType] = [_head(promotion, now)]
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]
@@ -52,7 +52,7 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
     head = Text.assemble(
         mark(promotion["status"], now), (f" {name}", "bold"), f"{route}: ", (spoken(promotion["status"]), "bold")
     )
-    asked = f"{promotion['id']}, asked for by {promotion['requested_by']} {age(promotion['created'], now)} ago"
+    asked = f"{promotion['id']}, requested by {promotion['requested_by']} {age(promotion['created'], now)} ago"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []
     return Group(head, *why, _indented(asked, style="dim"))
 
@@ -95,7 +95,7 @@ def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:
 
 
 def _indented(text: str, style: str = "") -> RenderableType:
-    """Also where it is wrapped."""
+    """Indent the text, including wrapped lines."""
     return Padding(Text(text, style=style), (0, 0, 0, 2))
 
 

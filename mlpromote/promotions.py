@@ -1,4 +1,4 @@
-"""The commands about promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retry."""
+"""The commands for promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retry."""
 
 import argparse
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
 from mlpromote.approvals import decide_elsewhere
-from mlpromote.ends import CommandError, Exit
+from mlpromote.exit_codes import CommandError, Exit
 from mlpromote.following import follow
 from mlpromote.output import Output
 from mlpromote.promotion_sheet import listed, sheet
@@ -15,7 +15,7 @@ from mlpromote.statuses import ENDED_OTHERWISE, STATUSES
 from mlpromote.tables import spoken
 from mlpromote.trace import drawn
 
-#: Of the promotions of a model, so many of the newest are looked through for a version.
+#: How many of a model's newest promotions are searched for a version.
 NEWEST = 1000
 USUAL_MOST = 50
 
@@ -23,16 +23,16 @@ Run = Callable[[Access, argparse.Namespace, Output], Exit]
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Describe them."""
+    """Add the commands to the parser."""
     start = _command(commands, common, "start", "start a promotion of a registered version", _start)
     start.add_argument("model")
     start.add_argument("version")
     _add_reason(start)
     start.add_argument("--source", metavar="ENVIRONMENT", help="where the version is registered")
-    start.add_argument("--route", help="needed where several routes take the model")
-    start.add_argument("--through", metavar="STAGE", help="the last stage of the way, as in: to test only")
+    start.add_argument("--route", help="required if several routes take the model")
+    start.add_argument("--through", metavar="STAGE", help="stop after this stage")
     start.add_argument(
-        "--idempotency-key", metavar="TEXT", help="the same request with the same key gives the same promotion"
+        "--idempotency-key", metavar="TEXT", help="repeating a request with the same key returns the same promotion"
     )
     _add_watch(start)
 
@@ -43,23 +43,23 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     list_.add_argument("--top", type=positive, default=USUAL_MOST, help="at most so many (default: %(default)s)")
     list_.add_argument("--all", action="store_true", help="all of them")
 
-    show = _about_one(commands, common, "show", "show one promotion with all that is known of it", _show)
-    show.add_argument("--journal", action="store_true", help="with who did what, and when")
-    show.add_argument("--trace", action="store_true", help="its steps over time, and what the functions did for each")
+    show = _about_one(commands, common, "show", "show one promotion in full", _show)
+    show.add_argument("--journal", action="store_true", help="also show who did what, and when")
+    show.add_argument("--trace", action="store_true", help="show its steps over time and their functions")
     _add_watch(show)
 
-    approve = _act(commands, common, "approve", "approve a stage that waits for it")
+    approve = _act(commands, common, "approve", "approve a stage that waits for approval")
     _add_stage(approve)
     approve.add_argument(
-        "--evidence", metavar="DIGEST", help="what was looked at, as `show` has it; refused if changed"
+        "--evidence", metavar="DIGEST", help="digest shown by `show`; refused if the evidence has changed since"
     )
     _add_watch(approve)
-    _add_stage(_act(commands, common, "reject", "reject a stage that waits for approval: ends the promotion"))
-    _act(commands, common, "cancel", "call a promotion off; a rollback where traffic has begun to move")
-    _add_stage(_act(commands, common, "roll-back", "give the traffic back to what served before, and hold the stage"))
-    _add_stage(_act(commands, common, "abandon", "end the way back of a promotion where it stands"))
-    retry = _act(commands, common, "retry", "try a failed promotion again; where one pauses, go on at once")
-    retry.add_argument("--from-step", dest="from_step", metavar="STEP", help="an earlier step to go on from")
+    _add_stage(_act(commands, common, "reject", "reject a stage that waits for approval; this ends the promotion"))
+    _act(commands, common, "cancel", "cancel a promotion; rolls back if traffic has started to move")
+    _add_stage(_act(commands, common, "roll-back", "return the traffic to the previous deployment, and hold the stage"))
+    _add_stage(_act(commands, common, "abandon", "stop undoing a promotion and leave it as it is"))
+    retry = _act(commands, common, "retry", "retry a failed promotion, or poll a running one now")
+    retry.add_argument("--from-step", dest="from_step", metavar="STEP", help="resume from this earlier step")
     _add_watch(retry)
 
 
@@ -72,9 +72,9 @@ def _start(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     headers = {"Idempotency-Key": options.idempotency_key} if options.idempotency_key else {}
     promotion = api.post("promotions", body=body, headers=headers)
     if options.watch:
-        output.say(f"promotion {promotion['id']} is on its way")
+        output.say(f"promotion {promotion['id']} started")
         return _followed(api, promotion, output)
-    output.result(promotion, lambda: [f"promotion {promotion['id']} is on its way"])
+    output.result(promotion, lambda: [f"promotion {promotion['id']} started"])
     return Exit.DONE
 
 
@@ -127,7 +127,7 @@ def _followed(api: Api, promotion: Document, output: Output) -> Exit:
 
 
 def promotion_id(api: Api, reference: str) -> str:
-    """The id that a person means by an id, or by MODEL/VERSION."""
+    """Return the promotion id for an id or a MODEL/VERSION."""
     model, separator, version = reference.partition("/")
     if not separator:
         return reference
@@ -135,7 +135,7 @@ def promotion_id(api: Api, reference: str) -> str:
         if found["version"] == version and found["kind"] == "model":
             return str(found["id"])
     raise CommandError(
-        Exit.NOT_FOUND, f"There is no promotion of {model} version {version}. `mlpromote list` shows what there is."
+        Exit.NOT_FOUND, f"There is no promotion of {model} version {version}. Run `mlpromote list` to see what exists."
     )
 
 
@@ -166,19 +166,19 @@ def _act(commands: Any, common: argparse.ArgumentParser, name: str, what: str) -
 
 
 def _add_reason(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept in the journal")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
 
 
 def _add_stage(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stage", help="which one is meant, where there are several")
+    parser.add_argument("--stage", help="the stage; required if several qualify")
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--watch", action="store_true", help="follow it to its end; 0 only if it succeeds")
+    parser.add_argument("--watch", action="store_true", help="wait until it ends; exit code 0 only if it succeeds")
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 on; for argparse."""
+    """Parse a whole number of 1 or more, for argparse."""
     number = int(text)
     if number < 1:
         raise ValueError

@@ -1,4 +1,4 @@
-"""The commands about routes: what serves each stage, and taking a hold away."""
+"""The commands for routes: what serves each stage, and releasing a hold."""
 
 import argparse
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
-from mlpromote.ends import Exit
+from mlpromote.exit_codes import Exit
 from mlpromote.output import Output
 from mlpromote.tables import age, table
 
@@ -19,26 +19,26 @@ _GONE = "(not configured)"
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Describe them."""
-    what = "show what serves each stage, what is on its way there, and holds"
+    """Add the commands to the parser."""
+    what = "show what serves each stage, what is being promoted to it, and holds"
     routes = commands.add_parser("routes", parents=[common], help=what, description=f"S{what[1:]}.", allow_abbrev=False)
     routes.add_argument("--route")
     routes.add_argument("--model")
     routes.set_defaults(run=_routes)
 
-    what = "let new promotions into a held stage again"
+    what = "release the hold on a stage, so that new promotions can enter it"
     release = commands.add_parser(
         "release", parents=[common], help=what, description=f"L{what[1:]}.", allow_abbrev=False
     )
     for name in ("route", "model", "stage"):
         release.add_argument(name)
-    release.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept in the journal")
+    release.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
     release.set_defaults(run=_release)
 
 
 def _routes(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     found = list(Api(access).entries("routes", query={"route": options.route, "model": options.model}))
-    output.result(found, lambda: [_drawn(found, output.clock()) if found else "nothing has come along any route yet"])
+    output.result(found, lambda: [_drawn(found, output.clock()) if found else "no promotions on any route yet"])
     return Exit.DONE
 
 

@@ -1,4 +1,4 @@
-"""What tables and lines of the command line have in common. Pure."""
+"""Shared formatting of tables, ages and durations. Pure."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minute
 
 
 def table(*columns: str, whole: tuple[str, ...] = (), last_is_cut: bool = False) -> Table:
-    """An empty table. Columns that are `whole` are never broken; the last takes the room that is left."""
+    """Return an empty table. Columns in `whole` never wrap; the last column takes the remaining width."""
     made = Table(
         box=SIMPLE_HEAD,
         show_edge=False,
@@ -27,13 +27,13 @@ def table(*columns: str, whole: tuple[str, ...] = (), last_is_cut: bool = False)
 
 
 def age(moment: str, now: datetime) -> str:
-    """How long ago something was, in the largest unit that fits."""
+    """Return how long ago something was, in the largest unit that fits."""
     passed = max(now - datetime.fromisoformat(moment), timedelta(0))
     return _in_unit(passed)
 
 
 def until(moment: str, now: datetime) -> str:
-    """When something will be, as a date and as a time to go."""
+    """Return when something will be, as a date and as the time left."""
     then = datetime.fromisoformat(moment)
     left = max(then - now, timedelta(0))
     return f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, in {_in_unit(left)}"
@@ -45,15 +45,15 @@ def _in_unit(length: timedelta) -> str:
 
 
 def took(length: timedelta) -> str:
-    """How long something took: seconds to a tenth while they tell more than minutes do."""
+    """Return how long something took; short times in tenths of a second."""
     return f"{length.total_seconds():.1f} s" if length < timedelta(seconds=100) else _in_unit(length)
 
 
 def spoken(word: str) -> str:
-    """A word of the API, such as a status, for people."""
+    """Return a value from the API, such as a status, as words."""
     return word.replace("-", " ")
 
 
 def dim(text: str) -> Text:
-    """Beside the point."""
+    """Return dimmed text."""
     return Text(text, style="dim")

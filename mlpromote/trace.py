@@ -1,4 +1,4 @@
-"""Draws the trace of a promotion: its steps over time, and what the functions did for each of them. Pure."""
+"""Draws the trace of a promotion: its steps over time, and the functions that ran for each. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from rich.text import Text
 from mlpromote.api import Document
 from mlpromote.tables import dim, spoken
 
-#: Characters of the time line.
+#: Width of the timeline, in characters.
 _WIDTH = 24
 _ELSEWHERE = (
-    "What the functions did is not kept by the app itself. Where it sends its traces to Application Insights, they are "
-    "there under operation_Id == '{trace}'."
+    "The app itself keeps no function traces. If it sends traces to Application Insights, look there for "
+    "operation_Id == '{trace}'."
 )
 
 
 @dataclass(frozen=True)
 class _Row:
-    """Something that took its time. `inside`: how deep in the tree."""
+    """A row of the timeline. `inside`: its depth in the tree."""
 
     inside: int
     name: str
@@ -32,7 +32,7 @@ class _Row:
 
 
 def drawn(promotion: Document, trace: Document, now: datetime) -> Iterator[RenderableType]:
-    """The promotion's steps as it tells of them, and in them the spans of functions, where the app keeps those."""
+    """Draw the promotion's steps and, if the app keeps them, the spans of functions in each step."""
     rows = list(_rows(promotion, trace["spans"] or (), now))
     whole = rows[0]
     table = Table.grid(padding=(0, 1), expand=True)
@@ -52,8 +52,8 @@ def drawn(promotion: Document, trace: Document, now: datetime) -> Iterator[Rende
 
 
 def _rows(promotion: Document, spans: Sequence[Document], now: datetime) -> Iterator[_Row]:
-    """The promotion, and below it everything in the order in which it began, each step with its spans."""
-    # Spans with a status are those of steps and of the promotion, which the promotion itself tells of.
+    """Return the promotion and, below it, each step with its spans, in order of start."""
+    # Spans with a status belong to steps and the promotion, which are drawn already.
     functions = sorted((span for span in spans if "status" not in span["attributes"]), key=lambda span: span["started"])
     begun = min([promotion["created"], *(span["started"] for span in functions)], key=datetime.fromisoformat)
     ended = now if promotion["status"] in ("queued", "running") else datetime.fromisoformat(promotion["updated"])
@@ -93,7 +93,7 @@ def _function(span: Document, inside: int) -> _Row:
 
 
 def _bar(row: _Row, whole: _Row) -> str:
-    """Where the row lies in the whole; at least one character."""
+    """Return the row's bar on the timeline; at least one character."""
     length = max((whole.ended - whole.started).total_seconds(), 0.001)
     first, last = (
         min(max(int((moment - whole.started).total_seconds() / length * _WIDTH), 0), _WIDTH - 1)

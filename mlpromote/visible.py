@@ -1,22 +1,22 @@
-"""What others wrote, as a terminal may show it: escapes and marks of direction drive the reader's screen. Pure."""
+"""Text from others, made safe for a terminal: no escape sequences, no direction marks. Pure."""
 
 import re
 from typing import Any
 
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-#: Control characters but tab and line feed, what turns the direction of a text, and what is there and cannot be seen.
+#: Control characters except tab and line feed, direction marks, and invisible characters.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 
 
 def visible(text: str) -> str:
-    """The text without escape sequences, and with other characters that cannot be seen written out."""
+    """Remove escape sequences from a text, and write out other invisible characters."""
     return _UNSEEN.sub(_written_out, _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n")))
 
 
 def visible_values(document: Any) -> Any:
-    """The same for all texts of a JSON document."""
+    """Do the same for every text in a JSON document."""
     if isinstance(document, str):
         return visible(document)
     if isinstance(document, dict):

@@ -1,4 +1,4 @@
-"""Shows a promotion while it is under way: drawn anew in place on a terminal, else a line for each step that ended."""
+"""Shows a running promotion: redrawn in place on a terminal, otherwise a line for each step that ends."""
 
 from collections.abc import Callable
 from typing import Protocol, Self
@@ -10,13 +10,13 @@ from rich.text import Text
 from mlpromote.output import Clock, wall_clock
 from mlpromote.picture import Promotion, changes, picture
 
-#: What a promotion that has not come to its end may be.
+#: Statuses of a promotion that has not ended.
 UNDER_WAY = frozenset({"queued", "running"})
 REFRESHES_PER_SECOND = 8
 
 
 class View(Protocol):
-    """Shows, inside its `with` block, each state of a promotion that it is given."""
+    """Shows each state of a promotion that it is given, inside its `with` block."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
@@ -29,16 +29,16 @@ def view(
     before: Promotion | None = None,
     clock: Clock = wall_clock,
 ) -> View:
-    """The view that suits a console; where it can be redrawn, the line that `footer` gives is below the picture.
+    """Return the view for a console. If it can be redrawn, the line from `footer` is below the picture.
 
-    Where it cannot, steps that had ended in the state `before` are not told again.
+    If it cannot, steps that had already ended in `before` are not printed again.
     """
     redraws = console.is_terminal and not console.is_dumb_terminal
     return _Redrawn(console, footer, clock) if redraws else _Lines(console, before, clock)
 
 
 class _Lines:
-    """For a file or a plain terminal."""
+    """The view for a file or a plain terminal."""
 
     def __init__(self, console: Console, before: Promotion | None, clock: Clock) -> None:
         self._console = console
@@ -57,7 +57,7 @@ class _Lines:
 
 
 class _Redrawn:
-    """For a terminal: one picture, drawn anew several times a second, that stays when the promotion has ended."""
+    """The view for a terminal: one picture, redrawn several times a second, which stays when the promotion ends."""
 
     def __init__(self, console: Console, footer: Callable[[], str] | None, clock: Clock) -> None:
         self._footer = footer

@@ -1,19 +1,19 @@
-"""A step of a promotion in one line of words: what it waits for, what it saw, or why it failed. Pure."""
+"""A step of a promotion in one line: what it waits for, its result, or why it failed. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-#: A step as `GET /api/promotions/{id}` answers it, and what it saw.
+#: A step as `GET /api/promotions/{id}` returns it, and its evidence.
 Step = Mapping[str, Any]
 Evidence = Mapping[str, Any]
 
-#: Of a value in an answer no more than this is shown.
+#: Characters shown of a value.
 LONGEST_VALUE = 40
 
 
 def told(step: Step, now: datetime) -> str:
-    """What there is to say about a step; empty while it has not started."""
+    """Describe a step in one line; empty if it has not started."""
     if step["status"] == "failed" and step["failure"]:
         return str(step["failure"]["reason"])
     if step["status"] == "running":
@@ -39,12 +39,12 @@ def _share(evidence: Evidence) -> str:
 
 def _validate(evidence: Evidence) -> str:
     gates = evidence.get("gates", [])
-    # What is seen of a metric may have a remark after its figure.
+    # A metric's figure may be followed by a remark.
     seen = {gate["gate"].removeprefix("metric "): gate["seen"].partition(";")[0] for gate in gates if _is_metric(gate)}
     figures = ", ".join(f"{metric} {figure}" for metric, figure in seen.items())
     if not gates:
         return "no gate is set"
-    holds = "1 gate holds" if len(gates) == 1 else f"{len(gates)} gates hold"
+    holds = "1 gate passed" if len(gates) == 1 else f"{len(gates)} gates passed"
     return f"{holds}: {figures}" if figures else holds
 
 
@@ -58,7 +58,7 @@ def _approve(evidence: Evidence) -> str:
 
 
 def _deploy(evidence: Evidence) -> str:
-    return f"deployment {evidence.get('deployment', '')} is up, without traffic yet"
+    return f"deployment {evidence.get('deployment', '')} is ready, no traffic yet"
 
 
 def _smoke(evidence: Evidence) -> str:
@@ -81,21 +81,21 @@ def _shift(evidence: Evidence) -> str:
 
 def _retire(evidence: Evidence) -> str:
     left = ", ".join(f"{name} ({why})" for name, why in evidence.get("left_alone", {}).items())
-    return f"left alone: {left}" if left else "no other deployment is left"
+    return f"kept: {left}" if left else "no other deployments remain"
 
 
 def _remove(evidence: Evidence) -> str:
     if "deployment" in evidence:
-        return f"deployment {evidence['deployment']} is removed"
+        return f"deployment {evidence['deployment']} removed"
     if "not_there" in evidence:
-        return "there is no deployment to remove"
-    return f"left alone: {evidence['left_alone']} (not of this promotion)" if "left_alone" in evidence else ""
+        return "no deployment to remove"
+    return f"kept: {evidence['left_alone']} (not from this promotion)" if "left_alone" in evidence else ""
 
 
 def _reinstate(evidence: Evidence) -> str:
     if "deployment" in evidence:
-        return f"deployment {evidence['deployment']} is up"
-    return "nothing served before it, so nothing is brought back"
+        return f"deployment {evidence['deployment']} is ready"
+    return "nothing served before, so there is nothing to restore"
 
 
 def _restore(evidence: Evidence) -> str:
@@ -122,7 +122,7 @@ _WORDS: Mapping[str, Callable[[Evidence], str]] = {
 
 
 def _values(evidence: Evidence) -> str:
-    """For a step that has no words of its own."""
+    """Describe a step that has no wording of its own."""
     return ", ".join(_named_values(evidence))
 
 

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
-    """Submit it and say what comes of it; 1 where no local cloud is running."""
+    """Submit it and say what would start from it; 1 where no local cloud is running."""
     parser = argparse.ArgumentParser(prog="python -m examples.digits.submit", description=__doc__)
     parser.add_argument(
         "--data",

@@ -90,7 +90,7 @@ def promotion_position(following: str) -> tuple[datetime, str]:
     except ValueError:
         created = datetime.min
     if not separator or created.tzinfo is None:
-        raise ValueError("the continuation is none that was given here")
+        raise ValueError("unknown continuation token")
     return created, promotion
 
 
@@ -106,7 +106,7 @@ def lane_position(following: str) -> LaneKey:
     except RecursionError:
         names = None
     if not (isinstance(names, list) and len(names) == 2 and all(isinstance(name, str) for name in names)):
-        raise ValueError("the continuation is none that was given here")
+        raise ValueError("unknown continuation token")
     return LaneKey(*names)
 
 

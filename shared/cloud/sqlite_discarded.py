@@ -30,7 +30,7 @@ class SqliteDiscarded:
         if following is not None:
             enqueued, separator, named = following.partition("~")
             if not separator:
-                raise ValueError("the continuation is none that was given here")
+                raise ValueError("unknown continuation token")
             where, values = "where (enqueued, id) < (?, ?)", [enqueued, named]
         with self._file.transaction("deferred") as connection:
             rows = connection.execute(

@@ -34,7 +34,7 @@ class TableDiscarded:
 
     def page(self, most: int, following: str | None) -> DiscardedPage:
         if following is not None and not _ROW.fullmatch(following):
-            raise ValueError("the continuation is none that was given here")
+            raise ValueError("unknown continuation token")
         # The row that a page ended with is the smallest possible one; `!` sorts before what any other begins with.
         first = f"{following}!" if following else ""
         keys = [row["RowKey"] for row in islice(self._table.rows(_PARTITION, first, LAST, most + 1), most + 1)]

@@ -93,7 +93,7 @@ class Lists:
         if following is not None:
             created, promotion = promotion_position(following)
             if promotion_partition(promotion) is None:
-                raise ValueError("the continuation is none that was given here")
+                raise ValueError("unknown continuation token")
             first += f"{newest_first(created, promotion)}!{LAST}"
 
         def fits(entry: TableEntity) -> bool:

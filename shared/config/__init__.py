@@ -1,4 +1,4 @@
-"""`promotion.yml` as settings that cannot change: what is promoted, through which environments, on which conditions."""
+"""`promotion.yml` as immutable settings: what is promoted, through which environments, on which conditions."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Whatever needs pydantic is imported at its first use, so that indexing does without (see `indexing`).
+    # Import what needs pydantic on first use, so that indexing does not import it (see `indexing`).
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from shared.config import configuration, loading, policy, stage, workspace

@@ -1,5 +1,7 @@
-"""Says what is wrong with a configuration and with the files that it names: `python -m shared.config promotion.yml`,
-settings from the environment."""
+"""Checks a configuration and the files that it names: `python -m shared.config promotion.yml`.
+
+Settings come from environment variables.
+"""
 
 import argparse
 import os
@@ -11,7 +13,7 @@ from shared.config.app_settings import AppSettings
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the routes of a configuration that is right; 1, with every fault, if it is not."""
+    """Print the routes of a valid configuration, or every fault of an invalid one and return 1."""
     parser = argparse.ArgumentParser(prog="python -m shared.config", description=__doc__)
     usual = AppSettings.read(os.environ).configuration_path
     parser.add_argument("file", type=Path, nargs="?", default=usual, help="if left out, that of the app: %(default)s")

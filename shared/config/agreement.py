@@ -1,7 +1,6 @@
-"""Rules between the parts of a configuration: names must lead somewhere, and no two stages may share an endpoint.
+"""Rules between the parts of a configuration: names must resolve, and no two stages may share an endpoint.
 
-They look at whatever can be read of the content, so that these faults are reported together with those of single
-values.
+They use whatever is readable of the content, so that these faults are reported together with those of single values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from shared.config.wording import did_you_mean
 
 @dataclass(frozen=True)
 class _Stage:
-    """What can be read of a stage; None where that is missing or no text."""
+    """The readable settings of a stage; None for each that is missing or is not text."""
 
     steps: Steps
     models: tuple[str, ...]
@@ -28,7 +27,7 @@ class _Stage:
 
 
 def faults(content: object) -> Iterator[Fault]:
-    """All that does not fit together in the content of a configuration's file, settings replaced."""
+    """Return every inconsistency in a configuration's content; settings are already replaced."""
     environments = _mapping(_mapping(content).get("environments"))
     every_stage: list[_Stage] = []
     for name, route in _mapping(_mapping(content).get("routes")).items():
@@ -70,7 +69,7 @@ def _jobs(content: object, steps: Steps, models: tuple[str, ...]) -> Iterator[Fa
     for where, item in entries or [(steps, content)]:
         model = _text(_mapping(item).get("model"))
         if model and models and not patterns.matches(models, model):
-            yield Fault(place((*where, "model")), f"{model!r} is none of this route's models ({', '.join(models)})")
+            yield Fault(place((*where, "model")), f"{model!r} is not one of this route's models ({', '.join(models)})")
 
 
 def _one_endpoint_for_many(stage: _Stage) -> Iterator[Fault]:
@@ -78,7 +77,7 @@ def _one_endpoint_for_many(stage: _Stage) -> Iterator[Fault]:
     if stage.endpoint and "{" not in stage.endpoint and several:
         yield Fault(
             place((*stage.steps, "endpoint")),
-            f"the route takes several models, which would meet on this one endpoint: put {azure_names.MODEL} in",
+            f"several models of this route would share this endpoint: add {azure_names.MODEL} to its name",
         )
 
 
@@ -87,7 +86,7 @@ def _names(stages: list[_Stage]) -> Iterator[Fault]:
     for stage in stages:
         if stage.name in first:
             yield Fault(
-                place(stage.steps), f"{place(first[stage.name])} is named {stage.name!r} too; give one another `name`"
+                place(stage.steps), f"{place(first[stage.name])} is also named {stage.name!r}; change one `name`"
             )
         elif stage.name:
             first[stage.name] = stage.steps
@@ -114,7 +113,7 @@ def _shared_endpoints(stages: list[_Stage], environments: Mapping[str, Any]) -> 
             yield Fault(
                 place((*other.steps, "endpoint")),
                 f"{other.endpoint!r} is in the same workspace as {place((*stage.steps, 'endpoint'))} "
-                "and can be the same endpoint",
+                "and may be the same endpoint",
             )
 
 
@@ -124,8 +123,8 @@ def _workspace(stage: _Stage, environments: Mapping[str, Any]) -> str | None:
 
 
 def _meet(one: _Stage, other: _Stage) -> bool:
-    """Whether both can deploy to one endpoint: the same template for a model that both take, or one fixed name that
-    the other's template gives for some model of its own. Azure ignores case."""
+    """Return whether two stages could deploy to one endpoint. They could if both use the same template for a shared
+    model, or if one's fixed name matches the other's template for one of its models. Azure ignores case."""
     if not one.endpoint or not other.endpoint:
         return False
     left, right = one.endpoint.casefold(), other.endpoint.casefold()

@@ -1,6 +1,6 @@
-"""The settings of the Function App: each with its name, its meaning, and how it comes about on Azure.
+"""The settings of the Function App: the name of each, its meaning, and who sets it on Azure.
 
-`docs/settings.md` is written from here. Nothing else reads settings, but for the `${NAME}`s of `promotion.yml`.
+`docs/settings.md` is generated from here. Nothing else reads settings, except for the `${NAME}`s of `promotion.yml`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class OnAzure(StrEnum):
-    """How a setting comes about there."""
+    """Who sets a setting on Azure."""
 
     INFRA = "set by `infra/`"
     PLATFORM = "set by the platform"
@@ -20,11 +20,11 @@ class OnAzure(StrEnum):
 
 @dataclass(frozen=True)
 class Documented:
-    """A setting in words."""
+    """The documentation of a setting."""
 
     name: str
     on_azure: OnAzure
-    default: str  #: what holds without it
+    default: str  #: the default
     meaning: str
 
 
@@ -35,7 +35,7 @@ def _setting(name: str, on_azure: OnAzure, default: str, meaning: str) -> str:
 
 @dataclass(frozen=True)
 class AppSettings:
-    """All that the app's code reads; empty where it is not set."""
+    """All settings that the app's code reads; empty for each that is not set."""
 
     configuration: str = _setting(
         "MLPROMOTE_CONFIGURATION", OnAzure.INFRA, "`promotion.yml`", "Path of `promotion.yml` in the app's folder."
@@ -44,23 +44,23 @@ class AppSettings:
         "ENVIRONMENTS",
         OnAzure.INFRA,
         "all",
-        "Names of the environments whose workers this app runs, with commas between them. With it the app has no other "
-        "function, unless `MLPROMOTE_ROLES` says so. An unknown name ends indexing with an error.",
+        "Comma-separated names of the environments whose workers this app runs. The app then has no other functions, "
+        "unless `MLPROMOTE_ROLES` adds them. An unknown name makes indexing fail.",
     )
     roles: str = _setting(
         "MLPROMOTE_ROLES",
         OnAzure.INFRA,
         "both; with `ENVIRONMENTS`: `workers`",
-        "`coordinator` (intake, advance, timers, HTTP API), `workers`, or both with a comma.",
+        "`coordinator` (intake, advance, timers, HTTP API), `workers`, or both, separated by a comma.",
     )
     sign_in: str = _setting(
         "MLPROMOTE_SIGN_IN",
         OnAzure.LEFT_OUT,
         "`required`",
-        "`optional`, for one machine: a function key alone may read, start promotions and have the app look at itself.",
+        "`optional`, for one machine: a function key alone may read, start promotions and run the health checks.",
     )
     sign_in_tenant: str = _setting(
-        "MLPROMOTE_SIGN_IN_TENANT", OnAzure.INFRA, "–", "Id of the Entra ID tenant whose tokens the HTTP API takes."
+        "MLPROMOTE_SIGN_IN_TENANT", OnAzure.INFRA, "–", "Id of the Entra ID tenant whose tokens the HTTP API accepts."
     )
     sign_in_client_id: str = _setting(
         "MLPROMOTE_SIGN_IN_CLIENT_ID",
@@ -72,7 +72,7 @@ class AppSettings:
         "MLPROMOTE_SIGN_IN_AUTHORITY",
         OnAzure.INFRA,
         "`https://login.microsoftonline.com`",
-        "Who issues these tokens, without the tenant.",
+        "The issuer of these tokens, without the tenant.",
     )
     service_bus_namespace: str = _setting(
         "ServiceBus__fullyQualifiedNamespace",
@@ -87,7 +87,7 @@ class AppSettings:
         "Client id of the identity that receives and sends messages.",
     )
     service_bus: str = _setting(
-        "ServiceBus", OnAzure.LEFT_OUT, "–", "A connection string in place of an identity, for a local broker."
+        "ServiceBus", OnAzure.LEFT_OUT, "–", "A connection string instead of an identity, for a local broker."
     )
     storage_table_uri: str = _setting(
         "AzureWebJobsStorage__tableServiceUri",
@@ -99,7 +99,7 @@ class AppSettings:
         "AzureWebJobsStorage__accountName",
         OnAzure.OPTIONAL,
         "–",
-        "Name of the app's storage account, in place of its addresses.",
+        "Name of the app's storage account, instead of its addresses.",
     )
     storage_client_id: str = _setting(
         "AzureWebJobsStorage__clientId",
@@ -111,30 +111,30 @@ class AppSettings:
         "AzureWebJobsStorage",
         OnAzure.LEFT_OUT,
         "–",
-        "A connection string in its place, for Azurite; `func start` asks for one.",
+        "A connection string instead, for Azurite; `func start` requires one.",
     )
     table: str = _setting(
         "MLPROMOTE_TABLE",
         OnAzure.OPTIONAL,
         "`mlpromote`",
-        "Name of the table for promotions. Approvals that environments take themselves are in one beside it, whose "
-        "name ends in `approvals`.",
+        "Name of the table for promotions. A second table, whose name ends in `approvals`, holds the approvals that "
+        "environments take themselves.",
     )
     app_url: str = _setting(
         "MLPROMOTE_APP_URL",
         OnAzure.OPTIONAL,
         "by `WEBSITE_HOSTNAME`",
-        "Where people reach this app, told to those who are to approve here.",
+        "Public address of this app, shown to people who have to approve here.",
     )
     website_hostname: str = _setting("WEBSITE_HOSTNAME", OnAzure.PLATFORM, "–", "The app's host name.")
     store: str = _setting(
-        "MLPROMOTE_STORE", OnAzure.LEFT_OUT, "–", "Path of a SQLite file for promotions, in place of the table."
+        "MLPROMOTE_STORE", OnAzure.LEFT_OUT, "–", "Path of a SQLite file for promotions, instead of the table."
     )
     topic_endpoint: str = _setting(
         "MLPROMOTE_TOPIC_ENDPOINT",
         OnAzure.INFRA,
         "nothing is published",
-        "Publish address of the Event Grid topic for changes of promotions.",
+        "Endpoint of the Event Grid topic to which changes of promotions are published.",
     )
     topic_identity: str = _setting(
         "MLPROMOTE_TOPIC_IDENTITY",
@@ -143,25 +143,23 @@ class AppSettings:
         "Client id of the identity that publishes there.",
     )
     topic_key: str = _setting(
-        "MLPROMOTE_TOPIC_KEY", OnAzure.LEFT_OUT, "–", "The topic's key in place of an identity, for a local topic."
+        "MLPROMOTE_TOPIC_KEY", OnAzure.LEFT_OUT, "–", "The topic's key instead of an identity, for a local topic."
     )
     application_insights: str = _setting(
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
         OnAzure.INFRA,
         "no telemetry is sent",
-        "Which Application Insights gets logs, traces and metrics. It opens nothing: only identities may send.",
+        "The Application Insights resource for logs, traces and metrics. It is not a secret: only identities may send.",
     )
     traces_sampler: str = _setting(
         "OTEL_TRACES_SAMPLER",
         OnAzure.OPTIONAL,
         "whole traces of all promotions",
-        "How many traces are sent, as OpenTelemetry has it.",
+        "The OpenTelemetry sampler, which decides how many traces are sent.",
     )
-    traces: str = _setting(
-        "MLPROMOTE_TRACES", OnAzure.LEFT_OUT, "–", "A folder in which traces are kept on one machine."
-    )
+    traces: str = _setting("MLPROMOTE_TRACES", OnAzure.LEFT_OUT, "–", "A local folder in which to keep traces.")
     azureml_cloud: str = _setting(
-        "AZUREML_CLOUD", OnAzure.LEFT_OUT, "Azure", "JSON of another cloud's endpoints, as `MLClient` takes them."
+        "AZUREML_CLOUD", OnAzure.LEFT_OUT, "Azure", "JSON of another cloud's endpoints, as for `MLClient`."
     )
     identity_endpoint: str = _setting(
         "IDENTITY_ENDPOINT", OnAzure.PLATFORM, "–", "Where managed identities get their tokens."
@@ -169,29 +167,29 @@ class AppSettings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "AppSettings":
-        """From environment variables, as which the platform gives settings to an app."""
+        """Read the settings from environment variables, where the platform puts them."""
         return cls(**{each.name: environment.get(each.metadata["documented"].name, "") for each in fields(cls)})
 
     @property
     def configuration_path(self) -> Path:
-        """Where `promotion.yml` is: as set, relative to the app's folder."""
+        """The path of `promotion.yml`, relative to the app's folder."""
         return Path(__file__).resolve().parents[2] / (self.configuration or "promotion.yml")
 
     @property
     def address(self) -> str:
-        """Where people reach this app; empty where nothing says so."""
+        """The public address of this app; empty if unknown."""
         if self.app_url:
             return self.app_url.rstrip("/")
         return f"https://{self.website_hostname}" if self.website_hostname else ""
 
     @property
     def is_observed(self) -> bool:
-        """Whether anything keeps traces."""
+        """Whether traces are kept or sent anywhere."""
         return bool(self.application_insights or self.traces)
 
 
 def documented() -> Iterator[Documented]:
-    """The settings of `AppSettings`, in their order."""
+    """Return the settings of `AppSettings`, in order."""
     return (each.metadata["documented"] for each in fields(AppSettings))
 
 
@@ -199,7 +197,7 @@ def documented() -> Iterator[Documented]:
 OF_THE_HOST = (
     Documented("AzureWebJobsStorage__blobServiceUri", OnAzure.INFRA, "–", "The host's leases and keys."),
     Documented(
-        "AzureWebJobsStorage__queueServiceUri", OnAzure.INFRA, "–", "Belongs to the other two; no queue is used."
+        "AzureWebJobsStorage__queueServiceUri", OnAzure.INFRA, "–", "Required with the other two, but not used."
     ),
     Documented("AzureWebJobsStorage__credential", OnAzure.INFRA, "–", "`managedidentity`"),
     Documented("ServiceBus__credential", OnAzure.INFRA, "–", "`managedidentity`"),
@@ -209,17 +207,17 @@ OF_THE_HOST = (
         "–",
         "The identity that sends: `ClientId=…;Authorization=AAD`.",
     ),
-    Documented("FUNCTIONS_WORKER_RUNTIME", OnAzure.LEFT_OUT, "–", "`python`. `func start` asks for it."),
+    Documented("FUNCTIONS_WORKER_RUNTIME", OnAzure.LEFT_OUT, "–", "`python`. `func start` requires it."),
     Documented(
         "FUNCTIONS_WORKER_PROCESS_COUNT",
         OnAzure.LEFT_OUT,
         "1",
-        "Processes of one instance, 1 to 10. Flex Consumption, which `infra/` takes, does not have it.",
+        "Worker processes per instance, 1 to 10. Flex Consumption, which `infra/` uses, does not support it.",
     ),
     Documented(
         "PYTHON_THREADPOOL_THREAD_COUNT",
         OnAzure.INFRA,
-        "4 and one for each core",
-        "How many functions one process runs at once: as many as `host.json` takes messages at once.",
+        "the number of cores plus 4",
+        "Functions that one process runs at once. Set it to the number of concurrent messages in `host.json`.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The whole configuration: environments, routes through them, and the questions that the app asks of it."""
+"""The whole configuration: environments, routes through them, and lookups for the app."""
 
 import hashlib
 import json
@@ -37,11 +37,9 @@ class Environment(Settings):
     workspace: WorkspaceId = Field(description="ARM id of the Azure ML workspace.")
     identity: ClientId | None = Field(
         default=None,
-        description="Client id of the user-assigned identity to use; the system-assigned one if left out.",
+        description="Client id of the user-assigned identity to use. Default: the system-assigned identity.",
     )
-    policy: Policy = Field(
-        default_factory=Policy, description="What must hold of every deployment here, whichever route it comes by."
-    )
+    policy: Policy = Field(default_factory=Policy, description="Rules for every deployment here, whatever its route.")
     _name: str = PrivateAttr("")
 
     @property
@@ -51,15 +49,15 @@ class Environment(Settings):
 
 
 class FromJobs(Settings):
-    """Training jobs whose output is registered as the next version of a model when they have completed."""
+    """Training jobs whose output is registered as a model's next version when they complete."""
 
     experiment: Text = Field(description="Experiment that the job belongs to.")
     tags: dict[Text, str] = Field(default={}, description="Tags that the job must have, with these values.")
     output: Text = Field(description="Name of the job's output that holds the model.")
-    model: ModelName = Field(description="Name to register it under; one that `models` of this route takes.")
+    model: ModelName = Field(description="Model name to register it under; `models` of this route must match it.")
 
     def takes(self, experiment: str, tags: Mapping[str, str]) -> bool:
-        """Whether a job of this experiment and with these tags is meant."""
+        """Return whether a job of this experiment with these tags matches."""
         return experiment == self.experiment and not _missing(self.tags, tags)
 
 
@@ -72,14 +70,14 @@ def _one_or_list(schema: dict[str, Any]) -> None:
 
 
 class Route(Settings):
-    """A way through environments: which models take it, and its stages."""
+    """A way through environments: its models and its stages."""
 
     source: EnvironmentName = Field(
         alias="from", description="Where the models are registered: a key of `environments`."
     )
     models: tuple[ModelPattern, ...] = Field(
         min_length=1,
-        description="Names of the models whose registration starts a promotion; `*`, `?` and `[…]` as in a shell.",
+        description="Names of the models whose registration starts a promotion. `*`, `?` and `[…]` work as in a shell.",
     )
     from_jobs: Annotated[tuple[FromJobs, ...], BeforeValidator(_as_list)] = Field(
         default=(),
@@ -89,7 +87,7 @@ class Route(Settings):
     require_tags: dict[Text, str] = Field(
         default={}, description="Tags that a model must have, with these values, to be promoted."
     )
-    stages: tuple[StageSettings, ...] = Field(min_length=1, description="Its stops, in order.")
+    stages: tuple[StageSettings, ...] = Field(min_length=1, description="The stages of the route, in order.")
     _name: str = PrivateAttr("")
 
     @field_validator("stages", mode="after")
@@ -106,11 +104,11 @@ class Route(Settings):
         return self._name
 
     def takes(self, model: str) -> bool:
-        """Whether the registration of a model of this name starts a promotion here."""
+        """Return whether the registration of a model of this name starts a promotion here."""
         return patterns.matches(self.models, model)
 
     def missing_tags(self, tags: Mapping[str, str]) -> dict[str, str]:
-        """The required tags, with their values, that `tags` lacks or has with another value."""
+        """Return the required tags that `tags` lacks or has with a different value."""
         return _missing(self.require_tags, tags)
 
 
@@ -119,11 +117,11 @@ def _missing(required: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, 
 
 
 class Places(Settings):
-    """Where things are, which is all that a worker has to know of the configuration."""
+    """The registry and the environments, which is all of the configuration that a worker needs."""
 
     registry: RegistryName = Field(description="Name of the Azure ML registry that all environments read from.")
     environments: dict[EnvironmentName, Environment] = Field(
-        min_length=1, description="Workspaces by the name that routes use; a queue is named after each."
+        min_length=1, description="Workspaces, by the name that routes use. A pair of queues is named after each."
     )
 
     @model_validator(mode="after")
@@ -134,7 +132,7 @@ class Places(Settings):
 
 
 class Configuration(Places):
-    """Which models are promoted from where to where, and what must hold on the way."""
+    """Which models are promoted from where to where, and on which conditions."""
 
     routes: dict[Label, Route] = Field(min_length=1, description="Ways through the environments, by name.")
 
@@ -146,23 +144,23 @@ class Configuration(Places):
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256, in hex, of all settings, defaults and `${SETTING}`s filled in. Comments do not count, nor does the
-        order of keys."""
+        """SHA-256, in hex, of all settings, with defaults and `${SETTING}`s filled in. Comments and the order of keys
+        do not affect it."""
         content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
     def environment_of(self, workspace_id: str) -> Environment | None:
-        """The first environment in this workspace (an ARM id in any casing); None if it is not configured."""
+        """Return the first environment in this workspace (an ARM id in any casing), or None."""
         return next((each for each in self.environments.values() if each.workspace.has_id(workspace_id)), None)
 
     def routes_for(self, workspace_id: str, model: str) -> list[Route]:
-        """The routes that a model of this name takes when it is registered in this workspace (an ARM id)."""
+        """Return the routes that take a model of this name from this workspace (an ARM id)."""
         return [route for route in self._routes_from(workspace_id) if route.takes(model)]
 
     def routes_for_job(
         self, workspace_id: str, experiment: str, tags: Mapping[str, str]
     ) -> list[tuple[Route, FromJobs]]:
-        """Each route that takes a model from this job of this workspace (an ARM id), with the entry that says so."""
+        """Return each route that takes a model from this job in this workspace (an ARM id), with the matching entry."""
         return [
             (route, jobs)
             for route in self._routes_from(workspace_id)
@@ -171,7 +169,7 @@ class Configuration(Places):
         ]
 
     def tags_asked_for(self, workspace_id: str) -> frozenset[str]:
-        """Names of all tags that decide about models and jobs of this workspace (an ARM id)."""
+        """Return the names of all tags that matter for models and jobs of this workspace (an ARM id)."""
         routes = self._routes_from(workspace_id)
         asked = [route.require_tags for route in routes] + [jobs.tags for route in routes for jobs in route.from_jobs]
         return frozenset(tag for tags in asked for tag in tags)

@@ -1,4 +1,4 @@
-"""The configuration's file as plain data: YAML read strictly, with every `${SETTING}` replaced."""
+"""The configuration file as plain data: strict YAML, with every `${SETTING}` replaced."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,23 +12,23 @@ from shared.config.faults import ConfigurationFaults, Fault, Steps, place
 _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 
-#: Kinds of YAML value that can stand in a configuration; dates only to be told that they want quotes.
+#: YAML tags that a configuration can contain. Dates are read only to report that they need quotes.
 _KINDS = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")}
 
-#: No configuration needs a tenth of it.
+#: Ten times more than any configuration needs.
 _DEEPEST = 100
 
 _SETTING = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 
-# The C parser reads the same in a tenth of the time; PyYAML can be installed without it.
+# The C parser is ten times faster, but PyYAML can be installed without it.
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 def read(path: Path) -> tuple[Any, list[Fault]]:
-    """The content of the YAML file at `path`, and what is wrong with its keys.
+    """Return the content of the YAML file at `path` and the faults of its keys.
 
-    Raises ConfigurationFaults if nothing can be read of it.
+    Raises ConfigurationFaults if the file is unreadable.
     """
     try:
         loader = _LOADER(path.read_text(encoding="utf-8"))
@@ -39,17 +39,17 @@ def read(path: Path) -> tuple[Any, list[Fault]]:
     except OSError as refusal:
         fault = Fault("(top)", f"cannot be read: {refusal.strerror}")
     except UnicodeDecodeError:
-        fault = Fault("(top)", "is not text in UTF-8")
-    except ValueError as refusal:  # a date or number that looks right and is none, such as 2026-13-01
-        fault = Fault("(top)", f"not YAML: {refusal}")
+        fault = Fault("(top)", "is not UTF-8 text")
+    except ValueError as refusal:  # an invalid date or number that looks valid, such as 2026-13-01
+        fault = Fault("(top)", f"invalid YAML: {refusal}")
     except RecursionError:
-        fault = Fault("(top)", "not YAML: this is nested too deeply")
+        fault = Fault("(top)", "invalid YAML: too deeply nested")
     except yaml.MarkedYAMLError as refusal:
         mark = refusal.problem_mark or refusal.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "(top)"
-        fault = Fault(where, f"not YAML: {refusal.problem or refusal.context}")
+        fault = Fault(where, f"invalid YAML: {refusal.problem or refusal.context}")
     except yaml.YAMLError as refusal:
-        fault = Fault("(top)", f"not YAML: {' '.join(str(refusal).split())}")
+        fault = Fault("(top)", f"invalid YAML: {' '.join(str(refusal).split())}")
     raise ConfigurationFaults(path, [fault])
 
 
@@ -62,7 +62,7 @@ def _read(loader: yaml.SafeLoader | yaml.CSafeLoader) -> tuple[Any, list[Fault]]
 
 
 def _key_faults(node: yaml.Node, steps: Steps, done: dict[yaml.Node, bool]) -> Iterator[Fault]:
-    """Keys that are there twice, which YAML lets pass silently. On the way every key becomes text, even `on` or `1`."""
+    """Yield duplicate keys, which YAML silently accepts. Also turn every key into text, even `on` or `1`."""
     if done.get(node):  # an alias is the same node again
         return
     if problem := _problem(node, steps, done):
@@ -80,9 +80,9 @@ def _problem(node: yaml.Node, steps: Steps, done: dict[yaml.Node, bool]) -> str 
     if node in done:
         return "a value contains itself"
     if len(steps) > _DEEPEST:
-        return "this is nested too deeply"
+        return "too deeply nested"
     if node.tag not in _KINDS:
-        return f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} has no place here"
+        return f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} is not supported"
     return None
 
 
@@ -94,16 +94,16 @@ def _mapping_faults(node: yaml.MappingNode, steps: Steps, done: dict[yaml.Node, 
             continue
         key.tag, line = _TEXT, key.start_mark.line + 1
         if key.value in first_lines:
-            where = f"first in line {first_lines[key.value]}, again in line {line}"
-            yield Fault(place((*steps, key.value)), f"is there twice: {where}")
+            where = f"line {first_lines[key.value]} and line {line}"
+            yield Fault(place((*steps, key.value)), f"duplicate key: {where}")
         first_lines.setdefault(key.value, line)
         yield from _key_faults(value, (*steps, key.value), done)
 
 
 def with_settings(content: Any, settings: Mapping[str, str]) -> tuple[Any, list[Fault]]:
-    """`content` with every `${NAME}` replaced by that setting and every `$${` by `${`.
+    """Return `content` with every `${NAME}` replaced by that setting and every `$${` by `${`.
 
-    A text whose settings are missing becomes None; its fault says why.
+    A text with a missing setting becomes None, and a fault says why.
     """
     faults: list[Fault] = []
 
@@ -125,7 +125,7 @@ def _trouble(found: re.Match[str], settings: Mapping[str, str]) -> str | None:
     if found[0] == "$${":
         return None
     if not found[2] or not _SETTING_NAME.fullmatch(found[1]):
-        return f"{found[0]} is not ${{NAME}}; write $${{ where ${{ is meant as it stands"
+        return f"{found[0]} is not a valid ${{NAME}}; write $${{ for a literal ${{"
     if found[1] not in settings:
-        return f"the setting {found[1]} is not there; set it in the app's settings"
+        return f"the setting {found[1]} is missing; add it to the app's settings"
     return None

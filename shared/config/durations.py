@@ -12,7 +12,7 @@ UNITS = {
     "ms": timedelta(milliseconds=1),
 }
 
-#: No wait of a promotion is longer; more is a slip of the pen.
+#: No wait of a promotion is longer; more is a typing error.
 LONGEST = timedelta(days=365)
 
 PATTERN = r"[0-9]{1,12}(ms|s|m|h|d)"
@@ -21,19 +21,19 @@ _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 
 
 def parse(text: object) -> timedelta:
-    """The length of time that `text` names: more than nothing and at most a year. ValueError says what is wrong."""
+    """Parse a duration: positive and at most a year. Raises ValueError that says what is wrong."""
     written = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if written is None:
-        raise ValueError("must be a duration: a whole number and ms, s, m, h or d, as in 500ms, 30s, 20m, 2h or 3d")
+        raise ValueError("must be a duration: a whole number and ms, s, m, h or d, such as 500ms, 30s, 20m, 2h or 3d")
     number, unit = int(written[1]), written[2]
     if number == 0:
-        raise ValueError("must be longer than nothing")
+        raise ValueError("must be positive")
     if number > LONGEST // UNITS[unit]:
         raise ValueError(f"must not be longer than {LONGEST.days}d")
     return number * UNITS[unit]
 
 
 def text(duration: timedelta) -> str:
-    """The shortest exact way to write `duration`, which `parse` reads back. Roles of a millisecond are dropped."""
+    """Return the shortest exact form of `duration`, which `parse` reads back. Drops fractions of a millisecond."""
     unit = next((unit for unit, length in UNITS.items() if not duration % length), "ms")
     return f"{duration // UNITS[unit]}{unit}"

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, each fault with its place."""
+"""Faults of a configuration, each with its place."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ Steps = Sequence[str | int]
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong, and where: `routes.churn.stages[1].endpoint`, or a line if there are no keys yet."""
+    """A fault and its place: `routes.churn.stages[1].endpoint`, or a line if no keys could be read."""
 
     place: str
     sentence: str
@@ -21,7 +21,7 @@ class Fault:
 
 
 class ConfigurationFaults(Exception):  # noqa: N818  # it holds several, each a Fault
-    """The configuration cannot be used. `faults` holds all that is wrong with it, never just the first."""
+    """The configuration is invalid. `faults` lists every fault, not just the first."""
 
     def __init__(self, path: Path, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
@@ -30,7 +30,7 @@ class ConfigurationFaults(Exception):  # noqa: N818  # it holds several, each a 
 
 
 def place(steps: Steps) -> str:
-    """The way to a value in writing: `routes.churn.stages[1].endpoint`."""
+    """Return the path to a value, such as `routes.churn.stages[1].endpoint`."""
     return "".join(map(_written, steps)).removeprefix(".") or "(top)"
 
 

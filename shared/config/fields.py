@@ -1,4 +1,4 @@
-"""The kinds of value that the settings are made of, each with its rule and its place in the JSON Schema."""
+"""The types of settings, each with its rule and its JSON Schema."""
 
 import re
 from collections.abc import Mapping
@@ -10,33 +10,33 @@ from pydantic.types import StringConstraints
 
 from shared.config import azure_names, durations, patterns
 
-#: A value that holds a `${SETTING}`: editors see the file before settings are put in.
+#: A value with a `${SETTING}`: editors see the file before settings are replaced.
 SETTING = r"\$\{[^}]+\}"
 
 
 class Settings(BaseModel):
-    """Base of all settings: cannot be changed, and knows every key that may be written."""
+    """Base of all settings: immutable, and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Frozen(Settings):
-    """Settings that are copied into a promotion when it starts, and that its workers get with each command."""
+    """Settings that a promotion copies when it starts, and that each command carries to its worker."""
 
     def frozen(self) -> dict[str, Any]:
-        """As JSON-able data."""
+        """Return the settings as JSON values."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     @classmethod
     def parse(cls, frozen: Mapping[str, Any]) -> Self:
-        """The settings that `frozen()` gave. ValueError for anything else, also for keys of a newer version:
-        leaving out a check that one does not know would be worse than stopping."""
+        """Read the output of `frozen()`. Raises ValueError for anything else, also for keys of a newer version:
+        skipping an unknown check would be worse than stopping."""
         return cls.model_validate(frozen)
 
 
 def no_truth_value(value: Any) -> Any:
-    """Refuses true and false where a number is asked for."""
-    # Python takes true for the number 1; someone who writes `at_least: true` means something else.
+    """Refuse true and false for a number."""
+    # Python treats true as 1, but a user who writes `at_least: true` means something else.
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")
     return value
@@ -82,11 +82,11 @@ ClientId = Annotated[Text, AfterValidator(_client_id), _pattern(_GUID)]
 
 def _relative(path: str) -> str:
     if path.startswith(("/", "\\", "~")) or path[1:2] == ":":
-        raise ValueError("must be relative to the configuration's folder, so that it is the same file everywhere")
+        raise ValueError("must be relative to the configuration's folder")
     return path
 
 
-#: A file beside the configuration. Whether it is there is found out by the step that reads it.
+#: A file next to the configuration. The step that reads it finds out whether it exists.
 FilePath = Annotated[Text, AfterValidator(_relative)]
 
 EnvironmentName = Annotated[

@@ -1,4 +1,4 @@
-"""What indexing the functions needs of the configuration: the environments' names, read without pydantic.
+"""The part of the configuration that indexing needs, the environments' names, read without pydantic.
 
 Indexing has to be quick: at most 1.5 times as long as for an app without functions. Importing pydantic takes longer
 than everything else in it together. PyYAML takes 19 ms of the processor's time, where an empty app takes 70 and ours
@@ -19,15 +19,15 @@ _LINE = re.compile(
     r"(?P<indent>(?:  )*)(?P<key>[a-z][a-z0-9_-]*):"
     r'(?: +(?:[\w$][\w$./{}-]*|"[^"]*"|\{(?: *[a-z_]+: +(?:\w[\w./-]*|"[^"]*"),?)*\}))?'
 )
-# With a backslash the key can be written in another way; to YAML the others end a line, too.
+# A backslash allows other spellings of a key; the other characters are line breaks in YAML, too.
 _BEYOND_LINES = ("\\", "\x85", "\u2028", "\u2029")
 
 
 def environment_names(path: Path) -> list[str]:
-    """The names of the environments in the file at `path`, in its order.
+    """Return the names of the environments in the file at `path`, in its order.
 
-    Raises ConfigurationFaults if there are none, or if one is no name for queues and functions. Nothing else is
-    checked, so a file that is no YAML further down may pass.
+    Raises ConfigurationFaults if there are none, or if one is not a valid name for queues and functions. Nothing else
+    is checked, so a file with invalid YAML further down may pass.
     """
     names = _read_without_yaml(path) or _read_with_yaml(path)
     faults = [fault for name in names if (fault := _name_fault(name))]
@@ -37,18 +37,18 @@ def environment_names(path: Path) -> list[str]:
 
 
 def may_take_approvals(path: Path) -> bool:
-    """Whether the file at `path` speaks of who takes approvals, so that an environment may; False without the file."""
+    """Return whether an environment in the file at `path` may take its own approvals; False without the file."""
     try:
         return "taken_by" in path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):  # told when it is read again
+    except (OSError, UnicodeDecodeError):  # reported when the file is read again
         return False
 
 
 def names_in_usual_form(text: str) -> list[str] | None:
-    """The names as PyYAML reads them if `text` is YAML; None where only PyYAML can tell them.
+    """Return the names as PyYAML would read them from `text`, or None if only PyYAML can tell.
 
-    The form is usual if down to the last environment every key and value is in one line, and the names are indented by
-    two spaces.
+    This works if every key and value down to the last environment is on one line, and the names are indented by two
+    spaces.
     """
     if any(sign in text for sign in _BEYOND_LINES):
         return None
@@ -70,7 +70,7 @@ def names_in_usual_form(text: str) -> list[str] | None:
             section = found["key"]
         elif section == _KEY and found["indent"] == _INDENT:
             names.append(found["key"])
-    if any(_KEY in line for line in rest):  # where a key is there twice, the last one counts
+    if any(_KEY in line for line in rest):  # of duplicate keys, the last one counts
         return None
     return list(dict.fromkeys(names)) or None
 
@@ -78,7 +78,7 @@ def names_in_usual_form(text: str) -> list[str] | None:
 def _read_without_yaml(path: Path) -> list[str] | None:
     try:
         return names_in_usual_form(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):  # told when it is read again
+    except (OSError, UnicodeDecodeError):  # reported when the file is read again
         return None
 
 

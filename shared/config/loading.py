@@ -1,4 +1,4 @@
-"""From the file to the configuration, or to all of its faults at once."""
+"""Loads the configuration from its file, or reports all faults at once."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,9 +11,9 @@ from shared.config.faults import ConfigurationFaults
 
 
 def load(path: Path, settings: Mapping[str, str]) -> Configuration:
-    """The configuration in the YAML file at `path`, with each `${NAME}` taken from `settings`.
+    """Load the configuration from the YAML file at `path`, with each `${NAME}` taken from `settings`.
 
-    Raises ConfigurationFaults with everything that is wrong.
+    Raises ConfigurationFaults with every fault.
     """
     content, found = document.read(path)
     content, missing = document.with_settings(content, settings)
@@ -31,9 +31,9 @@ def load(path: Path, settings: Mapping[str, str]) -> Configuration:
 
 
 def load_places(path: Path, settings: Mapping[str, str], names: Collection[str]) -> Places:
-    """The registry and the environments of these names, as `load` would give them.
+    """Load the registry and the named environments only, as `load` would return them.
 
-    Nothing else is checked, and no setting is needed that only other environments use. Raises ConfigurationFaults.
+    Checks nothing else, and needs no settings of other environments. Raises ConfigurationFaults.
     """
     content, found = document.read(path)
     content = content if isinstance(content, dict) else {}

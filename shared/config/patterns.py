@@ -1,4 +1,4 @@
-"""Patterns of model names as in a shell: `*` is any characters, `?` one, `[ab]` one of these. Case matters."""
+"""Shell patterns for model names: `*` matches any characters, `?` one, `[ab]` one of these. Case-sensitive."""
 
 import re
 from collections.abc import Iterable
@@ -10,26 +10,26 @@ _CLASS = re.compile(r"\[!?[^]]+\]")
 
 
 def check(pattern: str) -> str:
-    """`pattern`, if some model's name can match it."""
+    """Return `pattern` if a model's name can match it; raise ValueError if none can."""
     if not _PATTERN.fullmatch(pattern):
-        raise ValueError("no model's name can match: only letters, digits, . _ - and the signs * ? [ ] are possible")
+        raise ValueError("can never match a model's name: use only letters, digits, . _ - and the wildcards * ? [ ]")
     return pattern
 
 
 def matches(patterns: Iterable[str], name: str) -> bool:
-    """Whether any of `patterns` takes the whole of `name`."""
+    """Return whether any of `patterns` matches all of `name`."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def only_name(patterns: Iterable[str]) -> str | None:
-    """The one name that `patterns` take; None if they can take several."""
+    """Return the only name that `patterns` match, or None if they can match several."""
     names = set(patterns)
     name = names.pop() if len(names) == 1 else "*"
     return None if any(sign in name for sign in "*?[") else name
 
 
 def overlap(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Whether a name could be taken by both. `[...]` counts as any character, so this errs towards yes."""
+    """Return whether one name could match both. `[...]` counts as any character, so this errs towards yes."""
     others = [_CLASS.sub("?", pattern) for pattern in other]
     return any(_overlap(_CLASS.sub("?", left), right) for left in one for right in others)
 
@@ -37,7 +37,7 @@ def overlap(one: Iterable[str], other: Iterable[str]) -> bool:
 def _overlap(left: str, right: str) -> bool:
     @cache
     def meet(i: int, j: int) -> bool:
-        """Whether `left` from i and `right` from j can take the same rest of a name."""
+        """Return whether `left` from i and `right` from j can match the same rest of a name."""
         if i == len(left) or j == len(right):
             return not (left[i:] + right[j:]).strip("*")
         if left[i] == "*":

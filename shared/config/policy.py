@@ -1,6 +1,6 @@
-"""What an environment demands of whatever is deployed there, whichever route it comes by.
+"""The rules of an environment for every deployment, whatever its route.
 
-Its worker enforces it from the worker's own configuration: what a command says cannot soften it.
+The worker enforces them from its own configuration, so a command cannot relax them.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from shared.config.fields import SETTING, Settings, Text, no_truth_value
 from shared.config.workspace import WorkspaceId
 from shared.core.promotion import APPROVER
 
-#: No team has more people who approve one thing.
+#: More than any team has approvers.
 MOST_APPROVERS = 20
-#: No endpoint has more.
+#: More than any endpoint has.
 MOST_INSTANCES = 1000
 
 
@@ -30,15 +30,15 @@ Instances = Annotated[int, BeforeValidator(no_truth_value), Field(ge=1, le=MOST_
 
 
 class ApprovalPolicy(Settings):
-    """How many people must approve what is deployed in an environment, and who keeps their word."""
+    """How many people must approve a deployment in an environment, and which app records the approvals."""
 
     least: Approvers = Field(alias="min", default=1, description="How many different people must approve.")
     roles: tuple[Text, ...] = Field(
-        min_length=1, default=(APPROVER,), description="App roles in Entra ID; any one of them lets a person decide."
+        min_length=1, default=(APPROVER,), description="App roles in Entra ID. A person needs one of them to decide."
     )
     taken_by: Literal["coordinator", "environment"] = Field(
         default="coordinator",
-        description="Which app takes them: the coordinator, or the environment's own app, which believes nobody else.",
+        description="Which app takes approvals: the coordinator, or the environment's own, which trusts no other.",
     )
 
 
@@ -51,23 +51,23 @@ def _number_or_more(schema: dict[str, Any]) -> None:
 
 
 class Policy(Settings):
-    """The rules of an environment. Routes can ask for more, and for nothing less."""
+    """The rules of an environment. Routes can be stricter, never more lenient."""
 
     approvals: Annotated[
         ApprovalPolicy | None, BeforeValidator(lambda value: None if value is None else _counted(value))
     ] = Field(
         default=None,
-        description="People who must approve each deployment: how many, or a mapping with more. Stages that ask for "
-        "fewer, or for none, ask for as many.",
+        description="How many people must approve each deployment: a number, or a mapping with more settings. "
+        "Also applies to stages that require fewer approvals, or none.",
         json_schema_extra=_number_or_more,
     )
     not_author: bool = Field(
         default=False,
-        description="Whether who made the model is kept from approving it: who registered it, or ran its job.",
+        description="Whether the model's author, who registered it or ran its job, may not approve it.",
     )
     unknown_author: Literal["refuse", "allow"] = Field(
         default="refuse",
-        description="With not_author: what becomes of a model whose author is unknown or no person, such as a service "
+        description="With not_author: what happens if the model's author is unknown or not a person, but a service "
         "principal that runs pipelines.",
     )
     source_workspace: WorkspaceId | None = Field(
@@ -76,10 +76,10 @@ class Policy(Settings):
         "worker then finds out itself who the author is; else it takes the word of the source's worker.",
     )
     instance_types: tuple[Text, ...] = Field(
-        default=(), description="The only sizes that a deployment may have here; any if left out."
+        default=(), description="The instance types that a deployment may use here. Default: any."
     )
     max_instances: Instances | None = Field(
-        default=None, description="The most instances that a deployment may have here."
+        default=None, description="The maximum number of instances of a deployment here."
     )
 
     @property

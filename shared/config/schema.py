@@ -14,7 +14,7 @@ PATH = Path(__file__).parents[2] / "docs" / "promotion.schema.json"
 
 
 def text() -> str:
-    """The schema (Draft 2020-12) as it stands in the file."""
+    """Return the schema (Draft 2020-12)."""
     schema = Configuration.model_json_schema(by_alias=True)
     for part in list(_objects(schema)):
         _for_editors(part)
@@ -36,7 +36,7 @@ def _objects(part: Any) -> Iterator[dict[str, Any]]:
 
 
 def _for_editors(part: dict[str, Any]) -> None:
-    """Takes out what only repeats the keys, and `null`, which stands for a key that is left out."""
+    """Remove titles, which only repeat the keys, and `null`, which stands for a missing key."""
     if isinstance(part.get("title"), str):
         del part["title"]
     choices = part.get("anyOf", [])
@@ -45,13 +45,13 @@ def _for_editors(part: dict[str, Any]) -> None:
         part.pop("default", None)
         if len(choices) == 1:
             part.update(part.pop("anyOf")[0])
-    if "patternProperties" in part:  # settings are not put into keys
+    if "patternProperties" in part:  # `${SETTING}`s are not replaced in keys
         [(pattern, inner)] = part.pop("patternProperties").items()
         part |= {"propertyNames": {"pattern": pattern.removesuffix(f"|{SETTING}")}, "additionalProperties": inner}
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the file, or with --check only says whether it is up to date: 0 if so, 1 if not."""
+    """Write the file, or with --check only compare it. Return 0, or 1 if it is stale."""
     parser = argparse.ArgumentParser(prog="python -m shared.config.schema", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is stale")
     parser.add_argument("--file", type=Path, default=PATH, help="the schema's file")

@@ -1,4 +1,4 @@
-"""The settings by which people sign in: whose tokens count, for which app, and whether a function key does, too."""
+"""The sign-in settings: which tokens are valid, for which app, and whether a function key is accepted too."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ MODE = "MLPROMOTE_SIGN_IN"
 TENANT = "MLPROMOTE_SIGN_IN_TENANT"
 CLIENT_ID = "MLPROMOTE_SIGN_IN_CLIENT_ID"
 AUTHORITY = "MLPROMOTE_SIGN_IN_AUTHORITY"
-#: Of the public cloud. Others: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+#: For the public cloud. Others: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
 PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
 
 _REQUIRED, _OPTIONAL = "required", "optional"
@@ -19,12 +19,12 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class SignInSettingsError(ValueError):
-    """Nobody can sign in by these settings; the text names each that is wrong, and how it must be."""
+    """The settings do not allow sign-in; the text says what is wrong with each and what it must be."""
 
 
 @dataclass(frozen=True)
 class SignInSettings:
-    """Whose tokens count. Everything is in the form that Microsoft Entra ID writes into its tokens of version 2."""
+    """Which tokens are valid. All values have the form that Microsoft Entra ID uses in version 2 tokens."""
 
     tenant: str  #: id of the Entra ID tenant
     client_id: str  #: of the app registration: the audience of its tokens
@@ -32,22 +32,22 @@ class SignInSettings:
 
     @property
     def issuer(self) -> str:
-        """The claim `iss` of every token that counts."""
+        """The claim `iss` of every valid token."""
         return f"{self.authority}/{self.tenant}/v2.0"
 
     @property
     def metadata(self) -> str:
-        """Where the OpenID configuration is: below the issuer, by OpenID Connect Discovery 1.0, section 4."""
+        """The address of the OpenID configuration, by OpenID Connect Discovery 1.0, section 4."""
         return f"{self.issuer}/.well-known/openid-configuration"
 
 
 def is_required(settings: AppSettings) -> bool:
-    """Whether a function key opens nothing. Only the exact word for the contrary is taken for it."""
+    """Return whether function keys are refused. Only the exact word `optional` turns that off."""
     return settings.sign_in.lower() != _OPTIONAL
 
 
 def read(settings: AppSettings) -> SignInSettings | None:
-    """None where nobody can sign in and nobody needs to. Raises `SignInSettingsError` with all that is wrong."""
+    """Read the settings; None if sign-in is neither configured nor required. Raises `SignInSettingsError`."""
     mode, authority = settings.sign_in, settings.sign_in_authority
     tenant, client_id = settings.sign_in_tenant, settings.sign_in_client_id
     if not (tenant or client_id or authority or is_required(settings)):
@@ -60,12 +60,12 @@ def read(settings: AppSettings) -> SignInSettings | None:
         *([] if _is_authority(authority) else [f"{AUTHORITY} must be an address such as {PUBLIC_AUTHORITY}"]),
     ]
     if faults:
-        raise SignInSettingsError(f"Nobody can sign in, since settings are missing or wrong: {'; '.join(faults)}.")
+        raise SignInSettingsError(f"Sign-in does not work, because settings are missing or wrong: {'; '.join(faults)}.")
     return SignInSettings(tenant.lower(), client_id.lower(), authority)
 
 
 def is_private(address: str) -> bool:
-    """Whether nobody can read or change what comes from there: by TLS, or since it does not leave this machine."""
+    """Return whether the connection is safe: it uses TLS or stays on this machine."""
     try:
         parts = urlsplit(address)
         host = parts.hostname

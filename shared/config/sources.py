@@ -1,4 +1,4 @@
-"""The environments that models come from, read without the app's settings: a worker alone has not all of them."""
+"""The environments that models come from, read without the app's settings, since a worker has only some of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from shared.config import document
 
 
 def source_names(path: Path) -> Sequence[str]:
-    """What the routes of the file at `path` have in `from`. Raises ConfigurationFaults for what is no YAML."""
+    """Return the `from` of every route in the file at `path`. Raises ConfigurationFaults for invalid YAML."""
     content, _ = document.read(path)
     routes = content.get("routes") if isinstance(content, dict) else None
     if not isinstance(routes, dict):

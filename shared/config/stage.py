@@ -1,4 +1,4 @@
-"""One stop of a route as its settings describe it: the endpoint, what must hold there, how long steps may take."""
+"""The settings of one stage: its endpoint, its conditions, its time limits."""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -30,7 +30,7 @@ _ONE_BOUND = [{"required": [bound]} for bound in ("at_least", "at_most", "no_wor
 
 
 class Gate(Settings):
-    """A check of one metric of the candidate's training job. All bounds that are given must hold."""
+    """A check of one metric of the candidate's training job. All given bounds must hold."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -47,14 +47,14 @@ class Gate(Settings):
     at_most: Number | None = Field(default=None, description="The highest value that passes.")
     no_worse_than_champion_by: Margin | None = Field(
         default=None,
-        description="How much worse than the champion's the value may be: 0 or more, in the metric's unit.",
+        description="How much worse than the champion's value it may be, in the metric's unit: 0 or more.",
     )
     without_champion: Literal["pass", "fail"] | None = Field(
         default=None,
-        description="Whether the comparison passes while there is no champion. To be chosen wherever one compares.",
+        description="Whether the comparison passes while there is no champion. Required for every comparison.",
     )
     higher_is_better: bool = Field(
-        default=True, description="Which way the comparison looks: false for errors and losses."
+        default=True, description="The direction of the comparison: false for errors and losses."
     )
 
     @model_validator(mode="after")
@@ -63,11 +63,11 @@ class Gate(Settings):
         if not compares and self.at_least is None and self.at_most is None:
             raise ValueError("needs a bound: at_least, at_most or no_worse_than_champion_by")
         if compares and self.without_champion is None:
-            raise ValueError("needs without_champion: pass or fail, for the time when there is no champion yet")
+            raise ValueError("needs without_champion: pass or fail, which applies while there is no champion")
         if not compares and (self.without_champion is not None or not self.higher_is_better):
-            raise ValueError("without_champion and higher_is_better mean nothing without no_worse_than_champion_by")
+            raise ValueError("without_champion and higher_is_better require no_worse_than_champion_by")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"nothing can pass: at_least {self.at_least:g} is above at_most {self.at_most:g}")
+            raise ValueError(f"can never pass: at_least {self.at_least:g} is greater than at_most {self.at_most:g}")
         return self
 
 
@@ -75,13 +75,13 @@ class Smoke(Settings):
     """Requests that a new deployment must answer before it gets any traffic."""
 
     requests: FilePath = Field(
-        description='JSON Lines file; a line is `{"request": …, "expected": …}`, with `"tolerance"` where it differs.'
+        description='JSON Lines file. Each line is `{"request": …, "expected": …}`, with an optional `"tolerance"`.'
     )
     max_latency: Duration | None = Field(
-        default=None, description="The longest that any one answer may take; not checked if left out."
+        default=None, description="The maximum time for any one answer. Default: not checked."
     )
     tolerance: Margin = Field(
-        default=0.0, description="How far numbers may be from the expected ones, where a line does not say. 0 is exact."
+        default=0.0, description="How far numbers may be from the expected ones. A line can override it. 0 is exact."
     )
 
 
@@ -94,22 +94,22 @@ class ApprovalSettings(Settings):
     )
     not_requester: bool = Field(
         default=True,
-        description="Whether the person who asked for the promotion is kept from approving it, if they had signed in.",
+        description="Whether the person who requested the promotion may not approve it. Needs a signed-in requester.",
     )
     not_author: bool = Field(
-        default=False, description="Whether who registered the model, or ran its job, is kept from approving it."
+        default=False, description="Whether the person who registered the model or ran its job may not approve it."
     )
     expires: Duration = Field(
         default=timedelta(hours=72),
-        description="How long to wait; then the promotion ends as rejected.",
+        description="How long to wait. After that, the promotion ends as rejected.",
         json_schema_extra={"default": "72h"},
     )
 
 
 _PLAN = KINDS[Kind.MODEL].plan
 
-#: How long each step of a stage may take where no time limit is set; the name of the last step that undoes another
-#: stands for all that do. How long an approval may take is said with the approval.
+#: Default time limits of a stage's steps. The name of the last undo step stands for all of them. The limit of an
+#: approval is set with the approval.
 DEFAULT_LIMITS = {step.name: step.limit for step in _PLAN if not step.waits} | {
     step.undo[-1]: step.undo_limit for step in _PLAN if step.undo
 }
@@ -128,55 +128,55 @@ _DEFAULTS = ", ".join(f"{name} {durations.text(limit)}" for name, limit in DEFAU
 
 
 class StageSettings(Frozen):
-    """One stop of a route: an environment, the endpoint there, and what must hold before it takes traffic."""
+    """One stage of a route: an environment, its endpoint, and the conditions for taking traffic."""
 
     environment: EnvironmentName = Field(description="Where this stage deploys: a key of `environments`.")
     name: Label = Field(
         default_factory=lambda data: data["environment"],
-        description="Name within the route; the environment's if left out. Needed where two stages share one.",
+        description="Name within the route. Default: the environment's. Required if two stages share one.",
     )
     endpoint: EndpointTemplate = Field(
-        description="Name of the online endpoint. `{model}` is the model's name; needed where a route takes many."
+        description="Name of the online endpoint. `{model}` is the model's name; required if a route takes several."
     )
     deployment: FilePath = Field(
-        description="Azure ML YAML of the managed online deployment, without a model: that is put in."
+        description="Azure ML YAML of the managed online deployment, without a model: the app adds it."
     )
     after: tuple[Label, ...] = Field(
         default_factory=tuple,
-        description="Stages that must be done before this one starts; the one before in the list if left out.",
+        description="Stages that must succeed before this one starts. Default: the one before in the list.",
     )
-    gates: tuple[Gate, ...] = Field(alias="validate", default=(), description="What must hold before deploying.")
+    gates: tuple[Gate, ...] = Field(alias="validate", default=(), description="Gates that must pass before deploying.")
     approval: ApprovalSettings | None = Field(
-        default=None, description="People who must agree before this stage deploys; nobody is asked if left out."
+        default=None, description="Approval that is required before this stage deploys. Default: none."
     )
-    smoke: Smoke | None = Field(default=None, description="Requests to answer before taking traffic.")
+    smoke: Smoke | None = Field(default=None, description="Requests that must be answered before taking traffic.")
     timeouts: dict[StepName, Duration] = Field(
         default={},
         description="How long steps may take, from first start to success, before they count as failed. "
-        f"Where left out: {_DEFAULTS}.",
+        f"Defaults: {_DEFAULTS}.",
         json_schema_extra={"propertyNames": {"enum": [*DEFAULT_LIMITS]}},
     )
 
     def asks_for(self) -> Collection[str]:
-        """The names of the settings that are there: optional steps of the plan go by these."""
+        """The names of the settings that are present; they select the optional steps of the plan."""
         return {name for name in type(self).model_fields if getattr(self, name) is not None}
 
     def limits(self) -> Mapping[str, timedelta]:
-        """By step: how long it may take, where that is set."""
+        """The time limits that are set, by step."""
         approving = {APPROVE: self.approval.expires} if self.approval is not None else {}
         return {**self.timeouts, **approving}
 
     def approval_rule(self) -> ApprovalRule:
-        """What the coordinator holds people to."""
+        """The approval rules that the coordinator enforces."""
         asked = self.approval or ApprovalSettings()
         return ApprovalRule(asked.least, asked.roles, asked.not_requester, asked.not_author)
 
     def endpoint_for(self, model: str) -> str:
-        """The endpoint's name for the model named `model`; always the same, and always one that Azure accepts."""
+        """Return the endpoint's name for `model`: deterministic, and always valid on Azure."""
         return azure_names.endpoint(self.endpoint, model)
 
     def under(self, policy: Policy) -> Self:
-        """These settings with what the environment's policy asks for beyond them; they stay as they are in all else."""
+        """Return these settings tightened by the environment's policy."""
         own, asked = self.approval, policy.approvals
         if own is None and asked is None:
             return self
@@ -190,16 +190,16 @@ class StageSettings(Frozen):
 
 
 class ModelStage(Frozen):
-    """What a stage for a model is started with."""
+    """The settings of a stage for a model, as a promotion keeps them."""
 
     stage: StageSettings
-    require_tags: dict[str, str] = Field(default={}, description="Of the route.")
+    require_tags: dict[str, str] = Field(default={}, description="The route's.")
 
 
 class JobStage(Frozen):
-    """What the one stage for a finished job is started with."""
+    """The settings of the only stage for a finished job, as a promotion keeps them."""
 
-    output: str = Field(description="Name of the job's output that is registered.")
-    tags: dict[str, str] = Field(default={}, description="Tags that the model gets.")
-    experiment: str = Field(default="", description="Experiment that the job must be of; older versions do not say.")
+    output: str = Field(description="Name of the job's output to register.")
+    tags: dict[str, str] = Field(default={}, description="Tags to put on the model.")
+    experiment: str = Field(default="", description="Experiment that the job must be of; older versions omit it.")
     job_tags: dict[str, str] = Field(default={}, description="Tags that the job must have.")

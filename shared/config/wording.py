@@ -1,4 +1,4 @@
-"""What pydantic refuses, in words for the person who wrote the file."""
+"""Turns pydantic's errors into messages for the author of the file."""
 
 import datetime
 import difflib
@@ -13,14 +13,14 @@ from shared.config.faults import Fault, Steps, place
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """What `word` may have been meant for: the closest of `known`, or else all of them."""
+    """Return a hint for the unknown `word`: the closest of `known`, or all of them."""
     known = sorted(known)
     close = difflib.get_close_matches(word, known, n=1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(known) or 'none'}"
 
 
 def of_shape(refusal: ValidationError, model: type[BaseModel], content: object) -> list[Fault]:
-    """What pydantic found in `content`, which was meant for `model`."""
+    """Return what pydantic found in `content`, which should fit `model`."""
     return [
         Fault(_place_in(error["loc"], content), _sentence(error, model))
         for error in refusal.errors(include_url=False)
@@ -29,12 +29,12 @@ def of_shape(refusal: ValidationError, model: type[BaseModel], content: object) 
 
 
 def _follows(error: ErrorDetails) -> bool:
-    """Whether other faults say it already: a default is made from a faulty value, or all items of a list are faulty."""
+    """Return whether other faults already cover it: a default from a faulty value, or a list of faulty items."""
     return error["type"] == "default_factory_not_called" or (error["type"] == "too_short" and bool(error["input"]))
 
 
 def _place_in(location: Steps, content: object) -> str:
-    """The place in the file: a position is left out where one thing stands in place of a list of one."""
+    """Return the place in the file, without a position if a single value stands for a list of one."""
     steps: list[str | int] = []
     for step in location:
         if step == "[key]" or (isinstance(step, int) and isinstance(content, Mapping)):
@@ -77,7 +77,7 @@ _EXPECTED = {
     "string_type": "text",
     "float_type": "a number",
     "float_parsing": "a number",
-    "finite_number": "a number with an end",
+    "finite_number": "a finite number",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "tuple_type": "a list",
@@ -92,7 +92,7 @@ def _hint(kind: str, value: object) -> str:
 
 
 def _described(value: object) -> str:
-    """What a value is, as someone who writes YAML would call it."""
+    """Describe a value in the terms of YAML."""
     match value:
         case None:
             return "empty"
@@ -110,7 +110,7 @@ def _described(value: object) -> str:
 
 
 def _keys(model: type[BaseModel], steps: Steps) -> list[str]:
-    """The keys that may be written where `steps` lead to, starting at `model`."""
+    """Return the keys that are valid at the place that `steps` lead to, starting at `model`."""
     remaining = iter(steps)
     for step in remaining:
         annotation = next(
@@ -123,7 +123,7 @@ def _keys(model: type[BaseModel], steps: Steps) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel]:
-    """The settings within `tuple[…]`, `dict[…]` or `… | None`; unknown keys are found in no other place."""
+    """Return the settings class inside `tuple[…]`, `dict[…]` or `… | None`; unknown keys occur nowhere else."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     *_, content = (inner for inner in typing.get_args(annotation) if inner not in (type(None), ...))

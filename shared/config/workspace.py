@@ -1,4 +1,4 @@
-"""An Azure ML workspace by its ARM id."""
+"""An Azure ML workspace and its ARM id."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _WORKSPACE_ID = (
 
 @dataclass(frozen=True)
 class WorkspaceReference:
-    """An Azure ML workspace, as its ARM id names it."""
+    """An Azure ML workspace, identified by its ARM id."""
 
     subscription: str
     resource_group: str
@@ -24,7 +24,7 @@ class WorkspaceReference:
 
     @classmethod
     def parse(cls, arm_id: str) -> Self:
-        """The workspace with this ARM id, in any casing; ValueError if it is not a workspace's id."""
+        """Parse a workspace's ARM id, in any casing; raise ValueError for anything else."""
         parts = re.fullmatch(_WORKSPACE_ID, arm_id.strip(), re.IGNORECASE)
         if parts is None:
             raise ValueError(
@@ -35,14 +35,14 @@ class WorkspaceReference:
 
     @property
     def id(self) -> str:
-        """The ARM id, in the casing of the configuration and without a slash at the end."""
+        """The ARM id, in the casing of the configuration and without a trailing slash."""
         return (
             f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
         )
 
     def has_id(self, arm_id: str) -> bool:
-        """Whether `arm_id` names this workspace. ARM ignores case."""
+        """Return whether `arm_id` names this workspace. ARM ignores case."""
         return self.id.casefold() == arm_id.rstrip("/").casefold()
 
 

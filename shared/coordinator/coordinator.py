@@ -1,4 +1,4 @@
-"""The coordinator: takes in what happened, applies it to lanes, and looks after what was lost on the way."""
+"""The coordinator: takes in events, applies them to lanes, and recovers what was lost."""
 
 import logging
 import time

@@ -25,7 +25,7 @@ def approve(turn: Turn, promotion: Promotion, event: Approved) -> None:
         raise NotNowError(f"the time to approve {stage.name} ended at {step.deadline:%Y-%m-%d %H:%M:%S} UTC")
     evidence = ApprovalEvidence.of(step)
     if event.evidence not in (None, evidence.on):
-        raise NotNowError("the evidence has changed since: look at it again")
+        raise NotNowError("the evidence has changed since you saw it: review it again")
     if any(one.id == event.by.id for one in evidence.given):
         return
     given = (*evidence.given, GivenApproval(event.by.id, event.by.name, turn.now, event.reason))
@@ -74,7 +74,7 @@ def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun,
         _check_taken_here(promotion, name)
         raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it {promotion.status.told}")
     if len(found) > 1:
-        raise NotNowError(f"several stages wait for approval, name one: {', '.join(stage.name for stage, _ in found)}")
+        raise NotNowError(f"several stages wait for approval; name one: {', '.join(stage.name for stage, _ in found)}")
     stage, step = found[0]
     return stage, step, Approval.of(promotion, stage)
 
@@ -91,6 +91,6 @@ def _check_may_approve(by: Person, promotion: Promotion, approval: Approval, rej
     if not set(by.roles) & set(approval.roles):
         raise NotAllowedError(f"{by.name} needs the role {' or '.join(approval.roles)}")
     if approval.not_requester and not rejecting and by.id == promotion.requester:
-        raise NotAllowedError(f"{by.name} asked for this promotion and may not approve it")
+        raise NotAllowedError(f"{by.name} requested this promotion and so may not approve it")
     if approval.not_author and not rejecting and by.id in approval.authors:
-        raise NotAllowedError(f"{by.name} made this model and may not approve it")
+        raise NotAllowedError(f"{by.name} made this model and so may not approve it")

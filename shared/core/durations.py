@@ -14,7 +14,7 @@ _UNITS = (
 
 
 def in_words(length: timedelta) -> str:
-    """Exactly, in the largest unit that does it: `20 s`, `90 min`, `72 h`. Roles of a millisecond are dropped."""
+    """Exactly, in the largest unit that does it: `20 s`, `90 min`, `72 h`. Fractions of a millisecond are dropped."""
     units = _UNITS if length > _MOST_IN_HOURS else _UNITS[1:]
     unit, name = next(((unit, name) for unit, name in units if not length % unit), units[-1])
     return f"{length // unit} {name}"

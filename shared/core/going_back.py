@@ -36,7 +36,7 @@ def cancel(turn: Turn, promotion: Promotion, event: Cancelled) -> None:
         _check_can_go_back(turn, promotion, stage)
     pending = [stage for stage in promotion.stages if stage.status in (StageStatus.WAITING, StageStatus.QUEUED)]
     if not running and not pending:
-        raise NotNowError("it is being taken back already; abandon the way back to end it where it stands")
+        raise NotNowError("it is already being undone; abandon it to stop undoing")
     says = f"; traffic had begun to move, so this is a rollback of {names(moved)}" if moved else ""
     turn.note(promotion, "cancelled", event.asked() + says)
     for stage in pending:
@@ -72,7 +72,7 @@ def _stage_to_roll_back(turn: Turn, promotion: Promotion, name: str | None) -> S
     others = {stage.name: champions[stage.name].candidate.version for stage in wanted if stage.name in champions}
     now = ", ".join(f"{stage} is served by version {version}" for stage, version in others.items())
     raise NotNowError(
-        f"it serves nothing that could be rolled back; it {promotion.status.told}{f'; {now}' if now else ''}"
+        f"it serves nothing that can be rolled back; it {promotion.status.told}{f'; {now}' if now else ''}"
     )
 
 
@@ -151,7 +151,7 @@ def abandon(turn: Turn, promotion: Promotion, event: Abandoned) -> None:
 def check_stage(promotion: Promotion, name: str | None) -> None:
     """Raises `NotNowError` for a stage that the promotion does not have."""
     if name is not None and promotion.stage(name) is None:
-        raise NotNowError(f"it has no stage {name[:100]}, only {names(promotion.stages)}")
+        raise NotNowError(f"it has no stage {name[:100]}; its stages are {names(promotion.stages)}")
 
 
 def names(stages: Sequence[StageRun]) -> str:

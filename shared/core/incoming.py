@@ -65,14 +65,14 @@ def read_news(body: bytes) -> News:
     message = decode(body)
     if isinstance(message, ModelRegistered | JobEnded):
         return message
-    raise MisplacedError(f"{type(message).__name__} is no news of a workspace", message)
+    raise MisplacedError(f"{type(message).__name__} is not an event of a workspace", message)
 
 
 def read_command(environment: str, body: bytes) -> Command:
     """A message of `steps-<environment>`."""
     message = decode(body)
     if not isinstance(message, RunStep | FindRegistrations):
-        raise MisplacedError(f"{type(message).__name__} is no command", message)
+        raise MisplacedError(f"{type(message).__name__} is not a command", message)
     if message.environment != environment:
         says = f"the command is for the worker of {message.environment}, and the worker of {environment} refuses it"
         raise MisplacedError(says, message)
@@ -85,12 +85,12 @@ def read_report(environment: str, body: bytes, workspace_of: WorkspaceOf) -> Rep
     if isinstance(message, StepReported):
         return replace(message, environment=environment)
     if not isinstance(message, ModelRegistered):
-        raise MisplacedError(f"{type(message).__name__} is nothing that a worker reports", message)
+        raise MisplacedError(f"{type(message).__name__} is not a message that a worker sends", message)
     if message.source != RECONCILE:
-        says = f"a worker reports registrations with the source {RECONCILE} only, not {message.source[:50]!r}"
+        says = f"a worker may report registrations only with the source {RECONCILE}, not {message.source[:50]!r}"
         raise MisplacedError(says, message)
     own = workspace_of(environment)
     if not own.has_id(message.workspace):
-        says = f"the worker of {environment} speaks of a model in {message.workspace}, which is not its workspace"
+        says = f"the worker of {environment} reported a model in {message.workspace}, which is not its workspace"
         raise MisplacedError(says, message)
     return replace(message, workspace=own.id)

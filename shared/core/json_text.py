@@ -21,7 +21,7 @@ def read(text: bytes) -> Any:
     try:
         value = json.loads(text.decode("utf-8-sig"), parse_float=_number, parse_constant=_no_number)
     except RecursionError as fault:
-        raise ValueError("it is nested too deeply") from fault
+        raise ValueError("it is too deeply nested") from fault
     # Most texts need no second look: only brackets make a depth, and only escapes half a character.
     if len(_OPENING.findall(text)) > DEEPEST or _HALF_A_CHARACTER.search(text):
         check(value)
@@ -33,7 +33,7 @@ def check(value: Any) -> None:
     level, depth = [value], 0
     while level:
         if depth > DEEPEST:
-            raise ValueError(f"it is nested too deeply: more than {DEEPEST} levels")
+            raise ValueError(f"it is too deeply nested: more than {DEEPEST} levels")
         below: list[Any] = []
         for each in level:
             if isinstance(each, str):
@@ -50,7 +50,7 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("it holds half a character") from None
+        raise ValueError("it contains half a surrogate pair") from None
 
 
 def _number(text: str) -> float:

@@ -80,7 +80,7 @@ LONGEST_QUEUE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Decision:
-    """The lane as it is to be saved, and what to send once it is. `stale`: nothing changed, nothing is to be saved.
+    """The lane to save, and what to send after that. `stale`: nothing changed, so there is nothing to save.
     `disbelieved`: why the event does not count at all; empty where it does.
 
     Raises `NotNowError` or `NotAllowedError` for what a person may not ask for; then nothing changed either.
@@ -235,7 +235,7 @@ def _pass_time(turn: Turn, event: TimePassed) -> None:
             elif now >= step.deadline + GRACE:
                 _fail(turn, known, stage, step, _timeout(step))
             else:
-                asked = replace(step, poll=step.poll + 1, next_poll=now, says="asked again: no answer had come")
+                asked = replace(step, poll=step.poll + 1, next_poll=now, says="sent again: no report had arrived")
                 turn.put(known, stage.with_step(asked))
 
 
@@ -356,7 +356,7 @@ def _timeout(step: StepRun) -> Failed:
         return awaiting.not_ended(step, step.awaits)
     seen = f"; last seen: {step.says}" if step.says else ""
     limit = in_words(step.plan.limit)
-    text = f"{step.plan.name} was not done within {limit}{seen}. Raise its time limit or look for the cause."
+    text = f"{step.plan.name} did not finish within {limit}{seen}. Raise its time limit or look for the cause."
     return Failed(text, FailureKind.TIMEOUT)
 
 

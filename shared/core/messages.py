@@ -334,12 +334,12 @@ def decode(body: bytes) -> Command | Event:
     try:
         document = json_text.read(body)
     except ValueError as fault:
-        raise UndecodableError(f"the message is no JSON: {fault}") from fault
+        raise UndecodableError(f"the message is not JSON: {fault}") from fault
     if not isinstance(document, dict) or not isinstance(document.get("type"), str):
-        raise UndecodableError("the message is no object with a type")
+        raise UndecodableError("the message is not an object with a type")
     if document.get("schema") != SCHEMA:
         raise UndecodableError(
-            f"schema {document.get('schema')!r} is not understood here, only {SCHEMA}: upgrade this app first"
+            f"schema {document.get('schema')!r} is not supported here, only {SCHEMA}: upgrade this app first"
         )
     kind = _TYPES.get(document["type"])
     if kind is None:

@@ -133,10 +133,10 @@ def _leave(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
         turn.note(promotion, "stage-succeeded", "; ".join(left_over) or "done", stage)
         return end_stage(stage, Trigger.PLAN_DONE, "; ".join(left_over), turn.now)
     broken = [f"{step.plan.name}: {step.failure.reason}" for step in stage.undoing if step.failure is not None]
-    reason = " ".join([stage.reason, *(f"(undoing failed too: {text})" for text in broken)])
+    reason = " ".join([stage.reason, *(f"(undoing failed as well: {text})" for text in broken)])
     if stage.abandoned:
         left = ", ".join(step.plan.name for step in stage.undoing if step.status is StepStatus.STOPPED) or "nothing"
-        reason += f" (the way back was abandoned by {stage.abandoned}; not undone: {left})"
+        reason += f" (undoing was abandoned by {stage.abandoned}; not undone: {left})"
     ends_as = StageStatus.FAILED if broken or stage.abandoned else stage.ends_as
     turn.note(promotion, f"stage-{ends_as}", reason, stage)
     return end_stage(stage, UNDONE_AS[ends_as], reason, turn.now)
@@ -172,7 +172,7 @@ def _step_aside(turn: Turn, promotion: Promotion, name: str, latest: Promotion) 
     stage = promotion.stage(name)
     if stage is None:
         return
-    reason = f"version {latest.candidate.version} came before it could enter {name}"
+    reason = f"version {latest.candidate.version} arrived before it could enter {name}"
     turn.note(promotion, "stage-superseded", reason, stage)
     turn.put(promotion, end_stage(stage, Trigger.NEWER_CAME, reason, turn.now))
 

@@ -41,7 +41,7 @@ def _hurry(turn: Turn, promotion: Promotion, event: Retried) -> None:
         if (step := stage.current) is not None and step.next_poll is not None and not stage.has_called_off(step)
     ]
     if not pausing:
-        raise NotNowError(f"no step of it pauses that could be tried again now; it {promotion.status.told}")
+        raise NotNowError(f"it has no pausing step that could be polled now; it {promotion.status.told}")
     for stage, step in pausing:
         turn.note(promotion, "retried", f"{event.asked()}; {step.plan.name} is polled now", stage, step)
         asked = replace(step, poll=step.poll + 1, retries=0, next_poll=turn.now)
@@ -53,7 +53,7 @@ def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
     """Why a promotion cannot be tried again; None if it can."""
     if promotion.status is not PromotionStatus.FAILED:
         fresh = "" if promotion.under_way else "; start a new promotion instead"
-        return f"only what failed is tried again, and it {promotion.status.told}{fresh}"
+        return f"only a failed promotion can be retried; it {promotion.status.told}{fresh}"
     newer = newer_version(lane, promotion.candidate)
     if newer:
         return f"it is superseded: {newer}"
@@ -64,7 +64,7 @@ def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
             return f"it serves {stage.name}; roll it back again, or leave it"
         before, champion = stage.predecessor, lane.champions.get(stage.name)
         if stage.started and champion and champion.promotion != (before.promotion if before else None):
-            return f"it is superseded: version {champion.candidate.version} has come to serve {stage.name} since"
+            return f"it is superseded: version {champion.candidate.version} has started to serve {stage.name} since"
     return None
 
 
@@ -79,7 +79,7 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
     start = min([*undone, *failed, *reviews], default=0)
     if from_step is not None:
         if from_step not in known[: start + 1]:
-            raise NotNowError(f"{stage.name} can go on from {', '.join(known[: start + 1])}, not from {from_step}")
+            raise NotNowError(f"{stage.name} can resume from {', '.join(known[: start + 1])}, not from {from_step}")
         start = known.index(from_step)
     steps = tuple(step if index < start else _fresh(step) for index, step in enumerate(stage.steps))
     return replace(

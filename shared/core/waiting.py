@@ -45,7 +45,7 @@ def _until(stage: StageRun, step: StepRun, since: datetime) -> datetime:
 
 def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
     if stage.name in lane.closed_until:
-        return f"a command of an earlier promotion to expire, which was never answered, before it enters {stage.name}"
+        return f"an unanswered command of an earlier promotion to expire, before it enters {stage.name}"
     hold = lane.holds.get(stage.name)
     if hold is not None and KINDS[promotion.candidate.kind].is_held:
         return f"the hold on {stage.name} to be released, set by {hold.by}: {hold.reason}"
@@ -59,17 +59,17 @@ def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
     if step.plan.waits:
         asked = Approval.of(promotion, stage)
         given = len(ApprovalEvidence.of(step).given)
-        doubt = "; who started it had not signed in and may be one of them" if asked.requester_is_unknown else ""
+        doubt = "; the requester had not signed in and may be an approver" if asked.requester_is_unknown else ""
         if asked.author_is_unknown:
-            doubt += "; who made the model is not known as a person and may be one of them"
+            doubt += "; the model's author is not known as a person and may be an approver"
         return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}{doubt}"
     if stage.has_called_off(step):
-        return f"the answer of {step.plan.name}, which was under way, before it is undone"
+        return f"the answer of {step.plan.name}, which is under way, before undoing starts"
     if step.status is StepStatus.WAITING:
-        return "a command that was never answered to expire, before anything is undone"
+        return "an unanswered command to expire, before undoing starts"
     if step.awaits is not None and step.next_poll is not None:
-        return f"job {step.awaits.job} to end, which wakes it; next look at {step.next_poll:%H:%M:%S} UTC"
+        return f"job {step.awaits.job} to end, which wakes it; next poll at {step.next_poll:%H:%M:%S} UTC"
     name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name
     if step.poll <= 1 or step.next_poll is None:
         return name
-    return f"{name}: {step.says or 'under way'}; next look at {step.next_poll:%H:%M:%S} UTC"
+    return f"{name}: {step.says or 'under way'}; next poll at {step.next_poll:%H:%M:%S} UTC"

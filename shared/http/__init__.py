@@ -1,1 +1,1 @@
-"""What is asked over HTTP: who asks, what the query or body means, what is answered, and why not."""
+"""HTTP requests: who the caller is, what the query or body means, the answer, and refusals."""

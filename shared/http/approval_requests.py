@@ -1,7 +1,7 @@
-"""What people ask of an environment that takes its approvals itself: to see what waits there, to approve, to reject.
+"""Requests to an environment that takes its own approvals: list what waits, approve, reject.
 
-Nothing of it comes from the coordinator: what people see is what this environment's worker has read, and what they say
-is kept here, for the digest that they looked at.
+The coordinator has no part in it. People see what this environment's worker has read, and their decisions are kept
+here, each for the digest that was shown.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Decide:
-    """The body of a decision; `evidence` is the digest of what was looked at."""
+    """The body of a decision; `evidence` is the digest of what the person saw."""
 
     reason: str
     evidence: str
@@ -42,46 +42,49 @@ class ApprovalRequests:
         self._clock = clock
 
     def waiting(self) -> dict[str, Any]:
-        """Everything whose time has not run out, in the order in which it ends."""
+        """Return every request that has not expired, in order of expiry."""
         shown = [self._shown(each) for each in self._approvals.requests(self._clock()) if self._asked(each)]
         return {"value": shown}
 
     def one(self, promotion: str, stage: str) -> dict[str, Any]:
-        """What a stage of a promotion asks people to approve, and what they said."""
+        """Return what a stage of a promotion asks people to approve, and their decisions."""
         return self._shown(self._found(promotion, stage))
 
     def decide(self, decision: str, promotion: str, stage: str, body: bytes, person: Person) -> dict[str, Any]:
-        """What was done, in words, and the request. `decision`: a key of `DECISIONS`."""
+        """Decide, and return what was done, in words, with the request. `decision`: a key of `DECISIONS`."""
         said = bodies.read(Decide, body)
         request, approves, now = self._found(promotion, stage), DECISIONS[decision], self._clock()
         self._check_may_decide(person, request, approves)
         if said.evidence != request.digest:
-            raise refusals.ConflictError("The evidence has changed since: look at it again.", self._shown(request))
+            says = "The evidence has changed since you saw it. Review it again."
+            raise refusals.ConflictError(says, self._shown(request))
         if now >= request.until:
-            raise refusals.ConflictError(f"The time to decide ended at {request.until:%Y-%m-%d %H:%M:%S} UTC.")
+            raise refusals.ConflictError(f"This request expired at {request.until:%Y-%m-%d %H:%M:%S} UTC.")
         mine = ApprovalDecision(person.id, person.name, approves, said.reason, now)
         kept = self._approvals.decide(promotion, stage, request.digest, mine)
         if kept.approves != approves:
             before = "approved" if kept.approves else "rejected"
-            raise refusals.ConflictError(f"You have {before} it at {kept.at:%Y-%m-%d %H:%M:%S} UTC: that counts.")
-        done = f"{_VERBS[approves]} by {person.name}: {said.reason}" if kept == mine else "nothing: it was done before"
+            says = f"You already {before} it at {kept.at:%Y-%m-%d %H:%M:%S} UTC; that decision stands."
+            raise refusals.ConflictError(says)
+        new = f"{_VERBS[approves]} by {person.name}: {said.reason}"
+        done = new if kept == mine else "nothing: this was already done"
         return {"done": done, "request": self._shown(request)}
 
     def _check_may_decide(self, by: Person, request: ApprovalRequest, approves: bool) -> None:
         policy, asked = self._policy_for(request.environment), self._asked(request)
         if policy is None or asked is None:
-            raise refusals.ConflictError(f"{request.environment} takes no approvals here any more.")
+            raise refusals.ConflictError(f"{request.environment} no longer takes approvals here.")
         if not set(by.roles) & set(asked.roles):
             raise refusals.NotPermittedError(f"{by.name} needs the role {' or '.join(asked.roles)}")
         if approves and policy.not_author and by.id in request.authors:
-            raise refusals.NotPermittedError(f"{by.name} made this model and may not approve it")
+            raise refusals.NotPermittedError(f"{by.name} made this model and so may not approve it")
         if approves and request.requester and by.id == request.requester:
-            raise refusals.NotPermittedError(f"{by.name} asked for this promotion and may not approve it")
+            raise refusals.NotPermittedError(f"{by.name} requested this promotion and so may not approve it")
 
     def _found(self, promotion: str, stage: str) -> ApprovalRequest:
         found = self._approvals.request(promotion, stage)
         if found is None:
-            text = f"Nothing was asked here for stage {stage[:100]} of promotion {promotion[:100]}."
+            text = f"There is no approval request for stage {stage[:100]} of promotion {promotion[:100]} here."
             raise refusals.NotThereError(text, {"see": "/api/approvals"})
         return found
 

@@ -1,8 +1,8 @@
-"""Who may do what over HTTP: every operation with the roles that it takes, in one table.
+"""Who may do what over HTTP: one table of operations and the roles that they require.
 
-Who has signed in is judged by the roles in the token alone. Where function keys are taken (see `config.sign_in`), a key
-without a token may do what the table says, too; the Functions host has looked at the key before. Who may approve a
-stage depends on the stage besides: `core.approving` knows that.
+For a signed-in caller, only the roles in the token count. Where function keys are accepted (see `config.sign_in`), a
+key without a token may do what the table allows; the Functions host has already checked the key. Who may approve a
+stage also depends on the stage: see `core.approving`.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,16 +18,16 @@ from shared.http.sign_in import Verifier, carries_token, signed_in
 READER = "Promotion.Reader"
 OPERATOR = "Promotion.Operator"
 
-#: What a key may do, too.
+#: Operations that a key may do, too.
 WithKey = Literal["read", "start", "inspect"]
-#: What takes somebody who has signed in.
+#: Operations that require signing in.
 InPerson = Literal["steer", "decide"]
 Operation = WithKey | InPerson
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """What an operation takes."""
+    """What an operation requires."""
 
     what: str  #: in words, after "to"
     roles: tuple[str, ...]  #: one of them is enough
@@ -37,19 +37,19 @@ class Requirement:
 RULES: Mapping[Operation, Requirement] = {
     "read": Requirement("see this", (READER, OPERATOR, APPROVER), with_key=True),
     "start": Requirement("start a promotion", (OPERATOR,), with_key=True),
-    "inspect": Requirement("have the app look at itself", (OPERATOR,), with_key=True),
-    # Cancel, roll back, try again, replay, release.
+    "inspect": Requirement("run the health checks", (OPERATOR,), with_key=True),
+    # Cancel, roll back, retry, replay, release.
     "steer": Requirement("do this", (OPERATOR,), with_key=False),
-    # Approve, reject: the answer shows the promotion, so it takes one who may see that; the stage names the role.
+    # Approve, reject: the answer shows the promotion, so the caller must be able to see it. The stage names the role.
     "decide": Requirement("see this", (READER, OPERATOR, APPROVER), with_key=False),
 }
 
 
 class Authorisation:
-    """Lets callers in, or raises `RefusedError` with what they lack. May be used by several threads."""
+    """Admits callers, or raises `RefusedError` with what they lack. Thread-safe."""
 
     def __init__(self, sign_in_is_required: bool, verifier: Callable[[], Verifier | None]) -> None:
-        """`verifier` raises `SignInSettingsError` where the settings are wrong."""
+        """`verifier` raises `SignInSettingsError` if the settings are wrong."""
         self._is_required = sign_in_is_required
         self._verifier = verifier
 
@@ -60,12 +60,12 @@ class Authorisation:
     def caller(self, operation: WithKey, headers: Mapping[str, str]) -> Person | None: ...
 
     def caller(self, operation: Operation, headers: Mapping[str, str]) -> Person | None:
-        """Who may do this; None for whoever has shown a key alone."""
+        """Return the caller, or None for a caller with only a key. Raises `RefusedError` if they may not do this."""
         rule = RULES[operation]
         if carries_token(headers) or self._is_required:
             return self._person(rule, headers)
         if not rule.with_key:
-            raise NotPermittedError("Sign in: a function key alone may read and start, nothing else.")
+            raise NotPermittedError("Sign in: a function key alone allows only reading and starting.")
         return None
 
     def _person(self, rule: Requirement, headers: Mapping[str, str]) -> Person:
@@ -74,7 +74,7 @@ class Authorisation:
         except SignInSettingsError as fault:
             raise NotAvailableError(str(fault)) from fault
         if person is None:
-            raise NotSignedInError("Sign in: this app takes no keys.")
+            raise NotSignedInError("Sign in: this app does not accept function keys.")
         if not set(rule.roles) & set(person.roles):
             raise NotPermittedError(f"{person.name} needs the role {' or '.join(rule.roles)} to {rule.what}.")
         return person

@@ -9,7 +9,7 @@ from shared.core.plan import STEP_NAMES
 from shared.core.texts import unseen
 from shared.http.refusals import BadRequestError
 
-#: Of any one text; what people write as a reason is far shorter.
+#: Limit for any one string; the reasons that people write are far shorter.
 LONGEST_TEXT = 2000
 MOST_ITEMS = 1000
 
@@ -17,22 +17,22 @@ T = TypeVar("T")
 
 
 def read(kind: type[T], body: bytes) -> T:
-    """The dataclass `kind` from a JSON object with its fields' names; raises `BadRequestError`.
+    """Read a JSON object into the dataclass `kind`; raises `BadRequestError`.
 
-    Its fields may be str, bool, tuple[str, ...], or another such dataclass, each also `| None`. A text is at least one
-    character. Fields without a default must be there; nothing else may be.
+    Fields may be str, bool, tuple[str, ...], or another such dataclass, each also `| None`. A string must not be empty.
+    Fields without a default are required; unknown fields are refused.
     """
     try:
         content = json.loads(body or b"{}", object_pairs_hook=_without_repeats)
     except RecursionError as fault:
-        raise BadRequestError("the body is nested too deeply") from fault
+        raise BadRequestError("the body is too deeply nested") from fault
     except ValueError as fault:
-        raise BadRequestError(f"the body is no JSON: {fault}") from fault
+        raise BadRequestError(f"the body is not JSON: {fault}") from fault
     return _object(kind, content, "")
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Of two values for one name nobody could tell which is meant."""
+    """Refuse a name that is given twice: the caller's intent is unclear."""
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
@@ -72,20 +72,20 @@ def _value(kind: Any, value: object, place: str) -> Any:
         return value
     if get_origin(kind) is tuple:
         if not isinstance(value, list) or len(value) > MOST_ITEMS:
-            raise BadRequestError(f"{place}: must be a list of texts, at most {MOST_ITEMS}")
+            raise BadRequestError(f"{place}: must be a list of strings, at most {MOST_ITEMS}")
         return tuple(_text(item, f"{place}[{index}]") for index, item in enumerate(value))
     return _object(kind, value, place)
 
 
 def _text(value: object, place: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TEXT:
-        raise BadRequestError(f"{place}: must be a text of 1 to {LONGEST_TEXT} characters")
+        raise BadRequestError(f"{place}: must be a string of 1 to {LONGEST_TEXT} characters")
     if found := unseen(value):
         raise BadRequestError(f"{place}: holds {found}")
     return value
 
 
 def known_step(from_step: str | None) -> None:
-    """Raises `BadRequestError` for a `from_step` that no plan has."""
+    """Raise `BadRequestError` for a `from_step` that no plan has."""
     if from_step is not None and from_step not in STEP_NAMES:
-        raise BadRequestError(f"from_step: there is no step {from_step[:100]!r}; known are {', '.join(STEP_NAMES)}")
+        raise BadRequestError(f"from_step: unknown step {from_step[:100]!r}; known are {', '.join(STEP_NAMES)}")

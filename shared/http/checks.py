@@ -1,4 +1,4 @@
-"""Things to look at, carried out side by side: what each saw, or what was wrong."""
+"""Health checks that run side by side, each with what it found."""
 
 import queue
 import threading
@@ -9,22 +9,22 @@ from enum import StrEnum
 
 from shared.config import ConfigurationFaults
 
-#: Nothing has this name: looking for it shows that one may look.
+#: A name that nothing has. Looking it up shows whether the identity may read.
 NOBODY = "mlpromote-health"
 
 
 class State(StrEnum):
-    """What came of a check."""
+    """The result of a check."""
 
     OK = "ok"
-    WARNING = "warning"  #: the app can do its work, and yet somebody should look at it
-    UNCHECKED = "unchecked"  #: some of it cannot be known without changing anything
+    WARNING = "warning"  #: the app works, but somebody should look at this
+    UNCHECKED = "unchecked"  #: part of it cannot be checked without changing something
     FAULT = "fault"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a check saw, where it is not simply well."""
+    """What a check found, if it is not simply ok."""
 
     state: State
     says: str
@@ -33,17 +33,17 @@ class Seen:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at, without changing it. `look` gives what it saw in words, or raises what is wrong."""
+    """One read-only check. `look` returns what it found in words, or raises what is wrong."""
 
     what: str
     name: str
     look: Callable[[], str | Seen]
-    todo: str = ""  #: what to do, where the error does not say
+    todo: str = ""  #: what to do, if the error does not say
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the answer. `todo` is empty where there is nothing to do or `says` has it."""
+    """One line of the answer. `todo` is empty if there is nothing to do or if `says` includes it."""
 
     what: str
     name: str
@@ -53,15 +53,15 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing has to be mended for the app to do its work."""
+        """Whether the app can work without a fix here."""
         return self.state is not State.FAULT
 
 
 def carried_out(checks: Sequence[Check], seconds: float) -> Iterator[Finding]:
-    """What came of each check, in their order, after so many seconds at the latest."""
+    """Run the checks and yield their results in order, after at most `seconds`."""
     done: queue.SimpleQueue[tuple[int, list[Finding]]] = queue.SimpleQueue()
     for number, check in enumerate(checks):
-        # A thread that hangs must not keep the process from ending.
+        # A thread that hangs must not keep the process alive.
         threading.Thread(target=lambda n=number, c=check: done.put((n, _result(c))), daemon=True).start()
     deadline = time.monotonic() + seconds
     found: dict[int, list[Finding]] = {}

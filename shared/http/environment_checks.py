@@ -1,5 +1,4 @@
-"""What an environment's worker needs: its workspace and the registry, its rights, events where models come from, and
-what the environment's own rules ask for."""
+"""Health checks of one environment: workspace, registry, rights, event subscriptions, and what its policy needs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,21 +17,21 @@ _ROLES = {
     Capability.REGISTER: "AzureML Data Scientist on the workspace",
     Capability.SHARE: "AzureML Registry User on the registry",
 }
-#: How the address of the function that takes events ends: by its ARM id, or as a webhook.
+#: How the address of the function for events ends: as an ARM id, or as a webhook.
 _INTAKE = ("/functions/intake", "/runtime/webhooks/eventgrid")
 _REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
 _ENDED = tuple(f"Microsoft.MachineLearningServices.{name}" for name in ("RunCompleted", "RunStatusChanged"))
 _SUBSCRIBE = "Deploy the subscription: azd hooks run postdeploy --service mlpromote."
-_BY_HAND = "Look by hand: az eventgrid system-topic event-subscription list; Reader on its resource group lets the app."
+_BY_HAND = "Check with az eventgrid system-topic event-subscription list, or give the app Reader on its resource group."
 
 
 @dataclass(frozen=True)
 class EnvironmentChecks:
-    """Looks at one environment with its identity. The callables give a part, or raise why it cannot be had."""
+    """Checks one environment with its identity. Each callable returns a part, or raises why it is unavailable."""
 
     name: str
     is_source: bool  #: models come from here
-    doings: Callable[[], Sequence[Capability]]  #: what steps do here beside reading
+    doings: Callable[[], Sequence[Capability]]  #: what steps do here besides reading
     workspace: Callable[[], Workspace]
     policy: Callable[[], "Policy | None"]
     rules: Callable[[], Rules]
@@ -48,13 +47,13 @@ class EnvironmentChecks:
             todo = f"Give the identity of {self.name} Reader on source_workspace of its policy."
             yield Check("source", self.name, self._read_source, todo)
         if policy and policy.taken_by_environment:
-            todo = "The table for approvals must be there, and the app may write to it."
+            todo = "The table for approvals must exist, and the app must be allowed to write to it."
             yield Check("approvals", self.name, self._read_approvals, todo)
 
     def _known_policy(self) -> "Policy | None":
         try:
             return self.policy()
-        except ConfigurationFaults:  # which the check of the workspace tells
+        except ConfigurationFaults:  # reported by the check of the workspace
             return None
 
     def _read_workspace(self) -> str:
@@ -66,12 +65,12 @@ class EnvironmentChecks:
         workspace.registry_model(NOBODY, "1")
         try:
             region = workspace.missing_region()
-        except ForbiddenError:  # to read the workspace, which the check of the workspace tells
-            return "models can be read; whether it reaches the workspace's region is not known"
+        except ForbiddenError:  # reading the workspace is reported by its own check
+            return "models can be read; not checked whether it is replicated to the workspace's region"
         if region and Capability.DEPLOY in self.doings():
             return Seen(
                 State.FAULT,
-                f"models can be read, but not deployed: it is not replicated to {region}, where the workspace is",
+                f"models can be read but not deployed: it is not replicated to {region}, the workspace's region",
                 "Add the region to the registry.",
             )
         return "models can be read"
@@ -88,19 +87,19 @@ class EnvironmentChecks:
                 f"Give it {' and '.join(roles)}.",
             )
         if any(actions is None for actions in missing.values()):
-            says = f"not checked whether its identity may {' and '.join(doings)}: it may not read its own rights"
-            return Seen(State.UNCHECKED, says, "Reader on the workspace and on the registry lets it.")
-        return f"may {' and '.join(doings)}" if doings else "needs none but to read"
+            says = f"not checked whether its identity may {' and '.join(doings)}: it cannot read its own roles"
+            return Seen(State.UNCHECKED, says, "Give it Reader on the workspace and on the registry.")
+        return f"may {' and '.join(doings)}" if doings else "needs only to read"
 
     def _see_events(self) -> str | Seen:
-        """Without events nothing is lost: a timer looks for registrations, later. The ends of jobs are not found."""
+        """Check the event subscriptions. Without them a timer still finds new models, but no finished jobs."""
         try:
             found = self.workspace().event_subscriptions()
         except ForbiddenError as fault:
             return Seen(State.UNCHECKED, f"not checked whether its events are delivered here: {fault}", _BY_HAND)
         ours = [each for each in found if each.destination.rstrip("/").lower().endswith(_INTAKE)]
         if not ours:
-            says = "no event subscription delivers its events to the function intake: models start late, jobs never"
+            says = "no event subscription delivers to the function intake: models are found late, finished jobs never"
             return Seen(State.WARNING, says, _SUBSCRIBE)
         at_work = [each for each in ours if each.state == "Succeeded"]
         if not at_work:
@@ -116,21 +115,21 @@ class EnvironmentChecks:
     def _read_source(self) -> str | Seen:
         source = self.rules().source
         if source is None:
-            raise LookupError("the source workspace of the policy is not known")
+            raise LookupError("the policy names no source workspace")
         source.model_versions(NOBODY)
         try:
             source.authors(Model(NOBODY, "1", NOBODY, job=NOBODY))
         except RejectedError as fault:
-            says = f"models can be read there; not checked whether who made one can be, too: {fault}"
-            return Seen(State.UNCHECKED, says, "Promote a model: its validation names the author.")
-        return "models, and who made them, can be read there"
+            says = f"models can be read there; not checked whether their authors can be: {fault}"
+            return Seen(State.UNCHECKED, says, "Promote a model: the evidence of validate names its author.")
+        return "models and their authors can be read there"
 
     def _read_approvals(self) -> str:
         approvals = self.rules().approvals
         if approvals is None:
-            raise LookupError("there is no record of approvals")
+            raise LookupError("there is no table for approvals")
         approvals.request(NOBODY, NOBODY)
-        return "what people say can be kept here"
+        return "approvals can be stored here"
 
 
 def _delivers(subscription: EventSubscription, kind: str) -> bool:

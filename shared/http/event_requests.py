@@ -1,6 +1,6 @@
-"""Event Grid's deliveries over HTTP: both schemas, both handshakes, and an answer that says what Event Grid is to do.
+"""Event Grid deliveries over HTTP: both schemas, both handshakes, and the answer that steers Event Grid's retries.
 
-400 means never again: Event Grid puts the event among its dead letters. 503 means later.
+On 400, Event Grid dead-letters the event. On 503, it delivers the event again later.
 https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 """
 
@@ -17,9 +17,9 @@ Intake = Callable[[Any, Any, Any], None]
 
 
 def take(event_type: str, body: bytes, intake: Intake) -> dict[str, Any] | None:
-    """What came with the header `aeg-event-type`: the answer of a handshake, or None where events were taken.
+    """Handle a delivery by its header `aeg-event-type`; return the answer to a handshake, None for events.
 
-    Raises `RefusedError`. Of a batch, what is well formed was taken even then.
+    Raises `RefusedError`. The well-formed events of a batch are taken even then.
     """
     kind = event_type.lower()
     if kind == "unsubscribe":
@@ -29,7 +29,7 @@ def take(event_type: str, body: bytes, intake: Intake) -> dict[str, Any] | None:
     try:
         content = json_text.read(body)
     except ValueError as fault:
-        raise BadRequestError(f"the body is no JSON: {str(fault)[:200]}") from fault
+        raise BadRequestError(f"the body is not JSON: {str(fault)[:200]}") from fault
     events = content if isinstance(content, list) else [content]
     if kind == "subscriptionvalidation":
         return _handshake(events)
@@ -40,14 +40,14 @@ def take(event_type: str, body: bytes, intake: Intake) -> dict[str, Any] | None:
 
 
 def allowed(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that answer the handshake of CloudEvents, which asks with OPTIONS."""
+    """Return the headers that answer the CloudEvents handshake, an OPTIONS request."""
     origin = headers.get("WebHook-Request-Origin", "")
     known = ("eventgrid.azure.net", "eventgrid.azure.us", "eventgrid.azure.cn")
     return {"WebHook-Allowed-Origin": origin if origin in known else known[0], "WebHook-Allowed-Rate": "*"}
 
 
 def _taken(number: int, event: Any, intake: Intake) -> str | None:
-    """Takes one event; why not, where it is malformed."""
+    """Take one event. Return why not, if it is malformed."""
     if not isinstance(event, dict):
         return f"event {number} must be a JSON object"
     is_cloud_event = "specversion" in event

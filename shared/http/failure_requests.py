@@ -1,6 +1,6 @@
-"""What people ask of failures over HTTP: to see them, to replay them, and to put dead letters aside.
+"""Requests about failures over HTTP: list them, replay them, discard dead letters.
 
-Each method takes what came with the request and gives the JSON values of the answer, or raises `RefusedError`.
+Each method takes the content of the request and returns the JSON values of the answer, or raises `RefusedError`.
 """
 
 import time
@@ -23,35 +23,36 @@ from shared.ports import DeadLetters, DiscardedLetter, DiscardedLetters, QueueUn
 if TYPE_CHECKING:
     from shared.config import Configuration
 
-#: Failures that one request with a filter replays; its answer says how to get at the rest.
+#: Failures that one request with a filter replays; the answer has a continuation for the rest.
 MOST_AT_ONCE = 200
-#: Discarded letters in one page: each comes with all of its content.
+#: Discarded letters on one page; each comes with all of its content.
 MOST_DISCARDED = 20
-#: Then a request says what it did not get to: the platform ends it after 230 seconds.
+_GONE = "no such failure; it may have been handled already"
+#: After this time a request stops and reports what is left; the platform ends it after 230 seconds.
 LONGEST_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Replay:
-    """The body of `POST /failures/replay`; either `ids` or `filter` says what is meant."""
+    """The body of `POST /failures/replay`; either `ids` or `filter` selects the failures."""
 
     reason: str
     ids: tuple[str, ...] | None = None
     filter: FailureFilter | None = None
-    from_step: str | None = None  #: where promotions go on, if earlier than where they failed
+    from_step: str | None = None  #: where promotions resume, if earlier than where they failed
     dry_run: bool = False
-    continuation: str | None = None  #: with `filter`: from the answer before
+    continuation: str | None = None  #: with `filter`: from the previous answer
 
 
 @dataclass(frozen=True)
 class Discard:
-    """The body of `POST /failures/discard`; either `ids` or `filter` says what is meant."""
+    """The body of `POST /failures/discard`; either `ids` or `filter` selects the dead letters."""
 
     reason: str
     ids: tuple[str, ...] | None = None
     filter: FailureFilter | None = None
     dry_run: bool = False
-    continuation: str | None = None  #: with `filter`: from the answer before
+    continuation: str | None = None  #: with `filter`: from the previous answer
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class _Meant:
 
 
 class FailureRequests:
-    """Answers requests. May be used by several threads; `clock` gives the time with its zone."""
+    """Answers requests. Thread-safe. `clock` returns the time with its zone."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class FailureRequests:
         self._clock = clock
 
     def failures(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
-        """One page: promotions newest first, then the dead letters of each queue, oldest first."""
+        """Return one page: promotions newest first, then the dead letters of each queue, oldest first."""
         with _refused_in_words():
             asked = listing.read_failures(query)
             page = self._page(asked.wanted, asked.top, asked.continuation)
@@ -94,7 +95,7 @@ class FailureRequests:
         }
 
     def replay(self, body: bytes, by: Person) -> dict[str, Any]:
-        """What was done about each failure, or why nothing; with `dry_run`, what would be done."""
+        """Replay failures; return what was done about each, or why not; with `dry_run`, what would be."""
         replay = bodies.read(Replay, body)
         bodies.known_step(replay.from_step)
         with _refused_in_words():
@@ -104,31 +105,31 @@ class FailureRequests:
         asked = Asked(by, replay.reason, replay.from_step, replay.dry_run, until)
         replayer = Replayer(self._store, self._lanes, self._dead_letters, self._clock, asked)
         results = [
-            *(Result(each, ReplayOutcome.NOT_FOUND, "it is not there, or not any more") for each in meant.not_there),
+            *(Result(each, ReplayOutcome.NOT_FOUND, _GONE) for each in meant.not_there),
             *(replayer.retry(promotion) for promotion in meant.promotions),
             *replayer.move_back(meant.dead_letters),
         ]
         return _results(results, replay.dry_run, meant.following)
 
     def discard(self, body: bytes, by: Person) -> dict[str, Any]:
-        """What was done about each dead letter, or why nothing; with `dry_run`, what would be done."""
+        """Discard dead letters; return what was done about each, or why not; with `dry_run`, what would be."""
         discard = bodies.read(Discard, body)
         with _refused_in_words():
             meant = self._meant(discard)
         asked = Asked(by, discard.reason, None, discard.dry_run, time.monotonic() + LONGEST_SECONDS)
         discarder = Discarder(self._store, self._lanes, self._dead_letters, self._discarded(), self._clock, asked)
-        # A filter means the dead letters alone; who names a promotion is told what to do instead.
+        # A filter selects dead letters only. A caller who names a promotion is told what to do instead.
         named = meant.promotions if discard.ids is not None else ()
-        why = "only dead letters are discarded: a promotion is tried again, rolled back or abandoned"
+        why = "only dead letters can be discarded; retry, roll back or abandon a promotion"
         results = [
-            *(Result(each, ReplayOutcome.NOT_FOUND, "it is not there, or not any more") for each in meant.not_there),
+            *(Result(each, ReplayOutcome.NOT_FOUND, _GONE) for each in meant.not_there),
             *(Result(each, ReplayOutcome.REFUSED, why) for each in named),
             *discarder.discard(meant.dead_letters),
         ]
         return _results(results, discard.dry_run, meant.following)
 
     def discarded(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
-        """One page of what was discarded, the last that was sent first."""
+        """Return one page of discarded letters, the most recently sent first."""
         with _refused_in_words():
             top, continuation = listing.read_page(query, MOST_DISCARDED)
             page = self._discarded().page(top, continuation)
@@ -138,12 +139,12 @@ class FailureRequests:
         }
 
     def _meant(self, replay: Replay | Discard) -> _Meant:
-        """Raises ValueError for what cannot be meant."""
+        """Raise ValueError for contradictory parameters."""
         if (replay.ids is None) == (replay.filter is None):
-            raise ValueError("say either ids or filter; an empty filter means everything that failed")
+            raise ValueError("give either ids or filter; an empty filter means every failure")
         if replay.ids is not None:
             if replay.continuation is not None:
-                raise ValueError("continuation: goes with a filter only")
+                raise ValueError("continuation: can be used with a filter only")
             return self._named(list(dict.fromkeys(replay.ids)))
         wanted = replay.filter or FailureFilter()
         page = self._page(wanted, MOST_AT_ONCE, replay.continuation)
@@ -175,7 +176,7 @@ class FailureRequests:
         )
 
     def _place(self, failure: str) -> tuple[str, int] | None:
-        """The queue and the number that an id names; None if no dead letter is called so."""
+        """Return the queue and the sequence number in an id, or None if it is not the id of a dead letter."""
         queue, _, text = failure.rpartition(":")
         number = number_in(text)
         return (queue, number) if number is not None and queue in self._queues() else None

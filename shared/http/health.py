@@ -1,4 +1,4 @@
-"""Whether this app can do its work, looked at from the inside: with its settings, its identities and its rights."""
+"""Health checks of this app, run with its own settings, identities and rights."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from shared.worker.order import Rules
 if TYPE_CHECKING:
     from shared.config import Configuration, Policy
 
-#: For all checks together. They run side by side; what has not answered by then is told so.
+#: Limit for all checks together. They run side by side; one that has not answered by then is reported as such.
 LONGEST_SECONDS = 20.0
-#: Of each queue, dead letters are counted up to this.
+#: Dead letters of a queue are counted up to this number.
 MOST_DEAD_LETTERS = 100
 
 
 @dataclass(frozen=True)
 class Health:
-    """Looks at the parts of one app. The callables give a part, or raise why it cannot be had."""
+    """Checks the parts of one app. Each callable returns a part, or raises why it is unavailable."""
 
     roles: Roles
-    #: Names of all environments of the configuration.
+    #: Names of all configured environments.
     environments: Sequence[str]
     folder: Path  #: of the configuration
     configuration: Callable[[], "Configuration"]
@@ -45,7 +45,7 @@ class Health:
     longest_seconds: float = LONGEST_SECONDS
 
     def report(self, by: Person | None) -> dict[str, Any]:
-        """The JSON value of the answer; `by` is who asks."""
+        """Return the JSON value of the answer; `by` is the caller."""
         findings = list(carried_out(list(self._checks()), self.longest_seconds))
         return {
             "healthy": all(finding.ok for finding in findings),
@@ -54,15 +54,17 @@ class Health:
         }
 
     def _checks(self) -> Iterator[Check]:
-        """Only what this app uses: a worker alone has neither the whole configuration nor the store."""
+        """Yield the checks of what this app uses. A worker alone has no store, and not the whole configuration."""
         if self.roles.coordinator:
             yield Check("configuration", "promotion.yml", self._see_configuration, "Mend promotion.yml.")
             if self._is_configured():
-                yield Check("configuration", "files", self._see_files, "Mend the files, and deploy the app with them.")
-            yield Check("store", "promotions", self._write, "The store must be there, and the app may write to it.")
+                yield Check(
+                    "configuration", "files", self._see_files, "Correct the files, and deploy the app with them."
+                )
+            yield Check("store", "promotions", self._write, "Create the store, and let the app write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
         yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")
-        # The coordinator reads what any queue gave up, and puts it back.
+        # The coordinator reads the dead letters of every queue and puts them back.
         every = all_queues(self.environments) if self.roles.coordinator else []
         read = every or list(map(steps_queue, self.roles.environments))
         written = every or list(map(reports_queue, self.roles.environments))
@@ -83,7 +85,7 @@ class Health:
     def _known_sources(self) -> Sequence[str]:
         try:
             return self.sources()
-        except ConfigurationFaults:  # which other checks tell
+        except ConfigurationFaults:  # reported by other checks
             return ()
 
     def _is_configured(self) -> bool:
@@ -122,15 +124,15 @@ class Health:
         if verifier is not None:
             count, settings = verifier.keys.count(), verifier.settings
             keys = f"{count} {'key' if count == 1 else 'keys'}"
-            return f"{settings.issuer} publishes {keys}; tokens count for the audience {settings.client_id}"
+            return f"{settings.issuer} publishes {keys}; accepted audience: {settings.client_id}"
         if asking := self._asking_for_approval():
             raise PermissionError(
-                f"nobody can sign in, so that nobody can give the approval for which {', '.join(asking)} ask"
+                f"sign-in is not configured, so nobody can give the approvals that {', '.join(asking)} require"
             )
-        return "nobody can: with a function key one may read and start, nothing else"
+        return "not configured: a function key allows only reading and starting"
 
     def _asking_for_approval(self) -> Sequence[str]:
-        """The stages that ask for it, as far as this app knows them."""
+        """Return the stages that require approval, as far as this app knows them."""
         if not self.roles.coordinator or not self._is_configured():
             return []
         routes = self.configuration().routes.values()
@@ -143,15 +145,15 @@ class Health:
     def _see_topic(self) -> str | Seen:
         topic = self.topic()
         if topic is None:
-            return "none is set: changes are published nowhere"
+            return "not set: changes are not published"
         topic.check()
         last = self.store().publishing()
         if last is None:
-            return Seen(State.UNCHECKED, "reachable; not checked whether it takes events, as that would take one")
+            return Seen(State.UNCHECKED, "reachable; not checked whether it accepts events: that would publish one")
         at = f"{last.at:%Y-%m-%d %H:%M} UTC"
         if last.trouble:
-            raise TopicUnavailableError(f"Changes could not be published at {at}, and wait: {last.trouble}")
-        return f"took what was published at {at}"
+            raise TopicUnavailableError(f"publishing failed at {at}; the changes are kept and retried: {last.trouble}")
+        return f"last published at {at}"
 
     def _see_queue(self, name: str, read: bool, written: bool) -> str | Seen:
         letters = self.dead_letters()
@@ -168,7 +170,7 @@ class Health:
         return Seen(State.WARNING, f"{can}, {count} {noun}", f"See why: mlpromote failures --queue {name}")
 
     def _doings(self, environment: str) -> Sequence[Capability]:
-        """What steps do in an environment. A worker alone has no settings to know routes by: it is taken to deploy."""
+        """Return what steps do in an environment. A worker alone does not know the routes: assume that it deploys."""
         if not self.roles.coordinator or not self._is_configured():
             return [Capability.DEPLOY]
         routes = self.configuration().routes.values()

@@ -1,4 +1,4 @@
-"""The query of a list of promotions, lanes or failures, read once at the edge."""
+"""Query parameters of the lists of promotions, lanes and failures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ _PAGES = ("top", "continuation")
 _OF_PROMOTIONS = ("route", "model", "environment", "status", *_PAGES)
 _OF_LANES = ("route", "model", *_PAGES)
 _OF_FAILURES = ("queue", "route", "model", "environment", "step", "kind", *_PAGES)
-#: What the platform puts into a query, and is none of ours.
+#: Parameters that the platform adds to a query.
 _PLATFORM = ("code", "clientId")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Which promotions are asked for."""
+    """A request for promotions."""
 
     wanted: PromotionFilter
     top: int
@@ -36,7 +36,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class LaneListing:
-    """Which lanes are asked for; None means any."""
+    """A request for lanes; None means any."""
 
     route: str | None
     model: str | None
@@ -46,7 +46,7 @@ class LaneListing:
 
 @dataclass(frozen=True)
 class FailureListing:
-    """Which failures are asked for."""
+    """A request for failures."""
 
     wanted: FailureFilter
     top: int
@@ -54,11 +54,11 @@ class FailureListing:
 
 
 def read(query: Mapping[str, str]) -> Listing:
-    """The query's meaning; raises ValueError with a sentence for people."""
+    """Parse the query; raises ValueError with a message for the caller."""
     _check_known(query, _OF_PROMOTIONS)
     status = query.get("status")
     if status is not None and status not in set(PromotionStatus):
-        raise ValueError(f"status {status[:100]!r} is none of {', '.join(PromotionStatus)}")
+        raise ValueError(f"unknown status {status[:100]!r}; known are {', '.join(PromotionStatus)}")
     wanted = PromotionFilter(
         query.get("route"), query.get("model"), query.get("environment"), PromotionStatus(status) if status else None
     )
@@ -66,14 +66,14 @@ def read(query: Mapping[str, str]) -> Listing:
 
 
 def read_lanes(query: Mapping[str, str]) -> LaneListing:
-    """As `read`, for lanes."""
+    """Parse the query of a list of lanes, like `read`."""
     _check_known(query, _OF_LANES)
     top = _top(query.get("top", str(USUAL_TOP)))
     return LaneListing(query.get("route"), query.get("model"), top, query.get("continuation"))
 
 
 def read_failures(query: Mapping[str, str]) -> FailureListing:
-    """As `read`, for failures."""
+    """Parse the query of a list of failures, like `read`."""
     _check_known(query, _OF_FAILURES)
     wanted = FailureFilter(
         query.get("queue"),
@@ -88,15 +88,15 @@ def read_failures(query: Mapping[str, str]) -> FailureListing:
 
 
 def read_page(query: Mapping[str, str], most: int) -> tuple[int, str | None]:
-    """How many of a list without a filter are asked for, and from where on; its pages have at most so many."""
+    """Parse the page size and continuation of a list without a filter; `most` limits the page size."""
     _check_known(query, _PAGES)
     return min(_top(query.get("top", str(USUAL_TOP))), most), query.get("continuation")
 
 
 def check_names(wanted: Mapping[str, str | None], configuration: "Configuration") -> None:
-    """For a list in which nothing was found: raises ValueError if that is because nothing can have these names.
+    """Raise ValueError if a list is empty because a name in the query is not configured.
 
-    What is found is shown whatever it is called: promotions outlive the route and the environment that they went along.
+    Call it only for an empty list: promotions outlive the routes and environments that they used.
     """
     known: dict[str, Sequence[str]] = {
         "environment": list(configuration.environments),
@@ -107,13 +107,13 @@ def check_names(wanted: Mapping[str, str | None], configuration: "Configuration"
     for key, names in known.items():
         name = wanted.get(key)
         if name is not None and name not in names:
-            raise ValueError(f"{key} {name[:100]!r} is none of {', '.join(names)}")
+            raise ValueError(f"unknown {key} {name[:100]!r}; known are {', '.join(names)}")
 
 
 def _check_known(query: Mapping[str, str], known: Sequence[str]) -> None:
     unknown = [key for key in query if key not in (*known, *_PLATFORM)]
     if unknown:
-        raise ValueError(f"{unknown[0][:100]} is not known here; known are {', '.join(known)}")
+        raise ValueError(f"unknown parameter {unknown[0][:100]}; known are {', '.join(known)}")
 
 
 def _top(text: str) -> int:
@@ -123,7 +123,7 @@ def _top(text: str) -> int:
 
 
 def next_link(url: str, query: Mapping[str, str], following: str | None) -> str | None:
-    """The address of the page that follows; keys of the platform are not repeated in it."""
+    """Return the address of the next page, without the platform's own parameters."""
     if following is None:
         return None
     kept = {key: value for key, value in query.items() if key not in _PLATFORM} | {"continuation": following}

@@ -1,4 +1,4 @@
-"""The descriptions of the HTTP APIs: of the coordinator, and of an environment that takes its approvals itself."""
+"""The OpenAPI documents: of the coordinator, and of an environment that takes its own approvals."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,13 +13,13 @@ _HEALTH = "/health"
 
 @cache
 def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document as JSON values, not to be changed. It stands beside this file, with its comments."""
+    """Return the coordinator's OpenAPI 3.1 document as JSON values; do not modify it. Its source is openapi.yml."""
     return _read("openapi.yml")
 
 
 @cache
 def approvals_document() -> dict[str, Any]:
-    """Likewise, of an environment's own app; with those components of the other document that it refers to."""
+    """Return the document of an environment's own app, with the components that it shares with the coordinator's."""
     own, other = _read("approvals_openapi.yml"), document()
     paths = own["paths"] | {_HEALTH: other["paths"][_HEALTH]}
     every = {kind: {**known, **own["components"].get(kind, {})} for kind, known in other["components"].items()}
@@ -37,7 +37,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _with_what_they_name(value: Any, components: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
-    """The components that the value names, and those that these name."""
+    """Return the components that a value refers to, directly or indirectly."""
     needed: set[tuple[str, str]] = set()
     ahead = list(_references(value))
     while ahead:

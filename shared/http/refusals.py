@@ -1,4 +1,4 @@
-"""Why a request over HTTP is refused, each kind with its status. The text of each says what to do."""
+"""Why a request is refused: one class per HTTP status. The text of each says what to do."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from shared.ports import QueueUnavailableError
 
 
 class RefusedError(Exception):
-    """`more`: further members of the problem document."""
+    """`more`: additional members of the problem document."""
 
     status = 400
     title = "Bad request"
@@ -19,16 +19,16 @@ class RefusedError(Exception):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What the answer's headers say besides."""
+        """Additional headers of the answer."""
         return {}
 
 
 class BadRequestError(RefusedError):
-    """The request cannot be meant as it is."""
+    """The request is invalid."""
 
 
 class NotSignedInError(RefusedError):
-    """Nobody has signed in, or the token does not count (`invalid_token`, as RFC 6750 calls both)."""
+    """The caller has not signed in, or the token is not valid (`invalid_token` in RFC 6750)."""
 
     status, title = 401, "Not signed in"
 
@@ -38,44 +38,44 @@ class NotSignedInError(RefusedError):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """How to authenticate, by RFC 6750, section 3."""
+        """Return the authentication challenge of RFC 6750, section 3."""
         return {"WWW-Authenticate": 'Bearer error="invalid_token"' if self._invalid_token else "Bearer"}
 
 
 class NotPermittedError(RefusedError):
-    """Whoever asks may not ask for this."""
+    """The caller may not do this."""
 
     status, title = 403, "Not allowed"
 
 
 class NotThereError(RefusedError):
-    """What the address names is not there."""
+    """The resource does not exist."""
 
     status, title = 404, "Not found"
 
 
 class ConflictError(RefusedError):
-    """It does not apply as things are; `more` says how they are."""
+    """The request does not fit the current state, which `more` describes."""
 
     status, title = 409, "Not now"
 
 
 class KeyReusedError(RefusedError):
-    """The Idempotency-Key was used for something else."""
+    """The Idempotency-Key was used for a different request."""
 
     status, title = 422, "Idempotency-Key used before"
 
 
 class TooBusyError(RefusedError):
-    """Too much happens at once; the same request may be made again."""
+    """Too many requests at once; the caller can repeat the request."""
 
     status, title = 503, "Busy"
 
 
 class NotAvailableError(RefusedError):
-    """Something that the answer depends on does not answer just now; the text says what.
+    """A dependency is unavailable; the text says which.
 
-    `retry_after`: in how many seconds to ask again, where that is known.
+    `retry_after`: seconds until the caller should try again, if known.
     """
 
     status, title = 503, "Unavailable"
@@ -86,11 +86,11 @@ class NotAvailableError(RefusedError):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """When to ask again."""
+        """Return the header Retry-After, if the time is known."""
         return {} if self._retry_after is None else {"Retry-After": str(self._retry_after)}
 
 
 def unavailable(fault: QueueUnavailableError, then: str = "") -> NotAvailableError:
-    """What the broker's absence means for a request; `then`: a sentence about what to do."""
+    """Return the refusal for a request while the broker is unavailable; `then`: a sentence about what to do."""
     seconds = None if fault.retry_after is None else math.ceil(fault.retry_after)
     return NotAvailableError(f"{fault}. {then}" if then else str(fault), retry_after=seconds)

@@ -1,10 +1,10 @@
-"""What people ask over HTTP: to see promotions and lanes, to start a promotion, and to steer it.
+"""Requests about promotions and lanes over HTTP: show, start and steer them.
 
-Each method takes what came with the request and gives the JSON values of the answer, or raises `RefusedError`. Who may
-ask has been looked at before (see `authorisation`); `by` is who does, None for whoever has a key alone.
+Each method takes the content of the request and returns the JSON values of the answer, or raises `RefusedError`. The
+caller is authorised already (see `authorisation`); `by` is the caller, None for one with only a key.
 
-A request is applied to its lane at once: saved first, then sent. A process that dies in between leaves the rest to the
-reconciling timer.
+A request is applied to its lane at once: saved first, then sent. If the process dies in between, the reconciling timer
+finishes the work.
 """
 
 import json
@@ -27,20 +27,20 @@ from shared.telemetry import telemetry, trace_files
 if TYPE_CHECKING:
     from shared.config import Configuration
 
-#: Of an Idempotency-Key.
+#: Limit for an Idempotency-Key, in characters.
 LONGEST_KEY = 255
 
 
 @dataclass(frozen=True)
 class Reason:
-    """The body of a request that needs no more: why it is made."""
+    """The body of a request that needs only a reason."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Approve:
-    """The body of an approval; `evidence` is the digest that the promotion showed."""
+    """The body of an approval; `evidence` is the digest that the person saw."""
 
     reason: str
     stage: str | None = None
@@ -49,7 +49,7 @@ class Approve:
 
 @dataclass(frozen=True)
 class OfStage:
-    """The body of a request about one stage; which one need not be said where only one can be meant."""
+    """The body of a request about one stage, which may be left out if only one qualifies."""
 
     reason: str
     stage: str | None = None
@@ -63,7 +63,7 @@ class TryAgain:
     from_step: str | None = None
 
 
-#: By the last part of the address: the body that comes with it, and the event that it becomes.
+#: By the last part of the path: the body and the event that it becomes.
 ACTIONS: Mapping[str, tuple[type[Any], Callable[..., LaneEvent]]] = {
     "approve": (Approve, events.Approved),
     "reject": (OfStage, events.Rejected),
@@ -75,7 +75,7 @@ ACTIONS: Mapping[str, tuple[type[Any], Callable[..., LaneEvent]]] = {
 
 
 class Requests:
-    """Answers requests. May be used by several threads; `clock` gives the time with its zone."""
+    """Answers requests. Thread-safe. `clock` returns the time with its zone."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Requests:
         self._traces = traces
 
     def promotions(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
-        """One page of promotions, newest first."""
+        """Return one page of promotions, newest first."""
         try:
             asked = listing.read(query)
             page = self._store.promotions(asked.wanted, asked.top, asked.continuation)
@@ -107,7 +107,7 @@ class Requests:
         }
 
     def promotion(self, promotion: str) -> dict[str, Any]:
-        """One promotion with all that is known of it."""
+        """Return one promotion in full."""
         found = self._store.promotion(promotion)
         if found is None:
             raise _no_promotion(promotion)
@@ -115,14 +115,14 @@ class Requests:
         return views.details(*found, lane)
 
     def trace(self, promotion: str) -> dict[str, Any]:
-        """The id of a promotion's trace, and its spans if they are kept on this machine."""
+        """Return the id of a promotion's trace, and its spans if they are kept on this machine."""
         if self._store.promotion(promotion) is None:
             raise _no_promotion(promotion)
         trace = telemetry.trace_id(promotion)
         return {"trace": trace, "spans": trace_files.read(self._traces, trace) if self._traces else None}
 
     def start(self, body: bytes, by: Person | None, key: str | None) -> dict[str, Any]:
-        """The promotion that came of the request; the same one for the same request with the same key."""
+        """Start a promotion and return it. The same request with the same key returns the same promotion."""
         asked = bodies.read(starting.Start, body)
         request = _request_text(by, key)
         event = starting.requested(asked, self._configuration(), by, request, self._clock())
@@ -132,7 +132,7 @@ class Requests:
         return self.promotion(event.promotion.id)
 
     def act(self, action: str, promotion: str, body: bytes, by: Person) -> dict[str, Any]:
-        """What was done, in words, and the promotion. `action`: a key of `ACTIONS`."""
+        """Steer a promotion; return what was done, in words, and the promotion. `action`: a key of `ACTIONS`."""
         kind, event = ACTIONS[action]
         asked = bodies.read(kind, body)
         if isinstance(asked, TryAgain):
@@ -144,7 +144,7 @@ class Requests:
         return {"done": _done(decision), "promotion": self.promotion(promotion)}
 
     def routes(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
-        """One page of lanes, in the order of their names."""
+        """Return one page of lanes, ordered by name."""
         try:
             asked = listing.read_lanes(query)
             page = self._store.lanes(asked.route, asked.model, asked.top, asked.continuation)
@@ -158,16 +158,16 @@ class Requests:
         }
 
     def release(self, route: str, model: str, stage: str, body: bytes, by: Person) -> dict[str, Any]:
-        """What was done, in words, and the lane."""
+        """Release a hold; return what was done, in words, and the lane."""
         asked = bodies.read(Reason, body)
         key = LaneKey(route, model)
         lane, version = self._store.load(key, None)
         if not version:
-            text = f"No {model[:100]} has come along route {route[:100]}."
+            text = f"No {model[:100]} has been promoted along route {route[:100]}."
             raise refusals.NotThereError(text, {"see": "/api/routes"})
         known = [each["name"] for each in views.lane(lane, self._stages(key))["stages"]]
         if stage not in known:
-            text = f"Route {route} has no stage {stage[:100]}, only {', '.join(known)}."
+            text = f"Route {route} has no stage {stage[:100]}. Its stages: {', '.join(known)}."
             raise refusals.NotThereError(text, {"see": "/api/routes"})
         decision = self._apply(events.Released(key, stage, by, asked.reason))
         return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
@@ -176,18 +176,18 @@ class Requests:
         content = json.dumps(asdict(asked), sort_keys=True)
         if self._store.claim(request, content) != content:
             raise refusals.KeyReusedError(
-                "This Idempotency-Key came with another request before. Take a new key for a new request."
+                "This Idempotency-Key was already used for a different request. Use a new key for a new request."
             )
 
     def _apply(self, event: LaneEvent) -> Decision:
         try:
             self._lanes.check()
         except QueueUnavailableError as fault:
-            raise refusals.unavailable(fault, "Nothing was changed: ask again.") from fault
+            raise refusals.unavailable(fault, "Nothing was changed. Try again.") from fault
         try:
             return self._lanes.apply(event)
         except QueueUnavailableError as fault:
-            says = "What you asked for is saved, and goes on by itself when that is back."
+            says = "Your request is saved and continues by itself once that is available again."
             raise refusals.unavailable(fault, says) from fault
         except events.NotAllowedError as fault:
             raise refusals.NotPermittedError(str(fault)) from fault
@@ -197,33 +197,33 @@ class Requests:
         except events.NotNowError as fault:
             raise refusals.ConflictError(str(fault), self._as_it_is(event)) from fault
         except VersionConflictError as fault:
-            raise refusals.TooBusyError("Many others change this lane just now: try again.") from fault
+            raise refusals.TooBusyError("Too many requests are changing this lane. Try again.") from fault
 
     def _as_it_is(self, event: LaneEvent) -> dict[str, Any]:
-        """The promotion that a request was about, for the answer that says why it does not apply."""
+        """Return the promotion of a request, to show its state in the refusal."""
         named = getattr(event, "promotion", None)
         found = self._store.promotion(named) if isinstance(named, str) else None
         return {"promotion": views.summary(found[0])} if found else {}
 
     def _stages(self, key: LaneKey) -> list[str]:
-        """The names of a lane's stages, as configured now: none where the route is gone, or takes the model no more."""
+        """Return the names of a lane's stages, as configured now: none if the route is gone or leaves the model out."""
         route = self._configuration().routes.get(key.route)
         return [stage.name for stage in route.stages] if route and route.takes(key.model) else []
 
 
 def _request_text(by: Person | None, key: str | None) -> str:
-    """What makes the promotion's id its own: a key counts for its caller alone."""
+    """Return the text that makes the promotion's id unique; an idempotency key is scoped to its caller."""
     if key is None:
         return str(uuid.uuid4())
     if len(key) > LONGEST_KEY:
-        raise refusals.BadRequestError(f"The Idempotency-Key must have at most {LONGEST_KEY} characters.")
+        raise refusals.BadRequestError(f"The Idempotency-Key must not exceed {LONGEST_KEY} characters.")
     return json.dumps([by.id if by else "", key])
 
 
 def _done(decision: Decision) -> str:
-    """The first line that the request put into the journal."""
+    """Return the first line that the request added to the journal."""
     if decision.stale:
-        return "nothing: it was done before"
+        return "nothing: this was already done"
     return next((f"{entry.what.replace('-', ' ')} by {entry.text}" for entry in decision.journal), "done")
 
 

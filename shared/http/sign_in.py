@@ -1,6 +1,6 @@
-"""Who asks: the person whom a token of Microsoft Entra ID names. The app verifies the token itself.
+"""Sign-in: the person named by a token from Microsoft Entra ID. The app verifies the token itself.
 
-Nothing else says who somebody is: no other header counts, and a function key identifies nobody. The claims are those of
+Nothing else identifies a person: no other header counts, and a function key names nobody. The claims are those of
 https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
 """
 
@@ -16,33 +16,33 @@ from shared.core.events import Person
 from shared.http.refusals import NotAvailableError, NotSignedInError
 
 HEADER = "authorization"
-#: Entra ID signs with no other. What a token says of its own algorithm is never taken for granted.
+#: Entra ID signs with no other algorithm. A token's own statement about its algorithm is never trusted.
 ALGORITHM = "RS256"
-#: Seconds by which clocks may differ.
+#: Allowed clock difference, in seconds.
 LEEWAY = 60
 #: Characters; proxies and hosts take headers of 8 to 32 KB.
 LONGEST_TOKEN = 32_768
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2}")
-_NO_TOKEN = "The header Authorization must be `Bearer` and an access token of Microsoft Entra ID"
+_NO_TOKEN = "The Authorization header must be `Bearer` and an access token from Microsoft Entra ID"
 _ANEW = "Sign in again."
-#: By what the library finds, the first that fits.
+#: By exception of the library; the first match counts.
 _FAULTS: Mapping[type[Exception], str] = {
     jwt.ExpiredSignatureError: f"The token has expired. {_ANEW}",
-    jwt.ImmatureSignatureError: "The token is not valid yet. Look whether the clock of its issuer is right.",
+    jwt.ImmatureSignatureError: "The token is not valid yet. Check the clock of the issuer.",
     jwt.InvalidSignatureError: f"The token's signature is wrong. {_ANEW}",
 }
 
 
 class Verifier:
-    """Verifies the tokens for one app. May be used by several threads."""
+    """Verifies the tokens for one app. Thread-safe."""
 
     def __init__(self, settings: SignInSettings, keys: SigningKeys) -> None:
         self.settings = settings
         self.keys = keys
 
     def person(self, token: str) -> Person:
-        """Whom the token names. Raises `NotSignedInError`; `NotAvailableError` where that cannot be told just now."""
+        """Return the person in a token. Raises `NotSignedInError`; `NotAvailableError` if it cannot be verified now."""
         key = self._key(token)
         try:
             claims = jwt.decode(
@@ -57,7 +57,7 @@ class Verifier:
         except jwt.InvalidTokenError as fault:
             raise NotSignedInError(self._sentence(fault), invalid_token=True) from fault
         if claims["tid"] != self.settings.tenant:
-            raise NotSignedInError(f"The token is of another tenant than {self.settings.tenant}.", invalid_token=True)
+            raise NotSignedInError(f"The token is not from the tenant {self.settings.tenant}.", invalid_token=True)
         return _person(claims)
 
     def _key(self, token: str) -> jwt.PyJWK:
@@ -67,13 +67,13 @@ class Verifier:
             raise NotSignedInError(f"{_NO_TOKEN}; this one cannot be read.", invalid_token=True) from fault
         kid = header.get("kid")
         if header.get("alg") != ALGORITHM:
-            raise NotSignedInError(f"The token is not signed with {ALGORITHM}, which is needed.", invalid_token=True)
+            raise NotSignedInError(f"The token must be signed with {ALGORITHM}.", invalid_token=True)
         if not isinstance(kid, str) or not kid:
             raise NotSignedInError("The token does not say which key signed it.", invalid_token=True)
         try:
             key = self.keys.find(kid)
         except KeysUnavailableError as away:
-            text = f"Whether the token is right cannot be told just now: {away}. Try again later."
+            text = f"The token cannot be verified at the moment: {away}. Try again later."
             raise NotAvailableError(text, retry_after=away.retry_after) from away
         if key is None:
             text = f"The token is signed with a key that {self.settings.issuer} does not publish. {_ANEW}"
@@ -86,48 +86,48 @@ class Verifier:
                 return sentence
         if isinstance(fault, jwt.InvalidIssuerError):
             return (
-                f"The token was not issued by {self.settings.issuer}. If it is of another tenant, sign in to this one; "
-                "if it is of version 1, set requestedAccessTokenVersion of the app registration to 2."
+                f"The token was not issued by {self.settings.issuer}. If it is from another tenant, sign in here; "
+                "if it is a version 1 token, set requestedAccessTokenVersion of the app registration to 2."
             )
         if isinstance(fault, jwt.InvalidAudienceError):
-            return f"The token is for another app: get one for the scope api://{self.settings.client_id}/.default."
+            return f"The token is for another app. Get one for the scope api://{self.settings.client_id}/.default."
         if isinstance(fault, jwt.MissingRequiredClaimError):
             return f"The token lacks the claim {fault.claim}."
         return f"{_NO_TOKEN}; this one cannot be read."
 
 
 def carries_token(headers: Mapping[str, str]) -> bool:
-    """Whether the request has a header Authorization, whatever is in it."""
+    """Return whether the request has an Authorization header, whatever its content."""
     return any(name.lower() == HEADER for name in headers)
 
 
 def signed_in(headers: Mapping[str, str], verifier: Verifier | None) -> Person | None:
-    """The person whose token comes with a request; None where none comes. Names of headers are taken in any casing.
+    """Return the person whose token comes with a request, or None without one. Header names may have any casing.
 
-    Raises `NotSignedInError` for a token that does not count, and `NotAvailableError` where that cannot be told now.
-    Without a `verifier` no token counts: the app's settings name nobody who could issue one.
+    Raises `NotSignedInError` for an invalid token, and `NotAvailableError` if it cannot be verified now. Without a
+    `verifier` every token is invalid: the app's settings name no issuer.
     """
     given = [value for name, value in headers.items() if name.lower() == HEADER]
     if not given:
         return None
     if verifier is None:
-        raise NotSignedInError("Nobody can sign in to this app: its settings name no tenant.", invalid_token=True)
+        raise NotSignedInError("Sign-in is not configured: the app's settings name no tenant.", invalid_token=True)
     return verifier.person(_bearer(given))
 
 
 def _bearer(given: list[str]) -> str:
-    """The token in the only header; a host joins several with commas, which are in no token."""
+    """Return the token of the only header. A host joins several headers with commas, which no token contains."""
     scheme, _, token = given[0].strip().partition(" ")
     token = token.strip()
     if len(given) > 1 or "," in given[0]:
-        raise NotSignedInError("The request has more than one header Authorization: send one.", invalid_token=True)
+        raise NotSignedInError("The request has more than one Authorization header. Send one.", invalid_token=True)
     if scheme.lower() != "bearer" or len(token) > LONGEST_TOKEN or not _TOKEN.fullmatch(token):
         raise NotSignedInError(f"{_NO_TOKEN}.", invalid_token=True)
     return token
 
 
 def _person(claims: Mapping[str, Any]) -> Person:
-    """By the object id: names may change. An application has no name but its id."""
+    """Return the person by object id, since names may change. An application has only its id as a name."""
     person, roles = claims["oid"], claims.get("roles", [])
     if not isinstance(person, str) or not person:
         raise NotSignedInError("The token lacks the claim oid.", invalid_token=True)

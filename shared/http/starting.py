@@ -1,4 +1,4 @@
-"""A person's wish to promote a version, as the request that goes to its lane."""
+"""A person's request to promote a version, as the event for its lane."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ class Start:
 def requested(
     asked: Start, configuration: "Configuration", by: Person | None, request: str, now: datetime
 ) -> PromotionRequested:
-    """The promotion along the one route that is meant. `request` tells it from other promotions of the same version.
+    """Return the request along the one matching route. `request` makes the promotion unique among those of a version.
 
-    Raises `BadRequestError` in words. Whether the version exists is found out by the step `share`.
+    Raises `BadRequestError`. The step `share` finds out whether the version exists.
     """
     _check_name("model", asked.model)
     _check_name("version", asked.version)
@@ -64,7 +64,7 @@ def _check_name(key: str, name: str) -> None:
     try:
         rule.check(name)
     except ValueError:
-        text = "letters, digits, full stops, hyphens and underscores, a letter or digit first"
+        text = "letters, digits, full stops, hyphens and underscores, starting with a letter or digit"
         raise BadRequestError(f"{key}: must be at most {rule.longest} {text}, not {name[:100]!r}") from None
 
 
@@ -86,7 +86,7 @@ def _route(asked: Start, configuration: "Configuration") -> "Route":
         return meant[0]
     if meant:
         names = ", ".join(f"{route.name} (from {route.source})" for route in meant)
-        raise BadRequestError(f"route: several routes take {asked.model}, name one: {names}")
+        raise BadRequestError(f"route: several routes take {asked.model}; name one of {names}")
     others = ", ".join(f"route {route.name} from {route.source}" for route in takers) or "no route"
     wanted = " ".join(f"{key} {name}" for key, name in (("route", asked.route), ("source", asked.source)) if name)
     raise BadRequestError(f"{wanted or 'the model'} does not fit: {asked.model} is taken by {others}")
@@ -94,17 +94,17 @@ def _route(asked: Start, configuration: "Configuration") -> "Route":
 
 def _check_known(key: str, name: str | None, known: Collection[str]) -> None:
     if name is not None and name not in known:
-        raise BadRequestError(f"{key}: {name[:100]!r} is not configured; configured are {', '.join(known)}")
+        raise BadRequestError(f"{key}: unknown {name[:100]!r}; configured are {', '.join(known)}")
 
 
 def _stages(asked: Start, route: "Route") -> "Sequence[StageSettings]":
-    """All stages, or the last one that is asked for and those it comes after."""
+    """Return all stages, or the requested last stage and those before it."""
     if asked.through is None:
         return route.stages
     stages = {stage.name: stage for stage in route.stages}
     if asked.through not in stages:
         raise BadRequestError(
-            f"through: route {route.name} has no stage {asked.through[:100]!r}, only {', '.join(stages)}"
+            f"through: route {route.name} has no stage {asked.through[:100]!r}. Its stages: {', '.join(stages)}"
         )
     wanted, left = set[str](), [asked.through]
     while left:

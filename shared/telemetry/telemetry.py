@@ -1,7 +1,7 @@
 """What happens to promotions, as OpenTelemetry traces and metrics: one trace per promotion, whoever works on it.
 
 The ids of a promotion's trace, and of the spans of itself and its steps, follow from its own id: functions that share
-nothing put their spans into one tree: promotion → step → each look at the step, and each decision on it. A promotion
+nothing put their spans into one tree: promotion → step → each poll of the step, and each decision on it. A promotion
 and a step are recorded when they end.
 
 Without an SDK behind the API (`shared/cloud/monitor.py` starts one) nothing is recorded.

@@ -16,13 +16,13 @@ _KINDS = (
     (FailureKind.NOT_FOUND, r"not ?found|does not exist"),
 )
 _ADVICE = {
-    FailureKind.QUOTA: "Ask for more quota, choose a smaller instance_type or instance_count, or free what is not used",
-    FailureKind.PERMISSION: "Give the endpoint's identity the rights that it names",
+    FailureKind.QUOTA: "Request more quota, choose a smaller instance_type or instance_count, or free unused resources",
+    FailureKind.PERMISSION: "Give the endpoint's identity the missing rights",
     FailureKind.BAD_CONFIG: "Correct the deployment file",
-    FailureKind.CONTAINER_CRASH: "Mend the scoring code",
-    FailureKind.TIMEOUT: "Make the start of the container shorter, or its probes more patient",
-    FailureKind.NOT_FOUND: "Put right what the deployment file refers to",
-    FailureKind.UNKNOWN: "See in Azure ML studio why, or let the environment's identity read it",
+    FailureKind.CONTAINER_CRASH: "Fix the scoring code",
+    FailureKind.TIMEOUT: "Make the container start faster, or raise the limits of its probes",
+    FailureKind.NOT_FOUND: "Correct what the deployment file refers to",
+    FailureKind.UNKNOWN: "Look up the cause in Azure ML studio, or let the environment's identity read it",
 }
 
 #: Codes such as BadArgument say little: a traceback in the log says more.

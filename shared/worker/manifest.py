@@ -69,14 +69,14 @@ def registry_copy(target: Target) -> Model | Failed:
     copy = target.workspace.registry_model(name, version)
     if copy is None:
         return Failed(
-            f"{command.environment} sees no model {name}, version {version}, in the registry. Give its identity a role "
-            "to read there; if the model was deleted, promote it anew.",
+            f"{command.environment} cannot find model {name}, version {version}, in the registry. Give its identity "
+            "a role to read there. If the model was deleted, promote it again.",
             FailureKind.NOT_FOUND,
         )
     origin = target.seen(share.STEP).origin
     if not same_asset(copy.origin, origin):
         return Failed(
-            f"Model {name}, version {version}, in the registry is not the one that was shared: it was made from "
+            f"Model {name}, version {version}, in the registry is not the one that was shared: it was copied from "
             f"{copy.origin}, not from {origin}. Promote a new version.",
             FailureKind.CONFLICT,
         )

@@ -65,7 +65,7 @@ def unapproved(target: Target, manifest_digest: str, made_by: Sequence[Author]) 
         return None
     return Failed(
         f"{target.command.environment} asks for {asked.least} approvals of exactly this, and {count} count. Nothing "
-        "was deployed. Look who sent the command, which the coordinator should not have done, and start a new "
+        "was deployed. Find out who sent the command, since the coordinator should not have, and start a new "
         "promotion.",
         FailureKind.PERMISSION,
     )

@@ -70,8 +70,8 @@ def run_step(
         # Delivered again it would not run: to raise would only hide it until the step's time is over.
         log.exception("%s of %s", command.step, command.promotion)
         return Failed(
-            f"{command.step} met a bug of this app: {type(fault).__name__}: {fault}. The app's log has the traceback. "
-            "Retry once the bug is mended.",
+            f"{command.step} failed because of a bug in this app: {type(fault).__name__}: {fault}. See its log. "
+            "Retry once the bug is fixed.",
             FailureKind.BUG,
         )
 

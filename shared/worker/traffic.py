@@ -63,7 +63,7 @@ def _not_ready(workspace: Workspace, endpoint: Endpoint, deployment: str) -> Fai
         return None
     state = f"is in state {found.state}, not ready" if found is not None else "is not there"
     return Failed(
-        f"Deployment {deployment} of endpoint {endpoint.name} {state} to take the traffic, which was left to "
+        f"Deployment {deployment} of endpoint {endpoint.name} {state} and cannot take the traffic, which stays with "
         f"{names(present(endpoint))}. Start a new promotion.",
         FailureKind.NOT_FOUND,
     )

@@ -1,4 +1,4 @@
-"""The worker of an environment: runs one command, sends what came of it. It never touches the store.
+"""The worker of an environment: runs one command and reports the result. It never touches the store.
 
 Whose command it may run is decided where the command is received (`incoming.py`).
 """
@@ -83,7 +83,7 @@ class Worker:
 
     def _outcome(self, command: RunStep, delivery: int) -> Outcome:
         if delivery > 1:
-            return NotRun(f"{command.step} was delivered {delivery} times: its worker died or could not report")
+            return NotRun(f"{command.step} was delivered {delivery} times: its worker crashed or could not report")
         # What others wrote, such as a container's log, goes no further than this with a secret in it.
         parts = self._parts
         return clean_outcome(run_step(command, parts.workspace, parts.folder, self._clock, parts.rules))

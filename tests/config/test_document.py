@@ -19,19 +19,19 @@ Configured = Callable[..., Configuration]
         ("# nothing\n", "(top): must be a mapping of keys to values, not empty"),
         ("null", "(top): must be a mapping of keys to values, not empty"),
         ("- a\n", "(top): must be a mapping of keys to values, not a list"),
-        ("registry: &a [*a]", "line 1, column 11: not YAML: a value contains itself"),
-        ("registry: " + 101 * "[" + 101 * "]", "line 1, column 111: not YAML: this is nested too deeply"),
+        ("registry: &a [*a]", "line 1, column 11: invalid YAML: a value contains itself"),
+        ("registry: " + 101 * "[" + 101 * "]", "line 1, column 111: invalid YAML: too deeply nested"),
 
-        ("registry: 2026-13-01", "(top): not YAML: month must be in 1..12"),
-        ("registry: x\n\t- y", "line 2, column 1: not YAML: found a tab character that violates indentation"),
-        ("registry: \x07", "(top): not YAML: unacceptable character #x0007: control characters are not allowed "
+        ("registry: 2026-13-01", "(top): invalid YAML: month must be in 1..12"),
+        ("registry: x\n\t- y", "line 2, column 1: invalid YAML: found a tab character that violates indentation"),
+        ("registry: \x07", "(top): invalid YAML: unacceptable character #x0007: control characters are not allowed "
          'in "<unicode string>", position 10'),
         ("registry: !!python/name:os.sep",
-         "line 1, column 11: not YAML: the tag !!python/name:os.sep has no place here"),
-        ("registry: !!binary aGk=", "line 1, column 11: not YAML: the tag !!binary has no place here"),
-        ("- !!set {a, b}", "line 1, column 3: not YAML: the tag !!set has no place here"),
-        ("- !mine x", "line 1, column 3: not YAML: the tag !mine has no place here"),
-        ("registry: a\n---\nregistry: b", "line 2, column 1: not YAML: but found another document"),
+         "line 1, column 11: invalid YAML: the tag !!python/name:os.sep is not supported"),
+        ("registry: !!binary aGk=", "line 1, column 11: invalid YAML: the tag !!binary is not supported"),
+        ("- !!set {a, b}", "line 1, column 3: invalid YAML: the tag !!set is not supported"),
+        ("- !mine x", "line 1, column 3: invalid YAML: the tag !mine is not supported"),
+        ("registry: a\n---\nregistry: b", "line 2, column 1: invalid YAML: but found another document"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_configuration_at_all(text: str, fault: str, faults_of: FaultsOf) -> None:
@@ -42,7 +42,7 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationFaults, match=r"\(top\): cannot be read: No such file or directory"):
         load(tmp_path / "promotion.yml", {})
     (tmp_path / "promotion.yml").write_bytes(b"registry: \xff\xfe")
-    with pytest.raises(ConfigurationFaults, match=r"\(top\): is not text in UTF-8"):
+    with pytest.raises(ConfigurationFaults, match=r"\(top\): is not UTF-8 text"):
         load(tmp_path / "promotion.yml", {})
 
 
@@ -53,9 +53,9 @@ def test_keys_that_are_there_twice_are_all_told_with_their_lines(faults_of: Faul
         ("        endpoint: ", "        endpoint: first\n        endpoint: "),
     )
     assert faults_of(text) == [
-        "registry: is there twice: first in line 1, again in line 2",
-        "routes.churn.from: is there twice: first in line 9, again in line 10",
-        "routes.churn.stages[0].endpoint: is there twice: first in line 16, again in line 17",
+        "registry: duplicate key: line 1 and line 2",
+        "routes.churn.from: duplicate key: line 9 and line 10",
+        "routes.churn.stages[0].endpoint: duplicate key: line 16 and line 17",
     ]
 
 
@@ -64,9 +64,7 @@ def test_a_key_that_is_there_twice_behind_an_anchor_is_told_once(faults_of: Faul
         ("smoke: {", "smoke: &smoke {max_latency: 1s, "),
         ('        endpoint: "{model}"\n', '        endpoint: "{model}"\n        smoke: *smoke\n'),
     )
-    assert faults_of(text) == [
-        "routes.churn.stages[0].smoke.max_latency: is there twice: first in line 18, again in line 18"
-    ]
+    assert faults_of(text) == ["routes.churn.stages[0].smoke.max_latency: duplicate key: line 18 and line 18"]
 
 
 def test_a_key_that_looks_like_a_truth_value_is_text(configured: Configured) -> None:
@@ -106,10 +104,10 @@ def test_what_a_setting_holds_is_not_replaced_again(configured: Configured) -> N
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("${PRD}", "the setting PRD is not there; set it in the app's settings"),
-        ("${}", "${} is not ${NAME}; write $${ where ${ is meant as it stands"),
-        ("${a b}", "${a b} is not ${NAME}; write $${ where ${ is meant as it stands"),
-        ("${PROD", "${PROD is not ${NAME}; write $${ where ${ is meant as it stands"),
+        ("${PRD}", "the setting PRD is missing; add it to the app's settings"),
+        ("${}", "${} is not a valid ${NAME}; write $${ for a literal ${"),
+        ("${a b}", "${a b} is not a valid ${NAME}; write $${ for a literal ${"),
+        ("${PROD", "${PROD is not a valid ${NAME}; write $${ for a literal ${"),
     ],
 )
 def test_a_setting_that_cannot_be_put_in_is_one_fault_at_its_place(text: str, fault: str, faults_of: FaultsOf) -> None:
@@ -117,6 +115,6 @@ def test_a_setting_that_cannot_be_put_in_is_one_fault_at_its_place(text: str, fa
 
 
 def test_every_missing_setting_is_told(faults_of: FaultsOf) -> None:
-    missing = [f"environments.{name}.workspace: the setting {name.upper()} is not there; set it in the app's settings"
+    missing = [f"environments.{name}.workspace: the setting {name.upper()} is missing; add it to the app's settings"
                for name in ("dev", "test", "prod")]  # fmt: skip
     assert faults_of(RIGHT, {}) == missing

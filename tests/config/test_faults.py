@@ -11,15 +11,17 @@ from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, WORKSPACE, changed
 FaultsOf = Callable[..., list[str]]
 
 ENDPOINT_RULE = (
-    "Azure refuses this endpoint name: 3 to 32 letters, digits and hyphens, a letter first and no hyphen last"
+    "Azure refuses this name: use 3 to 32 letters, digits and hyphens, starting with a letter and not ending with a "
+    "hyphen"
 )
-DURATION_RULE = "must be a duration: a whole number and ms, s, m, h or d, as in 500ms, 30s, 20m, 2h or 3d"
+PLACEHOLDER_RULE = "{model} is the only placeholder, and it can be used only once"
+DURATION_RULE = "must be a duration: a whole number and ms, s, m, h or d, such as 500ms, 30s, 20m, 2h or 3d"
 ARM_ID_RULE = (
     "must be a workspace's ARM id: /subscriptions/…/resourceGroups/…"
     "/providers/Microsoft.MachineLearningServices/workspaces/…"
 )
 RESOURCE_NAME_RULE = (
-    "Azure refuses this name: 3 to 33 letters, digits, hyphens and underscores, a letter or digit first"
+    "Azure refuses this name: use 3 to 33 letters, digits, hyphens and underscores, starting with a letter or digit"
 )
 STAGE, GATE = "routes.churn.stages[0]", "routes.churn.stages[0].validate[0]"
 SECOND = "routes.churn.stages[1]"
@@ -60,10 +62,10 @@ def test_a_key_that_is_unknown_or_missing(old: str, new: str, fault: str, faults
         (CLIENT_ID, '"  "', "environments.test.identity: must not be empty"),
         ("0.82", "high", f"{GATE}.at_least: must be a number, not the text 'high'"),
         ("0.82", "true", f"{GATE}.at_least: must be a number, not true or false"),
-        ("0.82", ".inf", f"{GATE}.at_least: must be a number with an end, not the number inf"),
+        ("0.82", ".inf", f"{GATE}.at_least: must be a finite number, not the number inf"),
         ("500ms", "500", f"{STAGE}.smoke.max_latency: {DURATION_RULE}"),
         ("500ms", "1.5h", f"{STAGE}.smoke.max_latency: {DURATION_RULE}"),
-        ("500ms", "0s", f"{STAGE}.smoke.max_latency: must be longer than nothing"),
+        ("500ms", "0s", f"{STAGE}.smoke.max_latency: must be positive"),
         ("500ms", "9000h", f"{STAGE}.smoke.max_latency: must not be longer than 365d"),
         ("        smoke: {", "        timeouts: {deploi: 1h}\n        smoke: {",
          f"{STAGE}.timeouts.deploi: unknown step; did you mean deploy?"),
@@ -81,7 +83,7 @@ def test_a_key_that_is_unknown_or_missing(old: str, new: str, fault: str, faults
          f"{STAGE}.timeouts.deploy: {DURATION_RULE}"),
         ("500ms", "500ms, tolerance: -1", f"{STAGE}.smoke.tolerance: must be 0 or more, not -1"),
         ("deployments/", "/deployments/", f"{STAGE}.deployment: "
-         "must be relative to the configuration's folder, so that it is the same file everywhere"),
+         "must be relative to the configuration's folder"),
         ("      - environment: prod", "      - prod\n      - environment: prod",
          f"{SECOND}: must be a mapping of keys to values, not the text 'prod'"),
     ],
@@ -95,7 +97,7 @@ def test_a_value_of_the_wrong_kind(old: str, new: str, fault: str, faults_of: Fa
     [
         ("", f"{GATE}: needs a bound: at_least, at_most or no_worse_than_champion_by"),
         ("no_worse_than_champion_by: 0.1",
-         f"{GATE}: needs without_champion: pass or fail, for the time when there is no champion yet"),
+         f"{GATE}: needs without_champion: pass or fail, which applies while there is no champion"),
         ("no_worse_than_champion_by: -0.1, without_champion: pass",
          f"{GATE}.no_worse_than_champion_by: must be 0 or more, not -0.1"),
         ("no_worse_than_champion_by: 0.1, without_champion: maybe",
@@ -103,10 +105,10 @@ def test_a_value_of_the_wrong_kind(old: str, new: str, fault: str, faults_of: Fa
         ("no_worse_than_champion_by: 0.1, without_champion: pass, higher_is_better: perhaps",
          f"{GATE}.higher_is_better: must be true or false, not the text 'perhaps'"),
         ("at_least: 1, without_champion: pass",
-         f"{GATE}: without_champion and higher_is_better mean nothing without no_worse_than_champion_by"),
+         f"{GATE}: without_champion and higher_is_better require no_worse_than_champion_by"),
         ("at_least: 1, higher_is_better: false",
-         f"{GATE}: without_champion and higher_is_better mean nothing without no_worse_than_champion_by"),
-        ("at_least: 2, at_most: 1", f"{GATE}: nothing can pass: at_least 2 is above at_most 1"),
+         f"{GATE}: without_champion and higher_is_better require no_worse_than_champion_by"),
+        ("at_least: 2, at_most: 1", f"{GATE}: can never pass: at_least 2 is greater than at_most 1"),
     ],
 )  # fmt: skip
 def test_a_gate_that_cannot_be_meant(bounds: str, fault: str, faults_of: FaultsOf) -> None:
@@ -128,14 +130,14 @@ def test_a_gate_that_cannot_be_meant(bounds: str, fault: str, faults_of: FaultsO
         ('"{model}"', '"{model}-"', f"{SECOND}.endpoint: {ENDPOINT_RULE}"),
         ('"{model}"', '"{model}_prod"', f"{SECOND}.endpoint: {ENDPOINT_RULE}"),
         ('"{model}"', '"{model}-much-too-long-behind"',
-         f"{SECOND}.endpoint: leaves too little room for the model's name: at most 20 other characters"),
-        ('"{model}"', '"{name}"', f"{SECOND}.endpoint: only {{model}} can stand in braces, and only once"),
-        ('"{model}"', '"{model}{model}"', f"{SECOND}.endpoint: only {{model}} can stand in braces, and only once"),
+         f"{SECOND}.endpoint: has more than 20 characters besides the model's name"),
+        ('"{model}"', '"{name}"', f"{SECOND}.endpoint: {PLACEHOLDER_RULE}"),
+        ('"{model}"', '"{model}{model}"', f"{SECOND}.endpoint: {PLACEHOLDER_RULE}"),
         ("  churn:\n", "  churn.eu:\n",
-         'routes["churn.eu"]: the name of a route or stage has at most 50 letters, digits, '
-         "hyphens and underscores, a letter first and a letter or digit last"),
-        ('["churn-*"]', '["churn-*", "a b"]', "routes.churn.models[1]: no model's name can match: "
-         "only letters, digits, . _ - and the signs * ? [ ] are possible"),
+         'routes["churn.eu"]: the name of a route or stage may have at most 50 letters, digits, '
+         "hyphens and underscores, starting with a letter and ending with a letter or digit"),
+        ('["churn-*"]', '["churn-*", "a b"]', "routes.churn.models[1]: can never match a model's name: "
+         "use only letters, digits, . _ - and the wildcards * ? [ ]"),
     ],
 )  # fmt: skip
 def test_a_name_that_azure_would_refuse(old: str, new: str, fault: str, faults_of: FaultsOf) -> None:
@@ -167,8 +169,8 @@ def test_a_fixed_endpoint_name_that_azure_would_refuse(faults_of: FaultsOf) -> N
         ("environment: test", "environment: test\n        after: [prod]",
          "routes.churn.stages: stages wait for each other through `after`: test → prod → test"),
         ("environment: prod", "environment: test",
-         f"{SECOND}: {STAGE} is named 'test' too; give one another `name`"),
-        ("churn-eu", "fraud", "routes.churn.from_jobs.model: 'fraud' is none of this route's models (churn-*)"),
+         f"{SECOND}: {STAGE} is also named 'test'; change one `name`"),
+        ("churn-eu", "fraud", "routes.churn.from_jobs.model: 'fraud' is not one of this route's models (churn-*)"),
     ],
 )  # fmt: skip
 def test_a_name_that_leads_nowhere(old: str, new: str, fault: str, faults_of: FaultsOf) -> None:
@@ -178,7 +180,7 @@ def test_a_name_that_leads_nowhere(old: str, new: str, fault: str, faults_of: Fa
 def test_the_place_of_one_of_several_jobs_has_its_position(faults_of: FaultsOf) -> None:
     jobs = "[{experiment: a, output: b, model: churn-eu}, {experiment: a, output: b, model: fraud}]"
     text = changed(("{experiment: churn-training, output: model, model: churn-eu}", jobs))
-    assert faults_of(text) == ["routes.churn.from_jobs[1].model: 'fraud' is none of this route's models (churn-*)"]
+    assert faults_of(text) == ["routes.churn.from_jobs[1].model: 'fraud' is not one of this route's models (churn-*)"]
 
 
 def test_everything_wrong_is_told_at_once(faults_of: FaultsOf) -> None:
@@ -193,14 +195,14 @@ def test_everything_wrong_is_told_at_once(faults_of: FaultsOf) -> None:
         ("{experiment", "{output: other, experiment"),
     )
     assert sorted(faults_of(text)) == [
-        "environments.prod.workspace: the setting PRODUCTION is not there; set it in the app's settings",
+        "environments.prod.workspace: the setting PRODUCTION is missing; add it to the app's settings",
         "registry: must be text, not the number 7; put it in quotes",
         "routes.churn.from: unknown environment 'dv'; did you mean dev?",
-        "routes.churn.from_jobs.output: is there twice: first in line 10, again in line 10",
+        "routes.churn.from_jobs.output: duplicate key: line 10 and line 10",
         f"{STAGE}.smoke.max_latency: {DURATION_RULE}",
         f"{GATE}.at_least: must be a number, not the text 'high'",
         f"{SECOND}.after[0]: unknown stage 'tst'; did you mean test?",
-        f"{SECOND}.endpoint: the route takes several models, which would meet on this one endpoint: put {{model}} in",
+        f"{SECOND}.endpoint: several models of this route would share this endpoint: add {{model}} to its name",
     ]  # fmt: skip
 
 

@@ -40,9 +40,9 @@ def test_the_settings_choose_the_parts(settings: dict[str, str], parts: Roles) -
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"ENVIRONMENTS": "prod,prd"}, "ENVIRONMENTS has 'prd': known are dev, test, prod."),
-        ({"MLPROMOTE_ROLES": "worker"}, "MLPROMOTE_ROLES has 'worker': known are coordinator, workers."),
-        ({"MLPROMOTE_ROLES": "coordinator", "ENVIRONMENTS": "prod"}, "take one of them away"),
+        ({"ENVIRONMENTS": "prod,prd"}, "ENVIRONMENTS: unknown 'prd'. Known: dev, test, prod."),
+        ({"MLPROMOTE_ROLES": "worker"}, "MLPROMOTE_ROLES: unknown 'worker'. Known: coordinator, workers."),
+        ({"MLPROMOTE_ROLES": "coordinator", "ENVIRONMENTS": "prod"}, "remove one"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, str], sentence: str) -> None:
@@ -86,4 +86,4 @@ def test_a_coordinator_has_no_worker_and_listens_to_what_all_of_them_report(tmp_
 def test_an_unknown_environment_ends_indexing_with_a_sentence(tmp_path: Path) -> None:
     ended = indexed(tmp_path, ENVIRONMENTS="prd")
     assert ended.returncode != 0
-    assert "ENVIRONMENTS has 'prd': known are dev, test, prod." in ended.stderr
+    assert "ENVIRONMENTS: unknown 'prd'. Known: dev, test, prod." in ended.stderr

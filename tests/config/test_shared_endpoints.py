@@ -31,7 +31,7 @@ def with_other_route(models: str, endpoint: str) -> str:
 def meets(endpoint: str, first: str = "routes.churn.stages[1]") -> str:
     return (
         f"routes.other.stages[0].endpoint: {endpoint!r} is in the same workspace as {first}.endpoint "
-        "and can be the same endpoint"
+        "and may be the same endpoint"
     )
 
 
@@ -82,7 +82,7 @@ def test_environments_in_one_workspace_share_its_endpoints(faults_of: FaultsOf) 
     text = changed(('workspace: "${PROD}"', 'workspace: "${TEST}/"'), ('"{model}-test"', '"{model}"'))
     assert faults_of(text) == [
         "routes.churn.stages[1].endpoint: '{model}' is in the same workspace as routes.churn.stages[0].endpoint "
-        "and can be the same endpoint"
+        "and may be the same endpoint"
     ]
 
 
@@ -95,8 +95,8 @@ def test_a_fixed_endpoint_for_several_models(models: str, faults_of: FaultsOf) -
     text = changed(('"churn-*"', models), ('"{model}"', "churn"), ("churn-eu}", "churn-e}"))
     text = text.replace("    from_jobs: {experiment: churn-training, output: model, model: churn-e}\n", "")
     assert faults_of(text) == [
-        "routes.churn.stages[1].endpoint: the route takes several models, which would meet on this one endpoint: "
-        "put {model} in"
+        "routes.churn.stages[1].endpoint: several models of this route would share this endpoint: "
+        "add {model} to its name"
     ]
 
 

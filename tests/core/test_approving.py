@@ -72,7 +72,7 @@ def test_repeating_the_approval_that_let_it_go_on_changes_nothing_and_sends_what
 
 def test_who_asked_for_the_promotion_may_not_approve_it() -> None:
     lane = waiting(asking(requester=ANNA.id))
-    with pytest.raises(NotAllowedError, match="anna asked for this promotion"):
+    with pytest.raises(NotAllowedError, match="anna requested this promotion"):
         approve(lane, ANNA)
     assert in_flight(approve(lane, BERT)) == ["prod.deploy"]
 
@@ -81,7 +81,7 @@ def test_who_approves_is_told_that_the_requester_is_unknown_where_a_key_alone_st
     lane = waiting(with_a_key(asking()))
     [wait] = waits(lane, the(lane))
     assert "0 of 1 given" in wait.what
-    assert "who started it had not signed in and may be one of them" in wait.what
+    assert "the requester had not signed in and may be an approver" in wait.what
     assert in_flight(approve(lane, ANNA)) == ["prod.deploy"]
 
 
@@ -273,7 +273,7 @@ def test_who_made_the_model_may_not_approve_it_but_may_reject_it() -> None:
 def test_who_approves_is_told_where_the_author_is_not_known_as_a_person(authors: tuple[tuple[str, bool], ...]) -> None:
     lane = made_by(*authors)
     [wait] = waits(lane, the(lane))
-    assert "who made the model is not known as a person" in wait.what
+    assert "the model's author is not known as a person" in wait.what
 
 
 def test_nothing_is_said_of_the_author_where_that_is_a_known_person() -> None:

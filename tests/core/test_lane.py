@@ -118,10 +118,10 @@ def test_an_undo_that_fails_is_noted_and_the_walk_back_goes_on() -> None:
     azure = Azure(failing={("1", "test", "shift"): BROKEN, ("1", "test", "restore"): BROKEN})
     lane, azure = drive(EMPTY, requested(), azure)
     assert azure.endpoint("test").deployments == frozenset()
-    assert "undoing failed too: restore" in lane.promotions[0].reason
+    assert "undoing failed as well: restore" in lane.promotions[0].reason
 
 
-def test_running_is_looked_at_again_after_the_pause_that_the_step_asks_for() -> None:
+def test_running_is_polled_again_after_the_pause_that_the_step_asks_for() -> None:
     lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
     decision = decide(lane, answer(command, Running(timedelta(seconds=20), "Creating")), NOW)
     (again,) = decision.commands
@@ -134,7 +134,7 @@ def test_running_is_looked_at_again_after_the_pause_that_the_step_asks_for() -> 
 @pytest.mark.parametrize(
     "change", [{"poll": 1}, {"attempt": 2}, {"step": "smoke"}, {"stage": "prod", "environment": "prod"}]
 )
-def test_a_report_of_another_look_attempt_step_or_stage_is_stale(change: dict[str, Any]) -> None:
+def test_a_report_of_another_poll_attempt_step_or_stage_is_stale(change: dict[str, Any]) -> None:
     lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
     lane = decide(lane, answer(command, Running(timedelta(0), "Creating")), NOW).lane
     (again,) = due(lane)
@@ -156,7 +156,7 @@ def test_pauses_between_retries_grow_up_to_the_longest_and_respect_retry_after()
     assert due(lane)[0].not_before == NOW + timedelta(minutes=7)
 
 
-def test_a_look_that_worked_ends_the_growing_of_pauses() -> None:
+def test_a_poll_that_worked_resets_the_growing_pause() -> None:
     lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
     for outcome in (Retry(timedelta(0), "429"), Retry(timedelta(0), "429"), Running(timedelta(0), "Creating")):
         lane = decide(lane, answer(command, outcome), NOW).lane
@@ -175,7 +175,7 @@ def test_a_step_past_its_deadline_fails_with_what_was_last_seen(outcome: Running
     assert "Creating" in failure.reason or "429" in failure.reason
 
 
-def test_the_last_look_is_at_the_deadline_and_never_after_it() -> None:
+def test_the_last_poll_is_at_the_deadline_and_never_after_it() -> None:
     lane, command = run_until(decide(EMPTY, requested(), NOW).lane, "test", "deploy")
     lane = decide(lane, answer(command, Running(timedelta(days=1), "Creating")), NOW).lane
     assert due(lane)[0].not_before == command.deadline

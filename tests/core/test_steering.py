@@ -87,7 +87,7 @@ def test_what_has_ended_cannot_be_cancelled_and_the_answer_says_as_what() -> Non
 def test_what_is_being_taken_back_cannot_be_cancelled_again() -> None:
     lane = newer(with_champion()[0], until="smoke")
     event = Cancelled(KEY, the(lane, "2").id, OPERATOR, "not now")
-    with pytest.raises(NotNowError, match="taken back already"):
+    with pytest.raises(NotNowError, match="already being undone"):
         ask(ask(lane, event), event)
 
 
@@ -217,7 +217,7 @@ def test_a_retry_can_begin_earlier_but_not_later() -> None:
     lane = failed("deploy")
     event = Retried(KEY, the(lane).id, OPERATOR, "again", "share")
     assert in_flight(ask(lane, event)) == ["prod.share"]
-    with pytest.raises(NotNowError, match="prod can go on from share, validate, not from deploy"):
+    with pytest.raises(NotNowError, match="prod can resume from share, validate, not from deploy"):
         ask(lane, replace(event, from_step="deploy"))
     with pytest.raises(NotNowError, match="not from nonsense"):
         ask(lane, replace(event, from_step="nonsense"))
@@ -256,7 +256,7 @@ def test_what_another_version_that_is_no_number_has_superseded_is_not_tried_agai
     azure = Azure(failing={("autumn", "prod", "deploy"): BROKEN})
     lane, azure = drive(Lane(KEY), requested("autumn", ONE_STAGE), azure)
     lane, _ = drive(lane, requested("winter", ONE_STAGE), azure)
-    with pytest.raises(NotNowError, match="version winter has come to serve prod since"):
+    with pytest.raises(NotNowError, match="version winter has started to serve prod since"):
         ask(lane, Retried(KEY, the(lane, "autumn").id, OPERATOR, "again"))
 
 
@@ -381,7 +381,7 @@ def stuck(outcome: Outcome = BROKEN) -> Lane:
     return decide(lane, answer(due(lane)[0], outcome), NOW).lane
 
 
-def test_a_way_back_that_pauses_is_looked_at_now_when_a_person_asks() -> None:
+def test_a_pausing_undo_is_polled_now_when_a_person_asks() -> None:
     lane = stuck(Retry(timedelta(minutes=5), "no quota"))
     before = due(lane)[0]
     lane = ask(lane, Retried(KEY, the(lane, "2").id, OPERATOR, "quota is there"))
@@ -412,7 +412,7 @@ def test_what_was_abandoned_can_be_rolled_back_again() -> None:
 def test_a_rollback_that_failed_can_be_asked_for_again() -> None:
     lane = run(stuck(BROKEN))
     assert the(lane, "2").status is PromotionStatus.FAILED
-    assert "undoing failed too: restore" in the(lane, "2").reason
+    assert "undoing failed as well: restore" in the(lane, "2").reason
     lane = run(ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "mended")))
     assert the(lane, "2").status is PromotionStatus.ROLLED_BACK
 
@@ -435,7 +435,7 @@ def test_only_a_way_back_can_be_abandoned() -> None:
         ask(lane, Abandoned(KEY, the(lane, "2").id, OPERATOR, "why not"))
 
 
-def test_what_waits_for_approval_has_nothing_to_look_at_now() -> None:
+def test_what_waits_for_approval_has_nothing_to_poll_now() -> None:
     lane = waiting(asking())
-    with pytest.raises(NotNowError, match="no step of it pauses"):
+    with pytest.raises(NotNowError, match="it has no pausing step"):
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "hurry"))

@@ -27,12 +27,12 @@ def test_a_step_waits_for_its_worker_until_its_deadline() -> None:
     assert waiting(lane) == [Wait("test", "share", NOW, NOW + timedelta(hours=1))]
 
 
-def test_between_looks_it_says_what_was_seen_and_when_it_looks_again() -> None:
+def test_between_polls_it_says_what_was_seen_and_when_it_polls_again() -> None:
     lane = decide(Lane(KEY), requested(), NOW).lane
     seen = Running(timedelta(minutes=2), "the copy is being made")
     lane = decide(lane, answer(due(lane)[0], seen), LATER).lane
     assert waiting(lane) == [
-        Wait("test", "share: the copy is being made; next look at 12:05:00 UTC", NOW, NOW + timedelta(hours=1))
+        Wait("test", "share: the copy is being made; next poll at 12:05:00 UTC", NOW, NOW + timedelta(hours=1))
     ]
 
 

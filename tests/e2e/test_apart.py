@@ -140,7 +140,7 @@ async def test_a_model_that_the_worker_of_test_reports_from_the_workspace_of_dev
     news = ModelRegistered(cloud.parts.layout.workspace_ids["dev"], "apart-made-up", "1", {}, RECONCILE)
     await send_as_test(cloud, encode(news), news.message_id)
     why = await dead_letter(cloud, "reports-test")
-    assert "the worker of test speaks of a model in " in why
+    assert "the worker of test reported a model in " in why
     assert await cloud.promotions.all_of("apart-made-up") == []
 
 

@@ -85,5 +85,5 @@ async def test_no_app_takes_what_a_worker_has_for_somebody(cloud: Cloud, workers
             "the token of a member without a role": 403,
             "the token of an operator": 200,
         }, tried
-        assert tried["its token for Azure"][1] == "The token is not signed with RS256, which is needed."
+        assert tried["its token for Azure"][1] == "The token must be signed with RS256."
         assert tried["its token for the app"][1].startswith("test needs the role Promotion.")

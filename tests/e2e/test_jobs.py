@@ -60,9 +60,9 @@ async def test_a_job_without_the_output_is_recorded_in_words(cloud: Cloud) -> No
     await cloud.azure.run(training("without", "echo x > ${{outputs.weights}}/x", output="weights"))
     recorded = await registration(cloud, "without")
     assert recorded["status"] == "failed"
-    assert "Job without has no output model, only" in failure(recorded)["reason"]
+    assert "Job without has no output model. Its outputs:" in failure(recorded)["reason"]
     assert "weights" in failure(recorded)["reason"]
-    assert "Correct `from_jobs` of the route, or the job." in failure(recorded)["reason"]
+    assert "Correct `from_jobs`, or the job." in failure(recorded)["reason"]
     assert "without" not in (await cloud.azure.origins(MODEL)).values()
 
 

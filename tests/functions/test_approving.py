@@ -10,7 +10,7 @@ from tests.functions.conftest import ALICE, BOB, CAROL, ISSUER, Api
 
 @pytest.fixture
 def waiting(api: Api) -> str:
-    """A promotion, asked for by alice, that waits for two people before prod."""
+    """A promotion, requested by alice, that waits for two people before prod."""
     promotion = api.start("1", ALICE)
     api.run()
     return promotion
@@ -24,10 +24,10 @@ def approve(api: Api, promotion: str, headers: dict[str, str] | None = None, **m
 
 def test_a_promotion_goes_on_at_the_second_different_person(waiting: str, api: Api) -> None:
     assert approve(api, waiting, BOB) == (202, "approved by bob: looks fine (1 of 2)")
-    assert approve(api, waiting, BOB) == (202, "nothing: it was done before")
+    assert approve(api, waiting, BOB) == (202, "nothing: this was already done")
     assert api.bus.commands == []
     assert approve(api, waiting, CAROL) == (202, "approved by carol: looks fine (2 of 2)")
-    assert approve(api, waiting, CAROL) == (202, "nothing: it was done before")
+    assert approve(api, waiting, CAROL) == (202, "nothing: this was already done")
     api.run()
     assert api.get(f"promotions/{waiting}").body["status"] == "succeeded"
 
@@ -53,7 +53,7 @@ def test_who_looks_sees_the_evidence_who_is_asked_and_until_when(waiting: str, a
 def test_an_approval_counts_for_the_evidence_that_was_looked_at(waiting: str, api: Api) -> None:
     evidence = api.get(f"promotions/{waiting}").body["stages"][1]["approval"]["evidence"]
     status, detail = approve(api, waiting, BOB, evidence="0" * 16)
-    assert (status, detail) == (409, "the evidence has changed since: look at it again")
+    assert (status, detail) == (409, "the evidence has changed since you saw it: review it again")
     assert approve(api, waiting, BOB, evidence=evidence)[0] == 202
 
 
@@ -73,7 +73,7 @@ def test_without_the_role_nobody_approves(waiting: str, api: Api) -> None:
 
 def test_nobody_approves_what_they_asked_for(waiting: str, api: Api) -> None:
     also_approver = ISSUER.headers("alice", "Promotion.Operator", "Promotion.Approver")
-    assert approve(api, waiting, also_approver) == (403, "alice asked for this promotion and may not approve it")
+    assert approve(api, waiting, also_approver) == (403, "alice requested this promotion and so may not approve it")
 
 
 def test_one_rejection_ends_it(waiting: str, api: Api) -> None:

@@ -64,7 +64,7 @@ class TestWhereSigningInIsRequired:
         for (operation, address), (name, headers) in product(CASES, PEOPLE.items()):
             status, detail = ask(api, operation, address, headers)
             if name == "nobody":
-                assert (status, detail) == (401, "Sign in: this app takes no keys.")
+                assert (status, detail) == (401, "Sign in: this app does not accept function keys.")
             elif name in ALLOWED[operation][1]:
                 assert status not in (401, 403), f"{name} at {address}: {detail}"
             else:
@@ -110,7 +110,7 @@ class TestWhereAKeyIsEnough:
             if operation in ("read", "start", "inspect"):
                 assert status not in (401, 403), address
             else:
-                assert (status, detail) == (403, "Sign in: a function key alone may read and start, nothing else.")
+                assert (status, detail) == (403, "Sign in: a function key alone allows only reading and starting.")
 
     def test_who_has_signed_in_is_judged_by_the_roles_all_the_same(self, api: Api) -> None:
         for (operation, address), name in product(CASES, ("dora", "ruth", "bob", "alice")):
@@ -155,7 +155,9 @@ class TestWhereTheSettingsOfSignInAreWrong:
     def test_it_is_said_which_settings(self, api: Api, settings: dict[str, str]) -> None:
         status, detail = ask(api, "read", "promotions", ALICE)
         assert status == 503
-        assert detail.startswith("Nobody can sign in, since settings are missing or wrong: MLPROMOTE_SIGN_IN_TENANT")
+        assert detail.startswith(
+            "Sign-in does not work, because settings are missing or wrong: MLPROMOTE_SIGN_IN_TENANT"
+        )
         assert "MLPROMOTE_SIGN_IN_CLIENT_ID must be" in detail
         with_a_key = ask(api, "read", "promotions", {})[0]
         assert with_a_key == (200 if settings["MLPROMOTE_SIGN_IN"] == "optional" else 503)
@@ -174,7 +176,7 @@ class TestWhereNobodyCanSignIn:
 
     def test_a_token_is_refused_with_a_sentence(self, api: Api) -> None:
         status, detail = ask(api, "read", "promotions", ALICE)
-        assert (status, detail) == (401, "Nobody can sign in to this app: its settings name no tenant.")
+        assert (status, detail) == (401, "Sign-in is not configured: the app's settings name no tenant.")
         assert ask(api, "read", "promotions", {})[0] == 200
 
 
@@ -192,4 +194,4 @@ class TestWhereTheIdentityProviderIsAway:
     def test_callers_are_told_when_to_come_again(self, api: Api) -> None:
         answer = api.get("promotions", ALICE)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
-        assert "cannot be told just now" in answer.body["detail"]
+        assert "cannot be verified at the moment" in answer.body["detail"]

@@ -17,7 +17,7 @@ UNDECODABLE = {
     "nested less": b"[" * 400 + b"]" * 400,
     "no text": b"\xff\xfe\x00",
     "nothing": b"",
-    "half a character": b'{"schema": 1, "type": "\\ud800", "content": {}}',
+    "half a surrogate pair": b'{"schema": 1, "type": "\\ud800", "content": {}}',
     "half a name": b'{"schema": 1, "type": "ModelRegistered", "content": {"workspace": "/w", "name": "\\ud800",'
     b' "version": "1", "tags": {}, "source": "s"}}',
     "no number": b'{"schema": NaN}',
@@ -73,7 +73,7 @@ def test_a_letter_that_could_not_be_judged_for_a_bug_is_a_row_too(
     monkeypatch.setattr("shared.coordinator.routing.requests", broken)
     [failure] = failures(api)
     assert (failure["id"], failure["replay"]["safe"]) == (dead, False)
-    assert "a bug when it looked at it (TypeError)" in failure["replay"]["why"]
+    assert "a bug in this app prevented a verdict (TypeError)" in failure["replay"]["why"]
     assert outcomes(discard(api, ids=[dead])) == {dead: "discarded"}
 
 

@@ -67,7 +67,7 @@ def test_a_dead_letter_says_how_often_it_was_tried_and_what_it_is_about(api: Api
     assert (failure["queue"], failure["environment"]) == ("steps-dev", "dev")
     assert (failure["promotion"], failure["stage"], failure["step"]) == (promotion, "test", "share")
     assert (failure["tried"], failure["at"]) == (10, "2026-11-20T11:00:00+00:00")
-    assert failure["reason"].startswith("Each of 10 deliveries ended in an error")
+    assert failure["reason"].startswith("Each of 10 deliveries failed")
     assert command.message_id in failure["reason"]
 
 
@@ -76,7 +76,7 @@ def test_an_expired_dead_letter_is_a_timeout_and_one_put_aside_by_hand_says_why(
     queues.bury(EVENTS_QUEUE, registered(), reason="looked odd", description="by bob")
     expired, by_hand = failures(api)
     assert (expired["kind"], by_hand["kind"]) == ("timeout", "bug")
-    assert by_hand["reason"].endswith("was put aside: looked odd: by bob.")
+    assert by_hand["reason"].endswith("was dead-lettered: looked odd: by bob.")
 
 
 # --- whether a replay of a dead letter is safe ------------------------------------------------------------------------
@@ -145,22 +145,22 @@ def test_what_lies_in_the_wrong_queue_is_not_safe(api: Api, queues: FakeQueues) 
     for queue, message, why in (
         ("steps-prod", command, "the command is for the worker of dev, and the worker of prod refuses it"),
         ("steps-prod", FindRegistrations("dev", NOW, NOW), "the command is for the worker of dev"),
-        ("steps-dev", registered(), "ModelRegistered is no command"),
-        ("steps-dev", answer(command), "StepReported is no command"),
-        (EVENTS_QUEUE, command, "RunStep is no news of a workspace"),
-        (EVENTS_QUEUE, answer(command), "StepReported is no news of a workspace"),
-        ("reports-dev", command, "RunStep is nothing that a worker reports"),
-        ("reports-dev", registered(), "a worker reports registrations with the source reconcile only"),
+        ("steps-dev", registered(), "ModelRegistered is not a command"),
+        ("steps-dev", answer(command), "StepReported is not a command"),
+        (EVENTS_QUEUE, command, "RunStep is not an event of a workspace"),
+        (EVENTS_QUEUE, answer(command), "StepReported is not an event of a workspace"),
+        ("reports-dev", command, "RunStep is not a message that a worker sends"),
+        ("reports-dev", registered(), "a worker may report registrations only with the source reconcile"),
     ):
         safe, says = judged(api, queues, queue, message)
-        assert (safe, says.startswith(f"it lies in the wrong queue: {why}")) == (False, True), says
+        assert (safe, says.startswith(f"it is in the wrong queue: {why}")) == (False, True), says
 
 
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"\xff", "it cannot be read: the message is no JSON"),
-        (b'{"schema": 99, "type": "RunStep"}', "it cannot be read: schema 99 is not understood here"),
+        (b"\xff", "it cannot be read: the message is not JSON"),
+        (b'{"schema": 99, "type": "RunStep"}', "it cannot be read: schema 99 is not supported here"),
         (b'{"schema": 1, "type": "Unheard"}', "it cannot be read: type 'Unheard' is not known"),
     ],
 )
@@ -175,7 +175,7 @@ def test_a_report_is_safe_whether_the_promotion_waits_for_it_or_not(api: Api, qu
     assert judged(api, queues, "reports-dev", report) == (True, "the promotion waits for this report")
     assert failures(api)[-1]["environment"] == "dev"
     api.run()
-    stale = "nobody waits for this report any more: it changes nothing"
+    stale = "nothing waits for this report any more: it changes nothing"
     assert judged(api, queues, "reports-dev", report) == (True, stale)
 
 
@@ -183,7 +183,7 @@ def test_a_report_in_the_queue_of_another_environment_is_not_replayed(api: Api, 
     promotion = api.start("1")
     dead = queues.bury(reports_queue("test"), answer(api.steps[0]))
     [failure] = failures(api)
-    why = "it lies in the wrong queue: share in test is a step of dev, and the report came from test"
+    why = "it is in the wrong queue: share in test is a step of dev, and the report came from test"
     assert failure["replay"] == {"safe": False, "why": why}
     assert (failure["promotion"], failure["environment"]) == (promotion, "test")
     assert outcomes(replay(api, ids=[dead])) == {dead: "refused"}
@@ -193,18 +193,17 @@ def test_a_report_in_the_queue_of_another_environment_is_not_replayed(api: Api, 
 def test_what_a_worker_found_in_its_own_workspace_is_safe_and_in_another_is_not(api: Api, queues: FakeQueues) -> None:
     found = registered(source=RECONCILE)
     safe, why = judged(api, queues, "reports-dev", found)
-    assert (safe, why.endswith(" comes of it")) == (True, True)
+    assert (safe, why.endswith(" would start from it")) == (True, True)
     safe, why = judged(api, queues, "reports-test", found)
     assert (safe, why) == (
         False,
-        "it lies in the wrong queue: the worker of test speaks of a model in "
-        f"{DEV_WORKSPACE}, which is not its workspace",
+        f"it is in the wrong queue: the worker of test reported a model in {DEV_WORKSPACE}, which is not its workspace",
     )
 
 
 def test_news_are_safe_unless_they_are_superseded(api: Api, queues: FakeQueues) -> None:
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
-    assert (safe, why.endswith(" comes of it")) == (True, True)
+    assert (safe, why.endswith(" would start from it")) == (True, True)
     api.start("10", through="test")
     api.run()
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
@@ -214,12 +213,12 @@ def test_news_are_safe_unless_they_are_superseded(api: Api, queues: FakeQueues) 
 def test_news_of_which_a_promotion_came_already_change_nothing(api: Api, queues: FakeQueues) -> None:
     api.app.coordinator.advance(encode(registered()))
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
-    assert (safe, "came of it already" in why) == (True, True)
+    assert (safe, "was already started from it" in why) == (True, True)
 
 
 def test_news_that_concern_no_route_and_looks_for_registrations_are_safe(api: Api, queues: FakeQueues) -> None:
     job = JobEnded(DEV_WORKSPACE, "job-1", "unheard-of", "Completed", {}, "event-grid")
-    assert judged(api, queues, EVENTS_QUEUE, job) == (True, "no route is concerned: nothing comes of it")
+    assert judged(api, queues, EVENTS_QUEUE, job) == (True, "it concerns no route, so it would do nothing")
     now = datetime.now(UTC)
     assert judged(api, queues, "steps-dev", FindRegistrations("dev", now, now))[0] is True
 

@@ -15,7 +15,7 @@ from tests.functions.failing import ask, failed, failures, outcomes, registered,
 def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_anew(api: Api, queues: FakeQueues) -> None:
     promotion = failed(api, "1")
     [item] = replay(api, ids=[promotion]).body["value"]
-    assert (item["outcome"], item["text"]) == ("replayed", "it is tried again, from validate in test")
+    assert (item["outcome"], item["text"]) == ("replayed", "it is being retried, from validate in test")
     assert [(command.step, command.attempt) for command in api.steps] == [("validate", 2)]
     assert api.get(f"promotions/{promotion}").body["journal"][-2]["text"] == "alice: mended; from test"
 
@@ -39,7 +39,7 @@ def test_an_earlier_step_can_be_named(api: Api, queues: FakeQueues) -> None:
 
 def test_a_step_that_no_plan_has_cannot_be_named(api: Api, queues: FakeQueues) -> None:
     answer = replay(api, ids=[failed(api, "1")], from_step="bake")
-    assert (answer.status, answer.body["detail"].split(";")[0]) == (400, "from_step: there is no step 'bake'")
+    assert (answer.status, answer.body["detail"].split(";")[0]) == (400, "from_step: unknown step 'bake'")
 
 
 def test_what_is_superseded_is_refused_and_says_so(api: Api, queues: FakeQueues) -> None:
@@ -177,16 +177,16 @@ def test_a_replay_takes_an_operator_who_has_signed_in(api: Api, queues: FakeQueu
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        ({}, "say either ids or filter; an empty filter means everything that failed"),
-        ({"ids": ["a"], "filter": {}}, "say either ids or filter; an empty filter means everything that failed"),
-        ({"ids": ["a"], "continuation": "x"}, "continuation: goes with a filter only"),
-        ({"filter": {"kind": "unheard"}}, "kind 'unheard' is none of refused"),
+        ({}, "give either ids or filter; an empty filter means every failure"),
+        ({"ids": ["a"], "filter": {}}, "give either ids or filter; an empty filter means every failure"),
+        ({"ids": ["a"], "continuation": "x"}, "continuation: can be used with a filter only"),
+        ({"filter": {"kind": "unheard"}}, "unknown kind 'unheard'; known are refused"),
         ({"filter": {"class": "bug"}}, "filter.class: unknown; known are queue, route, model, environment, step, kind"),
-        ({"filter": {}, "continuation": "x"}, "the continuation is none that was given here"),
+        ({"filter": {}, "continuation": "x"}, "unknown continuation token"),
         ({"ids": "a"}, "ids: must be a list"),
-        ({"filter": {"environment": "nowhere"}}, "environment 'nowhere' is none of dev, test, prod"),
+        ({"filter": {"environment": "nowhere"}}, "unknown environment 'nowhere'; known are dev, test, prod"),
         ({"filter": {}, "dry_run": "yes"}, "dry_run: must be true or false"),
-        ({"filter": {}, "reason": ""}, "reason: must be a text"),
+        ({"filter": {}, "reason": ""}, "reason: must be a string"),
     ],
 )
 def test_a_body_that_cannot_be_meant_is_told_in_words(

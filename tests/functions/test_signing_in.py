@@ -82,7 +82,7 @@ async def test_tokens_that_do_not_count_are_refused_with_a_sentence(cloud: Local
         wrong: dict[str, dict[str, str] | list[tuple[str, str]]] = {
             "must be `Bearer`": caller.key | {"Authorization": "Bearer made-up"},
             "signature is wrong": caller.key | with_other_claims(dora, roles=["Promotion.Operator"]),
-            "more than one header": two,
+            "more than one Authorization header": two,
         }
         for says, headers in wrong.items():
             status, problem = await caller.ask("GET", "promotions", headers)
@@ -100,4 +100,4 @@ async def test_names_in_the_address_come_through_the_host_as_they_are(cloud: Loc
             reason="x",
         )
     assert status == 404
-    assert problem["detail"].startswith("No a b+c%d?e has come along route digits.")
+    assert problem["detail"].startswith("No a b+c%d?e has been promoted along route digits.")

@@ -87,7 +87,7 @@ def test_a_request_that_was_saved_and_not_sent_is_healed_by_repeating_it(api: Ap
     api.bus.down, api.bus.found_out = True, False
     refused = api.post("promotions", START, key)
     assert refused.status == 503
-    assert "is saved, and goes on by itself" in refused.body["detail"]
+    assert "is saved and continues by itself" in refused.body["detail"]
     assert len(api.get("promotions").body["value"]) == 1
     api.bus.down = False
     assert api.post("promotions", START, key).status == 202
@@ -110,7 +110,7 @@ def test_while_the_broker_is_known_to_be_away_nothing_is_saved(api: Api) -> None
     api.bus.down = True
     refused = api.post("promotions", START)
     assert (refused.status, refused.headers["Retry-After"]) == (503, "2")
-    assert "Nothing was changed: ask again." in refused.body["detail"]
+    assert "Nothing was changed. Try again." in refused.body["detail"]
     assert api.get("promotions").body["value"] == []
     api.bus.down = False
     assert api.post("promotions", START).status == 202
@@ -145,7 +145,7 @@ def test_where_several_routes_take_the_model_one_has_to_be_named(api: Api) -> No
     unclear = api.post("promotions", START | {"model": "churn-two"})
     assert unclear.status == 400
     assert unclear.body["detail"] == (
-        "route: several routes take churn-two, name one: churn (from dev), fraud (from test)"
+        "route: several routes take churn-two; name one of churn (from dev), fraud (from test)"
     )
     for choice in ({"route": "fraud"}, {"source": "test"}):
         assert api.post("promotions", START | {"model": "churn-two"} | choice).body["route"] == "fraud"
@@ -157,14 +157,14 @@ def test_where_several_routes_take_the_model_one_has_to_be_named(api: Api) -> No
         ({"model": "loans"}, "the model does not fit: loans is taken by no route"),
         ({"route": "fraud"}, "route fraud does not fit: churn-eu is taken by route churn from dev"),
         ({"source": "test"}, "source test does not fit: churn-eu is taken by route churn from dev"),
-        ({"route": "fraude"}, "route: 'fraude' is not configured; configured are churn, fraud"),
-        ({"source": "qa"}, "source: 'qa' is not configured; configured are dev, test, prod"),
-        ({"through": "qa"}, "through: route churn has no stage 'qa', only test, prod"),
+        ({"route": "fraude"}, "route: unknown 'fraude'; configured are churn, fraud"),
+        ({"source": "qa"}, "source: unknown 'qa'; configured are dev, test, prod"),
+        ({"through": "qa"}, "through: route churn has no stage 'qa'. Its stages: test, prod"),
         ({"versoin": "7"}, "versoin: unknown; known are model, version, reason, source, route, through"),
-        ({"version": 7}, "version: must be a text of 1 to 2000 characters"),
-        ({"reason": " "}, "reason: must be a text of 1 to 2000 characters"),
+        ({"version": 7}, "version: must be a string of 1 to 2000 characters"),
+        ({"reason": " "}, "reason: must be a string of 1 to 2000 characters"),
         ({"model": "churn/eu"}, "model: must be at most 255 letters, digits, full stops, hyphens and underscores, "
-                                "a letter or digit first, not 'churn/eu'"),
+                                "starting with a letter or digit, not 'churn/eu'"),
         ({"reason": "half \ud83d"}, "reason: holds half a character"),
     ],
 )  # fmt: skip
@@ -178,10 +178,10 @@ def test_what_cannot_be_meant_is_told_in_words(change: dict[str, object], detail
     ("body", "detail"),
     [
         (b"", "model: missing"),
-        (b"{", "the body is no JSON: Expecting property name"),
+        (b"{", "the body is not JSON: Expecting property name"),
         (b"[]", "the body must be a JSON object"),
-        (b"\xff", "the body is no JSON: 'utf-8'"),
-        (b"[" * 100_000, "the body is nested too deeply"),
+        (b"\xff", "the body is not JSON: 'utf-8'"),
+        (b"[" * 100_000, "the body is too deeply nested"),
         (b'{"model": "churn-eu", "version": "7"}', "reason: missing"),
     ],
 )

@@ -82,7 +82,7 @@ def test_what_does_not_apply_is_a_conflict_with_the_present_status(api: Api) -> 
     promotion = served(api, "1")
     for action, detail in {
         "cancel": "it has ended as succeeded",
-        "retry": "only what failed is tried again, and it has succeeded; start a new promotion instead",
+        "retry": "only a failed promotion can be retried; it has succeeded; start a new promotion instead",
         "roll-back": "nothing served test before it, so there is nothing to go back to",
         "reject": "nothing waits for approval; it has succeeded",
     }.items():
@@ -107,7 +107,7 @@ def test_a_promotion_that_is_not_there_cannot_be_steered(action: str, api: Api) 
 
 
 STEPS = "share, validate, approve, deploy, smoke, shift, retire, register"
-NO_SUCH_STEP = f"from_step: there is no step 'bake'; known are {STEPS}"
+NO_SUCH_STEP = f"from_step: unknown step 'bake'; known are {STEPS}"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ NO_SUCH_STEP = f"from_step: there is no step 'bake'; known are {STEPS}"
     [
         ("approve", {}, "reason: missing"),
         ("cancel", {"reason": "x", "stage": "test"}, "stage: unknown; known are reason"),
-        ("retry", {"reason": "x", "from_step": 3}, "from_step: must be a text of 1 to 2000 characters"),
+        ("retry", {"reason": "x", "from_step": 3}, "from_step: must be a string of 1 to 2000 characters"),
         ("retry", {"reason": "x", "from_step": "bake"}, NO_SUCH_STEP),
         ("roll-back", [], "the body must be a JSON object"),
     ],
@@ -146,7 +146,7 @@ def test_a_query_of_lanes_that_cannot_be_meant_is_refused(query: str, api: Api) 
 
 def test_a_lane_that_is_not_there_cannot_be_released(api: Api) -> None:
     answer = api.post("routes/churn/churn-eu/stages/test/release", {"reason": "x"}, ALICE)
-    assert (answer.status, answer.body["detail"]) == (404, "No churn-eu has come along route churn.")
+    assert (answer.status, answer.body["detail"]) == (404, "No churn-eu has been promoted along route churn.")
     assert answer.body["see"] == "/api/routes"
 
 
@@ -172,13 +172,13 @@ def test_a_stage_that_the_promotion_does_not_have_is_named_with_those_it_has(
 ) -> None:
     promotion = served(api, "1")
     answer = api.post(f"promotions/{promotion}/{action}", {"reason": "x", "stage": "nowhere"}, who)
-    assert (answer.status, answer.body["detail"]) == (409, "it has no stage nowhere, only test")
+    assert (answer.status, answer.body["detail"]) == (409, "it has no stage nowhere; its stages are test")
 
 
 def test_a_stage_that_the_route_does_not_have_cannot_be_released(api: Api) -> None:
     api.start("1", through="test")
     answer = api.post("routes/churn/churn-eu/stages/nowhere/release", {"reason": "x"}, ALICE)
-    assert (answer.status, answer.body["detail"]) == (404, "Route churn has no stage nowhere, only test, prod.")
+    assert (answer.status, answer.body["detail"]) == (404, "Route churn has no stage nowhere. Its stages: test, prod.")
 
 
 def test_a_lane_whose_route_is_gone_is_marked(api: Api) -> None:

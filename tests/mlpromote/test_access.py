@@ -149,7 +149,7 @@ def test_where_the_local_cloud_gives_no_token_it_is_said_why(mlpromote: CommandL
     app.will_answer(Answer({"message": "no"}, 401))
     ended = mlpromote("list", "--as", "alice")
     assert ended.code == 3
-    assert "gives no token for alice: it answers with 401" in ended.errors
+    assert "issued no token for alice: 401" in ended.errors
 
 
 def test_who_has_not_signed_in_is_told_how_to(mlpromote: CommandLine, app: StubApp, local: Path) -> None:
@@ -157,7 +157,7 @@ def test_who_has_not_signed_in_is_told_how_to(mlpromote: CommandLine, app: StubA
     app.will_answer(Answer(refusal, 403))
     ended = mlpromote("list")
     assert ended.code == 3
-    assert "Sign in: a function key alone may read and start. To sign in: --as NAME, where NAME is one of: alice." in (
+    assert "Sign in: a function key alone may read and start. To sign in: --as NAME (one of: alice)." in (
         " ".join(ended.errors.split())
     )
 
@@ -175,11 +175,11 @@ def test_a_local_cloud_that_was_named_is_not_named_again(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--as", "dora"], "--as: the local cloud knows no dora, only alice."),
-        (["--url", "https://app.test", "--as", "alice"], "leave out --url"),
+        (["--as", "dora"], "--as: the local cloud has no person 'dora'. Known: alice."),
+        (["--url", "https://app.test", "--as", "alice"], "cannot be used with --url"),
         (["--local", "nowhere"], "No local cloud is running in nowhere"),
-        (["--url", "app.test"], "'app.test' is no address of an app"),
-        (["--url", "http://["], "is no address of an app"),
+        (["--url", "app.test"], "'app.test' is not the address of an app"),
+        (["--url", "http://["], "is not the address of an app"),
         (["--url", "http://app.test", "--key", "k"], "use https"),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_person_without_a_local_cloud_is_a_usage_error(mlpromote: CommandLine,
 def test_without_any_address_it_is_said_how_to_give_one(mlpromote: CommandLine) -> None:
     ended = mlpromote("list")
     assert ended.code == 2
-    assert "--url or MLPROMOTE_URL; no local cloud is running in .local either" in ended.errors
+    assert "give --url or set MLPROMOTE_URL. No local cloud is running in .local" in ended.errors
 
 
 @pytest.mark.parametrize("content", ["{", json.dumps({"functions": None, "people": {}})])

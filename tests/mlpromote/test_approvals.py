@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlpromote.ends import Exit
+from mlpromote.exit_codes import Exit
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.stub import Answer, StubApp, problem
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlpromote.ends import Exit
+from mlpromote.exit_codes import Exit
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import failure, summary
 from tests.mlpromote.stub import Answer, StubApp
@@ -63,7 +63,7 @@ def test_a_replay_of_everything_has_to_be_asked_for(mlpromote: CommandLine, app:
     for arguments in ([], [LETTER, "--all"], ["--all", "--model", "digits"], [LETTER, "--model", "digits"]):
         ended = mlpromote("replay", *arguments, "--reason", "x")
         assert ended.code == Exit.USAGE
-        assert "Say which failures" in ended.errors
+        assert "Give the ids of failures" in ended.errors
     assert app.asked == []
     assert mlpromote("replay", "--all", "--reason", "x").code == 0
     assert app.asked[0].body == {"filter": {}, "reason": "x", "dry_run": False}
@@ -73,7 +73,7 @@ def test_a_dry_run_says_that_nothing_was_done(mlpromote: CommandLine, app: StubA
     app.will_answer(results("replayable"))
     ended = mlpromote("replay", LETTER, "--reason", "x", "--dry-run")
     assert ended.code == 0
-    assert "Nothing was done" in ended.output
+    assert "nothing was changed" in ended.output
     assert app.asked[0].body["dry_run"] is True
 
 

@@ -26,10 +26,10 @@ def test_every_stage_and_step_has_a_line_with_how_long_it_took() -> None:
 
     assert lines[0].split() == ["✓", "test", "endpoint", "digits-test", "6.5", "s"]
     assert [line.split()[1] for line in lines[1:7]] == ["share", "validate", "deploy", "smoke", "shift", "retire"]
-    assert lines[8].split() == ["✓", "validate", "1", "gate", "holds:", "accuracy", "0.9648", "0.4", "s"]
+    assert lines[8].split() == ["✓", "validate", "1", "gate", "passed:", "accuracy", "0.9648", "0.4", "s"]
 
 
-def test_what_is_under_way_says_what_it_waits_for_and_when_it_is_looked_at_again() -> None:
+def test_what_is_under_way_says_what_it_waits_for_and_when_it_is_polled_next() -> None:
     (line,) = (line for line in drawn(under_way()) if "deploy" in line and "created" in line)
 
     assert "the deployment is being created; next poll in 3 s" in line
@@ -56,10 +56,10 @@ def test_what_is_taken_back_is_named_in_full(width: int) -> None:
 
     lines = [" ".join(line.split()) for line in drawn(document, width)]
 
-    assert "✓ ↩ reinstate deployment v1-a is up 1.0 s" in lines
+    assert "✓ ↩ reinstate deployment v1-a is ready 1.0 s" in lines
     assert "✓ ↩ restore 100 % of the traffic to v1-a 1.0 s" in lines
     told_once = [" ".join(line.split()) for line in printed(*changes(None, document, NOW), width=width)]
-    assert "✓ test ↩ reinstate deployment v1-a is up 1.0 s" in told_once
+    assert "✓ test ↩ reinstate deployment v1-a is ready 1.0 s" in told_once
 
 
 def test_a_step_that_its_stage_turned_back_from_says_what_it_saw_last() -> None:

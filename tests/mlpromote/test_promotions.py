@@ -6,7 +6,7 @@ import pytest
 
 from mlpromote.access import Access
 from mlpromote.api import Api
-from mlpromote.ends import CommandError, Exit
+from mlpromote.exit_codes import CommandError, Exit
 from mlpromote.following import follow
 from mlpromote.output import Output
 from tests.mlpromote.conftest import CommandLine
@@ -62,8 +62,8 @@ def test_a_promotion_is_shown_with_what_it_waits_for_and_who_approved_what(
     assert app.asked[0].path == f"/api/promotions/{ID}"
     for part in (
         "digits/3 on route digits: running",
-        "asked for by alice",
-        "✓ validate 1 gate holds: accuracy 0.9648",
+        "requested by alice",
+        "✓ validate 1 gate passed: accuracy 0.9648",
         "prod approved by bob: fine",
         "prod needs 1 more approval of 2, for evidence 0123456789abcdef",
         "prod waits for approval: 1 of 2 given",
@@ -126,7 +126,7 @@ def test_whatever_is_given_as_an_id_stays_one_part_of_the_address(mlpromote: Com
 def test_a_start_sends_what_was_said_and_nothing_else(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer(detailed("queued"), 202))
     ended = mlpromote("start", "digits", "3", "--reason", "try", "--through", "test", "--idempotency-key", "k")
-    assert (ended.code, ended.output) == (0, f"promotion {ID} is on its way\n")
+    assert (ended.code, ended.output) == (0, f"promotion {ID} started\n")
     [request] = app.asked
     assert (request.method, request.path) == ("POST", "/api/promotions")
     assert request.body == {"model": "digits", "version": "3", "reason": "try", "through": "test"}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlpromote.ends import Exit
+from mlpromote.exit_codes import Exit
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import lane
 from tests.mlpromote.stub import Answer, StubApp
@@ -33,7 +33,7 @@ def test_routes_show_who_serves_who_comes_and_what_is_held(mlpromote: CommandLin
 
 def test_without_any_lane_routes_say_so(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"value": [], "next_link": None}))
-    assert mlpromote("routes").output == "nothing has come along any route yet\n"
+    assert mlpromote("routes").output == "no promotions on any route yet\n"
 
 
 def test_a_release_names_the_stage_and_says_what_was_done(mlpromote: CommandLine, app: StubApp) -> None:
@@ -65,7 +65,7 @@ def test_what_the_doctor_finds_comes_with_what_to_do_and_an_exit_code(mlpromote:
     assert ended.code == Exit.REFUSED
     assert "✗ queue steps-prod seen. Do this." in " ".join(ended.output.split())
     assert "may read and start, nothing else" in " ".join(ended.output.split())
-    assert ended.output.splitlines()[-1] == "1 check found something to mend."
+    assert ended.output.splitlines()[-1] == "1 check failed."
     document = mlpromote("doctor", "--json").document
     assert [one["what"] for one in document["checks"]] == ["app", "you", "queue", "queue"]
 
@@ -75,7 +75,7 @@ def test_the_doctor_tells_of_an_app_that_lets_nobody_in_or_is_not_there(mlpromot
     ended = mlpromote("doctor")
     assert (ended.code, ended.errors) == (Exit.NOT_ALLOWED, "")
     told = " ".join(ended.output.split())
-    assert f"✗ app {app.url}/api The app does not let you in: the key is wrong" in told
+    assert f"✗ app {app.url}/api Access denied: the function key is wrong" in told
     with StubApp().serving() as gone:
         url = gone.url
     document = mlpromote("doctor", "--url", url, "--json")
@@ -91,7 +91,7 @@ def test_what_is_no_fault_has_a_mark_and_a_count_of_its_own(mlpromote: CommandLi
     lines = [" ".join(line.split()) for line in ended.output.splitlines()]
     assert "! queue warning seen. Look at them." in lines
     assert "? queue unchecked seen" in lines
-    assert lines[-1] == "1 warning, 1 check that could not be made in full."
+    assert lines[-1] == "1 warning, 1 check incomplete."
 
 
 def test_a_route_or_stage_that_is_configured_no_more_is_marked(mlpromote: CommandLine, app: StubApp) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mlpromote.ends import Exit
+from mlpromote.exit_codes import Exit
 from tests.examples.promotion_document import after, promotion, stage, step
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.stub import Answer, StubApp, problem

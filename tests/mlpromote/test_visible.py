@@ -57,7 +57,7 @@ def test_errors_show_none(options: list[str], mlpromote: CommandLine, app: StubA
 def test_an_answer_that_is_nested_too_deeply_is_none(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer("[" * 100_000))
     ended = mlpromote("failures")
-    assert "was not answered with JSON" in " ".join(ended.errors.split())
+    assert "did not return JSON" in " ".join(ended.errors.split())
 
 
 def test_json_stays_json(mlpromote: CommandLine, app: StubApp) -> None:

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from localcloud.up import LocalCloud
-from mlpromote.ends import Exit
+from mlpromote.exit_codes import Exit
 from tests.functions.running import describe
 from tests.mlpromote.conftest import CommandLine, Ended
 
@@ -42,7 +42,7 @@ def test_a_promotion_is_started_watched_listed_and_shown(local: CommandLine) -> 
     [newest] = local("list", "--model", "digits", "--status", "failed", "--top", "1", "--json").document
     shown = local("show", newest["id"], "--journal")
     assert shown.code == 0
-    assert f"{newest['id']}, asked for by function key" in " ".join(shown.output.split())
+    assert f"{newest['id']}, requested by function key" in " ".join(shown.output.split())
     assert newest["id"] in local("list").output
 
 
@@ -110,4 +110,4 @@ def test_the_doctor_finds_the_right_that_is_missing_and_nothing_else(local: Comm
 def test_a_key_that_is_none_is_not_let_in(local: CommandLine) -> None:
     ended = local("list", "--key", "made-up")
     assert ended.code == Exit.NOT_ALLOWED
-    assert "does not let you in" in ended.errors
+    assert "Access denied" in ended.errors

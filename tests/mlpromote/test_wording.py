@@ -12,11 +12,11 @@ NOW = BEGAN + timedelta(seconds=10)
     ("name", "words"),
     [
         ("share", "copied to the registry; auc 0.9982"),
-        ("validate", "1 gate holds: accuracy 0.9648"),
-        ("deploy", "deployment v1-c19640d960 is up, without traffic yet"),
+        ("validate", "1 gate passed: accuracy 0.9648"),
+        ("deploy", "deployment v1-c19640d960 is ready, no traffic yet"),
         ("smoke", "3 requests as expected, the slowest in 6 ms"),
         ("shift", "100 % of the traffic to v1-c19640d960"),
-        ("retire", "no other deployment is left"),
+        ("retire", "no other deployments remain"),
     ],
 )
 def test_what_a_step_saw_is_told_in_a_line(name: str, words: str) -> None:
@@ -30,7 +30,7 @@ def test_a_metric_with_several_gates_is_told_once_and_gates_without_figures_are_
         {"gate": "metric auc", "seen": "0.99; there is no champion: pass"},
     ]
 
-    assert told(step("validate", "succeeded", 0, 1, evidence={"gates": gates}), NOW) == "3 gates hold: auc 0.99"
+    assert told(step("validate", "succeeded", 0, 1, evidence={"gates": gates}), NOW) == "3 gates passed: auc 0.99"
 
 
 def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
@@ -42,11 +42,11 @@ def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
 @pytest.mark.parametrize(
     ("name", "evidence", "words"),
     [
-        ("remove", {"deployment": "v2-b"}, "deployment v2-b is removed"),
-        ("remove", {"not_there": "v2-b"}, "there is no deployment to remove"),
-        ("remove", {"left_alone": "v2-b"}, "left alone: v2-b (not of this promotion)"),
-        ("reinstate", {"deployment": "v1-a"}, "deployment v1-a is up"),
-        ("reinstate", {}, "nothing served before it, so nothing is brought back"),
+        ("remove", {"deployment": "v2-b"}, "deployment v2-b removed"),
+        ("remove", {"not_there": "v2-b"}, "no deployment to remove"),
+        ("remove", {"left_alone": "v2-b"}, "kept: v2-b (not from this promotion)"),
+        ("reinstate", {"deployment": "v1-a"}, "deployment v1-a is ready"),
+        ("reinstate", {}, "nothing served before, so there is nothing to restore"),
         ("restore", {"traffic": {"v1-a": 100}}, "100 % of the traffic to v1-a"),
         ("restore", {"traffic": {}}, "no deployment takes traffic"),
         ("register", {"model": "digits", "version": "4", "asset": "azureml://x"}, "registered as digits/4"),
@@ -61,14 +61,11 @@ def test_what_was_taken_back_or_registered_is_told_in_a_line(
 def test_deployments_that_were_left_alone_are_named_with_the_reason() -> None:
     evidence = {"left_alone": {"by-hand": "not made by this route"}}
 
-    assert (
-        told(step("retire", "succeeded", 0, 1, evidence=evidence), NOW)
-        == "left alone: by-hand (not made by this route)"
-    )
+    assert told(step("retire", "succeeded", 0, 1, evidence=evidence), NOW) == "kept: by-hand (not made by this route)"
 
 
 @pytest.mark.parametrize(("next_poll", "words"), [(13, "being made; next poll in 3 s"), (10.2, "being made")])
-def test_what_is_under_way_says_when_it_is_looked_at_again_unless_that_is_now(next_poll: float, words: str) -> None:
+def test_what_is_under_way_says_when_it_is_polled_next_unless_that_is_now(next_poll: float, words: str) -> None:
     assert told(step("deploy", "running", 1, says="being made", next_poll=after(next_poll)), NOW) == words
 
 

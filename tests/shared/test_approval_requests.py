@@ -56,8 +56,8 @@ def test_a_decision_is_kept_once_per_person_for_the_digest_that_was_looked_at() 
     assert prod.say("approve", BOB) == "approved by bob: because"
     assert prod.say("reject", CAROL) == "rejected by carol: because"
     prod.now += timedelta(minutes=1)
-    assert prod.say("approve", BOB) == "nothing: it was done before"
-    with pytest.raises(ConflictError, match="You have approved it"):
+    assert prod.say("approve", BOB) == "nothing: this was already done"
+    with pytest.raises(ConflictError, match="You already approved it"):
         prod.say("reject", BOB)
     assert prod.given == [("bob", True), ("carol", False)]
 
@@ -92,7 +92,7 @@ def test_the_author_may_reject_but_not_approve() -> None:
 def test_who_asked_for_the_promotion_may_not_approve_it() -> None:
     prod = Prod()
     prod.approvals.ask(replace(REQUEST, requester=BOB.id))
-    with pytest.raises(NotPermittedError, match="bob asked for this promotion"):
+    with pytest.raises(NotPermittedError, match="bob requested this promotion"):
         prod.say("approve", BOB)
 
 
@@ -107,21 +107,21 @@ def test_an_approval_of_another_digest_does_not_count() -> None:
 def test_after_its_time_nothing_is_decided_any_more() -> None:
     prod = Prod()
     prod.now = REQUEST.until
-    with pytest.raises(ConflictError, match="The time to decide ended"):
+    with pytest.raises(ConflictError, match="This request expired"):
         prod.say("approve", BOB)
     assert prod.requests.waiting() == {"value": []}
 
 
 def test_an_environment_whose_policy_no_longer_says_so_takes_nothing() -> None:
     prod = Prod(approvals=2)
-    with pytest.raises(ConflictError, match="prod takes no approvals here any more"):
+    with pytest.raises(ConflictError, match="prod no longer takes approvals here"):
         prod.say("approve", BOB)
     assert prod.requests.waiting() == {"value": []}
 
 
 def test_what_was_not_asked_is_not_there() -> None:
     prod = Prod()
-    with pytest.raises(NotThereError, match="Nothing was asked here for stage test"):
+    with pytest.raises(NotThereError, match="There is no approval request for stage test"):
         prod.requests.one(REQUEST.promotion, "test")
 
 

@@ -81,7 +81,7 @@ def test_a_worker_that_is_not_told_what_is_asked_for_reports_all_tags(asking: Ru
 
 def test_what_a_worker_says_to_have_found_in_another_workspace_starts_nothing(unannounced: Running) -> None:
     forged = encode(ModelRegistered(WORKSPACE.format("dev"), MODEL, VERSION, {}, RECONCILE))
-    with pytest.raises(UndecodableError, match=r"the worker of test speaks of a model in .*, which is not its"):
+    with pytest.raises(UndecodableError, match=r"the worker of test reported a model in .*, which is not its"):
         unannounced.app.coordinator.take_report("test", forged)
     assert unannounced.app.requests.promotions("", {})["value"] == []
     assert unannounced.bus.messages == []

@@ -162,7 +162,7 @@ def test_a_deployment_file_that_the_sdk_refuses_is_told(health: Health) -> None:
 
 def test_of_sign_in_is_said_whose_tokens_count(health: Health) -> None:
     assert line(health, "sign-in", "Microsoft Entra ID")["says"] == (
-        f"{ISSUER.issuer} publishes 1 key; tokens count for the audience {APP}"
+        f"{ISSUER.issuer} publishes 1 key; accepted audience: {APP}"
     )
 
 
@@ -173,7 +173,7 @@ def test_without_sign_in_an_approval_could_never_be_given(health: Health, folder
     (folder / "promotion.yml").write_text(asks, encoding="utf-8")
     [(what, _, says)] = faults(off)
     assert what == "sign-in"
-    assert "nobody can give the approval for which churn.test ask" in says
+    assert "nobody can give the approvals that churn.test require" in says
     assert faults(health) == []
 
 
@@ -298,14 +298,14 @@ class SeenTopic(Topic):
 @pytest.mark.parametrize(
     ("topic", "kept", "state", "says"),
     [
-        (None, None, "ok", "none is set"),
-        (SeenTopic(), Publishing(NOW), "ok", "took what was published at 2026-11-20 12:00 UTC"),
-        (SeenTopic(), None, "unchecked", "not checked whether it takes events"),
+        (None, None, "ok", "not set"),
+        (SeenTopic(), Publishing(NOW), "ok", "last published at 2026-11-20 12:00 UTC"),
+        (SeenTopic(), None, "unchecked", "not checked whether it accepts events"),
         (
             SeenTopic(),
             Publishing(NOW, "403: no"),
             "fault",
-            "not be published at 2026-11-20 12:00 UTC, and wait: 403: no",
+            "failed at 2026-11-20 12:00 UTC; the changes are kept and retried: 403: no",
         ),
         (SeenTopic(TopicUnavailableError("cannot be reached")), Publishing(NOW), "fault", "cannot be reached"),
     ],
@@ -389,7 +389,7 @@ def test_who_gets_a_sources_events_is_looked_at(
 def test_where_nobody_is_subscribed_that_is_said_and_what_still_works(health: Health) -> None:
     found = line(dev_subscribed(health), "events", "dev")
     assert (found["state"], found["ok"]) == ("warning", True)
-    assert "models start late, jobs never" in found["says"]
+    assert "models are found late, finished jobs never" in found["says"]
 
 
 def test_who_may_not_see_the_subscriptions_is_told_how_to_look_by_hand(health: Health) -> None:

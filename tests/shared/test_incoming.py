@@ -62,17 +62,17 @@ def test_what_belongs_into_a_queue_is_taken_as_it_is(queue: str, message: Comman
 @pytest.mark.parametrize(
     ("queue", "message", "says"),
     [
-        ("promotion-events", COMMAND, "RunStep is no news of a workspace"),
-        ("promotion-events", SEARCH, "FindRegistrations is no news of a workspace"),
-        ("promotion-events", REPORT, "StepReported is no news of a workspace"),
-        ("steps-dev", NEWS, "ModelRegistered is no command"),
-        ("steps-dev", REPORT, "StepReported is no command"),
+        ("promotion-events", COMMAND, "RunStep is not an event of a workspace"),
+        ("promotion-events", SEARCH, "FindRegistrations is not an event of a workspace"),
+        ("promotion-events", REPORT, "StepReported is not an event of a workspace"),
+        ("steps-dev", NEWS, "ModelRegistered is not a command"),
+        ("steps-dev", REPORT, "StepReported is not a command"),
         ("steps-test", COMMAND, "the command is for the worker of dev, and the worker of test refuses it"),
         ("steps-test", SEARCH, "the command is for the worker of dev, and the worker of test refuses it"),
-        ("reports-dev", COMMAND, "RunStep is nothing that a worker reports"),
-        ("reports-dev", JOB, "JobEnded is nothing that a worker reports"),
-        ("reports-dev", NEWS, "a worker reports registrations with the source reconcile only, not 'event-grid'"),
-        ("reports-test", FOUND, f"the worker of test speaks of a model in {FOUND.workspace}, which is not its"),
+        ("reports-dev", COMMAND, "RunStep is not a message that a worker sends"),
+        ("reports-dev", JOB, "JobEnded is not a message that a worker sends"),
+        ("reports-dev", NEWS, "a worker may report registrations only with the source reconcile, not 'event-grid'"),
+        ("reports-test", FOUND, f"the worker of test reported a model in {FOUND.workspace}, which is not its"),
     ],
 )
 def test_what_belongs_elsewhere_is_refused_in_words(queue: str, message: Command | Event, says: str) -> None:
@@ -84,7 +84,7 @@ def test_what_belongs_elsewhere_is_refused_in_words(queue: str, message: Command
 
 @pytest.mark.parametrize("queue", ["promotion-events", "steps-dev", "reports-dev"])
 def test_what_cannot_be_read_is_refused_in_every_queue(queue: str) -> None:
-    with pytest.raises(UndecodableError, match="no JSON"):
+    with pytest.raises(UndecodableError, match="not JSON"):
         read(queue, b"{", workspace_of)
 
 

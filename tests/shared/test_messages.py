@@ -93,10 +93,10 @@ def test_a_field_that_is_not_known_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
-        (b"[1]", "no object"),
-        (b'{"type": 1}', "no object"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[1]", "not an object"),
+        (b'{"type": 1}', "not an object"),
         (document(schema=99), "upgrade this app"),
         (document(type="Elsewhere"), "not known"),
         (document(content=None), "expected ModelRegistered"),
@@ -120,15 +120,15 @@ NESTED = b"[" * 5000 + b"]" * 5000
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (NESTED, "nested too deeply"),
-        (b'{"a":' * 5000 + b"1" + b"}" * 5000, "nested too deeply"),
+        (NESTED, "too deeply nested"),
+        (b'{"a":' * 5000 + b"1" + b"}" * 5000, "too deeply nested"),
         # Read without trouble, and too deep to be written again.
-        (b"[" * 400 + b"]" * 400, "nested too deeply"),
+        (b"[" * 400 + b"]" * 400, "too deeply nested"),
         (b'{"type": NaN}', "NaN is no number"),
-        (b'{"type": "\\ud800"}', "half a character"),
-        (b'{"type": "\xed\xa0\x80"}', "no JSON"),
-        (b'{"type": ' + b"9" * 5000 + b"}", "no JSON"),
-        ('{"type": "ModelRegistered"}'.encode("utf-16"), "no JSON"),
+        (b'{"type": "\\ud800"}', "half a surrogate pair"),
+        (b'{"type": "\xed\xa0\x80"}', "not JSON"),
+        (b'{"type": ' + b"9" * 5000 + b"}", "not JSON"),
+        ('{"type": "ModelRegistered"}'.encode("utf-16"), "not JSON"),
     ],
 )
 def test_what_could_not_be_worked_with_is_not_decoded(body: bytes, says: str) -> None:
@@ -139,7 +139,7 @@ def test_what_could_not_be_worked_with_is_not_decoded(body: bytes, says: str) ->
 @pytest.mark.parametrize("evidence", [NESTED, b"[" * 400 + b"]" * 400, b'"\\udfff"', b"-Infinity"])
 def test_nor_is_evidence_that_could_not_be_kept(evidence: bytes) -> None:
     marked = replace(report(), outcome=Succeeded({"saw": "MARK"}))
-    with pytest.raises(UndecodableError, match="no JSON"):
+    with pytest.raises(UndecodableError, match="not JSON"):
         decode(encode(marked).replace(b'"MARK"', evidence))
 
 

@@ -141,10 +141,10 @@ BAD_TOKENS: dict[str, tuple[Callable[[IdentityProvider], str], str]] = {
     "no object id": (lambda p: p.token("m", oid=None), "lacks the claim oid"),
     "empty object id": (lambda p: p.token("m", oid=""), "lacks the claim oid"),
     "object id that is no text": (lambda p: p.token("m", oid=7), "lacks the claim oid"),
-    "wrong tenant": (lambda p: p.token("m", tid=OTHER_TENANT), "of another tenant than"),
+    "wrong tenant": (lambda p: p.token("m", tid=OTHER_TENANT), "not from the tenant"),
     "no tenant": (lambda p: p.token("m", tid=None), "lacks the claim tid"),
-    "algorithm none": (unsigned, "not signed with RS256"),
-    "HS256 with the public key": (signed_with_the_public_key, "not signed with RS256"),
+    "algorithm none": (unsigned, "must be signed with RS256"),
+    "HS256 with the public key": (signed_with_the_public_key, "must be signed with RS256"),
     "claims that were changed": (with_other_claims, "signature is wrong"),
     "signed with another key": (of_another_key, "signature is wrong"),
     "unknown key": (lambda p: p.token("m", kid="unknown"), "does not publish"),
@@ -179,11 +179,11 @@ def test_another_scheme_is_refused(scheme: str, provider: IdentityProvider, veri
 def test_two_headers_are_refused_however_the_host_gives_them(provider: IdentityProvider, verifier: Verifier) -> None:
     alice, bob = (f"Bearer {provider.token(name)}" for name in ("alice", "bob"))
     for headers in ({"Authorization": alice, "authorization": bob}, {"authorization": f"{alice},{bob}"}):
-        assert "more than one header Authorization" in str(refused(verifier, headers))
+        assert "more than one Authorization header" in str(refused(verifier, headers))
 
 
 def test_where_no_tenant_is_set_no_token_counts(provider: IdentityProvider) -> None:
-    with pytest.raises(NotSignedInError, match="its settings name no tenant"):
+    with pytest.raises(NotSignedInError, match="settings name no tenant"):
         signed_in(provider.headers("alice"), None)
 
 
@@ -232,7 +232,9 @@ def test_while_the_provider_is_away_it_is_said_when_to_come_again_and_nobody_is_
     provider.away = True
     for pause, seconds in ((0, "30"), (10, "20"), (25, "30")):
         clock.now += pause
-        with pytest.raises(NotAvailableError, match=r"cannot be told just now: .* answers with 500 ") as caught:
+        with pytest.raises(
+            NotAvailableError, match=r"cannot be verified at the moment: .* answers with 500 "
+        ) as caught:
             signed_in(provider.headers("alice"), verifier)
         assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": seconds})
     assert len(provider.fetched) == 2, "it is left alone for a while"
@@ -307,7 +309,7 @@ def test_the_issuer_follows_from_tenant_and_authority() -> None:
     ],
 )
 def test_what_is_missing_or_wrong_is_named(changes: dict[str, str], names: str) -> None:
-    with pytest.raises(SignInSettingsError, match=rf"^Nobody can sign in.*{names} must be"):
+    with pytest.raises(SignInSettingsError, match=rf"^Sign-in does not work.*{names} must be"):
         read(AppSettings.read(RIGHT | changes))
 
 

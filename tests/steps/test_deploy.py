@@ -80,7 +80,7 @@ def test_a_second_run_finds_everything_there(stage: Stage, workspace: FakeWorksp
     assert workspace.calls["start_deployment"] == 1
 
 
-def test_looks_again_less_and_less_often(stage: Stage) -> None:
+def test_polls_less_and_less_often(stage: Stage) -> None:
     polls = (1, 2, 5, 12, 900)
     pauses = [poll_again(stage.command("deploy", poll), "").poll_again_after.total_seconds() for poll in polls]
     assert pauses == sorted(pauses)

@@ -222,7 +222,7 @@ def test_at_its_deadline_it_ends_as_rejected(own: Stage, workspace: FakeWorkspac
     assert reason.startswith("nobody decided within 1 h")
 
 
-def test_it_looks_less_and_less_often_the_longer_it_waits(own: Stage, workspace: FakeWorkspace) -> None:
+def test_it_polls_less_often_the_longer_it_waits(own: Stage, workspace: FakeWorkspace) -> None:
     pauses = []
     for waited in (timedelta(0), timedelta(minutes=10), timedelta(minutes=59)):
         outcome = replace(own, started_late=waited).poll("approve", workspace)
@@ -294,4 +294,4 @@ def test_a_champion_that_people_were_asked_about_and_did_not_approve_is_not_brou
 
 def test_without_rules_of_its_own_it_takes_no_approvals(stage: Stage, workspace: FakeWorkspace) -> None:
     reason = refused(stage.validated(workspace).poll("approve", workspace), workspace, FailureKind.BAD_CONFIG)
-    assert "takes no approvals by its own configuration" in reason
+    assert "is not configured to take approvals" in reason

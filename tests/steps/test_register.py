@@ -37,7 +37,7 @@ def test_registers_the_output_as_the_next_version_with_the_job_as_origin(ended: 
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"experiment": "trials"}, "is of experiment digits-training, and the route takes jobs of trials"),
+        ({"experiment": "trials"}, "is of experiment digits-training, but the route takes jobs of trials"),
         ({"experiment": "digits-training", "job_tags": {"ready": "yes"}}, "lacks the tag ready=yes"),
     ],
 )
@@ -78,7 +78,7 @@ def test_a_crash_behind_the_registration_does_not_make_a_second_version(ended: S
     assert len(dev.models) == 1
 
 
-def test_a_job_that_is_not_through_yet_is_looked_at_again(ended: Stage, dev: FakeWorkspace) -> None:
+def test_a_job_that_has_not_ended_is_polled_again(ended: Stage, dev: FakeWorkspace) -> None:
     dev.jobs["train-7"] = replace(dev.jobs["train-7"], status="Finalizing")
     assert isinstance(ended.poll("register", dev), Running)
     assert not dev.models
@@ -105,7 +105,7 @@ def test_a_job_without_that_output_is_told_with_the_outputs_there_are(ended: Sta
     outcome = ended.with_(settings={"output": "weights"}).run("register", dev)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.BAD_CONFIG
-    assert "no output weights, only log, model" in outcome.reason
+    assert "no output weights. Its outputs: log, model" in outcome.reason
 
 
 def test_a_job_that_is_gone_is_not_found(ended: Stage, dev: FakeWorkspace) -> None:

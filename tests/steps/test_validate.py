@@ -122,10 +122,10 @@ def test_a_missing_deployment_file_is_found_out_before_anything_is_spent(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "no file of smoke requests"),
+        (None, "smoke.jsonl does not exist"),
         ("", "no smoke requests"),
-        ("{", "line 1 is no JSON"),
-        ('{"request": 1}\n[]', 'line 2 is no object with a "request"'),
+        ("{", "line 1 is not JSON"),
+        ('{"request": 1}\n[]', 'line 2 is not an object with a "request"'),
         ('\n{"request": 1, "expects": 2}', "line 2 has unknown keys: expects"),
         ('{"request": 1, "tolerance": -1}', "tolerance"),
         ('{"request": 1, "tolerance": true}', "tolerance"),

@@ -127,7 +127,7 @@ def test_nothing_is_deployed_that_was_not_validated_and_the_reason_names_what_ch
     ).validated(workspace)
     outcome = refused(change(at, workspace), workspace)
     assert outcome.kind is FailureKind.CHANGED
-    assert f"changed since: {said}" in outcome.reason
+    assert f"Changed since: {said}" in outcome.reason
     assert "Retry" in outcome.reason
 
 

@@ -67,7 +67,7 @@ def test_the_spans_are_a_tree_of_promotion_steps_and_what_is_done_for_them(finis
     assert set(ids.values()) == {1}
 
 
-def test_each_look_says_what_it_was_about_and_how_it_went(finished: Observed) -> None:
+def test_each_poll_says_what_it_was_about_and_how_it_went(finished: Observed) -> None:
     looks = [dict(span.attributes or {}) for span in finished.named("run deploy")]
     first = next(look for look in looks if look["stage"] == "prod")
     about = {"promotion": finished.promotion["id"], **ABOUT, "stage": "prod", "step": "deploy"}
@@ -75,7 +75,7 @@ def test_each_look_says_what_it_was_about_and_how_it_went(finished: Observed) ->
     assert [look["outcome"] for look in looks if look["stage"] == "prod"][-1] == "Succeeded"
 
 
-def test_a_step_lasts_from_its_first_look_to_its_end(finished: Observed) -> None:
+def test_a_step_lasts_from_its_first_poll_to_its_end(finished: Observed) -> None:
     (step,) = finished.named("prod deploy")
     assert step.attributes
     assert (step.attributes["status"], step.attributes["environment"]) == ("succeeded", "prod")
@@ -86,7 +86,7 @@ def test_a_step_lasts_from_its_first_look_to_its_end(finished: Observed) -> None
     assert all(step.start_time <= (run.start_time or 0) <= (run.end_time or 0) <= step.end_time for run in runs)
 
 
-def test_a_failure_marks_look_step_and_promotion_with_its_reason(observed: Observed) -> None:
+def test_a_failure_marks_poll_step_and_promotion_with_its_reason(observed: Observed) -> None:
     observed.app.workspaces["test"].fails_to_deploy = "ImageBuildFailure: no such image"
     observed.register()
     observed.run()
@@ -112,7 +112,7 @@ def test_promotions_and_steps_are_counted_and_timed_by_how_they_ended(finished: 
 _STEPS = ("validate", "deploy", "smoke", "shift", "retire")
 
 
-def test_looks_that_could_not_be_made_are_counted(observed: Observed) -> None:
+def test_polls_that_could_not_be_made_are_counted(observed: Observed) -> None:
     observed.app.workspaces["test"].raises["start_deployment"] = UnavailableError("throttled")
     observed.register()
     observed.run()

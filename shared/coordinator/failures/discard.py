@@ -56,14 +56,14 @@ class Discarder:
         for queue, group in groupby(sorted(failures, key=_queue), _queue):
             letters = {failure.dead_letter.number: failure for failure in group if failure.dead_letter is not None}
             if self._asked.dry_run:
-                text = "it would be put aside"
+                text = "it would be discarded"
                 yield from (Result(each.id, ReplayOutcome.DISCARDABLE, text) for each in letters.values())
             else:
                 yield from self._of_queue(queue, letters)
 
     def _of_queue(self, queue: str, letters: dict[int, Failure]) -> Iterator[Result]:
         kept = [number for number, failure in letters.items() if self._is_kept(failure)]
-        gone, why = set[int](), "somebody else has it just now, or too many others lie before it: ask again"
+        gone, why = set[int](), "another request is handling it, or too many others are ahead of it: try again"
         left = self._asked.until - time.monotonic()
         try:
             if kept and left > 0:
@@ -73,7 +73,7 @@ class Discarder:
         log.info("%d dead letters of %s were discarded by %s", len(gone), queue, self._asked.by.name)
         for number, failure in letters.items():
             if number in gone:
-                yield Result(failure.id, ReplayOutcome.DISCARDED, "it is put aside, and kept in the journal")
+                yield Result(failure.id, ReplayOutcome.DISCARDED, "it was discarded, and is kept in the journal")
             else:
                 yield Result(failure.id, ReplayOutcome.NOT_REACHED, why)
 

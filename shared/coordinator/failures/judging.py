@@ -83,7 +83,7 @@ class FailureFilter:
     def check(self) -> None:
         """Raises ValueError, in words, for what no failure can be."""
         if self.kind is not None and self.kind not in set(FailureKind):
-            raise ValueError(f"kind {self.kind[:100]!r} is none of {', '.join(FailureKind)}")
+            raise ValueError(f"unknown kind {self.kind[:100]!r}; known are {', '.join(FailureKind)}")
 
     def takes(self, failure: Failure) -> bool:
         lane = failure.lane
@@ -113,7 +113,7 @@ class Failures:
         step = _failed_step(stage) if stage is not None else None
         failure = step.failure if step is not None else None
         why_not = why_not_retried(self._lane(promotion.lane), promotion)
-        going_on = "it goes on from what failed or was undone, and each step looks first whether its effect is there"
+        going_on = "it resumes from what failed or was undone, and each step first checks whether its effect exists"
         return Failure(
             id=promotion.id,
             kind=failure.kind if failure else FailureKind.TIMEOUT,
@@ -148,7 +148,7 @@ class Failures:
         except Exception as fault:
             # A list that ends at the first such letter would hide all others, and the way to put this one aside.
             log.exception("dead letter %s cannot be judged", failure.id)
-            why = f"this app met a bug when it looked at it ({type(fault).__name__}): its log has the traceback"
+            why = f"a bug in this app prevented a verdict ({type(fault).__name__}): see its log for the traceback"
             return replace(failure, replay=Judgement(False, why))
 
     def _of_body(self, failure: Failure, letter: DeadLetter) -> Failure:
@@ -157,7 +157,7 @@ class Failures:
         except incoming.MisplacedError as fault:
             return replace(_about(failure, fault.message), replay=_misplaced(str(fault)))
         except UndecodableError as fault:
-            why = f"it cannot be read: {fault}. To put it aside: mlpromote failures discard {failure.id}"
+            why = f"it cannot be read: {fault}. To discard it: mlpromote failures discard {failure.id}"
             return replace(failure, replay=Judgement(False, why))
         return self._of_message(_about(failure, message), message)
 
@@ -166,7 +166,7 @@ class Failures:
             case RunStep():
                 return replace(failure, replay=self._judge_command(message))
             case FindRegistrations():
-                return replace(failure, replay=Judgement(True, "it only looks for registrations once more"))
+                return replace(failure, replay=Judgement(True, "it only looks for registrations again"))
             case StepReported():
                 return replace(failure, replay=self._judge_report(message))
         return self._of_news(failure, message)
@@ -179,11 +179,11 @@ class Failures:
             return Judgement(True, f"the command expired at {command.not_after:%Y-%m-%d %H:%M} UTC: it does nothing")
         lane = self._lane(command.lane, command.promotion)
         if command.message_id in {each.message_id for each in due(lane)}:
-            return Judgement(True, "the promotion waits for it, and the step looks first whether its effect is there")
+            return Judgement(True, "the promotion waits for it, and the step first checks whether its effect exists")
         if _only_adds(lane, command):
-            stale = "the promotion has moved on: its report changes nothing, and an effect that nobody wants is undone"
+            stale = "the promotion has moved on: its report changes nothing, and an unwanted effect is undone"
             return Judgement(True, stale)
-        why = f"the promotion has moved on, and {command.step} would take away from what came after"
+        why = f"the promotion has moved on, and {command.step} would take away what came after"
         return Judgement(False, f"it is superseded: {why}")
 
     def _judge_report(self, report: StepReported) -> Judgement:
@@ -191,7 +191,7 @@ class Failures:
         if decision.disbelieved:
             return _misplaced(decision.disbelieved)
         if decision.stale:
-            return Judgement(True, "nobody waits for this report any more: it changes nothing")
+            return Judgement(True, "nothing waits for this report any more: it changes nothing")
         return Judgement(True, "the promotion waits for this report")
 
     def _of_news(self, failure: Failure, news: News) -> Failure:
@@ -204,7 +204,7 @@ class Failures:
             promotion=requests[0].promotion.id if len(requests) == 1 else None,
         )
         if not requests:
-            return replace(found, replay=Judgement(True, "no route is concerned: nothing comes of it"))
+            return replace(found, replay=Judgement(True, "it concerns no route, so it would do nothing"))
         judged = [self._judge_request(request) for request in requests]
         # Where several routes take it, each makes of it what it can.
         unsafe = all(not one.safe for one in judged)
@@ -214,11 +214,11 @@ class Failures:
         named = request.promotion.id
         decision = decide(self._lane(request.lane, named), request, self._now)
         if decision.stale:
-            return Judgement(True, f"promotion {named} came of it already: it changes nothing")
+            return Judgement(True, f"promotion {named} was already started from it: it changes nothing")
         after = decision.lane.promotion(named)
         if after is not None and after.status is PromotionStatus.SUPERSEDED:
             return Judgement(False, f"it is superseded: {after.reason}")
-        return Judgement(True, f"promotion {named} comes of it")
+        return Judgement(True, f"promotion {named} would start from it")
 
     def _lane(self, key: LaneKey, promotion: str | None = None) -> Lane:
         """With all promotions under way, and the named one."""
@@ -250,16 +250,16 @@ def _about(failure: Failure, message: Command | Event) -> Failure:
 
 
 def _misplaced(why: str) -> Judgement:
-    return Judgement(False, f"it lies in the wrong queue: {why}")
+    return Judgement(False, f"it is in the wrong queue: {why}")
 
 
 def _reason(letter: DeadLetter) -> str:
     if letter.reason == _DELIVERED_TOO_OFTEN:
         return (
-            f"Each of {letter.deliveries} deliveries ended in an error, or in the death of the app: its log tells of "
+            f"Each of {letter.deliveries} deliveries failed or crashed the app: see its log for "
             f"message {letter.message_id}."
         )
     if letter.reason == _EXPIRED:
-        return f"Nobody took message {letter.message_id} before its time to live was over."
+        return f"Nobody took message {letter.message_id} before its time to live expired."
     said = ": ".join(filter(None, (letter.reason, letter.description))) or "no reason was given"
-    return f"Message {letter.message_id} was put aside: {said}."
+    return f"Message {letter.message_id} was dead-lettered: {said}."

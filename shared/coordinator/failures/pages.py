@@ -67,7 +67,7 @@ def _position(continuation: str | None, sources: Sequence[str]) -> tuple[str | N
         return sources[0], None
     source, separator, following = continuation.partition("~")
     if not separator or source not in sources:
-        raise ValueError("the continuation is none that was given here")
+        raise ValueError("unknown continuation token")
     return source, following or None
 
 
@@ -85,5 +85,5 @@ def _number(following: str | None) -> int:
         return 1
     number = number_in(following)
     if number is None:
-        raise ValueError("the continuation is none that was given here")
+        raise ValueError("unknown continuation token")
     return number

@@ -73,7 +73,7 @@ class Replayer:
     def retry(self, promotion: str) -> Result:
         """Try a failed promotion again: from `validate`, or from the step before it that failed."""
         if time.monotonic() >= self._asked.until:
-            return Result(promotion, ReplayOutcome.NOT_REACHED, "the time was up: ask again")
+            return Result(promotion, ReplayOutcome.NOT_REACHED, "the request ran out of time: try again")
         found = self._store.promotion(promotion)
         if found is None:
             return Result(promotion, ReplayOutcome.NOT_FOUND, "there is no such promotion")
@@ -83,15 +83,15 @@ class Replayer:
             if self._asked.dry_run:
                 lane, _ = self._store.load(event.lane, promotion)
                 after = decide(lane, event, self._clock()).lane.promotion(promotion)
-                return Result(promotion, ReplayOutcome.REPLAYABLE, f"it would be tried again{_start(after)}")
+                return Result(promotion, ReplayOutcome.REPLAYABLE, f"it would be retried{_start(after)}")
             after = self._lanes.apply(event).lane.promotion(promotion)
         except NotNowError as fault:
             return Result(promotion, ReplayOutcome.REFUSED, str(fault))
         except QueueUnavailableError as fault:
-            return Result(promotion, ReplayOutcome.REPLAYED, f"it is tried again as soon as that is back: {fault}")
+            return Result(promotion, ReplayOutcome.REPLAYED, f"it will be retried when that is available: {fault}")
         except VersionConflictError:
-            return Result(promotion, ReplayOutcome.NOT_REACHED, "many others change its lane just now: ask again")
-        return Result(promotion, ReplayOutcome.REPLAYED, f"it is tried again{_start(after)}")
+            return Result(promotion, ReplayOutcome.NOT_REACHED, "too many requests are changing its lane: try again")
+        return Result(promotion, ReplayOutcome.REPLAYED, f"it is being retried{_start(after)}")
 
     # --- dead letters ---
 
@@ -110,7 +110,7 @@ class Replayer:
 
     def _move_back(self, queue: str, failures: Sequence[Failure]) -> Iterator[Result]:
         numbers = [_number(failure) for failure in self._noted(failures)]
-        why = "somebody else has it just now, or too many others lie before it: ask again"
+        why = "another request is handling it, or too many others are ahead of it: try again"
         moved: Collection[int] = ()
         try:
             left = self._asked.until - time.monotonic()
@@ -121,7 +121,7 @@ class Replayer:
         log.info("%d dead letters of %s went back for %s", len(moved), queue, self._asked.by.name)
         for failure in failures:
             if _number(failure) in moved:
-                yield Result(failure.id, ReplayOutcome.REPLAYED, f"it is in {queue} again: {failure.replay.why}")
+                yield Result(failure.id, ReplayOutcome.REPLAYED, f"it is back in {queue}: {failure.replay.why}")
             else:
                 yield Result(failure.id, ReplayOutcome.NOT_REACHED, why)
 

@@ -25,7 +25,7 @@ def run(target: Target) -> Outcome:
     asked = rules.policy.approvals
     if rules.approvals is None or asked is None:
         return Failed(
-            f"The app of {command.environment} takes no approvals by its own configuration. Give both apps the same "
+            f"The app of {command.environment} is not configured to take approvals. Give both apps the same "
             f"`policy` of {command.environment} in promotion.yml, then retry.",
             FailureKind.BAD_CONFIG,
         )

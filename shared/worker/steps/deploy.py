@@ -62,7 +62,7 @@ def deployed(target: Target, permission: Permission) -> Outcome:
         return model if isinstance(model, Failed) else _start(target, model)
     if not target.is_of_this_promotion(found):
         return Failed(
-            f"Deployment {found.name} of endpoint {endpoint.name} is not of this promotion. Remove it, and retry.",
+            f"Deployment {found.name} of endpoint {endpoint.name} is not from this promotion. Remove it, then retry.",
             FailureKind.CONFLICT,
         )
     return _progress(target, endpoint, found)
@@ -89,7 +89,7 @@ def _progress(target: Target, endpoint: Endpoint, found: Deployment) -> Outcome:
     if found.tags.get(ATTEMPT) != str(command.attempt) and not endpoint.traffic.get(found.name):
         # What it was made from may have been mended since: made anew, under the same name.
         workspace.start_removal(endpoint.name, found.name)
-        return poll_again(command, f"deployment {found.name} of an attempt before is being removed")
+        return poll_again(command, f"deployment {found.name} from an earlier attempt is being removed")
     if found.state in BROKEN:
         return deployment_failure.failed(found, container_log.read(workspace, endpoint.name, found.name))
     return Succeeded(as_evidence(_evidence(endpoint, found)))

@@ -71,7 +71,7 @@ def _another_job(asked: JobStage, job: Job) -> Failed | None:
     """An event says of which experiment a job is, and whoever can send one may say so of any job."""
     missing = [f"{name}={value}" for name, value in asked.job_tags.items() if job.tags.get(name) != value]
     if asked.experiment and job.experiment != asked.experiment:
-        why = f"is of experiment {job.experiment}, and the route takes jobs of {asked.experiment}"
+        why = f"is of experiment {job.experiment}, but the route takes jobs of {asked.experiment}"
     elif missing:
         why = f"lacks the tag {', '.join(missing)}, for which the route asks"
     else:
@@ -91,7 +91,7 @@ def _refusal(job: Job, output: str) -> Failed | None:
     if output not in job.outputs:
         there = ", ".join(sorted(job.outputs)) or "none at all"
         return Failed(
-            f"Job {job.name} has no output {output}, only {there}. Correct `from_jobs` of the route, or the job.",
+            f"Job {job.name} has no output {output}. Its outputs: {there}. Correct `from_jobs`, or the job.",
             FailureKind.BAD_CONFIG,
         )
     return None

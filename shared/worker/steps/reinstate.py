@@ -50,7 +50,7 @@ def _as_it_served(target: Target) -> str | Failed:
     if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin, target.endpoint):
         return Failed(
             f"{command.candidate.name}, version {command.candidate.version}, is not what was validated when it came to "
-            f"serve {command.stage}. Promote it anew.",
+            f"serve {command.stage}. Promote it again.",
             FailureKind.CHANGED,
         )
     return unapproved(target, then.digest, authors(target, copy)) or copy.asset_id

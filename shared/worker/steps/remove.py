@@ -38,7 +38,7 @@ def run(target: Target) -> Outcome:
         # `restore` comes before this, so nobody will move it: to wait would be to wait for ever.
         return Failed(
             f"Deployment {found.name} still takes {endpoint.traffic[found.name]} % of the traffic of endpoint "
-            f"{endpoint.name}, so it was left there. Give the traffic to another deployment, then roll back again.",
+            f"{endpoint.name}, so it was kept. Move the traffic to another deployment, then roll back again.",
             FailureKind.CONFLICT,
         )
     workspace.start_removal(target.endpoint, found.name)

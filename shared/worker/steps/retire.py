@@ -29,7 +29,7 @@ def run(target: Target) -> Outcome:
     if endpoint is None or serving is None or serving.state != READY or not endpoint.traffic.get(serving.name):
         # `shift` has read it back: somebody has changed it since, and had a reason.
         return Failed(
-            f"Nothing was removed from endpoint {target.endpoint}: deployment {target.deployment} no longer serves. "
+            f"Nothing was removed from endpoint {target.endpoint}: deployment {target.deployment} lost the traffic. "
             f"The traffic goes to {traffic.names(traffic.present(endpoint)) if endpoint else 'no deployment'}.",
             FailureKind.CONFLICT,
         )

@@ -83,7 +83,7 @@ def run(target: Target) -> Outcome:
     model = workspace.model(name, version)
     if model is None:
         return Failed(
-            f"There is no model {name}, version {version}, in {command.environment}: it was deleted, or never there. "
+            f"There is no model {name}, version {version}, in {command.environment}: it was deleted or never existed. "
             "Register it and promote that version.",
             FailureKind.NOT_FOUND,
         )
@@ -124,7 +124,7 @@ def _start(target: Target, model: Model) -> Outcome:
         if not workspace.has_files(model):
             return Failed(
                 f"The files of model {model.name}, version {model.version}, are gone from {model.path}. Register the "
-                "model anew and promote that version.",
+                "model again and promote that version.",
                 FailureKind.NOT_FOUND,
             )
         try:

@@ -30,7 +30,7 @@ def run(target: Target) -> Outcome:
     if strangers and target.owns(endpoint):
         return Failed(
             f"The traffic of endpoint {endpoint.name} goes to {names(strangers)}, which is not what served when this "
-            "promotion began, so it was left there. Look who has changed it, and start a new promotion.",
+            "promotion began, so it was left there. Find out who changed it, and start a new promotion.",
             FailureKind.CONFLICT,
         )
     moved = give_all(target, endpoint, target.deployment)

@@ -55,7 +55,7 @@ def run(target: Target) -> Outcome:
     if len(answers) < len(requests):
         return Failed(
             f"Deployment {target.deployment} answered only {len(answers)} of {len(requests)} smoke requests within "
-            f"{MOST_SECONDS:g} s. Use fewer, or give it a faster instance_type.",
+            f"{MOST_SECONDS:g} s. Use fewer requests or a faster instance_type.",
             FailureKind.TIMEOUT,
             "\n".join(container_log.chosen(_log(target))),
             evidence=as_evidence(evidence),
@@ -112,7 +112,7 @@ def _failed(target: Target, faults: list[str], evidence: Smoked, crashed: bool) 
     cause = container_log.cause_and_place(log) if crashed else None
     said = f" Its log has the cause: {cause.rstrip('. ')}." if cause else ""
     return Failed(
-        f"Deployment {target.deployment} does not answer the smoke requests as it should: {faults[0]}{more}.{said}",
+        f"Deployment {target.deployment} failed the smoke requests: {faults[0]}{more}.{said}",
         FailureKind.REFUSED,
         diagnosis="\n".join([*faults[:MOST_SHOWN], *_below(container_log.chosen(log))]),
         evidence=as_evidence(replace(evidence, failures=len(faults))),

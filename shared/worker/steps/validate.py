@@ -39,7 +39,7 @@ def still_as_validated(target: Target) -> Review | Failed:
         return found
     if before is None:
         return Failed(
-            f"Nothing was validated for {target.command.stage}, so nothing is deployed. Start a new promotion.",
+            f"Nothing was validated for {target.command.stage}, so nothing was deployed. Start a new promotion.",
             FailureKind.CHANGED,
         )
     changed = list(manifest.what_changed(before.manifest, found.manifest))
@@ -47,8 +47,8 @@ def still_as_validated(target: Target) -> Review | Failed:
         return found
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
     return Failed(
-        f"What would be deployed is not what was validated: changed since: {'; '.join(changed[:3])}{more}. Nothing was "
-        "deployed. Retry: that validates it anew, and asks for approval again where the stage does.",
+        f"What would be deployed is not what was validated. Changed since: {'; '.join(changed[:3])}{more}. Nothing was "
+        "deployed. Retry to validate it again; the stage asks for approval again if it requires one.",
         FailureKind.CHANGED,
         diagnosis="\n".join(changed[: manifest.MOST_FILES]),
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpromote.ends import MEANINGS, Exit
+from mlpromote.exit_codes import MEANINGS, Exit
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, Request, StubApp, problem
@@ -27,17 +27,17 @@ DEADLINE_SECONDS = 20
     ("answer", "code", "says"),
     [
         (problem(400, "version: missing"), Exit.USAGE, "version: missing"),
-        (Answer("", 401), Exit.NOT_ALLOWED, "the key is wrong"),
+        (Answer("", 401), Exit.NOT_ALLOWED, "the function key is wrong"),
         (problem(401, "Sign in."), Exit.NOT_ALLOWED, "Sign in."),
         (problem(403, "bob needs the role X"), Exit.NOT_ALLOWED, "bob needs the role X"),
         (problem(404, "There is no promotion x."), Exit.NOT_FOUND, "There is no promotion x."),
-        (Answer("", 404), Exit.NO_ANSWER, "is it the address of the app"),
+        (Answer("", 404), Exit.NO_ANSWER, "Is this the address of the app"),
         (problem(409, "it is queued"), Exit.REFUSED, "it is queued"),
         (problem(422, "used before"), Exit.USAGE, "used before"),
-        (Answer("oh dear", 500, "text/plain"), Exit.NO_ANSWER, "was answered with 500"),
+        (Answer("oh dear", 500, "text/plain"), Exit.NO_ANSWER, "failed with 500"),
         (problem(503, "Busy: try again."), Exit.NO_ANSWER, "Busy: try again."),
-        (Answer("[1, 2]", 418), Exit.NO_ANSWER, "was answered with 418"),
-        (Answer("<html>", 200, "text/html"), Exit.NO_ANSWER, "was not answered with JSON"),
+        (Answer("[1, 2]", 418), Exit.NO_ANSWER, "failed with 418"),
+        (Answer("<html>", 200, "text/html"), Exit.NO_ANSWER, "did not return JSON"),
     ],
 )
 def test_an_error_of_the_app_is_its_sentence_and_an_exit_code(
@@ -78,7 +78,7 @@ def test_what_is_not_there_is_looked_for_with_a_command_and_not_with_an_address(
 ) -> None:
     app.will_answer(problem(404, "There is no promotion nope.", see=see))
     errors = " ".join(mlpromote("show", "nope").errors.split())
-    assert errors == f"mlpromote: There is no promotion nope. `{command}` shows what there is."
+    assert errors == f"mlpromote: There is no promotion nope. Run `{command}` to see what exists."
 
 
 def test_it_tells_its_version(mlpromote: CommandLine) -> None:
@@ -91,7 +91,7 @@ def test_a_list_that_is_none_comes_from_no_app_of_ours(body: object, mlpromote: 
     app.will_answer(Answer(body))
     ended = mlpromote("list")
     assert ended.code == Exit.NO_ANSWER
-    assert "answers with no list" in ended.errors
+    assert "did not return a list" in ended.errors
 
 
 def test_who_comes_without_key_or_token_is_told_what_to_give(
@@ -101,7 +101,7 @@ def test_who_comes_without_key_or_token_is_told_what_to_give(
     monkeypatch.delenv("MLPROMOTE_KEY")
     assert "give a function key" in mlpromote("list").errors
     monkeypatch.setenv("MLPROMOTE_KEY", "old")
-    assert "the key is wrong" in mlpromote("list").errors
+    assert "the function key is wrong" in mlpromote("list").errors
 
 
 def test_an_app_that_is_not_there_cannot_be_reached(mlpromote: CommandLine) -> None:
@@ -109,7 +109,7 @@ def test_an_app_that_is_not_there_cannot_be_reached(mlpromote: CommandLine) -> N
         url = gone.url
     ended = mlpromote("--url", url, "list")
     assert ended.code == Exit.NO_ANSWER
-    assert f"{url}/api cannot be reached: Connection refused" in ended.errors
+    assert f"Cannot reach {url}/api: Connection refused" in ended.errors
 
 
 @pytest.mark.parametrize("command", COMMANDS)
