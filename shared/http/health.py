@@ -58,9 +58,7 @@ class Health:
         if self.roles.coordinator:
             yield Check("configuration", "promotion.yml", self._see_configuration, "Mend promotion.yml.")
             if self._is_configured():
-                yield Check(
-                    "configuration", "files", self._see_files, "Correct the files, and deploy the app with them."
-                )
+                yield Check("configuration", "files", self._see_files, "Correct the files, then deploy the app.")
             yield Check("store", "promotions", self._write, "Create the store, and let the app write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
         yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")

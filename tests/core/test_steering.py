@@ -423,9 +423,7 @@ def test_what_another_version_has_come_to_serve_since_is_not_rolled_back_again()
     lane = ask(lane, Released(KEY, "prod", OPERATOR, "go on"))
     lane = run(decide(lane, requested("3", ONE_STAGE), NOW).lane)
     assert lane.champions["prod"].candidate.version == "3"
-    with pytest.raises(
-        NotNowError, match="it serves nothing that could be rolled back; .* prod is served by version 3"
-    ):
+    with pytest.raises(NotNowError, match="prod is served by version 3"):
         ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "again"))
 
 
