@@ -26,12 +26,12 @@ def read(file: Path, tolerance: float) -> list[SmokeRequest]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as fault:
-        raise ValueError(f"There is no file of smoke requests {file}: see `smoke` of the stage.") from fault
+        raise ValueError(f"The file of smoke requests {file} does not exist. Check `smoke` of the stage.") from fault
     except (OSError, UnicodeDecodeError) as fault:
         raise ValueError(f"The smoke requests in {file.name} cannot be read: {fault}") from fault
     found = [_parse(file.name, number, line, tolerance) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
-        raise ValueError(f"There are no smoke requests in {file.name}: leave `smoke` out where none are meant.")
+        raise ValueError(f"There are no smoke requests in {file.name}. If you need none, remove `smoke`.")
     if len(found) > MOST_REQUESTS:
         raise ValueError(f"There are {len(found)} smoke requests in {file.name}; at most {MOST_REQUESTS} are sent.")
     return found
@@ -42,9 +42,9 @@ def _parse(file: str, number: int, line: str, tolerance: float) -> SmokeRequest:
     try:
         found = json.loads(line)
     except ValueError as fault:
-        raise ValueError(f"{place} is no JSON: {fault}") from fault
+        raise ValueError(f"{place} is not JSON: {fault}") from fault
     if not isinstance(found, dict) or "request" not in found:
-        raise ValueError(f'{place} is no object with a "request".')
+        raise ValueError(f'{place} is not an object with a "request".')
     unknown = sorted(found.keys() - _KEYS)
     if unknown:
         raise ValueError(f"{place} has unknown keys: {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}.")

@@ -3,6 +3,7 @@
 So a test of a step that passes with the fake says something about Azure ML.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -68,7 +69,7 @@ class FakeAzure(Azure):
     def train(self) -> Job:
         job = Job("brave_fox", "Completed", "digits-training", outputs={"model": "custom_model"})
         self._dev.jobs[job.name] = job
-        self._dev.job_metrics[job.name] = {"accuracy": 0.75}
+        self._dev.job_metrics[job.name] = {"accuracy": 0.75, "loss": math.nan}
         return job
 
     def have_no_room(self) -> None:
@@ -152,7 +153,10 @@ def test_a_job_is_read_with_its_outputs_and_metrics(azure_ml: Azure) -> None:
     job = azure_ml.train()
     again = found(azure_ml.dev.job(job.name))
     assert (again.status, again.experiment, again.outputs["model"]) == ("Completed", "digits-training", "custom_model")
-    assert azure_ml.dev.metrics(job.name) == {"accuracy": 0.75}
+    metrics = azure_ml.dev.metrics(job.name)
+    assert metrics.keys() == {"accuracy", "loss"}
+    assert metrics["accuracy"] == 0.75
+    assert math.isnan(metrics["loss"])
 
 
 def test_an_output_is_registered_once_under_a_version_and_names_its_job(azure_ml: Azure, name: str) -> None:

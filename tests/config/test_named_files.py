@@ -63,8 +63,8 @@ def test_files_that_are_right_have_no_fault(faults: Faults) -> None:
         ("scoring/score.py", b"\xff", "../scoring/score.py cannot be read"),
         ("environment/conda.yml", "a: [", "conda_file: ../environment/conda.yml cannot be read"),
         ("environment/conda.yml", "name: x", "../environment/conda.yml has no list of dependencies"),
-        ("smoke/churn.jsonl", None, "There is no file of smoke requests"),
-        ("smoke/churn.jsonl", "{", "churn.jsonl, line 1 is no JSON"),
+        ("smoke/churn.jsonl", None, "The file of smoke requests"),
+        ("smoke/churn.jsonl", "{", "churn.jsonl, line 1 is not JSON"),
         ("smoke/churn.jsonl", "", "There are no smoke requests in churn.jsonl"),
     ],
 )

@@ -132,7 +132,7 @@ def test_an_answer_ends_the_wait() -> None:
 def test_it_says_which_job_it_waits_for_and_until_when() -> None:
     lane = waiting()
     [wait] = waits(lane, lane.promotions[0])
-    assert wait.what == "job train-3 to end, which wakes it; next look at 12:05:00 UTC"
+    assert wait.what == "job train-3 to end, which wakes it; next poll at 12:05:00 UTC"
     assert (wait.since, wait.until) == (NOW, NOW + LONGEST_WAIT)
     assert wake_at(lane) == NOW + PAUSE + GRACE
 

@@ -141,7 +141,7 @@ def test_files_that_are_not_there_are_named(health: Health, folder: Path) -> Non
     (folder / "smoke" / "churn.jsonl").unlink()
     [(what, name, says)] = faults(health)
     assert (what, name) == ("configuration", "routes.churn.stages[0].smoke.requests")
-    assert "There is no file of smoke requests" in says
+    assert "The file of smoke requests" in says
 
 
 def test_what_the_files_name_in_turn_is_read_as_well(health: Health, folder: Path) -> None:

@@ -28,7 +28,7 @@ def sent(observed: Observed, caplog: pytest.LogCaptureFixture) -> Observed:
     observed.app.lanes.apply(Approved(LaneKey("churn", MODEL), observed.promotion["id"], BOB, "fine"))
     observed.app.workspaces["prod"].fails_to_deploy = "ImageBuildFailure: no such image"
     observed.run()
-    with pytest.raises(ValueError, match="no JSON"):
+    with pytest.raises(ValueError, match="not JSON"):
         observed.app.coordinator.advance(b"{")
     observed.app.telemetry.dead_letters("promotion-events", 1)
     return observed
