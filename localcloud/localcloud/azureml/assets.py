@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -18,6 +19,7 @@ from localcloud.azureml.asset_pages import has_hash, page
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.operations import Operations
+from localcloud.azureml.pipeline_graph import component_from_job
 from localcloud.azureml.rights import CALLER, MODEL_MANAGEMENT, Caller
 from localcloud.azureml.scopes import REGISTRY, WORKSPACE, Scope, Scopes, arm_path
 from localcloud.azureml.storage import Storage
@@ -118,9 +120,10 @@ class Assets:
         An anonymous component gets the version of its content. 409, for components 400, where a version exists with
         other content.
         """
-        properties, private = dict(properties), {}
+        properties, private = dict(properties), dict[str, Any]()
         if kind == "components":
-            private["specification"] = specification = properties.get("componentSpec") or {}
+            specification = self._specification(scope, properties.get("componentSpec") or {})
+            private["specification"] = specification
             properties["componentSpec"] = component_specification.kept(specification)
             properties.pop("description", None)  # the specification has it
             version = _component_version(name, version, properties, specification)
@@ -139,6 +142,16 @@ class Assets:
                 tags, more = resource.properties["tags"], resource.properties["properties"]
                 self._outbox.model_registered(scope, name, version, tags, more)
         return resource
+
+    def _specification(self, scope: Scope, given: Json) -> Json:
+        """What a component is made from: of one made from a job, what the job has."""
+        source = str(given.get("sourceJobId") or given.get("source_job_id") or "")
+        if not source:
+            return given
+        job = self._records.get(scope, source.rsplit("/", 1)[1] if "/" in source else source)
+        if not job:
+            raise AzureError(404, "UserError", f"Job {source} was not found in {scope.name}.")
+        return {**given, **component_from_job(job, self.find)}
 
     async def _put_version(self, request: web.Request) -> web.Response:
         scope, match = self._scopes.requested(request), request.match_info

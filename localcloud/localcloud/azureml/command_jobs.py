@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.jobs import DEFAULT_OUTPUT, JobEnd, JobRun, JobRunner
-from localcloud.azureml.job_records import OF_NODE, JobRecords
+from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.pipeline_graph import OF_NODE
 from localcloud.azureml.rights import Caller, Rights
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.storage import Storage
@@ -124,6 +125,7 @@ class CommandJobs:
         variables = properties.get("environmentVariables") or {}
         return JobRun(
             name=job.name,
+            root=self._records.root(job),
             command=str(properties.get("command") or ""),
             code=self._asset_files(workspace, str(code)) if code else None,
             inputs=inputs,

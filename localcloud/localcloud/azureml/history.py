@@ -121,7 +121,7 @@ def _run(job: Resource) -> Json:
     error = job.private.get("error")
     return {
         "runId": job.name,
-        "rootRunId": job.private.get("parent") or job.name,
+        "rootRunId": job.private.get("root") or job.name,
         "parentRunId": job.private.get("parent"),
         "status": properties["status"],
         "experimentId": properties["experimentName"],

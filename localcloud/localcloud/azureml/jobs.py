@@ -20,7 +20,7 @@ _JOBS = WORKSPACE + "/jobs"
 CANCELLATION_SECONDS = 30.0
 CHANGEABLE = ("tags", "displayName", "description", "isArchived")
 #: What must not differ if a job is submitted again under its name.
-IMMUTABLE = ("jobType", "command", "codeId", "environmentId", "experimentName", "inputs", "jobs")
+IMMUTABLE = ("jobType", "command", "codeId", "environmentId", "experimentName", "inputs", "jobs", "componentId")
 
 
 class Jobs:
@@ -92,6 +92,8 @@ class Jobs:
         except ValueError as error:
             raise AzureError(400, "UserError", f"{error}.") from error
         self._command_jobs.refuse_out_of_reach(workspace, properties)
+        if job_type == "Pipeline":
+            properties = self._pipeline_jobs.with_component(properties)
         job = self._records.create(workspace, name, properties, request[CALLER])
         runs = self._command_jobs if job_type == "Command" else self._pipeline_jobs
         self._start(runs, workspace, job, request[CALLER])
