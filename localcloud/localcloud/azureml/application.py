@@ -26,6 +26,7 @@ from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
 from localcloud.azureml.history import History
 from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.job_requirements import JobRequirements
 from localcloud.azureml.jobs import Jobs
 from localcloud.azureml.mlflow_registry import MlflowRegistry
 from localcloud.azureml.operations import Operations
@@ -91,13 +92,22 @@ class _Parts:
             for w in self.scopes.workspaces
         }
         self.records = JobRecords(self.store, self.storage, self.outbox, self.trackings)
-        self.assets = Assets(self.store, self.scopes, self.storage, self.records, self.operations, self.outbox)
+        self.assets = Assets(
+            self.store,
+            self.scopes,
+            self.storage,
+            self.records,
+            self.operations,
+            self.outbox,
+            settings.environment_build_seconds,
+        )
         self.endpoints = Endpoints(self.store, self.scopes, self.operations, self._base_url)
         self.deployments = self._made_deployments(settings)
         self.scoring = Scoring(self.store, self.scopes, self.deployments, self.servers)
         self.command_jobs = self._made_command_jobs(settings, certificate_authority)
         pipeline_jobs = PipelineJobs(self.records, self.assets, self.command_jobs)
-        self.jobs = Jobs(self.scopes, self.records, self.command_jobs, pipeline_jobs, self.operations)
+        requirements = JobRequirements(self.assets)
+        self.jobs = Jobs(self.scopes, self.records, self.command_jobs, pipeline_jobs, requirements, self.operations)
 
     def _made_rights(self, settings: Settings) -> Rights:
         token_key = read_or_make_key(settings.token_key) if settings.token_key else None
@@ -119,8 +129,10 @@ class _Parts:
 
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}
-        platform = Platform(self._base_url, certificate_authority, settings.job_start_seconds)
-        return CommandJobs(self.records, self.assets, self.storage, self.rights, runners, platform)
+        platform = Platform(
+            self._base_url, certificate_authority, settings.job_start_seconds, settings.environment_build_seconds
+        )
+        return CommandJobs(self.records, self.assets, self.storage, self.rights, self.faults, runners, platform)
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
         """The routes of every part. If two match, the first one answers."""

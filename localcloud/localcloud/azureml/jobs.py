@@ -7,6 +7,7 @@ from aiohttp import web
 
 from localcloud.azureml.command_jobs import CommandJobs
 from localcloud.azureml.job_records import TERMINAL, JobRecords, kept_inputs
+from localcloud.azureml.job_requirements import JobRequirements
 from localcloud.azureml.operations import Operation, Operations
 from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.rights import CALLER, Caller
@@ -32,12 +33,14 @@ class Jobs:
         records: JobRecords,
         command_jobs: CommandJobs,
         pipeline_jobs: PipelineJobs,
+        requirements: JobRequirements,
         operations: Operations,
     ) -> None:
         self._scopes = scopes
         self._records = records
         self._command_jobs = command_jobs
         self._pipeline_jobs = pipeline_jobs
+        self._requirements = requirements
         self._operations = operations
         self._running: set[asyncio.Task[None]] = set()
         operations.define("cancellation", self._finish_cancellation)
@@ -91,7 +94,7 @@ class Jobs:
             self._command_jobs.log(workspace, name)
         except ValueError as error:
             raise AzureError(400, "UserError", f"{error}.") from error
-        self._command_jobs.refuse_out_of_reach(workspace, properties)
+        self._requirements.refuse_unmet(workspace, properties)
         if job_type == "Pipeline":
             properties = self._pipeline_jobs.with_component(properties)
         job = self._records.create(workspace, name, properties, request[CALLER])

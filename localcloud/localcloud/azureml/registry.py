@@ -127,7 +127,8 @@ class Registry:
         key = CONTENT[details["kind"]]
         if details["kind"] in ("models", "data", "codes"):
             properties[key] = self._copied_files(registry, source, key, details)
-        self._assets.add(registry, details["kind"], details["name"], details["version"], properties)
+        copied = self._assets.add(registry, details["kind"], details["name"], details["version"], properties)
+        await self._assets.wait_until_built(copied.path)
 
     def _copied_files(self, registry: Scope, source: Resource, key: str, details: Json) -> str:
         uri = str(source.properties.get(key, ""))

@@ -122,6 +122,8 @@ def test_a_registry_is_used_only_in_the_regions_that_it_is_replicated_to(plane: 
     discovery = one.call("GET", "/registrymanagement/v1.0/registries/contoso-ml/discovery").json()
     assert discovery["regions"] == ["westeurope", "uksouth"]
     environment = "azureml://registries/contoso-ml/environments/training/versions/1"
+    path = f"{REGISTRY}/environments/training/versions/1"
+    one.call("PUT", path, json={"properties": {"image": "image"}}).raise_for_status()
     body = {"properties": {"jobType": "Command", "command": "true", "environmentId": environment}}
     assert one.call("PUT", f"{workspace_id('ws-dev')}/jobs/reached", json=body).status_code == 201
     refused = one.call("PUT", f"{workspace_id('ws-test')}/jobs/out-of-reach", json=body)
