@@ -29,12 +29,14 @@ from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.job_requirements import JobRequirements
 from localcloud.azureml.jobs import Jobs
 from localcloud.azureml.mlflow_registry import MlflowRegistry
+from localcloud.azureml.monitors import Monitors
 from localcloud.azureml.operations import Operations
 from localcloud.azureml.permissions import Permissions
 from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.registry import Registry
 from localcloud.azureml.requests_log import RequestsLog
 from localcloud.azureml.rights import Rights
+from localcloud.azureml.schedules import Schedules
 from localcloud.azureml.scopes import Scopes
 from localcloud.azureml.scoring import Scoring
 from localcloud.azureml.storage import Storage
@@ -149,6 +151,8 @@ class _Parts:
         yield self.deployments.routes()
         yield self.scoring.routes()
         yield self.jobs.routes()
+        monitors = Monitors(self.records, self.faults)
+        yield Schedules(self.store, self.scopes, self.operations, self.jobs, monitors).routes()
         yield History(self.scopes, self.records, self.command_jobs, self.storage, self._base_url).routes()
         for workspace in self.scopes.workspaces:
             prefix, tracking = f"/mlflow/v1.0{workspace.path}", self.trackings[workspace.path]

@@ -22,6 +22,7 @@ from localcloud.azureml.events import Outbox
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.operations import Operation, Operations
 from localcloud.azureml.pipeline_graph import component_from_job
+from localcloud.azureml.registry_rules import refuse_component
 from localcloud.azureml.rights import CALLER, MODEL_MANAGEMENT, Caller
 from localcloud.azureml.scopes import REGISTRY, WORKSPACE, Scope, Scopes, arm_path
 from localcloud.azureml.storage import Storage
@@ -174,6 +175,8 @@ class Assets:
     async def _put_version(self, request: web.Request) -> web.Response:
         scope, match = self._scopes.requested(request), request.match_info
         properties = await properties_in(request)
+        if scope.is_registry and match["kind"].lower() == "components":
+            refuse_component(scope.name, match["name"], properties.get("componentSpec") or {})
         is_anonymous = match["name"] == component_specification.ANONYMOUS
         is_new = is_anonymous or self._store.get(arm_path(request)) is None
         name, version = match["name"], match["version"]

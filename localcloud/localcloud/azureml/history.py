@@ -128,6 +128,7 @@ def _run(job: Resource) -> Json:
         "displayName": properties["displayName"],
         "runType": job.private["type"],
         "runTypeV2": {"orchestrator": "Execution", "traits": []},
+        "scheduleId": job.private.get("schedule"),
         "userId": job.private["creator"]["userObjectId"],
         "createdBy": job.private["creator"],
         "createdUtc": job.body["systemData"]["createdAt"],

@@ -72,7 +72,13 @@ class JobRecords:
         ]
 
     def create(
-        self, workspace: Scope, name: str, properties: Json, caller: Caller, parent: Resource | None = None
+        self,
+        workspace: Scope,
+        name: str,
+        properties: Json,
+        caller: Caller,
+        parent: Resource | None = None,
+        schedule: str | None = None,
     ) -> Resource:
         """Records a job as Starting, with a place for each of its outputs."""
         path = f"{workspace.path}/jobs/{name}"
@@ -107,6 +113,7 @@ class JobRecords:
                 "root": self.root(parent) if parent else None,
                 "type": STEP_RUN if parent and job_type == "Command" else RUN_TYPES.get(job_type),
                 "placed": placed,
+                "schedule": schedule,
             },
         )
         with self._store.transaction():

@@ -90,6 +90,10 @@ class Registry:
         workspace = self._scopes.workspace_with_guid(found["guid"]) if found else None
         if not found or found["kind"] not in CONTENT:
             raise AzureError(400, "UserError", f"sourceAssetId {source_id!r} does not name an asset of a workspace.")
+        if found["kind"] == "components":
+            raise AzureError(
+                400, "UserError", "Components cannot be copied into a registry. Create them there from their source."
+            )
         if workspace:
             action = f"{PROVIDER}/workspaces/{found['kind']}/versions/read"
             self._rights.demand(request[CALLER], action, workspace)
@@ -122,8 +126,6 @@ class Registry:
         properties = copy.deepcopy(source.properties)
         properties.pop("jobName", None)
         properties["originAssetId"] = details["origin"]
-        if details["kind"] == "components":
-            properties["componentSpec"] = source.private["specification"]
         key = CONTENT[details["kind"]]
         if details["kind"] in ("models", "data", "codes"):
             properties[key] = self._copied_files(registry, source, key, details)

@@ -3,6 +3,7 @@
 import math
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from azure.ai.ml import Input, command
@@ -100,6 +101,27 @@ def test_cancelling_answers_202_until_it_is_done_and_then_200(cloud: ControlPlan
     assert (first.status_code, first.json()) == (202, {})
     assert until(lambda: (status := cloud.call("GET", location).status_code) != 202 and status) == 200
     assert state(cloud, "cancelled") == "Canceled"
+
+
+def test_jobs_are_listed_by_type_by_tag_and_page_by_page(plane: Plane) -> None:
+    one = plane()
+    for number in range(102):
+        tags = {"even": str(number)} if number % 2 == 0 else {}
+        submit(one, f"job-{number}", jobType="Pipeline", tags=tags).raise_for_status()
+    submit(one, "the-command").raise_for_status()
+
+    def listed(**query: str) -> list[list[str]]:
+        pages, following = [], f"{WORKSPACE}/jobs?{urlencode(query)}"
+        while following:
+            body = one.call("GET", following).json()
+            pages.append([job["name"] for job in body["value"]])
+            following = body.get("nextLink", "")
+        return pages
+
+    assert listed(jobType="Command") == [["the-command"]]
+    assert listed(tag="even") == [[f"job-{number}" for number in range(100, -1, -2)]]
+    assert [len(page) for page in listed()] == [100, 3]
+    assert len({job.name for job in one.client().jobs.list()}) == 103
 
 
 def test_a_metric_that_is_no_number_is_told_as_such(cloud: ControlPlane, environment: str) -> None:
