@@ -31,7 +31,7 @@ from localcloud.azureml.wire import AzureError, Json, not_found, properties_in
 
 _ASSETS = "/{kind:(?i:" + "|".join(KINDS) + ")}"
 #: Microsoft's own registries: whatever is asked of them, mostly environments, is assumed to exist.
-_PUBLIC_REGISTRIES = ("azureml", "azureml-meta", "azureml-msr", "huggingface")
+_PUBLIC_REGISTRIES = ("azureml", "azureml-preview", "azureml-meta", "azureml-msr", "huggingface")
 #: The curated environments of every workspace: the prefix is Microsoft's own.
 _CURATED = re.compile(r"(?:azureml:|.*/environments/)AzureML-", re.I)
 _REGISTRY_ASSET = re.compile(r"azureml://registries/(?P<registry>[^/]+)/(?P<path>.+)")
