@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.ai.ml import Input, Output, dsl
+from azure.ai.ml import Input, Output, command, dsl
 from azure.ai.ml.entities import (
     CommandComponent,
     Component,
@@ -15,8 +15,9 @@ from azure.ai.ml.entities import (
     PipelineJob,
     PipelineJobSettings,
 )
+from azure.storage.blob import ContainerClient
 
-from .conftest import ControlPlane, until, workspace_id
+from .conftest import ControlPlane, Plane, until, workspace_id
 from .test_jobs import ended
 
 WORKSPACE = workspace_id("ws-dev")
@@ -78,6 +79,21 @@ def history(cloud: ControlPlane, run: str) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
+
+
+def downloaded(cloud: ControlPlane, code: str, folder: Path) -> Path:
+    """The files of a code asset of `ws-dev`, read with the key of the storage account that they are in."""
+    uri = cloud.call("GET", code).json()["properties"]["codeUri"]
+    container, prefix = uri.split("/")[-2:]
+    store = f"{WORKSPACE}/datastores/workspaceblobstore"
+    place = cloud.call("GET", store).json()["properties"]
+    key = cloud.call("POST", f"{store}/listSecrets").json()["key"]
+    account = f"https://{place['accountName']}.blob.{place['endpoint']}"
+    folder.mkdir()
+    with ContainerClient(account, container, credential=key) as client:
+        for blob in client.list_blobs(name_starts_with=f"{prefix}/"):
+            (folder / blob.name.removeprefix(f"{prefix}/")).write_bytes(client.download_blob(blob.name).readall())
+    return folder
 
 
 def runs_below(cloud: ControlPlane, experiment: str, parent: str) -> list[dict[str, Any]]:
@@ -188,6 +204,58 @@ def test_a_component_made_from_a_job_runs_what_the_job_ran(
     assert ended(cloud, "again-from-job") == "Completed"
     (found,) = runs_below(cloud, "from-component", "again-from-job")
     assert found["data"]["metrics"][0]["value"] == 0.6
+
+
+def test_a_pipeline_job_of_one_workspace_is_rebuilt_in_the_registry_and_runs_in_another(
+    plane: Plane, tmp_path: Path
+) -> None:
+    keyed = {"id": WORKSPACE, "datastore_secrets": "AccountKey"}
+    cloud = plane(workspaces=[keyed, {"id": workspace_id("ws-test")}])
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "train.py").write_text(SCRIPT)
+    dev, registry, test = cloud.client(), cloud.registry(), cloud.client("ws-test")
+    dev.environments.create_or_update(Environment(name="rebuilt", version="1", image="image"))
+    inline = command(
+        code=str(tmp_path / "code"),
+        command="python train.py 0.8 ${{outputs.model}}",
+        environment="azureml:rebuilt:1",
+        outputs={"model": Output(type="custom_model")},
+    )
+
+    @dsl.pipeline(None, compute="cpu", experiment_name="source")
+    def pipeline() -> dict[str, Any]:
+        step = inline()
+        return {"model": step.outputs["model"]}
+
+    source = dev.jobs.create_or_update(pipeline())
+    assert ended(cloud, source.name) == "Completed"
+    graph = cloud.call("GET", f"{WORKSPACE}/jobs/{source.name}").json()["properties"]["jobs"]
+    component = graph["step"]["componentId"]
+    assert "/components/azureml_anonymous/versions/" in component
+    read = cloud.call("GET", component).json()["properties"]["componentSpec"]
+    code = downloaded(cloud, read["code"].removeprefix("azureml:"), tmp_path / "down")
+    shared = dev.environments.share(
+        "rebuilt", "1", share_with_name="rebuilt", share_with_version="1", registry_name="contoso-ml"
+    )
+    rebuilt = registry.components.create_or_update(
+        CommandComponent(
+            name="rebuilt_step",
+            version="1",
+            code=str(code),
+            command=read["command"],
+            environment=shared.id,
+            outputs={"model": Output(type="custom_model")},
+        )
+    )
+    nodes = {"step": {**graph["step"], "componentId": rebuilt.id}}
+    whole = put_pipeline_component(cloud, "rebuilt_whole", nodes, outputs={"model": {"type": "custom_model"}})
+    test.jobs.create_or_update(PipelineJob(component=whole, name="elsewhere", experiment_name="elsewhere"))
+    terminal = ("Completed", "Failed", "Canceled")
+    assert until(lambda: (status := test.jobs.get("elsewhere").status.value) in terminal and status) == "Completed"
+    (child,) = test.jobs.list(parent_job_name="elsewhere")
+    api = f"/mlflow/v1.0{workspace_id('ws-test')}/api/2.0/mlflow"
+    (metric,) = cloud.call("GET", f"{api}/runs/get?run_id={child.name}").json()["run"]["data"]["metrics"]
+    assert (metric["key"], metric["value"]) == ("auc", 0.8)
 
 
 def test_cancelling_a_pipeline_ends_the_steps_of_a_pipeline_in_it(cloud: ControlPlane, train: Component) -> None:
