@@ -26,14 +26,17 @@ from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
 from localcloud.azureml.history import History
 from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.job_requirements import JobRequirements
 from localcloud.azureml.jobs import Jobs
 from localcloud.azureml.mlflow_registry import MlflowRegistry
+from localcloud.azureml.monitors import Monitors
 from localcloud.azureml.operations import Operations
 from localcloud.azureml.permissions import Permissions
 from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.registry import Registry
 from localcloud.azureml.requests_log import RequestsLog
 from localcloud.azureml.rights import Rights
+from localcloud.azureml.schedules import Schedules
 from localcloud.azureml.scopes import Scopes
 from localcloud.azureml.scoring import Scoring
 from localcloud.azureml.storage import Storage
@@ -91,13 +94,22 @@ class _Parts:
             for w in self.scopes.workspaces
         }
         self.records = JobRecords(self.store, self.storage, self.outbox, self.trackings)
-        self.assets = Assets(self.store, self.scopes, self.storage, self.records, self.operations, self.outbox)
+        self.assets = Assets(
+            self.store,
+            self.scopes,
+            self.storage,
+            self.records,
+            self.operations,
+            self.outbox,
+            settings.environment_build_seconds,
+        )
         self.endpoints = Endpoints(self.store, self.scopes, self.operations, self._base_url)
         self.deployments = self._made_deployments(settings)
         self.scoring = Scoring(self.store, self.scopes, self.deployments, self.servers)
         self.command_jobs = self._made_command_jobs(settings, certificate_authority)
         pipeline_jobs = PipelineJobs(self.records, self.assets, self.command_jobs)
-        self.jobs = Jobs(self.scopes, self.records, self.command_jobs, pipeline_jobs, self.operations)
+        requirements = JobRequirements(self.assets)
+        self.jobs = Jobs(self.scopes, self.records, self.command_jobs, pipeline_jobs, requirements, self.operations)
 
     def _made_rights(self, settings: Settings) -> Rights:
         token_key = read_or_make_key(settings.token_key) if settings.token_key else None
@@ -119,8 +131,10 @@ class _Parts:
 
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}
-        platform = Platform(self._base_url, certificate_authority, settings.job_start_seconds)
-        return CommandJobs(self.records, self.assets, self.storage, self.rights, runners, platform)
+        platform = Platform(
+            self._base_url, certificate_authority, settings.job_start_seconds, settings.environment_build_seconds
+        )
+        return CommandJobs(self.records, self.assets, self.storage, self.rights, self.faults, runners, platform)
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
         """The routes of every part. If two match, the first one answers."""
@@ -137,6 +151,8 @@ class _Parts:
         yield self.deployments.routes()
         yield self.scoring.routes()
         yield self.jobs.routes()
+        monitors = Monitors(self.records, self.faults)
+        yield Schedules(self.store, self.scopes, self.operations, self.jobs, monitors).routes()
         yield History(self.scopes, self.records, self.command_jobs, self.storage, self._base_url).routes()
         for workspace in self.scopes.workspaces:
             prefix, tracking = f"/mlflow/v1.0{workspace.path}", self.trackings[workspace.path]

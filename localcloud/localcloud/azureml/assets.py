@@ -4,11 +4,14 @@ A container (`…/models/NAME`) appears with its first version and tells the nex
 point to. Code that is there with the same hash, and an anonymous component with the same content, is the same asset.
 """
 
+import asyncio
 import copy
 import re
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -17,7 +20,9 @@ from localcloud.azureml.asset_bodies import CONTENT, KINDS, container_body, refu
 from localcloud.azureml.asset_pages import has_hash, page
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.job_records import JobRecords
-from localcloud.azureml.operations import Operations
+from localcloud.azureml.operations import Operation, Operations
+from localcloud.azureml.pipeline_graph import component_from_job
+from localcloud.azureml.registry_rules import refuse_component
 from localcloud.azureml.rights import CALLER, MODEL_MANAGEMENT, Caller
 from localcloud.azureml.scopes import REGISTRY, WORKSPACE, Scope, Scopes, arm_path
 from localcloud.azureml.storage import Storage
@@ -26,7 +31,7 @@ from localcloud.azureml.wire import AzureError, Json, not_found, properties_in
 
 _ASSETS = "/{kind:(?i:" + "|".join(KINDS) + ")}"
 #: Microsoft's own registries: whatever is asked of them, mostly environments, is assumed to exist.
-_PUBLIC_REGISTRIES = ("azureml", "azureml-meta", "azureml-msr", "huggingface")
+_PUBLIC_REGISTRIES = ("azureml", "azureml-preview", "azureml-meta", "azureml-msr", "huggingface")
 #: The curated environments of every workspace: the prefix is Microsoft's own.
 _CURATED = re.compile(r"(?:azureml:|.*/environments/)AzureML-", re.I)
 _REGISTRY_ASSET = re.compile(r"azureml://registries/(?P<registry>[^/]+)/(?P<path>.+)")
@@ -47,6 +52,7 @@ class Assets:
         records: JobRecords,
         operations: Operations,
         outbox: Outbox,
+        environment_build_seconds: float,
     ) -> None:
         self._store = store
         self._records = records
@@ -54,6 +60,7 @@ class Assets:
         self._storage = storage
         self._operations = operations
         self._outbox = outbox
+        self._environment_build_seconds = environment_build_seconds
         operations.define("registration", self._finish_registration)
 
     def routes(self) -> list[web.RouteDef]:
@@ -106,6 +113,15 @@ class Assets:
             raise ValueError(f"The specified blob does not exist: {uri}")
         return files
 
+    def is_built(self, environment: Resource) -> bool:
+        """Whether the image of an environment is there: a registry builds it before the version exists."""
+        scope = self._scopes.of(environment.path)
+        return bool(environment.private.get("isBuilt")) or (scope is not None and scope.is_registry)
+
+    def note_built(self, environment: Resource) -> None:
+        environment.private["isBuilt"] = True
+        self._store.put(environment)
+
     def next_version(self, scope: Scope, kind: str, name: str) -> str:
         container = self._store.get(f"{scope.path}/{kind}/{name}")
         return str(container.properties["nextVersion"]) if container else "1"
@@ -118,9 +134,10 @@ class Assets:
         An anonymous component gets the version of its content. 409, for components 400, where a version exists with
         other content.
         """
-        properties, private = dict(properties), {}
+        properties, private = dict(properties), dict[str, Any]()
         if kind == "components":
-            private["specification"] = specification = properties.get("componentSpec") or {}
+            specification = self._specification(scope, properties.get("componentSpec") or {})
+            private["specification"] = specification
             properties["componentSpec"] = component_specification.kept(specification)
             properties.pop("description", None)  # the specification has it
             version = _component_version(name, version, properties, specification)
@@ -130,6 +147,8 @@ class Assets:
         if old:
             _check_update(scope, kind, name, version, old, properties)
         path = f"{scope.path}/{kind}/{name}/versions/{version}"
+        if kind == "environments":
+            private.update(old.private if old else {"builtAt": time.time() + self._build_seconds(scope)})
         private["creator"] = old.private.get("creator") if old else by.creator if by else None
         resource = Resource(path, version_body(scope, kind, name, version, properties, old, by), private)
         with self._store.transaction():
@@ -140,21 +159,43 @@ class Assets:
                 self._outbox.model_registered(scope, name, version, tags, more)
         return resource
 
+    def _specification(self, scope: Scope, given: Json) -> Json:
+        """What a component is made from: of one made from a job, what the job has."""
+        source = str(given.get("sourceJobId") or given.get("source_job_id") or "")
+        if not source:
+            return given
+        job = self._records.get(scope, source.rsplit("/", 1)[1] if "/" in source else source)
+        if not job:
+            raise AzureError(404, "UserError", f"Job {source} was not found in {scope.name}.")
+        return {**given, **component_from_job(job, self.find)}
+
+    def _build_seconds(self, scope: Scope) -> float:
+        return self._environment_build_seconds if scope.is_registry else 0.0
+
     async def _put_version(self, request: web.Request) -> web.Response:
         scope, match = self._scopes.requested(request), request.match_info
         properties = await properties_in(request)
+        if scope.is_registry and match["kind"].lower() == "components":
+            refuse_component(scope.name, match["name"], properties.get("componentSpec") or {})
         is_anonymous = match["name"] == component_specification.ANONYMOUS
         is_new = is_anonymous or self._store.get(arm_path(request)) is None
         name, version = match["name"], match["version"]
         resource = self.add(scope, match["kind"].lower(), name, version, properties, request[CALLER])
-        headers = {}
         if scope.is_registry:
-            operation = self._operations.begin("registration", resource.path)
-            headers = self._operations.registration_headers(operation, scope.subscription, scope.location)
-        return web.json_response(self._shown(resource), status=201 if is_new else 200, headers=headers)
+            operation = self._operations.begin("registration", resource.path, {"assetId": resource.body["id"]})
+            headers = self._operations.asset_store_headers(operation, match["kind"].lower())
+            return web.json_response(None, status=202, headers=headers)
+        return web.json_response(self._shown(resource), status=201 if is_new else 200)
 
-    async def _finish_registration(self, _: object) -> None:
-        """A version in a registry is complete as soon as it is written; only its protocol is long-running."""
+    async def _finish_registration(self, operation: Operation) -> None:
+        """A registry builds an environment's image first; other versions are complete as soon as they are written."""
+        await self.wait_until_built(operation.path)
+
+    async def wait_until_built(self, path: str) -> None:
+        """Returns when a version in a registry is there for everybody."""
+        version = self._store.get(path)
+        if version:
+            await asyncio.sleep(max(0.0, version.private.get("builtAt", 0.0) - time.time()))
 
     async def _get_version(self, request: web.Request) -> web.Response:
         body = self._shown(self._existing(request))
@@ -184,7 +225,7 @@ class Assets:
             path = f"{scope.path}/codes/*/versions/*"
             found = [code for code in self._store.matching(path.lower()) if has_hash(code, digest)][-1:]
         else:
-            found = self._store.collection(arm_path(request))
+            found = [each for each in self._store.collection(arm_path(request)) if _is_there(each)]
         return web.json_response({"value": [self._shown(each) for each in page(found, request.query)]})
 
     async def _get_container(self, request: web.Request) -> web.Response:
@@ -214,6 +255,8 @@ class Assets:
     def _version(self, path: str) -> Resource | None:
         """A version by its path, or by a label in place of one."""
         found = self._store.get(path)
+        if found and not _is_there(found):
+            return None
         if found or not (label := _LABEL.fullmatch(path)):
             return found
         container = self._store.get(label["container"])
@@ -259,6 +302,11 @@ class Assets:
             if isinstance(value, str):
                 body["properties"][key] = self._storage.rebased(value)
         return body
+
+
+def _is_there(asset: Resource) -> bool:
+    """Not while a registry still builds its image."""
+    return bool(asset.private.get("builtAt", 0.0) <= time.time())
 
 
 def _component_version(name: str, version: str, properties: Json, specification: Json) -> str:

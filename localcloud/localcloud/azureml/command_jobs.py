@@ -9,7 +9,9 @@ from pydantic import TypeAdapter
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.jobs import DEFAULT_OUTPUT, JobEnd, JobRun, JobRunner
-from localcloud.azureml.job_records import OF_NODE, JobRecords
+from localcloud.azureml.faults import Faults
+from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.pipeline_graph import OF_NODE
 from localcloud.azureml.rights import Caller, Rights
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.storage import Storage
@@ -18,6 +20,11 @@ from localcloud.azureml.wire import AzureError, Json
 from localcloud.azureml.workspaces import tracking_uri
 
 LOG_LINES = 20
+QUEUE_SECONDS = 0.05  # between two looks at whether a job may leave the queue
+_OUT_OF_QUOTA = (
+    "Not enough subscription CPU quota. The amount of CPU quota requested for this job's compute exceeds what is left"
+    " in this region. Request more quota, or use another size."
+)
 _MODEL_TYPES = ("mlflow_model", "custom_model", "triton_model")
 
 
@@ -28,6 +35,7 @@ class Platform:
     base_url: str
     certificate_authority: Path
     start_seconds: float
+    environment_build_seconds: float
 
 
 class CommandJobs:
@@ -39,6 +47,7 @@ class CommandJobs:
         assets: Assets,
         storage: Storage,
         rights: Rights,
+        faults: Faults,
         runners: dict[str, JobRunner],
         platform: Platform,
     ) -> None:
@@ -46,6 +55,7 @@ class CommandJobs:
         self._assets = assets
         self._storage = storage
         self._rights = rights
+        self._faults = faults
         self._runners = runners
         self._platform = platform
 
@@ -53,10 +63,11 @@ class CommandJobs:
         """Runs a recorded job; its record says how it ended, and why if it failed."""
         name = job.name
         self._records.change(workspace, name, "Queued")
-        await asyncio.sleep(self._platform.start_seconds)
-        if self._is_cancelled(workspace, name):
-            return
+        await self._wait_for_compute(workspace, job)
         try:
+            await self._prepare_environment(workspace, job)
+            if self._is_cancelled(workspace, name):
+                return
             run = self._prepared(workspace, job, caller)
             self._records.change(workspace, name, "Running")
             end = await self._runners[workspace.path].run(run)
@@ -68,12 +79,25 @@ class CommandJobs:
             return
         self._record_end(workspace, name, end)
 
-    def refuse_out_of_reach(self, workspace: Scope, properties: Json) -> None:
-        """400 where a job, or a node of a pipeline, uses what a registry does not have in the workspace's region."""
-        nodes = [properties, *(properties.get("jobs") or {}).values()]
-        used = [node.get(key) for node in nodes for key in ("componentId", "environmentId", "environment", "codeId")]
-        inputs = [(declared or {}).get("uri") for node in nodes for declared in (node.get("inputs") or {}).values()]
-        self._assets.refuse_out_of_reach(workspace, [*used, *inputs])
+    async def _wait_for_compute(self, workspace: Scope, job: Resource) -> None:
+        """Returns when the job has left the queue: it may start, or it was cancelled."""
+        await asyncio.sleep(self._platform.start_seconds)
+        while True:
+            if not self._faults.holds("queueing", job.path) or self._is_cancelled(workspace, job.name):
+                return
+            await asyncio.sleep(QUEUE_SECONDS)
+
+    async def _prepare_environment(self, workspace: Scope, job: Resource) -> None:
+        """Builds the image of an environment of the workspace, at its first use. Registries build their own before."""
+        if not self._is_cancelled(workspace, job.name) and self._faults.take({"out_of_quota"}, None, job.path):
+            raise ValueError(_OUT_OF_QUOTA)
+        environment = self._assets.find(str(job.properties.get("environmentId") or ""))
+        seconds = self._platform.environment_build_seconds
+        if not seconds or not environment or self._assets.is_built(environment):
+            return
+        self._records.change(workspace, job.name, "Preparing")
+        await asyncio.sleep(seconds)
+        self._assets.note_built(environment)
 
     async def cancel(self, workspace: Scope, name: str) -> None:
         """Ends the job's process, or prevents its start."""
@@ -124,6 +148,7 @@ class CommandJobs:
         variables = properties.get("environmentVariables") or {}
         return JobRun(
             name=job.name,
+            root=self._records.root(job),
             command=str(properties.get("command") or ""),
             code=self._asset_files(workspace, str(code)) if code else None,
             inputs=inputs,

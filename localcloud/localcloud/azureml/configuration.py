@@ -48,6 +48,8 @@ class WorkspaceSettings(Section):
     event_subscriptions: tuple[EventSubscriptionSettings, ...] = ()
     #: What `listSecrets` gives for its datastores.
     datastore_secrets: Literal["Sas", "AccountKey"] = "Sas"
+    #: The names of its clusters. None: every name is one.
+    computes: tuple[str, ...] | None = None
 
     @field_validator("id")
     @classmethod
@@ -89,6 +91,9 @@ class Settings(Section):
     role_assignments: list[RoleAssignment] | None = None
     deployment_seconds: float = Field(5, ge=0)
     job_start_seconds: float = Field(0, ge=0)
+    #: How long the image of an environment is built: of a registry's before its version exists, of a workspace's when
+    #: a job first uses it.
+    environment_build_seconds: float = Field(0, ge=0)
     #: The interpreter that jobs and inference servers run in. Default: the one that runs the local cloud.
     python: Path = Path(sys.executable)
     faults: list[Fault] = Field(default_factory=list)

@@ -1,8 +1,9 @@
 """Faults that can be switched on for tests and demos, in the configuration or by `/local/faults`.
 
 Throttling, errors, slow answers and busy endpoints affect incoming requests; `late_answer` strikes when the work
-is done and holds back the answer; `out_of_quota` strikes a deployment while it is rolled out; `crash` kills the
-container of a running deployment.
+is done and holds back the answer; `out_of_quota` strikes a deployment while it is rolled out, or a job that is about
+to start; `queueing` keeps jobs in the queue until it is removed; `monitor_breach` lets a signal of a monitor breach its
+threshold; `crash` kills the container of a running deployment.
 """
 
 import asyncio
@@ -16,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from localcloud.azureml.wire import AzureError, Json, json_body
 
-Kind = Literal["throttling", "error", "slow", "late_answer", "busy", "out_of_quota", "crash"]
+Kind = Literal[
+    "throttling", "error", "slow", "late_answer", "busy", "out_of_quota", "queueing", "monitor_breach", "crash"
+]
 
 
 class Match(BaseModel):
@@ -76,6 +79,10 @@ class Faults:
                 self._count(number, fault)
                 return fault
         return None
+
+    def holds(self, kind: Kind, path: str) -> bool:
+        """Whether a fault that lasts until it is removed affects what is at this path; counts nothing."""
+        return any(fault.kind == kind and fault.match.covers(None, path) for fault in self._faults.values())
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:

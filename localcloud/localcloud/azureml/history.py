@@ -121,13 +121,14 @@ def _run(job: Resource) -> Json:
     error = job.private.get("error")
     return {
         "runId": job.name,
-        "rootRunId": job.private.get("parent") or job.name,
+        "rootRunId": job.private.get("root") or job.name,
         "parentRunId": job.private.get("parent"),
         "status": properties["status"],
         "experimentId": properties["experimentName"],
         "displayName": properties["displayName"],
         "runType": job.private["type"],
         "runTypeV2": {"orchestrator": "Execution", "traits": []},
+        "scheduleId": job.private.get("schedule"),
         "userId": job.private["creator"]["userObjectId"],
         "createdBy": job.private["creator"],
         "createdUtc": job.body["systemData"]["createdAt"],

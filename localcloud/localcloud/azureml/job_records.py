@@ -6,6 +6,7 @@ from pathlib import Path
 
 from localcloud.azureml.compute.tracking import Tracking, TrackingError
 from localcloud.azureml.events import Outbox, run_data
+from localcloud.azureml.pipeline_graph import OF_NODE
 from localcloud.azureml.rights import Caller
 from localcloud.azureml.scopes import PROVIDER, Scope
 from localcloud.azureml.storage import ARTIFACT_DATASTORE, DEFAULT_DATASTORE, Storage
@@ -19,8 +20,6 @@ _MLFLOW_STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILL
 _JOB_OUTPUT = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths)?(?:/(?P<path>.*))?")
 #: MLflow's way to name an artifact of a run.
 _RUN_ARTIFACT = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
-#: Key of the name and version that a node gives an output to which its pipeline gives a name too.
-OF_NODE = "ofNode"
 #: Names for what every job leaves behind without declaring it: its log and its MLflow artifacts.
 _ARTIFACTS = ("artifacts", "default")
 
@@ -41,8 +40,14 @@ class JobRecords:
         self._store.put(job)
 
     def shown(self, job: Resource) -> Json:
-        """What a GET of the job answers: without the places of outputs that the platform chose."""
+        """What a GET of the job answers: without the places of outputs that the platform chose.
+
+        Of a child of a pipeline only that it is there, as recorded: the rest is in the run history.
+        """
         body = copy.deepcopy(job.body)
+        if job.private.get("parent"):
+            del body["properties"]
+            return body
         outputs = body["properties"]["outputs"]
         for output in job.private["placed"]:
             outputs[output]["uri"] = None
@@ -57,13 +62,23 @@ class JobRecords:
     def children(self, workspace: Scope, name: str) -> list[Resource]:
         return self._with_parent(workspace, name)
 
+    def root(self, job: Resource) -> str:
+        """The name of the job that was submitted, of which this one is a part."""
+        return str(job.private.get("root") or job.name)
+
     def unfinished(self, workspace: Scope) -> list[Resource]:
         return [
             job for job in self._store.collection(f"{workspace.path}/jobs") if job.properties["status"] not in TERMINAL
         ]
 
     def create(
-        self, workspace: Scope, name: str, properties: Json, caller: Caller, parent: Resource | None = None
+        self,
+        workspace: Scope,
+        name: str,
+        properties: Json,
+        caller: Caller,
+        parent: Resource | None = None,
+        schedule: str | None = None,
     ) -> Resource:
         """Records a job as Starting, with a place for each of its outputs."""
         path = f"{workspace.path}/jobs/{name}"
@@ -95,8 +110,10 @@ class JobRecords:
             {
                 "creator": caller.creator,
                 "parent": parent.name if parent else None,
-                "type": STEP_RUN if parent else RUN_TYPES.get(job_type),
+                "root": self.root(parent) if parent else None,
+                "type": STEP_RUN if parent and job_type == "Command" else RUN_TYPES.get(job_type),
                 "placed": placed,
+                "schedule": schedule,
             },
         )
         with self._store.transaction():
@@ -104,7 +121,7 @@ class JobRecords:
             self._trackings[workspace.path].start_run(
                 name,
                 job.properties["experimentName"],
-                {str(key): str(value) for key, value in job.properties["tags"].items()},
+                _run_tags(job),
                 name=str(job.properties["displayName"]),
                 user=caller.client_id,
             )
@@ -168,6 +185,13 @@ class JobRecords:
         except TrackingError as error:
             raise ValueError(f"Run {run} was not found in {workspace.name}") from error
         return self._storage.datastore_uri(workspace, f"{artifacts_path(run)}/{path}", ARTIFACT_DATASTORE), run
+
+
+def _run_tags(job: Resource) -> dict[str, str]:
+    """The tags of a job's MLflow run, by which the children of a pipeline can be found."""
+    tags = {str(key): str(value) for key, value in job.properties["tags"].items()}
+    parent = job.private["parent"]
+    return {**tags, "mlflow.parentRunId": parent} if parent else tags
 
 
 def _outputs(name: str, given: Json) -> Json:

@@ -6,7 +6,9 @@ import logging
 from aiohttp import web
 
 from localcloud.azureml.command_jobs import CommandJobs
+from localcloud.azureml.job_pages import page
 from localcloud.azureml.job_records import TERMINAL, JobRecords, kept_inputs
+from localcloud.azureml.job_requirements import JobRequirements
 from localcloud.azureml.operations import Operation, Operations
 from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.rights import CALLER, Caller
@@ -20,7 +22,7 @@ _JOBS = WORKSPACE + "/jobs"
 CANCELLATION_SECONDS = 30.0
 CHANGEABLE = ("tags", "displayName", "description", "isArchived")
 #: What must not differ if a job is submitted again under its name.
-IMMUTABLE = ("jobType", "command", "codeId", "environmentId", "experimentName", "inputs", "jobs")
+IMMUTABLE = ("jobType", "command", "codeId", "environmentId", "experimentName", "inputs", "jobs", "componentId")
 
 
 class Jobs:
@@ -32,12 +34,14 @@ class Jobs:
         records: JobRecords,
         command_jobs: CommandJobs,
         pipeline_jobs: PipelineJobs,
+        requirements: JobRequirements,
         operations: Operations,
     ) -> None:
         self._scopes = scopes
         self._records = records
         self._command_jobs = command_jobs
         self._pipeline_jobs = pipeline_jobs
+        self._requirements = requirements
         self._operations = operations
         self._running: set[asyncio.Task[None]] = set()
         operations.define("cancellation", self._finish_cancellation)
@@ -64,10 +68,11 @@ class Jobs:
 
     async def _list(self, request: web.Request) -> web.Response:
         workspace = self._scopes.requested(request)
-        view = request.query.get("listViewType", "ActiveOnly").lower()
-        wanted = {"activeonly": (False,), "archivedonly": (True,)}.get(view, (False, True))
-        jobs = [job for job in self._records.submitted(workspace) if bool(job.properties["isArchived"]) in wanted]
-        return web.json_response({"value": [self._records.shown(job) for job in jobs]})
+        jobs, following = page(self._records.submitted(workspace), request.query)
+        answer: Json = {"value": [self._records.shown(job) for job in jobs]}
+        if following:
+            answer["nextLink"] = str(request.url.update_query({"$skip": str(following)}))
+        return web.json_response(answer)
 
     async def _get(self, request: web.Request) -> web.Response:
         return web.json_response(self._records.shown(self._existing(request)[1]))
@@ -82,6 +87,13 @@ class Jobs:
             old.properties.update({key: properties[key] for key in CHANGEABLE if properties.get(key) is not None})
             self._records.save(old)
             return web.json_response(self._records.shown(old))
+        job = self.submit(workspace, name, properties, request[CALLER])
+        return web.json_response(self._records.shown(job), status=201)
+
+    def submit(
+        self, workspace: Scope, name: str, properties: Json, caller: Caller, schedule: str | None = None
+    ) -> Resource:
+        """Records a new job, of this schedule if it is of one, and starts it. 400 for one that cannot run here."""
         job_type = properties.get("jobType")
         if job_type not in ("Command", "Pipeline"):
             raise AzureError(
@@ -91,11 +103,21 @@ class Jobs:
             self._command_jobs.log(workspace, name)
         except ValueError as error:
             raise AzureError(400, "UserError", f"{error}.") from error
-        self._command_jobs.refuse_out_of_reach(workspace, properties)
-        job = self._records.create(workspace, name, properties, request[CALLER])
+        self._requirements.refuse_unmet(workspace, properties)
+        if job_type == "Pipeline":
+            properties = self._pipeline_jobs.with_component(properties)
+        job = self._records.create(workspace, name, properties, caller, schedule=schedule)
         runs = self._command_jobs if job_type == "Command" else self._pipeline_jobs
-        self._start(runs, workspace, job, request[CALLER])
-        return web.json_response(self._records.shown(job), status=201)
+        self._start(runs, workspace, job, caller)
+        return job
+
+    def properties_of(self, workspace: Scope, name: str) -> Json:
+        """What a job was submitted with; 404 without it."""
+        job = self._records.get(workspace, name)
+        if not job:
+            raise AzureError(404, "UserError", f"Job {name} was not found in {workspace.name}.")
+        properties: Json = self._records.shown(job)["properties"]
+        return properties
 
     async def _cancel(self, request: web.Request) -> web.Response:
         workspace, job = self._existing(request)

@@ -1,7 +1,7 @@
 """Long-running operations: the protocol that clients poll, and the work behind it, which survives a restart.
 
 Two forms, as recorded from the real service: an `Azure-AsyncOperation` URL that answers with a status, and a `Location`
-URL that answers 202 until the work is done and 204 then.
+URL that answers 202 until the work is done and then 204, or 200 for a cancellation and for a version in a registry.
 
 A status is kept below the subscription. Whoever began the operation gets a signed URL for it, which needs no right; the
 URL that the resource itself shows is not signed, and a role on the workspace alone does not cover it.
@@ -71,6 +71,7 @@ class Operations:
             web.get(_ARM_LOCATION + "/mfeOperationsStatus/{operation}", self._status),
             web.get(_ARM_LOCATION + "/mfeOperationResults/{operation}", self._result),
             web.get("/assetstore/v1.0/operations/{operation}", self._result),
+            web.get("/environment/v1.0/operations/{operation}", self._result),
         ]
 
     def define(self, kind: str, work: Work) -> None:
@@ -126,18 +127,17 @@ class Operations:
             "Location": self._url("mfeOperationResults", operation.id, subscription, location),
         }
 
-    def registration_headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
-        """For the answer to a PUT in a registry, which the SDK waits for: with a Retry-After, so that it is no pause of
-        30 s."""
-        return {**self.deletion_headers(operation, subscription, location), "Retry-After": "1"}
-
     def location_headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
         """For an answer of the second form."""
         return {"Location": self._url("mfeOperationResults", operation.id, subscription, location), "Retry-After": "1"}
 
-    def asset_store_headers(self, operation: Operation) -> dict[str, str]:
-        """For the answer to a registry's import, which is of the second form too."""
-        return {"Location": f"{self._base_url}/assetstore/v1.0/operations/{operation.id}", "Retry-After": "1"}
+    def asset_store_headers(self, operation: Operation, kind: str = "") -> dict[str, str]:
+        """For the answer to a registry's import, or to a PUT in it of an asset of this kind, of the second form too.
+
+        The SDK waits for it: with a Retry-After, so that it is no pause of 30 s.
+        """
+        service = "environment" if kind == "environments" else "assetstore"
+        return {"Location": f"{self._base_url}/{service}/v1.0/operations/{operation.id}", "Retry-After": "1"}
 
     def _status_headers(self, operation: Operation, subscription: str, location: str) -> dict[str, str]:
         url = self.status_url(operation.id, subscription, location)
@@ -199,12 +199,20 @@ class Operations:
 
     async def _result(self, request: web.Request) -> web.Response:
         status, _, _, error = self._row(request)
+        kind, details = self._kind_and_details(request.match_info["operation"])
         if status == "InProgress":
-            return web.json_response(None, status=202, headers={"Location": str(request.url), "Retry-After": "1"})
+            headers = {"Location": str(request.url), "Retry-After": "1"}
+            return web.json_response({} if kind == "cancellation" else None, status=202, headers=headers)
         if error:
             failure = json.loads(error)
             raise AzureError(400, failure["code"], failure["message"])
-        return web.Response(status=204)
+        if kind == "registration":
+            return web.json_response({"assetId": details["assetId"]})
+        return web.Response(status=200 if kind == "cancellation" else 204)
+
+    def _kind_and_details(self, operation: str) -> tuple[str, Json]:
+        row = self._database.execute("SELECT kind, details FROM operations WHERE id = ?", (operation,)).fetchone()
+        return str(row[0]), json.loads(row[1])
 
     def _row(self, request: web.Request) -> tuple[str, float, float | None, str | None]:
         row = self._database.execute(

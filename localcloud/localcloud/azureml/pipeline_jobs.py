@@ -1,20 +1,24 @@
 """Pipeline jobs: runs the nodes of a pipeline as child jobs, each when the nodes that it reads from are done."""
 
 import asyncio
-import re
+import uuid
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.command_jobs import CommandJobs
-from localcloud.azureml.job_records import OF_NODE, JobRecords
+from localcloud.azureml.job_records import TERMINAL, JobRecords
+from localcloud.azureml.pipeline_graph import (
+    bound_inputs,
+    bound_outputs,
+    declared_outputs,
+    defaults,
+    nodes_of,
+    sources,
+    specification_of,
+)
 from localcloud.azureml.rights import Caller
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.store import Resource
-from localcloud.azureml.wire import Json
-
-#: `${{parent.inputs.x}}`, `${{parent.outputs.y}}` or `${{parent.jobs.NODE.outputs.z}}`
-_BINDING = re.compile(
-    r"\$\{\{\s*parent\.(?P<place>inputs|outputs|jobs\.(?P<node>[^.}]+)\.outputs)\.(?P<name>[^}\s]+)\s*\}\}"
-)
+from localcloud.azureml.wire import AzureError, Json
 
 
 class PipelineJobs:
@@ -25,16 +29,31 @@ class PipelineJobs:
         self._assets = assets
         self._command_jobs = command_jobs
 
+    def with_component(self, properties: Json) -> Json:
+        """A pipeline job as it is kept: one that runs a component has its outputs, and notes it. 400 without one."""
+        reference = str(properties.get("componentId") or "")
+        if not reference:
+            return properties
+        component = self._assets.find(reference)
+        if not component:
+            raise AzureError(400, "UserError", f"Could not find asset with ID: {reference}.")
+        notes = {**(properties.get("properties") or {}), "azureml.SourceComponentId": reference}
+        outputs = declared_outputs(specification_of(component))
+        for name, given in (properties.get("outputs") or {}).items():
+            outputs[name] = {**outputs.get(name, {}), **{key: value for key, value in (given or {}).items() if value}}
+        return {**properties, "properties": notes, "outputs": outputs}
+
     async def run(self, workspace: Scope, pipeline: Resource, caller: Caller) -> None:
         """Ends as Completed when all nodes have, else as the first node that did not."""
         self._records.change(workspace, pipeline.name, "Running")
-        nodes: dict[str, Json] = pipeline.properties.get("jobs") or {}
         try:
-            waiting = {name: _sources(node) for name, node in nodes.items()}
-            unknown = {source for sources in waiting.values() for source in sources} - set(nodes)
+            self._fill_in_defaults(pipeline)
+            nodes = nodes_of(pipeline.properties, self._assets.find)
+            waiting = {name: sources(node) for name, node in nodes.items()}
+            unknown = {source for each in waiting.values() for source in each} - set(nodes)
             if unknown:
                 raise ValueError(f"The pipeline reads from nodes that it does not have: {', '.join(sorted(unknown))}")
-            await self._run_nodes(workspace, pipeline, caller, waiting)
+            await self._run_nodes(workspace, pipeline, caller, nodes, waiting)
         except ValueError as error:
             self._records.change(workspace, pipeline.name, "Failed", f"{error}")
             return
@@ -43,103 +62,96 @@ class PipelineJobs:
     async def cancel(self, workspace: Scope, pipeline: Resource) -> None:
         self._records.change(workspace, pipeline.name, "Canceled")
         for child in self._records.children(workspace, pipeline.name):
-            await self._command_jobs.cancel(workspace, child.name)
+            if child.properties["status"] in TERMINAL:
+                continue
+            if child.properties["jobType"] == "Pipeline":
+                await self.cancel(workspace, child)
+            else:
+                await self._command_jobs.cancel(workspace, child.name)
 
     async def _run_nodes(
-        self, workspace: Scope, pipeline: Resource, caller: Caller, waiting: dict[str, set[str]]
+        self, workspace: Scope, pipeline: Resource, caller: Caller, nodes: dict[str, Json], waiting: dict[str, set[str]]
     ) -> None:
-        done: set[str] = set()
+        done: dict[str, Resource] = {}
         while waiting:
-            ready = [name for name, sources in waiting.items() if sources <= done]
+            ready = [name for name, before in waiting.items() if before <= set(done)]
             if not ready:
                 raise ValueError(f"The nodes {', '.join(sorted(waiting))} of the pipeline wait for each other")
-            children = [self._record_child(workspace, pipeline, name, caller) for name in ready]
-            await asyncio.gather(*(self._command_jobs.run(workspace, child, caller) for child in children))
+            if self._is_ended(workspace, pipeline):
+                raise ValueError("The pipeline was cancelled")
+            children = [self._record_child(workspace, pipeline, name, nodes[name], caller, done) for name in ready]
+            await asyncio.gather(*(self._run_child(workspace, child, caller) for child in children))
             for name, child in zip(ready, children, strict=True):
                 ended = self._records.get(workspace, child.name)
                 if not ended or ended.properties["status"] != "Completed":
                     words = ended.private.get("error", "it was cancelled") if ended else "it is gone"
                     raise ValueError(f"The child job {child.name} of the node {name} did not complete: {words}")
                 del waiting[name]
-                done.add(name)
+                done[name] = ended
 
-    def _record_child(self, workspace: Scope, pipeline: Resource, name: str, caller: Caller) -> Resource:
-        node: Json = pipeline.properties["jobs"][name]
+    def _is_ended(self, workspace: Scope, pipeline: Resource) -> bool:
+        now = self._records.get(workspace, pipeline.name)
+        return now is None or now.properties["status"] in TERMINAL
+
+    async def _run_child(self, workspace: Scope, child: Resource, caller: Caller) -> None:
+        runs = self if child.properties["jobType"] == "Pipeline" else self._command_jobs
+        await runs.run(workspace, child, caller)
+
+    def _fill_in_defaults(self, pipeline: Resource) -> None:
+        """Gives the pipeline the values that its component has for inputs that nobody gave."""
+        component = self._assets.find(str(pipeline.properties.get("componentId") or ""))
+        if component:
+            given = {name: value for name, value in pipeline.properties["inputs"].items() if value}
+            pipeline.properties["inputs"] = {**defaults(specification_of(component)), **given}
+
+    def _record_child(
+        self,
+        workspace: Scope,
+        pipeline: Resource,
+        name: str,
+        node: Json,
+        caller: Caller,
+        done: dict[str, Resource],
+    ) -> Resource:
         component = self._assets.find(str(node.get("componentId") or ""))
         if not component:
             raise ValueError(f"Could not find asset with ID: {node.get('componentId')}, the component of {name}")
-        specification: Json = component.properties["componentSpec"]
-        if not specification.get("command"):
-            raise ValueError(
-                f"The component of {name} is of type {specification.get('type')}, and only command components run here"
-            )
-        properties = {
-            "jobType": "Command",
-            "command": specification.get("command"),
-            "codeId": specification.get("code"),
-            "environmentId": node.get("environment") or specification.get("environment"),
-            "environmentVariables": node.get("environment_variables") or {},
+        specification = specification_of(component)
+        kind = specification.get("type") or ("command" if specification.get("command") else None)
+        if kind not in ("command", "pipeline"):
+            raise ValueError(f"The component of {name} is of type {kind}, and only commands and pipelines run here")
+        root = self._records.root(pipeline)
+        node_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{pipeline.path}/{name}").hex[:8]
+        properties: Json = {
+            "jobType": kind.capitalize(),
             "experimentName": pipeline.properties["experimentName"],
             "displayName": node.get("display_name") or name,
-            "inputs": self._inputs(workspace, pipeline, specification, node),
-            "outputs": self._outputs(pipeline, specification, node),
-            "properties": {"azureml.pipelinerunid": pipeline.name, "azureml.runsource": "azureml.StepRun"},
+            "inputs": bound_inputs(pipeline, specification, node, done),
+            "outputs": bound_outputs(pipeline, specification, node),
+            "tags": {"azureml.nodeid": node_id, "azureml.pipeline": pipeline.name},
+            "properties": {
+                "azureml.runsource": "azureml.StepRun",
+                "azureml.nodeid": node_id,
+                "azureml.pipelinerunid": pipeline.name,
+                "azureml.rootpipelinerunid": root,
+                **_notes(component, specification),
+            },
         }
-        return self._records.create(workspace, _child_name(pipeline, name), properties, caller, parent=pipeline)
-
-    def _inputs(self, workspace: Scope, pipeline: Resource, specification: Json, node: Json) -> Json:
-        """The component's own defaults, then what the node gives, with what is bound to the pipeline put in."""
-        inputs: Json = {
-            name: {"jobInputType": "literal", "value": declared["default"]}
-            for name, declared in (specification.get("inputs") or {}).items()
-            if declared.get("default") is not None
-        }
-        for name, given in (node.get("inputs") or {}).items():
-            bound = _BINDING.fullmatch(str(given.get("value") or given.get("uri") or ""))
-            if not bound:
-                inputs[name] = given
-            elif bound["place"] == "inputs":
-                source = pipeline.properties["inputs"].get(bound["name"])
-                if source:
-                    inputs[name] = source
-            else:
-                child = self._records.get(workspace, _child_name(pipeline, bound["node"]))
-                output = child.properties["outputs"].get(bound["name"]) if child else None
-                if not output:
-                    raise ValueError(f"The node {bound['node']} has no output {bound['name']}")
-                inputs[name] = {"jobInputType": output["jobOutputType"], "uri": output["uri"]}
-        return inputs
-
-    def _outputs(self, pipeline: Resource, specification: Json, node: Json) -> Json:
-        outputs: Json = {
-            name: {"jobOutputType": declared.get("type", "uri_folder")}
-            for name, declared in (specification.get("outputs") or {}).items()
-        }
-        for name, given in (node.get("outputs") or {}).items():
-            bound = _BINDING.fullmatch(str((given or {}).get("value") or ""))
-            if bound and bound["place"] == "outputs":
-                # The pipeline's output is this one: the same place. The pipeline registers it, if it has a name.
-                outputs[name] = {**outputs.get(name, {}), **_place_of(pipeline, bound["name"])}
-            if given and given.get("name"):
-                # The node's own: `Output(name=…)` of a step.
-                own = {"assetName": given["name"], "assetVersion": given.get("version")}
-                declared = outputs.setdefault(name, {})
-                declared.update({OF_NODE: own} if declared.get("assetName") else own)
-        return outputs
+        if kind == "pipeline":
+            properties["componentId"] = str(node["componentId"])
+        else:
+            properties |= {
+                "command": specification.get("command"),
+                "codeId": specification.get("code"),
+                "environmentId": node.get("environment") or specification.get("environment"),
+                "environmentVariables": node.get("environment_variables") or {},
+            }
+        return self._records.create(workspace, str(uuid.uuid4()), properties, caller, parent=pipeline)
 
 
-def _place_of(pipeline: Resource, output: str) -> Json:
-    declared = pipeline.properties["outputs"].get(output)
-    if not declared:
-        raise ValueError(f"The pipeline has no output {output}")
-    return {key: value for key, value in declared.items() if key in ("uri", "assetName", "assetVersion")}
-
-
-def _sources(node: Json) -> set[str]:
-    """The nodes that a node reads from."""
-    values = [str(given.get("value") or given.get("uri") or "") for given in (node.get("inputs") or {}).values()]
-    return {found["node"] for value in values if (found := _BINDING.fullmatch(value)) and found["node"]}
-
-
-def _child_name(pipeline: Resource, node: str) -> str:
-    return f"{pipeline.name}_{node}"
+def _notes(component: Resource, specification: Json) -> Json:
+    """What a step's run tells of its component, and of the code that it ran."""
+    name, version = component.path.split("/components/")[1].split("/versions/")
+    notes = {"azureml.moduleName": name, "azureml.moduleVersion": version}
+    code = str(specification.get("code") or "")
+    return {**notes, "ContentSnapshotId": code.split("/codes/")[1].split("/")[0]} if "/codes/" in code else notes

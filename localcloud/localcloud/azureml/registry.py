@@ -90,6 +90,10 @@ class Registry:
         workspace = self._scopes.workspace_with_guid(found["guid"]) if found else None
         if not found or found["kind"] not in CONTENT:
             raise AzureError(400, "UserError", f"sourceAssetId {source_id!r} does not name an asset of a workspace.")
+        if found["kind"] == "components":
+            raise AzureError(
+                400, "UserError", "Components cannot be copied into a registry. Create them there from their source."
+            )
         if workspace:
             action = f"{PROVIDER}/workspaces/{found['kind']}/versions/read"
             self._rights.demand(request[CALLER], action, workspace)
@@ -122,12 +126,11 @@ class Registry:
         properties = copy.deepcopy(source.properties)
         properties.pop("jobName", None)
         properties["originAssetId"] = details["origin"]
-        if details["kind"] == "components":
-            properties["componentSpec"] = source.private["specification"]
         key = CONTENT[details["kind"]]
         if details["kind"] in ("models", "data", "codes"):
             properties[key] = self._copied_files(registry, source, key, details)
-        self._assets.add(registry, details["kind"], details["name"], details["version"], properties)
+        copied = self._assets.add(registry, details["kind"], details["name"], details["version"], properties)
+        await self._assets.wait_until_built(copied.path)
 
     def _copied_files(self, registry: Scope, source: Resource, key: str, details: Json) -> str:
         uri = str(source.properties.get(key, ""))

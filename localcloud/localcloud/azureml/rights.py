@@ -69,6 +69,12 @@ _LISTED: dict[str, dict[str, list[str]]] = {
             f"{_IN_WORKSPACES}/write",
             f"{_IN_WORKSPACES}/computes/*/write",
             f"{_IN_WORKSPACES}/computes/*/delete",
+            f"{_IN_WORKSPACES}/computes/listKeys/action",
+            f"{_IN_WORKSPACES}/listKeys/action",
+            f"{_IN_WORKSPACES}/hubs/write",
+            f"{_IN_WORKSPACES}/hubs/delete",
+            f"{_IN_WORKSPACES}/featurestores/write",
+            f"{_IN_WORKSPACES}/featurestores/delete",
         ],
     },
     "AzureML Registry User": {
@@ -76,7 +82,11 @@ _LISTED: dict[str, dict[str, list[str]]] = {
         "notActions": [],
     },
 }
-_WORKSPACE_ADMINISTRATION = re.compile(r"/workspaces/(write|delete)$|/computes/(write|delete)$")
+_WORKSPACE_ADMINISTRATION = re.compile(
+    r"/workspaces/(write|delete|listKeys/action)$|/computes/(write|delete|listKeys/action)$"
+    r"|/workspaces/(hubs|featurestores)/(write|delete)$",
+    re.I,
+)
 
 
 class Rights:

@@ -33,12 +33,17 @@ class Scope:
     topic: TopicSettings | None = None
     #: Of a workspace: what opens its datastores.
     datastore_secrets: str = "Sas"
+    #: Of a workspace: the names of its clusters; None: every name is one.
+    computes: tuple[str, ...] | None = None
     #: Of a registry: where what is in it can be used.
     regions: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         return self.path.rsplit("/", 1)[1]
+
+    def has_compute(self, name: str) -> bool:
+        return self.computes is None or name.lower() in (each.lower() for each in self.computes)
 
     @property
     def is_registry(self) -> bool:
@@ -67,7 +72,9 @@ class Scopes:
     """Finds workspaces and registries by ARM path, by name and by guid."""
 
     def __init__(self, settings: Settings) -> None:
-        self.workspaces = [Scope(w.id, w.location, w.topic, w.datastore_secrets) for w in settings.workspaces]
+        self.workspaces = [
+            Scope(w.id, w.location, w.topic, w.datastore_secrets, w.computes) for w in settings.workspaces
+        ]
         everywhere = tuple(workspace.location for workspace in self.workspaces)
         self.registries = [
             Scope(

@@ -15,7 +15,7 @@ from localcloud.azureml.scopes import (
     Scope,
     Scopes,
 )
-from localcloud.azureml.wire import Json
+from localcloud.azureml.wire import Json, not_found
 
 CLOUD = "LocalCloud"
 
@@ -102,11 +102,16 @@ class Workspaces:
         }
 
     async def _computes(self, request: web.Request) -> web.Response:
-        return web.json_response({"value": [self._cluster(self._scopes.requested(request), "cpu")]})
+        workspace = self._scopes.requested(request)
+        names = ("cpu",) if workspace.computes is None else workspace.computes
+        return web.json_response({"value": [self._cluster(workspace, name) for name in names]})
 
     async def _compute(self, request: web.Request) -> web.Response:
-        """Every name is a cluster: whatever compute a job names, it runs on this machine."""
-        return web.json_response(self._cluster(self._scopes.requested(request), request.match_info["compute"]))
+        """Whatever cluster a job names, it runs on this machine."""
+        workspace, name = self._scopes.requested(request), request.match_info["compute"]
+        if not workspace.has_compute(name):
+            raise not_found(f"The compute {name} in {workspace.name}")
+        return web.json_response(self._cluster(workspace, name))
 
     def _cluster(self, workspace: Scope, name: str) -> Json:
         return {

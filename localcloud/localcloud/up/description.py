@@ -27,6 +27,8 @@ class Environment(Section):
     resource_group: str = Field(min_length=1)
     workspace: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{2,32}$")
     location: str = "westeurope"
+    #: The names of the workspace's clusters. None: every name is one.
+    computes: tuple[str, ...] | None = None
     #: Its identity is a Reader of the subscription too, and so can read why a deployment failed.
     reads_subscription: bool = False
 

@@ -31,7 +31,7 @@ def act(home: Path, change: str, settings: Settings, deadly: int) -> None:
     outbox = Outbox(store.database, scopes)
     records = JobRecords(store, storage, outbox, {workspace.path: Tracking(home / "runs.sqlite", home)})
     operations = Operations(store.database, "", Rights(scopes, None, None, "key"), "key")
-    assets = Assets(store, scopes, storage, records, operations, outbox)
+    assets = Assets(store, scopes, storage, records, operations, outbox, 0)
     if change == "completed":
         records.create(workspace, "job", {"jobType": "Command"}, Caller("ann", "ann"))
     statements = itertools.count(1)

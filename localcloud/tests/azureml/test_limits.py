@@ -11,8 +11,6 @@ ENDPOINT = f"{WORKSPACE}/onlineEndpoints/limits"
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("PUT", f"{WORKSPACE}/schedules/nightly", 404),
-        ("GET", f"{WORKSPACE}/schedules", 404),
         ("PUT", f"{WORKSPACE}/batchEndpoints/nightly", 404),
         ("PUT", f"{WORKSPACE}/computes/cluster", 405),
         ("POST", f"/mlflow/v1.0{WORKSPACE}/api/2.0/mlflow/registered-models/search", 404),

@@ -108,6 +108,42 @@ def test_environments_are_shared_and_components_and_models_created_in_the_regist
     assert registry.models.get("direct", "1").path.startswith("https://")
 
 
+@pytest.mark.parametrize(
+    ("name", "specification", "words"),
+    [
+        ("azureml_anonymous", {"type": "command", "command": "true"}, "with a name only"),
+        ("of-workspace", {"type": "command", "code": f"azureml:{workspace_id('ws-dev')}/codes/c/versions/1"}, "code"),
+        ("of-workspace", {"environment": f"{workspace_id('ws-dev')}/environments/e/versions/1"}, "environment"),
+        (
+            "of-workspace",
+            {
+                "type": "pipeline",
+                "jobs": {"first": {"componentId": f"{workspace_id('ws-dev')}/components/c/versions/1"}},
+            },
+            "componentId of the step first",
+        ),
+    ],
+)
+def test_a_registry_takes_components_that_have_a_name_and_refer_to_registries_only(
+    cloud: ControlPlane, name: str, specification: dict[str, Any], words: str
+) -> None:
+    body = {"properties": {"componentSpec": specification}}
+    answer = cloud.call("PUT", f"{REGISTRY}/components/{name}/versions/1", json=body)
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]["message"]
+    assert cloud.call("GET", f"{REGISTRY}/components/{name}/versions/1").status_code == 404
+
+
+def test_a_component_is_not_copied_into_a_registry(cloud: ControlPlane) -> None:
+    path = f"{workspace_id('ws-dev')}/components/stays/versions/1"
+    body = {"properties": {"componentSpec": {"type": "command", "command": "true"}}}
+    cloud.call("PUT", path, json=body).raise_for_status()
+    guid = cloud.call("GET", workspace_id("ws-dev")).json()["properties"]["workspaceId"]
+    source = f"azureml://locations/westeurope/workspaces/{guid}/components/stays/versions/1"
+    refused = start_import(cloud, "stays", "1", sourceAssetId=source)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "UserError")
+
+
 def test_unknown_registry_is_not_found(cloud: ControlPlane) -> None:
     answer = cloud.call("GET", "/registrymanagement/v1.0/registries/nobody/discovery")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "RegistryNotFound")
@@ -122,6 +158,8 @@ def test_a_registry_is_used_only_in_the_regions_that_it_is_replicated_to(plane: 
     discovery = one.call("GET", "/registrymanagement/v1.0/registries/contoso-ml/discovery").json()
     assert discovery["regions"] == ["westeurope", "uksouth"]
     environment = "azureml://registries/contoso-ml/environments/training/versions/1"
+    path = f"{REGISTRY}/environments/training/versions/1"
+    one.call("PUT", path, json={"properties": {"image": "image"}}).raise_for_status()
     body = {"properties": {"jobType": "Command", "command": "true", "environmentId": environment}}
     assert one.call("PUT", f"{workspace_id('ws-dev')}/jobs/reached", json=body).status_code == 201
     refused = one.call("PUT", f"{workspace_id('ws-test')}/jobs/out-of-reach", json=body)

@@ -17,13 +17,13 @@ KNOWN: tuple[tuple[str, str], ...] = (
         r"Jobs of type (?!Command|Pipeline)",
         "needs a kind of job that does not run here: AutoML, sweep, Spark or import",
     ),
-    (r"/schedules|/batchEndpoints|/featureStores|/connections", "needs a service that the local cloud has not"),
+    (r"/batchEndpoints|/featureStores|/connections", "needs a service that the local cloud has not"),
     (r"AzureML-[\w.-]+ in |environments/AzureML-", "reads a curated environment of Microsoft's own registry"),
     (r"PUT is not supported at \S+/datastores/", "makes a datastore of another storage account"),
     (r"onlineEndpoints/\S+/token", "needs tokens of Entra ID for scoring"),
     (r"test_online_deployment.*ResourceNotReady", "its model needs packages that are not in the compute's environment"),
     (r"Neither child reuses|azureml.isreused", "needs the reuse of a step's results"),
-    (r"only command components run here", "has a step that is no command, see docs/parts.md"),
+    (r"only commands and pipelines run here", "has a step of another kind, see docs/parts.md"),
     (r"test_pipeline_job_download", "wants artifacts of the pipeline itself, of which there are none here"),
     (r"non_existent_compute", "every name is taken for a compute that is there, see docs/parts.md"),
     (r"startswith of str object", "wants the address of Azure's own studio"),
@@ -33,7 +33,10 @@ KNOWN: tuple[tuple[str, str], ...] = (
     (r"test_registry_environment_create_conda_and_get", "wants the registry's name in small letters in ids"),
     (r"mir_test_model", "uploads a version of a model once more, which it cannot with the random paths of a live run"),
     (r"parallel_job_with_input_bindings", "its YAML must be of the same release as the test"),
-    (r"sdk-test was not found|testFeed was not found", "reads an asset that Microsoft keeps in a registry of its own"),
+    (
+        r"sdk-test was not found|testFeed was not found|asset with ID: azureml://registries/sdk-test",
+        "reads an asset that Microsoft keeps in a registry of its own",
+    ),
 )
 
 

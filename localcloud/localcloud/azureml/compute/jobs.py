@@ -44,6 +44,8 @@ class JobRun:
     file_outputs: frozenset[str] = frozenset()
     #: After so long the job is cancelled; None: never.
     limit_seconds: float | None = None
+    #: The job that was submitted, where this one is a part of it.
+    root: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _environment(job: JobRun, folder: Path, python: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "AZUREML_RUN_ID": job.name,
-        "AZUREML_ROOT_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": job.root or job.name,
         "AZUREML_ARM_PROJECT_NAME": job.experiment,
         "AZUREML_EXPERIMENT_NAME": job.experiment,
         "AZUREML_RUN_TOKEN": job.token,
