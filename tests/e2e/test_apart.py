@@ -207,6 +207,8 @@ async def test_a_deployment_deleted_by_hand_on_the_way_back_is_made_again_before
     await until(lambda: is_under_way(cloud, model, "restore"), "restore has begun", WAITS)
     await cloud.azure.call("DELETE", deployment_path(cloud, model, champion))
     await cloud.azure.call("DELETE", f"/local/faults/{busy}")
+    # Its pauses have grown meanwhile.
+    await until(lambda: was_hurried(cloud, second["id"]), "restore is polled now", WAITS)
 
     async def came_back() -> bool:
         found = await cloud.promotions.find(model, "2")
@@ -236,14 +238,23 @@ async def is_under_way(cloud: Cloud, model: str, step: str) -> bool:
 
 
 async def roll_back(cloud: Cloud, promotion: str, stage: str) -> None:
+    status, text = await ask(cloud, f"{promotion}/roll-back", reason="wrong answers", stage=stage)
+    assert status == 202, text[:500]
+
+
+async def was_hurried(cloud: Cloud, promotion: str) -> bool:
+    """Whether what pauses is polled at once; not while a poll is under way."""
+    status, _ = await ask(cloud, f"{promotion}/retry", reason="it is free again")
+    return status == 202
+
+
+async def ask(cloud: Cloud, path: str, **body: str) -> tuple[int, str]:
     """Alice does."""
     functions = cloud.parts.addresses["functions"]
     signed_in = await asyncio.to_thread(bearer, cloud.parts.addresses, "alice")
     headers = {"x-functions-key": functions["keys"]["default"], **signed_in}
-    body = {"reason": "wrong answers", "stage": stage}
-    url = f"{functions['url']}/api/promotions/{promotion}/roll-back"
-    async with cloud.http.post(url, json=body, headers=headers) as answer:
-        assert answer.status == 202, (await answer.text())[:500]
+    async with cloud.http.post(f"{functions['url']}/api/promotions/{path}", json=body, headers=headers) as answer:
+        return answer.status, await answer.text()
 
 
 def key_of(cloud: Cloud, name: str) -> str:

@@ -173,7 +173,7 @@ async def test_a_model_with_an_unusual_name_is_promoted(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("model", "kind", "sentences"),
     [
-        ("tiny-gone", "not-found", ("The files of model tiny-gone, version 1, are gone", "Register the model anew")),
+        ("tiny-gone", "not-found", ("The files of model tiny-gone, version 1, are gone", "Register the model")),
         ("fileless-a", "bad-config", ("There is no deployment file", "nowhere.yml", "see `deployment` of the stage")),
         ("unparsable-a", "bad-config", ("The deployment file unparsable.yml cannot be read",)),
         ("tiny-taken", "conflict", ("was not made by route tiny", "Choose another `endpoint` for stage prod")),
@@ -205,7 +205,7 @@ async def test_an_endpoint_that_someone_else_made_is_left_alone(cloud: Cloud) ->
     [
         ("/no-such-promotion", 404, "There is no promotion no-such-promotion."),
         ("?status=lost", 400, "unknown status 'lost'; known are queued, running,"),
-        ("?colour=red", 400, "colour is not known here"),
+        ("?colour=red", 400, "unknown parameter colour"),
         ("?top=0", 400, "top must be a whole number from 1 to 200"),
         ("?continuation=nonsense", 400, "continuation"),
     ],
