@@ -24,8 +24,8 @@ JARGON = ("Input", "Extra inputs", "Field required", "Value error", "dictionary"
         (VALID + "zzz: 1", "zzz: unknown key; known here: app, azureml, deployment_seconds, "),
         (
             VALID.replace("workspace:", "workspce:"),
-            "environments.dev.workspce: unknown key; did you mean 'workspace'? Known here: location,"
-            " reads_subscription, resource_group, subscription, workspace",
+            "environments.dev.workspce: unknown key; did you mean 'workspace'? Known here: computes,"
+            " location, reads_subscription, resource_group, subscription, workspace",
         ),
         (
             VALID + "queues: [jobs, {nam: x}]",
@@ -35,7 +35,10 @@ JARGON = ("Input", "Extra inputs", "Field required", "Value error", "dictionary"
             VALID + "event_subscriptions: {function: f, shema: EventGrid}",
             "event_subscriptions.shema: unknown key; did you mean 'schema'?",
         ),
-        (VALID + "app: {folders: x}", "app.folders: unknown key; did you mean 'folder'? Known here: folder, settings"),
+        (
+            VALID + "app: {folders: x}",
+            "app.folders: unknown key; did you mean 'folder'? Known here: check, folder, settings",
+        ),
         ("registry: contoso", "environments: is missing"),
         (VALID + "queues: jobs", "queues: must be a list, not 'jobs'"),
         (VALID + "app: here", "app: must have keys and values, not 'here'"),
