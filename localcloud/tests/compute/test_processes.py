@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -115,7 +116,9 @@ async def test_kill_ends_the_process_as_a_crash_would_and_its_children_follow(tm
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux hands orphans to the leash")
 async def test_a_daemon_that_left_the_process_group_ends_with_its_command(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
-    process = await processes.start(["bash", "-c", f'{sys.executable} -S -c "{DAEMON}"; sleep 0.2'], log=log)
+    process = await processes.start(
+        ["bash", "-c", f'{shlex.quote(sys.executable)} -S -c "{DAEMON}"; sleep 0.2'], log=log
+    )
     assert await process.wait() == 0
     assert len(pids_in(log)) == 1
     assert not alive(pids_in(log)[0])
