@@ -30,6 +30,7 @@ from azure.servicebus.exceptions import (
 )
 
 from shared.cloud.reach import PAUSE_SECONDS, Reach
+from shared.core.messages import id_of_copy
 from shared.ports import DeadLetter, QueueUnavailableError
 
 MOST_AT_ONCE = 100
@@ -44,8 +45,6 @@ LOOK_SECONDS = 15.0
 #: How long one waits for others who look into the same queue.
 LINE_SECONDS = 5.0
 
-#: Service Bus takes 128 characters.
-_LONGEST_KEPT_ID = 100
 _REPLAYED = re.compile(r":replay-\d+$")
 _REASON, _DESCRIPTION = "DeadLetterReason", "DeadLetterErrorDescription"
 
@@ -87,7 +86,7 @@ class ServiceBusDeadLetters:
 
 def replayed_id(message_id: str, number: int) -> str:
     """The message id under which a dead letter goes to its queue again: always the same, and new to the queue."""
-    return f"{_REPLAYED.sub('', message_id)[:_LONGEST_KEPT_ID]}:replay-{number}"
+    return id_of_copy(_REPLAYED.sub("", message_id), f"replay-{number}")
 
 
 def _receiver(client: ServiceBusClient, queue: str) -> ServiceBusReceiver:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.core.messages import id_of_copy
 from shared.ports import Postponing
 
 log = logging.getLogger("mlpromote")
@@ -22,8 +23,6 @@ LONGEST_PAUSE = timedelta(minutes=10)
 #: Of the longest pause, a day has 144.
 MOST_ROUNDS = 150
 
-#: Service Bus takes 128 characters for an id.
-_LONGEST_KEPT_ID = 100
 _POSTPONED = re.compile(r":later-([0-9]{1,4})$")
 
 
@@ -47,9 +46,9 @@ def postponed(delivered: Delivered, bus: Postponing, clock: Callable[[], datetim
     round_ = int(found[1]) + 1 if found else 1
     if not delivered.message_id or round_ > MOST_ROUNDS:
         return False
-    kept = _POSTPONED.sub("", delivered.message_id)[:_LONGEST_KEPT_ID]
+    kept = _POSTPONED.sub("", delivered.message_id)
     at = clock() + pause(round_)
-    bus.postpone(delivered.queue, f"{kept}:later-{round_}", delivered.body, at)
+    bus.postpone(delivered.queue, id_of_copy(kept, f"later-{round_}"), delivered.body, at)
     said = delivered.queue, delivered.message_id, pause(round_).total_seconds(), why
     log.warning("message of %s comes again later: %s, in %d s, since %s", *said)
     return True

@@ -318,6 +318,15 @@ def _bounded(message_id: str) -> str:
     return f"{message_id[:80]}:{sha256(message_id.encode()).hexdigest()[:40]}"
 
 
+#: Of the id of a message that is copied: so there is room for the copy's suffix.
+_LONGEST_KEPT_ID = 100
+
+
+def id_of_copy(message_id: str, suffix: str) -> str:
+    """The id of a message's copy: always the same for this suffix, and new to the queue."""
+    return f"{message_id[:_LONGEST_KEPT_ID]}:{suffix}"
+
+
 def _short_id(*parts: str) -> str:
     """Within the limit, whatever the names are."""
     return f"{parts[0]}:{sha256(json.dumps(parts[1:]).encode()).hexdigest()[:40]}"
