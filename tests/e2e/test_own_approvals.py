@@ -221,11 +221,13 @@ async def deploying(cloud: Cloud, model: str) -> RunStep:
         deadline=now + timedelta(hours=1),
         candidate=Candidate(Kind.MODEL, model, "1", place["environment"], place["workspace"]),
         settings={
-            "environment": "prod",
-            "endpoint": "{model}",
-            "deployment": "../tiny/deployment.yml",
-            "smoke": {"requests": "../tiny/smoke.jsonl"},
-            "approval": {"min": 1},
+            "stage": {
+                "environment": "prod",
+                "endpoint": "{model}",
+                "deployment": "../tiny/deployment.yml",
+                "smoke": {"requests": "../tiny/smoke.jsonl"},
+                "approval": {"min": 1},
+            },
             "require_tags": {},
         },
         evidence=evidence_of(promotion),
