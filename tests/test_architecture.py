@@ -18,7 +18,7 @@ OF_PEOPLE = {"approve"}
 #: Settings and rights that are spelled as a step is, and what routing tells a step that only it knows.
 ALSO_WORDS = {
     "validate": {"shared/config/stage.py"},
-    "deploy": {"shared/ports.py"},
+    "deploy": {"shared/ports/azureml.py"},
     "smoke": {"shared/config/named_files.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
     "register": {"shared/coordinator/routing.py"},  # the one stage that a job has
