@@ -104,6 +104,7 @@ class Capability(StrEnum):
     """What steps do beside reading, each with rights of its own."""
 
     DEPLOY = "deploy"
+    RUN = "run jobs"
     REGISTER = "register the output of jobs"
     SHARE = "share models to the registry"
 
