@@ -26,6 +26,7 @@ from shared.cloud import (
 )
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
+from shared.cloud.azureml_pipelines import PipelinesOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.azureml_runs import Runs
@@ -51,7 +52,7 @@ if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is need
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace:
+class AzureMLWorkspace(PipelinesOfWorkspace):
     """The workspace with the ARM id `workspace` and the registry of that name, seen with the identity `client_id`.
 
     `cloud` has the addresses of another cloud than Azure's public one (see `Cloud`). May be used by several threads:
@@ -270,8 +271,11 @@ class AzureMLWorkspace:
             return azureml_registry.discover(rest, self._cloud, self._registry_name)
 
     def _asset_id(self, name: str, version: str) -> str:
+        return self._workspace_asset_id("models", name, version)
+
+    def _workspace_asset_id(self, kind: str, name: str, version: str) -> str:
         location, guid, _ = self._properties
-        return f"azureml://locations/{location}/workspaces/{guid}/models/{name}/versions/{version}"
+        return f"azureml://locations/{location}/workspaces/{guid}/{kind}/{name}/versions/{version}"
 
     def _model(self, name: str, found: Mapping[str, Any]) -> Model:
         version = found["name"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.core.approval import Author
+from shared.ports.pipelines import Pipelines
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Capability(StrEnum):
     SHARE = "share models to the registry"
 
 
-class Workspace(Protocol):
+class Workspace(Pipelines, Protocol):
     """An environment's workspace, and the registry as that environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` begins one, and a later poll shows how it went. A getter
