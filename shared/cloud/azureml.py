@@ -26,6 +26,7 @@ from shared.cloud import (
 )
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
+from shared.cloud.azureml_jobs import JobsOfWorkspace
 from shared.cloud.azureml_pipelines import PipelinesOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
@@ -52,7 +53,7 @@ if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is need
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace(PipelinesOfWorkspace):
+class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
     """The workspace with the ARM id `workspace` and the registry of that name, seen with the identity `client_id`.
 
     `cloud` has the addresses of another cloud than Azure's public one (see `Cloud`). May be used by several threads:
@@ -94,7 +95,9 @@ class AzureMLWorkspace(PipelinesOfWorkspace):
                     found.append(model)
         return found
 
-    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model:
+    def register_output(
+        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+    ) -> Model:
         from azure.ai.ml.entities import Model as ModelEntity
 
         entity = ModelEntity(
@@ -103,6 +106,7 @@ class AzureMLWorkspace(PipelinesOfWorkspace):
             path=f"azureml://jobs/{job.name}/outputs/{output}/paths/",
             type=job.outputs[output] if job.outputs[output] in _MODEL_TYPES else "custom_model",
             tags=dict(tags),
+            properties=dict(properties),
         )
         with self._client(f"register output {output} of job {job.name} as model {name}, version {version}") as client:
             try:
@@ -111,7 +115,7 @@ class AzureMLWorkspace(PipelinesOfWorkspace):
                 if TAKEN.search(str(fault)):
                     raise BusyError(f"Version {version} of model {name} was registered meanwhile.") from fault
                 raise
-        return Model(name, version, self._asset_id(name, version), tags, job=made.job_name, path=made.path)
+        return Model(name, version, self._asset_id(name, version), tags, properties, made.job_name, path=made.path)
 
     def job(self, name: str) -> Job | None:
         with self._rest(f"read job {name}") as rest:
@@ -264,6 +268,10 @@ class AzureMLWorkspace(PipelinesOfWorkspace):
     def _properties(self) -> tuple[str, str, str | None]:
         with self._rest("read its properties") as rest:
             return WorkspaceAssets(rest, self._id).properties()
+
+    @property
+    def _tracking(self) -> str | None:
+        return self._properties[2]
 
     @cached_property
     def _registry(self) -> Registry:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from shared.config.evaluation import EvaluationPolicy
 from shared.config.fields import SETTING, ClientId, Settings, Text, no_truth_value
 from shared.config.workspace import WorkspaceId
 from shared.core.promotion import APPROVER
@@ -88,6 +89,11 @@ class Policy(Settings):
         default=(),
         description="The managed identities, by client id, that a pipeline may run as here. With this, a run must name "
         "one. Default: any.",
+    )
+
+    evaluation: EvaluationPolicy | None = Field(
+        default=None,
+        description="The evaluation without which nothing is deployed here. The worker reads the job itself.",
     )
 
     @property

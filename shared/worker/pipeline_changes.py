@@ -1,6 +1,7 @@
 """What differs between two versions of a pipeline, in words. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from shared.core.messages import Champion
 from shared.core.wire import from_json
@@ -80,5 +81,5 @@ def _inputs(before: Mapping[str, Given], now: Mapping[str, Given]) -> Iterator[s
 
 def _inputs_of(champion: Champion) -> Mapping[str, Given]:
     # The one step that looks at all that is to run leaves a manifest.
-    manifest = next((saw["manifest"] for saw in champion.evidence.values() if "manifest" in saw), {})
+    manifest: Mapping[str, Any] = next((saw["manifest"] for saw in champion.evidence.values() if "manifest" in saw), {})
     return {name: from_json(Given, each) for name, each in manifest.get("inputs", {}).items()}

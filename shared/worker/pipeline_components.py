@@ -73,6 +73,7 @@ class Rebuilding:
         self._codes = dict((order.state(Known) or Known()).codes)
         # What went wrong at the first try leaves no trace, and a second one does no harm.
         self._starts = math.log2(max(order.command.poll, 1)).is_integer()
+        self._begun: set[str] = set()
         self.pending: list[str] = []
 
     @property
@@ -138,7 +139,8 @@ class Rebuilding:
         asset = self._workspace.registry_id("codes", name, _CODE_VERSION)
         if self._workspace.has_code(asset):
             return asset, digest
-        if self._starts:
+        if self._starts and asset not in self._begun:
+            self._begun.add(asset)
             files = files if files is not None else self._source.code(component.code)
             self._begin(lambda: self._workspace.start_code(name, _CODE_VERSION, files or {}))
         self.pending.append("the registry is taking code on")
@@ -149,11 +151,10 @@ class Rebuilding:
         asset = self._workspace.registry_id("components", wanted.name, wanted.version)
         if self._workspace.component(asset) is not None:
             return asset, wanted.digest
-        if self._starts:
+        if self._starts and asset not in self._begun:
+            self._begun.add(asset)
             tags = {"mlpromote.digest": wanted.digest, "mlpromote.job": self._order.command.candidate.version}
-            self._begin(
-                lambda: self._workspace.start_component(wanted.name, wanted.version, wanted.component, tags)
-            )
+            self._begin(lambda: self._workspace.start_component(wanted.name, wanted.version, wanted.component, tags))
         self.pending.append(f"the registry is taking component {wanted.name} on")
         return None
 

@@ -86,8 +86,8 @@ def promoted(job: PipelineJob, components: Mapping[str, str], kinds: Mapping[str
     size = len(json.dumps(as_evidence(graph)))
     if size > MOST_BYTES:
         return _refused(
-            f"The graph of job {job.name} takes {size} bytes; at most {MOST_BYTES} can be kept. Give it fewer steps, or "
-            "shorter values."
+            f"The graph of job {job.name} takes {size} bytes; at most {MOST_BYTES} can be kept. Give it fewer steps, "
+            "or shorter values."
         )
     return graph
 
@@ -111,7 +111,10 @@ def _without_machines(settings: Mapping[str, object]) -> dict[str, object]:
     if not isinstance(resources, Mapping):
         return dict(settings)
     kept = {key: each for key, each in resources.items() if key in ("instance_count", "shm_size", "docker_args")}
-    return {**{key: each for key, each in settings.items() if key != "resources"}, **({"resources": kept} if kept else {})}
+    return {
+        **{key: each for key, each in settings.items() if key != "resources"},
+        **({"resources": kept} if kept else {}),
+    }
 
 
 def graph_digest(graph: Graph, components: Mapping[str, str]) -> str:

@@ -61,7 +61,9 @@ def _value(order: PipelineOrder, name: str, declared: PipelineInput) -> Given | 
 def _data(order: PipelineOrder, name: str, declared: PipelineInput, before: Given | None) -> Given | Failed:
     asked = order.stage.run.inputs.get(name)
     if asked is None:
-        return _wrong(order, f"needs data for its input {name}: a data asset of this workspace. Add it to `run: inputs` of")
+        return _wrong(
+            order, f"needs data for its input {name}: a data asset of this workspace. Add it to `run: inputs` of"
+        )
     if (shared := _OF_REGISTRY.fullmatch(asked)) and is_in(order.registry, asked):
         return Given("", asked, shared["name"], shared["version"], declared.data, declared.mode)
     parts = _DATA.fullmatch(asked)
@@ -72,7 +74,9 @@ def _data(order: PipelineOrder, name: str, declared: PipelineInput, before: Give
     where = order.command.environment
     if asset is None:
         which = f", version {version}," if version else ""
-        return Failed(f"There is no data asset {parts['name']}{which} in {where}. Register it, then retry.", FailureKind.NOT_FOUND)
+        return Failed(
+            f"There is no data asset {parts['name']}{which} in {where}. Register it, then retry.", FailureKind.NOT_FOUND
+        )
     if asset.is_archived:
         return Failed(
             f"Data asset {asset.name}, version {asset.version}, in {where} is archived. Restore it, or register a new "
@@ -81,7 +85,8 @@ def _data(order: PipelineOrder, name: str, declared: PipelineInput, before: Give
         )
     if asset.type and asset.type != declared.data:
         return _wrong(
-            order, f"takes {declared.data} for its input {name}, and {asset.name}:{asset.version} is {asset.type}. Correct"
+            order,
+            f"takes {declared.data} for its input {name}, and {asset.name}:{asset.version} is {asset.type}. Correct",
         )
     return Given("", asset.asset_id, asset.name, asset.version, declared.data, declared.mode)
 

@@ -161,9 +161,7 @@ def _judged(order: PipelineOrder, nodes: Mapping[str, Node]) -> Iterator[Verdict
     if policy.instance_types and run.compute.lower() == SERVERLESS:  # of a cluster its owner has chosen them
         seen = run.instance_type or "none named"
         allowed = {each.casefold() for each in policy.instance_types}
-        yield Verdict(
-            "policy: instance type", " or ".join(policy.instance_types), seen, seen.casefold() in allowed
-        )
+        yield Verdict("policy: instance type", " or ".join(policy.instance_types), seen, seen.casefold() in allowed)
     if policy.max_instances is not None:
         counts = [str(node.settings.get("resources", {}).get("instance_count", "1")) for node in nodes.values()]
         holds = all(count.isdecimal() and int(count) <= policy.max_instances for count in counts)

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
-from shared.core.approval import APPROVE, ApprovalEvidence, Author, digest
 from shared.config.policy import Policy
+from shared.core.approval import APPROVE, ApprovalEvidence, Author, digest
 from shared.core.messages import Failed, FailureKind, Kind
 from shared.core.plan import KINDS
 from shared.core.wire import from_json
@@ -16,7 +16,7 @@ from shared.worker.steps import share
 from shared.worker.target import Target
 
 #: What an approval lets happen.
-_ACTED = {Kind.MODEL: "deployed", Kind.JOB: "registered", Kind.PIPELINE: "run"}
+_ACTED = {Kind.MODEL: "deployed", Kind.JOB: "registered", Kind.PIPELINE: "started"}
 
 
 def _before_approval(kind: Kind) -> frozenset[str]:
@@ -63,9 +63,7 @@ def judge_people(policy: Policy, asked_for: int, made_by: Sequence[Author]) -> I
         yield Verdict("policy: author", "a known person, who is kept from approving", seen, holds)
 
 
-def unapproved(
-    target: Order[Any], manifest_digest: str, made_by: Sequence[Author], of_stage: int = 0
-) -> Failed | None:
+def unapproved(target: Order[Any], manifest_digest: str, made_by: Sequence[Author], of_stage: int = 0) -> Failed | None:
     """Why too few people have approved what is about to happen, if so: the environment's own record decides where it
     keeps one, else what the coordinator passes on. `of_stage`: how many the stage asks for itself."""
     policy = target.rules.policy
