@@ -17,8 +17,8 @@ _ROLES = {
     Capability.REGISTER: "AzureML Data Scientist on the workspace",
     Capability.SHARE: "AzureML Registry User on the registry",
 }
-#: How the address of the function for events ends: as an ARM id, or as a webhook.
-_INTAKE = ("/functions/intake", "/runtime/webhooks/eventgrid")
+#: How the address ends at which the app takes events.
+_INTAKE = "/api/events"
 _REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
 _ENDED = tuple(f"Microsoft.MachineLearningServices.{name}" for name in ("RunCompleted", "RunStatusChanged"))
 _SUBSCRIBE = "Deploy the subscription: azd hooks run postdeploy --service mlpromote."
@@ -99,7 +99,7 @@ class EnvironmentChecks:
             return Seen(State.UNCHECKED, f"not checked whether its events are delivered here: {fault}", _BY_HAND)
         ours = [each for each in found if each.destination.rstrip("/").lower().endswith(_INTAKE)]
         if not ours:
-            says = "no event subscription delivers to the function intake: models are found late, finished jobs never"
+            says = "no event subscription delivers to /api/events: models are found late, finished jobs never"
             return Seen(State.WARNING, says, _SUBSCRIBE)
         at_work = [each for each in ours if each.state == "Succeeded"]
         if not at_work:

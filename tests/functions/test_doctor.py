@@ -9,7 +9,7 @@ from localcloud.up import Description, LocalCloud
 from tests.functions.running import describe
 from tests.signing_in import bearer
 
-INTAKE = {"event_subscriptions": {"function": "intake"}}
+INTAKE = {"event_subscriptions": {"function": "take_events", "path": "api/events"}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -25,4 +25,4 @@ def test_where_all_is_well_the_doctor_finds_nothing_to_do(app: dict[str, Any]) -
     answer = requests.get(f"{app['functions']['url']}/api/health", headers=headers, timeout=60).json()
     assert [each for each in answer["checks"] if each["state"] != "ok"] == []
     (events,) = [each for each in answer["checks"] if each["what"] == "events"]
-    assert (events["name"], events["says"]) == ("dev", "delivered by ws-dev-intake")
+    assert (events["name"], events["says"]) == ("dev", "delivered by ws-dev-take-events")
