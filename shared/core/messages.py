@@ -227,6 +227,7 @@ class ModelRegistered:
     version: str
     tags: Mapping[str, str]
     source: str  #: where the news came from: `event-grid`, `RECONCILE`, a person
+    received: datetime | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
@@ -243,6 +244,7 @@ class JobEnded:
     status: str  #: Completed, Failed or Canceled
     tags: Mapping[str, str]
     source: str
+    received: datetime | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
