@@ -289,7 +289,16 @@ def test_a_promotion_that_succeeds_is_said_to_be_done() -> None:
     driver = LaneDriver(decide(EMPTY, requested(), NOW).lane)
     *_, last = driver.moments()
     ended = decide(run_until(decide(EMPTY, requested(), NOW).lane, "prod", "retire")[0], answer(last), NOW)
-    assert [(line.what, line.text) for line in ended.journal][-1] == ("succeeded", "done")
+    assert [(line.what, line.text) for line in ended.journal][-2:] == [
+        ("stage-succeeded", "done"),
+        ("succeeded", "done"),
+    ]
+
+
+def test_a_stage_that_succeeds_says_what_could_not_be_tidied_up() -> None:
+    lane, retire = run_until(decide(EMPTY, requested(), NOW).lane, "test", "retire")
+    said = {line.what: line.text for line in decide(lane, answer(retire, BROKEN), NOW).journal}
+    assert said["stage-succeeded"] == f"retire: {BROKEN.reason}"
 
 
 def test_a_promotion_says_when_it_was_changed_and_others_of_the_lane_do_not() -> None:

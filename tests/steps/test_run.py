@@ -66,6 +66,7 @@ def test_a_command_does_nothing_from_its_end_on(stage: Stage, workspace: FakeWor
     workspace.calls.clear()
     end = stage.command("deploy").not_after
     assert isinstance(stage.poll("deploy", workspace, now=end), NotRun)
+    assert isinstance(stage.poll("deploy", workspace, now=end + timedelta(hours=1)), NotRun)
     assert not workspace.calls
     assert isinstance(stage.poll("deploy", workspace, now=end - timedelta(seconds=1)), Running)
 
