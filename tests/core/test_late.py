@@ -1,10 +1,12 @@
 """What a worker did after the lane had given its step up is undone, whichever way the lane has gone since."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.core.lane import Decision, decide
+from shared.core.late import MOST_LATE_POLLS
 from shared.core.messages import FIRST_LATE_POLL, Running, RunStep, StepReported, Succeeded
 from shared.core.promotion import Lane
 from tests.core.driver import LaneDriver
@@ -74,3 +76,12 @@ def test_the_clean_up_of_a_late_effect_goes_on_until_it_is_done() -> None:
     assert (again.step, again.poll) == ("remove", removing.poll + 1)
     assert again.not_before > removing.not_before
     assert decide(driver.lane, answer(again), LATER).commands == ()
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_clean_up_that_does_not_end_is_given_up(beyond: int) -> None:
+    driver, late = failed_at("smoke")
+    driver.run()
+    [removing] = decide(driver.lane, late, LATER).commands
+    last = replace(removing, poll=FIRST_LATE_POLL + MOST_LATE_POLLS + beyond)
+    assert decide(driver.lane, answer(last, Running(timedelta(seconds=1), "going")), LATER).commands == ()
