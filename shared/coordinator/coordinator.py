@@ -13,6 +13,7 @@ from shared.coordinator.lanes import Lanes
 from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
 from shared.core import incoming
+from shared.core.awaiting import PROMOTION
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
 from shared.core.messages import AwaitedJob, FindRegistrations, JobEnded, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
@@ -118,12 +119,19 @@ class Coordinator:
         self._telemetry.received(news, [request.promotion.id for request in requests], self._clock())
         events: list[LaneEvent] = [*requests]
         if isinstance(news, JobEnded):
-            job = AwaitedJob(news.workspace, news.job)
-            events += [AwaitedJobEnded(lane, job) for lane in self._parts.store.awaiting(job)]
+            events += self._woken(news)
         if not events:
             log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
         for event in events:
             self._parts.lanes.apply(event)
+
+    def _woken(self, news: JobEnded) -> Iterator[AwaitedJobEnded]:
+        """For the lanes that wait for the job, and for that of the promotion which the job's tag names."""
+        job, promotion = AwaitedJob(news.workspace, news.job), news.tags.get(PROMOTION, "")
+        found = self._parts.store.promotion(promotion) if promotion else None
+        of_promotion = found[0].lane if found else None
+        for lane in dict.fromkeys([*self._parts.store.awaiting(job), *([of_promotion] if of_promotion else [])]):
+            yield AwaitedJobEnded(lane, job, promotion if lane == of_promotion else "")
 
     def _relevant(self, news: News) -> News:
         """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""
