@@ -5,6 +5,8 @@ from pathlib import Path
 _RULES = (
     "tests/core/test_lane.py",
     "tests/core/test_steering.py",
+    "tests/core/test_trying_again.py",
+    "tests/core/test_ways_back.py",
     "tests/core/test_approving.py",
     "tests/core/test_waiting.py",
     "tests/core/test_awaiting.py",
