@@ -54,7 +54,7 @@ class Story:
         self._project = project
         self._terminal = Terminal(console, data)
         self._addresses = addresses_of(cloud.addresses)
-        self._promotions = Promotions(session, self._addresses.app, self._addresses.app_key)
+        self._promotions = Promotions(self._addresses.app, self._addresses.app_key)
         self._scientist = DataScientist(self._addresses)
         self._images = images()
         self._test = Endpoint(self._addresses, "test", f"{MODEL}-test", session)

@@ -13,7 +13,7 @@ from shared.core.wire import from_json
 from shared.ports import BusyError, JobSubmission, SubmittedJob
 from shared.worker.evaluation import Evaluated, UsedData
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, OURS, SHARED, Stage, champion
@@ -131,7 +131,8 @@ def test_one_poll_is_one_call_while_the_job_is_under_way(stage: Stage, workspace
     assert isinstance(first, Running)
     workspace.calls.clear()
     command = replace(stage.command("evaluate", 2), state=first.state)
-    again = run_step(command, lambda _: workspace, stage.folder, lambda: command.not_before, lambda _: stage.rules)
+    at = Workplace(lambda _: workspace, lambda _: stage.rules, stage.folder, lambda: command.not_before)
+    again = run_step(command, at)
     assert isinstance(again, Running)
     assert dict(workspace.calls) == {"submitted_job": 1}
 
@@ -387,7 +388,8 @@ def test_code_that_changes_while_the_job_runs_is_told(stage: Stage, workspace: F
     (stage.folder / "src" / "evaluate.py").write_text("print('measures otherwise')\n")
     workspace.end_job(NAME, PASSING)
     command = replace(stage.command("evaluate", 2), state=first.state)
-    outcome = run_step(command, lambda _: workspace, stage.folder, lambda: command.not_before, lambda _: stage.rules)
+    at = Workplace(lambda _: workspace, lambda _: stage.rules, stage.folder, lambda: command.not_before)
+    outcome = run_step(command, at)
     failed(outcome, FailureKind.CHANGED, "src/evaluate.py")
 
 
