@@ -169,13 +169,13 @@ def test_a_retry_runs_a_job_of_its_own(stage: Stage, workspace: FakeWorkspace) -
 @pytest.mark.parametrize(
     ("metrics", "words"),
     [
-        ({}, "seen auc was not logged"),
-        ({"auc": math.nan, "champion.auc": 0.9}, "seen the job logged NaN"),
-        ({"auc": math.inf, "champion.auc": 0.9}, "seen the job logged Infinity"),
-        ({"auc": 0.79, "champion.auc": 0.79}, "asked for at least 0.8, seen 0.79"),
+        ({}, "found auc was not logged"),
+        ({"auc": math.nan, "champion.auc": 0.9}, "found the job logged NaN"),
+        ({"auc": math.inf, "champion.auc": 0.9}, "found the job logged Infinity"),
+        ({"auc": 0.79, "champion.auc": 0.79}, "required at least 0.8, found 0.79"),
         ({"auc": 0.9}, "the champion's: champion.auc was not logged"),
         ({"auc": 0.9, "champion.auc": math.nan}, "the champion's: the job logged NaN"),
-        ({"auc": 0.9, "champion.auc": 0.92}, "seen 0.9; the champion's: 0.92"),
+        ({"auc": 0.9, "champion.auc": 0.92}, "found 0.9; the champion's: 0.92"),
     ],
 )
 def test_what_the_gates_do_not_let_pass_is_refused_with_its_figures(
@@ -186,7 +186,7 @@ def test_what_the_gates_do_not_let_pass_is_refused_with_its_figures(
         stage.with_(champion=CHAMPION).run("evaluate", workspace), FailureKind.REFUSED, "Refused for test", words
     )
     assert from_json(Evaluated, outcome.evidence).job == NAME
-    assert outcome.diagnosis.splitlines()[0].split() == ["gate", "asked", "seen", "holds"]
+    assert outcome.diagnosis.splitlines()[0].split() == ["gate", "required", "found", "passed"]
 
 
 def test_metrics_that_are_no_numbers_are_kept_in_words(stage: Stage, workspace: FakeWorkspace) -> None:
@@ -459,7 +459,7 @@ def test_another_job_than_the_policys_is_refused_and_its_digest_is_told(stage: S
 
 def test_other_data_than_the_policys_is_refused(stage: Stage, workspace: FakeWorkspace) -> None:
     changed = with_policy(stage, workspace, inputs={"data": "the-real-one"})
-    failed(changed.poll("validate", workspace), FailureKind.REFUSED, "input data: asked for the-real-one, seen holdout")
+    failed(changed.poll("validate", workspace), FailureKind.REFUSED, "input data: required the-real-one, found holdout")
 
 
 def test_nothing_is_deployed_that_was_not_evaluated_whatever_the_evidence_says(
@@ -488,7 +488,7 @@ def test_nothing_is_deployed_that_the_job_found_wanting(stage: Stage, workspace:
     workspace.outcome = JobOutcome(metrics={"auc": 0.5})
     stage = with_policy(stage, workspace)
     stage.run("evaluate", workspace)
-    failed(stage.poll("deploy", workspace), FailureKind.REFUSED, "seen 0.5")
+    failed(stage.poll("deploy", workspace), FailureKind.REFUSED, "found 0.5")
     assert workspace.made == {}
 
 
