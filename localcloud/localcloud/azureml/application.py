@@ -5,6 +5,7 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -36,6 +37,7 @@ from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.registry import Registry
 from localcloud.azureml.requests_log import RequestsLog
 from localcloud.azureml.rights import Rights
+from localcloud.azureml.run_artifacts import RunArtifacts, artifact_address
 from localcloud.azureml.schedules import Schedules
 from localcloud.azureml.scopes import Scopes
 from localcloud.azureml.scoring import Scoring
@@ -90,7 +92,7 @@ class _Parts:
         self.outbox = Outbox(self.store.database, self.scopes)
         self.servers = InferenceServers(folder / "deployments", settings.python)
         self.trackings = {
-            w.path: Tracking(folder / "tracking" / f"{w.name}.sqlite", self.storage.artifacts(w))
+            w.path: Tracking(folder / "tracking" / f"{w.name}.sqlite", partial(artifact_address, w, self._base_url))
             for w in self.scopes.workspaces
         }
         self.records = JobRecords(self.store, self.storage, self.outbox, self.trackings)
@@ -157,7 +159,8 @@ class _Parts:
         for workspace in self.scopes.workspaces:
             prefix, tracking = f"/mlflow/v1.0{workspace.path}", self.trackings[workspace.path]
             yield mlflow.routes(tracking, prefix)
-            yield MlflowRegistry(workspace, tracking, self.assets, self.storage).routes(prefix)
+            yield MlflowRegistry(workspace, tracking, self.assets).routes(prefix)
+            yield RunArtifacts(workspace, self.storage).routes(prefix)
         yield self.operations.routes()
         yield self.faults.routes(self.deployments.crash_where_told)
         yield self.requests_log.routes()
