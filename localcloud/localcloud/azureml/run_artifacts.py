@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from aiohttp import web
 
+from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.storage import ARTIFACT_DATASTORE, Storage, UnusableUri
 from localcloud.azureml.wire import Json, not_found
@@ -35,8 +36,9 @@ def run_and_path(address: str) -> tuple[str, str] | None:
 class RunArtifacts:
     """The routes of one workspace; they do not check who asks."""
 
-    def __init__(self, workspace: Scope, storage: Storage) -> None:
+    def __init__(self, workspace: Scope, records: JobRecords, storage: Storage) -> None:
         self._workspace = workspace
+        self._records = records
         self._storage = storage
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
@@ -71,9 +73,10 @@ class RunArtifacts:
             with os.fdopen(handle, "wb") as written:
                 async for chunk in request.content.iter_chunked(_CHUNK):
                     written.write(chunk)
-            Path(name).replace(file)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        except BaseException:
+            os.unlink(name)
+            raise
+        os.replace(name, file)
         return web.json_response({})
 
     async def _delete(self, request: web.Request) -> web.Response:
@@ -88,7 +91,7 @@ class RunArtifacts:
         return self._file(request.match_info["run"], request.match_info["path"])
 
     def _file(self, run: str, path: str) -> Path:
-        name = PurePosixPath("ExperimentRun", f"dcid.{run}", path.strip("/"))
+        name = PurePosixPath(self._records.artifacts_path(self._workspace, run), path.strip("/"))
         try:
             return self._storage.blob(self._workspace.account, ARTIFACT_DATASTORE, str(name))
         except UnusableUri as error:
