@@ -108,6 +108,7 @@ class StepRun:
     poll: int = 0  #: number of the poll that is under way, from 1
     state: Mapping[str, Any] = field(default_factory=dict)  #: what its last poll wants to know at the next
     awaits: AwaitedJob | None = None  #: whose end its last poll waits for
+    heard: AwaitedJob | None = None  #: whose end was told of before a poll said that it waits for it
     retries: int = 0  #: polls in a row that could not be made
     started: datetime | None = None
     ended: datetime | None = None
