@@ -80,7 +80,7 @@ def test_cancelled_between_stages_what_is_done_stays_and_the_rest_never_starts()
 
 def test_what_has_ended_cannot_be_cancelled_and_the_answer_says_as_what() -> None:
     lane, _ = with_champion()
-    with pytest.raises(NotNowError, match="it has ended as succeeded"):
+    with pytest.raises(NotNowError, match="the promotion has ended: it has succeeded"):
         ask(lane, Cancelled(KEY, the(lane).id, OPERATOR, "late"))
 
 
@@ -124,7 +124,7 @@ def test_rolling_back_a_running_stage_gives_the_traffic_back() -> None:
 
 def test_the_first_that_ever_served_has_nothing_to_go_back_to() -> None:
     lane, _ = with_champion()
-    with pytest.raises(NotNowError, match="nothing served prod before it"):
+    with pytest.raises(NotNowError, match="nothing served prod before this promotion"):
         ask(lane, RolledBack(KEY, the(lane).id, OPERATOR, "bad"))
     assert lane.champions["prod"].candidate.version == "1"
 
@@ -256,7 +256,7 @@ def test_what_another_version_that_is_no_number_has_superseded_is_not_tried_agai
     azure = Azure(failing={("autumn", "prod", "deploy"): BROKEN})
     lane, azure = drive(Lane(KEY), requested("autumn", ONE_STAGE), azure)
     lane, _ = drive(lane, requested("winter", ONE_STAGE), azure)
-    with pytest.raises(NotNowError, match="version winter has started to serve prod since"):
+    with pytest.raises(NotNowError, match="version winter now serves prod"):
         ask(lane, Retried(KEY, the(lane, "autumn").id, OPERATOR, "again"))
 
 
@@ -412,7 +412,7 @@ def test_what_was_abandoned_can_be_rolled_back_again() -> None:
 def test_a_rollback_that_failed_can_be_asked_for_again() -> None:
     lane = run(stuck(BROKEN))
     assert the(lane, "2").status is PromotionStatus.FAILED
-    assert "undoing failed as well: restore" in the(lane, "2").reason
+    assert "undoing also failed: restore" in the(lane, "2").reason
     lane = run(ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "mended")))
     assert the(lane, "2").status is PromotionStatus.ROLLED_BACK
 
@@ -429,11 +429,11 @@ def test_what_another_version_has_come_to_serve_since_is_not_rolled_back_again()
 
 def test_only_a_way_back_can_be_abandoned() -> None:
     lane = newer(with_champion()[0], until="deploy")
-    with pytest.raises(NotNowError, match="nothing of it is being undone; it is running"):
+    with pytest.raises(NotNowError, match="no stage of the promotion is being undone; it is running"):
         ask(lane, Abandoned(KEY, the(lane, "2").id, OPERATOR, "why not"))
 
 
 def test_what_waits_for_approval_has_nothing_to_poll_now() -> None:
     lane = waiting(asking())
-    with pytest.raises(NotNowError, match="it has no pausing step"):
+    with pytest.raises(NotNowError, match="no step that waits for its next poll"):
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "hurry"))
