@@ -96,7 +96,7 @@ def _to_be_deployed(stage: Document) -> Iterator[str]:
 def _to_be_run(promotion: Document, stage: Document) -> Iterator[str]:
     """For a pipeline. What its steps are made of was found in the first stage, for all of them."""
     made_of = [step["evidence"] for each in promotion["stages"] for step in each["steps"] if step["name"] == _MADE_OF]
-    components = next((evidence["components"] for evidence in made_of if "components" in evidence), {})
+    components: Document = next((evidence["components"] for evidence in made_of if "components" in evidence), {})
     for step in stage["steps"]:
         if step["name"] == "inspect" and "manifest" in step["evidence"]:
             yield from run_lines(step["evidence"], components)

@@ -26,7 +26,7 @@ from shared.core.messages import (
 )
 from shared.core.wire import from_json
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from shared.worker.steps.compare import Compared
 from shared.worker.steps.register_components import RegisteredComponents
 from tests.cloud.conftest import client
@@ -81,7 +81,7 @@ class Promotion:
 
         def ended() -> bool:
             command = self.command(step, len(outcomes) + 1, state)
-            outcome = run_step(command, lambda _: workspace, self.folder, lambda: NOW, lambda _: Rules())
+            outcome = run_step(command, Workplace(lambda _: workspace, lambda _: Rules(), self.folder, lambda: NOW))
             outcomes.append(outcome)
             if isinstance(outcome, Running):
                 state.clear()

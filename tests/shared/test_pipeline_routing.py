@@ -47,13 +47,17 @@ def test_other_jobs_start_nothing(configuration: Configuration, news: JobEnded) 
 
 
 def test_a_person_starts_one_by_the_route_and_the_job(configuration: Configuration) -> None:
-    promotion = requested(Start("training", "calm_owl", "now"), configuration, None, "r", NOW).promotion
+    promotion = requested(
+        Start(model="training", version="calm_owl", reason="now"), configuration, None, "r", NOW
+    ).promotion
     assert (promotion.candidate.kind, promotion.candidate.version) == (Kind.PIPELINE, "calm_owl")
-    through = Start("training", "calm_owl", "now", through="test")
+    through = Start(model="training", version="calm_owl", reason="now", through="test")
     stages = requested(through, configuration, None, "r", NOW).promotion.stages
     assert [stage.name for stage in stages] == ["test"]
 
 
 def test_a_stage_that_the_route_does_not_have_is_refused_in_words(configuration: Configuration) -> None:
-    with pytest.raises(BadRequestError, match="route training has no stage 'qa'. Its stages: test, prod"):
-        requested(Start("training", "calm_owl", "now", through="qa"), configuration, None, "r", NOW)
+    with pytest.raises(BadRequestError, match=r"route training has no stage 'qa'. Its stages: test, prod"):
+        requested(
+            Start(model="training", version="calm_owl", reason="now", through="qa"), configuration, None, "r", NOW
+        )
