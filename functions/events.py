@@ -1,7 +1,7 @@
-"""Event Grid over HTTP: as `intake`, but a malformed event is answered with 400, so that it is not delivered again.
+"""Event Grid over HTTP: like `intake`, but answers a malformed event with 400, so that it is not delivered again.
 
-A function with an Event Grid trigger cannot do that: its host answers 500 whatever the function raises. Always takes a
-function key: whoever delivers has no other way to say who it is.
+A function with an Event Grid trigger cannot do that: its host answers 500 whatever the function raises. Always requires
+a function key: Event Grid has no other way to identify itself here.
 """
 
 import json
@@ -21,7 +21,7 @@ blueprint = func.Blueprint()
     route="events", methods=["POST", "OPTIONS"], trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION
 )
 def take_events(request: func.HttpRequest) -> func.HttpResponse:
-    """202 when all were taken; 400 and 503 with a problem document."""
+    """Answer 202 if all events were accepted, else 400 or 503 with a problem document."""
     from shared.http import event_requests
     from shared.http.refusals import RefusedError
 
@@ -32,7 +32,7 @@ def take_events(request: func.HttpRequest) -> func.HttpResponse:
             request.headers.get("aeg-event-type", ""), request.get_body(), app().coordinator.intake
         )
     except RefusedError as refusal:
-        log.warning("events were refused with %d: %s", refusal.status, refusal)
+        log.warning("refused events with %d: %s", refusal.status, refusal)
         return problem(refusal)
     if answer is None:
         return func.HttpResponse(status_code=202)

@@ -1,4 +1,4 @@
-"""Event Grid: a workspace has a new model version, or a job of it has ended."""
+"""Event Grid: a workspace has a new model version, or one of its jobs has ended."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ blueprint = func.Blueprint()
 
 @blueprint.event_grid_trigger(arg_name="event")
 def intake(event: func.EventGridEvent) -> None:
-    """Both schemas come through this trigger: the library hands over a CloudEvent where the body is one."""
-    # A worker of Azure may bring a library of its own, older than 1.25, which knows no CloudEvent.
+    """Receive both schemas: the library passes a CloudEvent if the body is one."""
+    # Azure's worker may load its own library, older than 1.25, which has no CloudEvent.
     cloud_event: Any = getattr(func, "CloudEvent", None)
     if cloud_event is not None and isinstance(event, cloud_event):
         app().coordinator.intake(event.source, event.type, event.get_json())

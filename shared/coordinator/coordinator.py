@@ -1,4 +1,4 @@
-"""The coordinator: takes in events, applies them to lanes, and recovers what was lost."""
+"""The coordinator: receives events, applies them to lanes, and recovers what was lost."""
 
 import logging
 import time
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlpromote")
 
-#: Registrations older than this are not looked for: Event Grid itself gives up after 24 hours.
+#: How far back to look for missed registrations. Event Grid gives up after 24 hours.
 LOOK_BACK = timedelta(days=2)
-#: Of each queue, dead letters are counted up to this.
+#: Dead letters of each queue are counted up to this.
 MOST_DEAD_LETTERS = 100
 
 
 class CoordinatorParts(Protocol):
-    """What the coordinator works with. Each is made at its first use, and may be wrong or out of reach until then."""
+    """What the coordinator depends on. Each part is built on first use, so a wrong setting shows up only then."""
 
     @property
     def configuration(self) -> "Configuration": ...
@@ -47,11 +47,11 @@ class CoordinatorParts(Protocol):
     def lanes(self) -> Lanes: ...
 
     def is_unavailable(self, fault: Exception) -> bool:
-        """Whether an error means that the store cannot be used just now."""
+        """Whether an error means that the store cannot be used now."""
 
 
 class Coordinator:
-    """May be used by several threads; `clock` gives the time with its zone."""
+    """Thread-safe. `clock` returns the time with its zone."""
 
     def __init__(self, parts: CoordinatorParts, telemetry: Telemetry, clock: Callable[[], datetime]) -> None:
         self._parts = parts
@@ -59,10 +59,10 @@ class Coordinator:
         self._clock = clock
 
     def intake(self, source: Any, kind: Any, data: Any) -> None:
-        """Take a notification in. Raises for a malformed one, so that Event Grid keeps it as a dead letter."""
+        """Receive a notification. Raises for a malformed one, so that Event Grid dead-letters it."""
         news = notifications.read(source, kind, data)
         if news is None:
-            log.info("left out a notification of type %s", kind[:200])
+            log.info("ignored a notification of type %s", kind[:200])
             return
         begun = time.time_ns()
         self._parts.bus.send_events([self._relevant(news)])
@@ -93,7 +93,7 @@ class Coordinator:
             self._count_dead_letters()
 
     def catch_up(self) -> None:
-        """Have the source environments look for registrations whose notification never came."""
+        """Make the source environments look for registrations whose notification never arrived."""
         now, configuration = self._clock(), self._parts.configuration
         since = max(self._parts.store.watching_since(now), now - LOOK_BACK)
         commands = []
@@ -104,7 +104,8 @@ class Coordinator:
 
     @contextmanager
     def _delivery(self, queue: str, message_id: str, body: bytes) -> Iterator[None]:
-        """A message of the queue is being worked on: if that raises, it goes back there, unless it was postponed."""
+        """Process a message of the queue inside the block. If that raises, the message returns to its queue unless it
+        was postponed."""
         with self._telemetry.delivery(queue):
             try:
                 yield
@@ -125,14 +126,16 @@ class Coordinator:
             self._parts.lanes.apply(event)
 
     def _relevant(self, news: News) -> News:
-        """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""
+        """The news with only the tags that routes require. A faulty configuration is reported later; then all tags are
+        kept."""
         try:
             return relevant(news, self._parts.configuration)
         except ConfigurationFaults:
             return news
 
     def _record_intake(self, news: News, begun: int, ended: int) -> None:
-        """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
+        """Record the intake in the trace of each promotion that the news starts. A faulty configuration is reported
+        later."""
         try:
             requests = routing.requests(news, self._parts.configuration, self._clock())
             promotions = [request.promotion.id for request in requests]
@@ -146,4 +149,4 @@ class Coordinator:
             try:
                 self._telemetry.dead_letters(queue, len(self._parts.dead_letters.peek(queue, 1, MOST_DEAD_LETTERS)))
             except QueueUnavailableError as fault:
-                log.info("dead letters of %s cannot be counted: %s", queue, fault)
+                log.info("cannot count the dead letters of %s: %s", queue, fault)

@@ -1,4 +1,4 @@
-"""What of a piece of news travels: of a model's tags, which may be thousands, only those that routes ask for."""
+"""Reduces news to what matters: of a model's tags, which may be thousands, only those that routes require."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,5 +10,5 @@ if TYPE_CHECKING:
 
 
 def relevant(news: News, configuration: "Configuration") -> News:
-    """The news with those of its tags that decide about it."""
+    """The news with only the tags that routes require."""
     return replace(news, tags=relevant_tags(news.tags, configuration.tags_asked_for(news.workspace)))

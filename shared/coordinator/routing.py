@@ -1,4 +1,4 @@
-"""Which lanes a piece of news concerns, and the promotions that come of it."""
+"""Finds the lanes that news concerns, and the promotions that it starts."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from shared.config import Configuration, Environment, FromJobs, Policy, Route
     from shared.config.stage import StageSettings
 
-#: The route of lanes that keep what no route takes.
+#: The route of lanes for models that no route takes.
 NO_ROUTE = ""
 
 
 def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
-    """One request for each route that takes the news; for a model that none takes, one that records just that."""
+    """One request per route that takes the news. For a model that no route takes, one request that records this."""
     environment = configuration.environment_of(news.workspace)
     if environment is None:
         return
@@ -42,7 +42,7 @@ def _of_model(
     missing = route.missing_tags(news.tags)
     if missing:
         wanted = ", ".join(f"{tag}={value}" for tag, value in missing.items())
-        refusal = f"route {route.name} asks for the tag {wanted}, which the model does not have"
+        refusal = f"route {route.name} requires the tag {wanted}, which the model does not have"
         return _request(candidate, route.name, (), news.source, configuration, now, refusal)
     stages = stage_runs(route.stages, route, news.name, configuration)
     return _request(candidate, route.name, stages, news.source, configuration, now)
@@ -76,7 +76,7 @@ def _of_job(
 def stage_runs(
     stages: "Iterable[StageSettings]", route: "Route", model: str, configuration: "Configuration"
 ) -> tuple[StageRun, ...]:
-    """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
+    """The stages of a new promotion of the model along the route, with the policies of their environments applied."""
     return tuple(
         _stage_run(stage, configuration.environments[stage.environment].policy, route, model, configuration)
         for stage in stages
@@ -95,7 +95,7 @@ def _stage_run(
         limits=stage.limits(),
         asked=stage.asks_for(),
         worked=(APPROVE,) if policy.taken_by_environment else (),
-        # It runs for the first stage alone, and has to bring what the gates of all others look at.
+        # It runs only in the first stage, but must collect what the gates of all stages use.
         options={"share": {"metrics": list(configuration.metrics_asked_for())}},
     )
     return StageRun(

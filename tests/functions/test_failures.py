@@ -175,7 +175,7 @@ def test_a_report_is_safe_whether_the_promotion_waits_for_it_or_not(api: Api, qu
     assert judged(api, queues, "reports-dev", report) == (True, "the promotion waits for this report")
     assert failures(api)[-1]["environment"] == "dev"
     api.run()
-    stale = "nothing waits for this report any more: it changes nothing"
+    stale = "nothing waits for this report any longer: it changes nothing"
     assert judged(api, queues, "reports-dev", report) == (True, stale)
 
 
@@ -218,7 +218,7 @@ def test_news_of_which_a_promotion_came_already_change_nothing(api: Api, queues:
 
 def test_news_that_concern_no_route_and_looks_for_registrations_are_safe(api: Api, queues: FakeQueues) -> None:
     job = JobEnded(DEV_WORKSPACE, "job-1", "unheard-of", "Completed", {}, "event-grid")
-    assert judged(api, queues, EVENTS_QUEUE, job) == (True, "it concerns no route, so it would do nothing")
+    assert judged(api, queues, EVENTS_QUEUE, job) == (True, "no route takes it, so it would do nothing")
     now = datetime.now(UTC)
     assert judged(api, queues, "steps-dev", FindRegistrations("dev", now, now))[0] is True
 

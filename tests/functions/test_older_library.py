@@ -26,4 +26,4 @@ def test_intake_takes_events_where_the_library_knows_no_cloud_events(
     function: Callable[[func.EventGridEvent], None] = intake._function.get_user_function()
     with caplog.at_level(logging.INFO, "mlpromote"):
         function(event("Microsoft.Storage.BlobCreated"))
-    assert "left out a notification of type Microsoft.Storage.BlobCreated" in caplog.text
+    assert "ignored a notification of type Microsoft.Storage.BlobCreated" in caplog.text

@@ -102,7 +102,7 @@ def test_what_cannot_be_saved_just_now_is_refused_with_503(api: Api) -> None:
     api.app.store = Full()  # type: ignore[assignment]
     refused = api.post("promotions", START)
     assert (refused.status, refused.headers["Retry-After"]) == (503, "10")
-    assert "ask again" in refused.body["detail"]
+    assert "Try again" in refused.body["detail"]
     assert api.bus.commands == []
 
 
