@@ -55,7 +55,7 @@ async def test_a_wrong_event_grid_key_is_told(cloud: LocalCloud) -> None:
     answer = await smoke(functions["url"], functions["keys"]["default"])
     assert answer.returncode == 1
     assert "FAIL  the webhook agrees to get events" in answer.stdout
-    assert "the status should be 200, and is 401: the key is not good for this, as the master key is" in answer.stdout
+    assert "the status should be 200, but is 401: the key does not give access; use the master key" in answer.stdout
 
 
 async def test_an_app_that_is_not_there_ends_the_run(unused_tcp_port: int) -> None:
