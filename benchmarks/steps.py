@@ -77,7 +77,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
             ours,
             bare,
             f"{PROMOTIONS} promotions on as many lanes, through two stages with {steps // PROMOTIONS} steps, in the "
-            f"local host with {WORKER_PROCESSES} worker processes and as many concurrent calls per function; Azure ML in "
+            f"local host with {WORKER_PROCESSES} worker processes and as many calls of a function at once; Azure ML in "
             "memory, no waiting",
             f"one loop in one thread that receives up to {MESSAGES_AT_ONCE}, sends the next ones and completes: {each}",
             "per second",

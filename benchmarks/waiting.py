@@ -196,7 +196,7 @@ def _function_time(before: dict[str, Use], used: dict[str, Use], script: float) 
             "Function time of that promotion",
             ("function", "invocations", "seconds"),
             rows,
-            f"In a warm process. The first promotion of a fresh one, which fails, took {cold:.1f} s: it imports the SDK.",
+            f"In a warm process. The first promotion in a cold one fails and took {cold:.1f} s: it imports the SDK.",
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""What the app of the demo is configured from: a copy of `examples/digits`, so that the story may change it."""
+"""The configuration of the demo's app: a copy of `examples/digits`, so that the story may change it."""
 
 import shutil
 from pathlib import Path
@@ -23,9 +23,9 @@ class Project:
     """The copy in a local cloud's folder."""
 
     def __init__(self, data: Path) -> None:
-        """Makes the copy. `data` must be empty or missing."""
+        """Make the copy. `data` must be empty or missing."""
         data.mkdir(parents=True, exist_ok=True)
-        # By its lock the next run knows the folder for a local cloud's, however soon this one ends.
+        # The lock identifies the folder as a local cloud's to the next run, however early this one ends.
         (data / "lock").touch()
         self._folder = data / _NAME
         shutil.copytree(DIGITS, self._folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -37,11 +37,11 @@ class Project:
         return description.model_copy(update={"app": app.model_copy(update={"settings": settings})})
 
     def ask_for_approval(self) -> str:
-        """Have somebody approve what goes to prod, from the app's next start on; the line that says so."""
+        """Require approval for prod, from the app's next start on. Return the new line."""
         return _add_after(_PROD, APPROVAL, self._folder / "promotion.yml")
 
     def mend_scoring(self) -> str:
-        """Have the scoring code load a bundle too; the lines that do."""
+        """Make the scoring code load bundles too. Return the new lines."""
         return _add_after(_LOADS, MENDED, self._folder / "scoring" / "score.py")
 
 

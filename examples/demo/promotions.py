@@ -1,4 +1,4 @@
-"""A client of the app's HTTP API: finds promotions and reads how they are getting on."""
+"""A client of the app's HTTP API: finds promotions and reads their state."""
 
 import asyncio
 import time
@@ -14,11 +14,11 @@ POLL_SECONDS = 0.25
 
 
 class ApiError(Exception):
-    """The app did not answer as its API promises; the text says what was asked and what came."""
+    """The app's answer violates its API; the text has the request and the answer."""
 
 
 class Promotions:
-    """The promotions that the app at `url` knows of. `session` stays the caller's to close."""
+    """The promotions of the app at `url`. The caller closes `session`."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, key: str) -> None:
         self._session = session
@@ -26,7 +26,7 @@ class Promotions:
         self._headers = {"x-functions-key": key}
 
     async def get(self, promotion: str) -> Promotion:
-        """The promotion with this id; ApiError when there is none."""
+        """The promotion with this id. Raises ApiError if there is none."""
         found: Promotion = await self._read(f"{self._url}/{promotion}", {})
         return found
 
@@ -37,7 +37,7 @@ class Promotions:
         return await self.get(max(found, key=_created)["id"]) if found else None
 
     async def started(self, model: str, version: str, within_seconds: float) -> Promotion:
-        """Wait for the promotion of a model version to appear; TimeoutError when it does not in time."""
+        """Wait for the promotion of a model version to appear. Raises TimeoutError if it does not."""
         deadline = time.monotonic() + within_seconds
         while time.monotonic() < deadline:
             found = await self.find(model, version)

@@ -76,7 +76,7 @@ def test_the_folder_of_the_last_run_is_emptied(tmp_path: Path) -> None:
 def test_a_folder_that_no_local_cloud_made_is_never_emptied(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
 
-    with pytest.raises(ConfigurationError, match="not empty and no local cloud's"):
+    with pytest.raises(ConfigurationError, match="not empty and not a local cloud's"):
         empty(tmp_path)
 
     assert (tmp_path / "thesis.txt").exists()
