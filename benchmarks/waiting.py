@@ -40,8 +40,6 @@ MODEL = "digits"
 #: An experiment that the route takes no jobs from: the model is registered by hand.
 EXPERIMENT = "digits-trials"
 TRAINING_ROWS = 1000
-#: The functions that a promotion uses, without the timers and the HTTP functions.
-FUNCTIONS = ("intake", "advance", "advance_dev", "advance_test", "work_dev", "work_test")
 #: Seconds within which something must happen.
 LONGEST = 120.0
 #: Seconds between polls of the app's memory, and of the promotion: rare enough not to disturb the measurement.
@@ -125,7 +123,7 @@ class Run:
         """What the functions of promotions used since the start."""
         log = Path(self._addresses["logs"]) / "functions.log"
         found = function_log.uses(processes.tail(log, EVERYTHING_LOGGED).splitlines())
-        return {name: use for name, use in found.items() if name in FUNCTIONS}
+        return {name: use for name, use in found.items() if name in function_log.OF_PROMOTIONS}
 
     async def calls(self, since: float) -> list[azureml_calls.Call]:
         azureml = self._addresses["azureml"]
@@ -187,7 +185,7 @@ def _function_time(before: dict[str, Use], used: dict[str, Use], script: float) 
             "function time",
             [seconds],
             [script],
-            f"a promotion with a deployment of {DEPLOYMENT_SECONDS} s: all invocations of intake, advance, workers",
+            f"a promotion with a deployment of {DEPLOYMENT_SECONDS} s: all invocations of events, advance, workers",
             "a script that creates endpoint and deployment with the SDK and waits for each with .result()",
             "s",
             TARGET,

@@ -1,7 +1,7 @@
-"""Event Grid over HTTP: like `intake`, but answers a malformed event with 400, so that it is not delivered again.
+"""Event Grid: a workspace has a new model version, or one of its jobs has ended.
 
-A function with an Event Grid trigger cannot do that: its host answers 500 whatever the function raises. Always requires
-a function key: Event Grid has no other way to identify itself here.
+Uses no Event Grid trigger: with one, the host answers 500 to a malformed event, which is then delivered again for a
+day. Always requires a function key: Event Grid has no other way to identify itself here.
 """
 
 import json

@@ -32,7 +32,7 @@ param settings object
 @description('The settings that promotion.yml uses: {name, workspace, identity, source} each, with the name in capitals.')
 param environments array
 
-// Event Grid delivers to the app from addresses that only this tag covers, so public access stays open for them.
+// Event Grid delivers to /api/events from addresses that only this tag covers, so public access stays open for them.
 var eventGrid = [{ name: 'event-grid', ipAddress: 'AzureEventGrid', tag: 'ServiceTag', action: 'Allow', priority: 100 }]
 var people = [
   for (address, index) in network.addresses: {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Subscribes the app to the workspaces that models come from. azd runs this after deploying the code, with the outputs
-# of main.bicep as environment variables. A worker's app has nothing to subscribe to.
+# Subscribes the app to the workspaces of its environments. azd runs this after deploying the code, with the outputs of
+# main.bicep as environment variables. A worker's app has nothing to subscribe to.
 set -eu
 if [ "${EVENT_SOURCES:-[]}" = "[]" ]; then
     echo "No workspace to subscribe to."
@@ -57,4 +57,4 @@ until subscribe; do
     attempt=$((attempt + 1))
     pause=$((pause * 2))
 done
-echo "Subscribed to the workspaces that models come from."
+echo "Subscribed to the workspaces of the environments."

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from mlpromote.access import Access, is_loopback
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.visible import visible_values
 
 #: Seconds to wait for an answer. A replay can take a minute, and an idle app has to start first.
@@ -18,12 +18,12 @@ LONGEST_ANSWER = 120
 #: The API's limit on entries per page.
 MOST_PER_PAGE = 200
 _BY_STATUS = {
-    400: Exit.USAGE,
-    401: Exit.NOT_ALLOWED,
-    403: Exit.NOT_ALLOWED,
-    404: Exit.NOT_FOUND,
-    409: Exit.REFUSED,
-    422: Exit.USAGE,
+    400: ExitCode.USAGE,
+    401: ExitCode.NOT_ALLOWED,
+    403: ExitCode.NOT_ALLOWED,
+    404: ExitCode.NOT_FOUND,
+    409: ExitCode.REFUSED,
+    422: ExitCode.USAGE,
 }
 
 #: The command that shows the same list as an API path.
@@ -71,7 +71,9 @@ class Api:
             top = MOST_PER_PAGE if left is None else min(left, MOST_PER_PAGE)
             page = self.get(*path, query={**query, "top": str(top), "continuation": continuation})
             if not (isinstance(page, dict) and isinstance(page.get("value"), list)):
-                raise CommandError(Exit.NO_ANSWER, f"{self.url} did not return a list. Is this the address of the app?")
+                raise CommandError(
+                    ExitCode.NO_ANSWER, f"{self.url} did not return a list. Is this the address of the app?"
+                )
             yield from page["value"][:left]
             left = None if left is None else left - len(page["value"])
             # Use only the continuation of the link: its host may be internal to a gateway and must not get the key.
@@ -97,11 +99,11 @@ class Api:
                 raise self._refused(refusal, f"{method} {address}") from refusal
         # URLError is an OSError; an invalid URL raises ValueError.
         except (OSError, ValueError, http.client.HTTPException) as fault:
-            raise CommandError(Exit.NO_ANSWER, f"Cannot reach {self._access.url}: {_reason(fault)}") from fault
+            raise CommandError(ExitCode.NO_ANSWER, f"Cannot reach {self._access.url}: {_reason(fault)}") from fault
 
     def _refused(self, refusal: urllib.error.HTTPError, asked: str) -> CommandError:
         problem = _problem(refusal)
-        code = _BY_STATUS.get(refusal.code, Exit.NO_ANSWER)
+        code = _BY_STATUS.get(refusal.code, ExitCode.NO_ANSWER)
         detail = problem.get("detail")
         if detail and refusal.code in (401, 403) and not self._access.token:
             return CommandError(code, f"{detail} To sign in: {self._access.how_to_sign_in}.", problem)
@@ -112,10 +114,10 @@ class Api:
             return CommandError(code, self._not_let_in())
         if refusal.code == 404:
             return CommandError(
-                Exit.NO_ANSWER,
+                ExitCode.NO_ANSWER,
                 f"No mlpromote API at {self._access.url}. Is this the address of the app, and is the app running?",
             )
-        return CommandError(Exit.NO_ANSWER, f"{asked} failed with {refusal.code} {refusal.reason}. Try again.")
+        return CommandError(ExitCode.NO_ANSWER, f"{asked} failed with {refusal.code} {refusal.reason}. Try again.")
 
     def _not_let_in(self) -> str:
         """Explain a 401 without a body: it comes from the Functions host, which checks the key, not from the app."""
@@ -128,7 +130,9 @@ def _json(body: bytes, asked: str) -> Any:
     try:
         return visible_values(json.loads(body))
     except (ValueError, RecursionError) as fault:
-        raise CommandError(Exit.NO_ANSWER, f"{asked} did not return JSON. Is this the address of the app?") from fault
+        raise CommandError(
+            ExitCode.NO_ANSWER, f"{asked} did not return JSON. Is this the address of the app?"
+        ) from fault
 
 
 def _problem(refusal: urllib.error.HTTPError) -> dict[str, Any]:

@@ -16,9 +16,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 PASSED, FAILED = 0, 1
+#: Where Event Grid delivers.
+EVENTS = "/api/events"
 #: This workspace does not exist, so a notification from it starts nothing.
 NO_WORKSPACE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/smoke"
@@ -49,9 +51,7 @@ class Smoke:
 
     url: str
     key: str
-    event_grid_key: str
     token: str
-    function: str
     workspace: str
     model: str
     seconds: float
@@ -74,7 +74,7 @@ class Smoke:
 
     def the_webhook_agrees_to_get_cloud_events(self) -> str:
         headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
-        answer = self._ask("OPTIONS", self._webhook(), headers=headers)
+        answer = self._ask("OPTIONS", EVENTS, headers=headers)
         _expect(answer, 200)
         if answer.headers.get("webhook-allowed-origin") not in ("eventgrid.azure.net", "*"):
             raise WrongError(f"it allows {answer.headers.get('webhook-allowed-origin')}, not eventgrid.azure.net")
@@ -173,11 +173,8 @@ class Smoke:
             "metadataVersion": "1",
         }
 
-    def _webhook(self) -> str:
-        return f"/runtime/webhooks/eventgrid?functionName={quote(self.function)}"
-
     def _deliver(self, events: list[dict[str, Any]], kind: str) -> Answer:
-        return self._ask("POST", self._webhook(), events, {"aeg-event-type": kind})
+        return self._ask("POST", EVENTS, events, {"aeg-event-type": kind})
 
     def _read(self, path: str) -> Any:
         answer = self._ask("GET", path)
@@ -206,9 +203,8 @@ class Smoke:
     ) -> Answer:
         """`token`: used instead of the run's own."""
         token = self.token if token is None else token
-        key = self.event_grid_key if path.startswith("/runtime/") else self.key
-        sent = {"x-functions-key": key, "Content-Type": "application/json", **(headers or {})}
-        if token and path.startswith("/api/"):
+        sent = {"x-functions-key": self.key, "Content-Type": "application/json", **(headers or {})}
+        if token:
             sent["Authorization"] = f"Bearer {token}"
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, content, sent, method=method)
@@ -234,7 +230,7 @@ def _answer(status: int, headers: Any, content: bytes) -> Answer:
 def _expect(answer: Answer, status: int) -> None:
     if answer.status != status:
         detail = answer.body.get("detail") if isinstance(answer.body, dict) else answer.body
-        of_no_text = "the key does not give access; use the master key" if answer.status == 401 else "no text"
+        of_no_text = "the key is wrong" if answer.status == 401 else "no text"
         raise WrongError(f"the status should be {status}, but is {answer.status}: {str(detail)[:300] or of_no_text}")
 
 
@@ -278,8 +274,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit codes: 0 all passed, 1 something failed, 2 wrong arguments."""
     parser = argparse.ArgumentParser(description="Exercises a running app from outside.", epilog=main.__doc__)
     parser.add_argument("url", metavar="URL", help="such as http://localhost:7071 or https://NAME.azurewebsites.net")
-    parser.add_argument("key", metavar="KEY", help="the master key, or a host key together with --event-grid-key")
-    parser.add_argument("--event-grid-key", metavar="KEY", help="system key eventgrid_extension (default: KEY)")
+    parser.add_argument("key", metavar="KEY", help="a host key, or the master key")
     parser.add_argument(
         "--token",
         default="",
@@ -287,7 +282,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--model", default="", help="name that a route takes but no model has: to start and replay")
     parser.add_argument("--workspace", default="", metavar="ID", help="ARM id of a configured workspace")
-    parser.add_argument("--function", default="intake", metavar="NAME", help="receives events (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="per check (default: %(default)g)")
     given = parser.parse_args(arguments)
     if not given.url.startswith(("http://", "https://")):
@@ -295,9 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     smoke = Smoke(
         given.url.rstrip("/"),
         given.key,
-        given.event_grid_key or given.key,
         given.token,
-        given.function,
         given.workspace,
         given.model,
         given.timeout,

@@ -1,9 +1,11 @@
-"""Reduces news to what matters: of a model's tags, which may be thousands, only those that routes require."""
+"""Reduces news to what matters: a model's tags, which may be thousands, to those that routes require, and a job's to
+the promotion that it belongs to."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared.core.messages import News, relevant_tags
+from shared.core.awaiting import PROMOTION
+from shared.core.messages import JobEnded, News, relevant_tags
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -11,4 +13,6 @@ if TYPE_CHECKING:
 
 def relevant(news: News, configuration: "Configuration") -> News:
     """The news with only the tags that routes require."""
-    return replace(news, tags=relevant_tags(news.tags, configuration.tags_asked_for(news.workspace)))
+    asked = configuration.tags_asked_for(news.workspace)
+    of_ours = {PROMOTION} if isinstance(news, JobEnded) else set()
+    return replace(news, tags=relevant_tags(news.tags, asked | of_ours))

@@ -1,6 +1,8 @@
 """Waiting for somebody else's job, which may take days. Part of the rules in `lane.py`.
 
-- A step that waits for a job is polled less and less often, and at once when news arrives that the job has ended.
+- A step that waits for a job is polled less and less often, and at once when news arrives that the job has ended. The
+  news may arrive before the answer of the poll that submitted the job: then the step is polled at once after that
+  answer.
 - The step's own time limit does not apply meanwhile: the wait has a longer one. Afterwards the step gets its full limit
   again.
 - A newer candidate of the lane need not wait for that job: a promotion that waits for a job steps aside for it.
@@ -25,6 +27,10 @@ def awaited(lane: Lane) -> frozenset[AwaitedJob]:
     return frozenset(step.awaits for _, _, step in awaiting(lane) if step.awaits is not None)
 
 
+#: Tag of everything that we make or submit: the promotion that it belongs to.
+PROMOTION = "mlpromote.promotion"
+
+
 def awaits(step: StepRun, job: AwaitedJob | None, now: datetime) -> StepRun:
     """The step with its new deadline: waiting for the job from now on, or no longer waiting for one."""
     if job is not None:
@@ -45,6 +51,7 @@ def not_ended(step: StepRun, job: AwaitedJob) -> Failed:
 
 def wake(turn: Turn, event: AwaitedJobEnded) -> None:
     """Poll the steps that wait for the job now, under a new message id."""
+    _hear(turn, event)
     for known, stage, step in list(awaiting(turn.lane)):
         if not event.job.is_same(step.awaits):
             continue
@@ -53,6 +60,21 @@ def wake(turn: Turn, event: AwaitedJobEnded) -> None:
         # Azure may still report the job as running: then the pauses grow from the shortest again.
         asked = replace(awaits(step, None, turn.now), poll=step.poll + 1, retries=0, next_poll=turn.now, state={})
         turn.put(promotion, stage.left_unanswered(step).with_step(asked))
+
+
+def _hear(turn: Turn, event: AwaitedJobEnded) -> None:
+    """Keep the news for the steps of the job's promotion: the poll that is under way may have submitted the job."""
+    promotion = turn.lane.promotion(event.promotion)
+    for stage in promotion.stages if promotion is not None and promotion.under_way else ():
+        step = stage.current
+        if promotion is None or step is None or step.plan.waits or step.awaits or stage.has_called_off(step):
+            continue
+        promotion = turn.put(promotion, stage.with_step(replace(step, heard=event.job)))
+
+
+def has_ended(step: StepRun, job: AwaitedJob | None) -> bool:
+    """Whether the end of the job was told of before the step said that it waits for it."""
+    return job is not None and job.is_same(step.heard)
 
 
 def awaiting(lane: Lane) -> Iterator[tuple[Promotion, StageRun, StepRun]]:

@@ -66,16 +66,17 @@ class TimePassed:
 
 @dataclass(frozen=True)
 class AwaitedJobEnded:
-    """A job that a step of the lane waits for has ended."""
+    """A job has ended that a step of the lane waits for, or that one of the lane's promotions submitted."""
 
     lane: LaneKey
     job: AwaitedJob
+    promotion: str = ""  #: that has submitted it, as far as the job's tag says so
     who: str = ""
     comes_again: bool = False
     may_be_repeated: bool = False
 
     def about(self, lane: Lane | None) -> str | None:
-        return None
+        return self.promotion or None
 
 
 class _OfPerson:

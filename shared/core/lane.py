@@ -326,7 +326,7 @@ def _stop(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun) -> N
 def _answered(turn: Turn, step: StepRun, status: StepStatus, answer: Succeeded | Failed) -> StepRun:
     """The step after its final answer."""
     failure = answer if isinstance(answer, Failed) else None
-    ended = replace(step, status=status, ended=turn.now, next_poll=None, state={}, awaits=None)
+    ended = replace(step, status=status, ended=turn.now, next_poll=None, state={}, awaits=None, heard=None)
     return replace(ended, evidence=answer.evidence, failure=failure, says=failure.reason if failure else "")
 
 
@@ -342,6 +342,8 @@ def _poll_again(
         return
     if isinstance(outcome, Running):
         retries, pause, state = 0, outcome.poll_again_after, outcome.state
+        if awaiting.has_ended(step, outcome.awaits):
+            pause = timedelta(0)
     else:
         retries, state = step.retries + 1, step.state
         asked_for = outcome.after if isinstance(outcome, Retry) else timedelta(0)
@@ -349,7 +351,7 @@ def _poll_again(
     if says != step.says:
         turn.note(promotion, "polled" if isinstance(outcome, Running) else "retrying", says, stage, step)
     next_poll = min(turn.now + pause, deadline)
-    step = replace(step, poll=step.poll + 1, retries=retries, next_poll=next_poll, says=says, state=state)
+    step = replace(step, poll=step.poll + 1, retries=retries, next_poll=next_poll, says=says, state=state, heard=None)
     turn.put(promotion, stage.with_step(step))
 
 

@@ -227,6 +227,7 @@ class ModelRegistered:
     version: str
     tags: Mapping[str, str]
     source: str  #: who sent the news: `event-grid`, `RECONCILE`, a person
+    received: datetime | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
@@ -243,6 +244,7 @@ class JobEnded:
     status: str  #: Completed, Failed or Canceled
     tags: Mapping[str, str]
     source: str
+    received: datetime | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
@@ -310,22 +312,22 @@ _TYPES: dict[str, type[Command | Event]] = {
 
 #: Service Bus takes 128 characters.
 LONGEST_MESSAGE_ID = 128
+#: Of the id of a message that is copied: this leaves room for the copy's suffix.
+_LONGEST_COPIED_ID = 100
+#: Of an id that is too long, these many characters make way for a digest of it all.
+_ROOM_FOR_DIGEST = 48
 
 
-def _bounded(message_id: str) -> str:
-    """The id within Service Bus's limit. A longer one becomes its beginning, for people, and a digest of the whole."""
-    if len(message_id) <= LONGEST_MESSAGE_ID:
+def _bounded(message_id: str, longest: int = LONGEST_MESSAGE_ID) -> str:
+    """The id itself if it is short enough; else its beginning, for people, and a digest of it all."""
+    if len(message_id) <= longest:
         return message_id
-    return f"{message_id[:80]}:{sha256(message_id.encode()).hexdigest()[:40]}"
-
-
-#: A copied message keeps this much of its id, which leaves room for the suffix.
-_LONGEST_KEPT_ID = 100
+    return f"{message_id[: longest - _ROOM_FOR_DIGEST]}:{sha256(message_id.encode()).hexdigest()[:40]}"
 
 
 def id_of_copy(message_id: str, suffix: str) -> str:
-    """The id of a message's copy: deterministic for this suffix, and new to the queue."""
-    return f"{message_id[:_LONGEST_KEPT_ID]}:{suffix}"
+    """The id of a message's copy: always the same for this suffix, new to the queue, and no other message's."""
+    return f"{_bounded(message_id, _LONGEST_COPIED_ID)}:{suffix}"
 
 
 def _short_id(*parts: str) -> str:

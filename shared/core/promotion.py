@@ -108,6 +108,7 @@ class StepRun:
     poll: int = 0  #: number of the current poll, from 1
     state: Mapping[str, Any] = field(default_factory=dict)  #: what its last poll kept for the next
     awaits: AwaitedJob | None = None  #: the job that its last poll waits for
+    heard: AwaitedJob | None = None  #: a job whose end was reported before a poll said that the step waits for it
     retries: int = 0  #: number of consecutive polls that could not be made
     started: datetime | None = None
     ended: datetime | None = None

@@ -1,5 +1,6 @@
 """The state of one decision while it is made."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -15,6 +16,7 @@ class Turn:
     now: datetime
     who: str = ""  #: as in `JournalEntry`
     journal: list[JournalEntry] = field(default_factory=list)
+    _written: Counter[str] = field(default_factory=Counter)  #: by promotion: how many lines of the journal are its own
 
     def put(self, promotion: Promotion, stage: StageRun | None = None) -> Promotion:
         """Put the promotion into the lane, with the stage if one is given."""
@@ -31,7 +33,8 @@ class Turn:
         self, promotion: Promotion, what: str, text: str, stage: StageRun | None = None, step: StepRun | None = None
     ) -> None:
         """Add a line to the journal."""
-        number = promotion.lines + 1 + sum(entry.promotion == promotion.id for entry in self.journal)
+        self._written[promotion.id] += 1
+        number = promotion.lines + self._written[promotion.id]
         names = (stage.name if stage else "", step.plan.name if step else "")
         self.journal.append(JournalEntry(self.now, promotion.id, number, *names, what, text, self.who))
 
@@ -39,10 +42,8 @@ class Turn:
         """The lane, with the time and the length of the journal updated in each promotion that changed."""
 
         def stamp(promotion: Promotion) -> Promotion:
-            if promotion is before.promotion(promotion.id) and not self.journal:
-                return promotion
-            written = sum(entry.promotion == promotion.id for entry in self.journal)
-            if promotion == before.promotion(promotion.id) and not written:
+            written = self._written[promotion.id]
+            if not written and promotion == before.promotion(promotion.id):
                 return promotion
             return replace(promotion, updated=self.now, lines=promotion.lines + written)
 

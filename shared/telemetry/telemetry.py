@@ -21,7 +21,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, S
 from shared.core.events import LaneEvent, PromotionRequested
 from shared.core.journal import JournalEntry
 from shared.core.lane import Decision
-from shared.core.messages import Command, Event, Failed, LaneKey, Outcome, Retry, RunStep, StepReported
+from shared.core.messages import Command, Event, Failed, LaneKey, News, Outcome, Retry, RunStep, StepReported
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun, StepStatus
 from shared.telemetry.logs import errors_without_secrets
 
@@ -119,10 +119,13 @@ class Telemetry:
 
     # --- spans of functions ---
 
-    def received(self, promotions: Iterable[str], begun: int, ended: int, attributes: Attributes) -> None:
-        """Record the intake of a notification about these promotions. `begun` and `ended`: nanoseconds since 1970."""
+    def received(self, news: News, promotions: Iterable[str], now: datetime) -> None:
+        """Record the intake of news, which the app received earlier, in the traces of the promotions that it starts."""
+        if news.received is None:
+            return
+        begun, ended = _nanoseconds(news.received), _nanoseconds(now)
         for promotion in promotions:
-            about = {"promotion": promotion, **attributes}
+            about = {"promotion": promotion, "event": type(news).__name__, "workspace": news.workspace}
             parent = _inside(promotion, _promotion_span_id(promotion))
             self._tracer.start_span("intake", parent, SpanKind.CONSUMER, about, start_time=begun).end(ended)
 

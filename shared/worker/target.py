@@ -8,12 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from shared.config.stage import ModelStage, StageSettings
+from shared.core import awaiting
 from shared.ports import Deployment, Endpoint
 from shared.worker.order import Order
 
 #: Tag on every endpoint and deployment that we create: the route that it belongs to.
 ROUTE = "mlpromote.route"
-PROMOTION = "mlpromote.promotion"
+PROMOTION = awaiting.PROMOTION
 ATTEMPT = "mlpromote.attempt"
 STAGE = "mlpromote.stage"
 MODEL = "mlpromote.model"

@@ -37,7 +37,7 @@ def test_the_table_of_events_is_what_the_rules_make(tmp_path: Path, deployment: 
 def test_invocations_are_those_of_the_events_and_of_the_commands_between_them(tmp_path: Path) -> None:
     advance = events(tmp_path, 15)
     commands = advance - 1  # the first event is the request
-    assert f"({NOTIFICATIONS} of intake, {advance} of advance, {commands} of workers)" in COST
+    assert f"({NOTIFICATIONS} of take_events, {advance} of advance, {commands} of workers)" in COST
     assert number(r"about (\d+) invocations", COST) == NOTIFICATIONS + advance + commands
     assert number(r"executions \| (\d+) \|", COST) == NOTIFICATIONS + advance + commands
 

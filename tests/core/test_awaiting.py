@@ -87,6 +87,32 @@ def test_nobody_is_woken_that_waits_for_no_job() -> None:
     assert ended(decide(Lane(KEY), requested(), NOW).lane).stale
 
 
+def early(job: AwaitedJob = JOB) -> Lane:
+    """A lane that has heard of a job's end before the poll answered that had submitted it."""
+    lane = decide(Lane(KEY), requested(), NOW).lane
+    return decide(lane, AwaitedJobEnded(KEY, job, lane.promotions[0].id), NOW).lane
+
+
+def test_news_that_is_faster_than_the_answer_of_the_poll_that_submitted_the_job_is_not_lost() -> None:
+    lane = early()
+    assert [command.poll for command in due(lane)] == [1]
+    lane = decide(lane, answer(due(lane)[0], WAITS), LATER).lane
+    assert [(command.poll, command.not_before) for command in due(lane)] == [(2, LATER)]
+    lane = decide(lane, answer(due(lane)[0], WAITS), LATER).lane
+    assert due(lane)[0].not_before == LATER + PAUSE, "it was told once"
+
+
+def test_early_news_of_another_job_makes_nobody_hurry() -> None:
+    lane = early(replace(JOB, job="other"))
+    lane = decide(lane, answer(due(lane)[0], WAITS), LATER).lane
+    assert due(lane)[0].not_before == LATER + PAUSE
+
+
+def test_early_news_changes_nothing_for_a_step_that_waits_for_no_job() -> None:
+    lane = decide(early(), answer(due(early())[0], Running(PAUSE, "copies")), NOW).lane
+    assert due(lane)[0].not_before == NOW + PAUSE
+
+
 def test_where_azure_says_still_that_the_job_runs_it_goes_on_waiting() -> None:
     lane = ended(waiting(LATER)).lane
     lane = decide(lane, answer(due(lane)[0], WAITS), LATER).lane

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from docs.make_state_diagram import TARGET, document
 from shared.core.promotion import STAGE_ENDED, StageStatus
 from shared.core.transitions import TRANSITIONS
 
@@ -15,6 +16,11 @@ def test_the_state_diagram_in_the_docs_is_not_stale() -> None:
         [sys.executable, "docs/make_state_diagram.py", "--check"], cwd=REPOSITORY, capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_docs_say_the_time_limits_and_undo_steps_of_every_plan() -> None:
+    """In this process: `make mutants` puts its faults into no other."""
+    assert TARGET.read_text(encoding="utf-8") == document()
 
 
 def test_every_status_can_be_reached_and_all_but_ends_can_be_left() -> None:

@@ -24,7 +24,7 @@ TAGS = {"promote": "true"}
 @pytest.fixture(scope="module")
 def description() -> Description:
     only = ("Microsoft.MachineLearningServices.ModelDeployed",)
-    unheard = {"function": "intake", "included_event_types": only}
+    unheard = {"function": "take_events", "path": "api/events", "included_event_types": only}
     return describe("tests/e2e/forged/promotion.yml", "dev", "prod", event_subscriptions=unheard)
 
 

@@ -110,7 +110,7 @@ def test_everything_that_an_app_uses_is_looked_at(health: Health) -> None:
         ("queue", "promotion-events"),
         *(("queue", f"{kind}-{name}") for kind in ("steps", "reports") for name in NAMES),
         *(("workspace", "dev"), ("registry", "dev"), ("rights", "dev"), ("events", "dev")),
-        *((what, name) for name in ("test", "prod") for what in ("workspace", "registry", "rights")),
+        *((what, name) for name in ("test", "prod") for what in ("workspace", "registry", "rights", "events")),
     ]
 
 
@@ -125,6 +125,7 @@ def test_a_worker_alone_looks_at_its_own_queues_and_environment_only(health: Hea
         ("workspace", "prod", True),
         ("registry", "prod", True),
         ("rights", "prod", True),
+        ("events", "prod", True),
     ]
 
 
@@ -357,7 +358,7 @@ def dev_subscribed(health: Health, *subscriptions: EventSubscription) -> Health:
     return replace(health, workspace=workspaces.__getitem__)
 
 
-FUNCTION = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/func-mlpromote/functions/intake"
+INTAKE = "https://func.azurewebsites.net/api/events"
 EVENTS = tuple(
     f"Microsoft.MachineLearningServices.{name}" for name in ("ModelRegistered", "RunCompleted", "RunStatusChanged")
 )
@@ -366,15 +367,10 @@ EVENTS = tuple(
 @pytest.mark.parametrize(
     ("subscription", "state", "says"),
     [
-        (EventSubscription("ours", "Succeeded", FUNCTION), "ok", "delivered by ours"),
-        (EventSubscription("ours", "Succeeded", FUNCTION, EVENTS), "ok", "delivered by ours"),
-        (
-            EventSubscription("ours", "Succeeded", "https://func.azurewebsites.net/runtime/webhooks/EventGrid"),
-            "ok",
-            "delivered by ours",
-        ),
-        (EventSubscription("ours", "Failed", FUNCTION), "warning", "ours is in state Failed"),
-        (EventSubscription("ours", "Succeeded", FUNCTION, EVENTS[1:]), "warning", "delivers Microsoft.MachineLearning"),
+        (EventSubscription("ours", "Succeeded", INTAKE), "ok", "delivered by ours"),
+        (EventSubscription("ours", "Succeeded", INTAKE, EVENTS), "ok", "delivered by ours"),
+        (EventSubscription("ours", "Failed", INTAKE), "warning", "ours is in state Failed"),
+        (EventSubscription("ours", "Succeeded", INTAKE, EVENTS[1:]), "warning", "delivers Microsoft.MachineLearning"),
         (EventSubscription("another", "Succeeded", "https://x.test/hook"), "warning", "no event subscription delivers"),
     ],
 )
@@ -390,6 +386,16 @@ def test_where_nobody_is_subscribed_that_is_said_and_what_still_works(health: He
     found = line(dev_subscribed(health), "events", "dev")
     assert (found["state"], found["ok"]) == ("warning", True)
     assert "models are found late, finished jobs never" in found["says"]
+
+
+def test_an_environment_whose_jobs_are_not_told_of_is_named_and_needs_no_registrations(health: Health) -> None:
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    workspaces["test"].subscriptions = []
+    workspaces["prod"].subscriptions = [EventSubscription("ours", "Succeeded", INTAKE, EVENTS[1:])]
+    asked = replace(health, workspace=workspaces.__getitem__)
+    assert line(asked, "events", "test")["state"] == "warning"
+    assert "steps that run jobs take longer" in line(asked, "events", "test")["says"]
+    assert line(asked, "events", "prod")["state"] == "ok"
 
 
 def test_who_may_not_see_the_subscriptions_is_told_how_to_look_by_hand(health: Health) -> None:
@@ -444,7 +450,7 @@ def test_the_record_of_approvals_is_looked_at_where_an_environment_keeps_one(hea
     assert (what, name, says) == ("approvals", "prod", "There is no store. Set something")
 
 
-def test_a_worker_alone_looks_at_the_events_of_a_source_and_at_its_own_rules(health: Health) -> None:
+def test_a_worker_alone_looks_at_the_events_of_its_environment_and_at_its_own_rules(health: Health) -> None:
     nothing = raising(AssertionError("this is none of a worker's business"))
     worker = replace(health, roles=Roles(False, ("dev",)), configuration=nothing, store=nothing)
     assert "events" in {check["what"] for check in worker.report(None)["checks"]}

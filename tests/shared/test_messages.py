@@ -9,6 +9,7 @@ import pytest
 
 from shared.core.lane import decide, due
 from shared.core.messages import (
+    LONGEST_MESSAGE_ID,
     Command,
     Event,
     Failed,
@@ -23,6 +24,7 @@ from shared.core.messages import (
     Succeeded,
     decode,
     encode,
+    id_of_copy,
 )
 from shared.core.promotion import Lane
 from shared.core.wire import UndecodableError
@@ -73,6 +75,26 @@ def test_no_top_level_field_is_one_that_the_host_takes_for_metadata(message: Com
 @pytest.mark.parametrize("message", [*commands(), *events()], ids=lambda message: type(message).__name__)
 def test_message_ids_fit_service_bus(message: Command | Event) -> None:
     assert 0 < len(message.message_id) <= 128
+
+
+def test_copies_of_two_long_messages_never_share_an_id() -> None:
+    """Duplicate detection would drop one of them, and a message would be lost."""
+    beginning = "p" * 120
+    original, replayed, other = f"{beginning}:1", f"{beginning}:1:replay-7", f"{beginning}:2"
+    ids = {id_of_copy(each, "later-1") for each in (original, replayed, other)}
+    assert len(ids) == 3
+    assert all(len(id_) <= LONGEST_MESSAGE_ID for id_ in ids)
+
+
+def test_the_copy_of_a_copy_differs_in_its_suffix_alone() -> None:
+    first = id_of_copy("p" * LONGEST_MESSAGE_ID, "later-1")
+    assert id_of_copy(first.removesuffix(":later-1"), "later-2") == first.removesuffix("1") + "2"
+
+
+def test_the_longest_suffix_fits_service_bus() -> None:
+    """A dead letter's sequence number has 64 bits."""
+    assert len(id_of_copy("p" * LONGEST_MESSAGE_ID, f"replay-{2**63 - 1}")) <= LONGEST_MESSAGE_ID
+    assert len(id_of_copy("p" * 100, f"replay-{2**63 - 1}")) <= LONGEST_MESSAGE_ID
 
 
 def test_message_ids_differ_between_messages_and_not_between_deliveries() -> None:
