@@ -125,11 +125,11 @@ def test_nothing_is_left_running_and_nothing_is_printed(serving: Serving, capfd:
     [
         (None, "There is no deployment file"),
         ("instance_type: [", "cannot be read"),
-        ("- a list", "no YAML mapping"),
+        ("- a list", "not describe a managed online deployment in YAML"),
         ("instance_count: many", "cannot be used"),
         ("no_such_key: 1", "cannot be used"),
         ("type: kubernetes\ninstance_count: 1", "not describe a managed online deployment"),
-        ("", "no YAML mapping"),
+        ("", "not describe a managed online deployment in YAML"),
     ],
 )
 def test_a_wrong_deployment_file_is_refused_in_words(

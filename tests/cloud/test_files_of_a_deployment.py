@@ -109,5 +109,5 @@ def test_what_the_sdk_misses_is_refused_with_the_deployment_files_name(
 def test_code_that_is_not_there_is_named(test: AzureMLWorkspace, folder: Path) -> None:
     content = (folder / "deployment.yml").read_text().replace("code: scoring", "code: scorning")
     (folder / "other.yml").write_text(content)
-    with pytest.raises(RejectedError, match=r"There is no .*/scorning, which other\.yml names"):
+    with pytest.raises(RejectedError, match=r"other\.yml names .*/scorning, which does not exist"):
         test.deployment_file(folder / "other.yml")

@@ -78,7 +78,7 @@ async def test_a_part_that_dies_is_started_again_and_that_is_told(world: World) 
     await until(lambda: world.starts == 2)
     assert world.supervisor.pids["fake"] != first
     assert world.told == [
-        "fake ended unexpectedly with exit code -9; starting it again",
+        "fake ended unexpectedly with exit code -9; restarting it",
         "fake is ready again",
     ]
 
