@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlpromote import local_identity
+from mlpromote.client import is_loopback
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.local_identity import Token
 
 URL, KEY, TOKEN, SCOPE, LOCAL = (f"MLPROMOTE_{name}" for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"))
 #: Where `make up` keeps its state.
 USUAL_LOCAL = Path(".local")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -138,15 +138,10 @@ def _api(url: str) -> str:
             ExitCode.USAGE,
             f"{url!r} is not the address of an app. Expected one such as https://contoso-mlpromote.azurewebsites.net",
         )
-    if parts.scheme == "http" and host not in _LOOPBACK:
+    if parts.scheme == "http" and not is_loopback(url):
         raise CommandError(ExitCode.USAGE, f"{url}: use https. Over http, keys and tokens would be sent in plain text.")
     base = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
     return base if base.endswith("/api") else f"{base}/api"
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether the address is on this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
 
 
 def _constant(token: str) -> Token:

@@ -116,10 +116,12 @@ class Failed:
 
 @dataclass(frozen=True)
 class AwaitedJob:
-    """Somebody else's job; a step can continue when it has ended."""
+    """A job; a step can continue when it has ended."""
 
     workspace: str  #: ARM id
     job: str
+    #: Whether the step started it: then the step's own time limit counts, and its undo cancels the job.
+    is_ours: bool = False
 
     def is_same(self, other: "AwaitedJob | None") -> bool:
         """Whether both are the same job. The case is ignored, since Azure does not preserve it in ARM ids."""
@@ -133,7 +135,8 @@ class Running:
     poll_again_after: timedelta
     says: str
     state: Mapping[str, Any] = field(default_factory=dict)  #: what the step keeps for its next poll
-    #: The job that it waits for. News of its end cuts the pause short, and the step's own time limit does not apply.
+    #: The job that it waits for. News of its end cuts the pause short. While it is somebody else's job, the step's own
+    #: time limit does not apply.
     awaits: AwaitedJob | None = None
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,26 +27,26 @@ log = logging.getLogger("mlpromote")
 PAUSE = timedelta(seconds=5)
 
 
-def run_step(
-    command: RunStep,
-    workspace_for: Callable[[str], Workspace],
-    folder: Path,
-    clock: Callable[[], datetime],
-    rules_for: Callable[[str], Rules],
-    known: Mapping[str, Step[Any, Any]] | None = None,
-) -> Outcome:
-    """Poll once and return the outcome. `workspace_for` and `rules_for` take the name of an environment.
+@dataclass(frozen=True)
+class Workplace:
+    """What steps run with. Workspaces and rules are found by the name of their environment."""
 
-    Raises nothing.
-    """
-    if command.expired(clock()):
+    workspace: Callable[[str], Workspace]
+    rules: Callable[[str], Rules]
+    folder: Path  #: that the files which the configuration names lie in
+    clock: Callable[[], datetime]
+
+
+def run_step(command: RunStep, at: Workplace, known: Mapping[str, Step[Any, Any]] | None = None) -> Outcome:
+    """The outcome of one poll; `known`: the steps by name, if not those of the app. Raises nothing."""
+    if command.expired(at.clock()):
         return _too_late(command)
     try:
         step = (steps() if known is None else known).get(command.runs)
         if step is None:
             return _no_step(command)
-        workspace = fenced(workspace_for(command.environment), command, clock)
-        order = step.order.of(command, workspace, folder, rules_for(command.environment))
+        workspace = fenced(at.workspace(command.environment), command, at.clock)
+        order = step.order.of(command, workspace, at.folder, at.rules(command.environment))
         outcome: Outcome = step.run(order)
         return outcome
     except TooLateError:

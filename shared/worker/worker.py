@@ -27,7 +27,7 @@ from shared.core.redaction import clean_outcome
 from shared.ports import Bus, Workspace
 from shared.telemetry.telemetry import Telemetry, fields
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 
 log = logging.getLogger("mlpromote")
 
@@ -86,7 +86,8 @@ class Worker:
             return NotRun(f"{command.step} was delivered {delivery} times: its worker crashed or could not report")
         # Texts that others wrote, such as a container's log, must not leave here with a secret in them.
         parts = self._parts
-        return clean_outcome(run_step(command, parts.workspace, parts.folder, self._clock, parts.rules))
+        at = Workplace(parts.workspace, parts.rules, parts.folder, self._clock)
+        return clean_outcome(run_step(command, at))
 
     def find_registrations(self, command: FindRegistrations) -> None:
         """Report every model that was registered since the command's time."""

@@ -23,7 +23,7 @@ from shared.core.messages import (
 )
 from shared.core.promotion import Lane, PromotionStatus
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from tests.cloud.conftest import Registered
 from tests.cloud.local_azure import LocalAzure, workspace_id
 from tests.core.driver import LaneDriver
@@ -99,9 +99,8 @@ class ModelLane(LaneDriver):
         return {step.plan.name: (step.evidence, step.failure) for stage in found.stages for step in stage.steps}
 
     def _poll(self, command: RunStep) -> Outcome:
-        outcome = run_step(
-            command, lambda name: self._workspaces[name], self._folder, lambda: self.now, lambda _: Rules()
-        )
+        at = Workplace(self._workspaces.__getitem__, lambda _: Rules(), self._folder, lambda: self.now)
+        outcome = run_step(command, at)
         if isinstance(outcome, Running | Retry):
             time.sleep(0.1)  # the lane's clock goes on at once, Azure's does not
         return outcome

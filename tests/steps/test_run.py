@@ -6,10 +6,9 @@ import pytest
 from shared.core.messages import Failed, FailureKind, Kind, NotRun, Outcome, Retry, Running
 from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
 from shared.worker.fence import CHANGES, TooLateError, fenced
-from shared.worker.run import run_step
 from shared.worker.steps import steps
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import NOW, SHARED, Stage, champion
+from tests.steps.promotion import SHARED, Stage, champion
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ def test_errors_of_the_port_become_outcomes(
 def test_an_error_names_the_environment_that_it_happened_in_where_the_stage_has_another_name(stage: Stage) -> None:
     dev = FakeWorkspace(raises={"model": ForbiddenError("may not read")})
     command = replace(stage.command("share"), environment="dev")
-    outcome = run_step(command, lambda _: dev, stage.folder, lambda: NOW, lambda _: stage.rules)
+    outcome = stage.run_command(command, dev)
     assert outcome == Failed("dev: may not read", FailureKind.PERMISSION)
 
 
@@ -45,7 +44,11 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: s
     stage = stage.with_(champion=champion(share=SHARED))
     if step == "register":
         stage = stage.with_(kind=Kind.JOB, settings={"output": "model"})
-    for method in ("model", "model_versions", "endpoint", "deployment", "registry_model"):
+    if step == "evaluate":
+        stage = stage.with_settings(evaluate={"job": "evaluate.yml", "gates": [{"metric": "auc", "at_least": 0.8}]})
+    if step == "cancel_job":
+        stage = stage.with_(options={"undoes": "evaluate"})
+    for method in ("model", "model_versions", "endpoint", "deployment", "registry_model", "submitted_job"):
         workspace = FakeWorkspace(raises={method: UnavailableError("throttled", timedelta(seconds=3))})
         outcome = stage.poll(step, workspace)
         if workspace.raises == {}:
@@ -66,6 +69,7 @@ def test_a_command_does_nothing_from_its_end_on(stage: Stage, workspace: FakeWor
     workspace.calls.clear()
     end = stage.command("deploy").not_after
     assert isinstance(stage.poll("deploy", workspace, now=end), NotRun)
+    assert isinstance(stage.poll("deploy", workspace, now=end + timedelta(hours=1)), NotRun)
     assert not workspace.calls
     assert isinstance(stage.poll("deploy", workspace, now=end - timedelta(seconds=1)), Running)
 
@@ -83,7 +87,7 @@ def test_a_command_that_expires_while_it_is_at_work_makes_no_change_any_more(
 
 def test_every_method_of_the_port_that_changes_something_is_fenced() -> None:
     """By the port's convention, such a method's name says that it starts or registers something."""
-    methods = {name for name in vars(Workspace) if not name.startswith("_")}
+    methods = {name for name in dir(Workspace) if not name.startswith("_")}
     assert {name for name in methods if name.startswith(("start_", "register_"))} == CHANGES
 
 
