@@ -96,7 +96,7 @@ def test_a_failed_deployment_says_why(
     assert not [line for line in container_log.chosen(log) if "gunicorn" in line]
 
 
-def test_a_cause_that_a_role_on_the_workspace_does_not_cover_is_told_as_unread(
+def test_a_cause_that_a_role_on_the_workspace_does_not_cover_is_reported_as_unread(
     azure: LocalAzure, dev: AzureMLWorkspace, name: str, registered: Registered, folder: Path
 ) -> None:
     registered(name)
@@ -149,6 +149,6 @@ def test_a_right_deployment_file_needs_no_name_endpoint_or_model(
     assert azure.calls(lambda: test.deployment_file(folder / "deployment.yml")) == []
 
 
-def test_an_endpoint_that_is_not_there_cannot_be_asked(test: AzureMLWorkspace) -> None:
+def test_an_endpoint_that_does_not_exist_cannot_be_asked(test: AzureMLWorkspace) -> None:
     with pytest.raises(RejectedError, match="nobody"):
         list(test.score("nobody", None, [1]))

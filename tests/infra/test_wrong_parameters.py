@@ -21,7 +21,7 @@ def test_a_workspace_that_is_missing_is_named_with_its_setting(deployment_role: 
         deployed(deployment_role, environments=environments)
 
 
-def test_a_worker_of_nobody_is_told_whose_it_may_be() -> None:
+def test_a_worker_of_an_unknown_environment_gets_the_known_ones() -> None:
     for name in ("", "pord"):
         with pytest.raises(RefusedError, match=rf'WORKER_OF\) is "{name}", and must be one of: dev, test, prod'):
             worker("prod", workerOf=name)
@@ -35,7 +35,7 @@ def test_a_worker_needs_the_whole_id_of_the_shared_namespace(name: str) -> None:
 
 
 @pytest.mark.parametrize("deployment_role", ["all", "worker"])
-def test_the_registry_is_told_by_its_id_not_by_its_name(deployment_role: str) -> None:
+def test_the_registry_is_given_by_its_id_not_by_its_name(deployment_role: str) -> None:
     deploy = deployed if deployment_role == "all" else worker
     with pytest.raises(RefusedError, match=r"REGISTRY\) is \"contoso-ml\", which is not an ARM id"):
         deploy("all" if deployment_role == "all" else "prod", registry="contoso-ml")
@@ -51,7 +51,7 @@ def test_without_an_app_registration_nothing_is_made(given: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["REGISTRY", "SIGN_IN_CLIENT_ID"])
-def test_what_was_never_set_is_told_in_our_words_and_azd_does_not_ask_for_it(name: str) -> None:
+def test_a_missing_parameter_gets_our_message_and_azd_does_not_prompt_for_it(name: str) -> None:
     """azd leaves a parameter out whose variable is not set, and asks for one that has no default."""
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
     (parameter,) = [key for key, value in given.items() if str(value["value"]).startswith(f"${{{name}")]

@@ -172,7 +172,7 @@ def test_nor_is_a_number_for_which_a_float_has_no_room(seconds: bytes) -> None:
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
-def test_nor_is_a_time_that_is_none_in_utc(moment: str) -> None:
+def test_nor_is_a_time_that_does_not_exist_in_utc(moment: str) -> None:
     asked = json.loads(encode(FindRegistrations("dev", NOW, NOW)))
     asked["content"]["since"] = moment
     with pytest.raises(UndecodableError, match="is not a datetime"):

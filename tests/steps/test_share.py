@@ -193,7 +193,7 @@ def test_a_metric_that_a_later_stage_asks_for_is_never_left_out(stage: Stage, de
     assert outcome.evidence["metrics"] == dict.fromkeys(asked, 0.5)
 
 
-def test_what_is_no_number_is_told_as_it_was_logged(stage: Stage, dev: FakeWorkspace) -> None:
+def test_what_is_not_a_number_is_reported_as_it_was_logged(stage: Stage, dev: FakeWorkspace) -> None:
     dev.job_metrics["train-3"] = {"loss": math.nan, "up": math.inf, "down": -math.inf, "accuracy": 0.9}
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
@@ -213,7 +213,7 @@ def test_a_model_whose_job_still_runs_waits_for_its_end(stage: Stage, dev: FakeW
 
 
 @pytest.mark.parametrize("status", ["Completed", "Failed", "Canceled"])
-def test_a_model_whose_job_has_ended_waits_no_more(stage: Stage, dev: FakeWorkspace, status: str) -> None:
+def test_a_model_whose_job_has_ended_waits_no_longer(stage: Stage, dev: FakeWorkspace, status: str) -> None:
     dev.jobs["train-3"] = replace(dev.jobs["train-3"], status=status)
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)

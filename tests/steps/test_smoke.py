@@ -159,7 +159,7 @@ def test_only_a_few_failures_are_shown(stage: Stage, workspace: FakeWorkspace) -
     assert len(outcome.diagnosis.splitlines()) == 5
 
 
-def test_no_more_is_asked_once_the_answers_have_taken_a_minute(stage: Stage, workspace: FakeWorkspace) -> None:
+def test_nothing_more_is_asked_once_the_answers_have_taken_a_minute(stage: Stage, workspace: FakeWorkspace) -> None:
     at = write(stage, *({"request": number} for number in range(4)))
     workspace.answer, workspace.container_log = Answer(200, "1", 31), "loading"
     outcome = at.run("smoke", workspace)

@@ -70,7 +70,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await one.supervisor.stop_all(first="fake")
 
 
-async def test_a_part_that_dies_is_started_again_and_that_is_told(world: World) -> None:
+async def test_a_part_that_dies_is_started_again_and_that_is_reported(world: World) -> None:
     await world.supervisor.start(world.part(LASTING))
     first = world.supervisor.pids["fake"]
     os.kill(first, signal.SIGKILL)
