@@ -218,7 +218,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         words = "There is nothing at" if refused.status == 404 else f"{request.method} is not supported at"
         return AzureError(refused.status, refused.reason.replace(" ", ""), f"{words} {request.path}.").response()
     except web.RequestPayloadError:
-        return AzureError(400, "InvalidRequestContent", "The request's body is not encoded as it says.").response()
+        return AzureError(400, "InvalidRequestContent", "The request's body is not encoded as declared.").response()
     except Exception:
         log.exception("%s %s broke", request.method, request.path)
         return AzureError(500, "InternalServerError", "An internal server error occurred; see the log.").response()

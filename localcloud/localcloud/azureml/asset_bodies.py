@@ -14,7 +14,7 @@ CONTENT = {
     "environments": "image",
     "components": "componentSpec",
 }
-#: What an update of a version leaves as it was.
+#: Properties that an update of a version does not change.
 _KEPT = ("jobName", "originAssetId")
 
 
@@ -51,7 +51,7 @@ def container_body(scope: Scope, kind: str, name: str) -> Json:
 
 
 def refuse_other_content(scope: Scope, kind: str, name: str, version: str, old: Resource, properties: Json) -> None:
-    """409 where a version would point to something else than it does."""
+    """Raises a 409 if a version would get different content."""
     if old.properties.get(CONTENT[kind]) != properties.get(CONTENT[kind]):
         raise AzureError(
             409,
@@ -62,7 +62,7 @@ def refuse_other_content(scope: Scope, kind: str, name: str, version: str, old: 
 
 
 def _identity(scope: Scope, kind: str, name: str, version: str) -> tuple[str, str]:
-    """Id and type as they are answered: a registry's data plane has ids of its own."""
+    """Id and type in answers: a registry's data plane has its own ids."""
     if scope.is_registry:
         return f"azureml://registries/{scope.name}/{kind}/{name}/versions/{version}", kind
     return f"{scope.path}/{kind}/{name}/versions/{version}", f"{PROVIDER}/workspaces/{kind}/versions"

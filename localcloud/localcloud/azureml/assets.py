@@ -105,7 +105,7 @@ class Assets:
         return found["registry"] in _PUBLIC_REGISTRIES if found else bool(_CURATED.match(reference))
 
     def files(self, asset: Resource, workspace: Scope) -> Path:
-        """The files of a version of a model, of data or of code. ValueError when there are none."""
+        """The files of a version of a model, data or code. ValueError if there are none."""
         uris = [str(asset.properties[key]) for key in ("modelUri", "dataUri", "codeUri") if key in asset.properties]
         uri = uris[0] if uris else f"{asset.path}, which is no asset with files"
         files = self._storage.file(uri, self._scopes.of(asset.path) or workspace)
@@ -204,7 +204,7 @@ class Assets:
         return web.json_response(body)
 
     async def _get_managed_model(self, request: web.Request) -> web.Response:
-        """A model as its own data plane tells it, as far as that says more: who made it."""
+        """What only the models' own data plane says of a model: who made it."""
         scope, match = self._scopes.requested(request), request.match_info
         name, version = match["name"], match["version"]
         model = self._store.get(f"{scope.path}/models/{name}/versions/{version}")
@@ -218,7 +218,7 @@ class Assets:
         return web.Response(status=200)
 
     async def _list(self, request: web.Request) -> web.Response:
-        """See `page` for what can be asked for. Code with a hash is found in the workspace under whatever name."""
+        """`page` describes the query. Code with a hash is found in the workspace under any name."""
         scope = self._scopes.requested(request)
         digest = request.query.get("hash")
         if digest and request.match_info["kind"].lower() == "codes":

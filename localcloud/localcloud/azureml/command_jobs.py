@@ -214,7 +214,7 @@ class CommandJobs:
         return self._assets.files(asset, workspace)
 
     def _register_outputs(self, workspace: Scope, job: Resource) -> None:
-        """Registers the outputs that the job gives a name: models as models, the rest as data."""
+        """Registers the job's named outputs: models as models, the rest as data."""
         for output, declared in job.properties["outputs"].items():
             if not self._storage.file(str(declared["uri"]), workspace).exists():
                 continue

@@ -31,7 +31,7 @@ class MlflowRegistry:
         ]
 
     def _create_model(self, _: web.Request, fields: Fields) -> Fields:
-        """Nothing is kept yet: a model is there with its first version."""
+        """Stores nothing: a model exists from its first version on."""
         return {"registered_model": {"name": text(fields, "name"), "tags": fields.get("tags", [])}}
 
     def _create_version(self, request: web.Request, fields: Fields) -> Fields:

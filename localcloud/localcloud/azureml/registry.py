@@ -16,7 +16,7 @@ from localcloud.azureml.storage import REGISTRY_ACCOUNT, Storage, UnusableUri
 from localcloud.azureml.store import Resource, Store
 from localcloud.azureml.wire import AzureError, Json, json_body, properties_in
 
-IMPORT_SECONDS = 0.3  # so that an immediate request is told to come again, as by the real service
+IMPORT_SECONDS = 0.3  # so that an immediate request must be repeated, as with the real service
 _SOURCE = re.compile(
     r"azureml://locations/[^/]+/workspaces/(?P<guid>[^/]+)/(?P<kind>[^/]+)/(?P<name>.+)/versions/(?P<version>[^/]+)"
 )
@@ -145,7 +145,7 @@ class Registry:
         return self._storage.blob_uri(REGISTRY_ACCOUNT, container, files.name)
 
     async def _upload_place(self, request: web.Request) -> web.Response:
-        """A container for the files of a version that is about to be created."""
+        """A new container for the files of a version that is about to be created."""
         registry = self._scopes.requested(request)
         asset = str((await json_body(request)).get("assetId") or "/".join(request.match_info.values()))
         return web.json_response(self._reference(_container(registry, asset), "racwl"))
