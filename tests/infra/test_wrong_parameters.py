@@ -23,7 +23,7 @@ def test_a_workspace_that_is_missing_is_named_with_its_setting(deployment_role: 
 
 def test_a_worker_of_an_unknown_environment_gets_the_known_ones() -> None:
     for name in ("", "pord"):
-        with pytest.raises(RefusedError, match=rf'WORKER_OF\) is "{name}", and must be one of: dev, test, prod'):
+        with pytest.raises(RefusedError, match=rf'WORKER_OF\) is "{name}" but must be one of: dev, test, prod'):
             worker("prod", workerOf=name)
 
 
@@ -46,7 +46,7 @@ def test_without_an_app_registration_nothing_is_made(given: str) -> None:
     for deployment_role in ("all", "coordinator"):
         with pytest.raises(RefusedError, match=rf"SIGN_IN_CLIENT_ID\) is \"{given}\", which is not a client id"):
             deployed(deployment_role, signInClientId=given)
-    with pytest.raises(RefusedError, match="without one nobody could sign in"):
+    with pytest.raises(RefusedError, match="Without one nobody could sign in"):
         worker("prod", signInClientId=given)
 
 
