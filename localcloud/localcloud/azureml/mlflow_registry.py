@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
+from localcloud.azureml.asset_bodies import AssetVersion
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute import mlflow
 from localcloud.azureml.compute.request_fields import Fields, pairs, text
@@ -47,7 +48,7 @@ class MlflowRegistry:
             "tags": pairs(fields, "tags"),
             "description": str(fields.get("description") or ""),
         }
-        model = self._assets.add(self._workspace, "models", name, version, properties, caller)
+        model = self._assets.add(AssetVersion(self._workspace, "models", name, version), properties, caller)
         return {
             "model_version": {
                 "name": name,
