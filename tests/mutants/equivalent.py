@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 #: By file and `old → new`; a file may have the same place twice.
 EQUIVALENT: Mapping[tuple[str, str], str] = {
+    ("shared/core/lane.py", "10 → 11"): "the pause has been cut to the longest one long before",
     (
         "shared/core/settling.py",
         "stage.unanswered_until is not None and (not stage.is_held(turn.now)) → "
