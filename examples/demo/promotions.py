@@ -30,17 +30,17 @@ class Promotions:
         found: Promotion = await self._read(f"/{promotion}")
         return found
 
-    async def find(self, model: str, version: str) -> Promotion | None:
-        """The newest promotion of a model version, or None while there is none."""
+    async def find(self, model: str, version: str, kind: str = "model") -> Promotion | None:
+        """The newest promotion of a model version, or None while there is none; of a pipeline, by route and job."""
         answer = await self._read(f"?{urlencode({'model': model})}")
-        found = [it for it in answer["value"] if it["kind"] == "model" and it["version"] == version]
+        found = [it for it in answer["value"] if it["kind"] == kind and it["version"] == version]
         return await self.get(max(found, key=_created)["id"]) if found else None
 
-    async def started(self, model: str, version: str, within_seconds: float) -> Promotion:
+    async def started(self, model: str, version: str, within_seconds: float, kind: str = "model") -> Promotion:
         """Wait for the promotion of a model version to appear; TimeoutError when it does not in time."""
         deadline = time.monotonic() + within_seconds
         while time.monotonic() < deadline:
-            found = await self.find(model, version)
+            found = await self.find(model, version, kind)
             if found is not None:
                 return found
             await asyncio.sleep(POLL_SECONDS)

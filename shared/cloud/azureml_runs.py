@@ -1,6 +1,6 @@
-"""Runs of the workspace's MLflow tracking, read over MLflow's REST API: https://mlflow.org/docs/latest/rest-api.html
+"""Reads runs of the workspace's MLflow tracking through its REST API: https://mlflow.org/docs/latest/rest-api.html
 
-A job has a run of the same name. Who tracks from outside (a laptop, CI, Databricks) makes a run without any job.
+A job has a run of the same name. Tracking from outside (a laptop, CI, Databricks) creates a run without a job.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from shared.cloud.azureml_rest import Rest
 from shared.ports import Job
 
-#: Azure ML's word for MLflow's status; others stay as they are.
+#: Azure ML's terms for MLflow's statuses; others stay unchanged.
 _STATUS = {
     "SCHEDULED": "NotStarted",
     "RUNNING": "Running",
@@ -18,19 +18,19 @@ _STATUS = {
     "KILLED": "Canceled",
 }
 _PARENT = "mlflow.parentRunId"
-#: What a job keeps in its properties under another name.
+#: Tags of a run that a job has as properties under another name.
 _PROPERTIES = {"mlflow.source.git.repoURL": "azureml.git.repository_uri"}
 
 
 class Runs:
-    """The runs behind a workspace's tracking address, which may be none."""
+    """The runs at a workspace's tracking address, if it has one."""
 
     def __init__(self, rest: Rest, tracking: str | None) -> None:
         self._rest = rest
         self._api = f"https://{tracking.partition('://')[2]}/api/2.0/mlflow" if tracking else None
 
     def job(self, name: str) -> Job | None:
-        """The run in the words of a job; None where there is none."""
+        """The run in the form of a job; None if it does not exist."""
         run = self._run(name)
         if run is None:
             return None
@@ -48,8 +48,21 @@ class Runs:
 
     def metrics(self, name: str) -> dict[str, float]:
         """The last value of each metric. What is no number comes as text: `NaN`."""
-        found = ((self._run(name) or {}).get("data") or {}).get("metrics", [])
-        return {metric["key"]: float(metric["value"]) for metric in found if _is_number(metric.get("value"))}
+        return _metrics(self._run(name) or {})
+
+    def metrics_of_children(self, name: str) -> dict[str, dict[str, float]]:
+        """The metrics of the runs below this one, by their names."""
+        experiment = ((self._run(name) or {}).get("info") or {}).get("experiment_id")
+        found: dict[str, dict[str, float]] = {}
+        wanted: dict[str, Any] = {"experiment_ids": [experiment], "filter": f"tags.{_PARENT}='{name}'"}
+        page = self._rest.post(f"{self._api}/runs/search", wanted) if self._api and experiment else None
+        while page:
+            for run in page.get("runs", []):
+                info = run.get("info") or {}
+                found[str(info.get("run_id") or info.get("run_uuid"))] = _metrics(run)
+            token = page.get("next_page_token")
+            page = self._rest.post(f"{self._api}/runs/search", {**wanted, "page_token": token}) if token else None
+        return found
 
     def _run(self, name: str) -> Mapping[str, Any] | None:
         answer = self._rest.get(f"{self._api}/runs/get", run_id=name) if self._api else None
@@ -64,6 +77,11 @@ class Runs:
 def _pairs(tags: Any) -> Iterator[tuple[str, str]]:
     for tag in tags or []:
         yield str(tag.get("key")), str(tag.get("value", ""))
+
+
+def _metrics(run: Mapping[str, Any]) -> dict[str, float]:
+    found = (run.get("data") or {}).get("metrics", [])
+    return {metric["key"]: float(metric["value"]) for metric in found if _is_number(metric.get("value"))}
 
 
 def _is_number(value: Any) -> bool:

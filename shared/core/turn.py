@@ -1,4 +1,4 @@
-"""One decision in the making."""
+"""The state of one decision while it is made."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from shared.core.promotion import Lane, Promotion, StageRun, StepRun
 
 @dataclass
 class Turn:
-    """What has become of the lane so far, and the lines that its journal gets for it."""
+    """The lane as changed so far, and the new lines of its journal."""
 
     lane: Lane
     now: datetime
@@ -19,14 +19,14 @@ class Turn:
     _written: Counter[str] = field(default_factory=Counter)  #: by promotion: how many lines of the journal are its own
 
     def put(self, promotion: Promotion, stage: StageRun | None = None) -> Promotion:
-        """Keep the promotion, with the stage if one is given, as it is now."""
+        """Put the promotion into the lane, with the stage if one is given."""
         if stage is not None:
             promotion = promotion.with_stage(stage)
         self.lane = self.lane.with_promotion(promotion)
         return promotion
 
     def latest(self, promotion: Promotion) -> Promotion:
-        """The promotion as it has become in this turn."""
+        """The promotion as changed so far in this turn."""
         return self.lane.promotion(promotion.id) or promotion
 
     def note(
@@ -39,7 +39,7 @@ class Turn:
         self.journal.append(JournalEntry(self.now, promotion.id, number, *names, what, text, self.who))
 
     def stamped(self, before: Lane) -> Lane:
-        """The lane with the time of change, and the length of its journal, on each promotion that changed."""
+        """The lane, with the time and the length of the journal updated in each promotion that changed."""
 
         def stamp(promotion: Promotion) -> Promotion:
             written = self._written[promotion.id]

@@ -1,4 +1,5 @@
-"""What rules and steps ask of the world: the ports, implemented in `shared/cloud` and by small fakes in `tests/`."""
+"""The ports: what rules and steps need from the world. `shared/cloud` implements them, and small fakes in `tests/`
+do."""
 
 from shared.ports.approvals import ApprovalDecision, ApprovalRequest, Approvals
 from shared.ports.azureml import (
@@ -18,6 +19,16 @@ from shared.ports.azureml import (
     UnavailableError,
     Workspace,
     same_asset,
+)
+from shared.ports.jobs import (
+    ChildJob,
+    DataAsset,
+    JobEnd,
+    JobFile,
+    JobInput,
+    Jobs,
+    JobSubmission,
+    SubmittedJob,
 )
 from shared.ports.queues import (
     Bus,
@@ -50,6 +61,8 @@ __all__ = [
     "Bus",
     "BusyError",
     "Capability",
+    "ChildJob",
+    "DataAsset",
     "DeadLetter",
     "DeadLetters",
     "Deployment",
@@ -61,6 +74,11 @@ __all__ = [
     "EventSubscription",
     "ForbiddenError",
     "Job",
+    "JobEnd",
+    "JobFile",
+    "JobInput",
+    "JobSubmission",
+    "Jobs",
     "LanePage",
     "Model",
     "OutOfQuotaError",
@@ -72,6 +90,7 @@ __all__ = [
     "RejectedError",
     "Store",
     "StoreUnavailableError",
+    "SubmittedJob",
     "Topic",
     "TopicUnavailableError",
     "UnavailableError",

@@ -1,10 +1,11 @@
-"""Gates: what must hold of a candidate before anything is deployed. Pure: decided on evidence gathered before."""
+"""Gates: conditions that a candidate must meet before anything is deployed. Pure: they judge evidence already
+gathered."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.config.stage import Gate
+from shared.config.gate import Gate
 from shared.core.messages import Champion
 from shared.worker.order import champion_saw
 from shared.worker.steps import share
@@ -13,7 +14,7 @@ from shared.worker.steps.share import COMPLETED, Lineage, Shared
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one gate was decided, with its figures."""
+    """The result of one gate, with its figures."""
 
     gate: str
     asked: str
@@ -24,7 +25,7 @@ class Verdict:
 def judge(
     gates: Sequence[Gate], require_tags: Mapping[str, str], shared: Shared, champion: Champion | None
 ) -> list[Verdict]:
-    """All gates, none left out after the first that does not hold."""
+    """Judge every gate, also after one has failed."""
     verdicts = [_tag(name, value, shared.tags) for name, value in sorted(require_tags.items())]
     if shared.job or gates:
         verdicts.append(_finished(shared.job))
@@ -35,7 +36,7 @@ def judge(
 
 def table(verdicts: Sequence[Verdict]) -> str:
     """The verdicts in columns, for people."""
-    rows = [("gate", "asked", "seen", "holds")]
+    rows = [("gate", "required", "found", "passed")]
     rows += [(each.gate, each.asked, each.seen, "yes" if each.holds else "NO") for each in verdicts]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
@@ -50,31 +51,40 @@ def _tag(name: str, value: str, tags: Mapping[str, str]) -> Verdict:
 
 def _finished(job: Lineage | None) -> Verdict:
     if job is None:
-        return Verdict("training job", COMPLETED, "the model has neither job nor run, so no metrics either", False)
-    status = job.status or "the job is gone"
+        return Verdict("training job", COMPLETED, "the model has no job or run, and so no metrics", False)
+    status = job.status or "the job was deleted"
     return Verdict("training job", COMPLETED, status, status == COMPLETED)
 
 
 def _metric(gate: Gate, shared: Shared, champion: Champion | None) -> list[Verdict]:
     name = f"metric {gate.metric}"
     value = shared.metrics.get(gate.metric)
-    seen = _figure(value) if value is not None else _why_missing(gate.metric, shared)
-    verdicts = []
-    if gate.at_least is not None:
-        holds = value is not None and value >= gate.at_least
-        verdicts.append(Verdict(name, f"at least {_figure(gate.at_least)}", seen, holds))
-    if gate.at_most is not None:
-        holds = value is not None and value <= gate.at_most
-        verdicts.append(Verdict(name, f"at most {_figure(gate.at_most)}", seen, holds))
+    seen = figure(value) if value is not None else _why_missing(gate.metric, shared)
+    verdicts = list(within_bounds(gate, name, value, seen))
     if gate.no_worse_than_champion_by is not None:
         verdicts.append(_comparison(gate, gate.no_worse_than_champion_by, name, value, seen, champion))
     return verdicts
 
 
+def within_bounds(gate: Gate, name: str, value: float | None, seen: str) -> Iterator[Verdict]:
+    """The verdicts on `at_least` and `at_most`; `seen` is the value in words."""
+    if gate.at_least is not None:
+        yield Verdict(name, f"at least {figure(gate.at_least)}", seen, value is not None and value >= gate.at_least)
+    if gate.at_most is not None:
+        yield Verdict(name, f"at most {figure(gate.at_most)}", seen, value is not None and value <= gate.at_most)
+
+
+def no_worse(value: float, theirs: float, margin: float, higher_is_better: bool) -> bool:
+    """Whether a value is worse than another one by no more than the margin."""
+    worse = theirs - value if higher_is_better else value - theirs
+    # 0.9 - 0.895 is a little more than 0.005 in binary; nobody means that.
+    return worse <= margin or math.isclose(worse, margin, rel_tol=1e-9, abs_tol=1e-12)
+
+
 def _comparison(
     gate: Gate, margin: float, name: str, value: float | None, seen: str, champion: Champion | None
 ) -> Verdict:
-    asked = f"no worse than the champion's by more than {_figure(margin)}"
+    asked = f"no worse than the champion's by more than {figure(margin)}"
     theirs = _of_champion(champion, gate.metric)
     if champion is None or theirs is None:
         nobody = "there is no champion" if champion is None else _nothing_of(champion, gate.metric)
@@ -84,12 +94,10 @@ def _comparison(
             f"{seen}; {nobody}: {gate.without_champion}",
             value is not None and gate.without_champion == "pass",
         )
-    asked = f"no worse than {_figure(theirs)} of champion {champion.candidate.version} by more than {_figure(margin)}"
+    asked = f"no worse than {figure(theirs)} of champion {champion.candidate.version} by more than {figure(margin)}"
     if value is None:
         return Verdict(name, asked, seen, False)
-    worse = theirs - value if gate.higher_is_better else value - theirs
-    # 0.9 - 0.895 is a little more than 0.005 in binary; nobody means that.
-    return Verdict(name, asked, seen, worse <= margin or math.isclose(worse, margin, rel_tol=1e-9, abs_tol=1e-12))
+    return Verdict(name, asked, seen, no_worse(value, theirs, margin, gate.higher_is_better))
 
 
 def _of_champion(champion: Champion | None, metric: str) -> float | None:
@@ -107,8 +115,8 @@ def _why_missing(metric: str, shared: Shared) -> str:
     if metric in shared.not_numbers:
         return f"the job logged {shared.not_numbers[metric]}"
     left_out = shared.metrics_left_out
-    return f"not among the metrics kept ({left_out} were left out)" if left_out else "not logged"
+    return f"not among the metrics that were kept ({left_out} were left out)" if left_out else "not logged"
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
     return f"{value:.6g}"

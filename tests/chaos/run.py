@@ -208,7 +208,7 @@ def struck(world: World) -> Counter[str]:
         line.step
         for promotion in world.promotions
         for line in promotion.journal
-        if line.what == "retrying" and line.text.startswith((f"{line.step} was delivered", f"{line.step} came to its"))
+        if line.what == "retrying" and line.text.startswith((f"{line.step} was delivered", f"{line.step} reached its"))
     )
 
 

@@ -125,7 +125,7 @@ def test_an_undo_that_fails_is_noted_and_the_walk_back_goes_on() -> None:
     azure = Azure(failing={("1", "test", "shift"): BROKEN, ("1", "test", "restore"): BROKEN})
     lane, azure = drive(EMPTY, requested(), azure)
     assert azure.endpoint("test").deployments == frozenset()
-    assert "undoing failed as well: restore" in lane.promotions[0].reason
+    assert "undoing also failed: restore" in lane.promotions[0].reason
 
 
 def test_running_is_polled_again_after_the_pause_that_the_step_asks_for() -> None:

@@ -32,4 +32,4 @@ def test_every_status_can_be_reached_and_all_but_ends_can_be_left() -> None:
 
 def test_an_end_is_left_only_when_a_person_asks() -> None:
     triggers = {trigger for (before, trigger) in TRANSITIONS if before in STAGE_ENDED}
-    assert triggers == {"a person rolled it back", "a person had it tried again"}
+    assert triggers == {"a person rolled it back", "a person retried it"}

@@ -64,7 +64,7 @@ def test_cancelled_between_stages_what_is_done_stays_and_the_rest_never_starts()
 
 def test_what_has_ended_cannot_be_cancelled_and_the_answer_says_as_what() -> None:
     lane, _ = with_champion()
-    with pytest.raises(NotNowError, match="it has ended as succeeded"):
+    with pytest.raises(NotNowError, match="the promotion has ended: it has succeeded"):
         ask(lane, Cancelled(KEY, the(lane).id, OPERATOR, "late"))
 
 
@@ -100,7 +100,7 @@ def test_rolling_back_a_running_stage_gives_the_traffic_back() -> None:
 
 def test_the_first_that_ever_served_has_nothing_to_go_back_to() -> None:
     lane, _ = with_champion()
-    with pytest.raises(NotNowError, match="nothing served prod before it"):
+    with pytest.raises(NotNowError, match="nothing served prod before this promotion"):
         ask(lane, RolledBack(KEY, the(lane).id, OPERATOR, "bad"))
     assert lane.champions["prod"].candidate.version == "1"
 

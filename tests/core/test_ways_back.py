@@ -119,7 +119,7 @@ def test_what_was_abandoned_can_be_rolled_back_again() -> None:
 def test_a_rollback_that_failed_can_be_asked_for_again() -> None:
     lane = run(stuck(BROKEN))
     assert the(lane, "2").status is PromotionStatus.FAILED
-    assert "undoing failed as well: restore" in the(lane, "2").reason
+    assert "undoing also failed: restore" in the(lane, "2").reason
     lane = run(ask(lane, RolledBack(KEY, the(lane, "2").id, OPERATOR, "mended")))
     assert the(lane, "2").status is PromotionStatus.ROLLED_BACK
 
@@ -136,11 +136,11 @@ def test_what_another_version_has_come_to_serve_since_is_not_rolled_back_again()
 
 def test_only_a_way_back_can_be_abandoned() -> None:
     lane = newer(with_champion()[0], until="deploy")
-    with pytest.raises(NotNowError, match="nothing of it is being undone; it is running"):
+    with pytest.raises(NotNowError, match="no stage of the promotion is being undone; it is running"):
         ask(lane, Abandoned(KEY, the(lane, "2").id, OPERATOR, "why not"))
 
 
 def test_what_waits_for_approval_has_nothing_to_poll_now() -> None:
     lane = waiting(asking())
-    with pytest.raises(NotNowError, match="it has no pausing step"):
+    with pytest.raises(NotNowError, match="no step that waits for its next poll"):
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "hurry"))

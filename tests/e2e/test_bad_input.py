@@ -174,7 +174,11 @@ async def test_a_model_with_an_unusual_name_is_promoted(cloud: Cloud) -> None:
     ("model", "kind", "sentences"),
     [
         ("tiny-gone", "not-found", ("The files of model tiny-gone, version 1, are gone", "Register the model")),
-        ("fileless-a", "bad-config", ("There is no deployment file", "nowhere.yml", "see `deployment` of the stage")),
+        (
+            "fileless-a",
+            "bad-config",
+            ("There is no deployment file", "nowhere.yml", "Correct `deployment` of the stage"),
+        ),
         ("unparsable-a", "bad-config", ("The deployment file unparsable.yml cannot be read",)),
         ("tiny-taken", "conflict", ("was not made by route tiny", "Choose another `endpoint` for stage prod")),
         ("barred-a", "permission", ("does not have authorization", "Give the identity the role that allows it")),

@@ -145,7 +145,7 @@ async def test_a_promotion_that_failed_goes_all_the_way_back(cloud: Cloud, after
     (stage,) = promotion["stages"]
     assert stage["status"] == "failed"
     assert {each["status"] for each in stage["undoing"]} == {"succeeded"}
-    assert "undoing failed" not in promotion["reason"]
+    assert "undoing also failed" not in promotion["reason"]
     assert await cloud.azure.only_deployment("prod", model_of(step)) == "1"
 
 

@@ -13,7 +13,7 @@ ID = "digits-3-0123456789ab"
 DIGEST = "d" * 40
 ELSEWHERE = problem(
     409,
-    "prod takes its approvals in its own app: decide there. It says: waits, in the app of prod (https://evil.test)",
+    "prod takes approvals in its own app: decide there. It says: waits, in the app of prod (https://evil.test)",
     elsewhere={"stage": "prod", "environment": "prod-eu"},
 )
 REQUEST: dict[str, Any] = {

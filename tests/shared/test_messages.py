@@ -120,7 +120,7 @@ def test_a_field_that_is_not_known_is_left_out() -> None:
         (b"[1]", "not an object"),
         (b'{"type": 1}', "not an object"),
         (document(schema=99), "upgrade this app"),
-        (document(type="Elsewhere"), "not known"),
+        (document(type="Elsewhere"), "unknown type"),
         (document(content=None), "expected ModelRegistered"),
         (document(content={"name": "a"}), "workspace: missing"),
         (document(content={"workspace": "/w", "name": 5}), "name: expected str"),
@@ -146,7 +146,7 @@ NESTED = b"[" * 5000 + b"]" * 5000
         (b'{"a":' * 5000 + b"1" + b"}" * 5000, "too deeply nested"),
         # Read without trouble, and too deep to be written again.
         (b"[" * 400 + b"]" * 400, "too deeply nested"),
-        (b'{"type": NaN}', "NaN is no number"),
+        (b'{"type": NaN}', "NaN is not a number"),
         (b'{"type": "\\ud800"}', "half a surrogate pair"),
         (b'{"type": "\xed\xa0\x80"}', "not JSON"),
         (b'{"type": ' + b"9" * 5000 + b"}", "not JSON"),
@@ -175,5 +175,5 @@ def test_nor_is_a_number_for_which_a_float_has_no_room(seconds: bytes) -> None:
 def test_nor_is_a_time_that_is_none_in_utc(moment: str) -> None:
     asked = json.loads(encode(FindRegistrations("dev", NOW, NOW)))
     asked["content"]["since"] = moment
-    with pytest.raises(UndecodableError, match="is no datetime"):
+    with pytest.raises(UndecodableError, match="is not a datetime"):
         decode(json.dumps(asked).encode())

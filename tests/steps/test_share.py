@@ -65,7 +65,7 @@ def test_a_model_without_the_tags_that_an_event_claimed_is_not_shared(stage: Sta
     outcome = stage.with_settings(require_tags={"promote": "true"}).run("share", dev)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.REFUSED
-    assert "does not have the tag promote=true, for which route" in outcome.reason
+    assert "does not have the tag promote=true, which route" in outcome.reason
     assert dev.calls["start_share"] == 0
 
 

@@ -1,7 +1,7 @@
-"""Makes sure that the champion's deployment is there to take the traffic back, deploying it again if it was retired.
+"""Makes sure that the champion's deployment can take the traffic back, and deploys it again if it was retired.
 
-Comes before `restore` on the way back from `shift`, and asks no gate: the champion has passed them. What was approved
-then counts: nothing else is brought back.
+Runs before `restore` when `shift` is undone. It judges no gates, since the champion has passed them, and brings back
+only what was approved then.
 """
 
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from shared.ports import Capability
 from shared.worker.manifest import Manifest, registry_copy
 from shared.worker.order import Step
 from shared.worker.rules import authors, unapproved
-from shared.worker.steps import deploy, validate
+from shared.worker.steps import deploy, evaluate, validate
 from shared.worker.target import READY, Target
 from shared.worker.traffic import predecessor
 
 
 @dataclass(frozen=True)
 class Reinstated:
-    """The champion's deployment, which is ready; none where nothing served before."""
+    """The champion's deployment, which is ready; None if nothing served before."""
 
     deployment: str | None = None
 
@@ -40,32 +40,32 @@ def run(target: Target) -> Outcome:
 
 
 def _as_it_served(target: Target) -> str | Failed:
-    """The same asset of the registry on the same endpoint, approved then. Files may have been mended since: who may
-    deploy this app may mend them, and a way back that they close would be worse."""
+    """The id of the same registry asset, as approved then, for the same endpoint. Its files may have been fixed since:
+    whoever may deploy this app may fix them, and blocking the rollback would be worse."""
     command = target.command
     copy = registry_copy(target)
     if isinstance(copy, Failed):
         return copy
-    then = _approved_then(target)
+    then, digest = _approved_then(target)
     if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin, target.endpoint):
         return Failed(
-            f"{command.candidate.name}, version {command.candidate.version}, is not what was validated when it came to "
-            f"serve {command.stage}. Promote it again.",
+            f"{command.candidate.name}, version {command.candidate.version}, is not what was validated when it started "
+            f"to serve {command.stage}. Promote it again.",
             FailureKind.CHANGED,
         )
-    return unapproved(target, then.digest, authors(target, copy)) or copy.asset_id
+    refusal = evaluate.passed_then(target) or unapproved(target, digest, authors(target, copy))
+    return refusal or copy.asset_id
 
 
-def _approved_then(target: Target) -> Manifest | None:
-    """What people looked at when the command's promotion came to its stage: from the environment's own record where it
-    keeps one, else as the coordinator passes it on."""
+def _approved_then(target: Target) -> tuple[Manifest | None, str]:
+    """What people reviewed when the command's promotion was in its stage, and its digest: from the environment's own
+    record if it keeps one, else as the coordinator passes it on."""
     command, rules = target.command, target.rules
     if not rules.policy.taken_by_environment:
         seen = target.if_seen(validate.STEP)
-    else:
-        found = rules.approvals.request(command.promotion, command.stage) if rules.approvals else None
-        seen = from_json(validate.Validated, found.shown) if found else None
-    return seen.manifest if seen is not None else None
+        return (seen.manifest, seen.manifest.digest) if seen is not None else (None, "")
+    found = rules.approvals.request(command.promotion, command.stage) if rules.approvals else None
+    return (from_json(validate.Validated, found.shown).manifest, found.digest) if found else (None, "")
 
 
 STEP = Step("reinstate", run, Reinstated, Target, Capability.DEPLOY)

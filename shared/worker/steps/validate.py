@@ -1,12 +1,13 @@
-"""Decides whether the candidate may be deployed in this stage, and finds out before anything is spent if it can be.
+"""Decides whether the candidate may be deployed in this stage, and checks that it can be before anything is spent.
 
-Its evidence has a digest of all that would be deployed: people approve that, and `deploy` deploys nothing else.
+Its evidence has a digest of everything that would be deployed. People approve that digest, and `deploy` deploys nothing
+else.
 """
 
 from dataclasses import dataclass
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.worker import manifest
+from shared.worker import evaluation, manifest
 from shared.worker.gates import Verdict
 from shared.worker.manifest import Manifest
 from shared.worker.order import Step
@@ -24,7 +25,10 @@ class Validated:
 
 def run(target: Target) -> Outcome:
     found = review(target)
-    return found if isinstance(found, Failed) else Succeeded(as_evidence(validated(found)))
+    if isinstance(found, Failed):
+        return found
+    obstacle = evaluation.obstacle(target) if target.stage.evaluate is not None else None
+    return obstacle or Succeeded(as_evidence(validated(found)))
 
 
 def validated(found: Review) -> Validated:
@@ -32,7 +36,7 @@ def validated(found: Review) -> Validated:
 
 
 def still_as_validated(target: Target) -> Review | Failed:
-    """What would be deployed now, if that is what `validate` saw to the last byte."""
+    """What would be deployed now, if it is byte for byte what `validate` saw."""
     before = target.if_seen(STEP)
     found = review(target)
     if isinstance(found, Failed):
