@@ -106,7 +106,7 @@ def test_a_promotion_that_does_not_exist_cannot_be_steered(action: str, api: Api
     assert (answer.status, answer.body["title"]) == (404, "Not found")
 
 
-STEPS = "share, validate, approve, deploy, smoke, shift, retire, register"
+STEPS = "share, validate, evaluate, approve, deploy, smoke, shift, retire, register"
 NO_SUCH_STEP = f"from_step: unknown step 'bake'; known are {STEPS}"
 
 

@@ -27,7 +27,7 @@ from shared.core.messages import (
     id_of_copy,
 )
 from shared.core.promotion import Lane
-from shared.core.wire import UndecodableError
+from shared.core.wire import UndecodableError, to_json
 from tests.core.driver import LaneDriver, drive
 from tests.core.world import KEY, NOW, Azure, answer, requested
 
@@ -177,3 +177,13 @@ def test_nor_is_a_time_that_does_not_exist_in_utc(moment: str) -> None:
     asked["content"]["since"] = moment
     with pytest.raises(UndecodableError, match="is not a datetime"):
         decode(json.dumps(asked).encode())
+
+
+class Name(str):
+    """As an SDK has them."""
+
+    __slots__ = ()
+
+
+def test_a_text_of_a_class_of_its_own_is_written_as_a_text() -> None:
+    assert json.dumps(to_json({"name": Name("x"), "all": [Name("y")]})) == '{"name": "x", "all": ["y"]}'

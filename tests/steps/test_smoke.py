@@ -111,6 +111,7 @@ def test_an_answer_that_takes_too_long_fails(stage: Stage, workspace: FakeWorksp
     outcome = at.run("smoke", workspace)
     assert isinstance(outcome, Failed)
     assert "line 1: took 501 ms, more than 500 ms" in outcome.reason
+    assert "(and" not in outcome.reason, "there is nothing more to tell"
 
 
 def test_an_error_of_the_model_fails_with_what_it_said(stage: Stage, workspace: FakeWorkspace) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from localcloud.azureml.asset_bodies import AssetVersion
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.jobs import DEFAULT_OUTPUT, JobEnd, JobRun, JobRunner
 from localcloud.azureml.faults import Faults
@@ -237,7 +238,7 @@ class CommandJobs:
         else:
             kind, content = "data", {"dataUri": str(declared["uri"]), "dataType": output_type}
         version = str(version or self._assets.next_version(workspace, kind, name))
-        self._assets.add(workspace, kind, name, version, content)
+        self._assets.add(AssetVersion(workspace, kind, name, version), content)
 
 
 def _limit_seconds(properties: Json) -> float | None:
