@@ -5,7 +5,7 @@
   step does afterwards gets the step's limit anew.
 - A newer candidate of the lane need not wait for somebody else's job: what waits in the stage for one steps aside.
 - A job that the step started itself must end within the step's own limit, for a queue without quota never moves. After
-  that the step has failed, and its undo cancels the job.
+  that the step has failed, and its undo cancels the job. While such a step waits for its job it changes nothing.
 """
 
 from collections.abc import Iterator
@@ -61,7 +61,9 @@ def wake(turn: Turn, event: AwaitedJobEnded) -> None:
         # Azure may still say that the job runs: then the pauses grow anew from the shortest.
         state = {} if waits_for_others(step) else step.state
         asked = replace(awaits(step, None, turn.now), poll=step.poll + 1, retries=0, next_poll=turn.now, state=state)
-        turn.put(promotion, stage.left_unanswered(step).with_step(asked))
+        # The poll that was planned will come, too. It only reads where the step has started its job already.
+        left = stage.left_unanswered(step) if waits_for_others(step) else stage
+        turn.put(promotion, left.with_step(asked))
 
 
 def awaiting(lane: Lane) -> Iterator[tuple[Promotion, StageRun, StepRun]]:
