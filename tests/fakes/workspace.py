@@ -40,7 +40,7 @@ class FakeRegistry:
 
 
 #: As infra/ makes it.
-SUBSCRIBED = EventSubscription("mlpromote-1", "Succeeded", "/subscriptions/s/…/sites/func-mlpromote/functions/intake")
+SUBSCRIBED = EventSubscription("mlpromote-1", "Succeeded", "https://func-mlpromote.azurewebsites.net/api/events")
 
 
 class Crash(BaseException):
