@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from shared.cloud.azureml_job_comparison import differences
-from shared.cloud.azureml_job_files import load
+from shared.cloud.azureml_job_files import described, load
 from shared.cloud.azureml_rest import Rest
 from shared.cloud.azureml_uploads import content_hash
-from shared.ports import JobInput, JobSubmission
+from shared.ports import JobInput, JobSubmission, RejectedError
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 DATA = f"{WORKSPACE}/data/holdout/versions/7"
@@ -94,6 +94,22 @@ def test_the_same_job_in_other_words_is_the_same(file: Path, changes: dict[str, 
 )
 def test_what_differs_is_named(file: Path, changes: dict[str, Any], said: str) -> None:
     assert found(file, shown(**changes)) == [said]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("environment:", "compute: azureml:local\nenvironment:", "would run the job in this app"),
+        ("environment:", "compute: local\nenvironment:", "would run the job in this app"),
+        ("code: src", "code: git+https://github.com/someone/evaluate", "as code"),
+    ],
+)
+def test_a_job_that_would_run_here_or_whose_code_may_change_is_refused(
+    file: Path, old: str, new: str, said: str
+) -> None:
+    file.write_text(JOB.replace(old, new))
+    with pytest.raises(RejectedError, match=said):
+        described(file)
 
 
 @pytest.mark.parametrize("noted", ["another", None])

@@ -1,10 +1,13 @@
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from mlpromote.evaluations import evaluation_lines
+from mlpromote.promotion_sheet import sheet
 from mlpromote.wording import told
-from tests.examples.promotion_document import BEGAN, EVIDENCE, after, step
+from tests.examples.promotion_document import BEGAN, EVIDENCE, after, promotion, stage, step
 
 NOW = BEGAN + timedelta(seconds=10)
 
@@ -65,6 +68,17 @@ def test_an_evaluation_is_shown_with_candidate_and_champion_side_by_side() -> No
     ]
     assert next(evaluation_lines({**MEASURED, "champion": None})) == "metric  candidate"
     assert list(evaluation_lines({})) == []
+
+
+def test_a_promotion_is_shown_with_what_was_measured() -> None:
+    at_prod = stage("prod", "running", [step("evaluate", "succeeded", 0, 1, evidence=MEASURED)], approval=None)
+    document = promotion("running", [at_prod], requested_by="alice", waits=[])
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(sheet(document, NOW))
+    shown = console.export_text()
+    assert "measured in prod:" in shown
+    assert "    auc     0.91       0.9\n" in "".join(line.rstrip() + "\n" for line in shown.splitlines())
+    assert "data: holdout, version 7" in shown
 
 
 def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
