@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from mlpromote import evaluations
+
 #: A step as `GET /api/promotions/{id}` returns it, and its evidence.
 Step = Mapping[str, Any]
 Evidence = Mapping[str, Any]
@@ -50,6 +52,15 @@ def _validate(evidence: Evidence) -> str:
 
 def _is_metric(gate: Mapping[str, str]) -> bool:
     return gate["gate"].startswith("metric ")
+
+
+def _evaluate(evidence: Evidence) -> str:
+    return evaluations.in_short(dict(evidence))
+
+
+def _cancel_job(evidence: Evidence) -> str:
+    cancelled = ", ".join(evidence.get("cancelled", []))
+    return f"cancelled job {cancelled}" if cancelled else "no job was under way"
 
 
 def _approve(evidence: Evidence) -> str:
@@ -109,6 +120,8 @@ def _register(evidence: Evidence) -> str:
 _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "share": _share,
     "validate": _validate,
+    "evaluate": _evaluate,
+    "cancel_job": _cancel_job,
     "approve": _approve,
     "deploy": _deploy,
     "smoke": _smoke,

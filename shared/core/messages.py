@@ -120,7 +120,8 @@ class AwaitedJob:
 
     workspace: str  #: ARM id
     job: str
-    #: Whether the step started it: then the step's own time limit counts, and its undo cancels the job.
+    #: Whether the step started it: then the step's own time limit counts, and its undo cancels the job. Until the job
+    #: has ended, the step's polls only read.
     is_ours: bool = False
 
     def is_same(self, other: "AwaitedJob | None") -> bool:

@@ -59,7 +59,7 @@ class Azure:
         self._certificates = ssl.create_default_context(cafile=addresses["azureml"]["ca_file"])
         self._token = ""
         #: The SDK's client of the workspace that models come from.
-        self.dev = _client(addresses, "dev")
+        self.dev = client_of(addresses, "dev")
 
     # --- models ---
 
@@ -279,7 +279,7 @@ class HeldCall:
         return any(call["status"] == 0 for call in await self._azure.calls(self._method, self._path))
 
 
-def _client(addresses: Mapping[str, Any], environment: str) -> MLClient:
+def client_of(addresses: Mapping[str, Any], environment: str) -> MLClient:
     """A person's client. The SDK remembers clouds by name for ever, so each has a name of its own."""
     parts = addresses["workspaces"][environment].split("/")
     cloud = {key: value for key, value in addresses["azureml"]["cloud"].items() if key != "name"}
