@@ -43,6 +43,7 @@ from shared.ports import (
     Job,
     Model,
     RejectedError,
+    StepMetrics,
 )
 
 if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is needed, never while functions are indexed
@@ -119,6 +120,10 @@ class AzureMLWorkspace:
     def metrics(self, job: str) -> Mapping[str, float]:
         with self._rest(f"read the metrics of job {job}") as rest:
             return Runs(rest, self._properties[2]).metrics(job)
+
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
+        with self._rest(f"read the metrics of the steps of job {pipeline}") as rest:
+            return list(Runs(rest, self._properties[2]).of_steps(pipeline))
 
     def authors(self, model: Model) -> Sequence[Author]:
         with self._rest(f"read who made model {model.name}, version {model.version}") as rest:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.cloud.azureml_rest import Rest
-from shared.ports import Job
+from shared.ports import Job, StepMetrics
 
 #: Azure ML's word for MLflow's status; others stay as they are.
 _STATUS = {
@@ -18,6 +18,9 @@ _STATUS = {
     "KILLED": "Canceled",
 }
 _PARENT = "mlflow.parentRunId"
+_NAME = "mlflow.runName"
+#: Of the runs below one: no pipeline that people read has more.
+_MOST_STEPS = 200
 #: What a job keeps in its properties under another name.
 _PROPERTIES = {"mlflow.source.git.repoURL": "azureml.git.repository_uri"}
 
@@ -48,8 +51,23 @@ class Runs:
 
     def metrics(self, name: str) -> dict[str, float]:
         """The last value of each metric. What is no number comes as text: `NaN`."""
-        found = ((self._run(name) or {}).get("data") or {}).get("metrics", [])
-        return {metric["key"]: float(metric["value"]) for metric in found if _is_number(metric.get("value"))}
+        return _metrics(self._run(name) or {})
+
+    def of_steps(self, parent: str) -> Iterator[StepMetrics]:
+        """The same of the runs right below one, in the order of Azure's answer; of the first `_MOST_STEPS`."""
+        above = self._run(parent)
+        if above is None:
+            return
+        wanted = {
+            "experiment_ids": [str((above.get("info") or {}).get("experiment_id", ""))],
+            "filter": f"tags.{_PARENT} = '{parent}'",
+            "max_results": _MOST_STEPS,
+        }
+        answer = self._rest.post(f"{self._api}/runs/search", wanted) or {}
+        for run in answer.get("runs") or []:
+            info, tags = run.get("info") or {}, dict(_pairs((run.get("data") or {}).get("tags")))
+            node = str(tags.get(_NAME) or info.get("run_name") or "")
+            yield StepMetrics(str(info.get("run_id", "")), node, _metrics(run))
 
     def _run(self, name: str) -> Mapping[str, Any] | None:
         answer = self._rest.get(f"{self._api}/runs/get", run_id=name) if self._api else None
@@ -59,6 +77,11 @@ class Runs:
     def _experiment(self, number: str) -> str:
         answer = self._rest.get(f"{self._api}/experiments/get", experiment_id=number) or {}
         return str((answer.get("experiment") or {}).get("name", ""))
+
+
+def _metrics(run: Mapping[str, Any]) -> dict[str, float]:
+    found = (run.get("data") or {}).get("metrics", [])
+    return {metric["key"]: float(metric["value"]) for metric in found if _is_number(metric.get("value"))}
 
 
 def _pairs(tags: Any) -> Iterator[tuple[str, str]]:

@@ -45,6 +45,19 @@ class Job:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)  #: among them git's commit, where there is one
     is_run: bool = False  #: tracked from outside of Azure ML: on a laptop, in CI, on Databricks
+    is_pipeline: bool = False
+    root: str | None = None  #: of a step: the pipeline job that was submitted, above all others
+    node: str = ""  #: of a step: its name in the pipeline
+    component: str | None = None  #: id of the component that it ran; None where it has none, or it cannot be told
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """What one step of a pipeline job logged."""
+
+    run: str
+    node: str  #: its name in the pipeline, as far as its run is shown under that
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -122,6 +135,7 @@ class Workspace(Protocol):
     def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model: ...
     def job(self, name: str) -> Job | None: ...
     def metrics(self, job: str) -> Mapping[str, float]: ...
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]: ...  # of the runs right below it
     def authors(self, model: Model) -> Sequence[Author]: ...  # of its job first; with no id where it is unknown
 
     def registry_model(self, name: str, version: str) -> Model | None: ...

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from shared.config.stage import Gate
 from shared.core.messages import Champion
+from shared.worker.lineage import Lineage
 from shared.worker.order import champion_saw
 from shared.worker.steps import share
-from shared.worker.steps.share import COMPLETED, Lineage, Shared
+from shared.worker.steps.share import COMPLETED, Shared
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _finished(job: Lineage | None) -> Verdict:
 def _metric(gate: Gate, shared: Shared, champion: Champion | None) -> list[Verdict]:
     name = f"metric {gate.metric}"
     value = shared.metrics.get(gate.metric)
-    seen = _figure(value) if value is not None else _why_missing(gate.metric, shared)
+    seen = _found(gate.metric, value, shared) if value is not None else _why_missing(gate.metric, shared)
     verdicts = []
     if gate.at_least is not None:
         holds = value is not None and value >= gate.at_least
@@ -105,9 +106,21 @@ def _nothing_of(champion: Champion, metric: str) -> str:
 
 def _why_missing(metric: str, shared: Shared) -> str:
     if metric in shared.not_numbers:
-        return f"the job logged {shared.not_numbers[metric]}"
+        return f"{shared.measured_by.get(metric, 'the job')} logged {shared.not_numbers[metric]}"
+    if metric in shared.unclear:
+        return f"unclear which, as several runs logged it: {shared.unclear[metric]}"
     left_out = shared.metrics_left_out
-    return f"not among the metrics kept ({left_out} were left out)" if left_out else "not logged"
+    if left_out:
+        return f"not among the metrics kept ({left_out} were left out)"
+    if len(shared.looked_in) > 1:
+        return f"not logged, neither by {' nor by '.join(shared.looked_in)}"
+    # Evidence of an app of before does not say where.
+    return f"not logged by {shared.looked_in[0]}" if shared.looked_in else "not logged"
+
+
+def _found(metric: str, value: float, shared: Shared) -> str:
+    by = shared.measured_by.get(metric)
+    return f"{_figure(value)}, logged by {by}" if by else _figure(value)
 
 
 def _figure(value: float) -> str:

@@ -24,6 +24,7 @@ from shared.ports import (
 )
 from tests.cloud.conftest import Registered, train
 from tests.cloud.local_azure import LocalAzure, until
+from tests.cloud.pipelines import train_in_steps
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
 
 T = TypeVar("T")
@@ -52,6 +53,10 @@ class Azure(ABC):
         """A job in dev has ended, with an output `model` and an accuracy of 0.75."""
 
     @abstractmethod
+    def train_in_steps(self) -> str:
+        """A pipeline in dev has ended: its step `measure` has logged an `auc` of 0.75, and its step `train` nothing."""
+
+    @abstractmethod
     def have_no_room(self) -> None:
         """The next deployments in test fail for want of quota."""
 
@@ -72,6 +77,14 @@ class FakeAzure(Azure):
         self._dev.job_metrics[job.name] = {"accuracy": 0.75, "loss": math.nan}
         return job
 
+    def train_in_steps(self) -> str:
+        self._dev.jobs["whole"] = Job("whole", "Completed", "churn-pipeline", is_pipeline=True)
+        for number, node in enumerate(("train", "measure")):
+            step = Job(f"step-{number}", "Completed", "churn-pipeline", parent="whole", root="whole", node=node)
+            self._dev.jobs[step.name] = step
+        self._dev.job_metrics["step-1"] = {"auc": 0.75}
+        return "whole"
+
     def have_no_room(self) -> None:
         self._test.fails_to_deploy = "OutOfQuota: there is no room"
 
@@ -88,6 +101,11 @@ class RealAzure(Azure):
 
     def train(self) -> Job:
         return train(self._azure, self._folder)
+
+    def train_in_steps(self) -> str:
+        name = train_in_steps(self._azure, self._folder, f"model-of-{self._folder.name}")
+        until(lambda: (job := self.dev.job(name)) and job.status == "Completed", "the pipeline's end")
+        return name
 
     def have_no_room(self) -> None:
         self._azure.fault("out_of_quota")
@@ -157,6 +175,16 @@ def test_a_job_is_read_with_its_outputs_and_metrics(azure_ml: Azure) -> None:
     assert metrics.keys() == {"accuracy", "loss"}
     assert metrics["accuracy"] == 0.75
     assert math.isnan(metrics["loss"])
+
+
+def test_a_step_of_a_pipeline_is_read_as_a_job_below_it_and_has_metrics_of_its_own(azure_ml: Azure) -> None:
+    pipeline = azure_ml.train_in_steps()
+    steps = {each.node: each for each in azure_ml.dev.step_metrics(pipeline)}
+    assert {node: each.metrics for node, each in steps.items()} == {"train": {}, "measure": {"auc": 0.75}}
+    step = found(azure_ml.dev.job(steps["train"].run))
+    assert (step.status, step.parent, step.root, step.node) == ("Completed", pipeline, pipeline, "train")
+    assert found(azure_ml.dev.job(pipeline)).is_pipeline
+    assert list(azure_ml.dev.step_metrics(step.name)) == []
 
 
 def test_an_output_is_registered_once_under_a_version_and_names_its_job(azure_ml: Azure, name: str) -> None:

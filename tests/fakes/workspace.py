@@ -25,6 +25,7 @@ from shared.ports import (
     Job,
     Model,
     RejectedError,
+    StepMetrics,
     Workspace,
 )
 
@@ -144,6 +145,11 @@ class FakeWorkspace:
     def metrics(self, job: str) -> Mapping[str, float]:
         self._called("metrics")
         return self.job_metrics.get(job, {})
+
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
+        self._called("step_metrics")
+        below = [job for job in self.jobs.values() if job.parent == pipeline]
+        return [StepMetrics(job.name, job.node, self.job_metrics.get(job.name, {})) for job in below]
 
     # --- the registry ---
 

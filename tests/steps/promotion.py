@@ -22,10 +22,11 @@ from shared.core.messages import (
     as_evidence,
 )
 from shared.ports import Workspace
+from shared.worker.lineage import Lineage
 from shared.worker.order import Rules
 from shared.worker.run import run_step
 from shared.worker.steps.deploy import Deployed
-from shared.worker.steps.share import Lineage, Shared
+from shared.worker.steps.share import Shared
 from shared.worker.target import Target
 from tests.fakes.workspace import Crash, FakeWorkspace
 

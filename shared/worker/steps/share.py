@@ -12,46 +12,32 @@ from datetime import datetime
 from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import BusyError, Capability, ForbiddenError, Job, Model, RejectedError, Workspace, same_asset
+from shared.worker.lineage import (
+    LONGEST_TEXT,
+    MOST_TAGS,
+    Lineage,
+    Measured,
+    above,
+    finite,
+    measured,
+    not_numbers,
+    short,
+    traced,
+    trimmed,
+)
 from shared.worker.order import Step
 from shared.worker.polls import poll_again, poll_when_ended
 from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
 
-# Evidence is part of messages and documents, so it is kept small.
+#: Evidence is part of messages and documents, so it is kept small.
 MOST_METRICS = 100
-MOST_TAGS = 50
-MOST_INPUTS = 20
-LONGEST_TEXT = 256
-
-#: Properties of a job that azure-ai-ml sets where it was submitted from a git repository.
-_GIT = {
-    "repository": "azureml.git.repository_uri",
-    "branch": "mlflow.source.git.branch",
-    "commit": "mlflow.source.git.commit",
-    "dirty": "azureml.git.dirty",
-}
-
 
 #: Azure ML's word for a job that came to a good end.
 COMPLETED = "Completed"
 #: Its words for jobs that have ended.
 ENDED = (COMPLETED, "Failed", "Canceled")
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """The job that made the model, or the run outside of any job, as far as Azure ML still knows it."""
-
-    name: str
-    status: str = ""  #: empty where the job is gone
-    experiment: str = ""
-    parent: str | None = None
-    code: str | None = None
-    environment: str | None = None  #: the environment asset
-    inputs: Mapping[str, str] = field(default_factory=dict)  #: name → path or value
-    git: Mapping[str, str] = field(default_factory=dict)  #: repository, branch, commit, dirty
-    tracked_by: str | None = None  #: `MLflow` where it is a run outside of any job
 
 
 @dataclass(frozen=True)
@@ -75,6 +61,10 @@ class Shared:
     metrics_left_out: int = 0
     #: Metrics that have no value which JSON could carry: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
     not_numbers: Mapping[str, str] = field(default_factory=dict)
+    #: Metric → the run that logged it, where that was not the job itself, but one below it or beside it.
+    measured_by: Mapping[str, str] = field(default_factory=dict)
+    unclear: Mapping[str, str] = field(default_factory=dict)  #: metric → in words, where several runs disagree
+    looked_in: tuple[str, ...] = ()  #: where metrics were looked for, in words
 
 
 def run(target: Target) -> Outcome:
@@ -96,11 +86,20 @@ def run(target: Target) -> Outcome:
             "Register the model under a new version, or under another name.",
             FailureKind.CONFLICT,
         )
+    return _traced(target, model, copy)
+
+
+def _traced(target: Target, model: Model, copy: Model) -> Outcome:
+    """Where the model came from. Registered while its job still runs, it waits: what the job logs last counts, too, and
+    how it ends. Of a step it waits for the whole pipeline: another step may measure the model."""
+    workspace = target.workspace
     job = workspace.job(model.job) if model.job else None
-    if job is not None and job.status not in ENDED:
-        # Registered while its job still runs. What the job logs last counts, too, and how it ends.
-        return poll_when_ended(target, job)
-    return Succeeded(as_evidence(_shared(target, model, copy, job)))
+    pipeline = above(workspace, job) if job else None
+    for each in (pipeline, job):
+        if each is not None and each.status not in ENDED:
+            return poll_when_ended(target, each)
+    lineage = traced(job, pipeline) if job else Lineage(model.job) if model.job else None
+    return Succeeded(as_evidence(_shared(target, model, copy, job, lineage)))
 
 
 def _untagged(target: Target, model: Model) -> Failed | None:
@@ -134,20 +133,24 @@ def _start(target: Target, model: Model) -> Outcome:
     return poll_again(command, says)
 
 
-def _shared(target: Target, model: Model, copy: Model, job: Job | None) -> Shared:
+def _shared(target: Target, model: Model, copy: Model, job: Job | None, lineage: Lineage | None) -> Shared:
     workspace = target.workspace
-    metrics = workspace.metrics(job.name) if job else {}
-    kept = _kept(target, metrics)
+    asked = {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
+    found = measured(workspace, job, asked) if job else Measured()
+    kept = _kept(found.metrics, asked)
     return Shared(
         registry_model=copy.asset_id,
         origin=model.asset_id,
         authors=_authors(workspace, model),
         registered=model.created,
-        tags=_short(model.tags, MOST_TAGS, target.settings.require_tags),
-        job=_lineage(job) if job else Lineage(model.job) if model.job else None,
-        metrics={name: value for name, value in kept.items() if math.isfinite(value)},
-        metrics_left_out=len(metrics) - len(kept),
-        not_numbers={name: _in_words(value) for name, value in kept.items() if not math.isfinite(value)},
+        tags=short(model.tags, MOST_TAGS, target.settings.require_tags),
+        job=lineage,
+        metrics=finite(kept),
+        metrics_left_out=len(found.metrics) - len(kept),
+        not_numbers=not_numbers(kept),
+        measured_by=dict(trimmed(found.steps, kept)),
+        unclear=dict(trimmed(found.unclear, asked)),
+        looked_in=tuple(where[:LONGEST_TEXT] for where in found.looked_in),
     )
 
 
@@ -161,36 +164,11 @@ def _authors(workspace: Workspace, model: Model) -> tuple[Author, ...]:
     return tuple(Author(each.id[:LONGEST_TEXT], each.name[:LONGEST_TEXT], each.is_person) for each in found)
 
 
-def _kept(target: Target, metrics: Mapping[str, float]) -> dict[str, float]:
+def _kept(metrics: Mapping[str, float], asked: Collection[str]) -> dict[str, float]:
     """All metrics if they are few; else those that gates ask for, however many, and others by name up to the limit."""
-    asked = {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
     wanted = sorted(name for name in metrics if name in asked)
     others = sorted(name for name in metrics if name not in asked and len(name) <= LONGEST_TEXT)
     return {name: metrics[name] for name in [*wanted, *others[: max(0, MOST_METRICS - len(wanted))]]}
-
-
-def _in_words(value: float) -> str:
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def _lineage(job: Job) -> Lineage:
-    return Lineage(
-        name=job.name,
-        status=job.status,
-        experiment=job.experiment[:LONGEST_TEXT],
-        parent=job.parent,
-        code=job.code,
-        environment=job.environment_asset,
-        inputs=_short(job.inputs, MOST_INPUTS),
-        tracked_by="MLflow" if job.is_run else None,
-        git={what: job.properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in job.properties},
-    )
-
-
-def _short(texts: Mapping[str, str], most: int, first: Collection[str] = ()) -> dict[str, str]:
-    """All if they are few; else those that are asked for before the others."""
-    names = sorted(texts, key=lambda name: (name not in first, name))[:most]
-    return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in names}
 
 
 STEP = Step("share", run, Shared, Target, Capability.SHARE)
