@@ -219,8 +219,9 @@ class App:
         """What holds in an environment whose worker runs here."""
         from shared.worker.order import Rules
 
-        policy = self.places.environments[environment].policy
-        rules = Rules(policy, source=self._source(environment), url=self.settings.address)
+        here = self.places.environments[environment]
+        policy = here.policy
+        rules = Rules(policy, source=self._source(environment), url=self.settings.address, workspace=here.workspace.id)
         return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules
 
     @_made_once

@@ -5,8 +5,9 @@ are not repeated on the spot: the queue does that, with the pauses that Azure as
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,7 @@ from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.azureml_runs import Runs
 from shared.cloud.identity import credential
+from shared.core import asset_names
 from shared.core.approval import Author
 from shared.ports import (
     Answer,
@@ -136,6 +138,17 @@ class AzureMLWorkspace:
             found = self._registry.model(rest, name, version)
             return model_from(found, name, version, self._registry.model_id(name, version)) if found else None
 
+    def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]:
+        made = []
+        with self._rest(f"list the models of registry {self._registry_name}") as rest:
+            for name in filter(wanted, self._registry.model_names(rest)):
+                for found in self._registry.model_versions(rest, name):
+                    model = model_from(found, name, found["name"], self._registry.model_id(name, found["name"]))
+                    if model.created is None or model.created < since:
+                        break
+                    made.append(model)
+        return made
+
     def start_share(self, name: str, version: str) -> None:
         with self._rest(f"share model {name}, version {version}, to registry {self._registry_name}") as rest:
             self._registry.start_import(rest, self._asset_id(name, version), name, version)
@@ -189,9 +202,10 @@ class AzureMLWorkspace:
     def deployments(self, endpoint: str) -> Sequence[Deployment]:
         with self._client(f"list the deployments of endpoint {endpoint}") as client:
             try:
-                return [azureml_deployments.deployment_from(each) for each in client.online_deployments.list(endpoint)]
+                found = [azureml_deployments.deployment_from(each) for each in client.online_deployments.list(endpoint)]
             except ResourceNotFoundError:
                 return []
+        return [self._with_asset_id(each) for each in found]
 
     def deployment(self, endpoint: str, name: str) -> Deployment | None:
         with self._client(f"read deployment {name} of endpoint {endpoint}") as client:
@@ -200,13 +214,13 @@ class AzureMLWorkspace:
             except ResourceNotFoundError:
                 return None
         told = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ("", "")
-        return azureml_deployments.deployment_from(found, *told)
+        return self._with_asset_id(azureml_deployments.deployment_from(found, *told))
 
     def deployment_file(self, file: Path) -> DeploymentFile:
         return azureml_deployments.described(file)
 
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
-        deployment = azureml_deployments.load(file, endpoint, name, model)
+        deployment = azureml_deployments.load(file, endpoint, name, self._arm_id(model))
         deployment.tags = {**(deployment.tags or {}), **tags}
         with self._client(f"create deployment {name} of endpoint {endpoint}") as client:
             client.online_deployments.begin_create_or_update(deployment)
@@ -277,6 +291,19 @@ class AzureMLWorkspace:
     def _asset_id(self, name: str, version: str) -> str:
         location, guid, _ = self._properties
         return f"azureml://locations/{location}/workspaces/{guid}/models/{name}/versions/{version}"
+
+    def _arm_id(self, model: str) -> str:
+        """Of a model of this workspace, the id by which a deployment refers to it; of another, the id that it has."""
+        own = self._asset_id("", "").partition("models/")[0]
+        return f"azureml:{self._id}/{model[len(own) :]}" if model.casefold().startswith(own.casefold()) else model
+
+    def _with_asset_id(self, deployment: Deployment) -> Deployment:
+        """With the id of its model as `Model` has it."""
+        model = asset_names.plain_id(deployment.model or "")
+        named = asset_names.read(model)
+        if named is None or not model.casefold().startswith(f"{self._id}/".casefold()):
+            return deployment
+        return replace(deployment, model=self._asset_id(named.name, named.version))
 
     def _model(self, name: str, found: Mapping[str, Any]) -> Model:
         version = found["name"]

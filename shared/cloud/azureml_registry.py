@@ -3,7 +3,7 @@
 By REST: azure-ai-ml's `models.share` blocks for as long as the copy takes and must not be called by two threads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,8 @@ from shared.ports import RejectedError
 
 _DISCOVERY = "v1.0"
 _DATA_PLANE = "2021-10-01-dataplanepreview"
+#: How many of a model's versions one page holds.
+_PAGE = "50"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ class Registry:
         found: Mapping[str, Any] | None = rest.get(path, **{"api-version": _DATA_PLANE})
         return found
 
+    def model_names(self, rest: Rest) -> Iterator[str]:
+        for found in _pages(rest, f"{self.address}/models"):
+            yield found["name"]
+
+    def model_versions(self, rest: Rest, name: str) -> Iterator[Mapping[str, Any]]:
+        """A model's versions, the newest first."""
+        path = f"{self.address}/models/{quote(name, safe='')}/versions"
+        return _pages(rest, path, **{"$orderBy": "createdtime desc", "$top": _PAGE})
+
     def start_import(self, rest: Rest, source: str, name: str, version: str) -> None:
         """Begins to copy the asset with the id `source`; Azure goes on with it by itself."""
         reference = {
@@ -51,6 +62,14 @@ class Registry:
             "destinationVersion": version,
         }
         rest.post(f"{self.address}/import", {"properties": reference}, **{"api-version": _DATA_PLANE})
+
+
+def _pages(rest: Rest, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
+    page = rest.get(path, **query, **{"api-version": _DATA_PLANE, "listViewType": "ActiveOnly"})
+    while page:
+        yield from page.get("value", [])
+        following = page.get("nextLink")
+        page = rest.get(following) if following else None
 
 
 def discover(rest: Rest, cloud: Cloud, name: str) -> Registry:

@@ -13,6 +13,9 @@ from shared.config import azure_names, patterns
 from shared.config.faults import Fault, Steps, place
 from shared.config.wording import did_you_mean
 
+#: As in `configuration`, which these rules come before.
+REGISTRY = "registry"
+
 
 @dataclass(frozen=True)
 class _Stage:
@@ -30,11 +33,13 @@ def faults(content: object) -> Iterator[Fault]:
     """Return every inconsistency in a configuration's content; settings are already replaced."""
     environments = _mapping(_mapping(content).get("environments"))
     every_stage: list[_Stage] = []
+    if REGISTRY in environments:
+        yield Fault(place(("environments", REGISTRY)), "this name stands for the registry itself; choose another one")
     for name, route in _mapping(_mapping(content).get("routes")).items():
         steps = ("routes", name)
         models = _texts(_mapping(route).get("models"))
         stages = list(_stages(steps, _mapping(route).get("stages"), models))
-        yield from _unknown(_mapping(route).get("from"), (*steps, "from"), environments)
+        yield from _source(_mapping(route), steps, environments)
         yield from _jobs(_mapping(route).get("from_jobs"), (*steps, "from_jobs"), models)
         for stage in stages:
             yield from _unknown(stage.environment, (*stage.steps, "environment"), environments)
@@ -60,6 +65,14 @@ def _stages(steps: Steps, content: object, models: tuple[str, ...]) -> Iterator[
 def _unknown(name: object, steps: Steps, environments: Mapping[str, Any]) -> Iterator[Fault]:
     if environments and isinstance(name, str) and name not in environments:
         yield Fault(place(steps), f"unknown environment {name!r}; {did_you_mean(name, environments)}")
+
+
+def _source(route: Mapping[str, Any], steps: Steps, environments: Mapping[str, Any]) -> Iterator[Fault]:
+    if route.get("from") != REGISTRY:
+        yield from _unknown(route.get("from"), (*steps, "from"), environments)
+    elif "from_jobs" in route:
+        says = "a registry has no jobs; leave this out, or name an environment in `from`"
+        yield Fault(place((*steps, "from_jobs")), says)
 
 
 def _jobs(content: object, steps: Steps, models: tuple[str, ...]) -> Iterator[Fault]:

@@ -29,6 +29,10 @@ from shared.config.fields import (
 from shared.config.policy import Policy
 from shared.config.stage import StageSettings
 from shared.config.workspace import WorkspaceId
+from shared.core.asset_names import registry_id
+
+#: What a route is `from` whose models come from the registry. No environment has this name.
+REGISTRY = "registry"
 
 
 class Environment(Settings):
@@ -73,7 +77,9 @@ class Route(Settings):
     """A way through environments: its models and its stages."""
 
     source: EnvironmentName = Field(
-        alias="from", description="Where the models are registered: a key of `environments`."
+        alias="from",
+        description="Where the models are registered: a key of `environments`, or `registry` for models that were "
+        "registered in the registry directly.",
     )
     models: tuple[ModelPattern, ...] = Field(
         min_length=1,
@@ -102,6 +108,10 @@ class Route(Settings):
     def name(self) -> str:
         """Its key in `routes`."""
         return self._name
+
+    @property
+    def is_from_registry(self) -> bool:
+        return self.source == REGISTRY
 
     def takes(self, model: str) -> bool:
         """Return whether the registration of a model of this name starts a promotion here."""
@@ -149,6 +159,21 @@ class Configuration(Places):
         content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
+    def source_of(self, route: Route) -> Environment:
+        """Return the environment whose worker does what is done where the models come from. A registry has no worker:
+        then it is that of the first stage."""
+        return self.environments[route.stages[0].environment if route.is_from_registry else route.source]
+
+    def origin_of(self, route: Route) -> str:
+        """Return the id of what the models come from: a workspace's ARM id, or the registry's id."""
+        if route.is_from_registry:
+            return registry_id(self.registry)
+        return self.environments[route.source].workspace.id
+
+    def is_at_home(self, route: Route, stage: StageSettings) -> bool:
+        """Return whether the stage deploys in the workspace that the route's models come from."""
+        return self.environments[stage.environment].workspace.has_id(self.origin_of(route))
+
     def environment_of(self, workspace_id: str) -> Environment | None:
         """Return the first environment in this workspace (an ARM id in any casing), or None."""
         return next((each for each in self.environments.values() if each.workspace.has_id(workspace_id)), None)
@@ -180,6 +205,5 @@ class Configuration(Places):
         return tuple(sorted({gate.metric for stage in stages for gate in stage.gates}))
 
     def _routes_from(self, workspace_id: str) -> list[Route]:
-        return [
-            route for route in self.routes.values() if self.environments[route.source].workspace.has_id(workspace_id)
-        ]
+        wanted = workspace_id.rstrip("/").casefold()
+        return [route for route in self.routes.values() if self.origin_of(route).casefold() == wanted]

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from shared.config.stage import JobStage, ModelStage
 from shared.core.approval import APPROVE
+from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
 from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, News
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
 if TYPE_CHECKING:
-    from shared.config import Configuration, Environment, FromJobs, Policy, Route
+    from shared.config import Configuration, Environment, FromJobs, Route
     from shared.config.stage import StageSettings
 
 #: The route of lanes that keep what no route takes.
@@ -22,7 +23,7 @@ NO_ROUTE = ""
 def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
     """One request for each route that takes the news; for a model that none takes, one that records just that."""
     environment = configuration.environment_of(news.workspace)
-    if environment is None:
+    if environment is None and not is_of_registry(news.workspace):
         return
     if isinstance(news, JobEnded):
         for route, jobs in configuration.routes_for_job(news.workspace, news.experiment, news.tags):
@@ -31,7 +32,7 @@ def requests(news: News, configuration: "Configuration", now: datetime) -> Itera
     routes = configuration.routes_for(news.workspace, news.name)
     for route in routes:
         yield _of_model(news, route, configuration, now)
-    if not routes:
+    if not routes and environment is not None:  # of the registry only what a route takes is anybody's business here
         yield _of_no_route(news, environment, configuration, now)
 
 
@@ -77,33 +78,38 @@ def stage_runs(
     stages: "Iterable[StageSettings]", route: "Route", model: str, configuration: "Configuration"
 ) -> tuple[StageRun, ...]:
     """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
-    return tuple(
-        _stage_run(stage, configuration.environments[stage.environment].policy, route, model, configuration)
-        for stage in stages
-    )
+    chosen = tuple(stages)
+    copies = not route.is_from_registry and any(not configuration.is_at_home(route, stage) for stage in chosen)
+    return tuple(_stage_run(stage, copies, route, model, configuration) for stage in chosen)
 
 
 def _stage_run(
-    stage: "StageSettings", policy: "Policy", route: "Route", model: str, configuration: "Configuration"
+    stage: "StageSettings", copies: bool, route: "Route", model: str, configuration: "Configuration"
 ) -> StageRun:
+    """`copies`: whether a stage of the promotion needs the model in the registry that is not there yet."""
+    policy, is_at_home = configuration.environments[stage.environment].policy, configuration.is_at_home(route, stage)
     stage = stage.under(policy)
     plan = plan_for(
         Kind.MODEL,
         environment=stage.environment,
-        source=route.source,
+        source=configuration.source_of(route).name,
         first=not stage.after,
         limits=stage.limits(),
         asked=stage.asks_for(),
         worked=(APPROVE,) if policy.taken_by_environment else (),
         # It runs for the first stage alone, and has to bring what the gates of all others look at.
-        options={"share": {"metrics": list(configuration.metrics_asked_for())}},
+        options={
+            "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})}
+        },
     )
     return StageRun(
         name=stage.name,
         environment=stage.environment,
         endpoint=stage.endpoint_for(model),
         after=tuple(stage.after),
-        settings=ModelStage(stage=stage, require_tags=dict(route.require_tags)).frozen(),
+        settings=ModelStage(
+            stage=stage, require_tags=dict(route.require_tags), asset="workspace" if is_at_home else None
+        ).frozen(),
         steps=tuple(map(StepRun, plan)),
         approval=stage.approval_rule(),
     )

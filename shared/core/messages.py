@@ -63,7 +63,7 @@ class Candidate:
     name: str  #: the model's name
     version: str  #: the model's version; for a job: the job's name
     environment: str  #: name of the environment it comes from
-    workspace: str  #: ARM id of the workspace it comes from
+    workspace: str  #: ARM id of the workspace it comes from; the registry's id where it was registered there
 
 
 @dataclass(frozen=True)
@@ -199,17 +199,21 @@ class RunStep:
 
 @dataclass(frozen=True)
 class FindRegistrations:
-    """List the models that an environment's workspace has got since a time: for notifications that never came."""
+    """List the models that an environment's workspace has got since a time, for notifications that never came; or that
+    were registered in the registry directly, of which no notification comes."""
 
     environment: str
     since: datetime
     asked: datetime
     #: Names of the tags that routes ask for; others are not sent. None: a coordinator of before does not say.
     tags: tuple[str, ...] | None = None
+    #: Patterns of the names of the models to look for in the registry. None: it looks in the workspace.
+    in_registry: tuple[str, ...] | None = None
 
     @property
     def message_id(self) -> str:
-        return f"find-registrations:{self.environment}:{self.asked:%Y%m%dT%H%M%S}"
+        where = "" if self.in_registry is None else "registry:"
+        return f"find-registrations:{where}{self.environment}:{self.asked:%Y%m%dT%H%M%S}"
 
 
 Command = RunStep | FindRegistrations
@@ -220,9 +224,9 @@ Command = RunStep | FindRegistrations
 
 @dataclass(frozen=True)
 class ModelRegistered:
-    """A workspace has a new model version."""
+    """A workspace, or the registry, has a new model version."""
 
-    workspace: str  #: ARM id
+    workspace: str  #: ARM id, or the registry's id
     name: str
     version: str
     tags: Mapping[str, str]

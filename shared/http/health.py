@@ -171,10 +171,13 @@ class Health:
         """Return what steps do in an environment. A worker alone does not know the routes: assume that it deploys."""
         if not self.roles.coordinator or not self._is_configured():
             return [Capability.DEPLOY]
-        routes = self.configuration().routes.values()
+        configuration = self.configuration()
+        routes = configuration.routes.values()
         from_here = [route for route in routes if route.source == environment]
         does = {
-            Capability.SHARE: bool(from_here),
+            Capability.SHARE: any(
+                not configuration.is_at_home(route, stage) for route in from_here for stage in route.stages
+            ),
             Capability.REGISTER: any(route.from_jobs for route in from_here),
             Capability.DEPLOY: any(stage.environment == environment for route in routes for stage in route.stages),
         }

@@ -26,7 +26,7 @@ class Start:
     model: str
     version: str
     reason: str
-    source: str | None = None  #: name of the environment where the version is registered
+    source: str | None = None  #: name of the environment where the version is registered, or `registry`
     route: str | None = None
     through: str | None = None  #: name of the last stage
 
@@ -42,8 +42,7 @@ def requested(
     _check_name("version", asked.version)
     _check_is_no_label(asked)
     route = _route(asked, configuration)
-    workspace = configuration.environments[route.source].workspace.id
-    candidate = Candidate(Kind.MODEL, asked.model, asked.version, route.source, workspace)
+    candidate = Candidate(Kind.MODEL, asked.model, asked.version, route.source, configuration.origin_of(route))
     lane = LaneKey(route.name, asked.model)
     promotion = Promotion(
         promotion_id(lane, candidate, request),
@@ -78,7 +77,8 @@ def _check_is_no_label(asked: Start) -> None:
 
 
 def _route(asked: Start, configuration: "Configuration") -> "Route":
-    _check_known("source", asked.source, configuration.environments)
+    sources = [*configuration.environments, *(route.source for route in configuration.routes.values())]
+    _check_known("source", asked.source, dict.fromkeys(sources))
     _check_known("route", asked.route, configuration.routes)
     takers = [route for route in configuration.routes.values() if route.takes(asked.model)]
     meant = [route for route in takers if asked.source in (None, route.source) and asked.route in (None, route.name)]

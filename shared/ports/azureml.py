@@ -1,6 +1,6 @@
 """Azure ML: what an environment's worker can see and do there."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -139,6 +139,7 @@ class Workspace(Protocol):
     def authors(self, model: Model) -> Sequence[Author]: ...  # of its job first; with no id where it is unknown
 
     def registry_model(self, name: str, version: str) -> Model | None: ...
+    def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]: ...  # by name
     def start_share(self, name: str, version: str) -> None: ...
     def missing_region(self) -> str | None: ...  # the workspace's, where the registry is not replicated to it
 
@@ -151,6 +152,7 @@ class Workspace(Protocol):
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
     def deployment_file(self, file: Path) -> DeploymentFile: ...  # RejectedError where it cannot be used
+    # `model`: the id of one in the registry, or in this workspace
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None: ...
     def start_removal(self, endpoint: str, deployment: str) -> None: ...
     def logs(self, endpoint: str, deployment: str, lines: int) -> str: ...

@@ -28,7 +28,7 @@ def judge(
     """All gates, none left out after the first that does not hold."""
     verdicts = [_tag(name, value, shared.tags) for name, value in sorted(require_tags.items())]
     if shared.job or gates:
-        verdicts.append(_finished(shared.job))
+        verdicts.append(_finished(shared.job, shared.job_not_found))
     for gate in gates:
         verdicts += _metric(gate, shared, champion)
     return verdicts
@@ -49,7 +49,9 @@ def _tag(name: str, value: str, tags: Mapping[str, str]) -> Verdict:
     return Verdict(f"tag {name}", value, "no such tag" if seen is None else seen, seen == value)
 
 
-def _finished(job: Lineage | None) -> Verdict:
+def _finished(job: Lineage | None, not_found: str | None) -> Verdict:
+    if job is None and not_found:
+        return Verdict("training job", COMPLETED, f"{not_found}, which cannot be found, so no metrics either", False)
     if job is None:
         return Verdict("training job", COMPLETED, "the model has neither job nor run, so no metrics either", False)
     status = job.status or "the job is gone"

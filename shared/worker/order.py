@@ -25,6 +25,7 @@ class Rules:
     approvals: Approvals | None = None  #: where the environment's own app takes approvals
     source: Workspace | None = None  #: where models come from, if this environment's identity may read it
     url: str = ""  #: address of this app, for people
+    workspace: str = ""  #: ARM id of the environment's own workspace
 
 
 @dataclass(frozen=True)

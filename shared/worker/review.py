@@ -40,10 +40,12 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint and not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
-    copy = manifest.registry_copy(target)
+    copy = manifest.asset(target)
     if isinstance(copy, Failed):
         return copy
-    if region := workspace.missing_region():  # Azure refuses to use a registry in a region that it is not replicated to
+    if target.uses_registry and (
+        region := workspace.missing_region()
+    ):  # Azure refuses to use a registry in a region that it is not replicated to
         return Failed(
             f"The registry is not replicated to {region}, where the workspace of {target.command.environment} is, so "
             "nothing in it can be deployed there. Add the region to the registry, then retry.",

@@ -8,6 +8,7 @@ from shared.core.messages import Failed, FailureKind, Kind
 from shared.core.plan import KINDS
 from shared.core.wire import from_json
 from shared.ports import DeploymentFile, Model, same_asset
+from shared.worker import origins
 from shared.worker.gates import Verdict
 from shared.worker.steps import share
 from shared.worker.target import Target
@@ -19,6 +20,10 @@ _BEFORE_APPROVAL = frozenset(step.name for step in takewhile(lambda step: step.n
 def authors(target: Target, copy: Model) -> Sequence[Author]:
     """Who made the candidate: read at its source where this environment may, else as the source's worker told it."""
     source, candidate = target.rules.source, target.command.candidate
+    if not target.uses_registry:
+        return target.workspace.authors(copy)
+    if target.is_born_in_registry:
+        return origins.registry_authors([target.workspace, *([source] if source else [])], copy)
     if source is None:
         return target.seen(share.STEP).authors
     model = source.model(candidate.name, candidate.version)

@@ -24,7 +24,9 @@ def train_in_steps(azure: LocalAzure, folder: Path, model: str) -> str:
     (folder / "measure.py").write_text(MEASURING)
     (folder / "rows.csv").write_text("1\n")
     dev = client("dev", azure)
-    rows = dev.data.create_or_update(Data(name="churn-sample", version="7", path=folder / "rows.csv", type="uri_file"))
+    rows = dev.data.create_or_update(
+        Data(name="churn-sample", version="7", path=str(folder / "rows.csv"), type="uri_file")
+    )
     common: dict[str, Any] = {"code": folder, "environment": "azureml:sklearn:1"}
     train = command(
         name="train_churn",
@@ -41,7 +43,7 @@ def train_in_steps(azure: LocalAzure, folder: Path, model: str) -> str:
     def pipeline(rows: Input) -> None:
         first = train(rows=rows)
         first.name = "train"
-        second = measure(model=first.outputs.model)
+        second = measure(model=first.outputs["model"])
         second.name = "measure"
 
     job = pipeline(Input(type="uri_file", path=str(rows.id)))

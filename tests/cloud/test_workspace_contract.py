@@ -6,7 +6,7 @@ So a test of a step that passes with the fake says something about Azure ML.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -218,6 +218,16 @@ def test_a_shared_model_is_seen_from_the_other_workspace_and_names_its_origin(az
     assert azure_ml.test.registry_model(name, "1") == copy
 
 
+def test_the_models_of_the_registry_are_found_by_name_and_time(azure_ml: Azure, name: str) -> None:
+    azure_ml.register(name)
+    azure_ml.dev.start_share(name, "1")
+    copy = until(lambda: azure_ml.dev.registry_model(name, "1"), "the copy in the registry")
+    made = copy.created or datetime.now(UTC)
+    assert list(azure_ml.test.registry_models_since(made, lambda each: each == name)) == [copy]
+    assert list(azure_ml.test.registry_models_since(made, lambda each: each == "nobody")) == []
+    assert list(azure_ml.test.registry_models_since(made + timedelta(seconds=1), lambda each: each == name)) == []
+
+
 def test_an_identity_with_all_rights_in_a_region_of_the_registry_lacks_nothing(azure_ml: Azure) -> None:
     assert azure_ml.dev.missing_region() is None
     for capability in Capability:
@@ -287,6 +297,19 @@ def test_a_deployment_of_the_model_is_there_once_it_has_succeeded_and_takes_no_t
     assert made.tags.items() >= OURS.items()
     assert [each.name for each in serving.workspace.deployments(serving.endpoint)] == ["v1-abc"]
     assert serving.settled().traffic == {"v1-abc": 0}
+
+
+def test_a_model_of_the_workspace_itself_can_be_deployed_and_is_named_as_it_was_read(
+    azure_ml: Azure, name: str, folder: Path
+) -> None:
+    azure_ml.register(name)
+    workspace, model = azure_ml.dev, found(azure_ml.dev.model(name, "1"))
+    workspace.start_endpoint(f"d{name}", OF_ROUTE)
+    until(lambda: found(workspace.endpoint(f"d{name}")).state == "Succeeded", "the endpoint")
+    workspace.start_deployment(folder / "deployment.yml", f"d{name}", "v1-abc", model.asset_id, OURS)
+    until(lambda: found(workspace.deployment(f"d{name}", "v1-abc")).state == "Succeeded", "the deployment")
+    assert same_asset(found(workspace.deployment(f"d{name}", "v1-abc")).model, model.asset_id)
+    assert [same_asset(each.model, model.asset_id) for each in workspace.deployments(f"d{name}")] == [True]
 
 
 def test_no_operation_begins_on_what_another_one_is_at_work_on(serving: Serving, name: str) -> None:

@@ -5,7 +5,7 @@ be taken, traffic only goes to what exists, and any call can be made to fail.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,9 +86,12 @@ class FakeWorkspace:
         self.models[name, version] = model
         return model
 
-    def has_copy(self, name: str, version: str, origin: str | None, tags: Mapping[str, str] | None = None) -> Model:
+    def has_copy(
+        self, name: str, version: str, origin: str | None, tags: Mapping[str, str] | None = None, **more: Any
+    ) -> Model:
+        """`origin`: None for what was registered in the registry directly."""
         asset_id = f"azureml://registries/reg/models/{name}/versions/{version}"
-        copy = Model(name, version, asset_id, dict(tags or {}), origin=origin)
+        copy = Model(name, version, asset_id, dict(tags or {}), origin=origin, **more)
         self.registry.models[name, version] = copy
         return copy
 
@@ -158,8 +161,13 @@ class FakeWorkspace:
         key = ("share", name, version)
         if key in self._pending and self._is_ready(key):
             shared = self.models[name, version]
-            self.has_copy(name, version, shared.asset_id, shared.tags)
+            self.has_copy(name, version, shared.asset_id, shared.tags, created=datetime.now(UTC))
         return self.registry.models.get((name, version))
+
+    def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]:
+        self._called("registry_models_since")
+        models = self.registry.models.values()
+        return [each for each in models if wanted(each.name) and each.created and each.created >= since]
 
     def start_share(self, name: str, version: str) -> None:
         self._called("start_share")

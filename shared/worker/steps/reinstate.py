@@ -6,10 +6,11 @@ then counts: nothing else is brought back.
 
 from dataclasses import dataclass, replace
 
+from shared.core.asset_names import is_of_registry
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.core.wire import from_json
 from shared.ports import Capability
-from shared.worker.manifest import Manifest, registry_copy
+from shared.worker.manifest import Manifest, asset
 from shared.worker.order import Step
 from shared.worker.rules import authors, unapproved
 from shared.worker.steps import deploy, validate
@@ -40,14 +41,16 @@ def run(target: Target) -> Outcome:
 
 
 def _as_it_served(target: Target) -> str | Failed:
-    """The same asset of the registry on the same endpoint, approved then. Files may have been mended since: who may
+    """The same asset on the same endpoint, approved then. Files may have been mended since: who may
     deploy this app may mend them, and a way back that they close would be worse."""
-    command = target.command
-    copy = registry_copy(target)
+    command, then = target.command, _approved_then(target)
+    if then is not None:  # it came to serve under the settings of then
+        whose = None if is_of_registry(then.model) else "workspace"
+        target = replace(target, settings=target.settings.model_copy(update={"asset": whose}))
+    copy = asset(target)
     if isinstance(copy, Failed):
         return copy
-    then = _approved_then(target)
-    if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin, target.endpoint):
+    if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin or "", target.endpoint):
         return Failed(
             f"{command.candidate.name}, version {command.candidate.version}, is not what was validated when it came to "
             f"serve {command.stage}. Promote it again.",

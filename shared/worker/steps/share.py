@@ -1,17 +1,19 @@
 """Copies the model from its workspace into the registry, and gathers where it came from while that can be seen.
 
-Runs in the environment that the model comes from. Its evidence travels: later stages judge by it.
+Runs in the environment that the model comes from; for a model of the registry, in that of the first stage. Nothing is
+copied where no stage needs a copy. Its evidence travels: later stages judge by it.
 """
 
 import logging
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.ports import BusyError, Capability, ForbiddenError, Job, Model, RejectedError, Workspace, same_asset
+from shared.ports import BusyError, Capability, ForbiddenError, Model, RejectedError, same_asset
+from shared.worker import origins
 from shared.worker.lineage import (
     LONGEST_TEXT,
     MOST_TAGS,
@@ -45,14 +47,15 @@ class Options:
     """What the plan says of this step."""
 
     metrics: tuple[str, ...] = ()  #: that a gate of any stage looks at, to be kept before all others
+    copies: bool = True  #: whether a stage needs the model in the registry
 
 
 @dataclass(frozen=True)
 class Shared:
     """The registry's copy, and where the model came from."""
 
-    registry_model: str  #: id of the copy
-    origin: str  #: id of the model that was copied
+    registry_model: str | None  #: id of the copy; None where nothing was copied
+    origin: str  #: id of the model that was copied, or would have been
     authors: tuple[Author, ...] = ()
     registered: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -65,9 +68,13 @@ class Shared:
     measured_by: Mapping[str, str] = field(default_factory=dict)
     unclear: Mapping[str, str] = field(default_factory=dict)  #: metric → in words, where several runs disagree
     looked_in: tuple[str, ...] = ()  #: where metrics were looked for, in words
+    #: The job that a model of the registry names, and that no workspace knows which this identity may read.
+    job_not_found: str | None = None
 
 
 def run(target: Target) -> Outcome:
+    if target.is_born_in_registry:
+        return _from_registry(target)
     command, workspace = target.command, target.workspace
     name, version = command.candidate.name, command.candidate.version
     model = workspace.model(name, version)
@@ -77,6 +84,8 @@ def run(target: Target) -> Outcome:
             "Register it and promote that version.",
             FailureKind.NOT_FOUND,
         )
+    if not target.options(Options).copies:
+        return _untagged(target, model) or _traced(target, model, None)
     copy = workspace.registry_model(name, version)
     if copy is None:
         return _untagged(target, model) or _start(target, model)
@@ -89,7 +98,7 @@ def run(target: Target) -> Outcome:
     return _traced(target, model, copy)
 
 
-def _traced(target: Target, model: Model, copy: Model) -> Outcome:
+def _traced(target: Target, model: Model, copy: Model | None) -> Outcome:
     """Where the model came from. Registered while its job still runs, it waits: what the job logs last counts, too, and
     how it ends. Of a step it waits for the whole pipeline: another step may measure the model."""
     workspace = target.workspace
@@ -99,7 +108,36 @@ def _traced(target: Target, model: Model, copy: Model) -> Outcome:
         if each is not None and each.status not in ENDED:
             return poll_when_ended(target, each)
     lineage = traced(job, pipeline) if job else Lineage(model.job) if model.job else None
-    return Succeeded(as_evidence(_shared(target, model, copy, job, lineage)))
+    found = measured(workspace, job, _asked(target)) if job else Measured()
+    return Succeeded(as_evidence(_shared(target, model, copy, lineage, found, _authors(workspace.authors, model))))
+
+
+def _from_registry(target: Target) -> Outcome:
+    """Of a model that was registered in the registry: nothing is copied, and its job is looked for where this
+    environment may look."""
+    command, rules = target.command, target.rules
+    name, version = command.candidate.name, command.candidate.version
+    model = target.workspace.registry_model(name, version)
+    if model is None:
+        return Failed(
+            f"There is no model {name}, version {version}, in the registry: it was deleted or never existed. Register "
+            "it there and promote that version.",
+            FailureKind.NOT_FOUND,
+        )
+    if refusal := _untagged(target, model):
+        return refusal
+    places = [target.workspace, *([rules.source] if rules.source else [])]
+    origin = origins.find(places, model)
+    pipeline = above(origin.workspace, origin.job) if origin else None
+    for each in (pipeline, origin.job if origin else None):
+        if each is not None and each.status not in ENDED:
+            return poll_again(command, f"waits for job {each.name}, which made the model, to end")
+    lineage = traced(origin.job, pipeline) if origin else None
+    found = measured(origin.workspace, origin.job, _asked(target)) if origin else Measured()
+    authors = _authors(lambda of: origins.registry_authors(places, of), model)
+    shared = _shared(target, model, model, lineage, found, authors)
+    named = None if origin else origins.job_named(model)
+    return Succeeded(as_evidence(replace(shared, origin=model.origin or model.asset_id, job_not_found=named)))
 
 
 def _untagged(target: Target, model: Model) -> Failed | None:
@@ -133,15 +171,25 @@ def _start(target: Target, model: Model) -> Outcome:
     return poll_again(command, says)
 
 
-def _shared(target: Target, model: Model, copy: Model, job: Job | None, lineage: Lineage | None) -> Shared:
-    workspace = target.workspace
-    asked = {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
-    found = measured(workspace, job, asked) if job else Measured()
+def _asked(target: Target) -> Collection[str]:
+    """The metrics that a gate of any stage looks at."""
+    return {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
+
+
+def _shared(
+    target: Target,
+    model: Model,
+    copy: Model | None,
+    lineage: Lineage | None,
+    found: Measured,
+    authors: tuple[Author, ...],
+) -> Shared:
+    asked = _asked(target)
     kept = _kept(found.metrics, asked)
     return Shared(
-        registry_model=copy.asset_id,
+        registry_model=copy.asset_id if copy else None,
         origin=model.asset_id,
-        authors=_authors(workspace, model),
+        authors=authors,
         registered=model.created,
         tags=short(model.tags, MOST_TAGS, target.settings.require_tags),
         job=lineage,
@@ -154,10 +202,10 @@ def _shared(target: Target, model: Model, copy: Model, job: Job | None, lineage:
     )
 
 
-def _authors(workspace: Workspace, model: Model) -> tuple[Author, ...]:
+def _authors(read: Callable[[Model], Sequence[Author]], model: Model) -> tuple[Author, ...]:
     """Those that can be read: whether an unknown author matters, the environments say whose policy it is."""
     try:
-        found = workspace.authors(model)
+        found = read(model)
     except (ForbiddenError, RejectedError) as fault:
         log.warning("who made %s/%s cannot be read: %s", model.name, model.version, fault)
         return ()
