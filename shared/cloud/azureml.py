@@ -27,6 +27,7 @@ from shared.cloud import (
 )
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
+from shared.cloud.azureml_jobs import JobsOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.azureml_runs import Runs
@@ -54,7 +55,7 @@ if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is need
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace:
+class AzureMLWorkspace(JobsOfWorkspace):
     """The workspace with the ARM id `workspace` and the registry of that name, seen with the identity `client_id`.
 
     `cloud` has the addresses of another cloud than Azure's public one (see `Cloud`). May be used by several threads:
@@ -283,6 +284,10 @@ class AzureMLWorkspace:
         with self._rest("read its properties") as rest:
             return WorkspaceAssets(rest, self._id).properties()
 
+    @property
+    def _tracking(self) -> str | None:
+        return self._properties[2]
+
     @cached_property
     def _registry(self) -> Registry:
         with self._rest(f"find registry {self._registry_name}") as rest:
@@ -292,10 +297,11 @@ class AzureMLWorkspace:
         location, guid, _ = self._properties
         return f"azureml://locations/{location}/workspaces/{guid}/models/{name}/versions/{version}"
 
-    def _arm_id(self, model: str) -> str:
-        """Of a model of this workspace, the id by which a deployment refers to it; of another, the id that it has."""
+    def _arm_id(self, asset_id: str) -> str:
+        """Of a model of this workspace, the id by which deployments and jobs refer to it; another id stays as it is."""
         own = self._asset_id("", "").partition("models/")[0]
-        return f"azureml:{self._id}/{model[len(own) :]}" if model.casefold().startswith(own.casefold()) else model
+        is_own = asset_id.casefold().startswith(own.casefold())
+        return f"azureml:{self._id}/{asset_id[len(own) :]}" if is_own else asset_id
 
     def _with_asset_id(self, deployment: Deployment) -> Deployment:
         """With the id of its model as `Model` has it."""

@@ -19,8 +19,6 @@ _STATUS = {
 }
 _PARENT = "mlflow.parentRunId"
 _NAME = "mlflow.runName"
-#: Of the runs below one: no pipeline that people read has more.
-_MOST_STEPS = 200
 #: What a job keeps in its properties under another name.
 _PROPERTIES = {"mlflow.source.git.repoURL": "azureml.git.repository_uri"}
 
@@ -54,20 +52,21 @@ class Runs:
         return _metrics(self._run(name) or {})
 
     def of_steps(self, parent: str) -> Iterator[StepMetrics]:
-        """The same of the runs right below one, in the order of Azure's answer; of the first `_MOST_STEPS`."""
-        above = self._run(parent)
-        if above is None:
-            return
-        wanted = {
-            "experiment_ids": [str((above.get("info") or {}).get("experiment_id", ""))],
-            "filter": f"tags.{_PARENT} = '{parent}'",
-            "max_results": _MOST_STEPS,
-        }
-        answer = self._rest.post(f"{self._api}/runs/search", wanted) or {}
-        for run in answer.get("runs") or []:
-            info, tags = run.get("info") or {}, dict(_pairs((run.get("data") or {}).get("tags")))
-            node = str(tags.get(_NAME) or info.get("run_name") or "")
-            yield StepMetrics(str(info.get("run_id", "")), node, _metrics(run))
+        """The same of the runs right below one, in the order of Azure's answer."""
+        experiment = ((self._run(parent) or {}).get("info") or {}).get("experiment_id")
+        wanted: dict[str, Any] = {"experiment_ids": [experiment], "filter": f"tags.{_PARENT} = '{parent}'"}
+        page = self._rest.post(f"{self._api}/runs/search", wanted) if self._api and experiment else None
+        while page:
+            for run in page.get("runs", []):
+                info, tags = run.get("info") or {}, dict(_pairs((run.get("data") or {}).get("tags")))
+                node = str(tags.get(_NAME) or info.get("run_name") or "")
+                yield StepMetrics(str(info.get("run_id") or info.get("run_uuid")), node, _metrics(run))
+            token = page.get("next_page_token")
+            page = self._rest.post(f"{self._api}/runs/search", {**wanted, "page_token": token}) if token else None
+
+    def metrics_of_children(self, name: str) -> dict[str, dict[str, float]]:
+        """The metrics of the runs below this one, by their names."""
+        return {each.run: dict(each.metrics) for each in self.of_steps(name)}
 
     def _run(self, name: str) -> Mapping[str, Any] | None:
         answer = self._rest.get(f"{self._api}/runs/get", run_id=name) if self._api else None

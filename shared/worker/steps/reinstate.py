@@ -10,10 +10,10 @@ from shared.core.asset_names import is_of_registry
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.core.wire import from_json
 from shared.ports import Capability
-from shared.worker.manifest import Manifest, asset
+from shared.worker.manifest import Manifest, model_to_deploy
 from shared.worker.order import Step
 from shared.worker.rules import authors, unapproved
-from shared.worker.steps import deploy, validate
+from shared.worker.steps import deploy, evaluate, validate
 from shared.worker.target import READY, Target
 from shared.worker.traffic import predecessor
 
@@ -43,11 +43,12 @@ def run(target: Target) -> Outcome:
 def _as_it_served(target: Target) -> str | Failed:
     """The same asset on the same endpoint, approved then. Files may have been mended since: who may
     deploy this app may mend them, and a way back that they close would be worse."""
-    command, then = target.command, _approved_then(target)
+    command = target.command
+    then, digest = _approved_then(target)
     if then is not None:  # it came to serve under the settings of then
         whose = None if is_of_registry(then.model) else "workspace"
         target = replace(target, settings=target.settings.model_copy(update={"asset": whose}))
-    copy = asset(target)
+    copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy
     if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin or "", target.endpoint):
@@ -56,19 +57,19 @@ def _as_it_served(target: Target) -> str | Failed:
             f"serve {command.stage}. Promote it again.",
             FailureKind.CHANGED,
         )
-    return unapproved(target, then.digest, authors(target, copy)) or copy.asset_id
+    refusal = evaluate.passed_then(target) or unapproved(target, digest, authors(target, copy))
+    return refusal or copy.asset_id
 
 
-def _approved_then(target: Target) -> Manifest | None:
-    """What people looked at when the command's promotion came to its stage: from the environment's own record where it
-    keeps one, else as the coordinator passes it on."""
+def _approved_then(target: Target) -> tuple[Manifest | None, str]:
+    """What people looked at when the command's promotion came to its stage, and its digest: from the environment's own
+    record where it keeps one, else as the coordinator passes it on."""
     command, rules = target.command, target.rules
     if not rules.policy.taken_by_environment:
         seen = target.if_seen(validate.STEP)
-    else:
-        found = rules.approvals.request(command.promotion, command.stage) if rules.approvals else None
-        seen = from_json(validate.Validated, found.shown) if found else None
-    return seen.manifest if seen is not None else None
+        return (seen.manifest, seen.manifest.digest) if seen is not None else (None, "")
+    found = rules.approvals.request(command.promotion, command.stage) if rules.approvals else None
+    return (from_json(validate.Validated, found.shown).manifest, found.digest) if found else (None, "")
 
 
 STEP = Step("reinstate", run, Reinstated, Target, Capability.DEPLOY)
