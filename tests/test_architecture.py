@@ -22,6 +22,7 @@ ALSO_WORDS = {
     "smoke": {"shared/config/named_files.py"},
     "evaluate": {"shared/config/named_files.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
+    "share_data": {"shared/coordinator/routing.py", "shared/config/agreement.py", "shared/config/sources.py"},
     "register": {"shared/coordinator/routing.py"},  # the one stage that a job has
 }
 #: How the command line tells of a step's evidence: a step that is not there is shown without words of its own.

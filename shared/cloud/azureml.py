@@ -45,6 +45,7 @@ from shared.ports import (
     ForbiddenError,
     Job,
     Model,
+    RegistryData,
     RejectedError,
     StepMetrics,
 )
@@ -153,6 +154,21 @@ class AzureMLWorkspace(JobsOfWorkspace):
     def start_share(self, name: str, version: str) -> None:
         with self._rest(f"share model {name}, version {version}, to registry {self._registry_name}") as rest:
             self._registry.start_import(rest, self._asset_id(name, version), name, version)
+
+    def data_origin(self, name: str, version: str) -> str:
+        return self._asset_id(name, version, "data")
+
+    def registry_data(self, name: str, version: str) -> RegistryData | None:
+        with self._rest(f"read data asset {name}, version {version}, in registry {self._registry_name}") as rest:
+            found = self._registry.data(rest, name, version)
+        if not found:
+            return None
+        origin = (found.get("properties") or {}).get("originAssetId")
+        return RegistryData(self._registry.data_id(name, version), origin or None)
+
+    def start_data_share(self, name: str, version: str) -> None:
+        with self._rest(f"share data asset {name}, version {version}, to registry {self._registry_name}") as rest:
+            self._registry.start_import(rest, self.data_origin(name, version), name, version)
 
     def missing_region(self) -> str | None:
         region, _, _ = self._properties
@@ -293,9 +309,9 @@ class AzureMLWorkspace(JobsOfWorkspace):
         with self._rest(f"find registry {self._registry_name}") as rest:
             return azureml_registry.discover(rest, self._cloud, self._registry_name)
 
-    def _asset_id(self, name: str, version: str) -> str:
+    def _asset_id(self, name: str, version: str, kind: str = "models") -> str:
         location, guid, _ = self._properties
-        return f"azureml://locations/{location}/workspaces/{guid}/models/{name}/versions/{version}"
+        return f"azureml://locations/{location}/workspaces/{guid}/{kind}/{name}/versions/{version}"
 
     def _arm_id(self, asset_id: str) -> str:
         """Of a model of this workspace, the id by which deployments and jobs refer to it; another id stays as it is."""

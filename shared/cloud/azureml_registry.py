@@ -44,6 +44,15 @@ class Registry:
         found: Mapping[str, Any] | None = rest.get(path, **{"api-version": _DATA_PLANE})
         return found
 
+    def data_id(self, name: str, version: str) -> str:
+        """The id by which jobs in any workspace refer to the data asset."""
+        return f"azureml://registries/{self.name}/data/{name}/versions/{version}"
+
+    def data(self, rest: Rest, name: str, version: str) -> Mapping[str, Any] | None:
+        path = f"{self.address}/data/{quote(name, safe='')}/versions/{quote(version, safe='')}"
+        found: Mapping[str, Any] | None = rest.get(path, **{"api-version": _DATA_PLANE})
+        return found
+
     def model_names(self, rest: Rest) -> Iterator[str]:
         for found in _pages(rest, f"{self.address}/models"):
             yield found["name"]

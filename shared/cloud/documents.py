@@ -103,7 +103,7 @@ def lane_position(following: str) -> LaneKey:
     """The lane that a page ended with. Raises ValueError for what is none of ours."""
     try:
         names = json.loads(following)
-    except RecursionError:
+    except (ValueError, RecursionError):
         names = None
     if not (isinstance(names, list) and len(names) == 2 and all(isinstance(name, str) for name in names)):
         raise ValueError("unknown continuation token")

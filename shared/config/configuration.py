@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from shared.config import patterns
+from shared.config.evaluation import Data
 from shared.config.fields import (
     ClientId,
     EnvironmentName,
@@ -92,6 +93,11 @@ class Route(Settings):
     )
     require_tags: dict[Text, str] = Field(
         default={}, description="Tags that a model must have, with these values, to be promoted."
+    )
+    share_data: tuple[Data, ...] = Field(
+        default=(),
+        description="Data assets of `from` that are copied to the registry as well: NAME@latest or NAME:VERSION. Not "
+        "from a workspace that routes deploy to: its data stays there.",
     )
     stages: tuple[StageSettings, ...] = Field(min_length=1, description="The stages of the route, in order.")
     _name: str = PrivateAttr("")

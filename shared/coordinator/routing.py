@@ -95,11 +95,12 @@ def _stage_run(
         source=configuration.source_of(route).name,
         first=not stage.after,
         limits=stage.limits(),
-        asked=stage.asks_for(),
+        asked=[*stage.asks_for(), *(["share_data"] if route.share_data else [])],
         worked=(APPROVE,) if policy.taken_by_environment else (),
         # It runs for the first stage alone, and has to bring what the gates of all others look at.
         options={
-            "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})}
+            "share_data": {"data": list(route.share_data)},
+            "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})},
         },
     )
     return StageRun(

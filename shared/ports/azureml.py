@@ -26,6 +26,14 @@ class Model:
     path: str | None = None  #: where its files are
 
 
+@dataclass(frozen=True)
+class RegistryData:
+    """A version of a data asset in the registry."""
+
+    asset_id: str
+    origin: str | None  #: the asset that it was shared from
+
+
 def same_asset(one: str | None, other: str | None) -> bool:
     """Whether two asset ids name the same asset; Azure does not keep their case."""
     return one is not None and other is not None and one.casefold() == other.casefold()
@@ -143,6 +151,9 @@ class Workspace(Jobs, Protocol):
     def registry_model(self, name: str, version: str) -> Model | None: ...
     def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]: ...  # by name
     def start_share(self, name: str, version: str) -> None: ...
+    def data_origin(self, name: str, version: str) -> str: ...  # id of a data asset, as the registry notes it
+    def registry_data(self, name: str, version: str) -> RegistryData | None: ...
+    def start_data_share(self, name: str, version: str) -> None: ...
     def missing_region(self) -> str | None: ...  # the workspace's, where the registry is not replicated to it
 
     def event_subscriptions(self) -> Sequence[EventSubscription]: ...

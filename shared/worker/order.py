@@ -26,6 +26,7 @@ class Rules:
     source: Workspace | None = None  #: where models come from, if this environment's identity may read it
     url: str = ""  #: address of this app, for people
     workspace: str = ""  #: ARM id of the environment's own workspace
+    shares_data: frozenset[str] = frozenset()  #: names of the data assets that may leave it for the registry
 
 
 @dataclass(frozen=True)

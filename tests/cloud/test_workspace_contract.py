@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from azure.ai.ml.entities import Data
 
 from shared.ports import (
     BusyError,
@@ -22,7 +23,7 @@ from shared.ports import (
     Workspace,
     same_asset,
 )
-from tests.cloud.conftest import Registered, train
+from tests.cloud.conftest import Registered, client, train
 from tests.cloud.local_azure import LocalAzure, until
 from tests.cloud.pipelines import train_in_steps
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
@@ -49,6 +50,10 @@ class Azure(ABC):
         """A data scientist registers files in dev."""
 
     @abstractmethod
+    def create_data(self, name: str) -> None:
+        """A data scientist creates version 3 of a data asset in dev."""
+
+    @abstractmethod
     def train(self) -> Job:
         """A job in dev has ended, with an output `model` and an accuracy of 0.75."""
 
@@ -70,6 +75,9 @@ class FakeAzure(Azure):
 
     def register(self, name: str, version: str = "1", **tags: str) -> None:
         self._dev.has_model(name, version, tags=tags, created=datetime.now(UTC))
+
+    def create_data(self, name: str) -> None:
+        self._dev.has_data(name, "3")
 
     def train(self) -> Job:
         job = Job("brave_fox", "Completed", "digits-training", outputs={"model": "custom_model"})
@@ -98,6 +106,11 @@ class RealAzure(Azure):
 
     def register(self, name: str, version: str = "1", **tags: str) -> None:
         self._registered(name, version, **tags)
+
+    def create_data(self, name: str) -> None:
+        rows = self._folder / f"{name}.csv"
+        rows.write_text(name)
+        client("dev", self._azure).data.create_or_update(Data(name=name, version="3", path=str(rows), type="uri_file"))
 
     def train(self) -> Job:
         return train(self._azure, self._folder)
@@ -216,6 +229,18 @@ def test_a_shared_model_is_seen_from_the_other_workspace_and_names_its_origin(az
     assert copy.asset_id.endswith(f"/models/{name}/versions/1")
     assert copy.tags == {"promote": "true"}
     assert azure_ml.test.registry_model(name, "1") == copy
+
+
+def test_shared_data_is_seen_from_the_other_workspace_and_names_its_origin(azure_ml: Azure, name: str) -> None:
+    azure_ml.create_data(name)
+    assert azure_ml.dev.registry_data(name, "3") is None
+    for _ in range(2):
+        azure_ml.dev.start_data_share(name, "3")
+    copy = until(lambda: azure_ml.dev.registry_data(name, "3"), "the copy in the registry")
+    assert same_asset(copy.origin, azure_ml.dev.data_origin(name, "3"))
+    assert copy.asset_id.startswith("azureml://registries/")
+    assert copy.asset_id.endswith(f"/data/{name}/versions/3")
+    assert azure_ml.test.registry_data(name, "3") == copy
 
 
 def test_the_models_of_the_registry_are_found_by_name_and_time(azure_ml: Azure, name: str) -> None:

@@ -24,6 +24,7 @@ from shared.ports import (
     EventSubscription,
     Job,
     Model,
+    RegistryData,
     RejectedError,
     StepMetrics,
     Workspace,
@@ -38,6 +39,7 @@ class FakeRegistry:
     """What several workspaces share to and read from."""
 
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
+    data: dict[tuple[str, str], RegistryData] = field(default_factory=dict)
 
 
 #: As infra/ makes it.
@@ -173,6 +175,22 @@ class FakeWorkspace(FakeJobs):
         self._called("start_share")
         self._pending.setdefault(("share", name, version), self.polls_until_ready)
         self._died("start_share")
+
+    def data_origin(self, name: str, version: str) -> str:
+        return f"azureml://locations/west/workspaces/{self.name}/data/{name}/versions/{version}"
+
+    def registry_data(self, name: str, version: str) -> RegistryData | None:
+        self._called("registry_data")
+        key = ("share data", name, version)
+        if key in self._pending and self._is_ready(key):
+            asset_id = f"azureml://registries/reg/data/{name}/versions/{version}"
+            self.registry.data[name, version] = RegistryData(asset_id, self.data_origin(name, version))
+        return self.registry.data.get((name, version))
+
+    def start_data_share(self, name: str, version: str) -> None:
+        self._called("start_data_share")
+        self._pending.setdefault(("share data", name, version), self.polls_until_ready)
+        self._died("start_data_share")
 
     def missing_region(self) -> str | None:
         self._called("missing_region")

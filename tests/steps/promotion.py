@@ -67,6 +67,7 @@ class Stage:
     promotion: str = "digits-3-abc"
     rules: Rules = field(default_factory=Rules)
     options: Mapping[str, Any] = field(default_factory=dict)  #: what the plan says of the step
+    state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll wants to know at this one
     source: str = "/subscriptions/s/workspaces/ws-dev"  #: id of what the model comes from
     asset: str | None = None  #: `workspace` where that workspace's own asset is deployed
     started_late: timedelta = timedelta(0)  #: between the step's first poll and this one
@@ -103,6 +104,7 @@ class Stage:
             evidence=self.evidence,
             champion=self.champion,
             options=self.options,
+            state=self.state,
         )
 
     def _frozen(self) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from shared.worker.lineage import (
     finite,
     measured,
     not_numbers,
+    of_this_app,
     short,
     traced,
     trimmed,
@@ -70,6 +71,7 @@ class Shared:
     looked_in: tuple[str, ...] = ()  #: where metrics were looked for, in words
     #: The job that a model of the registry names, and that no workspace knows which this identity may read.
     job_not_found: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)  #: the model's, those of this app: nobody changes them
 
 
 def run(target: Target) -> Outcome:
@@ -192,6 +194,7 @@ def _shared(
         authors=authors,
         registered=model.created,
         tags=short(model.tags, MOST_TAGS, target.settings.require_tags),
+        properties=of_this_app(model.properties),
         job=lineage,
         metrics=finite(kept),
         metrics_left_out=len(found.metrics) - len(kept),
