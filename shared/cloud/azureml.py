@@ -28,6 +28,7 @@ from shared.cloud import (
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_jobs import JobsOfWorkspace
+from shared.cloud.azureml_pipelines import PipelinesOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.azureml_runs import Runs
@@ -56,7 +57,7 @@ if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is need
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace(JobsOfWorkspace):
+class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
     """The workspace with the ARM id `workspace` and the registry of that name, seen with the identity `client_id`.
 
     `cloud` has the addresses of another cloud than Azure's public one (see `Cloud`). May be used by several threads:
@@ -98,7 +99,9 @@ class AzureMLWorkspace(JobsOfWorkspace):
                     found.append(model)
         return found
 
-    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model:
+    def register_output(
+        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+    ) -> Model:
         from azure.ai.ml.entities import Model as ModelEntity
 
         entity = ModelEntity(
@@ -107,6 +110,7 @@ class AzureMLWorkspace(JobsOfWorkspace):
             path=f"azureml://jobs/{job.name}/outputs/{output}/paths/",
             type=job.outputs[output] if job.outputs[output] in _MODEL_TYPES else "custom_model",
             tags=dict(tags),
+            properties=dict(properties),
         )
         with self._client(f"register output {output} of job {job.name} as model {name}, version {version}") as client:
             try:
@@ -115,7 +119,7 @@ class AzureMLWorkspace(JobsOfWorkspace):
                 if TAKEN.search(str(fault)):
                     raise BusyError(f"Version {version} of model {name} was registered meanwhile.") from fault
                 raise
-        return Model(name, version, self._asset_id(name, version), tags, job=made.job_name, path=made.path)
+        return Model(name, version, self._asset_id(name, version), tags, properties, made.job_name, path=made.path)
 
     def job(self, name: str) -> Job | None:
         with self._rest(f"read job {name}") as rest:
@@ -156,7 +160,7 @@ class AzureMLWorkspace(JobsOfWorkspace):
             self._registry.start_import(rest, self._asset_id(name, version), name, version)
 
     def data_origin(self, name: str, version: str) -> str:
-        return self._asset_id(name, version, "data")
+        return self._workspace_asset_id("data", name, version)
 
     def registry_data(self, name: str, version: str) -> RegistryData | None:
         with self._rest(f"read data asset {name}, version {version}, in registry {self._registry_name}") as rest:
@@ -309,7 +313,10 @@ class AzureMLWorkspace(JobsOfWorkspace):
         with self._rest(f"find registry {self._registry_name}") as rest:
             return azureml_registry.discover(rest, self._cloud, self._registry_name)
 
-    def _asset_id(self, name: str, version: str, kind: str = "models") -> str:
+    def _asset_id(self, name: str, version: str) -> str:
+        return self._workspace_asset_id("models", name, version)
+
+    def _workspace_asset_id(self, kind: str, name: str, version: str) -> str:
         location, guid, _ = self._properties
         return f"azureml://locations/{location}/workspaces/{guid}/{kind}/{name}/versions/{version}"
 

@@ -71,13 +71,16 @@ def _unknown(name: object, steps: Steps, environments: Mapping[str, Any]) -> Ite
 def _source(route: Mapping[str, Any], steps: Steps, environments: Mapping[str, Any]) -> Iterator[Fault]:
     if route.get("from") != REGISTRY:
         yield from _unknown(route.get("from"), (*steps, "from"), environments)
+    elif "pipelines" in route:
+        says = "pipelines come from a workspace where they ran; name an environment"
+        yield Fault(place((*steps, "from")), says)
     elif "from_jobs" in route:
         says = "a registry has no jobs; leave this out, or name an environment in `from`"
         yield Fault(place((*steps, "from_jobs")), says)
 
 
 def _shared_data(route: Mapping[str, Any], steps: Steps, content: Mapping[str, Any]) -> Iterator[Fault]:
-    """Data of a place where models serve stays there: other places are for samples."""
+    """Data of a place where models serve or pipelines run again stays there: samples are made elsewhere."""
     if not route.get("share_data"):
         return
     environments, source = _mapping(content.get("environments")), _text(route.get("from"))
@@ -89,7 +92,9 @@ def _shared_data(route: Mapping[str, Any], steps: Steps, content: Mapping[str, A
     stages = [_mapping(stage) for each in routes for stage in (_mapping(each).get("stages") or [])]
     used = {_text(stage.get("environment")) for stage in stages}
     if source and any(_same_place(source, other, environments) for other in used if other):
-        yield Fault(where, f"routes deploy to {source}, so its data stays there; share data from another workspace")
+        yield Fault(
+            where, f"{source} is a stage's environment, so its data stays there; share data from another workspace"
+        )
 
 
 def _same_place(one: str, other: str, environments: Mapping[str, Any]) -> bool:

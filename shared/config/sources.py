@@ -20,7 +20,7 @@ def source_names(path: Path) -> Sequence[str]:
 def shared_data(path: Path, environment: str) -> frozenset[str]:
     """Return the names of the data assets that routes from the environment may copy to the registry.
 
-    None at all where a route deploys to the environment: its data stays there. Raises as `source_names`.
+    None at all where it is a stage's environment: its data stays there. Raises as `source_names`.
     """
     content, _ = document.read(path)
     routes = content.get("routes") if isinstance(content, dict) else None

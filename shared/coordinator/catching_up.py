@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def commands(configuration: "Configuration", since: datetime, now: datetime) -> Iterator[FindRegistrations]:
     """One for each workspace that a route takes models from, and one for each worker that looks into the registry."""
-    routes = configuration.routes.values()
+    routes = configuration.model_routes
     for source in dict.fromkeys(route.source for route in routes if not route.is_from_registry):
         asked = configuration.tags_asked_for(configuration.environments[source].workspace.id)
         yield FindRegistrations(source, since, now, tuple(sorted(asked)))
@@ -36,6 +36,6 @@ def reports_registry(configuration: "Configuration", environment: str) -> str | 
 def _from_registry(configuration: "Configuration", looker: str) -> list["Route"]:
     return [
         route
-        for route in configuration.routes.values()
+        for route in configuration.model_routes
         if route.is_from_registry and configuration.source_of(route).name == looker
     ]

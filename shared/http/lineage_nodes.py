@@ -11,7 +11,7 @@ from shared.core import asset_names
 from shared.core.approval import APPROVE
 from shared.core.messages import Champion, Evidence
 from shared.core.promotion import StageRun
-from shared.worker.steps import deploy, evaluate, share
+from shared.worker.steps import deploy, evaluate, register_components, run, share
 
 #: Tag of what a promotion has made: the promotion's id. A model with it was trained by a promoted pipeline.
 PROMOTION = "mlpromote.promotion"
@@ -48,8 +48,8 @@ def of_evidence(evidence: Mapping[str, Evidence], pipeline: Node | None) -> tupl
         *_approvals(evidence.get(APPROVE, {})),
         *_evaluation(evidence.get(evaluate.STEP.name, {})),
         *_model(evidence.get(share.STEP.name, {}), pipeline),
-        *(node for seen in evidence.values() for node in _pipeline(seen)),
-        *(node for seen in evidence.values() for node in _run(seen)),
+        *_pipeline(evidence.get(register_components.STEP.name, {})),
+        *_run(evidence.get(run.STEP.name, {})),
     )
     return tuple(found)
 
@@ -147,23 +147,23 @@ def _whole(above: Mapping[str, Any], pipeline: Node | None) -> Node:
 
 def _pipeline(seen: Evidence) -> Iterator[Node]:
     """What a pipeline's promotion has rebuilt in the registry, and the job that it was rebuilt from."""
-    if not seen.get("pipeline") or not seen.get("components") or not seen.get("job"):
+    if not seen.get("pipeline"):
         return
     components = [
         _asset(each.get("component"), _all([_asset(each.get("code")), _asset(each.get("environment"))]), step=step)
-        for step, each in ((step, _mapping(each)) for step, each in _mapping(seen["components"]).items())
+        for step, each in ((step, _mapping(each)) for step, each in _mapping(seen.get("components")).items())
     ]
-    source = _job(_mapping(seen["job"]), {"metrics": _mapping(seen.get("figures")).get("metrics")}, None)
+    source = _job(_mapping(seen.get("job")), {"metrics": _mapping(seen.get("figures")).get("metrics")}, None)
     facts = {"definition": seen.get("definition")}
     yield Node("pipeline", str(seen["pipeline"]), facts=_known(facts), came_from=_all([source, *components]))
 
 
 def _run(seen: Evidence) -> Iterator[Node]:
     """The run of a promoted pipeline, with what it was given."""
-    if not seen.get("pipeline") or not isinstance(seen.get("job"), str):
+    if not seen.get("job"):
         return
     given = _all(_assets_in(seen.get("inputs")))
-    yield Node("job", seen["job"], facts=_known({"studio": seen.get("studio")}), came_from=given)
+    yield Node("job", str(seen["job"]), facts=_known({"studio": seen.get("studio")}), came_from=given)
 
 
 # --- assets -----------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def _assets_in(given: Any) -> list[Node | None]:
     pairs = given.items() if isinstance(given, Mapping) else [(None, each) for each in _sequence(given)]
     found = [(name, _mapping(each), each) for name, each in pairs]
     return [
-        _asset(fields.get("asset") or fields.get("id") or each, input=name or fields.get("input"))
+        _asset(fields.get("asset") or fields.get("data") or each, input=name or fields.get("input"))
         for name, fields, each in found
     ]
 

@@ -84,12 +84,17 @@ def traced(job: Job, pipeline: Job | None) -> Lineage:
         environment=job.environment_asset,
         inputs=short(job.inputs, MOST_INPUTS),
         tracked_by="MLflow" if job.is_run else None,
-        git={what: job.properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in job.properties},
+        git=git_of(job.properties),
         node=job.node[:LONGEST_TEXT] or None,
         component=job.component,
         tags=of_this_app(job.tags),
         pipeline=_pipeline(name, pipeline) if name else None,
     )
+
+
+def git_of(properties: Mapping[str, str]) -> dict[str, str]:
+    """The git repository, branch and commit that a job's properties name."""
+    return {what: properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in properties}
 
 
 def _pipeline(name: str, job: Job | None) -> Pipeline:

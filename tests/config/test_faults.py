@@ -232,7 +232,7 @@ def test_without_environments_that_alone_is_told(faults_of: FaultsOf) -> None:
 
 
 MODELS = '    models: ["churn-*"]\n'
-SHARED = (MODELS, MODELS + '    share_data: ["churn-sample@latest"]\n')
+SHARED = (MODELS, MODELS + "    share_data: [churn-sample]\n")
 JOBS = "    from_jobs: {experiment: churn-training, output: model, model: churn-eu}\n"
 FROM_PROD, FROM_REGISTRY = ("from: dev", "from: prod"), ("from: dev", "from: registry")
 
@@ -241,10 +241,11 @@ def test_data_of_a_workspace_that_routes_deploy_to_stays_there(
     faults_of: FaultsOf, configured: Callable[..., Configuration]
 ) -> None:
     assert configured(changed(SHARED)).routes["churn"].share_data == ("churn-sample@latest",)
-    says = "routes.churn.share_data: routes deploy to prod, so its data stays there; share data from another workspace"
+    stays = "is a stage's environment, so its data stays there; share data from another workspace"
+    says = f"routes.churn.share_data: prod {stays}"
     assert faults_of(changed(SHARED, FROM_PROD)) == [says]
     same_place = faults_of(changed(SHARED, ('dev: {workspace: "${DEV}"}', 'dev: {workspace: "${PROD}"}')))
-    assert same_place == [says.replace("to prod", "to dev")]
+    assert same_place == [says.replace("prod is", "dev is")]
 
 
 def test_nothing_of_the_registry_is_shared_and_it_has_no_jobs(faults_of: FaultsOf) -> None:
