@@ -8,9 +8,16 @@ import pytest
 from shared.core.messages import Succeeded, as_evidence
 from shared.worker.evaluation import Evaluated, Measured, UsedData
 from shared.worker.lineage import Lineage, Pipeline
+from shared.worker.pipeline_components import PromotedComponent
+from shared.worker.pipeline_graph import Graph
+from shared.worker.pipeline_inputs import Given
+from shared.worker.pipeline_metrics import Figures
 from shared.worker.steps.deploy import Deployed
+from shared.worker.steps.register_components import RegisteredComponents
+from shared.worker.steps.register_model import RegisteredModel
+from shared.worker.steps.run import Ran
 from shared.worker.steps.share import Shared
-from tests.functions.conftest import BOB, CAROL, Api
+from tests.functions.conftest import BOB, CAROL, CONFIGURATION, Api
 
 DEV = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/ws-dev"
 PROD = DEV.replace("ws-dev", "ws-prod")
@@ -216,3 +223,103 @@ def test_a_tag_that_names_another_promotion_proves_nothing(api: Api) -> None:
     promote(api, "3", lineage(tags={"mlpromote.promotion": other}))
     assert [each["name"] for each in nodes(tree(api)) if each["kind"] == "promotion"] != [other]
     assert f"promotion:{other}" not in [each["reference"] for each in nodes(tree(api))]
+
+
+# --- through the promotion of a pipeline ------------------------------------------------------------------------------
+
+PIPELINES = """\
+  training:
+    from: dev
+    pipelines: {experiment: churn-pipeline}
+    stages:
+      - environment: prod
+        run: {compute: cpu, inputs: {rows: churn-production@latest}}
+        register: {output: model, model: trained}
+  trained:
+    from: prod
+    models: [trained]
+    stages:
+      - {environment: prod, endpoint: trained, deployment: deployments/churn.yml}
+"""
+RUN = "training-1-prod-run-1"
+
+
+def run_of_pipeline(api: Api) -> str:
+    """The promotion of a pipeline whose run in prod has registered version 1 of model `trained`; its id."""
+    api.app.settings.configuration_path.write_text(CONFIGURATION + PIPELINES)
+    body = {"model": "training", "version": "whole-1", "reason": "a test"}
+    started = api.post("promotions", body)
+    assert started.status == 202, started.body
+    component = PromotedComponent("azureml://registries/contoso-ml/components/train_churn/versions/abc", "d1", "python")
+    registered = RegisteredComponents(
+        pipeline="digest-of-graph",
+        graph=Graph(),
+        components={"train": component},
+        job=Lineage(
+            "whole-1",
+            "Completed",
+            inputs={"rows": f"{DEV}/data/churn-sample/versions/7"},
+            git={"commit": "f00ba12f00ba12"},
+        ),
+        figures=Figures({"auc": 0.8}),
+    )
+    rows = Given(data=f"{PROD}/data/churn-production/versions/9", name="churn-production", version="9")
+    ran = Ran(RUN, "digest-of-graph", {"rows": rows})
+    made = RegisteredModel("trained", "1", f"{PROD}/models/trained/versions/1", RUN)
+    saw = {"register_components": registered, "run": ran, "register_model": made}
+    outcomes_of_it = {("prod", step): Succeeded(as_evidence(seen)) for step, seen in saw.items()}
+    api.run(outcomes_of_it)
+    assert api.post(f"promotions/{started.body['id']}/approve", {"reason": "seen"}, BOB).status == 202
+    api.run(outcomes_of_it)
+    return str(started.body["id"])
+
+
+def serve_trained(api: Api, pipeline: str, version: str = "1") -> str:
+    """The model of the run is promoted where it was registered; the promotion's id."""
+    shared = Shared(
+        None,
+        ORIGIN.format(version).replace("churn-eu", "trained"),
+        job=Lineage(RUN, "Completed", inputs={"rows": f"{PROD}/data/churn-production/versions/9"}),
+        properties={"mlpromote.promotion": pipeline},
+    )
+    body = {"model": "trained", "version": version, "reason": "a test", "source": "prod"}
+    started = api.post("promotions", body)
+    assert started.status == 202, started.body
+    deployed = Deployed("trained", "v1-abc", None, None)
+    saw = {("prod", "share"): shared, ("prod", "deploy"): deployed}
+    api.run({step: Succeeded(as_evidence(seen)) for step, seen in saw.items()})
+    return str(started.body["id"])
+
+
+def test_a_model_of_a_promoted_pipeline_leads_on_to_its_source_job_and_the_sample(api: Api) -> None:
+    pipeline = run_of_pipeline(api)
+    promotion = serve_trained(api, pipeline)
+    assert [each["reference"] for each in nodes(tree(api, "prod/trained"))] == [
+        "endpoint:prod/trained",
+        f"promotion:{promotion}",
+        "model:trained:1",
+        f"job:{RUN}",
+        f"promotion:{pipeline}",
+        "approval:bob",
+        "pipeline:digest-of-graph",
+        "job:whole-1",
+        "data:churn-sample:7",
+        "commit:f00ba12f00ba12",
+        "component:train_churn:abc",
+        f"job:{RUN}",
+        "data:churn-production:9",
+        "data:churn-production:9",
+    ]
+
+
+@pytest.mark.parametrize("of", ["data:churn-production:9", "data:churn-sample:7", "commit:f00ba12", "job:whole-1"])
+def test_what_a_promoted_pipeline_trained_is_found_by_all_that_it_came_from(api: Api, of: str) -> None:
+    promotion = serve_trained(api, run_of_pipeline(api))
+    found = api.get(f"lineage?of={of}").body["value"]
+    assert [(each["endpoint"], each["promotion"]) for each in found] == [("trained", promotion)]
+
+
+def test_a_model_that_the_run_did_not_register_does_not_lead_to_the_pipeline(api: Api) -> None:
+    pipeline = run_of_pipeline(api)
+    serve_trained(api, pipeline, version="2")
+    assert f"promotion:{pipeline}" not in [each["reference"] for each in nodes(tree(api, "prod/trained"))]
