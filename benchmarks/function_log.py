@@ -7,6 +7,10 @@ from dataclasses import dataclass
 _EXECUTED = re.compile(r"Executed '([^']+)' \(\w+, Id=[^,]+, Duration=([0-9.]+)ms\)")
 
 
+#: The functions that a promotion from dev to test uses; the timers and what people ask are not among them.
+OF_PROMOTIONS = ("take_events", "advance", "advance_dev", "advance_test", "work_dev", "work_test")
+
+
 @dataclass(frozen=True)
 class Use:
     """What one function has used."""

@@ -1,4 +1,4 @@
-"""Indexes one function app as the host does and answers with the seconds, the functions and what was imported."""
+"""Indexes one function app as the host does and answers with the seconds, the names of the functions, and imports."""
 
 import asyncio
 import json
@@ -19,7 +19,8 @@ def main(folder: Path) -> None:
     functions = asyncio.run(load_app(folder)).functions
     seconds = time.perf_counter() - began
     heavy = [name for name in HEAVY if name in sys.modules]
-    answer = {"seconds": seconds, "functions": len(functions), "heavy": heavy, "modules": len(sys.modules)}
+    names = sorted(one.name for one in functions)
+    answer = {"seconds": seconds, "functions": names, "heavy": heavy, "modules": len(sys.modules)}
     sys.stdout.write("\n" + json.dumps(answer) + "\n")
 
 

@@ -26,7 +26,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
         if done >= 0:
             ours.append(of_ours["seconds"] * 1000)
             empty.append(of_empty["seconds"] * 1000)
-        functions = of_ours["functions"]
+        functions = len(of_ours["functions"])
     return [
         Comparison(
             "indexing",

@@ -44,7 +44,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
                 shared_sender.append(bare)
                 ours.append(through)
                 own_senders.append(parallel)
-    ours_is = f"HTTP requests of one event each, {CONNECTIONS} in flight, until answered; the function `intake` alone"
+    ours_is = f"HTTP requests of one event each, {CONNECTIONS} in flight, until answered; only `take_events` runs"
     one_by_one = "send_messages(message) for each, one by one, over"
     return [
         Comparison(

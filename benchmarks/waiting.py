@@ -40,8 +40,6 @@ MODEL = "digits"
 #: An experiment that the route takes no jobs from: the model is registered by hand.
 EXPERIMENT = "digits-trials"
 TRAINING_ROWS = 1000
-#: The functions that a promotion uses; the timers and the HTTP functions are not among them.
-FUNCTIONS = ("intake", "advance", "advance_dev", "advance_test", "work_dev", "work_test")
 #: Seconds until something must have happened.
 LONGEST = 120.0
 #: How often is looked, in seconds: of the app's memory, and of the promotion, so seldom that it takes no time away.
@@ -78,9 +76,8 @@ class Run:
 
     def __init__(self, cloud: LocalCloud, session: aiohttp.ClientSession, folder: Path) -> None:
         self._addresses = cloud.addresses
-        self._app = Promotions(
-            session, self._addresses["functions"]["url"], self._addresses["functions"]["keys"]["default"]
-        )
+        functions = self._addresses["functions"]
+        self._app = Promotions(functions["url"], functions["keys"]["default"])
         self._session = session
         self._folder = folder
 
@@ -124,7 +121,7 @@ class Run:
         """What the functions of promotions have used since the start."""
         log = Path(self._addresses["logs"]) / "functions.log"
         found = function_log.uses(processes.tail(log, EVERYTHING_LOGGED).splitlines())
-        return {name: use for name, use in found.items() if name in FUNCTIONS}
+        return {name: use for name, use in found.items() if name in function_log.OF_PROMOTIONS}
 
     async def calls(self, since: float) -> list[azureml_calls.Call]:
         azureml = self._addresses["azureml"]
@@ -186,7 +183,7 @@ def _function_time(before: dict[str, Use], used: dict[str, Use], script: float) 
             "function time",
             [seconds],
             [script],
-            f"a promotion with a deployment of {DEPLOYMENT_SECONDS} s: all invocations of intake, advance, workers",
+            f"a promotion with a deployment of {DEPLOYMENT_SECONDS} s: all invocations of events, advance, workers",
             "a script that makes endpoint and deployment with the SDK and waits for each with .result()",
             "s",
             TARGET,

@@ -1,7 +1,7 @@
-"""Event Grid over HTTP: as `intake`, but a malformed event is answered with 400, so that it is not delivered again.
+"""Event Grid: a workspace has a new model version, or a job of it has ended.
 
-A function with an Event Grid trigger cannot do that: its host answers 500 whatever the function raises. Always takes a
-function key: whoever delivers has no other way to say who it is.
+Not by an Event Grid trigger: with one, the host answers 500 to a malformed event, which then comes again for a day.
+Always takes a function key: Event Grid has no other way to say who it is.
 """
 
 import json

@@ -32,7 +32,7 @@ param settings object
 @description('What promotion.yml takes from the settings: {name, workspace, identity, source} each, the name in capitals.')
 param environments array
 
-// Event Grid delivers to the function intake from addresses that only this tag knows. The public way in stays open for it.
+// Event Grid delivers to /api/events from addresses that only this tag knows. The public way in stays open for it.
 var eventGrid = [{ name: 'event-grid', ipAddress: 'AzureEventGrid', tag: 'ServiceTag', action: 'Allow', priority: 100 }]
 var people = [
   for (address, index) in network.addresses: {

@@ -1,11 +1,11 @@
-// Subscribes the app to every workspace that models come from. A deployment of its own, after the code's: Event Grid
+// Subscribes the app to the workspaces of its environments. A deployment of its own, after the code's: Event Grid
 // asks the address whether it agrees, and refuses one that does not answer yet.
 
 import { environment } from 'types.bicep'
 
 targetScope = 'subscription'
 
-@description('The environments that models come from.')
+@description('The environments whose events the app gets.')
 param sources environment[]
 
 @description('ARM id of the Function App.')
@@ -39,6 +39,7 @@ module subscriptions 'workspace-events.bicep' = [
     params: {
       workspaceName: last(split(each.workspace, '/'))
       location: locations[index].outputs.location
+      registersModels: each.source
       functionAppId: functionAppId
       webhook: webhook
       deadLetterStorageId: deadLetterStorageId

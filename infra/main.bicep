@@ -380,5 +380,5 @@ output FUNCTION_APP_ID string = app.outputs.id
 output DEAD_LETTER_STORAGE_ID string = storage.outputs.id
 output DEAD_LETTER_IDENTITY_ID string = coordinates ? deadLetterIdentity!.outputs.id : ''
 output LOG_WORKSPACE_ID string = diagnostics ? monitoring.outputs.workspaceId : ''
-output EVENT_SOURCES array = coordinates ? filter(environments, each => each.source) : []
+output EVENT_SOURCES array = coordinates ? filter(environments, each => each.?events ?? true) : []
 output SERVICE_BUS_NAMESPACE_ID string = serviceBusId

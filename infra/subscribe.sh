@@ -1,5 +1,5 @@
 #!/bin/sh
-# Subscribes the app to the workspaces that models come from. azd runs this when the code is there, with its outputs of
+# Subscribes the app to the workspaces of its environments. azd runs this when the code is there, with its outputs of
 # main.bicep as environment variables; a worker alone has nothing to subscribe to.
 set -eu
 if [ "${EVENT_SOURCES:-[]}" = "[]" ]; then
@@ -57,4 +57,4 @@ until subscribe; do
     attempt=$((attempt + 1))
     pause=$((pause * 2))
 done
-echo "Subscribed to the workspaces that models come from."
+echo "Subscribed to the workspaces of the environments."

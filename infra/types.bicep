@@ -31,6 +31,9 @@ type environment = {
   @description('Whether models come from here: a route names it in `from`. Its identity may then write to the registry.')
   source: bool
 
+  @description('Whether the app is subscribed to its workspace: to its jobs, and where models come from to them. Without, that is noticed later. Default: true.')
+  events: bool?
+
   @description('ARM id of the storage account of its workspace, where that account takes no keys: whether a model has files is looked up there.')
   codeStorage: string?
 

@@ -9,6 +9,9 @@ param location string
 @description('Name of the system topic.')
 param topicName string = 'evgs-${workspaceName}'
 
+@description('Whether models come from here: their registrations are delivered, too.')
+param registersModels bool
+
 param functionAppId string
 
 @description('Where the app takes events, with its key.')
@@ -52,11 +55,14 @@ resource eventSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@
       }
     }
     filter: {
-      includedEventTypes: [
-        'Microsoft.MachineLearningServices.ModelRegistered'
-        'Microsoft.MachineLearningServices.RunCompleted'
-        'Microsoft.MachineLearningServices.RunStatusChanged'
-      ]
+      // A job that fails or is cancelled raises no RunCompleted.
+      includedEventTypes: concat(
+        registersModels ? ['Microsoft.MachineLearningServices.ModelRegistered'] : [],
+        [
+          'Microsoft.MachineLearningServices.RunCompleted'
+          'Microsoft.MachineLearningServices.RunStatusChanged'
+        ]
+      )
     }
     retryPolicy: {
       maxDeliveryAttempts: 30

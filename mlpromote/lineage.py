@@ -10,7 +10,7 @@ from rich.tree import Tree
 
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
 from mlpromote.tables import age, table
 
@@ -51,20 +51,20 @@ def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
     lineage.set_defaults(run=_lineage)
 
 
-def _lineage(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _lineage(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     if bool(options.of) == bool(options.endpoint):
-        raise CommandError(Exit.USAGE, "Name either ENVIRONMENT/ENDPOINT, or --of KIND:NAME.")
+        raise CommandError(ExitCode.USAGE, "Name either ENVIRONMENT/ENDPOINT, or --of KIND:NAME.")
     if options.of:
         found = list(Api(access).entries("lineage", query={"of": options.of}))
         nothing = f"nothing serves that came from {options.of}"
         output.result(found, lambda: [_listed(found, output) if found else nothing])
-        return Exit.DONE
+        return ExitCode.DONE
     environment, separator, endpoint = options.endpoint.partition("/")
     if not (separator and environment and endpoint):
-        raise CommandError(Exit.USAGE, f"{options.endpoint} is no ENVIRONMENT/ENDPOINT, such as prod/churn.")
+        raise CommandError(ExitCode.USAGE, f"{options.endpoint} is no ENVIRONMENT/ENDPOINT, such as prod/churn.")
     lineage = Api(access).get("lineage", environment, endpoint)
     output.result(lineage, lambda: [_drawn(each) for each in lineage["serves"]])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _drawn(node: Document) -> Tree:

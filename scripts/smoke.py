@@ -2,7 +2,7 @@
 """Drives a running app from outside: `scripts/smoke.py URL KEY`, against `make up`, `func start` or Azure alike.
 
 It changes nothing but the app's own records: its notification is of a model that no route takes, and what it starts and
-replays is a version that is not there, which fails at its first step. Standard library only.
+replays is a version that is not there, which fails at its first step. Needs nothing installed.
 """
 
 import argparse
@@ -10,15 +10,20 @@ import base64
 import json
 import sys
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mlpromote.client import Client, NoAnswerError
 
 PASSED, FAILED = 0, 1
+#: Where Event Grid delivers.
+EVENTS = "/api/events"
 #: Nobody has this workspace, so a notification of it starts nothing.
 NO_WORKSPACE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/smoke"
@@ -49,9 +54,7 @@ class Smoke:
 
     url: str
     key: str
-    event_grid_key: str
     token: str
-    function: str
     workspace: str
     model: str
     seconds: float
@@ -74,7 +77,7 @@ class Smoke:
 
     def the_webhook_agrees_to_get_cloud_events(self) -> str:
         headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
-        answer = self._ask("OPTIONS", self._webhook(), headers=headers)
+        answer = self._ask("OPTIONS", EVENTS, headers=headers)
         _expect(answer, 200)
         if answer.headers.get("webhook-allowed-origin") not in ("eventgrid.azure.net", "*"):
             raise WrongError(f"it allows {answer.headers.get('webhook-allowed-origin')}, not eventgrid.azure.net")
@@ -173,11 +176,8 @@ class Smoke:
             "metadataVersion": "1",
         }
 
-    def _webhook(self) -> str:
-        return f"/runtime/webhooks/eventgrid?functionName={quote(self.function)}"
-
     def _deliver(self, events: list[dict[str, Any]], kind: str) -> Answer:
-        return self._ask("POST", self._webhook(), events, {"aeg-event-type": kind})
+        return self._ask("POST", EVENTS, events, {"aeg-event-type": kind})
 
     def _read(self, path: str) -> Any:
         answer = self._ask("GET", path)
@@ -206,35 +206,24 @@ class Smoke:
     ) -> Answer:
         """`token`: in place of the one that the run was given."""
         token = self.token if token is None else token
-        key = self.event_grid_key if path.startswith("/runtime/") else self.key
-        sent = {"x-functions-key": key, "Content-Type": "application/json", **(headers or {})}
-        if token and path.startswith("/api/"):
+        sent = {"x-functions-key": self.key, "Content-Type": "application/json", **(headers or {})}
+        if token:
             sent["Authorization"] = f"Bearer {token}"
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, content, sent, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=self.seconds) as answer:
-                return _answer(answer.status, answer.headers, answer.read())
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return _answer(refusal.code, refusal.headers, refusal.read())
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as fault:
+            answer = Client(self.url, self.seconds).ask(method, path, sent, content)
+        except NoAnswerError as fault:
             raise WrongError(f"{method} {path.partition('?')[0]}: {fault}") from fault
-
-
-def _answer(status: int, headers: Any, content: bytes) -> Answer:
-    text = content.decode("utf-8", "replace")
-    try:
-        body = json.loads(text)
-    except ValueError:
-        body = text
-    return Answer(status, {name.lower(): value for name, value in headers.items()}, body)
+        try:
+            return Answer(answer.status, answer.headers, answer.json())
+        except ValueError:
+            return Answer(answer.status, answer.headers, answer.text)
 
 
 def _expect(answer: Answer, status: int) -> None:
     if answer.status != status:
         detail = answer.body.get("detail") if isinstance(answer.body, dict) else answer.body
-        of_no_text = "the key is not good for this, as the master key is" if answer.status == 401 else "no text"
+        of_no_text = "the key is wrong" if answer.status == 401 else "no text"
         raise WrongError(f"the status should be {status}, and is {answer.status}: {str(detail)[:300] or of_no_text}")
 
 
@@ -272,8 +261,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit codes: 0 all is well, 1 something failed, 2 wrong arguments."""
     parser = argparse.ArgumentParser(description="Drives a running app from outside.", epilog=main.__doc__)
     parser.add_argument("url", metavar="URL", help="such as http://localhost:7071 or https://NAME.azurewebsites.net")
-    parser.add_argument("key", metavar="KEY", help="the master key, or a host key together with --event-grid-key")
-    parser.add_argument("--event-grid-key", metavar="KEY", help="system key eventgrid_extension (default: KEY)")
+    parser.add_argument("key", metavar="KEY", help="a host key, or the master key")
     parser.add_argument(
         "--token",
         default="",
@@ -281,7 +269,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--model", default="", help="name that a route takes and no model has: to start and replay")
     parser.add_argument("--workspace", default="", metavar="ID", help="ARM id of a configured workspace")
-    parser.add_argument("--function", default="intake", metavar="NAME", help="takes the events (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="for each (default: %(default)g)")
     given = parser.parse_args(arguments)
     if not given.url.startswith(("http://", "https://")):
@@ -289,9 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     smoke = Smoke(
         given.url.rstrip("/"),
         given.key,
-        given.event_grid_key or given.key,
         given.token,
-        given.function,
         given.workspace,
         given.model,
         given.timeout,

@@ -1,9 +1,9 @@
 """The coordinator: takes in events, applies them to lanes, and recovers what was lost."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,7 @@ from shared.coordinator.lanes import Lanes
 from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
 from shared.core import incoming
+from shared.core.awaiting import PROMOTION
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
 from shared.core.messages import AwaitedJob, JobEnded, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
@@ -64,10 +65,9 @@ class Coordinator:
         if news is None:
             log.info("left out a notification of type %s", kind[:200])
             return
-        begun = time.time_ns()
-        self._parts.bus.send_events([self._relevant(news)])
         if self._telemetry.is_traced:
-            self._record_intake(news, begun, time.time_ns())
+            news = replace(news, received=self._clock())
+        self._parts.bus.send_events([self._relevant(news)])
 
     def advance(self, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
@@ -113,14 +113,23 @@ class Coordinator:
                     raise
 
     def _apply_news(self, news: News) -> None:
-        events: list[LaneEvent] = [*routing.requests(news, self._parts.configuration, self._clock())]
+        requests = list(routing.requests(news, self._parts.configuration, self._clock()))
+        self._telemetry.received(news, [request.promotion.id for request in requests], self._clock())
+        events: list[LaneEvent] = [*requests]
         if isinstance(news, JobEnded):
-            job = AwaitedJob(news.workspace, news.job)
-            events += [AwaitedJobEnded(lane, job) for lane in self._parts.store.awaiting(job)]
+            events += self._woken(news)
         if not events:
             log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
         for event in events:
             self._parts.lanes.apply(event)
+
+    def _woken(self, news: JobEnded) -> Iterator[AwaitedJobEnded]:
+        """For the lanes that wait for the job, and for that of the promotion which the job's tag names."""
+        job, promotion = AwaitedJob(news.workspace, news.job), news.tags.get(PROMOTION, "")
+        found = self._parts.store.promotion(promotion) if promotion else None
+        of_promotion = found[0].lane if found else None
+        for lane in dict.fromkeys([*self._parts.store.awaiting(job), *([of_promotion] if of_promotion else [])]):
+            yield AwaitedJobEnded(lane, job, promotion if lane == of_promotion else "")
 
     def _relevant(self, news: News) -> News:
         """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""
@@ -128,16 +137,6 @@ class Coordinator:
             return relevant(news, self._parts.configuration)
         except ConfigurationFaults:
             return news
-
-    def _record_intake(self, news: News, begun: int, ended: int) -> None:
-        """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
-        try:
-            requests = routing.requests(news, self._parts.configuration, self._clock())
-            promotions = [request.promotion.id for request in requests]
-        except ConfigurationFaults:
-            return
-        about = {"event": type(news).__name__, "workspace": news.workspace}
-        self._telemetry.received(promotions, begun, ended, about)
 
     def _count_dead_letters(self) -> None:
         for queue in all_queues(self._parts.configuration.environments):

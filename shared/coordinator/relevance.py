@@ -1,9 +1,11 @@
-"""What of a piece of news travels: of a model's tags, which may be thousands, only those that routes ask for."""
+"""What of a piece of news travels: of a model's tags, which may be thousands, only those that routes ask for, and of a
+job the promotion that it belongs to."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared.core.messages import News, relevant_tags
+from shared.core.awaiting import PROMOTION
+from shared.core.messages import JobEnded, News, relevant_tags
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -11,4 +13,6 @@ if TYPE_CHECKING:
 
 def relevant(news: News, configuration: "Configuration") -> News:
     """The news with those of its tags that decide about it."""
-    return replace(news, tags=relevant_tags(news.tags, configuration.tags_asked_for(news.workspace)))
+    asked = configuration.tags_asked_for(news.workspace)
+    of_ours = {PROMOTION} if isinstance(news, JobEnded) else set()
+    return replace(news, tags=relevant_tags(news.tags, asked | of_ours))

@@ -18,8 +18,8 @@ _ROLES = {
     Capability.REGISTER: "AzureML Data Scientist on the workspace",
     Capability.SHARE: "AzureML Registry User on the registry",
 }
-#: How the address of the function for events ends: as an ARM id, or as a webhook.
-_INTAKE = ("/functions/intake", "/runtime/webhooks/eventgrid")
+#: How the address ends at which the app takes events.
+_INTAKE = "/api/events"
 _REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
 _ENDED = tuple(f"Microsoft.MachineLearningServices.{name}" for name in ("RunCompleted", "RunStatusChanged"))
 _SUBSCRIBE = "Deploy the subscription: azd hooks run postdeploy --service mlpromote."
@@ -41,8 +41,7 @@ class EnvironmentChecks:
         yield Check("workspace", self.name, self._read_workspace)
         yield Check("registry", self.name, self._read_registry)
         yield Check("rights", self.name, self._see_rights)
-        if self.is_source:
-            yield Check("events", self.name, self._see_events)
+        yield Check("events", self.name, self._see_events)
         policy = self._known_policy()
         if policy and policy.source_workspace:
             todo = f"Give the identity of {self.name} Reader on source_workspace of its policy."
@@ -93,15 +92,16 @@ class EnvironmentChecks:
         return f"may {' and '.join(doings)}" if doings else "needs only to read"
 
     def _see_events(self) -> str | Seen:
-        """Check the event subscriptions. Without them a timer still finds new models, but no finished jobs."""
+        """Check the event subscriptions. Without them a timer still finds new models, but no finished jobs; a step that
+        waits for a job goes on polling it."""
         try:
             found = self.workspace().event_subscriptions()
         except ForbiddenError as fault:
             return Seen(State.UNCHECKED, f"not checked whether its events are delivered here: {fault}", _BY_HAND)
         ours = [each for each in found if each.destination.rstrip("/").lower().endswith(_INTAKE)]
         if not ours:
-            says = "no event subscription delivers to the function intake: models are found late, finished jobs never"
-            return Seen(State.WARNING, says, _SUBSCRIBE)
+            late = "models are found late, finished jobs never" if self.is_source else "steps that run jobs take longer"
+            return Seen(State.WARNING, f"no event subscription delivers to /api/events: {late}", _SUBSCRIBE)
         at_work = [each for each in ours if each.state == "Succeeded"]
         if not at_work:
             says = "; ".join(f"event subscription {each.name} is in state {each.state}" for each in ours)
@@ -111,7 +111,7 @@ class EnvironmentChecks:
         return f"delivered by {', '.join(each.name for each in at_work)}"
 
     def _wanted(self) -> Sequence[str]:
-        return [_REGISTERED, *(_ENDED if Capability.REGISTER in self.doings() else ())]
+        return [*((_REGISTERED,) if self.is_source else ()), *_ENDED]
 
     def _read_source(self) -> str | Seen:
         source = self.rules().source

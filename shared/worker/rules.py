@@ -1,4 +1,4 @@
-"""The rules of an environment, as its own worker has them, and what they make of a deployment or a run."""
+"""Applies an environment's own rules to a deployment or a run."""
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
@@ -26,7 +26,7 @@ def _before_approval(kind: Kind) -> frozenset[str]:
 
 
 def authors(target: Target, copy: Model) -> Sequence[Author]:
-    """Who made the candidate: read at its source where this environment may, else as the source's worker told it."""
+    """Who made the candidate: read at its source if this environment may, else as the source's worker reported it."""
     source, candidate = target.rules.source, target.command.candidate
     if not target.uses_registry:
         return target.workspace.authors(copy)
@@ -40,7 +40,7 @@ def authors(target: Target, copy: Model) -> Sequence[Author]:
 
 
 def judge(target: Target, described: DeploymentFile, made_by: Sequence[Author]) -> Iterator[Verdict]:
-    """How each rule of the environment's policy is kept, before anybody is asked for approval."""
+    """Judge each rule of the environment's policy, before anybody is asked to approve."""
     policy = target.rules.policy
     if policy.instance_types:
         seen = described.instance_type
@@ -59,18 +59,18 @@ def judge_people(policy: Policy, asked_for: int, made_by: Sequence[Author]) -> I
     if policy.approvals is not None:
         holds = asked_for >= policy.approvals.least
         yield Verdict(
-            "policy: approvals", f"at least {policy.approvals.least}", f"the stage asks for {asked_for}", holds
+            "policy: approvals", f"at least {policy.approvals.least}", f"the stage requires {asked_for}", holds
         )
     if policy.not_author:
         known = bool(made_by) and all(each.is_person for each in made_by)
         seen = ", ".join(each.name if each.is_person else f"{each.name} (no person)" for each in made_by) or "unknown"
         holds = known or policy.unknown_author == "allow"
-        yield Verdict("policy: author", "a known person, who is kept from approving", seen, holds)
+        yield Verdict("policy: author", "a known person, who may not approve", seen, holds)
 
 
 def unapproved(target: Order[Any], manifest_digest: str, made_by: Sequence[Author], of_stage: int = 0) -> Failed | None:
-    """Why too few people have approved what is about to happen, if so: the environment's own record decides where it
-    keeps one, else what the coordinator passes on. `of_stage`: how many the stage asks for itself."""
+    """Why too few people have approved this; None if enough have. The environment's own record decides if it keeps one,
+    else what the coordinator passes on. `of_stage`: how many approvals the stage itself requires."""
     policy = target.rules.policy
     least = max(policy.approvals.least if policy.approvals else 0, of_stage)
     if not least:
@@ -81,9 +81,9 @@ def unapproved(target: Order[Any], manifest_digest: str, made_by: Sequence[Autho
     if count >= least:
         return None
     return Failed(
-        f"{target.command.environment} asks for {least} approvals of exactly this, and {count} count. Nothing "
-        f"was {_ACTED[target.command.candidate.kind]}. Find out who sent the command, since the coordinator should not "
-        "have, and start a new promotion.",
+        f"{target.command.environment} requires {least} approvals of exactly this, and {count} count. Nothing was "
+        f"{_ACTED[target.command.candidate.kind]}. The coordinator should not have sent this command: find out who "
+        "did, and start a new promotion.",
         FailureKind.PERMISSION,
     )
 
@@ -105,5 +105,5 @@ def _passed_on(target: Order[Any]) -> set[str]:
 
 
 def _is_among(name: str | None, names: Sequence[str]) -> bool:
-    """Azure does not keep the case of sizes."""
+    """Whether the name is listed. The case is ignored, since Azure does not preserve it in sizes."""
     return name is not None and name.casefold() in {each.casefold() for each in names}

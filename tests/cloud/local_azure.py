@@ -61,7 +61,7 @@ class Part:
 
 
 #: Where dev's events go.
-INTAKE = "http://127.0.0.1:7071/runtime/webhooks/EventGrid?functionName=intake&code=secret"
+INTAKE = "http://127.0.0.1:7071/api/events?code=secret"
 
 
 class LocalAzure:

@@ -41,7 +41,7 @@ def shown(name: str, **more: Any) -> dict[str, Any]:
 
 def test_the_apps_subscription_is_found_with_a_worker_s_roles(azure: LocalAzure) -> None:
     assert azure.workspace("dev").event_subscriptions() == [
-        EventSubscription("to-intake", "Succeeded", "http://127.0.0.1:7071/runtime/webhooks/EventGrid")
+        EventSubscription("to-intake", "Succeeded", "http://127.0.0.1:7071/api/events")
     ]
     assert azure.workspace("test").event_subscriptions() == []
 

@@ -48,7 +48,7 @@ def test_a_wait_beyond_all_measure_ends_and_names_the_job() -> None:
     lane = waiting()
     lane = decide(lane, answer(due(lane)[0], WAITS), NOW + LONGEST_WAIT).lane
     assert lane.promotions[0].status == "failed"
-    assert "Job train-3 has not ended within 30 d" in lane.promotions[0].reason
+    assert "Job train-3 did not end within 30 d" in lane.promotions[0].reason
 
 
 def test_a_wait_whose_answers_are_lost_is_asked_about_again() -> None:
@@ -85,6 +85,32 @@ def test_the_case_of_a_workspaces_id_does_not_matter() -> None:
 
 def test_nobody_is_woken_that_waits_for_no_job() -> None:
     assert ended(decide(Lane(KEY), requested(), NOW).lane).stale
+
+
+def early(job: AwaitedJob = JOB) -> Lane:
+    """A lane that has heard of a job's end before the poll answered that had submitted it."""
+    lane = decide(Lane(KEY), requested(), NOW).lane
+    return decide(lane, AwaitedJobEnded(KEY, job, lane.promotions[0].id), NOW).lane
+
+
+def test_news_that_is_faster_than_the_answer_of_the_poll_that_submitted_the_job_is_not_lost() -> None:
+    lane = early()
+    assert [command.poll for command in due(lane)] == [1]
+    lane = decide(lane, answer(due(lane)[0], WAITS), LATER).lane
+    assert [(command.poll, command.not_before) for command in due(lane)] == [(2, LATER)]
+    lane = decide(lane, answer(due(lane)[0], WAITS), LATER).lane
+    assert due(lane)[0].not_before == LATER + PAUSE, "it was told once"
+
+
+def test_early_news_of_another_job_makes_nobody_hurry() -> None:
+    lane = early(replace(JOB, job="other"))
+    lane = decide(lane, answer(due(lane)[0], WAITS), LATER).lane
+    assert due(lane)[0].not_before == LATER + PAUSE
+
+
+def test_early_news_changes_nothing_for_a_step_that_waits_for_no_job() -> None:
+    lane = decide(early(), answer(due(early())[0], Running(PAUSE, "copies")), NOW).lane
+    assert due(lane)[0].not_before == NOW + PAUSE
 
 
 def test_where_azure_says_still_that_the_job_runs_it_goes_on_waiting() -> None:
@@ -152,7 +178,7 @@ def test_a_newer_version_need_not_wait_for_the_job_of_an_older_one() -> None:
     lane = decide(lane, answer(due(lane)[0], WAITS), LATER).lane
     older, newer = lane.promotions
     assert (older.status, newer.status) == ("superseded", "running")
-    assert "version 2 came while it waited for job train-3 to end" in older.reason
+    assert "version 2 arrived while it waited for job train-3 to end" in older.reason
 
 
 def test_an_older_version_waits_behind_the_job_of_a_newer_one() -> None:

@@ -24,7 +24,7 @@ TAGS = {"promote": "true"}
 @pytest.fixture(scope="module")
 def description() -> Description:
     only = ("Microsoft.MachineLearningServices.ModelDeployed",)
-    unheard = {"function": "intake", "included_event_types": only}
+    unheard = {"function": "take_events", "path": "api/events", "included_event_types": only}
     return describe("tests/e2e/forged/promotion.yml", "dev", "prod", event_subscriptions=unheard)
 
 
@@ -108,7 +108,7 @@ async def test_a_job_that_never_ran_registers_nothing(cloud: Cloud) -> None:
     ("name", "experiment", "line", "says"),
     [
         ("failed", EXPERIMENT, "exit 3", "ended as Failed: nothing was registered"),
-        ("elsewhere", "trials", "echo made > ${{outputs.model}}/model.txt", "is of experiment trials"),
+        ("elsewhere", "trials", "echo made > ${{outputs.model}}/model.txt", "belongs to experiment trials"),
     ],
 )
 async def test_a_job_that_is_not_what_the_event_says_registers_nothing(

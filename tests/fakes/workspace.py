@@ -45,7 +45,7 @@ class FakeRegistry(FakePipelineRegistry):
 
 
 #: As infra/ makes it.
-SUBSCRIBED = EventSubscription("mlpromote-1", "Succeeded", "/subscriptions/s/…/sites/func-mlpromote/functions/intake")
+SUBSCRIBED = EventSubscription("mlpromote-1", "Succeeded", "https://func-mlpromote.azurewebsites.net/api/events")
 
 
 class Crash(BaseException):

@@ -33,7 +33,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cloud(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalCloud]:
-    description = describe().model_copy(update={"event_subscriptions": EventSubscriptions(function="intake")})
+    events = EventSubscriptions(function="take_events", path="api/events")
+    description = describe().model_copy(update={"event_subscriptions": events})
     async with LocalCloud(description, tmp_path_factory.mktemp("another") / "data", without_app=True) as running:
         yield running
 

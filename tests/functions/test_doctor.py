@@ -9,7 +9,7 @@ from localcloud.up import Description, LocalCloud
 from tests.functions.running import describe
 from tests.signing_in import bearer
 
-INTAKE = {"event_subscriptions": {"function": "intake"}}
+INTAKE = {"event_subscriptions": {"function": "take_events", "path": "api/events"}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -24,5 +24,5 @@ def test_where_all_is_well_the_doctor_finds_nothing_to_do(app: dict[str, Any]) -
     headers = {"x-functions-key": app["functions"]["keys"]["default"], **bearer(app, "alice")}
     answer = requests.get(f"{app['functions']['url']}/api/health", headers=headers, timeout=60).json()
     assert [each for each in answer["checks"] if each["state"] != "ok"] == []
-    (events,) = [each for each in answer["checks"] if each["what"] == "events"]
-    assert (events["name"], events["says"]) == ("dev", "delivered by ws-dev-intake")
+    events = {each["name"]: each["says"] for each in answer["checks"] if each["what"] == "events"}
+    assert events == {name: f"delivered by ws-{name}-take-events" for name in ("dev", "test", "prod")}

@@ -70,7 +70,7 @@ def test_logs_can_be_left_out() -> None:
 
 def test_what_could_not_be_delivered_to_the_app_is_logged_with_the_rest() -> None:
     made = deployed()
-    (setting,) = of_type(subscribed(made), "Microsoft.Insights/diagnosticSettings")
+    setting = of_type(subscribed(made), "Microsoft.Insights/diagnosticSettings")[0]
     (workspace,) = of_type(made, "Microsoft.OperationalInsights/workspaces")
     assert setting.properties["workspaceId"] == workspace.id
     assert logged(subscribed(made)) == {"Microsoft.EventGrid/systemTopics": ["DeliveryFailures"]}

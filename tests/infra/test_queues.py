@@ -80,34 +80,51 @@ def minutes(duration: str) -> timedelta:
     return timedelta(minutes=int(duration.removeprefix("PT").removesuffix("M")))
 
 
-def test_every_source_workspace_and_no_other_delivers_to_the_function_that_takes_events(tmp_path: Path) -> None:
-    made = subscribed()
+def subscriptions(made: Deployed | None = None) -> dict[str, Any]:
+    """The properties of each event subscription, by the workspace."""
+    made = made or subscribed()
     topics = of_type(made, "Microsoft.EventGrid/systemTopics")
-    assert [topic.properties["source"] for topic in topics] == [workspace("dev")]
-    (subscription,) = of_type(made, "Microsoft.EventGrid/systemTopics/eventSubscriptions")
-    destination = subscription.properties["destination"]
-    assert (destination["endpointType"], destination["properties"]["endpointUrl"]) == ("WebHook", WEBHOOK)
+    found = of_type(made, "Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    return {one.properties["source"]: each.properties for one, each in zip(topics, found, strict=True)}
+
+
+def test_every_workspace_delivers_to_the_function_that_takes_events(tmp_path: Path) -> None:
+    found = subscriptions()
+    assert set(found) == {workspace(name) for name in ("dev", "test", "prod")}
+    for subscription in found.values():
+        destination = subscription["destination"]
+        assert (destination["endpointType"], destination["properties"]["endpointUrl"]) == ("WebHook", WEBHOOK)
     functions = indexed(tmp_path, deployed())
     assert functions["take_events"][0] == "httpTrigger"
-    # Subscriptions of before lead to it, until they are made anew.
-    assert functions["intake"][0] == "eventGridTrigger"
+    assert WEBHOOK.partition("?")[0].endswith("/api/events")
 
 
-def test_only_events_are_delivered_that_the_app_takes() -> None:
-    (subscription,) = of_type(subscribed(), "Microsoft.EventGrid/systemTopics/eventSubscriptions")
+def test_a_workspace_is_left_alone_where_somebody_else_subscribes_the_app_to_it() -> None:
+    environments = [
+        {"name": name, "workspace": workspace(name), "source": name == "dev", "events": name != "prod"}
+        for name in ("dev", "prod")
+    ]
+    assert set(subscriptions(subscribed(deployed(environments=environments)))) == {workspace("dev")}
+
+
+def test_only_events_are_delivered_that_the_app_takes_there() -> None:
+    registered = "Microsoft.MachineLearningServices.ModelRegistered"
+    found = subscriptions()
+    assert [name for name in found if registered in found[name]["filter"]["includedEventTypes"]] == [workspace("dev")]
     data = {"modelName": "m", "modelVersion": "1", "runId": "r", "experimentName": "e", "runStatus": "Failed"}
-    for kind in subscription.properties["filter"]["includedEventTypes"]:
-        assert read(workspace("dev"), kind, data) is not None, kind
+    for name, subscription in found.items():
+        for kind in subscription["filter"]["includedEventTypes"]:
+            assert read(name, kind, data) is not None, kind
 
 
 def test_what_cannot_be_delivered_is_kept_in_a_container_that_is_made_and_may_be_written() -> None:
-    (subscription,) = of_type(subscribed(), "Microsoft.EventGrid/systemTopics/eventSubscriptions")
-    (topic,) = of_type(subscribed(), "Microsoft.EventGrid/systemTopics")
-    letters = subscription.properties["deadLetterWithResourceIdentity"]
+    subscription = subscriptions()[workspace("prod")]
+    topic = of_type(subscribed(), "Microsoft.EventGrid/systemTopics")[0]
+    letters = subscription["deadLetterWithResourceIdentity"]
     place = letters["deadLetterDestination"]["properties"]
     container = f"{place['resourceId']}/blobServices/default/containers/{place['blobContainerName']}"
     made = {resource.id for resource in deployed().resources}
     assert container in made
     assert letters["identity"]["userAssignedIdentity"] in made
     assert list(topic.body["identity"]["userAssignedIdentities"]) == [letters["identity"]["userAssignedIdentity"]]
-    assert subscription.properties["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
+    assert subscription["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}

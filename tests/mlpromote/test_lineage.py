@@ -1,6 +1,6 @@
 import pytest
 
-from mlpromote.exit_codes import Exit
+from mlpromote.exit_codes import ExitCode
 from tests.examples.promotion_document import after
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.stub import Answer, StubApp, problem
@@ -70,11 +70,11 @@ def test_what_cannot_be_meant_is_refused_before_the_app_is_asked(
     mlpromote: CommandLine, app: StubApp, arguments: tuple[str, ...]
 ) -> None:
     ended = mlpromote("lineage", *arguments)
-    assert (ended.code, ended.output, app.asked) == (Exit.USAGE, "", [])
+    assert (ended.code, ended.output, app.asked) == (ExitCode.USAGE, "", [])
 
 
 def test_what_the_app_does_not_know_is_not_found(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(problem(404, "Nothing that was promoted serves endpoint x of prod."))
     ended = mlpromote("lineage", "prod/x")
-    assert ended.code == Exit.NOT_FOUND
+    assert ended.code == ExitCode.NOT_FOUND
     assert "Nothing that was promoted serves endpoint x of prod." in ended.errors

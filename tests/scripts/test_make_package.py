@@ -31,7 +31,7 @@ environment: {image: "mcr.microsoft.com/x:latest", conda_file: ../conda.yml}
 def checkout(tmp_path: Path) -> Path:
     """A folder with an app, a user's project whose folders are named like ours, and what lies about."""
     root = tmp_path / "checkout"
-    for name in ("function_app.py", "host.json", "requirements.txt", "functions/intake.py", "shared/core/lane.py"):
+    for name in ("function_app.py", "host.json", "requirements.txt", "functions/events.py", "shared/core/lane.py"):
         write(root / name)
     write(root / "shared/http/openapi.yml")
     for name in ("scripts/make_package.py", "tests/conftest.py", "demo.log", ".local/secrets.json", "shared/demo.log"):
@@ -65,7 +65,7 @@ APP = {
     "function_app.py",
     "host.json",
     "requirements.txt",
-    "functions/intake.py",
+    "functions/events.py",
     "shared/core/lane.py",
     "shared/http/openapi.yml",
 }
@@ -86,8 +86,8 @@ def test_the_app_goes_and_what_its_configuration_names_and_nothing_that_lies_abo
 
 def test_what_is_wanted_no_more_does_not_stay_from_the_last_time(checkout: Path) -> None:
     packed(checkout)
-    (checkout / "functions" / "intake.py").unlink()
-    assert "functions/intake.py" not in packed(checkout)
+    (checkout / "functions" / "events.py").unlink()
+    assert "functions/events.py" not in packed(checkout)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shared.core.messages import RunStep, decode
+from shared.core.awaiting import PROMOTION
+from shared.core.messages import Running as RunningOutcome
+from shared.core.messages import RunStep, StepReported, decode
 from shared.ports import Job
 from tests.config.right import WORKSPACE
 from tests.telemetry.conftest import MODEL, REGISTERED, VERSION, Running, started
@@ -40,6 +43,10 @@ def deliver(running: Running) -> None:
         app.coordinator.take_report("dev", body)
 
 
+def waits_for_job(report: StepReported) -> bool:
+    return isinstance(report.outcome, RunningOutcome) and report.outcome.awaits is not None
+
+
 def next_poll(running: Running) -> RunStep:
     (_, body) = running.bus.messages[-1]
     command = decode(body)
@@ -47,9 +54,9 @@ def next_poll(running: Running) -> RunStep:
     return command
 
 
-def end(running: Running, status: str, workspace: str = "dev") -> None:
+def end(running: Running, status: str, workspace: str = "dev", job: str = JOB, tags: Any = None) -> None:
     running.app.workspaces["dev"].jobs[JOB] = Job(JOB, status, "training")
-    data = {"runId": JOB, "experimentName": "training", "runStatus": status}
+    data = {"runId": job, "experimentName": "training", "runStatus": status, "runTags": tags or {}}
     running.app.coordinator.intake(WORKSPACE.format(workspace), STATUS_CHANGED, data)
     _, news = running.bus.messages.pop()
     running.app.coordinator.advance(news)
@@ -76,6 +83,29 @@ def test_the_event_of_the_jobs_end_wakes_it_at_once(early: Running, status: str,
     assert woken.not_before <= datetime.now(UTC)
     early.run()
     assert (steps(early)["share"], early.promotion["status"]) == ("succeeded", ends_as)
+
+
+def test_the_tag_of_a_job_leads_to_the_lane_that_does_not_wait_for_it_yet(tmp_path: Path) -> None:
+    """A job that ends at once is faster than the report of the poll that submitted it."""
+    running = started(tmp_path)
+    dev = running.app.workspaces["dev"]
+    dev.has_model(MODEL, VERSION, job=JOB)
+    dev.jobs[JOB] = Job(JOB, "Running", "training")
+    running.app.coordinator.intake(WORKSPACE.format("dev"), REGISTERED, {"modelName": MODEL, "modelVersion": VERSION})
+    while not (isinstance(last := decode(running.bus.messages[-1][1]), StepReported) and waits_for_job(last)):
+        deliver(running)
+    report = running.bus.messages.pop()
+    end(running, "Completed", tags={PROMOTION: running.promotion["id"], "other": "x"})
+    running.bus.messages.insert(0, report)
+    deliver(running)
+    assert next_poll(running).not_before <= datetime.now(UTC)
+    assert next_poll(running).not_before <= datetime.now(UTC)
+
+
+def test_a_tag_that_names_no_promotion_wakes_nobody(early: Running) -> None:
+    late = next_poll(early)
+    end(early, "Completed", job="another", tags={PROMOTION: "no-such-promotion"})
+    assert next_poll(early) == late
 
 
 def test_the_same_job_of_another_workspace_wakes_nobody(early: Running) -> None:

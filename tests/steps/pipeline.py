@@ -23,7 +23,7 @@ from shared.core.messages import (
 )
 from shared.ports import Bound, ChildJob, Component, EnvironmentAsset, Node, PipelineJob, SubmittedJob
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from tests.fakes.workspace import Crash, FakeRegistry, FakeWorkspace
 from tests.steps.promotion import NOW
 
@@ -161,7 +161,8 @@ class Line:
     def poll(self, step: str, poll: int = 1, state: Mapping[str, Any] | None = None) -> Outcome:
         command = self.command(step, poll, state)
         workspaces = {"dev": self.dev, "prod": self.prod}
-        return run_step(command, lambda name: workspaces[name], self.folder, lambda: NOW, lambda _: self.rules)
+        at = Workplace(lambda name: workspaces[name], lambda _: self.rules, self.folder, lambda: NOW)
+        return run_step(command, at)
 
     def run(self, step: str) -> Outcome:
         """A step with as many polls as it takes; a poll that a crash ends is delivered again."""

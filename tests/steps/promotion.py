@@ -24,7 +24,7 @@ from shared.core.messages import (
 from shared.ports import Workspace
 from shared.worker.lineage import Lineage
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from shared.worker.steps.deploy import Deployed
 from shared.worker.steps.share import Shared
 from shared.worker.target import Target
@@ -117,7 +117,11 @@ class Stage:
 
     def poll(self, step: str, workspace: Workspace, poll: int = 1, now: datetime = NOW) -> Outcome:
         """One poll of a step."""
-        return run_step(self.command(step, poll), lambda _: workspace, self.folder, lambda: now, lambda _: self.rules)
+        return self.run_command(self.command(step, poll), workspace, now)
+
+    def run_command(self, command: RunStep, workspace: Workspace, now: datetime = NOW) -> Outcome:
+        """One poll as a command of one's own asks for it."""
+        return run_step(command, Workplace(lambda _: workspace, lambda _: self.rules, self.folder, lambda: now))
 
     def validated(self, workspace: Workspace) -> "Stage":
         """The stage after `validate` has succeeded, with its evidence."""

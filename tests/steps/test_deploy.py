@@ -157,7 +157,7 @@ def test_of_a_broken_endpoint_is_told_as_well_why_its_cause_cannot_be_read(
     outcome = stage.run("deploy", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.UNKNOWN
-    assert "could not read why it failed: AuthorizationFailed. Delete" in outcome.reason
+    assert "could not read why it failed: AuthorizationFailed. If nothing uses it, delete" in outcome.reason
 
 
 @pytest.mark.parametrize(

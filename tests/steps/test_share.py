@@ -10,10 +10,9 @@ from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, Succe
 from shared.core.wire import from_json
 from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
 from shared.worker.lineage import Lineage
-from shared.worker.run import run_step
 from shared.worker.steps.share import Shared
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import NOW, ORIGIN, Stage
+from tests.steps.promotion import ORIGIN, Stage
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_a_model_without_the_tags_that_an_event_claimed_is_not_shared(stage: Sta
     outcome = stage.with_settings(require_tags={"promote": "true"}).run("share", dev)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.REFUSED
-    assert "does not have the tag promote=true, for which route" in outcome.reason
+    assert "does not have the tag promote=true, which route" in outcome.reason
     assert dev.calls["start_share"] == 0
 
 
@@ -234,7 +233,7 @@ def test_it_asks_after_the_job_less_and_less_often(stage: Stage, dev: FakeWorksp
     state: Mapping[str, Any] = {}
     for poll in range(1, 40):
         command = replace(stage.command("share", poll), state=state)
-        outcome = run_step(command, lambda _: dev, stage.folder, lambda: NOW, lambda _: stage.rules)
+        outcome = stage.run_command(command, dev)
         assert isinstance(outcome, Running)
         pauses.append(outcome.poll_again_after.total_seconds())
         state = outcome.state

@@ -107,7 +107,7 @@ def test_a_metric_that_nobody_logged_is_refused_with_the_places_where_it_was_loo
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.REFUSED
     assert (
-        "seen not logged, neither by step train (job step-1) nor by pipeline job whole and its other steps "
+        "found not logged, neither by step train (job step-1) nor by pipeline job whole and its other steps "
         "(pipeline whole, measure)"
     ) in outcome.reason
 

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions import intake
+from functions import events
 
 app = func.FunctionApp()
-app.register_functions(intake.blueprint)
+app.register_functions(events.blueprint)

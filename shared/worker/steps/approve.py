@@ -1,6 +1,6 @@
-"""Asks people in the environment's own app, and waits for what they say to exactly what would be deployed.
+"""Asks people in the environment's own app to approve exactly what would be deployed, and waits for their decision.
 
-Runs only where the environment's policy says so; elsewhere the coordinator asks, and no worker has a part in it.
+Runs only if the environment's policy says so. Otherwise the coordinator asks, and no worker takes part.
 """
 
 from shared.core.approval import ApprovalEvidence

@@ -1,7 +1,7 @@
-"""Copies the model from its workspace into the registry, and gathers where it came from while that can be seen.
+"""Copies the model from its workspace into the registry, and records its lineage while that can still be read.
 
-Runs in the environment that the model comes from; for a model of the registry, in that of the first stage. Nothing is
-copied where no stage needs a copy. Its evidence travels: later stages judge by it.
+Runs in the environment that the model comes from, or in the first stage's for a model of the registry. Copies nothing
+if no stage needs a copy. Its evidence travels with the candidate: later stages judge it.
 """
 
 import logging
@@ -34,20 +34,21 @@ from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
 
-#: Evidence is part of messages and documents, so it is kept small.
+#: Evidence travels in messages and documents, so keep it small.
 MOST_METRICS = 100
 
-#: Azure ML's word for a job that came to a good end.
+
+#: Azure ML's status of a job that succeeded.
 COMPLETED = "Completed"
-#: Its words for jobs that have ended.
+#: Its statuses of jobs that have ended.
 ENDED = (COMPLETED, "Failed", "Canceled")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the plan says of this step."""
+    """The options of this step in the plan."""
 
-    metrics: tuple[str, ...] = ()  #: that a gate of any stage looks at, to be kept before all others
+    metrics: tuple[str, ...] = ()  #: metrics that a gate of any stage uses, which are kept first
     copies: bool = True  #: whether a stage needs the model in the registry
 
 
@@ -63,7 +64,7 @@ class Shared:
     job: Lineage | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     metrics_left_out: int = 0
-    #: Metrics that have no value which JSON could carry: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
+    #: Metrics whose value JSON cannot express: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
     not_numbers: Mapping[str, str] = field(default_factory=dict)
     #: Metric → the run that logged it, where that was not the job itself, but one below it or beside it.
     measured_by: Mapping[str, str] = field(default_factory=dict)
@@ -143,14 +144,14 @@ def _from_registry(target: Target) -> Outcome:
 
 
 def _untagged(target: Target, model: Model) -> Failed | None:
-    """Why the model is not to leave its workspace: an event may have claimed tags that it does not have."""
+    """Why the model must not leave its workspace; None if it may. An event may claim tags that the model lacks."""
     asked = target.settings.require_tags
     missing = [f"{name}={value}" for name, value in asked.items() if model.tags.get(name) != value]
     if not missing:
         return None
     return Failed(
-        f"Model {model.name}, version {model.version}, does not have the tag {', '.join(missing)}, for which route "
-        f"{target.command.lane.route} asks: it was not shared. Tag it, then retry.",
+        f"Model {model.name}, version {model.version}, does not have the tag {', '.join(missing)}, which route "
+        f"{target.command.lane.route} requires, so it was not shared. Tag it, then retry.",
         FailureKind.REFUSED,
     )
 
@@ -158,7 +159,7 @@ def _untagged(target: Target, model: Model) -> Failed | None:
 def _start(target: Target, model: Model) -> Outcome:
     command, workspace = target.command, target.workspace
     says = f"the registry is copying model {model.name}, version {model.version}"
-    # Asked for again at polls 2, 4, 8, …: an import that went wrong leaves no trace, and a second one does no harm.
+    # Import again at polls 2, 4, 8, …: a failed import leaves no trace, and a second one does no harm.
     if math.log2(max(command.poll, 1)).is_integer():
         if not workspace.has_files(model):
             return Failed(
@@ -206,7 +207,7 @@ def _shared(
 
 
 def _authors(read: Callable[[Model], Sequence[Author]], model: Model) -> tuple[Author, ...]:
-    """Those that can be read: whether an unknown author matters, the environments say whose policy it is."""
+    """The authors that can be read. Each environment's policy decides whether an unknown author matters."""
     try:
         found = read(model)
     except (ForbiddenError, RejectedError) as fault:
@@ -216,7 +217,7 @@ def _authors(read: Callable[[Model], Sequence[Author]], model: Model) -> tuple[A
 
 
 def _kept(metrics: Mapping[str, float], asked: Collection[str]) -> dict[str, float]:
-    """All metrics if they are few; else those that gates ask for, however many, and others by name up to the limit."""
+    """All metrics if they are few, else all that gates use, and others by name up to the limit."""
     wanted = sorted(name for name in metrics if name in asked)
     others = sorted(name for name in metrics if name not in asked and len(name) <= LONGEST_TEXT)
     return {name: metrics[name] for name in [*wanted, *others[: max(0, MOST_METRICS - len(wanted))]]}
