@@ -171,11 +171,15 @@ class Health:
         """Return what steps do in an environment. A worker alone does not know the routes: assume that it deploys."""
         if not self.roles.coordinator or not self._is_configured():
             return [Capability.DEPLOY]
-        routes, pipelines = self.configuration().model_routes, self.configuration().pipeline_routes
+        configuration = self.configuration()
+        routes, pipelines = configuration.model_routes, configuration.pipeline_routes
         from_here = [route for route in routes if route.source == environment]
         runs_here = [stage for route in pipelines for stage in route.stages if stage.environment == environment]
         does = {
-            Capability.SHARE: bool(from_here) or any(route.source == environment for route in pipelines),
+            Capability.SHARE: any(
+                not configuration.is_at_home(route, stage) for route in from_here for stage in route.stages
+            )
+            or any(route.source == environment for route in pipelines),
             Capability.REGISTER: any(route.from_jobs for route in from_here)
             or any(stage.register_as for stage in runs_here),
             Capability.RUN: bool(runs_here),

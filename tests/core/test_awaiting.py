@@ -237,3 +237,9 @@ def test_what_waits_for_a_job_of_its_own_does_not_step_aside_for_a_newer_candida
     lane = decide(following(), requested("2"), NOW + timedelta(minutes=1)).lane
     first = next(each for each in lane.promotions if each.candidate.version == "1")
     assert first.stages[0].status == "running"
+
+
+def test_news_of_our_own_jobs_end_keeps_nobody_waiting_for_the_poll_that_was_planned() -> None:
+    """It only reads, when it comes. Somebody else's job leaves a poll that may act on what it finds."""
+    assert ended(following(), NOW + timedelta(minutes=1)).lane.promotions[0].stages[0].unanswered_until is None
+    assert ended(waiting(), NOW + timedelta(minutes=1)).lane.promotions[0].stages[0].unanswered_until is not None

@@ -59,11 +59,7 @@ class Azure:
         self._certificates = ssl.create_default_context(cafile=addresses["azureml"]["ca_file"])
         self._token = ""
         #: The SDK's client of the workspace that models come from.
-        self.dev = _client(addresses, "dev")
-
-    def client(self, environment: str) -> MLClient:
-        """The SDK's client of another workspace."""
-        return _client(self._addresses, environment)
+        self.dev = client_of(addresses, "dev")
 
     # --- models ---
 
@@ -291,7 +287,7 @@ class HeldCall:
         return any(call["status"] == 0 for call in await self._azure.calls(self._method, self._path))
 
 
-def _client(addresses: Mapping[str, Any], environment: str) -> MLClient:
+def client_of(addresses: Mapping[str, Any], environment: str) -> MLClient:
     """A person's client. The SDK remembers clouds by name for ever, so each has a name of its own."""
     parts = addresses["workspaces"][environment].split("/")
     cloud = {key: value for key, value in addresses["azureml"]["cloud"].items() if key != "name"}

@@ -21,7 +21,7 @@ from shared.core.messages import (
     Succeeded,
     as_evidence,
 )
-from shared.ports import Bound, ChildJob, Component, EnvironmentAsset, Node, PipelineJob, SubmittedJob, Workspace
+from shared.ports import Bound, ChildJob, Component, EnvironmentAsset, Node, PipelineJob, SubmittedJob
 from shared.worker.order import Rules
 from shared.worker.run import Workplace, run_step
 from tests.fakes.workspace import Crash, FakeRegistry, FakeWorkspace
@@ -160,8 +160,9 @@ class Line:
 
     def poll(self, step: str, poll: int = 1, state: Mapping[str, Any] | None = None) -> Outcome:
         command = self.command(step, poll, state)
-        workspaces: dict[str, Workspace] = {"dev": self.dev, "prod": self.prod}
-        return run_step(command, Workplace(workspaces.__getitem__, lambda _: self.rules, self.folder, lambda: NOW))
+        workspaces = {"dev": self.dev, "prod": self.prod}
+        at = Workplace(lambda name: workspaces[name], lambda _: self.rules, self.folder, lambda: NOW)
+        return run_step(command, at)
 
     def run(self, step: str) -> Outcome:
         """A step with as many polls as it takes; a poll that a crash ends is delivered again."""

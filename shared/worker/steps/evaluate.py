@@ -3,6 +3,7 @@
 The job only measures; the gates decide. The contract of its inputs and metrics is in docs/evaluate.md.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from shared.config.evaluation import MODEL
@@ -11,7 +12,7 @@ from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evi
 from shared.ports import Capability, SubmittedJob, same_asset
 from shared.worker import evaluation, gates, jobs
 from shared.worker.evaluation import Evaluated
-from shared.worker.manifest import registry_copy
+from shared.worker.manifest import model_to_deploy
 from shared.worker.order import Step
 from shared.worker.steps.validate import still_as_validated
 from shared.worker.target import Target
@@ -22,11 +23,14 @@ def run(target: Target) -> Outcome:
     job = jobs.followed(target, partial(_start, target), partial(evaluation.not_ours, target))
     if not isinstance(job, SubmittedJob):
         return job
-    changed = still_as_validated(target)
-    if isinstance(changed, Failed):
-        return changed
+    found = still_as_validated(target)
+    if isinstance(found, Failed):
+        return found
     evaluated = _judged(target, job)
-    return evaluated if isinstance(evaluated, Failed) else Succeeded(as_evidence(evaluated))
+    if isinstance(evaluated, Failed):
+        return evaluated
+    asked = evaluation.approved_digest(found.manifest.digest, evaluated)
+    return Succeeded(as_evidence(replace(evaluated, approves=asked)))
 
 
 def _start(target: Target, name: str) -> SubmittedJob | Failed:
@@ -104,7 +108,7 @@ def passed_then(target: Target) -> Failed | None:
 
 
 def _not_then(target: Target, job: SubmittedJob) -> str:
-    copy = registry_copy(target)
+    copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy.reason
     if job.status != jobs.COMPLETED:
