@@ -128,7 +128,7 @@ def azure_ml(request: pytest.FixtureRequest, tmp_path: Path) -> Azure:
     return FakeAzure(tmp_path) if request.param == "fake" else RealAzure(request.getfixturevalue("azure"), tmp_path)
 
 
-def test_what_is_not_there_is_none(azure_ml: Azure) -> None:
+def test_what_does_not_exist_is_none(azure_ml: Azure) -> None:
     workspace = azure_ml.workspace
     assert workspace.submitted_job("nobody") is None
     assert workspace.data_asset("nobody", None) is None
@@ -220,7 +220,7 @@ def test_the_latest_version_of_data_is_the_one_that_was_made_last(azure_ml: Azur
     assert azure_ml.workspace.data_asset(name, "3") is None
 
 
-def test_an_archived_version_of_data_is_told_as_such(azure_ml: Azure, name: str) -> None:
+def test_an_archived_version_of_data_is_reported_as_such(azure_ml: Azure, name: str) -> None:
     azure_ml.has_data(name, "1")
     azure_ml.archive_data(name, "1")
     assert found(azure_ml.workspace.data_asset(name, "1")).is_archived

@@ -38,7 +38,7 @@ def test_a_file_that_is_no_configuration_at_all(text: str, fault: str, faults_of
     assert faults_of(text) == [fault]
 
 
-def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationFaults, match=r"\(top\): cannot be read: No such file or directory"):
         load(tmp_path / "promotion.yml", {})
     (tmp_path / "promotion.yml").write_bytes(b"registry: \xff\xfe")
@@ -80,7 +80,7 @@ def test_anchors_and_merge_keys_are_understood(configured: Configured) -> None:
             '        endpoint: "{model}"\n        smoke: {<<: *smoke, max_latency: 1s}\n',
         ),
     )
-    first, second = configured(text).routes["churn"].stages
+    first, second = configured(text).model_routes[0].stages
     assert first.smoke
     assert second.smoke
     assert (second.smoke.requests, str(second.smoke.max_latency)) == (first.smoke.requests, "0:00:01")
@@ -92,13 +92,13 @@ def test_settings_are_put_into_texts_anywhere(configured: Configured) -> None:
     )
     configuration = configured(text, SETTINGS | {"COMPANY": "fabrikam", "LOWEST": "0.7"})
     assert configuration.registry == "fabrikam-ml"
-    assert configuration.routes["churn"].stages[0].gates[0].at_least == 0.7
-    assert configuration.routes["churn"].from_jobs[0].experiment == "${a} fabrikamfabrikam"
+    assert configuration.model_routes[0].stages[0].gates[0].at_least == 0.7
+    assert configuration.model_routes[0].from_jobs[0].experiment == "${a} fabrikamfabrikam"
 
 
 def test_what_a_setting_holds_is_not_replaced_again(configured: Configured) -> None:
     configuration = configured(changed(('"true"', '"${A}"')), SETTINGS | {"A": "${B}", "B": "wrong"})
-    assert configuration.routes["churn"].require_tags == {"promote": "${B}"}
+    assert configuration.model_routes[0].require_tags == {"promote": "${B}"}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_setting_that_cannot_be_put_in_is_one_fault_at_its_place(text: str, fa
     assert faults_of(changed(("${PROD}", text))) == [f"environments.prod.workspace: {fault}"]
 
 
-def test_every_missing_setting_is_told(faults_of: FaultsOf) -> None:
+def test_every_missing_setting_is_reported(faults_of: FaultsOf) -> None:
     missing = [f"environments.{name}.workspace: the setting {name.upper()} is missing; add it to the app's settings"
                for name in ("dev", "test", "prod")]  # fmt: skip
     assert faults_of(RIGHT, {}) == missing

@@ -23,11 +23,11 @@ NOW = BEGAN + timedelta(seconds=10)
         ("retire", "no other deployments remain"),
     ],
 )
-def test_what_a_step_saw_is_told_in_a_line(name: str, words: str) -> None:
+def test_what_a_step_saw_is_reported_in_a_line(name: str, words: str) -> None:
     assert told(step(name, "succeeded", 0, 1, evidence=EVIDENCE[name]), NOW) == words
 
 
-def test_a_metric_with_several_gates_is_told_once_and_gates_without_figures_are_only_counted() -> None:
+def test_a_metric_with_several_gates_is_reported_once_and_gates_without_figures_are_only_counted() -> None:
     gates = [
         {"gate": "tag promote", "seen": "true"},
         {"gate": "metric auc", "seen": "0.99"},
@@ -102,7 +102,7 @@ def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
         ("register", {"model": "digits", "version": "4", "asset": "azureml://x"}, "registered as digits/4"),
     ],
 )
-def test_what_was_taken_back_or_registered_is_told_in_a_line(
+def test_what_was_taken_back_or_registered_is_reported_in_a_line(
     name: str, evidence: dict[str, object], words: str
 ) -> None:
     assert told(step(name, "succeeded", 0, 1, evidence=evidence), NOW) == words

@@ -243,7 +243,7 @@ def test_a_job_whose_code_fails_tells_the_cause_and_the_end_of_its_log(stage: St
         ("", FailureKind.UNKNOWN),
     ],
 )
-def test_a_job_that_fails_is_told_by_the_kind_of_its_error(
+def test_a_job_that_fails_is_reported_by_the_kind_of_its_error(
     stage: Stage, workspace: FakeWorkspace, error: str, kind: FailureKind
 ) -> None:
     workspace.outcome = JobOutcome("Failed", error=error)
@@ -401,7 +401,7 @@ def test_a_version_of_the_data_that_was_archived_after_the_job_began_is_used_to_
     assert evaluated(stage.poll("evaluate", workspace, 2)).data[0].version == "7"
 
 
-def test_code_that_changes_while_the_job_runs_is_told(stage: Stage, workspace: FakeWorkspace) -> None:
+def test_code_that_changes_while_the_job_runs_is_reported(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.polls_until_ended = None
     first = stage.poll("evaluate", workspace)
     assert isinstance(first, Running)
@@ -432,7 +432,7 @@ def test_a_command_cannot_choose_another_champion_than_the_one_that_serves(
         failed(outcome, FailureKind.CONFLICT, "not the champion, version 2")
 
 
-def test_a_champion_that_is_gone_from_the_registry_is_told(stage: Stage, workspace: FakeWorkspace) -> None:
+def test_a_champion_that_is_gone_from_the_registry_is_reported(stage: Stage, workspace: FakeWorkspace) -> None:
     del workspace.registry.models["digits", "2"]
     failed(stage.with_(champion=CHAMPION).poll("evaluate", workspace), FailureKind.NOT_FOUND, "gone from the registry")
 
@@ -469,7 +469,9 @@ def test_a_route_without_an_evaluation_is_refused_where_the_policy_asks_for_one(
     assert workspace.made == {}
 
 
-def test_another_job_than_the_policys_is_refused_and_its_digest_is_told(stage: Stage, workspace: FakeWorkspace) -> None:
+def test_another_job_than_the_policys_is_refused_and_its_digest_is_reported(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
     digest = stage.evidence["validate"]["manifest"]["evaluation"]
     (stage.folder / "src" / "evaluate.py").write_text("print('is kinder')\n")
     changed = with_policy(stage, workspace, digest)

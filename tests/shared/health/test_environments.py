@@ -107,7 +107,7 @@ EVENTS = tuple(
         (EventSubscription("another", "Succeeded", "https://x.test/hook"), "warning", "no event subscription delivers"),
     ],
 )
-def test_who_gets_a_sources_events_is_looked_at(
+def test_the_event_subscriptions_of_a_source_are_checked(
     subscription: EventSubscription, state: str, says: str, health: Health
 ) -> None:
     found = line(dev_subscribed(health, subscription), "events", "dev")
@@ -131,7 +131,7 @@ def test_an_environment_whose_jobs_are_not_told_of_is_named_and_needs_no_registr
     assert line(asked, "events", "prod")["state"] == "ok"
 
 
-def test_who_may_not_see_the_subscriptions_is_told_how_to_look_by_hand(health: Health) -> None:
+def test_a_caller_who_may_not_see_the_subscriptions_is_told_how_to_look_by_hand(health: Health) -> None:
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
     workspaces["dev"].raises["event_subscriptions"] = ForbiddenError("may not read eventSubscriptions")
     found = line(replace(health, workspace=workspaces.__getitem__), "events", "dev")
