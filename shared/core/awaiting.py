@@ -68,7 +68,9 @@ def wake(turn: Turn, event: AwaitedJobEnded) -> None:
         # Azure may still report the job as running: then the pauses grow from the shortest again.
         state = {} if waits_for_others(step) else step.state
         asked = replace(awaits(step, None, turn.now), poll=step.poll + 1, retries=0, next_poll=turn.now, state=state)
-        turn.put(promotion, stage.left_unanswered(step).with_step(asked))
+        # The poll that was to come can only look at a job of our own: no other promotion need wait until it is over.
+        left = stage.left_unanswered(step) if waits_for_others(step) else stage
+        turn.put(promotion, left.with_step(asked))
 
 
 def _hear(turn: Turn, event: AwaitedJobEnded) -> None:
