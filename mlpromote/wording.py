@@ -34,7 +34,14 @@ def _next_poll(step: Step, now: datetime) -> str:
 
 def _share(evidence: Evidence) -> str:
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in evidence.get("metrics", {}).items())
-    return f"copied to the registry; {metrics}" if metrics else "copied to the registry"
+    nothing = "registry_model" in evidence and evidence["registry_model"] in (None, evidence.get("origin"))
+    done = "nothing to copy" if nothing else "copied to the registry"
+    return f"{done}; {metrics}" if metrics else done
+
+
+def _share_data(evidence: Evidence) -> str:
+    named = ", ".join(f"{each['name']}:{each['version']}" for each in evidence.get("data", []))
+    return f"copied to the registry: {named}"
 
 
 def _validate(evidence: Evidence) -> str:
@@ -108,6 +115,7 @@ def _register(evidence: Evidence) -> str:
 
 _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "share": _share,
+    "share_data": _share_data,
     "validate": _validate,
     "approve": _approve,
     "deploy": _deploy,

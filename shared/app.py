@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
     from shared.http.health import Health
+    from shared.http.lineage_requests import LineageRequests
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
     from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Postponing, Store, Topic, Workspace
@@ -219,9 +220,24 @@ class App:
         """What holds in an environment whose worker runs here."""
         from shared.worker.order import Rules
 
-        policy = self.places.environments[environment].policy
-        rules = Rules(policy, source=self._source(environment), url=self.settings.address)
+        here = self.places.environments[environment]
+        policy = here.policy
+        rules = Rules(
+            policy,
+            source=self._source(environment),
+            url=self.settings.address,
+            workspace=here.workspace.id,
+            shares_data=self._shared_data[environment],
+        )
         return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules
+
+    @_made_once
+    def _shared_data(self) -> "Mapping[str, frozenset[str]]":
+        """By environment: the names of the data assets that may leave it for the registry."""
+        from shared.config.sources import shared_data
+
+        path = self.settings.configuration_path
+        return {environment: shared_data(path, environment) for environment in self.places.environments}
 
     @_made_once
     def requests(self) -> "Requests":
@@ -230,6 +246,13 @@ class App:
 
         folder = Path(self.settings.traces) if self.settings.traces else None
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder)
+
+    @_made_once
+    def lineage(self) -> "LineageRequests":
+        """What people ask over HTTP of where things came from."""
+        from shared.http.lineage_requests import LineageRequests
+
+        return LineageRequests(self.store, lambda: self.configuration)
 
     @_made_once
     def verifier(self) -> "Verifier | None":

@@ -5,8 +5,9 @@ are not retried here: the queue does that, with the pauses that Azure asks for.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,10 +28,12 @@ from shared.cloud import (
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_jobs import JobsOfWorkspace
+from shared.cloud.azureml_pipelines import PipelinesOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.azureml_runs import Runs
 from shared.cloud.identity import credential
+from shared.core import asset_names
 from shared.core.approval import Author
 from shared.ports import (
     Answer,
@@ -43,7 +46,9 @@ from shared.ports import (
     ForbiddenError,
     Job,
     Model,
+    RegistryData,
     RejectedError,
+    StepMetrics,
 )
 
 if TYPE_CHECKING:  # the import takes a second and 100 MB, so it must not happen while functions are indexed
@@ -52,7 +57,7 @@ if TYPE_CHECKING:  # the import takes a second and 100 MB, so it must not happen
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace(JobsOfWorkspace):
+class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
     """The workspace with the ARM id `workspace` and the registry of that name, accessed with the identity `client_id`.
 
     `cloud` has the addresses of a cloud other than Azure's public one (see `Cloud`). Thread-safe: each operation has
@@ -94,7 +99,9 @@ class AzureMLWorkspace(JobsOfWorkspace):
                     found.append(model)
         return found
 
-    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model:
+    def register_output(
+        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+    ) -> Model:
         from azure.ai.ml.entities import Model as ModelEntity
 
         entity = ModelEntity(
@@ -103,6 +110,7 @@ class AzureMLWorkspace(JobsOfWorkspace):
             path=f"azureml://jobs/{job.name}/outputs/{output}/paths/",
             type=job.outputs[output] if job.outputs[output] in _MODEL_TYPES else "custom_model",
             tags=dict(tags),
+            properties=dict(properties),
         )
         with self._client(f"register output {output} of job {job.name} as model {name}, version {version}") as client:
             try:
@@ -111,7 +119,7 @@ class AzureMLWorkspace(JobsOfWorkspace):
                 if TAKEN.search(str(fault)):
                     raise BusyError(f"Version {version} of model {name} was registered meanwhile.") from fault
                 raise
-        return Model(name, version, self._asset_id(name, version), tags, job=made.job_name, path=made.path)
+        return Model(name, version, self._asset_id(name, version), tags, properties, made.job_name, path=made.path)
 
     def job(self, name: str) -> Job | None:
         with self._rest(f"read job {name}") as rest:
@@ -120,6 +128,10 @@ class AzureMLWorkspace(JobsOfWorkspace):
     def metrics(self, job: str) -> Mapping[str, float]:
         with self._rest(f"read the metrics of job {job}") as rest:
             return Runs(rest, self._properties[2]).metrics(job)
+
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
+        with self._rest(f"read the metrics of the steps of job {pipeline}") as rest:
+            return list(Runs(rest, self._properties[2]).of_steps(pipeline))
 
     def authors(self, model: Model) -> Sequence[Author]:
         with self._rest(f"read who made model {model.name}, version {model.version}") as rest:
@@ -132,9 +144,35 @@ class AzureMLWorkspace(JobsOfWorkspace):
             found = self._registry.model(rest, name, version)
             return model_from(found, name, version, self._registry.model_id(name, version)) if found else None
 
+    def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]:
+        made = []
+        with self._rest(f"list the models of registry {self._registry_name}") as rest:
+            for name in filter(wanted, self._registry.model_names(rest)):
+                for found in self._registry.model_versions(rest, name):
+                    model = model_from(found, name, found["name"], self._registry.model_id(name, found["name"]))
+                    if model.created is None or model.created < since:
+                        break
+                    made.append(model)
+        return made
+
     def start_share(self, name: str, version: str) -> None:
         with self._rest(f"share model {name}, version {version}, to registry {self._registry_name}") as rest:
             self._registry.start_import(rest, self._asset_id(name, version), name, version)
+
+    def data_origin(self, name: str, version: str) -> str:
+        return self._workspace_asset_id("data", name, version)
+
+    def registry_data(self, name: str, version: str) -> RegistryData | None:
+        with self._rest(f"read data asset {name}, version {version}, in registry {self._registry_name}") as rest:
+            found = self._registry.data(rest, name, version)
+        if not found:
+            return None
+        origin = (found.get("properties") or {}).get("originAssetId")
+        return RegistryData(self._registry.data_id(name, version), origin or None)
+
+    def start_data_share(self, name: str, version: str) -> None:
+        with self._rest(f"share data asset {name}, version {version}, to registry {self._registry_name}") as rest:
+            self._registry.start_import(rest, self.data_origin(name, version), name, version)
 
     def missing_region(self) -> str | None:
         region, _, _ = self._properties
@@ -185,9 +223,10 @@ class AzureMLWorkspace(JobsOfWorkspace):
     def deployments(self, endpoint: str) -> Sequence[Deployment]:
         with self._client(f"list the deployments of endpoint {endpoint}") as client:
             try:
-                return [azureml_deployments.deployment_from(each) for each in client.online_deployments.list(endpoint)]
+                found = [azureml_deployments.deployment_from(each) for each in client.online_deployments.list(endpoint)]
             except ResourceNotFoundError:
                 return []
+        return [self._with_asset_id(each) for each in found]
 
     def deployment(self, endpoint: str, name: str) -> Deployment | None:
         with self._client(f"read deployment {name} of endpoint {endpoint}") as client:
@@ -196,13 +235,13 @@ class AzureMLWorkspace(JobsOfWorkspace):
             except ResourceNotFoundError:
                 return None
         told = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ("", "")
-        return azureml_deployments.deployment_from(found, *told)
+        return self._with_asset_id(azureml_deployments.deployment_from(found, *told))
 
     def deployment_file(self, file: Path) -> DeploymentFile:
         return azureml_deployments.described(file)
 
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
-        deployment = azureml_deployments.load(file, endpoint, name, model)
+        deployment = azureml_deployments.load(file, endpoint, name, self._arm_id(model))
         deployment.tags = {**(deployment.tags or {}), **tags}
         with self._client(f"create deployment {name} of endpoint {endpoint}") as client:
             client.online_deployments.begin_create_or_update(deployment)
@@ -275,8 +314,25 @@ class AzureMLWorkspace(JobsOfWorkspace):
             return azureml_registry.discover(rest, self._cloud, self._registry_name)
 
     def _asset_id(self, name: str, version: str) -> str:
+        return self._workspace_asset_id("models", name, version)
+
+    def _workspace_asset_id(self, kind: str, name: str, version: str) -> str:
         location, guid, _ = self._properties
-        return f"azureml://locations/{location}/workspaces/{guid}/models/{name}/versions/{version}"
+        return f"azureml://locations/{location}/workspaces/{guid}/{kind}/{name}/versions/{version}"
+
+    def _arm_id(self, asset_id: str) -> str:
+        """Of a model of this workspace, the id by which deployments and jobs refer to it; another id stays as it is."""
+        own = self._asset_id("", "").partition("models/")[0]
+        is_own = asset_id.casefold().startswith(own.casefold())
+        return f"azureml:{self._id}/{asset_id[len(own) :]}" if is_own else asset_id
+
+    def _with_asset_id(self, deployment: Deployment) -> Deployment:
+        """With the id of its model as `Model` has it."""
+        model = asset_names.plain_id(deployment.model or "")
+        named = asset_names.read(model)
+        if named is None or not model.casefold().startswith(f"{self._id}/".casefold()):
+            return deployment
+        return replace(deployment, model=self._asset_id(named.name, named.version))
 
     def _model(self, name: str, found: Mapping[str, Any]) -> Model:
         version = found["name"]

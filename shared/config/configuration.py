@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
+    Discriminator,
     Field,
     PrivateAttr,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -26,9 +27,17 @@ from shared.config.fields import (
     Settings,
     Text,
 )
+from shared.config.pipeline_route import PipelineRoute
 from shared.config.policy import Policy
+from shared.config.shared_data import SHARED_DATA, SharedData
 from shared.config.stage import StageSettings
+from shared.config.succession import one_after_the_other
+from shared.config.wording import OF_MODELS, OF_PIPELINES
 from shared.config.workspace import WorkspaceId
+from shared.core.asset_names import registry_id
+
+#: What a route is `from` whose models come from the registry. No environment has this name.
+REGISTRY = "registry"
 
 
 class Environment(Settings):
@@ -73,7 +82,9 @@ class Route(Settings):
     """A way through environments: its models and its stages."""
 
     source: EnvironmentName = Field(
-        alias="from", description="Where the models are registered: a key of `environments`."
+        alias="from",
+        description="Where the models are registered: a key of `environments`, or `registry` for models that were "
+        "registered in the registry directly.",
     )
     models: tuple[ModelPattern, ...] = Field(
         min_length=1,
@@ -87,21 +98,28 @@ class Route(Settings):
     require_tags: dict[Text, str] = Field(
         default={}, description="Tags that a model must have, with these values, to be promoted."
     )
+    share_data: SharedData = SHARED_DATA
     stages: tuple[StageSettings, ...] = Field(min_length=1, description="The stages of the route, in order.")
     _name: str = PrivateAttr("")
 
     @field_validator("stages", mode="after")
     @classmethod
     def _one_after_the_other(cls, stages: tuple[StageSettings, ...]) -> tuple[StageSettings, ...]:
-        return stages[:1] + tuple(
-            stage if "after" in stage.model_fields_set else stage.model_copy(update={"after": (before.name,)})
-            for before, stage in pairwise(stages)
-        )
+        return one_after_the_other(stages)
 
     @property
     def name(self) -> str:
         """Its key in `routes`."""
         return self._name
+
+    @property
+    def is_from_registry(self) -> bool:
+        return self.source == REGISTRY
+
+    @property
+    def about(self) -> str:
+        """What it promotes, in words."""
+        return ", ".join(self.models)
 
     def takes(self, model: str) -> bool:
         """Return whether the registration of a model of this name starts a promotion here."""
@@ -114,6 +132,17 @@ class Route(Settings):
 
 def _missing(required: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
     return {tag: value for tag, value in required.items() if tags.get(tag) != value}
+
+
+def _promotes(content: Any) -> str:
+    """Which kind of route it is, as `wording` knows the two."""
+    is_pipeline = "pipelines" in content if isinstance(content, Mapping) else isinstance(content, PipelineRoute)
+    return OF_PIPELINES if is_pipeline else OF_MODELS
+
+
+AnyRoute = Annotated[
+    Annotated[Route, Tag(OF_MODELS)] | Annotated[PipelineRoute, Tag(OF_PIPELINES)], Discriminator(_promotes)
+]
 
 
 class Places(Settings):
@@ -134,7 +163,7 @@ class Places(Settings):
 class Configuration(Places):
     """Which models are promoted from where to where, and on which conditions."""
 
-    routes: dict[Label, Route] = Field(min_length=1, description="Ways through the environments, by name.")
+    routes: dict[Label, AnyRoute] = Field(min_length=1, description="Ways through the environments, by name.")
 
     @model_validator(mode="after")
     def _name_the_routes(self) -> Self:
@@ -149,6 +178,21 @@ class Configuration(Places):
         content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
+    def source_of(self, route: Route) -> Environment:
+        """Return the environment whose worker does what is done where the models come from. A registry has no worker:
+        then it is that of the first stage."""
+        return self.environments[route.stages[0].environment if route.is_from_registry else route.source]
+
+    def origin_of(self, route: Route | PipelineRoute) -> str:
+        """Return the id of where it all comes from: a workspace's ARM id, or the registry's id."""
+        if route.source == REGISTRY:
+            return registry_id(self.registry)
+        return self.environments[route.source].workspace.id
+
+    def is_at_home(self, route: Route, stage: StageSettings) -> bool:
+        """Return whether the stage deploys in the workspace that the route's models come from."""
+        return self.environments[stage.environment].workspace.has_id(self.origin_of(route))
+
     def environment_of(self, workspace_id: str) -> Environment | None:
         """Return the first environment in this workspace (an ARM id in any casing), or None."""
         return next((each for each in self.environments.values() if each.workspace.has_id(workspace_id)), None)
@@ -156,6 +200,26 @@ class Configuration(Places):
     def routes_for(self, workspace_id: str, model: str) -> list[Route]:
         """Return the routes that take a model of this name from this workspace (an ARM id)."""
         return [route for route in self._routes_from(workspace_id) if route.takes(model)]
+
+    @property
+    def model_routes(self) -> Sequence[Route]:
+        """The routes that promote models."""
+        return [route for route in self.routes.values() if isinstance(route, Route)]
+
+    @property
+    def pipeline_routes(self) -> Sequence[PipelineRoute]:
+        """The routes that promote pipelines."""
+        return [route for route in self.routes.values() if isinstance(route, PipelineRoute)]
+
+    def pipeline_routes_for_job(
+        self, workspace_id: str, experiment: str, tags: Mapping[str, str]
+    ) -> list[PipelineRoute]:
+        """Return the routes that promote what this job of this workspace (an ARM id) ran."""
+        return [
+            route
+            for route in self.pipeline_routes
+            if self._is_from(route, workspace_id) and route.pipelines.takes(experiment, tags)
+        ]
 
     def routes_for_job(
         self, workspace_id: str, experiment: str, tags: Mapping[str, str]
@@ -172,14 +236,16 @@ class Configuration(Places):
         """Return the names of all tags that matter for models and jobs of this workspace (an ARM id)."""
         routes = self._routes_from(workspace_id)
         asked = [route.require_tags for route in routes] + [jobs.tags for route in routes for jobs in route.from_jobs]
+        asked += [route.pipelines.tags for route in self.pipeline_routes if self._is_from(route, workspace_id)]
         return frozenset(tag for tags in asked for tag in tags)
 
     def metrics_asked_for(self) -> tuple[str, ...]:
         """Names of all metrics that a gate of any stage looks at, sorted."""
-        stages = (stage for route in self.routes.values() for stage in route.stages)
+        stages = (stage for route in self.model_routes for stage in route.stages)
         return tuple(sorted({gate.metric for stage in stages for gate in stage.gates}))
 
     def _routes_from(self, workspace_id: str) -> list[Route]:
-        return [
-            route for route in self.routes.values() if self.environments[route.source].workspace.has_id(workspace_id)
-        ]
+        return [route for route in self.model_routes if self._is_from(route, workspace_id)]
+
+    def _is_from(self, route: Route | PipelineRoute, workspace_id: str) -> bool:
+        return self.origin_of(route).casefold() == workspace_id.rstrip("/").casefold()

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.config import ConfigurationFaults
-from shared.coordinator import notifications, routing
+from shared.coordinator import catching_up, notifications, routing
 from shared.coordinator.lanes import Lanes
 from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
 from shared.core import incoming
 from shared.core.awaiting import PROMOTION
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
-from shared.core.messages import AwaitedJob, FindRegistrations, JobEnded, News, StepReported
+from shared.core.messages import AwaitedJob, JobEnded, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
 from shared.ports import Bus, DeadLetters, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
@@ -78,7 +78,8 @@ class Coordinator:
         """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
         with self._delivery(reports_queue(environment), message_id, body):
             known = self._parts.configuration.environments
-            report = incoming.read_report(environment, body, lambda name: known[name].workspace)
+            registry = catching_up.reports_registry(self._parts.configuration, environment)
+            report = incoming.read_report(environment, body, lambda name: known[name].workspace, registry)
             if isinstance(report, StepReported):
                 self._parts.lanes.apply(report)
             else:
@@ -93,14 +94,11 @@ class Coordinator:
             self._count_dead_letters()
 
     def catch_up(self) -> None:
-        """Have the source environments look for registrations whose notification never came."""
+        """Have workers look for registrations whose notification never came, and for those in the registry, of which
+        none comes."""
         now, configuration = self._clock(), self._parts.configuration
         since = max(self._parts.store.watching_since(now), now - LOOK_BACK)
-        commands = []
-        for source in dict.fromkeys(route.source for route in configuration.routes.values()):
-            asked = configuration.tags_asked_for(configuration.environments[source].workspace.id)
-            commands.append(FindRegistrations(source, since, now, tuple(sorted(asked))))
-        self._parts.bus.send_commands(commands)
+        self._parts.bus.send_commands(list(catching_up.commands(configuration, since, now)))
 
     @contextmanager
     def _delivery(self, queue: str, message_id: str, body: bytes) -> Iterator[None]:

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared.config.pipeline_stage import PipelineTask
 from shared.config.stage import JobStage, ModelStage
 from shared.core.approval import APPROVE
+from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
 from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, News
 from shared.core.plan import plan_for
@@ -13,7 +15,12 @@ from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Environment, FromJobs, Policy, Route
+    from shared.config.pipeline_route import PipelineRoute
+    from shared.config.pipeline_stage import PipelineStage
     from shared.config.stage import StageSettings
+
+#: Azure ML's word for a job that came to a good end.
+COMPLETED = "Completed"
 
 #: The route of lanes that keep what no route takes.
 NO_ROUTE = ""
@@ -22,16 +29,17 @@ NO_ROUTE = ""
 def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
     """One request for each route that takes the news; for a model that none takes, one that records just that."""
     environment = configuration.environment_of(news.workspace)
-    if environment is None:
+    if environment is None and not is_of_registry(news.workspace):
         return
     if isinstance(news, JobEnded):
         for route, jobs in configuration.routes_for_job(news.workspace, news.experiment, news.tags):
             yield _of_job(news, route, jobs, configuration, now)
+        yield from _of_pipelines(news, configuration, now)
         return
     routes = configuration.routes_for(news.workspace, news.name)
     for route in routes:
         yield _of_model(news, route, configuration, now)
-    if not routes:
+    if not routes and environment is not None:  # of the registry only what a route takes is anybody's business here
         yield _of_no_route(news, environment, configuration, now)
 
 
@@ -54,7 +62,7 @@ def _of_no_route(
     candidate = Candidate(Kind.MODEL, news.name, news.version, environment.name, news.workspace)
     routes = [
         f"{route.name} takes {', '.join(route.models)}"
-        for route in configuration.routes.values()
+        for route in configuration.model_routes
         if route.source == environment.name
     ]
     refusal = f"no route takes {news.name} from {environment.name} ({'; '.join(routes) or 'none starts there'})"
@@ -73,37 +81,103 @@ def _of_job(
     return _request(candidate, route.name, (stage,), news.source, configuration, now)
 
 
-def stage_runs(
-    stages: "Iterable[StageSettings]", route: "Route", model: str, configuration: "Configuration"
+def _of_pipelines(news: JobEnded, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
+    """What failed or was cancelled is nothing to promote: nobody is told of each attempt of a developer."""
+    if news.status != COMPLETED:
+        return
+    for route in configuration.pipeline_routes_for_job(news.workspace, news.experiment, news.tags):
+        candidate = pipeline_candidate(route, news.job, configuration)
+        stages = pipeline_stage_runs(route.stages, route, configuration)
+        yield _request(candidate, route.name, stages, news.source, configuration, now)
+
+
+def pipeline_candidate(route: "PipelineRoute", job: str, configuration: "Configuration") -> Candidate:
+    """What the job ran, under the route's name."""
+    workspace = configuration.environments[route.source].workspace.id
+    return Candidate(Kind.PIPELINE, route.name, job, route.source, workspace)
+
+
+def pipeline_stage_runs(
+    stages: "Iterable[PipelineStage]", route: "PipelineRoute", configuration: "Configuration"
 ) -> tuple[StageRun, ...]:
-    """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
+    """Stages of the route as a promotion starts with them: under the policies of their environments."""
     return tuple(
-        _stage_run(stage, configuration.environments[stage.environment].policy, route, model, configuration)
-        for stage in stages
+        _pipeline_stage_run(stage, configuration.environments[stage.environment].policy, route) for stage in stages
     )
 
 
-def _stage_run(
-    stage: "StageSettings", policy: "Policy", route: "Route", model: str, configuration: "Configuration"
-) -> StageRun:
+def _pipeline_stage_run(stage: "PipelineStage", policy: "Policy", route: "PipelineRoute") -> StageRun:
     stage = stage.under(policy)
+    asked = sorted({gate.metric for each in route.stages for gate in each.gates})
     plan = plan_for(
-        Kind.MODEL,
+        Kind.PIPELINE,
         environment=stage.environment,
         source=route.source,
         first=not stage.after,
         limits=stage.limits(),
-        asked=stage.asks_for(),
+        asked=_asked(stage, route),
+        worked=(APPROVE,) if policy.taken_by_environment else (),
+        options={"register_components": {"metrics": asked}, "share_data": {"data": list(route.share_data)}},
+    )
+    task = PipelineTask(
+        stage=stage,
+        experiment=route.pipelines.experiment,
+        job_tags=dict(route.pipelines.tags),
+        definition=route.pipelines.definition,
+    )
+    return StageRun(
+        name=stage.name,
+        environment=stage.environment,
+        endpoint="",
+        after=tuple(stage.after),
+        settings=task.frozen(),
+        steps=tuple(map(StepRun, plan)),
+        approval=stage.approval_rule(),
+    )
+
+
+def _asked(stage: "StageSettings | PipelineStage", route: "Route | PipelineRoute") -> list[str]:
+    """The settings of the stage and its route that select optional steps of the plan."""
+    return [*stage.asks_for(), *(["share_data"] if route.share_data else [])]
+
+
+def stage_runs(
+    stages: "Iterable[StageSettings]", route: "Route", model: str, configuration: "Configuration"
+) -> tuple[StageRun, ...]:
+    """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
+    chosen = tuple(stages)
+    copies = not route.is_from_registry and any(not configuration.is_at_home(route, stage) for stage in chosen)
+    return tuple(_stage_run(stage, copies, route, model, configuration) for stage in chosen)
+
+
+def _stage_run(
+    stage: "StageSettings", copies: bool, route: "Route", model: str, configuration: "Configuration"
+) -> StageRun:
+    """`copies`: whether a stage of the promotion needs the model in the registry that is not there yet."""
+    policy, is_at_home = configuration.environments[stage.environment].policy, configuration.is_at_home(route, stage)
+    stage = stage.under(policy)
+    plan = plan_for(
+        Kind.MODEL,
+        environment=stage.environment,
+        source=configuration.source_of(route).name,
+        first=not stage.after,
+        limits=stage.limits(),
+        asked=_asked(stage, route),
         worked=(APPROVE,) if policy.taken_by_environment else (),
         # It runs for the first stage alone, and has to bring what the gates of all others look at.
-        options={"share": {"metrics": list(configuration.metrics_asked_for())}},
+        options={
+            "share_data": {"data": list(route.share_data)},
+            "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})},
+        },
     )
     return StageRun(
         name=stage.name,
         environment=stage.environment,
         endpoint=stage.endpoint_for(model),
         after=tuple(stage.after),
-        settings=ModelStage(stage=stage, require_tags=dict(route.require_tags)).frozen(),
+        settings=ModelStage(
+            stage=stage, require_tags=dict(route.require_tags), asset="workspace" if is_at_home else None
+        ).frozen(),
         steps=tuple(map(StepRun, plan)),
         approval=stage.approval_rule(),
     )

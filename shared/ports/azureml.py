@@ -1,6 +1,6 @@
 """The port of Azure ML: what an environment's worker can see and do there."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from shared.core.approval import Author
 from shared.ports.jobs import Jobs
+from shared.ports.pipelines import Pipelines
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,14 @@ class Model:
     origin: str | None = None  #: for a registry's copy: the asset it was copied from
     created: datetime | None = None
     path: str | None = None  #: where its files are
+
+
+@dataclass(frozen=True)
+class RegistryData:
+    """A version of a data asset in the registry."""
+
+    asset_id: str
+    origin: str | None  #: the asset that it was shared from
 
 
 def same_asset(one: str | None, other: str | None) -> bool:
@@ -46,6 +55,19 @@ class Job:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)  #: including git's commit, if there is one
     is_run: bool = False  #: tracked from outside Azure ML: a laptop, CI, Databricks
+    is_pipeline: bool = False
+    root: str | None = None  #: of a step: the pipeline job that was submitted, above all others
+    node: str = ""  #: of a step: its name in the pipeline
+    component: str | None = None  #: id of the component that it ran; None where it has none, or it cannot be told
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """What one step of a pipeline job logged."""
+
+    run: str
+    node: str  #: its name in the pipeline, as far as its run is shown under that
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -110,7 +132,7 @@ class Capability(StrEnum):
     SHARE = "share models to the registry"
 
 
-class Workspace(Jobs, Protocol):
+class Workspace(Jobs, Pipelines, Protocol):
     """An environment's workspace, and the registry as the environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter
@@ -121,13 +143,20 @@ class Workspace(Jobs, Protocol):
     def has_files(self, model: Model) -> bool: ...  # also True if this identity cannot tell
     def model_versions(self, name: str) -> Sequence[Model]: ...
     def models_since(self, since: datetime) -> Sequence[Model]: ...
-    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model: ...
+    def register_output(
+        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+    ) -> Model: ...  # properties never change; tags may
     def job(self, name: str) -> Job | None: ...
     def metrics(self, job: str) -> Mapping[str, float]: ...
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]: ...  # of the runs right below it
     def authors(self, model: Model) -> Sequence[Author]: ...  # the job's first; without an id if unknown
 
     def registry_model(self, name: str, version: str) -> Model | None: ...
+    def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]: ...  # by name
     def start_share(self, name: str, version: str) -> None: ...
+    def data_origin(self, name: str, version: str) -> str: ...  # id of a data asset, as the registry notes it
+    def registry_data(self, name: str, version: str) -> RegistryData | None: ...
+    def start_data_share(self, name: str, version: str) -> None: ...
     def missing_region(self) -> str | None: ...  # the workspace's region, if the registry is not replicated to it
 
     def event_subscriptions(self) -> Sequence[EventSubscription]: ...
@@ -139,6 +168,7 @@ class Workspace(Jobs, Protocol):
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
     def deployment_file(self, file: Path) -> DeploymentFile: ...  # RejectedError if it cannot be used
+    # `model`: the id of one in the registry, or in this workspace
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None: ...
     def start_removal(self, endpoint: str, deployment: str) -> None: ...
     def logs(self, endpoint: str, deployment: str, lines: int) -> str: ...

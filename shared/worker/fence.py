@@ -13,12 +13,18 @@ CHANGES = frozenset(
     {
         "register_output",
         "start_share",
+        "start_data_share",
         "start_endpoint",
         "start_traffic",
         "start_deployment",
         "start_removal",
         "start_job",
         "start_cancellation",
+        "start_code",
+        "start_environment",
+        "start_environment_share",
+        "start_component",
+        "start_pipeline",
     }
 )
 

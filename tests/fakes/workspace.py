@@ -5,7 +5,7 @@ be taken, traffic only goes to what exists, and any call can be made to fail.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,19 +24,24 @@ from shared.ports import (
     EventSubscription,
     Job,
     Model,
+    RegistryData,
     RejectedError,
+    StepMetrics,
+    SubmittedJob,
     Workspace,
 )
 from tests.fakes.jobs import FakeJobs
+from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @dataclass
-class FakeRegistry:
+class FakeRegistry(FakePipelineRegistry):
     """What several workspaces share to and read from."""
 
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
+    data: dict[tuple[str, str], RegistryData] = field(default_factory=dict)
 
 
 #: As infra/ makes it.
@@ -48,7 +53,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class FakeWorkspace(FakeJobs):
+class FakeWorkspace(FakeJobs, FakePipelines):
     """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
     still show it as not ready."""
 
@@ -85,9 +90,12 @@ class FakeWorkspace(FakeJobs):
         self.models[name, version] = model
         return model
 
-    def has_copy(self, name: str, version: str, origin: str | None, tags: Mapping[str, str] | None = None) -> Model:
+    def has_copy(
+        self, name: str, version: str, origin: str | None, tags: Mapping[str, str] | None = None, **more: Any
+    ) -> Model:
+        """`origin`: None for what was registered in the registry directly."""
         asset_id = f"azureml://registries/reg/models/{name}/versions/{version}"
-        copy = Model(name, version, asset_id, dict(tags or {}), origin=origin)
+        copy = Model(name, version, asset_id, dict(tags or {}), origin=origin, **more)
         self.registry.models[name, version] = copy
         return copy
 
@@ -124,12 +132,14 @@ class FakeWorkspace(FakeJobs):
         self._called("models_since")
         return [model for model in self.models.values() if model.created and model.created >= since]
 
-    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model:
+    def register_output(
+        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+    ) -> Model:
         self._called("register_output")
         there = self.models.get((name, version))
         if there and there.job != job.name:
             raise BusyError(f"model {name}, version {version}, already exists")
-        self.has_model(name, version, tags=dict(tags), job=job.name)
+        self.has_model(name, version, tags=dict(tags), properties=dict(properties), job=job.name)
         self._died("register_output")
         return self.models[name, version]
 
@@ -145,6 +155,11 @@ class FakeWorkspace(FakeJobs):
         self._called("metrics")
         return self.job_metrics.get(job, {})
 
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
+        self._called("step_metrics")
+        below = [job for job in self.jobs.values() if job.parent == pipeline]
+        return [StepMetrics(job.name, job.node, self.job_metrics.get(job.name, {})) for job in below]
+
     # --- the registry ---
 
     def registry_model(self, name: str, version: str) -> Model | None:
@@ -152,13 +167,34 @@ class FakeWorkspace(FakeJobs):
         key = ("share", name, version)
         if key in self._pending and self._is_ready(key):
             shared = self.models[name, version]
-            self.has_copy(name, version, shared.asset_id, shared.tags)
+            self.has_copy(name, version, shared.asset_id, shared.tags, created=datetime.now(UTC))
         return self.registry.models.get((name, version))
+
+    def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]:
+        self._called("registry_models_since")
+        models = self.registry.models.values()
+        return [each for each in models if wanted(each.name) and each.created and each.created >= since]
 
     def start_share(self, name: str, version: str) -> None:
         self._called("start_share")
         self._pending.setdefault(("share", name, version), self.polls_until_ready)
         self._died("start_share")
+
+    def data_origin(self, name: str, version: str) -> str:
+        return f"azureml://locations/west/workspaces/{self.name}/data/{name}/versions/{version}"
+
+    def registry_data(self, name: str, version: str) -> RegistryData | None:
+        self._called("registry_data")
+        key = ("share data", name, version)
+        if key in self._pending and self._is_ready(key):
+            asset_id = f"azureml://registries/reg/data/{name}/versions/{version}"
+            self.registry.data[name, version] = RegistryData(asset_id, self.data_origin(name, version))
+        return self.registry.data.get((name, version))
+
+    def start_data_share(self, name: str, version: str) -> None:
+        self._called("start_data_share")
+        self._pending.setdefault(("share data", name, version), self.polls_until_ready)
+        self._died("start_data_share")
 
     def missing_region(self) -> str | None:
         self._called("missing_region")
@@ -254,6 +290,15 @@ class FakeWorkspace(FakeJobs):
             yield self.answers.pop(0) if self.answers else self.answer
 
     # --- how it works ---
+
+    @property
+    def _shared(self) -> FakePipelineRegistry:
+        return self.registry
+
+    def _submit(self, job: SubmittedJob) -> None:
+        self.submitted[job.name] = job
+        self.creators[job.name] = self.identity
+        self.jobs[job.name] = Job(job.name, "Running", "", outputs=dict(self.pipelines[job.name].outputs))
 
     @property
     def _workspace(self) -> str:

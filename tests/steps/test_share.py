@@ -9,7 +9,8 @@ from shared.core.approval import Author
 from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, Succeeded
 from shared.core.wire import from_json
 from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
-from shared.worker.steps.share import Lineage, Shared
+from shared.worker.lineage import Lineage
+from shared.worker.steps.share import Shared
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ORIGIN, Stage
 
@@ -53,10 +54,15 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
             "environment": "sklearn-1",
             "inputs": {"data": "azureml:digits:1"},
             "git": {"commit": "f00"},
+            "tags": {},
         },
         "metrics": {"accuracy": 0.95},
         "metrics_left_out": 0,
         "not_numbers": {},
+        "measured_by": {},
+        "unclear": {},
+        "looked_in": ["job train-3"],
+        "properties": {},
     }
 
 

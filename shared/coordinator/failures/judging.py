@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared.coordinator import routing
+from shared.coordinator import catching_up, routing
 from shared.core import incoming
 from shared.core.events import PromotionRequested
 from shared.core.lane import decide, due
@@ -152,8 +152,9 @@ class Failures:
             return replace(failure, replay=Judgement(False, why))
 
     def _of_body(self, failure: Failure, letter: DeadLetter) -> Failure:
+        registry = catching_up.reports_registry(self._configuration, environment_of(letter.queue) or "")
         try:
-            message = incoming.read(letter.queue, letter.body, self._workspace_of)
+            message = incoming.read(letter.queue, letter.body, self._workspace_of, registry)
         except incoming.MisplacedError as fault:
             return replace(_about(failure, fault.message), replay=_misplaced(str(fault)))
         except UndecodableError as fault:

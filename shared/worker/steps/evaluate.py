@@ -11,7 +11,7 @@ from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evi
 from shared.ports import Capability, SubmittedJob, same_asset
 from shared.worker import evaluation, gates, jobs
 from shared.worker.evaluation import Evaluated
-from shared.worker.manifest import registry_copy
+from shared.worker.manifest import model_to_deploy
 from shared.worker.order import Step
 from shared.worker.steps.validate import still_as_validated
 from shared.worker.target import Target
@@ -104,7 +104,7 @@ def passed_then(target: Target) -> Failed | None:
 
 
 def _not_then(target: Target, job: SubmittedJob) -> str:
-    copy = registry_copy(target)
+    copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy.reason
     if job.status != jobs.COMPLETED:
