@@ -17,6 +17,7 @@
   noted and undoes nothing.
 - Every step has a deadline, and so has every wait. A poll that could not be made is made again after a growing pause
   until then. Waiting for somebody else's job has rules of its own (`awaiting.py`).
+- A lane remembers how long each step took, so that a worker can plan its polls (`pace.py`).
 - A stage with a hold lets nobody in until a person releases it. What people may ask for stands in `approving.py`,
   `going_back.py` and `trying_again.py`.
 - An older version never overtakes a newer one by itself.
@@ -27,7 +28,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.core import approving, awaiting, going_back, trying_again
+from shared.core import approving, awaiting, going_back, pace, trying_again
 from shared.core.approval import Approval, ApprovalEvidence
 from shared.core.durations import in_words
 from shared.core.events import (
@@ -116,13 +117,13 @@ def _late(lane: Lane, event: LaneEvent, now: datetime) -> tuple[RunStep, ...]:
     stage = promotion.stage(event.stage) if promotion is not None else None
     if stage is not None and _reported(stage, event) is not None:
         return ()
-    return tuple(_command(*step) for step in late_steps(lane, event, now))
+    return tuple(_command(lane, *step) for step in late_steps(lane, event, now))
 
 
 def due(lane: Lane) -> tuple[RunStep, ...]:
     """Every command that must be in flight."""
     return tuple(
-        _command(promotion, stage, step)
+        _command(lane, promotion, stage, step)
         for promotion in lane.under_way()
         for stage in promotion.stages
         if (step := stage.current) is not None and step.status is StepStatus.RUNNING and not step.plan.waits
@@ -285,6 +286,7 @@ _HANDLERS: Mapping[type[LaneEvent], Callable[[Turn, Any], None]] = {
 
 
 def _succeed(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Succeeded) -> None:
+    turn.lane = pace.remembered(turn.lane, stage, step, turn.now)
     step = _answered(turn, step, StepStatus.SUCCEEDED, outcome)
     stage = stage.with_step(step)
     promotion = turn.put(promotion, stage)
@@ -369,7 +371,7 @@ _ENDS_AS = {FailureKind.REFUSED: StageStatus.REFUSED, FailureKind.REJECTED: Stag
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
+def _command(lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
     begun = step.started or promotion.created
     at = step.next_poll or begun
     return RunStep(
@@ -390,6 +392,7 @@ def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
         evidence=promotion.evidence_for(stage),
         options=step.plan.options,
         state=step.state,
+        expects=pace.expectation(lane, stage, step),
         champion=stage.predecessor,
         requester=promotion.requester,
     )

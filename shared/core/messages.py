@@ -159,6 +159,14 @@ Outcome = Succeeded | Failed | Running | Retry | NotRun
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """How long a step took the last times: half of them differed from `usual` by at most `spread`."""
+
+    usual: timedelta
+    spread: timedelta
+
+
+@dataclass(frozen=True)
 class RunStep:
     """Run one step once and report how it went. Says all that the worker needs to know."""
 
@@ -181,6 +189,7 @@ class RunStep:
     uses: str = ""  #: the worker's step, where the plan has that one more than once; else the name says it
     options: Mapping[str, Any] = field(default_factory=dict)  #: what the plan says of this step alone
     state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll wanted to know at this one
+    expects: Expectation | None = None  #: how long the step will take, from `started`; None where nobody knows
 
     @property
     def runs(self) -> str:

@@ -270,6 +270,8 @@ class Lane:
     unpublished: Unpublished | None = None
     #: By stage: until then a command of a promotion that has left it may still act, so that nobody enters.
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
+    #: By stage and step: the seconds that it took the last times.
+    durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def promotion(self, promotion: str) -> Promotion | None:
         place = self._places.get(promotion)

@@ -53,7 +53,7 @@ class Endpoint:
 
     name: str
     state: str
-    traffic: Mapping[str, int]
+    traffic: Mapping[str, int]  #: per cent, by the deployments that take some
     tags: Mapping[str, str]
     scoring_uri: str | None
     error: str = ""  #: of a broken one, as in `Deployment`, and so is `unread`

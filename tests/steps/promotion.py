@@ -1,6 +1,6 @@
 """A promotion of model digits, version 3, through stage test of route digits: where the tests of the steps start."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,6 +50,8 @@ ENDPOINT = "digits-test"
 OURS = {"mlpromote.route": "digits"}
 
 MOST_LOOKS = 40
+
+Around = tuple[Callable[[str], Workspace], Path, Callable[[], datetime], Callable[[str], Rules]]
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,11 @@ class Stage:
 
     def poll(self, step: str, workspace: Workspace, poll: int = 1, now: datetime = NOW) -> Outcome:
         """One poll of a step."""
-        return run_step(self.command(step, poll), lambda _: workspace, self.folder, lambda: now, lambda _: self.rules)
+        return run_step(self.command(step, poll), *self.around(workspace, now))
+
+    def around(self, workspace: Workspace, now: datetime = NOW) -> Around:
+        """What `run_step` takes beside the command."""
+        return lambda _: workspace, self.folder, lambda: now, lambda _: self.rules
 
     def validated(self, workspace: Workspace) -> "Stage":
         """The stage after `validate` has succeeded, with its evidence."""
@@ -127,12 +133,16 @@ class Stage:
         return validated.with_(evidence={**validated.evidence, "approve": as_evidence(approve)})
 
     def run(self, step: str, workspace: Workspace) -> Outcome:
-        """A step with as many polls as it takes; a poll that a crash ends is delivered again."""
+        """A step with as many polls as it takes; a poll that a crash ends is delivered again. Each poll knows what the
+        last one wanted it to."""
+        state: Mapping[str, Any] = {}
         for poll in range(1, MOST_LOOKS):
+            command = replace(self.command(step, poll), state=state)
             try:
-                outcome = self.poll(step, workspace, poll)
+                outcome = run_step(command, *self.around(workspace))
             except Crash:
-                outcome = self.poll(step, workspace, poll)
+                outcome = run_step(command, *self.around(workspace))
+            state = outcome.state if isinstance(outcome, Running) else state
             if not isinstance(outcome, (Running, Retry)):
                 return outcome
         raise AssertionError(f"{step} did not come to an end: {outcome}")
