@@ -20,6 +20,7 @@ ALSO_WORDS = {
     "validate": {"shared/config/stage.py"},
     "deploy": {"shared/ports/azureml.py"},
     "smoke": {"shared/config/named_files.py"},
+    "evaluate": {"shared/config/named_files.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
     "register": {"shared/coordinator/routing.py"},  # the one stage that a job has
 }

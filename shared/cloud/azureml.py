@@ -26,6 +26,7 @@ from shared.cloud import (
 )
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
+from shared.cloud.azureml_jobs import JobsOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.azureml_runs import Runs
@@ -51,7 +52,7 @@ if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is need
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace:
+class AzureMLWorkspace(JobsOfWorkspace):
     """The workspace with the ARM id `workspace` and the registry of that name, seen with the identity `client_id`.
 
     `cloud` has the addresses of another cloud than Azure's public one (see `Cloud`). May be used by several threads:
@@ -253,6 +254,10 @@ class AzureMLWorkspace:
     def _properties(self) -> tuple[str, str, str | None]:
         with self._rest("read its properties") as rest:
             return WorkspaceAssets(rest, self._id).properties()
+
+    @property
+    def _tracking(self) -> str | None:
+        return self._properties[2]
 
     @cached_property
     def _registry(self) -> Registry:

@@ -12,6 +12,7 @@ import yaml
 
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
+from shared.cloud.azureml_uploads import is_remote, local_files
 from shared.ports import Deployment, DeploymentFile, Endpoint, RejectedError
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def described(file: Path) -> DeploymentFile:
 
 def _of_code(file: Path, deployment: "ManagedOnlineDeployment") -> Iterator[Path]:
     code = deployment.code_configuration.code if deployment.code_configuration else None
-    if code and not _is_remote(str(code)):
-        yield from _uploaded(file, file.parent / str(code))
+    if code and not is_remote(str(code)):
+        yield from local_files(file, file.parent / str(code))
 
 
 def _of_environment(file: Path) -> Iterator[Path]:
@@ -68,28 +69,8 @@ def _of_environment(file: Path) -> Iterator[Path]:
     environment = environment if isinstance(environment, dict) else {}
     build = environment.get("build")
     for place in (environment.get("conda_file"), build.get("path") if isinstance(build, dict) else None):
-        if isinstance(place, str) and not _is_remote(place):
-            yield from _uploaded(file, file.parent / place)
-
-
-def _uploaded(named_in: Path, place: Path) -> Iterator[Path]:
-    """The file, or the files of the folder that azure-ai-ml uploads: all but what `.amlignore` or `.gitignore` says."""
-    # By the SDK's own functions, though it does not publish them: others would have a digest of other files.
-    from azure.ai.ml._utils._asset_utils import get_ignore_file, get_upload_files_from_folder
-
-    if place.is_file():
-        yield place
-    elif place.is_dir():
-        # Pairs of a path and where it goes to: the function's annotation is wrong.
-        pairs: Any = get_upload_files_from_folder(place, ignore_file=get_ignore_file(place))
-        yield from (Path(found) for found, _ in pairs)
-    else:
-        raise RejectedError(f"There is no {place}, which {named_in.name} names.")
-
-
-def _is_remote(place: str) -> bool:
-    """Whether it names an asset of a workspace or a registry, or an address."""
-    return place.startswith(("azureml:", "/subscriptions/")) or "://" in place
+        if isinstance(place, str) and not is_remote(place):
+            yield from local_files(file, file.parent / place)
 
 
 def endpoint_from(found: Mapping[str, Any], error: str = "", unread: str = "") -> Endpoint:

@@ -20,6 +20,12 @@ ACTIONS: Mapping[Capability, Sequence[str]] = {
         f"{_ENDPOINTS}/deployments/delete",
         f"{_ENDPOINTS}/deployments/getLogs/action",
     ),
+    Capability.RUN: (
+        f"{_PROVIDER}/workspaces/jobs/write",
+        f"{_PROVIDER}/workspaces/jobs/cancel/action",
+        f"{_PROVIDER}/workspaces/codes/versions/write",
+        f"{_PROVIDER}/workspaces/datastores/listSecrets/action",
+    ),
     Capability.REGISTER: (f"{_PROVIDER}/workspaces/models/versions/write",),
     Capability.SHARE: (f"{_PROVIDER}/registries/assets/write",),
 }

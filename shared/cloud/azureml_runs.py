@@ -48,8 +48,21 @@ class Runs:
 
     def metrics(self, name: str) -> dict[str, float]:
         """The last value of each metric. What is no number comes as text: `NaN`."""
-        found = ((self._run(name) or {}).get("data") or {}).get("metrics", [])
-        return {metric["key"]: float(metric["value"]) for metric in found if _is_number(metric.get("value"))}
+        return _metrics(self._run(name) or {})
+
+    def metrics_of_children(self, name: str) -> dict[str, dict[str, float]]:
+        """The metrics of the runs below this one, by their names."""
+        experiment = ((self._run(name) or {}).get("info") or {}).get("experiment_id")
+        found: dict[str, dict[str, float]] = {}
+        wanted: dict[str, Any] = {"experiment_ids": [experiment], "filter": f"tags.{_PARENT}='{name}'"}
+        page = self._rest.post(f"{self._api}/runs/search", wanted) if self._api and experiment else None
+        while page:
+            for run in page.get("runs", []):
+                info = run.get("info") or {}
+                found[str(info.get("run_id") or info.get("run_uuid"))] = _metrics(run)
+            token = page.get("next_page_token")
+            page = self._rest.post(f"{self._api}/runs/search", {**wanted, "page_token": token}) if token else None
+        return found
 
     def _run(self, name: str) -> Mapping[str, Any] | None:
         answer = self._rest.get(f"{self._api}/runs/get", run_id=name) if self._api else None
@@ -64,6 +77,11 @@ class Runs:
 def _pairs(tags: Any) -> Iterator[tuple[str, str]]:
     for tag in tags or []:
         yield str(tag.get("key")), str(tag.get("value", ""))
+
+
+def _metrics(run: Mapping[str, Any]) -> dict[str, float]:
+    found = (run.get("data") or {}).get("metrics", [])
+    return {metric["key"]: float(metric["value"]) for metric in found if _is_number(metric.get("value"))}
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from shared.config import smoke_requests
+from shared.config import job_files, smoke_requests
 from shared.config.configuration import Configuration
 from shared.config.faults import Fault, Steps, place
 from shared.config.stage import StageSettings
@@ -22,6 +22,7 @@ def named(configuration: Configuration) -> list[str]:
     """The files that the configuration names itself, each once."""
     stages = [stage for route in configuration.routes.values() for stage in route.stages]
     files = [stage.deployment for stage in stages] + [stage.smoke.requests for stage in stages if stage.smoke]
+    files += [stage.evaluate.job for stage in stages if stage.evaluate]
     return list(dict.fromkeys(files))
 
 
@@ -38,6 +39,11 @@ def faults(configuration: Configuration, folder: Path) -> list[Fault]:
 def _of_stage(stage: StageSettings, steps: Steps, folder: Path) -> Iterator[Fault]:
     where = place((*steps, "deployment"))
     yield from (Fault(where, sentence) for sentence in _of_deployment(folder / stage.deployment, stage.deployment))
+    if stage.evaluate is not None:
+        yield from (
+            Fault(place((*steps, "evaluate", "job")), sentence)
+            for sentence in job_files.faults(folder / stage.evaluate.job, stage.evaluate)
+        )
     if stage.smoke is not None:
         try:
             smoke_requests.read(folder / stage.smoke.requests, stage.smoke.tolerance)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from shared.config.evaluation import EvaluationPolicy
 from shared.config.fields import SETTING, Settings, Text, no_truth_value
 from shared.config.workspace import WorkspaceId
 from shared.core.promotion import APPROVER
@@ -80,6 +81,11 @@ class Policy(Settings):
     )
     max_instances: Instances | None = Field(
         default=None, description="The maximum number of instances of a deployment here."
+    )
+
+    evaluation: EvaluationPolicy | None = Field(
+        default=None,
+        description="The evaluation without which nothing is deployed here. The worker reads the job itself.",
     )
 
     @property

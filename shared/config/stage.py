@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from shared.config import azure_names, durations
+from shared.config.evaluation import EvaluationSettings
 from shared.config.fields import (
     Duration,
     EndpointTemplate,
@@ -15,60 +16,16 @@ from shared.config.fields import (
     Frozen,
     Label,
     Margin,
-    Number,
     Settings,
     Text,
 )
+from shared.config.gate import Gate as Gate
 from shared.config.policy import Approvers, Policy
 from shared.config.wording import did_you_mean
 from shared.core.approval import APPROVE
 from shared.core.messages import Kind
 from shared.core.plan import KINDS
 from shared.core.promotion import APPROVER, ApprovalRule
-
-_ONE_BOUND = [{"required": [bound]} for bound in ("at_least", "at_most", "no_worse_than_champion_by")]
-
-
-class Gate(Settings):
-    """A check of one metric of the candidate's training job. All given bounds must hold."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": _ONE_BOUND,  # type: ignore[dict-item]  # a list of objects is JSON; list is invariant
-            "dependentRequired": {
-                "no_worse_than_champion_by": ["without_champion"],
-                "without_champion": ["no_worse_than_champion_by"],
-            },
-        }
-    )
-
-    metric: Text = Field(description="Name of the metric, as the training job logged it with MLflow.")
-    at_least: Number | None = Field(default=None, description="The lowest value that passes.")
-    at_most: Number | None = Field(default=None, description="The highest value that passes.")
-    no_worse_than_champion_by: Margin | None = Field(
-        default=None,
-        description="How much worse than the champion's value it may be, in the metric's unit: 0 or more.",
-    )
-    without_champion: Literal["pass", "fail"] | None = Field(
-        default=None,
-        description="Whether the comparison passes while there is no champion. Required for every comparison.",
-    )
-    higher_is_better: bool = Field(
-        default=True, description="The direction of the comparison: false for errors and losses."
-    )
-
-    @model_validator(mode="after")
-    def _bounds_make_sense(self) -> Self:
-        compares = self.no_worse_than_champion_by is not None
-        if not compares and self.at_least is None and self.at_most is None:
-            raise ValueError("needs a bound: at_least, at_most or no_worse_than_champion_by")
-        if compares and self.without_champion is None:
-            raise ValueError("needs without_champion: pass or fail, which applies while there is no champion")
-        if not compares and (self.without_champion is not None or not self.higher_is_better):
-            raise ValueError("without_champion and higher_is_better require no_worse_than_champion_by")
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"can never pass: at_least {self.at_least:g} is greater than at_most {self.at_most:g}")
-        return self
 
 
 class Smoke(Settings):
@@ -146,6 +103,9 @@ class StageSettings(Frozen):
         description="Stages that must succeed before this one starts. Default: the one before in the list.",
     )
     gates: tuple[Gate, ...] = Field(alias="validate", default=(), description="Gates that must pass before deploying.")
+    evaluate: EvaluationSettings | None = Field(
+        default=None, description="A job here that measures the model and the champion. Default: none."
+    )
     approval: ApprovalSettings | None = Field(
         default=None, description="Approval that is required before this stage deploys. Default: none."
     )

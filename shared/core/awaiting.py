@@ -1,10 +1,12 @@
-"""Waiting for a job of somebody else, which may take days. Part of the rules in `lane.py`.
+"""Waiting for a job, which may take days. Part of the rules in `lane.py`.
 
 - A step that waits for a job is polled less and less often, and at once when news of the job's end comes. The news may
   be faster than the answer of the poll that submitted the job: then the step is polled at once after that answer.
-- Its own time limit does not count meanwhile. The wait has a longer one, and what the step does afterwards gets the
-  step's limit anew.
-- A newer candidate of the lane need not wait for that job: what waits in the stage for a job steps aside for it.
+- While the job is somebody else's, the step's own time limit does not count. The wait has a longer one, and what the
+  step does afterwards gets the step's limit anew.
+- A newer candidate of the lane need not wait for somebody else's job: what waits in the stage for one steps aside.
+- A job that the step started itself must end within the step's own limit, for a queue without quota never moves. After
+  that the step has failed, and its undo cancels the job.
 """
 
 from collections.abc import Iterator
@@ -32,11 +34,17 @@ PROMOTION = "mlpromote.promotion"
 
 def awaits(step: StepRun, job: AwaitedJob | None, now: datetime) -> StepRun:
     """The step as it waits for the job from now on, or for none any more: with its deadline."""
-    if job is not None:
+    before = step.awaits
+    if job is not None and not job.is_ours:
         return replace(step, awaits=job, deadline=(step.started or now) + LONGEST_WAIT)
-    if step.awaits is not None:
-        return replace(step, awaits=None, deadline=now + step.plan.limit)
-    return step
+    if before is not None and not before.is_ours:
+        step = replace(step, deadline=now + step.plan.limit)
+    return replace(step, awaits=job)
+
+
+def waits_for_others(step: StepRun) -> bool:
+    """Whether it waits for a job that it did not start."""
+    return step.awaits is not None and not step.awaits.is_ours
 
 
 def not_ended(step: StepRun, job: AwaitedJob) -> Failed:
@@ -57,7 +65,8 @@ def wake(turn: Turn, event: AwaitedJobEnded) -> None:
         promotion = turn.latest(known)
         turn.note(promotion, "job-ended", f"job {event.job.job} has ended; {step.plan.name} is polled now", stage, step)
         # Azure may still say that the job runs: then the pauses grow anew from the shortest.
-        asked = replace(awaits(step, None, turn.now), poll=step.poll + 1, retries=0, next_poll=turn.now, state={})
+        state = {} if waits_for_others(step) else step.state
+        asked = replace(awaits(step, None, turn.now), poll=step.poll + 1, retries=0, next_poll=turn.now, state=state)
         turn.put(promotion, stage.left_unanswered(step).with_step(asked))
 
 

@@ -356,7 +356,7 @@ def _poll_again(
 
 
 def _timeout(step: StepRun) -> Failed:
-    if step.awaits is not None:
+    if step.awaits is not None and awaiting.waits_for_others(step):
         return awaiting.not_ended(step, step.awaits)
     seen = f"; last seen: {step.says}" if step.says else ""
     limit = in_words(step.plan.limit)

@@ -116,10 +116,12 @@ class Failed:
 
 @dataclass(frozen=True)
 class AwaitedJob:
-    """A job of somebody else, at whose end a step can go on."""
+    """A job at whose end a step can go on."""
 
     workspace: str  #: ARM id
     job: str
+    #: Whether the step started it: then the step's own time limit counts, and its undo cancels the job.
+    is_ours: bool = False
 
     def is_same(self, other: "AwaitedJob | None") -> bool:
         """Azure does not keep the case of ARM ids."""
@@ -133,7 +135,8 @@ class Running:
     poll_again_after: timedelta
     says: str
     state: Mapping[str, Any] = field(default_factory=dict)  #: what the step wants to know at its next poll
-    #: Whose end it waits for: news of that wakes it before the pause is over, and its own time limit does not count.
+    #: Whose end it waits for: news of that wakes it before the pause is over. While the job is somebody else's, the
+    #: step's own time limit does not count.
     awaits: AwaitedJob | None = None
 
 

@@ -53,6 +53,7 @@ KINDS: Mapping[Kind, KindRules] = {
         plan=(
             PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
             PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
+            PlannedStep("evaluate", limit=timedelta(hours=2), undo=("cancel_job",), asked_by="evaluate"),
             PlannedStep("approve", limit=timedelta(hours=72), asked_by="approval", waits=True),
             PlannedStep("deploy", limit=timedelta(hours=2), undo=("remove",)),
             PlannedStep("smoke", limit=timedelta(minutes=15)),
@@ -76,6 +77,9 @@ KINDS: Mapping[Kind, KindRules] = {
         version_is="the output of job",
     ),
 }
+
+#: The option that names the step which another one undoes.
+UNDOES = "undoes"
 
 #: The names of all steps of all plans; those that only undo are not among them.
 STEP_NAMES = tuple(step.name for rules in KINDS.values() for step in rules.plan)
@@ -111,8 +115,14 @@ def plan_for(
 
 
 def undo_of(plan: PlannedStep) -> tuple[PlannedStep, ...]:
-    """The steps that take the effect of a step away, as steps of a walk back."""
+    """The steps that take the effect of a step away, as steps of a walk back. Each is told the name of that step."""
     return tuple(
-        PlannedStep(name, plan.environment, plan.undo_limit, uncrowns=plan.crowns and name == plan.undo[-1])
+        PlannedStep(
+            name,
+            plan.environment,
+            plan.undo_limit,
+            uncrowns=plan.crowns and name == plan.undo[-1],
+            options={UNDOES: plan.name},
+        )
         for name in plan.undo
     )

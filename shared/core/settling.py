@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core.approval import Approval, ApprovalEvidence, digest
-from shared.core.awaiting import awaiting
+from shared.core.awaiting import awaiting, waits_for_others
 from shared.core.going_back import turn_back
 from shared.core.messages import Kind, as_evidence
 from shared.core.plan import KINDS
@@ -164,7 +164,8 @@ def _supersede(turn: Turn) -> None:
     for promotion, stage, step in list(awaiting(turn.lane)):
         queue = [promotion, *queues.get((promotion.candidate.kind, stage.name), ())]
         latest = newest(queue)
-        if stage.status is StageStatus.RUNNING and latest.id != promotion.id:
+        gives_way = stage.status is StageStatus.RUNNING and waits_for_others(step)
+        if gives_way and latest.id != promotion.id:
             _give_way(turn, turn.latest(promotion), stage, step, latest)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ROLES = {
     Capability.DEPLOY: "AzureML Data Scientist on the workspace",
+    Capability.RUN: "AzureML Data Scientist on the workspace",
     Capability.REGISTER: "AzureML Data Scientist on the workspace",
     Capability.SHARE: "AzureML Registry User on the registry",
 }

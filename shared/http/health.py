@@ -177,5 +177,10 @@ class Health:
             Capability.SHARE: bool(from_here),
             Capability.REGISTER: any(route.from_jobs for route in from_here),
             Capability.DEPLOY: any(stage.environment == environment for route in routes for stage in route.stages),
+            Capability.RUN: any(
+                stage.evaluate is not None and stage.environment == environment
+                for route in routes
+                for stage in route.stages
+            ),
         }
         return [doing for doing, needed in does.items() if needed]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.core.approval import Author
+from shared.ports.jobs import Jobs
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,12 @@ class Capability(StrEnum):
     """What steps do beside reading, each with rights of its own."""
 
     DEPLOY = "deploy"
+    RUN = "run jobs"
     REGISTER = "register the output of jobs"
     SHARE = "share models to the registry"
 
 
-class Workspace(Protocol):
+class Workspace(Jobs, Protocol):
     """An environment's workspace, and the registry as that environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` begins one, and a later poll shows how it went. A getter

@@ -10,7 +10,16 @@ from shared.ports import Workspace
 
 #: The methods of the port that change something; the others only read, or send requests to a model.
 CHANGES = frozenset(
-    {"register_output", "start_share", "start_endpoint", "start_traffic", "start_deployment", "start_removal"}
+    {
+        "register_output",
+        "start_share",
+        "start_endpoint",
+        "start_traffic",
+        "start_deployment",
+        "start_removal",
+        "start_job",
+        "start_cancellation",
+    }
 )
 
 

@@ -1,10 +1,10 @@
 """Gates: what must hold of a candidate before anything is deployed. Pure: decided on evidence gathered before."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.config.stage import Gate
+from shared.config.gate import Gate
 from shared.core.messages import Champion
 from shared.worker.order import champion_saw
 from shared.worker.steps import share
@@ -58,23 +58,32 @@ def _finished(job: Lineage | None) -> Verdict:
 def _metric(gate: Gate, shared: Shared, champion: Champion | None) -> list[Verdict]:
     name = f"metric {gate.metric}"
     value = shared.metrics.get(gate.metric)
-    seen = _figure(value) if value is not None else _why_missing(gate.metric, shared)
-    verdicts = []
-    if gate.at_least is not None:
-        holds = value is not None and value >= gate.at_least
-        verdicts.append(Verdict(name, f"at least {_figure(gate.at_least)}", seen, holds))
-    if gate.at_most is not None:
-        holds = value is not None and value <= gate.at_most
-        verdicts.append(Verdict(name, f"at most {_figure(gate.at_most)}", seen, holds))
+    seen = figure(value) if value is not None else _why_missing(gate.metric, shared)
+    verdicts = list(within_bounds(gate, name, value, seen))
     if gate.no_worse_than_champion_by is not None:
         verdicts.append(_comparison(gate, gate.no_worse_than_champion_by, name, value, seen, champion))
     return verdicts
 
 
+def within_bounds(gate: Gate, name: str, value: float | None, seen: str) -> Iterator[Verdict]:
+    """The verdicts on `at_least` and `at_most`; `seen` is the value in words."""
+    if gate.at_least is not None:
+        yield Verdict(name, f"at least {figure(gate.at_least)}", seen, value is not None and value >= gate.at_least)
+    if gate.at_most is not None:
+        yield Verdict(name, f"at most {figure(gate.at_most)}", seen, value is not None and value <= gate.at_most)
+
+
+def no_worse(value: float, theirs: float, margin: float, higher_is_better: bool) -> bool:
+    """Whether a value is worse than another one by no more than the margin."""
+    worse = theirs - value if higher_is_better else value - theirs
+    # 0.9 - 0.895 is a little more than 0.005 in binary; nobody means that.
+    return worse <= margin or math.isclose(worse, margin, rel_tol=1e-9, abs_tol=1e-12)
+
+
 def _comparison(
     gate: Gate, margin: float, name: str, value: float | None, seen: str, champion: Champion | None
 ) -> Verdict:
-    asked = f"no worse than the champion's by more than {_figure(margin)}"
+    asked = f"no worse than the champion's by more than {figure(margin)}"
     theirs = _of_champion(champion, gate.metric)
     if champion is None or theirs is None:
         nobody = "there is no champion" if champion is None else _nothing_of(champion, gate.metric)
@@ -84,12 +93,10 @@ def _comparison(
             f"{seen}; {nobody}: {gate.without_champion}",
             value is not None and gate.without_champion == "pass",
         )
-    asked = f"no worse than {_figure(theirs)} of champion {champion.candidate.version} by more than {_figure(margin)}"
+    asked = f"no worse than {figure(theirs)} of champion {champion.candidate.version} by more than {figure(margin)}"
     if value is None:
         return Verdict(name, asked, seen, False)
-    worse = theirs - value if gate.higher_is_better else value - theirs
-    # 0.9 - 0.895 is a little more than 0.005 in binary; nobody means that.
-    return Verdict(name, asked, seen, worse <= margin or math.isclose(worse, margin, rel_tol=1e-9, abs_tol=1e-12))
+    return Verdict(name, asked, seen, no_worse(value, theirs, margin, gate.higher_is_better))
 
 
 def _of_champion(champion: Champion | None, metric: str) -> float | None:
@@ -110,5 +117,5 @@ def _why_missing(metric: str, shared: Shared) -> str:
     return f"not among the metrics kept ({left_out} were left out)" if left_out else "not logged"
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
     return f"{value:.6g}"

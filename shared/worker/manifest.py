@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shared.core.approval import DIGEST_LENGTH, Author
 from shared.core.messages import Failed, FailureKind
-from shared.ports import DeploymentFile, Model, RejectedError, same_asset
+from shared.ports import DeploymentFile, JobFile, Model, RejectedError, same_asset
 from shared.worker.gates import Verdict
 from shared.worker.steps import share
 from shared.worker.target import Target
@@ -35,13 +35,20 @@ class Manifest:
     deployment: str  #: name of the deployment file
     files: Mapping[str, str]  #: SHA-256 by name, relative to the folder of `promotion.yml`
     files_left_out: int = 0  #: which are in the digest all the same
+    evaluation: str = ""  #: digest of the job that evaluates the model, as a policy names it; empty without one
 
 
 def read(
-    target: Target, copy: Model, described: DeploymentFile, verdicts: Sequence[Verdict], authors: Sequence[Author]
+    target: Target,
+    copy: Model,
+    described: DeploymentFile,
+    evaluation: JobFile | None,
+    verdicts: Sequence[Verdict],
+    authors: Sequence[Author],
 ) -> Manifest:
     """The manifest of what would be deployed now. Raises `RejectedError` where a file cannot be read."""
-    files = dict(_hashed(target, described.files))
+    files = dict(_hashed(target, [*described.files, *(evaluation.files if evaluation else ())]))
+    job = job_digest(evaluation) if evaluation else ""
     subject = {
         "model": copy.asset_id,
         "origin": copy.origin or "",
@@ -52,6 +59,7 @@ def read(
     everything = {
         **subject,
         "files": files,
+        **({"evaluation": job} if job else {}),
         "settings": target.stage.frozen(),
         "require_tags": dict(target.settings.require_tags),
         "gates": [asdict(verdict) for verdict in verdicts],
@@ -59,7 +67,14 @@ def read(
     }
     digest = sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
     shown = {name[-LONGEST_NAME:]: content for name, content in list(files.items())[:MOST_FILES]}
-    return Manifest(digest, **subject, files=shown, files_left_out=len(files) - len(shown))
+    return Manifest(digest, **subject, files=shown, files_left_out=len(files) - len(shown), evaluation=job)
+
+
+def job_digest(job: JobFile) -> str:
+    """Digest of a job's file and of all files that are submitted with it: the same wherever they lie."""
+    folder = job.files[0].parent
+    hashes = {_name(folder, file): _digest(file) for file in job.files}
+    return f"sha256:{sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()}"
 
 
 def registry_copy(target: Target) -> Model | Failed:
@@ -104,6 +119,7 @@ def _differences(before: Manifest, now: Manifest) -> list[str]:
             ("when the registry's copy was made", before.copied, now.copied),
             ("the endpoint", before.endpoint, now.endpoint),
             ("the deployment file's name", before.deployment, now.deployment),
+            ("the job that evaluates the model", before.evaluation, now.evaluation),
         )
         if old != new
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from shared.core.approval import Author
 from shared.core.messages import Evidence, Failed, FailureKind, RunStep, as_evidence
-from shared.worker import gates, manifest, rules, smoke_file
+from shared.worker import evaluation_rules, gates, manifest, rules, smoke_file
 from shared.worker.gates import Verdict
 from shared.worker.manifest import Manifest
 from shared.worker.steps import share
@@ -35,6 +35,8 @@ def review(target: Target) -> Review | Failed:
 def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review | Failed:
     workspace = target.workspace
     described = workspace.deployment_file(target.deployment_file)
+    asked = target.stage.evaluate
+    job = workspace.job_file(target.folder / asked.job) if asked else None
     if target.smoke_file and target.stage.smoke:
         smoke_file.read(target.smoke_file, target.stage.smoke.tolerance)
     endpoint = workspace.endpoint(target.endpoint)
@@ -50,10 +52,10 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
             FailureKind.NOT_FOUND,
         )
     made_by = rules.authors(target, copy)
-    verdicts = [*verdicts, *rules.judge(target, described, made_by)]
+    verdicts = [*verdicts, *rules.judge(target, described, made_by), *evaluation_rules.judge(target, job)]
     if refusal := _refusal(target.command, verdicts):
         return refusal
-    return Review(verdicts, manifest.read(target, copy, described, verdicts, made_by), made_by)
+    return Review(verdicts, manifest.read(target, copy, described, job, verdicts, made_by), made_by)
 
 
 @dataclass(frozen=True)

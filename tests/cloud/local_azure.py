@@ -81,7 +81,7 @@ class LocalAzure:
         config = {
             "workspaces": [
                 {"id": workspace_id("dev"), "event_subscriptions": [{"name": "to-intake", "endpoint": INTAKE}]},
-                {"id": workspace_id("test")},
+                {"id": workspace_id("test"), "computes": ["cpu"]},
             ],
             "registries": [{"name": REGISTRY}],
             "token_key": str(key),

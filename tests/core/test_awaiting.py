@@ -194,3 +194,46 @@ def test_what_waits_for_no_job_any_more_is_not_superseded_in_its_stage() -> None
     lane = ended(waiting(LATER)).lane
     lane = decide(lane, requested("2"), LATER).lane
     assert [promotion.status for promotion in lane.promotions] == ["running", "queued"]
+
+
+# --- a job that the step started itself -------------------------------------------------------------------------------
+
+OURS = replace(JOB, is_ours=True)
+WAITS_FOR_OURS = Running(PAUSE, "job train-3: Queued", {"job": "train-3"}, OURS)
+
+
+def following(now: datetime = NOW) -> Lane:
+    """A lane whose first step has started a job and waits for it."""
+    lane = decide(Lane(KEY), requested(), NOW).lane
+    return decide(lane, answer(due(lane)[0], WAITS_FOR_OURS), now).lane
+
+
+def test_a_job_of_the_steps_own_must_end_within_the_steps_limit() -> None:
+    lane = following()
+    limit = step(lane).plan.limit
+    assert step(lane).deadline == NOW + limit
+    lane = decide(lane, answer(due(lane)[0], WAITS_FOR_OURS), NOW + limit).lane
+    assert step(lane).status == "failed"
+    failure = step(lane).failure
+    assert failure is not None
+    assert "did not finish within" in failure.reason
+    assert "job train-3: Queued" in failure.reason
+
+
+def test_news_of_our_own_jobs_end_has_it_polled_at_once_with_what_the_step_knew() -> None:
+    [command] = ended(following(), NOW + timedelta(minutes=1)).commands
+    assert command.not_before == NOW + timedelta(minutes=1)
+    assert command.state == {"job": "train-3"}
+
+
+def test_the_end_of_our_own_job_gives_the_step_no_new_limit() -> None:
+    lane = ended(following(), NOW + timedelta(minutes=1)).lane
+    assert step(lane).deadline == NOW + step(lane).plan.limit
+    lane = decide(lane, answer(due(lane)[0], Running(PAUSE, "reading")), NOW + timedelta(minutes=2)).lane
+    assert step(lane).deadline == NOW + step(lane).plan.limit
+
+
+def test_what_waits_for_a_job_of_its_own_does_not_step_aside_for_a_newer_candidate() -> None:
+    lane = decide(following(), requested("2"), NOW + timedelta(minutes=1)).lane
+    first = next(each for each in lane.promotions if each.candidate.version == "1")
+    assert first.stages[0].status == "running"

@@ -27,6 +27,7 @@ from shared.ports import (
     RejectedError,
     Workspace,
 )
+from tests.fakes.jobs import FakeJobs
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -47,7 +48,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class FakeWorkspace:
+class FakeWorkspace(FakeJobs):
     """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
     still show it as not ready."""
 
@@ -57,7 +58,6 @@ class FakeWorkspace:
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
     lost_files: set[tuple[str, str]] = field(default_factory=set)
     jobs: dict[str, Job] = field(default_factory=dict)
-    job_metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     made_by: dict[tuple[str, str], Sequence[Author]] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     made: dict[tuple[str, str], Deployment] = field(default_factory=dict)  #: deployments by endpoint and name
@@ -256,6 +256,10 @@ class FakeWorkspace:
             yield self.answers.pop(0) if self.answers else self.answer
 
     # --- how it works ---
+
+    @property
+    def _workspace(self) -> str:
+        return f"/subscriptions/s/workspaces/{self.name}"
 
     def _called(self, method: str) -> None:
         self.calls[method] += 1

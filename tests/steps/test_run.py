@@ -45,7 +45,11 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: s
     stage = stage.with_(champion=champion(share=SHARED))
     if step == "register":
         stage = stage.with_(kind=Kind.JOB, settings={"output": "model"})
-    for method in ("model", "model_versions", "endpoint", "deployment", "registry_model"):
+    if step == "evaluate":
+        stage = stage.with_settings(evaluate={"job": "evaluate.yml", "gates": [{"metric": "auc", "at_least": 0.8}]})
+    if step == "cancel_job":
+        stage = stage.with_(options={"undoes": "evaluate"})
+    for method in ("model", "model_versions", "endpoint", "deployment", "registry_model", "submitted_job"):
         workspace = FakeWorkspace(raises={method: UnavailableError("throttled", timedelta(seconds=3))})
         outcome = stage.poll(step, workspace)
         if workspace.raises == {}:
@@ -83,7 +87,7 @@ def test_a_command_that_expires_while_it_is_at_work_makes_no_change_any_more(
 
 def test_every_method_of_the_port_that_changes_something_is_fenced() -> None:
     """By the port's convention, such a method's name says that it starts or registers something."""
-    methods = {name for name in vars(Workspace) if not name.startswith("_")}
+    methods = {name for name in dir(Workspace) if not name.startswith("_")}
     assert {name for name in methods if name.startswith(("start_", "register_"))} == CHANGES
 
 

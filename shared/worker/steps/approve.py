@@ -10,8 +10,10 @@ from shared.core.approval import Approval, ApprovalEvidence, GivenApproval
 from shared.core.durations import in_words
 from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
 from shared.ports import ApprovalDecision, ApprovalRequest
+from shared.worker.evaluation import Evaluated, approved_digest
 from shared.worker.order import Step
 from shared.worker.review import Review
+from shared.worker.steps import evaluate
 from shared.worker.steps.validate import still_as_validated, validated
 from shared.worker.target import Target
 
@@ -32,13 +34,16 @@ def run(target: Target) -> Outcome:
     found = still_as_validated(target)
     if isinstance(found, Failed):
         return found
+    evaluated = evaluate.passed(target)
+    if isinstance(evaluated, Failed):
+        return evaluated
     least = max(asked.least, target.stage.approval.least if target.stage.approval else 0)
-    request = _request(command, found)
+    request = _request(command, found, evaluated)
     kept = rules.approvals.request(request.promotion, request.stage)
     if kept is None or (kept.digest, kept.until) != (request.digest, request.until):
         rules.approvals.ask(request)
-    said = rules.approvals.decisions(command.promotion, command.stage, found.manifest.digest)
-    return _outcome(command, found.manifest.digest, said, least, rules.url)
+    said = rules.approvals.decisions(command.promotion, command.stage, request.digest)
+    return _outcome(command, request.digest, said, least, rules.url)
 
 
 def _outcome(command: RunStep, digest: str, said: Sequence[ApprovalDecision], least: int, url: str) -> Outcome:
@@ -58,15 +63,18 @@ def _outcome(command: RunStep, digest: str, said: Sequence[ApprovalDecision], le
     return Running(pause, f"{Approval.waits_for(len(said), least)}, in {where}")
 
 
-def _request(command: RunStep, found: Review) -> ApprovalRequest:
+def _request(command: RunStep, found: Review, evaluated: Evaluated | None) -> ApprovalRequest:
+    shown = as_evidence(validated(found))
+    if evaluated is not None:
+        shown = {**shown, "evaluation": as_evidence(evaluated)}
     return ApprovalRequest(
         promotion=command.promotion,
         stage=command.stage,
         environment=command.environment,
         model=command.candidate.name,
         version=command.candidate.version,
-        digest=found.manifest.digest,
-        shown=as_evidence(validated(found)),
+        digest=approved_digest(found.manifest.digest, evaluated),
+        shown=shown,
         authors=tuple(each.id for each in found.authors),
         requester=command.requester,
         asked=command.started,

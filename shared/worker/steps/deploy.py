@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.ports import Capability, Deployment, Endpoint
 from shared.worker import container_log, deployment_failure
+from shared.worker.evaluation import approved_digest
 from shared.worker.order import Step
 from shared.worker.polls import poll_again
 from shared.worker.rules import unapproved
-from shared.worker.steps import share
+from shared.worker.steps import evaluate, share
 from shared.worker.steps.validate import still_as_validated
 from shared.worker.target import ATTEMPT, BROKEN, MODEL, PROMOTION, READY, ROUTE, STAGE, VERSION, Target
 
@@ -98,7 +99,10 @@ def _as_approved(target: Target) -> str | Failed:
     found = still_as_validated(target)
     if isinstance(found, Failed):
         return found
-    refusal = unapproved(target, found.manifest.digest, found.authors)
+    evaluated = evaluate.passed(target)
+    if isinstance(evaluated, Failed):
+        return evaluated
+    refusal = unapproved(target, approved_digest(found.manifest.digest, evaluated), found.authors)
     return refusal or found.manifest.model
 
 

@@ -12,7 +12,7 @@ from shared.ports import Capability
 from shared.worker.manifest import Manifest, registry_copy
 from shared.worker.order import Step
 from shared.worker.rules import authors, unapproved
-from shared.worker.steps import deploy, validate
+from shared.worker.steps import deploy, evaluate, validate
 from shared.worker.target import READY, Target
 from shared.worker.traffic import predecessor
 
@@ -46,26 +46,26 @@ def _as_it_served(target: Target) -> str | Failed:
     copy = registry_copy(target)
     if isinstance(copy, Failed):
         return copy
-    then = _approved_then(target)
+    then, digest = _approved_then(target)
     if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin, target.endpoint):
         return Failed(
             f"{command.candidate.name}, version {command.candidate.version}, is not what was validated when it came to "
             f"serve {command.stage}. Promote it again.",
             FailureKind.CHANGED,
         )
-    return unapproved(target, then.digest, authors(target, copy)) or copy.asset_id
+    refusal = evaluate.passed_then(target) or unapproved(target, digest, authors(target, copy))
+    return refusal or copy.asset_id
 
 
-def _approved_then(target: Target) -> Manifest | None:
-    """What people looked at when the command's promotion came to its stage: from the environment's own record where it
-    keeps one, else as the coordinator passes it on."""
+def _approved_then(target: Target) -> tuple[Manifest | None, str]:
+    """What people looked at when the command's promotion came to its stage, and its digest: from the environment's own
+    record where it keeps one, else as the coordinator passes it on."""
     command, rules = target.command, target.rules
     if not rules.policy.taken_by_environment:
         seen = target.if_seen(validate.STEP)
-    else:
-        found = rules.approvals.request(command.promotion, command.stage) if rules.approvals else None
-        seen = from_json(validate.Validated, found.shown) if found else None
-    return seen.manifest if seen is not None else None
+        return (seen.manifest, seen.manifest.digest) if seen is not None else (None, "")
+    found = rules.approvals.request(command.promotion, command.stage) if rules.approvals else None
+    return (from_json(validate.Validated, found.shown).manifest, found.digest) if found else (None, "")
 
 
 STEP = Step("reinstate", run, Reinstated, Target, Capability.DEPLOY)

@@ -6,7 +6,7 @@ Its evidence has a digest of all that would be deployed: people approve that, an
 from dataclasses import dataclass
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.worker import manifest
+from shared.worker import evaluation, manifest
 from shared.worker.gates import Verdict
 from shared.worker.manifest import Manifest
 from shared.worker.order import Step
@@ -24,7 +24,10 @@ class Validated:
 
 def run(target: Target) -> Outcome:
     found = review(target)
-    return found if isinstance(found, Failed) else Succeeded(as_evidence(validated(found)))
+    if isinstance(found, Failed):
+        return found
+    obstacle = evaluation.obstacle(target) if target.stage.evaluate is not None else None
+    return obstacle or Succeeded(as_evidence(validated(found)))
 
 
 def validated(found: Review) -> Validated:

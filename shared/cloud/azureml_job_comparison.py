@@ -1,0 +1,98 @@
+"""In what a job that the workspace has differs from one that would be submitted under its name.
+
+Tags can be changed by whoever may submit jobs; what is compared here cannot.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.cloud.azureml_rest import Rest
+from shared.cloud.azureml_uploads import content_hash, is_remote
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import Command
+
+_CODES = "2023-04-01"
+#: Ends of ids of assets: of a workspace, of a registry, and the short name.
+_LONG = re.compile(r"(?P<scope>.*)/(?P<kind>\w+)/(?P<name>[^/]+)/(versions|labels)/(?P<version>[^/]+)", re.IGNORECASE)
+_SHORT = re.compile(r"(?P<name>[^:/@]+)(?:[:@](?P<version>[^:/@]+))?")
+_REGISTRY = re.compile(r"azureml://registries/(?P<name>[^/]+)", re.IGNORECASE)
+
+
+def differences(rest: Rest, there: Mapping[str, Any], wanted: "Command") -> Iterator[str]:
+    """`there`: the job's properties as the control plane gives them."""
+    if there.get("command") != wanted.command:
+        yield "its command"
+    if _same_code(rest, there, wanted) is False:
+        yield "its code"
+    if not _same_environment(str(there.get("environmentId") or ""), wanted.environment):
+        yield "its environment"
+    if _texts(there.get("environmentVariables")) != _texts(wanted.environment_variables):
+        yield "its environment variables"
+    inputs: Mapping[str, Any] = there.get("inputs") or {}
+    asked: Mapping[str, Any] = wanted._to_job().inputs or {}  # of the builder itself they are references
+    for name in sorted(inputs.keys() | asked.keys()):
+        if _given(inputs.get(name)) != _asked(asked.get(name)):
+            yield f"its input {name}"
+
+
+def _same_code(rest: Rest, there: Mapping[str, Any], wanted: "Command") -> bool:
+    code, ours = _plain(str(there.get("codeId") or "")), str(wanted.code or "")
+    if not code or not ours:
+        return code == ours
+    if is_remote(ours):
+        return _reference(code) == _reference(ours)
+    asset = rest.get(code, **{"api-version": _CODES}) or {}
+    noted = ((asset.get("properties") or {}).get("properties") or {}).get("hash_sha256")
+    return bool(noted) and noted == content_hash(Path(str(wanted.base_path), ours).resolve())
+
+
+def _same_environment(there: str, wanted: Any) -> bool:
+    if isinstance(wanted, str):
+        return _fits(_reference(there), _reference(wanted))
+    # Described in the file: the SDK names it by a digest of its content.
+    return wanted is not None and _fits(_reference(there), ("", str(wanted.name or ""), str(wanted.version or "")))
+
+
+def _fits(there: tuple[str, str, str], wanted: tuple[str, str, str]) -> bool:
+    """A label such as `latest` fits any version."""
+    return there[:2] == wanted[:2] and wanted[2] in ("", "latest", there[2])
+
+
+def _reference(asset: str) -> tuple[str, str, str]:
+    """Registry, name and version or label; no registry for an asset of the workspace. Azure does not keep case."""
+    plain = _plain(asset).lower()
+    found = _LONG.fullmatch(plain) or _SHORT.fullmatch(plain)
+    registry = _REGISTRY.match(plain)
+    if not found:
+        return "", plain, ""
+    return registry["name"] if registry else "", found["name"], found["version"] or ""
+
+
+def _given(declared: Any) -> str:
+    """An input as the control plane gives it."""
+    if not declared:
+        return ""
+    return _value(declared.get("uri") or declared.get("value"))
+
+
+def _asked(wanted: Any) -> str:
+    """An input as the SDK has it: an `Input`, or a value."""
+    if wanted is None:
+        return ""
+    return _value(getattr(wanted, "path", None) or getattr(wanted, "default", None) or wanted)
+
+
+def _value(value: Any) -> str:
+    text = _plain(str(value))
+    return text.lower() if is_remote(text) else text
+
+
+def _plain(asset: str) -> str:
+    return asset.removeprefix("azureml:") if asset.startswith("azureml:/subscriptions/") else asset
+
+
+def _texts(values: Any) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (values or {}).items()}

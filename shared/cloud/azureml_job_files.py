@@ -1,0 +1,104 @@
+"""Job files: Azure ML's YAML of a command job, with a submission's name, inputs and tags put in."""
+
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from shared.cloud.azureml_errors import brief
+from shared.cloud.azureml_uploads import is_remote, local_files
+from shared.ports import JobFile, JobSubmission, RejectedError
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import Command
+
+_SERVERLESS = "serverless"
+
+
+def described(file: Path) -> JobFile:
+    """What the file asks for, and the local files that go with it. `RejectedError` where it cannot be used."""
+    content = _mapping(file)
+    inputs = content.get("inputs")
+    job = load(file, None)
+    resources: Any = job.resources
+    compute = str(job.compute or "").rsplit("/", 1)[-1].removeprefix("azureml:")
+    environment = job.environment if isinstance(job.environment, str) else ""
+    files = dict.fromkeys(each.resolve() for each in (file, *_of_code(file, job), *_of_environment(file, content)))
+    return JobFile(
+        files=tuple(files),
+        inputs=tuple(map(str, inputs)) if isinstance(inputs, dict) else (),
+        compute="" if compute.lower() == _SERVERLESS else compute,
+        environment=environment,
+        instance_type=getattr(resources, "instance_type", None),
+        instances=getattr(resources, "instance_count", None),
+        experiment=str(content.get("experiment_name") or ""),
+    )
+
+
+def load(file: Path, submission: JobSubmission | None) -> "Command":
+    """The job as it would be submitted; without a submission, without inputs. `RejectedError` as in `described`."""
+    from azure.ai.ml import load_job
+    from azure.ai.ml.entities import Command
+    from azure.ai.ml.exceptions import MlException
+    from marshmallow import ValidationError
+
+    content = _completed(_mapping(file), submission)
+    try:
+        job: Any = load_job(StringIO(yaml.safe_dump(content)), relative_origin=str(file.resolve()))
+    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
+        # What the SDK raises for content of the wrong shape is not documented: this is what it was seen to raise.
+        raise RejectedError(f"The job file {file.name} cannot be used: {brief(str(fault))}") from fault
+    if not isinstance(job, Command):
+        raise RejectedError(f"The job file {file.name} describes no command job.")
+    return job
+
+
+def _completed(content: dict[str, Any], submission: JobSubmission | None) -> dict[str, Any]:
+    if submission is None:
+        return {key: value for key, value in content.items() if key != "inputs"}
+    declared = content.get("inputs")
+    inputs: dict[str, Any] = dict(declared) if isinstance(declared, dict) else {}
+    for name, bound in submission.inputs.items():
+        asked = inputs.get(name)
+        kind = bound.type or (asked.get("type") if isinstance(asked, dict) else None)
+        path = bound.asset_id if "://" in bound.asset_id else f"azureml:{bound.asset_id}"
+        inputs[name] = {**(asked if isinstance(asked, dict) else {}), **({"type": kind} if kind else {}), "path": path}
+        inputs[name].pop("optional", None)
+    tags = content.get("tags")
+    return {
+        **content,
+        "name": submission.name,
+        "inputs": {name: value for name, value in inputs.items() if name not in submission.left_out},
+        "tags": {**(tags if isinstance(tags, dict) else {}), **submission.tags},
+        "experiment_name": content.get("experiment_name") or submission.experiment or "Default",
+    }
+
+
+def _of_code(file: Path, job: "Command") -> Iterator[Path]:
+    code = str(job.code or "")
+    if code and not is_remote(code):
+        yield from local_files(file, file.parent / code)
+
+
+def _of_environment(file: Path, content: dict[str, Any]) -> Iterator[Path]:
+    """Of an environment that is described in the job file: its conda file and its build context."""
+    environment = content.get("environment")
+    environment = environment if isinstance(environment, dict) else {}
+    build = environment.get("build")
+    for place in (environment.get("conda_file"), build.get("path") if isinstance(build, dict) else None):
+        if isinstance(place, str) and not is_remote(place):
+            yield from local_files(file, file.parent / place)
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as fault:
+        raise RejectedError(f"There is no job file {file}.") from fault
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as fault:
+        raise RejectedError(f"The job file {file.name} cannot be read: {brief(str(fault))}") from fault
+    if not isinstance(content, dict):
+        raise RejectedError(f"The job file {file.name} is no YAML mapping of a command job.")
+    return content

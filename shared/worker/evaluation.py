@@ -1,0 +1,320 @@
+"""The evaluation of a candidate beside the champion, by one job in the environment: its inputs, and what it says.
+
+The environment's worker reads the job itself wherever something rests on it, and believes no one else's word.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from shared.config.evaluation import CHAMPION, MODEL, OF_CHAMPION, AskedData, EvaluationSettings
+from shared.config.gate import Gate
+from shared.config.job_files import of_inputs
+from shared.core.approval import DIGEST_LENGTH
+from shared.core.messages import Failed, FailureKind
+from shared.ports import DataAsset, Deployment, JobInput, JobSubmission, RejectedError, SubmittedJob, same_asset
+from shared.worker import jobs
+from shared.worker.gates import Verdict, figure, no_worse, within_bounds
+from shared.worker.manifest import job_digest, registry_copy
+from shared.worker.target import ATTEMPT, PROMOTION, ROUTE, STAGE, VERSION, Target
+from shared.worker.target import MODEL as MODEL_TAG
+
+# Evidence is part of messages and documents, so it is kept small.
+MOST_METRICS = 50
+LONGEST_NAME = 200
+_LONGEST_TAG = 256
+
+
+@dataclass(frozen=True)
+class UsedData:
+    """The version of a data asset that the job was given."""
+
+    input: str
+    name: str
+    version: str
+    asset: str  #: its ARM id
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric of both models; None where the job has logged no number."""
+
+    metric: str
+    candidate: float | None
+    champion: float | None
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What the job measured, and how the gates were decided."""
+
+    job: str
+    studio: str  #: address of its page
+    digest: str  #: of the job's file and code, as a policy names it
+    model: str  #: id of the registry's asset
+    champion: str | None  #: id of the champion's, if there was one
+    data: tuple[UsedData, ...]
+    metrics: tuple[Measured, ...]
+    gates: tuple[Verdict, ...]
+    metrics_left_out: int = 0
+    not_numbers: Mapping[str, str] = field(default_factory=dict)  #: `NaN`, `Infinity` or `-Infinity`, by metric
+
+
+def settings(target: Target) -> EvaluationSettings:
+    """Raises `RejectedError` for a stage that has none."""
+    found = target.stage.evaluate
+    if found is None:
+        raise RejectedError(f"Stage {target.command.stage} has no evaluation. Start a new promotion.")
+    return found
+
+
+def file_of(target: Target) -> Path:
+    return target.folder / settings(target).job
+
+
+def obstacle(target: Target) -> Failed | None:
+    """What would stop the job, as far as that can be seen before anything is spent."""
+    asked = settings(target)
+    described = target.workspace.job_file(file_of(target))
+    for sentence in of_inputs(described.inputs, asked):
+        return Failed(f"Correct the job file or the stage: {sentence}.", FailureKind.BAD_CONFIG)
+    if described.compute and not target.workspace.has_compute(described.compute):
+        return Failed(
+            f"The workspace of {target.command.environment} has no compute {described.compute}, which {asked.job} "
+            "names. Create it, or name another one.",
+            FailureKind.NOT_FOUND,
+        )
+    champion = champion_model(target)
+    if isinstance(champion, Failed):
+        return champion
+    data = resolved(target)
+    return data if isinstance(data, Failed) else None
+
+
+def resolved(target: Target) -> Mapping[str, DataAsset] | Failed:
+    """The data assets that the stage names, by input; of `@latest` the version that is the latest now."""
+    found: dict[str, DataAsset] = {}
+    for name, asked in settings(target).asked().items():
+        asset = target.workspace.data_asset(asked.name, asked.version)
+        if asset is None or asset.is_archived:
+            return _no_data(target, asked, asset)
+        found[name] = asset
+    return found
+
+
+def _no_data(target: Target, asked: AskedData, asset: DataAsset | None) -> Failed:
+    version = asset.version if asset else asked.version
+    what = f"data asset {asked.name}" + (f", version {version}" if version else "")
+    if asset is None:
+        says = f"There is no {what} in the workspace of {target.command.environment}. Create it, or name another one."
+    else:
+        says = (
+            f"In the workspace of {target.command.environment}, {what} is archived, so the evaluation does not use it. "
+            "Restore it, or name another version."
+        )
+    return Failed(says, FailureKind.NOT_FOUND)
+
+
+def champion_model(target: Target) -> str | Failed | None:
+    """Id of the registry's asset that serves now, or None where nothing does.
+
+    The endpoint says so, where it has a deployment of this lane that takes traffic: a command that names no champion,
+    or another one, changes nothing about that.
+    """
+    champion, serving = target.command.champion, _serving(target)
+    if champion is None:
+        return serving.model if serving is not None else None
+    copy = target.workspace.registry_model(champion.candidate.name, champion.candidate.version)
+    if serving is not None and not same_asset(serving.model, copy.asset_id if copy else None):
+        return Failed(
+            f"Deployment {serving.name} of endpoint {target.endpoint} serves {serving.model}, which is not the "
+            f"champion, version {champion.candidate.version}. Find out who changed it, and start a new promotion.",
+            FailureKind.CONFLICT,
+        )
+    if copy is None:
+        return Failed(
+            f"The champion, version {champion.candidate.version}, is gone from the registry, so nothing can be "
+            "compared with it. Share it again, then retry.",
+            FailureKind.NOT_FOUND,
+        )
+    return copy.asset_id
+
+
+def _serving(target: Target) -> Deployment | None:
+    """The deployment of this lane, from another promotion, that takes the most traffic."""
+    endpoint = target.workspace.endpoint(target.endpoint)
+    traffic = {name: share for name, share in endpoint.traffic.items() if share} if endpoint is not None else {}
+    for name in sorted(traffic, key=lambda each: -traffic[each]):
+        found = target.workspace.deployment(target.endpoint, name)
+        if found is not None and target.is_of_this_lane(found) and not target.is_of_this_promotion(found):
+            return found
+    return None
+
+
+def submission(
+    target: Target, job: str, model: str, champion: str | None, data: Mapping[str, DataAsset]
+) -> JobSubmission:
+    """The job as it is submitted under a name."""
+    command = target.command
+    bound = {MODEL: JobInput(model), **({CHAMPION: JobInput(champion)} if champion else {})}
+    bound |= {name: JobInput(asset.asset_id, asset.type) for name, asset in data.items()}
+    tags = {
+        ROUTE: command.lane.route,
+        PROMOTION: command.promotion,
+        ATTEMPT: str(command.attempt),
+        STAGE: command.stage,
+        MODEL_TAG: command.candidate.name,
+        VERSION: command.candidate.version,
+        jobs.DIGEST: _content_digest(target, bound),
+    }
+    return JobSubmission(
+        name=job,
+        inputs=bound,
+        left_out=() if champion else (CHAMPION,),
+        tags={name: value[:_LONGEST_TAG] for name, value in tags.items()},
+        experiment=f"mlpromote-{command.lane.route}",
+    )
+
+
+def _content_digest(target: Target, bound: Mapping[str, JobInput]) -> str:
+    described = target.workspace.job_file(file_of(target))
+    content = {"job": job_digest(described), "inputs": {name: each.asset_id for name, each in bound.items()}}
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def start(target: Target, job: str) -> SubmittedJob | Failed:
+    """Submits the job, unless something stands in the way."""
+    copy = registry_copy(target)
+    if isinstance(copy, Failed):
+        return copy
+    champion, data = champion_model(target), resolved(target)
+    if isinstance(champion, Failed):
+        return champion
+    if isinstance(data, Failed):
+        return data
+    asked = submission(target, job, copy.asset_id, champion, data)
+    return target.workspace.start_job(file_of(target), asked)
+
+
+def not_ours(target: Target, job: SubmittedJob) -> str:
+    """Why the job is not the one that this worker submits for the candidate; empty where it is.
+
+    Its tags do not count for more than they are: whoever may submit jobs can change them later.
+    """
+    workspace = target.workspace
+    if workspace.job_creator(job.name) != workspace.own_id():
+        return f"it was not submitted by the identity of {target.command.environment}"
+    data = _data_of(target, job)
+    if isinstance(data, str):
+        return data
+    copy = registry_copy(target)
+    if isinstance(copy, Failed):
+        return copy.reason
+    champion = champion_model(target)
+    if isinstance(champion, Failed):
+        return champion.reason
+    asked = submission(target, job.name, copy.asset_id, champion, data)
+    differing = list(workspace.job_differences(job, file_of(target), asked))
+    if not differing and job.tags.get(jobs.DIGEST) != asked.tags[jobs.DIGEST]:
+        differing = [f"its tag {jobs.DIGEST}"]
+    return f"it differs in {', '.join(differing)}" if differing else ""
+
+
+def _data_of(target: Target, job: SubmittedJob) -> Mapping[str, DataAsset] | str:
+    """The data assets that the job was given: what `@latest` meant when it was submitted."""
+    found: dict[str, DataAsset] = {}
+    for name, asked in settings(target).asked().items():
+        version = asked.version or job.inputs.get(name, "").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        asset = target.workspace.data_asset(asked.name, version) if version else None
+        if asset is None:
+            return f"its input {name} is {job.inputs.get(name) or 'missing'}, no version of data asset {asked.name}"
+        found[name] = asset
+    return found
+
+
+def read(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> Evaluated:
+    """What the job measured, judged by the gates."""
+    logged = target.workspace.metrics(job.name)
+    champion = job.inputs.get(CHAMPION)
+    names = _metric_names(logged, gates)
+    kept = names[:MOST_METRICS]
+    numbers = {name: value for name, value in logged.items() if math.isfinite(value)}
+    odd = {name: _in_words(value) for name, value in logged.items() if not math.isfinite(value)}
+    return Evaluated(
+        job=job.name,
+        studio=job.studio,
+        digest=job_digest(target.workspace.job_file(file_of(target))),
+        model=job.inputs.get(MODEL, ""),
+        champion=champion,
+        data=tuple(_used(name, asset) for name, asset in _data_or_none(target, job).items()),
+        metrics=tuple(Measured(name, numbers.get(name), numbers.get(OF_CHAMPION + name)) for name in kept),
+        gates=tuple(_verdicts(gates, numbers, odd, champion is not None)),
+        metrics_left_out=len(names) - len(kept),
+        not_numbers={name: text for name, text in odd.items() if name.removeprefix(OF_CHAMPION) in kept},
+    )
+
+
+def judged_by(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> list[Verdict]:
+    """How these gates are decided on what the job measured."""
+    logged = target.workspace.metrics(job.name)
+    numbers = {name: value for name, value in logged.items() if math.isfinite(value)}
+    odd = {name: _in_words(value) for name, value in logged.items() if not math.isfinite(value)}
+    return list(_verdicts(gates, numbers, odd, CHAMPION in job.inputs))
+
+
+def _metric_names(logged: Iterable[str], gates: Sequence[Gate]) -> list[str]:
+    """Those of both models, without the champion's prefix: first what gates look at, then the others by name."""
+    asked = dict.fromkeys(gate.metric for gate in gates)
+    others = sorted({name.removeprefix(OF_CHAMPION) for name in logged} - asked.keys())
+    return [*asked, *(name for name in others if len(name) <= LONGEST_NAME)]
+
+
+def _data_or_none(target: Target, job: SubmittedJob) -> Mapping[str, DataAsset]:
+    data = _data_of(target, job)
+    return {} if isinstance(data, str) else data
+
+
+def _used(name: str, asset: DataAsset) -> UsedData:
+    return UsedData(name, asset.name, asset.version, asset.asset_id)
+
+
+def _verdicts(
+    gates: Sequence[Gate], numbers: Mapping[str, float], odd: Mapping[str, str], champion: bool
+) -> Iterator[Verdict]:
+    for gate in gates:
+        name, value = f"metric {gate.metric}", numbers.get(gate.metric)
+        seen = _seen(gate.metric, numbers, odd)
+        yield from within_bounds(gate, name, value, seen)
+        margin = gate.no_worse_than_champion_by
+        if margin is None:
+            continue
+        asked = f"no worse than the champion's by more than {figure(margin)}"
+        if not champion:
+            says = f"{seen}; there is no champion: {gate.without_champion}"
+            yield Verdict(name, asked, says, value is not None and gate.without_champion == "pass")
+            continue
+        theirs = numbers.get(OF_CHAMPION + gate.metric)
+        says = f"{seen}; the champion's: {_seen(OF_CHAMPION + gate.metric, numbers, odd)}"
+        holds = value is not None and theirs is not None and no_worse(value, theirs, margin, gate.higher_is_better)
+        yield Verdict(name, asked, says, holds)
+
+
+def _seen(metric: str, numbers: Mapping[str, float], odd: Mapping[str, str]) -> str:
+    if metric in numbers:
+        return figure(numbers[metric])
+    return f"the job logged {odd[metric]}" if metric in odd else f"{metric} was not logged"
+
+
+def _in_words(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def approved_digest(manifest: str, evaluated: Evaluated | None) -> str:
+    """What people approve where the environment's own app asks them: what would be deployed, and what was measured."""
+    if evaluated is None:
+        return manifest
+    content = {"manifest": manifest, "evaluated": asdict(evaluated)}
+    return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:DIGEST_LENGTH]

@@ -1,0 +1,156 @@
+"""Jobs that a step starts and nobody waits for: submitted under a name of ours, polled, and read once they have ended.
+
+A step calls `followed` at each poll. While the job is under way, that is one call of Azure ML.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, RunStep
+from shared.core.redaction import clean
+from shared.ports import RejectedError, SubmittedJob, Workspace
+from shared.worker import container_log
+from shared.worker.order import Order
+from shared.worker.polls import poll_again
+
+#: Tag of a job that we submitted: a digest of its content.
+DIGEST = "mlpromote.digest"
+
+#: Azure ML's words for a job that has ended, well and badly.
+COMPLETED = "Completed"
+ENDED = (COMPLETED, "Failed", "Canceled")
+CANCELLING = "CancelRequested"
+
+#: Azure ML takes 255 characters.
+_LONGEST_NAME = 200
+_DIGEST_LENGTH = 12
+_LONGEST_ERROR = 1000
+#: More than anybody retries.
+_MOST_ATTEMPTS = 100
+
+#: In this order: an error of a script often mentions names of things that were not found.
+_KINDS = (
+    (FailureKind.QUOTA, r"quota|OutOfCapacity|not enough capacity"),
+    (FailureKind.CONTAINER_CRASH, r"user process|user ?script|exit(ed)? (with )?(status )?code|traceback"),
+    (FailureKind.PERMISSION, r"authoriz|forbidden|permission|access ?denied|\b403\b"),
+    (FailureKind.NOT_FOUND, r"not ?found|could not find|does not exist"),
+    (FailureKind.TIMEOUT, r"time[d-]? ?out|longer than its limit"),
+    (FailureKind.BAD_CONFIG, r"image ?build|invalid"),
+)
+_ADVICE = {
+    FailureKind.QUOTA: "Request more quota, choose a smaller instance_type, or free unused resources",
+    FailureKind.CONTAINER_CRASH: "Fix the job's code",
+    FailureKind.PERMISSION: "Give the identity that the job runs with the missing rights",
+    FailureKind.NOT_FOUND: "Correct what the job refers to",
+    FailureKind.TIMEOUT: "Make the job faster, or raise its limit",
+    FailureKind.BAD_CONFIG: "Correct the job file",
+    FailureKind.UNKNOWN: "Look up the cause in Azure ML studio",
+}
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a step that follows a job wants to know at its next poll."""
+
+    job: str  #: that was seen to be the step's own
+
+
+def name_of(command: RunStep, step: str = "", attempt: int = 0) -> str:
+    """The name of the job of a step, in this attempt unless another is given: always the same, and valid on Azure."""
+    asked = f"{command.promotion}-{command.stage}-{step or command.step}-{attempt or command.attempt}"
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", asked)
+    if name == asked and len(name) <= _LONGEST_NAME and name[0].isalnum():
+        return name
+    digest = sha256(asked.encode()).hexdigest()[:_DIGEST_LENGTH]
+    return f"{name[: _LONGEST_NAME - _DIGEST_LENGTH - 1].strip('-_') or 'job'}-{digest}"
+
+
+def is_name_of(job: str, command: RunStep, step: str) -> bool:
+    """Whether a job has the name of this step's, in any attempt."""
+    return any(job == name_of(command, step, attempt) for attempt in range(1, _MOST_ATTEMPTS + 1))
+
+
+def followed(
+    order: Order[Any],
+    start: Callable[[str], SubmittedJob | Failed],
+    not_ours: Callable[[SubmittedJob], str],
+) -> SubmittedJob | Running | Failed:
+    """The step's job once it has completed; or what to answer while it is under way, or where it came to a bad end.
+
+    `start` submits the job under a name, or says why it cannot. `not_ours` says why a job that is there under that name
+    is not the one that `start` would submit; nothing where it is. It is asked once: whoever acts on the job asks again.
+    """
+    name = name_of(order.command)
+    begun = order.state(Begun)
+    found = order.workspace.submitted_job(name)
+    if found is None:
+        made = _started(order, start, name)
+        if isinstance(made, Failed):
+            return made
+        found = made
+    why = not_ours(found) if begun is None else ""
+    if why:
+        return _conflict(found, why)
+    if found.status not in ENDED:
+        return _under_way(order, found)
+    return found if found.status == COMPLETED else failed(order.workspace, found)
+
+
+def _started(order: Order[Any], start: Callable[[str], SubmittedJob | Failed], name: str) -> SubmittedJob | Failed:
+    try:
+        return start(name)
+    except RejectedError:
+        # Somebody else may have taken the name just now: then what is there says more.
+        there = order.workspace.submitted_job(name)
+        if there is None:
+            raise
+        return there
+
+
+def _under_way(order: Order[Any], job: SubmittedJob) -> Running:
+    polled = poll_again(order.command, f"job {job.name}: {job.status}", Begun(job.name))
+    return replace(polled, awaits=AwaitedJob(job.workspace, job.name, is_ours=True))
+
+
+def _conflict(job: SubmittedJob, why: str) -> Failed:
+    return Failed(
+        f"There is another job {job.name} in the workspace: {why}. Find out who submitted it, and start a new "
+        "promotion.",
+        FailureKind.CONFLICT,
+    )
+
+
+def failed(workspace: Workspace, job: SubmittedJob) -> Failed:
+    """The outcome for a job that failed or was cancelled: the cause in the reason, and the end of its log."""
+    end = workspace.job_end(job.name)
+    # Before lines are left out, which may be what tells a secret.
+    error, log = clean(end.error), clean(end.log)
+    if job.status == "Canceled" and not error:
+        return Failed(
+            f"Job {job.name} was cancelled in Azure ML, not by this app. Retry to run it again.",
+            FailureKind.UNKNOWN,
+            "\n".join(container_log.chosen(log)),
+        )
+    raised = container_log.cause_and_place(log)
+    kind = kind_of(error)
+    if raised and kind in (FailureKind.UNKNOWN, FailureKind.NOT_FOUND, FailureKind.BAD_CONFIG):
+        kind = FailureKind.CONTAINER_CRASH
+    told = error or f"nothing more than status {job.status}"
+    cause = raised if raised and kind is FailureKind.CONTAINER_CRASH else told
+    return Failed(
+        f"Job {job.name} failed. {_ADVICE[kind]}, then retry. The cause: {_brief(cause)}.",
+        kind,
+        diagnosis="\n".join([_brief(told), "", *container_log.chosen(log)]),
+    )
+
+
+def kind_of(error: str) -> FailureKind:
+    """The class of an error of a job, as Azure ML words it; empty where it says nothing."""
+    return next((kind for kind, words in _KINDS if re.search(words, error, re.IGNORECASE)), FailureKind.UNKNOWN)
+
+
+def _brief(text: str) -> str:
+    return " ".join(text.split())[:_LONGEST_ERROR].rstrip(". ")

@@ -1,0 +1,121 @@
+"""Measures the candidate here, on this environment's data, with the champion beside it: one job, one data version.
+
+The job only measures; the gates decide. The contract of its inputs and metrics is in docs/evaluate.md.
+"""
+
+from functools import partial
+
+from shared.config.evaluation import MODEL
+from shared.config.gate import Gate
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.ports import Capability, SubmittedJob, same_asset
+from shared.worker import evaluation, gates, jobs
+from shared.worker.evaluation import Evaluated
+from shared.worker.manifest import registry_copy
+from shared.worker.order import Step
+from shared.worker.steps.validate import still_as_validated
+from shared.worker.target import Target
+
+
+def run(target: Target) -> Outcome:
+    evaluation.settings(target)
+    job = jobs.followed(target, partial(_start, target), partial(evaluation.not_ours, target))
+    if not isinstance(job, SubmittedJob):
+        return job
+    changed = still_as_validated(target)
+    if isinstance(changed, Failed):
+        return changed
+    evaluated = _judged(target, job)
+    return evaluated if isinstance(evaluated, Failed) else Succeeded(as_evidence(evaluated))
+
+
+def _start(target: Target, name: str) -> SubmittedJob | Failed:
+    found = still_as_validated(target)
+    if isinstance(found, Failed):
+        return found
+    return evaluation.obstacle(target) or evaluation.start(target, name)
+
+
+def passed(target: Target) -> Evaluated | Failed | None:
+    """What this promotion's job measured, read now; or why nothing may be deployed. None where none is asked for."""
+    if target.stage.evaluate is None:
+        return None
+    name = jobs.name_of(target.command, STEP.name)
+    job = target.workspace.submitted_job(name)
+    if job is None or job.status != jobs.COMPLETED:
+        status = f"is {job.status}" if job else "is not there"
+        return Failed(
+            f"{target.command.environment} deploys only what its job {name} has evaluated, and that job {status}. "
+            "Nothing was deployed. Retry to evaluate it.",
+            FailureKind.PERMISSION,
+        )
+    return _judged(target, job)
+
+
+def _judged(target: Target, job: SubmittedJob) -> Evaluated | Failed:
+    why = evaluation.not_ours(target, job)
+    if why:
+        return Failed(
+            f"Job {job.name} is not the evaluation that this worker submits: {why}. Nothing was deployed. Find out who "
+            "submitted or changed it, and start a new promotion.",
+            FailureKind.CONFLICT,
+        )
+    evaluated = evaluation.read(target, job, _gates(target))
+    return _refusal(target, evaluated) or evaluated
+
+
+def _gates(target: Target) -> tuple[Gate, ...]:
+    """The stage's and the environment's own."""
+    policy = target.rules.policy.evaluation
+    return (*evaluation.settings(target).gates, *(policy.gates if policy else ()))
+
+
+def _refusal(target: Target, evaluated: Evaluated) -> Failed | None:
+    refused = [verdict for verdict in evaluated.gates if not verdict.holds]
+    if not refused:
+        return None
+    reasons = "; ".join(f"{each.gate}: asked for {each.asked}, seen {each.seen}" for each in refused)
+    return Failed(
+        f"Refused for {target.command.stage} by its evaluation, job {evaluated.job}: {reasons}.",
+        FailureKind.REFUSED,
+        gates.table(evaluated.gates),
+        as_evidence(evaluated),
+    )
+
+
+def passed_then(target: Target) -> Failed | None:
+    """Why what served before may not be brought back, where the environment asks for an evaluation: its job must have
+    passed the environment's own gates. Its code may have been mended since."""
+    policy, seen = target.rules.policy.evaluation, target.if_seen(STEP)
+    if policy is None:
+        return None
+    job = target.workspace.submitted_job(seen.job) if seen is not None else None
+    why = "it was never evaluated here" if job is None else _not_then(target, job)
+    if job is not None and not why:
+        found = evaluation.judged_by(target, job, policy.gates)
+        why = "; ".join(f"{each.gate}: {each.seen}" for each in found if not each.holds)
+    if not why:
+        return None
+    return Failed(
+        f"{target.command.candidate.name}, version {target.command.candidate.version}, cannot be brought back to "
+        f"{target.command.stage}, where nothing is deployed without an evaluation: {why}. Promote it again.",
+        FailureKind.PERMISSION,
+    )
+
+
+def _not_then(target: Target, job: SubmittedJob) -> str:
+    copy = registry_copy(target)
+    if isinstance(copy, Failed):
+        return copy.reason
+    if job.status != jobs.COMPLETED:
+        return f"job {job.name} is {job.status}"
+    if target.workspace.job_creator(job.name) != target.workspace.own_id():
+        return f"job {job.name} was not submitted by the identity of {target.command.environment}"
+    if not jobs.is_name_of(job.name, target.command, STEP.name):
+        return f"job {job.name} is of another promotion"
+    if not same_asset(job.inputs.get(MODEL), copy.asset_id):
+        return f"job {job.name} evaluated {job.inputs.get(MODEL) or 'nothing'}"
+    return ""
+
+
+STEP = Step("evaluate", run, Evaluated, Target, Capability.RUN)
