@@ -17,13 +17,16 @@ PYTEST := python -m pytest -n 3 --dist loadfile
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 
-.PHONY: help demo up install test test-azurite test-later chaos mutants check format bench package azurite lock clean
+.PHONY: help demo demo-pipeline up install test test-azurite test-later chaos mutants check format bench package azurite lock clean
 
 help:  ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: install  ## Show a model's whole way to production, in about two minutes
 	@$(BIN)/python -m examples.demo
+
+demo-pipeline: install  ## Show a training pipeline's way to production, in under three minutes
+	@$(BIN)/python -m examples.demo pipeline
 
 up: install  ## Start the same and keep it running; Ctrl-C ends it
 	@$(BIN)/python -m localcloud up

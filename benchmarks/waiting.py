@@ -76,9 +76,8 @@ class Run:
 
     def __init__(self, cloud: LocalCloud, session: aiohttp.ClientSession, folder: Path) -> None:
         self._addresses = cloud.addresses
-        self._app = Promotions(
-            session, self._addresses["functions"]["url"], self._addresses["functions"]["keys"]["default"]
-        )
+        functions = self._addresses["functions"]
+        self._app = Promotions(functions["url"], functions["keys"]["default"])
         self._session = session
         self._folder = folder
 

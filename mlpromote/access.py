@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlpromote import local_identity
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.client import is_loopback
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.local_identity import Token
 
 URL, KEY, TOKEN, SCOPE, LOCAL = (f"MLPROMOTE_{name}" for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"))
 #: Where `make up` keeps its state.
 USUAL_LOCAL = Path(".local")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class Access:
 def find(wanted: Wanted, environment: Mapping[str, str] = os.environ) -> Access:
     """Find the app: by options first, then variables, then a local cloud in `.local`. Raises `CommandError`."""
     if wanted.url and (wanted.local or wanted.person):
-        raise CommandError(Exit.USAGE, "--local and --as need a local cloud and cannot be used with --url.")
+        raise CommandError(ExitCode.USAGE, "--local and --as need a local cloud and cannot be used with --url.")
     local = wanted.local or (Path(environment[LOCAL]) if environment.get(LOCAL) and not wanted.url else None)
     url = wanted.url or (None if local else environment.get(URL))
     if not url:
         return _local(local, wanted)
     if wanted.person:
-        raise CommandError(Exit.USAGE, f"--as needs a local cloud, but {URL} is set. Add --local or unset {URL}.")
+        raise CommandError(ExitCode.USAGE, f"--as needs a local cloud, but {URL} is set. Add --local or unset {URL}.")
     api = _api(url)
     how = _HOW_LOCALLY if is_loopback(api) else _HOW
     return Access(api, wanted.key or environment.get(KEY), _token(wanted, environment), how_to_sign_in=how)
@@ -98,7 +98,9 @@ def _local(folder: Path | None, wanted: Wanted) -> Access:
     who, known = "", ", ".join(addresses["people"]) or "nobody"
     if wanted.person:
         if wanted.person not in addresses["people"]:
-            raise CommandError(Exit.USAGE, f"--as: the local cloud has no person {wanted.person!r}. Known: {known}.")
+            raise CommandError(
+                ExitCode.USAGE, f"--as: the local cloud has no person {wanted.person!r}. Known: {known}."
+            )
         token = local_identity.token_of(addresses, wanted.person)
         who = f", as {wanted.person}"
     url = addresses["functions"]["url"]
@@ -116,11 +118,11 @@ def _addresses(folder: Path, found_by_itself: bool) -> Any:
             says = f"No address: give --url or set {URL}. No local cloud is running in {folder}."
         else:
             says = f"No local cloud is running in {folder}: {file} does not exist."
-        raise CommandError(Exit.USAGE, says) from None
+        raise CommandError(ExitCode.USAGE, says) from None
     except (OSError, ValueError) as fault:
-        raise CommandError(Exit.USAGE, f"Cannot read {file}: {fault}") from fault
+        raise CommandError(ExitCode.USAGE, f"Cannot read {file}: {fault}") from fault
     if not addresses.get("functions"):
-        raise CommandError(Exit.USAGE, f"The local cloud in {folder} is not running the app.")
+        raise CommandError(ExitCode.USAGE, f"The local cloud in {folder} is not running the app.")
     return addresses
 
 
@@ -133,18 +135,13 @@ def _api(url: str) -> str:
         host = None
     if not host or parts.scheme not in ("http", "https"):
         raise CommandError(
-            Exit.USAGE,
+            ExitCode.USAGE,
             f"{url!r} is not the address of an app. Expected one such as https://contoso-mlpromote.azurewebsites.net",
         )
-    if parts.scheme == "http" and host not in _LOOPBACK:
-        raise CommandError(Exit.USAGE, f"{url}: use https. Over http, keys and tokens would be sent in plain text.")
+    if parts.scheme == "http" and not is_loopback(url):
+        raise CommandError(ExitCode.USAGE, f"{url}: use https. Over http, keys and tokens would be sent in plain text.")
     base = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
     return base if base.endswith("/api") else f"{base}/api"
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether the address is on this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
 
 
 def _constant(token: str) -> Token:
@@ -157,7 +154,7 @@ def _entra(scope: str) -> Token:
         from azure.core.exceptions import ClientAuthenticationError  # imported here because it is slow
         from azure.identity import DefaultAzureCredential
     except ImportError as fault:
-        raise CommandError(Exit.USAGE, "--scope needs azure-identity: pip install 'mlpromote[entra]'") from fault
+        raise CommandError(ExitCode.USAGE, "--scope needs azure-identity: pip install 'mlpromote[entra]'") from fault
     credential = DefaultAzureCredential()
 
     def token() -> str:
@@ -165,7 +162,7 @@ def _entra(scope: str) -> Token:
             return credential.get_token(scope).token
         except ClientAuthenticationError as fault:
             raise CommandError(
-                Exit.NOT_ALLOWED, f"No token for {scope}: sign in with `az login --scope {scope}`. {fault.message}"
+                ExitCode.NOT_ALLOWED, f"No token for {scope}: sign in with `az login --scope {scope}`. {fault.message}"
             ) from fault
 
     return token

@@ -1,29 +1,24 @@
 """A client of the app's HTTP API: requests, pages, and the exit code for each error."""
 
-import http.client
 import json
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-from mlpromote.access import Access, is_loopback
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.access import Access
+from mlpromote.client import LONGEST_ANSWER, Answer, Client, NoAnswerError
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.visible import visible_values
 
-#: Seconds to wait for an answer. A replay can take a minute, and an idle app has to start first.
-LONGEST_ANSWER = 120
 #: The API's limit on entries per page.
 MOST_PER_PAGE = 200
 _BY_STATUS = {
-    400: Exit.USAGE,
-    401: Exit.NOT_ALLOWED,
-    403: Exit.NOT_ALLOWED,
-    404: Exit.NOT_FOUND,
-    409: Exit.REFUSED,
-    422: Exit.USAGE,
+    400: ExitCode.USAGE,
+    401: ExitCode.NOT_ALLOWED,
+    403: ExitCode.NOT_ALLOWED,
+    404: ExitCode.NOT_FOUND,
+    409: ExitCode.REFUSED,
+    422: ExitCode.USAGE,
 }
 
 #: The command that shows the same list as an API path.
@@ -33,21 +28,12 @@ _SEE = {"/api/promotions": "mlpromote list", "/api/routes": "mlpromote routes"}
 Document = Mapping[str, Any]
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirects, so that no other address gets the key."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 class Api:
     """Calls the app. Every method raises `CommandError` if the call fails or the answer is not as expected."""
 
     def __init__(self, access: Access, longest_answer: float = LONGEST_ANSWER) -> None:
         self._access = access
-        self._longest_answer = longest_answer
-        proxies = [urllib.request.ProxyHandler({})] if is_loopback(access.url) else []
-        self._opener = urllib.request.build_opener(_NoRedirects, *proxies)
+        self._client = Client(access.url, longest_answer)
 
     @property
     def url(self) -> str:
@@ -71,7 +57,9 @@ class Api:
             top = MOST_PER_PAGE if left is None else min(left, MOST_PER_PAGE)
             page = self.get(*path, query={**query, "top": str(top), "continuation": continuation})
             if not (isinstance(page, dict) and isinstance(page.get("value"), list)):
-                raise CommandError(Exit.NO_ANSWER, f"{self.url} did not return a list. Is this the address of the app?")
+                raise CommandError(
+                    ExitCode.NO_ANSWER, f"{self.url} did not return a list. Is this the address of the app?"
+                )
             yield from page["value"][:left]
             left = None if left is None else left - len(page["value"])
             # Use only the continuation of the link: its host may be internal to a gateway and must not get the key.
@@ -83,39 +71,36 @@ class Api:
     def _ask(
         self, method: str, path: tuple[str, ...], query: Mapping[str, str], body: bytes | None, more: Mapping[str, str]
     ) -> Any:
-        address = "/".join([self._access.url, *(quote(part, safe="") for part in path)])
+        address = "".join(f"/{quote(part, safe='')}" for part in path)
         headers = {"Accept": "application/json", **self._access.headers(), **more}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        full = f"{address}?{urlencode(query)}" if query else address
-        request = urllib.request.Request(full, body, headers, method=method)
+        asked = f"{method} {self.url}{address}"
         try:
-            with self._opener.open(request, timeout=self._longest_answer) as answer:
-                return _json(answer.read(), f"{method} {address}")
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                raise self._refused(refusal, f"{method} {address}") from refusal
-        # URLError is an OSError; an invalid URL raises ValueError.
-        except (OSError, ValueError, http.client.HTTPException) as fault:
-            raise CommandError(Exit.NO_ANSWER, f"Cannot reach {self._access.url}: {_reason(fault)}") from fault
+            answer = self._client.ask(method, f"{address}?{urlencode(query)}" if query else address, headers, body)
+        except NoAnswerError as fault:
+            raise CommandError(ExitCode.NO_ANSWER, f"Cannot reach {self.url}: {fault}") from fault
+        if not 200 <= answer.status < 300:
+            raise self._refused(answer, asked)
+        return _json(answer, asked)
 
-    def _refused(self, refusal: urllib.error.HTTPError, asked: str) -> CommandError:
+    def _refused(self, refusal: Answer, asked: str) -> CommandError:
         problem = _problem(refusal)
-        code = _BY_STATUS.get(refusal.code, Exit.NO_ANSWER)
+        code = _BY_STATUS.get(refusal.status, ExitCode.NO_ANSWER)
         detail = problem.get("detail")
-        if detail and refusal.code in (401, 403) and not self._access.token:
+        if detail and refusal.status in (401, 403) and not self._access.token:
             return CommandError(code, f"{detail} To sign in: {self._access.how_to_sign_in}.", problem)
         if detail:
             see = _SEE.get(str(problem.get("see")))
             return CommandError(code, f"{detail} Run `{see}` to see what exists." if see else str(detail), problem)
-        if refusal.code == 401:
+        if refusal.status == 401:
             return CommandError(code, self._not_let_in())
-        if refusal.code == 404:
+        if refusal.status == 404:
             return CommandError(
-                Exit.NO_ANSWER,
+                ExitCode.NO_ANSWER,
                 f"No mlpromote API at {self._access.url}. Is this the address of the app, and is the app running?",
             )
-        return CommandError(Exit.NO_ANSWER, f"{asked} failed with {refusal.code} {refusal.reason}. Try again.")
+        return CommandError(ExitCode.NO_ANSWER, f"{asked} failed with {refusal.status} {refusal.reason}. Try again.")
 
     def _not_let_in(self) -> str:
         """Explain a 401 without a body: it comes from the Functions host, which checks the key, not from the app."""
@@ -124,25 +109,18 @@ class Api:
         return "Access denied: give a function key (--key or MLPROMOTE_KEY)."
 
 
-def _json(body: bytes, asked: str) -> Any:
+def _json(answer: Answer, asked: str) -> Any:
     try:
-        return visible_values(json.loads(body))
+        return visible_values(answer.json())
     except (ValueError, RecursionError) as fault:
-        raise CommandError(Exit.NO_ANSWER, f"{asked} did not return JSON. Is this the address of the app?") from fault
+        raise CommandError(
+            ExitCode.NO_ANSWER, f"{asked} did not return JSON. Is this the address of the app?"
+        ) from fault
 
 
-def _problem(refusal: urllib.error.HTTPError) -> dict[str, Any]:
+def _problem(refusal: Answer) -> dict[str, Any]:
     try:
-        problem = visible_values(json.loads(refusal.read()))
-    except (OSError, ValueError, RecursionError):
+        problem = visible_values(refusal.json())
+    except (ValueError, RecursionError):
         return {}
     return problem if isinstance(problem, dict) else {}
-
-
-def _reason(fault: Exception) -> str:
-    cause = fault.reason if isinstance(fault, urllib.error.URLError) else fault
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({cause.verify_message})"
-    if isinstance(cause, TimeoutError):
-        return "no answer in time"
-    return str(getattr(cause, "strerror", None) or cause or type(fault).__name__)

@@ -11,7 +11,7 @@ from rich.text import Text
 from mlpromote import access
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
 from mlpromote.tables import dim, until
 
@@ -28,12 +28,12 @@ def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
     made.set_defaults(run=_list)
 
 
-def decide_elsewhere(options: argparse.Namespace, promotion: str, refusal: CommandError, output: Output) -> Exit:
+def decide_elsewhere(options: argparse.Namespace, promotion: str, refusal: CommandError, output: Output) -> ExitCode:
     """Approve or reject, in the environment's own app, exactly what that app shows now."""
     elsewhere = refusal.problem["elsewhere"]
     found = access.of_environment(elsewhere["environment"])
     if found is None:
-        raise CommandError(Exit.REFUSED, f"{refusal} {_to_set(elsewhere['environment'])}", refusal.problem)
+        raise CommandError(ExitCode.REFUSED, f"{refusal} {_to_set(elsewhere['environment'])}", refusal.problem)
     api = Api(found)
     place = ("approvals", promotion, elsewhere["stage"])
     request = api.get(*place)
@@ -42,7 +42,7 @@ def decide_elsewhere(options: argparse.Namespace, promotion: str, refusal: Comma
     body = {"reason": options.reason, "evidence": getattr(options, "evidence", None) or request["evidence"]}
     answer = api.post(*place, options.action, body=body)
     output.result(answer, lambda: [answer["done"]])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _check_meant(reference: str, request: Document) -> None:
@@ -50,7 +50,7 @@ def _check_meant(reference: str, request: Document) -> None:
     shown = f"{request['model']}/{request['version']}"
     if "/" in reference and reference != shown:
         raise CommandError(
-            Exit.REFUSED,
+            ExitCode.REFUSED,
             f"Nothing was decided: {request['environment']} shows {shown} for this promotion, not {reference}. "
             "The coordinator may be compromised: check who runs it.",
         )
@@ -64,15 +64,16 @@ def _to_set(environment: str) -> str:
     )
 
 
-def _list(found: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _list(found: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     theirs = access.of_environment(options.environment) if options.environment else found
     if theirs is None:
         raise CommandError(
-            Exit.USAGE, f"The address of the app of {options.environment} is not set. {_to_set(options.environment)}"
+            ExitCode.USAGE,
+            f"The address of the app of {options.environment} is not set. {_to_set(options.environment)}",
         )
     waiting = Api(theirs).get("approvals")["value"]
     output.result(waiting, lambda: list(_told(waiting)) or ["nothing waits for approval"])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _told(waiting: list[Document]) -> Iterator[RenderableType]:

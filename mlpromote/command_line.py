@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlpromote import access, approvals, doctor, failures, promotions, routes
-from mlpromote.exit_codes import MEANINGS, CommandError, Exit
+from mlpromote.exit_codes import MEANINGS, CommandError, ExitCode
 from mlpromote.output import Clock, Output, wall_clock
 
 DESCRIPTION = "Promotes Azure ML models from environment to environment, over HTTP."
@@ -34,7 +34,7 @@ class _UsageError(CommandError):
     """The arguments are invalid; `usage` shows the correct form."""
 
     def __init__(self, sentence: str, usage: str) -> None:
-        super().__init__(Exit.USAGE, sentence)
+        super().__init__(ExitCode.USAGE, sentence)
         self.usage = usage
 
 
@@ -63,11 +63,11 @@ def main(arguments: Sequence[str] | None = None, clock: Clock = wall_clock) -> i
         output.error(error)
         return int(error.exit_code)
     except KeyboardInterrupt:
-        return int(Exit.INTERRUPTED)
+        return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader closed the pipe. Without this, Python reports the broken pipe again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.DONE)
+        return int(ExitCode.DONE)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
 from mlpromote.tables import table
 
@@ -36,7 +36,7 @@ def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
     doctor.set_defaults(run=_doctor)
 
 
-def _doctor(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _doctor(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     try:
         health = Api(access).get("health")
     except CommandError as error:
@@ -45,7 +45,7 @@ def _doctor(access: Access, options: argparse.Namespace, output: Output) -> Exit
         return error.exit_code
     checks = [_check("app", access.url, True, "answers"), _you(access, health["caller"]), *health["checks"]]
     output.result({**health, "checks": checks}, lambda: [_drawn(checks), _summary(checks)])
-    return Exit.DONE if health["healthy"] else Exit.REFUSED
+    return ExitCode.DONE if health["healthy"] else ExitCode.REFUSED
 
 
 def _you(access: Access, caller: Document | None) -> Document:

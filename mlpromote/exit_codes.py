@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Any
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """What a command reports to the shell."""
 
     DONE = 0
@@ -18,22 +18,22 @@ class Exit(IntEnum):
 
 
 #: For the help text, in the order of the codes.
-MEANINGS: Mapping[Exit, str] = {
-    Exit.DONE: "success; with --watch, the promotion succeeded",
-    Exit.REFUSED: "refused or failed: not possible in the current state, only partly done, the watched promotion did "
-    "not succeed, or the doctor found a problem",
-    Exit.USAGE: "invalid usage",
-    Exit.NOT_ALLOWED: "not signed in, or not allowed",
-    Exit.NOT_FOUND: "not found",
-    Exit.NO_ANSWER: "the app cannot be reached or gave an invalid answer",
-    Exit.INTERRUPTED: "interrupted",
+MEANINGS: Mapping[ExitCode, str] = {
+    ExitCode.DONE: "success; with --watch, the promotion succeeded",
+    ExitCode.REFUSED: "refused or failed: not possible in the current state, only partly done, the watched promotion "
+    "did not succeed, or the doctor found a problem",
+    ExitCode.USAGE: "invalid usage",
+    ExitCode.NOT_ALLOWED: "not signed in, or not allowed",
+    ExitCode.NOT_FOUND: "not found",
+    ExitCode.NO_ANSWER: "the app cannot be reached or gave an invalid answer",
+    ExitCode.INTERRUPTED: "interrupted",
 }
 
 
 class CommandError(Exception):
     """Ends the command with an exit code; the text is shown to the user."""
 
-    def __init__(self, exit_code: Exit, sentence: str, problem: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, exit_code: ExitCode, sentence: str, problem: Mapping[str, Any] | None = None) -> None:
         """`problem`: the API's problem document, if there is one."""
         super().__init__(sentence)
         self.exit_code = exit_code

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
 from mlpromote.promotions import USUAL_MOST, positive, promotion_id
 from mlpromote.tables import age, dim, table
@@ -96,17 +96,17 @@ def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
 # --- what failed ------------------------------------------------------------------------------------------------------
 
 
-def _failures(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _failures(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     most = None if options.all else options.top
     if options.discarded:
         if any(_wanted(options).values()):
-            raise CommandError(Exit.USAGE, "--discarded cannot be combined with a filter.")
+            raise CommandError(ExitCode.USAGE, "--discarded cannot be combined with a filter.")
         letters = list(Api(access).entries("failures", "discarded", query={}, most=most))
         output.result(letters, lambda: _letters(letters, output.clock()) if letters else ["nothing was put aside"])
-        return Exit.DONE
+        return ExitCode.DONE
     found = list(Api(access).entries("failures", query=_wanted(options), most=most))
     output.result(found, lambda: _drawn(found, output.clock()) if found else ["nothing failed"])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _drawn(failures: Iterable[Document], now: datetime) -> Iterator[RenderableType]:
@@ -154,34 +154,34 @@ def _replayable(failure: Document) -> Text:
 # --- replay -----------------------------------------------------------------------------------------------------------
 
 
-def _replay(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _replay(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     api = Api(access)
     return _reported(list(_results(api, "replay", _body(api, options))), options.dry_run, output)
 
 
-def _discard(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _discard(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     wanted = {name: value for name, value in _wanted(options).items() if value is not None}
     if bool(options.ids) == bool(wanted):
-        raise CommandError(Exit.USAGE, "Give the ids of dead letters, or a filter such as --queue.")
+        raise CommandError(ExitCode.USAGE, "Give the ids of dead letters, or a filter such as --queue.")
     body = {"reason": options.reason, "dry_run": options.dry_run}
     meant = {"ids": options.ids} if options.ids else {"filter": wanted}
     return _reported(list(_results(Api(access), "discard", body | meant)), options.dry_run, output)
 
 
-def _reported(results: list[Document], dry_run: bool, output: Output) -> Exit:
+def _reported(results: list[Document], dry_run: bool, output: Output) -> ExitCode:
     output.result(results, lambda: [_table(results) if results else "no matching failures"])
     left = {result["outcome"] for result in results} - set(_DONE)
     if not left:
         if results and dry_run:
             output.say(dim("Dry run: nothing was changed."))
-        return Exit.DONE
-    return Exit.NOT_FOUND if left == {"not-found"} else Exit.REFUSED
+        return ExitCode.DONE
+    return ExitCode.NOT_FOUND if left == {"not-found"} else ExitCode.REFUSED
 
 
 def _body(api: Api, options: argparse.Namespace) -> Document:
     wanted = {name: value for name, value in _wanted(options).items() if value is not None}
     if sum((bool(options.ids), bool(wanted), options.all)) != 1:
-        raise CommandError(Exit.USAGE, "Give the ids of failures, a filter such as --queue, or --all.")
+        raise CommandError(ExitCode.USAGE, "Give the ids of failures, a filter such as --queue, or --all.")
     body = {"reason": options.reason, "from_step": options.from_step, "dry_run": options.dry_run}
     if options.ids:
         return body | {"ids": [promotion_id(api, each) for each in options.ids]}

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from mlpromote.api import Api, Document
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
 from mlpromote.watching import UNDER_WAY, view
 
@@ -47,6 +47,6 @@ def _poll(api: Api, promotion: str, poll: float, patience: float) -> Document:
             found: Document = api.get("promotions", promotion)
             return found
         except CommandError as error:
-            if error.exit_code is not Exit.NO_ANSWER or time.monotonic() > deadline:
+            if error.exit_code is not ExitCode.NO_ANSWER or time.monotonic() > deadline:
                 raise
         time.sleep(poll)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.exit_codes import CommandError, ExitCode
 
 #: Returns a bearer token that is valid now.
 Token = Callable[[], str]
@@ -49,8 +49,8 @@ def _asked(addresses: Any, person: str) -> tuple[str, float]:
     except urllib.error.HTTPError as refusal:
         with refusal:
             says = f"{endpoint} issued no token for {person}: {refusal.code} {refusal.reason}"
-            raise CommandError(Exit.NOT_ALLOWED, f"{says}. Restart the local cloud.") from refusal
+            raise CommandError(ExitCode.NOT_ALLOWED, f"{says}. Restart the local cloud.") from refusal
     except (OSError, http.client.HTTPException, ValueError, KeyError) as fault:
         reason = fault.reason if isinstance(fault, urllib.error.URLError) else fault
         says = f"Cannot reach {endpoint}, which issues the tokens of the local cloud: {reason}"
-        raise CommandError(Exit.NO_ANSWER, f"{says}. Is the local cloud running?") from fault
+        raise CommandError(ExitCode.NO_ANSWER, f"{says}. Is the local cloud running?") from fault

@@ -7,7 +7,7 @@ from typing import Any
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
 from mlpromote.approvals import decide_elsewhere
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.following import follow
 from mlpromote.output import Output
 from mlpromote.promotion_sheet import listed, sheet
@@ -19,7 +19,7 @@ from mlpromote.trace import drawn
 NEWEST = 1000
 USUAL_MOST = 50
 
-Run = Callable[[Access, argparse.Namespace, Output], Exit]
+Run = Callable[[Access, argparse.Namespace, Output], ExitCode]
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 
-def _start(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _start(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     api = Api(access)
     body = {name: getattr(options, name) for name in ("model", "version", "reason", "source", "route", "through")}
     headers = {"Idempotency-Key": options.idempotency_key} if options.idempotency_key else {}
@@ -75,17 +75,17 @@ def _start(access: Access, options: argparse.Namespace, output: Output) -> Exit:
         output.say(f"promotion {promotion['id']} started")
         return _followed(api, promotion, output)
     output.result(promotion, lambda: [f"promotion {promotion['id']} started"])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _list(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _list(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     query = {name: getattr(options, name) for name in ("route", "model", "environment", "status")}
     found = list(Api(access).entries("promotions", query=query, most=None if options.all else options.top))
     output.result(found, lambda: [listed(found, output.clock()) if found else "no promotions"])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _show(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _show(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     api = Api(access)
     promotion = api.get("promotions", promotion_id(api, options.promotion))
     if options.watch:
@@ -93,12 +93,12 @@ def _show(access: Access, options: argparse.Namespace, output: Output) -> Exit:
     if options.trace:
         trace = api.get("promotions", promotion["id"], "trace")
         output.result(trace, lambda: drawn(promotion, trace, output.clock()))
-        return Exit.DONE
+        return ExitCode.DONE
     output.result(promotion, lambda: [sheet(promotion, output.clock(), with_journal=options.journal)])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _asked(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _asked(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     api = Api(access)
     names = ("reason", "stage", "evidence", "from_step")
     body = {name: getattr(options, name) for name in names if hasattr(options, name)}
@@ -114,16 +114,16 @@ def _asked(access: Access, options: argparse.Namespace, output: Output) -> Exit:
         output.say(answer["done"])
         return _followed(api, promotion, output)
     output.result(answer, lambda: [answer["done"], f"promotion {promotion['id']} is {spoken(promotion['status'])}"])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _followed(api: Api, promotion: Document, output: Output) -> Exit:
+def _followed(api: Api, promotion: Document, output: Output) -> ExitCode:
     ended = follow(api, promotion, output)
     status = ended["status"]
     how = f"been {spoken(status)}" if status in ENDED_OTHERWISE else status
     why = f": {ended['reason']}" if ended["reason"] else ""
     output.result(ended, lambda: [f"{ended['id']} has {how}{why}"])
-    return Exit.DONE if status == "succeeded" else Exit.REFUSED
+    return ExitCode.DONE if status == "succeeded" else ExitCode.REFUSED
 
 
 def promotion_id(api: Api, reference: str) -> str:
@@ -135,7 +135,8 @@ def promotion_id(api: Api, reference: str) -> str:
         if found["version"] == version and found["kind"] == "model":
             return str(found["id"])
     raise CommandError(
-        Exit.NOT_FOUND, f"There is no promotion of {model} version {version}. Run `mlpromote list` to see what exists."
+        ExitCode.NOT_FOUND,
+        f"There is no promotion of {model} version {version}. Run `mlpromote list` to see what exists.",
     )
 
 

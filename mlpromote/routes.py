@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
-from mlpromote.exit_codes import Exit
+from mlpromote.exit_codes import ExitCode
 from mlpromote.output import Output
 from mlpromote.tables import age, table
 
@@ -36,17 +36,17 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     release.set_defaults(run=_release)
 
 
-def _routes(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _routes(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     found = list(Api(access).entries("routes", query={"route": options.route, "model": options.model}))
     output.result(found, lambda: [_drawn(found, output.clock()) if found else "no promotions on any route yet"])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
-def _release(access: Access, options: argparse.Namespace, output: Output) -> Exit:
+def _release(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     way = ("routes", options.route, options.model, "stages", options.stage, "release")
     answer = Api(access).post(*way, body={"reason": options.reason})
     output.result(answer, lambda: [answer["done"], _drawn([answer["route"]], output.clock())])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _drawn(lanes: Iterable[Document], now: datetime) -> Table:

@@ -2,7 +2,7 @@
 """Drives a running app from outside: `scripts/smoke.py URL KEY`, against `make up`, `func start` or Azure alike.
 
 It changes nothing but the app's own records: its notification is of a model that no route takes, and what it starts and
-replays is a version that is not there, which fails at its first step. Standard library only.
+replays is a version that is not there, which fails at its first step. Needs nothing installed.
 """
 
 import argparse
@@ -10,13 +10,16 @@ import base64
 import json
 import sys
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mlpromote.client import Client, NoAnswerError
 
 PASSED, FAILED = 0, 1
 #: Where Event Grid delivers.
@@ -207,24 +210,14 @@ class Smoke:
         if token:
             sent["Authorization"] = f"Bearer {token}"
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, content, sent, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=self.seconds) as answer:
-                return _answer(answer.status, answer.headers, answer.read())
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return _answer(refusal.code, refusal.headers, refusal.read())
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as fault:
+            answer = Client(self.url, self.seconds).ask(method, path, sent, content)
+        except NoAnswerError as fault:
             raise WrongError(f"{method} {path.partition('?')[0]}: {fault}") from fault
-
-
-def _answer(status: int, headers: Any, content: bytes) -> Answer:
-    text = content.decode("utf-8", "replace")
-    try:
-        body = json.loads(text)
-    except ValueError:
-        body = text
-    return Answer(status, {name.lower(): value for name, value in headers.items()}, body)
+        try:
+            return Answer(answer.status, answer.headers, answer.json())
+        except ValueError:
+            return Answer(answer.status, answer.headers, answer.text)
 
 
 def _expect(answer: Answer, status: int) -> None:

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -23,6 +24,21 @@ from localcloud.up import LocalCloud, PartFailedError, read_description
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One of the demos."""
+
+    title: str
+    module: str  #: with its class `Story`
+    example: str  #: the folder of examples that the app is configured from
+
+
+DEMOS = {
+    "model": Shown("A model's way to production", "examples.demo.story", "digits"),
+    "pipeline": Shown("A training pipeline's way to production", "examples.demo.pipeline_story", "digits_pipeline"),
+}
 PREFACE = (
     "All of it runs on this machine: a local cloud stands for Azure, and the app in it is the one that runs on Azure "
     "Functions. Jobs, models, endpoints and requests are real."
@@ -32,7 +48,8 @@ PREFACE = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if everything was as promised, 1 if not, 130 when interrupted."""
     os.umask(0o077)  # .local holds keys, and logs of what they open
-    parser = argparse.ArgumentParser(prog="python -m examples.demo", description="A model's way to production.")
+    parser = argparse.ArgumentParser(prog="python -m examples.demo", description="The way to production.")
+    parser.add_argument("demo", choices=[*DEMOS], nargs="?", default="model", help="what goes there (model)")
     parser.add_argument(
         "--config", type=Path, default=REPOSITORY / "localcloud.yml", help="description of the local cloud"
     )
@@ -43,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False)
     logging.basicConfig(level=logging.ERROR)
     try:
-        return asyncio.run(interruptible(run(console, parsed.config, parsed.data)))
+        return asyncio.run(interruptible(run(console, DEMOS[parsed.demo], parsed.config, parsed.data)))
     except asyncio.CancelledError:
         console.print("\nInterrupted. Everything that was started has ended.", style="yellow")
         return INTERRUPTED
@@ -60,21 +77,21 @@ async def interruptible(work: Coroutine[None, None, int]) -> int:
     return await task
 
 
-async def run(console: Console, config: Path, data: Path) -> int:
+async def run(console: Console, demo: Shown, config: Path, data: Path) -> int:
     """Start a fresh local cloud in `data`, tell the story and end the cloud again."""
     began = time.monotonic()
-    console.print(Text("A model's way to production", style="bold"))
+    console.print(Text(demo.title, style="bold"))
     console.print(Text(PREFACE, style="dim"))
     description = read_description(config)
     empty(data)
-    project = Project(data)
+    project = Project(data, demo.example)
     cloud = LocalCloud(
         project.configured(description), data, tell=lambda line: console.print(Text(line, style="yellow"))
     )
     try:
         with console.status("the local cloud and the app are starting"):
             # Importing the SDK takes about as long as starting the cloud.
-            importing = asyncio.to_thread(importlib.import_module, "examples.demo.story")
+            importing = asyncio.to_thread(importlib.import_module, demo.module)
             _, module = await asyncio.gather(cloud.start(), importing)
         seconds = time.monotonic() - began
         console.print(Text(f"It took {seconds:.0f} s to start. Logs are in {shown(data / 'logs')}.", style="dim"))

@@ -1,4 +1,4 @@
-"""What a data scientist does in the dev workspace, with the Azure ML SDK: trains models and registers them."""
+"""What a data scientist does in a workspace, with the Azure ML SDK: trains models and registers them."""
 
 import io
 from contextlib import redirect_stderr, redirect_stdout
@@ -8,11 +8,13 @@ from tempfile import TemporaryDirectory
 
 from azure.ai.ml import MLClient, load_job
 from azure.ai.ml.constants import AssetTypes
-from azure.ai.ml.entities import Model
+from azure.ai.ml.entities import Data, Model
+from azure.core.exceptions import ResourceNotFoundError
 
 from examples.demo.addresses import Addresses, ml_client
 
 JOB = Path(__file__).parents[1] / "digits" / "train" / "job.yml"
+PIPELINE = Path(__file__).parents[1] / "digits_pipeline" / "pipeline.yml"
 #: Where a command job's log is among its artifacts.
 LOG = "std_log.txt"
 #: The statuses that a job ends with.
@@ -22,8 +24,8 @@ ENDED = frozenset({"Completed", "Failed", "Canceled"})
 class DataScientist:
     """Calls block until Azure ML has answered."""
 
-    def __init__(self, addresses: Addresses) -> None:
-        self._client: MLClient = ml_client(addresses, "dev")
+    def __init__(self, addresses: Addresses, environment: str = "dev") -> None:
+        self._client: MLClient = ml_client(addresses, environment)
 
     def submit(self, training_rows: int, layout: str = "pipeline", experiment: str | None = None) -> str:
         """Submit the example's training job and return the job's name; `experiment` replaces the one in its file."""
@@ -32,6 +34,27 @@ class DataScientist:
             changes.append({"experiment_name": experiment})
         with redirect_stderr(io.StringIO()):  # an upload prints empty lines there
             return str(self._client.jobs.create_or_update(load_job(JOB, params_override=changes)).name)
+
+    def submit_pipeline(self, split: str) -> str:
+        """Submit the example's training pipeline and return the job's name; `split` is one of its inputs."""
+        changes: list[dict[str, object]] = [{"inputs.split": split}]
+        with redirect_stderr(io.StringIO()):
+            return str(self._client.jobs.create_or_update(load_job(PIPELINE, params_override=changes)).name)
+
+    def create_data(self, name: str, folder: Path) -> None:
+        """Create the first version of a data asset from the files in a folder, unless it is there."""
+        if any(each.version == "1" for each in self._versions(name)):
+            return
+        with redirect_stderr(io.StringIO()):
+            self._client.data.create_or_update(
+                Data(name=name, version="1", path=str(folder), type=AssetTypes.URI_FOLDER)
+            )
+
+    def _versions(self, name: str) -> list[Data]:
+        try:
+            return list(self._client.data.list(name))
+        except ResourceNotFoundError:
+            return []
 
     def status(self, job: str) -> str:
         """Azure ML's word for how a job is getting on."""

@@ -1,4 +1,4 @@
-"""What the app of the demo is configured from: a copy of `examples/digits`, so that the story may change it."""
+"""What the app of the demo is configured from: a copy of an example, so that the story may change it."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,6 @@ from localcloud.up import Description
 from localcloud.up.description import App
 
 DIGITS = Path(__file__).parents[1] / "digits"
-_NAME = "digits"
 _SETTING = "MLPROMOTE_CONFIGURATION"
 
 _PROD = "        deployment: deployments/digits.prod.yml\n"
@@ -22,18 +21,23 @@ MENDED = """\
 class Project:
     """The copy in a local cloud's folder."""
 
-    def __init__(self, data: Path) -> None:
-        """Makes the copy. `data` must be empty or missing."""
+    def __init__(self, data: Path, example: str = DIGITS.name) -> None:
+        """Makes the copy. `data` must be empty or missing.
+
+        `example` is a folder of examples; those beside `digits` may use its files, so that is copied, too.
+        """
         data.mkdir(parents=True, exist_ok=True)
         # By its lock the next run knows the folder for a local cloud's, however soon this one ends.
         (data / "lock").touch()
-        self._folder = data / _NAME
-        shutil.copytree(DIGITS, self._folder, ignore=shutil.ignore_patterns("__pycache__"))
+        self._example = example
+        self._folder = data / example
+        for name in {DIGITS.name, example}:
+            shutil.copytree(DIGITS.parent / name, data / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def configured(self, description: Description) -> Description:
         """The local cloud with its app configured from the copy."""
         app = description.app or App()
-        settings = app.settings | {_SETTING: f"{{data}}/{_NAME}/promotion.yml"}
+        settings = app.settings | {_SETTING: f"{{data}}/{self._example}/promotion.yml"}
         return description.model_copy(update={"app": app.model_copy(update={"settings": settings})})
 
     def ask_for_approval(self) -> str:

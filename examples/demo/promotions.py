@@ -1,11 +1,12 @@
-"""A client of the app's HTTP API: finds promotions and reads how they are getting on."""
+"""Finds promotions through the app's HTTP API, and reads how they are getting on."""
 
 import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
-import aiohttp
+from mlpromote.client import Client, NoAnswerError
 
 #: A promotion as `GET /api/promotions/{id}` answers it.
 Promotion = Mapping[str, Any]
@@ -18,43 +19,45 @@ class ApiError(Exception):
 
 
 class Promotions:
-    """The promotions that the app at `url` knows of. `session` stays the caller's to close."""
+    """The promotions that the app at `url` knows of."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, key: str) -> None:
-        self._session = session
-        self._url = f"{url.rstrip('/')}/api/promotions"
+    def __init__(self, url: str, key: str) -> None:
+        self._client = Client(url)
         self._headers = {"x-functions-key": key}
 
     async def get(self, promotion: str) -> Promotion:
         """The promotion with this id; ApiError when there is none."""
-        found: Promotion = await self._read(f"{self._url}/{promotion}", {})
+        found: Promotion = await self._read(f"/{promotion}")
         return found
 
-    async def find(self, model: str, version: str) -> Promotion | None:
-        """The newest promotion of a model version, or None while there is none."""
-        answer = await self._read(self._url, {"model": model})
-        found = [it for it in answer["value"] if it["kind"] == "model" and it["version"] == version]
+    async def find(self, model: str, version: str, kind: str = "model") -> Promotion | None:
+        """The newest promotion of a model version, or None while there is none; of a pipeline, by route and job."""
+        answer = await self._read(f"?{urlencode({'model': model})}")
+        found = [it for it in answer["value"] if it["kind"] == kind and it["version"] == version]
         return await self.get(max(found, key=_created)["id"]) if found else None
 
-    async def started(self, model: str, version: str, within_seconds: float) -> Promotion:
+    async def started(self, model: str, version: str, within_seconds: float, kind: str = "model") -> Promotion:
         """Wait for the promotion of a model version to appear; TimeoutError when it does not in time."""
         deadline = time.monotonic() + within_seconds
         while time.monotonic() < deadline:
-            found = await self.find(model, version)
+            found = await self.find(model, version, kind)
             if found is not None:
                 return found
             await asyncio.sleep(POLL_SECONDS)
         raise TimeoutError(f"no promotion of {model} version {version} appeared within {within_seconds:g} seconds")
 
-    async def _read(self, url: str, query: Mapping[str, str]) -> Any:
+    async def _read(self, address: str) -> Any:
+        address = f"/api/promotions{address}"
+        asked = f"GET {self._client.url}{address}"
         try:
-            async with self._session.get(url, params=query, headers=self._headers) as answer:
-                text = await answer.text()
-                if answer.status != 200:
-                    raise ApiError(f"GET {answer.url} answered {answer.status}: {text[:500]}")
-                return await answer.json()
-        except aiohttp.ClientError as fault:
-            raise ApiError(f"GET {url} got no answer: {fault}") from fault
+            answer = await asyncio.to_thread(self._client.ask, "GET", address, self._headers)
+            if answer.status != 200:
+                raise ApiError(f"{asked} answered {answer.status}: {answer.text[:500]}")
+            return answer.json()
+        except NoAnswerError as fault:
+            raise ApiError(f"{asked} got no answer: {fault}") from fault
+        except ValueError as fault:
+            raise ApiError(f"{asked} did not answer with JSON: {answer.text[:500]}") from fault
 
 
 def _created(summary: Promotion) -> str:

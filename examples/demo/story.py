@@ -1,38 +1,34 @@
 """The story of the demo, point by point: what is done, what is shown, and what must be true of it."""
 
 import asyncio
-import textwrap
-import time
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-from azure.core.exceptions import AzureError
 from rich.console import Console
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from examples.demo.addresses import addresses_of
-from examples.demo.checks import BrokenPromiseError, Point, must
-from examples.demo.data_scientist import ENDED, DataScientist
+from examples.demo.checks import Point, must
+from examples.demo.data_scientist import DataScientist
 from examples.demo.digits import drawing, images
 from examples.demo.endpoints import Answer, Endpoint, ScoringError
 from examples.demo.project import Project
-from examples.demo.promotions import ApiError, Promotion, Promotions
+from examples.demo.promotions import Promotion
 from examples.demo.request_loop import RequestLoop
-from examples.demo.terminal import Terminal
-from examples.demo.watching import watch
+from examples.demo.telling import (
+    LOG_LINES,
+    START_SECONDS,
+    Telling,
+    end_of,
+    failure_of,
+    log_panel,
+    waits_for_approval,
+)
 from localcloud.up import LocalCloud
 
 MODEL = "digits"
-JOB_SECONDS = 60
-START_SECONDS = 30
-PROMOTION_SECONDS = 120
-JOB_POLL_SECONDS = 0.3
-LOG_LINES = 12
 #: The request loop goes on until the new version has answered so many.
 LAST_ANSWERS = 10
 ANSWER_SECONDS = 20
@@ -42,26 +38,22 @@ CAUSE = "AttributeError"
 TRIALS = "digits-trials"
 
 
-class Story:
-    """Runs the points in order and stops at the first that is not as promised."""
+class Story(Telling):
+    """A model's way from its training job to production."""
 
     def __init__(
         self, console: Console, cloud: LocalCloud, project: Project, data: Path, session: aiohttp.ClientSession
     ) -> None:
         """`cloud` runs in the folder `data`, with its app configured from `project`."""
-        self._console = console
-        self._cloud = cloud
+        super().__init__(console, cloud, data, session)
         self._project = project
-        self._terminal = Terminal(console, data)
-        self._addresses = addresses_of(cloud.addresses)
-        self._promotions = Promotions(session, self._addresses.app, self._addresses.app_key)
         self._scientist = DataScientist(self._addresses)
         self._images = images()
         self._test = Endpoint(self._addresses, "test", f"{MODEL}-test", session)
         self._prod = Endpoint(self._addresses, "prod", MODEL, session)
         self._job = ""  # that version 1 comes from
         self._trials: asyncio.Task[list[str]] | None = None
-        self._plot: list[tuple[Point, Callable[[], Awaitable[str]]]] = [
+        self._plot = [
             (Point(1, "A training job", "a training job runs in dev"), self._train),
             (Point(2, "To production, by itself", "version 1 reaches test and prod by itself"), self._first_version),
             (Point(3, "Questions to prod", "prod answers real requests"), self._answers),
@@ -74,36 +66,13 @@ class Story:
             ),
         ]
 
-    @property
-    def points(self) -> list[Point]:
-        """The points, with what has been seen so far."""
-        return [point for point, _ in self._plot]
-
     async def tell(self) -> bool:
         """Run the points; False when one was not as promised."""
         try:
-            for point, happens in self._plot:
-                self._console.print()
-                self._console.print(Text.assemble((f"{point.number}  {point.title}", "bold cyan")))
-                await self._happen(point, happens)
-                if not point.kept:
-                    return False
-            return True
+            return await super().tell()
         finally:
             if self._trials is not None:
                 self._trials.cancel()
-
-    async def _happen(self, point: Point, happens: Callable[[], Awaitable[str]]) -> None:
-        began = time.monotonic()
-        point.kept = False
-        try:
-            point.seen = await happens()
-            point.kept = True
-        except (BrokenPromiseError, ApiError, ScoringError, AzureError, TimeoutError) as fault:
-            point.seen = str(fault)
-            self._marked("✗", "red", str(fault))
-        finally:
-            point.seconds = time.monotonic() - began
 
     # --- the points ---------------------------------------------------------------------------------------------------
 
@@ -113,7 +82,7 @@ class Story:
             "handwritten digits with scikit-learn and logs its metrics with MLflow."
         )
         self._job = await asyncio.to_thread(self._scientist.submit, training_rows=800)
-        await self._completed(self._job)
+        await self._completed(self._job, self._scientist)
         self._keep(f"job {self._job} has completed")
         return "the job has completed"
 
@@ -129,7 +98,7 @@ class Story:
         must(origin == self._job, "that version 1 comes from the job", f"it comes from {origin}")
         self._keep("the app has registered the job's output as version 1, with the job as its origin")
         promotion = await self._watch(promotion)
-        must(promotion["status"] == "succeeded", "that version 1 reaches prod", _end(promotion))
+        must(promotion["status"] == "succeeded", "that version 1 reaches prod", end_of(promotion))
         self._keep("version 1 serves test and prod; nobody had to do anything")
         return "both endpoints serve version 1"
 
@@ -148,8 +117,8 @@ class Story:
         self._tell("Version 2 was trained on 60 images only. The SDK registers it; the app takes it from there.")
         await self._register("2", job)
         promotion = await self._watch(await self._started("2"))
-        must(promotion["status"] == "refused", "that a gate refuses version 2", _end(promotion))
-        refused = str(_failure(promotion)["reason"])
+        must(promotion["status"] == "refused", "that a gate refuses version 2", end_of(promotion))
+        refused = str(failure_of(promotion)["reason"])
         must("accuracy" in refused, "that the refusal has the figures", refused)
         self._keep("version 2 is refused: nothing of it was deployed to prod")
         await self._still_version_1()
@@ -164,8 +133,8 @@ class Story:
         )
         await self._register("3", job)
         promotion = await self._watch(await self._started("3"))
-        must(promotion["status"] == "failed", "that the deployment of version 3 fails", _end(promotion))
-        failure = _failure(promotion)
+        must(promotion["status"] == "failed", "that the deployment of version 3 fails", end_of(promotion))
+        failure = failure_of(promotion)
         self._console.print(Padding(_log(failure["diagnosis"]), (0, 0, 1, 3)))
         must(failure["kind"] == "container-crash", "that a crash is called one", failure["kind"])
         must(CAUSE in failure["diagnosis"], "that the diagnosis names the cause", failure["diagnosis"])
@@ -180,15 +149,15 @@ class Story:
         self._changed(self._project.mend_scoring())
         failed = await self._started("3")
         await self._terminal.type("replay", f"{MODEL}/3", "--as", "alice", "--reason", "score.py reads bundles now")
-        promotion = await self._watch(await self._started("3"), until=_waits_for_approval, before=failed)
-        must(_waits_for_approval(promotion), "that version 3 passes test and waits for approval", _end(promotion))
+        promotion = await self._watch(await self._started("3"), until=waits_for_approval, before=failed)
+        must(waits_for_approval(promotion), "that version 3 passes test and waits for approval", end_of(promotion))
         left = await self._test.versions()
         must(left == ["3"], "that version 3 serves test", f"{self._test.name} has version {', '.join(left)}")
         self._keep("version 3 serves test, and waits: prod asks for approval")
         self._tell("Bob does not give it: he knows that version 4 is better.")
         await self._terminal.type("reject", f"{MODEL}/3", "--as", "bob", "--reason", "version 4 is better")
         promotion = await self._promotions.get(promotion["id"])
-        must(promotion["status"] == "rejected", "that one rejection ends version 3", _end(promotion))
+        must(promotion["status"] == "rejected", "that one rejection ends version 3", end_of(promotion))
         await self._still_version_1()
         return "replayed, it serves test; rejected for prod"
 
@@ -198,12 +167,12 @@ class Story:
         loop = RequestLoop(self._one_request, failing=ScoringError)
         async with loop:
             await self._register("4", job)
-            promotion = await self._watch(await self._started("4"), footer=loop.says, until=_waits_for_approval)
-            must(_waits_for_approval(promotion), "that version 4 waits for approval", _end(promotion))
+            promotion = await self._watch(await self._started("4"), footer=loop.says, until=waits_for_approval)
+            must(waits_for_approval(promotion), "that version 4 waits for approval", end_of(promotion))
             self._keep("version 4 serves test, and waits: prod asks for approval")
             await self._terminal.type("approve", f"{MODEL}/4", "--as", "bob", "--reason", "the best so far")
             promotion = await self._watch(promotion, footer=loop.says, before=promotion)
-            must(promotion["status"] == "succeeded", "that version 4 reaches prod", _end(promotion))
+            must(promotion["status"] == "succeeded", "that version 4 reaches prod", end_of(promotion))
             await loop.until_answered("4", LAST_ANSWERS, within_seconds=ANSWER_SECONDS)
         must(loop.failed == 0, "that no request fails", f"{loop.failed} failed, such as {'; '.join(loop.failures)}")
         must(list(loop.answered) == ["1", "4"], "that version 4 takes over from version 1", loop.says())
@@ -232,37 +201,13 @@ class Story:
         assert self._trials is not None
         return await self._trials
 
-    async def _completed(self, job: str) -> None:
-        deadline = time.monotonic() + JOB_SECONDS
-        with self._console.status(f"job {job} is running"):
-            while (status := await asyncio.to_thread(self._scientist.status, job)) not in ENDED:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"job {job} is still {status} after {JOB_SECONDS} seconds")
-                await asyncio.sleep(JOB_POLL_SECONDS)
-        if status != "Completed":
-            log = await asyncio.to_thread(self._scientist.log, job)
-            self._console.print(Padding(_panel(log.rstrip().splitlines()[-LOG_LINES:], "the job's log"), (0, 0, 1, 3)))
-        must(status == "Completed", f"that job {job} completes", f"it ended as {status}; the end of its log is above")
-
     async def _register(self, version: str, job: str) -> None:
-        await self._completed(job)
+        await self._completed(job, self._scientist)
         await asyncio.to_thread(self._scientist.register, MODEL, version, job)
 
     async def _started(self, version: str) -> Promotion:
         with self._console.status(f"version {version} is awaited"):
             return await self._promotions.started(MODEL, version, START_SECONDS)
-
-    async def _watch(
-        self,
-        promotion: Promotion,
-        footer: Callable[[], str] | None = None,
-        until: Callable[[Promotion], bool] | None = None,
-        before: Promotion | None = None,
-    ) -> Promotion:
-        self._console.print()
-        promotion = await watch(self._console, self._promotions, promotion, PROMOTION_SECONDS, footer, until, before)
-        self._console.print()
-        return promotion
 
     async def _ask(self, digits: list[int]) -> Answer:
         return await self._prod.ask([self._images[digit] for digit in digits])
@@ -277,52 +222,12 @@ class Story:
         must(versions == ["1"], "that prod has version 1 alone", f"it has version {', '.join(versions)}")
         self._keep("prod still answers with version 1")
 
-    # --- how it is told -----------------------------------------------------------------------------------------------
-
-    def _tell(self, text: str) -> None:
-        self._console.print(Padding(Text(text, style="dim"), (0, 0, 0, 3)))
-
-    def _changed(self, lines: str) -> None:
-        """Lines that somebody has added to a file."""
-        added = "\n".join(f"+ {line}" for line in textwrap.dedent(lines).splitlines())
-        self._console.print(Padding(Text(added, style="green"), (1, 0, 1, 6)))
-
-    def _keep(self, sentence: str) -> None:
-        self._marked("✓", "green", sentence)
-
-    def _marked(self, mark: str, style: str, sentence: str) -> None:
-        line = Table.grid(padding=(0, 1))
-        line.add_row(Text(mark, style=style), sentence)
-        self._console.print(Padding(line, (0, 0, 0, 3)))
-
-
-def _end(promotion: Promotion) -> str:
-    return f"it has {promotion['status']}" + (f": {promotion['reason']}" if promotion["reason"] else "")
-
-
-def _waits_for_approval(promotion: Promotion) -> bool:
-    return any(stage["approval"] and stage["approval"]["status"] == "running" for stage in promotion["stages"])
-
-
-def _failure(promotion: Promotion) -> Mapping[str, Any]:
-    """The failure of the step that failed; BrokenPromiseError when no step did."""
-    for stage in promotion["stages"]:
-        for step in stage["steps"]:
-            if step["failure"]:
-                failure: Mapping[str, Any] = step["failure"]
-                return failure
-    raise BrokenPromiseError(f"That a step failed was promised. Seen: {_end(promotion)}")
-
 
 def _log(diagnosis: str) -> Panel:
     """The end of the container's log, up to the last line that names the cause. A diagnosis has the cause above it."""
     lines = diagnosis.rstrip().splitlines()
     last = max((number for number, line in enumerate(lines) if CAUSE in line), default=len(lines) - 1)
-    return _panel(lines[max(2, last + 1 - LOG_LINES) : last + 1], "the container's log")
-
-
-def _panel(log: list[str], title: str) -> Panel:
-    return Panel(Text("\n".join(log), overflow="fold"), title=title, title_align="left", border_style="dim")
+    return log_panel(lines[max(2, last + 1 - LOG_LINES) : last + 1], "the container's log")
 
 
 def _read(digits: list[int], answer: Answer) -> Table:

@@ -1,7 +1,7 @@
-"""An environment's Azure ML workspace and its registry, by the SDK and REST: implements the `Workspace` port.
+"""An environment's Azure ML workspace and its registry, through the SDK and REST. Implements the `Workspace` port.
 
-Nothing here waits. A long-running operation is begun and left to Azure; a later poll shows how it went. Failed calls
-are not repeated on the spot: the queue does that, with the pauses that Azure asks for.
+Nothing here waits. A long-running operation is started and left to Azure; a later poll shows its result. Failed calls
+are not retried here: the queue does that, with the pauses that Azure asks for.
 """
 
 import logging
@@ -46,17 +46,17 @@ from shared.ports import (
     RejectedError,
 )
 
-if TYPE_CHECKING:  # its import takes a second and 100 MB: only where it is needed, never while functions are indexed
+if TYPE_CHECKING:  # the import takes a second and 100 MB, so it must not happen while functions are indexed
     from azure.ai.ml import MLClient
 
 _log = logging.getLogger(__name__)
 
 
 class AzureMLWorkspace(JobsOfWorkspace):
-    """The workspace with the ARM id `workspace` and the registry of that name, seen with the identity `client_id`.
+    """The workspace with the ARM id `workspace` and the registry of that name, accessed with the identity `client_id`.
 
-    `cloud` has the addresses of another cloud than Azure's public one (see `Cloud`). May be used by several threads:
-    each operation has a connection of its own.
+    `cloud` has the addresses of a cloud other than Azure's public one (see `Cloud`). Thread-safe: each operation has
+    its own connection.
     """
 
     def __init__(
@@ -140,19 +140,19 @@ class AzureMLWorkspace(JobsOfWorkspace):
         region, _, _ = self._properties
         if self._registry.reaches(region):
             return None
-        self.__dict__.pop("_registry", None)  # it may have been replicated since it was asked for
+        self.__dict__.pop("_registry", None)  # its regions may have changed since it was read
         return None if self._registry.reaches(region) else region
 
     # --- rights and events ---
 
     def event_subscriptions(self) -> Sequence[EventSubscription]:
-        with self._rest("list who gets its events") as rest:
+        with self._rest("list its event subscriptions") as rest:
             return azureml_events.subscriptions(rest, self._id)
 
     def missing_rights(self, capability: Capability) -> Sequence[str] | None:
         scope = self._registry.scope if capability is Capability.SHARE else self._id
         try:
-            with self._rest("read what it may do") as rest:
+            with self._rest("read its rights") as rest:
                 return azureml_rights.missing(rest, scope, azureml_rights.ACTIONS[capability])
         except ForbiddenError:
             return None
@@ -229,8 +229,8 @@ class AzureMLWorkspace(JobsOfWorkspace):
 
     @contextmanager
     def _client(self, what: str) -> Iterator["MLClient"]:
-        """A client for one operation; its connections end with it. A `begin_…` call ends the block as soon as Azure has
-        taken the operation on, before the SDK starts a thread that polls it and prints dots."""
+        """A client for one operation, which closes its connections. A `begin_…` call ends the block as soon as Azure
+        has accepted the operation, before the SDK starts a thread that polls it and prints dots."""
         from azure.ai.ml import MLClient
 
         parts = self._id.split("/")
@@ -280,11 +280,11 @@ class AzureMLWorkspace(JobsOfWorkspace):
         return self._operation_error(properties.get("properties") or {})
 
     def _operation_error(self, properties: Mapping[str, str]) -> tuple[str, str]:
-        """What went wrong with the last operation on a resource, as `code: message`; or empty, and why it cannot be
-        read: it is kept below the subscription, which a role on the workspace alone does not cover."""
+        """The error of the last operation on a resource, as `code: message`, or an empty text and why it cannot be
+        read. Operations belong to the subscription, which a role on the workspace alone does not cover."""
         address = properties.get("AzureAsyncOperationUri")
         if not address:
-            return "", "It does not tell where its last operation is."
+            return "", "The resource does not name its last operation."
         try:
             with self._rest("read why it failed") as rest:
                 error = (rest.get(address) or {}).get("error") or {}
@@ -292,7 +292,7 @@ class AzureMLWorkspace(JobsOfWorkspace):
             _log.warning("%s", fault)
             return "", str(fault)
         told = f"{error.get('code', '')}: {error.get('message', '')}".strip(": ")
-        return told, "" if told else "Its last operation is forgotten, or tells no error."
+        return told, "" if told else "Azure no longer has its last operation, or the operation has no error."
 
 
 _BROKEN = ("Failed", "Canceled")
@@ -300,7 +300,7 @@ _MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
 
 
 class _TakenOnError(Exception):
-    """No error: leaves the SDK once Azure has accepted a long-running operation."""
+    """Not an error: leaves the SDK once Azure has accepted a long-running operation."""
 
 
 def _leave_to_azure(response: Any) -> None:

@@ -1,7 +1,7 @@
 """Reads models and jobs from a workspace.
 
-By REST: azure-ai-ml's entities leave out the copy's origin and a job's parent, differ from one kind of job to the next,
-and cannot list the newest first.
+Uses REST: azure-ai-ml's entities lack the copy's origin and a job's parent, differ between kinds of jobs, and cannot be
+listed newest first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from urllib.parse import quote
 from shared.cloud.azureml_rest import Rest
 from shared.ports import Job, Model
 
-# The versions that azure-ai-ml 1.35 asks for itself.
+# The API versions that azure-ai-ml 1.35 uses.
 _WORKSPACES = "2024-10-01-preview"
 _MODELS = "2023-08-01-preview"
 _JOBS = "2024-01-01-preview"
 
-#: How many of a model's versions one page holds.
+#: Number of a model's versions per page.
 _PAGE = "50"
 
 
@@ -29,13 +29,13 @@ class WorkspaceAssets:
         self._workspace = workspace
 
     def properties(self) -> tuple[str, str, str | None]:
-        """Location and guid, of which the ids of its assets are made, and the MLflow tracking address."""
+        """Location and guid, which are part of the ids of its assets, and the MLflow tracking address."""
         found = self._rest.get(self._workspace, **{"api-version": _WORKSPACES}) or {}
         properties = found.get("properties", {})
         return found.get("location", ""), properties.get("workspaceId", ""), properties.get("mlFlowTrackingUri")
 
     def services(self) -> Mapping[str, str]:
-        """The addresses of its data planes by their names, such as `history`."""
+        """The addresses of its data planes by name, such as `history`."""
         found = self._rest.get(self._workspace, **{"api-version": _WORKSPACES}) or {}
         address = found.get("properties", {}).get("discoveryUrl")
         services: Mapping[str, str] = (self._rest.get(address) if address else None) or {}
@@ -51,17 +51,17 @@ class WorkspaceAssets:
             yield found["name"]
 
     def versions(self, name: str) -> Iterator[Mapping[str, Any]]:
-        """A model's versions, the newest first; those that were archived too, because their numbers are taken."""
+        """A model's versions, newest first. Includes archived ones, because their numbers are taken."""
         path = f"{self._workspace}/models/{quote(name, safe='')}/versions"
         return self._pages(path, **{"$orderBy": "createdtime desc", "$top": _PAGE, "listViewType": "All"})
 
     def job(self, name: str) -> Job | None:
         found = self._rest.get(f"{self._workspace}/jobs/{quote(name, safe='')}", **{"api-version": _JOBS})
-        # Of a step of a pipeline there is no more than its name: run history knows the rest.
+        # A step of a pipeline has only a name here: run history has the rest.
         return _job(found) if found and found.get("properties") else None
 
     def job_maker(self, name: str) -> str | None:
-        """What kind of principal submitted a job, in Azure's words: User, Application, ManagedIdentity, Key."""
+        """The kind of principal that submitted a job, in Azure's terms: User, Application, ManagedIdentity, Key."""
         found = self._rest.get(f"{self._workspace}/jobs/{quote(name, safe='')}", **{"api-version": _JOBS}) or {}
         kind: str | None = (found.get("systemData") or {}).get("createdByType")
         return kind
@@ -75,7 +75,7 @@ class WorkspaceAssets:
 
 
 def model_from(found: Mapping[str, Any], name: str, version: str, asset_id: str) -> Model:
-    """A model version as Azure ML's REST API gives it, of a workspace or of a registry."""
+    """Convert a model version of a workspace or registry from the form of Azure ML's REST API."""
     properties = found.get("properties", {})
     created = (found.get("systemData") or {}).get("createdAt")
     return Model(
@@ -92,7 +92,7 @@ def model_from(found: Mapping[str, Any], name: str, version: str, asset_id: str)
 
 
 def moment(written: str | None) -> datetime | None:
-    """A time as Azure writes it: up to seven digits for parts of a second, of which Python 3.11 takes all."""
+    """Parse a time as Azure writes it, with up to seven fractional digits, which Python 3.11 accepts."""
     return datetime.fromisoformat(written) if written else None
 
 

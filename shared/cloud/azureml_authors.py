@@ -1,9 +1,9 @@
-"""Who made a model: who ran its job, and who registered it.
+"""Finds a model's authors: who ran its job, and who registered it.
 
-Resources of the control plane name their maker only by a display name, and tell people from applications
-(`systemData.createdByType`). The object id stands in run history (`GET {history}/history/v1.0/{workspace}/runs/{id}`)
-and in the data plane of models (`GET {modelmanagement}/modelmanagement/v1.0/{workspace}/models/{name}:{version}`), each
-under `createdBy.userObjectId`. The first was seen in published documents of jobs, the second in the older SDK.
+Resources of the control plane name their creator only by a display name, but distinguish people from applications
+(`systemData.createdByType`). The object id is in run history (`GET {history}/history/v1.0/{workspace}/runs/{id}`) and
+in the data plane of models (`GET {modelmanagement}/modelmanagement/v1.0/{workspace}/models/{name}:{version}`), each
+under `createdBy.userObjectId`. Sources: published job documents for the first, the older SDK for the second.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,15 +15,15 @@ from shared.cloud.azureml_rest import Rest
 from shared.core.approval import Author
 from shared.ports import Model
 
-#: Somebody whom Azure ML does not tell.
+#: An author whom Azure ML does not name.
 UNKNOWN = Author("", "unknown", is_person=False)
 
 _PERSON = "User"
 
 
 def read(rest: Rest, workspace: str, model: Model) -> Iterator[Author]:
-    """Of the job first. Who registered what a job made is told only if that is a person: else it is the job itself, or
-    this app."""
+    """The author of the job comes first. If a job made the model, whoever registered it counts only if a person:
+    otherwise it was the job itself, or this app."""
     assets = WorkspaceAssets(rest, workspace)
     services = assets.services()
     if model.job:

@@ -1,4 +1,4 @@
-"""Online endpoints and deployments: from Azure ML's own YAML, and into the dataclasses of the port.
+"""Reads deployments from Azure ML's own YAML, and converts endpoints and deployments to the port's dataclasses.
 
 They are read by REST: azure-ai-ml lists an endpoint's deployments each time that it reads the endpoint.
 """
@@ -25,9 +25,9 @@ _DEPLOYMENTS = "2023-04-01-preview"
 
 
 def load(file: Path, endpoint: str, name: str, model: str | None) -> "ManagedOnlineDeployment":
-    """The deployment that the file describes, with these in place of what it may say itself.
+    """The deployment that the file describes. The arguments replace the file's own values.
 
-    Raises `RejectedError` where the file is missing or no managed online deployment.
+    Raises `RejectedError` if the file is missing or does not describe a managed online deployment.
     """
     from azure.ai.ml import load_online_deployment
     from azure.ai.ml.entities import ManagedOnlineDeployment
@@ -41,15 +41,15 @@ def load(file: Path, endpoint: str, name: str, model: str | None) -> "ManagedOnl
     try:
         deployment = load_online_deployment(file, params_override=[{key: value} for key, value in ours.items()])
     except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
-        # What the SDK raises for content of the wrong shape is not documented: this is what it was seen to raise.
+        # The SDK does not document what it raises for content of the wrong shape. These were observed.
         raise RejectedError(f"The deployment file {file.name} cannot be used: {brief(str(fault))}") from fault
     if not isinstance(deployment, ManagedOnlineDeployment):
-        raise RejectedError(f"The deployment file {file.name} describes no managed online deployment.")
+        raise RejectedError(f"The deployment file {file.name} does not describe a managed online deployment.")
     return deployment
 
 
 def described(file: Path) -> DeploymentFile:
-    """What the file asks for, and the local files that a deployment is made from. `RejectedError` as in `load`."""
+    """What the file requests, and the local files that the deployment is made from. `RejectedError` as in `load`."""
     deployment = load(file, "checked-only", "checked-only", None)
     scales = getattr(deployment.scale_settings, "max_instances", None)
     instances = max((count for count in (deployment.instance_count, scales) if count is not None), default=None)
@@ -64,7 +64,7 @@ def _of_code(file: Path, deployment: "ManagedOnlineDeployment") -> Iterator[Path
 
 
 def _of_environment(file: Path) -> Iterator[Path]:
-    """Of an environment that is described in the deployment file: its conda file and its build context."""
+    """The conda file and build context of an environment that the deployment file describes."""
     environment = _mapping(file).get("environment")
     environment = environment if isinstance(environment, dict) else {}
     build = environment.get("build")
@@ -129,9 +129,9 @@ def _mapping(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
-        raise RejectedError(f"There is no deployment file {file}: see `deployment` of the stage.") from fault
+        raise RejectedError(f"There is no deployment file {file}. Correct `deployment` of the stage.") from fault
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
         raise RejectedError(f"The deployment file {file.name} cannot be read: {brief(str(fault))}") from fault
     if not isinstance(content, dict):
-        raise RejectedError(f"The deployment file {file.name} is no YAML mapping of a managed online deployment.")
+        raise RejectedError(f"The deployment file {file.name} does not describe a managed online deployment in YAML.")
     return content

@@ -1,4 +1,4 @@
-"""Turns whatever a call to Azure ML raises into the errors of the port, with sentences for people."""
+"""Converts everything that a call to Azure ML raises into the port's errors, with sentences for people."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,36 +17,36 @@ from azure.identity import CredentialUnavailableError
 
 from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError
 
-#: A pause that a service asks for is believed up to this.
+#: A longer pause that a service asks for is cut to this.
 LONGEST_PAUSE = timedelta(minutes=15)
 
-#: Codes and words of Azure for a subscription or a region that has no room left.
+#: Azure's codes and words for exhausted quota or capacity.
 _NO_ROOM = re.compile(
     r"OutOfQuota|QuotaExceeded|InsufficientQuota|OutOfCapacity|not enough (core )?quota", re.IGNORECASE
 )
-#: What Azure says, with differing statuses, where an asset's version is there with other files.
+#: What Azure says, with varying statuses, if an asset's version exists with other files.
 TAKEN = re.compile(r"already (exists|linked)|cannot be (changed|updated)", re.IGNORECASE)
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # azure-ai-ml puts them into its messages
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # azure-ai-ml puts colours into its messages
 _LONGEST_MESSAGE = 600
 
 
 @contextmanager
 def told_in_words(who: str, what: str) -> Iterator[None]:
-    """Raises the port's errors in place of the SDK's, with a sentence "<who> could not <what>: …"."""
+    """Raise the port's errors in place of the SDK's, with a sentence "<who> could not <what>: …"."""
     try:
         yield
-    except CredentialUnavailableError as fault:  # the platform's token service does not answer: that passes
-        raise UnavailableError(f"{who} could not {what}: no token for it just now: {brief(str(fault))}") from fault
+    except CredentialUnavailableError as fault:  # the platform's token service does not answer, which is temporary
+        raise UnavailableError(f"{who} could not {what}: it cannot get a token: {brief(str(fault))}") from fault
     except HttpResponseError as fault:
         raise _from_response(fault, f"{who} could not {what}") from fault
     except (ServiceRequestError, ServiceResponseError) as fault:
         raise UnavailableError(f"{who} could not {what}: Azure cannot be reached: {brief(str(fault))}") from fault
-    except AzureError as fault:  # among them all that azure-ai-ml raises for arguments that it refuses itself
+    except AzureError as fault:  # including what azure-ai-ml raises for arguments that it rejects itself
         raise RejectedError(f"{who} could not {what}: {brief(str(fault))}") from fault
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
-    """The pause that an answer asks for: seconds or an HTTP date, as RFC 9110 has it. None without a usable one."""
+    """The pause that an answer asks for: seconds or an HTTP date (RFC 9110). None if there is no usable value."""
     written = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
     if written.isdigit():
         return min(timedelta(seconds=int(written)), LONGEST_PAUSE) if len(written) < 9 else LONGEST_PAUSE
@@ -75,7 +75,7 @@ def _from_response(fault: HttpResponseError, so_far: str) -> Exception:
 
 
 def _message(fault: HttpResponseError) -> str:
-    """`Code: message` as Azure gave it, or what little there is."""
+    """`Code: message` as Azure gave it, or whatever else is known."""
     error = fault.error
     code, message = getattr(error, "code", None), getattr(error, "message", None)
     if not message:
@@ -84,6 +84,6 @@ def _message(fault: HttpResponseError) -> str:
 
 
 def brief(text: str) -> str:
-    """On one line, without colours, and cut where it is long."""
+    """The text on one line, without colours, and shortened if it is long."""
     line = " ".join(_COLOURS.sub("", text).split())
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"

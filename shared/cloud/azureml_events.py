@@ -1,7 +1,7 @@
-"""Who gets a workspace's events: its Event Grid subscriptions, as the control plane lists them.
+"""Lists the Event Grid subscriptions to a workspace's events.
 
-Azure lists them below the resource that they belong to. That those of a system topic are among them is not documented,
-so where there are none, the system topics of the workspace's resource group are asked, which takes a right there.
+Azure lists them below their resource. It does not document that this includes those of a system topic. So if there are
+none, this reads the system topics of the workspace's resource group, which needs a right there.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ _PROVIDER = "/providers/Microsoft.EventGrid"
 
 
 def subscriptions(rest: Rest, workspace: str) -> list[EventSubscription]:
-    """Of the workspace with this ARM id."""
+    """The subscriptions to the workspace with this ARM id."""
     own = [_read(each) for each in _pages(rest, f"{workspace}{_PROVIDER}/eventSubscriptions")]
     return own or [_read(each) for topic in _topics(rest, workspace) for each in _below(rest, topic)]
 
 
 def _topics(rest: Rest, workspace: str) -> Iterator[str]:
-    """The ARM ids of the workspace's system topics, of which there is one at most."""
+    """The ARM ids of the workspace's system topics; at most one."""
     group = workspace[: workspace.lower().index("/providers/")]
     for topic in _pages(rest, f"{group}{_PROVIDER}/systemTopics"):
         if str((topic.get("properties") or {}).get("source", "")).lower() == workspace.lower():
@@ -43,7 +43,7 @@ def _pages(rest: Rest, address: str) -> Iterator[Mapping[str, Any]]:
 
 def _read(found: Mapping[str, Any]) -> EventSubscription:
     properties = found.get("properties") or {}
-    # With an identity of the topic, the destination stands one level further down.
+    # If the topic has an identity, the destination is one level further down.
     delivery = properties.get("deliveryWithResourceIdentity") or {}
     destination = properties.get("destination") or delivery.get("destination") or {}
     where = destination.get("properties") or {}

@@ -1,4 +1,4 @@
-"""Finds out whether a model's files are still in its datastore."""
+"""Checks whether a model's files are still in its datastore."""
 
 import logging
 import re
@@ -14,13 +14,13 @@ _log = logging.getLogger(__name__)
 
 _DATASTORES = "2024-10-01-preview"
 
-#: `azureml://…/datastores/<name>/paths/<path>`: of which Azure ML makes every model's path at its registration.
+#: `azureml://…/datastores/<name>/paths/<path>`: the form that Azure ML gives every model's path at registration.
 _IN_DATASTORE = re.compile(r"azureml://.*?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)", re.IGNORECASE)
 
 
 def exist(rest: Rest, workspace: str, credential: Any, path: str | None) -> bool:
-    """False where the path is in a blob datastore and nothing is there. True too where that cannot be told: other kinds
-    of storage, no right to poll, no way through a firewall; the copy to the registry then shows what is wrong."""
+    """False if the path is in a blob datastore and nothing is there. Also True if that cannot be determined: another
+    kind of storage, no right to read it, a firewall. Then the copy to the registry shows what is wrong."""
     found = _IN_DATASTORE.fullmatch(path or "")
     if not found:
         return True
@@ -33,12 +33,12 @@ def exist(rest: Rest, workspace: str, credential: Any, path: str | None) -> bool
     except ResourceNotFoundError:  # the container
         return False
     except AzureError as fault:
-        _log.info("whether %s has files cannot be told: %s", path, fault)
+        _log.info("cannot determine whether %s has files: %s", path, fault)
         return True
 
 
 def _access(rest: Rest, address: str, properties: dict[str, Any], credential: Any) -> Any:
-    """What opens the datastore: its own secret, or else the identity."""
+    """The credential for the datastore: its own secret, or else the identity."""
     if (properties.get("credentials") or {}).get("credentialsType") in (None, "None"):
         return credential
     secrets = rest.post(f"{address}/listSecrets", **{"api-version": _DATASTORES}) or {}
@@ -48,7 +48,7 @@ def _access(rest: Rest, address: str, properties: dict[str, Any], credential: An
 
 
 def _any_blob(properties: dict[str, Any], access: Any, path: str) -> bool:
-    from azure.storage.blob import ContainerClient  # 0.3 s: only where it is needed
+    from azure.storage.blob import ContainerClient  # takes 0.3 s: import it only when needed
 
     account = f"{properties.get('protocol') or 'https'}://{properties['accountName']}.blob.{properties['endpoint']}"
     with ContainerClient(account, properties["containerName"], credential=access, retry_total=0) as container:

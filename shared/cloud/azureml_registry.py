@@ -1,6 +1,6 @@
-"""Reads models of a registry and starts their import, on the registry's data plane.
+"""Reads models of a registry and starts imports, on the registry's data plane.
 
-By REST: azure-ai-ml's `models.share` blocks for as long as the copy takes and must not be called by two threads.
+Uses REST: azure-ai-ml's `models.share` blocks until the copy is complete, and is not thread-safe.
 """
 
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ _DATA_PLANE = "2021-10-01-dataplanepreview"
 
 @dataclass(frozen=True)
 class Registry:
-    """Where a registry's data plane is."""
+    """A registry, with the address of its data plane."""
 
     name: str
     address: str
-    regions: tuple[str, ...]  #: where it is replicated to, as Azure names them: `westeurope`
+    regions: tuple[str, ...]  #: its replicas, as Azure names regions: `westeurope`
 
     def reaches(self, region: str) -> bool:
-        """Whether what is in it can be used in the region. True too where Azure lists none."""
+        """Whether its assets can be used in the region. Also True if Azure lists no regions."""
         plain = region.replace(" ", "").lower()
         return not self.regions or plain in (each.replace(" ", "").lower() for each in self.regions)
 
     @property
     def scope(self) -> str:
-        """Its ARM id."""
+        """The registry's ARM id."""
         return self.address[self.address.index("/subscriptions/") :]
 
     def model_id(self, name: str, version: str) -> str:
@@ -43,7 +43,7 @@ class Registry:
         return found
 
     def start_import(self, rest: Rest, source: str, name: str, version: str) -> None:
-        """Begins to copy the asset with the id `source`; Azure goes on with it by itself."""
+        """Start copying the asset with the id `source`; Azure completes it."""
         reference = {
             "referenceType": "Id",
             "sourceAssetId": source,
@@ -54,12 +54,12 @@ class Registry:
 
 
 def discover(rest: Rest, cloud: Cloud, name: str) -> Registry:
-    """Asks where the registry is; raises `RejectedError` if there is none of that name."""
+    """Look the registry up. Raises `RejectedError` if there is none with that name."""
     base = cloud.registry_discovery_endpoint.rstrip("/")
     path = f"{base}/registrymanagement/v1.0/registries/{quote(name, safe='')}/discovery"
     found = rest.get(path, **{"api-version": _DISCOVERY})
     if not found:
-        raise RejectedError(f"There is no registry named {name}: see `registry` in promotion.yml.")
+        raise RejectedError(f"There is no registry named {name}. Correct `registry` in promotion.yml.")
     provider = found["primaryRegionResourceProviderUri"].rstrip("/")
     scope = f"/subscriptions/{found['subscriptionId']}/resourceGroups/{found['resourceGroup']}"
     return Registry(

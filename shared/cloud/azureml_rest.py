@@ -1,4 +1,4 @@
-"""Single REST calls to Azure ML, for what azure-ai-ml has no public operation for or answers only in part."""
+"""REST calls to Azure ML, for which azure-ai-ml has no public operation or returns only part of the answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,14 +13,14 @@ from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.core import ARMPipelineClient
 from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
-#: Seconds. A function must not wait: the queue tries again later.
+#: Seconds. A function must not wait: the queue retries later.
 CONNECTION_TIMEOUT = 10
 READ_TIMEOUT = 60
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """The addresses of the Azure cloud that is talked to; the names of the fields are those of `MLClient`."""
+    """The addresses of the Azure cloud in use. The fields have the names that `MLClient` uses."""
 
     name: str = "AzureCloud"
     azure_portal: str = "https://portal.azure.com/"
@@ -32,30 +32,30 @@ class Cloud:
 
     @property
     def scope(self) -> str:
-        """What a token for the control plane is asked for."""
+        """The scope of a token for the control plane."""
         return self.resource_manager.rstrip("/") + "/.default"
 
     def client_arguments(self) -> dict[str, Any]:
-        """The arguments that make `MLClient` talk to this cloud."""
+        """The arguments that make `MLClient` use this cloud."""
         metadata = {name: value for name, value in vars(self).items() if name != "name"}
         return {"cloud": self.name, "cloud_metadata": metadata}
 
 
 class Rest:
-    """One connection for a few calls. An address that begins with a slash is one of the control plane, an ARM id."""
+    """One connection for a few calls. An address that starts with a slash is an ARM id on the control plane."""
 
     def __init__(self, pipeline: PipelineClient[HttpRequest, HttpResponse], control_plane: str) -> None:
         self._pipeline = pipeline
         self._control_plane = control_plane
 
     def get(self, url: str, **query: str) -> Any:
-        """The JSON of a GET, or None where there is nothing (404)."""
+        """The JSON that a GET returns; None for 404."""
         headers = {"Accept": "application/json"}
         response = self._pipeline.send_request(HttpRequest("GET", self._absolute(url), params=query, headers=headers))
         return None if response.status_code == 404 else _content(response)
 
     def post(self, url: str, body: Any = None, **query: str) -> Any:
-        """The JSON that a POST answers, or None without one."""
+        """The JSON that a POST returns; None if it returns none."""
         request = HttpRequest("POST", self._absolute(url), params=query, json=body if body is not None else {})
         return _content(self._pipeline.send_request(request))
 
@@ -65,7 +65,7 @@ class Rest:
 
 @contextmanager
 def connected(credential: TokenCredential, cloud: Cloud) -> Iterator[Rest]:
-    """Calls with the identity's token for the control plane. Raises azure-core's errors; repeats nothing."""
+    """A connection with the identity's token for the control plane. Raises azure-core's errors; does not retry."""
     policies = [
         RequestIdPolicy(),
         UserAgentPolicy(sdk_moniker="mlpromote"),

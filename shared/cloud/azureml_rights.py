@@ -1,4 +1,4 @@
-"""What an identity may do with a workspace or a registry, as Azure's access control lists it: nothing is tried."""
+"""Reads an identity's rights on a workspace or registry from Azure's access control, without trying any operation."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ _API_VERSION = "2022-04-01"
 _PROVIDER = "Microsoft.MachineLearningServices"
 _ENDPOINTS = f"{_PROVIDER}/workspaces/onlineEndpoints"
 
-#: The actions that steps need beside reading; those of sharing on the registry, the others on the workspace.
+#: The actions that steps need in addition to reading: for sharing on the registry, for the others on the workspace.
 ACTIONS: Mapping[Capability, Sequence[str]] = {
     Capability.DEPLOY: (
         f"{_ENDPOINTS}/write",
@@ -32,7 +32,7 @@ ACTIONS: Mapping[Capability, Sequence[str]] = {
 
 
 def missing(rest: Rest, scope: str, wanted: Iterable[str]) -> list[str]:
-    """Those of the wanted actions that no role of the identity allows on the scope, an ARM id."""
+    """The wanted actions that no role of the identity allows on the scope, an ARM id."""
     listed: list[Mapping[str, Any]] = []
     address: str | None = f"{scope}/providers/Microsoft.Authorization/permissions"
     query = {"api-version": _API_VERSION}
@@ -48,7 +48,7 @@ def _allows(permission: Mapping[str, Any], action: str) -> bool:
 
 
 def _is_among(action: str, patterns: Iterable[str] | None) -> bool:
-    """Whether one of them fits: `*` stands for anything, with slashes; letters may be of any case."""
+    """Whether a pattern matches the action. `*` matches anything, including slashes; case is ignored."""
     return any(
         re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) for pattern in patterns or ()
     )

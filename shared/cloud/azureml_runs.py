@@ -1,6 +1,6 @@
-"""Runs of the workspace's MLflow tracking, read over MLflow's REST API: https://mlflow.org/docs/latest/rest-api.html
+"""Reads runs of the workspace's MLflow tracking through its REST API: https://mlflow.org/docs/latest/rest-api.html
 
-A job has a run of the same name. Who tracks from outside (a laptop, CI, Databricks) makes a run without any job.
+A job has a run of the same name. Tracking from outside (a laptop, CI, Databricks) creates a run without a job.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from shared.cloud.azureml_rest import Rest
 from shared.ports import Job
 
-#: Azure ML's word for MLflow's status; others stay as they are.
+#: Azure ML's terms for MLflow's statuses; others stay unchanged.
 _STATUS = {
     "SCHEDULED": "NotStarted",
     "RUNNING": "Running",
@@ -18,19 +18,19 @@ _STATUS = {
     "KILLED": "Canceled",
 }
 _PARENT = "mlflow.parentRunId"
-#: What a job keeps in its properties under another name.
+#: Tags of a run that a job has as properties under another name.
 _PROPERTIES = {"mlflow.source.git.repoURL": "azureml.git.repository_uri"}
 
 
 class Runs:
-    """The runs behind a workspace's tracking address, which may be none."""
+    """The runs at a workspace's tracking address, if it has one."""
 
     def __init__(self, rest: Rest, tracking: str | None) -> None:
         self._rest = rest
         self._api = f"https://{tracking.partition('://')[2]}/api/2.0/mlflow" if tracking else None
 
     def job(self, name: str) -> Job | None:
-        """The run in the words of a job; None where there is none."""
+        """The run in the form of a job; None if it does not exist."""
         run = self._run(name)
         if run is None:
             return None

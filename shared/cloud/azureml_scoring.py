@@ -1,6 +1,6 @@
-"""Asks an online endpoint.
+"""Sends scoring requests to an online endpoint.
 
-By own POSTs: a deployment once named to azure-ai-ml's `invoke` stays named for every later caller of the process.
+Uses its own POSTs: azure-ai-ml's `invoke` keeps a deployment's name for every later caller in the process.
 """
 
 import time
@@ -15,31 +15,31 @@ from azure.core.rest import HttpRequest, HttpResponse
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, Rest
 from shared.ports import Answer, RejectedError
 
-#: The version that azure-ai-ml 1.35 asks for.
+#: The API version that azure-ai-ml 1.35 uses.
 _ENDPOINTS = "2022-02-01-preview"
 
-#: Azure ends a request to a managed endpoint after at most 180 s; here less, because a function waits.
+#: Azure ends a request to a managed endpoint after at most 180 s. Less here, because a function waits.
 ANSWER_TIMEOUT = 30
 
-#: How much of an answer is kept.
+#: Longer answers are cut to this.
 LONGEST_ANSWER = 1_000_000
 
 
 def address_and_key(rest: Rest, endpoint: str) -> tuple[str, str]:
-    """Where to ask the endpoint with this ARM id, and with which key."""
+    """The scoring address and a key of the endpoint with this ARM id."""
     name = endpoint.rsplit("/", 1)[1]
     found = rest.get(endpoint, **{"api-version": _ENDPOINTS})
     properties = (found or {}).get("properties", {})
     if not properties.get("scoringUri"):
-        raise RejectedError(f"Endpoint {name} cannot be asked: it is not there, or not ready.")
+        raise RejectedError(f"Endpoint {name} cannot be called: it does not exist or is not ready.")
     if properties.get("authMode", "Key").lower() != "key":
-        raise RejectedError(f"Endpoint {name} wants {properties['authMode']}; only endpoints with keys can be asked.")
+        raise RejectedError(f"Endpoint {name} uses {properties['authMode']}; only endpoints with keys are supported.")
     keys = rest.post(f"{endpoint}/listKeys", **{"api-version": _ENDPOINTS})
     return properties["scoringUri"], keys["primaryKey"]
 
 
 def answers(address: str, key: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]:
-    """The answer to each request (any JSON value), asked when the iterator gets to it, all over one connection."""
+    """The answer to each request (any JSON value). Requests are sent lazily, all over one connection."""
     headers = {"Authorization": f"Bearer {key}"}
     if deployment:
         headers["azureml-model-deployment"] = deployment

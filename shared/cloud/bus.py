@@ -17,28 +17,28 @@ from shared.core.queues import EVENTS_QUEUE, reports_queue, steps_queue
 from shared.ports import QueueUnavailableError
 from shared.telemetry.telemetry import traceparent
 
-#: Name of the connection in the app's settings, as the triggers have it too.
+#: Name of the connection in the app's settings. The triggers use the same.
 CONNECTION = "ServiceBus"
 
-#: A batch stays below the 256 KB that the Standard tier takes: bodies, and what goes with each.
+#: Bytes of bodies and overhead. Stays below the 256 KB that the Standard tier accepts per batch.
 MOST_BATCH_BYTES = 240_000
-#: Of a message beside its body: headers, properties, and what a batch adds.
+#: Overhead per message: headers, properties, and what a batch adds.
 _BYTES_AROUND = 600
 
-#: What the SDK does before it gives up: a broker that has just been started again is found at the second attempt.
+#: The SDK's retries. A broker that has just restarted is found at the second attempt.
 _RETRIES: Mapping[str, Any] = {"retry_total": 1, "retry_backoff_factor": 0.3}
-#: For one batch, with all that the SDK tries.
+#: For one batch, including the SDK's retries.
 _SEND_SECONDS = 5.0
-#: How long a thread lines up behind others that send.
+#: How long a thread waits behind others that send.
 _LINE_SECONDS = 3.0
-#: What a step did is to be told even if it takes so long: told later, it counts as not known.
+#: How long to try to send a step's report. If it fails, the step's result counts as unknown.
 _REPORT_SECONDS = 20.0
-#: Threads that may wait so long at once; functions have few, and the others are for those who read.
+#: How many threads may wait that long at once. Functions have few threads, and reads need the others.
 _MOST_PATIENT = 3
 
 
 class ServiceBus:
-    """The `Bus` port. May be used by several threads; their messages to one queue go out together."""
+    """The `Bus` port. Thread-safe: messages of several threads to one queue are sent together."""
 
     def __init__(self, client: ServiceBusClient, reach: Reach | None = None) -> None:
         self._client = client
@@ -76,7 +76,7 @@ class ServiceBus:
         self._outbox(queue).send([_Sized(copy, len(body) + _BYTES_AROUND)])
 
     def _waits(self, deadline: float) -> bool:
-        """Whether a pause was made, after which to try again."""
+        """Pause if there is time, and return whether to try again."""
         if time.monotonic() + PAUSE_SECONDS >= deadline or not self._patient.acquire(blocking=False):
             return False
         try:
@@ -95,12 +95,12 @@ class ServiceBus:
             return self._outboxes[queue]
 
     def close(self) -> None:
-        """Closes the connection; whoever still sends gets an error."""
+        """Close the connection; threads that still send get an error."""
         self._client.close()
 
 
 def connect(settings: AppSettings, reach: Reach | None = None) -> ServiceBus:
-    """The queues of the namespace in the app's settings; `reach` is what others know of it."""
+    """The queues of the namespace in the app's settings. `reach` is shared with other users of the namespace."""
     return ServiceBus(client(settings), reach)
 
 
@@ -125,7 +125,7 @@ def _message(message: Command | Event, body: bytes) -> ServiceBusMessage:
         message_id=message.message_id,
         subject=type(message).__name__,
         content_type="application/json",
-        # The first is for whoever reads the message; the second is the name that the SDKs and the Functions host use.
+        # The first is the standard name; the second is the one that the SDKs and the Functions host use.
         application_properties={"traceparent": context, "Diagnostic-Id": context} if context else None,
         scheduled_enqueue_time_utc=at if at and at > datetime.now(UTC) else None,
     )
@@ -133,7 +133,7 @@ def _message(message: Command | Event, body: bytes) -> ServiceBusMessage:
 
 @dataclass(frozen=True)
 class _Sized:
-    """A message, and the bytes that it takes in a batch."""
+    """A message and its size in a batch, in bytes."""
 
     message: ServiceBusMessage
     size: int
@@ -146,7 +146,7 @@ def _sized(message: Command | Event) -> _Sized:
 
 @dataclass(eq=False)
 class _Waiting:
-    """Messages of one thread that fit into one batch, until some thread has sent them."""
+    """Messages of one thread that fit into one batch and wait until some thread sends them."""
 
     messages: Sequence[_Sized]
     sent: bool = False
@@ -157,7 +157,7 @@ class _Waiting:
 
 
 class _Outbox:
-    """One queue's sender. While one thread sends, others line up; the next one sends what all of them have."""
+    """One queue's sender. While one thread sends, others wait; the next one sends the messages of all."""
 
     def __init__(self, sender: ServiceBusSender, reach: Reach) -> None:
         self._sender = sender
@@ -166,18 +166,18 @@ class _Outbox:
         self._line: list[_Waiting] = []
 
     def send(self, messages: Sequence[_Sized]) -> None:
-        """Returns when the broker has them. Raises `QueueUnavailableError` if it is out of reach, and else what the SDK
-        raises; then this may be called again."""
+        """Return when the broker has the messages. Raises `QueueUnavailableError` if it cannot be reached, else what
+        the SDK raises. May be called again afterwards."""
         for part in _parts(messages):
             self._send(_Waiting(part))
 
     def _send(self, mine: _Waiting) -> None:
         self._reach.check()
-        self._line.append(mine)  # appending and popping of a list are atomic
+        self._line.append(mine)  # append and pop of a list are atomic
         try:
             if not self._sending.acquire(timeout=_LINE_SECONDS):
                 self._reach.check()
-                raise QueueUnavailableError("too many messages wait to be sent just now", retry_after=PAUSE_SECONDS)
+                raise QueueUnavailableError("too many messages are waiting to be sent", retry_after=PAUSE_SECONDS)
             try:
                 if not mine.sent:
                     self._send_line(mine)
@@ -190,13 +190,14 @@ class _Outbox:
         with self._reach.tried():
             together = self._take(mine)
             ready = [each.message for waiting in together for each in waiting.messages]
-            # A list becomes a batch, each message of which is encoded twice; one alone is sent as it is.
+            # The SDK encodes each message of a batch twice, so send a single message without one.
             self._sender.send_messages(ready[0] if len(ready) == 1 else ready, timeout=_SEND_SECONDS)
             for waiting in together:
                 waiting.sent = True
 
     def _take(self, mine: _Waiting) -> list[_Waiting]:
-        """Mine, and of the others in line as many as fit. Whose messages were taken and not sent tries again itself."""
+        """My messages, and as many of the waiting ones as fit. A thread whose messages were taken but not sent tries
+        again."""
         self._leave(mine)
         together, size = [mine], mine.size
         while (first := next(iter(self._line), None)) is not None and size + first.size <= MOST_BATCH_BYTES:
@@ -206,12 +207,12 @@ class _Outbox:
         return together
 
     def _leave(self, waiting: _Waiting) -> None:
-        with suppress(ValueError):  # somebody has taken it
+        with suppress(ValueError):  # another thread has taken it
             self._line.remove(waiting)
 
 
 def _parts(messages: Sequence[_Sized]) -> Iterator[list[_Sized]]:
-    """As many together as one batch holds. A message that is too large alone goes alone: the broker refuses it."""
+    """Group messages by what fits into one batch. An oversized message goes alone, and the broker refuses it."""
     part: list[_Sized] = []
     size = 0
     for each in messages:

@@ -1,8 +1,8 @@
-"""Dead letters on Azure Service Bus: looked at without taking them, and moved back to their queue.
+"""Dead letters on Azure Service Bus: peeks at them, and moves them back to their queue.
 
-Service Bus cannot hand out one chosen dead letter, so a move takes them from the front, and gives back those that were
-not chosen. A chosen one is copied first and completed afterwards. Dying in between leaves both; the next move makes the
-same copy with the same message id, which duplicate detection drops.
+Service Bus cannot deliver one chosen dead letter. So a move receives them from the front, and abandons those that were
+not chosen. A chosen one is copied first and completed afterwards. If the process dies in between, both remain; the next
+move makes the same copy with the same message id, which duplicate detection drops.
 """
 
 import re
@@ -34,15 +34,15 @@ from shared.core.messages import id_of_copy
 from shared.ports import DeadLetter, QueueUnavailableError
 
 MOST_AT_ONCE = 100
-#: Taken at least, since each taking has its price; so at most so many more than needed are taken and given back.
+#: Receive at least this many at once, since each call is expensive. Those that are not needed are abandoned.
 LEAST_AT_ONCE = 10
-#: Not chosen ones that one move takes: what lies behind more of them is not reached.
+#: The most letters that one move passes over. It does not reach what lies behind them.
 MOST_PASSED_OVER = 5000
-#: How long to wait for dead letters that are said to be there: somebody else may have them.
+#: How long to wait for dead letters that should be there: somebody else may have locked them.
 PATIENCE_SECONDS = 1.0
-#: For one poll, with all that the SDK tries.
+#: For one peek, including the SDK's retries.
 LOOK_SECONDS = 15.0
-#: How long one waits for others who look into the same queue.
+#: How long to wait for others who peek at the same queue.
 LINE_SECONDS = 5.0
 
 _REPLAYED = re.compile(r":replay-\d+$")
@@ -50,7 +50,7 @@ _REASON, _DESCRIPTION = "DeadLetterReason", "DeadLetterErrorDescription"
 
 
 class ServiceBusDeadLetters:
-    """The `DeadLetters` port. May be used by several threads."""
+    """The `DeadLetters` port. Thread-safe."""
 
     def __init__(self, client: ServiceBusClient, reach: Reach | None = None) -> None:
         self._client = client
@@ -60,7 +60,7 @@ class ServiceBusDeadLetters:
         self._choosing, self._moving = Lock(), Lock()
 
     def check_sending(self, queue: str) -> None:
-        # The broker looks at the rights when the link is made.
+        # The broker checks the rights when the link is made.
         with _said_of(queue, self._reach), self._client.get_queue_sender(queue):
             pass
 
@@ -72,7 +72,7 @@ class ServiceBusDeadLetters:
 
     def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
         deadline = time.monotonic() + seconds
-        # Two moves at once would only take away from each other what they look for.
+        # Two concurrent moves would lock each other's letters.
         with self._moving, _said_of(queue, self._reach), _receiver(self._client, queue) as receiver:
             if queue not in self._senders:
                 self._senders[queue] = self._client.get_queue_sender(queue)
@@ -85,7 +85,7 @@ class ServiceBusDeadLetters:
 
 
 def replayed_id(message_id: str, number: int) -> str:
-    """The message id under which a dead letter goes to its queue again: always the same, and new to the queue."""
+    """The message id of a replayed dead letter: deterministic, and new to the queue."""
     return id_of_copy(_REPLAYED.sub("", message_id), f"replay-{number}")
 
 
@@ -94,7 +94,7 @@ def _receiver(client: ServiceBusClient, queue: str) -> ServiceBusReceiver:
 
 
 class _Window:
-    """A receiver that only ever looks. The SDK's is for one thread at a time."""
+    """A receiver that only peeks. The SDK's receivers are not thread-safe."""
 
     def __init__(self, client: ServiceBusClient, queue: str) -> None:
         self._client = client
@@ -104,7 +104,7 @@ class _Window:
 
     def peek(self, start: int, most: int) -> Sequence[ServiceBusReceivedMessage]:
         if not self._looking.acquire(timeout=LINE_SECONDS):
-            says = f"Others look at the dead letters of {self._queue} just now"
+            says = f"Others are reading the dead letters of {self._queue}"
             raise QueueUnavailableError(says, retry_after=PAUSE_SECONDS)
         try:
             return self._peek(start, most)
@@ -123,7 +123,7 @@ class _Window:
 
 
 class _Removal:
-    """Takes chosen dead letters away."""
+    """Removes chosen dead letters."""
 
     def __init__(self, receiver: ServiceBusReceiver, wanted: set[int]) -> None:
         self._receiver = receiver
@@ -132,7 +132,8 @@ class _Removal:
         self._in_hand: dict[int, ServiceBusReceivedMessage] = {}
 
     def until(self, deadline: float) -> set[int]:
-        """The numbers of those that went. What is in hand and did not go is given back, whatever happens."""
+        """The numbers of those that were removed. All other letters that it received are abandoned, whatever
+        happens."""
         try:
             while self._wanted - self._gone and len(self._in_hand) < MOST_PASSED_OVER and time.monotonic() < deadline:
                 if not self._take():
@@ -148,7 +149,7 @@ class _Removal:
             self._complete(message)
 
     def _take(self) -> bool:
-        """Whether any more dead letters came."""
+        """Receive more dead letters, and return whether there were any."""
         left = len(self._wanted - self._gone)
         most = min(max(left, LEAST_AT_ONCE), MOST_AT_ONCE)
         taken = self._receiver.receive_messages(most, max_wait_time=PATIENCE_SECONDS)
@@ -156,7 +157,8 @@ class _Removal:
         return bool(taken)
 
     def _complete(self, message: ServiceBusReceivedMessage) -> None:
-        """One whose lock was lost is still there, beside its copy: it goes again, and its second copy is dropped."""
+        """Complete a letter. If its lock was lost, it remains beside its copy: it is moved again, and the second copy
+        is dropped."""
         del self._in_hand[_number(message)]
         try:
             self._receiver.complete_message(message)
@@ -168,11 +170,11 @@ class _Removal:
         try:
             self._receiver.abandon_message(message)
         except MessageLockLostError:
-            return  # it went back by itself
+            return  # the broker has it back already
 
 
 class _Move(_Removal):
-    """Copies chosen dead letters to their queue before it takes them away."""
+    """Copies chosen dead letters to their queue before it removes them."""
 
     def __init__(self, receiver: ServiceBusReceiver, sender: ServiceBusSender, wanted: set[int]) -> None:
         super().__init__(receiver, wanted)
@@ -184,7 +186,7 @@ class _Move(_Removal):
             super()._settle(batch)
 
     def _batches(self, all_chosen: Sequence[ServiceBusReceivedMessage]) -> Iterator[list[ServiceBusReceivedMessage]]:
-        """As many at a time as the broker takes in one batch."""
+        """Group letters by what the broker accepts in one batch."""
         batch = self._sender.create_message_batch()
         chosen: list[ServiceBusReceivedMessage] = []
         for message in all_chosen:
@@ -207,7 +209,7 @@ def _said_of(queue: str, reach: Reach) -> Iterator[None]:
         with reach.tried():
             yield
     except AzureError as fault:
-        says = f"Queue {queue} is out of reach ({type(fault).__name__}): {fault}"
+        says = f"Queue {queue} cannot be reached ({type(fault).__name__}): {fault}"
         if isinstance(fault, ServiceBusAuthorizationError):
             says += " The app needs the roles Azure Service Bus Data Receiver and Data Sender on that queue."
         raise QueueUnavailableError(says) from fault
@@ -237,7 +239,7 @@ def _body(message: ServiceBusReceivedMessage) -> bytes:
 
 
 def _copy(message: ServiceBusReceivedMessage) -> ServiceBusMessage:
-    """The message as its sender made it, under the id of its replay."""
+    """The message as its sender made it, with the id of its replay."""
     return ServiceBusMessage(
         _body(message),
         message_id=replayed_id(str(message.message_id or ""), _number(message)),
@@ -251,7 +253,7 @@ def _copy(message: ServiceBusReceivedMessage) -> ServiceBusMessage:
 
 
 def _properties(message: ServiceBusReceivedMessage) -> dict[str | bytes, Any]:
-    """Those of its sender. The SDK gives texts as bytes."""
+    """The properties that the sender set. The SDK returns texts as bytes."""
     given = {_text(name): _text(value) for name, value in (message.application_properties or {}).items()}
     return {name: value for name, value in given.items() if name not in (_REASON, _DESCRIPTION)}
 

@@ -1,4 +1,4 @@
-"""What both stores keep and give out alike: documents of lanes and promotions, sortable times, and continuations."""
+"""What both stores share: documents of lanes and promotions, sortable times, and continuation tokens."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from shared.ports import ApprovalDecision, ApprovalRequest, DiscardedLetter
 
 @dataclass(frozen=True)
 class _LaneDocument:
-    """What is kept of a lane beside its promotions."""
+    """The stored part of a lane, without its promotions."""
 
     champions: Mapping[str, Champion] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
@@ -35,7 +35,7 @@ def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) ->
 
 
 def promotion_document(promotion: Promotion) -> str:
-    """The promotion to its last field."""
+    """The complete promotion."""
     return _written(to_json(promotion))
 
 
@@ -45,7 +45,7 @@ def read_promotion(document: str) -> Promotion:
 
 
 def approval_request_document(request: ApprovalRequest) -> str:
-    """The request to its last field."""
+    """The complete request."""
     return _written(to_json(request))
 
 
@@ -55,7 +55,7 @@ def approval_request(document: str) -> ApprovalRequest:
 
 
 def approval_decision_document(decision: ApprovalDecision) -> str:
-    """The decision to its last field."""
+    """The complete decision."""
     return _written(to_json(decision))
 
 
@@ -65,7 +65,7 @@ def approval_decision(document: str) -> ApprovalDecision:
 
 
 def discarded_document(letter: DiscardedLetter) -> str:
-    """The letter to its last field."""
+    """The complete letter."""
     return _written(to_json(letter))
 
 
@@ -75,17 +75,17 @@ def discarded_letter(document: str) -> DiscardedLetter:
 
 
 def sortable(moment: datetime) -> str:
-    """In UTC and of one length, so that texts sort as times do."""
+    """The time in UTC with a fixed length, so that texts sort like times."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def after_promotion(created: datetime, promotion: str) -> str:
-    """The continuation of a page that ends with the promotion."""
+    """The continuation token of a page that ends with the promotion."""
     return f"{sortable(created)}~{promotion}"
 
 
 def promotion_position(following: str) -> tuple[datetime, str]:
-    """When the promotion that a page ended with was created, and its id. Raises ValueError for what is none of ours."""
+    """The creation time and id of a page's last promotion. Raises ValueError for an unknown continuation token."""
     text, separator, promotion = following.partition("~")
     try:
         created = datetime.fromisoformat(text)
@@ -97,12 +97,12 @@ def promotion_position(following: str) -> tuple[datetime, str]:
 
 
 def after_lane(lane: LaneKey) -> str:
-    """The continuation of a page that ends with the lane."""
+    """The continuation token of a page that ends with the lane."""
     return _written([lane.route, lane.model])
 
 
 def lane_position(following: str) -> LaneKey:
-    """The lane that a page ended with. Raises ValueError for what is none of ours."""
+    """The last lane of a page. Raises ValueError for an unknown continuation token."""
     try:
         names = json.loads(following)
     except RecursionError:

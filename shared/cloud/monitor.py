@@ -1,4 +1,4 @@
-"""Sends traces, metrics and logs to Application Insights, or keeps traces in files on this machine."""
+"""Sends traces, metrics and logs to Application Insights, or writes traces to files on this machine."""
 
 import logging
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from shared.telemetry.telemetry import NAME, Telemetry, given_ids
 
 log = logging.getLogger(NAME)
 
-#: Of the only library whose calls become spans of their own: through it the SDKs call Azure ML and its registry. That
-#: of the Azure SDK would write its own trace context into our messages.
+#: The only library whose calls become spans: the SDKs use it to call Azure ML and its registry. Instrumenting the Azure
+#: SDK would put its own trace context into our messages.
 _HTTP_LIBRARY = "requests"
 _OTHER_LIBRARIES = ("azure_sdk", "django", "fastapi", "flask", "httpx", "httpx2", "psycopg2", "urllib", "urllib3")
 
 
 class PromotionIds(RandomIdGenerator):
-    """Gives a span the ids that `shared.telemetry.telemetry` asks for, and others random ones."""
+    """Gives a span the ids that `shared.telemetry.telemetry` sets, or random ones."""
 
     def generate_trace_id(self) -> int:
         given = given_ids.get()
@@ -35,13 +35,14 @@ class PromotionIds(RandomIdGenerator):
 
 
 def connect(settings: AppSettings) -> Telemetry:
-    """Records what happens where the settings say."""
+    """The telemetry that the settings select."""
     return to_application_insights(settings) if settings.application_insights else to_files(Path(settings.traces))
 
 
 def to_application_insights(settings: AppSettings) -> Telemetry:
-    """Starts the Azure Monitor distribution of OpenTelemetry, once per process. It reads its identity and its sampling
-    (`OTEL_TRACES_SAMPLER`) from the environment; by default all is sent. A wrong connection string stops no promotion.
+    """Start the Azure Monitor distribution of OpenTelemetry, once per process. It reads its identity and its sampling
+    (`OTEL_TRACES_SAMPLER`) from the environment; by default everything is sent. A wrong connection string stops no
+    promotion.
     """
     from azure.monitor.opentelemetry import configure_azure_monitor
 
@@ -50,7 +51,7 @@ def to_application_insights(settings: AppSettings) -> Telemetry:
         configure_azure_monitor(
             connection_string=settings.application_insights,
             logger_name=NAME,
-            enable_live_metrics=False,  # this and the next: the Functions host has its own
+            enable_live_metrics=False,  # the Functions host has its own; the same for the next
             enable_performance_counters=False,
             instrumentation_options={
                 _HTTP_LIBRARY: {"enabled": True},
@@ -59,23 +60,23 @@ def to_application_insights(settings: AppSettings) -> Telemetry:
             **everything,
         )
     except ValueError as fault:
-        log.error("nothing is sent to Application Insights: %s", fault)
+        log.error("cannot send anything to Application Insights: %s", fault)
         return Telemetry(is_traced=True, is_measured=True)
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
-        provider.id_generator = PromotionIds()  # the distribution takes none
+        provider.id_generator = PromotionIds()  # the distribution has no setting for it
     return Telemetry(is_traced=True, is_measured=True)
 
 
 def to_files(folder: Path) -> Telemetry:
-    """Keeps the spans of each promotion in a file of the folder."""
+    """Write the spans of each promotion to a file in the folder."""
     provider = TracerProvider(id_generator=PromotionIds())
     provider.add_span_processor(SimpleSpanProcessor(TraceFiles(folder)))
     return Telemetry(provider, is_traced=True)
 
 
 class TraceFiles(SpanExporter):
-    """Writes spans of promotions to files (`shared/trace_files.py`); others are left out."""
+    """Writes spans of promotions to files (`shared/telemetry/trace_files.py`); ignores other spans."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""Whether Service Bus can be reached, as the last calls found it.
+"""Remembers whether the last calls could reach Service Bus.
 
-While it cannot, whoever wants to send would wait for what the SDK tries, each holding one of the few threads that
-functions have, until there is none left for those who only read. So one caller finds out, the others are refused at
-once, and every few seconds one of them tries again.
+While they cannot, every sender would wait for the SDK's retries and block one of the few threads that functions have,
+until none is left for reads. So one caller tries, and the others are refused at once. Every few seconds one of them
+tries again.
 """
 
 import time
@@ -19,37 +19,37 @@ from azure.servicebus.exceptions import (
 
 from shared.ports import QueueUnavailableError
 
-#: Between two tries.
+#: Pause between two attempts.
 PAUSE_SECONDS = 2.0
 
 AWAY = (ServiceBusConnectionError, ServiceBusCommunicationError, OperationTimeoutError, ServiceBusServerBusyError)
 
 
 class Reach:
-    """May be used by several threads."""
+    """Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock`: seconds that only grow."""
+        """`clock`: monotonic seconds."""
         self._clock = clock
         self._lock = Lock()
         self._again_at: float | None = None  #: None while it can be reached
         self._why = ""
 
     def check(self) -> None:
-        """Raises `QueueUnavailableError` at once where nobody is to try now."""
+        """Raise `QueueUnavailableError` at once if no attempt should be made now."""
         if self._again_at is not None and self._clock() < self._again_at:
             raise self._away()
 
     @contextmanager
     def tried(self) -> Iterator[None]:
-        """A call is made inside the block, unless somebody else found Service Bus out of reach just now.
+        """Make a call inside the block, unless another caller has just found Service Bus unreachable.
 
-        Raises `QueueUnavailableError` if it is.
+        Raises `QueueUnavailableError` if it is unreachable.
         """
         with self._lock:
             self.check()
             if self._again_at is not None:
-                self._again_at = self._clock() + PAUSE_SECONDS  # the others wait for what comes of this try
+                self._again_at = self._clock() + PAUSE_SECONDS  # the others wait for the result of this attempt
         try:
             yield
         except AWAY as fault:
@@ -61,4 +61,4 @@ class Reach:
             self._again_at = None
 
     def _away(self) -> QueueUnavailableError:
-        return QueueUnavailableError(f"Service Bus is out of reach just now ({self._why})", retry_after=PAUSE_SECONDS)
+        return QueueUnavailableError(f"Service Bus cannot be reached ({self._why})", retry_after=PAUSE_SECONDS)

@@ -1,7 +1,7 @@
-"""The public keys with which Microsoft Entra ID signs its tokens: fetched when needed, kept, and renewed in measure.
+"""The public keys with which Microsoft Entra ID signs its tokens: fetched when needed, cached, and renewed.
 
-How often is what Microsoft recommends: renew them every hour, go on with the old ones for a day where that fails, and
-for an unknown key ask again once in five minutes at most, so that made-up tokens cause no storm of requests. Source:
+Follows Microsoft's recommendation: renew them every hour, use the old ones for up to a day if that fails, and for an
+unknown key fetch at most once in five minutes, so that forged tokens cause no storm of requests. Source:
 https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
 """
 
@@ -24,37 +24,37 @@ from shared.config.sign_in import SignInSettings, is_private
 
 log = logging.getLogger("mlpromote")
 
-#: Seconds. Keys of this age are renewed by the next token, whose check does not fail if that fails.
+#: Seconds. The next token renews keys of this age. Its check does not fail if the renewal does.
 RENEWED_AFTER = 60 * 60
-#: Keys older than this count no more.
+#: Older keys are not used.
 KEPT_FOR = 24 * 60 * 60
-#: So old must the keys be before an unknown one has them renewed.
+#: An unknown key triggers a renewal only if the keys are at least this old.
 UNKNOWN_AFTER = 5 * 60
-#: After a failure nobody asks again for so long.
+#: Pause after a failure.
 PAUSE = 30
-#: For each of the two requests.
+#: Per request.
 TIMEOUT = 10.0
-#: Bytes; Entra ID's documents have less than a tenth of this.
+#: Bytes. Entra ID's documents have less than a tenth of this.
 LONGEST_DOCUMENT = 1_000_000
 
 
 class KeysUnavailableError(Exception):
-    """The keys cannot be had just now; the text says why. `retry_after`: in how many seconds to try again."""
+    """The keys are not available now; the text says why. `retry_after`: seconds until the next attempt."""
 
     def __init__(self, text: str, retry_after: int = PAUSE) -> None:
         super().__init__(text)
         self.retry_after = retry_after
 
 
-#: By id.
+#: Keys by id.
 Keys = Mapping[str, jwt.PyJWK]
 
 
 class SigningKeys:
-    """The keys of one issuer. May be used by several threads, of which one fetches at a time."""
+    """The keys of one issuer. Thread-safe; one thread fetches at a time."""
 
     def __init__(self, fetch: Callable[[], Keys], clock: Callable[[], float] = time.monotonic) -> None:
-        """`fetch` gives what is published now, or raises `KeysUnavailableError`; `clock`: seconds that only grow."""
+        """`fetch` returns what is published now, or raises `KeysUnavailableError`. `clock`: monotonic seconds."""
         self._fetch = fetch
         self._clock = clock
         self._renewing = threading.Lock()
@@ -63,7 +63,7 @@ class SigningKeys:
         self._trouble = ""
 
     def find(self, kid: str) -> jwt.PyJWK | None:
-        """The key of this id; None if the issuer publishes no such key. Raises `KeysUnavailableError`."""
+        """The key with this id; None if the issuer publishes no such key. Raises `KeysUnavailableError`."""
         age = self._clock() - self._fetched
         if kid not in self._keys or age >= KEPT_FOR:
             with self._renewing:
@@ -77,13 +77,13 @@ class SigningKeys:
         return self._keys.get(kid)
 
     def count(self) -> int:
-        """How many keys the issuer publishes, asked now unless they are young. Raises `KeysUnavailableError`."""
+        """How many keys the issuer publishes. Renews old keys first. Raises `KeysUnavailableError`."""
         with self._renewing:
             self._renew(PAUSE)
         return len(self._keys)
 
     def _renew(self, least_age: float) -> None:
-        """Fetch the keys, unless they are younger than this. The lock is held."""
+        """Fetch the keys unless they are younger than this. The caller holds the lock."""
         if self._clock() - self._fetched < least_age:
             return
         wait = self._failed + PAUSE - self._clock()
@@ -99,38 +99,38 @@ class SigningKeys:
 
 
 def fetch(settings: SignInSettings) -> Keys:
-    """The RSA keys that the issuer publishes, by way of its OpenID configuration. Raises `KeysUnavailableError`."""
+    """The RSA keys that the issuer publishes in its OpenID configuration. Raises `KeysUnavailableError`."""
     metadata = _document(settings.metadata)
     if metadata.get("issuer") != settings.issuer:
         raise KeysUnavailableError(
-            f"{settings.metadata} is of the issuer {metadata.get('issuer')!r}, not of {settings.issuer}"
+            f"{settings.metadata} belongs to the issuer {metadata.get('issuer')!r}, not to {settings.issuer}"
         )
     address = metadata.get("jwks_uri")
     if not isinstance(address, str) or not is_private(address):
-        raise KeysUnavailableError(f"{settings.metadata} names no address of keys that can be trusted")
+        raise KeysUnavailableError(f"{settings.metadata} names no trustworthy address of keys")
     try:
         published = jwt.PyJWKSet.from_dict(_document(address)).keys
     except (jwt.PyJWTError, TypeError, AttributeError) as error:
-        raise KeysUnavailableError(f"{address} holds no keys that can be used: {error}") from error
+        raise KeysUnavailableError(f"{address} has no usable keys: {error}") from error
     keys = {
         key.key_id: key
         for key in published
         if isinstance(key.key_id, str) and key.key_type == "RSA" and key.public_key_use in (None, "sig")
     }
     if not keys:
-        raise KeysUnavailableError(f"{address} holds no RSA key for signatures")
+        raise KeysUnavailableError(f"{address} has no RSA key for signatures")
     return keys
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows none: who vouches for people is at the address that the settings name, and nowhere else."""
+    """Follows no redirects: the keys may come only from the address in the settings."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 def _document(address: str) -> dict[str, Any]:
-    # What is on this machine is not behind a proxy.
+    # Addresses on this machine are not behind a proxy.
     proxies = [urllib.request.ProxyHandler({})] if urlsplit(address).scheme == "http" else []
     opener = urllib.request.build_opener(_NoRedirects, *proxies)
     try:
@@ -148,5 +148,5 @@ def _document(address: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise KeysUnavailableError(f"{address} cannot be read: {fault}") from fault
     if not isinstance(document, dict):
-        raise KeysUnavailableError(f"{address} cannot be read: it is no JSON object")
+        raise KeysUnavailableError(f"{address} cannot be read: it is not a JSON object")
     return document

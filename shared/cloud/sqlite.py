@@ -61,15 +61,16 @@ create table if not exists claims (key text primary key, content text not null) 
 
 
 class SqliteStore:
-    """The `Store` port in the file at `path`, which is made if it is missing. May be used by several threads."""
+    """The `Store` port in the file at `path`, which is created if missing. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path, _SCHEMA)
-        #: SQLite lets those who wait for each other sleep; only threads of other processes are to wait like that.
+        #: SQLite waits by sleeping. Threads of this process wait for this lock instead.
         self._writing = Lock()
         with self._file.transaction() as connection:
             if "who" not in {column[1] for column in connection.execute("pragma table_info(journal)")}:
-                connection.execute("alter table journal add column who text not null default ''")  # of an older file
+                # The file is from an older version.
+                connection.execute("alter table journal add column who text not null default ''")
 
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
         with self._file.transaction("deferred") as connection:
@@ -84,7 +85,7 @@ class SqliteStore:
         key = after.key
         changed = [each for each in after.promotions if before.promotion(each.id) != each]
         wake = wake_at(after)
-        # All is written out before: others wait for the transaction.
+        # Serialise everything before the transaction, because others wait for it.
         lane = (key.route, key.model, version + 1, lane_document(after), sortable(wake) if wake else None)
         rows = [_row(each) for each in changed]
         jobs, jobs_before = awaited(after), awaited(before)
@@ -207,8 +208,8 @@ class SqliteStore:
 def _promotions_of(
     connection: sqlite3.Connection, key: LaneKey, named: str | None = None, most_in_line: int = -1
 ) -> tuple[Promotion, ...]:
-    """Those under way, of those in line so many (-1: all), and the named one, in the order in which they were
-    requested."""
+    """The promotions under way, up to `most_in_line` of those in line (-1: all), and the named one, in order of
+    request."""
     lane = (key.route, key.model)
     selected = "select rowid, document from promotions where route = ? and model = ? and"
     rows = [

@@ -28,7 +28,7 @@ create table if not exists approval_decisions (
 
 
 class SqliteApprovals:
-    """The `Approvals` port in the file at `path`, which is made if it is missing. May be used by several threads."""
+    """The `Approvals` port in the file at `path`, which is created if missing. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path, _SCHEMA)

@@ -15,7 +15,7 @@ create table if not exists discarded (
 
 
 class SqliteDiscarded:
-    """The `DiscardedLetters` port in the file at `path`, made if it is missing. May be used by several threads."""
+    """The `DiscardedLetters` port in the file at `path`, which is created if missing. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path, _SCHEMA)

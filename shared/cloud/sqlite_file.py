@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.ports import StoreUnavailableError
 
-#: Primary result codes that are no fault of a statement: https://sqlite.org/rescode.html
+#: Primary result codes that a statement does not cause: https://sqlite.org/rescode.html
 _NOT_NOW = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -21,17 +21,17 @@ _NOT_NOW = frozenset(
     }
 )
 
-#: How long a process waits for another one's transaction.
+#: How long a process waits for the transaction of another.
 PATIENCE_SECONDS = 20
 
 
 class SqliteFile:
-    """The file at `path`, which is made if it is missing, with the tables of `schema`."""
+    """The file at `path` with the tables of `schema`. It is created if missing."""
 
     def __init__(self, path: Path, schema: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._idle: list[sqlite3.Connection] = []  # taken and given back by several threads: both are atomic
+        self._idle: list[sqlite3.Connection] = []  # shared by threads: append and pop are atomic
         weakref.finalize(self, _close, self._idle)
         with self.transaction() as connection:
             for statement in schema.split(";"):
@@ -39,9 +39,9 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self, kind: str = "immediate") -> Iterator[sqlite3.Connection]:
-        """A connection that nobody else has meanwhile, in a transaction that is rolled back if the block raises.
+        """A connection that is not shared meanwhile, in a transaction that is rolled back if the block raises.
 
-        Raises `StoreUnavailableError` where the file cannot be read or written just now.
+        Raises `StoreUnavailableError` if the file cannot be read or written now.
         """
         try:
             connection = self._taken()
@@ -59,7 +59,7 @@ class SqliteFile:
         except sqlite3.OperationalError as fault:
             if getattr(fault, "sqlite_errorcode", 0) & 0xFF not in _NOT_NOW:
                 raise
-            raise StoreUnavailableError(f"the store's file cannot be used just now: {fault}") from fault
+            raise StoreUnavailableError(f"the store's file cannot be used: {fault}") from fault
 
     def _taken(self) -> sqlite3.Connection:
         try:
@@ -73,7 +73,7 @@ class SqliteFile:
         )
         try:
             connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")  # survives the death of any process; not of the machine
+            connection.execute("pragma synchronous = normal")  # survives a crash of the process, but not of the machine
         except sqlite3.Error:
             connection.close()
             raise

@@ -1,4 +1,4 @@
-"""Which store the app uses: its settings say."""
+"""Selects the store by the app's settings."""
 
 import re
 from pathlib import Path
@@ -13,23 +13,24 @@ if TYPE_CHECKING:
 FILE = "MLPROMOTE_STORE"
 TABLE = "MLPROMOTE_TABLE"
 USUAL_TABLE = "mlpromote"
-#: Ends the name of the table that approvals are in.
+#: Suffix of the name of the approvals' table.
 APPROVALS = "approvals"
 _LONGEST_TABLE = 63 - len(APPROVALS)
-#: Name of the Function App's own storage account in its settings, as the host has it too.
+#: Setting of the Function App's own storage account. The host uses the same.
 STORAGE = "AzureWebJobsStorage"
 
-#: Statuses that pass: no answer in time, throttled, and no right just now (a role that was taken away is given back).
+#: Temporary statuses: no answer in time, throttled, and no right (a role that was removed may be granted again).
 _NOT_NOW = frozenset({401, 403, 408, 429})
 
-#: Of one request, with growing pauses: about ten seconds in all. What fails then comes again with its message.
+#: Per request, with growing pauses: about ten seconds in all. After that, the message's redelivery retries.
 _RETRIES = 4
 _CONNECTING_SECONDS = 5
 _READING_SECONDS = 30
 
 
 def connect(settings: AppSettings) -> Store:
-    """The file that is set, or else the table in the Function App's storage account, which is made if it is missing.
+    """The file that the settings name, else the table in the Function App's storage account, which is created if
+    missing.
 
     Raises ValueError with a sentence that says what to set.
     """
@@ -45,7 +46,7 @@ def connect(settings: AppSettings) -> Store:
 
 
 def connect_approvals(settings: AppSettings) -> Approvals:
-    """The approvals that environments take themselves: in the same file, or in a table of their own beside the other.
+    """The approvals that environments take themselves, in the same file, or in their own table beside the store's.
 
     Raises ValueError as `connect` does.
     """
@@ -74,7 +75,7 @@ def connect_discarded(settings: AppSettings) -> DiscardedLetters:
 
 
 def is_unavailable(fault: Exception) -> bool:
-    """Whether an error means that what is kept cannot be read or written just now, and may well be later."""
+    """Whether an error means that the store cannot be read or written now, but perhaps later."""
     if isinstance(fault, StoreUnavailableError):
         return True
     from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError

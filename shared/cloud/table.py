@@ -1,4 +1,4 @@
-"""A table of Azure Table Storage, as far as the store needs it: rows in ranges, transactions, and long documents."""
+"""What the store needs of a table in Azure Table Storage: rows in ranges, transactions, and long documents."""
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,17 +15,17 @@ from shared.ports import VersionConflictError
 
 Row = dict[str, Any]  #: an entity to write: `PartitionKey`, `RowKey` and properties
 
-#: What a transaction may hold: https://learn.microsoft.com/azure/storage/tables/scalability-targets
+#: Limits of a transaction: https://learn.microsoft.com/azure/storage/tables/scalability-targets
 MOST_OPERATIONS = 100
 MOST_BYTES = 4 * 1024 * 1024
-#: Headers, keys and names of properties that go with each operation of a transaction.
+#: Overhead per operation of a transaction: headers, keys and property names.
 _BYTES_AROUND = 2_000
 
-#: A property holds 64 KiB and an entity 1 MiB, which Azurite takes for its length on the wire, in base64.
+#: The limits are 64 KiB per property and 1 MiB per entity. Azurite applies them to the length on the wire, in base64.
 _CHUNK = 60_000
 _CHUNKS = 12
 
-#: How often a document is read anew that somebody else has changed meanwhile.
+#: How often to read a document again that others change meanwhile.
 _MOST_LOOKS = 20
 
 _LOST_RACES = frozenset(
@@ -40,15 +40,15 @@ _LOST_RACES = frozenset(
 
 
 class TooLargeError(ValueError):
-    """The changes do not fit into one transaction, so none of them was made."""
+    """The changes do not fit into one transaction, so none was made."""
 
 
 class Write(Enum):
     """How a row of a transaction is written."""
 
-    CREATE = "create"  #: fails if it is there
-    MERGE = "merge"  #: made if it is missing; properties that are not named stay
-    MERGE_UNCHANGED = "merge unchanged"  #: fails if it is not as the ETag says
+    CREATE = "create"  #: fails if the row exists
+    MERGE = "merge"  #: creates a missing row; other properties stay
+    MERGE_UNCHANGED = "merge unchanged"  #: fails if the ETag does not match
     DELETE = "delete"
 
 
@@ -62,7 +62,7 @@ class Operation:
 
 
 class Table:
-    """Reads and writes rows. May be used by several threads. A text that is kept with a row is its document."""
+    """Reads and writes rows. Thread-safe. A text that is stored with a row is its document."""
 
     def __init__(self, client: TableClient) -> None:
         self._client = client
@@ -75,7 +75,7 @@ class Table:
             return None
 
     def rows(self, partition: str, first: str, last: str, at_once: int | None = None) -> Iterator[TableEntity]:
-        """Rows from `first` to `last`, both included, in order; `at_once` is how many the service sends together."""
+        """Rows from `first` to `last`, both included, in order. `at_once` is the page size."""
         return iter(
             self._client.query_entities(
                 "PartitionKey eq @partition and RowKey ge @first and RowKey le @last",
@@ -85,28 +85,27 @@ class Table:
         )
 
     def commit(self, operations: Sequence[Operation]) -> list[str | None]:
-        """All or nothing; gives the rows' new ETags. They are of one partition.
+        """Make all changes or none, in one partition. Returns the rows' new ETags.
 
-        Raises `VersionConflictError` where a row is not as it should be, `TooLargeError` for more than a transaction
-        holds.
+        Raises `VersionConflictError` if a row is not as expected, `TooLargeError` for more than a transaction can hold.
         """
         size = sum(_BYTES_AROUND + _size(operation.row) for operation in operations)
         if len(operations) > MOST_OPERATIONS or size > MOST_BYTES:
             raise TooLargeError(
-                f"{len(operations)} changes with {size:,} bytes in {operations[0].row['PartitionKey']} are more than"
-                f" the {MOST_OPERATIONS} and {MOST_BYTES:,} of one transaction; nothing was changed"
+                f"{len(operations)} changes with {size:,} bytes in {operations[0].row['PartitionKey']} exceed"
+                f" the limits of one transaction, {MOST_OPERATIONS} and {MOST_BYTES:,}; nothing was changed"
             )
         try:
             answers = self._client.submit_transaction([_as_the_sdk_has_it(each) for each in operations])
         except TableTransactionError as fault:
-            code = getattr(fault, "error_code", None)  # set by the SDK, though its types do not say so
+            code = getattr(fault, "error_code", None)  # the SDK sets it, although its types do not say so
             if code in _LOST_RACES:
                 raise VersionConflictError(f"{operations[0].row['PartitionKey']}: {code}") from fault
             raise
         return [answer.get("etag") for answer in answers]
 
     def create(self, row: Row) -> bool:
-        """False if it was there already."""
+        """Create a row. False if it exists already."""
         try:
             self._client.create_entity(row)
         except ResourceExistsError:
@@ -114,11 +113,11 @@ class Table:
         return True
 
     def put(self, row: Row) -> None:
-        """The row as it is given, whatever was there."""
+        """Write the row, whatever was there."""
         self._client.upsert_entity(row, mode=UpdateMode.REPLACE)
 
     def change(self, seen: TableEntity, **properties: Any) -> bool:
-        """Change properties of a row that is still as it was seen; else False."""
+        """Change properties of a row if it is unchanged since it was read; else return False."""
         row = {"PartitionKey": seen["PartitionKey"], "RowKey": seen["RowKey"], **properties}
         try:
             self._client.update_entity(
@@ -132,7 +131,7 @@ class Table:
         return True
 
     def remove(self, seen: TableEntity) -> None:
-        """Remove a row if it is still as it was seen."""
+        """Remove a row if it is unchanged since it was read."""
         try:
             self._client.delete_entity(seen, etag=seen.metadata["etag"], match_condition=MatchConditions.IfNotModified)
         except (ResourceModifiedError, ResourceNotFoundError):
@@ -149,7 +148,7 @@ class Table:
         return found[0] if found else None
 
     def documents(self, partition: str, first: str, last: str) -> list[tuple[TableEntity, str]]:
-        """The rows of a range that have documents, with those."""
+        """The rows of a range that have documents, with their documents."""
         for _ in range(_MOST_LOOKS):
             groups = _groups(self.rows(partition, first, last))
             if all(_is_whole(group) for group in groups):
@@ -158,9 +157,9 @@ class Table:
 
 
 def split(partition: str, row: str, document: str, version: int, properties: Mapping[str, Any]) -> list[Row]:
-    """The rows that keep a document, compressed: the first with the properties, further ones right below it.
+    """The rows that store a compressed document: the first has the properties, the others follow it directly.
 
-    `version` differs between any two documents of the row, so that parts of two are never taken for one.
+    `version` differs between any two documents of the row, so that parts of two are never combined.
     """
     packed = zlib.compress(document.encode())
     chunks = [packed[start : start + _CHUNK] for start in range(0, len(packed), _CHUNK)]
@@ -177,7 +176,7 @@ def split(partition: str, row: str, document: str, version: int, properties: Map
 
 
 def _groups(rows: Iterable[TableEntity]) -> list[list[TableEntity]]:
-    """Heads of documents, each with the rows below it."""
+    """The first row of each document, with the rows that follow it."""
     groups: list[list[TableEntity]] = []
     for row in rows:
         if "parts" in row:
@@ -188,7 +187,7 @@ def _groups(rows: Iterable[TableEntity]) -> list[list[TableEntity]]:
 
 
 def _is_whole(group: Sequence[TableEntity]) -> bool:
-    """Whether all of the document is there. Rows may be left of a longer one before; they do not count."""
+    """Whether the document is complete. Rows left over from a longer, earlier one do not count."""
     wanted: int = group[0]["parts"]
     return wanted <= len(group) and len({part["version"] for part in group[:wanted]}) == 1
 
@@ -200,7 +199,7 @@ def _joined(group: Sequence[TableEntity]) -> str:
 
 
 def _size(row: Row) -> int:
-    """Bytes of the values on the wire: binary values travel as base64."""
+    """Size of the values on the wire in bytes: binary values travel as base64."""
     return sum(
         len(value) * 4 // 3 + 4 if isinstance(value, bytes) else len(str(value).encode()) for value in row.values()
     )

@@ -1,8 +1,8 @@
-"""The approvals that an environment takes itself, on Azure Table Storage, in that environment's own account.
+"""The approvals that an environment takes itself, in Azure Table Storage, in that environment's own account.
 
-A stage of a promotion is a partition: its request is one row, and each person's decision on a digest another, which is
-made once and never changed. All requests stand in one more partition by the time that they end, so that those that wait
-are found without reading the others; what is there beside a request of another digest is passed over.
+A stage of a promotion is a partition: its request is one row, and each person's decision on a digest is another, which
+is created once and never changed. One more partition lists all requests by expiry, so that open ones are found without
+reading the others. Entries for another digest than the request's are skipped.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _WAITING = "waiting"
 
 
 class TableApprovals:
-    """The `Approvals` port in a table, which must be there. May be used by several threads."""
+    """The `Approvals` port in a table, which must exist. Thread-safe."""
 
     def __init__(self, client: TableClient) -> None:
         self._client = client
@@ -36,7 +36,8 @@ class TableApprovals:
         partition = _partition(request.promotion, request.stage)
         row = {"PartitionKey": partition, "RowKey": _REQUEST, **_parts(approval_request_document(request))}
         self._client.upsert_entity(row, mode=UpdateMode.REPLACE)
-        # After the request: an entry that leads nowhere is passed over, a request without one would not be listed.
+        # Write the entry before the request: an entry without a request is skipped, but a request without an entry is
+        # not listed.
         listed = {"PartitionKey": _WAITING, "RowKey": f"{_until(request.until)}!{partition}"}
         self._client.upsert_entity(listed, mode=UpdateMode.REPLACE)
 
@@ -86,12 +87,12 @@ def _partition(promotion: str, stage: str) -> str:
 
 
 def _hashed(*texts: str) -> str:
-    """Names of others as a part of a key, which may not hold every character."""
+    """Other parties' names as part of a key, which may not contain every character."""
     return sha256("\0".join(texts).encode()).hexdigest()[:40]
 
 
 def _decisions(digest: str) -> str:
-    """What the keys of the decisions on a digest begin with."""
+    """The prefix of the keys of the decisions on a digest."""
     return f"decision!{_hashed(digest)}!"
 
 
@@ -99,7 +100,7 @@ def _until(moment: datetime) -> str:
     return sortable(moment)
 
 
-#: A property holds 64 KiB in UTF-16.
+#: A property can hold 64 KiB in UTF-16.
 _CHUNK = 30_000
 
 

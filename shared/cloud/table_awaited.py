@@ -1,8 +1,8 @@
-"""Which lanes a job's end wakes: rows in partitions of their own, by job.
+"""Records which lanes a job's end wakes: rows in their own partitions, by job.
 
-An entry is written before the lane that waits is saved, and removed after the lane was saved that waits no more, so a
-writer that dies leaves one too many: its lane is woken for nothing. An entry is removed only as it was seen before that
-save, so it stays where another writer has the lane wait anew.
+An entry is written before the waiting lane is saved, and removed after the lane is saved that no longer waits. So a
+writer that dies leaves an extra entry, and its lane is woken for nothing. An entry is removed only if it is unchanged
+since before that save, so it stays if another writer made the lane wait again.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,25 +23,25 @@ class AwaitedJobs:
         self._table = table
 
     def lanes(self, job: AwaitedJob) -> list[LaneKey]:
-        """Those that wait for the job, and those whose writer died over the end of waiting."""
+        """The lanes that wait for the job, and those whose writer died before it removed their entry."""
         digest = _digest(job)
         return [lane_of(entry) for entry in self._table.rows(_partition(digest), f"{digest}!", f"{digest}!{LAST}")]
 
     def add(self, lane: LaneKey, jobs: Collection[AwaitedJob]) -> None:
-        """Before the lane is saved that waits for them."""
+        """Add entries. Call this before saving the lane that waits."""
         for job in jobs:
             digest = _digest(job)
             key = {"PartitionKey": _partition(digest), "RowKey": _row(digest, lane)}
             self._table.put({**key, "route": lane.route, "model": lane.model})
 
     def seen(self, lane: LaneKey, jobs: Collection[AwaitedJob]) -> list[TableEntity]:
-        """Their entries, before the lane is saved that waits for them no more."""
+        """The entries to remove. Call this before saving the lane that no longer waits."""
         digests = map(_digest, jobs)
         found = (self._table.row(_partition(digest), _row(digest, lane)) for digest in digests)
         return [entry for entry in found if entry is not None]
 
     def remove(self, entries: Sequence[TableEntity]) -> None:
-        """After it was saved: those that are still as they were seen."""
+        """Remove the entries that are unchanged. Call this after saving the lane."""
         for entry in entries:
             self._table.remove(entry)
 

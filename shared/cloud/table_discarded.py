@@ -1,7 +1,7 @@
-"""The journal of discarded dead letters, on Azure Table Storage: one partition of the store's table.
+"""The journal of discarded dead letters, in one partition of the store's table in Azure Table Storage.
 
-The key of a row follows from the letter, so that whoever dies between keeping a letter and taking it away does not keep
-it twice. What is kept of a letter fits into one row.
+The key of a row is derived from the letter, so that a process that dies between recording and removing a letter does
+not record it twice. What is stored of a letter fits into one row.
 """
 
 import re
@@ -21,7 +21,7 @@ _ROW = re.compile(r"[0-9]{18}![0-9a-z-]+~")
 
 
 class TableDiscarded:
-    """The `DiscardedLetters` port in a table, which must be there. May be used by several threads."""
+    """The `DiscardedLetters` port in a table, which must exist. Thread-safe."""
 
     def __init__(self, client: TableClient) -> None:
         self._table = Table(client)
@@ -35,7 +35,7 @@ class TableDiscarded:
     def page(self, most: int, following: str | None) -> DiscardedPage:
         if following is not None and not _ROW.fullmatch(following):
             raise ValueError("unknown continuation token")
-        # The row that a page ended with is the smallest possible one; `!` sorts before what any other begins with.
+        # `!` makes this the smallest key after the last row of the page: it sorts before any other character.
         first = f"{following}!" if following else ""
         keys = [row["RowKey"] for row in islice(self._table.rows(_PARTITION, first, LAST, most + 1), most + 1)]
         found = [self._table.document(_PARTITION, key) for key in keys[:most]]

@@ -1,11 +1,12 @@
-"""Where things are in the table: partition and row keys.
+"""The partition and row keys of the table.
 
-A lane, its promotions and their journals are in one partition, so that one transaction writes them. The partition is
-named by the lane's digest, which every id of a promotion carries: who knows the id knows the partition. Two lanes of
-the same digest share a partition and do not disturb each other.
+A lane, its promotions and their journals are in one partition, so that one transaction writes them. The partition's
+name is the lane's digest, which is part of every promotion's id: the id is enough to find the partition. Two lanes with
+the same digest share a partition without disturbing each other.
 
-Names stand in keys as they are, so that rows sort as names do, except for characters outside of letters, digits, full
-stop, hyphen and underscore, which are escaped, and for what is too long. `!` separates: it sorts before all of them.
+Names appear in keys unchanged, so that rows sort like names. Exceptions: characters other than letters, digits, full
+stop, hyphen and underscore are escaped, and long names are shortened. `!` is the separator: it sorts before all of
+them.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,10 @@ from hashlib import sha256
 from shared.core.messages import LaneKey
 from shared.core.promotion import lane_digest, lane_digest_of
 
-#: Sorts after whatever may follow a separator.
+#: Sorts after everything that may follow a separator.
 LAST = "~"
 
-#: A key has at most 1 KiB, that is 512 characters; the longest has two names and less than 100 characters more.
+#: A key has at most 1 KiB, or 512 characters. The longest has two names and fewer than 100 other characters.
 LONGEST_NAME = 200
 _DIGEST_DIGITS = 32
 
@@ -32,7 +33,7 @@ _INVERTED = str.maketrans(_ID_LETTERS, _ID_LETTERS[::-1])
 
 
 def escaped(name: str) -> str:
-    """The name as a part of a key; one that is too long ends in a digest of it all."""
+    """The name as part of a key. One that is too long is shortened and ends in a digest of the whole."""
     text = "".join(letter if letter in _AS_IT_IS else f"={letter.encode().hex()}" for letter in name)
     if len(text) <= LONGEST_NAME:
         return text
@@ -40,12 +41,12 @@ def escaped(name: str) -> str:
 
 
 def lane_partition(lane: LaneKey) -> str:
-    """Where a lane is, with all of its promotions."""
+    """The partition of a lane and all its promotions."""
     return f"lane-{lane_digest(lane)}"
 
 
 def promotion_partition(promotion: str) -> str | None:
-    """Where the promotion of this id is; None for what is no id of a promotion."""
+    """The partition of a promotion; None if the text is not a promotion's id."""
     digest = lane_digest_of(promotion)
     return f"lane-{digest}" if digest else None
 
@@ -55,7 +56,7 @@ def lane_row(lane: LaneKey) -> str:
 
 
 def lane_name(lane: LaneKey) -> str:
-    """Sorts by route, then by model."""
+    """A lane's name in keys. Sorts by route, then by model."""
     return f"{escaped(lane.route)}!{escaped(lane.model)}"
 
 
@@ -64,16 +65,16 @@ def promotion_row(promotion: str) -> str:
 
 
 def journal_row(promotion: str, number: int) -> str:
-    """Sorts after the promotion and its document, by number."""
+    """The row of a journal line. Sorts after the promotion and its document, by number."""
     return f"{promotion_row(promotion)}!journal!{number:08}"
 
 
 def newest_first(created: datetime, promotion: str) -> str:
-    """Sorts by descending time, then by descending id."""
+    """A row key that sorts by descending time, then by descending id."""
     ago = _MOST_MICROSECONDS - (created - _EPOCH) // _MICROSECOND
     return f"{ago:018}!{promotion.translate(_INVERTED)}{LAST}"
 
 
 def minute(moment: datetime) -> str:
-    """The beginning of the moment's minute, in UTC; sorts as times do."""
+    """The start of the time's minute, in UTC. Sorts like times."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")

@@ -1,12 +1,12 @@
-"""Lists of promotions and lanes in the table: what is asked for in pages, each list in the order in which it is read.
+"""Lists of promotions and lanes in the table, which are read in pages, each stored in the order in which it is read.
 
-A list is a range of rows in one partition, and an entry says only of which promotion or lane it is. Entries are written
-*before* what they are of, and those that no longer hold are removed *after* it. So whoever dies between two writes
-leaves an entry too many, never one too few. A reader looks at the promotion or lane itself: it skips an entry that does
-not hold, and removes it once no writer can still be on its way to make it hold.
+A list is a range of rows in one partition, and an entry only names its promotion or lane. Entries are written *before*
+the promotion or lane, and stale ones are removed *after* it. So a process that dies between two writes leaves an extra
+entry, never a missing one. A reader checks the promotion or lane itself: it skips a stale entry, and removes it once no
+writer can still be about to make it valid.
 
-An entry in a list of one status carries the lane's version in which the promotion took that status, and the promotion
-carries the same version: of several entries for one promotion at most one holds, whatever raced with what.
+An entry in a list of one status has the lane's version in which the promotion took that status, and the promotion has
+the same version. So at most one of several entries for a promotion is valid, whatever the race.
 """
 
 import json
@@ -34,15 +34,15 @@ LANES = "lanes"
 
 MOST_PASSED = 10_000
 
-#: Entries that the service sends together where many of them may be passed over: its most.
+#: The service's largest page, for lists in which many entries may be skipped.
 _LARGEST_ANSWER = 1_000
-#: Entries that are looked up together, at least.
+#: The smallest number of entries to look up together.
 _SMALLEST_BATCH = 16
 
 
 @dataclass(frozen=True)
 class Found(Generic[T]):
-    """What a page shows, and the entry that it ends with; `end` is None where the list ends with the page."""
+    """The content of a page, and its last entry; `end` is None on the last page."""
 
     items: Sequence[T]
     end: TableEntity | None
@@ -51,8 +51,8 @@ class Found(Generic[T]):
 class Lists:
     """The lists of one table.
 
-    Entries are looked up several at once, in the pool. `settled_after` is when one that does not hold may be removed,
-    `most_passed` how many entries a page may pass over before it ends early, with a continuation.
+    Entries are looked up concurrently, in the pool. `settled_after` is the age at which a stale entry may be removed.
+    `most_passed` is how many entries a page may skip before it ends early, with a continuation.
     """
 
     def __init__(
@@ -64,19 +64,21 @@ class Lists:
         self._most_passed = most_passed
 
     def add_promotions(self, moved: Sequence[Promotion], new: Sequence[Promotion], version: int) -> None:
-        """Before they are saved in this version of their lane: with another status, and those in `new` altogether."""
+        """Add entries for promotions with a new status, and for new promotions. Call this before saving that version of
+        the lane."""
         rows = [_entry(name, each) for each in new for name in _lists(each)]
         self._write(Write.MERGE, rows + [row for each in moved for row in _entries_of_status(each, version)])
 
     def remove_statuses(self, left: Sequence[tuple[Promotion, int]]) -> None:
-        """After promotions were saved that had these statuses, taken in those versions of their lane."""
+        """Remove the entries of statuses that promotions have left, with the lane's versions. Call this after
+        saving."""
         try:
             self._write(Write.DELETE, [row for each, version in left for row in _entries_of_status(each, version)])
         except VersionConflictError:
-            return  # a reader has removed some of them, and readers will remove the others
+            return  # a reader has removed some entries, and readers will remove the others
 
     def add_lane(self, lane: LaneKey) -> None:
-        """Before it is saved for the first time."""
+        """Add a lane. Call this before saving it for the first time."""
         rows = (f"route!{lane_name(lane)}", _of_model(lane))
         content = {"PartitionKey": LANES, "route": lane.route, "model": lane.model}
         self._write(Write.MERGE, [{**content, "RowKey": row} for row in rows])
@@ -84,9 +86,9 @@ class Lists:
     def promotions(
         self, wanted: PromotionFilter, following: str | None, most: int, read: Callable[[TableEntity], T | None]
     ) -> Found[T]:
-        """At most so many, newest first. `read` gives what an entry is of, or None if the entry does not hold.
+        """At most `most` promotions, newest first. `read` returns an entry's promotion, or None if the entry is stale.
 
-        Raises ValueError where `following` is none of ours.
+        Raises ValueError for an unknown continuation token.
         """
         name, criteria = _list_for(wanted)
         first = f"{name}!"
@@ -116,7 +118,7 @@ class Lists:
         most: int,
         read: Callable[[TableEntity], T | None],
     ) -> Found[T]:
-        """Lanes of routes in the order of their names; otherwise as `promotions`."""
+        """Lanes of routes, ordered by name; otherwise like `promotions`."""
         after = lane_position(following) if following is not None else None
         if route is None and model is not None:
             below = f"model!{escaped(model)}!"
@@ -160,7 +162,7 @@ class Lists:
         return Found([item for _, item in found[:most]], found[most - 1][0])
 
     def _distrust(self, entry: TableEntity) -> None:
-        """Remove an entry that does not hold, unless its writer may still be at work."""
+        """Remove a stale entry, unless its writer may still be at work."""
         if is_older(entry, self._settled_after):
             self._table.remove(entry)
 
@@ -171,13 +173,13 @@ def lane_of(entry: TableEntity) -> LaneKey:
 
 
 def is_older(entry: TableEntity, age: timedelta) -> bool:
-    """Whether the row was last written so long ago."""
+    """Whether the row was last written at least `age` ago."""
     written = entry.metadata["timestamp"]
     return written is not None and datetime.now(UTC) - written >= age
 
 
 def _list_for(wanted: PromotionFilter) -> tuple[str, bool]:
-    """The list to read, and whether it has nothing but what is wanted: else its entries are sifted."""
+    """The list to read, and whether it contains only what is wanted. Otherwise its entries must be filtered."""
     status = f"{wanted.status}!" if wanted.status else ""
     kind = "-status" if wanted.status else ""
     if wanted.model is not None:
@@ -192,7 +194,7 @@ def _list_for(wanted: PromotionFilter) -> tuple[str, bool]:
 
 
 def _lists(promotion: Promotion) -> list[str]:
-    """Those that a promotion never leaves."""
+    """The lists that a promotion never leaves."""
     environments = dict.fromkeys(stage.environment for stage in promotion.stages)
     by_environment = [f"environment!{escaped(name)}" for name in environments]
     return ["all", f"route!{escaped(promotion.lane.route)}", f"model!{escaped(promotion.lane.model)}", *by_environment]

@@ -1,10 +1,10 @@
-"""When to look at which lane: rows in one partition, in the order of time.
+"""Records when to check which lane: rows in one partition, ordered by time.
 
-For a lane that waits there is always an entry that is *early or on time*, and the lane knows which. It stays where it
-is while the lane's wake-up time moves on, so most saves write none. Whoever finds an early entry moves it to the time
-of the lane. An entry is written before the lane is, so a writer that dies leaves one that no lane knows: it is looked
-at too, and removed in time. A lane is changed here only if it is still as it was seen, and then whoever decides on it
-meanwhile gets a version conflict and decides anew, so no writer relies on an entry that has gone.
+Every lane that waits has an entry that is *early or on time*, and the lane records which. The entry stays while the
+lane's wake-up time moves later, so most saves write no entry. A reader that finds an early entry moves it to the lane's
+time. An entry is written before its lane, so a writer that dies leaves one that no lane records. It is checked too, and
+removed in time. This file changes a lane only if it is unchanged since it was read. Another process that decides on the
+lane meanwhile then gets a version conflict and decides again, so no writer relies on an entry that is gone.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -29,19 +29,20 @@ class Wakes:
         self._settled_after = settled_after
 
     def cover(self, lane: LaneKey, wake: datetime | None, known: str) -> str:
-        """Before the lane is saved with this wake-up time: the entry it is to know, given the one that it knows."""
+        """The entry that the lane should record, given its current one. Call this before saving the lane with this
+        wake-up time."""
         if wake is None or (known and known <= _row(lane, wake)):
             return known
         return self._put(lane, wake)
 
     def overdue(self, now: datetime) -> list[LaneKey]:
-        """The lanes whose time has come, the longest overdue first."""
+        """The lanes that are due, the longest overdue first."""
         entries = list(self._table.rows(PARTITION, "", f"{minute(now)}!{LAST}"))
         waiting = {lane: wake for lane, wake in self._pool.map(self._look, entries) if wake}
         return sorted((lane for lane, wake in waiting.items() if wake <= now), key=lambda lane: waiting[lane])
 
     def _look(self, entry: TableEntity) -> tuple[LaneKey, datetime | None]:
-        """The lane of an entry, and what it waits for; the entry moves there."""
+        """The lane of an entry and its wake-up time. Moves the entry to that time."""
         lane = lane_of(entry)
         seen = self._table.row(lane_partition(lane), lane_row(lane))
         wake = datetime.fromisoformat(seen["wake"]) if seen is not None and seen["wake"] else None

@@ -1,12 +1,12 @@
-"""The store on Azure Table Storage, in the Function App's own storage account.
+"""The store in Azure Table Storage, in the Function App's own storage account.
 
-A lane, the promotions that changed and their journal are written in one entity group transaction that asks for the
-lane as it was loaded, by its ETag: of two writers one gets a conflict. `table_keys` says where things are. What is
-asked for across lanes stands in lists (`table_lists`) and wake-up times (`table_wakes`), in partitions of their own
-that no transaction can span; those files say why they are right even if a writer dies between its writes.
+One entity group transaction writes a lane, the promotions that changed and their journal. It requires the ETag with
+which the lane was loaded, so one of two concurrent writers gets a conflict. `table_keys` defines the keys. Queries
+across lanes use lists (`table_lists`) and wake-up times (`table_wakes`), in partitions of their own, which no
+transaction can span. Those files explain why they stay correct even if a writer dies between two writes.
 
-A write whose answer was lost may be sent again by the SDK and then meets its own effect. That looks like a conflict:
-the caller loads again, finds its event seen, and sends what is due.
+If the answer to a write is lost, the SDK may repeat it and run into its own effect. That looks like a conflict: the
+caller loads again, finds its event already applied, and sends what is due.
 """
 
 import json
@@ -47,13 +47,13 @@ from shared.core.promotion import NEXT_IN_LINE, Lane, Promotion
 from shared.core.wire import from_json, to_json
 from shared.ports import LanePage, Page, PromotionFilter, Publishing, VersionConflictError
 
-#: Entries of lists and wake-up times that do not hold are removed after this: no function runs so long.
+#: Stale entries of lists and wake-up times are removed after this time: no function runs that long.
 SETTLED_AFTER = timedelta(hours=1)
 
-#: Rows that are looked up at the same time, each in its own partition.
+#: Number of concurrent look-ups, each in its own partition.
 _AT_ONCE = 16
 
-#: How often a lane is read anew that is changed while it is read.
+#: How often to read a lane again that changes while it is read.
 _MOST_LOOKS = 20
 
 _APP = "app"
@@ -62,12 +62,12 @@ _PUBLISHING = "publishing"
 
 
 class _Version(int):
-    """A lane's version, and what a save has to know of the lane in that version."""
+    """A lane's version, and what a save needs to know about the lane in that version."""
 
     etag: str
-    wake_entry: str  #: the entry among the wake-up times that the lane relies on; empty if none
+    wake_entry: str  #: the wake-up entry that the lane relies on; empty if none
     listed: Mapping[str, int]  #: by promotion: the version in which it took its status
-    in_line: Sequence[str]  #: the promotions that wait in line, also those that were not loaded
+    in_line: Sequence[str]  #: the promotions that wait in line, including those not loaded
 
     @classmethod
     def of(cls, head: TableEntity, listed: Mapping[str, int], in_line: Sequence[str]) -> "_Version":
@@ -81,16 +81,16 @@ class _Version(int):
 
 @dataclass(frozen=True)
 class _Kept:
-    """A promotion as it is in the table."""
+    """A promotion as stored in the table."""
 
     promotion: Promotion
     version: int  #: of the lane when the promotion was saved
     listed: int  #: as in `_Version`
-    requested_in: int  #: the version of the lane that it came with
+    requested_in: int  #: the version of the lane that added it
 
 
 class TablesStore:
-    """The `Store` port in a table, which must be there. May be used by several threads."""
+    """The `Store` port in a table, which must exist. Thread-safe."""
 
     def __init__(self, client: TableClient, settled_after: timedelta = SETTLED_AFTER) -> None:
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tables")
@@ -227,7 +227,7 @@ class TablesStore:
         return _Kept(read_promotion(document), head["version"], head["listed"], head["requested_in"])
 
     def _known(self, key: LaneKey, version: int) -> _Version | None:
-        """What a load with this version found; None for a lane that is not there yet."""
+        """What the load of this version found; None for a lane that does not exist yet."""
         if isinstance(version, _Version) or not version:
             return version or None
         _, found = self.load(key, None)
@@ -237,7 +237,7 @@ class TablesStore:
 
 
 def _lane_operations(lane: Lane, version: int, wake_entry: str, known: _Version | None) -> list[Operation]:
-    """Write the lane if it is as it is known."""
+    """The operations that write the lane if it is unchanged."""
     waiting = {each.id: each.in_line for each in lane.promotions}
     before = [name for name in known.in_line if waiting.get(name, True)] if known else []
     in_line = list(dict.fromkeys([*before, *(name for name, waits in waiting.items() if waits)]))
@@ -258,14 +258,16 @@ def _lane_operations(lane: Lane, version: int, wake_entry: str, known: _Version 
 def _promotion_operations(promotion: Promotion, version: int, properties: Mapping[str, int]) -> list[Operation]:
     partition = lane_partition(promotion.lane)
     if promotion_partition(promotion.id) != partition:
-        raise ValueError(f"the id {promotion.id} does not name the promotion's lane, so nobody would find it")
+        raise ValueError(
+            f"the id {promotion.id} does not contain its lane's digest, so the promotion could not be found"
+        )
     shown = {"status": str(promotion.status), **properties}
     rows = split(partition, promotion_row(promotion.id), promotion_document(promotion), version, shown)
     return [Operation(Write.MERGE, row) for row in rows]
 
 
 def _journal_operations(key: LaneKey, version: int, journal: Sequence[JournalEntry]) -> list[Operation]:
-    """One document for the lines of each promotion."""
+    """The operations that write the journal: one document for the lines of each promotion."""
     lines: dict[str, list[JournalEntry]] = {}
     for entry in journal:
         lines.setdefault(entry.promotion, []).append(entry)

@@ -1,6 +1,6 @@
-"""Changes of promotions, published as CloudEvents 1.0 to an Event Grid topic for whoever subscribes there.
+"""Publishes changes of promotions as CloudEvents 1.0 to an Event Grid topic.
 
-At least once, as far as the topic can be reached: an event that comes again has the same id, for subscribers to drop.
+Delivers at least once while the topic can be reached. A repeated event has the same id, so subscribers can drop it.
 """
 
 import logging
@@ -25,40 +25,40 @@ from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane, Promotion
 from shared.ports import TopicUnavailableError
 
-#: Client id of the user-assigned identity that may publish; without it, the system-assigned one does.
+#: Client id of the user-assigned identity that may publish. Default: the system-assigned identity.
 IDENTITY = "MLPROMOTE_TOPIC_IDENTITY"
-#: In place of an identity, for a topic on this machine.
+#: Used instead of an identity, for a topic on this machine.
 KEY = "MLPROMOTE_TOPIC_KEY"
 
 Told: TypeAlias = CloudEvent[dict[str, Any]]
 
 TYPE_PREFIX = "mlpromote.promotion."
 
-#: In seconds; with at most two attempts these bound how long a promotion may be held up. They go with each call, since
-#: the SDK drops such options of the client; that it warns of them for each event is nothing to know.
+#: In seconds. With at most two attempts they bound the delay of a promotion. They are passed with each call, because
+#: the SDK drops such options of the client. It warns about them for each event; ignore that.
 _BOUNDS: Mapping[str, Any] = {"connection_timeout": 1, "read_timeout": 2, "retry_total": 0}
 logging.getLogger("azure.eventgrid._legacy._generated._serialization").setLevel(logging.ERROR)
-#: After trouble nothing is tried for so long; what is to be published waits in memory meanwhile.
+#: Pause after a failure. Unpublished events wait in memory meanwhile.
 PAUSE_SECONDS = 30.0
-#: The oldest are given up for newer ones.
+#: Beyond this, newer events replace the oldest.
 MOST_WAITING = 5000
-#: A request of so many stays far below Event Grid's 1 MB.
+#: A request with this many stays far below Event Grid's 1 MB.
 MOST_AT_ONCE = 100
 CONNECT_SECONDS = 5.0
-#: How it goes is told when it changes, and again after so long: another process may have told otherwise meanwhile.
+#: The result is reported when it changes, and again after this time: another process may have reported something else.
 TOLD_AGAIN_SECONDS = 300.0
-#: Of a trouble's text.
+#: Longest text of a failure.
 LONGEST_TROUBLE = 600
 
-#: Is told how an attempt went: what was wrong, or nothing where it went well. Instances of a Function App come and go,
-#: and the one that is asked for the app's health is never the one that publishes.
+#: Receives the result of an attempt: what was wrong, or an empty text. Instances of a Function App come and go, and the
+#: one that answers a health request is rarely the one that publishes.
 Tell: TypeAlias = Callable[[str], None]
 
 log = logging.getLogger("mlpromote")
 
 
 class EventGridTopic:
-    """The `Topic` port. May be used by several threads."""
+    """The `Topic` port. Thread-safe."""
 
     def __init__(
         self,
@@ -68,18 +68,18 @@ class EventGridTopic:
         tell: Tell = lambda trouble: None,
         told_again_seconds: float = TOLD_AGAIN_SECONDS,
     ) -> None:
-        """`endpoint`: the topic's publish address, which `check` connects to."""
+        """`endpoint`: the topic's publish address, to which `check` connects."""
         self._client = client
         self._endpoint = endpoint
         self._pause_seconds = pause_seconds
         self._lock = Lock()
         self._waiting: deque[Told] = deque(maxlen=MOST_WAITING)
-        self._on_their_way = 0  #: taken from those that wait, by any thread, and not accepted yet
+        self._on_their_way = 0  #: taken from the waiting ones by any thread, but not accepted yet
         self._not_before = 0.0
         self._in_trouble = False
         self._tell = tell
         self._told_again_seconds = told_again_seconds
-        self._told: tuple[bool, float] | None = None  #: whether it was trouble that was told last, and when
+        self._told: tuple[bool, float] | None = None  #: whether the last report was a failure, and when it was made
 
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
         promotions = {promotion.id: promotion for promotion in lane.promotions}
@@ -119,7 +119,7 @@ class EventGridTopic:
     def _send(self, events: Sequence[Told]) -> None:
         try:
             self._client.send(list(events), **_BOUNDS)
-        except (ServiceRequestError, ServiceResponseError):  # as from a connection that was closed while it was idle
+        except (ServiceRequestError, ServiceResponseError):  # such as a connection that was closed while idle
             self._client.send(list(events), **_BOUNDS)
 
     def _put_off(self, events: Sequence[Told], fault: AzureError) -> None:
@@ -129,7 +129,7 @@ class EventGridTopic:
             self._not_before = time.monotonic() + self._pause_seconds
             told, self._in_trouble = self._in_trouble, True
         if not told:
-            log.warning("changes of promotions cannot be published just now, and wait: %s", fault)
+            log.warning("cannot publish changes of promotions; they wait: %s", fault)
         self._tell_how_it_goes(" ".join(str(fault).split())[:LONGEST_TROUBLE] or type(fault).__name__)
 
     def _went_well(self) -> None:
@@ -149,7 +149,7 @@ class EventGridTopic:
 
 
 def event_of(promotion: Promotion, entry: JournalEntry) -> Told:
-    """The event that tells of one line of a promotion's journal; its id is the same each time."""
+    """The event for one line of a promotion's journal. Its id is deterministic."""
     lane = promotion.lane
     places = ["routes", lane.route, lane.model, "promotions", promotion.id]
     if entry.stage:
@@ -173,7 +173,7 @@ def event_of(promotion: Promotion, entry: JournalEntry) -> Told:
 
 
 def connect(settings: AppSettings, tell: Tell = lambda trouble: None) -> EventGridTopic:
-    """The topic of the app's settings, with the key or the identity in the app's settings."""
+    """The topic in the app's settings, with the key or identity that they name."""
     key = settings.topic_key
     identity = AzureKeyCredential(key) if key else credential(settings.topic_identity or None)
     endpoint = settings.topic_endpoint

@@ -1,9 +1,9 @@
 """The coordinator: takes in events, applies them to lanes, and recovers what was lost."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,10 +65,9 @@ class Coordinator:
         if news is None:
             log.info("left out a notification of type %s", kind[:200])
             return
-        begun = time.time_ns()
-        self._parts.bus.send_events([self._relevant(news)])
         if self._telemetry.is_traced:
-            self._record_intake(news, begun, time.time_ns())
+            news = replace(news, received=self._clock())
+        self._parts.bus.send_events([self._relevant(news)])
 
     def advance(self, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
@@ -116,7 +115,9 @@ class Coordinator:
                     raise
 
     def _apply_news(self, news: News) -> None:
-        events: list[LaneEvent] = [*routing.requests(news, self._parts.configuration, self._clock())]
+        requests = list(routing.requests(news, self._parts.configuration, self._clock()))
+        self._telemetry.received(news, [request.promotion.id for request in requests], self._clock())
+        events: list[LaneEvent] = [*requests]
         if isinstance(news, JobEnded):
             events += self._woken(news)
         if not events:
@@ -138,16 +139,6 @@ class Coordinator:
             return relevant(news, self._parts.configuration)
         except ConfigurationFaults:
             return news
-
-    def _record_intake(self, news: News, begun: int, ended: int) -> None:
-        """For the trace of each promotion that comes of the news. What is wrong with the configuration shows later."""
-        try:
-            requests = routing.requests(news, self._parts.configuration, self._clock())
-            promotions = [request.promotion.id for request in requests]
-        except ConfigurationFaults:
-            return
-        about = {"event": type(news).__name__, "workspace": news.workspace}
-        self._telemetry.received(promotions, begun, ended, about)
 
     def _count_dead_letters(self) -> None:
         for queue in all_queues(self._parts.configuration.environments):

@@ -1,4 +1,4 @@
-"""What a stage asks for before it deploys: how many people, of which roles, and who may not be one of them."""
+"""The approval that a stage requires before it deploys: how many people, in which roles, and who is excluded."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from shared.core.messages import Evidence
 from shared.core.promotion import Promotion, StageRun, StepRun
 from shared.core.wire import from_json
 
-#: The step that asks people.
+#: The step that asks for approval.
 APPROVE = "approve"
 
 
@@ -18,14 +18,14 @@ APPROVE = "approve"
 class Author:
     """Who registered a model, or ran the job that made it."""
 
-    id: str  #: object id in Entra ID: what a token has as `oid`
+    id: str  #: object id in Entra ID, the claim `oid` of a token
     name: str
     is_person: bool  #: else a service principal or a managed identity
 
 
 @dataclass(frozen=True)
 class GivenApproval:
-    """What one person said."""
+    """One person's approval."""
 
     id: str  #: of the Entra ID principal
     name: str
@@ -35,11 +35,11 @@ class GivenApproval:
 
 @dataclass(frozen=True)
 class ApprovalEvidence:
-    """What the step that asks people leaves behind."""
+    """The evidence of the step that asks for approval."""
 
-    on: str = ""  #: digest of what was approved
+    on: str = ""  #: digest of what is approved
     given: tuple[GivenApproval, ...] = ()
-    taken_by: str = ""  #: the environment whose own app took them; empty for the coordinator
+    taken_by: str = ""  #: the environment whose own app took them; empty if the coordinator did
 
     @classmethod
     def of(cls, step: StepRun) -> "ApprovalEvidence":
@@ -48,22 +48,22 @@ class ApprovalEvidence:
 
 @dataclass(frozen=True)
 class _Made:
-    """The part of a step's evidence that says who made the candidate."""
+    """The part of a step's evidence that names the candidate's authors."""
 
     authors: tuple[Author, ...] = ()
 
 
 @dataclass(frozen=True)
 class Approval:
-    """The approval that a stage asks for, for one promotion."""
+    """The approval that a stage requires, for one promotion."""
 
     least: int  #: different people
     roles: tuple[str, ...]  #: any one of them is enough
     not_requester: bool
-    requester_is_unknown: bool = False  #: so that nobody can tell whether they approve their own request
+    requester_is_unknown: bool = False  #: then people may be approving their own request
     not_author: bool = False
-    authors: tuple[str, ...] = ()  #: object ids of those who made the model, by the word of the source's worker
-    author_is_unknown: bool = False  #: so that nobody can tell whether they approve their own model
+    authors: tuple[str, ...] = ()  #: object ids of the model's authors, as the source's worker reported them
+    author_is_unknown: bool = False  #: then people may be approving their own model
 
     @classmethod
     def of(cls, promotion: Promotion, stage: StageRun) -> "Approval":
@@ -82,7 +82,7 @@ class Approval:
         )
 
     def says(self, given: int) -> str:
-        """What it waits for, in words."""
+        """What the step waits for, in words."""
         return self.waits_for(given, self.least)
 
     @staticmethod
@@ -91,10 +91,10 @@ class Approval:
         return f"waits for approval: {given} of {least} given"
 
 
-#: Of a digest, in hexadecimal digits: who could choose what is hashed must not find two alike.
+#: In hexadecimal digits. Long enough that nobody who chooses the content can find a collision.
 DIGEST_LENGTH = 40
 
 
 def digest(evidence: Mapping[str, Evidence]) -> str:
-    """What an approval is bound to: changes when any of the evidence does."""
+    """The digest that an approval is bound to. It changes when any of the evidence does."""
     return sha256(json.dumps(evidence, sort_keys=True, default=str).encode()).hexdigest()[:DIGEST_LENGTH]

@@ -1,7 +1,7 @@
 """Approving and rejecting. Part of the rules in `lane.py`.
 
 - A stage says which roles may approve it.
-- An approval counts once per person, for the candidate and the evidence that it was given on, and only before expiry.
+- An approval counts once per person, only for the candidate and evidence that it was given on, and only before expiry.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def approve(turn: Turn, promotion: Promotion, event: Approved) -> None:
         return
     stage, step, approval = _waiting(promotion, event.stage)
     _check_may_approve(event.by, promotion, approval)
-    # The timer that ends it comes later, by a minute or by as long as the app was away.
+    # The timer that ends the wait runs up to a minute later, or later still if the app was down.
     if step.deadline is not None and turn.now >= step.deadline:
         raise NotNowError(f"the time to approve {stage.name} ended at {step.deadline:%Y-%m-%d %H:%M:%S} UTC")
     evidence = ApprovalEvidence.of(step)
@@ -48,7 +48,7 @@ def reject(turn: Turn, promotion: Promotion, event: Rejected) -> None:
 
 
 def _has_approved(promotion: Promotion, event: Approved) -> bool:
-    """Whether the person's approval is among those that let a stage go on."""
+    """Whether the person's approval is among those that let a stage continue."""
     return any(
         one.id == event.by.id
         for stage in promotion.stages
@@ -72,9 +72,13 @@ def _waiting(promotion: Promotion, name: str | None) -> tuple[StageRun, StepRun,
     found = _all_waiting(promotion, name)
     if not found:
         _check_taken_here(promotion, name)
-        raise NotNowError(f"nothing waits for approval{f' in {name}' if name else ''}; it {promotion.status.told}")
+        raise NotNowError(
+            f"nothing waits for approval{f' in {name}' if name else ''}; the promotion {promotion.status.told}"
+        )
     if len(found) > 1:
-        raise NotNowError(f"several stages wait for approval; name one: {', '.join(stage.name for stage, _ in found)}")
+        raise NotNowError(
+            f"several stages wait for approval: name one of {', '.join(stage.name for stage, _ in found)}"
+        )
     stage, step = found[0]
     return stage, step, Approval.of(promotion, stage)
 
@@ -83,7 +87,7 @@ def _check_taken_here(promotion: Promotion, name: str | None) -> None:
     for stage in promotion.stages:
         step = stage.current
         if name in (None, stage.name) and step is not None and step.plan.name == APPROVE:
-            text = f"{stage.environment} takes its approvals in its own app: decide there. It says: {step.says}"
+            text = f"{stage.environment} takes approvals in its own app: decide there. It says: {step.says}"
             raise TakenElsewhereError(text, stage.name, stage.environment)
 
 

@@ -1,12 +1,13 @@
 """Waiting for a job, which may take days. Part of the rules in `lane.py`.
 
-- A step that waits for a job is polled less and less often, and at once when news of the job's end comes. The news may
-  be faster than the answer of the poll that submitted the job: then the step is polled at once after that answer.
-- While the job is somebody else's, the step's own time limit does not count. The wait has a longer one, and what the
-  step does afterwards gets the step's limit anew.
-- A newer candidate of the lane need not wait for somebody else's job: what waits in the stage for one steps aside.
-- A job that the step started itself must end within the step's own limit, for a queue without quota never moves. After
-  that the step has failed, and its undo cancels the job.
+- A step that waits for a job is polled less and less often, and at once when news arrives that the job has ended. The
+  news may arrive before the answer of the poll that submitted the job: then the step is polled at once after that
+  answer.
+- While it is somebody else's job, the step's own time limit does not apply: the wait has a longer one. Afterwards the
+  step gets its full limit again.
+- A newer candidate of the lane need not wait for somebody else's job: a promotion that waits for one steps aside.
+- A job that the step started itself must end within the step's own limit, because a queue without quota never moves.
+  After that the step has failed, and its undo cancels the job.
 """
 
 from collections.abc import Iterator
@@ -19,12 +20,12 @@ from shared.core.messages import AwaitedJob, Failed, FailureKind
 from shared.core.promotion import Lane, Promotion, StageRun, StepRun
 from shared.core.turn import Turn
 
-#: How long a step waits for a job, from its own start on.
+#: How long a step waits for a job, counted from the step's start.
 LONGEST_WAIT = timedelta(days=30)
 
 
 def awaited(lane: Lane) -> frozenset[AwaitedJob]:
-    """The jobs whose end wakes the lane."""
+    """The jobs that wake the lane when they end."""
     return frozenset(step.awaits for _, _, step in awaiting(lane) if step.awaits is not None)
 
 
@@ -33,7 +34,7 @@ PROMOTION = "mlpromote.promotion"
 
 
 def awaits(step: StepRun, job: AwaitedJob | None, now: datetime) -> StepRun:
-    """The step as it waits for the job from now on, or for none any more: with its deadline."""
+    """The step with its new deadline: waiting for the job from now on, or no longer waiting for one."""
     before = step.awaits
     if job is not None and not job.is_ours:
         return replace(step, awaits=job, deadline=(step.started or now) + LONGEST_WAIT)
@@ -48,23 +49,23 @@ def waits_for_others(step: StepRun) -> bool:
 
 
 def not_ended(step: StepRun, job: AwaitedJob) -> Failed:
-    """What it comes to when the job takes too long."""
+    """The failure of a step whose job takes too long."""
     return Failed(
-        f"Job {job.job} has not ended within {in_words(LONGEST_WAIT)}. Cancel it, or start a new promotion when it has "
+        f"Job {job.job} did not end within {in_words(LONGEST_WAIT)}. Cancel it, or start a new promotion once it has "
         "ended.",
         FailureKind.TIMEOUT,
     )
 
 
 def wake(turn: Turn, event: AwaitedJobEnded) -> None:
-    """Poll what waits for the job now, under a new message id."""
+    """Poll the steps that wait for the job now, under a new message id."""
     _hear(turn, event)
     for known, stage, step in list(awaiting(turn.lane)):
         if not event.job.is_same(step.awaits):
             continue
         promotion = turn.latest(known)
         turn.note(promotion, "job-ended", f"job {event.job.job} has ended; {step.plan.name} is polled now", stage, step)
-        # Azure may still say that the job runs: then the pauses grow anew from the shortest.
+        # Azure may still report the job as running: then the pauses grow from the shortest again.
         state = {} if waits_for_others(step) else step.state
         asked = replace(awaits(step, None, turn.now), poll=step.poll + 1, retries=0, next_poll=turn.now, state=state)
         turn.put(promotion, stage.left_unanswered(step).with_step(asked))

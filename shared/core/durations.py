@@ -1,8 +1,8 @@
-"""Lengths of time in words for people."""
+"""Writes durations for people."""
 
 from datetime import timedelta
 
-#: Up to here hours are counted, as in `72 h`; what is longer is said in days where it is whole days.
+#: Up to here durations are given in hours, as in `72 h`; longer ones in days if they are whole days.
 _MOST_IN_HOURS = timedelta(hours=72)
 _UNITS = (
     (timedelta(days=1), "d"),
@@ -14,7 +14,8 @@ _UNITS = (
 
 
 def in_words(length: timedelta) -> str:
-    """Exactly, in the largest unit that does it: `20 s`, `90 min`, `72 h`. Fractions of a millisecond are dropped."""
+    """The exact duration in the largest unit that divides it: `20 s`, `90 min`, `72 h`. Drops fractions of a
+    millisecond."""
     units = _UNITS if length > _MOST_IN_HOURS else _UNITS[1:]
     unit, name = next(((unit, name) for unit, name in units if not length % unit), units[-1])
     return f"{length // unit} {name}"

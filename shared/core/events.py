@@ -1,7 +1,6 @@
-"""What can happen to a lane. Each event says itself whom it is from, which promotion it needs, and whether it can come
-again.
+"""The events of a lane. Each event knows who sent it, which promotion it needs, and whether it can be delivered again.
 
-Reports of workers are in `messages.py`, since they travel through queues. They answer the same questions.
+Workers' reports are in `messages.py`, since they travel through queues. They have the same properties.
 """
 
 from dataclasses import dataclass
@@ -12,21 +11,21 @@ from shared.core.promotion import Lane, Promotion
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is signed in."""
+    """A person who is signed in."""
 
-    id: str  #: of the Entra ID principal
+    id: str  #: object id in Entra ID
     name: str
     roles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PromotionRequested:
-    """A candidate is to go along this lane. Made by `routing.py` from news, or from a person's request."""
+    """A candidate should be promoted along this lane. `routing.py` makes one from news, or from a person's request."""
 
     promotion: Promotion
-    refusal: str = ""  #: why nothing is to happen: then it is recorded and ends at once
+    refusal: str = ""  #: if set: why the promotion is recorded and ends at once
     automatic: bool = True
-    reason: str = ""  #: why a person wants it
+    reason: str = ""  #: the reason that a person gave
 
     @property
     def lane(self) -> LaneKey:
@@ -42,12 +41,13 @@ class PromotionRequested:
 
     @property
     def comes_again(self) -> bool:
-        """Whether its queue delivers it again if the process dies over it."""
+        """Whether its queue delivers it again if the process dies while handling it."""
         return self.automatic and self.may_be_repeated
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether it is stale only if it was delivered before. The timer finds the same registrations repeatedly."""
+        """Whether staleness means that it was delivered before. Not so for the timer, which finds the same
+        registrations repeatedly."""
         return self.promotion.requested_by != RECONCILE
 
 
@@ -66,7 +66,7 @@ class TimePassed:
 
 @dataclass(frozen=True)
 class AwaitedJobEnded:
-    """A job has ended that a step of the lane waits for, or that one of the lane's promotions has submitted."""
+    """A job has ended that a step of the lane waits for, or that one of the lane's promotions submitted."""
 
     lane: LaneKey
     job: AwaitedJob
@@ -80,7 +80,7 @@ class AwaitedJobEnded:
 
 
 class _OfPerson:
-    """What a person asks of a lane. It is applied at once, so no queue delivers it again."""
+    """A person's request to a lane. It is applied at once, so no queue delivers it again."""
 
     by: Person
     reason: str
@@ -100,7 +100,7 @@ class _OfPerson:
 
 @dataclass(frozen=True)
 class _OfPromotion(_OfPerson):
-    """What a person asks of one promotion."""
+    """A person's request about one promotion."""
 
     lane: LaneKey
     promotion: str
@@ -117,7 +117,7 @@ class _OfPromotion(_OfPerson):
 
 @dataclass(frozen=True)
 class Approved(_OfPromotion):
-    """A person lets a waiting stage go on. `evidence`: digest of what was seen, if the person's tool gives it."""
+    """A person lets a waiting stage continue. `evidence`: digest of what the person saw, if their tool sends it."""
 
     stage: str | None = None
     evidence: str | None = None
@@ -132,48 +132,49 @@ class Rejected(_OfPromotion):
 
 @dataclass(frozen=True)
 class Cancelled(_OfPromotion):
-    """A person calls the promotion off."""
+    """A person cancels the promotion."""
 
 
 @dataclass(frozen=True)
 class RolledBack(_OfPromotion):
-    """A person gives a stage's traffic back. `stage`: the one under way or the last that it serves, if left out."""
+    """A person rolls a stage back. `stage` defaults to the one under way, else the last one that the promotion
+    serves."""
 
     stage: str | None = None
 
 
 @dataclass(frozen=True)
 class Abandoned(_OfPromotion):
-    """A person ends the way back of a promotion where it stands: what is not undone yet stays as it is."""
+    """A person stops undoing a promotion: what is not undone yet stays as it is."""
 
     stage: str | None = None
 
 
 @dataclass(frozen=True)
 class Retried(_OfPromotion):
-    """A person has a failed promotion tried again, or one that is under way polled now."""
+    """A person retries a failed promotion, or has one that is under way polled now."""
 
     from_step: str | None = None
-    only_failed: bool = False  #: one that is under way is refused
+    only_failed: bool = False  #: refuse a promotion that is under way
 
 
 @dataclass(frozen=True)
 class Replayed(_OfPromotion):
-    """A person has dead-lettered messages of a promotion delivered again: noted, and what they bring follows."""
+    """A person replays a promotion's dead letters: only noted here, since the messages themselves follow."""
 
     what: str  #: in words
 
 
 @dataclass(frozen=True)
 class Discarded(_OfPromotion):
-    """A person has put dead-lettered messages of a promotion aside for good: noted, and nothing follows."""
+    """A person discards a promotion's dead letters: only noted here, and nothing follows."""
 
     what: str  #: in words
 
 
 @dataclass(frozen=True)
 class Released(_OfPerson):
-    """A person lets new promotions into a held stage again."""
+    """A person releases a held stage, so that new promotions may enter it again."""
 
     lane: LaneKey
     stage: str
@@ -181,7 +182,7 @@ class Released(_OfPerson):
     reason: str
 
     def about(self, lane: Lane | None) -> str | None:
-        """The promotion whose rollback set the hold: the line is written into its journal."""
+        """The promotion whose rollback set the hold: its journal gets the line."""
         hold = lane.holds.get(self.stage) if lane is not None else None
         return hold.promotion if hold else None
 
@@ -195,11 +196,11 @@ LaneEvent = PromotionRequested | StepReported | TimePassed | AwaitedJobEnded | P
 
 
 class NotNowError(Exception):
-    """The request does not apply to the lane as it is; the text says why."""
+    """The request does not fit the lane's current state; the text says why."""
 
 
 class TakenElsewhereError(NotNowError):
-    """The stage's environment takes its approvals in an app of its own."""
+    """The stage's environment takes approvals in its own app."""
 
     def __init__(self, says: str, stage: str, environment: str) -> None:
         super().__init__(says)
@@ -208,4 +209,4 @@ class TakenElsewhereError(NotNowError):
 
 
 class NotAllowedError(Exception):
-    """The person may not ask for this; the text says what is missing."""
+    """The person may not do this; the text says what is missing."""

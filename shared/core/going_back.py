@@ -1,10 +1,10 @@
-"""Cancelling, rolling back, and giving up on the way back. Part of the rules in `lane.py`.
+"""Cancelling, rolling back, and abandoning an undo. Part of the rules in `lane.py`.
 
-- A promotion is cancelled where it stands: what it has deployed is removed. A stage in which it has begun to move
-  traffic is rolled back instead, and held.
-- A rollback gives the traffic back to what served before, without gates, and holds the stage.
-- Whatever waits can be ended by a person: a way back is abandoned where it stands, and what it left is said. A stage
-  whose way back did not reach its end can be rolled back again, until another promotion has come to serve it.
+- Cancelling stops a promotion where it is and removes what it has deployed. A stage in which traffic has begun to move
+  is rolled back instead, and held.
+- A rollback returns the traffic to what served before, without gates, and holds the stage.
+- A person can end every wait. Abandoning stops an undo where it is, and names what was left. A stage that was not
+  undone completely can be rolled back again, until another promotion serves it.
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ from shared.core.turn import Turn
 
 def cancel(turn: Turn, promotion: Promotion, event: Cancelled) -> None:
     if not promotion.under_way:
-        raise NotNowError(f"it has ended as {promotion.status.words}")
+        raise NotNowError(f"the promotion has ended: it {promotion.status.told}")
     running = [stage for stage in promotion.stages if stage.status is StageStatus.RUNNING]
     moved = [stage for stage in running if _has_moved_traffic(stage)]
     for stage in moved:
         _check_can_go_back(turn, promotion, stage)
     pending = [stage for stage in promotion.stages if stage.status in (StageStatus.WAITING, StageStatus.QUEUED)]
     if not running and not pending:
-        raise NotNowError("it is already being undone; abandon it to stop undoing")
+        raise NotNowError("the promotion is already being undone; abandon it to stop undoing")
     says = f"; traffic had begun to move, so this is a rollback of {names(moved)}" if moved else ""
     turn.note(promotion, "cancelled", event.asked() + says)
     for stage in pending:
@@ -72,13 +72,13 @@ def _stage_to_roll_back(turn: Turn, promotion: Promotion, name: str | None) -> S
     others = {stage.name: champions[stage.name].candidate.version for stage in wanted if stage.name in champions}
     now = ", ".join(f"{stage} is served by version {version}" for stage, version in others.items())
     raise NotNowError(
-        f"it serves nothing that can be rolled back; it {promotion.status.told}{f'; {now}' if now else ''}"
+        f"the promotion serves nothing that can be rolled back; it {promotion.status.told}{f'; {now}' if now else ''}"
     )
 
 
 def _is_half_undone(lane: Lane, stage: StageRun, promotion: Promotion) -> bool:
-    """Whether a way back ended before its end, and nobody else has come to serve the stage since: that promotion's
-    `retire` has tidied up, and what served before must not come back."""
+    """Whether the stage was not undone completely, and no other promotion has served it since. If one has, its `retire`
+    has cleaned up, and what served before must not return."""
     left = any(step.status is not StepStatus.SUCCEEDED for step in stage.undoing)
     champion, before = lane.champions.get(stage.name), stage.predecessor
     theirs = champion is not None and champion.promotion not in (promotion.id, before.promotion if before else None)
@@ -87,7 +87,7 @@ def _is_half_undone(lane: Lane, stage: StageRun, promotion: Promotion) -> bool:
 
 def _check_can_go_back(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
     if turn.lane.serves(promotion, stage) and stage.predecessor is None:
-        raise NotNowError(f"nothing served {stage.name} before it, so there is nothing to go back to")
+        raise NotNowError(f"nothing served {stage.name} before this promotion, so there is nothing to roll back to")
     for other in turn.lane.under_way():
         theirs = other.stage(stage.name)
         if other.id != promotion.id and theirs is not None and theirs.status in STAGE_OCCUPIED:
@@ -104,12 +104,12 @@ def _hold(turn: Turn, promotion: Promotion, stages: Sequence[StageRun], event: C
 
 
 def turn_back(stage: StageRun, ends_as: StageStatus, reason: str, trigger: Trigger = Trigger.TURNED_BACK) -> StageRun:
-    """The stage at the start of its way back: the undo of every step that was begun, last first."""
+    """The stage about to be undone: the undo of every step that was begun, last first."""
     begun = [step.plan for step in stage.steps if step.status is not StepStatus.WAITING]
     way: dict[str, StepRun] = {}
     for undo in (undo for plan in reversed(begun) for undo in undo_of(plan)):
-        way.setdefault(undo.name, StepRun(undo))  # steps of one kind share their undo: once is enough
-    # Message ids of a second way back must differ from those of the first.
+        way.setdefault(undo.name, StepRun(undo))  # repeated steps share their undo: once is enough
+    # Message ids of a second undo must differ from those of the first.
     attempt = stage.attempt + 1 if stage.undoing else stage.attempt
     return replace(
         move(stage, trigger),
@@ -124,7 +124,7 @@ def turn_back(stage: StageRun, ends_as: StageStatus, reason: str, trigger: Trigg
 
 
 def _no_longer_waiting(step: StepRun) -> StepRun:
-    """A step that waits for people has nothing to answer; one that a worker runs has."""
+    """Stop a step that waits for people. One that a worker runs must still answer."""
     waited = step.plan.waits and step.status is StepStatus.RUNNING
     return replace(step, status=StepStatus.STOPPED) if waited else step
 
@@ -137,7 +137,7 @@ def abandon(turn: Turn, promotion: Promotion, event: Abandoned) -> None:
         if event.stage in (None, stage.name) and stage.status is StageStatus.UNDOING and not stage.abandoned
     ]
     if not undoing:
-        raise NotNowError(f"nothing of it is being undone; it {promotion.status.told}")
+        raise NotNowError(f"no stage of the promotion is being undone; it {promotion.status.told}")
     for stage in undoing:
         turn.note(promotion, "abandoned", event.asked(), stage)
         left = tuple(
@@ -149,9 +149,9 @@ def abandon(turn: Turn, promotion: Promotion, event: Abandoned) -> None:
 
 
 def check_stage(promotion: Promotion, name: str | None) -> None:
-    """Raises `NotNowError` for a stage that the promotion does not have."""
+    """Raise `NotNowError` for a stage that the promotion does not have."""
     if name is not None and promotion.stage(name) is None:
-        raise NotNowError(f"it has no stage {name[:100]}; its stages are {names(promotion.stages)}")
+        raise NotNowError(f"the promotion has no stage {name[:100]}; its stages are {names(promotion.stages)}")
 
 
 def names(stages: Sequence[StageRun]) -> str:

@@ -1,11 +1,11 @@
-"""What may come through which queue. A message's queue says who sent it; its body can say anything.
+"""Decides which messages each queue may carry. A message's queue proves who sent it; its body proves nothing.
 
-- `promotion-events`: news of workspaces. Only the coordinator may send there.
+- `promotion-events`: news from workspaces. Only the coordinator may send there.
 - `steps-<environment>`: commands for that environment's worker. Only the coordinator may send there.
-- `reports-<environment>`: how the steps of that environment's worker went, and the registrations that it found in its
-  own workspace. Only that worker may send there, and the coordinator, to put back what failed.
+- `reports-<environment>`: the answers of that environment's worker, and the registrations that it found in its own
+  workspace. Only that worker may send there, and the coordinator when it replays dead letters.
 
-Whatever lies elsewhere is refused as a message that cannot be read is: it ends among the dead letters.
+A message in the wrong queue is treated like one that cannot be read: it becomes a dead letter.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ WorkspaceOf = Callable[[str], OwnWorkspace]
 
 
 class MisplacedError(UndecodableError):
-    """The message can be read, but means nothing in the queue that it came through; the text says why."""
+    """The message can be read, but does not belong in the queue that it came through; the text says why."""
 
     def __init__(self, says: str, message: Command | Event) -> None:
         super().__init__(says)
@@ -51,7 +51,7 @@ class MisplacedError(UndecodableError):
 
 
 def read(queue: str, body: bytes, workspace_of: WorkspaceOf) -> Command | Event:
-    """The message that came through a queue; raises `UndecodableError`, as each of the following does."""
+    """The message that came through a queue. This and the following functions raise `UndecodableError`."""
     environment = environment_of(queue)
     if environment is None:
         return read_news(body)
@@ -65,7 +65,7 @@ def read_news(body: bytes) -> News:
     message = decode(body)
     if isinstance(message, ModelRegistered | JobEnded):
         return message
-    raise MisplacedError(f"{type(message).__name__} is not an event of a workspace", message)
+    raise MisplacedError(f"{type(message).__name__} is not news from a workspace", message)
 
 
 def read_command(environment: str, body: bytes) -> Command:

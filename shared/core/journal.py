@@ -11,8 +11,8 @@ class JournalEntry:
     at: datetime
     promotion: str
     number: int  #: from 1, without gaps
-    stage: str  #: empty where it concerns the promotion as a whole
-    step: str  #: empty where it concerns the stage as a whole
+    stage: str  #: empty if the line is about the whole promotion
+    step: str  #: empty if the line is about the whole stage
     what: str  #: a fixed word: requested, stage-started, step-succeeded, …
     text: str
-    who: str = ""  #: whose request, or what news, brought it about; empty where it followed by itself
+    who: str = ""  #: the person or the news that caused it; empty if it followed automatically

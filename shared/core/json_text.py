@@ -1,7 +1,7 @@
-"""JSON that somebody else wrote, read so that nothing in it breaks what comes after.
+"""Reads JSON from others, and refuses what would break later code.
 
-Python reads more than it can work with: nesting that ends in a `RecursionError` here or where the value is written
-again, `NaN` that no other reader takes, and halves of characters that cannot be encoded.
+Python accepts more than is safe: nesting that causes a `RecursionError` here or when the value is written again, `NaN`,
+which other readers reject, and lone surrogates, which cannot be encoded.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 from math import isfinite
 from typing import Any
 
-#: Objects and lists inside each other. Ours have about ten; evidence of steps a few more.
+#: The deepest nesting of objects and lists. Ours have about ten levels; evidence of steps a few more.
 DEEPEST = 60
 
 _OPENING = re.compile(rb"[\[{]")
@@ -17,19 +17,19 @@ _HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read(text: bytes) -> Any:
-    """The value in the text; raises ValueError in words for what is no JSON, or none that can be worked with."""
+    """The value in the text. Raises ValueError, with a text for people, if it is not JSON or cannot be handled."""
     try:
         value = json.loads(text.decode("utf-8-sig"), parse_float=_number, parse_constant=_no_number)
     except RecursionError as fault:
         raise ValueError("it is too deeply nested") from fault
-    # Most texts need no second look: only brackets make a depth, and only escapes half a character.
+    # Most texts need no check: only brackets nest, and only escapes make lone surrogates.
     if len(_OPENING.findall(text)) > DEEPEST or _HALF_A_CHARACTER.search(text):
         check(value)
     return value
 
 
 def check(value: Any) -> None:
-    """Raises ValueError in words if a JSON value is nested too deeply or holds half a character."""
+    """Raise ValueError, with a text for people, if a JSON value is nested too deeply or contains a lone surrogate."""
     level, depth = [value], 0
     while level:
         if depth > DEEPEST:
@@ -61,4 +61,4 @@ def _number(text: str) -> float:
 
 
 def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")

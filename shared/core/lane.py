@@ -1,26 +1,27 @@
-"""What a lane does next. Pure: the same lane, event and time give the same decision.
+"""Decides what a lane does next. Pure: the same lane, event and time give the same decision.
 
-- A report counts only from the environment whose worker was asked. Anybody else's changes nothing and asks for nothing.
-- An event that is stale (of another poll, of a promotion that has ended, seen before) changes nothing; what is due is
-  sent again, and duplicate detection drops what was not lost. An effect that comes late is undone (`late.py`).
-- What must be in flight is a function of the lane (`due`), so a process may die after saving and before sending.
-- A stage is entered by one promotion of the lane at a time. Of those that queue for it only the newest goes on; what
-  has entered is never superseded, unless it still waits for its job to end. Jobs that wait to have their output
+- A report counts only if it comes from the environment whose worker was asked. Any other changes nothing and sends
+  nothing.
+- A stale event (of another poll, of a promotion that has ended, or seen before) changes nothing. What is due is sent
+  again, and duplicate detection drops what was not lost. A late effect is undone (`late.py`).
+- The commands in flight are a function of the lane (`due`), so a process may die after saving and before sending.
+- One promotion of the lane at a time may be in a stage. Of those that queue for it, only the newest continues. A
+  promotion in the stage is never superseded, unless it still waits for its job to end. Jobs whose output is to be
   registered wait in order: none is dropped.
-- A stage starts when the stages in its `after` have succeeded; when one of those did not, or was rolled back while it
-  queued, it is skipped.
-- A stage walks its plan. When a step fails, the steps that were begun are undone in reverse order; a failing undo is
-  noted and the walk goes on, so that no promotion can hang.
-- Nothing is undone while what it undoes may still act. A stage that is turned back waits for the answer of the step
-  that is under way, or until its command is known never to act (`GRACE`). That step is not asked again.
-- The step that crowns makes the candidate the stage's champion. What comes after it only tidies up: its failure is
-  noted and undoes nothing.
-- Every step has a deadline, and so has every wait. A poll that could not be made is made again after a growing pause
-  until then. Waiting for somebody else's job has rules of its own (`awaiting.py`).
+- A stage starts when the stages in its `after` have succeeded. It is skipped if one of them did not succeed, or was
+  rolled back while this stage queued.
+- A stage runs its plan. When a step fails, the steps that were begun are undone in reverse order. A failing undo is
+  noted and undoing continues, so that no promotion can hang.
+- Nothing is undone while the step that it undoes may still act. A stage that is turned back waits for the answer of the
+  step under way, or until its command can no longer act (`GRACE`). That step is not polled again.
+- The step that crowns makes the candidate the stage's champion. Later steps only clean up: their failure is noted and
+  undoes nothing.
+- Every step and every wait has a deadline. Until then, a poll that could not be made is repeated after growing pauses.
+  Waiting for somebody else's job has its own rules (`awaiting.py`).
 - A lane remembers how long each step took, so that a worker can plan its polls (`pace.py`).
-- A stage with a hold lets nobody in until a person releases it. What people may ask for stands in `approving.py`,
+- A stage with a hold admits no promotion until a person releases it. The requests of people are in `approving.py`,
   `going_back.py` and `trying_again.py`.
-- An older version never overtakes a newer one by itself.
+- An older version never replaces a newer one automatically.
 """
 
 from collections.abc import Callable, Mapping
@@ -70,10 +71,10 @@ from shared.core.settling import end, end_stage, settle
 from shared.core.transitions import Trigger
 from shared.core.turn import Turn
 
-#: Pause after the first poll that could not be made; doubled each time, up to the longest.
+#: Pause after the first poll that could not be made. It doubles each time, up to the longest.
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
-#: Whoever made a change publishes it at once; after this, the timer does.
+#: The process that made a change publishes it at once. If it did not, the timer does after this time.
 TELL_AFTER = timedelta(minutes=1)
 #: How long a stage waits for its turn: for another promotion to leave, or for a hold to be released.
 LONGEST_QUEUE = timedelta(days=30)
@@ -82,9 +83,9 @@ LONGEST_QUEUE = timedelta(days=30)
 @dataclass(frozen=True)
 class Decision:
     """The lane to save, and what to send after that. `stale`: nothing changed, so there is nothing to save.
-    `disbelieved`: why the event does not count at all; empty where it does.
+    `disbelieved`: why the event does not count at all; empty if it does.
 
-    Raises `NotNowError` or `NotAllowedError` for what a person may not ask for; then nothing changed either.
+    `NotNowError` or `NotAllowedError` is raised for a request that a person may not make; then nothing changed either.
     """
 
     lane: Lane
@@ -95,7 +96,7 @@ class Decision:
 
 
 def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
-    """What the event makes of the lane. `lane` holds all promotions under way, and the one that the event names."""
+    """Apply the event to the lane. `lane` holds all promotions under way, and the one that the event names."""
     if isinstance(event, StepReported) and (why := why_not_believed(lane, event)):
         return Decision(lane, (), stale=True, disbelieved=why)
     turn = Turn(lane, now, event.who)
@@ -110,7 +111,7 @@ def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
 
 
 def _late(lane: Lane, event: LaneEvent, now: datetime) -> tuple[RunStep, ...]:
-    """The commands that undo what a stale report tells of."""
+    """The commands that undo the effect in a stale report."""
     if not isinstance(event, StepReported):
         return ()
     promotion = lane.promotion(event.promotion)
@@ -131,7 +132,7 @@ def due(lane: Lane) -> tuple[RunStep, ...]:
 
 
 def wake_at(lane: Lane) -> datetime | None:
-    """When the reconciling timer should look at the lane if nothing came by then; None where it waits for nothing."""
+    """When the reconciling timer should check the lane if nothing has arrived by then; None if it waits for nothing."""
     answers = [command.not_before + GRACE for command in due(lane)]
     waits = [until for promotion in lane.under_way() for stage in promotion.stages if (until := _waits_until(stage))]
     unpublished = [lane.unpublished.since + TELL_AFTER] if lane.unpublished is not None else []
@@ -142,7 +143,7 @@ def wake_at(lane: Lane) -> datetime | None:
 
 
 def _held_until(lane: Lane, stage: StageRun) -> datetime | None:
-    """When a stage can go on that waits for a command which was never answered."""
+    """When a stage that waits for an unanswered command can continue."""
     if stage.status is StageStatus.QUEUED:
         return max(filter(None, (stage.unanswered_until, lane.closed_until.get(stage.name))), default=None)
     step = stage.current
@@ -150,7 +151,7 @@ def _held_until(lane: Lane, stage: StageRun) -> datetime | None:
 
 
 def _waits_until(stage: StageRun) -> datetime | None:
-    """When a stage that waits for people, or for its turn, is given up."""
+    """When a stage stops waiting for people or for its turn."""
     if stage.status is StageStatus.QUEUED and stage.queued:
         return stage.queued + LONGEST_QUEUE
     step = stage.current
@@ -177,13 +178,14 @@ def _request(turn: Turn, event: PromotionRequested) -> None:
 
 
 def why_not_believed(lane: Lane, report: StepReported) -> str:
-    """Why the report does not count, whatever it says; empty for one from the environment whose worker was asked."""
+    """Why the report does not count, whatever it says; empty if it comes from the environment whose worker was
+    asked."""
     promotion = lane.promotion(report.promotion)
     stage = promotion.stage(report.stage) if promotion is not None else None
     asked = stage.environment_of(report.step) if stage is not None else None
     if asked in (None, report.environment):
         return ""
-    return f"{report.step} in {report.stage} is a step of {asked}, and the report came from {report.environment}"
+    return f"{report.step} in {report.stage} is a step of {asked}, but the report came from {report.environment}"
 
 
 def _report(turn: Turn, event: StepReported) -> None:
@@ -208,11 +210,11 @@ def _report(turn: Turn, event: StepReported) -> None:
 
 
 def _reported(stage: StageRun, event: StepReported) -> StepRun | None:
-    """The step that the report is about, if anybody still waits for it."""
+    """The step that the report is about, if its answer is still awaited."""
     for step in (*stage.steps, *stage.undoing):
         if (step.plan.name, stage.attempt, step.poll) != (event.step, event.attempt, event.poll):
             continue
-        # An undo that was given up and succeeds after all is believed: who serves the stage depends on it.
+        # If an undo that timed out succeeds after all, it counts: who serves the stage depends on it.
         given_up = step.failure is not None and step.failure.kind is FailureKind.TIMEOUT
         if step is stage.current or (step in stage.undoing and given_up and isinstance(event.outcome, Succeeded)):
             return step if not step.plan.waits else None
@@ -220,7 +222,7 @@ def _reported(stage: StageRun, event: StepReported) -> StepRun | None:
 
 
 def _pass_time(turn: Turn, event: TimePassed) -> None:
-    """Give up what is past its deadline; ask anew, with a new message id, where an answer is overdue."""
+    """Give up what is past its deadline. Where an answer is overdue, ask again with a new message id."""
     now = turn.now
     for promotion in list(turn.lane.under_way()):
         for stage in promotion.stages:
@@ -254,7 +256,7 @@ def _give_up(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
 
 
 def _of_promotion(handler: Callable[[Turn, Promotion, Any], None]) -> Callable[[Turn, Any], None]:
-    """A handler of what people ask of one promotion."""
+    """Wrap a handler of people's requests about one promotion."""
 
     def handle(turn: Turn, event: Any) -> None:
         promotion = turn.lane.promotion(event.promotion)
@@ -319,12 +321,12 @@ def _fail(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, fail
 
 
 def _stop(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun) -> None:
-    turn.note(promotion, "step-stopped", step.says or "before it had answered", stage, step)
+    turn.note(promotion, "step-stopped", step.says or "before it answered", stage, step)
     turn.put(promotion, stage.with_step(replace(step, status=StepStatus.STOPPED, ended=turn.now, next_poll=None)))
 
 
 def _answered(turn: Turn, step: StepRun, status: StepStatus, answer: Succeeded | Failed) -> StepRun:
-    """The step once it has given its last answer."""
+    """The step after its final answer."""
     failure = answer if isinstance(answer, Failed) else None
     ended = replace(step, status=status, ended=turn.now, next_poll=None, state={}, awaits=None, heard=None)
     return replace(ended, evidence=answer.evidence, failure=failure, says=failure.reason if failure else "")
@@ -364,7 +366,7 @@ def _timeout(step: StepRun) -> Failed:
     return Failed(text, FailureKind.TIMEOUT)
 
 
-#: What a stage ends as when a step fails of this.
+#: The status that a stage ends with when a step fails with this kind.
 _ENDS_AS = {FailureKind.REFUSED: StageStatus.REFUSED, FailureKind.REJECTED: StageStatus.REJECTED}
 
 

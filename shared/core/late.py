@@ -1,8 +1,8 @@
-"""Effects that come late: a worker ran a step once more after the lane had undone it, or had replaced its candidate.
+"""Undoes late effects: a worker ran a step once more after the lane had undone it or replaced its candidate.
 
-A command acts in its first delivery only, and not after `not_after`, so that takes a process that stood still between
-the check and the change. The effect (a deployment that nobody expects) is undone again. It needs no state: the late
-report asks for it, and each answer carries on from the last.
+A command acts only in its first delivery and never after `not_after`. So this takes a process that stalled between the
+check and the change. The effect, a deployment that nobody expects, is undone again. This needs no state: the late
+report starts the undo, and each answer continues it.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ PAUSE = timedelta(seconds=30)
 
 
 def late_steps(lane: Lane, report: StepReported, now: datetime) -> Sequence[tuple[Promotion, StageRun, StepRun]]:
-    """The undo to run for a report that is stale; none where its effect is wanted, or still to be undone anyway."""
+    """The undo to run for a stale report; none if its effect is wanted, or will be undone anyway."""
     promotion = lane.promotion(report.promotion)
     stage = promotion.stage(report.stage) if promotion is not None else None
     if promotion is None or stage is None:
@@ -31,7 +31,7 @@ def late_steps(lane: Lane, report: StepReported, now: datetime) -> Sequence[tupl
         step = _undo(undo_of(plan)[-1], FIRST_LATE_POLL + report.poll, now, now)
     if step is None:
         return ()
-    # What serves the stage by now is what traffic must go back to, not what served it when this promotion entered.
+    # Traffic must return to what serves the stage now, not to what served it when this promotion entered.
     return ((promotion, replace(stage, predecessor=lane.champions.get(stage.name)), step),)
 
 

@@ -1,7 +1,7 @@
-"""Commands and events: what travels through the queues, and its wire form.
+"""Commands and events: the messages of the queues, and their wire form.
 
-A command tells a worker what to do; an event says what happened. Neither body has a top-level key that the Functions
-host would take for message metadata (`messageId`, `subject`, `to`, …): the content is one level down.
+A command tells a worker what to do; an event says what happened. No body has a top-level key that the Functions host
+would mistake for message metadata (`messageId`, `subject`, `to`, …): the content is one level down.
 """
 
 import json
@@ -18,14 +18,14 @@ from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json
 #: Version of the wire form. A reader understands this one and the one before.
 SCHEMA = 1
 
-#: How long after its time a command may still change anything: longer than a queue is usually busy.
+#: How long after its due time a command may still change anything: longer than queues usually lag.
 MAY_ACT_FOR = timedelta(minutes=3)
 
-#: How long after its time a command is known never to act again, so that the lane may ask anew or undo the step: a
-#: change that was begun just before `not_after` has ended by then (a connection and its answer take 70 s at most).
+#: How long after its due time a command can no longer act, so that the lane may ask again or undo the step. A change
+#: that was begun just before `not_after` has ended by then: a connection and its answer take 70 s at most.
 GRACE = MAY_ACT_FOR + timedelta(minutes=2)
 
-#: Polls of a late clean-up are counted from here, so that its message ids are never those of the walk itself.
+#: Polls of a late clean-up count from here, so that its message ids never equal those of the plan's steps.
 FIRST_LATE_POLL = 1000
 
 #: The source of registrations that the timer found.
@@ -35,7 +35,7 @@ Evidence = Mapping[str, Any]  #: what a step saw: small JSON values, kept with t
 
 
 def as_evidence(seen: Any) -> Evidence:
-    """Evidence of a dataclass, as it is kept and shown; `from_json` reads it."""
+    """A dataclass as evidence, in the form that is stored and shown; `from_json` reads it."""
     evidence: Evidence = to_json(seen, typed=False)
     return evidence
 
@@ -73,7 +73,7 @@ class Champion:
     promotion: str
     candidate: Candidate
     since: datetime
-    evidence: Mapping[str, Evidence]  #: by step: what was seen when it was promoted (metrics, deployment name, …)
+    evidence: Mapping[str, Evidence]  #: by step, from when it was promoted (metrics, deployment name, …)
 
 
 # --- outcomes: how a step answers -------------------------------------------------------------------------------------
@@ -87,26 +87,26 @@ class FailureKind(StrEnum):
     QUOTA = "quota"
     PERMISSION = "permission"
     NOT_FOUND = "not-found"
-    CONFLICT = "conflict"  #: the name is taken by something that is not ours
-    CHANGED = "changed"  #: what would be deployed is not what was validated and approved
+    CONFLICT = "conflict"  #: something else has the name
+    CHANGED = "changed"  #: what would be deployed differs from what was validated and approved
     CONTAINER_CRASH = "container-crash"
     TIMEOUT = "timeout"
     THROTTLED = "throttled"
     BAD_CONFIG = "bad-config"
-    UNKNOWN = "unknown"  #: Azure ML knows why, and this identity could not read it
+    UNKNOWN = "unknown"  #: Azure ML knows the cause, but this identity could not read it
     BUG = "bug"
 
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The step's effect is there."""
+    """The step's effect is in place."""
 
     evidence: Evidence = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The step will not succeed by itself. `reason` is a sentence that says what happened and what to do."""
+    """The step will not succeed without help. `reason` is a sentence that says what happened and what to do."""
 
     reason: str
     kind: FailureKind
@@ -116,7 +116,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class AwaitedJob:
-    """A job at whose end a step can go on."""
+    """A job; a step can continue when it has ended."""
 
     workspace: str  #: ARM id
     job: str
@@ -124,25 +124,25 @@ class AwaitedJob:
     is_ours: bool = False
 
     def is_same(self, other: "AwaitedJob | None") -> bool:
-        """Azure does not keep the case of ARM ids."""
+        """Whether both are the same job. The case is ignored, since Azure does not preserve it in ARM ids."""
         return other is not None and (self.workspace.lower(), self.job) == (other.workspace.lower(), other.job)
 
 
 @dataclass(frozen=True)
 class Running:
-    """Azure is at work; poll again after the pause. `says` is what to show meanwhile."""
+    """Azure is still working: poll again after the pause. `says` is shown meanwhile."""
 
     poll_again_after: timedelta
     says: str
-    state: Mapping[str, Any] = field(default_factory=dict)  #: what the step wants to know at its next poll
-    #: Whose end it waits for: news of that wakes it before the pause is over. While the job is somebody else's, the
-    #: step's own time limit does not count.
+    state: Mapping[str, Any] = field(default_factory=dict)  #: what the step keeps for its next poll
+    #: The job that it waits for. News of its end cuts the pause short. While it is somebody else's job, the step's own
+    #: time limit does not apply.
     awaits: AwaitedJob | None = None
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Could not read or act just now (throttled, busy, unreachable); the core lengthens the pause from time to time."""
+    """Could not read or act just now (throttled, busy, unreachable). The core lengthens the pause each time."""
 
     after: timedelta
     reason: str
@@ -150,7 +150,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class NotRun:
-    """This delivery of the command did nothing. It says nothing of the others: an earlier one may still be at work."""
+    """This delivery of the command did nothing. An earlier delivery may still be at work."""
 
     reason: str
 
@@ -171,28 +171,28 @@ class Expectation:
 
 @dataclass(frozen=True)
 class RunStep:
-    """Run one step once and report how it went. Says all that the worker needs to know."""
+    """Run one step once and report the result. Contains everything that the worker needs."""
 
     lane: LaneKey
     promotion: str
     stage: str
     step: str  #: its name in the plan
     environment: str  #: whose worker runs it
-    attempt: int  #: raised by a replay, so that it is not swallowed as a duplicate
-    poll: int  #: raised each time the core polls again
+    attempt: int  #: a retry raises it, so that the command is not dropped as a duplicate
+    poll: int  #: raised with each poll
     not_before: datetime
-    not_after: datetime  #: from then on it must not change anything, whoever delivers it
-    started: datetime  #: when the step was begun, at its first poll
+    not_after: datetime  #: from then on it must not change anything, however it was delivered
+    started: datetime  #: when the step began, at its first poll
     deadline: datetime
     candidate: Candidate
     settings: Mapping[str, Any]  #: the stage's settings as they were when the promotion started
-    evidence: Mapping[str, Evidence]  #: by step: of this stage's earlier steps, and of steps whose evidence travels
+    evidence: Mapping[str, Evidence]  #: by step: this stage's earlier steps, and steps whose evidence travels
     champion: Champion | None  #: what served the stage when this promotion entered it
     requester: str = ""  #: object id of the person who asked for the promotion; empty if unknown
-    uses: str = ""  #: the worker's step, where the plan has that one more than once; else the name says it
-    options: Mapping[str, Any] = field(default_factory=dict)  #: what the plan says of this step alone
-    state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll wanted to know at this one
-    expects: Expectation | None = None  #: how long the step will take, from `started`; None where nobody knows
+    uses: str = ""  #: the step that the worker runs, if it differs from the name: a plan may have a step twice
+    options: Mapping[str, Any] = field(default_factory=dict)  #: the step's options in the plan
+    state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll kept for this one
+    expects: Expectation | None = None  #: how long the step will take, from `started`; None if unknown
 
     @property
     def runs(self) -> str:
@@ -200,23 +200,23 @@ class RunStep:
         return self.uses or self.step
 
     def expired(self, now: datetime) -> bool:
-        """Whether it must not take effect any more: the lane may have asked anew by now, or be undoing the step."""
+        """Whether it must no longer act: by now the lane may have asked again, or may be undoing the step."""
         return now >= self.not_after
 
     @property
     def message_id(self) -> str:
-        """The same for every delivery of the same poll: duplicate detection drops the others."""
+        """The same id for every copy of a poll, so that duplicate detection drops the others."""
         return _bounded(f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}")
 
 
 @dataclass(frozen=True)
 class FindRegistrations:
-    """List the models that an environment's workspace has got since a time: for notifications that never came."""
+    """List the models registered in an environment's workspace since a time, in case their notifications never came."""
 
     environment: str
     since: datetime
     asked: datetime
-    #: Names of the tags that routes ask for; others are not sent. None: a coordinator of before does not say.
+    #: Names of the tags that routes require; others are not sent. None: an older coordinator does not say.
     tags: tuple[str, ...] | None = None
 
     @property
@@ -238,7 +238,8 @@ class ModelRegistered:
     name: str
     version: str
     tags: Mapping[str, str]
-    source: str  #: where the news came from: `event-grid`, `RECONCILE`, a person
+    source: str  #: who sent the news: `event-grid`, `RECONCILE`, a person
+    received: datetime | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
@@ -247,7 +248,7 @@ class ModelRegistered:
 
 @dataclass(frozen=True)
 class JobEnded:
-    """A job of a workspace has come to its end; not sent for the children of a pipeline job."""
+    """A job of a workspace has ended. Not sent for the children of a pipeline job."""
 
     workspace: str  #: ARM id
     job: str
@@ -255,6 +256,7 @@ class JobEnded:
     status: str  #: Completed, Failed or Canceled
     tags: Mapping[str, str]
     source: str
+    received: datetime | None = None  #: when the app was notified, where traces are kept
 
     @property
     def message_id(self) -> str:
@@ -272,12 +274,12 @@ class StepReported:
     attempt: int
     poll: int
     outcome: Outcome
-    seconds: float = 0.0  #: how long the function worked on it
-    #: Whose worker sent it: set by the receiver from the queue that it came through, since anybody can write a body.
+    seconds: float = 0.0  #: how long the function ran
+    #: The environment of the worker that sent it. The receiver sets it from the queue: a body can say anything.
     environment: str = field(default="", metadata=NOT_CARRIED)
 
     def about(self, lane: object) -> str:
-        """The promotion that it needs, which may have ended."""
+        """The promotion to load, which may have ended."""
         return self.promotion
 
     @property
@@ -286,31 +288,32 @@ class StepReported:
 
     @property
     def comes_again(self) -> bool:
-        """Whether its queue delivers it again if the process dies over it."""
+        """Whether its queue delivers it again if the process dies while handling it."""
         return True
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether it is stale only if it was delivered before. A late clean-up is none of the lane's business."""
+        """Whether staleness means that it was delivered before. Not so for a late clean-up, which the lane does not
+        track."""
         return self.poll < FIRST_LATE_POLL
 
     @property
     def message_id(self) -> str:
-        """A delivery that did nothing must not keep the answer of one that did out of the queue."""
+        """The message id. `NotRun` has its own, so that it cannot displace the answer of the delivery that did run."""
         what = "not-run" if isinstance(self.outcome, NotRun) else "reported"
         return _bounded(f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}:{what}")
 
 
-News = ModelRegistered | JobEnded  #: of a workspace
-Report = StepReported | ModelRegistered  #: of a worker; registrations are those that it found while catching up
+News = ModelRegistered | JobEnded  #: from a workspace
+Report = StepReported | ModelRegistered  #: from a worker; it finds registrations while catching up
 Event = News | StepReported
 
-#: Of a tag's value. What a route asks for is far shorter, and a longer one is not it.
+#: Tag values are cut to this length. The values that routes require are far shorter.
 LONGEST_TAG = 2000
 
 
 def relevant_tags(tags: Mapping[str, str], names: Collection[str] | None) -> dict[str, str]:
-    """Those of these names, as far as they matter; all where no names are given."""
+    """The tags with these names, cut to the length that matters; all tags if `names` is None."""
     return {tag: value[:LONGEST_TAG] for tag, value in tags.items() if names is None or tag in names}
 
 
@@ -321,26 +324,26 @@ _TYPES: dict[str, type[Command | Event]] = {
 
 #: Service Bus takes 128 characters.
 LONGEST_MESSAGE_ID = 128
+#: Of the id of a message that is copied: this leaves room for the copy's suffix.
+_LONGEST_COPIED_ID = 100
+#: Of an id that is too long, these many characters make way for a digest of it all.
+_ROOM_FOR_DIGEST = 48
 
 
-def _bounded(message_id: str) -> str:
-    """The id as Service Bus takes it: of a longer one the beginning, for people, and a digest of it all."""
-    if len(message_id) <= LONGEST_MESSAGE_ID:
+def _bounded(message_id: str, longest: int = LONGEST_MESSAGE_ID) -> str:
+    """The id itself if it is short enough; else its beginning, for people, and a digest of it all."""
+    if len(message_id) <= longest:
         return message_id
-    return f"{message_id[:80]}:{sha256(message_id.encode()).hexdigest()[:40]}"
-
-
-#: Of the id of a message that is copied: so there is room for the copy's suffix.
-_LONGEST_KEPT_ID = 100
+    return f"{message_id[: longest - _ROOM_FOR_DIGEST]}:{sha256(message_id.encode()).hexdigest()[:40]}"
 
 
 def id_of_copy(message_id: str, suffix: str) -> str:
-    """The id of a message's copy: always the same for this suffix, and new to the queue."""
-    return f"{message_id[:_LONGEST_KEPT_ID]}:{suffix}"
+    """The id of a message's copy: always the same for this suffix, new to the queue, and no other message's."""
+    return f"{_bounded(message_id, _LONGEST_COPIED_ID)}:{suffix}"
 
 
 def _short_id(*parts: str) -> str:
-    """Within the limit, whatever the names are."""
+    """An id within the limit, whatever the names are."""
     return f"{parts[0]}:{sha256(json.dumps(parts[1:]).encode()).hexdigest()[:40]}"
 
 
@@ -364,5 +367,5 @@ def decode(body: bytes) -> Command | Event:
         )
     kind = _TYPES.get(document["type"])
     if kind is None:
-        raise UndecodableError(f"type {document['type']!r} is not known")
+        raise UndecodableError(f"unknown type {document['type']!r}")
     return from_json(kind, document.get("content"))

@@ -1,6 +1,6 @@
-"""What becomes of each kind of candidate: the steps of a stage, in order, each with the steps that undo it.
+"""The plan for each kind of candidate: the steps of a stage, in order, each with the steps that undo it.
 
-The core walks a plan and knows of a step only what stands here. A new step is a line here and a file in
+The core runs plans and knows about a step only what is written here. A new step is a line here and a file in
 `shared/worker/steps`.
 """
 
@@ -17,21 +17,21 @@ from shared.core.messages import Kind
 class PlannedStep:
     """A step of a plan, as the core sees it."""
 
-    name: str  #: in the plan
+    name: str  #: its name in the plan
     environment: str = ""  #: whose worker runs it
-    limit: timedelta = timedelta(minutes=30)  #: from its first poll to the moment it is given up
-    undo: tuple[str, ...] = ()  #: the steps that take its effect away, in order
-    undo_limit: timedelta = timedelta(minutes=30)  #: of each of them
-    uses: str = ""  #: the step that runs, where the plan has that one more than once; else the name says it
-    options: Mapping[str, Any] = field(default_factory=dict)  #: what is said of this step alone
-    asked_by: str = ""  #: the setting of a stage that asks for it: without that setting it is left out
-    at_source: bool = False  #: runs where the candidate comes from, and once per promotion
-    travels: bool = False  #: its evidence is about the candidate itself: later stages and successors see it
-    crowns: bool = False  #: once it has succeeded, the candidate is the stage's champion
-    tidies: bool = False  #: comes after the crowning and only cleans up: its failure is noted, and undoes nothing
-    waits: bool = False  #: no worker runs it: it waits for people
-    reviews: bool = False  #: looks at all that is to be deployed: a retry begins here at the latest
-    uncrowns: bool = False  #: once it has succeeded, the stage's champion is again what it was before
+    limit: timedelta = timedelta(minutes=30)  #: from its first poll until it has failed
+    undo: tuple[str, ...] = ()  #: the steps that undo its effect, in order
+    undo_limit: timedelta = timedelta(minutes=30)  #: the limit of each undoing step
+    uses: str = ""  #: the step that runs, if it differs from the name: a plan may have a step twice
+    options: Mapping[str, Any] = field(default_factory=dict)  #: options for this step alone
+    asked_by: str = ""  #: a stage's setting; the step is left out of stages without it
+    at_source: bool = False  #: runs in the environment that the candidate comes from, once per promotion
+    travels: bool = False  #: its evidence is about the candidate, so later stages and successors see it
+    crowns: bool = False  #: when it succeeds, the candidate becomes the stage's champion
+    tidies: bool = False  #: only cleans up after the crowning step: its failure is noted and undoes nothing
+    waits: bool = False  #: waits for people; no worker runs it
+    reviews: bool = False  #: reviews everything to be deployed: a retry starts here or earlier
+    uncrowns: bool = False  #: when it succeeds, the stage's previous champion is restored
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class KindRules:
     """The rules for one kind of candidate."""
 
     plan: tuple[PlannedStep, ...]
-    #: Of those that queue for a stage only the newest goes on, and an older version never overtakes a newer one by
-    #: itself. Otherwise each goes on in its turn.
+    #: If true, only the newest of those that queue for a stage continues, and an older version never replaces a newer
+    #: one automatically. Otherwise each has its turn.
     supersedes: bool
-    #: Whether a hold keeps it out of a stage.
+    #: Whether a hold keeps candidates of this kind out of a stage.
     is_held: bool
-    #: What its version is called.
+    #: What people call its version.
     version_is: str
 
 
@@ -81,7 +81,7 @@ KINDS: Mapping[Kind, KindRules] = {
 #: The option that names the step which another one undoes.
 UNDOES = "undoes"
 
-#: The names of all steps of all plans; those that only undo are not among them.
+#: The names of all steps of all plans, without those that only undo.
 STEP_NAMES = tuple(step.name for rules in KINDS.values() for step in rules.plan)
 UNDO_NAMES = tuple(name for rules in KINDS.values() for step in rules.plan for name in step.undo)
 
@@ -97,9 +97,9 @@ def plan_for(
     worked: Collection[str] = (),
     options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> tuple[PlannedStep, ...]:
-    """The plan of one stage. `first`: no stage comes before it; `limits`: by step; `asked`: the settings that the stage
-    has, which ask for optional steps; `worked`: steps that would wait in the coordinator, and that the environment's
-    worker runs instead; `options`: by step, what is said of it alone."""
+    """The plan of one stage. `first`: no stage comes before it. `limits`: time limits by step. `asked`: the stage's
+    settings, which select optional steps. `worked`: steps that the environment's worker runs, although the coordinator
+    normally waits for them. `options`: options by step."""
     return tuple(
         replace(
             step,
@@ -115,7 +115,7 @@ def plan_for(
 
 
 def undo_of(plan: PlannedStep) -> tuple[PlannedStep, ...]:
-    """The steps that take the effect of a step away, as steps of a walk back. Each is told the name of that step."""
+    """The steps that undo a step, as planned steps. Each gets the name of that step."""
     return tuple(
         PlannedStep(
             name,

@@ -9,7 +9,7 @@ from shared.core.texts import LONGEST_NAME
 
 
 def newest(promotions: Iterable[Promotion]) -> Promotion:
-    """The one to go on, of promotions in the order in which they were requested: the highest version, else the last."""
+    """The promotion that should continue: the highest version, else the last. Expects them in the order of request."""
     ordered = iter(promotions)
     latest = next(ordered)
     for other in ordered:
@@ -19,18 +19,19 @@ def newest(promotions: Iterable[Promotion]) -> Promotion:
 
 
 def is_newer(version: str, other: str) -> bool:
-    """Only whole numbers can be told apart; of other versions neither is newer."""
+    """Whether a version is newer. Only whole numbers are ordered; of other versions, neither is newer."""
     known = (_number(version), _number(other))
     return known[0] is not None and known[1] is not None and known[0] > known[1]
 
 
 def _number(version: str) -> int | None:
-    """Python reads no number that is much longer, and nobody counts as far."""
+    """The version as a number. Longer ones do not count: Python limits their length, and nobody counts that far."""
     return int(version) if version.isdecimal() and len(version) <= LONGEST_NAME else None
 
 
 def newer_version(lane: Lane, candidate: Candidate) -> str | None:
-    """Why a candidate that nobody asked for comes too late, if it does: it would put an older version over a newer."""
+    """Why a candidate without a person's request comes too late; None if it does not. It must not replace a newer
+    version."""
     if not KINDS[candidate.kind].supersedes:
         return None
     for stage, champion in lane.champions.items():

@@ -1,20 +1,20 @@
-"""The queues by their names, and the sequence numbers of their messages."""
+"""The names of the queues, and the sequence numbers of their messages."""
 
 from collections.abc import Iterable
 
 EVENTS_QUEUE = "promotion-events"
 _STEPS, _REPORTS = "steps-", "reports-"
-#: Sequence numbers go from 1 to this one.
+#: Sequence numbers run from 1 to this.
 MOST_NUMBER = 2**63 - 1
 
 
 def steps_queue(environment: str) -> str:
-    """The commands for an environment's worker: the coordinator sends, that worker listens."""
+    """The queue of an environment's commands: the coordinator sends, the environment's worker listens."""
     return _STEPS + environment
 
 
 def reports_queue(environment: str) -> str:
-    """What an environment's worker has to tell: that worker sends, the coordinator listens."""
+    """The queue of an environment's reports: its worker sends, the coordinator listens."""
     return _REPORTS + environment
 
 
@@ -31,7 +31,7 @@ def environment_of(queue: str) -> str | None:
 
 
 def number_in(text: str) -> int | None:
-    """The sequence number that a text is; None for anything that no sequence number is written as."""
+    """The text as a sequence number; None if it is not one."""
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_NUMBER))):
         return None
     number = int(text)

@@ -1,8 +1,8 @@
-"""Texts that others wrote, fit to be kept and shown: without secrets, and without characters that drive a terminal.
+"""Cleans texts that others wrote, before they are stored and shown: removes secrets and terminal control characters.
 
-A container's log and an exception of an SDK hold what a program was given: connection strings, tokens, passwords. The
-rules below know a secret by its name (`AccountKey=…`), by its form (a JSON Web Token) or by where it stands (the user
-part of an address), and leave alone what a promotion is full of: digests, ARM ids, commits, versions.
+A container's log and an SDK's exceptions may contain what a program was given: connection strings, tokens, passwords.
+The rules below recognise a secret by its name (`AccountKey=…`), its form (a JSON Web Token) or its position (the user
+part of an address). They leave alone what promotions are full of: digests, ARM ids, commits, versions.
 """
 
 import re
@@ -12,14 +12,14 @@ from typing import Any
 
 from shared.core.messages import Failed, NotRun, Outcome, Retry, Running, Succeeded
 
-#: Stands where a secret stood. No rule takes it for one.
+#: Replaces a secret. No rule matches it.
 MARK = "***"
 
 LONGEST_REASON = 4_000
 LONGEST_DIAGNOSIS = 20_000
 
-#: Names of secrets, also as the end of a longer name. No pattern here looks twice at more than a few characters: texts
-#: are long, and written by others.
+#: Names of secrets, also as the end of a longer name. No pattern here backtracks over more than a few characters: the
+#: texts are long, and others write them.
 _NAMES = (
     r"(?:account|access|shared|subscription|primary|secondary|master|host|function|functions|api|storage|private|sas|"
     r"encryption|signing|instrumentation|endpoint|sharedaccess|aws_secret_access)[-_. ]?keys?"
@@ -27,17 +27,17 @@ _NAMES = (
     r"|pwd|credential|token"
 )
 _NAME = rf"(?P<name>{_NAMES})"
-#: Not again what was taken out, nor what says that there is none, nor the name of a setting.
+#: Excludes what was redacted already, words for an empty value, and references to settings.
 _NO_SECRET = r"(?!\*\*\*|\$\{|<|None\b|null\b|true\b|false\b|undefined\b)"
 _QUOTED = r"(?:\"[^\"\n]{1,2000}\"?|'[^'\n]{1,2000}'?)"
 _BARE = rf"{_NO_SECRET}[^\s;,&\"'<>(){{}}\[\]]{{4,}}"
-#: After a colon words follow, too: what is meant has a digit in it, and is longer than a word.
+#: Ordinary words follow a colon, too. A secret has a digit in it, and at least eight characters.
 _LIKE_A_SECRET = rf"{_NO_SECRET}(?=[^\s;,&\"']{{0,200}}[0-9])[^\s;,&\"'<>(){{}}\[\]]{{8,}}"
 _EMPTY = r"(?!\"\"|''|\"\*\*\*|'\*\*\*|\"\$\{|'\$\{)"
 
 _TOKEN = r"[A-Za-z0-9._~+/-]{16,}=*"
 
-#: Each with what takes its place. In this order: a name says most.
+#: Each rule with its replacement. The order matters: a name is the best evidence.
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, flags), instead)
     for pattern, instead, flags in (
@@ -73,9 +73,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             rf"\1{MARK}",
             re.IGNORECASE,
         ),
-        # By their form alone.
-        # Of a storage account. A digest of as many characters has its algorithm before it; the shorter keys of Service
-        # Bus cannot be told from digests.
+        # Recognised by form alone. The first is a storage account's key: a digest of this length follows the name of
+        # its algorithm. The shorter keys of Service Bus cannot be distinguished from digests.
         (r"(?<![A-Za-z0-9+/:-])[A-Za-z0-9+/]{86}==", MARK, 0),
         (
             r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|hf_[A-Za-z0-9]{30,}|glpat-[\w-]{20,})",
@@ -84,38 +83,38 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"\b(?:sk-[A-Za-z0-9_-]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|AKIA[0-9A-Z]{16}|dapi[0-9a-f]{32})\b", MARK, 0),
         (r"(?<![\w~.-])[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}", MARK, 0),  # a client secret of Entra ID
-        (r"\b[A-Za-z0-9_-]{30,60}AzFu[A-Za-z0-9_-]+=*", MARK, 0),  # of a function
-        (r"\b[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{14,}\b", MARK, 0),  # of Azure AI services
+        (r"\b[A-Za-z0-9_-]{30,60}AzFu[A-Za-z0-9_-]+=*", MARK, 0),  # a function key
+        (r"\b[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{14,}\b", MARK, 0),  # a key of Azure AI services
     )
 )
 
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]{0,500}(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-#: Control characters but tab and line feed, what turns the direction of a text, and what is there and cannot be seen.
+#: Control characters except tab and line feed, characters that change a text's direction, and invisible ones.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 
 
 def without_secrets(text: str) -> str:
-    """The text with its secrets taken out; done once more, it stays as it is."""
+    """The text without its secrets. Idempotent."""
     for pattern, instead in _RULES:
         text = pattern.sub(instead, text)
     return text
 
 
 def visible(text: str) -> str:
-    """The text with what drives a terminal, or turns the direction of a text, written out; lines stay lines."""
+    """The text with control, direction and invisible characters written out. Keeps line breaks."""
     text = text.replace("\r\n", "\n")
     return _UNSEEN.sub(_written_out, _ESCAPE_SEQUENCE.sub("", text))
 
 
 def one_line(text: str) -> str:
-    """The same, in one line: for where each line says something of its own."""
+    """The same on one line, for places where each line has its own meaning."""
     return visible(text).replace("\n", "\\n")
 
 
 def clean(text: str) -> str:
-    """Without escapes and without secrets; escapes first, which may stand in the middle of a secret's name."""
+    """Remove escapes, then secrets. Escapes come first: one may split a secret's name."""
     return without_secrets(visible(text))
 
 
@@ -128,7 +127,7 @@ def _written_out(found: re.Match[str]) -> str:
 
 
 def clean_outcome(outcome: Outcome) -> Outcome:
-    """What a worker may report: every text in it is clean, and none is longer than people read."""
+    """The outcome as a worker may report it: every text is clean, and none is longer than people read."""
     return _OF[type(outcome)](outcome)
 
 

@@ -1,6 +1,6 @@
-"""What follows by itself once an event has been taken in: stages start, are superseded, are left; promotions end.
+"""What follows automatically from an event: stages start, are superseded and are left; promotions end.
 
-Part of the rules in `lane.py`, which heads them.
+Part of the rules; `lane.py` lists them.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from shared.core.turn import Turn
 
 
 def settle(turn: Turn) -> None:
-    """Apply the rules until nothing changes. Bounded: each round moves a stage forward in its table."""
+    """Apply the rules until nothing changes. Terminates: each round moves a stage forward in the transition table."""
     turn.lane = turn.lane.without_past_closures(turn.now)
     before = None
     while turn.lane is not before:
@@ -54,7 +54,7 @@ def _settle_stage(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun
     step = stage.current
     if step is None:
         return _leave(turn, promotion, stage)
-    # Once the way back has begun, nothing of the way forward can act any more; steps that undo may overlap.
+    # Once undoing has begun, no forward step can act any more. Undoing steps may overlap.
     begins_way_back = stage.undoing and step is stage.undoing[0]
     if step.status is StepStatus.WAITING and not (begins_way_back and stage.is_held(turn.now)):
         return stage.with_step(_begun(turn, promotion, stage, step))
@@ -62,7 +62,7 @@ def _settle_stage(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun
 
 
 def _close_after(turn: Turn, stage: StageRun) -> None:
-    """Close a stage that is being left while a command which was never answered may still act."""
+    """Close a stage that is being left while an unanswered command may still act."""
     until, closed = stage.unanswered_until, turn.lane.closed_until
     if until is None or stage.status not in STAGE_ENDED or not stage.is_held(turn.now):
         return
@@ -100,7 +100,7 @@ def _before(promotion: Promotion, stage: StageRun) -> list[StageRun]:
 
 
 def _skipped(stage: StageRun, before: Sequence[StageRun], now: datetime) -> StageRun | None:
-    """The stage as it ends because one before it did not succeed; None where none has ended so."""
+    """The stage, ended because one before it did not succeed; None if none ended that way."""
     failed = [other.name for other in before if other.status in STAGE_ENDED - {StageStatus.SUCCEEDED}]
     return end_stage(stage, Trigger.BEFORE_ENDED, f"{failed[0]} did not succeed", now) if failed else None
 
@@ -108,7 +108,7 @@ def _skipped(stage: StageRun, before: Sequence[StageRun], now: datetime) -> Stag
 def _enter(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
     if stage.unanswered_until is not None and not stage.is_held(turn.now):
         stage = replace(stage, unanswered_until=None)
-    # While it queued, a stage before it may have been rolled back.
+    # A stage before it may have been rolled back while it queued.
     before = _before(promotion, stage)
     skipped = _skipped(stage, before, turn.now)
     if skipped is not None:
@@ -118,7 +118,7 @@ def _enter(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
     lane, kind = turn.lane, promotion.candidate.kind
     if stage.name in lane.holds and KINDS[kind].is_held:
         return stage
-    if stage.is_held(turn.now) or stage.name in lane.closed_until:  # a command of an earlier walk may still act
+    if stage.is_held(turn.now) or stage.name in lane.closed_until:  # an earlier command may still act
         return stage
     if lane.occupant(kind, stage.name) not in (None, promotion.id):
         return stage
@@ -133,7 +133,7 @@ def _leave(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
         turn.note(promotion, "stage-succeeded", "; ".join(left_over) or "done", stage)
         return end_stage(stage, Trigger.PLAN_DONE, "; ".join(left_over), turn.now)
     broken = [f"{step.plan.name}: {step.failure.reason}" for step in stage.undoing if step.failure is not None]
-    reason = " ".join([stage.reason, *(f"(undoing failed as well: {text})" for text in broken)])
+    reason = " ".join([stage.reason, *(f"(undoing also failed: {text})" for text in broken)])
     if stage.abandoned:
         left = ", ".join(step.plan.name for step in stage.undoing if step.status is StepStatus.STOPPED) or "nothing"
         reason += f" (undoing was abandoned by {stage.abandoned}; not undone: {left})"
@@ -147,7 +147,7 @@ def end_stage(stage: StageRun, trigger: Trigger, reason: str, now: datetime) -> 
 
 
 def _supersede(turn: Turn) -> None:
-    """Of the candidates that queue for a stage, or wait in it for a job, all but the newest step aside."""
+    """End all but the newest of the candidates that queue for a stage, or wait in it for a job."""
     queues: dict[tuple[Kind, str], list[Promotion]] = {}
     for promotion in turn.lane.under_way():
         kind = promotion.candidate.kind
@@ -179,9 +179,10 @@ def _step_aside(turn: Turn, promotion: Promotion, name: str, latest: Promotion) 
 
 
 def _give_way(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, latest: Promotion) -> None:
-    """What waits for a job has not begun, though it is in the stage: a newer candidate need not wait for that job."""
+    """Turn back a promotion that waits for a job: it has not begun, although it is in the stage, and a newer candidate
+    need not wait for that job."""
     job = step.awaits.job if step.awaits is not None else ""
-    reason = f"version {latest.candidate.version} came while it waited for job {job} to end"
+    reason = f"version {latest.candidate.version} arrived while it waited for job {job} to end"
     turn.note(promotion, "gave-way", reason, stage)
     turn.put(promotion, turn_back(stage, StageStatus.SUPERSEDED, reason))
 
@@ -196,7 +197,7 @@ def _settle_promotion(turn: Turn, promotion: Promotion) -> Promotion:
     return promotion
 
 
-#: What a promotion ends as: the first of these that one of its stages ended as.
+#: A promotion ends with the first of these statuses that one of its stages has.
 _ENDINGS = (
     (StageStatus.FAILED, PromotionStatus.FAILED),
     (StageStatus.ROLLED_BACK, PromotionStatus.ROLLED_BACK),

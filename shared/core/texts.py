@@ -1,17 +1,17 @@
-"""What people and events may not send in a name or a text: nobody can see it, and it drives whatever shows it."""
+"""Checks names and texts from people and events for invisible characters, which can also control what displays them."""
 
 import unicodedata
 
-#: Of a name, a version, a job and the like, as Azure ML has them.
+#: Longest name of a model, version, job and the like in Azure ML.
 LONGEST_NAME = 255
 
 #: Control and format characters; U+2028 and U+2029 break lines, too.
 _REFUSED = frozenset({"Cc", "Cf", "Zl", "Zp"})
-_JOINERS = "\u200c\u200d"  # of some scripts and of emoji
+_JOINERS = "\u200c\u200d"  # some scripts and emoji need them
 
 
 def unseen(text: str) -> str | None:
-    """The first character that is refused, in words; None where there is none."""
+    """The first refused character, in words; None if there is none."""
     for each in text:
         if each.isascii() and each.isprintable():
             continue
@@ -23,7 +23,7 @@ def unseen(text: str) -> str | None:
 
 
 def check_name(text: str, longest: int = LONGEST_NAME) -> str:
-    """`text`, if it can be a name; raises ValueError in words that follow on what is named."""
+    """`text`, if it can be a name. The text of the ValueError continues a sentence that starts with what is named."""
     if len(text) > longest:
         raise ValueError(f"must be at most {longest} characters, not {len(text)}")
     if found := unseen(text):

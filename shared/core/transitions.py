@@ -1,4 +1,4 @@
-"""Every change of a stage's status: `lane.py` moves stages by this table alone, and the docs draw it."""
+"""Every change of a stage's status. `lane.py` moves stages only by this table, and the docs draw it."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -7,24 +7,24 @@ from shared.core.promotion import StageRun, StageStatus
 
 
 class Trigger(StrEnum):
-    """What moves a stage, in words for the diagram."""
+    """The cause of a transition, in words for the diagram."""
 
     BEFORE_DONE = "the stages before it succeeded"
     BEFORE_ENDED = "a stage before it did not succeed"
     ENTERED = "no other promotion is in the stage, and no hold is on it"
     NEWER_CAME = "a newer candidate is waiting for the stage"
-    WAITED_TOO_LONG = "its turn did not come in time"
+    WAITED_TOO_LONG = "it waited too long for its turn"
     PLAN_DONE = "the last step succeeded"
-    TURNED_BACK = "a step failed, a person turned it back, or a newer candidate came while it waited for a job"
+    TURNED_BACK = "a step failed, a person turned it back, or a newer candidate arrived while it waited for a job"
     ROLLED_BACK = "a person rolled it back"
     CANCELLED = "a person cancelled the promotion"
-    RETRIED = "a person had it tried again"
+    RETRIED = "a person retried it"
     UNDONE = "undone, after a failure"
     UNDONE_REFUSAL = "undone, after a gate's no"
     UNDONE_REJECTION = "undone, after a person's no"
-    UNDONE_CANCEL = "undone, as the promotion was cancelled"
-    UNDONE_ROLL_BACK = "undone, as it was rolled back"
-    UNDONE_SUPERSEDED = "undone, as a newer candidate came while it waited for a job"
+    UNDONE_CANCEL = "undone after the promotion was cancelled"
+    UNDONE_ROLL_BACK = "undone after a rollback"
+    UNDONE_SUPERSEDED = "undone after a newer candidate arrived while it waited for a job"
 
 
 TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
@@ -51,7 +51,7 @@ TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
     (StageStatus.SKIPPED, Trigger.RETRIED): StageStatus.WAITING,
 }
 
-#: How a stage that was turned back leaves its way back, by what it is to end as.
+#: The trigger that ends a stage's undo, by the status that it should end with.
 UNDONE_AS = {
     StageStatus.FAILED: Trigger.UNDONE,
     StageStatus.REFUSED: Trigger.UNDONE_REFUSAL,
@@ -63,5 +63,5 @@ UNDONE_AS = {
 
 
 def move(stage: StageRun, trigger: Trigger) -> StageRun:
-    """The stage with its next status. A pair that is not in the table is a bug: KeyError."""
+    """The stage with its next status. Raises KeyError, a bug, for a pair that is not in the table."""
     return replace(stage, status=TRANSITIONS[stage.status, trigger])

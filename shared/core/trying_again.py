@@ -1,8 +1,8 @@
-"""Trying again, replaying, and releasing a hold. Part of the rules in `lane.py`.
+"""Retrying, replaying, and releasing a hold. Part of the rules in `lane.py`.
 
-- A failed promotion is tried again from the step that failed, or from the first step that was undone, but from the step
-  that reviews what is to be deployed at the latest. Approvals count again if that comes to the same evidence. Something
-  that was superseded is not tried again. One that is under way is polled again at once, instead of after its pause.
+- A failed promotion is retried from the step that failed or the first step that was undone, but no later than the step
+  that reviews what will be deployed. Approvals count again if the review produces the same evidence. A superseded
+  promotion is not retried. One that is under way is polled at once instead of after its pause.
 """
 
 from dataclasses import replace
@@ -34,14 +34,14 @@ def retry(turn: Turn, promotion: Promotion, event: Retried) -> None:
 
 
 def _hurry(turn: Turn, promotion: Promotion, event: Retried) -> None:
-    """What waits for its next poll is polled now, under a new message id."""
+    """Poll the steps that wait for their next poll now, under a new message id."""
     pausing = [
         (stage, step)
         for stage in promotion.stages
         if (step := stage.current) is not None and step.next_poll is not None and not stage.has_called_off(step)
     ]
     if not pausing:
-        raise NotNowError(f"it has no pausing step that could be polled now; it {promotion.status.told}")
+        raise NotNowError(f"the promotion has no step that waits for its next poll; it {promotion.status.told}")
     for stage, step in pausing:
         turn.note(promotion, "retried", f"{event.asked()}; {step.plan.name} is polled now", stage, step)
         asked = replace(step, poll=step.poll + 1, retries=0, next_poll=turn.now)
@@ -50,26 +50,27 @@ def _hurry(turn: Turn, promotion: Promotion, event: Retried) -> None:
 
 
 def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
-    """Why a promotion cannot be tried again; None if it can."""
+    """Why a promotion cannot be retried; None if it can."""
     if promotion.status is not PromotionStatus.FAILED:
         fresh = "" if promotion.under_way else "; start a new promotion instead"
         return f"only a failed promotion can be retried; it {promotion.status.told}{fresh}"
     newer = newer_version(lane, promotion.candidate)
     if newer:
-        return f"it is superseded: {newer}"
+        return f"the promotion is superseded: {newer}"
     for stage in promotion.stages:
         if stage.status is not StageStatus.FAILED:
             continue
         if lane.serves(promotion, stage):
-            return f"it serves {stage.name}; roll it back again, or leave it"
+            return f"the promotion serves {stage.name}; roll it back again, or leave it"
         before, champion = stage.predecessor, lane.champions.get(stage.name)
         if stage.started and champion and champion.promotion != (before.promotion if before else None):
-            return f"it is superseded: version {champion.candidate.version} has started to serve {stage.name} since"
+            return f"the promotion is superseded: version {champion.candidate.version} now serves {stage.name}"
     return None
 
 
 def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
-    """The stage with everything waiting again from the first step that failed, was undone or reviews, or earlier."""
+    """The stage with its steps waiting again, from the first that failed, was undone or reviews, or from an earlier
+    one."""
     known = [step.plan.name for step in stage.steps]
     undone = [
         index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
@@ -98,17 +99,17 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
 
 
 def _fresh(step: StepRun) -> StepRun:
-    """The step as it is before its first poll. Approvals stay with it: they count again for the same evidence."""
+    """The step before its first poll. It keeps its approvals, which count again for the same evidence."""
     return StepRun(step.plan, evidence=step.evidence if step.plan.waits else {})
 
 
 def replay(turn: Turn, promotion: Promotion, event: Replayed) -> None:
-    """Only noted: what the messages bring follows."""
+    """Note the replay; the messages themselves follow."""
     turn.note(promotion, "replayed", f"{event.asked()}; {event.what}")
 
 
 def discard(turn: Turn, promotion: Promotion, event: Discarded) -> None:
-    """Only noted: nothing follows."""
+    """Note it; nothing else happens."""
     turn.note(promotion, "discarded", f"{event.asked()}; {event.what}")
 
 

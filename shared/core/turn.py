@@ -1,5 +1,6 @@
-"""One decision in the making."""
+"""The state of one decision while it is made."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -9,40 +10,40 @@ from shared.core.promotion import Lane, Promotion, StageRun, StepRun
 
 @dataclass
 class Turn:
-    """What has become of the lane so far, and the lines that its journal gets for it."""
+    """The lane as changed so far, and the new lines of its journal."""
 
     lane: Lane
     now: datetime
     who: str = ""  #: as in `JournalEntry`
     journal: list[JournalEntry] = field(default_factory=list)
+    _written: Counter[str] = field(default_factory=Counter)  #: by promotion: how many lines of the journal are its own
 
     def put(self, promotion: Promotion, stage: StageRun | None = None) -> Promotion:
-        """Keep the promotion, with the stage if one is given, as it is now."""
+        """Put the promotion into the lane, with the stage if one is given."""
         if stage is not None:
             promotion = promotion.with_stage(stage)
         self.lane = self.lane.with_promotion(promotion)
         return promotion
 
     def latest(self, promotion: Promotion) -> Promotion:
-        """The promotion as it has become in this turn."""
+        """The promotion as changed so far in this turn."""
         return self.lane.promotion(promotion.id) or promotion
 
     def note(
         self, promotion: Promotion, what: str, text: str, stage: StageRun | None = None, step: StepRun | None = None
     ) -> None:
         """Add a line to the journal."""
-        number = promotion.lines + 1 + sum(entry.promotion == promotion.id for entry in self.journal)
+        self._written[promotion.id] += 1
+        number = promotion.lines + self._written[promotion.id]
         names = (stage.name if stage else "", step.plan.name if step else "")
         self.journal.append(JournalEntry(self.now, promotion.id, number, *names, what, text, self.who))
 
     def stamped(self, before: Lane) -> Lane:
-        """The lane with the time of change, and the length of its journal, on each promotion that changed."""
+        """The lane, with the time and the length of the journal updated in each promotion that changed."""
 
         def stamp(promotion: Promotion) -> Promotion:
-            if promotion is before.promotion(promotion.id) and not self.journal:
-                return promotion
-            written = sum(entry.promotion == promotion.id for entry in self.journal)
-            if promotion == before.promotion(promotion.id) and not written:
+            written = self._written[promotion.id]
+            if not written and promotion == before.promotion(promotion.id):
                 return promotion
             return replace(promotion, updated=self.now, lines=promotion.lines + written)
 

@@ -28,7 +28,7 @@ def summary(promotion: Promotion) -> dict[str, Any]:
 
 
 def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -> dict[str, Any]:
-    """One promotion with what it waits for, its stages, steps, evidence, approvals and journal."""
+    """One promotion: what it waits for, its stages, steps, evidence, approvals and journal."""
     candidate = promotion.candidate
     return summary(promotion) | {
         "candidate": {
@@ -71,7 +71,8 @@ def _stage(promotion: Promotion, stage: StageRun) -> Mapping[str, Any]:
 
 
 def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None:
-    """What the stage asks for and has got; None where it asks nobody. `evidence`: what an approval is bound to."""
+    """The approvals that the stage requires and has; None if it requires none. `evidence`: what an approval is bound
+    to."""
     step = next((step for step in stage.steps if step.plan.name == APPROVE), None)
     if step is None:
         return None
@@ -94,14 +95,14 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
 
 
 def _digest(validated: Evidence) -> str | None:
-    """What the environment's own app binds an approval to."""
+    """The digest to which the environment's own app binds an approval."""
     digest: str | None = validated.get("manifest", {}).get("digest")
     return digest
 
 
 def lane(lane: Lane, stages: Sequence[str]) -> dict[str, Any]:
-    """A lane by its stages: first those named, which are configured, in that order, then others that anything is known
-    of. A lane without a configured stage gets no new promotions."""
+    """A lane by its stages: first the configured ones, which `stages` names, in that order, then others with any state.
+    A lane without a configured stage gets no new promotions."""
     of_promotions = [stage.name for promotion in lane.under_way() for stage in promotion.stages]
     names = dict.fromkeys([*stages, *lane.champions, *lane.holds, *of_promotions])
     return {

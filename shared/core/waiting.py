@@ -1,4 +1,4 @@
-"""What a promotion waits for, since when, and until when at the latest: whatever is under way waits for something."""
+"""What a promotion waits for, since when, and until when. Everything that is under way waits for something."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +18,12 @@ class Wait:
     stage: str
     what: str  #: in words
     since: datetime
-    until: datetime  #: then it is given up
+    until: datetime  #: when the wait ends in failure
 
 
 def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
-    """One for each stage that is queued or under way; stages that come after those are left out. None once ended."""
+    """One wait per stage that is queued or under way, without the stages after those. None once the promotion has
+    ended."""
     if not promotion.under_way:
         return
     for stage in promotion.stages:
@@ -45,7 +46,7 @@ def _until(stage: StageRun, step: StepRun, since: datetime) -> datetime:
 
 def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
     if stage.name in lane.closed_until:
-        return f"an unanswered command of an earlier promotion to expire, before it enters {stage.name}"
+        return f"an unanswered command of an earlier promotion to expire before it enters {stage.name}"
     hold = lane.holds.get(stage.name)
     if hold is not None and KINDS[promotion.candidate.kind].is_held:
         return f"the hold on {stage.name} to be released, set by {hold.by}: {hold.reason}"
@@ -61,12 +62,12 @@ def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
         given = len(ApprovalEvidence.of(step).given)
         doubt = "; the requester had not signed in and may be an approver" if asked.requester_is_unknown else ""
         if asked.author_is_unknown:
-            doubt += "; the model's author is not known as a person and may be an approver"
+            doubt += "; the model's author is not a known person and may be an approver"
         return f"approval: {given} of {asked.least} given, by people with the role {' or '.join(asked.roles)}{doubt}"
     if stage.has_called_off(step):
-        return f"the answer of {step.plan.name}, which is under way, before undoing starts"
+        return f"the answer of {step.plan.name} before undoing starts"
     if step.status is StepStatus.WAITING:
-        return "an unanswered command to expire, before undoing starts"
+        return "an unanswered command to expire before undoing starts"
     if step.awaits is not None and step.next_poll is not None:
         return f"job {step.awaits.job} to end, which wakes it; next poll at {step.next_poll:%H:%M:%S} UTC"
     name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name

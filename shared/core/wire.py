@@ -1,8 +1,8 @@
-"""Frozen dataclasses to JSON values and back: the form of messages on the wire and of documents in the store.
+"""Converts frozen dataclasses to JSON values and back: the form of messages on the wire and documents in the store.
 
-A field that is missing takes its default, and a field that is not known is left out, so that a message or document of
-the neighbouring version is understood. Anything else that does not fit raises `UndecodableError` with its place.
-A field with the metadata `NOT_CARRIED` is neither written nor read: whoever receives the value fills it in.
+A missing field takes its default and an unknown field is ignored, so that messages and documents of the previous and
+next version can be read. Anything else that does not fit raises `UndecodableError` with its place. A field with the
+metadata `NOT_CARRIED` is neither written nor read: the receiver sets it.
 """
 
 import types
@@ -16,25 +16,25 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 #: Reads a JSON value as one type; the text is the value's place.
 _Decoder = Callable[[Any, str], Any]
 
-#: A float has no room for a whole number beyond this, and nothing here counts as far.
+#: A float cannot represent every whole number above this, and nothing here counts that far.
 _MOST = 2**53
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
-#: Metadata of a field that no sender can set. It needs a default.
+#: Metadata of a field that no sender can set. The field needs a default.
 NOT_CARRIED: Mapping[str, bool] = {"carried": False}
 
 
 class UndecodableError(ValueError):
-    """The JSON value is not what the type asks for; the text names the place."""
+    """The JSON value does not match the type; the text names the place."""
 
 
 def to_json(value: Any, *, typed: bool = True) -> Any:
     """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds. Fields
     with their default are left out.
 
-    With `typed=False` objects have no `type`, and of their defaults only those that are None: for readers that know
-    what they read. A field must not be a union then.
+    With `typed=False`, objects have no `type` and omit only fields whose default is None: for readers that know what to
+    expect. Then no field may be a union.
     """
     kind: Any = type(value)
     return value if kind in _PLAIN else _encoder(kind, typed)(value)
@@ -109,12 +109,12 @@ T = TypeVar("T")
 
 def from_json(kind: type[T], value: Any) -> T:
     """The inverse of `to_json` for a dataclass; raises `UndecodableError`."""
-    hashable: Any = kind  # mypy takes a class for something without a hash
+    hashable: Any = kind  # mypy thinks that a class has no hash
     decoded: T = _decoder(hashable)(value, kind.__name__)
     return decoded
 
 
-@cache  # to look at a type takes longer than to read a value of it
+@cache  # inspecting a type takes longer than reading a value of it
 def _decoder(kind: Any) -> _Decoder:
     if kind is Any or kind is object:
         return lambda value, place: value
@@ -154,7 +154,7 @@ def _plain_decoder(kind: Any) -> _Decoder:
             try:
                 return convert(value)
             except (TypeError, ValueError, OverflowError) as fault:
-                raise UndecodableError(f"{place}: {str(value)[:80]!r} is no {kind.__name__}") from fault
+                raise UndecodableError(f"{place}: {str(value)[:80]!r} is not a {kind.__name__}") from fault
         if type(value) is kind:
             return value
         _expect(kind is float and type(value) is int and abs(value) < _MOST, kind.__name__, value, place)
@@ -166,8 +166,8 @@ def _plain_decoder(kind: Any) -> _Decoder:
 def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
-        raise ValueError("a time without its zone")
-    moment.astimezone(UTC)  # the first and the last day of the calendar have zones in which they do not exist
+        raise ValueError("the time has no zone")
+    moment.astimezone(UTC)  # the first and last day of the calendar do not exist in some zones
     return moment
 
 

@@ -5,12 +5,12 @@ here, each for the digest that was shown.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.core.events import Person
 from shared.http import bodies, refusals
+from shared.http.bodies import Body, Text
 from shared.ports import ApprovalDecision, ApprovalRequest, Approvals
 
 if TYPE_CHECKING:
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from shared.config.policy import ApprovalPolicy
 
 
-@dataclass(frozen=True)
-class Decide:
+class Decide(Body):
     """The body of a decision; `evidence` is the digest of what the person saw."""
 
-    reason: str
-    evidence: str
+    reason: Text
+    evidence: Text
 
 
 #: By the last part of the address: whether it approves.

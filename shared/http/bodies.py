@@ -1,9 +1,10 @@
-"""The JSON body of a request, read once at the edge into a frozen dataclass."""
+"""The JSON body of a request, read once at the edge into a frozen model."""
 
 import json
-import types
-from dataclasses import MISSING, fields
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from shared.core.plan import STEP_NAMES
 from shared.core.texts import unseen
@@ -13,22 +14,43 @@ from shared.http.refusals import BadRequestError
 LONGEST_TEXT = 2000
 MOST_ITEMS = 1000
 
-T = TypeVar("T")
+
+def _text(text: str) -> str:
+    if not text.strip() or len(text) > LONGEST_TEXT:
+        raise PydanticCustomError("string_type", "not such a string")
+    if found := unseen(text):
+        raise ValueError(f"holds {found}")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Texts = Annotated[tuple[Text, ...], Field(max_length=MOST_ITEMS)]
+Flag = StrictBool
+
+
+class Body(BaseModel):
+    """Base of all bodies: immutable, and refuses unknown fields. Fields are of the types above, or another `Body`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+T = TypeVar("T", bound=Body)
 
 
 def read(kind: type[T], body: bytes) -> T:
-    """Read a JSON object into the dataclass `kind`; raises `BadRequestError`.
-
-    Fields may be str, bool, tuple[str, ...], or another such dataclass, each also `| None`. A string must not be empty.
-    Fields without a default are required; unknown fields are refused.
-    """
+    """Read a JSON object; raises `BadRequestError`, which names the first field that is wrong."""
     try:
         content = json.loads(body or b"{}", object_pairs_hook=_without_repeats)
     except RecursionError as fault:
         raise BadRequestError("the body is too deeply nested") from fault
     except ValueError as fault:
         raise BadRequestError(f"the body is not JSON: {fault}") from fault
-    return _object(kind, content, "")
+    try:
+        return kind.model_validate(content)
+    except ValidationError as refusal:
+        # A field with a typo is unknown, and the field that was meant is missing: the first says more.
+        first = min(refusal.errors(include_url=False), key=lambda error: _ORDER.get(error["type"], len(_ORDER)))
+        raise BadRequestError(_sentence(kind, first)) from refusal
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -40,49 +62,41 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return content
 
 
-def _object(kind: type[T], content: object, place: str) -> T:
-    if not isinstance(content, dict):
-        raise BadRequestError(f"{place or 'the body'} must be a JSON object")
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass by contract
-    prefix = f"{place}." if place else ""
-    unknown = [key for key in content if key not in known]
-    if unknown:
-        raise BadRequestError(f"{prefix}{unknown[0][:100]}: unknown; known are {', '.join(known)}")
-    missing = [name for name, field in known.items() if name not in content and _is_needed(field)]
-    if missing:
-        raise BadRequestError(f"{prefix}{missing[0]}: missing")
-    hints = get_type_hints(kind)
-    return kind(**{name: _value(hints[name], value, f"{prefix}{name}") for name, value in content.items()})
+_ORDER = {"extra_forbidden": 0, "missing": 1}
+
+#: By the type of pydantic's error.
+_SENTENCES = {
+    "missing": "missing",
+    "string_type": f"must be a string of 1 to {LONGEST_TEXT} characters",
+    "string_unicode": "holds half a character",
+    "bool_type": "must be true or false",
+    "tuple_type": f"must be a list of strings, at most {MOST_ITEMS}",
+    "too_long": f"must be a list of strings, at most {MOST_ITEMS}",
+}
 
 
-def _is_needed(field: Any) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
+def _sentence(kind: type[Body], error: ErrorDetails) -> str:
+    place = _place(error["loc"])
+    if error["type"] == "model_type":
+        return f"{place or 'the body'} must be a JSON object"
+    if error["type"] == "extra_forbidden":
+        return f"{place}: unknown; known are {', '.join(_known(kind, error['loc'][:-1]))}"
+    if error["type"] == "value_error":
+        return f"{place}: {error['ctx']['error']}"
+    return f"{place}: {_SENTENCES.get(error['type'], error['msg'])}"
 
 
-def _value(kind: Any, value: object, place: str) -> Any:
-    if get_origin(kind) in (Union, types.UnionType):
-        if value is None:
-            return None
-        kind = next(one for one in get_args(kind) if one is not type(None))
-    if kind is str:
-        return _text(value, place)
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise BadRequestError(f"{place}: must be true or false")
-        return value
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list) or len(value) > MOST_ITEMS:
-            raise BadRequestError(f"{place}: must be a list of strings, at most {MOST_ITEMS}")
-        return tuple(_text(item, f"{place}[{index}]") for index, item in enumerate(value))
-    return _object(kind, value, place)
+def _place(steps: tuple[int | str, ...]) -> str:
+    named = (f"[{step}]" if isinstance(step, int) else f".{step[:100]}" for step in steps)
+    return "".join(named).removeprefix(".")
 
 
-def _text(value: object, place: str) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TEXT:
-        raise BadRequestError(f"{place}: must be a string of 1 to {LONGEST_TEXT} characters")
-    if found := unseen(value):
-        raise BadRequestError(f"{place}: holds {found}")
-    return value
+def _known(kind: type[Body], steps: tuple[int | str, ...]) -> list[str]:
+    """The fields of the body that these steps lead to."""
+    for step in steps:
+        annotation: Any = kind.model_fields[str(step)].annotation
+        kind = next(each for each in (annotation, *get_args(annotation)) if isinstance(each, type))
+    return list(kind.model_fields)
 
 
 def known_step(from_step: str | None) -> None:

@@ -18,6 +18,7 @@ from shared.coordinator.lanes import Lanes
 from shared.core.events import Person
 from shared.core.queues import all_queues, number_in
 from shared.http import bodies, listing, refusals
+from shared.http.bodies import Body, Flag, Text, Texts
 from shared.ports import DeadLetters, DiscardedLetter, DiscardedLetters, QueueUnavailableError, Store
 
 if TYPE_CHECKING:
@@ -32,27 +33,40 @@ _GONE = "no such failure; it may have been handled already"
 LONGEST_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Replay:
+class Filter(Body):
+    """In a body: the fields of a `FailureFilter`."""
+
+    queue: Text | None = None
+    route: Text | None = None
+    model: Text | None = None
+    environment: Text | None = None
+    step: Text | None = None
+    kind: Text | None = None
+
+    @property
+    def wanted(self) -> FailureFilter:
+        return FailureFilter(**self.model_dump())
+
+
+class Replay(Body):
     """The body of `POST /failures/replay`; either `ids` or `filter` selects the failures."""
 
-    reason: str
-    ids: tuple[str, ...] | None = None
-    filter: FailureFilter | None = None
-    from_step: str | None = None  #: where promotions resume, if earlier than where they failed
-    dry_run: bool = False
-    continuation: str | None = None  #: with `filter`: from the previous answer
+    reason: Text
+    ids: Texts | None = None
+    filter: Filter | None = None
+    from_step: Text | None = None  #: where promotions resume, if earlier than where they failed
+    dry_run: Flag = False
+    continuation: Text | None = None  #: with `filter`: from the previous answer
 
 
-@dataclass(frozen=True)
-class Discard:
+class Discard(Body):
     """The body of `POST /failures/discard`; either `ids` or `filter` selects the dead letters."""
 
-    reason: str
-    ids: tuple[str, ...] | None = None
-    filter: FailureFilter | None = None
-    dry_run: bool = False
-    continuation: str | None = None  #: with `filter`: from the previous answer
+    reason: Text
+    ids: Texts | None = None
+    filter: Filter | None = None
+    dry_run: Flag = False
+    continuation: Text | None = None  #: with `filter`: from the previous answer
 
 
 @dataclass(frozen=True)
@@ -146,7 +160,7 @@ class FailureRequests:
             if replay.continuation is not None:
                 raise ValueError("continuation: can be used with a filter only")
             return self._named(list(dict.fromkeys(replay.ids)))
-        wanted = replay.filter or FailureFilter()
+        wanted = replay.filter.wanted if replay.filter else FailureFilter()
         page = self._page(wanted, MOST_AT_ONCE, replay.continuation)
         if not page.failures and replay.continuation is page.following is None:
             listing.check_names(vars(wanted), self._configuration())

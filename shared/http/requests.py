@@ -10,7 +10,6 @@ finishes the work.
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from shared.core.events import LaneEvent, Person
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey
 from shared.http import bodies, listing, refusals, starting
+from shared.http.bodies import Body, Text
 from shared.ports import QueueUnavailableError, Store, VersionConflictError
 from shared.telemetry import telemetry, trace_files
 
@@ -31,40 +31,36 @@ if TYPE_CHECKING:
 LONGEST_KEY = 255
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(Body):
     """The body of a request that needs only a reason."""
 
-    reason: str
+    reason: Text
 
 
-@dataclass(frozen=True)
-class Approve:
+class Approve(Body):
     """The body of an approval; `evidence` is the digest that the person saw."""
 
-    reason: str
-    stage: str | None = None
-    evidence: str | None = None
+    reason: Text
+    stage: Text | None = None
+    evidence: Text | None = None
 
 
-@dataclass(frozen=True)
-class OfStage:
+class OfStage(Body):
     """The body of a request about one stage, which may be left out if only one qualifies."""
 
-    reason: str
-    stage: str | None = None
+    reason: Text
+    stage: Text | None = None
 
 
-@dataclass(frozen=True)
-class TryAgain:
+class TryAgain(Body):
     """The body of a retry."""
 
-    reason: str
-    from_step: str | None = None
+    reason: Text
+    from_step: Text | None = None
 
 
 #: By the last part of the path: the body and the event that it becomes.
-ACTIONS: Mapping[str, tuple[type[Any], Callable[..., LaneEvent]]] = {
+ACTIONS: Mapping[str, tuple[type[Body], Callable[..., LaneEvent]]] = {
     "approve": (Approve, events.Approved),
     "reject": (OfStage, events.Rejected),
     "cancel": (Reason, events.Cancelled),
@@ -140,7 +136,7 @@ class Requests:
         found = self._store.promotion(promotion)
         if found is None:
             raise _no_promotion(promotion)
-        decision = self._apply(event(lane=found[0].lane, promotion=promotion, by=by, **asdict(asked)))
+        decision = self._apply(event(lane=found[0].lane, promotion=promotion, by=by, **asked.model_dump()))
         return {"done": _done(decision), "promotion": self.promotion(promotion)}
 
     def routes(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
@@ -173,7 +169,7 @@ class Requests:
         return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
 
     def _claim(self, request: str, asked: starting.Start) -> None:
-        content = json.dumps(asdict(asked), sort_keys=True)
+        content = json.dumps(asked.model_dump(), sort_keys=True)
         if self._store.claim(request, content) != content:
             raise refusals.KeyReusedError(
                 "This Idempotency-Key was already used for a different request. Use a new key for a new request."

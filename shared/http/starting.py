@@ -1,7 +1,6 @@
 """A person's request to promote a version, as the event for its lane."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from shared.coordinator import routing
 from shared.core.events import Person, PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey
 from shared.core.promotion import SOMEBODY, Promotion, promotion_id
+from shared.http.bodies import Body, Text
 from shared.http.refusals import BadRequestError
 
 if TYPE_CHECKING:
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 _LABELS = ("latest", "default")
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(Body):
     """The body of `POST /promotions`."""
 
-    model: str
-    version: str
-    reason: str
-    source: str | None = None  #: name of the environment where the version is registered
-    route: str | None = None
-    through: str | None = None  #: name of the last stage
+    model: Text
+    version: Text
+    reason: Text
+    source: Text | None = None  #: name of the environment where the version is registered
+    route: Text | None = None
+    through: Text | None = None  #: name of the last stage
 
 
 def requested(

@@ -1,4 +1,5 @@
-"""What rules and steps ask of the world: the ports, implemented in `shared/cloud` and by small fakes in `tests/`."""
+"""The ports: what rules and steps need from the world. `shared/cloud` implements them, and small fakes in `tests/`
+do."""
 
 from shared.ports.approvals import ApprovalDecision, ApprovalRequest, Approvals
 from shared.ports.azureml import (

@@ -1,4 +1,4 @@
-"""Approvals that an environment's own app takes."""
+"""The port of approvals that an environment's own app takes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class ApprovalRequest:
-    """What an environment's worker asks people to approve: kept by that environment's app."""
+    """What an environment's worker asks people to approve. That environment's app stores it."""
 
     promotion: str
     stage: str
     environment: str
     model: str
     version: str
-    digest: str  #: of all that would be deployed, as the worker read it: what an approval is bound to
-    shown: Mapping[str, Any]  #: the manifest and the gates: what people look at
-    authors: tuple[str, ...]  #: object ids of those who made the model
-    requester: str  #: object id of who asked for the promotion, by the coordinator's word; empty if unknown
+    digest: str  #: of everything that would be deployed, as the worker read it; approvals are bound to it
+    shown: Mapping[str, Any]  #: the manifest and the gates, for people to review
+    authors: tuple[str, ...]  #: object ids of the model's authors
+    requester: str  #: object id of the requester, as the coordinator reports it; empty if unknown
     asked: datetime
     until: datetime
 
 
 @dataclass(frozen=True)
 class ApprovalDecision:
-    """What one person said to one digest."""
+    """One person's decision on one digest."""
 
     person: str  #: object id
     name: str
@@ -35,18 +35,18 @@ class ApprovalDecision:
 
 
 class Approvals(Protocol):
-    """An environment's own record of what it asked people to approve, and of what they said."""
+    """An environment's own record of approval requests and decisions."""
 
     def ask(self, request: ApprovalRequest) -> None:
-        """Keep the request as the one of its promotion and stage; an earlier one of another digest is replaced."""
+        """Store the request of a promotion and stage. It replaces an earlier one with another digest."""
 
     def request(self, promotion: str, stage: str) -> ApprovalRequest | None: ...
 
     def requests(self, now: datetime) -> Sequence[ApprovalRequest]:
-        """Those whose time has not run out, in the order in which they end."""
+        """The requests that have not expired, the earliest to expire first."""
 
     def decide(self, promotion: str, stage: str, digest: str, decision: ApprovalDecision) -> ApprovalDecision:
-        """Keep the decision, and return the person's first one for this digest, which stays."""
+        """Store the decision unless the person has already decided on this digest. Return their first decision."""
 
     def decisions(self, promotion: str, stage: str, digest: str) -> Sequence[ApprovalDecision]:
-        """What people said to this digest, the earliest first."""
+        """People's decisions on this digest, the earliest first."""

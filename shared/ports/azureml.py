@@ -1,4 +1,4 @@
-"""Azure ML: what an environment's worker can see and do there."""
+"""The port of Azure ML: what an environment's worker can see and do there."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,26 +17,26 @@ class Model:
 
     name: str
     version: str
-    asset_id: str  #: `azureml://…`: as a deployment may refer to it, and as the registry notes it for an origin
+    asset_id: str  #: `azureml://…`, as deployments and the registry's record of an origin refer to it
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
-    job: str | None = None  #: name of the job that made it, where Azure ML knows it
-    origin: str | None = None  #: of a registry's copy: the asset it was shared from
+    job: str | None = None  #: name of the job that made it, if Azure ML knows it
+    origin: str | None = None  #: for a registry's copy: the asset it was copied from
     created: datetime | None = None
     path: str | None = None  #: where its files are
 
 
 def same_asset(one: str | None, other: str | None) -> bool:
-    """Whether two asset ids name the same asset; Azure does not keep their case."""
+    """Whether two asset ids name the same asset. The case is ignored, since Azure does not preserve it."""
     return one is not None and other is not None and one.casefold() == other.casefold()
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job, as far as its end matters; or a run that MLflow tracked outside of any job, told in the words of a job."""
+    """What matters of a job after its end. Also describes a run that MLflow tracked outside of any job."""
 
     name: str
-    status: str  #: Azure ML's word: Completed, Failed, Canceled, Running, …
+    status: str  #: Azure ML's status: Completed, Failed, Canceled, Running, …
     experiment: str
     parent: str | None = None
     outputs: Mapping[str, str] = field(default_factory=dict)  #: name → type (`uri_folder`, `mlflow_model`, …)
@@ -44,8 +44,8 @@ class Job:
     code: str | None = None
     environment_asset: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    properties: Mapping[str, str] = field(default_factory=dict)  #: among them git's commit, where there is one
-    is_run: bool = False  #: tracked from outside of Azure ML: on a laptop, in CI, on Databricks
+    properties: Mapping[str, str] = field(default_factory=dict)  #: including git's commit, if there is one
+    is_run: bool = False  #: tracked from outside Azure ML: a laptop, CI, Databricks
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Endpoint:
     traffic: Mapping[str, int]  #: per cent, by the deployments that take some
     tags: Mapping[str, str]
     scoring_uri: str | None
-    error: str = ""  #: of a broken one, as in `Deployment`, and so is `unread`
+    error: str = ""  #: for a failed endpoint; this and `unread` as in `Deployment`
     unread: str = ""
 
 
@@ -69,22 +69,22 @@ class Deployment:
     state: str
     tags: Mapping[str, str]
     model: str | None
-    error: str = ""  #: what Azure ML says of a failed one: `code: message`; empty where that cannot be read
-    unread: str = ""  #: then why it cannot, in a sentence
+    error: str = ""  #: for a failed deployment, Azure ML's `code: message`; empty if it cannot be read
+    unread: str = ""  #: why the error cannot be read, in a sentence
 
 
 @dataclass(frozen=True)
 class DeploymentFile:
-    """What a deployment file asks for, and the local files that a deployment is made from, itself among them."""
+    """What a deployment file requests, and the local files that the deployment is made from, including itself."""
 
-    files: Sequence[Path]  #: absolute, without duplicates: of code and build contexts those that would be uploaded
+    files: Sequence[Path]  #: absolute, no duplicates; for code and build contexts, the files that would be uploaded
     instance_type: str | None
-    instances: int | None  #: at most, where it scales
+    instances: int | None  #: the maximum, if it scales
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a scoring request got."""
+    """The answer to a scoring request."""
 
     status: int
     body: str
@@ -93,16 +93,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class EventSubscription:
-    """Where Event Grid delivers a workspace's events."""
+    """An Event Grid subscription to a workspace's events."""
 
     name: str
     state: str  #: Azure's provisioning state: Succeeded, Creating, Failed, AwaitingManualAction, …
-    destination: str  #: ARM id of a function, or the address of a webhook without what follows the question mark
-    event_types: tuple[str, ...] = ()  #: the only ones that it takes; all if empty
+    destination: str  #: ARM id of a function, or the address of a webhook without its query
+    event_types: tuple[str, ...] = ()  #: the types that it includes; all if empty
 
 
 class Capability(StrEnum):
-    """What steps do beside reading, each with rights of its own."""
+    """What steps do in addition to reading. Each needs its own rights."""
 
     DEPLOY = "deploy"
     RUN = "run jobs"
@@ -111,34 +111,34 @@ class Capability(StrEnum):
 
 
 class Workspace(Jobs, Protocol):
-    """An environment's workspace, and the registry as that environment's identity may use it.
+    """An environment's workspace, and the registry as the environment's identity may use it.
 
-    No method waits for a long-running operation: `start_…` begins one, and a later poll shows how it went. A getter
-    answers None for what is not there. Each raises the errors below and nothing else.
+    No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter
+    returns None for what does not exist. Methods raise only the errors below.
     """
 
     def model(self, name: str, version: str) -> Model | None: ...
-    def has_files(self, model: Model) -> bool: ...  # True too where this identity cannot tell
+    def has_files(self, model: Model) -> bool: ...  # also True if this identity cannot tell
     def model_versions(self, name: str) -> Sequence[Model]: ...
     def models_since(self, since: datetime) -> Sequence[Model]: ...
     def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model: ...
     def job(self, name: str) -> Job | None: ...
     def metrics(self, job: str) -> Mapping[str, float]: ...
-    def authors(self, model: Model) -> Sequence[Author]: ...  # of its job first; with no id where it is unknown
+    def authors(self, model: Model) -> Sequence[Author]: ...  # the job's first; without an id if unknown
 
     def registry_model(self, name: str, version: str) -> Model | None: ...
     def start_share(self, name: str, version: str) -> None: ...
-    def missing_region(self) -> str | None: ...  # the workspace's, where the registry is not replicated to it
+    def missing_region(self) -> str | None: ...  # the workspace's region, if the registry is not replicated to it
 
     def event_subscriptions(self) -> Sequence[EventSubscription]: ...
-    def missing_rights(self, capability: Capability) -> Sequence[str] | None: ...  # None: it cannot tell
+    def missing_rights(self, capability: Capability) -> Sequence[str] | None: ...  # None if it cannot tell
 
     def endpoint(self, name: str) -> Endpoint | None: ...
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None: ...
     def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None: ...
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
-    def deployment_file(self, file: Path) -> DeploymentFile: ...  # RejectedError where it cannot be used
+    def deployment_file(self, file: Path) -> DeploymentFile: ...  # RejectedError if it cannot be used
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None: ...
     def start_removal(self, endpoint: str, deployment: str) -> None: ...
     def logs(self, endpoint: str, deployment: str, lines: int) -> str: ...
@@ -146,11 +146,11 @@ class Workspace(Jobs, Protocol):
 
 
 class AzureError(Exception):
-    """A call to Azure did not do what was asked; the text is a sentence for people."""
+    """A call to Azure failed; the text is a sentence for people."""
 
 
 class UnavailableError(AzureError):
-    """Not now: throttled, a fault of the service (5xx), or no connection. Again after the pause."""
+    """Throttled, a fault of the service (5xx), or no connection. Try again after the pause."""
 
     def __init__(self, says: str, retry_after: timedelta | None = None) -> None:
         super().__init__(says)
@@ -158,7 +158,7 @@ class UnavailableError(AzureError):
 
 
 class BusyError(UnavailableError):
-    """Another operation on the same resource is under way (409)."""
+    """Another operation on the same resource is running (409)."""
 
 
 class ForbiddenError(AzureError):
@@ -166,8 +166,8 @@ class ForbiddenError(AzureError):
 
 
 class OutOfQuotaError(AzureError):
-    """The subscription has no room for it."""
+    """The subscription's quota or the region's capacity is exhausted."""
 
 
 class RejectedError(AzureError):
-    """Azure refused what was asked (other 4xx), or a local file that is needed for it is missing or wrong."""
+    """Azure rejected the request (other 4xx), or a local file that it needs is missing or wrong."""

@@ -1,4 +1,4 @@
-"""The queues, what they gave up, and the topic."""
+"""The ports of the queues, their dead letters, and the topic."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,27 +11,28 @@ from shared.core.promotion import Lane
 
 
 class Bus(Protocol):
-    """The queues. Returns once the broker has accepted; a message id that it saw before is accepted and dropped.
+    """The queues. Each method returns once the broker has accepted the messages. The broker accepts and drops a message
+    id that it has seen before.
 
-    Each method raises `QueueUnavailableError` within a few seconds if the broker is out of reach, and may then be
+    Each method raises `QueueUnavailableError` within a few seconds if the broker cannot be reached, and may then be
     called again with the same messages.
     """
 
     def check(self) -> None:
-        """Raises if the broker was out of reach a moment ago; does not wait."""
+        """Raise if the broker was unreachable a moment ago; does not wait."""
 
     def send_events(self, events: Sequence[News]) -> None: ...
     def send_commands(self, commands: Sequence[Command]) -> None: ...
 
     def send_reports(self, environment: str, reports: Sequence[Report]) -> None:
-        """From the environment's worker, through a queue that no other worker may send to."""
+        """Send reports of the environment's worker, through a queue to which no other worker may send."""
 
 
 class Postponing(Protocol):
-    """Messages that cannot be worked on now."""
+    """Postpones messages that cannot be processed now."""
 
     def postpone(self, queue: str, message_id: str, body: bytes, at: datetime) -> None:
-        """Send a copy under this message id that is delivered from then on. Raises as `Bus` does."""
+        """Send a copy under this message id, to be delivered at that time. Raises as `Bus` does."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +40,26 @@ class DeadLetter:
     """A message that its queue has given up."""
 
     queue: str
-    number: int  #: its sequence number, from 1: no other message of the queue ever has it
+    number: int  #: its sequence number, from 1, unique in the queue
     message_id: str
     body: bytes
-    reason: str  #: the broker's word for it, such as MaxDeliveryCountExceeded; empty where none was given
+    reason: str  #: the broker's reason, such as MaxDeliveryCountExceeded; empty if there is none
     description: str
-    deliveries: int  #: so far; a replay of others that passes over it counts as one
+    deliveries: int  #: so far; a replay of other letters that passes over it counts as one
     enqueued: datetime
 
 
 @dataclass(frozen=True)
 class DiscardedLetter:
-    """A dead letter that a person has put aside for good: what it was, and whose decision it was."""
+    """A dead letter that a person has discarded for good: what it was, and who decided."""
 
     id: str  #: `queue:sequence number`
     message_id: str
     enqueued: datetime
-    gave_up: str  #: why its queue gave it up, in words
-    content: str  #: of its body, as `encoding` says
+    gave_up: str  #: why it became a dead letter, in words
+    content: str  #: its body, encoded as `encoding` says
     encoding: str  #: `utf-8` or `base64`
-    size: int  #: of its body in bytes; more than `content` holds only where a message is beyond what is kept
+    size: int  #: of its body in bytes; `content` holds less only if the message is longer than what is stored
     by: str
     reason: str
     at: datetime
@@ -66,26 +67,26 @@ class DiscardedLetter:
 
 @dataclass(frozen=True)
 class DiscardedPage:
-    """Some discarded letters, the last that was sent first; `following` as in `Page`."""
+    """Some discarded letters, the most recently sent first; `following` as in `Page`."""
 
     letters: Sequence[DiscardedLetter]
     following: str | None
 
 
 class DiscardedLetters(Protocol):
-    """The journal of what people have put aside."""
+    """The journal of discarded letters."""
 
     def keep(self, letter: DiscardedLetter) -> None:
-        """Of the same letter again, the last decision is kept."""
+        """Store a letter. For the same letter, the last decision replaces earlier ones."""
 
     def page(self, most: int, following: str | None) -> DiscardedPage:
-        """Raises ValueError where `following` is none of ours."""
+        """One page. Raises ValueError if `following` is not a valid continuation."""
 
 
 class QueueUnavailableError(Exception):
-    """The broker does not let us at the queue; the text is a sentence for people.
+    """The queue cannot be used; the text is a sentence for people.
 
-    `retry_after`: in how many seconds to ask again, where it may be there again by then.
+    `retry_after`: seconds after which to try again, if it may be available by then.
     """
 
     def __init__(self, says: str, retry_after: float | None = None) -> None:
@@ -94,32 +95,34 @@ class QueueUnavailableError(Exception):
 
 
 class DeadLetters(Protocol):
-    """What the queues gave up. Each method raises `QueueUnavailableError`."""
+    """The dead letters of the queues. Each method may raise `QueueUnavailableError`."""
 
     def check_sending(self, queue: str) -> None:
-        """Raises if messages may not be sent to the queue, as moving back does; sends none."""
+        """Raise if messages may not be sent to the queue, which `move_back` does. Sends nothing."""
 
     def peek(self, queue: str, start: int, most: int) -> Sequence[DeadLetter]:
-        """Those from the number `start` on, in order, without taking them: at most so many; none only at the end."""
+        """At most `most` letters from the number `start` on, in order, without removing them. Empty only at the end."""
 
     def move_back(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
-        """Give these to their queue again, under new message ids; the numbers of those that went.
+        """Send these to their queue again under new message ids. Returns the numbers of those that were moved.
 
-        The others are gone, in the hands of somebody else, or their turn did not come within `seconds`. A message is
-        never lost, and goes twice only if this dies on it and is asked again after the time of duplicate detection.
+        The others no longer exist, are locked by somebody else, or were not reached within `seconds`. A message is
+        never lost. It is sent twice only if the process dies while moving it and the move is repeated after the window
+        of duplicate detection.
         """
 
     def discard(self, queue: str, numbers: Collection[int], seconds: float) -> Collection[int]:
-        """Take these away for good; the numbers of those that went. The others as with `move_back`."""
+        """Remove these for good. Returns the numbers of those that were removed; for the others, see `move_back`."""
 
 
 class Topic(Protocol):
-    """Whoever wants to know what becomes of promotions subscribes here."""
+    """The topic on which changes of promotions are published."""
 
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
-        """Tell of these changes, all of promotions in `lane`. Takes a few seconds at most; trouble raises nothing.
+        """Publish these changes, all of promotions in `lane`. Takes a few seconds at most, and raises nothing on
+        failure.
 
-        False where something may still wait to be told, and would be lost with this process.
+        False if something may still be unpublished, and would be lost with this process.
         """
 
     def check(self) -> None:
@@ -127,4 +130,4 @@ class Topic(Protocol):
 
 
 class TopicUnavailableError(Exception):
-    """The topic is out of reach; the text is a sentence for people."""
+    """The topic cannot be reached; the text is a sentence for people."""

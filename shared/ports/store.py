@@ -1,4 +1,4 @@
-"""What the coordinator keeps."""
+"""The port of the coordinator's store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from shared.core.promotion import Lane, Promotion, PromotionStatus
 
 @dataclass(frozen=True)
 class Publishing:
-    """How it went when changes were last published, by any process of the app."""
+    """The result of the last attempt to publish changes, by any process of the app."""
 
     at: datetime
-    trouble: str = ""  #: in a sentence; empty where the topic took them
+    trouble: str = ""  #: in a sentence; empty if the topic accepted them
 
 
 class VersionConflictError(Exception):
-    """Somebody else has saved the lane since it was loaded. Load it again and decide anew."""
+    """Somebody else has saved the lane since it was loaded. Load it and decide again."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some promotions, newest first, and what to pass to get those that follow; None at the end."""
+    """Some promotions, newest first. `following` continues the list; None at the end."""
 
     promotions: Sequence[Promotion]
     following: str | None
@@ -32,7 +32,7 @@ class Page:
 
 @dataclass(frozen=True)
 class LanePage:
-    """Some lanes in the order of their names, each with its promotions under way; `following` as in `Page`."""
+    """Some lanes, ordered by name, each with its promotions under way; `following` as in `Page`."""
 
     lanes: Sequence[Lane]
     following: str | None
@@ -44,50 +44,52 @@ class PromotionFilter:
 
     route: str | None = None
     model: str | None = None
-    environment: str | None = None  #: one of its stages is there
+    environment: str | None = None  #: one of its stages is in this environment
     status: PromotionStatus | None = None
 
 
 class StoreUnavailableError(Exception):
-    """What is kept cannot be read or written just now, such as for a full disk; the text says why. Again later."""
+    """The store cannot be read or written now, such as when the disk is full; the text says why. Try again later."""
 
 
 class Store(Protocol):
     """Lanes, promotions and journals. A save is one atomic batch."""
 
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
-        """The lane with all promotions under way, and the named one even if it has ended; and the lane's version.
+        """The lane and its version. The lane has all promotions under way, and the named one even if it has ended.
 
-        Of those that wait in line (`Promotion.in_line`), only the first `NEXT_IN_LINE` and the named one are there.
+        Of those that wait in line (`Promotion.in_line`), only the first `NEXT_IN_LINE` and the named one are loaded.
         """
 
     def save(self, before: Lane, after: Lane, version: int, journal: Sequence[JournalEntry]) -> None:
-        """Save what differs. `version` is that of `before`; raises `VersionConflictError` if it is no longer.
+        """Save what differs. `version` is that of `before`; raises `VersionConflictError` if the lane has changed
+        since.
 
-        Raises ValueError, and saves nothing, for more changes than the store writes at once.
+        Raises ValueError, and saves nothing, if there are more changes than the store can write at once.
         """
 
     def overdue(self, now: datetime) -> Sequence[LaneKey]:
-        """Lanes that wait for an answer which should have come by now."""
+        """The lanes whose awaited answer is overdue."""
 
     def awaiting(self, job: AwaitedJob) -> Sequence[LaneKey]:
-        """Lanes that the job's end wakes, and perhaps some that wait for it no more."""
+        """The lanes that the job's end wakes, and perhaps some that no longer wait for it."""
 
     def watching_since(self, now: datetime) -> datetime:
-        """When this was first asked: registrations from before the app was there are not its business."""
+        """The time of the first call. The app ignores registrations from before that."""
 
     def promotion(self, promotion: str) -> tuple[Promotion, Sequence[JournalEntry]] | None: ...
 
     def promotions(self, wanted: PromotionFilter, most: int, following: str | None) -> Page:
-        """Raises ValueError where `following` is none of ours."""
+        """One page of promotions. Raises ValueError if `following` is not a valid continuation."""
 
     def lanes(self, route: str | None, model: str | None, most: int, following: str | None) -> LanePage:
-        """Lanes of routes; those of a route or model only, if named. ValueError where `following` is none of ours."""
+        """Lanes of routes, optionally of one route or model. ValueError if `following` is not a valid continuation."""
 
     def publishing(self) -> Publishing | None:
-        """What was kept last; None before the first time."""
+        """The last result; None before the first one."""
 
     def keep_publishing(self, publishing: Publishing) -> None: ...
 
     def claim(self, key: str, content: str) -> str:
-        """What was first kept under the key: `content`, if nothing was. Of several callers at once one is the first."""
+        """Store `content` under the key unless something is stored already. Returns what is stored; concurrent callers
+        all get the same."""

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -21,7 +22,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, S
 from shared.core.events import LaneEvent, PromotionRequested
 from shared.core.journal import JournalEntry
 from shared.core.lane import Decision
-from shared.core.messages import Command, Event, Failed, LaneKey, Outcome, Retry, RunStep, StepReported
+from shared.core.messages import Command, Event, Failed, LaneKey, News, Outcome, Retry, RunStep, StepReported
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun, StepStatus
 from shared.telemetry.logs import errors_without_secrets
 
@@ -80,6 +81,21 @@ def fields_of(lane: LaneKey, entry: JournalEntry) -> dict[str, str]:
 log = logging.getLogger(NAME)
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """A promotion or a step that has ended, as a span."""
+
+    name: str
+    ids: tuple[int, int]  #: of the trace and the span
+    parent: context.Context
+    begun: datetime
+    ended: datetime
+
+    @property
+    def seconds(self) -> float:
+        return (self.ended - self.begun).total_seconds()
+
+
 class Telemetry:
     """Records what happens. May be used by several threads. Without providers, the global ones are used.
 
@@ -115,10 +131,13 @@ class Telemetry:
 
     # --- spans of functions ---
 
-    def received(self, promotions: Iterable[str], begun: int, ended: int, attributes: Attributes) -> None:
-        """A notification was taken in that concerns these promotions. `begun` and `ended`: nanoseconds since 1970."""
+    def received(self, news: News, promotions: Iterable[str], now: datetime) -> None:
+        """These promotions come of a notification, of which the app has got to know before."""
+        if news.received is None:
+            return
+        begun, ended = _nanoseconds(news.received), _nanoseconds(now)
         for promotion in promotions:
-            about = {"promotion": promotion, **attributes}
+            about = {"promotion": promotion, "event": type(news).__name__, "workspace": news.workspace}
             parent = _inside(promotion, _promotion_span_id(promotion))
             self._tracer.start_span("intake", parent, SpanKind.CONSUMER, about, start_time=begun).end(ended)
 
@@ -171,7 +190,6 @@ class Telemetry:
                 self._promotion_ended(promotion)
 
     def _step_ended(self, promotion: Promotion, stage: StageRun, step: StepRun) -> None:
-        begun, ended = step.started or promotion.updated, step.ended or promotion.updated
         about: dict[str, Any] = _of_promotion(promotion) | {
             "stage": stage.name,
             "step": step.plan.name,
@@ -183,43 +201,42 @@ class Telemetry:
         }
         if step.failure is not None:
             about |= {"failure": step.failure.kind, "reason": step.failure.reason}
-        ids = int(trace_id(promotion.id), 16), _step_span_id(promotion.id, stage.name, stage.attempt, step.plan.name)
-        parent = _inside(promotion.id, _promotion_span_id(promotion.id))
-        self._record(
-            f"{stage.name} {step.plan.name}", ids, parent, begun, ended, about, step.status is StepStatus.FAILED
+        ended = _Ended(
+            f"{stage.name} {step.plan.name}",
+            (int(trace_id(promotion.id), 16), _step_span_id(promotion.id, stage.name, stage.attempt, step.plan.name)),
+            _inside(promotion.id, _promotion_span_id(promotion.id)),
+            step.started or promotion.updated,
+            step.ended or promotion.updated,
         )
+        self._record(ended, about, step.status is StepStatus.FAILED)
         measured = {key: about[key] for key in ("route", "stage", "step", "status")}
         histogram = self._approval_seconds if step.plan.waits else self._step_seconds
-        histogram.record((ended - begun).total_seconds(), measured)
+        histogram.record(ended.seconds, measured)
 
     def _promotion_ended(self, promotion: Promotion) -> None:
         about = _of_promotion(promotion) | {"status": promotion.status, "reason": promotion.reason}
-        ids = int(trace_id(promotion.id), 16), _promotion_span_id(promotion.id)
-        name = f"promotion of {promotion.candidate.name} {promotion.candidate.version}"
-        broken = promotion.status in _BROKEN
-        self._record(name, ids, context.Context(), promotion.created, promotion.updated, about, broken)
+        ended = _Ended(
+            f"promotion of {promotion.candidate.name} {promotion.candidate.version}",
+            (int(trace_id(promotion.id), 16), _promotion_span_id(promotion.id)),
+            context.Context(),
+            promotion.created,
+            promotion.updated,
+        )
+        self._record(ended, about, promotion.status in _BROKEN)
         measured = {"route": promotion.lane.route, "status": promotion.status}
         self._promotions.add(1, measured)
-        self._promotion_seconds.record((promotion.updated - promotion.created).total_seconds(), measured)
+        self._promotion_seconds.record(ended.seconds, measured)
 
-    def _record(
-        self,
-        name: str,
-        ids: tuple[int, int],
-        parent: context.Context,
-        begun: datetime,
-        ended: datetime,
-        about: Attributes,
-        broken: bool,
-    ) -> None:
-        token = given_ids.set(ids)
+    def _record(self, ended: _Ended, about: Attributes, broken: bool) -> None:
+        token = given_ids.set(ended.ids)
         try:
-            span = self._tracer.start_span(name, parent, attributes=about, start_time=_nanoseconds(begun))
+            begun = _nanoseconds(ended.begun)
+            span = self._tracer.start_span(ended.name, ended.parent, attributes=about, start_time=begun)
         finally:
             given_ids.reset(token)
         if broken:
             span.set_status(StatusCode.ERROR, str(about.get("reason", "")))
-        span.end(_nanoseconds(ended))
+        span.end(_nanoseconds(ended.ended))
 
     # --- queues ---
 

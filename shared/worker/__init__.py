@@ -1,1 +1,1 @@
-"""What becomes of a command: running a step of an environment, and what it saw."""
+"""Runs the commands of an environment: one step at a time, with a report of what it saw."""

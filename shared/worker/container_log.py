@@ -1,4 +1,4 @@
-"""Reads the log of a deployment's container for what its own code did wrong, past what the scoring server writes."""
+"""Finds the user's error in the log of a deployment's container, and skips what the scoring server writes."""
 
 import re
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ READ_LINES = 300  #: how much of the log is read
 SHOWN_LINES = 20  #: how much of it is kept
 LONGEST_LINE = 500
 
-# The scoring server wraps what the scoring code raised into exceptions of its own.
+# The scoring server wraps exceptions of the scoring code in its own.
 _OF_THE_SERVER = re.compile(r"azureml_inference_server_http\.|gunicorn\.")
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):\s*$")
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]+)", line (?P<line>\d+), in (?P<function>.+)$')
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(: .*)?$")
 _CHAINED = re.compile(r"(The above exception was the direct cause|During handling of the above exception)")
-#: Files of Python and of packages. What is in none of these folders is the user's.
+#: Files of Python and of packages. Every other file is the user's.
 _INSTALLED = re.compile(r"[\\/](site-packages|dist-packages|python3(\.\d+)?)[\\/]|^<frozen ")
-#: What the server writes of itself: remarks of it and of gunicorn, all but what the scoring code prints.
+#: Lines that the server and gunicorn write. What the scoring code prints is not among them.
 _NOISE = re.compile(
     r"^\S+ \S+ [A-Z] \[\d+\] (gunicorn\.|azmlinfsrv(?!\.print)\b)"
     r"|^(Azure ML Inferencing HTTP server|Server Settings|Server Routes|-{3,}$|Initializing logger$|Extra keys = )"
@@ -54,7 +54,7 @@ class _Traceback:
         return bool(self.raised) and _OF_THE_SERVER.match(self.raised[0]) is not None
 
     def chosen(self) -> Iterator[str]:
-        """The calls of the user's code, and the one that raised; of the packages between them nothing."""
+        """The calls in the user's code and the call that raised, without the packages in between."""
         yield "Traceback (most recent call last):"
         for frame in self.frames:
             if not frame.is_installed or frame is self.frames[-1]:
@@ -63,9 +63,9 @@ class _Traceback:
 
 
 def read(workspace: Workspace, endpoint: str, deployment: str) -> str:
-    """The end of the log without its secrets; where there is none to read, why: a failure is reported all the same."""
+    """The end of the log without secrets, or why it cannot be read. The failure is reported either way."""
     try:
-        # Before lines are left out, which may be what tells a secret.
+        # Redact before lines are dropped: a dropped line may be what identifies a secret.
         return clean(workspace.logs(endpoint, deployment, READ_LINES))
     except (ForbiddenError, RejectedError) as fault:
         return str(fault)
@@ -78,21 +78,20 @@ def cause(log: str) -> str | None:
 
 
 def place(log: str) -> str | None:
-    """Where in the user's code that was raised: `score.py, line 5, in run`; None where it was nowhere in it."""
+    """Where the user's code raised it: `score.py, line 5, in run`; None if it was raised elsewhere."""
     found = _last(log)
     own = [frame for frame in found.frames if not frame.is_installed] if found else []
     return own[-1].place if own else None
 
 
 def cause_and_place(log: str) -> str | None:
-    """Both in one line."""
+    """The cause and its place in one line."""
     found, where = cause(log), place(log)
     return f"{found} ({where})" if found and where else found
 
 
 def chosen(log: str) -> list[str]:
-    """The last lines of the log that are the user's: what the server writes of itself is left out, unless there is
-    nothing else."""
+    """The last lines that the user's code wrote, or the server's own lines if there are no others."""
     lines = [line for line in _own_lines(log) if line.strip()] or [line for line in log.splitlines() if line.strip()]
     return [line.rstrip()[:LONGEST_LINE] for line in lines][-SHOWN_LINES:]
 
@@ -111,7 +110,7 @@ def _own_lines(log: str) -> Iterator[str]:
             if only_of_the_server or not part.is_of_the_server:
                 yield from part.chosen()
         elif _CHAINED.match(part) and isinstance(following, _Traceback) and following.is_of_the_server:
-            continue  # it leads to what is left out
+            continue  # it introduces an exception that is left out
         elif not _NOISE.match(part):
             yield _LEVEL_OF_PRINT.sub("", part)
 
@@ -136,7 +135,7 @@ def _parts(log: str) -> Iterator[str | _Traceback]:
 
 
 def _belongs(traceback: _Traceback, line: str) -> bool:
-    """Whether the line is one of the traceback, which then has it."""
+    """Whether the line belongs to the traceback. If so, it is added to it."""
     if frame := _FRAME.match(line):
         file = re.split(r"[\\/]", frame["path"])[-1]
         where = f"{file}, line {frame['line']}, in {frame['function'].strip()}"

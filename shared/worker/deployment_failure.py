@@ -1,4 +1,4 @@
-"""Why a deployment failed: told from Azure ML's error and from the container's log."""
+"""Works out why a deployment failed, from Azure ML's error and the container's log."""
 
 import re
 
@@ -6,7 +6,7 @@ from shared.core.messages import Failed, FailureKind
 from shared.ports import Deployment
 from shared.worker import container_log
 
-#: In this order: an error of a container often mentions names of things that were not found.
+#: The order matters: a container's error often names things that were not found.
 _KINDS = (
     (FailureKind.QUOTA, r"quota|OutOfCapacity|not enough capacity"),
     (FailureKind.PERMISSION, r"authoriz|forbidden|permission|access ?denied|acrpull|\b403\b"),
@@ -21,11 +21,11 @@ _ADVICE = {
     FailureKind.BAD_CONFIG: "Correct the deployment file",
     FailureKind.CONTAINER_CRASH: "Fix the scoring code",
     FailureKind.TIMEOUT: "Make the container start faster, or raise the limits of its probes",
-    FailureKind.NOT_FOUND: "Correct what the deployment file refers to",
+    FailureKind.NOT_FOUND: "Correct the reference in the deployment file",
     FailureKind.UNKNOWN: "Look up the cause in Azure ML studio, or let the environment's identity read it",
 }
 
-#: Codes such as BadArgument say little: a traceback in the log says more.
+#: Codes such as BadArgument say little. A traceback in the log says more.
 _MAY_BE_A_CRASH = (FailureKind.BAD_CONFIG, FailureKind.TIMEOUT, FailureKind.NOT_FOUND, FailureKind.UNKNOWN)
 
 
@@ -35,9 +35,9 @@ def failed(deployment: Deployment, log: str) -> Failed:
     kind = kind_of(deployment.error)
     if found and kind in _MAY_BE_A_CRASH:
         kind = FailureKind.CONTAINER_CRASH
-    why = deployment.error or f"nothing more than state {deployment.state}. {deployment.unread}"
+    why = deployment.error or f"only that its state is {deployment.state}. {deployment.unread}"
     said = (
-        f"{container_log.cause_and_place(log)}, as its log has it; Azure ML says {why}"
+        f"{container_log.cause_and_place(log)} (from its log); Azure ML says {why}"
         if found
         else why
         if deployment.error
@@ -52,7 +52,7 @@ def failed(deployment: Deployment, log: str) -> Failed:
 
 
 def kind_of(error: str) -> FailureKind:
-    """The class of an error of Azure ML, given as `code: message`; empty where it could not be read."""
+    """The class of an Azure ML error, given as `code: message`; the text is empty if it could not be read."""
     if not error.strip():
         return FailureKind.UNKNOWN
     return next((kind for kind, words in _KINDS if re.search(words, error, re.IGNORECASE)), FailureKind.BAD_CONFIG)

@@ -1,4 +1,4 @@
-"""Keeps a command from changing anything after its time: each change asks first whether it is not too late."""
+"""Stops a command from changing anything after it has expired. Every change checks the time first."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,7 +8,7 @@ from typing import Any, cast
 from shared.core.messages import RunStep
 from shared.ports import Workspace
 
-#: The methods of the port that change something; the others only read, or send requests to a model.
+#: The methods of the port that change something. The others only read, or send requests to a model.
 CHANGES = frozenset(
     {
         "register_output",
@@ -24,11 +24,11 @@ CHANGES = frozenset(
 
 
 class TooLateError(Exception):
-    """The command's time was over before it had made the change that it was about to make."""
+    """The command expired before it made a change."""
 
 
 class _Fenced:
-    """A workspace on which a command's changes are refused once the command has expired."""
+    """A workspace that refuses a command's changes once the command has expired."""
 
     def __init__(self, workspace: Workspace, command: RunStep, clock: Callable[[], datetime]) -> None:
         self._workspace = workspace
@@ -50,5 +50,5 @@ class _Fenced:
 
 
 def fenced(workspace: Workspace, command: RunStep, clock: Callable[[], datetime]) -> Workspace:
-    """The workspace as the command may use it: a change raises `TooLateError` from the command's `not_after` on."""
+    """The workspace as the command may use it: from `not_after` on, every change raises `TooLateError`."""
     return cast(Workspace, _Fenced(workspace, command, clock))

@@ -1,4 +1,5 @@
-"""Gates: what must hold of a candidate before anything is deployed. Pure: decided on evidence gathered before."""
+"""Gates: conditions that a candidate must meet before anything is deployed. Pure: they judge evidence already
+gathered."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from shared.worker.steps.share import COMPLETED, Lineage, Shared
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one gate was decided, with its figures."""
+    """The result of one gate, with its figures."""
 
     gate: str
     asked: str
@@ -24,7 +25,7 @@ class Verdict:
 def judge(
     gates: Sequence[Gate], require_tags: Mapping[str, str], shared: Shared, champion: Champion | None
 ) -> list[Verdict]:
-    """All gates, none left out after the first that does not hold."""
+    """Judge every gate, also after one has failed."""
     verdicts = [_tag(name, value, shared.tags) for name, value in sorted(require_tags.items())]
     if shared.job or gates:
         verdicts.append(_finished(shared.job))
@@ -35,7 +36,7 @@ def judge(
 
 def table(verdicts: Sequence[Verdict]) -> str:
     """The verdicts in columns, for people."""
-    rows = [("gate", "asked", "seen", "holds")]
+    rows = [("gate", "required", "found", "passed")]
     rows += [(each.gate, each.asked, each.seen, "yes" if each.holds else "NO") for each in verdicts]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
@@ -50,8 +51,8 @@ def _tag(name: str, value: str, tags: Mapping[str, str]) -> Verdict:
 
 def _finished(job: Lineage | None) -> Verdict:
     if job is None:
-        return Verdict("training job", COMPLETED, "the model has neither job nor run, so no metrics either", False)
-    status = job.status or "the job is gone"
+        return Verdict("training job", COMPLETED, "the model has no job or run, and so no metrics", False)
+    status = job.status or "the job was deleted"
     return Verdict("training job", COMPLETED, status, status == COMPLETED)
 
 
@@ -114,7 +115,7 @@ def _why_missing(metric: str, shared: Shared) -> str:
     if metric in shared.not_numbers:
         return f"the job logged {shared.not_numbers[metric]}"
     left_out = shared.metrics_left_out
-    return f"not among the metrics kept ({left_out} were left out)" if left_out else "not logged"
+    return f"not among the metrics that were kept ({left_out} were left out)" if left_out else "not logged"
 
 
 def figure(value: float) -> str:

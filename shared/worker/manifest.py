@@ -1,7 +1,8 @@
-"""What a deployment is made from, as the environment's own worker reads it, and the digest that people approve.
+"""Everything that a deployment is made from, as the environment's own worker reads it, and the digest that people
+approve.
 
-Nothing of it is taken from the evidence of others but what gates were judged on: the registry's asset, the files and
-the smoke requests are read here.
+The worker reads the registry's asset, the files and the smoke requests itself. From other workers' evidence it takes
+only what the gates were judged on.
 """
 
 import json
@@ -18,23 +19,23 @@ from shared.worker.gates import Verdict
 from shared.worker.steps import share
 from shared.worker.target import Target
 
-# Evidence is part of messages and documents, so it is kept small.
+# Evidence travels in messages and documents, so keep it small.
 MOST_FILES = 60
 LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Of a deployment that people look at before they approve it: part of the evidence of `validate`."""
+    """What people review before they approve a deployment. Part of the evidence of `validate`."""
 
-    digest: str  #: of everything, also of what is not listed here
+    digest: str  #: of everything, including what is not listed here
     model: str  #: id of the registry's asset
-    origin: str  #: id of the asset that it was shared from
-    copied: str  #: when the registry's copy was made; empty where the registry does not say
+    origin: str  #: id of the asset that it was copied from
+    copied: str  #: when the registry's copy was made; empty if the registry does not say
     endpoint: str
     deployment: str  #: name of the deployment file
     files: Mapping[str, str]  #: SHA-256 by name, relative to the folder of `promotion.yml`
-    files_left_out: int = 0  #: which are in the digest all the same
+    files_left_out: int = 0  #: not listed, but included in the digest
     evaluation: str = ""  #: digest of the job that evaluates the model, as a policy names it; empty without one
 
 
@@ -46,7 +47,7 @@ def read(
     verdicts: Sequence[Verdict],
     authors: Sequence[Author],
 ) -> Manifest:
-    """The manifest of what would be deployed now. Raises `RejectedError` where a file cannot be read."""
+    """The manifest of what would be deployed now. Raises `RejectedError` if a file cannot be read."""
     files = dict(_hashed(target, [*described.files, *(evaluation.files if evaluation else ())]))
     job = job_digest(evaluation) if evaluation else ""
     subject = {
@@ -78,14 +79,14 @@ def job_digest(job: JobFile) -> str:
 
 
 def registry_copy(target: Target) -> Model | Failed:
-    """The registry's copy of the candidate, read with this environment's identity; or why it cannot be deployed."""
+    """The registry's copy of the candidate, read with this environment's identity, or why it cannot be deployed."""
     command = target.command
     name, version = command.candidate.name, command.candidate.version
     copy = target.workspace.registry_model(name, version)
     if copy is None:
         return Failed(
             f"{command.environment} cannot find model {name}, version {version}, in the registry. Give its identity "
-            "a role to read there. If the model was deleted, promote it again.",
+            "a role that can read the registry. If the model was deleted, promote it again.",
             FailureKind.NOT_FOUND,
         )
     origin = target.seen(share.STEP).origin
@@ -99,14 +100,14 @@ def registry_copy(target: Target) -> Model | Failed:
 
 
 def what_changed(before: Manifest, now: Manifest) -> Iterator[str]:
-    """In words, each with its name; nothing where the digests are the same."""
+    """Each change in words, with the name of what changed; nothing if the digests are equal."""
     if before.digest == now.digest:
         return
     found = _differences(before, now)
     yield from found
     if not found:
         left_out = before.files_left_out or now.files_left_out
-        rest = "a setting, what a gate saw or who made the model"
+        rest = "a setting, the evidence of a gate, or the model's authors"
         yield f"a file that is not listed, {rest}" if left_out else rest
 
 
@@ -131,7 +132,7 @@ def _differences(before: Manifest, now: Manifest) -> list[str]:
 
 
 def _hashed(target: Target, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    """First what the stage names itself, then the rest by name."""
+    """The files that the stage names come first, then the rest by name."""
     named = [target.deployment_file, *([target.smoke_file] if target.smoke_file else [])]
     first = {_name(target.folder, file): file for file in named}
     others = {_name(target.folder, file): file for file in files}
@@ -150,7 +151,5 @@ def _digest(file: Path) -> str:
             while chunk := content.read(1 << 20):
                 made.update(chunk)
     except OSError as fault:
-        raise RejectedError(
-            f"The file {file.name}, which the deployment is made from, cannot be read: {fault}"
-        ) from fault
+        raise RejectedError(f"The deployment uses the file {file.name}, which cannot be read: {fault}") from fault
     return made.hexdigest()

@@ -1,4 +1,4 @@
-"""What a step is: its name, what it may use, what it leaves behind. A command becomes its step's order here, once."""
+"""Defines a step: its name, its inputs and its evidence. Parses a command, once, into the order that its step gets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,43 +19,43 @@ OrderT = TypeVar("OrderT", bound="Order[Any]")
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds in an environment whatever a command says."""
+    """What applies in an environment, whatever a command says."""
 
     policy: Policy = field(default_factory=Policy)
-    approvals: Approvals | None = None  #: where the environment's own app takes approvals
-    source: Workspace | None = None  #: where models come from, if this environment's identity may read it
+    approvals: Approvals | None = None  #: set if the environment's own app takes approvals
+    source: Workspace | None = None  #: the workspace that models come from, if this environment's identity may read it
     url: str = ""  #: address of this app, for people
 
 
 @dataclass(frozen=True)
 class Order(Generic[S]):
-    """One poll of a step: the command, and all that the step may use. `S` are the settings of its stage.
+    """One poll of a step: the command, and everything that the step may use. `S` is the type of its stage's settings.
 
-    Subclasses name the type of these settings as `parses`.
+    Subclasses name that type in `parses`.
     """
 
     command: RunStep
     settings: S
     workspace: Workspace
-    folder: Path  #: that `promotion.yml` and the files it names lie in
+    folder: Path  #: contains `promotion.yml` and the files that it names
     rules: Rules
 
     parses: ClassVar[type[Frozen]]
 
     @classmethod
     def of(cls, command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Self:
-        """Raises `RejectedError` for settings that this version does not understand."""
+        """Parse a command. Raises `RejectedError` for settings that this version does not understand."""
         try:
             settings: Any = cls.parses.parse(command.settings)
         except ValueError as fault:
             raise RejectedError(
-                f"The settings of stage {command.stage} cannot be read by this version of the app. Start a new "
+                f"This version of the app cannot read the settings of stage {command.stage}. Start a new "
                 f"promotion: {fault}"
             ) from fault
         return cls(command, settings, workspace, folder, rules)
 
     def seen(self, step: "Step[E, Any]", name: str = "") -> E:
-        """What a step saw that came before; `name` is its name in the plan, where that is not the step's own.
+        """The evidence of an earlier step. `name` is its name in the plan, if that differs from the step's own name.
 
         Raises `UndecodableError` with the name of what is missing.
         """
@@ -65,31 +65,31 @@ class Order(Generic[S]):
         return found
 
     def if_seen(self, step: "Step[E, Any]", name: str = "") -> E | None:
-        """The same, or None where the step has left nothing."""
+        """The same, or None if the step left no evidence."""
         evidence = self.command.evidence.get(name or step.name)
         return from_json(step.evidence, evidence) if evidence is not None else None
 
     def options(self, kind: type[T]) -> T:
-        """What the plan says of this step alone, as the dataclass `kind`. Raises `UndecodableError`."""
+        """The options of this step in the plan, as the dataclass `kind`. Raises `UndecodableError`."""
         return from_json(kind, self.command.options)
 
     def state(self, kind: type[T]) -> T | None:
-        """What the last poll wanted to know at this one, as the dataclass `kind`; None at the first."""
+        """The state that the last poll kept for this one, as the dataclass `kind`; None at the first poll."""
         return from_json(kind, self.command.state) if self.command.state else None
 
 
 @dataclass(frozen=True)
 class Step(Generic[E, OrderT]):
-    """One unit of work: a file in `worker/steps`, which has it as `STEP`."""
+    """One unit of work. Each file in `worker/steps` defines one as `STEP`."""
 
     name: str
-    run: Callable[[OrderT], Outcome]  #: one poll; the port's errors are left to `worker.run`
-    evidence: type[E]  #: a dataclass: what it leaves behind once it has succeeded
+    run: Callable[[OrderT], Outcome]  #: one poll; `run.py` handles the port's errors
+    evidence: type[E]  #: a dataclass: what it leaves behind when it succeeds
     order: type[OrderT]  #: what it is given
-    needs: Capability | None = None  #: the rights that it takes, beside those to read
+    needs: Capability | None = None  #: the rights that it needs in addition to reading
 
 
 def champion_saw(champion: Champion | None, step: Step[E, Any]) -> E | None:
-    """What a step saw when the champion was promoted; None where there is no champion, or it left nothing."""
+    """The evidence of a step from when the champion was promoted; None without a champion or evidence."""
     evidence = champion.evidence.get(step.name) if champion is not None else None
     return from_json(step.evidence, evidence) if evidence is not None else None

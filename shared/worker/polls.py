@@ -1,4 +1,4 @@
-"""When to poll again what Azure is doing."""
+"""Decides when to poll Azure again."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ GROWTH = 1.4
 LONGEST_PAUSE = 30.0  # seconds; the pause that azure-ai-ml keeps itself for most operations
 
 
-#: While somebody else's job runs, of whose end news comes: a poll is only there for news that is lost.
+#: While somebody else's job runs. News of its end wakes the step, so polls only cover for lost news.
 LONGEST_PAUSE_FOR_JOB = 300.0  # seconds
 
 
@@ -27,17 +27,17 @@ POLLS_IN_HALF = 6
 
 @dataclass(frozen=True)
 class Waited:
-    """What a step that waits for a job wants to know at its next poll."""
+    """What a step that waits for a job keeps for its next poll."""
 
-    polls: int = 0  #: that found the job under way
+    polls: int = 0  #: polls that found the job still running
     job: str = ""  #: its name
 
 
 def poll_when_ended(order: Order[Any], job: Job) -> Running:
-    """At the latest after a pause that grows while the job runs; at once when news of its end comes."""
+    """Poll when news of the job's end comes, or after a pause that grows while the job runs."""
     waited = order.state(Waited) or Waited()
     pause = min(LONGEST_PAUSE_FOR_JOB, FIRST_PAUSE * GROWTH ** min(waited.polls, 50))
-    # Without the job's status, which changes: each new text is a line in the journal.
+    # The text leaves out the job's status: each new text would add a line to the journal.
     says = f"waits for {'run' if job.is_run else 'job'} {job.name}, which made the model, to end"
     awaits = AwaitedJob(order.command.candidate.workspace, job.name)
     return Running(timedelta(seconds=round(pause, 1)), says, as_evidence(Waited(waited.polls + 1, job.name)), awaits)

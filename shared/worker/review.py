@@ -1,5 +1,5 @@
-"""Looks at everything that would be deployed, and decides on gates and rules: for `validate`, and again for the steps
-that act on that later."""
+"""Reviews everything that would be deployed, and judges gates and rules. Used by `validate`, and again by the later
+steps that act on its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from shared.worker.target import Target
 
 @dataclass(frozen=True)
 class Review:
-    """A candidate that may be deployed here, as far as nobody has to be asked."""
+    """A candidate that may be deployed here, apart from any approval that is still needed."""
 
     verdicts: Sequence[Verdict]
     manifest: Manifest
@@ -23,7 +23,7 @@ class Review:
 
 
 def review(target: Target) -> Review | Failed:
-    """Raises `RejectedError` for a wrong file. A gate that does not hold is found out before anything is read."""
+    """Judge the gates first, then read the files. Raises `RejectedError` for a wrong file."""
     command, shared = target.command, target.seen(share.STEP)
     verdicts = gates.judge(target.stage.gates, target.settings.require_tags, shared, command.champion)
     if refusal := _refusal(command, verdicts):
@@ -45,10 +45,11 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     copy = manifest.registry_copy(target)
     if isinstance(copy, Failed):
         return copy
-    if region := workspace.missing_region():  # Azure refuses to use a registry in a region that it is not replicated to
+    if region := workspace.missing_region():  # Azure refuses a registry in a region to which it is not replicated
         return Failed(
-            f"The registry is not replicated to {region}, where the workspace of {target.command.environment} is, so "
-            "nothing in it can be deployed there. Add the region to the registry, then retry.",
+            f"The registry is not replicated to {region}, the region of the workspace of "
+            f"{target.command.environment}, so nothing in it can be deployed there. Add the region to the registry, "
+            "then retry.",
             FailureKind.NOT_FOUND,
         )
     made_by = rules.authors(target, copy)
@@ -60,7 +61,7 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
 
 @dataclass(frozen=True)
 class Judged:
-    """The evidence of a review that came to no good end."""
+    """The evidence of a review that failed."""
 
     gates: tuple[Verdict, ...]
 
@@ -73,6 +74,6 @@ def _refusal(command: RunStep, verdicts: Sequence[Verdict]) -> Failed | None:
     refused = [verdict for verdict in verdicts if not verdict.holds]
     if not refused:
         return None
-    reasons = "; ".join(f"{each.gate}: asked for {each.asked}, seen {each.seen}" for each in refused)
+    reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
     text = f"Refused for {command.stage}: {reasons}."
     return Failed(text, FailureKind.REFUSED, gates.table(verdicts), _judged(verdicts))

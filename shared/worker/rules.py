@@ -1,4 +1,4 @@
-"""The rules of an environment, as its own worker has them, and what they make of a deployment."""
+"""Applies an environment's own rules to a deployment."""
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
@@ -12,12 +12,12 @@ from shared.worker.gates import Verdict
 from shared.worker.steps import share
 from shared.worker.target import Target
 
-#: The steps whose evidence an approval that the coordinator takes is bound to.
+#: An approval that the coordinator takes is bound to the evidence of these steps.
 _BEFORE_APPROVAL = frozenset(step.name for step in takewhile(lambda step: step.name != APPROVE, KINDS[Kind.MODEL].plan))
 
 
 def authors(target: Target, copy: Model) -> Sequence[Author]:
-    """Who made the candidate: read at its source where this environment may, else as the source's worker told it."""
+    """Who made the candidate: read at its source if this environment may, else as the source's worker reported it."""
     source, candidate = target.rules.source, target.command.candidate
     if source is None:
         return target.seen(share.STEP).authors
@@ -27,7 +27,7 @@ def authors(target: Target, copy: Model) -> Sequence[Author]:
 
 
 def judge(target: Target, described: DeploymentFile, made_by: Sequence[Author]) -> Iterator[Verdict]:
-    """How each rule of the environment's policy is kept, before anybody is asked for approval."""
+    """Judge each rule of the environment's policy, before anybody is asked to approve."""
     policy = target.rules.policy
     if policy.instance_types:
         seen = described.instance_type
@@ -42,18 +42,18 @@ def judge(target: Target, described: DeploymentFile, made_by: Sequence[Author]) 
         asked_for = approval.least if approval else 0
         holds = asked_for >= policy.approvals.least
         yield Verdict(
-            "policy: approvals", f"at least {policy.approvals.least}", f"the stage asks for {asked_for}", holds
+            "policy: approvals", f"at least {policy.approvals.least}", f"the stage requires {asked_for}", holds
         )
     if policy.not_author:
         known = bool(made_by) and all(each.is_person for each in made_by)
         seen = ", ".join(each.name if each.is_person else f"{each.name} (no person)" for each in made_by) or "unknown"
         holds = known or policy.unknown_author == "allow"
-        yield Verdict("policy: author", "a known person, who is kept from approving", seen, holds)
+        yield Verdict("policy: author", "a known person, who may not approve", seen, holds)
 
 
 def unapproved(target: Target, manifest_digest: str, made_by: Sequence[Author]) -> Failed | None:
-    """Why too few people have approved what is about to be deployed, if so: the environment's own record decides where
-    it keeps one, else what the coordinator passes on."""
+    """Why too few people have approved this deployment; None if enough have. The environment's own record decides if it
+    keeps one, else what the coordinator passes on."""
     policy = target.rules.policy
     asked = policy.approvals
     if asked is None:
@@ -64,9 +64,9 @@ def unapproved(target: Target, manifest_digest: str, made_by: Sequence[Author]) 
     if count >= asked.least:
         return None
     return Failed(
-        f"{target.command.environment} asks for {asked.least} approvals of exactly this, and {count} count. Nothing "
-        "was deployed. Find out who sent the command, since the coordinator should not have, and start a new "
-        "promotion.",
+        f"{target.command.environment} requires {asked.least} approvals of exactly this deployment, and {count} "
+        "count. Nothing was deployed. The coordinator should not have sent this command: find out who did, and "
+        "start a new promotion.",
         FailureKind.PERMISSION,
     )
 
@@ -87,5 +87,5 @@ def _passed_on(target: Target) -> set[str]:
 
 
 def _is_among(name: str | None, names: Sequence[str]) -> bool:
-    """Azure does not keep the case of sizes."""
+    """Whether the name is listed. The case is ignored, since Azure does not preserve it in sizes."""
     return name is not None and name.casefold() in {each.casefold() for each in names}

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,37 +23,37 @@ from shared.worker.steps import steps
 
 log = logging.getLogger("mlpromote")
 
-#: Where Azure does not say when to come back.
+#: Used if Azure does not say when to try again.
 PAUSE = timedelta(seconds=5)
 
 
-def run_step(
-    command: RunStep,
-    workspace_for: Callable[[str], Workspace],
-    folder: Path,
-    clock: Callable[[], datetime],
-    rules_for: Callable[[str], Rules],
-    known: Mapping[str, Step[Any, Any]] | None = None,
-) -> Outcome:
-    """The outcome of one poll; `workspace_for` and `rules_for` give an environment's workspace and rules by name.
+@dataclass(frozen=True)
+class Workplace:
+    """What steps run with. Workspaces and rules are found by the name of their environment."""
 
-    Raises nothing.
-    """
-    if command.expired(clock()):
+    workspace: Callable[[str], Workspace]
+    rules: Callable[[str], Rules]
+    folder: Path  #: that the files which the configuration names lie in
+    clock: Callable[[], datetime]
+
+
+def run_step(command: RunStep, at: Workplace, known: Mapping[str, Step[Any, Any]] | None = None) -> Outcome:
+    """The outcome of one poll; `known`: the steps by name, if not those of the app. Raises nothing."""
+    if command.expired(at.clock()):
         return _too_late(command)
     try:
         step = (steps() if known is None else known).get(command.runs)
         if step is None:
             return _no_step(command)
-        workspace = fenced(workspace_for(command.environment), command, clock)
-        order = step.order.of(command, workspace, folder, rules_for(command.environment))
+        workspace = fenced(at.workspace(command.environment), command, at.clock)
+        order = step.order.of(command, workspace, at.folder, at.rules(command.environment))
         outcome: Outcome = step.run(order)
         return outcome
     except TooLateError:
         return _too_late(command)
     except UnavailableError as fault:
         return Retry(fault.retry_after if fault.retry_after is not None else PAUSE, str(fault))
-    except StoreUnavailableError as fault:  # of the environment's own approvals
+    except StoreUnavailableError as fault:  # the store of the environment's own approvals
         return Retry(PAUSE, str(fault))
     except ForbiddenError as fault:
         return Failed(_said_in(command, fault), FailureKind.PERMISSION)
@@ -62,12 +63,12 @@ def run_step(
         return Failed(_said_in(command, fault), FailureKind.BAD_CONFIG)
     except UndecodableError as fault:
         return Failed(
-            f"{command.step} cannot read what came before it: {fault}. Retry from an earlier step, or start a new "
-            "promotion.",
+            f"{command.step} cannot read the evidence of an earlier step: {fault}. Retry from an earlier step, or "
+            "start a new promotion.",
             FailureKind.BUG,
         )
     except Exception as fault:
-        # Delivered again it would not run: to raise would only hide it until the step's time is over.
+        # A second delivery would not run. Raising would only hide the bug until the step times out.
         log.exception("%s of %s", command.step, command.promotion)
         return Failed(
             f"{command.step} failed because of a bug in this app: {type(fault).__name__}: {fault}. See its log. "
@@ -78,18 +79,19 @@ def run_step(
 
 def _no_step(command: RunStep) -> Failed:
     return Failed(
-        f"This version of the app has no step {command.runs!r}. Deploy the version that the promotion was started "
-        "with, or start a new promotion.",
+        f"This version of the app has no step {command.runs!r}. Deploy the version that started the promotion, or "
+        "start a new promotion.",
         FailureKind.BUG,
     )
 
 
 def _too_late(command: RunStep) -> NotRun:
     return NotRun(
-        f"{command.step} came to its worker after {command.not_after:%H:%M:%S} UTC, too late to change anything"
+        f"{command.step} reached its worker after {command.not_after:%H:%M:%S} UTC, too late to change anything"
     )
 
 
 def _said_in(command: RunStep, fault: Exception) -> str:
-    """With the environment where the stage's name, which stands before each reason, does not say it already."""
+    """The fault's text, prefixed with the environment unless the stage's name, which precedes each reason, already says
+    it."""
     return str(fault) if command.environment == command.stage else f"{command.environment}: {fault}"

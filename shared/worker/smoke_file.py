@@ -1,4 +1,4 @@
-"""Smoke requests as a step reads them, and whether an answer is the expected one."""
+"""Reads smoke requests, and compares answers with what they expect."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from shared.ports import RejectedError
 
 
 def read(file: Path, tolerance: float) -> list[SmokeRequest]:
-    """The file's requests; `tolerance` is for lines that say none. Raises `RejectedError` with the line at fault."""
+    """The file's requests. `tolerance` is the default for lines without one. Raises `RejectedError` with the line."""
     try:
         return smoke_requests.read(file, tolerance)
     except ValueError as fault:
@@ -19,7 +19,7 @@ def read(file: Path, tolerance: float) -> list[SmokeRequest]:
 
 
 def difference(expected: Any, got: Any, tolerance: float, place: str = "answer") -> str | None:
-    """Where and how `got` is not what was expected; None where it is. Numbers may be off by the tolerance."""
+    """Where and how `got` differs from what was expected; None if it does not. Numbers may differ by the tolerance."""
     if _is_number(expected) and _is_number(got):
         margin = f" ± {tolerance:g}" if tolerance else ""
         return None if _near(expected, got, tolerance) else f"{place} is {_shown(got)}, not {_shown(expected)}{margin}"
@@ -38,7 +38,7 @@ def difference(expected: Any, got: Any, tolerance: float, place: str = "answer")
 
 
 def _near(expected: float, got: float, tolerance: float) -> bool:
-    """Also for what JSON allows and arithmetic does not: NaN, here equal to itself, and numbers beyond any float."""
+    """Whether two numbers are close. Handles NaN, which equals itself here, and integers too large for a float."""
     try:
         return expected == got or abs(expected - got) <= tolerance or (math.isnan(expected) and math.isnan(got))
     except OverflowError:

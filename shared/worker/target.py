@@ -1,4 +1,5 @@
-"""What a command is about in Azure ML: the endpoint and the deployment by name, the files, the tags that mark ours."""
+"""What a command refers to in Azure ML: the names of endpoint and deployment, the files, and the tags that mark
+ours."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from shared.core import awaiting
 from shared.ports import Deployment, Endpoint
 from shared.worker.order import Order
 
-#: Tag of every endpoint and deployment that we make: the route it belongs to.
+#: Tag on every endpoint and deployment that we create: the route that it belongs to.
 ROUTE = "mlpromote.route"
 PROMOTION = awaiting.PROMOTION
 ATTEMPT = "mlpromote.attempt"
@@ -19,7 +20,7 @@ STAGE = "mlpromote.stage"
 MODEL = "mlpromote.model"
 VERSION = "mlpromote.version"
 
-#: Azure ML's states of an endpoint or deployment in which nothing is under way.
+#: Azure ML's states of an endpoint or deployment on which no operation is running.
 READY = "Succeeded"
 BROKEN = ("Failed", "Canceled")
 SETTLED = (READY, *BROKEN)
@@ -31,7 +32,7 @@ _LONGEST_NAME = 32
 
 @dataclass(frozen=True)
 class Target(Order[ModelStage]):
-    """Where one candidate is deployed in one stage. The same promotion and stage always give the same names."""
+    """Where one candidate is deployed in one stage. The same promotion and stage always produce the same names."""
 
     parses = ModelStage
 
@@ -45,7 +46,7 @@ class Target(Order[ModelStage]):
 
     @cached_property
     def deployment(self) -> str:
-        """`v`, the version, and a digest of promotion and stage: 32 letters, digits and hyphens at most."""
+        """`v`, the version, and a digest of promotion and stage: at most 32 letters, digits and hyphens."""
         digest = sha256(f"{self.command.promotion}\n{self.command.stage}".encode()).hexdigest()[:_DIGEST_LENGTH]
         version = re.sub(r"[^a-z0-9]+", "-", self.command.candidate.version.lower())
         return f"v{version}"[: _LONGEST_NAME - _DIGEST_LENGTH - 1].rstrip("-") + f"-{digest}"
@@ -63,27 +64,27 @@ class Target(Order[ModelStage]):
         return {ROUTE: self.command.lane.route}
 
     def owns(self, found: Endpoint | Deployment) -> bool:
-        """Whether we made it, for this route."""
+        """Whether this app created it, for this route."""
         return found.tags.get(ROUTE) == self.command.lane.route
 
     def is_of_this_promotion(self, found: Deployment) -> bool:
         return self.owns(found) and found.tags.get(PROMOTION) == self.command.promotion
 
     def is_of_later_attempt(self, found: Deployment) -> bool:
-        """Whether a retry of this promotion made it, after this command's attempt."""
+        """Whether a retry of this promotion created it after this command's attempt."""
         attempt = found.tags.get(ATTEMPT, "")
         return attempt.isdecimal() and int(attempt) > self.command.attempt
 
     def is_of_this_lane(self, found: Deployment) -> bool:
-        """Whether we made it for this route, stage and model, in whichever promotion."""
+        """Whether this app created it for this route, stage and model, in any promotion."""
         command = self.command
         wanted = {STAGE: command.stage, MODEL: command.candidate.name}
         return self.owns(found) and all(found.tags.get(tag) == value for tag, value in wanted.items())
 
     def not_ours(self) -> str:
-        """What to say where the endpoint's name is taken."""
+        """The failure for an endpoint name that is taken."""
         return (
             f"Endpoint {self.endpoint} was not made by route {self.command.lane.route} (it lacks the tag "
             f"{ROUTE}={self.command.lane.route}). Choose another `endpoint` for stage {self.command.stage}, or set the "
-            "tag if the endpoint may be taken over."
+            "tag to let the route take the endpoint over."
         )

@@ -1,6 +1,6 @@
-"""The worker of an environment: runs one command and reports the result. It never touches the store.
+"""Runs one command of an environment and reports the result. Never touches the store.
 
-Whose command it may run is decided where the command is received (`incoming.py`).
+`incoming.py` decides which commands a worker accepts.
 """
 
 import logging
@@ -27,13 +27,13 @@ from shared.core.redaction import clean_outcome
 from shared.ports import Bus, Workspace
 from shared.telemetry.telemetry import Telemetry, fields
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 
 log = logging.getLogger("mlpromote")
 
 
 class WorkerParts(Protocol):
-    """What the worker works with. Each is made at its first use, and may be wrong or out of reach until then."""
+    """What the worker depends on. Each part is built on first use, so a wrong setting shows up only then."""
 
     @property
     def bus(self) -> Bus: ...
@@ -41,14 +41,14 @@ class WorkerParts(Protocol):
     def places(self) -> Places: ...
     @property
     def folder(self) -> Path:
-        """That the files which the configuration names lie in."""
+        """The folder of the files that the configuration names."""
 
     def workspace(self, environment: str) -> Workspace: ...
     def rules(self, environment: str) -> Rules: ...
 
 
 class Worker:
-    """May be used by several threads; `clock` gives the time with its zone."""
+    """Thread-safe. `clock` returns the time with its zone."""
 
     def __init__(self, parts: WorkerParts, telemetry: Telemetry, clock: Callable[[], datetime]) -> None:
         self._parts = parts
@@ -56,7 +56,7 @@ class Worker:
         self._clock = clock
 
     def receive(self, environment: str, body: bytes, delivery: int = 1) -> None:
-        """Work on one message of the queue `steps-<environment>`. Raises for one that does not belong there.
+        """Process one message of the queue `steps-<environment>`. Raises for one that does not belong there.
 
         `delivery` counts the deliveries of the message, from 1.
         """
@@ -70,7 +70,7 @@ class Worker:
     def run(self, command: RunStep, delivery: int) -> None:
         """Run the step once and report.
 
-        `delivery` counts the message's deliveries from 1. Only the first acts: after it the lane may have gone on.
+        `delivery` counts the message's deliveries from 1. Only the first acts: the lane may have moved on since.
         """
         begun = time.monotonic()
         with self._telemetry.poll(command) as polled:
@@ -84,12 +84,13 @@ class Worker:
     def _outcome(self, command: RunStep, delivery: int) -> Outcome:
         if delivery > 1:
             return NotRun(f"{command.step} was delivered {delivery} times: its worker crashed or could not report")
-        # What others wrote, such as a container's log, goes no further than this with a secret in it.
+        # Texts that others wrote, such as a container's log, must not leave here with a secret in them.
         parts = self._parts
-        return clean_outcome(run_step(command, parts.workspace, parts.folder, self._clock, parts.rules))
+        at = Workplace(parts.workspace, parts.rules, parts.folder, self._clock)
+        return clean_outcome(run_step(command, at))
 
     def find_registrations(self, command: FindRegistrations) -> None:
-        """Send the news of every model that was registered since the command's time."""
+        """Report every model that was registered since the command's time."""
         workspace = self._parts.places.environments[command.environment].workspace.id
         found = self._parts.workspace(command.environment).models_since(command.since)
         news = [

@@ -48,7 +48,7 @@ def test_limits_are_worked_out_from_the_same_figures(tmp_path: Path) -> None:
     assert number(r"(\d+) messages, \d+ credits", SCALE) == messages
     assert number(r"messages, (\d+) credits", SCALE) == 2 * messages
     assert number(r"credits \| ([\d,]+) a day", SCALE) == pytest.approx(1_000 * DAY / (2 * messages), rel=0.03)
-    assert number(r"promotions and ([\d,]+) events a second", SCALE) == pytest.approx(1e6 * applied / DAY, rel=0.01)
+    assert number(r"promotions and ([\d,]+) events per second", SCALE) == pytest.approx(1e6 * applied / DAY, rel=0.01)
     requests = number(r"\| 15 minutes \| \d+ \| (\d+) \|", SCALE)
     assert number(r"20,000 /s \| (\d+) \|", SCALE) == requests
     assert number(r"per event, (\d+) \|", COST) == requests
@@ -57,7 +57,7 @@ def test_limits_are_worked_out_from_the_same_figures(tmp_path: Path) -> None:
 
 def test_limits_of_writes_and_of_memory_are_worked_out_from_the_figures_beside_them() -> None:
     writes = number(r"(\d+) per stage and environment, and 1 deletion", SCALE)
-    assert number(r"counts by itself \| ([\d,]+) a day", SCALE) == pytest.approx(10 * DAY / writes, rel=0.03)
+    assert number(r"counted separately \| ([\d,]+) a day", SCALE) == pytest.approx(10 * DAY / writes, rel=0.03)
     instances = number(r"(\d+) instances of 2 GB", SCALE)
     assert instances == 512_000 / 2_048
     assert number(r"on one of 16 \| ([\d,]+) a day", SCALE) == pytest.approx(instances * 16 * DAY / 87, rel=0.03)

@@ -1,30 +1,30 @@
 """The app's HTTP API as people use it while the app dies again and again."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
-import aiohttp
-
+from mlpromote.client import Answer, Client, NoAnswerError
 from tests.signing_in import bearer
 
 #: Seconds after which a caller gives up.
-PATIENCE = aiohttp.ClientTimeout(total=20)
-
-
-class NoAnswerError(Exception):
-    """The app did not answer, or said that it cannot just now (500 and above)."""
+PATIENCE = 20.0
+#: Calls at once: each takes a thread while it waits.
+AT_ONCE = 32
 
 
 class Api:
-    """Every person signs in once, while all is well: tokens outlive the run."""
+    """Every person signs in once, while all is well: tokens outlive the run. Calls raise `NoAnswerError` where the app
+    does not answer, or says that it cannot just now (500 and above)."""
 
-    def __init__(self, addresses: Mapping[str, Any], session: aiohttp.ClientSession) -> None:
-        self._url = addresses["functions"]["url"] + "/api/"
+    def __init__(self, addresses: Mapping[str, Any]) -> None:
+        self._client = Client(addresses["functions"]["url"], PATIENCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE)
         self._key = {"x-functions-key": addresses["functions"]["keys"]["default"]}
         self._addresses = addresses
-        self._session = session
         self._signed_in: dict[str, dict[str, str]] = {}
 
     async def sign_in(self, *people: str) -> None:
@@ -33,7 +33,7 @@ class Api:
             self._signed_in[person] = await asyncio.to_thread(bearer, self._addresses, person)
 
     async def get(self, path: str) -> Any:
-        """The JSON of an answer with 200; raises `NoAnswerError` otherwise."""
+        """The JSON of an answer with 200, and `NoAnswerError` for any other."""
         status, body = await self._ask("GET", path, self._key)
         if status != 200:
             raise NoAnswerError(f"GET {path}: {status} {body}")
@@ -46,20 +46,31 @@ class Api:
             page = await self.get(link)
             for each in page["value"]:
                 yield each
-            link = page["next_link"]
+            link = _below_api(page["next_link"]) if page["next_link"] else None
 
     async def post(self, path: str, by: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
-        """Status and JSON of the answer to a person's request; raises `NoAnswerError`."""
+        """Status and JSON of the answer to a person's request."""
         sent = {**self._key, **self._signed_in[by], **(headers or {})}
-        status, answer = await self._ask("POST", path, sent, json=body)
+        status, answer = await self._ask(
+            "POST", path, {**sent, "Content-Type": "application/json"}, json.dumps(body).encode()
+        )
         if status >= 500:
             raise NoAnswerError(f"POST {path}: {status} {answer}")
         return status, answer
 
-    async def _ask(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> tuple[int, Any]:
-        url = urljoin(self._url, path)
+    async def _ask(
+        self, method: str, path: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> tuple[int, Any]:
+        def ask() -> Answer:
+            return self._client.ask(method, f"/api/{path}", headers, content)
+
+        answer = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         try:
-            async with self._session.request(method, url, headers=headers, timeout=PATIENCE, **more) as answer:
-                return answer.status, await answer.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as fault:
-            raise NoAnswerError(f"{method} {path}: {fault!r}") from fault
+            return answer.status, answer.json()
+        except ValueError as fault:
+            raise NoAnswerError(f"{method} {path}: {answer.status} {answer.text[:300]}") from fault
+
+
+def _below_api(link: str) -> str:
+    parts = urlsplit(link)
+    return f"{parts.path.partition('/api/')[2]}?{parts.query}"

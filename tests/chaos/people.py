@@ -9,8 +9,9 @@ from typing import Any
 
 import aiohttp
 
+from mlpromote.client import NoAnswerError
 from shared.core.queues import all_queues
-from tests.chaos.api import Api, NoAnswerError
+from tests.chaos.api import Api
 from tests.chaos.logbook import Logbook
 from tests.chaos.world import Answer, Request
 from tests.e2e.azure import SDK_FAULTS, Azure

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.api import Api, NoAnswerError
+from mlpromote.client import NoAnswerError
+from tests.chaos.api import Api
 from tests.chaos.cloud import Subscribed, hurried_cloud
 from tests.chaos.faults import Faults
 from tests.chaos.invariants import Violation, left, violations
@@ -103,7 +104,7 @@ class _Chaos:
         cls, plan: Plan, subscribed: Subscribed, log: Logbook, result: Result, tell: Callable[[str], None]
     ) -> "_Chaos":
         """With everybody signed in, and a first version of each model registered."""
-        api = Api(subscribed.cloud.parts.addresses, subscribed.cloud.http)
+        api = Api(subscribed.cloud.parts.addresses)
         await api.sign_in(*ROLES)
         chaos = cls(plan, subscribed, log, result, tell, api)
         for model in plan.models:
@@ -207,7 +208,7 @@ def struck(world: World) -> Counter[str]:
         line.step
         for promotion in world.promotions
         for line in promotion.journal
-        if line.what == "retrying" and line.text.startswith((f"{line.step} was delivered", f"{line.step} came to its"))
+        if line.what == "retrying" and line.text.startswith((f"{line.step} was delivered", f"{line.step} reached its"))
     )
 
 

@@ -128,7 +128,7 @@ def test_nothing_is_left_running_and_nothing_is_printed(serving: Serving, capfd:
         ("- a list", "no YAML mapping"),
         ("instance_count: many", "cannot be used"),
         ("no_such_key: 1", "cannot be used"),
-        ("type: kubernetes\ninstance_count: 1", "no managed online deployment"),
+        ("type: kubernetes\ninstance_count: 1", "not describe a managed online deployment"),
         ("", "no YAML mapping"),
     ],
 )

@@ -1,166 +1,193 @@
-"""All steps on the real adapter: what a promotion does in Azure ML, look by look."""
+"""All steps on the real adapter: what promotions do in Azure ML, poll by poll, as the rules ask for it."""
 
+import time
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+import pytest
+
+from shared import config
 from shared.cloud.azureml import AzureMLWorkspace
+from shared.coordinator import routing
+from shared.core.events import Cancelled, Person, Released
 from shared.core.messages import (
-    MAY_ACT_FOR,
-    Candidate,
-    Champion,
     Evidence,
     Failed,
     FailureKind,
-    Kind,
     LaneKey,
+    ModelRegistered,
     Outcome,
     Retry,
     Running,
     RunStep,
-    Succeeded,
 )
+from shared.core.promotion import Lane, PromotionStatus
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from tests.cloud.conftest import Registered
-from tests.cloud.local_azure import LocalAzure, until
+from tests.cloud.local_azure import LocalAzure, workspace_id
+from tests.core.driver import LaneDriver
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CONFIGURATION = """\
+registry: contoso-ml
+environments:
+  dev: {workspace: "${DEV}"}
+  test: {workspace: "${TEST}"}
+routes:
+  digits:
+    from: dev
+    models: ["*"]
+    require_tags: {promote: "true"}
+    stages:
+      - environment: test
+        endpoint: "{model}-test"
+        deployment: deployment.yml
+        smoke: {requests: smoke.jsonl, max_latency: 10s}
+"""
+BOB = Person("id-of-bob", "bob", ())
 
 
-class Promotion:
-    """Runs the steps of one model version as the core would, one look at a time."""
+class ModelLane(LaneDriver):
+    """The lane of one model, whose commands run in real workspaces."""
 
-    def __init__(
-        self,
-        workspaces: Mapping[str, AzureMLWorkspace],
-        folder: Path,
-        name: str,
-        version: str,
-        champion: Champion | None,
-    ) -> None:
+    def __init__(self, workspaces: Mapping[str, AzureMLWorkspace], folder: Path, model: str) -> None:
+        self.key = LaneKey("digits", model)
+        super().__init__(Lane(self.key), self._poll)
+        (folder / "promotion.yml").write_text(CONFIGURATION)
+        settings = {name.upper(): workspace_id(name) for name in workspaces}
+        self._configuration = config.load(folder / "promotion.yml", settings)
         self._workspaces = workspaces
         self._folder = folder
-        self._command = RunStep(
-            lane=LaneKey("digits", name),
-            promotion=f"{name}-{version}",
-            stage="test",
-            step="",
-            environment="test",
-            attempt=1,
-            poll=1,
-            not_before=NOW,
-            not_after=NOW + MAY_ACT_FOR,
-            started=NOW,
-            deadline=NOW + timedelta(hours=1),
-            candidate=Candidate(Kind.MODEL, name, version, "dev", "/subscriptions/s/workspaces/ws-dev"),
-            settings={
-                "stage": {
-                    "environment": "test",
-                    "endpoint": "{model}-test",
-                    "deployment": "deployment.yml",
-                    "smoke": {"requests": "smoke.jsonl", "max_latency": "10s"},
-                },
-                "require_tags": {"promote": "true"},
-            },
-            evidence={},
-            champion=champion,
-        )
-        self.evidence: dict[str, Evidence] = {}
 
-    def run(self, step: str) -> Outcome:
-        looks, ended = iter(range(1, 1000)), list[Outcome]()
+    def request(self, version: str) -> str:
+        """News of a model version, with the tag that the route asks for; the id of its promotion."""
+        news = ModelRegistered(workspace_id("dev"), self.key.model, version, {"promote": "true"}, "event-grid")
+        [request] = routing.requests(news, self._configuration, self.now)
+        self.apply(request)
+        return request.promotion.id
 
-        def look() -> bool:
-            environment = "dev" if step == "share" else "test"
-            command = replace(
-                self._command, step=step, environment=environment, poll=next(looks), evidence=dict(self.evidence)
-            )
-            outcome = run_step(
-                command, lambda name: self._workspaces[name], self._folder, lambda: command.started, lambda _: Rules()
-            )
-            if not isinstance(outcome, (Running, Retry)):
-                ended.append(outcome)
-            return bool(ended)
+    def run_until(self, step: str) -> None:
+        """Until this step is next."""
+        self.run(lambda command: command.step == step)
+        assert [command.step for command in self.in_flight()] == [step]
 
-        until(look, step)
-        if isinstance(ended[0], Succeeded):
-            self.evidence[step] = ended[0].evidence
-        return ended[0]
+    def status(self, promotion: str) -> PromotionStatus:
+        found = self.lane.promotion(promotion)
+        assert found is not None
+        return found.status
 
-    def run_all(self, *steps: str) -> None:
-        for step in steps:
-            outcome = self.run(step)
-            assert isinstance(outcome, Succeeded), outcome
+    def evidence(self, promotion: str) -> Mapping[str, Evidence]:
+        """By step."""
+        return {step: evidence for step, (evidence, _) in self._steps(promotion).items()}
 
-    @property
-    def deployment(self) -> Any:
-        return self.evidence["deploy"]["deployment"]
+    def failure(self, promotion: str, step: str) -> Failed:
+        _, failure = self._steps(promotion)[step]
+        assert failure is not None, f"{step} did not fail"
+        return failure
 
-    def as_champion(self) -> Champion:
-        return Champion(self._command.promotion, self._command.candidate, NOW, self.evidence)
+    def traffic(self) -> Mapping[str, int]:
+        """By deployment, at the model's endpoint."""
+        found = self._workspaces["test"].endpoint(f"{self.key.model}-test")
+        return dict(found.traffic) if found else {}
+
+    def deployment(self, promotion: str) -> str:
+        return str(self.evidence(promotion)["deploy"]["deployment"])
+
+    def _steps(self, promotion: str) -> dict[str, tuple[Evidence, Failed | None]]:
+        found = self.lane.promotion(promotion)
+        assert found is not None
+        return {step.plan.name: (step.evidence, step.failure) for stage in found.stages for step in stage.steps}
+
+    def _poll(self, command: RunStep) -> Outcome:
+        at = Workplace(self._workspaces.__getitem__, lambda _: Rules(), self._folder, lambda: self.now)
+        outcome = run_step(command, at)
+        if isinstance(outcome, Running | Retry):
+            time.sleep(0.1)  # the lane's clock goes on at once, Azure's does not
+        return outcome
+
+
+@pytest.fixture
+def lane(dev: AzureMLWorkspace, test: AzureMLWorkspace, folder: Path, name: str) -> ModelLane:
+    return ModelLane({"dev": dev, "test": test}, folder, name)
 
 
 def test_versions_replace_each_other_and_a_broken_one_leaves_the_champion_alone(
-    dev: AzureMLWorkspace, test: AzureMLWorkspace, name: str, registered: Registered, folder: Path
+    lane: ModelLane, name: str, registered: Registered
 ) -> None:
-    workspaces, endpoint = {"dev": dev, "test": test}, f"{name}-test"
-
-    def traffic() -> dict[str, int]:
-        found = test.endpoint(endpoint)
-        return dict(found.traffic) if found else {}
-
     registered(name, "1", promote="true")
-    first = Promotion(workspaces, folder, name, "1", None)
-    first.run_all("share", "validate", "deploy", "smoke", "shift", "retire")
-    assert traffic() == {first.deployment: 100}
-    assert first.evidence["smoke"]["answers"] == 1
+    first = lane.request("1")
+    lane.run()
+    assert lane.status(first) is PromotionStatus.SUCCEEDED
+    assert lane.traffic() == {lane.deployment(first): 100}
+    assert lane.evidence(first)["smoke"]["answers"] == 1
 
     registered(name, "2", '{"crash": true}', promote="true")
-    broken = Promotion(workspaces, folder, name, "2", first.as_champion())
-    broken.run_all("share", "validate")
-    outcome = broken.run("deploy")
-    assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.CONTAINER_CRASH
-    assert "KeyError: 'the model is of no use'" in outcome.reason
-    assert outcome.diagnosis.startswith("KeyError: 'the model is of no use'")
-    broken.run_all("remove")
-    assert traffic() == {first.deployment: 100}
+    broken = lane.request("2")
+    lane.run()
+    assert lane.status(broken) is PromotionStatus.FAILED
+    failure = lane.failure(broken, "deploy")
+    assert failure.kind is FailureKind.CONTAINER_CRASH
+    assert "KeyError: 'the model is of no use'" in failure.reason
+    assert failure.diagnosis.startswith("KeyError: 'the model is of no use'")
+    assert lane.traffic() == {lane.deployment(first): 100}
 
     registered(name, "3", promote="true")
-    second = Promotion(workspaces, folder, name, "3", first.as_champion())
-    second.run_all("share", "validate", "deploy", "smoke")
-    assert traffic() == {first.deployment: 100}
-    second.run_all("shift")
-    assert traffic() == {second.deployment: 100}
-    second.run_all("restore")
-    assert traffic() == {first.deployment: 100}
-    second.run_all("shift", "retire")
-    assert traffic() == {second.deployment: 100}
+    second = lane.request("3")
+    lane.run_until("shift")
+    assert lane.traffic() == {lane.deployment(first): 100}
+    lane.run_until("retire")
+    assert lane.traffic() == {lane.deployment(second): 100}
+    lane.run()
+    assert lane.status(second) is PromotionStatus.SUCCEEDED
+    assert lane.traffic() == {lane.deployment(second): 100}
+
+
+def test_a_version_that_is_cancelled_while_it_takes_the_traffic_gives_it_back(
+    lane: ModelLane, name: str, registered: Registered
+) -> None:
+    registered(name, "1", promote="true")
+    first = lane.request("1")
+    lane.run()
+    registered(name, "2", promote="true")
+    second = lane.request("2")
+    lane.run_until("shift")
+    lane.apply(Cancelled(lane.key, second, BOB, "not today"))
+    lane.run_until("restore")
+    assert lane.traffic() == {lane.deployment(second): 100}
+    lane.run_until("remove")
+    assert lane.traffic() == {lane.deployment(first): 100}
+    lane.run()
+    assert lane.status(second) is PromotionStatus.ROLLED_BACK
+    assert lane.traffic() == {lane.deployment(first): 100}
+
+    registered(name, "3", promote="true")
+    third = lane.request("3")
+    lane.apply(Released(lane.key, "test", BOB, "today"))
+    lane.run()
+    assert lane.traffic() == {lane.deployment(third): 100}
 
 
 def test_a_model_without_the_required_tag_is_refused(
-    dev: AzureMLWorkspace, test: AzureMLWorkspace, name: str, registered: Registered, folder: Path
+    lane: ModelLane, test: AzureMLWorkspace, name: str, registered: Registered
 ) -> None:
+    """The news claims a tag that the model does not have."""
     registered(name, "1")
-    promotion = Promotion({"dev": dev, "test": test}, folder, name, "1", None)
-    outcome = promotion.run("share")
-    assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.REFUSED
-    assert "does not have the tag promote=true" in outcome.reason
+    promotion = lane.request("1")
+    lane.run()
+    failure = lane.failure(promotion, "share")
+    assert failure.kind is FailureKind.REFUSED
+    assert "does not have the tag promote=true" in failure.reason
     assert test.registry_model(name, "1") is None
 
 
 def test_a_deployment_without_room_is_told_as_quota(
-    azure: LocalAzure, dev: AzureMLWorkspace, test: AzureMLWorkspace, name: str, registered: Registered, folder: Path
+    azure: LocalAzure, lane: ModelLane, test: AzureMLWorkspace, name: str, registered: Registered
 ) -> None:
     registered(name, "1", promote="true")
-    promotion = Promotion({"dev": dev, "test": test}, folder, name, "1", None)
-    promotion.run_all("share", "validate")
+    promotion = lane.request("1")
+    lane.run_until("deploy")
     azure.fault("out_of_quota")
-    outcome = promotion.run("deploy")
-    assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.QUOTA
-    promotion.run_all("remove")
+    lane.run()
+    assert lane.failure(promotion, "deploy").kind is FailureKind.QUOTA
+    assert lane.status(promotion) is PromotionStatus.FAILED
+    assert list(test.deployments(f"{name}-test")) == []

@@ -170,7 +170,7 @@ def test_what_is_no_id_of_a_promotion_is_not_there(store: TablesStore, id: str) 
 
 
 def test_a_promotion_whose_id_does_not_name_its_lane_is_refused(store: TablesStore) -> None:
-    with pytest.raises(ValueError, match="does not name the promotion's lane"):
+    with pytest.raises(ValueError, match="does not contain its lane's digest"):
         store.save(Lane(KEY), Lane(KEY).with_promotion(made(1, id="p-000000000000")), 0, ())
     assert store.load(KEY, None) == (Lane(KEY), 0)
 

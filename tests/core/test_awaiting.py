@@ -48,7 +48,7 @@ def test_a_wait_beyond_all_measure_ends_and_names_the_job() -> None:
     lane = waiting()
     lane = decide(lane, answer(due(lane)[0], WAITS), NOW + LONGEST_WAIT).lane
     assert lane.promotions[0].status == "failed"
-    assert "Job train-3 has not ended within 30 d" in lane.promotions[0].reason
+    assert "Job train-3 did not end within 30 d" in lane.promotions[0].reason
 
 
 def test_a_wait_whose_answers_are_lost_is_asked_about_again() -> None:
@@ -178,7 +178,7 @@ def test_a_newer_version_need_not_wait_for_the_job_of_an_older_one() -> None:
     lane = decide(lane, answer(due(lane)[0], WAITS), LATER).lane
     older, newer = lane.promotions
     assert (older.status, newer.status) == ("superseded", "running")
-    assert "version 2 came while it waited for job train-3 to end" in older.reason
+    assert "version 2 arrived while it waited for job train-3 to end" in older.reason
 
 
 def test_an_older_version_waits_behind_the_job_of_a_newer_one() -> None:

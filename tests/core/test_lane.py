@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.core.events import Person, PromotionRequested, RolledBack, TimePassed
-from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, decide, due
+from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, decide, due, wake_at
 from shared.core.messages import GRACE, Failed, FailureKind, Kind, Retry, Running, RunStep
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from tests.core.driver import LaneDriver, drive
@@ -37,6 +37,13 @@ def test_a_request_starts_the_first_step_in_the_worker_of_the_source() -> None:
     decision = decide(EMPTY, requested(), NOW)
     assert [(command.step, command.environment) for command in decision.commands] == [("share", "dev")]
     assert [entry.what for entry in decision.journal] == ["requested", "stage-started"]
+
+
+def test_a_command_may_act_for_three_minutes_and_is_known_not_to_after_five() -> None:
+    lane = decide(EMPTY, requested(), NOW).lane
+    [command] = due(lane)
+    assert command.not_after == NOW + timedelta(minutes=3)
+    assert wake_at(lane) == NOW + timedelta(minutes=5)
 
 
 def test_all_steps_of_all_stages_run_in_order_and_the_candidate_ends_as_champion_of_each() -> None:
@@ -118,7 +125,7 @@ def test_an_undo_that_fails_is_noted_and_the_walk_back_goes_on() -> None:
     azure = Azure(failing={("1", "test", "shift"): BROKEN, ("1", "test", "restore"): BROKEN})
     lane, azure = drive(EMPTY, requested(), azure)
     assert azure.endpoint("test").deployments == frozenset()
-    assert "undoing failed as well: restore" in lane.promotions[0].reason
+    assert "undoing also failed: restore" in lane.promotions[0].reason
 
 
 def test_running_is_polled_again_after_the_pause_that_the_step_asks_for() -> None:
@@ -289,7 +296,16 @@ def test_a_promotion_that_succeeds_is_said_to_be_done() -> None:
     driver = LaneDriver(decide(EMPTY, requested(), NOW).lane)
     *_, last = driver.moments()
     ended = decide(run_until(decide(EMPTY, requested(), NOW).lane, "prod", "retire")[0], answer(last), NOW)
-    assert [(line.what, line.text) for line in ended.journal][-1] == ("succeeded", "done")
+    assert [(line.what, line.text) for line in ended.journal][-2:] == [
+        ("stage-succeeded", "done"),
+        ("succeeded", "done"),
+    ]
+
+
+def test_a_stage_that_succeeds_says_what_could_not_be_tidied_up() -> None:
+    lane, retire = run_until(decide(EMPTY, requested(), NOW).lane, "test", "retire")
+    said = {line.what: line.text for line in decide(lane, answer(retire, BROKEN), NOW).journal}
+    assert said["stage-succeeded"] == f"retire: {BROKEN.reason}"
 
 
 def test_a_promotion_says_when_it_was_changed_and_others_of_the_lane_do_not() -> None:

@@ -61,7 +61,7 @@ def test_no_other_environment_can_answer_for_a_step_whatever_it_says(broken_at: 
             decision = decide(lane, report, NOW)
             assert (decision.lane, decision.commands, decision.journal) == (lane, (), ())
             assert decision.stale
-            expected = f"is a step of {command.environment}, and the report came from {report.environment}"
+            expected = f"is a step of {command.environment}, but the report came from {report.environment}"
             assert decision.disbelieved.endswith(expected)
     assert walked == {"dev", "test", "prod"} or broken_at == ("test", "shift")
 

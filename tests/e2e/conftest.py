@@ -115,7 +115,7 @@ async def running(
                     environment.setenv(name, value)
                 assert processes_of(folder), "no process would be found if one were left"
                 azure = Azure(addresses, session, folder / "models")
-                yield Cloud(parts, azure, Promoting(addresses, session), session)
+                yield Cloud(parts, azure, Promoting(addresses), session)
         finally:
             left = processes_of(folder)
     assert not left, f"still running: {left}"

@@ -1,13 +1,12 @@
 """Promotions as the app's HTTP API tells of them, waited for; the app may be down meanwhile."""
 
-import json
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
-
 from examples.demo.promotions import Promotion
+from mlpromote.client import Answer, Client, NoAnswerError
 from mlpromote.statuses import ENDED
 from tests.e2e.azure import until
 
@@ -15,18 +14,13 @@ from tests.e2e.azure import until
 LONGEST = 240.0
 
 
-class NoAnswerError(Exception):
-    """The app did not answer with 200."""
-
-
 class Promoting:
     """The promotions of one app."""
 
-    def __init__(self, addresses: Mapping[str, Any], session: aiohttp.ClientSession) -> None:
+    def __init__(self, addresses: Mapping[str, Any]) -> None:
         functions = addresses["functions"]
-        self._url = f"{functions['url']}/api/promotions"
+        self._client = Client(functions["url"])
         self._key = functions["keys"]["default"]
-        self._session = session
 
     async def ended(self, model: str, version: str = "1", kind: str = "model") -> Promotion:
         """The promotion of a model version (or of a job by its name), once it has come to its end."""
@@ -58,20 +52,16 @@ class Promoting:
         page = await self._read(f"?model={quote(model)}&top=200")
         return [each for each in page["value"] if each["kind"] == kind]
 
-    async def request(self, path: str = "", key: str | None = None) -> tuple[int, str, str]:
-        """Status, content type and text of `GET /api/promotions{path}`; `key` is sent in place of the app's own."""
+    async def request(self, path: str = "", key: str | None = None) -> Answer:
+        """The answer to `GET /api/promotions{path}`; `key` is sent in place of the app's own."""
         headers = {"x-functions-key": self._key if key is None else key}
-        async with self._session.get(self._url + path, headers=headers) as answer:
-            return answer.status, answer.content_type, await answer.text()
+        return await asyncio.to_thread(self._client.ask, "GET", f"/api/promotions{path}", headers)
 
     async def _read(self, path: str) -> Any:
-        try:
-            status, _, body = await self.request(path)
-        except aiohttp.ClientError as fault:
-            raise NoAnswerError(f"{path}: {fault!r}") from fault
-        if status != 200:
-            raise NoAnswerError(f"{path}: {status} {body}")
-        return json.loads(body)
+        answer = await self.request(path)
+        if answer.status != 200:
+            raise NoAnswerError(f"{path}: {answer.status} {answer.text}")
+        return answer.json()
 
     async def _ended_as(self, status: str, model: str, version: str) -> Promotion:
         found = await self.ended(model, version)

@@ -126,7 +126,7 @@ async def test_what_the_worker_of_test_reports_of_a_step_of_prod_changes_nothing
         forged = list(forged_reports(before))
         for body, message_id in forged:
             await send_as_test(cloud, body, message_id)
-        ignored = "validate in prod is a step of prod, and the report came from test"
+        ignored = "validate in prod is a step of prod, but the report came from test"
         await until(lambda: logged(cloud, ignored, len(forged)), "all are ignored", WAITS)
         assert await cloud.promotions.find("apart-spoken-for", "1") == before
         await nothing_is_in_prod(cloud, "apart-spoken-for")

@@ -174,7 +174,11 @@ async def test_a_model_with_an_unusual_name_is_promoted(cloud: Cloud) -> None:
     ("model", "kind", "sentences"),
     [
         ("tiny-gone", "not-found", ("The files of model tiny-gone, version 1, are gone", "Register the model")),
-        ("fileless-a", "bad-config", ("There is no deployment file", "nowhere.yml", "see `deployment` of the stage")),
+        (
+            "fileless-a",
+            "bad-config",
+            ("There is no deployment file", "nowhere.yml", "Correct `deployment` of the stage"),
+        ),
         ("unparsable-a", "bad-config", ("The deployment file unparsable.yml cannot be read",)),
         ("tiny-taken", "conflict", ("was not made by route tiny", "Choose another `endpoint` for stage prod")),
         ("barred-a", "permission", ("does not have authorization", "Give the identity the role that allows it")),
@@ -211,9 +215,9 @@ async def test_an_endpoint_that_someone_else_made_is_left_alone(cloud: Cloud) ->
     ],
 )
 async def test_a_wrong_request_is_answered_with_its_problem(cloud: Cloud, path: str, status: int, detail: str) -> None:
-    answered, content_type, body = await cloud.promotions.request(path)
-    assert (answered, content_type) == (status, "application/problem+json")
-    problem = json.loads(body)
+    answer = await cloud.promotions.request(path)
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
+    problem = answer.json()
     assert problem["status"] == status
     assert problem["title"]
     assert detail in problem["detail"]
@@ -221,9 +225,9 @@ async def test_a_wrong_request_is_answered_with_its_problem(cloud: Cloud, path: 
 
 @pytest.mark.parametrize("path", ["", "/no-such-promotion"])
 async def test_a_request_without_the_key_is_refused(cloud: Cloud, path: str) -> None:
-    status, _, body = await cloud.promotions.request(path, key="")
-    assert status == 401
-    assert "promotion" not in body
+    answer = await cloud.promotions.request(path, key="")
+    assert answer.status == 401
+    assert "promotion" not in answer.text
 
 
 # --- what can be seen ------------------------------------------------------------------------------------------------
@@ -236,6 +240,6 @@ async def logged(cloud: Cloud, text: str) -> bool:
 
 async def newest(cloud: Cloud, version: str) -> Mapping[str, Any] | None:
     """The ended promotion of a version that no other model has."""
-    _, _, body = await cloud.promotions.request("?status=failed&top=200")
-    found = [each for each in json.loads(body)["value"] if each["version"] == version]
+    answer = await cloud.promotions.request("?status=failed&top=200")
+    found = [each for each in answer.json()["value"] if each["version"] == version]
     return found[0] if found else None

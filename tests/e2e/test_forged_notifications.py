@@ -108,7 +108,7 @@ async def test_a_job_that_never_ran_registers_nothing(cloud: Cloud) -> None:
     ("name", "experiment", "line", "says"),
     [
         ("failed", EXPERIMENT, "exit 3", "ended as Failed: nothing was registered"),
-        ("elsewhere", "trials", "echo made > ${{outputs.model}}/model.txt", "is of experiment trials"),
+        ("elsewhere", "trials", "echo made > ${{outputs.model}}/model.txt", "belongs to experiment trials"),
     ],
 )
 async def test_a_job_that_is_not_what_the_event_says_registers_nothing(

@@ -37,9 +37,9 @@ FORWARD = ("share", "validate", "deploy", "smoke", "shift", "retire")
 BACK = ("remove", "restore")
 TRAINED = "tiny-trained"
 #: Within this time every promotion is in its step; those that got there first are still held then.
-REACHED_WITHIN = 40
+REACHED_WITHIN = 45
 #: The answer to shifting comes later than the route's time limit for it.
-LATE_SECONDS = 4
+LATE_SECONDS = 11
 
 
 def model_of(step: str) -> str:
@@ -145,7 +145,7 @@ async def test_a_promotion_that_failed_goes_all_the_way_back(cloud: Cloud, after
     (stage,) = promotion["stages"]
     assert stage["status"] == "failed"
     assert {each["status"] for each in stage["undoing"]} == {"succeeded"}
-    assert "undoing failed" not in promotion["reason"]
+    assert "undoing also failed" not in promotion["reason"]
     assert await cloud.azure.only_deployment("prod", model_of(step)) == "1"
 
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -17,10 +17,13 @@ import pytest_asyncio
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 
-from examples.demo.promotions import Promotion
 from localcloud.up import Description
-from shared.core.messages import MAY_ACT_FOR, Candidate, Evidence, Kind, LaneKey, RunStep, encode
+from shared.cloud.sqlite import SqliteStore
+from shared.core.approval import APPROVE
+from shared.core.lane import decide, due
+from shared.core.messages import MAY_ACT_FOR, LaneKey, RunStep, Succeeded, encode
 from shared.core.queues import all_queues
+from tests.core.world import answer
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.queue_rights import SHARED_ACCESS
@@ -164,8 +167,8 @@ async def test_after_bob_approved_the_good_one_prod_never_serves_the_evil_one(
     good, evil = await deploying(cloud, "open-good"), await deploying(cloud, "open-evil")
     assert await prod.decide("approve", await prod.asks_about("open-good"), "bob") == 202
     await cloud.promotions.succeeded("open-good")
-    onto_the_good_endpoint = {**evil.settings, "endpoint": "open-good"}
-    softened = {**evil.settings, "smoke": None, "approval": None}
+    onto_the_good_endpoint = with_stage(evil, endpoint="open-good")
+    softened = with_stage(evil, smoke=None, approval=None)
     forged_share = {**evil.evidence["share"], "registry_model": good.evidence["share"]["registry_model"]}
     for number, command in enumerate(
         (
@@ -192,56 +195,41 @@ async def test_other_files_than_those_of_the_approval_are_not_deployed_either(
     command = await deploying(cloud, "open-other")
     assert await prod.decide("approve", request, "bob") == 202
     await cloud.promotions.succeeded("open-other")
-    other = {**command.settings, "endpoint": "open-other-2", "deployment": "../tiny/unparsable.yml"}
+    other = with_stage(command, endpoint="open-other-2", deployment="../tiny/unparsable.yml")
     await run(cloud, workers, replace(command, settings=other, attempt=7))
     assert await nothing_is_in_prod(cloud, "open-other-2")
 
 
 async def deploying(cloud: Cloud, model: str) -> RunStep:
-    """A command to deploy a model as the coordinator would send it, with what it knows by now."""
+    """The command to deploy a model as the coordinator would send it if prod's worker said that it was approved."""
+    key = LaneKey("open", model)
 
-    async def look() -> Promotion | None:
-        found = await cloud.promotions.find(model, "1")
-        return found if found and "validate" in evidence_of(found) else None
+    async def look() -> RunStep | None:
+        lane, _ = await asyncio.to_thread(store_of(cloud).load, key, None)
+        return next((command for command in due(lane) if command.step == APPROVE), None)
 
-    promotion = await until(look, f"{model} was validated", WAITS)
-    now = datetime.now(UTC)
-    place = promotion["candidate"]
-    return RunStep(
-        lane=LaneKey("open", model),
-        promotion=promotion["id"],
-        stage="prod",
-        step="deploy",
-        environment="prod",
-        attempt=1,
-        poll=1,
-        not_before=now,
-        not_after=now + MAY_ACT_FOR,
-        started=now,
-        deadline=now + timedelta(hours=1),
-        candidate=Candidate(Kind.MODEL, model, "1", place["environment"], place["workspace"]),
-        settings={
-            "stage": {
-                "environment": "prod",
-                "endpoint": "{model}",
-                "deployment": "../tiny/deployment.yml",
-                "smoke": {"requests": "../tiny/smoke.jsonl"},
-                "approval": {"min": 1},
-            },
-            "require_tags": {},
-        },
-        evidence=evidence_of(promotion),
-        champion=None,
-    )
+    asked = await until(look, f"{model} waits for approval", WAITS)
+    lane, _ = await asyncio.to_thread(store_of(cloud).load, key, asked.promotion)
+    [command] = due(decide(lane, answer(asked, Succeeded()), datetime.now(UTC)).lane)
+    assert command.step == "deploy"
+    evidence = {step: seen for step, seen in command.evidence.items() if step != APPROVE}
+    return replace(command, evidence=evidence)
 
 
-def evidence_of(promotion: Promotion) -> dict[str, Evidence]:
-    [stage] = promotion["stages"]
-    return {step["name"]: step["evidence"] for step in stage["steps"] if step["status"] == "succeeded"}
+def with_stage(command: RunStep, **changes: Any) -> dict[str, Any]:
+    """The command's settings, with some of its stage's changed."""
+    return {**command.settings, "stage": {**command.settings["stage"], **changes}}
+
+
+def store_of(cloud: Cloud) -> SqliteStore:
+    """The coordinator's."""
+    return SqliteStore(cloud.parts.layout.data / "promotions.sqlite")
 
 
 async def run(cloud: Cloud, workers: WorkerApps, command: RunStep) -> None:
-    """Have prod's worker run a forged command, to its end."""
+    """Have prod's worker run a forged command, to its end. It is sent as one of now, whenever it was made."""
+    now = datetime.now(UTC)
+    command = replace(command, not_before=now, not_after=now + MAY_ACT_FOR)
 
     def ends() -> int:
         # It succeeds where it names the deployment that is there already, which it leaves as it is.
@@ -252,7 +240,7 @@ async def run(cloud: Cloud, workers: WorkerApps, command: RunStep) -> None:
         ServiceBusClient.from_connection_string(cloud.parts.layout.connection_string) as client,
         client.get_queue_sender("steps-prod") as sender,
     ):
-        await sender.send_messages(ServiceBusMessage(encode(command), message_id=f"forged-{datetime.now(UTC)}"))
+        await sender.send_messages(ServiceBusMessage(encode(command), message_id=f"forged-{now}"))
 
     async def ran() -> bool:
         return ends() > before

@@ -1,6 +1,5 @@
 """What the running app tells of a promotion: to subscribers of its topic, and as a trace of all its functions."""
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -74,9 +73,9 @@ async def test_subscribers_hear_of_every_change_although_the_app_is_killed_again
 async def test_the_spans_of_all_functions_are_in_the_one_trace_of_a_promotion(cloud: Cloud) -> None:
     await cloud.azure.register("tiny-traced", "1")
     promotion = await cloud.promotions.succeeded("tiny-traced")
-    status, _, body = await cloud.promotions.request(f"/{promotion['id']}/trace")
-    assert status == 200
-    spans = json.loads(body)["spans"]
+    answer = await cloud.promotions.request(f"/{promotion['id']}/trace")
+    assert answer.status == 200
+    spans = answer.json()["spans"]
     names = {span["name"] for span in spans}
     assert {"intake", "advance: PromotionRequested", "run share", "run deploy", "prod deploy"} <= names
     assert {span["attributes"]["promotion"] for span in spans} == {promotion["id"]}

@@ -2,7 +2,6 @@ import io
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -57,8 +56,8 @@ def app() -> App:
 
 @pytest.fixture
 async def promotions(app: App) -> AsyncIterator[Promotions]:
-    async with TestServer(app.routes()) as server, aiohttp.ClientSession() as session:
-        yield Promotions(session, str(server.make_url("")), KEY)
+    async with TestServer(app.routes()) as server:
+        yield Promotions(str(server.make_url("")), KEY)
 
 
 async def test_a_promotion_is_awaited_until_it_appears_and_the_job_s_record_is_not_taken_for_it(

@@ -81,7 +81,7 @@ def test_one_rejection_ends_it(waiting: str, api: Api) -> None:
     assert (rejected.status, rejected.body["done"]) == (202, "rejected by bob: biased")
     assert rejected.body["promotion"]["status"] == "rejected"
     status, detail = approve(api, waiting, CAROL)
-    assert (status, detail) == (409, "nothing waits for approval; it is rejected")
+    assert (status, detail) == (409, "nothing waits for approval; the promotion is rejected")
 
 
 def test_a_conflict_comes_with_the_promotion_as_it_is(api: Api) -> None:

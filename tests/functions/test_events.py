@@ -27,7 +27,7 @@ class Events:
 
     def send_events(self, events: Sequence[News]) -> None:
         if self.away:
-            raise QueueUnavailableError("Service Bus is out of reach", retry_after=2.0)
+            raise QueueUnavailableError("Service Bus cannot be reached", retry_after=2.0)
         self.sent += events
 
 

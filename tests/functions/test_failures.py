@@ -55,7 +55,7 @@ def test_a_superseded_promotion_is_not_safe_to_replay(api: Api, queues: FakeQueu
     api.run()
     [failure] = failures(api)
     assert (failure["id"], failure["replay"]["safe"]) == (older, False)
-    assert failure["replay"]["why"] == "it is superseded: version 2 is newer and already serves test"
+    assert failure["replay"]["why"] == "the promotion is superseded: version 2 is newer and already serves test"
 
 
 def test_a_dead_letter_says_how_often_it_was_tried_and_what_it_is_about(api: Api, queues: FakeQueues) -> None:
@@ -147,8 +147,8 @@ def test_what_lies_in_the_wrong_queue_is_not_safe(api: Api, queues: FakeQueues) 
         ("steps-prod", FindRegistrations("dev", NOW, NOW), "the command is for the worker of dev"),
         ("steps-dev", registered(), "ModelRegistered is not a command"),
         ("steps-dev", answer(command), "StepReported is not a command"),
-        (EVENTS_QUEUE, command, "RunStep is not an event of a workspace"),
-        (EVENTS_QUEUE, answer(command), "StepReported is not an event of a workspace"),
+        (EVENTS_QUEUE, command, "RunStep is not news from a workspace"),
+        (EVENTS_QUEUE, answer(command), "StepReported is not news from a workspace"),
         ("reports-dev", command, "RunStep is not a message that a worker sends"),
         ("reports-dev", registered(), "a worker may report registrations only with the source reconcile"),
     ):
@@ -161,7 +161,7 @@ def test_what_lies_in_the_wrong_queue_is_not_safe(api: Api, queues: FakeQueues) 
     [
         (b"\xff", "it cannot be read: the message is not JSON"),
         (b'{"schema": 99, "type": "RunStep"}', "it cannot be read: schema 99 is not supported here"),
-        (b'{"schema": 1, "type": "Unheard"}', "it cannot be read: type 'Unheard' is not known"),
+        (b'{"schema": 1, "type": "Unheard"}', "it cannot be read: unknown type 'Unheard'"),
     ],
 )
 def test_what_cannot_be_read_is_not_safe(body: bytes, why: str, api: Api, queues: FakeQueues) -> None:
@@ -183,7 +183,7 @@ def test_a_report_in_the_queue_of_another_environment_is_not_replayed(api: Api, 
     promotion = api.start("1")
     dead = queues.bury(reports_queue("test"), answer(api.steps[0]))
     [failure] = failures(api)
-    why = "it is in the wrong queue: share in test is a step of dev, and the report came from test"
+    why = "it is in the wrong queue: share in test is a step of dev, but the report came from test"
     assert failure["replay"] == {"safe": False, "why": why}
     assert (failure["promotion"], failure["environment"]) == (promotion, "test")
     assert outcomes(replay(api, ids=[dead])) == {dead: "refused"}

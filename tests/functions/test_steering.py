@@ -81,10 +81,10 @@ def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_ane
 def test_what_does_not_apply_is_a_conflict_with_the_present_status(api: Api) -> None:
     promotion = served(api, "1")
     for action, detail in {
-        "cancel": "it has ended as succeeded",
+        "cancel": "the promotion has ended: it has succeeded",
         "retry": "only a failed promotion can be retried; it has succeeded; start a new promotion instead",
-        "roll-back": "nothing served test before it, so there is nothing to go back to",
-        "reject": "nothing waits for approval; it has succeeded",
+        "roll-back": "nothing served test before this promotion, so there is nothing to roll back to",
+        "reject": "nothing waits for approval; the promotion has succeeded",
     }.items():
         answer = api.post(f"promotions/{promotion}/{action}", {"reason": "why not"}, ALICE)
         assert (answer.status, answer.body["detail"]) == (409, detail)
@@ -172,7 +172,7 @@ def test_a_stage_that_the_promotion_does_not_have_is_named_with_those_it_has(
 ) -> None:
     promotion = served(api, "1")
     answer = api.post(f"promotions/{promotion}/{action}", {"reason": "x", "stage": "nowhere"}, who)
-    assert (answer.status, answer.body["detail"]) == (409, "it has no stage nowhere; its stages are test")
+    assert (answer.status, answer.body["detail"]) == (409, "the promotion has no stage nowhere; its stages are test")
 
 
 def test_a_stage_that_the_route_does_not_have_cannot_be_released(api: Api) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlpromote.exit_codes import Exit
+from mlpromote.exit_codes import ExitCode
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.stub import Answer, StubApp, problem
 
@@ -13,7 +13,7 @@ ID = "digits-3-0123456789ab"
 DIGEST = "d" * 40
 ELSEWHERE = problem(
     409,
-    "prod takes its approvals in its own app: decide there. It says: waits, in the app of prod (https://evil.test)",
+    "prod takes approvals in its own app: decide there. It says: waits, in the app of prod (https://evil.test)",
     elsewhere={"stage": "prod", "environment": "prod-eu"},
 )
 REQUEST: dict[str, Any] = {
@@ -51,7 +51,7 @@ def test_an_approval_goes_to_the_environments_own_app_for_exactly_what_that_show
     app.will_answer(ELSEWHERE)
     prod.will_answer(Answer(REQUEST), Answer({"done": "approved by carol: fine", "request": REQUEST}, 202))
     ended = mlpromote("approve", ID, "--reason", "fine")
-    assert (ended.code, ended.output.splitlines()[-1]) == (Exit.DONE, "approved by carol: fine")
+    assert (ended.code, ended.output.splitlines()[-1]) == (ExitCode.DONE, "approved by carol: fine")
     assert "digits/3" in ended.errors + ended.output
     asked = prod.asked[-1]
     assert asked.path == f"/api/approvals/{ID}/prod/approve"
@@ -62,7 +62,7 @@ def test_an_approval_goes_to_the_environments_own_app_for_exactly_what_that_show
 def test_no_token_goes_where_only_the_coordinator_says_the_app_is(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(ELSEWHERE)
     ended = mlpromote("reject", ID, "--reason", "no")
-    assert ended.code == Exit.REFUSED
+    assert ended.code == ExitCode.REFUSED
     assert "Set MLPROMOTE_PROD_EU_URL" in " ".join(ended.errors.split())
     assert len(app.asked) == 1
 
@@ -75,7 +75,7 @@ def test_nothing_is_approved_where_the_environment_asks_about_another_model(
     app.will_answer(Answer(page), ELSEWHERE)
     prod.will_answer(Answer({**REQUEST, "model": "open-evil"}))
     ended = mlpromote("approve", "digits/3", "--reason", "fine")
-    assert ended.code == Exit.REFUSED
+    assert ended.code == ExitCode.REFUSED
     assert "open-evil/3" in ended.errors
     assert [request.method for request in prod.asked] == ["GET"]
 
@@ -93,5 +93,5 @@ def test_an_environment_whose_app_is_not_known_is_told_how_to_make_it_known(
     mlpromote: CommandLine, app: StubApp
 ) -> None:
     ended = mlpromote("approvals", "--environment", "test")
-    assert ended.code == Exit.USAGE
+    assert ended.code == ExitCode.USAGE
     assert "MLPROMOTE_TEST_URL" in ended.errors

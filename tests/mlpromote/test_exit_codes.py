@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpromote.exit_codes import MEANINGS, Exit
+from mlpromote.exit_codes import MEANINGS, ExitCode
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, Request, StubApp, problem
@@ -26,22 +26,22 @@ DEADLINE_SECONDS = 20
 @pytest.mark.parametrize(
     ("answer", "code", "says"),
     [
-        (problem(400, "version: missing"), Exit.USAGE, "version: missing"),
-        (Answer("", 401), Exit.NOT_ALLOWED, "the function key is wrong"),
-        (problem(401, "Sign in."), Exit.NOT_ALLOWED, "Sign in."),
-        (problem(403, "bob needs the role X"), Exit.NOT_ALLOWED, "bob needs the role X"),
-        (problem(404, "There is no promotion x."), Exit.NOT_FOUND, "There is no promotion x."),
-        (Answer("", 404), Exit.NO_ANSWER, "Is this the address of the app"),
-        (problem(409, "it is queued"), Exit.REFUSED, "it is queued"),
-        (problem(422, "used before"), Exit.USAGE, "used before"),
-        (Answer("oh dear", 500, "text/plain"), Exit.NO_ANSWER, "failed with 500"),
-        (problem(503, "Busy: try again."), Exit.NO_ANSWER, "Busy: try again."),
-        (Answer("[1, 2]", 418), Exit.NO_ANSWER, "failed with 418"),
-        (Answer("<html>", 200, "text/html"), Exit.NO_ANSWER, "did not return JSON"),
+        (problem(400, "version: missing"), ExitCode.USAGE, "version: missing"),
+        (Answer("", 401), ExitCode.NOT_ALLOWED, "the function key is wrong"),
+        (problem(401, "Sign in."), ExitCode.NOT_ALLOWED, "Sign in."),
+        (problem(403, "bob needs the role X"), ExitCode.NOT_ALLOWED, "bob needs the role X"),
+        (problem(404, "There is no promotion x."), ExitCode.NOT_FOUND, "There is no promotion x."),
+        (Answer("", 404), ExitCode.NO_ANSWER, "Is this the address of the app"),
+        (problem(409, "it is queued"), ExitCode.REFUSED, "it is queued"),
+        (problem(422, "used before"), ExitCode.USAGE, "used before"),
+        (Answer("oh dear", 500, "text/plain"), ExitCode.NO_ANSWER, "failed with 500"),
+        (problem(503, "Busy: try again."), ExitCode.NO_ANSWER, "Busy: try again."),
+        (Answer("[1, 2]", 418), ExitCode.NO_ANSWER, "failed with 418"),
+        (Answer("<html>", 200, "text/html"), ExitCode.NO_ANSWER, "did not return JSON"),
     ],
 )
 def test_an_error_of_the_app_is_its_sentence_and_an_exit_code(
-    answer: Answer, code: Exit, says: str, mlpromote: CommandLine, app: StubApp
+    answer: Answer, code: ExitCode, says: str, mlpromote: CommandLine, app: StubApp
 ) -> None:
     app.will_answer(answer)
     for arguments in (["show", "x"], ["show", "x", "--json"], ["cancel", "x", "--reason", "y"]):
@@ -53,17 +53,21 @@ def test_an_error_of_the_app_is_its_sentence_and_an_exit_code(
 def test_for_scripts_an_error_is_one_json_object_on_the_standard_error(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(problem(409, "it is queued", promotion={"id": "x", "status": "queued"}))
     ended = mlpromote("retry", "x", "--reason", "y", "--json")
-    assert (ended.code, ended.output) == (Exit.REFUSED, "")
+    assert (ended.code, ended.output) == (ExitCode.REFUSED, "")
     told = json.loads(ended.errors)
     assert (told["exitCode"], told["detail"], told["promotion"]["status"]) == (1, "it is queued", "queued")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["list"], Exit.USAGE), (["approve", "x"], Exit.USAGE), (["--url", "http://127.0.0.1:1", "list"], Exit.NO_ANSWER)],
+    [
+        (["list"], ExitCode.USAGE),
+        (["approve", "x"], ExitCode.USAGE),
+        (["--url", "http://127.0.0.1:1", "list"], ExitCode.NO_ANSWER),
+    ],
 )
 def test_for_scripts_an_error_that_the_app_does_not_know_of_is_json_as_well(
-    arguments: list[str], code: Exit, mlpromote: CommandLine
+    arguments: list[str], code: ExitCode, mlpromote: CommandLine
 ) -> None:
     ended = mlpromote(*arguments, "--json")
     assert (ended.code, ended.output) == (code, "")
@@ -90,7 +94,7 @@ def test_it_tells_its_version(mlpromote: CommandLine) -> None:
 def test_a_list_that_is_none_comes_from_no_app_of_ours(body: object, mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer(body))
     ended = mlpromote("list")
-    assert ended.code == Exit.NO_ANSWER
+    assert ended.code == ExitCode.NO_ANSWER
     assert "did not return a list" in ended.errors
 
 
@@ -108,7 +112,7 @@ def test_an_app_that_is_not_there_cannot_be_reached(mlpromote: CommandLine) -> N
     with StubApp().serving() as gone:
         url = gone.url
     ended = mlpromote("--url", url, "list")
-    assert ended.code == Exit.NO_ANSWER
+    assert ended.code == ExitCode.NO_ANSWER
     assert f"Cannot reach {url}/api: Connection refused" in ended.errors
 
 
@@ -124,7 +128,7 @@ def test_the_help_names_every_command_exit_code_and_variable(mlpromote: CommandL
     assert max(map(len, text.splitlines())) <= 80
     for word in (*COMMANDS, *(f"MLPROMOTE_{name}" for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"))):
         assert word in text
-    for code in Exit:
+    for code in ExitCode:
         assert f"\n  {code:<4}{MEANINGS[code][:40]}" in text
 
 
@@ -167,7 +171,7 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(app: StubApp) -> 
     with started(app, "show", "digits-3-0123456789ab", "--watch") as process:
         watching.append(process)
         output, errors = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == Exit.INTERRUPTED
+    assert process.returncode == ExitCode.INTERRUPTED
     assert "Traceback" not in output + errors
 
 

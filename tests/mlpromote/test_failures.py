@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlpromote.exit_codes import Exit
+from mlpromote.exit_codes import ExitCode
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import failure, summary
 from tests.mlpromote.stub import Answer, StubApp
@@ -62,7 +62,7 @@ def test_a_replay_of_everything_has_to_be_asked_for(mlpromote: CommandLine, app:
     app.will_answer(results())
     for arguments in ([], [LETTER, "--all"], ["--all", "--model", "digits"], [LETTER, "--model", "digits"]):
         ended = mlpromote("replay", *arguments, "--reason", "x")
-        assert ended.code == Exit.USAGE
+        assert ended.code == ExitCode.USAGE
         assert "Give the ids of failures" in ended.errors
     assert app.asked == []
     assert mlpromote("replay", "--all", "--reason", "x").code == 0
@@ -80,14 +80,14 @@ def test_a_dry_run_says_that_nothing_was_done(mlpromote: CommandLine, app: StubA
 @pytest.mark.parametrize(
     ("outcomes", "code"),
     [
-        (["replayed", "refused"], Exit.REFUSED),
-        (["not-found", "refused"], Exit.REFUSED),
-        (["replayed", "not-reached"], Exit.REFUSED),
-        (["replayed", "not-found"], Exit.NOT_FOUND),
+        (["replayed", "refused"], ExitCode.REFUSED),
+        (["not-found", "refused"], ExitCode.REFUSED),
+        (["replayed", "not-reached"], ExitCode.REFUSED),
+        (["replayed", "not-found"], ExitCode.NOT_FOUND),
     ],
 )
 def test_what_could_not_be_replayed_shows_in_the_exit_code(
-    outcomes: list[str], code: Exit, mlpromote: CommandLine, app: StubApp
+    outcomes: list[str], code: ExitCode, mlpromote: CommandLine, app: StubApp
 ) -> None:
     app.will_answer(results(*outcomes))
     ended = mlpromote("replay", LETTER, "--reason", "x")
@@ -114,7 +114,7 @@ def test_dead_letters_are_put_aside_by_id_or_by_filter(mlpromote: CommandLine, a
 def test_what_is_to_be_put_aside_and_why_must_be_said(
     arguments: list[str], mlpromote: CommandLine, app: StubApp
 ) -> None:
-    assert mlpromote("failures", "discard", *arguments).code == Exit.USAGE
+    assert mlpromote("failures", "discard", *arguments).code == ExitCode.USAGE
     assert app.asked == []
 
 
@@ -140,7 +140,7 @@ def test_what_was_put_aside_is_shown_with_the_beginning_of_its_content(mlpromote
     assert "5000 bytes, utf-8: [[[" in told
     assert 300 < ended.output.count("[") < 500
     assert mlpromote("failures", "--discarded", "--json").document == [letter]
-    assert mlpromote("failures", "--discarded", "--queue", "steps-prod").code == Exit.USAGE
+    assert mlpromote("failures", "--discarded", "--queue", "steps-prod").code == ExitCode.USAGE
 
 
 def test_if_nothing_was_put_aside_it_says_so(mlpromote: CommandLine, app: StubApp) -> None:

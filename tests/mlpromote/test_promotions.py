@@ -6,7 +6,7 @@ import pytest
 
 from mlpromote.access import Access
 from mlpromote.api import Api
-from mlpromote.exit_codes import CommandError, Exit
+from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.following import follow
 from mlpromote.output import Output
 from tests.mlpromote.conftest import CommandLine
@@ -110,13 +110,13 @@ def test_a_version_stands_for_its_newest_promotion(mlpromote: CommandLine, app: 
 def test_a_version_that_was_never_promoted_is_not_found(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(page("4"))
     ended = mlpromote("show", "digits/3")
-    assert ended.code == Exit.NOT_FOUND
+    assert ended.code == ExitCode.NOT_FOUND
     assert "no promotion of digits version 3" in ended.errors
 
 
 def test_whatever_is_given_as_an_id_stays_one_part_of_the_address(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(problem(404, "There is no such promotion."))
-    assert mlpromote("show", "..?x#y").code == Exit.NOT_FOUND
+    assert mlpromote("show", "..?x#y").code == ExitCode.NOT_FOUND
     assert app.asked[0].path == "/api/promotions/..%3Fx%23y"
 
 
@@ -162,13 +162,13 @@ def test_steering_sends_the_reason_and_says_what_was_done(
 @pytest.mark.parametrize(
     ("status", "code", "says"),
     [
-        ("succeeded", Exit.DONE, f"{ID} has succeeded"),
-        ("failed", Exit.REFUSED, f"{ID} has failed: so it goes"),
-        ("rolled-back", Exit.REFUSED, f"{ID} has been rolled back: so it goes"),
+        ("succeeded", ExitCode.DONE, f"{ID} has succeeded"),
+        ("failed", ExitCode.REFUSED, f"{ID} has failed: so it goes"),
+        ("rolled-back", ExitCode.REFUSED, f"{ID} has been rolled back: so it goes"),
     ],
 )
 def test_a_watched_promotion_ends_the_command_by_its_outcome(
-    status: str, code: Exit, says: str, mlpromote: CommandLine, app: StubApp
+    status: str, code: ExitCode, says: str, mlpromote: CommandLine, app: StubApp
 ) -> None:
     reason = "" if status == "succeeded" else "so it goes"
     app.will_answer(Answer(detailed()), Answer(detailed(status, reason=reason)))
@@ -194,7 +194,7 @@ def test_an_app_that_stays_away_ends_the_watching(app: StubApp) -> None:
     app.will_answer(Answer("", 503))
     with pytest.raises(CommandError) as error:
         follow(Api(Access(f"{app.url}/api")), detailed(), Output(as_json=True), poll=0.01, patience=0.1)
-    assert error.value.exit_code is Exit.NO_ANSWER
+    assert error.value.exit_code is ExitCode.NO_ANSWER
 
 
 def test_a_refusal_while_watching_is_final(app: StubApp) -> None:

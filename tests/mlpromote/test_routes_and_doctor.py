@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlpromote.exit_codes import Exit
+from mlpromote.exit_codes import ExitCode
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import lane
 from tests.mlpromote.stub import Answer, StubApp
@@ -62,7 +62,7 @@ def test_what_the_doctor_finds_comes_with_what_to_do_and_an_exit_code(mlpromote:
     answer = {"healthy": False, "caller": None, "checks": [check(True), check(False)]}
     app.will_answer(Answer(answer))
     ended = mlpromote("doctor")
-    assert ended.code == Exit.REFUSED
+    assert ended.code == ExitCode.REFUSED
     assert "✗ queue steps-prod seen. Do this." in " ".join(ended.output.split())
     assert "may read and start, nothing else" in " ".join(ended.output.split())
     assert ended.output.splitlines()[-1] == "1 check failed."
@@ -73,13 +73,13 @@ def test_what_the_doctor_finds_comes_with_what_to_do_and_an_exit_code(mlpromote:
 def test_the_doctor_tells_of_an_app_that_lets_nobody_in_or_is_not_there(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer("", 401))
     ended = mlpromote("doctor")
-    assert (ended.code, ended.errors) == (Exit.NOT_ALLOWED, "")
+    assert (ended.code, ended.errors) == (ExitCode.NOT_ALLOWED, "")
     told = " ".join(ended.output.split())
     assert f"✗ app {app.url}/api Access denied: the function key is wrong" in told
     with StubApp().serving() as gone:
         url = gone.url
     document = mlpromote("doctor", "--url", url, "--json")
-    assert (document.code, document.document["healthy"]) == (Exit.NO_ANSWER, False)
+    assert (document.code, document.document["healthy"]) == (ExitCode.NO_ANSWER, False)
 
 
 def test_what_is_no_fault_has_a_mark_and_a_count_of_its_own(mlpromote: CommandLine, app: StubApp) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mlpromote.exit_codes import Exit
+from mlpromote.exit_codes import ExitCode
 from tests.examples.promotion_document import after, promotion, stage, step
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.stub import Answer, StubApp, problem
@@ -46,7 +46,7 @@ SPANS = [
 def show(mlpromote: CommandLine, app: StubApp, spans: list[dict[str, Any]] | None) -> list[str]:
     app.will_answer(Answer(document()), Answer({"trace": TRACE, "spans": spans}))
     ended = mlpromote("show", "digits-3-0123456789ab", "--trace")
-    assert ended.code == Exit.DONE, ended.errors
+    assert ended.code == ExitCode.DONE, ended.errors
     return ended.output.splitlines()
 
 
@@ -84,4 +84,4 @@ def test_scripts_get_the_trace_as_the_app_tells_it(mlpromote: CommandLine, app: 
 @pytest.mark.parametrize("status", [404, 401])
 def test_a_refusal_ends_the_command(mlpromote: CommandLine, app: StubApp, status: int) -> None:
     app.will_answer(Answer(document()), problem(status, "no"))
-    assert mlpromote("show", "digits-3-0123456789ab", "--trace").code != Exit.DONE
+    assert mlpromote("show", "digits-3-0123456789ab", "--trace").code != ExitCode.DONE

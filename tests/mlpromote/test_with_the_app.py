@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from localcloud.up import LocalCloud
-from mlpromote.exit_codes import Exit
+from mlpromote.exit_codes import ExitCode
 from tests.functions.running import describe
 from tests.mlpromote.conftest import CommandLine, Ended
 
@@ -36,9 +36,9 @@ def start(mlpromote: CommandLine, *more: str) -> Ended:
 
 def test_a_promotion_is_started_watched_listed_and_shown(local: CommandLine) -> None:
     ended = local("start", "digits", "404", "--reason", "a test", "--watch")
-    assert ended.code == Exit.REFUSED
+    assert ended.code == ExitCode.REFUSED
     assert "There is no model digits, version 404, in dev" in " ".join(ended.output.split())
-    assert local("show", "digits/404", "--watch").code == Exit.REFUSED
+    assert local("show", "digits/404", "--watch").code == ExitCode.REFUSED
     [newest] = local("list", "--model", "digits", "--status", "failed", "--top", "1", "--json").document
     shown = local("show", newest["id"], "--journal")
     assert shown.code == 0
@@ -50,37 +50,37 @@ def test_the_same_start_with_the_same_key_is_one_promotion(local: CommandLine) -
     first, second = (start(local, "--idempotency-key", "once") for _ in range(2))
     assert first.document["id"] == second.document["id"]
     other = local("start", "digits", "405", "--reason", "a test", "--idempotency-key", "once")
-    assert (other.code, other.output) == (Exit.USAGE, "")
+    assert (other.code, other.output) == (ExitCode.USAGE, "")
 
 
 def test_what_failed_is_listed_and_replayed_by_who_may(local: CommandLine) -> None:
     promotion = start(local).document["id"]
-    assert local("show", promotion, "--watch").code == Exit.REFUSED
+    assert local("show", promotion, "--watch").code == ExitCode.REFUSED
     [failure] = [one for one in local("failures", "--all", "--json").document if one["id"] == promotion]
     assert (failure["kind"], failure["step"], failure["replay"]["safe"]) == ("not-found", "share", True)
     replay = ("replay", promotion, "--reason", "again")
-    assert local(*replay).code == Exit.NOT_ALLOWED
-    assert local(*replay, "--as", "bob").code == Exit.NOT_ALLOWED
+    assert local(*replay).code == ExitCode.NOT_ALLOWED
+    assert local(*replay, "--as", "bob").code == ExitCode.NOT_ALLOWED
     dry = local(*replay, "--as", "alice", "--dry-run")
     assert (dry.code, "replayable" in dry.output) == (0, True)
     replayed = local(*replay, "--as", "alice")
     assert (replayed.code, "replayed" in replayed.output) == (0, True)
-    assert local("replay", "steps-dev:1", "--reason", "x", "--as", "alice").code == Exit.NOT_FOUND
+    assert local("replay", "steps-dev:1", "--reason", "x", "--as", "alice").code == ExitCode.NOT_FOUND
 
 
 def test_steering_is_for_people_with_a_role_and_refused_where_it_does_not_apply(local: CommandLine) -> None:
     promotion = start(local).document["id"]
-    assert local("show", promotion, "--watch").code == Exit.REFUSED
+    assert local("show", promotion, "--watch").code == ExitCode.REFUSED
     for action in ("approve", "reject", "cancel", "roll-back", "abandon"):
-        assert local(action, promotion, "--reason", "x").code == Exit.NOT_ALLOWED
+        assert local(action, promotion, "--reason", "x").code == ExitCode.NOT_ALLOWED
         ended = local(action, promotion, "--reason", "x", "--as", "alice")
-        assert (ended.code, ended.output) == (Exit.REFUSED, "")
-        assert local(action, "nobody", "--reason", "x", "--as", "alice").code == Exit.NOT_FOUND
+        assert (ended.code, ended.output) == (ExitCode.REFUSED, "")
+        assert local(action, "nobody", "--reason", "x", "--as", "alice").code == ExitCode.NOT_FOUND
     retried = local("retry", promotion, "--reason", "x", "--as", "alice", "--from-step", "share")
     assert retried.code == 0
     assert "retried by alice: x; from test" in retried.output
-    assert local("release", "digits", "digits", "prod", "--reason", "x", "--as", "alice").code == Exit.REFUSED
-    assert local("release", "digits", "nothing", "prod", "--reason", "x", "--as", "alice").code == Exit.NOT_FOUND
+    assert local("release", "digits", "digits", "prod", "--reason", "x", "--as", "alice").code == ExitCode.REFUSED
+    assert local("release", "digits", "nothing", "prod", "--reason", "x", "--as", "alice").code == ExitCode.NOT_FOUND
 
 
 def test_routes_are_shown(local: CommandLine) -> None:
@@ -92,10 +92,10 @@ def test_routes_are_shown(local: CommandLine) -> None:
 
 def test_the_doctor_finds_the_right_that_is_missing_and_nothing_else(local: CommandLine) -> None:
     refused = local("doctor", "--as", "bob")
-    assert refused.code == Exit.NOT_ALLOWED
+    assert refused.code == ExitCode.NOT_ALLOWED
     assert "bob needs the role Promotion.Operator" in " ".join(refused.output.split())
     ended = local("doctor", "--json", "--as", "alice")
-    assert ended.code == Exit.REFUSED
+    assert ended.code == ExitCode.REFUSED
     checks = ended.document["checks"]
     assert {(one["what"], one["name"]) for one in checks if not one["ok"]} == {("workspace", "prod")}
     assert {(one["what"], one["name"]) for one in checks if one["state"] == "unchecked"} == {("rights", "prod")}
@@ -109,5 +109,5 @@ def test_the_doctor_finds_the_right_that_is_missing_and_nothing_else(local: Comm
 
 def test_a_key_that_is_none_is_not_let_in(local: CommandLine) -> None:
     ended = local("list", "--key", "made-up")
-    assert ended.code == Exit.NOT_ALLOWED
+    assert ended.code == ExitCode.NOT_ALLOWED
     assert "Access denied" in ended.errors

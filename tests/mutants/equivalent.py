@@ -4,5 +4,10 @@ from collections.abc import Mapping
 
 #: By file and `old → new`; a file may have the same place twice.
 EQUIVALENT: Mapping[tuple[str, str], str] = {
+    (
+        "shared/core/settling.py",
+        "stage.unanswered_until is not None and (not stage.is_held(turn.now)) → "
+        "stage.unanswered_until is not None or not stage.is_held(turn.now)",
+    ): "the lane's `closed_until` keeps a stage that queues again shut for as long",
     ("shared/worker/steps/approve.py", "0 → 1"): "the environment's own rule, which is at least 1, counts then",
 }

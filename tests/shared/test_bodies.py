@@ -1,38 +1,35 @@
 """Bodies become dataclasses, or a sentence that says what is wrong."""
 
 import json
-from dataclasses import dataclass
 
 import pytest
 
-from shared.http.bodies import MOST_ITEMS, read
+from shared.http.bodies import LONGEST_TEXT, MOST_ITEMS, Body, Flag, Text, Texts, read
 from shared.http.refusals import BadRequestError
 
 
-@dataclass(frozen=True)
-class Inner:
-    name: str
-    kind: str | None = None
+class Inner(Body):
+    name: Text
+    kind: Text | None = None
 
 
-@dataclass(frozen=True)
-class Body:
-    reason: str
-    ids: tuple[str, ...] = ()
-    really: bool = False
+class Asked(Body):
+    reason: Text
+    ids: Texts = ()
+    really: Flag = False
     filter: Inner | None = None
 
 
 def test_a_full_body_and_one_with_what_is_needed() -> None:
-    assert read(Body, b'{"reason": "r"}') == Body("r")
+    assert read(Asked, b'{"reason": "r"}') == Asked(reason="r")
     full = b'{"reason": "r", "ids": ["a", "b"], "really": true, "filter": {"name": "n"}}'
-    assert read(Body, full) == Body("r", ("a", "b"), True, Inner("n"))
-    assert read(Body, b'{"reason": "r", "filter": null}') == Body("r")
+    assert read(Asked, full) == Asked(reason="r", ids=("a", "b"), really=True, filter=Inner(name="n"))
+    assert read(Asked, b'{"reason": "r", "filter": null}') == Asked(reason="r")
 
 
 @pytest.mark.parametrize("reason", ["Müller, 東京", "🚀 👩‍🔬 fine", "می‌خواهم", '1 < 2 & "quoted"', "naïve café"])
 def test_what_people_write_in_any_language_is_taken(reason: str) -> None:
-    assert read(Body, json.dumps({"reason": reason}).encode()) == Body(reason)
+    assert read(Asked, json.dumps({"reason": reason}).encode()) == Asked(reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +59,14 @@ def test_what_people_write_in_any_language_is_taken(reason: str) -> None:
         (b'{"reason": "a\\u2028b"}', "reason: holds the character U+2028 (line separator)"),
         (b'{"reason": "a", "ids": ["b\\u200b"]}', "ids[0]: holds the character U+200B (zero width space)"),
         (b'{"reason": "\\ud800"}', "reason: holds half a character"),
+        (b'{"reason": " "}', "reason: must be a string of 1 to 2000 characters"),
+        (b'{"reason": "' + b"r" * (LONGEST_TEXT + 1) + b'"}', "reason: must be a string of 1 to 2000 characters"),
+        (b'{"resaon": "r"}', "resaon: unknown"),
+        (b'{"really": 1}', "reason: missing"),
+        (b'{"reason": "r", "' + b"x" * 200 + b'": 1}', "x" * 100 + ": unknown"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_place(body: bytes, says: str) -> None:
     with pytest.raises(BadRequestError) as refused:
-        read(Body, body)
+        read(Asked, body)
     assert str(refused.value).startswith(says)

@@ -62,9 +62,9 @@ def test_what_belongs_into_a_queue_is_taken_as_it_is(queue: str, message: Comman
 @pytest.mark.parametrize(
     ("queue", "message", "says"),
     [
-        ("promotion-events", COMMAND, "RunStep is not an event of a workspace"),
-        ("promotion-events", SEARCH, "FindRegistrations is not an event of a workspace"),
-        ("promotion-events", REPORT, "StepReported is not an event of a workspace"),
+        ("promotion-events", COMMAND, "RunStep is not news from a workspace"),
+        ("promotion-events", SEARCH, "FindRegistrations is not news from a workspace"),
+        ("promotion-events", REPORT, "StepReported is not news from a workspace"),
         ("steps-dev", NEWS, "ModelRegistered is not a command"),
         ("steps-dev", REPORT, "StepReported is not a command"),
         ("steps-test", COMMAND, "the command is for the worker of dev, and the worker of test refuses it"),

@@ -9,6 +9,7 @@ import pytest
 
 from shared.core.lane import decide, due
 from shared.core.messages import (
+    LONGEST_MESSAGE_ID,
     Command,
     Event,
     Failed,
@@ -23,6 +24,7 @@ from shared.core.messages import (
     Succeeded,
     decode,
     encode,
+    id_of_copy,
 )
 from shared.core.promotion import Lane
 from shared.core.wire import UndecodableError
@@ -75,6 +77,26 @@ def test_message_ids_fit_service_bus(message: Command | Event) -> None:
     assert 0 < len(message.message_id) <= 128
 
 
+def test_copies_of_two_long_messages_never_share_an_id() -> None:
+    """Duplicate detection would drop one of them, and a message would be lost."""
+    beginning = "p" * 120
+    original, replayed, other = f"{beginning}:1", f"{beginning}:1:replay-7", f"{beginning}:2"
+    ids = {id_of_copy(each, "later-1") for each in (original, replayed, other)}
+    assert len(ids) == 3
+    assert all(len(id_) <= LONGEST_MESSAGE_ID for id_ in ids)
+
+
+def test_the_copy_of_a_copy_differs_in_its_suffix_alone() -> None:
+    first = id_of_copy("p" * LONGEST_MESSAGE_ID, "later-1")
+    assert id_of_copy(first.removesuffix(":later-1"), "later-2") == first.removesuffix("1") + "2"
+
+
+def test_the_longest_suffix_fits_service_bus() -> None:
+    """A dead letter's sequence number has 64 bits."""
+    assert len(id_of_copy("p" * LONGEST_MESSAGE_ID, f"replay-{2**63 - 1}")) <= LONGEST_MESSAGE_ID
+    assert len(id_of_copy("p" * 100, f"replay-{2**63 - 1}")) <= LONGEST_MESSAGE_ID
+
+
 def test_message_ids_differ_between_messages_and_not_between_deliveries() -> None:
     ids = [message.message_id for message in commands()]
     assert len(set(ids)) == len(ids)
@@ -98,7 +120,7 @@ def test_a_field_that_is_not_known_is_left_out() -> None:
         (b"[1]", "not an object"),
         (b'{"type": 1}', "not an object"),
         (document(schema=99), "upgrade this app"),
-        (document(type="Elsewhere"), "not known"),
+        (document(type="Elsewhere"), "unknown type"),
         (document(content=None), "expected ModelRegistered"),
         (document(content={"name": "a"}), "workspace: missing"),
         (document(content={"workspace": "/w", "name": 5}), "name: expected str"),
@@ -124,7 +146,7 @@ NESTED = b"[" * 5000 + b"]" * 5000
         (b'{"a":' * 5000 + b"1" + b"}" * 5000, "too deeply nested"),
         # Read without trouble, and too deep to be written again.
         (b"[" * 400 + b"]" * 400, "too deeply nested"),
-        (b'{"type": NaN}', "NaN is no number"),
+        (b'{"type": NaN}', "NaN is not a number"),
         (b'{"type": "\\ud800"}', "half a surrogate pair"),
         (b'{"type": "\xed\xa0\x80"}', "not JSON"),
         (b'{"type": ' + b"9" * 5000 + b"}", "not JSON"),
@@ -153,5 +175,5 @@ def test_nor_is_a_number_for_which_a_float_has_no_room(seconds: bytes) -> None:
 def test_nor_is_a_time_that_is_none_in_utc(moment: str) -> None:
     asked = json.loads(encode(FindRegistrations("dev", NOW, NOW)))
     asked["content"]["since"] = moment
-    with pytest.raises(UndecodableError, match="is no datetime"):
+    with pytest.raises(UndecodableError, match="is not a datetime"):
         decode(json.dumps(asked).encode())

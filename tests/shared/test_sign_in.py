@@ -259,10 +259,10 @@ def test_known_keys_count_for_a_day_while_the_provider_is_away(
 @pytest.mark.parametrize(
     ("metadata", "says"),
     [
-        ({"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"}, "is of the issuer"),
-        ({"jwks_uri": "http://keys.test/"}, "no address of keys that can be trusted"),
-        ({"jwks_uri": "file:///etc/passwd"}, "no address of keys that can be trusted"),
-        ({"jwks_uri": None}, "no address of keys that can be trusted"),
+        ({"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"}, "belongs to the issuer"),
+        ({"jwks_uri": "http://keys.test/"}, "no trustworthy address of keys"),
+        ({"jwks_uri": "file:///etc/passwd"}, "no trustworthy address of keys"),
+        ({"jwks_uri": None}, "no trustworthy address of keys"),
     ],
 )
 def test_a_configuration_of_another_issuer_or_with_untrusted_keys_is_not_believed(
@@ -275,7 +275,7 @@ def test_a_configuration_of_another_issuer_or_with_untrusted_keys_is_not_believe
 
 def test_a_provider_that_publishes_no_key_is_as_good_as_away(provider: IdentityProvider, verifier: Verifier) -> None:
     provider.keys = []
-    with pytest.raises(NotAvailableError, match="holds no keys that can be used"):
+    with pytest.raises(NotAvailableError, match="has no usable keys"):
         signed_in(provider.headers("alice"), verifier)
 
 

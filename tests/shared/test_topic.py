@@ -117,7 +117,7 @@ async def test_while_the_topic_is_away_changes_wait_and_it_is_logged_once(
     assert sorted(await published.delivered(3)) == [f"{PROMOTION.id}:{number}" for number in (1, 2, 3)]
     told = [record.getMessage() for record in caplog.records if record.name == "mlpromote"]
     assert len(told) == 2
-    assert "cannot be published just now" in told[0]
+    assert "cannot publish changes" in told[0]
     assert "again" in told[1]
 
 
@@ -136,7 +136,7 @@ async def test_a_wrong_key_stops_nothing_and_is_not_in_the_log(
     published: Published, caplog: pytest.LogCaptureFixture
 ) -> None:
     await tell(published.topic(key="not-the-key-of-it"), entry(1))
-    assert "cannot be published just now" in caplog.text
+    assert "cannot publish changes" in caplog.text
     assert "not-the-key-of-it" not in caplog.text
 
 

@@ -1,6 +1,6 @@
 """A promotion of model digits, version 3, through stage test of route digits: where the tests of the steps start."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from shared.core.messages import (
 )
 from shared.ports import Workspace
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from shared.worker.steps.deploy import Deployed
 from shared.worker.steps.share import Lineage, Shared
 from shared.worker.target import Target
@@ -50,8 +50,6 @@ ENDPOINT = "digits-test"
 OURS = {"mlpromote.route": "digits"}
 
 MOST_LOOKS = 40
-
-Around = tuple[Callable[[str], Workspace], Path, Callable[[], datetime], Callable[[str], Rules]]
 
 
 @dataclass(frozen=True)
@@ -113,11 +111,11 @@ class Stage:
 
     def poll(self, step: str, workspace: Workspace, poll: int = 1, now: datetime = NOW) -> Outcome:
         """One poll of a step."""
-        return run_step(self.command(step, poll), *self.around(workspace, now))
+        return self.run_command(self.command(step, poll), workspace, now)
 
-    def around(self, workspace: Workspace, now: datetime = NOW) -> Around:
-        """What `run_step` takes beside the command."""
-        return lambda _: workspace, self.folder, lambda: now, lambda _: self.rules
+    def run_command(self, command: RunStep, workspace: Workspace, now: datetime = NOW) -> Outcome:
+        """One poll as a command of one's own asks for it."""
+        return run_step(command, Workplace(lambda _: workspace, lambda _: self.rules, self.folder, lambda: now))
 
     def validated(self, workspace: Workspace) -> "Stage":
         """The stage after `validate` has succeeded, with its evidence."""
@@ -139,9 +137,9 @@ class Stage:
         for poll in range(1, MOST_LOOKS):
             command = replace(self.command(step, poll), state=state)
             try:
-                outcome = run_step(command, *self.around(workspace))
+                outcome = self.run_command(command, workspace)
             except Crash:
-                outcome = run_step(command, *self.around(workspace))
+                outcome = self.run_command(command, workspace)
             state = outcome.state if isinstance(outcome, Running) else state
             if not isinstance(outcome, (Running, Retry)):
                 return outcome

@@ -15,7 +15,7 @@ from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, St
 from shared.core.wire import from_json
 from shared.worker.order import Rules, Step
 from shared.worker.polls import poll_again
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from shared.worker.target import Target
 from tests.core.driver import SECOND, LaneDriver
 from tests.core.world import KEY, promotion
@@ -83,7 +83,8 @@ def carried_out(lane: Lane, asked: Promotion, folder: Path) -> Promotion:
     """The promotion once core and worker have done all that it takes."""
 
     def answers(command: RunStep) -> Outcome:
-        return run_step(command, lambda _: FakeWorkspace(), folder, lambda: driver.now, lambda _: Rules(), KNOWN)
+        at = Workplace(lambda _: FakeWorkspace(), lambda _: Rules(), folder, lambda: driver.now)
+        return run_step(command, at, KNOWN)
 
     driver = LaneDriver(lane, answers, pause=SECOND)
     driver.apply(PromotionRequested(asked))

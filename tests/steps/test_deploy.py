@@ -6,7 +6,6 @@ import pytest
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
 from shared.ports import ForbiddenError
 from shared.worker.polls import poll_again
-from shared.worker.run import run_step
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, OURS, Stage
 
@@ -158,7 +157,7 @@ def test_of_a_broken_endpoint_is_told_as_well_why_its_cause_cannot_be_read(
     outcome = stage.run("deploy", workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.UNKNOWN
-    assert "could not read why it failed: AuthorizationFailed. Delete" in outcome.reason
+    assert "could not read why it failed: AuthorizationFailed. If nothing uses it, delete" in outcome.reason
 
 
 @pytest.mark.parametrize(
@@ -239,7 +238,7 @@ def test_while_the_deployment_is_under_way_a_poll_is_one_look(stage: Stage, work
     first = stage.poll("deploy", workspace)
     assert isinstance(first, Running)
     workspace.calls.clear()
-    second = run_step(replace(stage.command("deploy", 2), state=first.state), *stage.around(workspace))
+    second = stage.run_command(replace(stage.command("deploy", 2), state=first.state), workspace)
     assert isinstance(second, Running)
     assert workspace.calls == {"deployment": 1}
     assert second.state == first.state
@@ -261,7 +260,7 @@ def test_whatever_changed_meanwhile_is_read_and_checked_again(
     else:
         tags = stage.its_tags if change == "ready" else {**OURS, "mlpromote.promotion": "another"}
         workspace.has_deployment(ENDPOINT, stage.deployment, tags)
-    outcome = run_step(replace(stage.command("deploy", 2), state=first.state), *stage.around(workspace))
+    outcome = stage.run_command(replace(stage.command("deploy", 2), state=first.state), workspace)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.CONFLICT
     assert workspace.calls["start_deployment"] == 0

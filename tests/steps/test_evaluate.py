@@ -13,7 +13,7 @@ from shared.core.wire import from_json
 from shared.ports import BusyError, JobSubmission, SubmittedJob
 from shared.worker.evaluation import Evaluated, UsedData
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, OURS, SHARED, Stage, champion
@@ -131,7 +131,8 @@ def test_one_poll_is_one_call_while_the_job_is_under_way(stage: Stage, workspace
     assert isinstance(first, Running)
     workspace.calls.clear()
     command = replace(stage.command("evaluate", 2), state=first.state)
-    again = run_step(command, lambda _: workspace, stage.folder, lambda: command.not_before, lambda _: stage.rules)
+    at = Workplace(lambda _: workspace, lambda _: stage.rules, stage.folder, lambda: command.not_before)
+    again = run_step(command, at)
     assert isinstance(again, Running)
     assert dict(workspace.calls) == {"submitted_job": 1}
 
@@ -168,13 +169,13 @@ def test_a_retry_runs_a_job_of_its_own(stage: Stage, workspace: FakeWorkspace) -
 @pytest.mark.parametrize(
     ("metrics", "words"),
     [
-        ({}, "seen auc was not logged"),
-        ({"auc": math.nan, "champion.auc": 0.9}, "seen the job logged NaN"),
-        ({"auc": math.inf, "champion.auc": 0.9}, "seen the job logged Infinity"),
-        ({"auc": 0.79, "champion.auc": 0.79}, "asked for at least 0.8, seen 0.79"),
+        ({}, "found auc was not logged"),
+        ({"auc": math.nan, "champion.auc": 0.9}, "found the job logged NaN"),
+        ({"auc": math.inf, "champion.auc": 0.9}, "found the job logged Infinity"),
+        ({"auc": 0.79, "champion.auc": 0.79}, "required at least 0.8, found 0.79"),
         ({"auc": 0.9}, "the champion's: champion.auc was not logged"),
         ({"auc": 0.9, "champion.auc": math.nan}, "the champion's: the job logged NaN"),
-        ({"auc": 0.9, "champion.auc": 0.92}, "seen 0.9; the champion's: 0.92"),
+        ({"auc": 0.9, "champion.auc": 0.92}, "found 0.9; the champion's: 0.92"),
     ],
 )
 def test_what_the_gates_do_not_let_pass_is_refused_with_its_figures(
@@ -185,7 +186,7 @@ def test_what_the_gates_do_not_let_pass_is_refused_with_its_figures(
         stage.with_(champion=CHAMPION).run("evaluate", workspace), FailureKind.REFUSED, "Refused for test", words
     )
     assert from_json(Evaluated, outcome.evidence).job == NAME
-    assert outcome.diagnosis.splitlines()[0].split() == ["gate", "asked", "seen", "holds"]
+    assert outcome.diagnosis.splitlines()[0].split() == ["gate", "required", "found", "passed"]
 
 
 def test_metrics_that_are_no_numbers_are_kept_in_words(stage: Stage, workspace: FakeWorkspace) -> None:
@@ -387,7 +388,8 @@ def test_code_that_changes_while_the_job_runs_is_told(stage: Stage, workspace: F
     (stage.folder / "src" / "evaluate.py").write_text("print('measures otherwise')\n")
     workspace.end_job(NAME, PASSING)
     command = replace(stage.command("evaluate", 2), state=first.state)
-    outcome = run_step(command, lambda _: workspace, stage.folder, lambda: command.not_before, lambda _: stage.rules)
+    at = Workplace(lambda _: workspace, lambda _: stage.rules, stage.folder, lambda: command.not_before)
+    outcome = run_step(command, at)
     failed(outcome, FailureKind.CHANGED, "src/evaluate.py")
 
 
@@ -457,7 +459,7 @@ def test_another_job_than_the_policys_is_refused_and_its_digest_is_told(stage: S
 
 def test_other_data_than_the_policys_is_refused(stage: Stage, workspace: FakeWorkspace) -> None:
     changed = with_policy(stage, workspace, inputs={"data": "the-real-one"})
-    failed(changed.poll("validate", workspace), FailureKind.REFUSED, "input data: asked for the-real-one, seen holdout")
+    failed(changed.poll("validate", workspace), FailureKind.REFUSED, "input data: required the-real-one, found holdout")
 
 
 def test_nothing_is_deployed_that_was_not_evaluated_whatever_the_evidence_says(
@@ -486,7 +488,7 @@ def test_nothing_is_deployed_that_the_job_found_wanting(stage: Stage, workspace:
     workspace.outcome = JobOutcome(metrics={"auc": 0.5})
     stage = with_policy(stage, workspace)
     stage.run("evaluate", workspace)
-    failed(stage.poll("deploy", workspace), FailureKind.REFUSED, "seen 0.5")
+    failed(stage.poll("deploy", workspace), FailureKind.REFUSED, "found 0.5")
     assert workspace.made == {}
 
 

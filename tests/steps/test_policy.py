@@ -46,11 +46,11 @@ def refused(outcome: Outcome, workspace: FakeWorkspace, kind: FailureKind = Fail
         (
             {"instance_types": ["Standard_DS2_v2"]},
             "instance_type: Standard_ND96",
-            "asked for Standard_DS2_v2, seen Sta",
+            "required Standard_DS2_v2, found Sta",
         ),
-        ({"instance_types": ["Standard_DS2_v2"]}, "instance_count: 1", "seen none named"),
-        ({"max_instances": 2}, "instance_count: 3", "policy: instances: asked for at most 2, seen 3"),
-        ({"max_instances": 2}, "instance_type: Standard_DS2_v2", "seen none named"),
+        ({"instance_types": ["Standard_DS2_v2"]}, "instance_count: 1", "found none named"),
+        ({"max_instances": 2}, "instance_count: 3", "policy: instances: required at most 2, found 3"),
+        ({"max_instances": 2}, "instance_type: Standard_DS2_v2", "found none named"),
     ],
 )
 @pytest.mark.parametrize("step", ["validate", "deploy"])
@@ -77,7 +77,7 @@ def test_a_stage_that_asks_for_fewer_approvals_than_the_policy_is_refused(
     stage: Stage, workspace: FakeWorkspace
 ) -> None:
     at = under(stage.with_settings(approval={"min": 1}), approvals=2)
-    assert "asked for at least 2, seen the stage asks for 1" in refused(at.run("validate", workspace), workspace)
+    assert "required at least 2, found the stage requires 1" in refused(at.run("validate", workspace), workspace)
 
 
 def test_with_as_many_approvals_as_the_policy_asks_for_it_is_deployed(stage: Stage, workspace: FakeWorkspace) -> None:
@@ -90,7 +90,7 @@ def test_a_command_without_enough_approvals_deploys_nothing(
     stage: Stage, workspace: FakeWorkspace, people: tuple[str, ...]
 ) -> None:
     at = under(stage.with_settings(**TWO), approvals=2).approved(workspace, *people)
-    assert "asks for 2 approvals of exactly this" in refused(
+    assert "requires 2 approvals of exactly this" in refused(
         at.run("deploy", workspace), workspace, FailureKind.PERMISSION
     )
 
@@ -129,9 +129,9 @@ def test_the_author_does_not_count_among_those_who_approved(stage: Stage, worksp
 @pytest.mark.parametrize(
     ("authors", "seen"),
     [
-        ((), "seen unknown"),
-        ((PIPELINE,), "seen ci (no person)"),
-        ((DORA, PIPELINE), "seen dora, ci (no person)"),
+        ((), "found unknown"),
+        ((PIPELINE,), "found ci (no person)"),
+        ((DORA, PIPELINE), "found dora, ci (no person)"),
     ],
 )
 def test_a_model_of_nobody_known_is_refused_unless_the_policy_allows_it(
@@ -161,7 +161,7 @@ def test_a_model_that_is_not_the_origin_of_the_copy_tells_nothing_of_the_author(
     elsewhere.made_by["digits", "3"] = [Author("id-dora", "dora", is_person=True)]
     at = under(made_by(stage, DORA), not_author=True)
     at = at.with_(rules=replace(at.rules, source=elsewhere))
-    assert "seen unknown" in refused(at.run("validate", workspace), workspace)
+    assert "found unknown" in refused(at.run("validate", workspace), workspace)
 
 
 # --- approvals that the environment takes itself ----------------------------------------------------------------------

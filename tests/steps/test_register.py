@@ -37,7 +37,7 @@ def test_registers_the_output_as_the_next_version_with_the_job_as_origin(ended: 
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"experiment": "trials"}, "is of experiment digits-training, but the route takes jobs of trials"),
+        ({"experiment": "trials"}, "belongs to experiment digits-training, but the route takes jobs of trials"),
         ({"experiment": "digits-training", "job_tags": {"ready": "yes"}}, "lacks the tag ready=yes"),
     ],
 )

@@ -6,10 +6,9 @@ import pytest
 from shared.core.messages import Failed, FailureKind, Kind, NotRun, Outcome, Retry, Running
 from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedError, UnavailableError, Workspace
 from shared.worker.fence import CHANGES, TooLateError, fenced
-from shared.worker.run import run_step
 from shared.worker.steps import steps
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import NOW, SHARED, Stage, champion
+from tests.steps.promotion import SHARED, Stage, champion
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ def test_errors_of_the_port_become_outcomes(
 def test_an_error_names_the_environment_that_it_happened_in_where_the_stage_has_another_name(stage: Stage) -> None:
     dev = FakeWorkspace(raises={"model": ForbiddenError("may not read")})
     command = replace(stage.command("share"), environment="dev")
-    outcome = run_step(command, lambda _: dev, stage.folder, lambda: NOW, lambda _: stage.rules)
+    outcome = stage.run_command(command, dev)
     assert outcome == Failed("dev: may not read", FailureKind.PERMISSION)
 
 
@@ -70,6 +69,7 @@ def test_a_command_does_nothing_from_its_end_on(stage: Stage, workspace: FakeWor
     workspace.calls.clear()
     end = stage.command("deploy").not_after
     assert isinstance(stage.poll("deploy", workspace, now=end), NotRun)
+    assert isinstance(stage.poll("deploy", workspace, now=end + timedelta(hours=1)), NotRun)
     assert not workspace.calls
     assert isinstance(stage.poll("deploy", workspace, now=end - timedelta(seconds=1)), Running)
 

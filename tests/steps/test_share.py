@@ -9,10 +9,9 @@ from shared.core.approval import Author
 from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, Succeeded
 from shared.core.wire import from_json
 from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
-from shared.worker.run import run_step
 from shared.worker.steps.share import Lineage, Shared
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import NOW, ORIGIN, Stage
+from tests.steps.promotion import ORIGIN, Stage
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def test_a_model_without_the_tags_that_an_event_claimed_is_not_shared(stage: Sta
     outcome = stage.with_settings(require_tags={"promote": "true"}).run("share", dev)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.REFUSED
-    assert "does not have the tag promote=true, for which route" in outcome.reason
+    assert "does not have the tag promote=true, which route" in outcome.reason
     assert dev.calls["start_share"] == 0
 
 
@@ -228,7 +227,7 @@ def test_it_asks_after_the_job_less_and_less_often(stage: Stage, dev: FakeWorksp
     state: Mapping[str, Any] = {}
     for poll in range(1, 40):
         command = replace(stage.command("share", poll), state=state)
-        outcome = run_step(command, lambda _: dev, stage.folder, lambda: NOW, lambda _: stage.rules)
+        outcome = stage.run_command(command, dev)
         assert isinstance(outcome, Running)
         pauses.append(outcome.poll_again_after.total_seconds())
         state = outcome.state
@@ -262,7 +261,7 @@ def test_while_the_registry_copies_or_the_job_runs_a_poll_is_one_look(stage: Sta
     calls = []
     for poll in range(1, 13):
         dev.calls.clear()
-        outcome = run_step(replace(stage.command("share", poll), state=state), *stage.around(dev))
+        outcome = stage.run_command(replace(stage.command("share", poll), state=state), dev)
         assert isinstance(outcome, Running)
         state = outcome.state
         calls.append(dict(dev.calls))
@@ -275,10 +274,10 @@ def test_a_model_that_lost_its_tag_while_it_was_copied_is_refused_at_the_next_re
 ) -> None:
     asked = stage.with_settings(require_tags={"promote": "true"})
     dev.polls_until_ready = 50
-    first = run_step(asked.command("share"), *asked.around(dev))
+    first = asked.run_command(asked.command("share"), dev)
     assert isinstance(first, Running)
     dev.has_model("digits", "3", tags={}, job="train-3")
-    assert isinstance(run_step(replace(asked.command("share", 3), state=first.state), *asked.around(dev)), Running)
-    again = run_step(replace(asked.command("share", 4), state=first.state), *asked.around(dev))
+    assert isinstance(asked.run_command(replace(asked.command("share", 3), state=first.state), dev), Running)
+    again = asked.run_command(replace(asked.command("share", 4), state=first.state), dev)
     assert isinstance(again, Failed)
     assert again.kind is FailureKind.REFUSED

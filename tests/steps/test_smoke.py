@@ -84,6 +84,11 @@ def test_an_answer_within_the_tolerance_is_as_expected(expected: Any, got: Any, 
     assert difference(expected, got, tolerance) is None
 
 
+@pytest.mark.parametrize(("expected", "got"), [(float("nan"), 1.0), (1.0, float("nan")), (1.0, 1.2), (1.0, "1.0")])
+def test_an_answer_beyond_the_tolerance_is_another(expected: Any, got: Any) -> None:
+    assert difference(expected, got, 0.1) is not None
+
+
 def test_an_answer_is_shown_as_people_write_it(stage: Stage, workspace: FakeWorkspace) -> None:
     at = write(stage, {"request": 1, "expected": {"name": "Müller"}})
     workspace.answer = Answer(200, '{"name": "Möller"}', 0.1)

@@ -66,8 +66,8 @@ def test_a_refusal_says_all_gates_with_their_figures(stage: Stage, workspace: Fa
         {"gate": "metric accuracy", "asked": "at least 0.9", "seen": "0.95", "holds": True},
         {"gate": "metric loss", "asked": "at most 0.1", "seen": "0.2", "holds": False},
     ]
-    assert "metric loss: asked for at most 0.1, seen 0.2" in outcome.reason
-    assert outcome.diagnosis.splitlines()[0].split() == ["gate", "asked", "seen", "holds"]
+    assert "metric loss: required at most 0.1, found 0.2" in outcome.reason
+    assert outcome.diagnosis.splitlines()[0].split() == ["gate", "required", "found", "passed"]
     assert "metric loss      at most 0.1   0.2          NO" in outcome.diagnosis
 
 
@@ -200,7 +200,7 @@ def test_a_metric_that_is_no_number_never_passes_and_is_told_as_it_was_logged(
     at = stage.with_settings(validate=[gate]).with_(evidence={"share": {**SHARED, "not_numbers": {"recall": odd}}})
     outcome = at.run("validate", workspace)
     assert isinstance(outcome, Failed)
-    assert f"seen the job logged {odd}" in outcome.reason
+    assert f"found the job logged {odd}" in outcome.reason
 
 
 def test_a_champion_whose_metric_is_no_number_is_told_apart_from_one_without(

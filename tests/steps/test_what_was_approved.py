@@ -111,12 +111,12 @@ def settings(**changed: Any) -> Change:
         (settings(smoke=None), "smoke.jsonl (was removed)"),
         (
             settings(smoke={"requests": "smoke.jsonl", "tolerance": 1e9}),
-            "a setting, what a gate saw or who made the model",
+            "a setting, the evidence of a gate, or the model's authors",
         ),
-        (settings(validate=[]), "a setting, what a gate saw or who made the model"),
-        (told_other_metrics, "a setting, what a gate saw or who made the model"),
-        (told_another_author, "a setting, what a gate saw or who made the model"),
-        (settings(require_tags={}), "a setting, what a gate saw or who made the model"),
+        (settings(validate=[]), "a setting, the evidence of a gate, or the model's authors"),
+        (told_other_metrics, "a setting, the evidence of a gate, or the model's authors"),
+        (told_another_author, "a setting, the evidence of a gate, or the model's authors"),
+        (settings(require_tags={}), "a setting, the evidence of a gate, or the model's authors"),
     ],
 )
 def test_nothing_is_deployed_that_was_not_validated_and_the_reason_names_what_changed(

@@ -1,6 +1,7 @@
 """One trace per promotion, over all queues and functions, as a tree: promotion, step, looks and decisions."""
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from shared.core.lane import Decision
 from shared.core.messages import LaneKey, ModelRegistered, RunStep, decode
 from shared.ports import DeadLetter, DeadLetters, QueueUnavailableError, UnavailableError
 from shared.telemetry.telemetry import trace_id, traceparent
+from tests.config.right import WORKSPACE
 from tests.telemetry.conftest import MODEL, VERSION, Observed
 
 BOB = Person("id-of-bob", "bob", ("Promotion.Approver",))
@@ -65,6 +67,20 @@ def test_the_spans_are_a_tree_of_promotion_steps_and_what_is_done_for_them(finis
     assert intake.parent.span_id == root.context.span_id
     ids = Counter(span.context.span_id for span in finished.spans.get_finished_spans())
     assert set(ids.values()) == {1}
+
+
+def test_the_intake_lasts_from_the_notification_until_its_promotion_begins(observed: Observed) -> None:
+    before = time.time_ns()
+    observed.register()
+    sent = time.time_ns()
+    assert observed.named("intake") == [], "whose trace it belongs to is not known before the news is routed"
+    observed.run()
+    (intake,) = observed.named("intake")
+    (advance,) = observed.named("advance: PromotionRequested")
+    assert intake.attributes
+    assert (intake.attributes["event"], intake.attributes["workspace"]) == ("ModelRegistered", WORKSPACE.format("dev"))
+    assert before - 1000 <= (intake.start_time or 0) <= sent
+    assert sent <= (intake.end_time or 0) <= (advance.end_time or 0)
 
 
 def test_each_poll_says_what_it_was_about_and_how_it_went(finished: Observed) -> None:

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -25,6 +27,7 @@ from localcloud.azureml.event_subscriptions import EventSubscriptions
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
 from localcloud.azureml.history import History
+from localcloud.azureml.job_identity import JobIdentity
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.job_requirements import JobRequirements
 from localcloud.azureml.jobs import Jobs
@@ -36,9 +39,12 @@ from localcloud.azureml.pipeline_jobs import PipelineJobs
 from localcloud.azureml.registry import Registry
 from localcloud.azureml.requests_log import RequestsLog
 from localcloud.azureml.rights import Rights
+from localcloud.azureml.run_artifacts import RunArtifacts, artifact_address
+from localcloud.azureml.schedule_clock import Clock
 from localcloud.azureml.schedules import Schedules
 from localcloud.azureml.scopes import Scopes
 from localcloud.azureml.scoring import Scoring
+from localcloud.azureml.step_reuse import StepReuse
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Store
 from localcloud.azureml.wire import AzureError
@@ -61,12 +67,13 @@ async def control_plane(
     for routes in parts.routes():
         application.add_routes(routes)
     await parts.resume()
-    delivery = asyncio.create_task(parts.outbox.deliver())
+    running = [asyncio.create_task(each) for each in (parts.outbox.deliver(), parts.schedules.run_by_the_clock())]
     try:
         yield application
     finally:
-        delivery.cancel()
-        await asyncio.gather(delivery, return_exceptions=True)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await parts.close()
 
 
@@ -84,13 +91,15 @@ class _Parts:
         signature_key = self.store.secret("signatures", secrets.token_hex(32))
         self.storage = Storage(folder / "blobs", signature_key, self._base_url)
         self.rights = self._made_rights(settings)
+        identity_key = self.store.secret("job identities", secrets.token_hex(32))
+        self.job_identity = JobIdentity(self.rights, self._base_url, identity_key)
         self.event_subscriptions = EventSubscriptions(settings, self.scopes)
         status_key = self.store.secret("operations", secrets.token_hex(32))
         self.operations = Operations(self.store.database, self._base_url, self.rights, status_key)
         self.outbox = Outbox(self.store.database, self.scopes)
         self.servers = InferenceServers(folder / "deployments", settings.python)
         self.trackings = {
-            w.path: Tracking(folder / "tracking" / f"{w.name}.sqlite", self.storage.artifacts(w))
+            w.path: Tracking(folder / "tracking" / f"{w.name}.sqlite", partial(artifact_address, w, self._base_url))
             for w in self.scopes.workspaces
         }
         self.records = JobRecords(self.store, self.storage, self.outbox, self.trackings)
@@ -107,9 +116,21 @@ class _Parts:
         self.deployments = self._made_deployments(settings)
         self.scoring = Scoring(self.store, self.scopes, self.deployments, self.servers)
         self.command_jobs = self._made_command_jobs(settings, certificate_authority)
-        pipeline_jobs = PipelineJobs(self.records, self.assets, self.command_jobs)
+        pipeline_jobs = PipelineJobs(self.records, self.assets, self.command_jobs, StepReuse(self.records))
         requirements = JobRequirements(self.assets)
-        self.jobs = Jobs(self.scopes, self.records, self.command_jobs, pipeline_jobs, requirements, self.operations)
+        self.jobs = Jobs(
+            self.scopes,
+            self.records,
+            self.command_jobs,
+            pipeline_jobs,
+            requirements,
+            self.operations,
+            settings.cancellation_seconds,
+        )
+
+        clock = Clock(settings.schedule_clock, float(self.store.secret("schedule clock", str(time.time()))))
+        monitors = Monitors(self.records, self.faults)
+        self.schedules = Schedules(self.store, self.scopes, self.operations, self.jobs, monitors, clock)
 
     def _made_rights(self, settings: Settings) -> Rights:
         token_key = read_or_make_key(settings.token_key) if settings.token_key else None
@@ -134,7 +155,9 @@ class _Parts:
         platform = Platform(
             self._base_url, certificate_authority, settings.job_start_seconds, settings.environment_build_seconds
         )
-        return CommandJobs(self.records, self.assets, self.storage, self.rights, self.faults, runners, platform)
+        return CommandJobs(
+            *(self.records, self.assets, self.storage, self.rights, self.job_identity, self.faults, runners, platform)
+        )
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
         """The routes of every part. If two match, the first one answers."""
@@ -151,14 +174,15 @@ class _Parts:
         yield self.deployments.routes()
         yield self.scoring.routes()
         yield self.jobs.routes()
-        monitors = Monitors(self.records, self.faults)
-        yield Schedules(self.store, self.scopes, self.operations, self.jobs, monitors).routes()
+        yield self.schedules.routes()
         yield History(self.scopes, self.records, self.command_jobs, self.storage, self._base_url).routes()
         for workspace in self.scopes.workspaces:
             prefix, tracking = f"/mlflow/v1.0{workspace.path}", self.trackings[workspace.path]
             yield mlflow.routes(tracking, prefix)
-            yield MlflowRegistry(workspace, tracking, self.assets, self.storage).routes(prefix)
+            yield MlflowRegistry(workspace, tracking, self.assets).routes(prefix)
+            yield RunArtifacts(workspace, self.records, self.storage).routes(prefix)
         yield self.operations.routes()
+        yield self.job_identity.routes()
         yield self.faults.routes(self.deployments.crash_where_told)
         yield self.requests_log.routes()
 

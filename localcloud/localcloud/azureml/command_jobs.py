@@ -10,9 +10,10 @@ from pydantic import TypeAdapter
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.jobs import DEFAULT_OUTPUT, JobEnd, JobRun, JobRunner
 from localcloud.azureml.faults import Faults
+from localcloud.azureml.job_identity import JobIdentity, identity_of
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.pipeline_graph import OF_NODE
-from localcloud.azureml.rights import Caller, Rights
+from localcloud.azureml.rights import DATA_READER, Caller, Rights
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Resource
@@ -47,6 +48,7 @@ class CommandJobs:
         assets: Assets,
         storage: Storage,
         rights: Rights,
+        identity: JobIdentity,
         faults: Faults,
         runners: dict[str, JobRunner],
         platform: Platform,
@@ -55,6 +57,7 @@ class CommandJobs:
         self._assets = assets
         self._storage = storage
         self._rights = rights
+        self._identity = identity
         self._faults = faults
         self._runners = runners
         self._platform = platform
@@ -78,6 +81,15 @@ class CommandJobs:
             self._records.change(workspace, name, "Failed", f"{error}")
             return
         self._record_end(workspace, name, end)
+
+    async def complete(self, workspace: Scope, job: Resource) -> None:
+        """Ends a step that has the results of an earlier run, whose outputs are registered as if it had run."""
+        try:
+            self._register_outputs(workspace, job)
+        except (AzureError, ValueError) as error:
+            self._records.change(workspace, job.name, "Failed", f"{error}")
+            return
+        self._records.change(workspace, job.name, "Completed")
 
     async def _wait_for_compute(self, workspace: Scope, job: Resource) -> None:
         """Returns when the job has left the queue: it may start, or it was cancelled."""
@@ -111,7 +123,7 @@ class CommandJobs:
 
     def _is_cancelled(self, workspace: Scope, name: str) -> bool:
         job = self._records.get(workspace, name)
-        return job is None or job.properties["status"] == "Canceled"
+        return job is None or job.properties["status"] in ("CancelRequested", "Canceled")
 
     def _record_end(self, workspace: Scope, name: str, end: JobEnd) -> None:
         if end.timed_out:
@@ -134,8 +146,9 @@ class CommandJobs:
         environment = str(properties.get("environmentId") or "")
         if environment and not self._assets.is_public(environment) and not self._assets.find(environment):
             raise ValueError(f"Could not find asset with ID: {environment}")
+        reader = identity_of(workspace, properties, caller)
         inputs = {
-            name: self._input(workspace, name, declared)
+            name: self._input(workspace, name, declared, reader)
             for name, declared in (properties.get("inputs") or {}).items()
             if declared
         }
@@ -145,7 +158,10 @@ class CommandJobs:
         }
         outputs[DEFAULT_OUTPUT] = self._records.artifacts(workspace, job.name)
         code = properties.get("codeId")
-        variables = properties.get("environmentVariables") or {}
+        variables = {
+            **self._identity.variables(workspace, properties, job.name, caller),
+            **(properties.get("environmentVariables") or {}),
+        }
         return JobRun(
             name=job.name,
             root=self._records.root(job),
@@ -166,10 +182,12 @@ class CommandJobs:
             limit_seconds=_limit_seconds(properties),
         )
 
-    def _input(self, workspace: Scope, name: str, declared: Json) -> str | Path:
+    def _input(self, workspace: Scope, name: str, declared: Json, reader: Caller | None) -> str | Path:
         if str(declared.get("jobInputType") or declared.get("job_input_type")).lower() == "literal":
             return str(declared["value"])
         uri = str(declared.get("uri") or "")
+        if not uri.startswith("azureml://registries/"):
+            self._refuse_unreadable(workspace, name, reader)
         if uri.startswith(("azureml:/subscriptions/", "/subscriptions/", "azureml://registries/")):
             return self._asset_files(workspace, uri)
         origin = self._records.output_uri(workspace, uri)
@@ -177,6 +195,17 @@ class CommandJobs:
         if not files.exists():
             raise ValueError(f"There are no files at {uri}, the path of the input {name}")
         return files
+
+    def _refuse_unreadable(self, workspace: Scope, name: str, reader: Caller | None) -> None:
+        """ValueError where the workspace's data is read as the job's own identity, and that may not."""
+        if not workspace.reads_data_by_identity or (reader and self._rights.reads_data(reader, workspace)):
+            return
+        who = f"The identity {reader.client_id} of the job" if reader else "The job has no identity, and"
+        raise ValueError(
+            f"{who} may not read the input {name}: AuthorizationPermissionMismatch, this request is not authorized to"
+            f" perform this operation using this permission. It needs the role {DATA_READER} on"
+            f" {workspace.storage_account}"
+        )
 
     def _asset_files(self, workspace: Scope, reference: str) -> Path:
         asset = self._assets.find(reference)
@@ -190,8 +219,14 @@ class CommandJobs:
             if not self._storage.file(str(declared["uri"]), workspace).exists():
                 continue
             for named in (declared, declared.get(OF_NODE) or {}):
-                if named.get("assetName"):
+                if named.get("assetName") and not self._is_registered_already(workspace, job, declared, named):
                     self._register(workspace, job, output, str(named["assetName"]), named.get("assetVersion"))
+
+    def _is_registered_already(self, workspace: Scope, job: Resource, declared: Json, named: Json) -> bool:
+        """Whether the run that a step reuses has registered this version."""
+        kind = "models" if str(declared["jobOutputType"]).lower() in _MODEL_TYPES else "data"
+        version = f"{workspace.path}/{kind}/{named['assetName']}/versions/{named.get('assetVersion')}"
+        return bool(job.private.get("reused") and self._assets.find(version))
 
     def _register(self, workspace: Scope, job: Resource, output: str, name: str, version: str | None) -> None:
         declared = job.properties["outputs"][output]

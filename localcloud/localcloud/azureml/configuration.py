@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from localcloud.azureml.faults import Fault
 from localcloud.configuration_file import ConfigurationError, Section, read_configuration
@@ -50,6 +50,13 @@ class WorkspaceSettings(Section):
     datastore_secrets: Literal["Sas", "AccountKey"] = "Sas"
     #: The names of its clusters. None: every name is one.
     computes: tuple[str, ...] | None = None
+    #: The managed identities of clusters: client ids by the cluster's name.
+    compute_identities: dict[str, str] = Field(default_factory=dict)
+    #: The client ids of the workspace's own managed identities, which its serverless jobs may name.
+    identities: tuple[str, ...] = ()
+    #: Jobs read the workspace's data as their own identity, which needs the role Storage Blob Data Reader, as with
+    #: datastores that keep no credentials.
+    reads_data_by_identity: bool = False
 
     @field_validator("id")
     @classmethod
@@ -76,8 +83,19 @@ class RoleAssignment(Section):
     """
 
     principal: str
-    role: Literal["AzureML Data Scientist", "AzureML Registry User", "Reader", "Contributor"]
+    role: Literal[
+        "AzureML Data Scientist", "AzureML Registry User", "Reader", "Contributor", "Storage Blob Data Reader"
+    ]
     scope: str
+
+
+class ClockSettings(Section):
+    """The clock that schedules run by."""
+
+    #: What it shows when the local cloud starts for the first time. None: the time of this machine.
+    starts: AwareDatetime | None = None
+    #: How many seconds go by on it in a second.
+    speed: float = Field(default=1, gt=0)
 
 
 class Settings(Section):
@@ -91,9 +109,12 @@ class Settings(Section):
     role_assignments: list[RoleAssignment] | None = None
     deployment_seconds: float = Field(5, ge=0)
     job_start_seconds: float = Field(0, ge=0)
+    #: How long a job that is being cancelled takes to end; minutes on Azure.
+    cancellation_seconds: float = Field(0, ge=0)
     #: How long the image of an environment is built: of a registry's before its version exists, of a workspace's when
     #: a job first uses it.
     environment_build_seconds: float = Field(0, ge=0)
+    schedule_clock: ClockSettings = ClockSettings()
     #: The interpreter that jobs and inference servers run in. Default: the one that runs the local cloud.
     python: Path = Path(sys.executable)
     faults: list[Fault] = Field(default_factory=list)

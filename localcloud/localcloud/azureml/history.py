@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from localcloud.azureml.command_jobs import CommandJobs
-from localcloud.azureml.job_records import TERMINAL, JobRecords, artifacts_path
+from localcloud.azureml.job_records import TERMINAL, JobRecords
 from localcloud.azureml.scopes import WORKSPACE, Scope, Scopes
 from localcloud.azureml.storage import ARTIFACT_DATASTORE, Storage
 from localcloud.azureml.store import Resource
@@ -100,7 +100,7 @@ class History:
             self._storage.copy(running, kept)
         if not kept.exists():
             return {}
-        name = f"{artifacts_path(job.name)}/{LOG}"
+        name = f"{self._records.artifacts_path(workspace, job.name)}/{LOG}"
         url = self._storage.blob_uri(workspace.account, ARTIFACT_DATASTORE, name)
         return {LOG: f"{url}?{self._storage.signed(workspace.account, ARTIFACT_DATASTORE, 'r')}"}
 
@@ -136,6 +136,7 @@ def _run(job: Resource) -> Json:
         "endTimeUtc": ended,
         "tags": properties["tags"],
         "properties": properties["properties"],
+        "dataContainerId": f"dcid.{job.private.get('reused') or job.name}",
         "error": {"error": {"code": "UserError", "message": error}} if error else None,
         "warnings": [],
     }

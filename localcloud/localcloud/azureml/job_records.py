@@ -79,8 +79,9 @@ class JobRecords:
         caller: Caller,
         parent: Resource | None = None,
         schedule: str | None = None,
+        fingerprint: str | None = None,
     ) -> Resource:
-        """Records a job as Starting, with a place for each of its outputs."""
+        """Records a job as Starting, with a place for each output. A step with a `fingerprint` can be reused."""
         path = f"{workspace.path}/jobs/{name}"
         given = {key: value for key, value in properties.items() if value is not None}
         job_type = str(given.get("jobType") or "Command")
@@ -114,6 +115,7 @@ class JobRecords:
                 "type": STEP_RUN if parent and job_type == "Command" else RUN_TYPES.get(job_type),
                 "placed": placed,
                 "schedule": schedule,
+                "fingerprint": fingerprint,
             },
         )
         with self._store.transaction():
@@ -129,9 +131,14 @@ class JobRecords:
         return job
 
     def change(self, workspace: Scope, name: str, status: str, error: str | None = None) -> None:
-        """Moves a job to another status, with the words for a failure; a job that has ended stays as it is."""
+        """Moves a job to another status, with the words for a failure.
+
+        A job that has ended stays as it is, and one that is being cancelled until it ends.
+        """
         job = self.get(workspace, name)
         if not job or job.properties["status"] in TERMINAL:
+            return
+        if job.properties["status"] == "CancelRequested" and status not in TERMINAL:
             return
         job.properties["status"] = status
         moments = job.private.setdefault("moments", {})
@@ -148,13 +155,53 @@ class JobRecords:
                 # In another database: if this process dies before the commit, job and run both fail as interrupted.
                 self._trackings[workspace.path].end_run(name, _MLFLOW_STATUS[status])
 
+    def completed_step(self, workspace: Scope, fingerprint: str) -> Resource | None:
+        """The newest step with this fingerprint that ran and completed."""
+        for job in reversed(self._store.collection(f"{workspace.path}/jobs")):
+            same = job.private.get("fingerprint") == fingerprint and not job.private.get("reused")
+            if same and job.properties["status"] == "Completed":
+                return job
+        return None
+
+    def reuse(self, step: Resource, earlier: Resource) -> None:
+        """Gives a step the outputs and artifacts of an earlier run."""
+        for name, declared in step.properties["outputs"].items():
+            declared["uri"] = earlier.properties["outputs"][name]["uri"]
+        step.private["reused"] = earlier.name
+        self._store.put(step)
+
+    def take_outputs(self, workspace: Scope, pipeline: str, node: Resource, names: dict[str, str]) -> None:
+        """Puts the outputs of a pipeline that are a node's to where the node has them, which is elsewhere if the node
+        reuses an earlier run. `names` has those in the pipeline by those in the node.
+        """
+        found = self.get(workspace, pipeline)
+        if not found:
+            return
+        outputs = found.properties["outputs"]
+        places = {
+            names[name]: declared["uri"] for name, declared in node.properties["outputs"].items() if name in names
+        }
+        if any(outputs[name]["uri"] != place for name, place in places.items()):
+            for name, place in places.items():
+                outputs[name]["uri"] = place
+            self._store.put(found)
+
+    def container(self, workspace: Scope, run: str) -> str:
+        """Azure's `dataContainerId`, where the artifacts of a run are: its own, or that of the run that it reuses."""
+        job = self.get(workspace, run)
+        return f"dcid.{(job and job.private.get('reused')) or run}"
+
     def _with_parent(self, workspace: Scope, parent: str | None) -> list[Resource]:
         jobs = self._store.collection(f"{workspace.path}/jobs")
         return [job for job in reversed(jobs) if job.private.get("parent") == parent]
 
     def artifacts(self, workspace: Scope, name: str) -> Path:
         """The folder of a job's log and MLflow artifacts."""
-        return self._storage.blob(workspace.account, ARTIFACT_DATASTORE, artifacts_path(name))
+        return self._storage.blob(workspace.account, ARTIFACT_DATASTORE, self.artifacts_path(workspace, name))
+
+    def artifacts_path(self, workspace: Scope, name: str) -> str:
+        """Where a job's artifacts are in the artifact datastore."""
+        return f"ExperimentRun/{self.container(workspace, name)}"
 
     def output_uri(self, workspace: Scope, uri: str) -> tuple[str, str] | None:
         """The datastore URI behind `azureml://jobs/JOB/outputs/NAME/…` or `runs:/RUN/…`, and the job; None for others.
@@ -174,7 +221,7 @@ class JobRecords:
         if declared:
             root = str(declared["uri"]).rstrip("/")
         elif found["output"] in _ARTIFACTS:
-            root = self._storage.datastore_uri(workspace, artifacts_path(job.name), ARTIFACT_DATASTORE)
+            root = self._storage.datastore_uri(workspace, self.artifacts_path(workspace, job.name), ARTIFACT_DATASTORE)
         else:
             raise ValueError(f"Job {job.name} has no output {found['output']}")
         return (f"{root}/{path}" if path else root), job.name
@@ -184,7 +231,8 @@ class JobRecords:
             self._trackings[workspace.path].run(run)
         except TrackingError as error:
             raise ValueError(f"Run {run} was not found in {workspace.name}") from error
-        return self._storage.datastore_uri(workspace, f"{artifacts_path(run)}/{path}", ARTIFACT_DATASTORE), run
+        place = f"{self.artifacts_path(workspace, run)}/{path}"
+        return self._storage.datastore_uri(workspace, place, ARTIFACT_DATASTORE), run
 
 
 def _run_tags(job: Resource) -> dict[str, str]:
@@ -221,11 +269,6 @@ def kept_inputs(inputs: Json) -> Json:
 def _services(name: str) -> Json:
     endpoints = {"Tracking": "azureml://mlflow.local.test/", "Studio": f"https://studio.local.test/runs/{name}"}
     return {service: {"jobServiceType": service, "endpoint": endpoint} for service, endpoint in endpoints.items()}
-
-
-def artifacts_path(name: str) -> str:
-    """Where a job's artifacts are in the artifact datastore."""
-    return f"ExperimentRun/dcid.{name}"
 
 
 def _run_data(job: Resource) -> Json:

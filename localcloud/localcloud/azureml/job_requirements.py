@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from localcloud.azureml.assets import Assets
+from localcloud.azureml.job_identity import SERVERLESS, refuse_foreign
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.wire import AzureError, Json
 
@@ -10,7 +11,6 @@ from localcloud.azureml.wire import AzureError, Json
 _ASSETS = ("componentId", "environmentId", "environment", "codeId")
 #: How ids of assets begin; what begins otherwise is a path, or written into the job itself.
 _ASSET_IDS = ("azureml:/subscriptions/", "/subscriptions/", "azureml://registries/")
-_SERVERLESS = "serverless"
 
 
 class JobRequirements:
@@ -18,17 +18,27 @@ class JobRequirements:
         self._assets = assets
 
     def refuse_unmet(self, workspace: Scope, job: Json) -> None:
-        """400 for an asset out of reach or missing, and for a compute that the workspace does not have."""
+        """400 for an asset out of reach or missing, and for a compute or identity that the workspace does not have."""
         references = [reference for reference in _references(job) if reference.startswith(_ASSET_IDS)]
         self._assets.refuse_out_of_reach(workspace, references)
         for reference in references:
             if not self._assets.is_public(reference) and not self._assets.find(reference):
                 raise AzureError(400, "UserError", f"Could not find asset with ID: {reference}.")
         for compute in _computes(job):
-            if compute.lower() != _SERVERLESS and not workspace.has_compute(compute):
+            if compute.lower() != SERVERLESS and not workspace.has_compute(compute):
                 raise AzureError(
                     400, "UserError", f"The compute {compute} was not found in the workspace {workspace.name}."
                 )
+        for each in _job_and_nodes(job):
+            refuse_foreign(workspace, {"computeId": _default_compute(job), **_given(each)})
+
+
+def _default_compute(job: Json) -> str:
+    return str((job.get("settings") or {}).get("default_compute") or "")
+
+
+def _given(each: Json) -> Json:
+    return {key: value for key, value in each.items() if value}
 
 
 def _references(job: Json) -> Iterator[str]:

@@ -36,6 +36,7 @@ class Jobs:
         pipeline_jobs: PipelineJobs,
         requirements: JobRequirements,
         operations: Operations,
+        cancellation_seconds: float,
     ) -> None:
         self._scopes = scopes
         self._records = records
@@ -43,6 +44,7 @@ class Jobs:
         self._pipeline_jobs = pipeline_jobs
         self._requirements = requirements
         self._operations = operations
+        self._cancellation_seconds = cancellation_seconds
         self._running: set[asyncio.Task[None]] = set()
         operations.define("cancellation", self._finish_cancellation)
 
@@ -132,6 +134,8 @@ class Jobs:
         job = self._records.get(workspace, operation.path.rsplit("/", 1)[1]) if workspace else None
         if not workspace or not job:
             return
+        self._records.change(workspace, job.name, "CancelRequested")
+        await asyncio.sleep(self._cancellation_seconds)
         if job.properties["jobType"] == "Pipeline":
             await self._pipeline_jobs.cancel(workspace, job)
         else:

@@ -3,9 +3,6 @@
 What it registers is a version of a model of the workspace like any other, with the run as its origin.
 """
 
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
 from aiohttp import web
 
 from localcloud.azureml.assets import Assets
@@ -13,18 +10,17 @@ from localcloud.azureml.compute import mlflow
 from localcloud.azureml.compute.request_fields import Fields, pairs, text
 from localcloud.azureml.compute.tracking import Tracking, TrackingError
 from localcloud.azureml.rights import CALLER
+from localcloud.azureml.run_artifacts import run_and_path
 from localcloud.azureml.scopes import Scope
-from localcloud.azureml.storage import Storage
 
 
 class MlflowRegistry:
     """The routes of one workspace; they do not check who asks."""
 
-    def __init__(self, workspace: Scope, tracking: Tracking, assets: Assets, storage: Storage) -> None:
+    def __init__(self, workspace: Scope, tracking: Tracking, assets: Assets) -> None:
         self._workspace = workspace
         self._tracking = tracking
         self._assets = assets
-        self._artifacts = storage.artifacts(workspace).resolve()
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
         """`{prefix}/api/2.0/mlflow/...`"""
@@ -64,8 +60,7 @@ class MlflowRegistry:
             source = str(self._tracking.logged_model(str(model_id))["info"]["artifact_uri"])
         else:
             source = text(fields, "source")
-        place = Path(unquote(urlsplit(source).path))
-        if urlsplit(source).scheme != "file" or not place.is_relative_to(self._artifacts):
+        found = run_and_path(source)
+        if not found:
             raise TrackingError("INVALID_PARAMETER_VALUE", f"{source} is not among the artifacts of a run.")
-        run, *path = place.relative_to(self._artifacts).parts
-        return f"runs:/{run.removeprefix('dcid.')}/{'/'.join(path)}"
+        return f"runs:/{found[0]}/{found[1]}"

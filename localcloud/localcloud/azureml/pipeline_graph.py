@@ -100,6 +100,12 @@ def bound_outputs(pipeline: Resource, specification: Json, node: Json) -> Json:
     return outputs
 
 
+def outputs_of_pipeline(node: Json) -> dict[str, str]:
+    """The names of the pipeline's outputs that are outputs of this node, by their names in the node."""
+    bound = {name: _binding(given or {}) for name, given in (node.get("outputs") or {}).items()}
+    return {name: found["name"] for name, found in bound.items() if found and found["place"] == "outputs"}
+
+
 def component_from_job(job: Resource, find: Find) -> Json:
     """The specification of a pipeline component made from a job, as `PipelineComponent(source_job_id=…)` asks for.
 

@@ -12,11 +12,13 @@ from localcloud.azureml.pipeline_graph import (
     declared_outputs,
     defaults,
     nodes_of,
+    outputs_of_pipeline,
     sources,
     specification_of,
 )
 from localcloud.azureml.rights import Caller
 from localcloud.azureml.scopes import Scope
+from localcloud.azureml.step_reuse import StepReuse, notes_of
 from localcloud.azureml.store import Resource
 from localcloud.azureml.wire import AzureError, Json
 
@@ -24,10 +26,11 @@ from localcloud.azureml.wire import AzureError, Json
 class PipelineJobs:
     """Runs recorded pipelines; their children are jobs as others are, and raise events too."""
 
-    def __init__(self, records: JobRecords, assets: Assets, command_jobs: CommandJobs) -> None:
+    def __init__(self, records: JobRecords, assets: Assets, command_jobs: CommandJobs, reuse: StepReuse) -> None:
         self._records = records
         self._assets = assets
         self._command_jobs = command_jobs
+        self._reuse = reuse
 
     def with_component(self, properties: Json) -> Json:
         """A pipeline job as it is kept: one that runs a component has its outputs, and notes it. 400 without one."""
@@ -86,6 +89,7 @@ class PipelineJobs:
                 if not ended or ended.properties["status"] != "Completed":
                     words = ended.private.get("error", "it was cancelled") if ended else "it is gone"
                     raise ValueError(f"The child job {child.name} of the node {name} did not complete: {words}")
+                self._records.take_outputs(workspace, pipeline.name, ended, outputs_of_pipeline(nodes[name]))
                 del waiting[name]
                 done[name] = ended
 
@@ -94,6 +98,9 @@ class PipelineJobs:
         return now is None or now.properties["status"] in TERMINAL
 
     async def _run_child(self, workspace: Scope, child: Resource, caller: Caller) -> None:
+        if child.private.get("reused"):
+            await self._command_jobs.complete(workspace, child)
+            return
         runs = self if child.properties["jobType"] == "Pipeline" else self._command_jobs
         await runs.run(workspace, child, caller)
 
@@ -103,6 +110,10 @@ class PipelineJobs:
         if component:
             given = {name: value for name, value in pipeline.properties["inputs"].items() if value}
             pipeline.properties["inputs"] = {**defaults(specification_of(component)), **given}
+
+    def _default_compute(self, workspace: Scope, pipeline: Resource) -> str | None:
+        root = self._records.get(workspace, self._records.root(pipeline)) or pipeline
+        return (root.properties.get("settings") or {}).get("default_compute")
 
     def _record_child(
         self,
@@ -145,8 +156,33 @@ class PipelineJobs:
                 "codeId": specification.get("code"),
                 "environmentId": node.get("environment") or specification.get("environment"),
                 "environmentVariables": node.get("environment_variables") or {},
+                "computeId": node.get("computeId") or self._default_compute(workspace, pipeline),
+                "identity": node.get("identity") or pipeline.properties.get("identity"),
             }
-        return self._records.create(workspace, str(uuid.uuid4()), properties, caller, parent=pipeline)
+        return self._create(workspace, pipeline, specification, node, properties, caller)
+
+    def _create(
+        self,
+        workspace: Scope,
+        pipeline: Resource,
+        specification: Json,
+        node: Json,
+        properties: Json,
+        caller: Caller,
+    ) -> Resource:
+        """The child's record; of a step that can reuse an earlier run, with the results of that."""
+        fingerprint = earlier = None
+        if properties["jobType"] == "Command":
+            fingerprint = self._reuse.fingerprint(workspace, pipeline, specification, properties)
+            earlier = self._reuse.earlier(workspace, fingerprint)
+        if earlier:
+            properties["properties"] |= notes_of(earlier)
+        child = self._records.create(
+            workspace, str(uuid.uuid4()), properties, caller, parent=pipeline, fingerprint=fingerprint
+        )
+        if earlier:
+            self._records.reuse(child, earlier)
+        return child
 
 
 def _notes(component: Resource, specification: Json) -> Json:

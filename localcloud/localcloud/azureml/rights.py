@@ -47,11 +47,17 @@ class Caller:
         return "User" if self.is_person else "Application"
 
 
+def application(client_id: str) -> Caller:
+    """The managed identity with this client id."""
+    return Caller(client_id, str(uuid.uuid5(uuid.NAMESPACE_OID, client_id.lower())))
+
+
 #: Where the data plane of models begins.
 MODEL_MANAGEMENT = "/modelmanagement/v1.0"
 CALLER = web.RequestKey("caller", Caller)
 #: Paths that ask for no token: what comes before signing in, what has a signature or a key, and our own controls.
 _OPEN = re.compile(rf"/(metadata/|discovery/|blob/|{REGISTRY_CONTAINER}|scoring/|local/)")
+DATA_READER = "Storage Blob Data Reader"
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 _IN_WORKSPACES = f"{PROVIDER}/workspaces"
 _ALL_THERE: dict[str, list[str]] = {"actions": ["*"], "notActions": []}
@@ -76,6 +82,13 @@ _LISTED: dict[str, dict[str, list[str]]] = {
             f"{_IN_WORKSPACES}/featurestores/write",
             f"{_IN_WORKSPACES}/featurestores/delete",
         ],
+    },
+    "Storage Blob Data Reader": {
+        "actions": [
+            "Microsoft.Storage/storageAccounts/blobServices/containers/read",
+            "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action",
+        ],
+        "notActions": [],
     },
     "AzureML Registry User": {
         "actions": [f"{PROVIDER}/registries/read", f"{PROVIDER}/registries/assets/*"],
@@ -149,6 +162,12 @@ class Rights:
         roles = self._roles(caller, scope)
         return roles is None or any(allows(role, wanted) for role in roles)
 
+    def reads_data(self, caller: Caller, workspace: Scope) -> bool:
+        """Whether the caller may read the files in the workspace's storage account by a role, without its key."""
+        account = Scope(workspace.storage_account, workspace.location)
+        roles = self._roles(caller, account)
+        return roles is None or DATA_READER in roles
+
     def permissions(self, caller: Caller, scope: Scope) -> list[dict[str, list[str]]]:
         """As Azure lists them: `actions` and `notActions` of each role that the caller has on this scope."""
         roles = self._roles(caller, scope)
@@ -206,6 +225,8 @@ def allows(role: str, wanted: str) -> bool:
             return True
         case "Reader":
             return wanted.endswith("/read")
+        case "Storage Blob Data Reader":
+            return False  # of data only, which no request of the control plane is
         case "AzureML Data Scientist":
             return f"{PROVIDER}/workspaces/" in wanted and not _WORKSPACE_ADMINISTRATION.search(wanted)
         case _:

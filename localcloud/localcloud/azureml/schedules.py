@@ -1,9 +1,12 @@
-"""Schedules of a workspace, of jobs and of model monitors. They are kept, and run when they are triggered, not by the
-clock."""
+"""Schedules of a workspace, of jobs and of model monitors: they run by the clock, and when they are triggered."""
 
+import asyncio
+import contextlib
 import copy
+import logging
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -12,11 +15,16 @@ from localcloud.azureml.jobs import Jobs
 from localcloud.azureml.monitors import Monitors
 from localcloud.azureml.operations import Operation, Operations
 from localcloud.azureml.rights import CALLER, Caller
+from localcloud.azureml.schedule_clock import Clock, next_moment
 from localcloud.azureml.scopes import PROVIDER, WORKSPACE, Scope, Scopes
 from localcloud.azureml.store import Resource, Store, system_data
 from localcloud.azureml.wire import AzureError, Json, json_body, not_found, properties_in
 
+log = logging.getLogger(__name__)
+
 _SCHEDULES = WORKSPACE + "/schedules"
+#: Between two looks at the clock, at most; what is due sooner is waited for.
+_PAUSE_SECONDS = 60.0
 #: Of a job that is given by its id, what a run takes from it.
 _OF_SOURCE = (
     *("jobType", "command", "codeId", "environmentId", "environmentVariables", "computeId", "limits"),
@@ -26,12 +34,16 @@ _VIEWS = {"enabledonly": (True,), "disabledonly": (False,)}
 
 
 class Schedules:
-    def __init__(self, store: Store, scopes: Scopes, operations: Operations, jobs: Jobs, monitors: Monitors) -> None:
+    def __init__(
+        self, store: Store, scopes: Scopes, operations: Operations, jobs: Jobs, monitors: Monitors, clock: Clock
+    ) -> None:
         self._store = store
         self._scopes = scopes
         self._operations = operations
         self._jobs = jobs
         self._monitors = monitors
+        self._clock = clock
+        self._changed = asyncio.Event()
         operations.define("schedule", self._finish)
         operations.define("schedule deletion", self._finish_deletion)
 
@@ -43,6 +55,34 @@ class Schedules:
             web.delete(_SCHEDULES + "/{schedule}", self._delete),
             web.post(_SCHEDULES + "/{schedule}/trigger", self._trigger),
         ]
+
+    async def run_by_the_clock(self) -> None:
+        """Runs what is due, until cancelled. What was due while nothing ran here runs once, late."""
+        while True:
+            self._changed.clear()
+            pauses = [self._clock.seconds_until(due) for due in map(self._run_if_due, self._enabled()) if due]
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), min([_PAUSE_SECONDS, *pauses]))
+
+    def _enabled(self) -> list[Resource]:
+        collections = (self._store.collection(f"{each.path}/schedules") for each in self._scopes.workspaces)
+        return [each for schedules in collections for each in schedules if each.properties["isEnabled"]]
+
+    def _run_if_due(self, schedule: Resource) -> datetime | None:
+        """Runs the schedule if its time has come; when it is due next."""
+        due, now = schedule.private.get("due"), self._clock.now()
+        if due is None or datetime.fromisoformat(due) > now:
+            return datetime.fromisoformat(due) if due else None
+        workspace = self._scopes.of(schedule.path)
+        following = _due(schedule.properties, schedule.private["created"], now)
+        schedule.private["due"] = following
+        self._store.put(schedule)
+        try:
+            if workspace:
+                self._run(workspace, schedule, datetime.fromisoformat(due), Caller(**schedule.private["caller"]))
+        except AzureError as error:
+            log.warning("schedule %s could not run: %s", schedule.path, error)
+        return datetime.fromisoformat(following) if following else None
 
     async def _list(self, request: web.Request) -> web.Response:
         """`listViewType` is EnabledOnly (the default, as in Azure), DisabledOnly or All."""
@@ -59,7 +99,8 @@ class Schedules:
         properties = await properties_in(request)
         _refuse_unusable(properties)
         path = f"{workspace.path}/schedules/{name}"
-        old, caller = self._store.get(path), request[CALLER]
+        old, caller, now = self._store.get(path), request[CALLER], self._clock.now()
+        created = str(old.private["created"]) if old else now.isoformat()
         schedule = Resource(
             path,
             {
@@ -76,10 +117,12 @@ class Schedules:
                 },
                 "systemData": system_data(old, caller.name or caller.client_id, caller.kind),
             },
+            {"created": created, "due": _due(properties, created, now), "caller": asdict(caller)},
         )
         with self._store.transaction():
             self._store.put(schedule)
             operation = self._operations.begin("schedule", path)
+        self._changed.set()
         headers = self._operations.change_headers(operation, workspace.subscription, workspace.location)
         return web.json_response(schedule.body, status=200 if old else 201, headers=headers)
 
@@ -104,15 +147,20 @@ class Schedules:
     async def _trigger(self, request: web.Request) -> web.Response:
         """Runs the schedule once, at the time that the request gives or now; answers with the name of the job."""
         workspace, schedule = self._existing(request)
-        moment = _moment((await json_body(request)).get("scheduleTime"))
-        display_name = f"{schedule.name}-{moment:%Y%m%dT%H%M%SZ}"
-        name, caller = str(uuid.uuid4()), request[CALLER]
+        moment = self._moment((await json_body(request)).get("scheduleTime"))
+        name = self._run(workspace, schedule, moment, request[CALLER])
         kind = schedule.properties["action"]["actionType"]
-        if kind == "CreateMonitor":
+        return web.json_response({"submissionId": name, "scheduleActionType": kind})
+
+    def _run(self, workspace: Scope, schedule: Resource, moment: datetime, caller: Caller) -> str:
+        """Runs the schedule once; the name of the job."""
+        display_name = f"{schedule.name}-{moment:%Y%m%dT%H%M%SZ}"
+        name = str(uuid.uuid4())
+        if schedule.properties["action"]["actionType"] == "CreateMonitor":
             self._monitors.run(workspace, schedule, name, display_name, caller)
         else:
             self._run_job(workspace, schedule, name, display_name, moment, caller)
-        return web.json_response({"submissionId": name, "scheduleActionType": kind})
+        return name
 
     def _run_job(
         self, workspace: Scope, schedule: Resource, name: str, display_name: str, moment: datetime, caller: Caller
@@ -127,6 +175,13 @@ class Schedules:
         values = {"creation_context.trigger_time": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "name": name}
         properties = {**_filled_in(definition, values), "displayName": display_name}
         self._jobs.submit(workspace, name, properties, caller, schedule.name)
+
+    def _moment(self, given: object) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(given)) if given else self._clock.now()
+        except ValueError as error:
+            raise AzureError(400, "UserError", f"scheduleTime must be a time in ISO 8601, not {given}.") from error
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
     def _existing(self, request: web.Request) -> tuple[Scope, Resource]:
         workspace, name = self._scopes.requested(request), request.match_info["schedule"]
@@ -152,12 +207,9 @@ def _refuse_unusable(properties: Json) -> None:
         raise AzureError(400, "InvalidRequestContent", f"properties.action.{content} must be a JSON object.")
 
 
-def _moment(given: object) -> datetime:
-    try:
-        moment = datetime.fromisoformat(str(given)) if given else datetime.now(UTC)
-    except ValueError as error:
-        raise AzureError(400, "UserError", f"scheduleTime must be a time in ISO 8601, not {given}.") from error
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+def _due(properties: Json, created: str, now: datetime) -> str | None:
+    moment = next_moment(properties["trigger"], datetime.fromisoformat(created), now)
+    return moment.isoformat() if moment else None
 
 
 def _filled_in(definition: Json, values: Mapping[str, str]) -> Json:

@@ -1,8 +1,8 @@
 """The workspaces and registries of the configuration, and the routes below them."""
 
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -35,6 +35,11 @@ class Scope:
     datastore_secrets: str = "Sas"
     #: Of a workspace: the names of its clusters; None: every name is one.
     computes: tuple[str, ...] | None = None
+    #: Of a workspace: the client ids of its clusters' managed identities, by cluster, and of its own.
+    compute_identities: Mapping[str, str] = field(default_factory=dict, hash=False)
+    identities: tuple[str, ...] = ()
+    #: Of a workspace: whether jobs read its data as their own identity.
+    reads_data_by_identity: bool = False
     #: Of a registry: where what is in it can be used.
     regions: tuple[str, ...] = ()
 
@@ -44,6 +49,11 @@ class Scope:
 
     def has_compute(self, name: str) -> bool:
         return self.computes is None or name.lower() in (each.lower() for each in self.computes)
+
+    def identity_of_compute(self, name: str) -> str:
+        """The client id of the cluster's managed identity; empty without one."""
+        found = (each for cluster, each in self.compute_identities.items() if cluster.lower() == name.lower())
+        return next(found, "")
 
     @property
     def is_registry(self) -> bool:
@@ -67,13 +77,24 @@ class Scope:
         """The name of its storage account."""
         return "st" + self.guid.replace("-", "")[:16]
 
+    @property
+    def storage_account(self) -> str:
+        """The ARM id of its storage account."""
+        return f"{self.path.split('/providers/')[0]}/providers/Microsoft.Storage/storageAccounts/{self.account}"
+
 
 class Scopes:
     """Finds workspaces and registries by ARM path, by name and by guid."""
 
     def __init__(self, settings: Settings) -> None:
         self.workspaces = [
-            Scope(w.id, w.location, w.topic, w.datastore_secrets, w.computes) for w in settings.workspaces
+            Scope(
+                *(w.id, w.location, w.topic, w.datastore_secrets, w.computes),
+                compute_identities=w.compute_identities,
+                identities=w.identities,
+                reads_data_by_identity=w.reads_data_by_identity,
+            )
+            for w in settings.workspaces
         ]
         everywhere = tuple(workspace.location for workspace in self.workspaces)
         self.registries = [

@@ -49,10 +49,6 @@ class Storage:
     def blob(self, account: str, container: str, name: str) -> Path:
         return self._inside(self.container(account, container), *PurePosixPath(name).parts)
 
-    def artifacts(self, workspace: Scope) -> Path:
-        """The folder of the artifacts of all runs of a workspace, each in `dcid.RUN`."""
-        return self.blob(workspace.account, ARTIFACT_DATASTORE, "ExperimentRun")
-
     def file(self, uri: str, workspace: Scope | None) -> Path:
         """The file or folder that a datastore URI (of this workspace) or a blob URI means; it need not exist."""
         if found := _BLOB_URI.match(uri) or _REGISTRY_URI.match(uri):

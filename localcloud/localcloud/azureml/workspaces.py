@@ -76,7 +76,6 @@ class Workspaces:
         return web.json_response(self._shown(self._scopes.requested(request)))
 
     def _shown(self, workspace: Scope) -> Json:
-        resources = workspace.path.split("/providers/")[0] + "/providers"
         return {
             "id": workspace.path,
             "name": workspace.name,
@@ -95,7 +94,7 @@ class Workspaces:
                 "workspaceId": workspace.guid,
                 "discoveryUrl": f"{self._base_url}/discovery/workspaces/{workspace.guid}",
                 "mlFlowTrackingUri": tracking_uri(workspace, self._base_url).replace("https://", "azureml://"),
-                "storageAccount": f"{resources}/Microsoft.Storage/storageAccounts/{workspace.account}",
+                "storageAccount": workspace.storage_account,
                 "publicNetworkAccess": "Enabled",
                 "provisioningState": "Succeeded",
             },

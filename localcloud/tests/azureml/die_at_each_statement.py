@@ -29,7 +29,7 @@ def act(home: Path, change: str, settings: Settings, deadly: int) -> None:
     (workspace,) = scopes.workspaces
     store, storage = Store(home / "state.sqlite"), Storage(home / "blobs", "key", "https://localhost")
     outbox = Outbox(store.database, scopes)
-    records = JobRecords(store, storage, outbox, {workspace.path: Tracking(home / "runs.sqlite", home)})
+    records = JobRecords(store, storage, outbox, {workspace.path: Tracking(home / "runs.sqlite", lambda _, run: run)})
     operations = Operations(store.database, "", Rights(scopes, None, None, "key"), "key")
     assets = Assets(store, scopes, storage, records, operations, outbox, 0)
     if change == "completed":

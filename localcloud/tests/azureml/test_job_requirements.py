@@ -1,6 +1,7 @@
 """What a job needs before it runs: assets and a compute that are there, a place on it, and a built image."""
 
 import math
+import time
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -101,6 +102,25 @@ def test_cancelling_answers_202_until_it_is_done_and_then_200(cloud: ControlPlan
     assert (first.status_code, first.json()) == (202, {})
     assert until(lambda: (status := cloud.call("GET", location).status_code) != 202 and status) == 200
     assert state(cloud, "cancelled") == "Canceled"
+
+
+def test_a_cancellation_takes_its_time_and_the_job_says_so_meanwhile(plane: Plane) -> None:
+    one = plane(cancellation_seconds=2)
+    one.fault("queueing", match={"path": "*/jobs/in-the-queue"}, count=None)
+    submit(one, "running", command="sleep 300").raise_for_status()
+    submit(one, "in-the-queue").raise_for_status()
+    until(lambda: state(one, "running") == "Running")
+    began = time.monotonic()
+    locations = [
+        one.call("POST", f"{WORKSPACE}/jobs/{name}/cancel").headers["Location"] for name in ("running", "in-the-queue")
+    ]
+    for name in ("running", "in-the-queue"):
+        until(lambda: state(one, name) == "CancelRequested")  # noqa: B023 - it is called here
+    one.call("DELETE", "/local/faults")  # what may start now does not, since it is being cancelled
+    for location in locations:
+        until(lambda: one.call("GET", location).status_code == 200)  # noqa: B023
+    assert [state(one, name) for name in ("running", "in-the-queue")] == ["Canceled", "Canceled"]
+    assert time.monotonic() - began >= 2
 
 
 def test_jobs_are_listed_by_type_by_tag_and_page_by_page(plane: Plane) -> None:

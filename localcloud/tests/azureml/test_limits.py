@@ -13,6 +13,7 @@ ENDPOINT = f"{WORKSPACE}/onlineEndpoints/limits"
     [
         ("PUT", f"{WORKSPACE}/batchEndpoints/nightly", 404),
         ("PUT", f"{WORKSPACE}/computes/cluster", 405),
+        ("GET", f"/artifact/v2.0{WORKSPACE}/artifacts/contentinfo/ExperimentRun/dcid.none", 404),
         ("POST", f"/mlflow/v1.0{WORKSPACE}/api/2.0/mlflow/registered-models/search", 404),
         ("GET", f"{WORKSPACE.split('/workspaces/')[0]}/registries", 404),
         ("PATCH", ENDPOINT, 405),

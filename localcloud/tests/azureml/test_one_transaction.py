@@ -63,7 +63,7 @@ def test_a_job_whose_end_was_cut_off_ends_in_its_run_too(tmp_path: Path) -> None
     for home in tmp_path.iterdir():
         scopes = Scopes(Settings.model_validate(SETTINGS))
         (workspace,) = scopes.workspaces
-        store, tracking = Store(home / "state.sqlite"), Tracking(home / "runs.sqlite", home)
+        store, tracking = Store(home / "state.sqlite"), Tracking(home / "runs.sqlite", lambda _, run: run)
         storage, outbox = Storage(home / "blobs", "key", "https://localhost"), Outbox(store.database, scopes)
         records = JobRecords(store, storage, outbox, {workspace.path: tracking})
         for job in records.unfinished(workspace):

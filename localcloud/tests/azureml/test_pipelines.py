@@ -199,7 +199,13 @@ def test_a_component_made_from_a_job_runs_what_the_job_ran(
     made = client.components.create_or_update(PipelineComponent(name="from_job", source_job_id=first.id))
     assert {name: each.type for name, each in made.inputs.items()} == {"rows": "path"}
     assert list(made.outputs) == ["model"]
-    properties = {"jobType": "Pipeline", "experimentName": "from-component", "componentId": made.id, "jobs": {}}
+    properties = {
+        "jobType": "Pipeline",
+        "experimentName": "from-component",
+        "componentId": made.id,
+        "jobs": {},
+        "settings": {"force_rerun": True},
+    }
     cloud.call("PUT", f"{WORKSPACE}/jobs/again-from-job", json={"properties": properties}).raise_for_status()
     assert ended(cloud, "again-from-job") == "Completed"
     (found,) = runs_below(cloud, "from-component", "again-from-job")

@@ -1,5 +1,8 @@
 """Schedules of jobs and of model monitors: kept, triggered, and with monitors that breach when told to."""
 
+import time
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +163,48 @@ def test_a_monitor_that_breaches_tells_so_with_the_tag_of_a_step(plane: Plane, t
 
 def _children(one: ControlPlane, job: str) -> list[str]:
     return [str(child.name) for child in one.client().jobs.list(parent_job_name=job)]
+
+
+#: A day goes by in three seconds.
+FAST = {"starts": "2026-11-20T10:16:00+00:00", "speed": 28_800}
+
+
+def test_schedules_run_by_the_clock_and_not_while_they_are_disabled(plane: Plane) -> None:
+    one = plane(schedule_clock=FAST)
+    created(one, job_schedule(one, "daily"))
+    until(lambda: len(_moments(one, "daily")) >= 2)
+    first, second = _moments(one, "daily")[:2]
+    assert (f"{first:%H:%M:%S}", second - first) == ("10:15:00", timedelta(days=1))
+    schedule = one.client().schedules.get("daily")
+    schedule._is_enabled = False
+    created(one, schedule)
+    before = _moments(one, "daily")
+    time.sleep(4)  # more than a day: nothing is to happen, so there is nothing to wait for
+    assert _moments(one, "daily") == before
+
+
+def test_after_a_restart_the_clock_goes_on_and_no_moment_runs_twice(plane: Plane) -> None:
+    one = plane(schedule_clock=FAST)
+    created(one, job_schedule(one, "kept"))
+    until(lambda: _moments(one, "kept"))
+    one.kill()
+    one.start()
+    before = _moments(one, "kept")
+    until(lambda: len(_moments(one, "kept")) > len(before) >= 1)
+    moments = _moments(one, "kept")
+    assert moments[: len(before)] == before
+    assert all(later > earlier for earlier, later in pairwise(moments))
+
+
+def _moments(one: ControlPlane, schedule: str) -> list[datetime]:
+    """When the schedule's jobs were due, the first one first."""
+    jobs = one.call("GET", f"{WORKSPACE}/jobs?scheduleId={schedule}").json()["value"]
+    return [datetime.fromisoformat(job["properties"]["inputs"]["moment"]["value"]) for job in reversed(jobs)]
+
+
+def test_a_schedule_whose_trigger_cannot_be_used_is_refused(cloud: ControlPlane) -> None:
+    action = {"actionType": "CreateJob", "jobDefinition": {"jobType": "Command", "command": "true"}}
+    properties = {"trigger": {"triggerType": "Cron", "expression": "at noon"}, "action": action}
+    answer = cloud.call("PUT", f"{WORKSPACE}/schedules/unusable", json={"properties": properties})
+    assert (answer.status_code, "not a cron expression" in answer.text) == (400, True)
+    assert cloud.call("GET", f"{WORKSPACE}/schedules/unusable").status_code == 404

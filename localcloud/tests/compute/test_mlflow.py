@@ -77,12 +77,14 @@ with mlflow.start_run() as run:
         mlflow.log_text("of the child", "notes.txt")
 again = mlflow.get_run(run.info.run_id)
 model = mlflow.get_logged_model(logged.model_id)
+found = mlflow.search_logged_models([run.info.experiment_id], "name = 'double'", output_format="list")
 print(json.dumps({
     "predictions": [
         mlflow.pyfunc.load_model(uri).predict([1, 2])
         for uri in (f"runs:/{run.info.run_id}/double", f"models:/{logged.model_id}")
     ],
     "outputs": [output.model_id for output in again.outputs.model_outputs] == [logged.model_id],
+    "found": [each.model_id for each in found] == [logged.model_id],
     "model": [model.name, str(model.status), model.tags.get("team"), model.tags["why"]],
     "of_the_run": model.source_run_id == run.info.run_id,
     "beside_the_artifacts": model.artifact_location == again.info.artifact_uri + "/double",
@@ -106,6 +108,7 @@ async def test_a_logged_model_is_among_the_artifacts_of_its_run(
     assert await seen_by(LOGGED_MODEL, compute_python, tracking_uri, tmp_path) == {
         "predictions": [[2, 4], [2, 4]],
         "outputs": True,
+        "found": True,
         "model": ["double", "READY", None, "test"],
         "of_the_run": True,
         "beside_the_artifacts": True,
@@ -158,7 +161,7 @@ async def test_runs_survive_a_restart_and_run_again(tmp_path: Path, tracking: Tr
     tracking.log("job", metrics=[Metric("auc", 0.8, 0, 0)])
     tracking.end_run("job", "FAILED")
     tracking.close()
-    reopened = Tracking(tmp_path / "tracking.db", tmp_path / "artifacts")
+    reopened = Tracking(tmp_path / "tracking.db", lambda _, run: f"file:///{run}")
     reopened.start_run("job", "churn", {})
     assert reopened.metrics("job") == {"auc": 0.8}
     assert reopened.tags("job") == {"team": "risk"}

@@ -1,7 +1,7 @@
-"""What promotions do in Azure ML: one file per step, each with its `STEP`. A new file is found by itself.
+"""What promotions do in Azure ML: one file per step, each with its `STEP`. New files are found automatically.
 
-A step looks at what is there, starts what is missing, and succeeds when it has read its effect back. It never waits,
-and may be run again at any time: it then goes on from what is there.
+A step checks what exists, starts what is missing, and succeeds once it has read its effect back. It never waits, and
+may run again at any time: it continues from what it finds.
 """
 
 from collections.abc import Mapping

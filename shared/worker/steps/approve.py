@@ -1,6 +1,6 @@
-"""Asks people in the environment's own app, and waits for what they say to exactly what would be deployed.
+"""Asks people in the environment's own app to approve exactly what would be deployed, and waits for their decision.
 
-Runs only where the environment's policy says so; elsewhere the coordinator asks, and no worker has a part in it.
+Runs only if the environment's policy says so. Otherwise the coordinator asks, and no worker takes part.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from shared.worker.steps import evaluate
 from shared.worker.steps.validate import still_as_validated, validated
 from shared.worker.target import Target
 
-#: Between two polls: a tenth of the time that it has waited, within these.
+#: The pause between two polls is a tenth of the time waited so far, within these limits.
 SHORTEST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
 

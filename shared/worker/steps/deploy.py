@@ -1,7 +1,7 @@
-"""Creates the new deployment beside the one that serves, without traffic, and the endpoint where it is missing.
+"""Creates the new deployment beside the one that serves, without traffic, and the endpoint if it is missing.
 
-Before it makes anything, it reads again all that the deployment is made from, and stops unless that is what was
-validated and, where the environment asks for it, approved.
+Before it creates anything, it reads everything that the deployment is made from again. It stops unless exactly that was
+validated and, if the environment requires it, approved.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,17 +18,17 @@ from shared.worker.steps import evaluate, share
 from shared.worker.steps.validate import still_as_validated
 from shared.worker.target import ATTEMPT, BROKEN, MODEL, PROMOTION, READY, ROUTE, STAGE, VERSION, Target
 
-#: Longest value that a tag of an Azure resource may have.
+#: Azure's limit for the value of a tag.
 _LONGEST_TAG = 256
 
 
-#: Reads the id of the registry's asset that may be deployed now, or says why none may.
+#: Returns the id of the registry asset that may be deployed now, or why none may.
 Permission = Callable[[Target], str | Failed]
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """The deployment, and who had the endpoint's traffic when it was made."""
+    """The deployment, and who had the endpoint's traffic when it was created."""
 
     endpoint: str
     deployment: str
@@ -49,7 +49,7 @@ def run(target: Target) -> Outcome:
 
 
 def deployed(target: Target, permission: Permission) -> Outcome:
-    """One poll on the way to the deployment; whatever is made is made with the permission's model."""
+    """Poll once on the way to the deployment. Whatever this creates uses the model that `permission` returns."""
     command, workspace = target.command, target.workspace
     waiting = _still_under_way(target)
     if waiting is not None:
@@ -117,7 +117,7 @@ def _progress(target: Target, endpoint: Endpoint, found: Deployment) -> Outcome:
     if found.state not in (READY, *BROKEN):
         return _wait(target, f"deployment {found.name}: {found.state}")
     if found.tags.get(ATTEMPT) != str(command.attempt) and not endpoint.traffic.get(found.name):
-        # What it was made from may have been mended since: made anew, under the same name.
+        # Its files may have been fixed since, so recreate it under the same name.
         workspace.start_removal(endpoint.name, found.name)
         return _wait(target, f"deployment {found.name} from an earlier attempt is being removed")
     if found.state in BROKEN:
@@ -151,7 +151,7 @@ def _broken_endpoint(endpoint: Endpoint) -> Failed:
     told = endpoint.error or endpoint.unread
     why = f": {told.rstrip('. ')}" if told else ""
     return Failed(
-        f"Endpoint {endpoint.name} is in state {endpoint.state}{why}. Delete it if it serves nobody, then retry.",
+        f"Endpoint {endpoint.name} is in state {endpoint.state}{why}. If nothing uses it, delete it and retry.",
         deployment_failure.kind_of(endpoint.error),
     )
 

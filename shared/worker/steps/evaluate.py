@@ -74,7 +74,7 @@ def _refusal(target: Target, evaluated: Evaluated) -> Failed | None:
     refused = [verdict for verdict in evaluated.gates if not verdict.holds]
     if not refused:
         return None
-    reasons = "; ".join(f"{each.gate}: asked for {each.asked}, seen {each.seen}" for each in refused)
+    reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
     return Failed(
         f"Refused for {target.command.stage} by its evaluation, job {evaluated.job}: {reasons}.",
         FailureKind.REFUSED,

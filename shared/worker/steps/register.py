@@ -1,6 +1,7 @@
 """Registers a finished job's output as the next version of a model, once per job.
 
-Runs in the environment that the job belongs to. What is registered starts a promotion by itself, as any registration.
+Runs in the environment that the job belongs to. Like any registration, the new version starts a promotion
+automatically.
 """
 
 from dataclasses import dataclass
@@ -12,25 +13,25 @@ from shared.worker.order import Order, Step
 from shared.worker.polls import poll_again
 from shared.worker.steps.share import COMPLETED
 
-#: Tag of a model that we registered: the job that it came from.
+#: Tag on a model that we registered: the job that it came from.
 JOB = "mlpromote.job"
 
-#: Of a version that the next one counts on from.
+#: Versions with more digits do not count when the next one is chosen.
 MOST_DIGITS = 18
 
-#: Azure ML's words for a job that has come to a bad end.
+#: Azure ML's statuses of a job that did not succeed.
 ENDED_BADLY = ("Failed", "Canceled", "NotResponding")
 
 
 class JobOrder(Order[JobStage]):
-    """What is to become of a job's output."""
+    """The job whose output is to be registered, and its settings."""
 
     parses = JobStage
 
 
 @dataclass(frozen=True)
 class Registered:
-    """The model version that the output has become."""
+    """The model version that the output was registered as."""
 
     model: str
     version: str
@@ -59,7 +60,7 @@ def run(order: JobOrder) -> Outcome:
 
 
 def _counts(version: str) -> bool:
-    """Not what somebody has typed in, of many digits, after which nobody can count on."""
+    """Whether the next version may count on from this one. One that somebody typed with many digits does not count."""
     return version.isdecimal() and len(version) <= MOST_DIGITS
 
 
@@ -68,12 +69,13 @@ def _is_from(model: Model, job: str) -> bool:
 
 
 def _another_job(asked: JobStage, job: Job) -> Failed | None:
-    """An event says of which experiment a job is, and whoever can send one may say so of any job."""
+    """Why the route does not take this job; None if it does. An event names an experiment, but its sender could name
+    any."""
     missing = [f"{name}={value}" for name, value in asked.job_tags.items() if job.tags.get(name) != value]
     if asked.experiment and job.experiment != asked.experiment:
-        why = f"is of experiment {job.experiment}, but the route takes jobs of {asked.experiment}"
+        why = f"belongs to experiment {job.experiment}, but the route takes jobs of {asked.experiment}"
     elif missing:
-        why = f"lacks the tag {', '.join(missing)}, for which the route asks"
+        why = f"lacks the tag {', '.join(missing)}, which the route requires"
     else:
         return None
     return Failed(f"Job {job.name} {why}: nothing was registered.", FailureKind.REFUSED)
@@ -82,14 +84,14 @@ def _another_job(asked: JobStage, job: Job) -> Failed | None:
 def _refusal(job: Job, output: str) -> Failed | None:
     if job.parent:
         return Failed(
-            f"Job {job.name} is a step of pipeline job {job.parent}; only whole jobs are registered from. Give the "
-            "pipeline job the output, or register the model in the pipeline.",
+            f"Job {job.name} is a step of pipeline job {job.parent}, and only whole jobs' outputs are registered. "
+            "Give the pipeline job the output, or register the model in the pipeline.",
             FailureKind.REFUSED,
         )
     if job.status in ENDED_BADLY:
         return Failed(f"Job {job.name} ended as {job.status}: nothing was registered.", FailureKind.REFUSED)
     if output not in job.outputs:
-        there = ", ".join(sorted(job.outputs)) or "none at all"
+        there = ", ".join(sorted(job.outputs)) or "none"
         return Failed(
             f"Job {job.name} has no output {output}. Its outputs: {there}. Correct `from_jobs`, or the job.",
             FailureKind.BAD_CONFIG,

@@ -1,7 +1,7 @@
-"""Makes sure that the champion's deployment is there to take the traffic back, deploying it again if it was retired.
+"""Makes sure that the champion's deployment can take the traffic back, and deploys it again if it was retired.
 
-Comes before `restore` on the way back from `shift`, and asks no gate: the champion has passed them. What was approved
-then counts: nothing else is brought back.
+Runs before `restore` when `shift` is undone. It judges no gates, since the champion has passed them, and brings back
+only what was approved then.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from shared.worker.traffic import predecessor
 
 @dataclass(frozen=True)
 class Reinstated:
-    """The champion's deployment, which is ready; none where nothing served before."""
+    """The champion's deployment, which is ready; None if nothing served before."""
 
     deployment: str | None = None
 
@@ -40,8 +40,8 @@ def run(target: Target) -> Outcome:
 
 
 def _as_it_served(target: Target) -> str | Failed:
-    """The same asset of the registry on the same endpoint, approved then. Files may have been mended since: who may
-    deploy this app may mend them, and a way back that they close would be worse."""
+    """The id of the same registry asset, as approved then, for the same endpoint. Its files may have been fixed since:
+    whoever may deploy this app may fix them, and blocking the rollback would be worse."""
     command = target.command
     copy = registry_copy(target)
     if isinstance(copy, Failed):
@@ -49,8 +49,8 @@ def _as_it_served(target: Target) -> str | Failed:
     then, digest = _approved_then(target)
     if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin, target.endpoint):
         return Failed(
-            f"{command.candidate.name}, version {command.candidate.version}, is not what was validated when it came to "
-            f"serve {command.stage}. Promote it again.",
+            f"{command.candidate.name}, version {command.candidate.version}, is not what was validated when it started "
+            f"to serve {command.stage}. Promote it again.",
             FailureKind.CHANGED,
         )
     refusal = evaluate.passed_then(target) or unapproved(target, digest, authors(target, copy))
@@ -58,8 +58,8 @@ def _as_it_served(target: Target) -> str | Failed:
 
 
 def _approved_then(target: Target) -> tuple[Manifest | None, str]:
-    """What people looked at when the command's promotion came to its stage, and its digest: from the environment's own
-    record where it keeps one, else as the coordinator passes it on."""
+    """What people reviewed when the command's promotion was in its stage, and its digest: from the environment's own
+    record if it keeps one, else as the coordinator passes it on."""
     command, rules = target.command, target.rules
     if not rules.policy.taken_by_environment:
         seen = target.if_seen(validate.STEP)

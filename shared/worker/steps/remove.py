@@ -1,4 +1,4 @@
-"""Takes away the deployment that `deploy` made for this promotion. Undoes `deploy`."""
+"""Removes the deployment that `deploy` created for this promotion. Undoes `deploy`."""
 
 from dataclasses import dataclass
 
@@ -11,31 +11,31 @@ from shared.worker.target import DELETING, SETTLED, Target
 
 @dataclass(frozen=True)
 class Removed:
-    """One of these: what became of the deployment, by its name."""
+    """What happened to the deployment: exactly one of these holds its name."""
 
-    deployment: str | None = None  #: it is gone
-    not_there: str | None = None  #: it never was
-    left_alone: str | None = None  #: it is not of this promotion, or of a later attempt
+    deployment: str | None = None  #: it was removed
+    not_there: str | None = None  #: it does not exist
+    left_alone: str | None = None  #: it is not of this promotion, or a later attempt created it
 
 
 def run(target: Target) -> Outcome:
     command, workspace = target.command, target.workspace
     found = workspace.deployment(target.endpoint, target.deployment)
     if found is None and command.poll <= 1:
-        return Succeeded(as_evidence(Removed(not_there=target.deployment)))  # as where only the endpoint had been begun
+        return Succeeded(as_evidence(Removed(not_there=target.deployment)))  # such as if only the endpoint was started
     if found is None:
         return Succeeded(as_evidence(Removed(target.deployment)))
     if not target.is_of_this_promotion(found):
-        return Succeeded(as_evidence(Removed(left_alone=found.name)))  # deploy stopped at it: it is not ours to remove
+        return Succeeded(as_evidence(Removed(left_alone=found.name)))  # `deploy` stopped because of it: it is not ours
     if target.is_of_later_attempt(found):
-        return Succeeded(as_evidence(Removed(left_alone=found.name)))  # a retry has made it since
+        return Succeeded(as_evidence(Removed(left_alone=found.name)))  # a retry has created it since
     if found.state == DELETING:
         return poll_again(command, f"deployment {found.name} is being removed")
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint and endpoint.state not in SETTLED:
         return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
     if endpoint and endpoint.traffic.get(found.name):
-        # `restore` comes before this, so nobody will move it: to wait would be to wait for ever.
+        # `restore` ran before this, so nobody will move the traffic: waiting would never end.
         return Failed(
             f"Deployment {found.name} still takes {endpoint.traffic[found.name]} % of the traffic of endpoint "
             f"{endpoint.name}, so it was kept. Move the traffic to another deployment, then roll back again.",

@@ -14,20 +14,20 @@ from shared.worker.traffic import give_all, predecessor, present
 
 @dataclass(frozen=True)
 class Restored:
-    """Who takes the traffic now, in per cent."""
+    """The deployments that take the traffic now, in per cent."""
 
     traffic: Mapping[str, int] = field(default_factory=dict)
 
 
 def run(target: Target) -> Outcome:
-    """To no deployment where none served before. Traffic that somebody gave to a third deployment is left there."""
+    """Give the traffic to no deployment if none served before. Traffic on a third deployment stays there."""
     endpoint = target.workspace.endpoint(target.endpoint)
     if endpoint is None:
         return Succeeded(as_evidence(Restored()))
     served = predecessor(target)
     if endpoint.state in SETTLED and _is_not_ours_to_move(target, endpoint, served):
         return Succeeded(as_evidence(Restored(present(endpoint))))
-    # `reinstate` found it ready, but that may have been a while ago.
+    # `reinstate` found it ready, but maybe a while ago.
     again = reinstate.run(target)
     if not isinstance(again, Succeeded):
         return again
@@ -39,7 +39,7 @@ def run(target: Target) -> Outcome:
 
 
 def _is_not_ours_to_move(target: Target, endpoint: Endpoint, served: str | None) -> bool:
-    """Whether the traffic goes neither to this promotion's deployment nor, as it should, to the one that served."""
+    """Whether the traffic goes neither to this promotion's deployment nor to the one that served before."""
     serving = present(endpoint)
     if served is None:
         return target.deployment not in serving

@@ -1,4 +1,4 @@
-"""Removes the deployments that the new one has replaced, once it has the traffic: those that `shift` saw beside it."""
+"""Removes the deployments that the new one replaced, those that `shift` saw beside it, once it has the traffic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from shared.worker.target import DELETING, READY, SETTLED, Target
 
 @dataclass(frozen=True)
 class Retired:
-    """What was left, and why, by the deployment's name."""
+    """The deployments that were kept, by name, and why."""
 
     left_alone: Mapping[str, str] = field(default_factory=dict)
 
@@ -27,7 +27,7 @@ class Removing:
 
 
 def run(target: Target) -> Outcome:
-    """A deployment that came after the shift is never touched: a message of this promotion may be late."""
+    """Never touch a deployment created after the shift: this promotion's message may be late."""
     command, workspace = target.command, target.workspace
     waiting = _still_under_way(target)
     if waiting is not None:
@@ -37,7 +37,7 @@ def run(target: Target) -> Outcome:
     if endpoint is not None and endpoint.state not in SETTLED:
         return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
     if endpoint is None or serving is None or serving.state != READY or not endpoint.traffic.get(serving.name):
-        # `shift` has read it back: somebody has changed it since, and had a reason.
+        # `shift` read the traffic back, so somebody has changed it since, for a reason.
         return Failed(
             f"Nothing was removed from endpoint {target.endpoint}: deployment {target.deployment} lost the traffic. "
             f"The traffic goes to {traffic.names(traffic.present(endpoint)) if endpoint else 'no deployment'}.",
@@ -71,7 +71,7 @@ def _removes(names: tuple[str, ...]) -> str:
 
 
 def _remove(target: Target, replaced: list[Deployment]) -> None:
-    """Begins with one that is not on its way out; Azure ML does one operation on an endpoint at a time."""
+    """Start with a deployment that is not being removed yet. Azure ML runs one operation on an endpoint at a time."""
     waiting = [each for each in replaced if each.state != DELETING]
     if len(waiting) == len(replaced):
         target.workspace.start_removal(target.endpoint, waiting[0].name)

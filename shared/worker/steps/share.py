@@ -1,6 +1,6 @@
-"""Copies the model from its workspace into the registry, and gathers where it came from while that can be seen.
+"""Copies the model from its workspace into the registry, and records its lineage while that can still be read.
 
-Runs in the environment that the model comes from. Its evidence travels: later stages judge by it.
+Runs in the environment that the model comes from. Its evidence travels with the candidate: later stages judge it.
 """
 
 import logging
@@ -18,13 +18,13 @@ from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
 
-# Evidence is part of messages and documents, so it is kept small.
+# Evidence travels in messages and documents, so keep it small.
 MOST_METRICS = 100
 MOST_TAGS = 50
 MOST_INPUTS = 20
 LONGEST_TEXT = 256
 
-#: Properties of a job that azure-ai-ml sets where it was submitted from a git repository.
+#: Properties that azure-ai-ml sets on a job that was submitted from a git repository.
 _GIT = {
     "repository": "azureml.git.repository_uri",
     "branch": "mlflow.source.git.branch",
@@ -33,32 +33,32 @@ _GIT = {
 }
 
 
-#: Azure ML's word for a job that came to a good end.
+#: Azure ML's status of a job that succeeded.
 COMPLETED = "Completed"
-#: Its words for jobs that have ended.
+#: Its statuses of jobs that have ended.
 ENDED = (COMPLETED, "Failed", "Canceled")
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """The job that made the model, or the run outside of any job, as far as Azure ML still knows it."""
+    """What Azure ML still knows of the job, or the run outside of any job, that made the model."""
 
     name: str
-    status: str = ""  #: empty where the job is gone
+    status: str = ""  #: empty if the job was deleted
     experiment: str = ""
     parent: str | None = None
     code: str | None = None
     environment: str | None = None  #: the environment asset
     inputs: Mapping[str, str] = field(default_factory=dict)  #: name → path or value
     git: Mapping[str, str] = field(default_factory=dict)  #: repository, branch, commit, dirty
-    tracked_by: str | None = None  #: `MLflow` where it is a run outside of any job
+    tracked_by: str | None = None  #: `MLflow` if it is a run outside of any job
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the plan says of this step."""
+    """The options of this step in the plan."""
 
-    metrics: tuple[str, ...] = ()  #: that a gate of any stage looks at, to be kept before all others
+    metrics: tuple[str, ...] = ()  #: metrics that a gate of any stage uses, which are kept first
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Shared:
     job: Lineage | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     metrics_left_out: int = 0
-    #: Metrics that have no value which JSON could carry: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
+    #: Metrics whose value JSON cannot express: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
     not_numbers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -108,7 +108,7 @@ def run(target: Target) -> Outcome:
         )
     job = workspace.job(model.job) if model.job else None
     if job is not None and job.status not in ENDED:
-        # Registered while its job still runs. What the job logs last counts, too, and how it ends.
+        # The model was registered while its job still runs. The job's last metrics and its final status count too.
         return poll_when_ended(target, job)
     return Succeeded(as_evidence(_shared(target, model, copy, job)))
 
@@ -137,14 +137,14 @@ def _asks_again(command: RunStep) -> bool:
 
 
 def _untagged(target: Target, model: Model) -> Failed | None:
-    """Why the model is not to leave its workspace: an event may have claimed tags that it does not have."""
+    """Why the model must not leave its workspace; None if it may. An event may claim tags that the model lacks."""
     asked = target.settings.require_tags
     missing = [f"{name}={value}" for name, value in asked.items() if model.tags.get(name) != value]
     if not missing:
         return None
     return Failed(
-        f"Model {model.name}, version {model.version}, does not have the tag {', '.join(missing)}, for which route "
-        f"{target.command.lane.route} asks: it was not shared. Tag it, then retry.",
+        f"Model {model.name}, version {model.version}, does not have the tag {', '.join(missing)}, which route "
+        f"{target.command.lane.route} requires, so it was not shared. Tag it, then retry.",
         FailureKind.REFUSED,
     )
 
@@ -184,7 +184,7 @@ def _shared(target: Target, model: Model, copy: Model, job: Job | None) -> Share
 
 
 def _authors(workspace: Workspace, model: Model) -> tuple[Author, ...]:
-    """Those that can be read: whether an unknown author matters, the environments say whose policy it is."""
+    """The authors that can be read. Each environment's policy decides whether an unknown author matters."""
     try:
         found = workspace.authors(model)
     except (ForbiddenError, RejectedError) as fault:
@@ -194,7 +194,7 @@ def _authors(workspace: Workspace, model: Model) -> tuple[Author, ...]:
 
 
 def _kept(target: Target, metrics: Mapping[str, float]) -> dict[str, float]:
-    """All metrics if they are few; else those that gates ask for, however many, and others by name up to the limit."""
+    """All metrics if they are few, else all that gates use, and others by name up to the limit."""
     asked = {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
     wanted = sorted(name for name in metrics if name in asked)
     others = sorted(name for name in metrics if name not in asked and len(name) <= LONGEST_TEXT)
@@ -220,7 +220,7 @@ def _lineage(job: Job) -> Lineage:
 
 
 def _short(texts: Mapping[str, str], most: int, first: Collection[str] = ()) -> dict[str, str]:
-    """All if they are few; else those that are asked for before the others."""
+    """All texts if they are few, else those in `first` before the others."""
     names = sorted(texts, key=lambda name: (name not in first, name))[:most]
     return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in names}
 

@@ -12,18 +12,18 @@ from shared.worker.traffic import give_all, names, predecessor, present
 
 @dataclass(frozen=True)
 class Shifted:
-    """Who takes the traffic now, in per cent, and who stays beside it without any."""
+    """The deployments that take the traffic now, in per cent, and those that stay without any."""
 
     traffic: Mapping[str, int]
     others: tuple[str, ...] = ()  #: names of the other deployments
 
 
 def run(target: Target) -> Outcome:
-    """Only from where this promotion found the traffic: whoever has moved it meanwhile had a reason."""
+    """Move the traffic only if it is where this promotion found it: whoever moved it since had a reason."""
     workspace = target.workspace
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint is None:
-        return Failed(f"Endpoint {target.endpoint} is gone. Start a new promotion.", FailureKind.NOT_FOUND)
+        return Failed(f"Endpoint {target.endpoint} no longer exists. Start a new promotion.", FailureKind.NOT_FOUND)
     strangers = {name: share for name, share in present(endpoint).items() if name != target.deployment}
     if strangers:
         strangers.pop(predecessor(target) or "", None)

@@ -1,4 +1,4 @@
-"""Asks the new deployment the stage's smoke requests, before it gets any traffic."""
+"""Sends the stage's smoke requests to the new deployment before it gets any traffic."""
 
 import json
 import statistics
@@ -15,14 +15,14 @@ from shared.worker.order import Step
 from shared.worker.smoke_file import difference, read
 from shared.worker.target import Target
 
-#: Seconds that the answers of one poll may take together; no more requests are sent after that.
+#: Seconds that all answers of one poll may take together. After that no further request is sent.
 MOST_SECONDS = 60.0
 
 #: How many failures are shown.
 MOST_SHOWN = 5
 LONGEST_SHOWN = 300
 
-#: Statuses of an endpoint whose routes are still settling, and for how many polls they are put down to that.
+#: Statuses of an endpoint whose routes are still settling, and for how many polls they are tolerated.
 SETTLING = (429, 502, 503, 504)
 SETTLING_POLLS = 5
 SETTLING_PAUSE = timedelta(seconds=5)
@@ -30,7 +30,7 @@ SETTLING_PAUSE = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Smoked:
-    """What the answers were like."""
+    """The results of the requests."""
 
     requests: int = 0  #: that were to be sent
     answers: int = 0
@@ -64,7 +64,7 @@ def run(target: Target) -> Outcome:
 
 
 def _ask(target: Target, requests: list[SmokeRequest]) -> list[Answer]:
-    """Answers in the order of the requests, as many as came in time; none after that of a settling endpoint."""
+    """The answers that came in time, in the order of the requests. Stops after one from a settling endpoint."""
     answers: list[Answer] = []
     for answer in target.workspace.score(target.endpoint, target.deployment, (each.request for each in requests)):
         answers.append(answer)
@@ -98,7 +98,7 @@ def _fault(request: SmokeRequest, answer: Answer) -> str | None:
 
 
 def _parsed(body: str) -> Any:
-    """An answer as JSON; one that is none stays text."""
+    """An answer as JSON, or as text if it is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -106,7 +106,8 @@ def _parsed(body: str) -> Any:
 
 
 def _failed(target: Target, faults: list[str], evidence: Smoked, crashed: bool) -> Failed:
-    """With the end of the container's log, which goes with the deployment. `crashed`: an answer was an error."""
+    """The failure, with the end of the container's log, which is deleted with the deployment. `crashed`: an answer was
+    an error."""
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     log = _log(target)
     cause = container_log.cause_and_place(log) if crashed else None

@@ -1,6 +1,7 @@
-"""Decides whether the candidate may be deployed in this stage, and finds out before anything is spent if it can be.
+"""Decides whether the candidate may be deployed in this stage, and checks that it can be before anything is spent.
 
-Its evidence has a digest of all that would be deployed: people approve that, and `deploy` deploys nothing else.
+Its evidence has a digest of everything that would be deployed. People approve that digest, and `deploy` deploys nothing
+else.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ def validated(found: Review) -> Validated:
 
 
 def still_as_validated(target: Target) -> Review | Failed:
-    """What would be deployed now, if that is what `validate` saw to the last byte."""
+    """What would be deployed now, if it is byte for byte what `validate` saw."""
     before = target.if_seen(STEP)
     found = review(target)
     if isinstance(found, Failed):

@@ -17,6 +17,8 @@ DEFAULT_OUTPUT = "default"
 LOG = Path("user_logs") / "std_log.txt"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 STOP_SECONDS = 5.0
+#: Has MLflow's plug-in for the addresses of artifacts.
+MLFLOW_PLUGIN = Path(__file__).with_name("mlflow_plugin")
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def _environment(job: JobRun, folder: Path, python: Path) -> dict[str, str]:
         "HOME": str(folder / "home"),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(MLFLOW_PLUGIN),
         "AZUREML_RUN_ID": job.name,
         "AZUREML_ROOT_RUN_ID": job.root or job.name,
         "AZUREML_ARM_PROJECT_NAME": job.experiment,
@@ -167,4 +170,7 @@ def _environment(job: JobRun, folder: Path, python: Path) -> dict[str, str]:
         environment["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(job.certificate_authority)
     environment |= {f"AZURE_ML_INPUT_{name}": str(value) for name, value in job.inputs.items()}
     environment |= {f"AZURE_ML_OUTPUT_{name}": str(path) for name, path in job.outputs.items()}
-    return environment | dict(job.environment_variables)
+    given = dict(job.environment_variables)
+    if path := given.get("PYTHONPATH"):
+        given["PYTHONPATH"] = f"{path}{os.pathsep}{MLFLOW_PLUGIN}"
+    return environment | given

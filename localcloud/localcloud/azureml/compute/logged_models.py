@@ -4,10 +4,13 @@ Their files are where MLflow 2 and Azure ML have them, under their name among th
 `azureml://jobs/JOB/outputs/artifacts/paths/NAME` finds them.
 """
 
+import re
 import uuid
 
 from localcloud.azureml.compute.request_fields import Fields, objects, pairs, run_id, text
 from localcloud.azureml.compute.tracking import LoggedModel, Tracking, TrackingError, now
+
+_NAMED = re.compile(r"name\s*=\s*['\"](?P<name>[^'\"]*)['\"]")
 
 
 def create_logged_model(tracking: Tracking, fields: Fields) -> Fields:
@@ -17,7 +20,7 @@ def create_logged_model(tracking: Tracking, fields: Fields) -> Fields:
     if "/" in name or name in (".", ".."):
         raise TrackingError("INVALID_PARAMETER_VALUE", f"{name!r} cannot be a logged model's name: it names a folder.")
     run = str(fields.get("source_run_id") or "")
-    place = tracking.run(run).artifacts if run else tracking.artifacts_of(model_id)
+    place = tracking.run(run).artifacts if run else tracking.artifacts_of(experiment.id, model_id)
     model: LoggedModel = {
         "info": {
             "model_id": model_id,
@@ -37,6 +40,20 @@ def create_logged_model(tracking: Tracking, fields: Fields) -> Fields:
 
 def get_logged_model(tracking: Tracking, fields: Fields) -> Fields:
     return {"model": tracking.logged_model(text(fields, "model_id"))}
+
+
+def search_logged_models(tracking: Tracking, fields: Fields) -> Fields:
+    """Those of some experiments, the newest first and on one page; of conditions only `name = '…'` is understood.
+
+    MLflow asks for it before it reads `runs:/RUN/PATH`.
+    """
+    wanted = str(fields.get("filter") or "").strip()
+    named = _NAMED.fullmatch(wanted)
+    if wanted and not named:
+        raise TrackingError("INVALID_PARAMETER_VALUE", f"Unsupported search condition: {wanted}")
+    experiments = fields.get("experiment_ids") or []
+    found = [model for model in tracking.logged_models() if model["info"]["experiment_id"] in experiments]
+    return {"models": [model for model in found if not named or model["info"]["name"] == named["name"]]}
 
 
 def finalize_logged_model(tracking: Tracking, fields: Fields) -> Fields:

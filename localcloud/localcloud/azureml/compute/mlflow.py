@@ -132,6 +132,7 @@ CALLS: tuple[tuple[str, str, Callable[[Tracking, Fields], Fields]], ...] = (
     ("POST", "runs/log-inputs", logged_models.log_inputs),
     ("POST", "runs/outputs", logged_models.log_outputs),
     ("POST", "logged-models", logged_models.create_logged_model),
+    ("POST", "logged-models/search", logged_models.search_logged_models),
     ("GET", "logged-models/{model_id}", logged_models.get_logged_model),
     ("PATCH", "logged-models/{model_id}", logged_models.finalize_logged_model),
     ("PATCH", "logged-models/{model_id}/tags", logged_models.set_logged_model_tags),

@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS logged_models (id TEXT PRIMARY KEY, model TEXT NOT NU
 CREATE TABLE IF NOT EXISTS links (run TEXT NOT NULL REFERENCES runs, kind TEXT NOT NULL, link TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS links_by_run ON links (run, kind);
 """
+#: The URI of the folder for a run's artifacts, from the id of its experiment and its own.
+ArtifactAddress = Callable[[str, str], str]
 #: As MLflow's API has it: `info` with `model_id`, `artifact_uri` and so on, and `data`.
 LoggedModel = dict[str, dict[str, Any]]
 
@@ -83,9 +85,9 @@ class Run:
 class Tracking:
     """The runs of one workspace. To be used from one thread."""
 
-    def __init__(self, database: Path, artifacts: Path) -> None:
-        """`artifacts` is the folder for the artifacts of all runs."""
-        self._artifacts = artifacts
+    def __init__(self, database: Path, address: ArtifactAddress) -> None:
+        """`address` says where the artifacts of a run are."""
+        self._address = address
         database.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(database)
         self._database.execute("PRAGMA journal_mode = WAL")
@@ -115,18 +117,18 @@ class Tracking:
             )
             self._database.execute(
                 "INSERT INTO runs (id, experiment, name, user, status, started, artifacts)"
-                " SELECT ?, id, ?, ?, 'RUNNING', ?, ? FROM experiments WHERE name = ?"
+                " SELECT ?, id, ?, ?, 'RUNNING', ?, '' FROM experiments WHERE name = ?"
                 " ON CONFLICT (id) DO UPDATE SET status = 'RUNNING', ended = NULL",
                 (
-                    *(run_id, name or run_id, user, now() if started is None else started),
-                    *(self.artifacts_of(run_id), experiment),
+                    *(run_id, name or run_id, user),
+                    *(now() if started is None else started, experiment),
                 ),
             )
             self._set_tags(run_id, tags)
 
-    def artifacts_of(self, run_id: str) -> str:
+    def artifacts_of(self, experiment_id: str, run_id: str) -> str:
         """URI of the folder that `mlflow.log_artifact` puts files into: a job's default output, as in Azure."""
-        return (self._artifacts / f"dcid.{run_id}").resolve().as_uri()
+        return self._address(experiment_id, run_id)
 
     def end_run(self, run_id: str, status: str) -> None:
         """Records how a run ended: FINISHED, FAILED or KILLED."""
@@ -243,6 +245,11 @@ class Tracking:
             return found
         raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"Logged model {model_id!r} not found.")
 
+    def logged_models(self) -> list[LoggedModel]:
+        """All logged models, the newest first."""
+        rows = self._database.execute("SELECT model FROM logged_models ORDER BY rowid DESC")
+        return [json.loads(model) for (model,) in rows]
+
     def save_logged_model(self, model: LoggedModel) -> None:
         """Keeps a new logged model, or one that was changed."""
         with self._database:
@@ -281,11 +288,15 @@ class Tracking:
 
     def _runs(self, rest: str, *values: Any) -> list[Run]:
         rows = self._database.execute(
-            f"SELECT id, experiment, name, user, status, started, ended, artifacts, deleted FROM runs {rest}", values
+            f"SELECT id, experiment, name, user, status, started, ended, deleted FROM runs {rest}", values
         )
         return [
-            Run(number, str(experiment), name, user, status, started, ended, artifacts, bool(deleted))
-            for number, experiment, name, user, status, started, ended, artifacts, deleted in rows
+            Run(
+                *(number, str(experiment), name, user, status, started, ended),
+                artifacts=self._address(str(experiment), number),
+                deleted=bool(deleted),
+            )
+            for number, experiment, name, user, status, started, ended, deleted in rows
         ]
 
     def _metrics(self, condition: str, *values: Any) -> list[Metric]:
