@@ -40,6 +40,7 @@ def document() -> str:
             "",
             *_plan("A model's stage", KINDS[Kind.MODEL].plan),
             *_plan("A finished job's output", KINDS[Kind.JOB].plan),
+            *_plan("A pipeline's stage", KINDS[Kind.PIPELINE].plan),
         ]
     )
 

@@ -17,12 +17,15 @@ PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
 OF_PEOPLE = {"approve"}
 #: Settings and rights that are spelled as a step is, and what routing tells a step that only it knows.
 ALSO_WORDS = {
-    "validate": {"shared/config/stage.py"},
+    "validate": {"shared/config/stage.py", "shared/config/pipeline_stage.py"},
     "deploy": {"shared/ports/azureml.py"},
     "smoke": {"shared/config/named_files.py"},
     "evaluate": {"shared/config/named_files.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
-    "register": {"shared/coordinator/routing.py"},  # the one stage that a job has
+    "register": {"shared/coordinator/routing.py", "shared/config/pipeline_stage.py"},  # a job's stage; a setting
+    "register_components": {"shared/coordinator/routing.py"},  # the metrics that any gate asks for
+    "run": {"shared/config/pipeline_stage.py", "shared/worker/polls.py", "shared/cloud/azureml_runs.py"},  # of MLflow
+    "inspect": {"shared/http/authorisation.py", "functions/health.py"},  # what people may do
 }
 #: How the command line tells of a step's evidence: a step that is not there is shown without words of its own.
 WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py"}
@@ -48,7 +51,8 @@ def test_a_step_is_named_in_its_file_and_its_plan_alone(name: str) -> None:
 
 
 def test_every_step_of_every_plan_has_its_file_and_no_file_is_left_over() -> None:
-    assert steps().keys() == {*STEP_NAMES, *UNDO_NAMES}
+    used = {step.uses for rules in KINDS.values() for step in rules.plan if step.uses}
+    assert steps().keys() == {*STEP_NAMES, *UNDO_NAMES, *used}
 
 
 def test_every_kind_has_its_row() -> None:

@@ -27,6 +27,7 @@ from shared.cloud import (
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_jobs import JobsOfWorkspace
+from shared.cloud.azureml_pipelines import PipelinesOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.azureml_runs import Runs
@@ -52,8 +53,8 @@ if TYPE_CHECKING:  # the import takes a second and 100 MB, so it must not happen
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace(JobsOfWorkspace):
-    """The workspace with the ARM id `workspace` and the registry of that name, accessed with the identity `client_id`.
+class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
+    """The workspace with the ARM id `workspace` and the registry of that name, seen with the identity `client_id`.
 
     `cloud` has the addresses of a cloud other than Azure's public one (see `Cloud`). Thread-safe: each operation has
     its own connection.
@@ -94,7 +95,9 @@ class AzureMLWorkspace(JobsOfWorkspace):
                     found.append(model)
         return found
 
-    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model:
+    def register_output(
+        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+    ) -> Model:
         from azure.ai.ml.entities import Model as ModelEntity
 
         entity = ModelEntity(
@@ -103,6 +106,7 @@ class AzureMLWorkspace(JobsOfWorkspace):
             path=f"azureml://jobs/{job.name}/outputs/{output}/paths/",
             type=job.outputs[output] if job.outputs[output] in _MODEL_TYPES else "custom_model",
             tags=dict(tags),
+            properties=dict(properties),
         )
         with self._client(f"register output {output} of job {job.name} as model {name}, version {version}") as client:
             try:
@@ -111,7 +115,7 @@ class AzureMLWorkspace(JobsOfWorkspace):
                 if TAKEN.search(str(fault)):
                     raise BusyError(f"Version {version} of model {name} was registered meanwhile.") from fault
                 raise
-        return Model(name, version, self._asset_id(name, version), tags, job=made.job_name, path=made.path)
+        return Model(name, version, self._asset_id(name, version), tags, properties, made.job_name, path=made.path)
 
     def job(self, name: str) -> Job | None:
         with self._rest(f"read job {name}") as rest:
@@ -265,8 +269,11 @@ class AzureMLWorkspace(JobsOfWorkspace):
             return azureml_registry.discover(rest, self._cloud, self._registry_name)
 
     def _asset_id(self, name: str, version: str) -> str:
+        return self._workspace_asset_id("models", name, version)
+
+    def _workspace_asset_id(self, kind: str, name: str, version: str) -> str:
         location, guid, _ = self._properties
-        return f"azureml://locations/{location}/workspaces/{guid}/models/{name}/versions/{version}"
+        return f"azureml://locations/{location}/workspaces/{guid}/{kind}/{name}/versions/{version}"
 
     def _model(self, name: str, found: Mapping[str, Any]) -> Model:
         version = found["name"]

@@ -35,6 +35,12 @@ def read(rest: Rest, workspace: str, model: Model) -> Iterator[Author]:
         yield registered
 
 
+def of_job(rest: Rest, workspace: str, job: str) -> Author:
+    """Who ran a job."""
+    assets = WorkspaceAssets(rest, workspace)
+    return _of_job(rest, assets, f"{assets.services().get('history', '')}/history/v1.0{workspace}", job)
+
+
 def _of_job(rest: Rest, assets: WorkspaceAssets, history: str, job: str) -> Author:
     run = rest.get(f"{history}/runs/{quote(job, safe='')}") or {}
     made = run.get("createdBy") or {}

@@ -59,6 +59,11 @@ class Rest:
         request = HttpRequest("POST", self._absolute(url), params=query, json=body if body is not None else {})
         return _content(self._pipeline.send_request(request))
 
+    def put(self, url: str, body: Any, **query: str) -> Any:
+        """The JSON that a PUT answers, or None without one: a long-running operation has begun then."""
+        request = HttpRequest("PUT", self._absolute(url), params=query, json=body)
+        return _content(self._pipeline.send_request(request))
+
     def _absolute(self, url: str) -> str:
         return self._control_plane + url if url.startswith("/") else url
 

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         return 1
     for route in configuration.routes.values():
         way = " → ".join([route.source, *(stage.name for stage in route.stages)])
-        sys.stdout.write(f"{route.name}: {', '.join(route.models)}: {way}\n")
+        sys.stdout.write(f"{route.name}: {route.about}: {way}\n")
     return 0
 
 

@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
+    Discriminator,
     Field,
     PrivateAttr,
+    Tag,
     field_validator,
     model_validator,
 )
@@ -26,8 +27,11 @@ from shared.config.fields import (
     Settings,
     Text,
 )
+from shared.config.pipeline_route import PipelineRoute
 from shared.config.policy import Policy
 from shared.config.stage import StageSettings
+from shared.config.succession import one_after_the_other
+from shared.config.wording import OF_MODELS, OF_PIPELINES
 from shared.config.workspace import WorkspaceId
 
 
@@ -93,15 +97,17 @@ class Route(Settings):
     @field_validator("stages", mode="after")
     @classmethod
     def _one_after_the_other(cls, stages: tuple[StageSettings, ...]) -> tuple[StageSettings, ...]:
-        return stages[:1] + tuple(
-            stage if "after" in stage.model_fields_set else stage.model_copy(update={"after": (before.name,)})
-            for before, stage in pairwise(stages)
-        )
+        return one_after_the_other(stages)
 
     @property
     def name(self) -> str:
         """Its key in `routes`."""
         return self._name
+
+    @property
+    def about(self) -> str:
+        """What it promotes, in words."""
+        return ", ".join(self.models)
 
     def takes(self, model: str) -> bool:
         """Return whether the registration of a model of this name starts a promotion here."""
@@ -114,6 +120,17 @@ class Route(Settings):
 
 def _missing(required: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
     return {tag: value for tag, value in required.items() if tags.get(tag) != value}
+
+
+def _promotes(content: Any) -> str:
+    """Which kind of route it is, as `wording` knows the two."""
+    is_pipeline = "pipelines" in content if isinstance(content, Mapping) else isinstance(content, PipelineRoute)
+    return OF_PIPELINES if is_pipeline else OF_MODELS
+
+
+AnyRoute = Annotated[
+    Annotated[Route, Tag(OF_MODELS)] | Annotated[PipelineRoute, Tag(OF_PIPELINES)], Discriminator(_promotes)
+]
 
 
 class Places(Settings):
@@ -134,7 +151,7 @@ class Places(Settings):
 class Configuration(Places):
     """Which models are promoted from where to where, and on which conditions."""
 
-    routes: dict[Label, Route] = Field(min_length=1, description="Ways through the environments, by name.")
+    routes: dict[Label, AnyRoute] = Field(min_length=1, description="Ways through the environments, by name.")
 
     @model_validator(mode="after")
     def _name_the_routes(self) -> Self:
@@ -157,6 +174,26 @@ class Configuration(Places):
         """Return the routes that take a model of this name from this workspace (an ARM id)."""
         return [route for route in self._routes_from(workspace_id) if route.takes(model)]
 
+    @property
+    def model_routes(self) -> Sequence[Route]:
+        """The routes that promote models."""
+        return [route for route in self.routes.values() if isinstance(route, Route)]
+
+    @property
+    def pipeline_routes(self) -> Sequence[PipelineRoute]:
+        """The routes that promote pipelines."""
+        return [route for route in self.routes.values() if isinstance(route, PipelineRoute)]
+
+    def pipeline_routes_for_job(
+        self, workspace_id: str, experiment: str, tags: Mapping[str, str]
+    ) -> list[PipelineRoute]:
+        """Return the routes that promote what this job of this workspace (an ARM id) ran."""
+        return [
+            route
+            for route in self.pipeline_routes
+            if self._is_from(route, workspace_id) and route.pipelines.takes(experiment, tags)
+        ]
+
     def routes_for_job(
         self, workspace_id: str, experiment: str, tags: Mapping[str, str]
     ) -> list[tuple[Route, FromJobs]]:
@@ -172,14 +209,16 @@ class Configuration(Places):
         """Return the names of all tags that matter for models and jobs of this workspace (an ARM id)."""
         routes = self._routes_from(workspace_id)
         asked = [route.require_tags for route in routes] + [jobs.tags for route in routes for jobs in route.from_jobs]
+        asked += [route.pipelines.tags for route in self.pipeline_routes if self._is_from(route, workspace_id)]
         return frozenset(tag for tags in asked for tag in tags)
 
     def metrics_asked_for(self) -> tuple[str, ...]:
         """Names of all metrics that a gate of any stage looks at, sorted."""
-        stages = (stage for route in self.routes.values() for stage in route.stages)
+        stages = (stage for route in self.model_routes for stage in route.stages)
         return tuple(sorted({gate.metric for stage in stages for gate in stage.gates}))
 
     def _routes_from(self, workspace_id: str) -> list[Route]:
-        return [
-            route for route in self.routes.values() if self.environments[route.source].workspace.has_id(workspace_id)
-        ]
+        return [route for route in self.model_routes if self._is_from(route, workspace_id)]
+
+    def _is_from(self, route: Route | PipelineRoute, workspace_id: str) -> bool:
+        return self.environments[route.source].workspace.has_id(workspace_id)

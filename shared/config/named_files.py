@@ -20,8 +20,9 @@ _DOCKERFILE = "Dockerfile"
 
 def named(configuration: Configuration) -> list[str]:
     """The files that the configuration names itself, each once."""
-    stages = [stage for route in configuration.routes.values() for stage in route.stages]
+    stages = [stage for route in configuration.model_routes for stage in route.stages]
     files = [stage.deployment for stage in stages] + [stage.smoke.requests for stage in stages if stage.smoke]
+    files += [route.pipelines.definition for route in configuration.pipeline_routes if route.pipelines.definition]
     files += [stage.evaluate.job for stage in stages if stage.evaluate]
     return list(dict.fromkeys(files))
 
@@ -29,9 +30,14 @@ def named(configuration: Configuration) -> list[str]:
 def faults(configuration: Configuration, folder: Path) -> list[Fault]:
     """All that is wrong with the files. `folder` is that of the configuration."""
     found: dict[str, Fault] = {}
-    for name, route in configuration.routes.items():
+    for pipeline in configuration.pipeline_routes:
+        if definition := pipeline.pipelines.definition:
+            content = _yaml(folder / definition, definition)
+            if isinstance(content, str):
+                found[content] = Fault(place(("routes", pipeline.name, "pipelines", "definition")), content)
+    for route in configuration.model_routes:
         for position, stage in enumerate(route.stages):
-            for fault in _of_stage(stage, ("routes", name, "stages", position), folder):
+            for fault in _of_stage(stage, ("routes", route.name, "stages", position), folder):
                 found.setdefault(fault.sentence, fault)  # several stages may share a file
     return list(found.values())
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from shared.config.evaluation import EvaluationPolicy
-from shared.config.fields import SETTING, Settings, Text, no_truth_value
+from shared.config.fields import SETTING, ClientId, Settings, Text, no_truth_value
 from shared.config.workspace import WorkspaceId
 from shared.core.promotion import APPROVER
 
@@ -80,7 +80,15 @@ class Policy(Settings):
         default=(), description="The instance types that a deployment may use here. Default: any."
     )
     max_instances: Instances | None = Field(
-        default=None, description="The maximum number of instances of a deployment here."
+        default=None, description="The maximum number of instances of a deployment here, and of machines of a step."
+    )
+    computes: tuple[Text, ...] = Field(
+        default=(), description="The computes that a pipeline may run on here, by name. Default: any."
+    )
+    identities: tuple[ClientId, ...] = Field(
+        default=(),
+        description="The managed identities, by client id, that a pipeline may run as here. With this, a run must name "
+        "one. Default: any.",
     )
 
     evaluation: EvaluationPolicy | None = Field(

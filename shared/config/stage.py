@@ -62,6 +62,24 @@ class ApprovalSettings(Settings):
         json_schema_extra={"default": "72h"},
     )
 
+    def rule(self) -> ApprovalRule:
+        """The approval rules that the coordinator enforces."""
+        return ApprovalRule(self.least, self.roles, self.not_requester, self.not_author)
+
+
+def under_policy(own: ApprovalSettings | None, policy: Policy) -> ApprovalSettings | None:
+    """What a stage asks for, tightened by the environment's policy; None where neither asks for approval."""
+    asked = policy.approvals
+    if own is None and asked is None:
+        return None
+    approval = own or ApprovalSettings(roles=asked.roles if asked else (APPROVER,))
+    wanted = {
+        "least": max(approval.least, asked.least if asked else 0),
+        "not_author": approval.not_author or policy.not_author,
+        "roles": asked.roles if asked and asked.taken_by == "environment" else approval.roles,
+    }
+    return approval.model_copy(update=wanted)
+
 
 _PLAN = KINDS[Kind.MODEL].plan
 
@@ -128,8 +146,7 @@ class StageSettings(Frozen):
 
     def approval_rule(self) -> ApprovalRule:
         """The approval rules that the coordinator enforces."""
-        asked = self.approval or ApprovalSettings()
-        return ApprovalRule(asked.least, asked.roles, asked.not_requester, asked.not_author)
+        return (self.approval or ApprovalSettings()).rule()
 
     def endpoint_for(self, model: str) -> str:
         """Return the endpoint's name for `model`: deterministic, and always valid on Azure."""
@@ -137,16 +154,8 @@ class StageSettings(Frozen):
 
     def under(self, policy: Policy) -> Self:
         """Return these settings tightened by the environment's policy."""
-        own, asked = self.approval, policy.approvals
-        if own is None and asked is None:
-            return self
-        approval = own or ApprovalSettings(roles=asked.roles if asked else (APPROVER,))
-        wanted = {
-            "least": max(approval.least, asked.least if asked else 0),
-            "not_author": approval.not_author or policy.not_author,
-            "roles": asked.roles if asked and asked.taken_by == "environment" else approval.roles,
-        }
-        return self.model_copy(update={"approval": approval.model_copy(update=wanted)})
+        approval = under_policy(self.approval, policy)
+        return self if approval is None else self.model_copy(update={"approval": approval})
 
 
 class ModelStage(Frozen):

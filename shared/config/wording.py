@@ -3,13 +3,17 @@
 import datetime
 import difflib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.config.faults import Fault, Steps, place
+
+#: The two kinds of routes, as pydantic names them in the place of a fault.
+OF_MODELS, OF_PIPELINES = "[models]", "[pipelines]"
+_KINDS_OF_ROUTES = (OF_MODELS, OF_PIPELINES)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -37,7 +41,7 @@ def _place_in(location: Steps, content: object) -> str:
     """Return the place in the file, without a position if a single value stands for a list of one."""
     steps: list[str | int] = []
     for step in location:
-        if step == "[key]" or (isinstance(step, int) and isinstance(content, Mapping)):
+        if step in ("[key]", *_KINDS_OF_ROUTES) or (isinstance(step, int) and isinstance(content, Mapping)):
             continue
         steps.append(step)
         content = _inside(content, step)
@@ -63,7 +67,8 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
             return "is missing"
         case "extra_forbidden":
             *parents, key = error["loc"]
-            return f"unknown key; {did_you_mean(str(key), _keys(model, parents))}"
+            theirs = _of_other_kind(model, parents, str(key))
+            return theirs or f"unknown key; {did_you_mean(str(key), _keys(model, parents))}"
         case "literal_error":
             return f"must be {context['expected']}, not {_described(value)}"
         case "greater_than_equal":
@@ -109,6 +114,22 @@ def _described(value: object) -> str:
     return "a list"
 
 
+def _of_other_kind(model: type[BaseModel], steps: Steps, key: str) -> str | None:
+    """What to say of a key that belongs into a route of the other kind; None for a key that no kind has there."""
+    here = next((step for step in steps if step in _KINDS_OF_ROUTES), None)
+    if here is None:
+        return None
+    other = OF_PIPELINES if here == OF_MODELS else OF_MODELS
+    try:
+        keys = _keys(model, [other if step == here else step for step in steps])
+    except StopIteration:  # the other kind has no such place
+        return None
+    if key not in keys:
+        return None
+    kinds = {OF_MODELS: "models", OF_PIPELINES: "pipelines"}
+    return f"belongs to a route with `{kinds[other]}`; this route has `{kinds[here]}`"
+
+
 def _keys(model: type[BaseModel], steps: Steps) -> list[str]:
     """Return the keys that are valid at the place that `steps` lead to, starting at `model`."""
     remaining = iter(steps)
@@ -118,13 +139,16 @@ def _keys(model: type[BaseModel], steps: Steps) -> list[str]:
         )
         if typing.get_origin(annotation) in (dict, tuple):
             next(remaining)  # a name or a position
-        model = _model_in(annotation)
+        models = dict(_models_in(annotation))
+        model = models[""] if "" in models else models[str(next(remaining))]
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _model_in(annotation: Any) -> type[BaseModel]:
-    """Return the settings class inside `tuple[…]`, `dict[…]` or `… | None`; unknown keys occur nowhere else."""
+def _models_in(annotation: Any, kind: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """The settings class inside `tuple[…]`, `dict[…]` or `… | None`; where there are several kinds, each by its tag."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    *_, content = (inner for inner in typing.get_args(annotation) if inner not in (type(None), ...))
-    return _model_in(content)
+        yield kind, annotation
+    inner = typing.get_args(annotation)
+    tags = [each.tag for each in inner if isinstance(each, Tag)]
+    for each in inner:
+        yield from _models_in(each, tags[0] if tags else kind)

@@ -97,7 +97,7 @@ class Coordinator:
         now, configuration = self._clock(), self._parts.configuration
         since = max(self._parts.store.watching_since(now), now - LOOK_BACK)
         commands = []
-        for source in dict.fromkeys(route.source for route in configuration.routes.values()):
+        for source in dict.fromkeys(route.source for route in configuration.model_routes):
             asked = configuration.tags_asked_for(configuration.environments[source].workspace.id)
             commands.append(FindRegistrations(source, since, now, tuple(sorted(asked))))
         self._parts.bus.send_commands(commands)

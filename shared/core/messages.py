@@ -53,6 +53,7 @@ class Kind(StrEnum):
 
     MODEL = "model"  #: a registered model version, on its way through the stages
     JOB = "job"  #: a finished job whose output is to be registered as a model version
+    PIPELINE = "pipeline"  #: a training pipeline, on its way to be run in the stages' own workspaces
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Candidate:
 
     kind: Kind
     name: str  #: the model's name
-    version: str  #: the model's version; for a job: the job's name
+    version: str  #: the model's version; for a job or a pipeline: the job's name
     environment: str  #: name of the environment it comes from
     workspace: str  #: ARM id of the workspace it comes from
 

@@ -76,13 +76,26 @@ KINDS: Mapping[Kind, KindRules] = {
         is_held=False,
         version_is="the output of job",
     ),
+    Kind.PIPELINE: KindRules(
+        plan=(
+            PlannedStep("register_components", limit=timedelta(hours=1), at_source=True, travels=True),
+            PlannedStep("inspect", limit=timedelta(minutes=10), reviews=True),
+            PlannedStep("approve", limit=timedelta(hours=72), uses="approve_run", asked_by="approval", waits=True),
+            PlannedStep("run", limit=timedelta(hours=24), undo=("cancel_job",)),
+            PlannedStep("compare", limit=timedelta(minutes=10)),
+            PlannedStep("register_model", limit=timedelta(minutes=30), undo=("withdraw",), crowns=True),
+        ),
+        supersedes=False,  # each runs, in its turn: also one that was asked for again
+        is_held=True,
+        version_is="as it ran in job",
+    ),
 }
 
+#: The names of all steps of all plans, each once; those that only undo are not among them.
+STEP_NAMES = tuple(dict.fromkeys(step.name for rules in KINDS.values() for step in rules.plan))
 #: The option that names the step which another one undoes.
 UNDOES = "undoes"
 
-#: The names of all steps of all plans, without those that only undo.
-STEP_NAMES = tuple(step.name for rules in KINDS.values() for step in rules.plan)
 UNDO_NAMES = tuple(name for rules in KINDS.values() for step in rules.plan for name in step.undo)
 
 

@@ -110,7 +110,7 @@ class Health:
 
     def _refused_files(self, configuration: "Configuration") -> Iterator[Fault]:
         """What the SDK finds in deployment files: by itself, without asking Azure."""
-        for route in configuration.routes.values():
+        for route in configuration.model_routes:
             for stage in route.stages:
                 try:
                     self.workspace(stage.environment).deployment_file(self.folder / stage.deployment)
@@ -171,11 +171,14 @@ class Health:
         """Return what steps do in an environment. A worker alone does not know the routes: assume that it deploys."""
         if not self.roles.coordinator or not self._is_configured():
             return [Capability.DEPLOY]
-        routes = self.configuration().routes.values()
+        routes, pipelines = self.configuration().model_routes, self.configuration().pipeline_routes
         from_here = [route for route in routes if route.source == environment]
+        runs_here = [stage for route in pipelines for stage in route.stages if stage.environment == environment]
         does = {
-            Capability.SHARE: bool(from_here),
-            Capability.REGISTER: any(route.from_jobs for route in from_here),
+            Capability.SHARE: bool(from_here) or any(route.source == environment for route in pipelines),
+            Capability.REGISTER: any(route.from_jobs for route in from_here)
+            or any(stage.register_as for stage in runs_here),
+            Capability.RUN: bool(runs_here),
             Capability.DEPLOY: any(stage.environment == environment for route in routes for stage in route.stages),
             Capability.RUN: any(
                 stage.evaluate is not None and stage.environment == environment

@@ -1,19 +1,20 @@
 """A person's request to promote a version, as the event for its lane."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.config import azure_names
+from shared.config.pipeline_route import PipelineRoute
 from shared.coordinator import routing
 from shared.core.events import Person, PromotionRequested
 from shared.core.messages import Candidate, Kind, LaneKey
-from shared.core.promotion import SOMEBODY, Promotion, promotion_id
+from shared.core.promotion import SOMEBODY, Promotion, StageRun, promotion_id
 from shared.http.bodies import Body, Text
 from shared.http.refusals import BadRequestError
 
 if TYPE_CHECKING:
-    from shared.config import Configuration, Route, StageSettings
+    from shared.config import Configuration, Route
 
 #: Names by which Azure ML finds a version that is not always the same.
 _LABELS = ("latest", "default")
@@ -35,20 +36,19 @@ def requested(
 ) -> PromotionRequested:
     """Return the request along the one matching route. `request` makes the promotion unique among those of a version.
 
-    Raises `BadRequestError`. The step `share` finds out whether the version exists.
+    Raises `BadRequestError`. The first step finds out whether the version exists.
     """
     _check_name("model", asked.model)
     _check_name("version", asked.version)
     _check_is_no_label(asked)
     route = _route(asked, configuration)
-    workspace = configuration.environments[route.source].workspace.id
-    candidate = Candidate(Kind.MODEL, asked.model, asked.version, route.source, workspace)
+    candidate, stages = _candidate_and_stages(asked, route, configuration)
     lane = LaneKey(route.name, asked.model)
     promotion = Promotion(
         promotion_id(lane, candidate, request),
         lane,
         candidate,
-        routing.stage_runs(_stages(asked, route), route, asked.model, configuration),
+        stages,
         by.name if by else SOMEBODY,
         configuration.hash,
         now,
@@ -56,6 +56,21 @@ def requested(
         requester=by.id if by else "",
     )
     return PromotionRequested(promotion, automatic=False, reason=asked.reason)
+
+
+def _candidate_and_stages(
+    asked: Start, route: "Route | PipelineRoute", configuration: "Configuration"
+) -> tuple[Candidate, tuple[StageRun, ...]]:
+    """A pipeline is started by the name of its route, and its version is the job that ran it."""
+    names = _stage_names(asked, route)
+    if isinstance(route, PipelineRoute):
+        runs = [stage for stage in route.stages if stage.name in names]
+        candidate = routing.pipeline_candidate(route, asked.version, configuration)
+        return candidate, routing.pipeline_stage_runs(runs, route, configuration)
+    workspace = configuration.environments[route.source].workspace.id
+    candidate = Candidate(Kind.MODEL, asked.model, asked.version, route.source, workspace)
+    stages = [stage for stage in route.stages if stage.name in names]
+    return candidate, routing.stage_runs(stages, route, asked.model, configuration)
 
 
 def _check_name(key: str, name: str) -> None:
@@ -76,7 +91,7 @@ def _check_is_no_label(asked: Start) -> None:
         )
 
 
-def _route(asked: Start, configuration: "Configuration") -> "Route":
+def _route(asked: Start, configuration: "Configuration") -> "Route | PipelineRoute":
     _check_known("source", asked.source, configuration.environments)
     _check_known("route", asked.route, configuration.routes)
     takers = [route for route in configuration.routes.values() if route.takes(asked.model)]
@@ -96,19 +111,19 @@ def _check_known(key: str, name: str | None, known: Collection[str]) -> None:
         raise BadRequestError(f"{key}: unknown {name[:100]!r}; configured are {', '.join(known)}")
 
 
-def _stages(asked: Start, route: "Route") -> "Sequence[StageSettings]":
-    """Return all stages, or the requested last stage and those before it."""
+def _stage_names(asked: Start, route: "Route | PipelineRoute") -> Collection[str]:
+    """Return the names of all stages, or of the requested last stage and those before it."""
+    after = {stage.name: stage.after for stage in route.stages}
     if asked.through is None:
-        return route.stages
-    stages = {stage.name: stage for stage in route.stages}
-    if asked.through not in stages:
+        return after.keys()
+    if asked.through not in after:
         raise BadRequestError(
-            f"through: route {route.name} has no stage {asked.through[:100]!r}. Its stages: {', '.join(stages)}"
+            f"through: route {route.name} has no stage {asked.through[:100]!r}. Its stages: {', '.join(after)}"
         )
     wanted, left = set[str](), [asked.through]
     while left:
         name = left.pop()
         if name not in wanted:
             wanted.add(name)
-            left += stages[name].after
-    return [stage for stage in route.stages if stage.name in wanted]
+            left += after[name]
+    return wanted

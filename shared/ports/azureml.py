@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from shared.core.approval import Author
 from shared.ports.jobs import Jobs
+from shared.ports.pipelines import Pipelines
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ class Capability(StrEnum):
     SHARE = "share models to the registry"
 
 
-class Workspace(Jobs, Protocol):
-    """An environment's workspace, and the registry as the environment's identity may use it.
+class Workspace(Jobs, Pipelines, Protocol):
+    """An environment's workspace, and the registry as that environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter
     returns None for what does not exist. Methods raise only the errors below.
@@ -121,7 +122,9 @@ class Workspace(Jobs, Protocol):
     def has_files(self, model: Model) -> bool: ...  # also True if this identity cannot tell
     def model_versions(self, name: str) -> Sequence[Model]: ...
     def models_since(self, since: datetime) -> Sequence[Model]: ...
-    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model: ...
+    def register_output(
+        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+    ) -> Model: ...  # properties never change; tags may
     def job(self, name: str) -> Job | None: ...
     def metrics(self, job: str) -> Mapping[str, float]: ...
     def authors(self, model: Model) -> Sequence[Author]: ...  # the job's first; without an id if unknown

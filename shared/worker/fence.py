@@ -19,6 +19,11 @@ CHANGES = frozenset(
         "start_removal",
         "start_job",
         "start_cancellation",
+        "start_code",
+        "start_environment",
+        "start_environment_share",
+        "start_component",
+        "start_pipeline",
     }
 )
 

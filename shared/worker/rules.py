@@ -1,19 +1,27 @@
-"""Applies an environment's own rules to a deployment."""
+"""The rules of an environment, as its own worker has them, and what they make of a deployment or a run."""
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
+from typing import Any
 
+from shared.config.policy import Policy
 from shared.core.approval import APPROVE, ApprovalEvidence, Author, digest
 from shared.core.messages import Failed, FailureKind, Kind
 from shared.core.plan import KINDS
 from shared.core.wire import from_json
 from shared.ports import DeploymentFile, Model, same_asset
 from shared.worker.gates import Verdict
+from shared.worker.order import Order
 from shared.worker.steps import share
 from shared.worker.target import Target
 
-#: An approval that the coordinator takes is bound to the evidence of these steps.
-_BEFORE_APPROVAL = frozenset(step.name for step in takewhile(lambda step: step.name != APPROVE, KINDS[Kind.MODEL].plan))
+#: What an approval lets happen.
+_ACTED = {Kind.MODEL: "deployed", Kind.JOB: "registered", Kind.PIPELINE: "started"}
+
+
+def _before_approval(kind: Kind) -> frozenset[str]:
+    """The steps whose evidence an approval that the coordinator takes is bound to."""
+    return frozenset(step.name for step in takewhile(lambda step: step.name != APPROVE, KINDS[kind].plan))
 
 
 def authors(target: Target, copy: Model) -> Sequence[Author]:
@@ -37,9 +45,13 @@ def judge(target: Target, described: DeploymentFile, made_by: Sequence[Author]) 
         most = described.instances
         holds = most is not None and most <= policy.max_instances
         yield Verdict("policy: instances", f"at most {policy.max_instances}", str(most or "none named"), holds)
+    approval = target.stage.approval
+    yield from judge_people(policy, approval.least if approval else 0, made_by)
+
+
+def judge_people(policy: Policy, asked_for: int, made_by: Sequence[Author]) -> Iterator[Verdict]:
+    """How the rules about people are kept; `asked_for`: how many approvals the stage asks for."""
     if policy.approvals is not None:
-        approval = target.stage.approval
-        asked_for = approval.least if approval else 0
         holds = asked_for >= policy.approvals.least
         yield Verdict(
             "policy: approvals", f"at least {policy.approvals.least}", f"the stage requires {asked_for}", holds
@@ -51,27 +63,27 @@ def judge(target: Target, described: DeploymentFile, made_by: Sequence[Author]) 
         yield Verdict("policy: author", "a known person, who may not approve", seen, holds)
 
 
-def unapproved(target: Target, manifest_digest: str, made_by: Sequence[Author]) -> Failed | None:
-    """Why too few people have approved this deployment; None if enough have. The environment's own record decides if it
-    keeps one, else what the coordinator passes on."""
+def unapproved(target: Order[Any], manifest_digest: str, made_by: Sequence[Author], of_stage: int = 0) -> Failed | None:
+    """Why too few people have approved what is about to happen, if so: the environment's own record decides where it
+    keeps one, else what the coordinator passes on. `of_stage`: how many the stage asks for itself."""
     policy = target.rules.policy
-    asked = policy.approvals
-    if asked is None:
+    least = max(policy.approvals.least if policy.approvals else 0, of_stage)
+    if not least:
         return None
     people = _recorded(target, manifest_digest) if policy.taken_by_environment else _passed_on(target)
     kept_out = {each.id for each in made_by} if policy.not_author else set()
     count = len(people - kept_out)
-    if count >= asked.least:
+    if count >= least:
         return None
     return Failed(
-        f"{target.command.environment} requires {asked.least} approvals of exactly this deployment, and {count} "
-        "count. Nothing was deployed. The coordinator should not have sent this command: find out who did, and "
-        "start a new promotion.",
+        f"{target.command.environment} asks for {least} approvals of exactly this, and {count} count. Nothing "
+        f"was {_ACTED[target.command.candidate.kind]}. Find out who sent the command, since the coordinator should not "
+        "have, and start a new promotion.",
         FailureKind.PERMISSION,
     )
 
 
-def _recorded(target: Target, manifest_digest: str) -> set[str]:
+def _recorded(target: Order[Any], manifest_digest: str) -> set[str]:
     command, approvals = target.command, target.rules.approvals
     if approvals is None:
         return set()
@@ -79,10 +91,11 @@ def _recorded(target: Target, manifest_digest: str) -> set[str]:
     return set() if any(not each.approves for each in said) else {each.person for each in said}
 
 
-def _passed_on(target: Target) -> set[str]:
+def _passed_on(target: Order[Any]) -> set[str]:
     evidence = target.command.evidence
     approved = from_json(ApprovalEvidence, evidence.get(APPROVE, {}))
-    seen = {step: saw for step, saw in evidence.items() if step in _BEFORE_APPROVAL}
+    before = _before_approval(target.command.candidate.kind)
+    seen = {step: saw for step, saw in evidence.items() if step in before}
     return {each.id for each in approved.given if each.id} if approved.on == digest(seen) else set()
 
 

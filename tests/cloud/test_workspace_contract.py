@@ -162,7 +162,7 @@ def test_a_job_is_read_with_its_outputs_and_metrics(azure_ml: Azure) -> None:
 def test_an_output_is_registered_once_under_a_version_and_names_its_job(azure_ml: Azure, name: str) -> None:
     job = azure_ml.train()
     for _ in range(2):
-        made = azure_ml.dev.register_output(name, "1", job, "model", {"promote": "true"})
+        made = azure_ml.dev.register_output(name, "1", job, "model", {"promote": "true"}, {})
         assert (made.name, made.version, made.job) == (name, "1", job.name)
     (model,) = azure_ml.dev.model_versions(name)
     assert (model.job, model.tags, model.asset_id) == (job.name, {"promote": "true"}, made.asset_id)
@@ -171,7 +171,7 @@ def test_an_output_is_registered_once_under_a_version_and_names_its_job(azure_ml
 def test_an_output_does_not_take_the_version_of_another_model(azure_ml: Azure, name: str) -> None:
     azure_ml.register(name)
     with pytest.raises(BusyError):
-        azure_ml.dev.register_output(name, "1", azure_ml.train(), "model", {})
+        azure_ml.dev.register_output(name, "1", azure_ml.train(), "model", {}, {})
     assert found(azure_ml.dev.model(name, "1")).job is None
 
 

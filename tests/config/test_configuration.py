@@ -95,7 +95,7 @@ def test_the_models_that_a_job_leaves_behind(
 
 
 def test_required_tags_that_are_missing_or_different_are_named(configured: Configured) -> None:
-    route = configured(changed(('{promote: "true"}', '{promote: "true", owner: ""}'))).routes["churn"]
+    route = configured(changed(('{promote: "true"}', '{promote: "true", owner: ""}'))).model_routes[0]
     assert route.missing_tags({"promote": "true", "owner": "", "more": "x"}) == {}
     assert route.missing_tags({"promote": "True", "owner": ""}) == {"promote": "true"}
     assert route.missing_tags({}) == {"promote": "true", "owner": ""}
@@ -222,7 +222,7 @@ def test_settings_cannot_be_changed(configured: Configured) -> None:
     with pytest.raises(ValidationError):
         configuration.registry = "another"
     with pytest.raises(ValidationError):
-        configuration.routes["churn"].stages[0].endpoint = "another"
+        configuration.model_routes[0].stages[0].endpoint = "another"
 
 
 def test_the_hash_changes_with_what_is_meant_and_with_nothing_else(configured: Configured) -> None:

@@ -80,7 +80,7 @@ def test_anchors_and_merge_keys_are_understood(configured: Configured) -> None:
             '        endpoint: "{model}"\n        smoke: {<<: *smoke, max_latency: 1s}\n',
         ),
     )
-    first, second = configured(text).routes["churn"].stages
+    first, second = configured(text).model_routes[0].stages
     assert first.smoke
     assert second.smoke
     assert (second.smoke.requests, str(second.smoke.max_latency)) == (first.smoke.requests, "0:00:01")
@@ -92,13 +92,13 @@ def test_settings_are_put_into_texts_anywhere(configured: Configured) -> None:
     )
     configuration = configured(text, SETTINGS | {"COMPANY": "fabrikam", "LOWEST": "0.7"})
     assert configuration.registry == "fabrikam-ml"
-    assert configuration.routes["churn"].stages[0].gates[0].at_least == 0.7
-    assert configuration.routes["churn"].from_jobs[0].experiment == "${a} fabrikamfabrikam"
+    assert configuration.model_routes[0].stages[0].gates[0].at_least == 0.7
+    assert configuration.model_routes[0].from_jobs[0].experiment == "${a} fabrikamfabrikam"
 
 
 def test_what_a_setting_holds_is_not_replaced_again(configured: Configured) -> None:
     configuration = configured(changed(('"true"', '"${A}"')), SETTINGS | {"A": "${B}", "B": "wrong"})
-    assert configuration.routes["churn"].require_tags == {"promote": "${B}"}
+    assert configuration.model_routes[0].require_tags == {"promote": "${B}"}
 
 
 @pytest.mark.parametrize(

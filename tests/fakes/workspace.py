@@ -25,15 +25,17 @@ from shared.ports import (
     Job,
     Model,
     RejectedError,
+    SubmittedJob,
     Workspace,
 )
 from tests.fakes.jobs import FakeJobs
+from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @dataclass
-class FakeRegistry:
+class FakeRegistry(FakePipelineRegistry):
     """What several workspaces share to and read from."""
 
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class FakeWorkspace(FakeJobs):
+class FakeWorkspace(FakeJobs, FakePipelines):
     """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
     still show it as not ready."""
 
@@ -124,12 +126,14 @@ class FakeWorkspace(FakeJobs):
         self._called("models_since")
         return [model for model in self.models.values() if model.created and model.created >= since]
 
-    def register_output(self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str]) -> Model:
+    def register_output(
+        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+    ) -> Model:
         self._called("register_output")
         there = self.models.get((name, version))
         if there and there.job != job.name:
             raise BusyError(f"model {name}, version {version}, already exists")
-        self.has_model(name, version, tags=dict(tags), job=job.name)
+        self.has_model(name, version, tags=dict(tags), properties=dict(properties), job=job.name)
         self._died("register_output")
         return self.models[name, version]
 
@@ -256,6 +260,15 @@ class FakeWorkspace(FakeJobs):
             yield self.answers.pop(0) if self.answers else self.answer
 
     # --- how it works ---
+
+    @property
+    def _shared(self) -> FakePipelineRegistry:
+        return self.registry
+
+    def _submit(self, job: SubmittedJob) -> None:
+        self.submitted[job.name] = job
+        self.creators[job.name] = self.identity
+        self.jobs[job.name] = Job(job.name, "Running", "", outputs=dict(self.pipelines[job.name].outputs))
 
     @property
     def _workspace(self) -> str:

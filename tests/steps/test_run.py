@@ -37,7 +37,11 @@ def test_an_error_names_the_environment_that_it_happened_in_where_the_stage_has_
     assert outcome == Failed("dev: may not read", FailureKind.PERMISSION)
 
 
-@pytest.mark.parametrize("step", sorted(steps().keys() - {"approve"}))
+#: They are tested with a promotion of their own kind.
+OF_PIPELINES = {"register_components", "inspect", "approve_run", "run", "compare", "register_model", "withdraw"}
+
+
+@pytest.mark.parametrize("step", sorted(steps().keys() - {"approve"} - OF_PIPELINES))
 def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: str) -> None:
     """Each call that the step makes is throttled once, on a workspace in which it gets that far."""
     met = set()

@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from shared.config.stage import JobStage
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import Capability, Job, Model
+from shared.worker import registering
 from shared.worker.order import Order, Step
 from shared.worker.polls import poll_again
 from shared.worker.steps.share import COMPLETED
 
-#: Tag on a model that we registered: the job that it came from.
-JOB = "mlpromote.job"
-
-#: Versions with more digits do not count when the next one is chosen.
-MOST_DIGITS = 18
-
-#: Azure ML's statuses of a job that did not succeed.
+#: Azure ML's words for a job that has come to a bad end.
 ENDED_BADLY = ("Failed", "Canceled", "NotResponding")
 
 
@@ -41,8 +36,7 @@ class Registered:
 def run(order: JobOrder) -> Outcome:
     command, workspace = order.command, order.workspace
     name, job_name = command.candidate.name, command.candidate.version
-    versions = workspace.model_versions(name)
-    made = next((each for each in versions if _is_from(each, job_name)), None)
+    made = registering.already(workspace, name, job_name)
     if made:
         return Succeeded(as_evidence(_registered(made)))
     job = workspace.job(job_name)
@@ -54,18 +48,8 @@ def run(order: JobOrder) -> Outcome:
         return refusal
     if job.status != COMPLETED:
         return poll_again(command, f"job {job.name}: {job.status}")
-    version = str(max((int(each.version) for each in versions if _counts(each.version)), default=0) + 1)
-    made = workspace.register_output(name, version, job, output, {**tags, JOB: job.name})
+    made = registering.register(workspace, name, job, output, tags, {})
     return Succeeded(as_evidence(_registered(made)))
-
-
-def _counts(version: str) -> bool:
-    """Whether the next version may count on from this one. One that somebody typed with many digits does not count."""
-    return version.isdecimal() and len(version) <= MOST_DIGITS
-
-
-def _is_from(model: Model, job: str) -> bool:
-    return job in (model.job, model.tags.get(JOB))
 
 
 def _another_job(asked: JobStage, job: Job) -> Failed | None:
@@ -90,13 +74,7 @@ def _refusal(job: Job, output: str) -> Failed | None:
         )
     if job.status in ENDED_BADLY:
         return Failed(f"Job {job.name} ended as {job.status}: nothing was registered.", FailureKind.REFUSED)
-    if output not in job.outputs:
-        there = ", ".join(sorted(job.outputs)) or "none"
-        return Failed(
-            f"Job {job.name} has no output {output}. Its outputs: {there}. Correct `from_jobs`, or the job.",
-            FailureKind.BAD_CONFIG,
-        )
-    return None
+    return registering.without_output(job, output, "Correct `from_jobs`, or the job")
 
 
 def _registered(model: Model) -> Registered:

@@ -215,8 +215,13 @@ def _lineage(job: Job) -> Lineage:
         environment=job.environment_asset,
         inputs=_short(job.inputs, MOST_INPUTS),
         tracked_by="MLflow" if job.is_run else None,
-        git={what: job.properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in job.properties},
+        git=git_of(job.properties),
     )
+
+
+def git_of(properties: Mapping[str, str]) -> dict[str, str]:
+    """The git repository, branch and commit that a job's properties name."""
+    return {what: properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in properties}
 
 
 def _short(texts: Mapping[str, str], most: int, first: Collection[str] = ()) -> dict[str, str]:

@@ -1,0 +1,193 @@
+"""Pipelines of a workspace and of its registry: implements the port `Pipelines`.
+
+By REST: azure-ai-ml's operations wait for every registration in a registry, for minutes where an image is built.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+from shared.cloud import azureml_authors, azureml_code, azureml_definitions, azureml_registry
+from shared.cloud.azureml_components import (
+    component_body,
+    component_from,
+    environment_body,
+    environment_from,
+    plain_id,
+)
+from shared.cloud.azureml_errors import TAKEN
+from shared.cloud.azureml_graph import pipeline_job_from, submission_body
+from shared.cloud.azureml_registry import Registry
+from shared.cloud.azureml_rest import Cloud, Rest
+from shared.core.approval import Author
+from shared.ports import (
+    BusyError,
+    Component,
+    EnvironmentAsset,
+    PipelineDefinition,
+    PipelineJob,
+    PipelineSubmission,
+    RejectedError,
+)
+
+# The versions that azure-ai-ml 1.35 asks for itself.
+_JOBS = {"api-version": "2024-01-01-preview"}
+_ASSETS = {"api-version": "2023-04-01-preview"}
+_DATA_PLANE = {"api-version": "2021-10-01-dataplanepreview"}
+
+_PLACE = r"(?P<kind>components|codes|environments)/(?P<name>[^/?#]+)/(?P<which>(?:versions|labels)/[^/?#]+)"
+_OF_REGISTRY = re.compile(rf"azureml://registries/(?P<registry>[^/?#]+)/{_PLACE}", re.IGNORECASE)
+_OF_WORKSPACE = re.compile(
+    r"/subscriptions/[^/?#]+/resourceGroups/[^/?#]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/?#]+/"
+    + _PLACE,
+    re.IGNORECASE,
+)
+
+
+class PipelinesOfWorkspace(ABC):
+    """The part of a workspace that implements the port `Pipelines`."""
+
+    _id: str
+    _cloud: Cloud
+    _registry_name: str
+
+    @property
+    @abstractmethod
+    def _credential(self) -> Any: ...
+
+    @property
+    @abstractmethod
+    def _registry(self) -> Registry: ...
+
+    @abstractmethod
+    def _rest(self, what: str) -> AbstractContextManager[Rest]: ...
+
+    @abstractmethod
+    def _workspace_asset_id(self, kind: str, name: str, version: str) -> str: ...
+
+    # --- to read ---
+
+    def pipeline_job(self, name: str) -> PipelineJob | None:
+        with self._rest(f"read job {name}") as rest:
+            found = rest.get(f"{self._id}/jobs/{quote(name, safe='')}", **_JOBS)
+        return pipeline_job_from(found) if found and found.get("properties") else None
+
+    def pipeline_definition(self, file: Path) -> PipelineDefinition:
+        return azureml_definitions.read(file, self._id)
+
+    def component(self, asset_id: str) -> Component | None:
+        with self._rest(f"read component {asset_id}") as rest:
+            found = self._asset(rest, asset_id)
+        return component_from(found.get("properties") or {}) if found else None
+
+    def environment_asset(self, asset_id: str) -> EnvironmentAsset | None:
+        with self._rest(f"read environment {asset_id}") as rest:
+            found = self._asset(rest, asset_id)
+        if not found:
+            return None
+        parts = _parts(asset_id)
+        asset = environment_from(asset_id, parts["name"], found)
+        if "registry" in parts:
+            return asset
+        return replace(asset, origin=self._workspace_asset_id("environments", asset.name, asset.version))
+
+    def has_code(self, asset_id: str) -> bool:
+        with self._rest(f"look for code {asset_id}") as rest:
+            return self._asset(rest, asset_id) is not None
+
+    def code_files(self, asset_id: str) -> Mapping[str, bytes] | None:
+        with self._rest(f"read code {asset_id}") as rest:
+            found = self._asset(rest, asset_id)
+            if found is None:
+                return None
+            uri = str((found.get("properties") or {}).get("codeUri") or "")
+            if _OF_REGISTRY.fullmatch(asset_id) is None:
+                return azureml_code.of_workspace(rest, self._id, self._credential, uri)
+            parts = _parts(asset_id)
+            asset = asset_id, parts["name"], parts["which"].partition("/")[2]
+            return azureml_code.of_registry(rest, self._registry.address, asset, uri)
+
+    def job_authors(self, job: str) -> Sequence[Author]:
+        with self._rest(f"read who ran job {job}") as rest:
+            return [azureml_authors.of_job(rest, self._id, job)]
+
+    # --- to register in the registry ---
+
+    def registry_id(self, kind: str, name: str, version: str) -> str:
+        return f"azureml://registries/{self._registry_name}/{kind}/{name}/versions/{version}"
+
+    def start_code(self, name: str, version: str, files: Mapping[str, bytes]) -> None:
+        asset = self.registry_id("codes", name, version), name, version
+        with self._registering(f"code {name}") as rest:
+            azureml_code.into_registry(rest, self._registry.address, asset, files)
+
+    def start_environment(self, name: str, version: str, asset: EnvironmentAsset) -> None:
+        with self._registering(f"environment {name}") as rest:
+            rest.put(self._place("environments", name, version), environment_body(asset), **_DATA_PLANE)
+
+    def start_environment_share(self, name: str, version: str) -> None:
+        source = self._workspace_asset_id("environments", name, version)
+        with self._rest(f"share environment {name}, version {version}, to registry {self._registry_name}") as rest:
+            self._registry.start_import(rest, source, name, version)
+
+    def start_component(self, name: str, version: str, component: Component, tags: Mapping[str, str]) -> None:
+        body = component_body(name, version, component, tags)
+        with self._registering(f"component {name}") as rest:
+            rest.put(self._place("components", name, version), body, **_DATA_PLANE)
+
+    # --- to run ---
+
+    def start_pipeline(self, submission: PipelineSubmission) -> None:
+        with self._rest(f"submit job {submission.name}") as rest:
+            address = f"{self._id}/jobs/{quote(submission.name, safe='')}"
+            rest.put(address, submission_body(self._id, submission), **_JOBS)
+
+    # --- how it works ---
+
+    @contextmanager
+    def _registering(self, what: str) -> Iterator[Rest]:
+        """Somebody else may have registered the same meanwhile: the next look shows whether it is."""
+        try:
+            with self._rest(f"register {what} in registry {self._registry_name}") as rest:
+                yield rest
+        except RejectedError as fault:
+            if TAKEN.search(str(fault)) or "immutable" in str(fault):
+                raise BusyError(f"{what} was registered meanwhile: {fault}") from fault
+            raise
+
+    def _place(self, kind: str, name: str, version: str) -> str:
+        return f"{self._registry.address}/{kind}/{quote(name, safe='')}/versions/{quote(version, safe='')}"
+
+    def _asset(self, rest: Rest, asset_id: str) -> Mapping[str, Any] | None:
+        """The version of an asset by its id: of a workspace, or of whatever registry; None where it is not there."""
+        asset_id = plain_id(asset_id)
+        parts = _parts(asset_id)
+        if "registry" not in parts:
+            found: Mapping[str, Any] | None = rest.get(asset_id, **_ASSETS)
+            return found
+        address = self._registry_address(rest, parts["registry"])
+        if address is None:
+            return None
+        place = f"{parts['kind'].lower()}/{parts['name']}/{parts['which']}"
+        return cast("Mapping[str, Any] | None", rest.get(f"{address}/{place}", **_DATA_PLANE))
+
+    def _registry_address(self, rest: Rest, name: str) -> str | None:
+        if name.lower() == self._registry_name.lower():
+            return self._registry.address
+        try:
+            return azureml_registry.discover(rest, self._cloud, name).address
+        except RejectedError:  # there is none of that name
+            return None
+
+
+def _parts(asset_id: str) -> Mapping[str, str]:
+    """`kind`, `name`, `which`, and `registry` of one of a registry. Raises `RejectedError` for what is no such id."""
+    found = _OF_REGISTRY.fullmatch(asset_id) or _OF_WORKSPACE.fullmatch(asset_id)
+    if found is None:
+        raise RejectedError(f"{asset_id[:200]} is not the id of a component, of code or of an environment.")
+    return found.groupdict()

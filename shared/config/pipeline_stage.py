@@ -1,0 +1,234 @@
+"""The settings of one stage of a pipeline: where it runs, on what, who must agree first, and what becomes of it."""
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
+
+from shared.config import durations
+from shared.config.fields import (
+    ClientId,
+    Duration,
+    EnvironmentName,
+    FilePath,
+    Frozen,
+    Label,
+    Margin,
+    ModelName,
+    Number,
+    Settings,
+    Text,
+)
+from shared.config.policy import Instances, Policy
+from shared.config.stage import ApprovalSettings, under_policy
+from shared.config.wording import did_you_mean
+from shared.core.approval import APPROVE
+from shared.core.messages import Kind
+from shared.core.plan import KINDS
+from shared.core.promotion import ApprovalRule
+
+#: The compute that Azure ML provides by itself.
+SERVERLESS = "serverless"
+
+_BOUNDS = ("at_least", "at_most", "no_worse_than_source_by", "no_worse_than_champion_by")
+
+
+class RunGate(Settings):
+    """A check of one metric of the pipeline's run in this stage. All given bounds must hold."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": [bound]} for bound in _BOUNDS],
+            "dependentRequired": {
+                "no_worse_than_champion_by": ["without_champion"],
+                "without_champion": ["no_worse_than_champion_by"],
+            },
+        }
+    )
+
+    metric: Text = Field(description="Name of the metric, as a step of the pipeline logged it with MLflow.")
+    at_least: Number | None = Field(default=None, description="The lowest value that passes.")
+    at_most: Number | None = Field(default=None, description="The highest value that passes.")
+    no_worse_than_source_by: Margin | None = Field(
+        default=None,
+        description="How much worse than in the source's run it may be, in the metric's unit: 0 or more.",
+    )
+    no_worse_than_champion_by: Margin | None = Field(
+        default=None,
+        description="How much worse than in the champion's run here it may be, in the metric's unit: 0 or more.",
+    )
+    without_champion: Literal["pass", "fail"] | None = Field(
+        default=None,
+        description="Whether the comparison with the champion passes while there is none. Required with it.",
+    )
+    higher_is_better: bool = Field(
+        default=True, description="The direction of the comparisons: false for errors and losses."
+    )
+
+    @model_validator(mode="after")
+    def _bounds_make_sense(self) -> Self:
+        if all(getattr(self, bound) is None for bound in _BOUNDS):
+            raise ValueError(f"needs a bound: {', '.join(_BOUNDS[:-1])} or {_BOUNDS[-1]}")
+        has_champion = self.no_worse_than_champion_by is not None
+        if has_champion and self.without_champion is None:
+            raise ValueError("needs without_champion: pass or fail, which applies while there is no champion")
+        if not has_champion and self.without_champion is not None:
+            raise ValueError("without_champion requires no_worse_than_champion_by")
+        if not has_champion and self.no_worse_than_source_by is None and not self.higher_is_better:
+            raise ValueError("higher_is_better requires no_worse_than_source_by or no_worse_than_champion_by")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"can never pass: at_least {self.at_least:g} is greater than at_most {self.at_most:g}")
+        return self
+
+
+def _as_text(value: Any) -> Any:
+    """Numbers and truth values as Azure ML writes them."""
+    return str(value) if isinstance(value, bool | int | float) else value
+
+
+InputValue = Annotated[
+    Text, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "number", "boolean"], "minLength": 1})
+]
+
+
+class RunSettings(Settings):
+    """How a pipeline runs in a stage."""
+
+    compute: Text = Field(
+        description=f"Name of a compute of the environment's workspace, or `{SERVERLESS}`. Every step runs there."
+    )
+    inputs: dict[Text, InputValue] = Field(
+        default={},
+        description="What the pipeline's inputs are bound to. Data: `NAME:VERSION` or `NAME@latest`, an asset of the "
+        "environment's workspace. Others: the value. An input that is left out keeps the value that it had in the "
+        "source's job; data has none.",
+    )
+    timeout: Duration = Field(
+        default=timedelta(hours=24),
+        description="How long the run may take, queueing included. After that it is cancelled.",
+        json_schema_extra={"default": "24h"},
+    )
+    identity: ClientId | None = Field(
+        default=None,
+        description="Client id of the managed identity that the steps run as. Default: that of the compute.",
+    )
+    instance_type: Text | None = Field(
+        default=None, description=f"Size of the machines that every step runs on, for `{SERVERLESS}`."
+    )
+    instances: Instances | None = Field(
+        default=None, description="Number of machines for every step. Default: as in the source's job."
+    )
+
+
+class RegisterSettings(Settings):
+    """What the run's output is registered as, in the environment's own workspace."""
+
+    output: Text = Field(description="Name of the pipeline's output that holds the model.")
+    model: ModelName = Field(description="Name of the model; each run gives it its next version.")
+    tags: dict[Text, str] = Field(default={}, description="Tags to put on the model, beside those of this app.")
+
+
+_PLAN = KINDS[Kind.PIPELINE].plan
+_RUN = "run"
+
+#: Default time limits of a stage's steps, as in `stage.DEFAULT_LIMITS`.
+RUN_LIMITS = {step.name: step.limit for step in _PLAN if not step.waits and step.name != _RUN} | {
+    step.undo[-1]: step.undo_limit for step in _PLAN if step.undo
+}
+_DEFAULTS = ", ".join(f"{name} {durations.text(limit)}" for name, limit in RUN_LIMITS.items())
+
+
+def _step(name: str) -> str:
+    if name == APPROVE:
+        raise ValueError("is set with the approval: approval: {expires: 72h}")
+    if name == _RUN:
+        raise ValueError("is set with the run: run: {timeout: 24h}")
+    if name not in RUN_LIMITS:
+        raise ValueError(f"unknown step; {did_you_mean(name, RUN_LIMITS)}")
+    return name
+
+
+def _asks_nobody(value: Any) -> Any:
+    return None if value is False else value
+
+
+def _or_false(schema: dict[str, Any]) -> None:
+    schema["anyOf"].append({"const": False})
+
+
+class PipelineStage(Frozen):
+    """One stage of a pipeline's route: an environment where the pipeline runs on that environment's data."""
+
+    environment: EnvironmentName = Field(description="Where the pipeline runs: a key of `environments`.")
+    name: Label = Field(
+        default_factory=lambda data: data["environment"],
+        description="Name within the route. Default: the environment's. Required if two stages share one.",
+    )
+    after: tuple[Label, ...] = Field(
+        default_factory=tuple,
+        description="Stages that must succeed before this one starts. Default: the one before in the list.",
+    )
+    approval: Annotated[ApprovalSettings | None, BeforeValidator(_asks_nobody)] = Field(
+        default=ApprovalSettings(),
+        description="Approval that is required before the pipeline runs: its code gets to see the environment's data. "
+        "Default: one person. `false` asks nobody, unless the environment's policy does.",
+        json_schema_extra=_or_false,
+    )
+    run: RunSettings = Field(description="Compute, data and limits of the run.")
+    gates: tuple[RunGate, ...] = Field(
+        alias="validate", default=(), description="Gates that the run's metrics must pass."
+    )
+    register_as: RegisterSettings | None = Field(
+        alias="register",
+        default=None,
+        description="What an output of the run is registered as. Default: nothing is registered.",
+    )
+    timeouts: dict[Annotated[str, AfterValidator(_step)], Duration] = Field(
+        default={},
+        description="How long steps may take, from first start to success, before they count as failed. "
+        f"Defaults: {_DEFAULTS}.",
+        json_schema_extra={"propertyNames": {"enum": [*RUN_LIMITS]}},
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A stage that asks nobody says so: without the key it would ask one person."""
+        written: dict[str, Any] = handler(self)
+        return written if self.approval is not None else {**written, "approval": False}
+
+    def asks_for(self) -> Collection[str]:
+        """The names of the settings that are present; they select the optional steps of the plan."""
+        return {"approval"} if self.approval else set()
+
+    def limits(self) -> Mapping[str, timedelta]:
+        """The time limits that are set, by step."""
+        approving = {APPROVE: self.approval.expires} if self.approval else {}
+        return {**self.timeouts, **approving, _RUN: self.run.timeout}
+
+    def approval_rule(self) -> ApprovalRule:
+        """The approval rules that the coordinator enforces."""
+        return (self.approval or ApprovalSettings()).rule()
+
+    def under(self, policy: Policy) -> Self:
+        """Return these settings tightened by the environment's policy."""
+        approval = under_policy(self.approval, policy)
+        return self if approval is None else self.model_copy(update={"approval": approval})
+
+
+class PipelineTask(Frozen):
+    """The settings of a stage for a pipeline, as a promotion keeps them."""
+
+    stage: PipelineStage
+    experiment: str = Field(description="The route's.")
+    job_tags: dict[str, str] = Field(default={}, description="The route's: those that the source's job must have.")
+    definition: FilePath | None = Field(default=None, description="The route's: where the graph is read instead.")

@@ -1,0 +1,247 @@
+"""Rebuilds the components of a pipeline in the registry: each with a name, and a digest of its content as its version.
+
+So the same pipeline twice is one version of each. Code assets are named by their content, too. What is there already
+is compared, and never taken on trust.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from shared.core.messages import Failed, FailureKind
+from shared.ports import BusyError, Component, Node
+from shared.worker.pipeline_content import VERSION_LENGTH, Snapshot, component_digest, snapshot
+from shared.worker.pipeline_environments import Pending, UsedEnvironment, in_registry
+from shared.worker.pipeline_order import PipelineOrder, is_in
+from shared.worker.pipeline_source import Source
+
+#: Of a file's path and a command, in evidence.
+LONGEST_PATH = 200
+LONGEST_COMMAND = 300
+#: Files that are shown of all components together.
+MOST_FILES = 60
+
+_ANONYMOUS = re.compile(r".*/components/azureml_anonymous/.*|file:.*", re.IGNORECASE)
+_NAMED = re.compile(r".*/components/(?P<name>[^/]+)/versions/[^/]+", re.IGNORECASE)
+_OF_REGISTRY = re.compile(r"azureml://registries/[^/]+/components/[^/]+/versions/[^/]+", re.IGNORECASE)
+_LONGEST_NAME = 200
+_CODE_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class PromotedComponent:
+    """A component in the registry, as it was when people looked at it."""
+
+    component: str  #: its id
+    digest: str  #: of its command, its inputs and outputs, its code and its environment
+    command: str  #: the beginning
+    code: str = ""  #: id of its code asset
+    code_digest: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)  #: SHA-256 by path
+    files_left_out: int = 0  #: which are in the digest all the same
+    environment: str = ""
+    environment_digest: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the next poll need not find out again: digests of code that cannot change, by its id."""
+
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A component that is to be in the registry."""
+
+    name: str
+    version: str
+    component: Component
+    code_digest: str
+    environment: UsedEnvironment
+    digest: str
+
+
+class Rebuilding:
+    """One poll over all components of a pipeline. Afterwards `known` is what the next one wants to know."""
+
+    def __init__(self, order: PipelineOrder, source: Source) -> None:
+        self._order = order
+        self._workspace = order.workspace
+        self._source = source
+        self._codes = dict((order.state(Known) or Known()).codes)
+        # What went wrong at the first try leaves no trace, and a second one does no harm.
+        self._starts = math.log2(max(order.command.poll, 1)).is_integer()
+        self._begun: set[str] = set()
+        self.pending: list[str] = []
+
+    @property
+    def known(self) -> Known:
+        return Known(self._codes)
+
+    def components(self) -> Mapping[str, PromotedComponent] | Failed:
+        """The registered component of each step, once all are there; until then some are `pending`."""
+        there: dict[str, tuple[str, str]] = {}
+        for name, node in sorted(self._source.graph.nodes.items()):
+            asset = self._registered(name, node)
+            if isinstance(asset, Failed):
+                return replace(asset, reason=f"Step {name}: {asset.reason}")
+            if asset is not None:
+                there[name] = asset
+        if self.pending:
+            return {}
+        found: dict[str, PromotedComponent] = {}
+        for name, (component, digest) in there.items():
+            seen = looked_at(self._order, component, digest)
+            if isinstance(seen, Failed):
+                return seen
+            found[name] = seen
+        return found
+
+    def _registered(self, name: str, node: Node) -> tuple[str, str] | Failed | None:
+        component = self._source.component(node.component)
+        if component is None:
+            return Failed(
+                f"Component {node.component} is not in {self._order.command.environment} any more.",
+                FailureKind.NOT_FOUND,
+            )
+        if _OF_REGISTRY.fullmatch(node.component):
+            return self._already_there(node.component)
+        override = str(node.settings.get("environment") or "")
+        asked = replace(component, environment=override) if override else component
+        environment = in_registry(self._order, self._source.environment, asked.environment, self._starts)
+        code = self._code(asked)
+        if isinstance(environment, Failed):
+            return environment
+        if isinstance(code, Failed):
+            return code
+        if isinstance(environment, Pending):
+            self.pending.append(environment.says)
+        if isinstance(environment, Pending) or code is None:
+            return None
+        return self._component(_wanted(self._order, name, node, asked, code, environment))
+
+    def _code(self, component: Component) -> tuple[str, str] | Failed | None:
+        """Id in the registry and digest of a component's code; None while it is on its way there."""
+        if not component.code:
+            return "", ""
+        files: Mapping[str, bytes] | None = None
+        digest = self._codes.get(component.code, "")
+        if not digest:
+            files = self._source.code(component.code)
+            if not files:
+                return Failed(f"Its code {component.code} is gone.", FailureKind.NOT_FOUND)
+            digest = snapshot(files).digest
+            if self._source.is_fixed(component.code):
+                self._codes[component.code] = digest
+        name = f"mlpromote-{digest[:VERSION_LENGTH]}"
+        asset = self._workspace.registry_id("codes", name, _CODE_VERSION)
+        if self._workspace.has_code(asset):
+            return asset, digest
+        if self._starts and asset not in self._begun:
+            self._begun.add(asset)
+            files = files if files is not None else self._source.code(component.code)
+            self._begin(lambda: self._workspace.start_code(name, _CODE_VERSION, files or {}))
+        self.pending.append("the registry is taking code on")
+        return None
+
+    def _component(self, wanted: _Wanted) -> tuple[str, str] | None:
+        """Its id and its digest; None while it is on its way."""
+        asset = self._workspace.registry_id("components", wanted.name, wanted.version)
+        if self._workspace.component(asset) is not None:
+            return asset, wanted.digest
+        if self._starts and asset not in self._begun:
+            self._begun.add(asset)
+            tags = {"mlpromote.digest": wanted.digest, "mlpromote.job": self._order.command.candidate.version}
+            self._begin(lambda: self._workspace.start_component(wanted.name, wanted.version, wanted.component, tags))
+        self.pending.append(f"the registry is taking component {wanted.name} on")
+        return None
+
+    def _already_there(self, component: str) -> tuple[str, str] | Failed:
+        if is_in(self._order.registry, component):
+            return component, ""
+        return Failed(
+            f"Component {component} is in another registry than {self._order.registry}. Register it there, and use "
+            "that.",
+            FailureKind.REFUSED,
+        )
+
+    def _begin(self, start: Callable[[], None]) -> None:
+        try:
+            start()
+        except BusyError as fault:
+            self.pending.append(str(fault))
+
+
+def _wanted(
+    order: PipelineOrder, step: str, node: Node, asked: Component, code: tuple[str, str], environment: UsedEnvironment
+) -> _Wanted:
+    component = replace(asked, code=code[0], environment=environment.asset_id)
+    digest = component_digest(component, code[1], environment.digest)
+    named = None if _ANONYMOUS.fullmatch(node.component) else _NAMED.fullmatch(node.component)
+    name = _valid(named["name"] if named else f"{order.command.candidate.name}_{step}")
+    return _Wanted(name, digest[:VERSION_LENGTH], component, code[1], environment, digest)
+
+
+def _valid(name: str) -> str:
+    """As Azure ML wants names of components: lower case, digits and underscores, first a letter."""
+    cleaned = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")[:_LONGEST_NAME]
+    return cleaned if cleaned[:1].isalpha() else f"c_{cleaned}"
+
+
+def looked_at(order: PipelineOrder, asset: str, wanted: str) -> PromotedComponent | Failed:
+    """A component of the registry as it is now: its specification, each file of its code, its environment.
+
+    `wanted`: its digest as it must be; empty where any will do.
+    """
+    workspace = order.workspace
+    component = workspace.component(asset)
+    if component is None:
+        return Failed(
+            f"{order.command.environment} cannot find component {asset}. Give its identity a role to read in the "
+            "registry. If the component was deleted, promote the pipeline again.",
+            FailureKind.NOT_FOUND,
+        )
+    files = workspace.code_files(component.code) if component.code else {}
+    if files is None:
+        return Failed(f"The code {component.code} of component {asset} is gone.", FailureKind.NOT_FOUND)
+    code = snapshot(files) if component.code else Snapshot()
+    environment = in_registry(order, _nowhere_else, component.environment, start=False)
+    if isinstance(environment, Failed):
+        return environment
+    if isinstance(environment, Pending):
+        return Failed(f"Environment {component.environment} is not in the registry.", FailureKind.NOT_FOUND)
+    digest = component_digest(component, code.digest, environment.digest)
+    if wanted and digest != wanted:
+        return Failed(
+            f"The registry has another component {asset}: its content is not what its version says. Find out who "
+            "registered it.",
+            FailureKind.CONFLICT,
+        )
+    return PromotedComponent(
+        component=asset,
+        digest=digest,
+        command=str(component.specification.get("command") or "")[:LONGEST_COMMAND],
+        code=component.code,
+        code_digest=code.digest,
+        files=code.files,
+        environment=environment.asset_id,
+        environment_digest=environment.digest,
+    )
+
+
+def _nowhere_else(_: str) -> None:
+    """A component of a registry refers to nothing elsewhere."""
+
+
+def with_few_files(components: Mapping[str, PromotedComponent]) -> Mapping[str, PromotedComponent]:
+    """The same for evidence, with no more files than it has room for."""
+    return dict(_shortened(components))
+
+
+def _shortened(components: Mapping[str, PromotedComponent]) -> Iterator[tuple[str, PromotedComponent]]:
+    most = max(1, MOST_FILES // max(1, len(components)))
+    for name, each in components.items():
+        shown = {path[-LONGEST_PATH:]: digest for path, digest in list(each.files.items())[:most]}
+        yield name, replace(each, files=shown, files_left_out=len(each.files) - len(shown))

