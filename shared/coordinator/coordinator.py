@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.config import ConfigurationFaults
-from shared.coordinator import notifications, routing
+from shared.coordinator import notifications, rerunning, routing
 from shared.coordinator.lanes import Lanes
 from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
 from shared.core import incoming
 from shared.core.awaiting import PROMOTION
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
-from shared.core.messages import AwaitedJob, FindRegistrations, JobEnded, News, StepReported
+from shared.core.messages import AwaitedJob, FindRegistrations, JobEnded, MonitorBreached, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
 from shared.ports import Bus, DeadLetters, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
@@ -102,6 +102,11 @@ class Coordinator:
             commands.append(FindRegistrations(source, since, now, tuple(sorted(asked))))
         self._parts.bus.send_commands(commands)
 
+    def start_runs(self) -> None:
+        """Run the pipelines again whose schedule says so."""
+        for event in rerunning.scheduled(self._parts.configuration):
+            self._parts.lanes.apply(event)
+
     @contextmanager
     def _delivery(self, queue: str, message_id: str, body: bytes) -> Iterator[None]:
         """A message of the queue is being worked on: if that raises, it goes back there, unless it was postponed."""
@@ -120,6 +125,8 @@ class Coordinator:
         events: list[LaneEvent] = [*requests]
         if isinstance(news, JobEnded):
             events += self._woken(news)
+        if isinstance(news, MonitorBreached):
+            events += rerunning.for_breach(news, self._parts.configuration)
         if not events:
             log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
         for event in events:

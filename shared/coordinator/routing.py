@@ -8,7 +8,7 @@ from shared.config.pipeline_stage import PipelineTask
 from shared.config.stage import JobStage, ModelStage
 from shared.core.approval import APPROVE
 from shared.core.events import PromotionRequested
-from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, News
+from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, MonitorBreached, News
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
@@ -28,7 +28,7 @@ NO_ROUTE = ""
 def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
     """One request for each route that takes the news; for a model that none takes, one that records just that."""
     environment = configuration.environment_of(news.workspace)
-    if environment is None:
+    if environment is None or isinstance(news, MonitorBreached):
         return
     if isinstance(news, JobEnded):
         for route, jobs in configuration.routes_for_job(news.workspace, news.experiment, news.tags):

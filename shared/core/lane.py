@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.core import approving, awaiting, going_back, pace, trying_again
+from shared.core import approving, awaiting, going_back, pace, rerunning, trying_again
 from shared.core.approval import Approval, ApprovalEvidence
 from shared.core.durations import in_words
 from shared.core.events import (
@@ -46,6 +46,7 @@ from shared.core.events import (
     Replayed,
     Retried,
     RolledBack,
+    RunAsked,
     TimePassed,
 )
 from shared.core.journal import JournalEntry
@@ -272,6 +273,7 @@ _HANDLERS: Mapping[type[LaneEvent], Callable[[Turn, Any], None]] = {
     StepReported: _report,
     TimePassed: _pass_time,
     AwaitedJobEnded: awaiting.wake,
+    RunAsked: rerunning.ask,
     Approved: _of_promotion(approving.approve),
     Rejected: _of_promotion(approving.reject),
     Cancelled: _of_promotion(going_back.cancel),

@@ -305,7 +305,23 @@ class StepReported:
         return _bounded(f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}:{what}")
 
 
-News = ModelRegistered | JobEnded  #: from a workspace
+@dataclass(frozen=True)
+class MonitorBreached:
+    """A signal of a model monitor of a workspace has passed its threshold."""
+
+    workspace: str  #: ARM id
+    monitor: str
+    run: str  #: of the monitor: the whole, not the step that found it
+    says: str
+    source: str
+    received: datetime | None = None  #: when the app was notified, where traces are kept
+
+    @property
+    def message_id(self) -> str:
+        return _short_id("breached", self.workspace, self.monitor, self.run, self.source)
+
+
+News = ModelRegistered | JobEnded | MonitorBreached  #: from a workspace
 Report = StepReported | ModelRegistered  #: from a worker; it finds registrations while catching up
 Event = News | StepReported
 
@@ -319,7 +335,8 @@ def relevant_tags(tags: Mapping[str, str], names: Collection[str] | None) -> dic
 
 
 _TYPES: dict[str, type[Command | Event]] = {
-    kind.__name__: kind for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, StepReported)
+    kind.__name__: kind
+    for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, MonitorBreached, StepReported)
 }
 
 

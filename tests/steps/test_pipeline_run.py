@@ -100,7 +100,7 @@ def test_a_region_that_the_registry_does_not_cover_is_seen_before_anything_is_sp
         ({"computes": ["big"]}, "policy: compute: asked for big, seen cpu"),
         ({"identities": ["0f1e2d3c-4b5a-4678-9abc-def012345678"]}, "policy: identity"),
         ({"max_instances": 2}, "policy: instances: asked for at most 2 for a step, seen 4"),
-        ({"approvals": 2}, "policy: approvals: asked for at least 2, seen the stage asks for 1"),
+        ({"approvals": 2}, "policy: approvals: asked for at least 2, seen the stage requires 1"),
         ({"not_author": True}, "policy: author"),
     ],
 )
