@@ -72,7 +72,7 @@ def _typed_encoder(kind: Any) -> Callable[[Any], Any]:
             item = found[name]
             if item is default:
                 continue
-            of = type(item)
+            of: Any = type(item)
             # False is 0 for Python, and not for a reader.
             if of is type(default) and item == default:
                 continue
