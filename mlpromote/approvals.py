@@ -13,6 +13,7 @@ from mlpromote.access import Access
 from mlpromote.api import Api, Document
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
+from mlpromote.pipelines import run_lines
 from mlpromote.tables import dim, until
 
 
@@ -87,8 +88,11 @@ def _told(waiting: list[Document]) -> Iterator[RenderableType]:
 
 
 def manifest_lines(evidence: Document) -> Iterator[str]:
-    """List what would be deployed, one line for each item and file."""
+    """List what would be deployed, or run, one line for each item and file."""
     manifest = evidence.get("manifest") or {}
+    if "pipeline" in manifest:
+        yield from run_lines(evidence, evidence.get("components") or {})
+        return
     for name in ("model", "origin", "endpoint"):
         if manifest.get(name):
             yield f"{name} {manifest[name]}"

@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 
 class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
-    """The workspace with the ARM id `workspace` and the registry of that name, seen with the identity `client_id`.
+    """The workspace with the ARM id `workspace` and the registry of that name, accessed with the identity `client_id`.
 
     `cloud` has the addresses of a cloud other than Azure's public one (see `Cloud`). Thread-safe: each operation has
     its own connection.

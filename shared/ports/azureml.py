@@ -112,7 +112,7 @@ class Capability(StrEnum):
 
 
 class Workspace(Jobs, Pipelines, Protocol):
-    """An environment's workspace, and the registry as that environment's identity may use it.
+    """An environment's workspace, and the registry as the environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter
     returns None for what does not exist. Methods raise only the errors below.

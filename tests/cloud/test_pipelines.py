@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.ai.ml import Input, MLClient, Output, command, dsl, load_job
-from azure.ai.ml.entities import CommandComponent, Data, Environment, PipelineJob, PipelineJobSettings
+from azure.ai.ml import Input, Output, load_job
+from azure.ai.ml.entities import PipelineJob, PipelineJobSettings
 
 from shared.core.approval import ApprovalEvidence, GivenApproval, digest
 from shared.core.messages import (
@@ -26,86 +26,29 @@ from shared.core.messages import (
 )
 from shared.core.wire import from_json
 from shared.worker.order import Rules
-from shared.worker.run import run_step
+from shared.worker.run import Workplace, run_step
 from shared.worker.steps.compare import Compared
 from shared.worker.steps.register_components import RegisteredComponents
 from tests.cloud.conftest import client
 from tests.cloud.local_azure import LocalAzure, until, workspace_id
+from tests.rows_pipeline import code_in, register_rows, submit
 from tests.steps.promotion import NOW
-
-PREPARE = """
-import sys, pathlib
-from helpers.cleaning import clean
-rows = pathlib.Path(sys.argv[1]).read_text().split()
-pathlib.Path(sys.argv[2], "rows.txt").write_text("\\n".join(clean(rows)))
-"""
-CLEANING = "def clean(rows):\n    return [row for row in rows if row.isdigit()]\n"
-TRAIN = """
-import sys, pathlib
-import mlflow
-rows = pathlib.Path(sys.argv[1], "rows.txt").read_text().split()
-mlflow.log_metric("auc", 1 - float(sys.argv[2]) / len(rows))
-mlflow.log_metric("rows", len(rows))
-pathlib.Path(sys.argv[3], "model.txt").write_text(" ".join(rows))
-"""
-ENVIRONMENT = Environment(image="image", conda_file={"name": "prepare", "dependencies": ["python=3.11", "pip"]})
 
 
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("code")
-    (folder / "helpers").mkdir()
-    (folder / "prepare.py").write_text(PREPARE)
-    (folder / "helpers" / "cleaning.py").write_text(CLEANING)
-    (folder / "train.py").write_text(TRAIN)
-    return folder
+    return code_in(tmp_path_factory.mktemp("code"))
 
 
 @pytest.fixture(scope="module")
 def data(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("data")
-    for workspace, name, rows in (("dev", "sample", range(10)), ("test", "production", range(100))):
-        file = folder / f"{name}.txt"
-        file.write_text("header " + " ".join(map(str, rows)))
-        asset = Data(name=name, version="3", path=str(file), type="uri_file")
-        client(workspace, azure).data.create_or_update(asset)
+    register_rows(client("dev", azure), folder, "sample", 10)
+    register_rows(client("test", azure), folder, "production", 100)
 
 
-def components(dev: MLClient, code: Path, train_environment: str) -> tuple[Any, Any]:
-    """`prepare` is inline, with an environment of its own; `train` is registered in dev."""
-    prepare = command(
-        name="prepare",
-        code=str(code),
-        command="python prepare.py ${{inputs.rows}} ${{outputs.clean}}",
-        environment=ENVIRONMENT,
-        inputs={"rows": Input(type="uri_file")},
-        outputs={"clean": Output(type="uri_folder")},
-    )
-    train = dev.components.create_or_update(
-        CommandComponent(
-            name="train_rows",
-            code=str(code),
-            command="python train.py ${{inputs.rows}} ${{inputs.loss}} ${{outputs.model}}",
-            environment=train_environment,
-            inputs={"rows": Input(type="uri_folder"), "loss": Input(type="number", default=1)},
-            outputs={"model": Output(type="custom_model")},
-        )
-    )
-    return prepare, train
-
-
-def submitted(azure: LocalAzure, code: Path, environment: str = "azureml:sklearn:1") -> str:
-    dev = client("dev", azure)
-    prepare, train = components(dev, code, environment)
-
-    @dsl.pipeline(compute="cpu", experiment_name="rows-pipeline", tags={"promote": "true"})  # type: ignore[untyped-decorator]
-    def pipeline(rows: Input, loss: float) -> dict[str, Any]:
-        first = prepare(rows=rows)
-        second = train(rows=first.outputs.clean, loss=loss)
-        return {"model": second.outputs.model}
-
-    job = dev.jobs.create_or_update(pipeline(Input(type="uri_file", path="azureml:sample:3"), 1.0))
-    return completed(azure, str(job.name))
+def submitted(azure: LocalAzure, code: Path) -> str:
+    return completed(azure, submit(client("dev", azure), code, "azureml:sklearn:1"))
 
 
 def completed(azure: LocalAzure, name: str) -> str:
@@ -138,7 +81,7 @@ class Promotion:
 
         def ended() -> bool:
             command = self.command(step, len(outcomes) + 1, state)
-            outcome = run_step(command, lambda _: workspace, self.folder, lambda: NOW, lambda _: Rules())
+            outcome = run_step(command, Workplace(lambda _: workspace, lambda _: Rules(), self.folder, lambda: NOW))
             outcomes.append(outcome)
             if isinstance(outcome, Running):
                 state.clear()

@@ -21,7 +21,7 @@ from shared.core.messages import (
     Succeeded,
     as_evidence,
 )
-from shared.ports import Bound, ChildJob, Component, EnvironmentAsset, Node, PipelineJob, SubmittedJob
+from shared.ports import Bound, ChildJob, Component, EnvironmentAsset, Node, PipelineJob, SubmittedJob, Workspace
 from shared.worker.order import Rules
 from shared.worker.run import Workplace, run_step
 from tests.fakes.workspace import Crash, FakeRegistry, FakeWorkspace
@@ -161,9 +161,8 @@ class Line:
 
     def poll(self, step: str, poll: int = 1, state: Mapping[str, Any] | None = None) -> Outcome:
         command = self.command(step, poll, state)
-        workspaces = {"dev": self.dev, "prod": self.prod}
-        at = Workplace(workspaces.__getitem__, lambda _: self.rules, self.folder, lambda: command.not_before)
-        return run_step(command, at)
+        workspaces: dict[str, Workspace] = {"dev": self.dev, "prod": self.prod}
+        return run_step(command, Workplace(workspaces.__getitem__, lambda _: self.rules, self.folder, lambda: self.now))
 
     def run(self, step: str) -> Outcome:
         """A step with as many polls as it takes; a poll that a crash ends is delivered again."""

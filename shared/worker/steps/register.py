@@ -14,7 +14,7 @@ from shared.worker.order import Order, Step
 from shared.worker.polls import poll_again
 from shared.worker.steps.share import COMPLETED
 
-#: Azure ML's words for a job that has come to a bad end.
+#: Azure ML's statuses of a job that did not succeed.
 ENDED_BADLY = ("Failed", "Canceled", "NotResponding")
 
 
