@@ -14,6 +14,7 @@ from mlpromote.api import Api, Document
 from mlpromote.evaluations import evaluation_lines
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
+from mlpromote.pipelines import run_lines
 from mlpromote.tables import dim, until
 
 
@@ -89,8 +90,11 @@ def _told(waiting: list[Document]) -> Iterator[RenderableType]:
 
 
 def manifest_lines(evidence: Document) -> Iterator[str]:
-    """List what would be deployed, one line for each item and file."""
+    """List what would be deployed, or run, one line for each item and file."""
     manifest = evidence.get("manifest") or {}
+    if "pipeline" in manifest:
+        yield from run_lines(evidence, evidence.get("components") or {})
+        return
     for name in ("model", "origin", "endpoint", "evaluation"):
         if manifest.get(name):
             yield f"{name} {manifest[name]}"

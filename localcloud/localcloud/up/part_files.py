@@ -119,6 +119,7 @@ def azureml(layout: Layout) -> dict[str, Any]:
             "id": one.workspace_id,
             "location": one.location,
             "computes": one.computes,
+            "datastore_secrets": "AccountKey",  # as Azure makes a workspace: code in any container can be read with it
             "topic": {"endpoint": layout.topics[name], "key": layout.secrets.topic_keys[name]},
             "event_subscriptions": [
                 {key: each[key] for key in ("name", "endpoint", "included_event_types")}
