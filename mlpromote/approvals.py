@@ -11,8 +11,10 @@ from rich.text import Text
 from mlpromote import access
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
+from mlpromote.evaluations import evaluation_lines
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
+from mlpromote.pipelines import run_lines
 from mlpromote.tables import dim, until
 
 
@@ -84,12 +86,16 @@ def _told(waiting: list[Document]) -> Iterator[RenderableType]:
         yield Text(f"  {given} of {each['min']} approved; until {until(each['until'], now)}")
         yield Text(f"  evidence {each['evidence']}")
         yield from (dim(f"  {line}") for line in manifest_lines(each["shown"]))
+        yield from (Text(f"  {line}") for line in evaluation_lines(each["shown"].get("evaluation") or {}))
 
 
 def manifest_lines(evidence: Document) -> Iterator[str]:
-    """List what would be deployed, one line for each item and file."""
+    """List what would be deployed, or run, one line for each item and file."""
     manifest = evidence.get("manifest") or {}
-    for name in ("model", "origin", "endpoint"):
+    if "pipeline" in manifest:
+        yield from run_lines(evidence, evidence.get("components") or {})
+        return
+    for name in ("model", "origin", "endpoint", "evaluation"):
         if manifest.get(name):
             yield f"{name} {manifest[name]}"
     for name, digest in (manifest.get("files") or {}).items():

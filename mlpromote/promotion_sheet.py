@@ -10,8 +10,13 @@ from rich.text import Text
 
 from mlpromote.api import Document
 from mlpromote.approvals import manifest_lines
+from mlpromote.evaluations import evaluation_lines
 from mlpromote.picture import mark, picture
+from mlpromote.pipelines import metric_lines, run_lines
 from mlpromote.tables import age, dim, spoken, table, until
+
+#: The step whose evidence says what a pipeline is made of.
+_MADE_OF = "register_components"
 
 #: Lines shown of a diagnosis, such as a container's log.
 LAST_LINES = 30
@@ -37,7 +42,8 @@ def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> Ren
     parts: list[RenderableType] = [_head(promotion, now)]
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]
-    for lines in (_diagnoses(promotion), _approvals(promotion), _waits(promotion, now)):
+    measured = (_evaluations(promotion), _metrics(promotion))
+    for lines in (*measured, _diagnoses(promotion), _approvals(promotion), _waits(promotion, now)):
         found = list(lines)
         if found:
             parts += [Text(), *found]
@@ -55,6 +61,15 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
     asked = f"{promotion['id']}, requested by {promotion['requested_by']} {age(promotion['created'], now)} ago"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []
     return Group(head, *why, _indented(asked, style="dim"))
+
+
+def _evaluations(promotion: Document) -> Iterator[RenderableType]:
+    for stage in promotion["stages"]:
+        for step in stage["steps"]:
+            lines = list(evaluation_lines(step["evidence"])) if step["name"] == "evaluate" else []
+            if lines:
+                yield dim(f"  measured in {stage['name']}:")
+                yield Padding(Text("\n".join(lines), overflow="fold"), (0, 0, 0, 4))
 
 
 def _diagnoses(promotion: Document) -> Iterator[RenderableType]:
@@ -80,12 +95,31 @@ def _approvals(promotion: Document) -> Iterator[RenderableType]:
             noun = "approval" if still == 1 else "approvals"
             yield _indented(f"{stage['name']} needs {still} more {noun} of {asked['min']}{evidence}")
             yield from (_indented(line, style="dim") for line in _to_be_deployed(stage))
+            yield from (_indented(line, style="dim") for line in _to_be_run(promotion, stage))
 
 
 def _to_be_deployed(stage: Document) -> Iterator[str]:
     for step in stage["steps"]:
         if step["name"] == "validate":
             yield from manifest_lines(step["evidence"])
+
+
+def _to_be_run(promotion: Document, stage: Document) -> Iterator[str]:
+    """For a pipeline. What its steps are made of was found in the first stage, for all of them."""
+    made_of = [step["evidence"] for each in promotion["stages"] for step in each["steps"] if step["name"] == _MADE_OF]
+    components: Document = next((evidence["components"] for evidence in made_of if "components" in evidence), {})
+    for step in stage["steps"]:
+        if step["name"] == "inspect" and "manifest" in step["evidence"]:
+            yield from run_lines(step["evidence"], components)
+
+
+def _metrics(promotion: Document) -> Iterator[RenderableType]:
+    """Of a pipeline's run: sample against production data."""
+    for stage in promotion["stages"]:
+        for step in stage["steps"]:
+            if step["name"] == "compare" and step["evidence"].get("metrics"):
+                yield _indented(f"{stage['name']}: metrics on the source's data and here")
+                yield from (_indented(line) for line in metric_lines(step["evidence"]["metrics"], stage["name"]))
 
 
 def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from mlpromote import evaluations
+
 #: A step as `GET /api/promotions/{id}` returns it, and its evidence.
 Step = Mapping[str, Any]
 Evidence = Mapping[str, Any]
@@ -57,6 +59,15 @@ def _validate(evidence: Evidence) -> str:
 
 def _is_metric(gate: Mapping[str, str]) -> bool:
     return gate["gate"].startswith("metric ")
+
+
+def _evaluate(evidence: Evidence) -> str:
+    return evaluations.in_short(dict(evidence))
+
+
+def _cancel_job(evidence: Evidence) -> str:
+    cancelled = ", ".join(evidence.get("cancelled", []))
+    return f"cancelled job {cancelled}" if cancelled else "no job was under way"
 
 
 def _approve(evidence: Evidence) -> str:
@@ -113,10 +124,50 @@ def _register(evidence: Evidence) -> str:
     return f"registered as {evidence.get('model', '')}/{evidence.get('version', '')}"
 
 
+def _register_components(evidence: Evidence) -> str:
+    count = len(evidence.get("components", {}))
+    steps = "1 step" if count == 1 else f"{count} steps"
+    return f"pipeline {str(evidence.get('pipeline', ''))[:12]} with {steps} is in the registry"
+
+
+def _inspect(evidence: Evidence) -> str:
+    manifest = evidence.get("manifest", {})
+    data = [f"{one['name']}:{one['version']}" for one in manifest.get("inputs", {}).values() if one.get("data")]
+    on = f" on {', '.join(data)}" if data else ""
+    changed = len(evidence.get("changed", []))
+    return f"can run on {manifest.get('compute', '')}{on}" + (
+        f"; changed since the champion: {changed}" if changed else ""
+    )
+
+
+def _run(evidence: Evidence) -> str:
+    return f"job {evidence.get('job', '')} completed"
+
+
+def _compare(evidence: Evidence) -> str:
+    figures = [
+        f"{row['metric']} {row['here']:.4g} (source {row['source']:.4g})"
+        for row in evidence.get("metrics", [])
+        if "here" in row and "source" in row
+    ]
+    passed = _validate(evidence).partition(":")[0]
+    return f"{passed}: {', '.join(figures)}" if figures else passed
+
+
+def _register_model(evidence: Evidence) -> str:
+    return _register(evidence) if evidence.get("model") else "the stage registers nothing"
+
+
+def _withdraw(evidence: Evidence) -> str:
+    return f"kept: {evidence['model']}/{evidence['version']}" if evidence.get("model") else "nothing was registered"
+
+
 _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "share": _share,
     "share_data": _share_data,
     "validate": _validate,
+    "evaluate": _evaluate,
+    "cancel_job": _cancel_job,
     "approve": _approve,
     "deploy": _deploy,
     "smoke": _smoke,
@@ -126,6 +177,12 @@ _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "reinstate": _reinstate,
     "restore": _restore,
     "register": _register,
+    "register_components": _register_components,
+    "inspect": _inspect,
+    "run": _run,
+    "compare": _compare,
+    "register_model": _register_model,
+    "withdraw": _withdraw,
 }
 
 

@@ -26,8 +26,8 @@ from shared.ports import (
     JobEnd,
     JobFile,
     JobSubmission,
-    RejectedError,
     SubmittedJob,
+    UnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class JobsOfWorkspace(ABC):
             client.jobs.create_or_update(job)
         made = self.submitted_job(submission.name)
         if made is None:
-            raise RejectedError(f"Azure ML took job {submission.name} on, but does not know it.")
+            raise UnavailableError(f"Azure ML took job {submission.name} on, and does not show it yet.")
         return made
 
     def submitted_job(self, name: str) -> SubmittedJob | None:

@@ -1,18 +1,20 @@
-"""What of a piece of news travels: of a model's tags, which may be thousands, only those that routes ask for, and of a
-job the promotion that it belongs to."""
+"""Reduces news to what matters: a model's tags, which may be thousands, to those that routes require, and a job's to
+the promotion that it belongs to."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.core.awaiting import PROMOTION
-from shared.core.messages import JobEnded, News, relevant_tags
+from shared.core.messages import JobEnded, MonitorBreached, News, relevant_tags
 
 if TYPE_CHECKING:
     from shared.config import Configuration
 
 
 def relevant(news: News, configuration: "Configuration") -> News:
-    """The news with those of its tags that decide about it."""
+    """The news with only the tags that matter."""
+    if isinstance(news, MonitorBreached):
+        return news
     asked = configuration.tags_asked_for(news.workspace)
     of_ours = {PROMOTION} if isinstance(news, JobEnded) else set()
     return replace(news, tags=relevant_tags(news.tags, asked | of_ours))

@@ -1,4 +1,4 @@
-"""Which lanes a piece of news concerns, and the promotions that come of it."""
+"""Finds the lanes that news concerns, and the promotions that it starts."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -9,7 +9,7 @@ from shared.config.stage import JobStage, ModelStage
 from shared.core.approval import APPROVE
 from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
-from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, News
+from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, MonitorBreached, News
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from shared.config.pipeline_stage import PipelineStage
     from shared.config.stage import StageSettings
 
-#: Azure ML's word for a job that came to a good end.
+#: Azure ML's status of a job that succeeded.
 COMPLETED = "Completed"
 
-#: The route of lanes that keep what no route takes.
+#: The route of lanes for models that no route takes.
 NO_ROUTE = ""
 
 
 def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
-    """One request for each route that takes the news; for a model that none takes, one that records just that."""
+    """One request per route that takes the news. For a model that no route takes, one request that records this."""
     environment = configuration.environment_of(news.workspace)
-    if environment is None and not is_of_registry(news.workspace):
+    if isinstance(news, MonitorBreached) or (environment is None and not is_of_registry(news.workspace)):
         return
     if isinstance(news, JobEnded):
         for route, jobs in configuration.routes_for_job(news.workspace, news.experiment, news.tags):
@@ -50,7 +50,7 @@ def _of_model(
     missing = route.missing_tags(news.tags)
     if missing:
         wanted = ", ".join(f"{tag}={value}" for tag, value in missing.items())
-        refusal = f"route {route.name} asks for the tag {wanted}, which the model does not have"
+        refusal = f"route {route.name} requires the tag {wanted}, which the model does not have"
         return _request(candidate, route.name, (), news.source, configuration, now, refusal)
     stages = stage_runs(route.stages, route, news.name, configuration)
     return _request(candidate, route.name, stages, news.source, configuration, now)
@@ -100,7 +100,7 @@ def pipeline_candidate(route: "PipelineRoute", job: str, configuration: "Configu
 def pipeline_stage_runs(
     stages: "Iterable[PipelineStage]", route: "PipelineRoute", configuration: "Configuration"
 ) -> tuple[StageRun, ...]:
-    """Stages of the route as a promotion starts with them: under the policies of their environments."""
+    """The stages of a new promotion of the model along the route, with the policies of their environments applied."""
     return tuple(
         _pipeline_stage_run(stage, configuration.environments[stage.environment].policy, route) for stage in stages
     )
@@ -164,7 +164,7 @@ def _stage_run(
         limits=stage.limits(),
         asked=_asked(stage, route),
         worked=(APPROVE,) if policy.taken_by_environment else (),
-        # It runs for the first stage alone, and has to bring what the gates of all others look at.
+        # They run only in the first stage, but must collect what the gates of all stages use.
         options={
             "share_data": {"data": list(route.share_data)},
             "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})},

@@ -6,7 +6,7 @@ The environment's worker reads the job itself wherever something rests on it, an
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -61,6 +61,7 @@ class Evaluated:
     gates: tuple[Verdict, ...]
     metrics_left_out: int = 0
     not_numbers: Mapping[str, str] = field(default_factory=dict)  #: `NaN`, `Infinity` or `-Infinity`, by metric
+    approves: str = ""  #: digest that people are asked to approve in the environment's own app
 
 
 def settings(target: Target) -> EvaluationSettings:
@@ -325,5 +326,5 @@ def approved_digest(manifest: str, evaluated: Evaluated | None) -> str:
     """What people approve where the environment's own app asks them: what would be deployed, and what was measured."""
     if evaluated is None:
         return manifest
-    content = {"manifest": manifest, "evaluated": asdict(evaluated)}
+    content = {"manifest": manifest, "evaluated": asdict(replace(evaluated, studio="", approves=""))}
     return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:DIGEST_LENGTH]

@@ -80,7 +80,11 @@ class LocalAzure:
         roles.append(("Reader", f"/subscriptions/{workspace_id('test').split('/')[2]}"))
         config = {
             "workspaces": [
-                {"id": workspace_id("dev"), "event_subscriptions": [{"name": "to-intake", "endpoint": INTAKE}]},
+                {
+                    "id": workspace_id("dev"),
+                    "event_subscriptions": [{"name": "to-intake", "endpoint": INTAKE}],
+                    "datastore_secrets": "AccountKey",
+                },
                 {"id": workspace_id("test"), "computes": ["cpu"]},
             ],
             "registries": [{"name": REGISTRY}],

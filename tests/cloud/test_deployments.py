@@ -61,7 +61,7 @@ def test_a_deployment_is_made_of_the_file_with_our_model_and_tags_and_can_be_ask
     found = serving.ended("v1-abc")
     assert (found.state, found.model) == ("Succeeded", serving.model)
     assert found.tags == {"team": "digits", "mlpromote.promotion": "p"}
-    assert serving.settled().traffic == {"v1-abc": 0}
+    assert serving.settled().traffic == {}
     answers = list(serving.workspace.score(serving.endpoint, "v1-abc", [{"numbers": [1]}, {"numbers": [2, 3]}]))
     assert [(answer.status, answer.body) for answer in answers] == [(200, '{"sum": 11}'), (200, '{"sum": 15}')]
     assert all(0 < answer.seconds < 5 for answer in answers)
@@ -73,7 +73,7 @@ def test_traffic_is_given_and_a_deployment_is_removed(serving: Serving) -> None:
         serving.start(deployment)
         serving.ended(deployment)
     serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
-    assert serving.settled().traffic == {"v1-abc": 0, "v2-abc": 100}
+    assert serving.settled().traffic == {"v2-abc": 100}
     assert serving.settled().tags == {"mlpromote.route": "digits"}
     serving.workspace.start_removal(serving.endpoint, "v1-abc")
     until(lambda: serving.workspace.deployment(serving.endpoint, "v1-abc") is None)
@@ -96,7 +96,7 @@ def test_a_failed_deployment_says_why(
     assert not [line for line in container_log.chosen(log) if "gunicorn" in line]
 
 
-def test_a_cause_that_a_role_on_the_workspace_does_not_cover_is_told_as_unread(
+def test_a_cause_that_a_role_on_the_workspace_does_not_cover_is_reported_as_unread(
     azure: LocalAzure, dev: AzureMLWorkspace, name: str, registered: Registered, folder: Path
 ) -> None:
     registered(name)
@@ -125,11 +125,11 @@ def test_nothing_is_left_running_and_nothing_is_printed(serving: Serving, capfd:
     [
         (None, "There is no deployment file"),
         ("instance_type: [", "cannot be read"),
-        ("- a list", "no YAML mapping"),
+        ("- a list", "not describe a managed online deployment in YAML"),
         ("instance_count: many", "cannot be used"),
         ("no_such_key: 1", "cannot be used"),
         ("type: kubernetes\ninstance_count: 1", "not describe a managed online deployment"),
-        ("", "no YAML mapping"),
+        ("", "not describe a managed online deployment in YAML"),
     ],
 )
 def test_a_wrong_deployment_file_is_refused_in_words(
@@ -149,6 +149,6 @@ def test_a_right_deployment_file_needs_no_name_endpoint_or_model(
     assert azure.calls(lambda: test.deployment_file(folder / "deployment.yml")) == []
 
 
-def test_an_endpoint_that_is_not_there_cannot_be_asked(test: AzureMLWorkspace) -> None:
+def test_an_endpoint_that_does_not_exist_cannot_be_asked(test: AzureMLWorkspace) -> None:
     with pytest.raises(RejectedError, match="nobody"):
         list(test.score("nobody", None, [1]))

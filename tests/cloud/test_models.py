@@ -24,7 +24,7 @@ def test_a_model_is_read_with_its_tags_and_where_its_files_are(
     assert abs(model.created - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_what_is_not_there_is_none(dev: AzureMLWorkspace) -> None:
+def test_what_does_not_exist_is_none(dev: AzureMLWorkspace) -> None:
     assert dev.model("nobody", "1") is None
     assert dev.model_versions("nobody") == []
     assert dev.job("nobody") is None

@@ -137,7 +137,7 @@ def azure_ml(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 # --- models and jobs --------------------------------------------------------------------------------------------------
 
 
-def test_what_is_not_there_is_none_or_nothing(azure_ml: Azure) -> None:
+def test_what_does_not_exist_is_none_or_nothing(azure_ml: Azure) -> None:
     dev = azure_ml.dev
     for found in (dev.model("nobody", "1"), dev.job("nobody"), dev.registry_model("nobody", "1")):
         assert found is None
@@ -356,7 +356,7 @@ def test_traffic_goes_to_what_is_named_and_the_tags_stay(serving: Serving) -> No
     assert (changed.traffic, changed.tags) == ({"v1-abc": 0, "v2-abc": 100}, OF_ROUTE)
 
 
-def test_traffic_cannot_be_given_to_a_deployment_that_is_not_there(serving: Serving) -> None:
+def test_traffic_cannot_be_given_to_a_deployment_that_does_not_exist(serving: Serving) -> None:
     serving.deploy("v1-abc")
     with pytest.raises(RejectedError):
         serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
@@ -393,7 +393,7 @@ def test_each_request_gets_an_answer_of_the_deployment_that_is_named(serving: Se
     assert len(serving.workspace.logs(serving.endpoint, "v1-abc", 2).splitlines()) <= 2
 
 
-def test_nothing_can_be_done_with_an_endpoint_that_is_not_there(azure_ml: Azure, folder: Path) -> None:
+def test_nothing_can_be_done_with_an_endpoint_that_does_not_exist(azure_ml: Azure, folder: Path) -> None:
     workspace = azure_ml.test
     with pytest.raises(RejectedError):
         list(workspace.score("nobody", None, [1]))

@@ -112,7 +112,7 @@ def test_a_value_of_the_wrong_kind(old: str, new: str, fault: str, faults_of: Fa
         ("at_least: 2, at_most: 1", f"{GATE}: can never pass: at_least 2 is greater than at_most 1"),
     ],
 )  # fmt: skip
-def test_a_gate_that_cannot_be_meant(bounds: str, fault: str, faults_of: FaultsOf) -> None:
+def test_an_invalid_gate(bounds: str, fault: str, faults_of: FaultsOf) -> None:
     assert faults_of(changed((AUC, bounds))) == [fault]
 
 
@@ -184,7 +184,7 @@ def test_the_place_of_one_of_several_jobs_has_its_position(faults_of: FaultsOf) 
     assert faults_of(text) == ["routes.churn.from_jobs[1].model: 'fraud' is not one of this route's models (churn-*)"]
 
 
-def test_everything_wrong_is_told_at_once(faults_of: FaultsOf) -> None:
+def test_everything_wrong_is_reported_at_once(faults_of: FaultsOf) -> None:
     text = changed(
         ("contoso-ml", "7"),
         ("${PROD}", "${PRODUCTION}"),
@@ -226,7 +226,7 @@ def test_the_error_lists_the_file_and_every_fault(tmp_path: Path) -> None:
     ]
 
 
-def test_without_environments_that_alone_is_told(faults_of: FaultsOf) -> None:
+def test_without_environments_that_alone_is_reported(faults_of: FaultsOf) -> None:
     text = RIGHT[: RIGHT.index("environments:")] + RIGHT[RIGHT.index("routes:") :]
     assert faults_of(text) == ["environments: is missing"]
 

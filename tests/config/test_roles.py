@@ -45,7 +45,7 @@ def test_the_settings_choose_the_parts(settings: dict[str, str], parts: Roles) -
         ({"MLPROMOTE_ROLES": "coordinator", "ENVIRONMENTS": "prod"}, "remove one"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, str], sentence: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         roles_here(AppSettings.read(settings), KNOWN)
 
@@ -80,7 +80,7 @@ def test_a_coordinator_has_no_worker_and_listens_to_what_all_of_them_report(tmp_
     found = json.loads(indexed(tmp_path, MLPROMOTE_ROLES="coordinator").stdout)
     reports = {f"advance_{name}": f"reports-{name}" for name in KNOWN}
     assert {name: queue for name, queue in found.items() if queue} == {"advance": "promotion-events", **reports}
-    assert {"intake", "reconcile", "catch_up", "list_promotions"} <= set(found)
+    assert {"take_events", "reconcile", "catch_up", "list_promotions"} <= set(found)
 
 
 def test_an_unknown_environment_ends_indexing_with_a_sentence(tmp_path: Path) -> None:

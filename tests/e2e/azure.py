@@ -59,7 +59,11 @@ class Azure:
         self._certificates = ssl.create_default_context(cafile=addresses["azureml"]["ca_file"])
         self._token = ""
         #: The SDK's client of the workspace that models come from.
-        self.dev = _client(addresses, "dev")
+        self.dev = client_of(addresses, "dev")
+
+    def client(self, environment: str) -> MLClient:
+        """The SDK's client of another workspace."""
+        return client_of(self._addresses, environment)
 
     # --- models ---
 
@@ -94,7 +98,15 @@ class Azure:
 
     async def run(self, job: Job) -> str:
         """Submit a job to the dev workspace and wait for its end; returns its status."""
-        name = (await asyncio.to_thread(self.dev.jobs.create_or_update, job)).name
+        return await self.ended(str((await asyncio.to_thread(self.dev.jobs.create_or_update, job)).name))
+
+    async def job(self, environment: str, name: str) -> Mapping[str, Any] | None:
+        """The properties of a job; None where there is none."""
+        found = await self.call("GET", f"{self._addresses['workspaces'][environment]}/jobs/{name}")
+        return found["properties"] if found else None
+
+    async def ended(self, name: str) -> str:
+        """The status of a job of the dev workspace, once it has ended."""
         path = f"{self._addresses['workspaces']['dev']}/jobs/{name}"
 
         async def ended() -> str | None:
@@ -279,7 +291,7 @@ class HeldCall:
         return any(call["status"] == 0 for call in await self._azure.calls(self._method, self._path))
 
 
-def _client(addresses: Mapping[str, Any], environment: str) -> MLClient:
+def client_of(addresses: Mapping[str, Any], environment: str) -> MLClient:
     """A person's client. The SDK remembers clouds by name for ever, so each has a name of its own."""
     parts = addresses["workspaces"][environment].split("/")
     cloud = {key: value for key, value in addresses["azureml"]["cloud"].items() if key != "name"}

@@ -20,7 +20,7 @@ def check(ok: bool, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_routes_show_who_serves_who_comes_and_what_is_held(mlpromote: CommandLine, app: StubApp) -> None:
+def test_routes_show_what_serves_what_is_under_way_and_what_is_held(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"value": [lane()], "next_link": None}))
     ended = mlpromote("routes", "--model", "digits")
     assert app.asked[0].query["model"] == "digits"
@@ -42,6 +42,14 @@ def test_a_release_names_the_stage_and_says_what_was_done(mlpromote: CommandLine
     assert (ended.code, ended.output.splitlines()[0]) == (0, "released by alice")
     assert app.asked[0].path == "/api/routes/digits/a%20b/stages/prod/release"
     assert app.asked[0].body == {"reason": "mended"}
+
+
+def test_a_run_names_the_route_and_the_stage_and_says_what_was_started(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"done": "requested", "promotion": {"id": "churn-training-7"}}, 202))
+    ended = mlpromote("run", "churn training", "--stage", "prod", "--reason", "fresh data")
+    assert (ended.code, ended.output) == (0, "promotion churn-training-7 started\n")
+    assert app.asked[0].path == "/api/routes/churn%20training/stages/prod/run"
+    assert app.asked[0].body == {"reason": "fresh data"}
 
 
 def test_the_doctor_has_a_line_for_each_check_and_who_one_is(mlpromote: CommandLine, app: StubApp) -> None:
@@ -94,7 +102,7 @@ def test_what_is_no_fault_has_a_mark_and_a_count_of_its_own(mlpromote: CommandLi
     assert lines[-1] == "1 warning, 1 check incomplete."
 
 
-def test_a_route_or_stage_that_is_configured_no_more_is_marked(mlpromote: CommandLine, app: StubApp) -> None:
+def test_a_route_or_stage_that_is_configured_no_longer_is_marked(mlpromote: CommandLine, app: StubApp) -> None:
     test, prod = lane()["stages"]
     lost = lane(configured=True, stages=[{**test, "configured": True}, {**prod, "configured": False}])
     gone = lane(configured=False, route="old", stages=[{**test, "configured": False}])

@@ -22,7 +22,7 @@ def unannounced(tmp_path: Path) -> Running:
     return running
 
 
-def test_a_worker_reports_what_it_finds_through_its_own_queue_and_a_promotion_comes_of_it(unannounced: Running) -> None:
+def test_a_worker_reports_what_it_finds_through_its_own_queue_and_starts_a_promotion(unannounced: Running) -> None:
     unannounced.bus.send_commands([FindRegistrations("dev", LONG_AGO, LONG_AGO)])
     (_, search) = unannounced.bus.messages.pop()
     unannounced.app.worker.receive("dev", search)

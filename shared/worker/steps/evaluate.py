@@ -3,6 +3,7 @@
 The job only measures; the gates decide. The contract of its inputs and metrics is in docs/evaluate.md.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from shared.config.evaluation import MODEL
@@ -22,11 +23,14 @@ def run(target: Target) -> Outcome:
     job = jobs.followed(target, partial(_start, target), partial(evaluation.not_ours, target))
     if not isinstance(job, SubmittedJob):
         return job
-    changed = still_as_validated(target)
-    if isinstance(changed, Failed):
-        return changed
+    found = still_as_validated(target)
+    if isinstance(found, Failed):
+        return found
     evaluated = _judged(target, job)
-    return evaluated if isinstance(evaluated, Failed) else Succeeded(as_evidence(evaluated))
+    if isinstance(evaluated, Failed):
+        return evaluated
+    asked = evaluation.approved_digest(found.manifest.digest, evaluated)
+    return Succeeded(as_evidence(replace(evaluated, approves=asked)))
 
 
 def _start(target: Target, name: str) -> SubmittedJob | Failed:

@@ -1,0 +1,54 @@
+"""Pipelines for people: what would run, what changed, and metrics on the source's data beside those on production data.
+
+Pure: from the evidence of a promotion's steps.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Evidence = Mapping[str, Any]
+
+#: Digits of a digest that are shown: enough to compare by eye.
+DIGITS = 12
+
+
+def run_lines(evidence: Evidence, components: Mapping[str, Any]) -> Iterator[str]:
+    """List what would run, one line for each item, step and file; `components` by step."""
+    manifest = evidence["manifest"]
+    yield f"pipeline {manifest['pipeline'][:DIGITS]}, as it ran in job {manifest['job']}"
+    identity = f" as {manifest['identity']}" if manifest.get("identity") else ""
+    yield f"on compute {manifest['compute']}{identity}"
+    for name, given in manifest.get("inputs", {}).items():
+        yield f"input {name}: {_given(given)}"
+    for name, component in components.items():
+        yield f"step {name}: {component['command']}"
+        yield f"  environment {component['environment']}"
+        for file, digest in (component.get("files") or {}).items():
+            yield f"  {digest[:DIGITS]} {file}"
+        if component.get("files_left_out"):
+            yield f"  and {component['files_left_out']} more files"
+    for name, value in evidence.get("metrics", {}).items():
+        yield f"{name} {value:.6g} in the source's run"
+    changed = evidence.get("changed") or []
+    if changed:
+        yield "changed since the champion:"
+        yield from (f"  {each}" for each in changed)
+
+
+def _given(given: Mapping[str, Any]) -> str:
+    return f"{given['name']}:{given['version']}" if given.get("data") else str(given.get("value", ""))
+
+
+def metric_lines(rows: Sequence[Mapping[str, Any]], environment: str) -> Iterator[str]:
+    """The metrics in columns: on the source's data, on the environment's, and of the champion's run there."""
+    has_champion = any("champion" in row for row in rows)
+    columns = ["source", "here", *(["champion"] if has_champion else [])]
+    cells = [["metric", "source", environment, *(["champion"] if has_champion else [])]]
+    cells += [[row["metric"], *(_figure(row.get(column)) for column in columns)] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.6g}"
