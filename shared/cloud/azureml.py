@@ -312,7 +312,9 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
         return f"azureml://locations/{location}/workspaces/{guid}/{kind}/{name}/versions/{version}"
 
     def _arm_id(self, asset_id: str) -> str:
-        """Of a model of this workspace, the id by which deployments and jobs refer to it; another id stays as it is."""
+        """The id of a model of this workspace by which deployments and jobs refer to it; any other id unchanged."""
+        if asset_names.is_of_registry(asset_id):  # without asking which workspace this is
+            return asset_id
         own = self._asset_id("", "").partition("models/")[0]
         is_own = asset_id.casefold().startswith(own.casefold())
         return f"azureml:{self._id}/{asset_id[len(own) :]}" if is_own else asset_id
