@@ -42,8 +42,8 @@ def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> Ren
     parts: list[RenderableType] = [_head(promotion, now)]
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]
-    found_out = _evaluations(promotion), _diagnoses(promotion), _metrics(promotion)
-    for lines in (*found_out, _approvals(promotion), _waits(promotion, now)):
+    measured = (_evaluations(promotion), _metrics(promotion))
+    for lines in (*measured, _diagnoses(promotion), _approvals(promotion), _waits(promotion, now)):
         found = list(lines)
         if found:
             parts += [Text(), *found]

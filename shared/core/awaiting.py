@@ -69,7 +69,7 @@ def wake(turn: Turn, event: AwaitedJobEnded) -> None:
         # Azure may still report the job as running: then the pauses grow from the shortest again.
         state = {} if waits_for_others(step) else step.state
         asked = replace(awaits(step, None, turn.now), poll=step.poll + 1, retries=0, next_poll=turn.now, state=state)
-        # The poll that was planned will come, too. It only reads where the step has started its job already.
+        # The planned poll still comes. If the step has started its own job already, that poll only reads.
         left = stage.left_unanswered(step) if waits_for_others(step) else stage
         turn.put(promotion, left.with_step(asked))
 

@@ -178,7 +178,10 @@ def test_a_pipeline_that_would_carry_data_away_never_starts_unapproved(line: Lin
             evidence["approve"] = unapproved.evidence["approve"]
         refused = failed(line.with_(evidence=evidence), "run")
         assert refused.kind is FailureKind.PERMISSION
-        assert "prod requires 1 approvals of exactly this, and 0 count. Nothing was started" in refused.reason
+        assert (
+            "prod requires 1 approvals of exactly this run of a pipeline, and 0 count. Nothing was started"
+            in refused.reason
+        )
     assert not line.prod.submissions
 
 
