@@ -26,7 +26,7 @@ ALSO_WORDS = {
     "register": {"shared/coordinator/routing.py", "shared/config/pipeline_stage.py"},  # a job's stage; a setting
     "register_components": {"shared/coordinator/routing.py"},  # the metrics that any gate asks for
     "run": {
-        "shared/config/pipeline_stage.py",
+        *("shared/config/pipeline_stage.py", "mlpromote/routes.py"),  # a setting, and a command
         *("shared/worker/polls.py", "shared/worker/lineage.py", "shared/cloud/azureml_runs.py"),  # of MLflow
     },
     "inspect": {"shared/http/authorisation.py", "functions/health.py"},  # what people may do
