@@ -28,6 +28,7 @@ from localcloud.up import PartFailedError
 BENCHMARKS = {
     "indexing": ("benchmarks.indexing", "indexing the app against an empty function app"),
     "intake": ("benchmarks.intake", "notifications through the webhook against bare sends"),
+    "polls": ("benchmarks.polls", "polls of a deployment, and how long its end goes unnoticed, by a simulated clock"),
     "steps": ("benchmarks.steps", "steps per second of promotions against a loop that only forwards the messages"),
     "stores": ("benchmarks.stores", "a page of 10,000 promotions against one of 100, and the stores' throughput"),
     "waiting": ("benchmarks.waiting", "function time, Azure ML calls and memory of a promotion that waits a minute"),

@@ -17,3 +17,9 @@ def reconcile(timer: func.TimerRequest) -> None:
 def catch_up(timer: func.TimerRequest) -> None:
     """Every 15 minutes: look for registrations whose notification never arrived."""
     app().coordinator.catch_up()
+
+
+@blueprint.timer_trigger(arg_name="timer", schedule="0 5/15 * * * *")
+def start_runs(timer: func.TimerRequest) -> None:
+    """Every quarter of an hour: pipelines that are to run again."""
+    app().coordinator.start_runs()

@@ -26,3 +26,11 @@ def release_stage(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
     """Release the hold: new promotions may enter the stage again."""
     lane = (request.route_params[name] for name in ("route", "model", "stage"))
     return accepted(app().requests.release(*lane, request.get_body(), by))
+
+
+@blueprint.route(route="routes/{route}/stages/{stage}/run", methods=["POST"], trigger_arg_name="request")
+@answered("start")
+def run_stage(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
+    """`{reason}`: run the pipeline that serves the stage there again, now."""
+    which = request.route_params["route"], request.route_params["stage"]
+    return accepted(app().requests.run(*which, request.get_body(), by))

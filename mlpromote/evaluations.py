@@ -23,6 +23,8 @@ def evaluation_lines(evidence: Document) -> Iterator[str]:
     for used in evidence.get("data") or []:
         yield f"{used['input']}: {used['name']}, version {used['version']}"
     yield f"job {evidence['job']}"
+    if evidence.get("digest"):
+        yield f"file and code of the job {evidence['digest']}"
     if evidence.get("studio"):
         yield str(evidence["studio"])
 

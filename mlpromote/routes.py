@@ -1,4 +1,4 @@
-"""The commands for routes: what serves each stage, and releasing a hold."""
+"""The commands for routes: what serves each stage, releasing a hold, and running a pipeline again."""
 
 import argparse
 from collections.abc import Iterable, Mapping
@@ -35,6 +35,13 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     release.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
     release.set_defaults(run=_release)
 
+    what = "run the pipeline that serves a stage there again, on fresh data"
+    run = commands.add_parser("run", parents=[common], help=what, description=f"R{what[1:]}.", allow_abbrev=False)
+    run.add_argument("route")
+    run.add_argument("--stage", required=True)
+    run.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
+    run.set_defaults(run=_run)
+
 
 def _routes(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     found = list(Api(access).entries("routes", query={"route": options.route, "model": options.model}))
@@ -46,6 +53,13 @@ def _release(access: Access, options: argparse.Namespace, output: Output) -> Exi
     way = ("routes", options.route, options.model, "stages", options.stage, "release")
     answer = Api(access).post(*way, body={"reason": options.reason})
     output.result(answer, lambda: [answer["done"], _drawn([answer["route"]], output.clock())])
+    return ExitCode.DONE
+
+
+def _run(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
+    way = ("routes", options.route, "stages", options.stage, "run")
+    answer = Api(access).post(*way, body={"reason": options.reason})
+    output.result(answer, lambda: [f"promotion {answer['promotion']['id']} started"])
     return ExitCode.DONE
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import RequestsTransport
 
 from shared.cloud import (
@@ -198,13 +198,9 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
     # --- endpoints and deployments ---
 
     def endpoint(self, name: str) -> Endpoint | None:
-        with self._client(f"read endpoint {name}") as client:
-            try:
-                found = client.online_endpoints.get(name)
-            except ResourceNotFoundError:
-                return None
-        told = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ("", "")
-        return azureml_deployments.endpoint_from(found, *told)
+        with self._rest(f"read endpoint {name}") as rest:
+            found = azureml_deployments.read_endpoint(rest, self._id, name)
+        return azureml_deployments.endpoint_from(found, *self._why_broken(found)) if found else None
 
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
         from azure.ai.ml.entities import ManagedOnlineEndpoint
@@ -221,21 +217,16 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
             client.online_endpoints.begin_create_or_update(found)
 
     def deployments(self, endpoint: str) -> Sequence[Deployment]:
-        with self._client(f"list the deployments of endpoint {endpoint}") as client:
-            try:
-                found = [azureml_deployments.deployment_from(each) for each in client.online_deployments.list(endpoint)]
-            except ResourceNotFoundError:
-                return []
-        return [self._with_asset_id(each) for each in found]
+        with self._rest(f"list the deployments of endpoint {endpoint}") as rest:
+            found = azureml_deployments.read_deployments(rest, self._id, endpoint)
+            return [self._with_asset_id(azureml_deployments.deployment_from(each)) for each in found]
 
     def deployment(self, endpoint: str, name: str) -> Deployment | None:
-        with self._client(f"read deployment {name} of endpoint {endpoint}") as client:
-            try:
-                found = client.online_deployments.get(name, endpoint)
-            except ResourceNotFoundError:
-                return None
-        told = self._operation_error(found.properties) if found.provisioning_state in _BROKEN else ("", "")
-        return self._with_asset_id(azureml_deployments.deployment_from(found, *told))
+        with self._rest(f"read deployment {name} of endpoint {endpoint}") as rest:
+            found = azureml_deployments.read_deployment(rest, self._id, endpoint, name)
+        if not found:
+            return None
+        return self._with_asset_id(azureml_deployments.deployment_from(found, *self._why_broken(found)))
 
     def deployment_file(self, file: Path) -> DeploymentFile:
         return azureml_deployments.described(file)
@@ -321,7 +312,9 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
         return f"azureml://locations/{location}/workspaces/{guid}/{kind}/{name}/versions/{version}"
 
     def _arm_id(self, asset_id: str) -> str:
-        """Of a model of this workspace, the id by which deployments and jobs refer to it; another id stays as it is."""
+        """The id of a model of this workspace by which deployments and jobs refer to it; any other id unchanged."""
+        if asset_names.is_of_registry(asset_id):  # without asking which workspace this is
+            return asset_id
         own = self._asset_id("", "").partition("models/")[0]
         is_own = asset_id.casefold().startswith(own.casefold())
         return f"azureml:{self._id}/{asset_id[len(own) :]}" if is_own else asset_id
@@ -337,6 +330,13 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
     def _model(self, name: str, found: Mapping[str, Any]) -> Model:
         version = found["name"]
         return model_from(found, name, version, self._asset_id(name, version))
+
+    def _why_broken(self, found: Mapping[str, Any]) -> tuple[str, str]:
+        """Of an endpoint or a deployment, as in `_operation_error`; empty where it is not broken."""
+        properties = found.get("properties") or {}
+        if properties.get("provisioningState") not in _BROKEN:
+            return "", ""
+        return self._operation_error(properties.get("properties") or {})
 
     def _operation_error(self, properties: Mapping[str, str]) -> tuple[str, str]:
         """The error of the last operation on a resource, as `code: message`, or an empty text and why it cannot be

@@ -1,17 +1,27 @@
-"""Reads deployments from Azure ML's own YAML, and converts endpoints and deployments to the port's dataclasses."""
+"""Reads deployments from Azure ML's own YAML, and converts endpoints and deployments to the port's dataclasses.
 
-from collections.abc import Iterator
+They are read by REST: azure-ai-ml lists an endpoint's deployments each time that it reads the endpoint.
+"""
+
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import yaml
 
 from shared.cloud.azureml_errors import brief
+from shared.cloud.azureml_rest import Rest
 from shared.cloud.azureml_uploads import is_remote, local_files
 from shared.ports import Deployment, DeploymentFile, Endpoint, RejectedError
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import ManagedOnlineDeployment
+
+
+# The versions that azure-ai-ml 1.35 asks for itself.
+_ENDPOINTS = "2022-02-01-preview"
+_DEPLOYMENTS = "2023-04-01-preview"
 
 
 def load(file: Path, endpoint: str, name: str, model: str | None) -> "ManagedOnlineDeployment":
@@ -63,27 +73,56 @@ def _of_environment(file: Path) -> Iterator[Path]:
             yield from local_files(file, file.parent / place)
 
 
-def endpoint_from(found: Any, error: str, unread: str) -> Endpoint:
+def endpoint_from(found: Mapping[str, Any], error: str = "", unread: str = "") -> Endpoint:
+    """An endpoint as the REST API gives it."""
+    properties = found.get("properties") or {}
     return Endpoint(
-        name=found.name,
-        state=_text(found.provisioning_state),
-        traffic=dict(found.traffic or {}),
-        tags=dict(found.tags or {}),
-        scoring_uri=found.scoring_uri,
+        name=found["name"],
+        state=properties.get("provisioningState") or "",
+        traffic={each: percent for each, percent in (properties.get("traffic") or {}).items() if percent},
+        tags=dict(found.get("tags") or {}),
+        scoring_uri=properties.get("scoringUri"),
         error=error,
         unread=unread,
     )
 
 
-def deployment_from(found: Any, error: str = "", unread: str = "") -> Deployment:
+def deployment_from(found: Mapping[str, Any], error: str = "", unread: str = "") -> Deployment:
+    """A deployment as the REST API gives it."""
+    properties = found.get("properties") or {}
     return Deployment(
-        name=found.name,
-        state=_text(found.provisioning_state),
-        tags=dict(found.tags or {}),
-        model=found.model,
+        name=found["name"],
+        state=properties.get("provisioningState") or "",
+        tags=dict(found.get("tags") or {}),
+        model=properties.get("model"),
         error=error,
         unread=unread,
     )
+
+
+def read_endpoint(rest: Rest, workspace: str, name: str) -> Mapping[str, Any] | None:
+    """An endpoint of the workspace with this ARM id, as the REST API gives it."""
+    found: Mapping[str, Any] | None = rest.get(_endpoint(workspace, name), **{"api-version": _ENDPOINTS})
+    return found
+
+
+def read_deployment(rest: Rest, workspace: str, endpoint: str, name: str) -> Mapping[str, Any] | None:
+    path = f"{_endpoint(workspace, endpoint)}/deployments/{quote(name, safe='')}"
+    found: Mapping[str, Any] | None = rest.get(path, **{"api-version": _DEPLOYMENTS})
+    return found
+
+
+def read_deployments(rest: Rest, workspace: str, endpoint: str) -> Iterator[Mapping[str, Any]]:
+    """Those of an endpoint; none where the endpoint is not there."""
+    page = rest.get(f"{_endpoint(workspace, endpoint)}/deployments", **{"api-version": _DEPLOYMENTS})
+    while page:
+        yield from page.get("value", [])
+        following = page.get("nextLink")
+        page = rest.get(following) if following else None
+
+
+def _endpoint(workspace: str, name: str) -> str:
+    return f"{workspace}/onlineEndpoints/{quote(name, safe='')}"
 
 
 def _mapping(file: Path) -> dict[str, Any]:
@@ -96,8 +135,3 @@ def _mapping(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RejectedError(f"The deployment file {file.name} does not describe a managed online deployment in YAML.")
     return content
-
-
-def _text(state: Any) -> str:
-    """Azure ML's term, which the SDK returns as an enum or a text."""
-    return str(getattr(state, "value", state) or "")

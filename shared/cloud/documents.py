@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from shared.core.messages import Champion, LaneKey
-from shared.core.promotion import Hold, Lane, Promotion, Unpublished
+from shared.core.promotion import AskedRun, Hold, Lane, Promotion, Unpublished
 from shared.core.wire import from_json, to_json
 from shared.ports import ApprovalDecision, ApprovalRequest, DiscardedLetter
 
@@ -19,17 +19,20 @@ class _LaneDocument:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     unpublished: Unpublished | None = None
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
+    durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
 
 
 def lane_document(lane: Lane) -> str:
     """The lane without its promotions."""
-    return _written(to_json(_LaneDocument(lane.champions, lane.holds, lane.unpublished, lane.closed_until)))
+    kept = _LaneDocument(lane.champions, lane.holds, lane.unpublished, lane.closed_until, lane.durations, lane.runs)
+    return _written(to_json(kept))
 
 
 def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
     """The inverse of `lane_document`."""
     kept = from_json(_LaneDocument, json.loads(document))
-    return Lane(key, kept.champions, kept.holds, promotions, kept.unpublished, kept.closed_until)
+    return Lane(key, promotions=promotions, **vars(kept))
 
 
 def promotion_document(promotion: Promotion) -> str:

@@ -30,6 +30,7 @@ from shared.config.fields import (
     Text,
 )
 from shared.config.policy import Instances, Policy
+from shared.config.rerun import OnDrift
 from shared.config.stage import ApprovalSettings, under_policy
 from shared.config.wording import did_you_mean
 from shared.core.approval import APPROVE
@@ -117,6 +118,14 @@ class RunSettings(Settings):
         default=timedelta(hours=24),
         description="How long the run may take, queueing included. After that it is cancelled.",
         json_schema_extra={"default": "24h"},
+    )
+    every: Duration | None = Field(
+        default=None,
+        description="The stage's champion runs again so long after the last run, on fresh data, under the approval "
+        "that it was given. Each run is a promotion. Default: it runs again only when somebody asks.",
+    )
+    on_drift: OnDrift | None = Field(
+        default=None, description="The model monitor whose breach lets the stage's champion run again."
     )
     identity: ClientId | None = Field(
         default=None,

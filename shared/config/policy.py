@@ -4,12 +4,13 @@ The worker enforces them from its own configuration, so a command cannot relax t
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from shared.config.evaluation import EvaluationPolicy
-from shared.config.fields import SETTING, ClientId, Settings, Text, no_truth_value
+from shared.config.fields import SETTING, ClientId, Duration, Settings, Text, no_truth_value
 from shared.config.workspace import WorkspaceId
 from shared.core.promotion import APPROVER
 
@@ -89,6 +90,13 @@ class Policy(Settings):
         default=(),
         description="The managed identities, by client id, that a pipeline may run as here. With this, a run must name "
         "one. Default: any.",
+    )
+
+    rerun_for: Duration = Field(
+        default=timedelta(days=90),
+        description="How long after its approval a pipeline may run here again, by a schedule, for drift or because a "
+        "person asks, without asking for approval anew.",
+        json_schema_extra={"default": "90d"},
     )
 
     evaluation: EvaluationPolicy | None = Field(

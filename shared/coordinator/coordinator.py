@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.config import ConfigurationFaults
-from shared.coordinator import catching_up, notifications, routing
+from shared.coordinator import catching_up, notifications, rerunning, routing
 from shared.coordinator.lanes import Lanes
 from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
 from shared.core import incoming
 from shared.core.awaiting import PROMOTION
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
-from shared.core.messages import AwaitedJob, JobEnded, News, StepReported
+from shared.core.messages import AwaitedJob, JobEnded, MonitorBreached, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
 from shared.ports import Bus, DeadLetters, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
@@ -100,6 +100,11 @@ class Coordinator:
         since = max(self._parts.store.watching_since(now), now - LOOK_BACK)
         self._parts.bus.send_commands(list(catching_up.commands(configuration, since, now)))
 
+    def start_runs(self) -> None:
+        """Run the pipelines again whose schedule says so."""
+        for event in rerunning.scheduled(self._parts.configuration):
+            self._parts.lanes.apply(event)
+
     @contextmanager
     def _delivery(self, queue: str, message_id: str, body: bytes) -> Iterator[None]:
         """Process a message of the queue inside the block. If that raises, the message returns to its queue unless it
@@ -119,6 +124,8 @@ class Coordinator:
         events: list[LaneEvent] = [*requests]
         if isinstance(news, JobEnded):
             events += self._woken(news)
+        if isinstance(news, MonitorBreached):
+            events += rerunning.for_breach(news, self._parts.configuration)
         if not events:
             log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
         for event in events:

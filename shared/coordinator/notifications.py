@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.core.messages import JobEnded, ModelRegistered
+from shared.core.messages import JobEnded, ModelRegistered, MonitorBreached, News, relevant_tags
 from shared.core.texts import LONGEST_NAME, check_name
 
 _PREFIX = "microsoft.machinelearningservices."
@@ -13,6 +13,8 @@ _PIPELINE = "azureml.pipelinerun"
 _PARENT_PROPERTIES = ("azureml.pipelinerunid", "azureml.rootpipelinerunid")
 #: The property that marks a trial of an AutoML job, and its value.
 _TEMPLATE, _AUTOML_CHILD = "runtemplate", "automl_child"
+#: The tag of a run of a model monitor that has found drift.
+BREACHED = "azureml_modelmonitor_threshold_breached"
 ENDED = ("Completed", "Failed", "Canceled")
 
 SOURCE = "event-grid"
@@ -27,7 +29,7 @@ class MalformedNotificationError(ValueError):
     """The notification has no type, or lacks something that its type requires."""
 
 
-def read(source: Any, kind: Any, data: Any) -> ModelRegistered | JobEnded | None:
+def read(source: Any, kind: Any, data: Any) -> News | None:
     """The news in a notification; None for a type that the app does not handle.
 
     `source` is the `topic` (Event Grid schema) or `source` (CloudEvents): the workspace's ARM id. `kind` is the event
@@ -44,6 +46,8 @@ def read(source: Any, kind: Any, data: Any) -> ModelRegistered | JobEnded | None
     found = {str(key).lower(): value for key, value in data.items()}
     if name == "modelregistered":
         return _model_registered(source, found)
+    if breached := _monitor_breached(source, found):
+        return breached
     return _job_ended(source, found, "Completed" if name == "runcompleted" else _text(found, "runstatus"))
 
 
@@ -51,6 +55,19 @@ def _model_registered(workspace: str, data: Mapping[str, Any]) -> ModelRegistere
     return ModelRegistered(
         workspace, _text(data, "modelname"), _text(data, "modelversion"), _texts(data, "modeltags"), SOURCE
     )
+
+
+def _monitor_breached(workspace: str, data: Mapping[str, Any]) -> MonitorBreached | None:
+    """A monitor tags the run of the step that found it, whatever its status; its experiment has the monitor's name."""
+    tags = {name.lower(): value for name, value in _texts(data, "runtags").items()}
+    if BREACHED not in tags:
+        return None
+    run, properties = _text(data, "runid"), _object(data, "runproperties")
+    roots = [properties[key] for key in properties if str(key).lower() == _PARENT_PROPERTIES[-1]]
+    root = roots[0] if roots and isinstance(roots[0], str) and roots[0] else run
+    says = relevant_tags({BREACHED: tags[BREACHED]}, None)[BREACHED]
+    monitor = _text(data, "experimentname")
+    return MonitorBreached(workspace, monitor, _checked("the run", root, LONGEST_NAME), says, SOURCE)
 
 
 def _job_ended(workspace: str, data: Mapping[str, Any], status: str) -> JobEnded | None:

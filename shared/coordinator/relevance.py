@@ -5,14 +5,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.core.awaiting import PROMOTION
-from shared.core.messages import JobEnded, News, relevant_tags
+from shared.core.messages import JobEnded, MonitorBreached, News, relevant_tags
 
 if TYPE_CHECKING:
     from shared.config import Configuration
 
 
 def relevant(news: News, configuration: "Configuration") -> News:
-    """The news with only the tags that routes require."""
+    """The news with only the tags that matter."""
+    if isinstance(news, MonitorBreached):
+        return news
     asked = configuration.tags_asked_for(news.workspace)
     of_ours = {PROMOTION} if isinstance(news, JobEnded) else set()
     return replace(news, tags=relevant_tags(news.tags, asked | of_ours))

@@ -9,7 +9,7 @@ from shared.config.stage import JobStage, ModelStage
 from shared.core.approval import APPROVE
 from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
-from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, News
+from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, MonitorBreached, News
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
@@ -29,7 +29,7 @@ NO_ROUTE = ""
 def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
     """One request per route that takes the news. For a model that no route takes, one request that records this."""
     environment = configuration.environment_of(news.workspace)
-    if environment is None and not is_of_registry(news.workspace):
+    if isinstance(news, MonitorBreached) or (environment is None and not is_of_registry(news.workspace)):
         return
     if isinstance(news, JobEnded):
         for route, jobs in configuration.routes_for_job(news.workspace, news.experiment, news.tags):

@@ -4,9 +4,10 @@ Workers' reports are in `messages.py`, since they travel through queues. They ha
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.core.messages import RECONCILE, AwaitedJob, LaneKey, StepReported
-from shared.core.promotion import Lane, Promotion
+from shared.core.promotion import Cause, Lane, Promotion, StageRun
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,30 @@ class AwaitedJobEnded:
 
     def about(self, lane: Lane | None) -> str | None:
         return self.promotion or None
+
+
+@dataclass(frozen=True)
+class RunAsked:
+    """The pipeline that serves a stage is to run there again, if it is time for it."""
+
+    lane: LaneKey
+    stage: StageRun  #: as a promotion starts with it now
+    cause: Cause
+    requested_by: str
+    configuration: str  #: hash, as in `Promotion`
+    pause: timedelta = timedelta(0)  #: since the last run, for a schedule; since the last one for drift, for drift
+    most_in_month: int = 0  #: runs for drift
+    requester: str = ""  #: as in `Promotion`
+    reason: str = ""
+    comes_again: bool = False
+    may_be_repeated: bool = False
+
+    def about(self, lane: Lane | None) -> str | None:
+        return None
+
+    @property
+    def who(self) -> str:
+        return self.requested_by
 
 
 class _OfPerson:
@@ -192,7 +217,7 @@ class Released(_OfPerson):
 
 
 PersonEvent = Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed | Discarded
-LaneEvent = PromotionRequested | StepReported | TimePassed | AwaitedJobEnded | PersonEvent
+LaneEvent = PromotionRequested | StepReported | TimePassed | AwaitedJobEnded | RunAsked | PersonEvent
 
 
 class NotNowError(Exception):

@@ -19,6 +19,7 @@ from shared.core.messages import (
     FindRegistrations,
     JobEnded,
     ModelRegistered,
+    MonitorBreached,
     News,
     Report,
     RunStep,
@@ -63,7 +64,7 @@ def read(queue: str, body: bytes, workspace_of: WorkspaceOf, registry: str | Non
 def read_news(body: bytes) -> News:
     """A message of `promotion-events`."""
     message = decode(body)
-    if isinstance(message, ModelRegistered | JobEnded):
+    if isinstance(message, ModelRegistered | JobEnded | MonitorBreached):
         return message
     raise MisplacedError(f"{type(message).__name__} is not news from a workspace", message)
 

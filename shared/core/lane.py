@@ -18,6 +18,7 @@
   undoes nothing.
 - Every step and every wait has a deadline. Until then, a poll that could not be made is repeated after growing pauses.
   Waiting for somebody else's job has its own rules (`awaiting.py`).
+- A lane remembers how long each step took, so that a worker can plan its polls (`pace.py`).
 - A stage with a hold admits no promotion until a person releases it. The requests of people are in `approving.py`,
   `going_back.py` and `trying_again.py`.
 - An older version never replaces a newer one automatically.
@@ -28,7 +29,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.core import approving, awaiting, going_back, trying_again
+from shared.core import approving, awaiting, going_back, pace, rerunning, trying_again
 from shared.core.approval import Approval, ApprovalEvidence
 from shared.core.durations import in_words
 from shared.core.events import (
@@ -45,6 +46,7 @@ from shared.core.events import (
     Replayed,
     Retried,
     RolledBack,
+    RunAsked,
     TimePassed,
 )
 from shared.core.journal import JournalEntry
@@ -117,13 +119,13 @@ def _late(lane: Lane, event: LaneEvent, now: datetime) -> tuple[RunStep, ...]:
     stage = promotion.stage(event.stage) if promotion is not None else None
     if stage is not None and _reported(stage, event) is not None:
         return ()
-    return tuple(_command(*step) for step in late_steps(lane, event, now))
+    return tuple(_command(lane, *step) for step in late_steps(lane, event, now))
 
 
 def due(lane: Lane) -> tuple[RunStep, ...]:
     """Every command that must be in flight."""
     return tuple(
-        _command(promotion, stage, step)
+        _command(lane, promotion, stage, step)
         for promotion in lane.under_way()
         for stage in promotion.stages
         if (step := stage.current) is not None and step.status is StepStatus.RUNNING and not step.plan.waits
@@ -271,6 +273,7 @@ _HANDLERS: Mapping[type[LaneEvent], Callable[[Turn, Any], None]] = {
     StepReported: _report,
     TimePassed: _pass_time,
     AwaitedJobEnded: awaiting.wake,
+    RunAsked: rerunning.ask,
     Approved: _of_promotion(approving.approve),
     Rejected: _of_promotion(approving.reject),
     Cancelled: _of_promotion(going_back.cancel),
@@ -287,6 +290,7 @@ _HANDLERS: Mapping[type[LaneEvent], Callable[[Turn, Any], None]] = {
 
 
 def _succeed(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Succeeded) -> None:
+    turn.lane = pace.remembered(turn.lane, stage, step, turn.now)
     step = _answered(turn, step, StepStatus.SUCCEEDED, outcome)
     stage = stage.with_step(step)
     promotion = turn.put(promotion, stage)
@@ -371,7 +375,7 @@ _ENDS_AS = {FailureKind.REFUSED: StageStatus.REFUSED, FailureKind.REJECTED: Stag
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
+def _command(lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
     begun = step.started or promotion.created
     at = step.next_poll or begun
     return RunStep(
@@ -392,6 +396,7 @@ def _command(promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
         evidence=promotion.evidence_for(stage),
         options=step.plan.options,
         state=step.state,
+        expects=pace.expectation(lane, stage, step),
         champion=stage.predecessor,
         requester=promotion.requester,
     )

@@ -164,6 +164,14 @@ Outcome = Succeeded | Failed | Running | Retry | NotRun
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """How long a step took the last times: half of them differed from `usual` by at most `spread`."""
+
+    usual: timedelta
+    spread: timedelta
+
+
+@dataclass(frozen=True)
 class RunStep:
     """Run one step once and report the result. Contains everything that the worker needs."""
 
@@ -186,6 +194,7 @@ class RunStep:
     uses: str = ""  #: the step that the worker runs, if it differs from the name: a plan may have a step twice
     options: Mapping[str, Any] = field(default_factory=dict)  #: the step's options in the plan
     state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll kept for this one
+    expects: Expectation | None = None  #: how long the step will take, from `started`; None if unknown
 
     @property
     def runs(self) -> str:
@@ -301,7 +310,23 @@ class StepReported:
         return _bounded(f"{self.promotion}:{self.stage}:{self.step}:{self.attempt}:{self.poll}:{what}")
 
 
-News = ModelRegistered | JobEnded  #: from a workspace
+@dataclass(frozen=True)
+class MonitorBreached:
+    """A signal of a model monitor of a workspace has passed its threshold."""
+
+    workspace: str  #: ARM id
+    monitor: str
+    run: str  #: of the monitor: the whole, not the step that found it
+    says: str
+    source: str
+    received: datetime | None = None  #: when the app was notified, where traces are kept
+
+    @property
+    def message_id(self) -> str:
+        return _short_id("breached", self.workspace, self.monitor, self.run, self.source)
+
+
+News = ModelRegistered | JobEnded | MonitorBreached  #: from a workspace
 Report = StepReported | ModelRegistered  #: from a worker; it finds registrations while catching up
 Event = News | StepReported
 
@@ -315,7 +340,8 @@ def relevant_tags(tags: Mapping[str, str], names: Collection[str] | None) -> dic
 
 
 _TYPES: dict[str, type[Command | Event]] = {
-    kind.__name__: kind for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, StepReported)
+    kind.__name__: kind
+    for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, MonitorBreached, StepReported)
 }
 
 

@@ -93,7 +93,7 @@ KINDS: Mapping[Kind, KindRules] = {
     ),
 }
 
-#: The names of all steps of all plans, each once; those that only undo are not among them.
+#: The names of all steps of all plans, each once, without those that only undo.
 STEP_NAMES = tuple(dict.fromkeys(step.name for rules in KINDS.values() for step in rules.plan))
 #: The option that names the step which another one undoes.
 UNDOES = "undoes"

@@ -258,6 +258,22 @@ class Unpublished:
     lines: Mapping[str, int]  #: by promotion: the first line of its journal that may be missing
 
 
+class Cause(StrEnum):
+    """Why a pipeline runs again."""
+
+    SCHEDULE = "schedule"
+    DRIFT = "drift"
+    PERSON = "person"
+
+
+@dataclass(frozen=True)
+class AskedRun:
+    """A run that was asked for in a stage."""
+
+    at: datetime
+    cause: Cause
+
+
 @dataclass(frozen=True)
 class Lane:
     """A lane as the core sees it: the promotions under way, and the one that an event is about. Of those that wait in
@@ -270,6 +286,10 @@ class Lane:
     unpublished: Unpublished | None = None
     #: By stage: until then a command of a promotion that has left it may still act, so no other may enter.
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
+    #: By stage and step: the seconds that it took the last times.
+    durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    #: By stage: when its pipeline was last asked to run again.
+    runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
 
     def promotion(self, promotion: str) -> Promotion | None:
         place = self._places.get(promotion)

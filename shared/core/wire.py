@@ -6,7 +6,7 @@ metadata `NOT_CARRIED` is neither written nor read: the receiver sets it.
 """
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -30,9 +30,10 @@ class UndecodableError(ValueError):
 
 
 def to_json(value: Any, *, typed: bool = True) -> Any:
-    """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds.
+    """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds. Fields
+    with their default are left out.
 
-    With `typed=False`, objects have no `type` and omit fields whose default is None: for readers that know what to
+    With `typed=False`, objects have no `type` and omit only fields whose default is None: for readers that know what to
     expect. Then no field may be a union.
     """
     kind: Any = type(value)
@@ -57,18 +58,50 @@ def _encoder(kind: type, typed: bool) -> Callable[[Any], Any]:
 
 
 def _dataclass_encoder(kind: Any, typed: bool) -> Callable[[Any], Any]:
+    return _typed_encoder(kind) if typed else _untyped_encoder(kind)
+
+
+def _typed_encoder(kind: Any) -> Callable[[Any], Any]:
+    names, defaults = _defaults(kind)
+    written = tuple((name, defaults.get(name, MISSING)) for name in names)
+
+    def encode(value: Any) -> Any:
+        content = {"type": kind.__name__}
+        found = vars(value)
+        for name, default in written:
+            item = found[name]
+            if item is default:
+                continue
+            of: Any = type(item)
+            # False is 0 for Python, and not for a reader.
+            if of is type(default) and item == default:
+                continue
+            content[name] = item if of in _PLAIN else _encoder(of, True)(item)
+        return content
+
+    return encode
+
+
+def _untyped_encoder(kind: Any) -> Callable[[Any], Any]:
     names = tuple(field.name for field in _carried(kind))
     left_out = frozenset(field.name for field in _carried(kind) if field.default is None)
 
     def encode(value: Any) -> Any:
-        content = {"type": kind.__name__} if typed else {}
-        for name in names:
-            content[name] = to_json(getattr(value, name), typed=typed)
-        if typed:
-            return content
+        content = {name: to_json(getattr(value, name), typed=False) for name in names}
         return {name: item for name, item in content.items() if item is not None or name not in left_out}
 
     return encode
+
+
+def _defaults(kind: Any) -> tuple[Sequence[str], Mapping[str, Any]]:
+    """The names of a dataclass's fields, and the values that a reader gives to those that are missing."""
+    defaults = {}
+    for field in _carried(kind):
+        if field.default is not MISSING:
+            defaults[field.name] = field.default
+        elif field.default_factory is not MISSING:
+            defaults[field.name] = field.default_factory()
+    return [field.name for field in _carried(kind)], defaults
 
 
 T = TypeVar("T")
@@ -162,24 +195,19 @@ def _union_decoder(kinds: tuple[Any, ...]) -> _Decoder:
 
 def _dataclass_decoder(kind: Any) -> _Decoder:
     hints = get_type_hints(kind)
-    known = [
-        (
-            field.name,
-            f".{field.name}",
-            _decoder(hints[field.name]),
-            field.default is MISSING and field.default_factory is MISSING,
-        )
-        for field in _carried(kind)
-    ]
+    known = {field.name: (f".{field.name}", _decoder(hints[field.name]), hints[field.name]) for field in _carried(kind)}
+    needed = tuple(name for name in known if name not in _defaults(kind)[1])
 
     def decode(value: Any, place: str) -> Any:
         right = isinstance(value, dict) and value.get("type", kind.__name__) == kind.__name__
         _expect(right, kind.__name__, value, place)
         found = {}
-        for name, below, decoder, needed in known:
-            if name in value:
-                found[name] = decoder(value[name], place + below)
-            elif needed:
+        for name, item in value.items():
+            if name in known:
+                below, decoder, plain = known[name]
+                found[name] = item if type(item) is plain else decoder(item, place + below)
+        for name in needed:
+            if name not in found:
                 raise UndecodableError(f"{place}.{name}: missing")
         return kind(**found)
 

@@ -168,6 +168,13 @@ class Requests:
         decision = self._apply(events.Released(key, stage, by, asked.reason))
         return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
 
+    def run(self, route: str, stage: str, body: bytes, by: Person | None) -> dict[str, Any]:
+        """Have the pipeline that serves a stage run there again; return its promotion."""
+        asked = bodies.read(Reason, body)
+        decision = self._apply(starting.run_asked(route, stage, asked.reason, self._configuration(), by))
+        promotion = decision.lane.promotions[-1].id
+        return {"done": _done(decision), "promotion": self.promotion(promotion)}
+
     def _claim(self, request: str, asked: starting.Start) -> None:
         content = json.dumps(asked.model_dump(), sort_keys=True)
         if self._store.claim(request, content) != content:

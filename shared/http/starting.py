@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from shared.config import azure_names
 from shared.config.pipeline_route import PipelineRoute
-from shared.coordinator import routing
-from shared.core.events import Person, PromotionRequested
+from shared.coordinator import rerunning, routing
+from shared.core.events import Person, PromotionRequested, RunAsked
 from shared.core.messages import Candidate, Kind, LaneKey
-from shared.core.promotion import SOMEBODY, Promotion, StageRun, promotion_id
+from shared.core.promotion import SOMEBODY, Cause, Promotion, StageRun, promotion_id
 from shared.http.bodies import Body, Text
-from shared.http.refusals import BadRequestError
+from shared.http.refusals import BadRequestError, NotThereError
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Route
@@ -56,6 +56,27 @@ def requested(
         requester=by.id if by else "",
     )
     return PromotionRequested(promotion, automatic=False, reason=asked.reason)
+
+
+def run_asked(route: str, stage: str, reason: str, configuration: "Configuration", by: Person | None) -> RunAsked:
+    """Return the request to run the pipeline of a route again in a stage. Raises `NotThereError`."""
+    found = configuration.routes.get(route)
+    if not isinstance(found, PipelineRoute):
+        known = ", ".join(each.name for each in configuration.pipeline_routes) or "none"
+        raise NotThereError(f"There is no pipeline route {route[:100]}. Those that there are: {known}.")
+    asked = next((each for each in found.stages if each.name == stage), None)
+    if asked is None:
+        names = ", ".join(each.name for each in found.stages)
+        raise NotThereError(f"Route {route} has no stage {stage[:100]}. Its stages: {names}.")
+    return RunAsked(
+        rerunning.lane_of(found),
+        rerunning.stage_run(found, asked, configuration),
+        Cause.PERSON,
+        by.name if by else SOMEBODY,
+        configuration.hash,
+        requester=by.id if by else "",
+        reason=reason,
+    )
 
 
 def _candidate_and_stages(

@@ -76,7 +76,7 @@ class Endpoint:
 
     name: str
     state: str
-    traffic: Mapping[str, int]
+    traffic: Mapping[str, int]  #: per cent, by the deployments that take some
     tags: Mapping[str, str]
     scoring_uri: str | None
     error: str = ""  #: for a failed endpoint; this and `unread` as in `Deployment`

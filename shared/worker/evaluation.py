@@ -13,6 +13,7 @@ from pathlib import Path
 from shared.config.evaluation import CHAMPION, MODEL, OF_CHAMPION, AskedData, EvaluationSettings
 from shared.config.gate import Gate
 from shared.config.job_files import of_inputs
+from shared.core import asset_names
 from shared.core.approval import DIGEST_LENGTH
 from shared.core.messages import Candidate, Failed, FailureKind
 from shared.ports import DataAsset, Deployment, JobInput, JobSubmission, RejectedError, SubmittedJob, same_asset
@@ -151,6 +152,15 @@ def _of_candidate(target: Target, candidate: Candidate) -> list[str]:
     own = target.workspace.model(candidate.name, candidate.version) if is_of_here else None
     copy = target.workspace.registry_model(candidate.name, candidate.version)
     return [each.asset_id for each in (copy, own) if each is not None]
+
+
+def is_same_model(given: str, model: str) -> bool:
+    """Whether a job of this workspace was given the model. It tells its workspace's own by their ids in the control
+    plane, which look otherwise."""
+    one, other = asset_names.read(given), asset_names.read(model)
+    if one is None or other is None:
+        return same_asset(given, model)
+    return (one.registry, one.reference) == (other.registry, other.reference)
 
 
 def _serving(target: Target) -> Deployment | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.core.messages import AwaitedJob, Running, RunStep, as_evidence
+from shared.core.messages import AwaitedJob, Expectation, Running, RunStep, as_evidence
 from shared.ports import Job
 from shared.worker.order import Order
 
@@ -17,11 +17,20 @@ LONGEST_PAUSE = 30.0  # seconds; the pause that azure-ai-ml keeps itself for mos
 LONGEST_PAUSE_FOR_JOB = 300.0  # seconds
 
 
+#: Where it is known how long a step takes: few polls until shortly before that, to see early failures; the window,
+#: as wide as the times differed, is divided evenly; after it the pauses grow again.
+FIRST_LOOK, LOOKS_GROW = 10.0, 6.0  # seconds; each look comes so many times later than the last
+WINDOW = 1.5  # times the spread, before and after the usual time
+NARROWEST, WIDEST = 0.03, 0.15  # half the window, as a part of the usual time
+POLLS_IN_HALF = 6
+
+
 @dataclass(frozen=True)
 class Waited:
     """What a step that waits for a job keeps for its next poll."""
 
     polls: int = 0  #: polls that found the job still running
+    job: str = ""  #: its name
 
 
 def poll_when_ended(order: Order[Any], job: Job) -> Running:
@@ -31,14 +40,34 @@ def poll_when_ended(order: Order[Any], job: Job) -> Running:
     # The text leaves out the job's status: each new text would add a line to the journal.
     says = f"waits for {'run' if job.is_run else 'job'} {job.name}, which made the model, to end"
     awaits = AwaitedJob(order.command.candidate.workspace, job.name)
-    return Running(timedelta(seconds=round(pause, 1)), says, as_evidence(Waited(waited.polls + 1)), awaits)
+    return Running(timedelta(seconds=round(pause, 1)), says, as_evidence(Waited(waited.polls + 1, job.name)), awaits)
 
 
 def poll_again(command: RunStep, says: str, state: Any = None) -> Running:
-    """Poll soon at first, then less often: most operations take seconds, a deployment up to twenty minutes.
+    """After `pause`. `state` is a dataclass that the step gets again at its next poll, from `Order.state`."""
+    return Running(pause(command), says, as_evidence(state) if state is not None else {})
 
-    `state` is a dataclass that the step gets back at its next poll from `Order.state`.
-    """
-    # Bound the exponent: a float would overflow.
-    pause = min(LONGEST_PAUSE, FIRST_PAUSE * GROWTH ** min(max(command.poll - 1, 0), 50))
-    return Running(timedelta(seconds=round(pause, 1)), says, as_evidence(state) if state is not None else {})
+
+def pause(command: RunStep) -> timedelta:
+    """Until the next poll of a step that is under way: as its lane knows how long it takes; else soon at first and then
+    less often, since most operations take seconds, and a deployment up to twenty minutes."""
+    if command.expects is not None:
+        return timedelta(seconds=round(_as_expected(command, command.expects), 1))
+    # The exponent is bounded, because a float is.
+    seconds = min(LONGEST_PAUSE, FIRST_PAUSE * GROWTH ** min(max(command.poll - 1, 0), 50))
+    return timedelta(seconds=round(seconds, 1))
+
+
+def _as_expected(command: RunStep, expects: Expectation) -> float:
+    elapsed = max(0.0, (command.not_before - command.started).total_seconds())
+    usual = expects.usual.total_seconds()
+    half = min(max(WINDOW * expects.spread.total_seconds(), NARROWEST * usual), WIDEST * usual)
+    opens, closes = usual - half, usual + half
+    if elapsed < opens:
+        look, ahead = max(FIRST_LOOK, elapsed * LOOKS_GROW), opens - half
+        # One poll ahead of the window, for what is done early; none shortly before that one.
+        planned = look if look < 0.6 * ahead else ahead if elapsed < ahead - FIRST_PAUSE else opens
+        return max(FIRST_PAUSE, planned - elapsed)
+    dense = max(FIRST_PAUSE, half / POLLS_IN_HALF)
+    late = max(0.0, elapsed - closes)
+    return min(LONGEST_PAUSE, dense + 0.3 * late)

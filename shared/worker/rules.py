@@ -16,12 +16,16 @@ from shared.worker.order import Order
 from shared.worker.steps import share
 from shared.worker.target import Target
 
-#: What an approval lets happen.
-_ACTED = {Kind.MODEL: "deployed", Kind.JOB: "registered", Kind.PIPELINE: "started"}
+#: What an approval lets happen, as a noun and as a verb.
+_ACTED = {
+    Kind.MODEL: ("deployment", "deployed"),
+    Kind.JOB: ("registration", "registered"),
+    Kind.PIPELINE: ("run of a pipeline", "started"),
+}
 
 
 def _before_approval(kind: Kind) -> frozenset[str]:
-    """The steps whose evidence an approval that the coordinator takes is bound to."""
+    """An approval that the coordinator takes is bound to the evidence of these steps."""
     return frozenset(step.name for step in takewhile(lambda step: step.name != APPROVE, KINDS[kind].plan))
 
 
@@ -69,8 +73,8 @@ def judge_people(policy: Policy, asked_for: int, made_by: Sequence[Author]) -> I
 
 
 def unapproved(target: Order[Any], manifest_digest: str, made_by: Sequence[Author], of_stage: int = 0) -> Failed | None:
-    """Why too few people have approved this; None if enough have. The environment's own record decides if it keeps one,
-    else what the coordinator passes on. `of_stage`: how many approvals the stage itself requires."""
+    """Why too few people have approved this deployment or run; None if enough have. The environment's own record
+    decides if it keeps one, else what the coordinator passes on. `of_stage`: how many the stage itself requires."""
     policy = target.rules.policy
     least = max(policy.approvals.least if policy.approvals else 0, of_stage)
     if not least:
@@ -80,10 +84,11 @@ def unapproved(target: Order[Any], manifest_digest: str, made_by: Sequence[Autho
     count = len(people - kept_out)
     if count >= least:
         return None
+    what, done = _ACTED[target.command.candidate.kind]
     return Failed(
-        f"{target.command.environment} requires {least} approvals of exactly this, and {count} count. Nothing was "
-        f"{_ACTED[target.command.candidate.kind]}. The coordinator should not have sent this command: find out who "
-        "did, and start a new promotion.",
+        f"{target.command.environment} requires {least} approvals of exactly this {what}, and {count} "
+        f"count. Nothing was {done}. The coordinator should not have sent this command: find out who did, and "
+        "start a new promotion.",
         FailureKind.PERMISSION,
     )
 

@@ -82,7 +82,7 @@ def test_few_calls_are_made(
         "registry_model": 1,
         "start_endpoint": 2,
         "start_deployment": 11,
-        "endpoint": 2,
+        "endpoint": 1,
         "deployment": 1,
         "deployments": 1,
         "score": 7,

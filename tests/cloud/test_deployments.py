@@ -61,7 +61,7 @@ def test_a_deployment_is_made_of_the_file_with_our_model_and_tags_and_can_be_ask
     found = serving.ended("v1-abc")
     assert (found.state, found.model) == ("Succeeded", serving.model)
     assert found.tags == {"team": "digits", "mlpromote.promotion": "p"}
-    assert serving.settled().traffic == {"v1-abc": 0}
+    assert serving.settled().traffic == {}
     answers = list(serving.workspace.score(serving.endpoint, "v1-abc", [{"numbers": [1]}, {"numbers": [2, 3]}]))
     assert [(answer.status, answer.body) for answer in answers] == [(200, '{"sum": 11}'), (200, '{"sum": 15}')]
     assert all(0 < answer.seconds < 5 for answer in answers)
@@ -73,7 +73,7 @@ def test_traffic_is_given_and_a_deployment_is_removed(serving: Serving) -> None:
         serving.start(deployment)
         serving.ended(deployment)
     serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
-    assert serving.settled().traffic == {"v1-abc": 0, "v2-abc": 100}
+    assert serving.settled().traffic == {"v2-abc": 100}
     assert serving.settled().tags == {"mlpromote.route": "digits"}
     serving.workspace.start_removal(serving.endpoint, "v1-abc")
     until(lambda: serving.workspace.deployment(serving.endpoint, "v1-abc") is None)

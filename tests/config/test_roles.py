@@ -80,7 +80,7 @@ def test_a_coordinator_has_no_worker_and_listens_to_what_all_of_them_report(tmp_
     found = json.loads(indexed(tmp_path, MLPROMOTE_ROLES="coordinator").stdout)
     reports = {f"advance_{name}": f"reports-{name}" for name in KNOWN}
     assert {name: queue for name, queue in found.items() if queue} == {"advance": "promotion-events", **reports}
-    assert {"intake", "reconcile", "catch_up", "list_promotions"} <= set(found)
+    assert {"take_events", "reconcile", "catch_up", "list_promotions"} <= set(found)
 
 
 def test_an_unknown_environment_ends_indexing_with_a_sentence(tmp_path: Path) -> None:

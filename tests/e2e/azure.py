@@ -61,10 +61,6 @@ class Azure:
         #: The SDK's client of the workspace that models come from.
         self.dev = client_of(addresses, "dev")
 
-    def client(self, environment: str) -> MLClient:
-        """The SDK's client of another workspace."""
-        return client_of(self._addresses, environment)
-
     # --- models ---
 
     async def register(self, name: str, version: str, content: str | None = None) -> None:

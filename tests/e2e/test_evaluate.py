@@ -112,7 +112,7 @@ async def test_a_job_that_hangs_is_given_up_and_cancelled(cloud: Cloud) -> None:
     assert "evaluate did not finish within 15 s" in failure(promotion)["reason"]
     (job,) = await jobs(cloud, promotion)
     assert job["properties"]["status"] in ("CancelRequested", "Canceled")
-    assert await cloud.azure.endpoints("prod") == sorted(SERVED)
+    assert "hasty-hangs" not in await cloud.azure.endpoints("prod")
 
 
 async def test_a_job_whose_code_fails_tells_why(cloud: Cloud) -> None:

@@ -216,7 +216,9 @@ class FakeWorkspace(FakeJobs, FakePipelines):
         if found and found.state in ("Creating", "Updating") and self._is_ready(("endpoint", name)):
             traffic = self._coming_traffic.pop(name, found.traffic)
             found = self.endpoints[name] = replace(found, state="Succeeded", traffic=traffic)
-        return replace(found, traffic=self.traffic(name)) if found else None
+        return (
+            replace(found, traffic={each: share for each, share in found.traffic.items() if share}) if found else None
+        )
 
     def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
         self._called("start_endpoint")

@@ -44,6 +44,14 @@ def test_a_release_names_the_stage_and_says_what_was_done(mlpromote: CommandLine
     assert app.asked[0].body == {"reason": "mended"}
 
 
+def test_a_run_names_the_route_and_the_stage_and_says_what_was_started(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"done": "requested", "promotion": {"id": "churn-training-7"}}, 202))
+    ended = mlpromote("run", "churn training", "--stage", "prod", "--reason", "fresh data")
+    assert (ended.code, ended.output) == (0, "promotion churn-training-7 started\n")
+    assert app.asked[0].path == "/api/routes/churn%20training/stages/prod/run"
+    assert app.asked[0].body == {"reason": "fresh data"}
+
+
 def test_the_doctor_has_a_line_for_each_check_and_who_one_is(mlpromote: CommandLine, app: StubApp) -> None:
     alice = {"name": "alice", "roles": ["Promotion.Operator"]}
     app.will_answer(Answer({"healthy": True, "caller": alice, "checks": [check(True)]}))

@@ -39,6 +39,7 @@ def test_a_metric_with_several_gates_is_reported_once_and_gates_without_figures_
 
 MEASURED = {
     "job": "digits-3-prod-evaluate-1",
+    "digest": "sha256:" + "ab" * 32,
     "studio": "https://ml.azure.com/runs/x",
     "champion": "azureml://registries/contoso-ml/models/digits/versions/2",
     "data": [{"input": "data", "name": "holdout", "version": "7", "asset": "/subscriptions/…"}],
@@ -64,6 +65,7 @@ def test_an_evaluation_is_shown_with_candidate_and_champion_side_by_side() -> No
         "loss    NaN        0.25",
         "data: holdout, version 7",
         "job digits-3-prod-evaluate-1",
+        "file and code of the job sha256:" + "ab" * 32,
         "https://ml.azure.com/runs/x",
     ]
     assert next(evaluation_lines({**MEASURED, "champion": None})) == "metric  candidate"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from shared.core.messages import (
     Succeeded,
     as_evidence,
 )
-from shared.ports import Bound, ChildJob, Component, EnvironmentAsset, Node, PipelineJob, SubmittedJob
+from shared.ports import Bound, ChildJob, Component, EnvironmentAsset, Node, PipelineJob, SubmittedJob, Workspace
 from shared.worker.order import Rules
 from shared.worker.run import Workplace, run_step
 from tests.fakes.workspace import Crash, FakeRegistry, FakeWorkspace
@@ -123,6 +123,7 @@ class Line:
     attempt: int = 1
     promotion: str = "churn-training-train-7-abc"
     version: str = JOB
+    now: datetime = NOW  #: when the steps run
 
     @classmethod
     def new(cls, folder: Path) -> "Line":
@@ -145,10 +146,10 @@ class Line:
             environment=here,
             attempt=self.attempt,
             poll=poll,
-            not_before=NOW,
-            not_after=NOW + MAY_ACT_FOR,
-            started=NOW,
-            deadline=NOW + timedelta(hours=1),
+            not_before=self.now,
+            not_after=self.now + MAY_ACT_FOR,
+            started=self.now,
+            deadline=self.now + timedelta(hours=1),
             candidate=Candidate(Kind.PIPELINE, "churn-training", self.version, "dev", "/subscriptions/s/ws-dev"),
             settings={"stage": dict(self.settings), **self.task},
             evidence=self.evidence,
@@ -160,9 +161,8 @@ class Line:
 
     def poll(self, step: str, poll: int = 1, state: Mapping[str, Any] | None = None) -> Outcome:
         command = self.command(step, poll, state)
-        workspaces = {"dev": self.dev, "prod": self.prod}
-        at = Workplace(lambda name: workspaces[name], lambda _: self.rules, self.folder, lambda: NOW)
-        return run_step(command, at)
+        workspaces: dict[str, Workspace] = {"dev": self.dev, "prod": self.prod}
+        return run_step(command, Workplace(workspaces.__getitem__, lambda _: self.rules, self.folder, lambda: self.now))
 
     def run(self, step: str) -> Outcome:
         """A step with as many polls as it takes; a poll that a crash ends is delivered again."""

@@ -137,12 +137,16 @@ class Stage:
         return validated.with_(evidence={**validated.evidence, "approve": as_evidence(approve)})
 
     def run(self, step: str, workspace: Workspace) -> Outcome:
-        """A step with as many polls as it takes; a poll that a crash ends is delivered again."""
+        """A step with as many polls as it takes; a poll that a crash ends is delivered again. Each poll knows what the
+        last one wanted it to."""
+        state: Mapping[str, Any] = {}
         for poll in range(1, MOST_LOOKS):
+            command = replace(self.command(step, poll), state=state)
             try:
-                outcome = self.poll(step, workspace, poll)
+                outcome = self.run_command(command, workspace)
             except Crash:
-                outcome = self.poll(step, workspace, poll)
+                outcome = self.run_command(command, workspace)
+            state = outcome.state if isinstance(outcome, Running) else state
             if not isinstance(outcome, (Running, Retry)):
                 return outcome
         raise AssertionError(f"{step} did not come to an end: {outcome}")

@@ -11,6 +11,7 @@ from shared.core.wire import from_json
 from shared.ports import Job
 from shared.worker.order import Rules
 from shared.worker.steps.share import Shared
+from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, Stage, champion
 
@@ -120,3 +121,18 @@ def test_a_champion_of_the_workspace_is_brought_back_from_the_workspace(home: St
     outcome = home.with_(champion=served).run("reinstate", prod)
     assert isinstance(outcome, Succeeded), outcome
     assert [each.model for each in prod.made.values()] == [model.asset_id]
+
+
+def test_it_is_evaluated_beside_a_champion_of_the_same_workspace(home: Stage, prod: FakeWorkspace) -> None:
+    (home.folder / "src").mkdir()
+    (home.folder / "src" / "evaluate.py").write_text("print('measures')\n")
+    inputs = "{model: {type: custom_model}, champion: {type: custom_model}}"
+    job = f"command: python evaluate.py\ncode: src\nenvironment: azureml:sklearn:1\ninputs: {inputs}\n"
+    (home.folder / "evaluate.yml").write_text(job)
+    prod.outcome = JobOutcome(metrics={"auc": 0.9, "champion.auc": 0.89})
+    before = prod.has_model("digits", "2")
+    served = replace(champion(), candidate=replace(champion().candidate, workspace=PROD))
+    asked = {"job": "evaluate.yml", "gates": [{"metric": "auc", "at_least": 0.8}]}
+    outcome = home.with_(champion=served).with_settings(evaluate=asked).validated(prod).run("evaluate", prod)
+    assert isinstance(outcome, Succeeded), outcome
+    assert (outcome.evidence["model"], outcome.evidence["champion"]) == (MODEL, before.asset_id)

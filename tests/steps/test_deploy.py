@@ -227,3 +227,38 @@ def test_a_model_that_left_the_registry_meanwhile_is_not_deployed(stage: Stage, 
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.NOT_FOUND
     assert not workspace.made
+
+
+def test_while_the_deployment_is_under_way_a_poll_is_one_look(stage: Stage, workspace: FakeWorkspace) -> None:
+    workspace.has_endpoint(ENDPOINT, OURS)
+    workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags, "Creating")
+    workspace.keeps_state.add(stage.deployment)
+    first = stage.poll("deploy", workspace)
+    assert isinstance(first, Running)
+    workspace.calls.clear()
+    second = stage.run_command(replace(stage.command("deploy", 2), state=first.state), workspace)
+    assert isinstance(second, Running)
+    assert workspace.calls == {"deployment": 1}
+    assert second.state == first.state
+
+
+@pytest.mark.parametrize("change", ["ready", "gone", "another"])
+def test_whatever_changed_meanwhile_is_read_and_checked_again(
+    stage: Stage, workspace: FakeWorkspace, change: str
+) -> None:
+    """Nothing is made or believed for what the last poll knew: here the endpoint is no longer ours."""
+    workspace.has_endpoint(ENDPOINT, OURS)
+    workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags, "Creating")
+    workspace.keeps_state.add(stage.deployment)
+    first = stage.poll("deploy", workspace)
+    assert isinstance(first, Running)
+    workspace.has_endpoint(ENDPOINT, {})
+    if change == "gone":
+        del workspace.made[ENDPOINT, stage.deployment]
+    else:
+        tags = stage.its_tags if change == "ready" else {**OURS, "mlpromote.promotion": "another"}
+        workspace.has_deployment(ENDPOINT, stage.deployment, tags)
+    outcome = stage.run_command(replace(stage.command("deploy", 2), state=first.state), workspace)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.CONFLICT
+    assert workspace.calls["start_deployment"] == 0

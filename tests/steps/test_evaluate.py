@@ -16,7 +16,7 @@ from shared.core.plan import PlannedStep, plan_for
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun
 from shared.core.wire import from_json
 from shared.ports import Answer, ApprovalDecision, BusyError, JobSubmission, SubmittedJob
-from shared.worker.evaluation import Evaluated, UsedData
+from shared.worker.evaluation import Evaluated, UsedData, is_same_model
 from shared.worker.order import Rules
 from shared.worker.run import Workplace, run_step
 from tests.core.driver import SECOND, LaneDriver
@@ -537,6 +537,27 @@ def test_a_champion_that_was_never_evaluated_is_not_brought_back(stage: Stage, w
         back.champion or CHAMPION, promotion=stage.promotion, evidence={**evidence, "evaluate": outcome.evidence}
     )
     assert isinstance(stage.with_(champion=passed).run("reinstate", workspace), Succeeded)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_same"),
+    [
+        ("azureml://registries/reg/models/digits/versions/3", True),
+        ("azureml://registries/reg/models/digits/versions/2", False),
+        ("azureml://registries/other/models/digits/versions/3", False),
+        ("/subscriptions/s/resourceGroups/g/providers/x/workspaces/ws-test/models/digits/versions/3", False),
+        ("", False),
+    ],
+)
+def test_the_model_of_a_job_is_told_by_its_id(given: str, is_same: bool) -> None:
+    assert is_same_model(given, "azureml://registries/reg/models/digits/versions/3") is is_same
+
+
+def test_a_workspaces_own_model_is_the_same_by_both_of_its_ids() -> None:
+    workspace = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/ws-prod"
+    own = "azureml://locations/west/workspaces/8f3c/models/digits/versions/3"
+    assert is_same_model(f"{workspace}/models/digits/versions/3", own)
+    assert not is_same_model(f"{workspace}/models/digits/versions/4", own)
 
 
 # --- approvals that the environment takes itself ----------------------------------------------------------------------

@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 
+from shared.cloud.bus import MOST_BATCH_BYTES
 from shared.config.policy import Policy
 from shared.core.approval import Author
-from shared.core.messages import Candidate, Champion, Failed, FailureKind, Kind, Retry, Running, Succeeded
+from shared.core.messages import Candidate, Champion, Failed, FailureKind, Kind, Retry, Running, Succeeded, encode
 from shared.core.wire import from_json
-from shared.ports import Bound, ChildJob, UnavailableError
+from shared.ports import ApprovalDecision, Bound, ChildJob, Node, UnavailableError
 from shared.worker.order import Rules
+from shared.worker.pipeline_graph import MOST_NODES
 from shared.worker.steps.compare import Compared
 from shared.worker.steps.inspect import Inspected
+from tests.fakes.approvals import FakeApprovals
 from tests.fakes.jobs import JobOutcome
-from tests.steps.pipeline import CODE, FILES, JOB, NAMED, TRAIN, Line, component
+from tests.steps.pipeline import CODE, FILES, JOB, NAMED, TRAIN, Line, component, pipeline_job
 from tests.steps.promotion import NOW
 
 ALL = ("register_components", "inspect", "approve", "run", "compare", "register_model")
@@ -174,7 +177,10 @@ def test_a_pipeline_that_would_carry_data_away_never_starts_unapproved(line: Lin
             evidence["approve"] = unapproved.evidence["approve"]
         refused = failed(line.with_(evidence=evidence), "run")
         assert refused.kind is FailureKind.PERMISSION
-        assert "prod requires 1 approvals of exactly this, and 0 count. Nothing was started" in refused.reason
+        assert (
+            "prod requires 1 approvals of exactly this run of a pipeline, and 0 count. Nothing was started"
+            in refused.reason
+        )
     assert not line.prod.submissions
 
 
@@ -272,6 +278,42 @@ def test_a_run_waits_for_its_job_and_its_undo_cancels_it(line: Line) -> None:
     assert outcome.awaits.is_ours
     assert isinstance(line.run("cancel_job"), Succeeded)
     assert line.submitted.status == "Canceled"
+
+
+def test_an_environment_that_takes_its_own_approvals_shows_the_code_and_counts_only_what_was_said_there(
+    line: Line,
+) -> None:
+    approvals = FakeApprovals()
+    policy = Policy.model_validate({"approvals": {"min": 1, "taken_by": "environment"}})
+    line = line.with_(rules=Rules(policy, approvals)).after("register_components", "inspect")
+    assert isinstance(line.poll("approve_run"), Running)
+    [request] = approvals.requests(NOW)
+    assert request.digest == inspected(line).manifest.digest
+    assert set(request.shown["components"]["train"]["files"]) == {"train.py", "lib/features.py"}
+    assert failed(line.after("approve"), "run").kind is FailureKind.PERMISSION  # the coordinator's word
+    said = ApprovalDecision("bob", "bob", True, "read it", NOW)
+    approvals.decide(request.promotion, request.stage, request.digest, said)
+    assert isinstance(line.run("approve_run"), Succeeded)
+    assert isinstance(line.run("run"), Succeeded)
+
+
+def test_the_largest_pipeline_fits_into_a_message_with_its_champion(line: Line) -> None:
+    job = pipeline_job()
+    inputs = {"rows": Bound("${{parent.inputs.rows}}")}
+    nodes = {f"step_{number:02}_{'x' * 60}": Node("command", TRAIN, inputs) for number in range(MOST_NODES)}
+    line.dev.pipelines[JOB] = replace(job, nodes=nodes)
+    line.dev.own.components[TRAIN] = component(NAMED, command="python " + "y" * 5000)
+    line.dev.own.codes[CODE] = {f"{'d' * 200}/{number}.py": b"" for number in range(300)}
+    line.dev.children[JOB] = [
+        (ChildJob("guid", "train", "Completed"), {f"{'m' * 100}{number}": 1.0 for number in range(300)} | {"auc": 1.0})
+    ]
+    before = line.with_settings(validate=[]).after("register_components", "inspect", "approve", "run", "compare")
+    candidate = Candidate(Kind.PIPELINE, "churn-training", "train-6", "dev", "ws")
+    line.dev.own.codes[CODE] = {**line.dev.own.codes[CODE], "new.py": b""}
+    line = line.with_(champion=Champion("p", candidate, NOW, before.evidence), promotion="churn-training-train-8-abc")
+    line = line.with_settings(validate=[]).after("register_components", "inspect", "approve", "run", "compare")
+    size = len(encode(line.command("register_model")))
+    assert size < MOST_BATCH_BYTES, size
 
 
 # --- compare ---

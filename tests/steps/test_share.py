@@ -257,3 +257,33 @@ def test_a_run_that_is_still_under_way_is_waited_for(stage: Stage, dev: FakeWork
     outcome = stage.poll("share", dev)
     assert isinstance(outcome, Running)
     assert outcome.says == "waits for run train-3, which made the model, to end"
+
+
+def test_while_the_registry_copies_or_the_job_runs_a_poll_is_one_look(stage: Stage, dev: FakeWorkspace) -> None:
+    """But for the polls at which the copy is asked for again."""
+    dev.polls_until_ready = 5
+    dev.jobs["train-3"] = replace(dev.jobs["train-3"], status="Running")
+    state: Mapping[str, Any] = {}
+    calls = []
+    for poll in range(1, 13):
+        dev.calls.clear()
+        outcome = stage.run_command(replace(stage.command("share", poll), state=state), dev)
+        assert isinstance(outcome, Running)
+        state = outcome.state
+        calls.append(dict(dev.calls))
+    assert calls[2] == {"registry_model": 1}
+    assert calls[-1] == {"job": 1}
+
+
+def test_a_model_that_lost_its_tag_while_it_was_copied_is_refused_at_the_next_request(
+    stage: Stage, dev: FakeWorkspace
+) -> None:
+    asked = stage.with_settings(require_tags={"promote": "true"})
+    dev.polls_until_ready = 50
+    first = asked.run_command(asked.command("share"), dev)
+    assert isinstance(first, Running)
+    dev.has_model("digits", "3", tags={}, job="train-3")
+    assert isinstance(asked.run_command(replace(asked.command("share", 3), state=first.state), dev), Running)
+    again = asked.run_command(replace(asked.command("share", 4), state=first.state), dev)
+    assert isinstance(again, Failed)
+    assert again.kind is FailureKind.REFUSED

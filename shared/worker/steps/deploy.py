@@ -7,7 +7,7 @@ validated and, if the environment requires it, approved.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.ports import Capability, Deployment, Endpoint
 from shared.worker import container_log, deployment_failure
 from shared.worker.evaluation import approved_digest
@@ -37,6 +37,13 @@ class Deployed:
     traffic_before: Mapping[str, int] = field(default_factory=dict)  #: in per cent
 
 
+@dataclass(frozen=True)
+class UnderWay:
+    """What the next poll is to know: the endpoint was ready and ours, and only the deployment is waited for."""
+
+    deployment: str = ""
+
+
 def run(target: Target) -> Outcome:
     return deployed(target, _as_approved)
 
@@ -44,6 +51,9 @@ def run(target: Target) -> Outcome:
 def deployed(target: Target, permission: Permission) -> Outcome:
     """Poll once on the way to the deployment. Whatever this creates uses the model that `permission` returns."""
     command, workspace = target.command, target.workspace
+    waiting = _still_under_way(target)
+    if waiting is not None:
+        return waiting
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint is None:
         model = permission(target)
@@ -69,6 +79,22 @@ def deployed(target: Target, permission: Permission) -> Outcome:
     return _progress(target, endpoint, found)
 
 
+def _still_under_way(target: Target) -> Running | None:
+    """One look is enough while nothing has changed; whatever has, everything is read and checked again."""
+    waited = target.state(UnderWay)
+    if waited is None or waited.deployment != target.deployment:
+        return None
+    found = target.workspace.deployment(target.endpoint, target.deployment)
+    if found is None or found.state in (READY, *BROKEN) or not target.is_of_this_promotion(found):
+        return None
+    return _wait(target, f"deployment {found.name}: {found.state}")
+
+
+def _wait(target: Target, says: str) -> Running:
+    """For the deployment alone."""
+    return poll_again(target.command, says, UnderWay(target.deployment))
+
+
 def _as_approved(target: Target) -> str | Failed:
     found = still_as_validated(target)
     if isinstance(found, Failed):
@@ -83,17 +109,17 @@ def _as_approved(target: Target) -> str | Failed:
 def _start(target: Target, model: str) -> Outcome:
     name, tags = target.deployment, _tags(target)
     target.workspace.start_deployment(target.deployment_file, target.endpoint, name, model, tags)
-    return poll_again(target.command, f"deployment {target.deployment} is being created")
+    return _wait(target, f"deployment {target.deployment} is being created")
 
 
 def _progress(target: Target, endpoint: Endpoint, found: Deployment) -> Outcome:
     command, workspace = target.command, target.workspace
     if found.state not in (READY, *BROKEN):
-        return poll_again(command, f"deployment {found.name}: {found.state}")
+        return _wait(target, f"deployment {found.name}: {found.state}")
     if found.tags.get(ATTEMPT) != str(command.attempt) and not endpoint.traffic.get(found.name):
         # Its files may have been fixed since, so recreate it under the same name.
         workspace.start_removal(endpoint.name, found.name)
-        return poll_again(command, f"deployment {found.name} from an earlier attempt is being removed")
+        return _wait(target, f"deployment {found.name} from an earlier attempt is being removed")
     if found.state in BROKEN:
         return deployment_failure.failed(found, container_log.read(workspace, endpoint.name, found.name))
     return Succeeded(as_evidence(_evidence(endpoint, found)))

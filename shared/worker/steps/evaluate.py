@@ -9,7 +9,7 @@ from functools import partial
 from shared.config.evaluation import MODEL
 from shared.config.gate import Gate
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.ports import Capability, SubmittedJob, same_asset
+from shared.ports import Capability, SubmittedJob
 from shared.worker import evaluation, gates, jobs
 from shared.worker.evaluation import Evaluated
 from shared.worker.manifest import model_to_deploy
@@ -117,7 +117,7 @@ def _not_then(target: Target, job: SubmittedJob) -> str:
         return f"job {job.name} was not submitted by the identity of {target.command.environment}"
     if not jobs.is_name_of(job.name, target.command, STEP.name):
         return f"job {job.name} is of another promotion"
-    if not same_asset(job.inputs.get(MODEL), copy.asset_id):
+    if not evaluation.is_same_model(job.inputs.get(MODEL, ""), copy.asset_id):
         return f"job {job.name} evaluated {job.inputs.get(MODEL) or 'nothing'}"
     return ""
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.ports import Capability, Deployment
 from shared.worker import traffic
 from shared.worker.order import Step
@@ -19,9 +19,19 @@ class Retired:
     left_alone: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Removing:
+    """What the next poll is to know: the deployments that are on their way out."""
+
+    deployments: tuple[str, ...] = ()
+
+
 def run(target: Target) -> Outcome:
     """Never touch a deployment created after the shift: this promotion's message may be late."""
     command, workspace = target.command, target.workspace
+    waiting = _still_under_way(target)
+    if waiting is not None:
+        return waiting
     endpoint = workspace.endpoint(target.endpoint)
     serving = workspace.deployment(target.endpoint, target.deployment)
     if endpoint is not None and endpoint.state not in SETTLED:
@@ -38,10 +48,26 @@ def run(target: Target) -> Outcome:
     replaced = [each for each in others if target.owns(each) and not endpoint.traffic.get(each.name)]
     if replaced:
         _remove(target, replaced)
-        names = ", ".join(each.name for each in replaced)
-        return poll_again(command, f"being removed: {names}")
+        names = tuple(each.name for each in replaced)
+        return poll_again(command, _removes(names), Removing(names))
     left = {each.name: _why_left(target, each) for each in others}
     return Succeeded(as_evidence(Retired(left)))
+
+
+def _still_under_way(target: Target) -> Running | None:
+    """One look is enough while nothing has changed; whatever has, everything is read and checked again."""
+    removing = target.state(Removing)
+    if removing is None or not removing.deployments:
+        return None
+    there = {each.name: each.state for each in target.workspace.deployments(target.endpoint)}
+    # All of them still, and one on its way out: Azure ML does one operation on an endpoint at a time.
+    if DELETING in [there.get(name) for name in removing.deployments] and there.keys() >= {*removing.deployments}:
+        return poll_again(target.command, _removes(removing.deployments), removing)
+    return None
+
+
+def _removes(names: tuple[str, ...]) -> str:
+    return f"being removed: {', '.join(names)}"
 
 
 def _remove(target: Target, replaced: list[Deployment]) -> None:

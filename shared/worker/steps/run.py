@@ -11,12 +11,12 @@ from functools import partial
 from shared.core.approval import DIGEST_LENGTH
 from shared.core.messages import Failed, Outcome, Succeeded, as_evidence
 from shared.ports import Bound, Capability, PipelineJob, PipelineSubmission, SubmittedJob, same_asset
-from shared.worker import jobs, rules
+from shared.worker import jobs, rerunning
 from shared.worker.order import Step
 from shared.worker.pipeline_content import digest_of
 from shared.worker.pipeline_inputs import Given
 from shared.worker.pipeline_order import PipelineOrder
-from shared.worker.pipeline_review import RunManifest, least_of
+from shared.worker.pipeline_review import RunManifest
 from shared.worker.steps import inspect, register_components
 from shared.worker.steps.inspect import still_as_inspected
 from shared.worker.target import PROMOTION, ROUTE, STAGE
@@ -52,7 +52,7 @@ def _start(order: PipelineOrder, name: str) -> SubmittedJob | Failed:
     found = still_as_inspected(order)
     if isinstance(found, Failed):
         return found
-    refusal = rules.unapproved(order, found.manifest.digest, found.authors, least_of(order))
+    refusal = rerunning.unapproved(order, found)
     if refusal:
         return refusal
     order.workspace.start_pipeline(_submission(order, name, found.manifest))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.core.approval import Author
-from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
 from shared.ports import BusyError, Capability, ForbiddenError, Model, RejectedError, same_asset
 from shared.worker import origins
 from shared.worker.lineage import (
@@ -29,7 +29,7 @@ from shared.worker.lineage import (
     trimmed,
 )
 from shared.worker.order import Step
-from shared.worker.polls import poll_again, poll_when_ended
+from shared.worker.polls import Waited, poll_again, poll_when_ended
 from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
@@ -75,11 +75,21 @@ class Shared:
     properties: Mapping[str, str] = field(default_factory=dict)  #: the model's, those of this app: nobody changes them
 
 
+@dataclass(frozen=True)
+class Copying:
+    """What the next poll is to know: the model was there, with its tags, and the registry was asked to copy it."""
+
+    model: str = ""  #: its asset id
+
+
 def run(target: Target) -> Outcome:
     if target.is_born_in_registry:
         return _from_registry(target)
     command, workspace = target.command, target.workspace
     name, version = command.candidate.name, command.candidate.version
+    waiting = _still_under_way(target)
+    if waiting is not None:
+        return waiting
     model = workspace.model(name, version)
     if model is None:
         return Failed(
@@ -143,6 +153,29 @@ def _from_registry(target: Target) -> Outcome:
     return Succeeded(as_evidence(replace(shared, origin=model.origin or model.asset_id, job_not_found=named)))
 
 
+def _still_under_way(target: Target) -> Running | None:
+    """One look is enough while nothing has changed; whatever has, everything is read and checked again."""
+    command, workspace = target.command, target.workspace
+    waited, copying = target.state(Waited), target.state(Copying)
+    if waited is not None and waited.job:
+        job = workspace.job(waited.job)
+        return poll_when_ended(target, job) if job is not None and job.status not in ENDED else None
+    if copying is None or not copying.model or _asks_again(command):
+        return None
+    if workspace.registry_model(command.candidate.name, command.candidate.version) is not None:
+        return None
+    return poll_again(command, _copies(command), copying)
+
+
+def _copies(command: RunStep) -> str:
+    return f"the registry is copying model {command.candidate.name}, version {command.candidate.version}"
+
+
+def _asks_again(command: RunStep) -> bool:
+    """At polls 2, 4, 8, …: an import that went wrong leaves no trace, and a second one does no harm."""
+    return math.log2(max(command.poll, 1)).is_integer()
+
+
 def _untagged(target: Target, model: Model) -> Failed | None:
     """Why the model must not leave its workspace; None if it may. An event may claim tags that the model lacks."""
     asked = target.settings.require_tags
@@ -158,9 +191,8 @@ def _untagged(target: Target, model: Model) -> Failed | None:
 
 def _start(target: Target, model: Model) -> Outcome:
     command, workspace = target.command, target.workspace
-    says = f"the registry is copying model {model.name}, version {model.version}"
-    # Import again at polls 2, 4, 8, …: a failed import leaves no trace, and a second one does no harm.
-    if math.log2(max(command.poll, 1)).is_integer():
+    says = _copies(command)
+    if _asks_again(command):
         if not workspace.has_files(model):
             return Failed(
                 f"The files of model {model.name}, version {model.version}, are gone from {model.path}. Register the "
@@ -171,7 +203,7 @@ def _start(target: Target, model: Model) -> Outcome:
             workspace.start_share(model.name, model.version)
         except BusyError as fault:
             return poll_again(command, f"{says}: {fault}")
-    return poll_again(command, says)
+    return poll_again(command, says, Copying(model.asset_id))
 
 
 def _asked(target: Target) -> Collection[str]:

@@ -1,0 +1,46 @@
+"""How long the steps of a lane took before, and what that lets expect. Part of the rules in `lane.py`.
+
+Only what succeeded counts, and only what was waited for: a step that answers at its first poll needs no plan. A step
+that waited for somebody else's job says nothing about the step.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from statistics import median
+
+from shared.core.messages import Expectation
+from shared.core.promotion import Lane, StageRun, StepRun
+
+#: So many times of a step are remembered, and so many steps.
+TIMES, STEPS = 9, 60
+#: Nothing is expected of what took less: it is polled again that soon anyway.
+SHORTEST = timedelta(seconds=2)
+
+
+def remembered(lane: Lane, stage: StageRun, step: StepRun, now: datetime) -> Lane:
+    """The lane once it knows how long the step took, which has succeeded now."""
+    if step.started is None or step.poll < 2 or _waited_for_others(step) or now - step.started < SHORTEST:
+        return lane
+    name = _name(stage, step)
+    times = (*lane.durations.get(name, ()), round((now - step.started).total_seconds(), 1))[-TIMES:]
+    others = {other: kept for other, kept in lane.durations.items() if other != name}
+    latest = list({**others, name: times}.items())[-STEPS:]
+    return replace(lane, durations=dict(latest))
+
+
+def expectation(lane: Lane, stage: StageRun, step: StepRun) -> Expectation | None:
+    """What can be expected of the step; None where it was never waited for."""
+    times = lane.durations.get(_name(stage, step))
+    if not times:
+        return None
+    usual = median(times)
+    return Expectation(timedelta(seconds=usual), timedelta(seconds=median(abs(each - usual) for each in times)))
+
+
+def _name(stage: StageRun, step: StepRun) -> str:
+    return f"{stage.name}.{step.plan.name}"
+
+
+def _waited_for_others(step: StepRun) -> bool:
+    """Whether the step has another deadline than it began with: `awaiting.py` gives it one."""
+    return step.started is not None and step.deadline != step.started + step.plan.limit
