@@ -71,9 +71,9 @@ class Azure:
         model = Model(name=name, version=version, path=folder, type="custom_model")
         await asyncio.to_thread(self.dev.models.create_or_update, model)
 
-    async def versions(self, name: str) -> list[str]:
-        """The versions that the dev workspace has of a model."""
-        return await self._names(self._addresses["workspaces"]["dev"] + f"/models/{name}/versions")
+    async def versions(self, name: str, environment: str = "dev") -> list[str]:
+        """The versions that a workspace has of a model."""
+        return await self._names(self._addresses["workspaces"][environment] + f"/models/{name}/versions")
 
     async def origins(self, name: str) -> dict[str, str | None]:
         """The name of the job that each version of a model in the dev workspace came from."""
@@ -111,6 +111,18 @@ class Azure:
             return status if status in ("Completed", "Failed", "Canceled") else None
 
         return await until(ended, f"job {name} has ended")
+
+    async def completed(self, experiment: str) -> list[str]:
+        """The names of the pipeline jobs of an experiment in the dev workspace that have completed."""
+        path: str | None = f"{self._addresses['workspaces']['dev']}/jobs?jobType=Pipeline"
+        names: list[str] = []
+        while path:
+            found = await self.call("GET", path) or {}
+            for job in found.get("value", []):
+                its = job["properties"]
+                names += [job["name"]] if (its["experimentName"], its["status"]) == (experiment, "Completed") else []
+            path = str(found.get("nextLink") or "").removeprefix(self._addresses["azureml"]["url"])
+        return names
 
     async def children(self, job: str) -> list[str]:
         """The names of the jobs inside a pipeline job."""

@@ -31,7 +31,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(script: Path, *arguments: object) -> str:
     """What a script of the example prints."""
     with TemporaryDirectory() as runs:  # where MLflow keeps what it logs
-        return _run(script, arguments, Path(runs))
+        return _run(script, arguments, Path(runs) / "runs")
 
 
 def _run(script: Path, arguments: Sequence[object], runs: Path) -> str:
