@@ -26,7 +26,7 @@ def main(file: Path) -> None:
     def promotion() -> int:
         for number in range(asked["steps"]):
             step(number)
-        return asked["steps"]
+        return 0
 
     DBOS.launch()
     try:

@@ -13,6 +13,7 @@ from shared.core.events import Person
 from shared.core.messages import (
     Candidate,
     Champion,
+    Evidence,
     JobEnded,
     Kind,
     LaneKey,
@@ -115,7 +116,7 @@ def app(tmp_path: Path) -> Running:
     running = Running(InMemoryApp(SETTINGS | files, {}), KeptBus())
     running.app.bus = running.bus
     candidate = Candidate(Kind.PIPELINE, "churn-training", "train-7", "dev", WORKSPACE.format("dev"))
-    evidence = {"register_components": {"x": 1}, "inspect": {"x": 1}, "approve": {"on": "digest"}}
+    evidence: dict[str, Evidence] = {name: {"x": 1} for name in ("register_components", "inspect", "approve")}
     champion = Champion("first", candidate, datetime.now(UTC) - timedelta(days=40), evidence)
     empty = Lane(LANE)
     running.app.store.save(empty, replace(empty, champions={"prod": champion}), 0, ())
