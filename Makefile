@@ -1,4 +1,4 @@
-# An interpreter by name or path; without it, scripts/make_venv.sh looks for one.
+# An interpreter by name or path; by default scripts/make_venv.sh finds one.
 PYTHON ?=
 VENV := .venv
 COMPUTE := .venv-compute
@@ -8,23 +8,23 @@ AZURITE := requirements/azurite/node_modules
 BIN := $(VENV)/bin
 COMPILE := uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 LOCK := $(COMPILE) --universal --python-version 3.11
-# Of `make chaos`; without a seed it draws one, and prints it.
+# For `make chaos`, which by default draws a random seed and prints it.
 KILLS ?= 1000
-# Of `make mutants`, which draws a seed like `make chaos`.
+# For `make mutants`, which draws a seed like `make chaos`.
 SAMPLE ?= 150
 SEED ?=
-# Most tests wait for processes, so a few files at a time run side by side.
+# Most tests wait for processes, so run a few files in parallel.
 PYTEST := python -m pytest -n 3 --dist loadfile
-# Only wheels, and only those that the locks name: building one would bring in what no lock names.
+# Only wheels, and only locked ones: building one would install packages that no lock names.
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 
 .PHONY: help demo demo-pipeline up install test test-azurite test-later chaos mutants check format bench package azurite lock clean
 
-help:  ## Show what can be made
+help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: install  ## Show a model's whole way to production, in about two minutes
+demo: install  ## Show a model's way to production, in about two minutes
 	@$(BIN)/python -m examples.demo
 
 demo-pipeline: install  ## Show a training pipeline's way to production, in under three minutes
@@ -46,10 +46,10 @@ test-later: install  ## Run all tests with the clock a day, a month and two year
 		scripts/with_clock_ahead.sh $$days $(BIN)/$(PYTEST) --basetemp "$${TMPDIR:-/tmp}/test-later" || exit 1; \
 	done
 
-chaos: install  ## Kill parts of a local cloud 1,000 times at random, and check that all holds (KILLS=N, SEED=N)
+chaos: install  ## Kill parts of a local cloud 1,000 times at random, and check that all guarantees hold (KILLS=N, SEED=N)
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
-mutants: install  ## Put 150 faults at random into core and workers, and check that the tests notice (SAMPLE=N, SEED=N)
+mutants: install  ## Inject 150 random faults into core and workers, and check that the tests notice (SAMPLE=N, SEED=N)
 	@$(BIN)/python -m tests.mutants --sample $(SAMPLE) $(if $(SEED),--seed $(SEED))
 
 check: install  ## Run what CI runs: linters, types, layers, and all tests
@@ -61,14 +61,14 @@ check: install  ## Run what CI runs: linters, types, layers, and all tests
 	@$(BIN)/$(PYTEST)
 	@cd localcloud && ../$(BIN)/$(PYTEST)
 
-format: install  ## Put the code into its form
+format: install  ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: install $(PEER)/.installed  ## Measure, side by side with bare SDKs, and print each figure with its target
+bench: install $(PEER)/.installed  ## Run the benchmarks and print each figure with its target
 	@$(BIN)/python -m benchmarks
 
-package: $(VENV)/.installed  ## Put what goes to Azure into .package, as azd has it done
+package: $(VENV)/.installed  ## Build the package for Azure in .package, as azd does
 	@$(BIN)/python -m scripts.make_package
 
 install: $(VENV)/.installed $(COMPUTE)/.installed $(BIN)/mlpromote  ## Install into .venv and .venv-compute
@@ -80,12 +80,12 @@ $(VENV)/.installed: requirements.txt requirements/tools.txt requirements/host.tx
 	@$(BIN)/python $(LOCKED) --no-deps --ignore-requires-python -r requirements/host.txt
 	@touch $@
 
-# The command line and the local cloud, from their folders: what is edited there takes effect at once.
+# The command line and the local cloud are installed from their folders, so edits take effect at once.
 $(BIN)/mlpromote: $(VENV)/.installed pyproject.toml localcloud/pyproject.toml
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable . --editable ./localcloud
 	@touch $@
 
-# A virtual environment of its own: the scoring server pins versions that the app's SDKs do not share.
+# A separate virtual environment: the scoring server pins other versions than the app's SDKs.
 $(COMPUTE)/.installed: requirements/compute.txt
 	@scripts/make_venv.sh $(COMPUTE) $(if $(PYTHON),"$(PYTHON)")
 	@echo "Installing what jobs and deployments run in into $(COMPUTE) ..."
@@ -105,8 +105,8 @@ $(AZURITE)/.installed: requirements/azurite/package-lock.json
 	@npm ci --prefix requirements/azurite --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# The tools come on top of the app, so they take its versions; nothing that the app needs is in their own list alone.
-lock:  ## Write the pinned versions, with their hashes, anew (needs uv)
+# The tools are installed on top of the app, so they use its versions. Everything that the app needs is in its own list.
+lock:  ## Write the locks with versions and hashes (needs uv)
 	@$(LOCK) requirements/app.in -o requirements.txt
 	@$(LOCK) -c requirements.txt requirements/local.in requirements/test.in -o requirements/tools.txt
 	@$(COMPILE) --no-deps --python-version 3.13 requirements/host.in -o requirements/host.txt

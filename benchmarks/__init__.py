@@ -1,1 +1,1 @@
-"""Measures the app side by side with bare SDKs and with an empty function app: `python -m benchmarks`."""
+"""Measures the app against bare SDKs and an empty function app, side by side: `python -m benchmarks`."""

@@ -1,7 +1,7 @@
-"""The command line: runs the benchmarks one after the other and prints what they found, with the targets.
+"""The command line: runs the benchmarks one after another and prints the results, with the targets.
 
-The exit code tells whether the measurements could be taken, not what they found: a machine that does other work as well
-may miss a target, and that is for people to judge.
+The exit code says whether the measurements succeeded, not whether targets were met: a busy machine may miss a target,
+and people must judge that.
 """
 
 import argparse
@@ -29,18 +29,18 @@ BENCHMARKS = {
     "indexing": ("benchmarks.indexing", "indexing the app against an empty function app"),
     "intake": ("benchmarks.intake", "notifications through the webhook against bare sends"),
     "polls": ("benchmarks.polls", "polls of a deployment, and how long its end goes unnoticed, by a simulated clock"),
-    "steps": ("benchmarks.steps", "steps per second of promotions against a loop that only moves the messages"),
-    "stores": ("benchmarks.stores", "a page of 10,000 promotions against one of 100, and what the stores take in"),
+    "steps": ("benchmarks.steps", "steps per second of promotions against a loop that only forwards the messages"),
+    "stores": ("benchmarks.stores", "a page of 10,000 promotions against one of 100, and the stores' throughput"),
     "waiting": ("benchmarks.waiting", "function time, Azure ML calls and memory of a promotion that waits a minute"),
 }
 
 FOLDER = Path(__file__).resolve().parents[1] / ".local" / "bench"
 INTERRUPTED = 130
-WIDTH = 130  # columns, where the output is no terminal
+WIDTH = 130  # columns, if the output is not a terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 if everything could be measured, whatever was found; 1 if not; 130 when interrupted."""
+    """Return 0 if everything was measured, whatever the results; 1 if not; 130 if interrupted."""
     listed = "\n".join(f"  {name:10} {about}" for name, (_, about) in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
@@ -80,7 +80,7 @@ async def interruptible(work: Coroutine[None, None, list[Finding]]) -> list[Find
 
 
 async def run(console: Console, names: Sequence[str]) -> list[Finding]:
-    """What the named benchmarks find, one after the other."""
+    """Run the named benchmarks one after another, and return their results."""
     began = time.monotonic()
     findings: list[Finding] = []
     columns = (TextColumn("{task.fields[name]:10}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
@@ -98,7 +98,7 @@ async def run(console: Console, names: Sequence[str]) -> list[Finding]:
 
 
 class _Shown:
-    """The progress of one benchmark, in its line."""
+    """Shows the progress of one benchmark on its line."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress

@@ -1,6 +1,6 @@
-"""The app with an Azure ML that answers at once: whatever a step looks for is there when it first polls.
+"""The app with an Azure ML that completes everything at once: a step finds its result at its first poll.
 
-So each step takes one command and one report, and none waits. All else is the real app.
+So each step takes one command and one report, and none waits. Everything else is the real app.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ TAGS = {"promote": "true"}
 
 
 def model_names(series: str, count: int) -> list[str]:
-    """A lane each."""
+    """The names of models, each with its own lane."""
     return [f"model-{series}-{number}" for number in range(count)]
 
 
@@ -39,7 +39,7 @@ def registration(configuration: "Configuration", model: str) -> ModelRegistered:
 
 
 class AtOnceApp(App):
-    """Serves the models that it was told of."""
+    """Serves the models passed to `expect`."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         super().__init__(settings)
@@ -51,7 +51,7 @@ class AtOnceApp(App):
         source.job_metrics[JOB] = {"accuracy": 0.95, "auc": 0.97}
 
     def expect(self, models: Sequence[str]) -> None:
-        """Put everything there that the promotions of these models will look for."""
+        """Create everything that the promotions of these models will look for."""
         now = datetime.now(UTC)
         for model in models:
             origin = self._fakes[SOURCE].has_model(model, VERSION, tags=TAGS, job=JOB)

@@ -1,4 +1,4 @@
-"""Which calls to Azure ML each step of a promotion made: the control plane's log laid over the promotion's times."""
+"""Counts the calls to Azure ML by step, by matching the control plane's log with the promotion's times."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ Row = tuple[str, str, int]  #: step, call and count
 def by_step(calls: Iterable[Call], promotions: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Rows in the order of the steps, and of the first call of each kind.
 
-    `promotions` are as `GET /api/promotions/{id}` answers, of one stage each, so that one step at a time is under way.
+    `promotions` are answers of `GET /api/promotions/{id}`, with one stage each, so that only one step runs at a time.
     """
     steps = [step for promotion in promotions for stage in promotion["stages"] for step in stage["steps"]]
     spans = [(step["name"], _seconds(step["started"]), _seconds(step["ended"])) for step in steps if step["started"]]

@@ -1,8 +1,8 @@
 """Only sends, receives and completes the messages of promotions with the SDK: each message received sends the next one.
 
-Reads `{"connection_string", "messages_at_once", "chains"}` from the file that is named. A chain is the messages of one
-promotion in their order; all chains are under way at once. Answers with the seconds from the first send to the last
-completing; connecting is not among them.
+Reads `{"connection_string", "messages_at_once", "chains"}` from the named file. A chain is the ordered messages of one
+promotion; all chains run concurrently. Prints the seconds from the first send to the last completion, without
+connecting.
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import Any
 
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
-#: Seconds until a message must have come.
+#: Seconds within which a message must arrive.
 _PATIENCE = 10.0
 
 Chains = list[list[dict[str, str]]]
@@ -31,7 +31,7 @@ def message_of(one: dict[str, str]) -> ServiceBusMessage:
 
 
 def run(asked: dict[str, Any]) -> float:
-    """One thread. It takes from the queue in which the most messages wait, several at once where there are."""
+    """Run in one thread, which receives from the queue with the most messages, several at once if possible."""
     chains: Chains = asked["chains"]
     following = {one["message_id"]: after for chain in chains for one, after in pairwise(chain)}
     queues = sorted({one["queue"] for chain in chains for one in chain})
@@ -55,7 +55,7 @@ def run(asked: dict[str, Any]) -> float:
             most = min(count, asked["messages_at_once"])
             received = receivers[queue].receive_messages(most, max_wait_time=_PATIENCE)
             if not received:
-                raise TimeoutError(f"no message came from {queue} within {_PATIENCE:g} s")
+                raise TimeoutError(f"no message arrived from {queue} within {_PATIENCE:g} s")
             for message in received:
                 if str(message.message_id) in following:
                     send(following[str(message.message_id)])

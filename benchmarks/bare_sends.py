@@ -1,7 +1,7 @@
-"""Sends messages with the bare SDK, one by one, by threads that share one sender or have one each.
+"""Sends messages with the bare SDK, one by one, from threads that share one sender or have one each.
 
-Reads `{"connection_string", "queue", "threads", "senders", "messages"}` from the file that is named, and answers with
-the seconds that it took. A sender of the SDK takes one thread at a time, so threads that share one take turns.
+Reads `{"connection_string", "queue", "threads", "senders", "messages"}` from the named file, and prints the seconds
+that it took. The SDK's senders are not thread-safe, so threads that share one take turns.
 """
 
 import json
@@ -17,7 +17,7 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 
 def send_all(asked: dict[str, Any]) -> float:
-    """The seconds from the first send to the last answer of the broker; connecting is not among them."""
+    """The seconds from the first send to the broker's last answer, without connecting."""
     messages = [(one["body"].encode(), one["message_id"], one["subject"]) for one in asked["messages"]]
     with ExitStack() as open_now:
         client = open_now.enter_context(ServiceBusClient.from_connection_string(asked["connection_string"]))

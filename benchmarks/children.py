@@ -1,4 +1,4 @@
-"""Runs one side of a measurement in a process of its own, so that nothing here slows it down."""
+"""Runs one side of a measurement in its own process, so that nothing here slows it down."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ async def answer_of(
     environment: Mapping[str, str] | None = None,
     python: Path | None = None,
 ) -> Any:
-    """Run `python -m module` and return the JSON in the last line of its output; it ends when its caller does.
+    """Run `python -m module` and return the JSON in the last line of its output. It is stopped when the caller ends.
 
     Raises `BenchmarkError` with the end of its output when it fails.
     """
@@ -42,5 +42,9 @@ async def answer_of(
             await child.stop()
     lines = processes.tail(log, _LINES).splitlines()
     if code != 0 or not lines:
-        raise BenchmarkError(f"{module} ended with {code}:\n" + "\n".join(lines))
+        raise BenchmarkError(
+            f"{module} exited with {code}:\
+"
+            + "\n".join(lines)
+        )
     return json.loads(lines[-1])

@@ -1,4 +1,4 @@
-"""The local cloud to measure in: that of `make up`, with another app or another deployment time."""
+"""The local cloud for measurements: that of `make up`, with another app or another deployment time."""
 
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +13,7 @@ from localcloud.up.description import App
 APPS = Path(__file__).with_name("apps")
 
 
-#: `localcloud.yml` has every change told and traced, for people to see; what we compare with does neither.
+#: `localcloud.yml` publishes and traces every change, for people to see. The baselines do neither.
 UNOBSERVED = {"MLPROMOTE_TOPIC_ENDPOINT": "", "MLPROMOTE_TRACES": ""}
 
 
@@ -23,7 +23,7 @@ async def running_cloud(
 ) -> AsyncIterator[LocalCloud]:
     """A fresh local cloud with its state in `folder` that runs the function app in `app`.
 
-    `settings` come on top of those in `localcloud.yml`, and `changes` replace other parts of that file.
+    `settings` are added to those in `localcloud.yml`, and `changes` replace other parts of that file.
     """
     shutil.rmtree(folder, ignore_errors=True)
     described = read_description(REPOSITORY / "localcloud.yml")

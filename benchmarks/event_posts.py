@@ -1,6 +1,6 @@
-"""Posts notifications to a webhook as Event Grid does: one event a request, many requests in flight.
+"""Posts notifications to a webhook as Event Grid does: one event per request, many requests in flight.
 
-Reads `{"url", "connections", "bodies"}` from the file that is named, and answers with the seconds that it took.
+Reads `{"url", "connections", "bodies"}` from the named file, and prints the seconds that it took.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-#: Seconds after which a delivery is given up, as Event Grid does.
+#: Seconds after which a delivery fails, as in Event Grid.
 TIMEOUT = 30.0
 
 
 class Poster(asyncio.Protocol):
-    """One connection: sends the next request as soon as the one before is answered. Plain sockets, because a client
-    library would take more of the processor than what is measured."""
+    """One connection, which sends the next request as soon as the previous one is answered. Uses plain sockets, because
+    a client library would need more processor time than what is measured."""
 
     def __init__(self, requests: deque[bytes], ended: "asyncio.Future[None]") -> None:
         self._requests = requests
@@ -35,7 +35,7 @@ class Poster(asyncio.Protocol):
         if b"\r\n\r\n" not in self._answer:
             return
         if not self._answer.startswith(b"HTTP/1.1 202 "):
-            self._end(RuntimeError(f"a notification was answered with {self._answer[:500]!r}"))
+            self._end(RuntimeError(f"the answer to a notification was {self._answer[:500]!r}"))
             return
         self._answer = b""
         self._post()
@@ -59,7 +59,7 @@ class Poster(asyncio.Protocol):
 
 
 async def post_all(url: str, bodies: list[str], connections: int) -> float:
-    """The seconds from the first request to the last answer; raises if one is not answered with 202."""
+    """The seconds from the first request to the last answer. Raises if an answer is not 202."""
     address = urlsplit(url)
     requests = deque(_request(address.netloc, f"{address.path}?{address.query}", body.encode()) for body in bodies)
     loop = asyncio.get_running_loop()

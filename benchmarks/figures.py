@@ -1,4 +1,4 @@
-"""What a benchmark finds: ratios with their targets, and tables. The arithmetic of it, and nothing that measures."""
+"""The results of benchmarks: ratios with their targets, and tables. Only arithmetic; nothing here measures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from statistics import median
 
 
 class BenchmarkError(Exception):
-    """A measurement broke: what was measured did not do what it should have done."""
+    """A measurement failed because the measured code did not behave as it should."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound that a ratio is to keep to."""
+    """A bound for a ratio."""
 
     bound: float
     at_least: bool
@@ -31,19 +31,19 @@ class Target:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways measured in turn, round by round, so that whatever else the machine does hits both."""
+    """Two alternatives measured in turn, round by round, so that other load on the machine affects both."""
 
     title: str
     ours: Sequence[float]  #: one value per round
     other: Sequence[float]  #: of the same rounds
     ours_is: str
-    other_is: str  #: exactly what the comparison is with
+    other_is: str  #: precise description of the baseline
     unit: str
-    target: Target | None  #: None for a ratio that is only for information
+    target: Target | None  #: None if the ratio is only for information
 
     def __post_init__(self) -> None:
         if not self.ours or len(self.ours) != len(self.other):
-            raise ValueError("a comparison needs rounds, and both ways in each of them")
+            raise ValueError("a comparison needs rounds with values of both sides")
 
     @property
     def ratio(self) -> float:
@@ -52,13 +52,13 @@ class Comparison:
 
     @property
     def is_met(self) -> bool | None:
-        """None where there is no target."""
+        """Whether the target is met; None without a target."""
         return None if self.target is None else self.target.is_met_by(self.ratio)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Figures that have no target: rows of cells below a title."""
+    """Figures without a target: rows of cells below a title."""
 
     title: str
     columns: Sequence[str]

@@ -1,4 +1,4 @@
-"""What the local Functions host logs of each invocation when its log level is Debug."""
+"""Reads what the local Functions host logs about each invocation at log level Debug."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ class Use:
 
 
 def uses(lines: Iterable[str]) -> dict[str, Use]:
-    """By function, in the order of their first invocations."""
+    """The use by function, in the order of their first invocations."""
     found: dict[str, Use] = {}
     for line in lines:
         executed = _EXECUTED.search(line)
@@ -31,7 +31,7 @@ def uses(lines: Iterable[str]) -> dict[str, Use]:
 
 
 def difference(after: Mapping[str, Use], before: Mapping[str, Use]) -> dict[str, Use]:
-    """What was used between two readings of the same log, of the functions that were used."""
+    """The use between two readings of the same log, for functions that were used."""
     none = Use(0, 0.0)
     spent = {
         name: Use(use.invocations - before.get(name, none).invocations, use.seconds - before.get(name, none).seconds)

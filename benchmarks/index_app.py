@@ -1,4 +1,4 @@
-"""Indexes one function app as the host does and answers with the seconds, the names of the functions, and imports."""
+"""Indexes one function app like the host, and prints the seconds, the names of the functions, and the imports."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from localcloud.functions.runtime import load_app
 
-#: What must not be imported by indexing, since it takes longer than all the rest.
+#: Indexing must not import these, which would take longer than everything else.
 HEAVY = ("azure.ai.ml", "pydantic", "yaml", "azure.servicebus", "azure.identity")
 
 

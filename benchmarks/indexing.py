@@ -1,4 +1,4 @@
-"""Indexing the app against indexing an empty function app: each time in a fresh process, by Microsoft's runtime."""
+"""Compares indexing the app with indexing an empty function app, in fresh processes, by Microsoft's runtime."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ SETTINGS = {"MLPROMOTE_CONFIGURATION": "examples/digits/promotion.yml"}
 
 
 async def measure(folder: Path, progress: Progress) -> list[Finding]:
-    """Raises `BenchmarkError` if a module is imported that must not be."""
+    """Measure. Raises `BenchmarkError` if a forbidden module is imported."""
     ours, empty = [], []
     functions = 0
-    for done in range(-1, ROUNDS):  # the first round only fills the caches of the file system
+    for done in range(-1, ROUNDS):  # the first round only warms up the file system's caches
         of_ours = await answer_of("benchmarks.index_app", [str(REPOSITORY)], folder / "app.log", SETTINGS)
         of_empty = await answer_of("benchmarks.index_app", [str(APPS / "empty")], folder / "empty.log")
         progress(done + 1, ROUNDS, "fresh processes, in turn")

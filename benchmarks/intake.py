@@ -1,4 +1,4 @@
-"""Notifications through the webhook to the queue, against bare sends of the same messages with the SDK."""
+"""Compares notifications through the webhook to the queue with bare sends of the same messages by the SDK."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ CONNECTIONS = 64
 TARGET = Target(0.7, at_least=True)
 
 QUEUE = "promotion-events"
-#: As many threads as the Functions runtime gives an app: the default of ThreadPoolExecutor.
+#: The number of threads in the Functions runtime: the default of ThreadPoolExecutor.
 THREADS = min(32, (os.cpu_count() or 1) + 4)
 
 
@@ -52,7 +52,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
             ours,
             shared_sender,
             ours_is,
-            f"{one_by_one} one sender, which {THREADS} threads share by a lock as in the app",
+            f"{one_by_one} one sender, which {THREADS} threads share with a lock as in the app",
             "per second",
             TARGET,
         ),
@@ -69,7 +69,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
 
 
 class Sides:
-    """Both ways into one queue, each in a process of its own. Each gives its rate, per second."""
+    """Both ways into one queue, each in its own process. Each returns its rate per second."""
 
     def __init__(self, cloud: LocalCloud, folder: Path) -> None:
         self._webhook = cloud.layout.webhook
@@ -99,7 +99,7 @@ class Sides:
         return await self._rate("benchmarks.bare_sends", asked, count)
 
     def _events(self, model: str, count: int) -> list[dict[str, Any]]:
-        """ModelRegistered in the Event Grid schema, as a workspace raises it; a version each."""
+        """ModelRegistered events in the Event Grid schema, as a workspace raises them, one per version."""
         return [
             {
                 "id": str(uuid.uuid4()),
@@ -125,11 +125,11 @@ class Sides:
         seconds: float = await answer_of(module, [str(file)], self._folder / f"{module}.log")
         arrived = await asyncio.to_thread(self._emptied)
         if arrived != count:
-            raise BenchmarkError(f"{module}: {count} were sent, {arrived} came into the queue")
+            raise BenchmarkError(f"{module}: {count} were sent, {arrived} arrived in the queue")
         return count / seconds
 
     def _emptied(self) -> int:
-        """How many messages were in the queue, which is empty afterwards."""
+        """Empty the queue, and return how many messages were in it."""
         found = 0
         with (
             ServiceBusClient.from_connection_string(self._connection_string) as client,

@@ -1,9 +1,9 @@
-"""How a benchmark says how far it has come."""
+"""How a benchmark reports its progress."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called with the parts that are done, with their number, and with what is going on."""
+    """Called with the number of completed parts, the number of all parts, and the current activity."""
 
     def __call__(self, done: float, of: float, doing: str) -> None: ...

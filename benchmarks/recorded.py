@@ -1,4 +1,4 @@
-"""The messages of promotions, as the app sends them: taken down by running it without a broker."""
+"""Records the messages of promotions by running the app without a broker."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _MOST = 1000  # messages of one promotion
 
 
 class _Recorder:
-    """The `Bus` port; keeps what is sent."""
+    """The `Bus` port; stores what is sent."""
 
     def __init__(self) -> None:
         self.sent: deque[Recorded] = deque()
@@ -55,7 +55,7 @@ class _RecordingApp(AtOnceApp):
 
 
 def chains(settings: Mapping[str, str], store: Path, models: Sequence[str]) -> list[list[Recorded]]:
-    """For each model the messages of its promotion, each of which brings about the next one."""
+    """The messages of each model's promotion, each of which causes the next."""
     app = _RecordingApp({**settings, stores.FILE: str(store)})
     app.expect(models)
     found = []

@@ -1,4 +1,4 @@
-"""What was found, as tables for a terminal."""
+"""Shows results as tables in a terminal."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -11,7 +11,7 @@ from benchmarks.figures import Comparison, Finding, Table
 
 
 def show(console: Console, findings: Sequence[Finding]) -> None:
-    """Comparisons first, in one table, then the other tables."""
+    """Show comparisons first, in one table, then the other tables."""
     comparisons = [finding for finding in findings if isinstance(finding, Comparison)]
     if comparisons:
         _show_comparisons(console, comparisons)

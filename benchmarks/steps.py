@@ -1,4 +1,4 @@
-"""Promotions with an Azure ML that answers at once, against a loop that only moves the same messages with the SDK."""
+"""Compares promotions, with an Azure ML that answers at once, with a loop that only forwards the same messages."""
 
 import asyncio
 import itertools
@@ -26,9 +26,9 @@ from shared.ports import PromotionFilter
 ROUNDS = 4
 PROMOTIONS = 48
 MESSAGES_AT_ONCE = 16  # as in the app's host.json
-#: The functions only compute, since nothing is waited for. Then threads get in each other's way, so there are more
-#: processes and fewer calls at once, as Microsoft advises ("Improve throughput performance of Python apps in Azure
-#: Functions"): the host.json of this app allows each function one call in each process.
+#: The functions only compute, since nothing waits. Threads would then compete, so there are more processes and fewer
+#: concurrent calls, as Microsoft advises ("Improve throughput performance of Python apps in Azure Functions"): the
+#: host.json of this app allows each function one call in each process.
 WORKER_PROCESSES = 3
 TARGET = Target(0.7, at_least=True)
 #: DBOS 3.4 on SQLite, which makes steps durable in one process, without a broker.
@@ -36,13 +36,13 @@ PEER = REPOSITORY / ".venv-peer" / "bin" / "python"
 PEER_TARGET = Target(1.0, at_least=True)
 
 QUEUES = tuple(Queue(name=name) for name in all_queues(("dev", "test", "prod")))
-#: The bare loop has queues of its own: the app's listeners would take its messages from the others.
+#: The bare loop has its own queues: the app's listeners would take its messages from the others.
 BARE = "bare-"
 OWN_QUEUES = tuple(Queue(name=BARE + queue.name) for queue in QUEUES)
 
-#: Seconds that one round may take.
+#: Limit for one round in seconds.
 _LONGEST = 120.0
-#: A poll reads every promotion, and takes the time for it from those who are measured.
+#: Seconds between polls. A poll reads every promotion and so slows down what is measured.
 _LOOK_AGAIN = 0.5
 
 
@@ -84,7 +84,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
             bare,
             f"{PROMOTIONS} promotions on as many lanes, through two stages with {steps // PROMOTIONS} steps, in the "
             f"local host with {WORKER_PROCESSES} worker processes and as many calls of a function at once; Azure ML in "
-            "memory, nothing to wait for",
+            "memory, no waiting",
             f"one loop in one thread that receives up to {MESSAGES_AT_ONCE}, sends the next ones and completes: {each}",
             "per second",
             TARGET,
@@ -102,12 +102,12 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
 
 
 def _literal(settings: dict[str, str]) -> dict[str, str]:
-    """As settings of a local cloud, in which braces have a meaning."""
+    """The settings escaped for a local cloud, in which braces have a meaning."""
     return {name: text.replace("{", "{{").replace("}", "}}") for name, text in settings.items()}
 
 
 def _renamed(one: recorded.Recorded, series: str) -> recorded.Recorded:
-    """The same message of another model's promotion."""
+    """The same message for another model's promotion."""
     body = one["body"].replace("model-0-", f"model-{series}-")
     return {**one, "body": body, "message_id": f"{one['message_id']}:{series}"}
 
@@ -158,7 +158,7 @@ async def _promote(cloud: LocalCloud, folder: Path, first: list[recorded.Recorde
         if len(new) == len(first) and not any(one.under_way for one in new):
             break
         if time.time() - began > _LONGEST:
-            raise BenchmarkError(f"{len(first)} promotions were not done after {_LONGEST:g} s: see {folder}")
+            raise BenchmarkError(f"{len(first)} promotions had not ended after {_LONGEST:g} s: see {folder}")
     failed = [one for one in new if one.status is not PromotionStatus.SUCCEEDED]
     if failed:
         raise BenchmarkError(f"promotion {failed[0].id} {failed[0].status}: {failed[0].reason}")
@@ -167,7 +167,8 @@ async def _promote(cloud: LocalCloud, folder: Path, first: list[recorded.Recorde
 
 
 def _send(connection_string: str, messages: list[recorded.Recorded]) -> float:
-    """When the first was sent. To connect takes half a second, which is no work of the app's or the bare loop's."""
+    """Send, and return when the first message was sent. Excludes connecting, which takes half a second and belongs to
+    neither side."""
     with (
         ServiceBusClient.from_connection_string(connection_string) as client,
         client.get_queue_sender(EVENTS_QUEUE) as sender,

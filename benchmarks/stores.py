@@ -1,8 +1,8 @@
-"""The stores: a page of promotions out of many against one out of a few, and how much they take in.
+"""Measures the stores: a page of promotions out of many against one out of a few, and their throughput.
 
-SQLite as on one machine, and Azure Tables in Azurite where that is installed. Azurite is one process that looks at
-every row for each query, so its times grow with the rows where those of Azure do not; what Azure is asked, and bills,
-is the number of requests.
+Uses SQLite as on one machine, and Azure Tables in Azurite if that is installed. Azurite is one process that scans every
+row for each query, so its times grow with the number of rows, unlike Azure's. What carries over to Azure, and is
+billed, is the number of requests.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from localcloud.testing import azurite
 #: How many promotions the large store has. In Azurite, 10,000 would take a quarter of an hour.
 MANY = {"sqlite": 10_000, "tables": 500}
 NAMES = {"sqlite": "SQLite", "tables": "Azure Tables in Azurite"}
-#: "The same", with room for what the machine does meanwhile.
+#: "The same", with a margin for other load on the machine.
 TARGET = Target(1.2, at_least=False)
 
 
@@ -62,7 +62,7 @@ def _findings(kind: str, use: Use) -> list[Finding]:
             for what, page in use.pages.items()
         ]
         columns = ("promotions", f"requests, of {FEW}", f"of {use.lanes:,}", f"ms, of {FEW}", f"of {use.lanes:,}")
-        found.append(Table(f"A page of {PAGE} in {name}", columns, rows, "Azurite looks at every row; Azure does not."))
+        found.append(Table(f"A page of {PAGE} in {name}", columns, rows, "Azurite scans every row; Azure does not."))
     figures = [(what, f"{rate:,.0f} /s") for what, rate in use.rates.items()]
     figures += [
         (f"overdue lanes of {use.lanes:,}: {what}", f"{1000 * took:,.0f} ms") for what, took in use.overdue.items()
@@ -70,4 +70,4 @@ def _findings(kind: str, use: Use) -> list[Finding]:
     figures.append(("saves of a promotion with two deployments of 20 minutes", str(use.saves)))
     if use.requests:
         figures.append(("requests to the table service for it", str(use.requests)))
-    return [*found, Table(f"What {name} takes, one process", ("what", "figure"), figures)]
+    return [*found, Table(f"Throughput of {name}, one process", ("what", "figure"), figures)]

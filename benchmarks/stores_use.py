@@ -1,7 +1,7 @@
-"""Uses one kind of store as the app does, in a process of its own, and tells how long it took, as JSON.
+"""Uses one kind of store as the app does, in its own process, and prints how long it took, as JSON.
 
-`python -m benchmarks.stores_use sqlite FOLDER LANES` or `… tables FOLDER LANES`: an empty folder, and how many lanes
-the large store is to have, with one promotion each.
+`python -m benchmarks.stores_use sqlite FOLDER LANES` or `… tables FOLDER LANES`: an empty folder, and the number of
+lanes in the large store, with one promotion each.
 """
 
 import json
@@ -35,18 +35,18 @@ from tests.core.driver import LaneDriver
 FEW = 100
 PAGE = 50
 ROUNDS = 15
-#: What pages show; each has more promotions than fit, in the small store too.
+#: The queries of pages. Each matches more promotions than fit on a page, even in the small store.
 ASKED = {
     "the newest": PromotionFilter(),
     "of a route": PromotionFilter(route="route-1"),
     "under way": PromotionFilter(status=PromotionStatus.RUNNING),
 }
 CALLERS = 8
-#: Each of them sees one promotion through both stages while a rate is measured.
+#: Each lane takes one promotion through both stages while a rate is measured.
 LANES_AT_ONCE = 24
 SHORT_DEPLOYMENT = timedelta(seconds=10)
 DEPLOYMENT = timedelta(minutes=20)
-#: Steps that wait for Azure for a moment, and are looked at twice as the benchmark `waiting` counts it.
+#: Steps that wait briefly for Azure, and so are polled twice, as the benchmark `waiting` counts.
 LOOKED_AT_TWICE = ("share", "shift")
 
 BEGAN = datetime(2026, 11, 20, tzinfo=UTC)
@@ -54,7 +54,7 @@ BEGAN = datetime(2026, 11, 20, tzinfo=UTC)
 
 @dataclass
 class Pages:
-    """How long pages took, in seconds, and how many requests to the table service."""
+    """The duration of pages in seconds, and the number of requests to the table service."""
 
     few: list[float] = field(default_factory=list)
     many: list[float] = field(default_factory=list)
@@ -64,12 +64,12 @@ class Pages:
 
 @dataclass
 class Use:
-    """What was found of one kind of store."""
+    """The results for one kind of store."""
 
-    lanes: int  #: in the large one
-    pages: dict[str, Pages] = field(default_factory=dict)  #: by what is asked for
+    lanes: int  #: in the large store
+    pages: dict[str, Pages] = field(default_factory=dict)  #: by query
     rates: dict[str, float] = field(default_factory=dict)  #: per second
-    overdue: dict[str, float] = field(default_factory=dict)  #: seconds, in the large one
+    overdue: dict[str, float] = field(default_factory=dict)  #: seconds, in the large store
     saves: int = 0  #: of a promotion with two deployments that take 20 minutes each
     requests: int = 0  #: to the table service, for that promotion
 
@@ -90,7 +90,7 @@ class Counting(RequestsTransport):  # type: ignore[misc]  # the SDK's types do n
 
 @dataclass
 class Made:
-    """A store, and what it sends."""
+    """A store, and its transport."""
 
     store: Store
     transport: Counting | None = None
@@ -112,7 +112,7 @@ class Nowhere:
 
 @contextmanager
 def stores(kind: str, folder: Path) -> Iterator[Callable[[str], Made]]:
-    """Makes empty stores of a kind, each with a name."""
+    """Yield a function that creates empty stores of a kind, each with a name."""
     if kind == "sqlite":
         yield lambda name: Made(SqliteStore(folder / f"{name}.sqlite"))
         return
@@ -142,12 +142,12 @@ def requested(lane: LaneKey, number: int) -> PromotionRequested:
 
 
 class Caller(LaneDriver):
-    """Drives one promotion as messages do: what a decision sends is what is answered. Its clock is moved by the polls
-    that it takes."""
+    """Drives one promotion as messages do: it answers each command that a decision sends. Each poll advances its
+    clock."""
 
     def __init__(self, store: Store, lane: LaneKey, deployment: timedelta) -> None:
         super().__init__(Lane(lane), self._answer, BEGAN)
-        self.events = 0  #: that were applied
+        self.events = 0  #: number of events applied
         self._lanes = Lanes(store, Nowhere(), lambda: self.now)
         self._sent: Sequence[RunStep] = ()
         self._deployment = deployment
@@ -157,7 +157,7 @@ class Caller(LaneDriver):
         self.apply(requested(self.lane.key, number))
 
     def promote(self, number: int) -> int:
-        """The whole way; gives how many events were applied."""
+        """Run a complete promotion, and return the number of events applied."""
         self.request(number)
         self.run()
         return self.events
@@ -194,9 +194,7 @@ def measure(kind: str, folder: Path, lanes: int) -> Use:
     with stores(kind, folder) as made:
         few, many = made("few"), made("many")
         _fill(few.store, FEW)
-        use.rates[f"promotions started, each in a lane of its own, {CALLERS} callers"] = lanes / _fill(
-            many.store, lanes
-        )
+        use.rates[f"promotions started, each in its own lane, {CALLERS} callers"] = lanes / _fill(many.store, lanes)
         for turn in range(ROUNDS + 1):  # the first one only warms up
             for what, wanted in ASKED.items():
                 page = use.pages.setdefault(what, Pages())
@@ -222,7 +220,7 @@ def measure(kind: str, folder: Path, lanes: int) -> Use:
 
 
 def _fill(store: Store, lanes: int) -> float:
-    """Start a promotion in each lane; gives the seconds it took."""
+    """Start a promotion in each lane, and return the seconds it took."""
     with ThreadPoolExecutor(CALLERS) as pool:
         return seconds(lambda: list(pool.map(lambda n: Caller(store, key(n), DEPLOYMENT).request(n), range(lanes))))
 

@@ -1,6 +1,6 @@
-"""A promotion whose deployment takes a minute: the function time that it uses, against a script that waits for it.
+"""Compares the function time of a promotion whose deployment takes a minute with a script that waits for it.
 
-The same run shows which calls to Azure ML each step makes, and the memory that the app takes.
+The same run shows the calls to Azure ML by step, and the memory that the app uses.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ MODEL = "digits"
 #: An experiment that the route takes no jobs from: the model is registered by hand.
 EXPERIMENT = "digits-trials"
 TRAINING_ROWS = 1000
-#: Seconds until something must have happened.
+#: Seconds within which something must happen.
 LONGEST = 120.0
-#: How often is looked, in seconds: of the app's memory, and of the promotion, so seldom that it takes no time away.
+#: Seconds between polls of the app's memory, and of the promotion: rare enough not to disturb the measurement.
 LOOK_AT_MEMORY, LOOK_AT_PROMOTION = 0.2, 1.0
 EVERYTHING_LOGGED = 1_000_000  # lines
 
@@ -72,7 +72,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
 
 
 class Run:
-    """What happens in the local cloud."""
+    """Drives the local cloud."""
 
     def __init__(self, cloud: LocalCloud, session: aiohttp.ClientSession, folder: Path) -> None:
         self._addresses = cloud.addresses
@@ -82,7 +82,7 @@ class Run:
         self._folder = folder
 
     async def train(self) -> None:
-        """Have a model trained; afterwards it can be registered under any name."""
+        """Train a model, which can then be registered under any name."""
         self._scientist = await asyncio.to_thread(DataScientist, addresses_of(self._addresses))
         self._job = await asyncio.to_thread(self._scientist.submit, TRAINING_ROWS, experiment=EXPERIMENT)
         deadline = time.monotonic() + LONGEST
@@ -98,7 +98,8 @@ class Run:
         return await self._until(promotion, lambda known: known["status"] in ENDED)
 
     async def side_by_side(self) -> tuple[Promotion, float]:
-        """The ended promotion, and the script's seconds; it begins when the promotion comes to its deployment."""
+        """The ended promotion, and the seconds of the script, which starts when the promotion reaches its
+        deployment."""
         promoting = asyncio.create_task(self.promotion(MODEL))
         try:
             promotion = await self._app.started(MODEL, "1", LONGEST)
@@ -118,7 +119,7 @@ class Run:
         return promotion, script
 
     def used(self) -> dict[str, Use]:
-        """What the functions of promotions have used since the start."""
+        """What the functions of promotions used since the start."""
         log = Path(self._addresses["logs"]) / "functions.log"
         found = function_log.uses(processes.tail(log, EVERYTHING_LOGGED).splitlines())
         return {name: use for name, use in found.items() if name in function_log.OF_PROMOTIONS}
@@ -153,7 +154,7 @@ class Memory:
         return int(self._process.memory_info().rss)
 
     async def watch(self) -> None:
-        """Note the peak until cancelled."""
+        """Record the peak until cancelled."""
         while True:
             self.peak = max(self.peak, self.now())
             await asyncio.sleep(LOOK_AT_MEMORY)
@@ -164,7 +165,7 @@ class Memory:
             ("after its first steps, with the Azure ML SDK imported", _megabytes(self.warm)),
             ("peak, with a promotion", _megabytes(self.peak)),
         ]
-        note = "The process of the local host and the app in it; on Azure the host is a process of its own."
+        note = "The process of the local host with the app in it; on Azure the host is a separate process."
         return Table("Resident memory of the app", ("when", "MB"), rows, note)
 
 
@@ -184,7 +185,7 @@ def _function_time(before: dict[str, Use], used: dict[str, Use], script: float) 
             [seconds],
             [script],
             f"a promotion with a deployment of {DEPLOYMENT_SECONDS} s: all invocations of events, advance, workers",
-            "a script that makes endpoint and deployment with the SDK and waits for each with .result()",
+            "a script that creates endpoint and deployment with the SDK and waits for each with .result()",
             "s",
             TARGET,
         ),
@@ -192,7 +193,7 @@ def _function_time(before: dict[str, Use], used: dict[str, Use], script: float) 
             "Function time of that promotion",
             ("function", "invocations", "seconds"),
             rows,
-            f"In a warm process. The first promotion of a new one, which fails, took {cold:.1f} s: it imports the SDK.",
+            f"In a warm process. The first promotion in a cold one fails and took {cold:.1f} s: it imports the SDK.",
         ),
     ]
 
@@ -209,7 +210,7 @@ def _calls_table(calls: list[azureml_calls.Call], cloud: LocalCloud, promotion: 
         shown.add(name)
     total = sum(count for _, _, count in found)
     waiting = sum(not call["operation"].startswith("/scoring/") for call in script)
-    note = f"In all {total} calls; the script that waits made {waiting} for its endpoint, deployment and traffic alone."
+    note = f"{total} calls in total. The waiting script made {waiting}, only for its endpoint, deployment and traffic."
     return Table("Calls to Azure ML by that promotion", ("step", "call", "count"), rows, note)
 
 

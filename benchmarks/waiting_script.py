@@ -1,7 +1,7 @@
-"""A script that deploys a model with the Azure ML SDK and waits for each operation, as a pipeline's job would.
+"""A script that deploys a model with the Azure ML SDK and waits for each operation, like a CI job.
 
-Answers with the seconds from its first call to its last answer; importing the SDK is not among them. The model's id and
-the workspace's ARM id are its arguments; the environment has what the SDK needs to find the cloud and to sign in.
+Prints the seconds from its first call to its last answer, without importing the SDK. The model's id and the workspace's
+ARM id are its arguments. Environment variables tell the SDK how to find the cloud and sign in.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""The blueprints: decode, one call into shared, reply. No logic."""
+"""The blueprints: decode, make one call into `shared`, reply. No logic."""

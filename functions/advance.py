@@ -1,4 +1,4 @@
-"""Service Bus: what happened, one event at a time. Each environment's worker reports through a queue of its own."""
+"""Service Bus: handles one event at a time. Each environment's worker reports through its own queue."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ blueprint = func.Blueprint()
 
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name="promotion-events", connection="ServiceBus")
 def advance(message: func.ServiceBusMessage) -> None:
-    """Raising gives the message back to the queue, and in the end to its dead-letter queue."""
+    """Apply one event. Raising returns the message to the queue, and finally to the dead-letter queue."""
     app().coordinator.advance(message.get_body(), message.message_id)
 
 

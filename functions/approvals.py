@@ -1,4 +1,4 @@
-"""HTTP: what an environment that takes its approvals itself asks people, and their word. Only where one does."""
+"""HTTP: approval requests and decisions in an environment that takes its approvals itself."""
 
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,14 @@ blueprint = func.Blueprint()
 @blueprint.route(route="approvals", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def list_approvals(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
-    """What waits for approval here, in the order in which its time runs out."""
+    """List what waits for approval here, in order of expiry."""
     return found(app().approval_requests.waiting())
 
 
 @blueprint.route(route="approvals/openapi.json", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def describe_approvals_api(_request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
-    """For people, and for tools that make clients or tests of it."""
+    """Describe the API, for people and for tools that generate clients or tests."""
     from shared.http import openapi
 
     return found(openapi.approvals_document())
@@ -32,7 +32,7 @@ def describe_approvals_api(_request: func.HttpRequest, _by: "Person | None") -> 
 @blueprint.route(route="approvals/{promotion}/{stage}", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def show_approval(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
-    """What people are asked to approve, and what they said."""
+    """Show what people are asked to approve, and their decisions."""
     return found(app().approval_requests.one(request.route_params["promotion"], request.route_params["stage"]))
 
 

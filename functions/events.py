@@ -1,7 +1,7 @@
-"""Event Grid: a workspace has a new model version, or a job of it has ended.
+"""Event Grid: a workspace has a new model version, or one of its jobs has ended.
 
-Not by an Event Grid trigger: with one, the host answers 500 to a malformed event, which then comes again for a day.
-Always takes a function key: Event Grid has no other way to say who it is.
+Uses no Event Grid trigger: with one, the host answers 500 to a malformed event, which is then delivered again for a
+day. Always requires a function key: Event Grid has no other way to identify itself here.
 """
 
 import json
@@ -21,7 +21,7 @@ blueprint = func.Blueprint()
     route="events", methods=["POST", "OPTIONS"], trigger_arg_name="request", auth_level=func.AuthLevel.FUNCTION
 )
 def take_events(request: func.HttpRequest) -> func.HttpResponse:
-    """202 when all were taken; 400 and 503 with a problem document."""
+    """Answer 202 if all events were accepted, else 400 or 503 with a problem document."""
     from shared.http import event_requests
     from shared.http.refusals import RefusedError
 
@@ -32,7 +32,7 @@ def take_events(request: func.HttpRequest) -> func.HttpResponse:
             request.headers.get("aeg-event-type", ""), request.get_body(), app().coordinator.intake
         )
     except RefusedError as refusal:
-        log.warning("events were refused with %d: %s", refusal.status, refusal)
+        log.warning("refused events with %d: %s", refusal.status, refusal)
         return problem(refusal)
     if answer is None:
         return func.HttpResponse(status_code=202)

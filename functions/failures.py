@@ -1,4 +1,4 @@
-"""HTTP: what failed, its replay, and what is put aside for good."""
+"""HTTP: list failures, replay them, discard dead letters."""
 
 from typing import TYPE_CHECKING
 

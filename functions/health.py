@@ -1,4 +1,4 @@
-"""HTTP: whether this app can do its work."""
+"""HTTP: the health checks of this app."""
 
 from typing import TYPE_CHECKING
 
@@ -16,5 +16,5 @@ blueprint = func.Blueprint()
 @blueprint.route(route="health", methods=["GET"], trigger_arg_name="request")
 @answered("inspect")
 def show_health(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
-    """200 whatever is found: a probe that restarts the app for a fault outside of it would help nobody."""
+    """Answer 200 whatever the checks find: restarting the app because of an external fault would not help."""
     return found(app().health.report(by))

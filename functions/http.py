@@ -1,4 +1,4 @@
-"""Replies of the HTTP API: JSON, and problem+json (RFC 9457) for errors; and who asks."""
+"""Replies of the HTTP API: JSON, and problem+json (RFC 9457) for errors. Also identifies the caller."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mlpromote")
 
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
-#: Takes who asks, too: a person, or None for whoever has shown a key alone.
+#: Also takes the caller: a person, or None for a caller with only a key.
 OfPerson = Callable[[func.HttpRequest, "Person"], func.HttpResponse]
 OfAnybody = Callable[[func.HttpRequest, "Person | None"], func.HttpResponse]
 
@@ -32,7 +32,7 @@ def answered(operation: "WithKey") -> Callable[[OfAnybody], Handler]: ...
 
 
 def answered(operation: "Operation") -> Callable[[Any], Handler]:
-    """A function that lets in who may do this, and answers what `shared` refuses with its problem."""
+    """Wrap a handler: admit callers who may do this, and answer refusals of `shared` with a problem document."""
 
     def decorate(handler: Any) -> Handler:
         def answer(request: func.HttpRequest) -> func.HttpResponse:
@@ -49,10 +49,10 @@ def answered(operation: "Operation") -> Callable[[Any], Handler]:
                 except Exception as fault:
                     if not stores.is_unavailable(fault):
                         raise
-                    log.warning("the store is out of reach: %s", fault)
-                    return problem(NotAvailableError("The store is out of reach just now: ask again.", retry_after=10))
+                    log.warning("the store cannot be reached: %s", fault)
+                    return problem(NotAvailableError("The store cannot be reached. Try again.", retry_after=10))
 
-        # Not functools.wraps: the host looks at the parameters, and finds a binding for the request alone.
+        # Not functools.wraps: the host inspects the parameters, and has a binding only for the request.
         answer.__name__, answer.__doc__ = handler.__name__, handler.__doc__
         return answer
 
@@ -60,19 +60,19 @@ def answered(operation: "Operation") -> Callable[[Any], Handler]:
 
 
 def found(document: Any) -> func.HttpResponse:
-    """200 with the document."""
+    """Reply 200 with the document."""
     return func.HttpResponse(json.dumps(document, ensure_ascii=False), mimetype="application/json")
 
 
 def accepted(document: Any, location: str | None = None) -> func.HttpResponse:
-    """202 with the document, and the path of what came of it."""
+    """Reply 202 with the document, and the path of the resource that was created."""
     headers = {"Location": location} if location else None
     body = json.dumps(document, ensure_ascii=False)
     return func.HttpResponse(body, status_code=202, mimetype="application/json", headers=headers)
 
 
 def problem(refusal: "RefusedError") -> func.HttpResponse:
-    """An error that says what is wrong and what to do."""
+    """Reply with an error that says what is wrong and what to do."""
     about = {"type": "about:blank", "title": refusal.title, "status": refusal.status, "detail": str(refusal)}
     body = json.dumps({**about, **refusal.more}, ensure_ascii=False)
     headers = dict(refusal.headers)
@@ -80,5 +80,5 @@ def problem(refusal: "RefusedError") -> func.HttpResponse:
 
 
 def path_of(request: func.HttpRequest) -> str:
-    """The path of the request's address: the host may be another one in front of the app."""
+    """The path of the request's URL. Its host may be a proxy's."""
     return str(urlsplit(request.url).path)

@@ -15,7 +15,7 @@ blueprint = func.Blueprint()
 @blueprint.route(route="openapi.json", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def describe_api(_request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
-    """For people, and for tools that make clients or tests of it."""
+    """Describe the API, for people and for tools that generate clients or tests."""
     from shared.http import openapi
 
     return found(openapi.document())

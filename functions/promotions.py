@@ -1,4 +1,4 @@
-"""HTTP: what became of each promotion; start one, and steer it."""
+"""HTTP: list and show promotions, start one, and steer it."""
 
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ def list_promotions(request: func.HttpRequest, _by: "Person | None") -> func.Htt
 @blueprint.route(route="promotions", methods=["POST"], trigger_arg_name="request")
 @answered("start")
 def start_promotion(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
-    """`{model, version, source?, route?, through?, reason}`, with an `Idempotency-Key` if the caller may ask again."""
+    """`{model, version, source?, route?, through?, reason}`, with an `Idempotency-Key` if the caller may repeat it."""
     key = request.headers.get("Idempotency-Key")
     promotion = app().requests.start(request.get_body(), by, key)
     return accepted(promotion, location=f"{path_of(request)}/{promotion['id']}")
@@ -33,14 +33,14 @@ def start_promotion(request: func.HttpRequest, by: "Person | None") -> func.Http
 @blueprint.route(route="promotions/{id}", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def show_promotion(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
-    """Status, what it waits for, stages, steps, evidence, approvals and journal."""
+    """Show status, what it waits for, stages, steps, evidence, approvals and journal."""
     return found(app().requests.promotion(request.route_params["id"]))
 
 
 @blueprint.route(route="promotions/{id}/trace", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def show_trace(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
-    """What the functions did for it, and for how long, as far as this app keeps that itself."""
+    """Show what the functions did for it and for how long, if this app stores that itself."""
     return found(app().requests.trace(request.route_params["id"]))
 
 

@@ -1,4 +1,4 @@
-"""Timers: for what was lost on the way."""
+"""Timers that recover what was lost."""
 
 import azure.functions as func
 
@@ -9,13 +9,13 @@ blueprint = func.Blueprint()
 
 @blueprint.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def reconcile(timer: func.TimerRequest) -> None:
-    """Every minute: lanes whose answer is overdue."""
+    """Every minute: wake lanes whose answer is overdue."""
     app().coordinator.reconcile()
 
 
 @blueprint.timer_trigger(arg_name="timer", schedule="0 */15 * * * *")
 def catch_up(timer: func.TimerRequest) -> None:
-    """Every quarter of an hour: registrations whose notification never came."""
+    """Every 15 minutes: look for registrations whose notification never arrived."""
     app().coordinator.catch_up()
 
 

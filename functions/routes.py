@@ -1,4 +1,4 @@
-"""HTTP: what serves each stage, what is on its way there, and holds."""
+"""HTTP: what serves each stage, what is under way, and holds."""
 
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,14 @@ blueprint = func.Blueprint()
 @blueprint.route(route="routes", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def list_routes(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
-    """`?route=&model=&top=&continuation=`, in the order of their names."""
+    """`?route=&model=&top=&continuation=`, ordered by name."""
     return found(app().requests.routes(request.url, request.params))
 
 
 @blueprint.route(route="routes/{route}/{model}/stages/{stage}/release", methods=["POST"], trigger_arg_name="request")
 @answered("steer")
 def release_stage(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
-    """Take the hold away: new promotions may enter the stage again."""
+    """Release the hold: new promotions may enter the stage again."""
     lane = (request.route_params[name] for name in ("route", "model", "stage"))
     return accepted(app().requests.release(*lane, request.get_body(), by))
 

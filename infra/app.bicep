@@ -6,33 +6,33 @@ param name string
 param location string
 param tags object
 
-@description('ARM ids of the identities that it has.')
+@description('ARM ids of the app\'s identities.')
 param identities string[]
 
-@description('Client id of the identity for its own storage account and its telemetry.')
+@description('Client id of the identity for the app\'s own storage account and telemetry.')
 param clientId string
 
 param storageAccountName string
 
-@description('Of Application Insights.')
+@description('Connection string of Application Insights.')
 param connectionString string
 
 param pythonVersion string
 param maximumInstanceCount int
 
-@description('Who may reach it, and the subnet that it calls from.')
+@description('Network access to the app, and the subnet from which it calls.')
 param network networkRules
 
-@description('ARM id of the Log Analytics workspace for its logs; empty: nowhere.')
+@description('ARM id of the Log Analytics workspace for its logs; empty for none.')
 param logs string
 
 @description('Settings that differ from app to app.')
 param settings object
 
-@description('What promotion.yml takes from the settings: {name, workspace, identity, source} each, the name in capitals.')
+@description('The settings that promotion.yml uses: {name, workspace, identity, source} each, with the name in capitals.')
 param environments array
 
-// Event Grid delivers to /api/events from addresses that only this tag knows. The public way in stays open for it.
+// Event Grid delivers to /api/events from addresses that only this tag covers, so public access stays open for them.
 var eventGrid = [{ name: 'event-grid', ipAddress: 'AzureEventGrid', tag: 'ServiceTag', action: 'Allow', priority: 100 }]
 var people = [
   for (address, index) in network.addresses: {
@@ -121,7 +121,7 @@ resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: clientId
       APPLICATIONINSIGHTS_CONNECTION_STRING: connectionString
-      // As many as host.json lets messages be worked on at once: by itself a process has 4 threads, and one more for each core.
+      // As many threads as concurrent messages in host.json. By default a process has 4 threads plus one per core.
       PYTHON_THREADPOOL_THREAD_COUNT: '16'
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
     },
@@ -132,7 +132,7 @@ resource appSettings 'Microsoft.Web/sites/config@2024-04-01' = {
   )
 }
 
-// Passwords for publishing stay off.
+// Publishing with passwords stays off.
 resource ftpPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
   parent: app
   name: 'ftp'

@@ -1,6 +1,6 @@
-// The app looks in the workspace's storage account whether a model's files are there. Where the account takes keys, the
-// workspace hands one out; where it does not, the identity reads with a right of its own. Scoring code is uploaded with a
-// signature of the workspace's own identity, so nothing has to be written.
+// The app checks in the workspace's storage account whether a model's files exist. If the account accepts keys, the
+// workspace provides one; if not, the identity needs its own right to read. Scoring code is uploaded with a signature
+// of the workspace's own identity, so the identity need not write.
 
 import { roles } from 'roles.bicep'
 

@@ -1,4 +1,4 @@
-// The container for events that Event Grid could not deliver, and the right to write into it and nowhere else.
+// The container for events that Event Grid could not deliver, and the right to write only to it.
 
 import { roles } from 'roles.bicep'
 

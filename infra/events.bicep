@@ -1,5 +1,5 @@
-// Subscribes the app to the workspaces of its environments. A deployment of its own, after the code's: Event Grid
-// asks the address whether it agrees, and refuses one that does not answer yet.
+// Subscribes the app to the workspaces of its environments. A separate deployment after the code's: Event Grid
+// validates the address, and refuses one that does not answer yet.
 
 import { environment } from 'types.bicep'
 
@@ -11,7 +11,7 @@ param sources environment[]
 @description('ARM id of the Function App.')
 param functionAppId string
 
-@description('Where the app takes events, with its key.')
+@description('The address at which the app receives events, with its key.')
 @secure()
 param webhook string
 
@@ -21,7 +21,7 @@ param deadLetterStorageId string
 @description('ARM id of the identity that writes them.')
 param deadLetterIdentityId string
 
-@description('ARM id of the Log Analytics workspace that is told what could not be delivered; empty: none.')
+@description('ARM id of the Log Analytics workspace that logs failed deliveries; empty for none.')
 param logs string
 
 module locations 'workspace-location.bicep' = [

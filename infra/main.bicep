@@ -1,26 +1,26 @@
-// A Function App of mlpromote and all that it needs but the workspaces and the registry, which are there already.
+// A Function App of mlpromote and everything that it needs, except the workspaces and the registry, which must exist.
 //
 // One app for all environments: one deployment with deploymentRole = 'all'.
-// One app per environment: one deployment with deploymentRole = 'coordinator', then one with deploymentRole = 'worker' for each
-// environment, in that environment's subscription. A worker's identity can touch nothing but its own queue, its own
+// One app per environment: one deployment with deploymentRole = 'coordinator', then one with deploymentRole = 'worker'
+// for each environment, in that environment's subscription. A worker's identity can access only its own queues, its own
 // workspace and the registry.
 
 import { environment, networkRules } from 'types.bicep'
 
 targetScope = 'subscription'
 
-@description('Name of the azd environment: names and tags come of it.')
+@description('Name of the azd environment, from which names and tags are derived.')
 @minLength(1)
 @maxLength(32)
 param environmentName string
 
-@description('Region of everything that is made here.')
+@description('Region of all resources that this creates.')
 param location string
 
-@description('The resource group to make.')
+@description('The resource group to create.')
 param resourceGroupName string = 'rg-${environmentName}'
 
-@description('What runs in this app: everything, everything but the workers, or one environment\'s worker alone.')
+@description('What runs in this app: everything (all), everything except the workers (coordinator), or only one environment\'s worker (worker).')
 @allowed(['all', 'coordinator', 'worker'])
 param deploymentRole string = 'all'
 
@@ -33,11 +33,11 @@ param workerOf string = ''
 @description('With deploymentRole = worker: ARM id of the coordinator\'s Service Bus namespace.')
 param serviceBusNamespace string = ''
 
-@description('With deploymentRole = worker: whether to assign its rights on the shared queues and the registry (assign), or to leave that to whoever owns them.')
+@description('With deploymentRole = worker: whether to assign its rights on the shared queues and the registry (assign), or to leave that to their owner (leave).')
 @allowed(['assign', 'leave'])
 param sharedRights string = 'assign'
 
-// No default would have azd ask for it where the variable is not set, without our sentence.
+// Without a default, azd would prompt for it if the variable is not set, without our explanation.
 @description('ARM id of the Azure ML registry.')
 param registry string = ''
 
@@ -48,31 +48,31 @@ param configuration string = 'promotion.yml'
 @allowed(['3.11', '3.12', '3.13'])
 param pythonVersion string = '3.13'
 
-@description('Client id of the Entra ID app registration with the app roles (see infra/README.md): the app takes no other tokens, and no keys.')
+@description('Client id of the Entra ID app registration with the app roles (see infra/README.md). The app accepts no other tokens, and no keys.')
 param signInClientId string = ''
 
-@description('Who issues the tokens, without the tenant: https://login.partner.microsoftonline.cn in China, else as it is.')
+@description('The issuer of the tokens, without the tenant: https://login.partner.microsoftonline.cn in China, else the default.')
 param signInAuthority string = environment().authentication.loginEndpoint
 
-@description('Whether logs and metrics of the resources themselves go to the Log Analytics workspace.')
+@description('Whether the resources send their own logs and metrics to the Log Analytics workspace.')
 param diagnostics bool = true
 
-@description('Whether each reading of a blob or a row is logged, too.')
+@description('Whether each read of a blob or a row is also logged.')
 param diagnosesReading bool = false
 
-@description('Days that a deleted blob or container, and an earlier version of a blob, can be brought back; 0: not at all.')
+@description('Days for which a deleted blob or container, or an earlier version of a blob, can be restored; 0 turns this off.')
 @minValue(0)
 @maxValue(365)
 param blobRetentionDays int = 14
 
-@description('Whether earlier versions of blobs are kept for these days.')
+@description('Whether earlier versions of blobs are kept for that many days.')
 param blobVersions bool = true
 
-@description('Tier of the Service Bus namespace. Network rules and private endpoints take Premium.')
+@description('Tier of the Service Bus namespace. Network rules and private endpoints require Premium.')
 @allowed(['Standard', 'Premium'])
 param serviceBusTier string = 'Standard'
 
-@description('What becomes of a call that comes from none of the addresses and subnets below: Deny shuts it out.')
+@description('What happens to calls from other addresses and subnets than those below: Deny refuses them.')
 @allowed(['Allow', 'Deny'])
 param networkDefaultAction string = 'Allow'
 
@@ -82,14 +82,14 @@ param allowedAddresses string[] = []
 @description('With networkDefaultAction = Deny: ARM ids of subnets that may call, such as those of the other apps.')
 param allowedSubnets string[] = []
 
-@description('Disabled: the storage account, Service Bus (Premium) and the topic are reached by private endpoints alone, which are yours to make.')
+@description('Disabled: the storage account, Service Bus (Premium) and the topic can be reached only through private endpoints, which you create.')
 @allowed(['Enabled', 'Disabled'])
 param publicNetworkAccess string = 'Enabled'
 
-@description('ARM id of the subnet that the app calls from, delegated to Microsoft.App/environments.')
+@description('ARM id of the subnet from which the app calls, delegated to Microsoft.App/environments.')
 param appSubnet string = ''
 
-@description('Most instances of the app.')
+@description('Maximum number of instances of the app.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
@@ -98,23 +98,23 @@ var coordinates = deploymentRole != 'worker'
 var works = deploymentRole != 'coordinator'
 var assignsShared = coordinates || sharedRights == 'assign'
 
-// What is missing or wrong is said before anything is made.
+// Report missing or wrong parameters before anything is created.
 func armId(id string, of string) string =>
   length(split(id, '/')) == 9
     ? id
-    : fail('${of} is "${id}", which is no ARM id: /subscriptions/.../resourceGroups/.../providers/.../.../...')
+    : fail('${of} is "${id}", which is not an ARM id: /subscriptions/.../resourceGroups/.../providers/.../.../...')
 func clientId(id string) string =>
   (length(split(id, '-')) == 5) && (length(id) == 36)
     ? id
-    : fail('signInClientId (SIGN_IN_CLIENT_ID) is "${id}", which is no client id: without one nobody could sign in. Make the app registration as infra/README.md says')
+    : fail('signInClientId (SIGN_IN_CLIENT_ID) is "${id}", which is not a client id. Without one nobody could sign in. Create the app registration as described in infra/README.md')
 // Without a subnet the app could not reach its own storage account, and would never start.
 func closed(action string, access string, subnet string) bool =>
   ((action == 'Deny') || (access == 'Disabled')) && empty(subnet)
-    ? fail('networkDefaultAction (NETWORK_DEFAULT_ACTION) or publicNetworkAccess (PUBLIC_NETWORK_ACCESS) shuts the app itself out: set appSubnet (APP_SUBNET), the ARM id of the subnet that it calls from')
+    ? fail('networkDefaultAction (NETWORK_DEFAULT_ACTION) or publicNetworkAccess (PUBLIC_NETWORK_ACCESS) blocks the app itself: set appSubnet (APP_SUBNET) to the ARM id of the subnet from which it calls')
     : action == 'Deny'
 func versioned(versions bool, days int) bool =>
   versions && (days == 0)
-    ? fail('blobVersions needs blobRetentionDays of 1 or more: earlier versions would stay for ever')
+    ? fail('blobVersions needs blobRetentionDays of 1 or more: earlier versions would never be removed')
     : versions
 var reachable = {
   defaultAction: closed(networkDefaultAction, publicNetworkAccess, appSubnet) ? 'Deny' : 'Allow'
@@ -124,9 +124,9 @@ var reachable = {
   appSubnet: appSubnet
 }
 var own = filter(environments, each => each.name == workerOf)
-var unknown = 'workerOf (WORKER_OF) is "${workerOf}", and must be one of: ${join(map(environments, each => each.name), ', ')}'
+var unknown = 'workerOf (WORKER_OF) is "${workerOf}" but must be one of: ${join(map(environments, each => each.name), ', ')}'
 var environmentsHere = coordinates ? filter(environments, each => works) : (empty(own) ? fail(unknown) : own)
-// Of a worker's app alone: in one app for all, people sign in to the coordinator, which has tables anyhow.
+// Only for a worker's app. In one app for all environments, people sign in to the coordinator, which has tables anyway.
 var takingApprovals = filter(own, each => each.?takesApprovals ?? false)
 var takesApprovals = coordinates ? false : !empty(takingApprovals)
 var workspaces = map(
@@ -140,16 +140,16 @@ var queueNames = concat(
   map(environments, each => 'reports-${each.name}')
 )
 
-// The first identity is the app's own, for Service Bus, its storage account and its telemetry. A worker has one only.
+// The first identity is the app's own, for Service Bus, its storage account and its telemetry. A worker has only one.
 var identityNames = concat(
   coordinates ? ['app'] : [],
   map(
     environmentsHere,
-    each => contains(['app', 'dead-letters'], each.name) ? fail('No environment can be called ${each.name}: an identity of the app is.') : each.name
+    each => contains(['app', 'dead-letters'], each.name) ? fail('An environment cannot be named ${each.name}: an identity of the app has that name.') : each.name
   )
 )
 var firstEnvironment = coordinates ? 1 : 0
-// A client id by its form, as promotion.yml asks for one, but nobody's.
+// Has the form of a client id, which promotion.yml requires, but belongs to nobody.
 var nobody = '00000000-0000-0000-0000-000000000000'
 
 var token = uniqueString(subscription().subscriptionId, environmentName, location)
@@ -204,7 +204,7 @@ module storage 'storage.bicep' = {
   }
 }
 
-// What Event Grid cannot deliver, it keeps there with this identity, which the app does not have.
+// Event Grid stores undeliverable events there with this identity, which the app does not have.
 module deadLetterIdentity 'identity.bicep' = if (coordinates) {
   name: 'identity-dead-letters'
   scope: group
@@ -239,7 +239,7 @@ module queues 'queues.bicep' = if (coordinates) {
 }
 
 // The coordinator also receives from the workers' queues: from their dead letters, which it lists and replays. It may
-// send reports only to put them back. A report counts for the environment of its queue, so no worker may send to
+// send reports only to replay them. A report counts for the environment of its queue, so no worker may send to
 // another's.
 module queueRights 'queue-rights.bicep' = if (assignsShared) {
   name: 'queue-rights-${token}'
@@ -264,7 +264,7 @@ module workspaceRights 'workspace-rights.bicep' = [
   }
 ]
 
-// A scope must be right even where nothing is deployed to it.
+// A scope must be valid even if nothing is deployed to it.
 var codeStorages = map(
   environmentsHere,
   each => empty(each.?codeStorage ?? '') ? each.workspace : armId(each.?codeStorage ?? '', 'codeStorage of ${each.name}')
@@ -359,8 +359,8 @@ module app 'app.bicep' = {
           ),
       deploymentRole == 'coordinator' ? { MLPROMOTE_ROLES: 'coordinator' } : {}
     )
-    // The coordinator reads the whole of promotion.yml, but uses no environment's identity. It has one identity only, and
-    // an index past it could fail even in the branch that is not taken.
+    // The coordinator reads all of promotion.yml, but uses no environment's identity. It has only one identity, and a
+    // higher index could fail even in the branch that is not taken.
     environments: [
       for (each, index) in (coordinates ? environments : environmentsHere): {
         name: toUpper(replace(each.name, '-', '_'))

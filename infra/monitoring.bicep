@@ -1,13 +1,13 @@
-// Where logs, traces and metrics go. Only the app's identity may send any: the connection string opens nothing.
+// The destination of logs, traces and metrics. Only the app's identity may send: the connection string gives no access.
 
 import { roles } from 'roles.bicep'
 
-@description('What the names end with.')
+@description('Suffix of the names.')
 param name string
 param location string
 param tags object
 
-@description('Principal id of who sends.')
+@description('Principal id of the sender.')
 param publisher string
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {

@@ -1,4 +1,4 @@
-// The topic on which changes of promotions are published, as CloudEvents, for whoever subscribes to it.
+// The topic on which changes of promotions are published as CloudEvents.
 
 import { roles } from 'roles.bicep'
 import { networkRules } from 'types.bicep'
@@ -7,13 +7,13 @@ param name string
 param location string
 param tags object
 
-@description('Principal id of who publishes.')
+@description('Principal id of the publisher.')
 param publisher string
 
-@description('Who may reach it. Event Grid knows no subnets: the app publishes through a private endpoint, or from an address that is allowed.')
+@description('Network access. Event Grid does not support subnets: the app publishes through a private endpoint, or from an allowed address.')
 param network networkRules
 
-@description('ARM id of the Log Analytics workspace for its logs; empty: nowhere.')
+@description('ARM id of the Log Analytics workspace for its logs; empty for none.')
 param logs string
 
 resource topic 'Microsoft.EventGrid/topics@2022-06-15' = {
@@ -24,7 +24,7 @@ resource topic 'Microsoft.EventGrid/topics@2022-06-15' = {
     inputSchema: 'CloudEventSchemaV1_0'
     disableLocalAuth: true
     publicNetworkAccess: network.publicAccess
-    // Where there are rules, only they allow; without any, everybody may call.
+    // If there are rules, only they admit callers; without rules, everybody may call.
     inboundIpRules: network.defaultAction == 'Deny'
       ? map(network.addresses, address => { ipMask: address, action: 'Allow' })
       : []

@@ -1,5 +1,5 @@
-// Rights of one identity on single queues, never on the namespace. May also be deployed alone, by whoever owns the
-// namespace, where the deployer of a worker may not assign roles there.
+// Rights of one identity on individual queues, never on the namespace. The namespace's owner can also deploy this file
+// alone, if the deployer of a worker may not assign roles there.
 
 import { roles } from 'roles.bicep'
 

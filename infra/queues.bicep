@@ -13,10 +13,10 @@ param names string[]
 @description('Standard or Premium.')
 param tier string
 
-@description('Who may reach it: with the Premium tier only.')
+@description('Network access; only with the Premium tier.')
 param network networkRules
 
-@description('ARM id of the Log Analytics workspace for its logs; empty: nowhere.')
+@description('ARM id of the Log Analytics workspace for its logs; empty for none.')
 param logs string
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
@@ -52,8 +52,8 @@ resource namespaceLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview
   }
 }
 
-// Message ids are deterministic, so that what is sent once more within the window is dropped. Scheduled messages count
-// from when they were sent. An outcome that comes later is stale, which the app sees by itself.
+// Message ids are deterministic, so a message that is sent again within the window is dropped. The window of scheduled
+// messages starts when they are sent. A duplicate that arrives later is stale, which the app detects itself.
 resource queues 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = [
   for name in names: {
     parent: namespace

@@ -1,4 +1,4 @@
-// Everybody reads the registry; where models come from, the identity writes to it as well.
+// Every environment's identity reads the registry; if models come from the environment, it also writes.
 // https://learn.microsoft.com/azure/machine-learning/how-to-manage-registries: Reader is enough to use assets.
 
 import { roles } from 'roles.bicep'

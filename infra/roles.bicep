@@ -1,4 +1,4 @@
-// Azure's built-in roles that are given to the app's identities, by their names.
+// The built-in Azure roles that are assigned to the app's identities, by name.
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 
 @export()

@@ -1,4 +1,5 @@
-// An environment that finds out itself who made a model may read the workspace that models come from, and nothing more.
+// An environment that determines a model's author itself may read the workspace that models come from, and nothing
+// else.
 
 import { roles } from 'roles.bicep'
 

@@ -1,6 +1,6 @@
-// The app's own storage account: the host's leases, the app's package, and in its tables what the app keeps: promotions
-// in the coordinator's, approvals in that of an environment which takes its own. It takes no keys. Blobs can be brought back
-// for a while; tables have nothing of the kind.
+// The app's own storage account: the host's leases, the app's package, and tables for promotions (the coordinator's
+// app) or approvals (the app of an environment that takes its own). It does not accept keys. Blobs can be restored for
+// a while; tables cannot.
 
 import { roles } from 'roles.bicep'
 import { networkRules } from 'types.bicep'
@@ -12,22 +12,22 @@ param tags object
 @description('Principal id of the app\'s identity.')
 param user string
 
-@description('Whether promotions or approvals are kept here.')
+@description('Whether promotions or approvals are stored here.')
 param hasTables bool
 
-@description('Days that deleted blobs and containers, and earlier versions of blobs, stay; 0: not at all.')
+@description('Days for which deleted blobs and containers, and earlier versions of blobs, are kept; 0 turns this off.')
 param retentionDays int
 
 @description('Whether earlier versions of blobs are kept.')
 param versions bool
 
-@description('Who may reach it.')
+@description('Network access.')
 param network networkRules
 
-@description('ARM id of the Log Analytics workspace for its logs; empty: nowhere.')
+@description('ARM id of the Log Analytics workspace for its logs; empty for none.')
 param logs string
 
-@description('Whether each reading is logged, too.')
+@description('Whether each read is also logged.')
 param logsReading bool
 
 var userRoles = concat(['Storage Blob Data Owner'], hasTables ? ['Storage Table Data Contributor'] : [])
@@ -66,7 +66,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
   }
 }
 
-// The host rewrites the state of its timers again and again: without this rule each time would be a version for ever.
+// The host keeps rewriting the state of its timers: without this rule, each write would leave a version for good.
 resource cleaning 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05-01' = if (versions) {
   parent: account
   name: 'default'

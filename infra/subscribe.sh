@@ -1,6 +1,6 @@
 #!/bin/sh
-# Subscribes the app to the workspaces of its environments. azd runs this when the code is there, with its outputs of
-# main.bicep as environment variables; a worker alone has nothing to subscribe to.
+# Subscribes the app to the workspaces of its environments. azd runs this after deploying the code, with the outputs of
+# main.bicep as environment variables. A worker's app has nothing to subscribe to.
 set -eu
 if [ "${EVENT_SOURCES:-[]}" = "[]" ]; then
     echo "No workspace to subscribe to."
@@ -17,7 +17,7 @@ parameters=$(mktemp) # for the key, which no list of processes is to show; reada
 trap 'rm -f "$parameters"' EXIT
 
 subscribe() {
-    # A key of this function alone: it opens nothing else.
+    # A key of only this function: it gives no other access.
     key=$(az functionapp function keys list \
         --subscription "$AZURE_SUBSCRIPTION_ID" \
         --resource-group "$AZURE_RESOURCE_GROUP" \
@@ -40,7 +40,7 @@ subscribe() {
         --output none
 }
 
-# Outputs that are empty may not be set; nor are those of an app from before they were there.
+# Empty outputs may not be set, nor outputs that an older version of the app did not have.
 LOG_WORKSPACE_ID="${LOG_WORKSPACE_ID:-}"
 # Right after a deployment Azure may not know the function yet, and Event Grid then refuses it.
 attempts=5
@@ -48,11 +48,11 @@ attempt=1
 pause="${SUBSCRIBE_PAUSE:-15}" # seconds, doubled each time
 until subscribe; do
     if [ "$attempt" -ge "$attempts" ]; then
-        echo "The app is deployed, but gets no events: none of $attempts attempts to subscribe it succeeded. Mend what" \
-            "the last one says above, then run: azd hooks run postdeploy --service mlpromote" >&2
+        echo "The app is deployed, but gets no events: none of $attempts attempts to subscribe it succeeded. Fix what" \
+            "the last one reports above, then run: azd hooks run postdeploy --service mlpromote" >&2
         exit 1
     fi
-    echo "Attempt $attempt of $attempts to subscribe failed; the next one in $pause s." >&2
+    echo "Attempt $attempt of $attempts to subscribe failed; next attempt in $pause s." >&2
     sleep "$pause"
     attempt=$((attempt + 1))
     pause=$((pause * 2))

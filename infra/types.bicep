@@ -1,9 +1,9 @@
 // The form of the parameter `environments`.
 
 @export()
-@description('Who may reach what this deployment makes, by where a call comes from. Whoever may, still needs an identity with a role.')
+@description('Network access to the resources of this deployment. Callers also need an identity with a role.')
 type networkRules = {
-  @description('What becomes of a call that no rule below allows.')
+  @description('What happens to a call that no rule below allows.')
   defaultAction: 'Allow' | 'Deny'
 
   @description('Addresses and ranges (CIDR) that may call.')
@@ -12,15 +12,15 @@ type networkRules = {
   @description('ARM ids of subnets that may call.')
   subnets: string[]
 
-  @description('Disabled: only private endpoints, which are yours to make, lead to the storage account, Service Bus and the topic.')
+  @description('Disabled: the storage account, Service Bus and the topic can be reached only through private endpoints, which you create.')
   publicAccess: 'Enabled' | 'Disabled'
 
-  @description('ARM id of the subnet that the app itself calls from.')
+  @description('ARM id of the subnet from which the app itself calls.')
   appSubnet: string
 }
 
 @export()
-@description('An environment as promotion.yml has it.')
+@description('An environment, as in promotion.yml.')
 type environment = {
   @description('Its key in promotion.yml; its queues are steps-<name> and reports-<name>.')
   name: string
@@ -34,12 +34,12 @@ type environment = {
   @description('Whether the app is subscribed to its workspace: to its jobs, and where models come from to them. Without, that is noticed later. Default: true.')
   events: bool?
 
-  @description('ARM id of the storage account of its workspace, where that account takes no keys: whether a model has files is looked up there.')
+  @description('ARM id of its workspace\'s storage account, if that account does not accept keys: the app checks there whether a model has files.')
   codeStorage: string?
 
-  @description('Whether its own app takes its approvals, as its policy in promotion.yml then says (taken_by: environment): that app gets a table and a sign-in.')
+  @description('Whether its own app takes its approvals, as its policy in promotion.yml says (taken_by: environment). That app gets a table and sign-in.')
   takesApprovals: bool?
 
-  @description('ARM id of the workspace that models come from, where its identity shall read there who made a model (source_workspace of its policy).')
+  @description('ARM id of the workspace that models come from, if its identity should read there who made a model (source_workspace of its policy).')
   sourceWorkspace: string?
 }

@@ -1,5 +1,5 @@
-// A workspace's system topic, and the app's subscription to it. A workspace has one system topic only: give the name of
-// the one that is there already.
+// A workspace's system topic, and the app's subscription to it. A workspace can have only one system topic: give the
+// name of an existing one.
 
 param workspaceName string
 
@@ -14,14 +14,14 @@ param registersModels bool
 
 param functionAppId string
 
-@description('Where the app takes events, with its key.')
+@description('The address at which the app receives events, with its key.')
 @secure()
 param webhook string
 
 param deadLetterStorageId string
 param deadLetterIdentityId string
 
-@description('ARM id of the Log Analytics workspace that is told what could not be delivered; empty: none.')
+@description('ARM id of the Log Analytics workspace that logs failed deliveries; empty for none.')
 param logs string = ''
 
 resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-04-01' existing = {
@@ -47,7 +47,7 @@ resource eventSubscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@
   properties: {
     eventDeliverySchema: 'EventGridSchema'
     destination: {
-      // Not AzureFunction: that way the host answers 500 to a malformed event, which then comes again for a day.
+      // Not AzureFunction: then the host answers 500 to a malformed event, which is delivered again for a day.
       endpointType: 'WebHook'
       properties: {
         endpointUrl: webhook

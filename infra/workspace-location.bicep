@@ -1,4 +1,4 @@
-// Where a workspace is. A module of its own, since only what is known before a deployment can be a resource's location.
+// The region of a workspace. A separate module, since a resource's location must be known before its deployment.
 
 param workspaceName string
 

@@ -1,6 +1,6 @@
-// An environment's identity works in its own workspace: it may do everything there but change the workspace and its
-// computes. Data Scientist lists nothing but actions of machine learning: Reader lets it see its own rights, and who gets
-// the workspace's events.
+// An environment's identity works in its own workspace, where it may do everything except change the workspace and its
+// computes. Data Scientist covers only machine learning actions. Reader lets the identity see its own rights and the
+// workspace's event subscriptions.
 
 import { roles } from 'roles.bicep'
 

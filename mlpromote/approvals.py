@@ -11,6 +11,7 @@ from rich.text import Text
 from mlpromote import access
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
+from mlpromote.evaluations import evaluation_lines
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
 from mlpromote.pipelines import run_lines
@@ -85,6 +86,7 @@ def _told(waiting: list[Document]) -> Iterator[RenderableType]:
         yield Text(f"  {given} of {each['min']} approved; until {until(each['until'], now)}")
         yield Text(f"  evidence {each['evidence']}")
         yield from (dim(f"  {line}") for line in manifest_lines(each["shown"]))
+        yield from (Text(f"  {line}") for line in evaluation_lines(each["shown"].get("evaluation") or {}))
 
 
 def manifest_lines(evidence: Document) -> Iterator[str]:
@@ -93,7 +95,7 @@ def manifest_lines(evidence: Document) -> Iterator[str]:
     if "pipeline" in manifest:
         yield from run_lines(evidence, evidence.get("components") or {})
         return
-    for name in ("model", "origin", "endpoint"):
+    for name in ("model", "origin", "endpoint", "evaluation"):
         if manifest.get(name):
             yield f"{name} {manifest[name]}"
     for name, digest in (manifest.get("files") or {}).items():

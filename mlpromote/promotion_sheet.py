@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mlpromote.api import Document
 from mlpromote.approvals import manifest_lines
+from mlpromote.evaluations import evaluation_lines
 from mlpromote.picture import mark, picture
 from mlpromote.pipelines import metric_lines, run_lines
 from mlpromote.tables import age, dim, spoken, table, until
@@ -41,7 +42,8 @@ def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> Ren
     parts: list[RenderableType] = [_head(promotion, now)]
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]
-    for lines in (_diagnoses(promotion), _metrics(promotion), _approvals(promotion), _waits(promotion, now)):
+    measured = (_evaluations(promotion), _metrics(promotion))
+    for lines in (*measured, _diagnoses(promotion), _approvals(promotion), _waits(promotion, now)):
         found = list(lines)
         if found:
             parts += [Text(), *found]
@@ -59,6 +61,15 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
     asked = f"{promotion['id']}, requested by {promotion['requested_by']} {age(promotion['created'], now)} ago"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []
     return Group(head, *why, _indented(asked, style="dim"))
+
+
+def _evaluations(promotion: Document) -> Iterator[RenderableType]:
+    for stage in promotion["stages"]:
+        for step in stage["steps"]:
+            lines = list(evaluation_lines(step["evidence"])) if step["name"] == "evaluate" else []
+            if lines:
+                yield dim(f"  measured in {stage['name']}:")
+                yield Padding(Text("\n".join(lines), overflow="fold"), (0, 0, 0, 4))
 
 
 def _diagnoses(promotion: Document) -> Iterator[RenderableType]:

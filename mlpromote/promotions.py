@@ -28,7 +28,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     start.add_argument("model", help="a model, or the route of a pipeline")
     start.add_argument("version", help="its version; of a pipeline the job that ran it")
     _add_reason(start)
-    start.add_argument("--source", metavar="ENVIRONMENT", help="where the version is registered")
+    start.add_argument("--source", metavar="ENVIRONMENT", help="where the version is registered; or `registry`")
     start.add_argument("--route", help="required if several routes take the model")
     start.add_argument("--through", metavar="STAGE", help="stop after this stage")
     start.add_argument(

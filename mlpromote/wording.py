@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from mlpromote import evaluations
+
 #: A step as `GET /api/promotions/{id}` returns it, and its evidence.
 Step = Mapping[str, Any]
 Evidence = Mapping[str, Any]
@@ -34,7 +36,14 @@ def _next_poll(step: Step, now: datetime) -> str:
 
 def _share(evidence: Evidence) -> str:
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in evidence.get("metrics", {}).items())
-    return f"copied to the registry; {metrics}" if metrics else "copied to the registry"
+    nothing = "registry_model" in evidence and evidence["registry_model"] in (None, evidence.get("origin"))
+    done = "nothing to copy" if nothing else "copied to the registry"
+    return f"{done}; {metrics}" if metrics else done
+
+
+def _share_data(evidence: Evidence) -> str:
+    named = ", ".join(f"{each['name']}:{each['version']}" for each in evidence.get("data", []))
+    return f"copied to the registry: {named}"
 
 
 def _validate(evidence: Evidence) -> str:
@@ -50,6 +59,15 @@ def _validate(evidence: Evidence) -> str:
 
 def _is_metric(gate: Mapping[str, str]) -> bool:
     return gate["gate"].startswith("metric ")
+
+
+def _evaluate(evidence: Evidence) -> str:
+    return evaluations.in_short(dict(evidence))
+
+
+def _cancel_job(evidence: Evidence) -> str:
+    cancelled = ", ".join(evidence.get("cancelled", []))
+    return f"cancelled job {cancelled}" if cancelled else "no job was under way"
 
 
 def _approve(evidence: Evidence) -> str:
@@ -146,7 +164,10 @@ def _withdraw(evidence: Evidence) -> str:
 
 _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "share": _share,
+    "share_data": _share_data,
     "validate": _validate,
+    "evaluate": _evaluate,
+    "cancel_job": _cancel_job,
     "approve": _approve,
     "deploy": _deploy,
     "smoke": _smoke,

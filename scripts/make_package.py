@@ -1,8 +1,8 @@
-"""Puts what goes to Azure into `.package/`: the app's own files, `promotion.yml`, and every file that it names.
+"""Builds the package for Azure in `.package/`: the app's own files, `promotion.yml`, and every file that it names.
 
-A list of what is wanted: whatever else lies in the folder stays here. `.funcignore` cannot say that. It lists what is
-unwanted, and before 1.23.13 azd dropped the very files that a line with `!` named
-(https://github.com/Azure/azure-dev/pull/7311). azure.yaml has azd run this first, and then pack the result.
+It lists the files to include, so nothing else in the folder is uploaded. `.funcignore` cannot do that: it lists files
+to exclude, and before 1.23.13 azd dropped the files that a line with `!` named
+(https://github.com/Azure/azure-dev/pull/7311). azure.yaml makes azd run this first, and then upload the result.
 """
 
 import os
@@ -18,7 +18,7 @@ import yaml
 REPOSITORY = Path(__file__).parents[1]
 TARGET = REPOSITORY / ".package"
 CONFIGURATION = "MLPROMOTE_CONFIGURATION"
-#: The one that infra/main.parameters.json names where the setting is not set.
+#: The default in infra/main.parameters.json.
 DEFAULT = "examples/digits/promotion.yml"
 
 APP = (
@@ -29,21 +29,21 @@ APP = (
     "shared/**/*.py",
     "shared/http/*openapi.yml",
 )
-#: The keys that name a file which names others: in promotion.yml, and in Azure ML's YAML of deployments and jobs.
+#: Keys for files that name other files: in promotion.yml, and in Azure ML's YAML of deployments and jobs.
 NAMES_YAML = frozenset({"deployment", "endpoint_file", "job", "component", "environment"})
-#: The keys that name a file or a folder which is taken as it is.
+#: Keys for files or folders that are copied without reading them.
 NAMES_CONTENT = frozenset({"requests", "code", "conda_file", "path"})
-#: `azureml:name@latest`, `https://…`, `${{parent.inputs.x}}`: something that is not beside the file.
+#: `azureml:name@latest`, `https://…`, `${{parent.inputs.x}}`: anything that is not a local path.
 ELSEWHERE = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+:|\$\{\{", re.IGNORECASE)
 UNWANTED = "__pycache__"
 
 
 class PackageError(Exception):
-    """What is wrong with the configuration, so that it cannot be packed."""
+    """The configuration cannot be packaged; the text says why."""
 
 
 def package(root: Path, configuration: str, target: Path) -> list[str]:
-    """Fill the folder `target` anew from the app at `root`; the paths in it.
+    """Recreate the folder `target` from the app at `root`, and return the paths in it.
 
     `configuration` is the path of promotion.yml, relative to `root`. Raises PackageError.
     """
@@ -64,7 +64,7 @@ def _app(root: Path) -> Iterator[Path]:
 
 
 def _named(root: Path, configuration: Path) -> set[Path]:
-    """The configuration, the files that it names, and those that these name."""
+    """The configuration, the files that it names, and the files that those name."""
     left, found = [_inside(root, configuration, configuration.name)], set[Path]()
     while left:
         document = left.pop()
@@ -87,7 +87,7 @@ def _content(path: Path) -> Any:
 
 
 def _names(content: Any) -> Iterator[tuple[str, str]]:
-    """Each key that names a file in a YAML document, with the path as it is written there."""
+    """Each key that names a file in a YAML document, with the path as written there."""
     if isinstance(content, list):
         for each in content:
             yield from _names(each)
@@ -102,31 +102,37 @@ def _names(content: Any) -> Iterator[tuple[str, str]]:
 def _is_path(key: str, value: str) -> bool:
     if key in NAMES_CONTENT or key == "deployment":
         return not ELSEWHERE.search(value)
-    # What else has one of these keys is a name: `environment: prod`.
+    # Other values of these keys are names, such as `environment: prod`.
     return key in NAMES_YAML and not ELSEWHERE.search(value) and value.endswith((".yml", ".yaml"))
 
 
 def _inside(root: Path, document: Path, text: str) -> Path:
-    """The file or folder that a document names, if it can go to Azure."""
+    """The file or folder that a document names, if it can be uploaded."""
     path = (document.parent / text).resolve()
     if "${" in text:
-        raise PackageError(f"{document} names {text}, but settings are known on Azure only: write the path itself")
+        raise PackageError(f"{document} names {text}, but settings exist only on Azure: write the path itself")
     if not path.is_relative_to(root):
-        raise PackageError(f"{document} names {text}, which is outside of {root}: move it into that folder")
+        raise PackageError(f"{document} names {text}, which is outside {root}: move it into that folder")
     if not path.exists():
-        raise PackageError(f"{document} names {text}, and there is no {path}")
+        raise PackageError(f"{document} names {text}, but {path} does not exist")
     return path
 
 
 def main() -> int:
-    """Exit codes: 0 the package is there, 1 something is wrong with the configuration."""
+    """Exit codes: 0 the package was built, 1 the configuration is wrong."""
     configuration = os.environ.get(CONFIGURATION) or DEFAULT
     try:
         files = package(REPOSITORY, configuration, TARGET)
     except PackageError as error:
-        sys.stderr.write(f"No package was made. {error}\n")
+        sys.stderr.write(
+            f"No package was built. {error}\
+"
+        )
         return 1
-    sys.stdout.write(f"{len(files)} files for Azure, configured by {configuration}, are in {TARGET.name}\n")
+    sys.stdout.write(
+        f"Built {TARGET.name} with {len(files)} files for Azure, configured by {configuration}\
+"
+    )
     return 0
 
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes a virtual environment: `scripts/make_venv.sh FOLDER [PYTHON]`. One that works is kept as it is.
+# Creates a virtual environment: `scripts/make_venv.sh FOLDER [PYTHON]`. Keeps one that already works.
 #
-# Without PYTHON it takes the first candidate below that runs, is a version that this project supports, and can make
-# virtual environments. `python3` goes first: it is the one that somebody chose for this machine, and what CI uses. A
+# Without PYTHON it takes the first candidate below that runs, is a version that this project supports, and can create
+# virtual environments. `python3` goes first: somebody chose it for this machine, and CI uses it. A
 # version manager's shim is on the PATH even while its version is not selected, so each candidate is run.
 set -eu
 folder=$1

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Drives a running app from outside: `scripts/smoke.py URL KEY`, against `make up`, `func start` or Azure alike.
+"""Exercises a running app from outside: `scripts/smoke.py URL KEY`, with `make up`, `func start` or Azure.
 
-It changes nothing but the app's own records: its notification is of a model that no route takes, and what it starts and
-replays is a version that is not there, which fails at its first step. Needs nothing installed.
+It changes only the app's own records: its notification is about a model that no route takes, and it starts and replays
+a version that does not exist, which fails at its first step. Needs nothing installed.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from mlpromote.client import Client, NoAnswerError
 PASSED, FAILED = 0, 1
 #: Where Event Grid delivers.
 EVENTS = "/api/events"
-#: Nobody has this workspace, so a notification of it starts nothing.
+#: This workspace does not exist, so a notification from it starts nothing.
 NO_WORKSPACE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/smoke"
     "/providers/Microsoft.MachineLearningServices/workspaces/smoke"
@@ -32,16 +32,16 @@ NO_WORKSPACE = (
 
 
 class WrongError(Exception):
-    """The app did something else than it should."""
+    """The app did not behave as it should; the text says how."""
 
 
 class NotAskedError(Exception):
-    """Something is missing without which this cannot be looked at."""
+    """The check was skipped because something is missing; the text says what."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the app answered; `body` is JSON, or text where it is none."""
+    """The app's answer; `body` is JSON, or text if it is not JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -50,7 +50,7 @@ class Answer:
 
 @dataclass
 class Smoke:
-    """One run. `seconds`: the most that each thing may take, a start from nothing included."""
+    """One run. `seconds`: the limit for each check, including a cold start."""
 
     url: str
     key: str
@@ -61,7 +61,7 @@ class Smoke:
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     promotion: str = ""  #: id of the one that was started
 
-    # --- what is looked at, in order ---
+    # --- the checks, in order ---
 
     def the_app_answers(self) -> str:
         document = self._until(lambda: self._read("/api/openapi.json"), "an answer with 200")
@@ -72,7 +72,7 @@ class Smoke:
         answer = self._deliver([event], "SubscriptionValidation")
         _expect(answer, 200)
         if answer.body != {"validationResponse": self.run}:
-            raise WrongError(f"it should repeat the code {self.run}, and said {answer.body!r}")
+            raise WrongError(f"it should repeat the code {self.run}, but said {answer.body!r}")
         return "Event Grid schema"
 
     def the_webhook_agrees_to_get_cloud_events(self) -> str:
@@ -89,20 +89,20 @@ class Smoke:
         event = self._event("Microsoft.MachineLearningServices.ModelRegistered", data)
         _expect(self._deliver([event], "Notification"), 202)
         if not self.workspace:
-            return "accepted; with --workspace it is followed to the end"
+            return "accepted; use --workspace to follow it to the end"
         found = self._until(lambda: self._read(f"/api/promotions?{urlencode({'model': model})}")["value"], "its record")
         if found[0]["status"] != "ignored":
-            raise WrongError(f"{model} should be ignored, and is {found[0]['status']}: {found[0]['reason']}")
+            raise WrongError(f"{model} should be ignored, but is {found[0]['status']}: {found[0]['reason']}")
         return f"{model} was recorded and ignored"
 
     def a_forged_principal_is_nobody(self) -> str:
-        """Where no token is asked for, the key alone lets in; the header must not make an operator of it."""
+        """Check that the header does not make its sender an operator, even where a key alone gives access."""
         claims = [{"typ": "oid", "val": "forged"}, {"typ": "roles", "val": "Promotion.Operator"}]
         header = base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims}).encode()).decode()
         asked = {"ids": ["none"], "dry_run": True, "reason": "smoke test"}
         answer = self._ask("POST", "/api/failures/replay", asked, {"X-MS-CLIENT-PRINCIPAL": header}, token="")
         if answer.status not in (401, 403):
-            raise WrongError(f"the status should be 401 or 403, and is {answer.status}: anybody can be an operator")
+            raise WrongError(f"the status should be 401 or 403, but is {answer.status}: anybody can be an operator")
         return f"refused with {answer.status}"
 
     def wrong_requests_are_refused(self) -> str:
@@ -111,7 +111,7 @@ class Smoke:
             _expect(answer, status)
             if "problem+json" not in answer.headers.get("content-type", ""):
                 raise WrongError(f"{path}: the answer should be application/problem+json")
-        return "404 and 400, each with its problem"
+        return "404 and 400, each with a problem document"
 
     def a_promotion_is_started_once(self) -> str:
         if not self.model:
@@ -122,7 +122,7 @@ class Smoke:
             _expect(answer, 202)
         first, second = (str(answer.body["id"]) for answer in answers)
         if first != second:
-            raise WrongError(f"the same request made two promotions: {first} and {second}")
+            raise WrongError(f"the same request started two promotions: {first} and {second}")
         self.promotion = first
         return first
 
@@ -133,16 +133,16 @@ class Smoke:
         self._started()
         if not self.token:
             _expect(self._replay(dry_run=True), 403)
-            raise NotAskedError("a key alone may not replay, which was tried; give --token of an operator")
+            raise NotAskedError("refused with a key alone, as expected; give --token of an operator")
         for dry_run, outcome in ((True, "replayable"), (False, "replayed")):
             answer = self._replay(dry_run)
             _expect(answer, 200)
             (result,) = answer.body["value"]
             if result["outcome"] != outcome:
-                raise WrongError(f"it should be {outcome}, and is {result['outcome']}: {result['text']}")
+                raise WrongError(f"it should be {outcome}, but is {result['outcome']}: {result['text']}")
         return self._failed_after(attempts=2)
 
-    # --- how ---
+    # --- requests ---
 
     def _failed_after(self, attempts: int) -> str:
         self._started()
@@ -153,7 +153,7 @@ class Smoke:
 
         failure = self._until(look, f"failure number {attempts} of {self.promotion}")
         if failure["kind"] != "not-found":
-            raise WrongError(f"it should fail as not-found, and did as {failure['kind']}: {failure['reason']}")
+            raise WrongError(f"it should fail with not-found, but failed with {failure['kind']}: {failure['reason']}")
         return str(failure["reason"])
 
     def _started(self) -> None:
@@ -185,7 +185,7 @@ class Smoke:
         return answer.body
 
     def _until(self, look: Callable[[], Any], what: str) -> Any:
-        """The first answer that is not empty; while the app is not there or has no answer yet, ask again."""
+        """The first answer that is not empty. Asks again while the app is unreachable or has no answer yet."""
         deadline, trouble = time.monotonic() + self.seconds, "nothing yet"
         while time.monotonic() < deadline:
             try:
@@ -194,7 +194,7 @@ class Smoke:
             except WrongError as error:
                 trouble = str(error)
             time.sleep(min(0.5, self.seconds / 10))
-        raise WrongError(f"{what} did not come within {self.seconds:g} s: {trouble}")
+        raise WrongError(f"timed out after {self.seconds:g} s waiting for {what}: {trouble}")
 
     def _ask(
         self,
@@ -204,7 +204,7 @@ class Smoke:
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
     ) -> Answer:
-        """`token`: in place of the one that the run was given."""
+        """`token`: used instead of the run's own."""
         token = self.token if token is None else token
         sent = {"x-functions-key": self.key, "Content-Type": "application/json", **(headers or {})}
         if token:
@@ -224,11 +224,11 @@ def _expect(answer: Answer, status: int) -> None:
     if answer.status != status:
         detail = answer.body.get("detail") if isinstance(answer.body, dict) else answer.body
         of_no_text = "the key is wrong" if answer.status == 401 else "no text"
-        raise WrongError(f"the status should be {status}, and is {answer.status}: {str(detail)[:300] or of_no_text}")
+        raise WrongError(f"the status should be {status}, but is {answer.status}: {str(detail)[:300] or of_no_text}")
 
 
 def look_at_all(smoke: Smoke, tell: Callable[[str], object]) -> int:
-    """Look at one thing after the other; the exit code of the run."""
+    """Run all checks, and return the exit code."""
     steps = (
         smoke.the_app_answers,
         smoke.the_webhook_agrees_to_get_events,
@@ -252,24 +252,30 @@ def look_at_all(smoke: Smoke, tell: Callable[[str], object]) -> int:
         tell(f"{verdict:<4}  {name} ({time.monotonic() - begun:.1f} s): {says}\n")
         if failures and step == smoke.the_app_answers:
             break
-    well = f"all is well, {skipped} skipped\n" if skipped else "all is well\n"
+    well = (
+        f"all passed, {skipped} skipped\
+"
+        if skipped
+        else "all passed\
+"
+    )
     tell(f"{failures} failed\n" if failures else well)
     return FAILED if failures else PASSED
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit codes: 0 all is well, 1 something failed, 2 wrong arguments."""
-    parser = argparse.ArgumentParser(description="Drives a running app from outside.", epilog=main.__doc__)
+    """Exit codes: 0 all passed, 1 something failed, 2 wrong arguments."""
+    parser = argparse.ArgumentParser(description="Exercises a running app from outside.", epilog=main.__doc__)
     parser.add_argument("url", metavar="URL", help="such as http://localhost:7071 or https://NAME.azurewebsites.net")
     parser.add_argument("key", metavar="KEY", help="a host key, or the master key")
     parser.add_argument(
         "--token",
         default="",
-        help="access token of an operator: needed to replay, and for everything where the app takes no keys",
+        help="access token of an operator, to replay, and for everything if the app accepts no keys",
     )
-    parser.add_argument("--model", default="", help="name that a route takes and no model has: to start and replay")
+    parser.add_argument("--model", default="", help="name that a route takes but no model has: to start and replay")
     parser.add_argument("--workspace", default="", metavar="ID", help="ARM id of a configured workspace")
-    parser.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="for each (default: %(default)g)")
+    parser.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="per check (default: %(default)g)")
     given = parser.parse_args(arguments)
     if not given.url.startswith(("http://", "https://")):
         parser.error("URL must start with http:// or https://")

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs a command with the wall clock so many days ahead: `scripts/with_clock_ahead.sh DAYS COMMAND...` (Linux, with a C
-# compiler). What the command starts has the same clock, unless it is started without this environment.
+# compiler). Its child processes have the same clock, unless they are started without this environment.
 set -eu
 days=$1
 shift

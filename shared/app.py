@@ -1,6 +1,6 @@
-"""Wires the parts together: the only place that knows all of them. Functions call what is here and nothing else.
+"""Wires the parts together: the only place that knows all of them. Functions call only what is here.
 
-Nothing is connected, and no other part imported, before the first call that needs it: indexing stays quick.
+Each part is imported and connected by the first call that needs it, so that indexing stays fast.
 """
 
 import json
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
     from shared.http.health import Health
+    from shared.http.lineage_requests import LineageRequests
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
     from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Postponing, Store, Topic, Workspace
@@ -49,15 +50,15 @@ def environments(variables: "Mapping[str, str]" = os.environ) -> list[str]:
 
 
 def roles_here(variables: "Mapping[str, str]" = os.environ) -> "Roles":
-    """Whether this app is the coordinator, and its workers."""
+    """The roles of this app: whether it is the coordinator, and its workers."""
     from shared.config import roles
 
     return roles.roles_here(AppSettings.read(variables), environments(variables))
 
 
 def approvals_are_taken_here(variables: "Mapping[str, str]" = os.environ) -> bool:
-    """Whether an environment whose worker runs here may take approvals itself: the policies, which take longer to read,
-    have the last word."""
+    """Whether an environment whose worker runs here may take approvals itself. The policies decide, but reading them
+    takes longer."""
     from shared.config.indexing import may_take_approvals
 
     path = AppSettings.read(variables).configuration_path
@@ -65,14 +66,14 @@ def approvals_are_taken_here(variables: "Mapping[str, str]" = os.environ) -> boo
 
 
 def sign_in_is_required(variables: "Mapping[str, str]" = os.environ) -> bool:
-    """Whether a function key opens nothing."""
+    """Whether a function key alone gives no access."""
     from shared.config import sign_in
 
     return sign_in.is_required(AppSettings.read(variables))
 
 
 class _made_once(cached_property[T]):  # noqa: N801  # used as a decorator
-    """A cached property of which two threads never make two: each is a connection."""
+    """A cached property that only one thread computes, since each value may be a connection."""
 
     def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
         if instance is None:
@@ -82,7 +83,7 @@ class _made_once(cached_property[T]):  # noqa: N801  # used as a decorator
 
 
 class App:
-    """The app as one function process sees it. `variables` are its environment variables."""
+    """The app in one function process. `variables` are its environment variables."""
 
     def __init__(self, variables: "Mapping[str, str]") -> None:
         self._variables = variables
@@ -92,7 +93,7 @@ class App:
 
     @_made_once
     def configuration(self) -> "Configuration":
-        """Raises `ConfigurationFaults` with everything that is wrong in the file."""
+        """The configuration. Raises `ConfigurationFaults` with every fault in the file."""
         from shared.config import load
 
         return load(self.settings.configuration_path, self._variables)
@@ -110,7 +111,7 @@ class App:
 
     @property
     def folder(self) -> Path:
-        """That `promotion.yml` and the files it names lie in."""
+        """The folder of `promotion.yml` and the files that it names."""
         return self.settings.configuration_path.parent
 
     @_made_once
@@ -126,7 +127,7 @@ class App:
 
     @_made_once
     def postponing(self) -> "Postponing":
-        """Sends again later what cannot be worked on now."""
+        """Postpones messages that cannot be processed now."""
         bus: Postponing = self._service_bus
         return bus
 
@@ -138,21 +139,21 @@ class App:
 
     @_made_once
     def dead_letters(self) -> "DeadLetters":
-        """What the queues gave up."""
+        """The dead letters of the queues."""
         from shared.cloud import bus, dead_letters
 
         return dead_letters.ServiceBusDeadLetters(bus.client(self.settings), self.reach)
 
     @_made_once
     def reach(self) -> "Reach":
-        """Whether Service Bus answers: what one part finds out, all know."""
+        """Whether Service Bus can be reached, shared by all parts."""
         from shared.cloud.reach import Reach
 
         return Reach()
 
     @_made_once
     def topic(self) -> "Topic | None":
-        """Where changes are published; None if nowhere."""
+        """The topic for changes; None if none is configured."""
         if not self.settings.topic_endpoint:
             return None
         from shared.cloud import topic
@@ -162,7 +163,7 @@ class App:
 
     @_made_once
     def telemetry(self) -> "Telemetry":
-        """Records what happens, where the settings say; else nowhere."""
+        """Records what happens, if the settings say where."""
         if self.settings.is_observed:
             from shared.cloud import monitor
 
@@ -173,13 +174,13 @@ class App:
 
     @_made_once
     def coordinator(self) -> "Coordinator":
-        """Takes in what happened."""
+        """Handles events."""
         from shared.coordinator.coordinator import Coordinator
 
         return Coordinator(self, self.telemetry, _now)
 
     def is_unavailable(self, fault: Exception) -> bool:
-        """Whether an error means that the store cannot be used just now."""
+        """Whether an error means that the store cannot be used now."""
         from shared.cloud import stores
 
         return stores.is_unavailable(fault)
@@ -199,14 +200,14 @@ class App:
 
     @_made_once
     def approvals(self) -> "Approvals":
-        """What this app's environments asked people to approve, and what they said: in its own storage."""
+        """The approval requests of this app's environments, and people's decisions, in the app's own storage."""
         from shared.cloud import stores
 
         return stores.connect_approvals(self.settings)
 
     @_made_once
     def approval_requests(self) -> "ApprovalRequests":
-        """What people ask over HTTP of environments that take their approvals themselves."""
+        """HTTP requests to environments that take their approvals themselves."""
         from shared.http.approval_requests import ApprovalRequests
 
         return ApprovalRequests(self.approvals, self._policy, _now)
@@ -216,24 +217,46 @@ class App:
         return found.policy if found else None
 
     def rules(self, environment: str) -> "Rules":
-        """What holds in an environment whose worker runs here."""
+        """The rules of an environment whose worker runs here."""
         from shared.worker.order import Rules
 
-        policy = self.places.environments[environment].policy
-        rules = Rules(policy, source=self._source(environment), url=self.settings.address)
+        here = self.places.environments[environment]
+        policy = here.policy
+        rules = Rules(
+            policy,
+            source=self._source(environment),
+            url=self.settings.address,
+            workspace=here.workspace.id,
+            shares_data=self._shared_data[environment],
+        )
         return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules
 
     @_made_once
+    def _shared_data(self) -> "Mapping[str, frozenset[str]]":
+        """By environment: the names of the data assets that may leave it for the registry."""
+        from shared.config.sources import shared_data
+
+        path = self.settings.configuration_path
+        return {environment: shared_data(path, environment) for environment in self.places.environments}
+
+    @_made_once
     def requests(self) -> "Requests":
-        """What people ask over HTTP."""
+        """HTTP requests about promotions and lanes."""
         from shared.http.requests import Requests
 
         folder = Path(self.settings.traces) if self.settings.traces else None
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder)
 
     @_made_once
+    def lineage(self) -> "LineageRequests":
+        """What people ask over HTTP of where things came from."""
+        from shared.http.lineage_requests import LineageRequests
+
+        return LineageRequests(self.store, lambda: self.configuration)
+
+    @_made_once
     def verifier(self) -> "Verifier | None":
-        """Verifies tokens; None where no token counts. Raises `SignInSettingsError` with all that is wrong."""
+        """Verifies tokens; None if no tokens are accepted. Raises `SignInSettingsError` with every fault."""
         from shared.cloud.signing_keys import SigningKeys, fetch
         from shared.config import sign_in
         from shared.http.sign_in import Verifier
@@ -250,7 +273,7 @@ class App:
 
     @_made_once
     def failures(self) -> "FailureRequests":
-        """What people ask of failures over HTTP."""
+        """HTTP requests about failures."""
         from shared.http.failure_requests import FailureRequests
 
         return FailureRequests(
@@ -259,14 +282,14 @@ class App:
 
     @_made_once
     def discarded(self) -> "DiscardedLetters":
-        """The dead letters that people have put aside."""
+        """The dead letters that people have discarded."""
         from shared.cloud import stores
 
         return stores.connect_discarded(self.settings)
 
     @_made_once
     def health(self) -> "Health":
-        """Looks at all of this."""
+        """Checks all of this."""
         from shared.config.sources import source_names
         from shared.http.health import Health
 
@@ -286,7 +309,7 @@ class App:
         )
 
     def workspace(self, environment: str) -> "Workspace":
-        """The environment's workspace with the environment's identity; kept, because it remembers addresses."""
+        """The environment's workspace with the environment's identity. Kept, because it caches addresses."""
         return self._workspace(self.places.environments[environment].workspace.id, environment)
 
     def _source(self, environment: str) -> "Workspace | None":

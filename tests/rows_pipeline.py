@@ -45,12 +45,12 @@ def register_rows(client: MLClient, folder: Path, name: str, rows: int, version:
     client.data.create_or_update(Data(name=name, version=version, path=str(file), type="uri_file"))
 
 
-def submit(dev: MLClient, code: Path, environment: str, loss: float = 1.0) -> str:
+def submit(dev: MLClient, code: Path, environment: str, loss: float = 1.0, experiment: str = EXPERIMENT) -> str:
     """The name of a job that runs it on `sample:3`. The first step is inline, with an environment of its own; the
     second is registered in dev."""
     prepare, train = _components(dev, code, environment)
 
-    @dsl.pipeline(None, compute="cpu", experiment_name=EXPERIMENT, tags={"promote": "true"})
+    @dsl.pipeline(None, compute="cpu", experiment_name=experiment, tags={"promote": "true"})
     def pipeline(rows: Input, loss: float) -> dict[str, Any]:
         first = prepare(rows=rows)
         second = train(rows=first.outputs.clean, loss=loss)

@@ -1,1 +1,1 @@
-"""What `make demo` shows: a model's way from a training job to production, on a local cloud."""
+"""What `make demo` shows: a model goes from a training job to production, on a local cloud."""

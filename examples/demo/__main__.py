@@ -1,4 +1,5 @@
-"""The command line of the demo: runs the story on a local cloud of its own and exits with 0 if all was as promised."""
+"""The command line of the demo: runs the story on its own local cloud and exits with 0 if everything went as
+expected."""
 
 import argparse
 import asyncio
@@ -40,14 +41,14 @@ DEMOS = {
     "pipeline": Shown("A training pipeline's way to production", "examples.demo.pipeline_story", "digits_pipeline"),
 }
 PREFACE = (
-    "All of it runs on this machine: a local cloud stands for Azure, and the app in it is the one that runs on Azure "
+    "Everything runs on this machine: a local cloud replaces Azure, and the app is the same that runs on Azure "
     "Functions. Jobs, models, endpoints and requests are real."
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; 0 if everything was as promised, 1 if not, 130 when interrupted."""
-    os.umask(0o077)  # .local holds keys, and logs of what they open
+    """Run the demo; return 0 if everything went as expected, 1 if not, 130 if interrupted."""
+    os.umask(0o077)  # .local contains keys and logs
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description="The way to production.")
     parser.add_argument("demo", choices=[*DEMOS], nargs="?", default="model", help="what goes there (model)")
     parser.add_argument(
@@ -78,7 +79,7 @@ async def interruptible(work: Coroutine[None, None, int]) -> int:
 
 
 async def run(console: Console, demo: Shown, config: Path, data: Path) -> int:
-    """Start a fresh local cloud in `data`, tell the story and end the cloud again."""
+    """Start a fresh local cloud in `data`, tell the story, and stop the cloud."""
     began = time.monotonic()
     console.print(Text(demo.title, style="bold"))
     console.print(Text(PREFACE, style="dim"))
@@ -103,14 +104,14 @@ async def run(console: Console, demo: Shown, config: Path, data: Path) -> int:
     console.print()
     console.print(summary(story.points))
     if good:
-        console.print(Text(f"All as promised, in {time.monotonic() - began:.0f} s.", style="bold green"))
+        console.print(Text(f"Everything went as expected, in {time.monotonic() - began:.0f} s.", style="bold green"))
         return 0
-    console.print(Text(f"Not as promised. The logs are in {shown(data / 'logs')}.", style="bold red"))
+    console.print(Text(f"Something went wrong. The logs are in {shown(data / 'logs')}.", style="bold red"))
     return 1
 
 
 def shown(path: Path) -> str:
-    """A path as one would type it here."""
+    """The path, relative to the current folder if possible."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

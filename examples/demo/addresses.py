@@ -1,4 +1,4 @@
-"""Where the local cloud is to be found, and an Azure ML client that finds it."""
+"""The addresses of the local cloud, and an Azure ML client that uses them."""
 
 import logging
 import os
@@ -10,24 +10,24 @@ from typing import Any
 from azure.ai.ml import MLClient
 from azure.identity import ManagedIdentityCredential
 
-# The SDK warns of its own experimental classes.
+# The SDK warns about its own experimental classes.
 logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """What one person needs of a local cloud's `addresses.json`."""
+    """What one person needs from a local cloud's `addresses.json`."""
 
     app: str  #: URL of the Functions app
     app_key: str
     workspaces: Mapping[str, str]  #: ARM id by environment
     certificates: Path  #: the certificate authority to trust
     client_id: str  #: of the person's identity
-    environment_variables: Mapping[str, str]  #: with which the SDK finds the cloud and signs in
+    environment_variables: Mapping[str, str]  #: variables that let the SDK find the cloud and sign in
 
 
 def addresses_of(document: Mapping[str, Any]) -> Addresses:
-    """The addresses for the first of the people that a local cloud knows."""
+    """The addresses for the first person of a local cloud."""
     people = [name for name in document["by_hand"] if name not in document["workspaces"]]
     by_hand = document["by_hand"][people[0]]
     return Addresses(

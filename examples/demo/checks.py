@@ -1,4 +1,4 @@
-"""What the demo promises, and whether it was so."""
+"""Checks the expectations of the demo."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from rich.text import Text
 
 
 class BrokenPromiseError(Exception):
-    """Something was not as the demo promises; the text says what was seen instead."""
+    """An expectation of the demo was not met; the text says what happened instead."""
 
 
 @dataclass
 class Point:
-    """One point of the story: what it promises, and what was seen."""
+    """One point of the story: what is expected, and what was seen."""
 
     number: int
     title: str
@@ -25,13 +25,13 @@ class Point:
 
 
 def must(true: bool, promised: str, seen: str) -> None:
-    """Raise BrokenPromiseError, which says what was seen instead, unless it is true."""
+    """Raise BrokenPromiseError with what was seen instead, unless `true`."""
     if not true:
-        raise BrokenPromiseError(f"{promised[0].upper()}{promised[1:]} was promised. Seen: {seen}")
+        raise BrokenPromiseError(f"Expected {promised}. Instead: {seen}")
 
 
 def summary(points: Iterable[Point]) -> Table:
-    """A line per point: what was promised, what was seen, how long it took."""
+    """A line per point: what was expected, what was seen, how long it took."""
     table = Table(box=SIMPLE_HEAD, expand=True, pad_edge=False, header_style="dim", border_style="dim")
     table.add_column("", width=3)
     table.add_column("promised", ratio=1)

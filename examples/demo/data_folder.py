@@ -1,4 +1,4 @@
-"""Empties the folder that the last run of the demo left its state in."""
+"""Empties the folder with the state of the demo's last run."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from localcloud.folder_lock import LOCK, remove
 
 
 def empty(folder: Path) -> None:
-    """Remove a local cloud's folder with all that is in it.
+    """Remove a local cloud's folder with all its content.
 
-    Raises `ConfigurationError` rather than remove anything else, or a folder that a local cloud is using.
+    Raises `ConfigurationError` for any other folder, and for one that a local cloud is using.
     """
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not (folder / LOCK).is_file():
-        raise ConfigurationError(f"{folder} is not empty and no local cloud's: choose another folder with --data.")
+        raise ConfigurationError(f"{folder} is not empty and not a local cloud's folder: choose another with --data.")
     remove(folder)

@@ -15,14 +15,14 @@ from examples.demo.addresses import Addresses, ml_client
 
 JOB = Path(__file__).parents[1] / "digits" / "train" / "job.yml"
 PIPELINE = Path(__file__).parents[1] / "digits_pipeline" / "pipeline.yml"
-#: Where a command job's log is among its artifacts.
+#: Path of a command job's log among its artifacts.
 LOG = "std_log.txt"
 #: The statuses that a job ends with.
 ENDED = frozenset({"Completed", "Failed", "Canceled"})
 
 
 class DataScientist:
-    """Calls block until Azure ML has answered."""
+    """Uses the SDK; calls block until Azure ML answers."""
 
     def __init__(self, addresses: Addresses, environment: str = "dev") -> None:
         self._client: MLClient = ml_client(addresses, environment)
@@ -57,19 +57,19 @@ class DataScientist:
             return []
 
     def status(self, job: str) -> str:
-        """Azure ML's word for how a job is getting on."""
+        """Azure ML's status of a job."""
         status = self._client.jobs.get(job).status
         return str(status.value if isinstance(status, Enum) else status)
 
     def log(self, job: str) -> str:
-        """What a job that has ended wrote; empty where it left no log."""
+        """The log of a job that has ended; empty if there is none."""
         with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             self._client.jobs.download(job, download_path=folder)
             logs = list(Path(folder).rglob(LOG))
             return logs[0].read_text(encoding="utf-8", errors="replace") if logs else ""
 
     def register(self, name: str, version: str, job: str) -> None:
-        """Register a job's output as a model version that asks to be promoted."""
+        """Register a job's output as a model version that is tagged for promotion."""
         path = f"azureml://jobs/{job}/outputs/model"
         self._client.models.create_or_update(
             Model(name=name, version=version, path=path, type=AssetTypes.CUSTOM_MODEL, tags={"promote": "true"})

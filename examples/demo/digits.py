@@ -1,4 +1,4 @@
-"""Images of handwritten digits, taken from the example's smoke requests, and how they look in a terminal."""
+"""Images of handwritten digits from the example's smoke requests, and how to draw them in a terminal."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The endpoints as those who use them see them: scoring requests over HTTPS, and which deployments there are."""
+"""The endpoints as their users see them: scoring requests over HTTPS, and the deployments."""
 
 import asyncio
 import ssl
@@ -15,13 +15,13 @@ from examples.demo.digits import Image
 SECONDS_PER_REQUEST = 10
 
 
-#: In an answer: the deployment that gave it.
+#: The header of an answer that names its deployment.
 ANSWERED_BY = "azureml-model-deployment"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an endpoint made of some images: a digit and its probability each."""
+    """An endpoint's answer for some images: a digit and its probability for each."""
 
     digits: Sequence[int]
     probabilities: Sequence[float]
@@ -30,7 +30,7 @@ class Answer:
 
 
 class ScoringError(Exception):
-    """A scoring request was not answered with 200; the text says what came instead."""
+    """The answer to a scoring request was not 200; the text says what it was."""
 
 
 class Endpoint:
@@ -43,10 +43,10 @@ class Endpoint:
         self._session = session
         self._certificates = ssl.create_default_context(cafile=str(addresses.certificates))
         self._url_and_key: tuple[str, str] | None = None
-        self._versions: dict[str, str] = {}  # by deployment, also of those that are gone
+        self._versions: dict[str, str] = {}  # by deployment, including removed ones
 
     async def ask(self, images: Sequence[Image]) -> Answer:
-        """Have some images read; ScoringError when the endpoint does not answer as it should."""
+        """Send some images. Raises ScoringError if the endpoint does not answer as it should."""
         if self._url_and_key is None:
             self._url_and_key = await asyncio.to_thread(self._find)
         url, key = self._url_and_key
@@ -69,7 +69,7 @@ class Endpoint:
         return Answer(body["digits"], body["probabilities"], version, seconds)
 
     async def versions(self) -> list[str]:
-        """The model versions that the endpoint's deployments hold, with or without traffic."""
+        """The model versions of the endpoint's deployments, with or without traffic."""
         return await asyncio.to_thread(self._list)
 
     async def _version(self, deployment: str) -> str:
@@ -93,5 +93,5 @@ class Endpoint:
 
 
 def _version_of(deployment: OnlineDeployment) -> str:
-    """Azure ML names the model of a deployment by its id, which ends with `/versions/VERSION`."""
+    """The version from the id of the deployment's model, which ends with `/versions/VERSION`."""
     return str(deployment.model).rpartition("/")[2]

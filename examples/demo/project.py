@@ -27,7 +27,7 @@ class Project:
         `example` is a folder of examples; those beside `digits` may use its files, so that is copied, too.
         """
         data.mkdir(parents=True, exist_ok=True)
-        # By its lock the next run knows the folder for a local cloud's, however soon this one ends.
+        # The lock identifies the folder as a local cloud's to the next run, however early this one ends.
         (data / "lock").touch()
         self._example = example
         self._folder = data / example
@@ -41,11 +41,11 @@ class Project:
         return description.model_copy(update={"app": app.model_copy(update={"settings": settings})})
 
     def ask_for_approval(self) -> str:
-        """Have somebody approve what goes to prod, from the app's next start on; the line that says so."""
+        """Require approval for prod, from the app's next start on. Return the new line."""
         return _add_after(_PROD, APPROVAL, self._folder / "promotion.yml")
 
     def mend_scoring(self) -> str:
-        """Have the scoring code load a bundle too; the lines that do."""
+        """Make the scoring code load bundles too. Return the new lines."""
         return _add_after(_LOADS, MENDED, self._folder / "scoring" / "score.py")
 
 

@@ -15,7 +15,7 @@ POLL_SECONDS = 0.25
 
 
 class ApiError(Exception):
-    """The app did not answer as its API promises; the text says what was asked and what came."""
+    """The app's answer violates its API; the text has the request and the answer."""
 
 
 class Promotions:
@@ -26,7 +26,7 @@ class Promotions:
         self._headers = {"x-functions-key": key}
 
     async def get(self, promotion: str) -> Promotion:
-        """The promotion with this id; ApiError when there is none."""
+        """The promotion with this id. Raises ApiError if there is none."""
         found: Promotion = await self._read(f"/{promotion}")
         return found
 
@@ -37,7 +37,7 @@ class Promotions:
         return await self.get(max(found, key=_created)["id"]) if found else None
 
     async def started(self, model: str, version: str, within_seconds: float, kind: str = "model") -> Promotion:
-        """Wait for the promotion of a model version to appear; TimeoutError when it does not in time."""
+        """Wait for the promotion of a model version to appear. Raises TimeoutError if it does not."""
         deadline = time.monotonic() + within_seconds
         while time.monotonic() < deadline:
             found = await self.find(model, version, kind)

@@ -1,4 +1,4 @@
-"""A bounded loop of scoring requests, running beside everything else, that counts answers and failures."""
+"""A bounded background loop of scoring requests, which counts answers and failures."""
 
 import asyncio
 import time
@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 from typing import Self
 
 PAUSE_SECONDS = 0.1
-#: No more than this, whatever happens; at ten a second more than six minutes.
+#: Upper limit, whatever happens. At ten a second, it lasts more than six minutes.
 MOST_REQUESTS = 4000
 KEPT_FAILURES = 5
 
 
 class RequestLoop:
-    """Sends one request after the other while its `async with` block runs.
+    """Sends one request after another while its `async with` block runs.
 
-    `ask` sends one and returns the version that answered it; whatever it raises of `failing` counts as a failure.
+    `ask` sends a request and returns the version that answered it; exceptions of type `failing` count as failures.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class RequestLoop:
         self._pause_seconds = pause_seconds
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
-        #: How many requests each version answered, in the order in which they first did.
+        #: Number of requests that each version answered, in the order of their first answers.
         self.answered: Counter[str] = Counter()
         self.failed = 0
         #: The first few failures, in words.
@@ -34,7 +34,7 @@ class RequestLoop:
 
     @property
     def sent(self) -> int:
-        """How many requests have come to an end."""
+        """How many requests have ended."""
         return self.answered.total() + self.failed
 
     async def __aenter__(self) -> Self:
@@ -42,13 +42,13 @@ class RequestLoop:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let the request under way come to its end, so that it is counted too; raises what was no failed request."""
+        """Let the current request end, so that it is counted too. Raises other exceptions than failed requests."""
         self._stopping.set()
         if self._task is not None:
             await self._task
 
     async def until_answered(self, version: str, times: int, within_seconds: float) -> None:
-        """Wait until a version has answered so many requests; TimeoutError when it does not in time."""
+        """Wait until a version has answered `times` requests. Raises TimeoutError if it does not."""
         deadline = time.monotonic() + within_seconds
         while self.answered.get(version, 0) < times:
             if time.monotonic() > deadline:
@@ -66,6 +66,6 @@ class RequestLoop:
             await asyncio.sleep(self._pause_seconds)
 
     def says(self) -> str:
-        """The counts in a line."""
+        """The counts on one line."""
         by_version = "".join(f", version {version} answered {count}" for version, count in self.answered.items())
         return f"requests {self.sent}, failures {self.failed}{by_version}"

@@ -1,4 +1,4 @@
-"""The story of the demo, point by point: what is done, what is shown, and what must be true of it."""
+"""The story of the demo, point by point: actions, output and expectations."""
 
 import asyncio
 from pathlib import Path
@@ -29,12 +29,12 @@ from examples.demo.telling import (
 from localcloud.up import LocalCloud
 
 MODEL = "digits"
-#: The request loop goes on until the new version has answered so many.
+#: The request loop continues until the new version has answered this many.
 LAST_ANSWERS = 10
 ANSWER_SECONDS = 20
 #: What init() raises when it cannot load the model of version 3.
 CAUSE = "AttributeError"
-#: An experiment that the route takes no jobs from.
+#: An experiment that the route ignores.
 TRIALS = "digits-trials"
 
 
@@ -55,19 +55,22 @@ class Story(Telling):
         self._trials: asyncio.Task[list[str]] | None = None
         self._plot = [
             (Point(1, "A training job", "a training job runs in dev"), self._train),
-            (Point(2, "To production, by itself", "version 1 reaches test and prod by itself"), self._first_version),
+            (
+                Point(2, "To production, automatically", "version 1 reaches test and prod automatically"),
+                self._first_version,
+            ),
             (Point(3, "Questions to prod", "prod answers real requests"), self._answers),
             (Point(4, "A worse version", "a gate refuses version 2, with figures"), self._worse_version),
             (Point(5, "A broken version", "version 3 crashes, is explained and removed"), self._broken_version),
-            (Point(6, "The same version, mended", "version 3 is tried again and passes test"), self._mended_version),
+            (Point(6, "The same version, fixed", "version 3 is retried and passes test"), self._mended_version),
             (
-                Point(7, "A better version", "once approved, version 4 replaces version 1, no request fails"),
+                Point(7, "A better version", "once approved, version 4 replaces version 1; no request fails"),
                 self._better_version,
             ),
         ]
 
     async def tell(self) -> bool:
-        """Run the points; False when one was not as promised."""
+        """Run the points; return False if one failed."""
         try:
             return await super().tell()
         finally:
@@ -88,10 +91,11 @@ class Story(Telling):
 
     async def _first_version(self) -> str:
         self._tell(
-            "Nobody does anything more. Event Grid tells the app that the job has completed; the app registers the "
-            "job's output as version 1 of the model and takes it through the stages of examples/digits/promotion.yml."
+            "Nobody needs to act now. Event Grid notifies the app that the job has completed. The app registers "
+            "the job's output as version 1 of the model and promotes it through the stages of "
+            "examples/digits/promotion.yml."
         )
-        # Trained meanwhile, in an experiment that the route does not take jobs from.
+        # Train these meanwhile, in an experiment that the route ignores.
         self._trials = asyncio.create_task(self._train_trials())
         promotion = await self._started("1")
         origin = await asyncio.to_thread(self._scientist.origin, MODEL, "1")
@@ -99,7 +103,7 @@ class Story(Telling):
         self._keep("the app has registered the job's output as version 1, with the job as its origin")
         promotion = await self._watch(promotion)
         must(promotion["status"] == "succeeded", "that version 1 reaches prod", end_of(promotion))
-        self._keep("version 1 serves test and prod; nobody had to do anything")
+        self._keep("version 1 serves test and prod, without anybody's help")
         return "both endpoints serve version 1"
 
     async def _answers(self) -> str:
@@ -108,13 +112,13 @@ class Story(Telling):
         answer = await self._ask(shown)
         self._console.print()
         self._console.print(Padding(_read(shown, answer), (0, 0, 1, 3)))
-        must(list(answer.digits) == shown, f"that {shown} are read as they are", f"they were read as {answer.digits}")
-        self._keep(f"all four are read right, by version {answer.version}, in {answer.seconds * 1000:.0f} ms")
-        return "all four images are read right"
+        must(list(answer.digits) == shown, f"that {shown} are recognised", f"they were recognised as {answer.digits}")
+        self._keep(f"version {answer.version} recognises all four in {answer.seconds * 1000:.0f} ms")
+        return "all four images are recognised"
 
     async def _worse_version(self) -> str:
         job = (await self._trial_jobs())[0]
-        self._tell("Version 2 was trained on 60 images only. The SDK registers it; the app takes it from there.")
+        self._tell("Version 2 was trained on only 60 images. The SDK registers it; the app does the rest.")
         await self._register("2", job)
         promotion = await self._watch(await self._started("2"))
         must(promotion["status"] == "refused", "that a gate refuses version 2", end_of(promotion))
@@ -136,16 +140,16 @@ class Story(Telling):
         must(promotion["status"] == "failed", "that the deployment of version 3 fails", end_of(promotion))
         failure = failure_of(promotion)
         self._console.print(Padding(_log(failure["diagnosis"]), (0, 0, 1, 3)))
-        must(failure["kind"] == "container-crash", "that a crash is called one", failure["kind"])
+        must(failure["kind"] == "container-crash", "that the failure is classified as a crash", failure["kind"])
         must(CAUSE in failure["diagnosis"], "that the diagnosis names the cause", failure["diagnosis"])
         left = await self._test.versions()
         must(left == ["2"], "that the broken deployment is removed", f"{self._test.name} has version {', '.join(left)}")
-        self._keep(f"the broken deployment is removed: {self._test.name} has version 2 alone")
+        self._keep(f"the broken deployment is removed: {self._test.name} has only version 2")
         await self._still_version_1()
         return f"{failure['kind']}, the log names the {CAUSE}; the deployment is removed"
 
     async def _mended_version(self) -> str:
-        self._tell("Somebody mends scoring/score.py, and has the promotion tried again, which validates the file anew:")
+        self._tell("Somebody fixes scoring/score.py and replays the promotion, which validates the file again:")
         self._changed(self._project.mend_scoring())
         failed = await self._started("3")
         await self._terminal.type("replay", f"{MODEL}/3", "--as", "alice", "--reason", "score.py reads bundles now")
@@ -153,8 +157,8 @@ class Story(Telling):
         must(waits_for_approval(promotion), "that version 3 passes test and waits for approval", end_of(promotion))
         left = await self._test.versions()
         must(left == ["3"], "that version 3 serves test", f"{self._test.name} has version {', '.join(left)}")
-        self._keep("version 3 serves test, and waits: prod asks for approval")
-        self._tell("Bob does not give it: he knows that version 4 is better.")
+        self._keep("version 3 serves test and waits: prod requires approval")
+        self._tell("Bob rejects it: he knows that version 4 is better.")
         await self._terminal.type("reject", f"{MODEL}/3", "--as", "bob", "--reason", "version 4 is better")
         promotion = await self._promotions.get(promotion["id"])
         must(promotion["status"] == "rejected", "that one rejection ends version 3", end_of(promotion))
@@ -163,13 +167,13 @@ class Story(Telling):
 
     async def _better_version(self) -> str:
         job = (await self._trial_jobs())[2]
-        self._tell("Version 4 was trained on 1200 images. Requests to prod go on all the while and are counted.")
+        self._tell("Version 4 was trained on 1200 images. Meanwhile, requests to prod continue and are counted.")
         loop = RequestLoop(self._one_request, failing=ScoringError)
         async with loop:
             await self._register("4", job)
             promotion = await self._watch(await self._started("4"), footer=loop.says, until=waits_for_approval)
             must(waits_for_approval(promotion), "that version 4 waits for approval", end_of(promotion))
-            self._keep("version 4 serves test, and waits: prod asks for approval")
+            self._keep("version 4 serves test and waits: prod requires approval")
             await self._terminal.type("approve", f"{MODEL}/4", "--as", "bob", "--reason", "the best so far")
             promotion = await self._watch(promotion, footer=loop.says, before=promotion)
             must(promotion["status"] == "succeeded", "that version 4 reaches prod", end_of(promotion))
@@ -182,12 +186,13 @@ class Story(Telling):
         self._keep(f"{loop.failed} of {loop.sent} requests failed: {by_version}")
         return f"{loop.failed} of {loop.sent} requests failed"
 
-    # --- what several points do ---------------------------------------------------------------------------------------
+    # --- steps of several points
+    # ---------------------------------------------------------------------------------------
 
     async def _ask_for_approval(self) -> None:
-        self._tell("From now on prod asks for approval. The app is started anew with this in its promotion.yml:")
+        self._tell("From now on prod requires approval. The app is restarted with this in its promotion.yml:")
         self._changed(self._project.ask_for_approval())
-        with self._console.status("the app is starting anew"):
+        with self._console.status("the app is restarting"):
             await self._cloud.restart("functions")
 
     async def _train_trials(self) -> list[str]:
@@ -206,7 +211,7 @@ class Story(Telling):
         await asyncio.to_thread(self._scientist.register, MODEL, version, job)
 
     async def _started(self, version: str) -> Promotion:
-        with self._console.status(f"version {version} is awaited"):
+        with self._console.status(f"waiting for version {version}"):
             return await self._promotions.started(MODEL, version, START_SECONDS)
 
     async def _ask(self, digits: list[int]) -> Answer:
@@ -219,19 +224,20 @@ class Story(Telling):
         version = (await self._ask([3, 7])).version
         must(version == "1", "that prod still answers with version 1", f"version {version} answered")
         versions = await self._prod.versions()
-        must(versions == ["1"], "that prod has version 1 alone", f"it has version {', '.join(versions)}")
+        must(versions == ["1"], "that prod has only version 1", f"it has version {', '.join(versions)}")
         self._keep("prod still answers with version 1")
 
 
 def _log(diagnosis: str) -> Panel:
-    """The end of the container's log, up to the last line that names the cause. A diagnosis has the cause above it."""
+    """The end of the container's log, up to the last line that names the cause. In a diagnosis, the cause is above
+    it."""
     lines = diagnosis.rstrip().splitlines()
     last = max((number for number, line in enumerate(lines) if CAUSE in line), default=len(lines) - 1)
     return log_panel(lines[max(2, last + 1 - LOG_LINES) : last + 1], "the container's log")
 
 
 def _read(digits: list[int], answer: Answer) -> Table:
-    """The images side by side, each with what it was read as."""
+    """The images side by side, each with the recognised digit."""
     table = Table.grid(padding=(0, 2))
     drawn = images()
     table.add_row(*(drawing(drawn[digit]) for digit in digits))

@@ -106,7 +106,7 @@ class Telling:
         self._console.print(Padding(Text(text, style="dim"), (0, 0, 0, 3)))
 
     def _changed(self, lines: str) -> None:
-        """Lines that somebody has added to a file."""
+        """Show lines that were added to a file."""
         added = "\n".join(f"+ {line}" for line in textwrap.dedent(lines).splitlines())
         self._console.print(Padding(Text(added, style="green"), (1, 0, 1, 6)))
 
@@ -128,13 +128,13 @@ def waits_for_approval(promotion: Promotion) -> bool:
 
 
 def failure_of(promotion: Promotion) -> Mapping[str, Any]:
-    """The failure of the step that failed; BrokenPromiseError when no step did."""
+    """The failure of the failed step. Raises BrokenPromiseError if no step failed."""
     for stage in promotion["stages"]:
         for step in stage["steps"]:
             if step["failure"]:
                 failure: Mapping[str, Any] = step["failure"]
                 return failure
-    raise BrokenPromiseError(f"That a step failed was promised. Seen: {end_of(promotion)}")
+    raise BrokenPromiseError(f"Expected that a step fails. Instead: {end_of(promotion)}")
 
 
 def log_panel(log: list[str], title: str) -> Panel:

@@ -27,7 +27,7 @@ class Terminal:
         self._environment = {**os.environ, "MLPROMOTE_LOCAL": str(data), "COLUMNS": width, **colours}
 
     async def type(self, *arguments: str) -> None:
-        """Run `mlpromote` with these arguments; BrokenPromiseError unless it ends with 0."""
+        """Run `mlpromote` with these arguments. Raises BrokenPromiseError unless it exits with 0."""
         self._console.print()
         self._show(Text.assemble(("$ ", "dim"), (shlex.join(["mlpromote", *arguments]), "bold")))
         process = await asyncio.create_subprocess_exec(
@@ -46,7 +46,7 @@ class Terminal:
                 await process.wait()
         self._show(Text.from_ansi(output.decode(errors="replace").rstrip()))
         if process.returncode:
-            raise BrokenPromiseError(f"`mlpromote {arguments[0]}` ended with exit code {process.returncode}")
+            raise BrokenPromiseError(f"`mlpromote {arguments[0]}` exited with {process.returncode}")
 
     def _show(self, text: Text) -> None:
         self._console.print(Padding(text, (0, 0, 0, _INDENT)))

@@ -20,9 +20,9 @@ async def watch(
     until: Callable[[Promotion], bool] | None = None,
     before: Promotion | None = None,
 ) -> Promotion:
-    """Show a promotion until its end and return it as it then was; TimeoutError when it takes longer.
+    """Show a promotion until its end, and return its final state. Raises TimeoutError if it takes too long.
 
-    `until` ends it earlier; `footer` gives a line below the picture; `before` is what was shown of it already.
+    `until` ends it earlier; `footer` returns a line below the picture; `before` is what was shown already.
     """
     deadline = time.monotonic() + within_seconds
     with view(console, footer, before) as shown:

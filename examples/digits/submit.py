@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
-    """Submit it and say what would start from it; 1 where no local cloud is running."""
+    """Submit it and say what happens next. Return 1 if no local cloud is running."""
     parser = argparse.ArgumentParser(prog="python -m examples.digits.submit", description=__doc__)
     parser.add_argument(
         "--data",
@@ -30,8 +30,8 @@ def main() -> int:
         return 1
     job = DataScientist(addresses).submit(asked.training_rows)
     sys.stdout.write(
-        f"Job {job} is running in dev. When it has completed, the app registers its output as the next version of the\n"
-        "model digits and promotes it. See what becomes of it: .venv/bin/mlpromote list\n"
+        f"Job {job} is running in dev. When it completes, the app registers its output as the next version of the\n"
+        "model digits and promotes it. To follow it: .venv/bin/mlpromote list\n"
     )
     return 0
 

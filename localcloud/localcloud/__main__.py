@@ -1,7 +1,7 @@
 """The command line: `python -m localcloud PART` runs one part of the local cloud, `up` runs all of them.
 
-Each part is a module with `add_arguments(parser)` and `async def serve(arguments)`. It is imported only when asked for,
-so that no part pays for another's imports. `serve` runs until it is cancelled.
+Each part is a module with `add_arguments(parser)` and `async def serve(arguments)`. It is imported only when needed, so
+that no part pays for another's imports. `serve` runs until it is cancelled.
 """
 
 import argparse
@@ -29,7 +29,7 @@ class Part:
 
 
 PARTS = {
-    "up": Part("localcloud.up", "start every part and the app, print every address, keep them running until Ctrl-C"),
+    "up": Part("localcloud.up", "start every part and the app, print all addresses, and run until Ctrl-C"),
     "servicebus": Part("localcloud.servicebus.command", "Service Bus: an AMQP 1.0 broker with queues"),
     "azureml": Part("localcloud.azureml.command", "Azure ML: workspaces, registries, jobs, deployments and scoring"),
     "eventgrid": Part("localcloud.eventgrid.command", "Event Grid: topics and webhook subscriptions"),
@@ -37,8 +37,8 @@ PARTS = {
         "localcloud.identity.command", "managed identities of an App Service, and the keys of their tokens"
     ),
     "clean": Part("localcloud.clean", "remove the state kept in .local, while no local cloud is using it"),
-    "token": Part("localcloud.up.token", "print a token with which a person calls the app of the local cloud"),
-    "settings": Part("localcloud.up.local_settings", "print the local.settings.json with which Core Tools run the app"),
+    "token": Part("localcloud.up.token", "print a token for calling the app as a person"),
+    "settings": Part("localcloud.up.local_settings", "print local.settings.json for running the app with Core Tools"),
     "functions": Part(
         "localcloud.functions.command", "the Functions host: runs any app of the Python v2 model", extra="functions"
     ),
@@ -79,7 +79,7 @@ def _imported(name: str) -> ModuleType:
         if part.extra is None:
             raise
         raise SystemExit(
-            f"{name} needs more than is installed ({error.name} is missing): pip install 'localcloud[{part.extra}]'"
+            f"{name} needs {error.name}, which is not installed: pip install 'localcloud[{part.extra}]'"
         ) from error
 
 

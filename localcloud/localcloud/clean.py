@@ -1,4 +1,4 @@
-"""`python -m localcloud clean`: removes what the local cloud and the demo have kept."""
+"""`python -m localcloud clean`: removes the state of the local cloud and the demo."""
 
 import argparse
 from pathlib import Path

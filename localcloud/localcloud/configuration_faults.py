@@ -1,4 +1,4 @@
-"""Explains what pydantic finds wrong with a configuration to the person who wrote it."""
+"""Turns pydantic's findings about a configuration into messages for the person who wrote it."""
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-#: By the type of pydantic's error; what comes in is the value and what the form says of it.
+#: Messages by type of pydantic's error. The arguments are the value and the constraints of the form.
 _WORDS: Mapping[str, Callable[[Any, dict[str, Any]], str]] = {
     "missing": lambda value, form: "is missing",
     "string_type": lambda value, form: f"must be text, not {value!r}",
@@ -41,7 +41,7 @@ _LONGEST_VALUE = 80
 
 
 def in_words(fault: ErrorDetails, form: type[BaseModel]) -> str:
-    """Place and reason of one fault; `form` is that of the whole configuration."""
+    """Place and reason of one fault. `form` is the model of the whole configuration."""
     location = fault["loc"]
     if fault["type"] == "extra_forbidden":
         return f"{_place(location)}: {_unknown_key(str(location[-1]), _known_keys(form, location[:-1]))}"

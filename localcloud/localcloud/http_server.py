@@ -15,7 +15,7 @@ _GRACE = 2.0
 
 
 class _ClientFaults(logging.Filter):
-    """Logs in one line what is wrong with a client's bytes. It is the client's fault, so no traceback is needed."""
+    """Logs unreadable requests on one line. It is the client's fault, so no traceback is needed."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         fault = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
@@ -40,7 +40,7 @@ async def refuse_unreadable(request: web.Request, handler: Handler) -> web.Strea
     try:
         return await handler(request)
     except web.RequestPayloadError as fault:
-        raise web.HTTPBadRequest(text="The request's body cannot be read: it is not encoded as it says.") from fault
+        raise web.HTTPBadRequest(text="The request's body cannot be read: it is not encoded as declared.") from fault
 
 
 def bind(port: int) -> socket.socket:
@@ -61,7 +61,8 @@ def port_of(bound: socket.socket) -> int:
 
 
 def is_secret(given: str, secret: str) -> bool:
-    """Whether a header's value is the secret, told in constant time; `given` may hold bytes that are no UTF-8."""
+    """Whether a header's value is the secret, compared in constant time. `given` may contain bytes that are not
+    UTF-8."""
     return hmac.compare_digest(given.encode(errors="surrogateescape"), secret.encode())
 
 

@@ -1,10 +1,10 @@
-"""The program between the local cloud and each of its child processes. It makes sure that none is left behind.
+"""The program between the local cloud and each of its child processes. It makes sure that no process is left behind.
 
-It runs one command in a process group of its own and reads orders from standard input: `stop SECONDS` and `kill`. When
-that input ends, because its owner closed it or died in any way, the command is stopped too. Everything that the command
+It runs one command in its own process group and reads orders from standard input: `stop SECONDS` and `kill`. When that
+input ends, because its owner closed it or died in any way, the command is stopped too. Everything that the command
 started ends with it. Standard output tells the owner `started PID` or `failed REASON`, then `ended CODE`.
 
-Standard library only, and run with `python -I -S`: it has to start in milliseconds.
+Uses only the standard library, and runs with `python -I -S`: it must start in milliseconds.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ def adopt_orphans() -> None:
 
 
 def follow_parent() -> None:
-    """Ends when the leash itself is killed (Linux; elsewhere the owner sees to that, if it lives)."""
+    """Ends the command when the leash itself is killed (Linux; elsewhere the owner does that, if it is alive)."""
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, int(signal.SIGKILL), 0, 0, 0)
@@ -189,7 +189,7 @@ class Leash:
                 os.kill(self._pid, signal.SIGKILL)
 
     def _stop(self, grace_seconds: float) -> None:
-        # Only its own group: the command itself must end other groups in good order, such as a leash of its own.
+        # Only its own group: the command itself must end other groups properly, such as its own leashes.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGTERM)
         self._kill_at = min(self._kill_at or float("inf"), time.monotonic() + grace_seconds)

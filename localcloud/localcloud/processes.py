@@ -78,7 +78,7 @@ class _Leash:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             env=environment,
-            # Ctrl-C in a terminal reaches the owner only, which decides what ends when.
+            # Ctrl-C in a terminal reaches only the owner, which decides what ends when.
             start_new_session=True,
         )
         self._reports = asyncio.StreamReader()
@@ -101,7 +101,7 @@ class _Leash:
                 orders.write(f"{line}\n".encode())
 
     async def end(self) -> None:
-        """Closes the orders, which ends whatever is still on the leash, and waits for that."""
+        """Closes the orders, which ends everything still on the leash, and waits for that."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -143,7 +143,7 @@ async def start(
 
 
 def tail(log: Path, lines: int) -> str:
-    """The last lines of a log, including what was rotated last; empty if there is no log."""
+    """The last lines of a log, including the last rotated file; empty if there is no log."""
     end = b""
     for part in (Path(f"{log}.1"), log):
         with contextlib.suppress(FileNotFoundError), part.open("rb") as file:

@@ -69,7 +69,7 @@ def test_a_fault_names_the_file_the_place_and_what_is_known_there(tmp_path: Path
     assert not [word for word in JARGON if word in str(refusal.value)]
 
 
-def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
     file = tmp_path / "localcloud.yml"
     file.write_text("registri: contoso\nqueues: jobs\n")
     with pytest.raises(ConfigurationError) as refusal:

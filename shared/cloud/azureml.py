@@ -5,8 +5,9 @@ are not retried here: the queue does that, with the pauses that Azure asks for.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,7 @@ from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
 from shared.cloud.azureml_runs import Runs
 from shared.cloud.identity import credential
+from shared.core import asset_names
 from shared.core.approval import Author
 from shared.ports import (
     Answer,
@@ -44,7 +46,9 @@ from shared.ports import (
     ForbiddenError,
     Job,
     Model,
+    RegistryData,
     RejectedError,
+    StepMetrics,
 )
 
 if TYPE_CHECKING:  # the import takes a second and 100 MB, so it must not happen while functions are indexed
@@ -125,6 +129,10 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
         with self._rest(f"read the metrics of job {job}") as rest:
             return Runs(rest, self._properties[2]).metrics(job)
 
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
+        with self._rest(f"read the metrics of the steps of job {pipeline}") as rest:
+            return list(Runs(rest, self._properties[2]).of_steps(pipeline))
+
     def authors(self, model: Model) -> Sequence[Author]:
         with self._rest(f"read who made model {model.name}, version {model.version}") as rest:
             return list(azureml_authors.read(rest, self._id, model))
@@ -136,9 +144,35 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
             found = self._registry.model(rest, name, version)
             return model_from(found, name, version, self._registry.model_id(name, version)) if found else None
 
+    def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]:
+        made = []
+        with self._rest(f"list the models of registry {self._registry_name}") as rest:
+            for name in filter(wanted, self._registry.model_names(rest)):
+                for found in self._registry.model_versions(rest, name):
+                    model = model_from(found, name, found["name"], self._registry.model_id(name, found["name"]))
+                    if model.created is None or model.created < since:
+                        break
+                    made.append(model)
+        return made
+
     def start_share(self, name: str, version: str) -> None:
         with self._rest(f"share model {name}, version {version}, to registry {self._registry_name}") as rest:
             self._registry.start_import(rest, self._asset_id(name, version), name, version)
+
+    def data_origin(self, name: str, version: str) -> str:
+        return self._workspace_asset_id("data", name, version)
+
+    def registry_data(self, name: str, version: str) -> RegistryData | None:
+        with self._rest(f"read data asset {name}, version {version}, in registry {self._registry_name}") as rest:
+            found = self._registry.data(rest, name, version)
+        if not found:
+            return None
+        origin = (found.get("properties") or {}).get("originAssetId")
+        return RegistryData(self._registry.data_id(name, version), origin or None)
+
+    def start_data_share(self, name: str, version: str) -> None:
+        with self._rest(f"share data asset {name}, version {version}, to registry {self._registry_name}") as rest:
+            self._registry.start_import(rest, self.data_origin(name, version), name, version)
 
     def missing_region(self) -> str | None:
         region, _, _ = self._properties
@@ -185,18 +219,20 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
     def deployments(self, endpoint: str) -> Sequence[Deployment]:
         with self._rest(f"list the deployments of endpoint {endpoint}") as rest:
             found = azureml_deployments.read_deployments(rest, self._id, endpoint)
-            return [azureml_deployments.deployment_from(each) for each in found]
+            return [self._with_asset_id(azureml_deployments.deployment_from(each)) for each in found]
 
     def deployment(self, endpoint: str, name: str) -> Deployment | None:
         with self._rest(f"read deployment {name} of endpoint {endpoint}") as rest:
             found = azureml_deployments.read_deployment(rest, self._id, endpoint, name)
-        return azureml_deployments.deployment_from(found, *self._why_broken(found)) if found else None
+        if not found:
+            return None
+        return self._with_asset_id(azureml_deployments.deployment_from(found, *self._why_broken(found)))
 
     def deployment_file(self, file: Path) -> DeploymentFile:
         return azureml_deployments.described(file)
 
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
-        deployment = azureml_deployments.load(file, endpoint, name, model)
+        deployment = azureml_deployments.load(file, endpoint, name, self._arm_id(model))
         deployment.tags = {**(deployment.tags or {}), **tags}
         with self._client(f"create deployment {name} of endpoint {endpoint}") as client:
             client.online_deployments.begin_create_or_update(deployment)
@@ -274,6 +310,22 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
     def _workspace_asset_id(self, kind: str, name: str, version: str) -> str:
         location, guid, _ = self._properties
         return f"azureml://locations/{location}/workspaces/{guid}/{kind}/{name}/versions/{version}"
+
+    def _arm_id(self, asset_id: str) -> str:
+        """The id of a model of this workspace by which deployments and jobs refer to it; any other id unchanged."""
+        if asset_names.is_of_registry(asset_id):  # without asking which workspace this is
+            return asset_id
+        own = self._asset_id("", "").partition("models/")[0]
+        is_own = asset_id.casefold().startswith(own.casefold())
+        return f"azureml:{self._id}/{asset_id[len(own) :]}" if is_own else asset_id
+
+    def _with_asset_id(self, deployment: Deployment) -> Deployment:
+        """With the id of its model as `Model` has it."""
+        model = asset_names.plain_id(deployment.model or "")
+        named = asset_names.read(model)
+        if named is None or not model.casefold().startswith(f"{self._id}/".casefold()):
+            return deployment
+        return replace(deployment, model=self._asset_id(named.name, named.version))
 
     def _model(self, name: str, found: Mapping[str, Any]) -> Model:
         version = found["name"]

@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.cloud.azureml_rest import Rest
+from shared.cloud.azureml_steps import Steps
+from shared.core.asset_names import plain_id
 from shared.ports import Job, Model
 
 # The API versions that azure-ai-ml 1.35 uses.
@@ -57,8 +59,13 @@ class WorkspaceAssets:
 
     def job(self, name: str) -> Job | None:
         found = self._rest.get(f"{self._workspace}/jobs/{quote(name, safe='')}", **{"api-version": _JOBS})
+        if not found:
+            return None
         # A step of a pipeline has only a name here: run history has the rest.
-        return _job(found) if found and found.get("properties") else None
+        return _job(found) if found.get("properties") else self._steps().job(name)
+
+    def _steps(self) -> Steps:
+        return Steps(self._rest, self._workspace, self.services().get("history", ""))
 
     def job_maker(self, name: str) -> str | None:
         """The kind of principal that submitted a job, in Azure's terms: User, Application, ManagedIdentity, Key."""
@@ -108,12 +115,19 @@ def _job(found: Mapping[str, Any]) -> Job:
         experiment=properties.get("experimentName", ""),
         parent=properties.get("parentJobName") or (pipeline if pipeline != found["name"] else None),
         outputs={name: output.get("jobOutputType", "") for name, output in outputs.items()},
-        inputs={name: str(each.get("uri") or each.get("value") or "") for name, each in inputs.items()},
+        inputs={name: _given(each) for name, each in inputs.items()},
         code=properties.get("codeId"),
         environment_asset=properties.get("environmentId"),
         tags=_texts(properties.get("tags")),
         properties=notes,
+        is_pipeline=properties.get("jobType") == "Pipeline",
+        component=plain_id(properties.get("componentId") or notes.get("azureml.SourceComponentId") or "") or None,
     )
+
+
+def _given(value: Mapping[str, Any] | None) -> str:
+    """Where an input's files are, or what it is. An optional one that nobody gives is null."""
+    return plain_id(str((value or {}).get("uri") or (value or {}).get("value") or ""))
 
 
 def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:

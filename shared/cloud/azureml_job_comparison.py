@@ -23,18 +23,18 @@ _REGISTRY = re.compile(r"azureml://registries/(?P<name>[^/]+)", re.IGNORECASE)
 
 def differences(rest: Rest, there: Mapping[str, Any], wanted: "Command") -> Iterator[str]:
     """`there`: the job's properties as the control plane gives them."""
-    if there.get("command") != wanted.command:
+    if str(there.get("command") or "").strip() != str(wanted.command or "").strip():
         yield "its command"
-    if _same_code(rest, there, wanted) is False:
+    if not _same_code(rest, there, wanted):
         yield "its code"
     if not _same_environment(str(there.get("environmentId") or ""), wanted.environment):
         yield "its environment"
-    if _texts(there.get("environmentVariables")) != _texts(wanted.environment_variables):
+    if _own(there.get("environmentVariables")) != _own(wanted.environment_variables):
         yield "its environment variables"
     inputs: Mapping[str, Any] = there.get("inputs") or {}
     asked: Mapping[str, Any] = wanted._to_job().inputs or {}  # of the builder itself they are references
     for name in sorted(inputs.keys() | asked.keys()):
-        if _given(inputs.get(name)) != _asked(asked.get(name)):
+        if not _same_input(_given(inputs.get(name)), _asked(asked.get(name))):
             yield f"its input {name}"
 
 
@@ -53,7 +53,7 @@ def _same_environment(there: str, wanted: Any) -> bool:
     if isinstance(wanted, str):
         return _fits(_reference(there), _reference(wanted))
     # Described in the file: the SDK names it by a digest of its content.
-    return wanted is not None and _fits(_reference(there), ("", str(wanted.name or ""), str(wanted.version or "")))
+    return wanted is not None and _fits(_reference(there), ("", str(wanted.name).lower(), str(wanted.version)))
 
 
 def _fits(there: tuple[str, str, str], wanted: tuple[str, str, str]) -> bool:
@@ -69,6 +69,12 @@ def _reference(asset: str) -> tuple[str, str, str]:
     if not found:
         return "", plain, ""
     return registry["name"] if registry else "", found["name"], found["version"] or ""
+
+
+def _same_input(given: str, asked: str) -> bool:
+    """The control plane may answer with the short name of an asset of its own workspace."""
+    is_short = given.startswith("azureml:") and not given.startswith(("azureml:/", "azureml://"))
+    return given == asked or (is_short and is_remote(asked) and _reference(given[8:]) == _reference(asked))
 
 
 def _given(declared: Any) -> str:
@@ -94,5 +100,7 @@ def _plain(asset: str) -> str:
     return asset.removeprefix("azureml:") if asset.startswith("azureml:/subscriptions/") else asset
 
 
-def _texts(values: Any) -> dict[str, str]:
-    return {str(name): str(value) for name, value in (values or {}).items()}
+def _own(variables: Any) -> dict[str, str]:
+    """Without those that belong to Azure ML, which may add some."""
+    texts = {str(name): str(value) for name, value in (variables or {}).items()}
+    return {name: value for name, value in texts.items() if not name.upper().startswith(("AZUREML", "AZURE_ML"))}

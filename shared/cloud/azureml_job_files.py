@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import Command
 
 _SERVERLESS = "serverless"
+#: The SDK takes this to mean the machine that submits the job.
+_LOCAL = "local"
 
 
 def described(file: Path) -> JobFile:
@@ -52,6 +54,11 @@ def load(file: Path, submission: JobSubmission | None) -> "Command":
         raise RejectedError(f"The job file {file.name} cannot be used: {brief(str(fault))}") from fault
     if not isinstance(job, Command):
         raise RejectedError(f"The job file {file.name} describes no command job.")
+    if str(job.compute or "").lower() == _LOCAL:
+        raise RejectedError(f"The job file {file.name} names compute local, which would run the job in this app.")
+    code = str(job.code or "")
+    if "://" in code and not code.startswith("azureml://"):  # what is there now may be something else later
+        raise RejectedError(f"The job file {file.name} names {code} as code: use a folder beside it, or a code asset.")
     return job
 
 

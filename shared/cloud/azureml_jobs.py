@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,14 +19,15 @@ from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_job_comparison import differences
 from shared.cloud.azureml_rest import Cloud, Rest
 from shared.cloud.azureml_runs import Runs
+from shared.core.asset_names import plain_id
 from shared.ports import (
     ChildJob,
     DataAsset,
     JobEnd,
     JobFile,
     JobSubmission,
-    RejectedError,
     SubmittedJob,
+    UnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ class JobsOfWorkspace(ABC):
     @property
     @abstractmethod
     def _tracking(self) -> str | None: ...
+
+    @abstractmethod
+    def _arm_id(self, asset_id: str) -> str: ...
 
     @abstractmethod
     def _rest(self, what: str) -> AbstractContextManager[Rest]: ...
@@ -90,12 +95,12 @@ class JobsOfWorkspace(ABC):
         return azureml_job_files.described(file)
 
     def start_job(self, file: Path, submission: JobSubmission) -> SubmittedJob:
-        job = azureml_job_files.load(file, submission)
+        job = azureml_job_files.load(file, self._bound(submission))
         with self._client(f"submit job {submission.name}") as client:
             client.jobs.create_or_update(job)
         made = self.submitted_job(submission.name)
         if made is None:
-            raise RejectedError(f"Azure ML took job {submission.name} on, but does not know it.")
+            raise UnavailableError(f"Azure ML took job {submission.name} on, and does not show it yet.")
         return made
 
     def submitted_job(self, name: str) -> SubmittedJob | None:
@@ -111,7 +116,9 @@ class JobsOfWorkspace(ABC):
     def job_differences(self, job: SubmittedJob, file: Path, submission: JobSubmission) -> Sequence[str]:
         with self._rest(f"compare job {job.name} with {file.name}") as rest:
             found = rest.get(self._address("jobs", job.name), **{"api-version": _JOBS}) or {}
-            return list(differences(rest, found.get("properties") or {}, azureml_job_files.load(file, submission)))
+            return list(
+                differences(rest, found.get("properties") or {}, azureml_job_files.load(file, self._bound(submission)))
+            )
 
     def start_cancellation(self, job: str) -> None:
         with self._rest(f"cancel job {job}") as rest:
@@ -135,6 +142,12 @@ class JobsOfWorkspace(ABC):
         with self._rest(f"read why job {name} ended") as rest:
             run = rest.get(f"{self._history(rest)}/runs/{quote(name, safe='')}/details") or {}
         return JobEnd(_error(run), _log(run.get("logFiles") or {}))
+
+    def _bound(self, submission: JobSubmission) -> JobSubmission:
+        """With the ids that a job refers to assets by."""
+        ids = {name: plain_id(self._arm_id(each.asset_id)) for name, each in submission.inputs.items()}
+        bound = {name: replace(each, asset_id=ids[name]) for name, each in submission.inputs.items()}
+        return replace(submission, inputs=bound)
 
     def _address(self, kind: str, name: str) -> str:
         return f"{self._id}/{kind}/{quote(name, safe='')}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.cloud.azureml_rest import Rest
-from shared.ports import Job
+from shared.ports import Job, StepMetrics
 
 #: Azure ML's terms for MLflow's statuses; others stay unchanged.
 _STATUS = {
@@ -18,6 +18,7 @@ _STATUS = {
     "KILLED": "Canceled",
 }
 _PARENT = "mlflow.parentRunId"
+_NAME = "mlflow.runName"
 #: Tags of a run that a job has as properties under another name.
 _PROPERTIES = {"mlflow.source.git.repoURL": "azureml.git.repository_uri"}
 
@@ -50,19 +51,22 @@ class Runs:
         """The last value of each metric. What is no number comes as text: `NaN`."""
         return _metrics(self._run(name) or {})
 
-    def metrics_of_children(self, name: str) -> dict[str, dict[str, float]]:
-        """The metrics of the runs below this one, by their names."""
-        experiment = ((self._run(name) or {}).get("info") or {}).get("experiment_id")
-        found: dict[str, dict[str, float]] = {}
-        wanted: dict[str, Any] = {"experiment_ids": [experiment], "filter": f"tags.{_PARENT}='{name}'"}
+    def of_steps(self, parent: str) -> Iterator[StepMetrics]:
+        """The same of the runs right below one, in the order of Azure's answer."""
+        experiment = ((self._run(parent) or {}).get("info") or {}).get("experiment_id")
+        wanted: dict[str, Any] = {"experiment_ids": [experiment], "filter": f"tags.{_PARENT} = '{parent}'"}
         page = self._rest.post(f"{self._api}/runs/search", wanted) if self._api and experiment else None
         while page:
             for run in page.get("runs", []):
-                info = run.get("info") or {}
-                found[str(info.get("run_id") or info.get("run_uuid"))] = _metrics(run)
+                info, tags = run.get("info") or {}, dict(_pairs((run.get("data") or {}).get("tags")))
+                node = str(tags.get(_NAME) or info.get("run_name") or "")
+                yield StepMetrics(str(info.get("run_id") or info.get("run_uuid")), node, _metrics(run))
             token = page.get("next_page_token")
             page = self._rest.post(f"{self._api}/runs/search", {**wanted, "page_token": token}) if token else None
-        return found
+
+    def metrics_of_children(self, name: str) -> dict[str, dict[str, float]]:
+        """The metrics of the runs below this one, by their names."""
+        return {each.run: dict(each.metrics) for each in self.of_steps(name)}
 
     def _run(self, name: str) -> Mapping[str, Any] | None:
         answer = self._rest.get(f"{self._api}/runs/get", run_id=name) if self._api else None
@@ -74,14 +78,14 @@ class Runs:
         return str((answer.get("experiment") or {}).get("name", ""))
 
 
-def _pairs(tags: Any) -> Iterator[tuple[str, str]]:
-    for tag in tags or []:
-        yield str(tag.get("key")), str(tag.get("value", ""))
-
-
 def _metrics(run: Mapping[str, Any]) -> dict[str, float]:
     found = (run.get("data") or {}).get("metrics", [])
     return {metric["key"]: float(metric["value"]) for metric in found if _is_number(metric.get("value"))}
+
+
+def _pairs(tags: Any) -> Iterator[tuple[str, str]]:
+    for tag in tags or []:
+        yield str(tag.get("key")), str(tag.get("value", ""))
 
 
 def _is_number(value: Any) -> bool:

@@ -106,7 +106,7 @@ def lane_position(following: str) -> LaneKey:
     """The last lane of a page. Raises ValueError for an unknown continuation token."""
     try:
         names = json.loads(following)
-    except RecursionError:
+    except (ValueError, RecursionError):
         names = None
     if not (isinstance(names, list) and len(names) == 2 and all(isinstance(name, str) for name in names)):
         raise ValueError("unknown continuation token")

@@ -13,6 +13,9 @@ from shared.config import azure_names, patterns
 from shared.config.faults import Fault, Steps, place
 from shared.config.wording import did_you_mean
 
+#: As in `configuration`, which these rules come before.
+REGISTRY = "registry"
+
 
 @dataclass(frozen=True)
 class _Stage:
@@ -30,11 +33,14 @@ def faults(content: object) -> Iterator[Fault]:
     """Return every inconsistency in a configuration's content; settings are already replaced."""
     environments = _mapping(_mapping(content).get("environments"))
     every_stage: list[_Stage] = []
+    if REGISTRY in environments:
+        yield Fault(place(("environments", REGISTRY)), "this name stands for the registry itself; choose another one")
     for name, route in _mapping(_mapping(content).get("routes")).items():
         steps = ("routes", name)
         models = _texts(_mapping(route).get("models"))
         stages = list(_stages(steps, _mapping(route).get("stages"), models))
-        yield from _unknown(_mapping(route).get("from"), (*steps, "from"), environments)
+        yield from _source(_mapping(route), steps, environments)
+        yield from _shared_data(_mapping(route), steps, _mapping(content))
         yield from _jobs(_mapping(route).get("from_jobs"), (*steps, "from_jobs"), models)
         for stage in stages:
             yield from _unknown(stage.environment, (*stage.steps, "environment"), environments)
@@ -60,6 +66,40 @@ def _stages(steps: Steps, content: object, models: tuple[str, ...]) -> Iterator[
 def _unknown(name: object, steps: Steps, environments: Mapping[str, Any]) -> Iterator[Fault]:
     if environments and isinstance(name, str) and name not in environments:
         yield Fault(place(steps), f"unknown environment {name!r}; {did_you_mean(name, environments)}")
+
+
+def _source(route: Mapping[str, Any], steps: Steps, environments: Mapping[str, Any]) -> Iterator[Fault]:
+    if route.get("from") != REGISTRY:
+        yield from _unknown(route.get("from"), (*steps, "from"), environments)
+    elif "pipelines" in route:
+        says = "pipelines come from a workspace where they ran; name an environment"
+        yield Fault(place((*steps, "from")), says)
+    elif "from_jobs" in route:
+        says = "a registry has no jobs; leave this out, or name an environment in `from`"
+        yield Fault(place((*steps, "from_jobs")), says)
+
+
+def _shared_data(route: Mapping[str, Any], steps: Steps, content: Mapping[str, Any]) -> Iterator[Fault]:
+    """Data of a place where models serve or pipelines run again stays there: samples are made elsewhere."""
+    if not route.get("share_data"):
+        return
+    environments, source = _mapping(content.get("environments")), _text(route.get("from"))
+    where = place((*steps, "share_data"))
+    if source == REGISTRY:
+        yield Fault(where, "what comes from the registry is there already; leave this out")
+        return
+    routes = _mapping(content.get("routes")).values()
+    stages = [_mapping(stage) for each in routes for stage in (_mapping(each).get("stages") or [])]
+    used = {_text(stage.get("environment")) for stage in stages}
+    if source and any(_same_place(source, other, environments) for other in used if other):
+        yield Fault(
+            where, f"{source} is a stage's environment, so its data stays there; share data from another workspace"
+        )
+
+
+def _same_place(one: str, other: str, environments: Mapping[str, Any]) -> bool:
+    workspaces = [_workspace_of(environments.get(name)) for name in (one, other)]
+    return one == other or (workspaces[0] is not None and workspaces[0] == workspaces[1])
 
 
 def _jobs(content: object, steps: Steps, models: tuple[str, ...]) -> Iterator[Fault]:
@@ -118,7 +158,11 @@ def _shared_endpoints(stages: list[_Stage], environments: Mapping[str, Any]) -> 
 
 
 def _workspace(stage: _Stage, environments: Mapping[str, Any]) -> str | None:
-    workspace = _text(_mapping(environments.get(stage.environment or "")).get("workspace"))
+    return _workspace_of(environments.get(stage.environment or ""))
+
+
+def _workspace_of(environment: object) -> str | None:
+    workspace = _text(_mapping(environment).get("workspace"))
     return workspace.rstrip("/").casefold() if workspace else None
 
 

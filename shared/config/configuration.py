@@ -29,10 +29,15 @@ from shared.config.fields import (
 )
 from shared.config.pipeline_route import PipelineRoute
 from shared.config.policy import Policy
+from shared.config.shared_data import SHARED_DATA, SharedData
 from shared.config.stage import StageSettings
 from shared.config.succession import one_after_the_other
 from shared.config.wording import OF_MODELS, OF_PIPELINES
 from shared.config.workspace import WorkspaceId
+from shared.core.asset_names import registry_id
+
+#: What a route is `from` whose models come from the registry. No environment has this name.
+REGISTRY = "registry"
 
 
 class Environment(Settings):
@@ -77,7 +82,9 @@ class Route(Settings):
     """A way through environments: its models and its stages."""
 
     source: EnvironmentName = Field(
-        alias="from", description="Where the models are registered: a key of `environments`."
+        alias="from",
+        description="Where the models are registered: a key of `environments`, or `registry` for models that were "
+        "registered in the registry directly.",
     )
     models: tuple[ModelPattern, ...] = Field(
         min_length=1,
@@ -91,6 +98,7 @@ class Route(Settings):
     require_tags: dict[Text, str] = Field(
         default={}, description="Tags that a model must have, with these values, to be promoted."
     )
+    share_data: SharedData = SHARED_DATA
     stages: tuple[StageSettings, ...] = Field(min_length=1, description="The stages of the route, in order.")
     _name: str = PrivateAttr("")
 
@@ -103,6 +111,10 @@ class Route(Settings):
     def name(self) -> str:
         """Its key in `routes`."""
         return self._name
+
+    @property
+    def is_from_registry(self) -> bool:
+        return self.source == REGISTRY
 
     @property
     def about(self) -> str:
@@ -166,6 +178,21 @@ class Configuration(Places):
         content = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
+    def source_of(self, route: Route) -> Environment:
+        """Return the environment whose worker does what is done where the models come from. A registry has no worker:
+        then it is that of the first stage."""
+        return self.environments[route.stages[0].environment if route.is_from_registry else route.source]
+
+    def origin_of(self, route: Route | PipelineRoute) -> str:
+        """Return the id of where it all comes from: a workspace's ARM id, or the registry's id."""
+        if route.source == REGISTRY:
+            return registry_id(self.registry)
+        return self.environments[route.source].workspace.id
+
+    def is_at_home(self, route: Route, stage: StageSettings) -> bool:
+        """Return whether the stage deploys in the workspace that the route's models come from."""
+        return self.environments[stage.environment].workspace.has_id(self.origin_of(route))
+
     def environment_of(self, workspace_id: str) -> Environment | None:
         """Return the first environment in this workspace (an ARM id in any casing), or None."""
         return next((each for each in self.environments.values() if each.workspace.has_id(workspace_id)), None)
@@ -221,4 +248,4 @@ class Configuration(Places):
         return [route for route in self.model_routes if self._is_from(route, workspace_id)]
 
     def _is_from(self, route: Route | PipelineRoute, workspace_id: str) -> bool:
-        return self.environments[route.source].workspace.has_id(workspace_id)
+        return self.origin_of(route).casefold() == workspace_id.rstrip("/").casefold()

@@ -6,6 +6,7 @@ from pydantic import Field, PrivateAttr, field_validator
 
 from shared.config.fields import EnvironmentName, FilePath, Settings, Text
 from shared.config.pipeline_stage import PipelineStage
+from shared.config.shared_data import SHARED_DATA, SharedData
 from shared.config.succession import one_after_the_other
 
 
@@ -32,6 +33,7 @@ class PipelineRoute(Settings):
         alias="from", description="Where the pipeline is developed: a key of `environments`."
     )
     pipelines: Pipelines = Field(description="The pipeline jobs whose completion starts a promotion.")
+    share_data: SharedData = SHARED_DATA
     stages: tuple[PipelineStage, ...] = Field(min_length=1, description="The stages of the route, in order.")
     _name: str = PrivateAttr("")
 

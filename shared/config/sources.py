@@ -1,5 +1,6 @@
-"""The environments that models come from, read without the app's settings, since a worker has only some of them."""
+"""What models come from, and which data goes along, read without the app's settings: a worker has only some of them."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,3 +15,18 @@ def source_names(path: Path) -> Sequence[str]:
         return []
     named = [route.get("from") for route in routes.values() if isinstance(route, dict)]
     return list(dict.fromkeys(str(each) for each in named if each))
+
+
+def shared_data(path: Path, environment: str) -> frozenset[str]:
+    """Return the names of the data assets that routes from the environment may copy to the registry.
+
+    None at all where it is a stage's environment: its data stays there. Raises as `source_names`.
+    """
+    content, _ = document.read(path)
+    routes = content.get("routes") if isinstance(content, dict) else None
+    known = [route for route in routes.values() if isinstance(route, dict)] if isinstance(routes, dict) else []
+    stages = [stage for route in known for stage in route.get("stages") or [] if isinstance(stage, dict)]
+    if any(stage.get("environment") == environment for stage in stages):
+        return frozenset()
+    named = [data for route in known if route.get("from") == environment for data in route.get("share_data") or []]
+    return frozenset(re.split("[@:]", str(data).removeprefix("azureml:"))[0] for data in named)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
@@ -163,6 +163,10 @@ class ModelStage(Frozen):
 
     stage: StageSettings
     require_tags: dict[str, str] = Field(default={}, description="The route's.")
+    # Left out of what travels where it is not set, so that workers of before understand it.
+    asset: Literal["workspace"] | None = Field(
+        default=None, description="What is deployed: the workspace's own model version. Default: the registry's."
+    )
 
 
 class JobStage(Frozen):

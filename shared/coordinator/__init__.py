@@ -1,1 +1,1 @@
-"""What becomes of an event: routing it, applying it to a lane, telling of it, failures and their replay."""
+"""Handles events: routes them, applies them to lanes and publishes the changes; handles failures and their replay."""

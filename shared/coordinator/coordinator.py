@@ -1,4 +1,4 @@
-"""The coordinator: takes in events, applies them to lanes, and recovers what was lost."""
+"""The coordinator: receives events, applies them to lanes, and recovers what was lost."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.config import ConfigurationFaults
-from shared.coordinator import notifications, rerunning, routing
+from shared.coordinator import catching_up, notifications, rerunning, routing
 from shared.coordinator.lanes import Lanes
 from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
 from shared.core import incoming
 from shared.core.awaiting import PROMOTION
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
-from shared.core.messages import AwaitedJob, FindRegistrations, JobEnded, MonitorBreached, News, StepReported
+from shared.core.messages import AwaitedJob, JobEnded, MonitorBreached, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
 from shared.ports import Bus, DeadLetters, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlpromote")
 
-#: Registrations older than this are not looked for: Event Grid itself gives up after 24 hours.
+#: How far back to look for missed registrations. Event Grid gives up after 24 hours.
 LOOK_BACK = timedelta(days=2)
-#: Of each queue, dead letters are counted up to this.
+#: Dead letters of each queue are counted up to this.
 MOST_DEAD_LETTERS = 100
 
 
 class CoordinatorParts(Protocol):
-    """What the coordinator works with. Each is made at its first use, and may be wrong or out of reach until then."""
+    """What the coordinator depends on. Each part is built on first use, so a wrong setting shows up only then."""
 
     @property
     def configuration(self) -> "Configuration": ...
@@ -48,11 +48,11 @@ class CoordinatorParts(Protocol):
     def lanes(self) -> Lanes: ...
 
     def is_unavailable(self, fault: Exception) -> bool:
-        """Whether an error means that the store cannot be used just now."""
+        """Whether an error means that the store cannot be used now."""
 
 
 class Coordinator:
-    """May be used by several threads; `clock` gives the time with its zone."""
+    """Thread-safe. `clock` returns the time with its zone."""
 
     def __init__(self, parts: CoordinatorParts, telemetry: Telemetry, clock: Callable[[], datetime]) -> None:
         self._parts = parts
@@ -60,10 +60,10 @@ class Coordinator:
         self._clock = clock
 
     def intake(self, source: Any, kind: Any, data: Any) -> None:
-        """Take a notification in. Raises for a malformed one, so that Event Grid keeps it as a dead letter."""
+        """Receive a notification. Raises for a malformed one, so that Event Grid dead-letters it."""
         news = notifications.read(source, kind, data)
         if news is None:
-            log.info("left out a notification of type %s", kind[:200])
+            log.info("ignored a notification of type %s", kind[:200])
             return
         if self._telemetry.is_traced:
             news = replace(news, received=self._clock())
@@ -78,7 +78,8 @@ class Coordinator:
         """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
         with self._delivery(reports_queue(environment), message_id, body):
             known = self._parts.configuration.environments
-            report = incoming.read_report(environment, body, lambda name: known[name].workspace)
+            registry = catching_up.reports_registry(self._parts.configuration, environment)
+            report = incoming.read_report(environment, body, lambda name: known[name].workspace, registry)
             if isinstance(report, StepReported):
                 self._parts.lanes.apply(report)
             else:
@@ -93,14 +94,11 @@ class Coordinator:
             self._count_dead_letters()
 
     def catch_up(self) -> None:
-        """Have the source environments look for registrations whose notification never came."""
+        """Make workers look for registrations whose notification never arrived, and for those in the registry, which
+        raises no notifications."""
         now, configuration = self._clock(), self._parts.configuration
         since = max(self._parts.store.watching_since(now), now - LOOK_BACK)
-        commands = []
-        for source in dict.fromkeys(route.source for route in configuration.model_routes):
-            asked = configuration.tags_asked_for(configuration.environments[source].workspace.id)
-            commands.append(FindRegistrations(source, since, now, tuple(sorted(asked))))
-        self._parts.bus.send_commands(commands)
+        self._parts.bus.send_commands(list(catching_up.commands(configuration, since, now)))
 
     def start_runs(self) -> None:
         """Run the pipelines again whose schedule says so."""
@@ -109,7 +107,8 @@ class Coordinator:
 
     @contextmanager
     def _delivery(self, queue: str, message_id: str, body: bytes) -> Iterator[None]:
-        """A message of the queue is being worked on: if that raises, it goes back there, unless it was postponed."""
+        """Process a message of the queue inside the block. If that raises, the message returns to its queue unless it
+        was postponed."""
         with self._telemetry.delivery(queue):
             try:
                 yield
@@ -141,7 +140,8 @@ class Coordinator:
             yield AwaitedJobEnded(lane, job, promotion if lane == of_promotion else "")
 
     def _relevant(self, news: News) -> News:
-        """The news with what routes ask for. What is wrong with the configuration shows later: then all travels."""
+        """The news with only the tags that routes require. A faulty configuration is reported later; then all tags are
+        kept."""
         try:
             return relevant(news, self._parts.configuration)
         except ConfigurationFaults:
@@ -152,4 +152,4 @@ class Coordinator:
             try:
                 self._telemetry.dead_letters(queue, len(self._parts.dead_letters.peek(queue, 1, MOST_DEAD_LETTERS)))
             except QueueUnavailableError as fault:
-                log.info("dead letters of %s cannot be counted: %s", queue, fault)
+                log.info("cannot count the dead letters of %s: %s", queue, fault)

@@ -1,4 +1,5 @@
-"""Lanes in the store: load one, let the core decide, save, send what is due, and tell of it."""
+"""Applies events to lanes: loads a lane, lets the core decide, saves it, sends what is due, and publishes the
+changes."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,14 +16,14 @@ from shared.telemetry.telemetry import Telemetry, fields, fields_of
 
 log = logging.getLogger("mlpromote")
 
-#: Each conflict means that somebody else got on, so this many in a row need that many others at once.
+#: Each conflict means that another process made progress, so this many in a row need as many concurrent ones.
 MOST_CONFLICTS = 50
-#: Lines of a journal that are told of again; one decision writes fewer.
+#: Number of journal lines to publish again. One decision writes fewer.
 TOLD_AGAIN = 20
 
 
 class Lanes:
-    """Applies events to lanes. May be used by several threads and processes; `clock` gives the time with its zone."""
+    """Applies events to lanes. Safe for several threads and processes. `clock` returns the time with its zone."""
 
     def __init__(
         self,
@@ -39,15 +40,15 @@ class Lanes:
         self._telemetry = telemetry or Telemetry()
 
     def check(self) -> None:
-        """Raises `QueueUnavailableError`, without waiting, where what an event brings about could not be sent now."""
+        """Raise `QueueUnavailableError`, without waiting, if commands could not be sent now."""
         self._bus.check()
 
     def apply(self, event: LaneEvent) -> Decision:
-        """Decide, save, send, tell. To be called again with the same event if it raises: a repeated event changes
+        """Decide, save, send and publish. If it raises, call it again with the same event: a repeated event changes
         nothing.
 
-        Raises what `decide` raises; then nothing was changed. Raises `QueueUnavailableError` when all is saved and
-        nothing sent: then the timer sees to it, if nobody calls again.
+        Raises what `decide` raises; then nothing has changed. Raises `QueueUnavailableError` if everything is saved but
+        nothing sent; then the timer sends it, unless this is called again first.
         """
         with self._telemetry.decision(event):
             decision = self._decided(event)
@@ -59,7 +60,7 @@ class Lanes:
             return decision
 
     def _decided(self, event: LaneEvent) -> Decision:
-        """The decision, once it is saved."""
+        """Decide and save; return the decision."""
         for _ in range(MOST_CONFLICTS):
             before, version = self._load(event)
             now = self._clock()
@@ -76,16 +77,18 @@ class Lanes:
             for entry in decision.journal:
                 log.info("%s %s: %s", entry.promotion, entry.what, entry.text, extra=fields_of(event.lane, entry))
             return decision
-        raise VersionConflictError(f"{event.lane}: {MOST_CONFLICTS} others were faster; the message is to come again")
+        raise VersionConflictError(
+            f"{event.lane}: lost {MOST_CONFLICTS} races for the lane; the message must be delivered again"
+        )
 
     def _tell(self, event: LaneEvent, decision: Decision) -> None:
-        """Publish the decision's journal. Whoever decided may have died before that: an event that comes again has the
-        end of its promotion's journal published again, with the same ids; for others the lane is marked, and the timer
-        sees to it.
+        """Publish the decision's journal. A process may have died before that. So a redelivered event publishes the end
+        of its promotion's journal again, with the same ids. For other events the lane is marked, and the timer
+        publishes.
         """
         left = decision.lane.unpublished
         if isinstance(event, TimePassed) and left is not None and self._clock() >= left.since + TELL_AFTER:
-            # Those of this decision are among them.
+            # These include the lines of this decision.
             if all(self._told(event.lane, *each) for each in left.lines.items()):
                 self._take_mark_away(event.lane, left)
         elif decision.stale:
@@ -98,7 +101,7 @@ class Lanes:
                 self._take_mark_away(event.lane, left)
 
     def _told(self, key: LaneKey, promotion: str, first: int | None = None) -> bool:
-        """Publish a promotion's journal from a line on, or its end; whether nothing of it is left to be published."""
+        """Publish a promotion's journal from a line on, or its end. Return whether everything is published."""
         found = self._store.promotion(promotion) if self._topic is not None else None
         if self._topic is None or found is None:
             return True
@@ -112,10 +115,10 @@ class Lanes:
         try:
             self._store.save(lane, replace(lane, unpublished=None), version, ())
         except VersionConflictError:
-            return  # whoever was faster has kept the mark: the timer comes to it
+            return  # the faster process has kept the mark, and the timer will publish
 
     def _load(self, event: LaneEvent) -> tuple[Lane, int]:
-        """The lane with the promotion that the event is about, which may have ended."""
+        """The lane, with the event's promotion, which may have ended."""
         about = event.about(None)
         lane, version = self._store.load(event.lane, about)
         named = event.about(lane)
@@ -123,7 +126,7 @@ class Lanes:
 
 
 def _with_mark(decision: Decision, now: datetime) -> Decision:
-    """The decision with its journal marked as not published yet, beside what is marked already."""
+    """The decision with its journal marked as unpublished, in addition to what is marked already."""
     if not decision.journal:
         return decision
     before = decision.lane.unpublished or Unpublished(now, {})
@@ -132,5 +135,5 @@ def _with_mark(decision: Decision, now: datetime) -> Decision:
 
 
 def _first_lines(journal: Sequence[JournalEntry]) -> dict[str, int]:
-    """By promotion: the number of its first line."""
+    """The number of the first line, by promotion."""
     return {entry.promotion: entry.number for entry in reversed(journal)}

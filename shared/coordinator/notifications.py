@@ -1,4 +1,4 @@
-"""Event Grid notifications of a workspace, as news for the app."""
+"""Converts a workspace's Event Grid notifications into news for the app."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ from shared.core.messages import JobEnded, ModelRegistered, MonitorBreached, New
 from shared.core.texts import LONGEST_NAME, check_name
 
 _PREFIX = "microsoft.machinelearningservices."
-#: What marks the parent of a pipeline's jobs.
+#: Marks the parent of a pipeline's jobs.
 _PIPELINE = "azureml.pipelinerun"
-#: Properties that the jobs inside a pipeline job carry.
+#: Properties of the jobs inside a pipeline job.
 _PARENT_PROPERTIES = ("azureml.pipelinerunid", "azureml.rootpipelinerunid")
-#: The property that marks one model that an AutoML job tries out, and its value.
+#: The property that marks a trial of an AutoML job, and its value.
 _TEMPLATE, _AUTOML_CHILD = "runtemplate", "automl_child"
 #: The tag of a run of a model monitor that has found drift.
 BREACHED = "azureml_modelmonitor_threshold_breached"
@@ -19,24 +19,24 @@ ENDED = ("Completed", "Failed", "Canceled")
 
 SOURCE = "event-grid"
 
-#: Of the id of a workspace.
+#: Longest ARM id of a workspace.
 LONGEST_SOURCE = 1000
-#: Of whole numbers, which stand for names: longer than any name.
+#: Bound for whole numbers that stand for names: longer than any name.
 _MOST_NUMBER = 10**LONGEST_NAME
 
 
 class MalformedNotificationError(ValueError):
-    """The notification has no type, or is of one that we take and lacks what that type must have."""
+    """The notification has no type, or lacks something that its type requires."""
 
 
 def read(source: Any, kind: Any, data: Any) -> News | None:
-    """The news in a notification; None for a type that does not concern us.
+    """The news in a notification; None for a type that the app does not handle.
 
     `source` is the `topic` (Event Grid schema) or `source` (CloudEvents): the workspace's ARM id. `kind` is the event
-    type. Keys of `data` are read without regard to case: Azure's samples and SDKs do not agree on it.
+    type. The case of keys in `data` is ignored: Azure's samples and SDKs differ in it.
     """
     if not isinstance(kind, str) or not kind:
-        raise MalformedNotificationError("a notification needs a type, which is a text")
+        raise MalformedNotificationError("a notification needs a type, which must be a string")
     name = kind.lower().removeprefix(_PREFIX)
     if name not in ("modelregistered", "runcompleted", "runstatuschanged"):
         return None
@@ -78,7 +78,7 @@ def _job_ended(workspace: str, data: Mapping[str, Any], status: str) -> JobEnded
 
 
 def _is_child(job: str, data: Mapping[str, Any]) -> bool:
-    """Whether the job is one inside a pipeline or an AutoML job, whose end says nothing about the whole."""
+    """Whether the job is part of a pipeline or AutoML job, so that its end says nothing about the whole."""
     kind = data.get("runtype")
     if isinstance(kind, str) and kind.lower() == _PIPELINE:
         return False
@@ -93,7 +93,7 @@ def _text(data: Mapping[str, Any], key: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST_NUMBER:
         return str(value)
     if not isinstance(value, str) or value == "":
-        raise MalformedNotificationError(f"{key} must be a text or a whole number, not {_shown(value)}")
+        raise MalformedNotificationError(f"{key} must be a string or a whole number, not {_shown(value)}")
     return _checked(key, value, LONGEST_NAME)
 
 
@@ -105,7 +105,7 @@ def _checked(what: str, text: str, longest: int) -> str:
 
 
 def _texts(data: Mapping[str, Any], key: str) -> dict[str, str]:
-    """Tags: what is no text and no number among their values is none that anybody asks for."""
+    """The tags whose values are strings or numbers. No route can require others."""
     return {_whole(str(name)): _whole(_tag(value)) for name, value in _object(data, key).items()}
 
 
@@ -116,7 +116,7 @@ def _tag(value: Any) -> str:
 
 
 def _whole(text: str) -> str:
-    """Without halves of characters, which nothing could be written with."""
+    """The text without lone surrogates, which cannot be encoded."""
     return text.encode(errors="replace").decode()
 
 
@@ -130,7 +130,7 @@ def _object(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    """In a sentence: what is nested may be so deeply that it cannot be written."""
+    """The value for a sentence. Nested values are not shown: they may be too deep to write."""
     return (
         repr(value)[:80] if isinstance(value, str | bool | float | None) else f"a value of type {type(value).__name__}"
     )

@@ -1,5 +1,5 @@
-"""What of a piece of news travels: of a model's tags, which may be thousands, only those that routes ask for, and of a
-job the promotion that it belongs to."""
+"""Reduces news to what matters: a model's tags, which may be thousands, to those that routes require, and a job's to
+the promotion that it belongs to."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def relevant(news: News, configuration: "Configuration") -> News:
-    """The news with those of its tags that decide about it."""
+    """The news with only the tags that matter."""
     if isinstance(news, MonitorBreached):
         return news
     asked = configuration.tags_asked_for(news.workspace)

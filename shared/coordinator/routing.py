@@ -1,4 +1,4 @@
-"""Which lanes a piece of news concerns, and the promotions that come of it."""
+"""Finds the lanes that news concerns, and the promotions that it starts."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shared.config.pipeline_stage import PipelineTask
 from shared.config.stage import JobStage, ModelStage
 from shared.core.approval import APPROVE
+from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
 from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, MonitorBreached, News
 from shared.core.plan import plan_for
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
     from shared.config.pipeline_stage import PipelineStage
     from shared.config.stage import StageSettings
 
-#: Azure ML's word for a job that came to a good end.
+#: Azure ML's status of a job that succeeded.
 COMPLETED = "Completed"
 
-#: The route of lanes that keep what no route takes.
+#: The route of lanes for models that no route takes.
 NO_ROUTE = ""
 
 
 def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
-    """One request for each route that takes the news; for a model that none takes, one that records just that."""
+    """One request per route that takes the news. For a model that no route takes, one request that records this."""
     environment = configuration.environment_of(news.workspace)
-    if environment is None or isinstance(news, MonitorBreached):
+    if isinstance(news, MonitorBreached) or (environment is None and not is_of_registry(news.workspace)):
         return
     if isinstance(news, JobEnded):
         for route, jobs in configuration.routes_for_job(news.workspace, news.experiment, news.tags):
@@ -38,7 +39,7 @@ def requests(news: News, configuration: "Configuration", now: datetime) -> Itera
     routes = configuration.routes_for(news.workspace, news.name)
     for route in routes:
         yield _of_model(news, route, configuration, now)
-    if not routes:
+    if not routes and environment is not None:  # of the registry only what a route takes is anybody's business here
         yield _of_no_route(news, environment, configuration, now)
 
 
@@ -49,7 +50,7 @@ def _of_model(
     missing = route.missing_tags(news.tags)
     if missing:
         wanted = ", ".join(f"{tag}={value}" for tag, value in missing.items())
-        refusal = f"route {route.name} asks for the tag {wanted}, which the model does not have"
+        refusal = f"route {route.name} requires the tag {wanted}, which the model does not have"
         return _request(candidate, route.name, (), news.source, configuration, now, refusal)
     stages = stage_runs(route.stages, route, news.name, configuration)
     return _request(candidate, route.name, stages, news.source, configuration, now)
@@ -99,7 +100,7 @@ def pipeline_candidate(route: "PipelineRoute", job: str, configuration: "Configu
 def pipeline_stage_runs(
     stages: "Iterable[PipelineStage]", route: "PipelineRoute", configuration: "Configuration"
 ) -> tuple[StageRun, ...]:
-    """Stages of the route as a promotion starts with them: under the policies of their environments."""
+    """The stages of a new promotion of the model along the route, with the policies of their environments applied."""
     return tuple(
         _pipeline_stage_run(stage, configuration.environments[stage.environment].policy, route) for stage in stages
     )
@@ -114,9 +115,9 @@ def _pipeline_stage_run(stage: "PipelineStage", policy: "Policy", route: "Pipeli
         source=route.source,
         first=not stage.after,
         limits=stage.limits(),
-        asked=stage.asks_for(),
+        asked=_asked(stage, route),
         worked=(APPROVE,) if policy.taken_by_environment else (),
-        options={"register_components": {"metrics": asked}},
+        options={"register_components": {"metrics": asked}, "share_data": {"data": list(route.share_data)}},
     )
     task = PipelineTask(
         stage=stage,
@@ -135,37 +136,48 @@ def _pipeline_stage_run(stage: "PipelineStage", policy: "Policy", route: "Pipeli
     )
 
 
+def _asked(stage: "StageSettings | PipelineStage", route: "Route | PipelineRoute") -> list[str]:
+    """The settings of the stage and its route that select optional steps of the plan."""
+    return [*stage.asks_for(), *(["share_data"] if route.share_data else [])]
+
+
 def stage_runs(
     stages: "Iterable[StageSettings]", route: "Route", model: str, configuration: "Configuration"
 ) -> tuple[StageRun, ...]:
     """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
-    return tuple(
-        _stage_run(stage, configuration.environments[stage.environment].policy, route, model, configuration)
-        for stage in stages
-    )
+    chosen = tuple(stages)
+    copies = not route.is_from_registry and any(not configuration.is_at_home(route, stage) for stage in chosen)
+    return tuple(_stage_run(stage, copies, route, model, configuration) for stage in chosen)
 
 
 def _stage_run(
-    stage: "StageSettings", policy: "Policy", route: "Route", model: str, configuration: "Configuration"
+    stage: "StageSettings", copies: bool, route: "Route", model: str, configuration: "Configuration"
 ) -> StageRun:
+    """`copies`: whether a stage of the promotion needs the model in the registry that is not there yet."""
+    policy, is_at_home = configuration.environments[stage.environment].policy, configuration.is_at_home(route, stage)
     stage = stage.under(policy)
     plan = plan_for(
         Kind.MODEL,
         environment=stage.environment,
-        source=route.source,
+        source=configuration.source_of(route).name,
         first=not stage.after,
         limits=stage.limits(),
-        asked=stage.asks_for(),
+        asked=_asked(stage, route),
         worked=(APPROVE,) if policy.taken_by_environment else (),
-        # It runs for the first stage alone, and has to bring what the gates of all others look at.
-        options={"share": {"metrics": list(configuration.metrics_asked_for())}},
+        # They run only in the first stage, but must collect what the gates of all stages use.
+        options={
+            "share_data": {"data": list(route.share_data)},
+            "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})},
+        },
     )
     return StageRun(
         name=stage.name,
         environment=stage.environment,
         endpoint=stage.endpoint_for(model),
         after=tuple(stage.after),
-        settings=ModelStage(stage=stage, require_tags=dict(route.require_tags)).frozen(),
+        settings=ModelStage(
+            stage=stage, require_tags=dict(route.require_tags), asset="workspace" if is_at_home else None
+        ).frozen(),
         steps=tuple(map(StepRun, plan)),
         approval=stage.approval_rule(),
     )

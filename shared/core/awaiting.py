@@ -7,7 +7,8 @@
   step gets its full limit again.
 - A newer candidate of the lane need not wait for somebody else's job: a promotion that waits for one steps aside.
 - A job that the step started itself must end within the step's own limit, because a queue without quota never moves.
-  After that the step has failed, and its undo cancels the job.
+  After that the step has failed, and its undo cancels the job. While such a step waits for its job, its polls only
+  read.
 """
 
 from collections.abc import Iterator
@@ -68,7 +69,9 @@ def wake(turn: Turn, event: AwaitedJobEnded) -> None:
         # Azure may still report the job as running: then the pauses grow from the shortest again.
         state = {} if waits_for_others(step) else step.state
         asked = replace(awaits(step, None, turn.now), poll=step.poll + 1, retries=0, next_poll=turn.now, state=state)
-        turn.put(promotion, stage.left_unanswered(step).with_step(asked))
+        # The planned poll still comes. If the step has started its own job already, that poll only reads.
+        left = stage.left_unanswered(step) if waits_for_others(step) else stage
+        turn.put(promotion, left.with_step(asked))
 
 
 def _hear(turn: Turn, event: AwaitedJobEnded) -> None:

@@ -51,14 +51,14 @@ class MisplacedError(UndecodableError):
         self.message = message
 
 
-def read(queue: str, body: bytes, workspace_of: WorkspaceOf) -> Command | Event:
+def read(queue: str, body: bytes, workspace_of: WorkspaceOf, registry: str | None = None) -> Command | Event:
     """The message that came through a queue. This and the following functions raise `UndecodableError`."""
     environment = environment_of(queue)
     if environment is None:
         return read_news(body)
     if queue == steps_queue(environment):
         return read_command(environment, body)
-    return read_report(environment, body, workspace_of)
+    return read_report(environment, body, workspace_of, registry)
 
 
 def read_news(body: bytes) -> News:
@@ -80,8 +80,8 @@ def read_command(environment: str, body: bytes) -> Command:
     return message
 
 
-def read_report(environment: str, body: bytes, workspace_of: WorkspaceOf) -> Report:
-    """A message of `reports-<environment>`."""
+def read_report(environment: str, body: bytes, workspace_of: WorkspaceOf, registry: str | None = None) -> Report:
+    """A message of `reports-<environment>`; `registry`: its id, where that worker's word on it counts."""
     message = decode(body)
     if isinstance(message, StepReported):
         return replace(message, environment=environment)
@@ -90,6 +90,8 @@ def read_report(environment: str, body: bytes, workspace_of: WorkspaceOf) -> Rep
     if message.source != RECONCILE:
         says = f"a worker may report registrations only with the source {RECONCILE}, not {message.source[:50]!r}"
         raise MisplacedError(says, message)
+    if registry is not None and message.workspace.casefold() == registry.casefold():
+        return replace(message, workspace=registry)
     own = workspace_of(environment)
     if not own.has_id(message.workspace):
         says = f"the worker of {environment} reported a model in {message.workspace}, which is not its workspace"

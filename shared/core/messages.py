@@ -64,7 +64,7 @@ class Candidate:
     name: str  #: the model's name
     version: str  #: the model's version; for a job or a pipeline: the job's name
     environment: str  #: name of the environment it comes from
-    workspace: str  #: ARM id of the workspace it comes from
+    workspace: str  #: ARM id of the workspace it comes from; the registry's id where it was registered there
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ class AwaitedJob:
 
     workspace: str  #: ARM id
     job: str
-    #: Whether the step started it: then the step's own time limit counts, and its undo cancels the job.
+    #: Whether the step started it: then the step's own time limit counts, and its undo cancels the job. Until the job
+    #: has ended, the step's polls only read.
     is_ours: bool = False
 
     def is_same(self, other: "AwaitedJob | None") -> bool:
@@ -212,17 +213,21 @@ class RunStep:
 
 @dataclass(frozen=True)
 class FindRegistrations:
-    """List the models registered in an environment's workspace since a time, in case their notifications never came."""
+    """List the models registered in an environment's workspace since a time, in case their notifications never came; or
+    those registered in the registry directly, which sends no notifications."""
 
     environment: str
     since: datetime
     asked: datetime
     #: Names of the tags that routes require; others are not sent. None: an older coordinator does not say.
     tags: tuple[str, ...] | None = None
+    #: Patterns of the names of the models to look for in the registry. None: it looks in the workspace.
+    in_registry: tuple[str, ...] | None = None
 
     @property
     def message_id(self) -> str:
-        return f"find-registrations:{self.environment}:{self.asked:%Y%m%dT%H%M%S}"
+        where = "" if self.in_registry is None else "registry:"
+        return f"find-registrations:{where}{self.environment}:{self.asked:%Y%m%dT%H%M%S}"
 
 
 Command = RunStep | FindRegistrations
@@ -233,9 +238,9 @@ Command = RunStep | FindRegistrations
 
 @dataclass(frozen=True)
 class ModelRegistered:
-    """A workspace has a new model version."""
+    """A workspace, or the registry, has a new model version."""
 
-    workspace: str  #: ARM id
+    workspace: str  #: ARM id, or the registry's id
     name: str
     version: str
     tags: Mapping[str, str]

@@ -52,6 +52,7 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.MODEL: KindRules(
         plan=(
             PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
+            PlannedStep("share_data", limit=timedelta(hours=1), asked_by="share_data", at_source=True, travels=True),
             PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
             PlannedStep("evaluate", limit=timedelta(hours=2), undo=("cancel_job",), asked_by="evaluate"),
             PlannedStep("approve", limit=timedelta(hours=72), asked_by="approval", waits=True),
@@ -79,6 +80,7 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.PIPELINE: KindRules(
         plan=(
             PlannedStep("register_components", limit=timedelta(hours=1), at_source=True, travels=True),
+            PlannedStep("share_data", limit=timedelta(hours=1), asked_by="share_data", at_source=True, travels=True),
             PlannedStep("inspect", limit=timedelta(minutes=10), reviews=True),
             PlannedStep("approve", limit=timedelta(hours=72), uses="approve_run", asked_by="approval", waits=True),
             PlannedStep("run", limit=timedelta(hours=24), undo=("cancel_job",)),

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.core.approval import APPROVE, Approval, ApprovalEvidence
 from shared.core.journal import JournalEntry
-from shared.core.messages import Champion, Evidence
+from shared.core.messages import Champion
 from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
 from shared.core.waiting import waits
 
@@ -76,7 +76,6 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
     step = next((step for step in stage.steps if step.plan.name == APPROVE), None)
     if step is None:
         return None
-    validated = next((other.evidence for other in stage.steps if other.plan.reviews), {})
     asked = Approval.of(promotion, stage)
     evidence = ApprovalEvidence.of(step)
     return {
@@ -86,7 +85,7 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
         "status": step.status,
         "taken_by": "coordinator" if step.plan.waits else "environment",
         "not_author": asked.not_author,
-        "evidence": evidence.on or (None if step.plan.waits else _digest(validated)),
+        "evidence": evidence.on or (None if step.plan.waits else _digest(stage)),
         "given": [
             {"id": one.id, "name": one.name, "at": _time(one.at), "reason": one.reason} for one in evidence.given
         ],
@@ -94,9 +93,12 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
     }
 
 
-def _digest(validated: Evidence) -> str | None:
-    """The digest to which the environment's own app binds an approval."""
-    digest: str | None = validated.get("manifest", {}).get("digest")
+def _digest(stage: StageRun) -> str | None:
+    """What the environment's own app binds an approval to: what would be deployed, and what was measured of it, if a
+    step has done that since."""
+    digest: str | None = None
+    for step in stage.steps:
+        digest = step.evidence.get("approves") or step.evidence.get("manifest", {}).get("digest") or digest
     return digest
 
 

@@ -67,7 +67,7 @@ class EnvironmentChecks:
             region = workspace.missing_region()
         except ForbiddenError:  # reading the workspace is reported by its own check
             return "models can be read; not checked whether it is replicated to the workspace's region"
-        if region and Capability.DEPLOY in self.doings():
+        if region and {Capability.DEPLOY, Capability.RUN} & set(self.doings()):
             return Seen(
                 State.FAULT,
                 f"models can be read but not deployed: it is not replicated to {region}, the workspace's region",

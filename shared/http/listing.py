@@ -1,4 +1,4 @@
-"""Query parameters of the lists of promotions, lanes and failures."""
+"""Query parameters of the lists of promotions, lanes, lineage and failures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ MOST_TOP = 200
 _PAGES = ("top", "continuation")
 _OF_PROMOTIONS = ("route", "model", "environment", "status", *_PAGES)
 _OF_LANES = ("route", "model", *_PAGES)
+_OF_LINEAGE = ("of", *_PAGES)
 _OF_FAILURES = ("queue", "route", "model", "environment", "step", "kind", *_PAGES)
 #: Parameters that the platform adds to a query.
 _PLATFORM = ("code", "clientId")
@@ -40,6 +41,15 @@ class LaneListing:
 
     route: str | None
     model: str | None
+    top: int
+    continuation: str | None
+
+
+@dataclass(frozen=True)
+class LineageListing:
+    """A request for what serves that came from something; `top` counts the lanes that are looked through."""
+
+    of: str
     top: int
     continuation: str | None
 
@@ -70,6 +80,14 @@ def read_lanes(query: Mapping[str, str]) -> LaneListing:
     _check_known(query, _OF_LANES)
     top = _top(query.get("top", str(USUAL_TOP)))
     return LaneListing(query.get("route"), query.get("model"), top, query.get("continuation"))
+
+
+def read_lineage(query: Mapping[str, str]) -> LineageListing:
+    """Parse the query of a search forward, like `read`."""
+    _check_known(query, _OF_LINEAGE)
+    if "of" not in query:
+        raise ValueError("of: is missing; it names what to begin with: data:churn-sample:7, commit:f00ba12")
+    return LineageListing(query["of"], _top(query.get("top", str(MOST_TOP))), query.get("continuation"))
 
 
 def read_failures(query: Mapping[str, str]) -> FailureListing:

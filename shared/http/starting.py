@@ -26,7 +26,7 @@ class Start(Body):
     model: Text
     version: Text
     reason: Text
-    source: Text | None = None  #: name of the environment where the version is registered
+    source: Text | None = None  #: name of the environment where the version is registered, or `registry`
     route: Text | None = None
     through: Text | None = None  #: name of the last stage
 
@@ -88,8 +88,7 @@ def _candidate_and_stages(
         runs = [stage for stage in route.stages if stage.name in names]
         candidate = routing.pipeline_candidate(route, asked.version, configuration)
         return candidate, routing.pipeline_stage_runs(runs, route, configuration)
-    workspace = configuration.environments[route.source].workspace.id
-    candidate = Candidate(Kind.MODEL, asked.model, asked.version, route.source, workspace)
+    candidate = Candidate(Kind.MODEL, asked.model, asked.version, route.source, configuration.origin_of(route))
     stages = [stage for stage in route.stages if stage.name in names]
     return candidate, routing.stage_runs(stages, route, asked.model, configuration)
 
@@ -113,7 +112,8 @@ def _check_is_no_label(asked: Start) -> None:
 
 
 def _route(asked: Start, configuration: "Configuration") -> "Route | PipelineRoute":
-    _check_known("source", asked.source, configuration.environments)
+    sources = [*configuration.environments, *(route.source for route in configuration.routes.values())]
+    _check_known("source", asked.source, dict.fromkeys(sources))
     _check_known("route", asked.route, configuration.routes)
     takers = [route for route in configuration.routes.values() if route.takes(asked.model)]
     meant = [route for route in takers if asked.source in (None, route.source) and asked.route in (None, route.name)]

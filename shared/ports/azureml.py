@@ -1,6 +1,6 @@
 """The port of Azure ML: what an environment's worker can see and do there."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,6 +27,14 @@ class Model:
     path: str | None = None  #: where its files are
 
 
+@dataclass(frozen=True)
+class RegistryData:
+    """A version of a data asset in the registry."""
+
+    asset_id: str
+    origin: str | None  #: the asset that it was shared from
+
+
 def same_asset(one: str | None, other: str | None) -> bool:
     """Whether two asset ids name the same asset. The case is ignored, since Azure does not preserve it."""
     return one is not None and other is not None and one.casefold() == other.casefold()
@@ -47,6 +55,19 @@ class Job:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)  #: including git's commit, if there is one
     is_run: bool = False  #: tracked from outside Azure ML: a laptop, CI, Databricks
+    is_pipeline: bool = False
+    root: str | None = None  #: of a step: the pipeline job that was submitted, above all others
+    node: str = ""  #: of a step: its name in the pipeline
+    component: str | None = None  #: id of the component that it ran; None where it has none, or it cannot be told
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """What one step of a pipeline job logged."""
+
+    run: str
+    node: str  #: its name in the pipeline, as far as its run is shown under that
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -127,10 +148,15 @@ class Workspace(Jobs, Pipelines, Protocol):
     ) -> Model: ...  # properties never change; tags may
     def job(self, name: str) -> Job | None: ...
     def metrics(self, job: str) -> Mapping[str, float]: ...
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]: ...  # of the runs right below it
     def authors(self, model: Model) -> Sequence[Author]: ...  # the job's first; without an id if unknown
 
     def registry_model(self, name: str, version: str) -> Model | None: ...
+    def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]: ...  # by name
     def start_share(self, name: str, version: str) -> None: ...
+    def data_origin(self, name: str, version: str) -> str: ...  # id of a data asset, as the registry notes it
+    def registry_data(self, name: str, version: str) -> RegistryData | None: ...
+    def start_data_share(self, name: str, version: str) -> None: ...
     def missing_region(self) -> str | None: ...  # the workspace's region, if the registry is not replicated to it
 
     def event_subscriptions(self) -> Sequence[EventSubscription]: ...
@@ -142,6 +168,7 @@ class Workspace(Jobs, Pipelines, Protocol):
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
     def deployment_file(self, file: Path) -> DeploymentFile: ...  # RejectedError if it cannot be used
+    # `model`: the id of one in the registry, or in this workspace
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None: ...
     def start_removal(self, endpoint: str, deployment: str) -> None: ...
     def logs(self, endpoint: str, deployment: str, lines: int) -> str: ...

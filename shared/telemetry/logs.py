@@ -1,4 +1,4 @@
-"""What the app logs, and the errors that the host logs for it: without secrets, and one line for each thing said."""
+"""Keeps secrets out of the app's log and out of errors that the host logs, and keeps each record on its own line."""
 
 import logging
 import traceback
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 from shared.core.redaction import clean, one_line, without_secrets
 
-#: Before each line of a traceback: a message inside of it must not pass for a line of the log.
+#: Indents each line of a traceback, so that a message in it cannot look like a log record.
 _INDENT = "    "
 
 
 class FunctionError(Exception):
-    """An error whose text had a secret in it; the app's log has its traceback, without that."""
+    """Replaces an error whose text had a secret in it. The app's log has its traceback without the secret."""
 
 
 class SafeRecords(logging.Filter):
@@ -31,13 +31,13 @@ _FILTER = SafeRecords()
 
 
 def keep_safe(log: logging.Logger) -> None:
-    """Has all records of this logger changed; calling it again changes nothing."""
+    """Make all records of this logger safe. Idempotent."""
     log.addFilter(_FILTER)
 
 
 @contextmanager
 def errors_without_secrets(log: logging.Logger) -> Iterator[None]:
-    """What is raised inside goes on to the host as it is, unless it has a secret in it."""
+    """Pass errors raised inside on to the host unchanged, unless they contain a secret."""
     try:
         yield
     except Exception as fault:
@@ -48,7 +48,7 @@ def errors_without_secrets(log: logging.Logger) -> Iterator[None]:
 
 
 def _chain(fault: BaseException) -> Iterator[BaseException]:
-    """The error, and those that led to it."""
+    """The error and its causes."""
     seen: set[int] = set()
     following: BaseException | None = fault
     while following is not None and id(following) not in seen:

@@ -1,8 +1,8 @@
-"""What happens to promotions, as OpenTelemetry traces and metrics: one trace per promotion, whoever works on it.
+"""Records promotions as OpenTelemetry traces and metrics, with one trace per promotion across all functions.
 
-The ids of a promotion's trace, and of the spans of itself and its steps, follow from its own id: functions that share
-nothing put their spans into one tree: promotion → step → each poll of the step, and each decision on it. A promotion
-and a step are recorded when they end.
+The ids of a promotion's trace, and of the spans of the promotion and its steps, are derived from its own id. So
+functions that share no state build one tree: promotion → step → each poll of the step, and each decision on it.
+Promotions and steps are recorded when they end.
 
 Without an SDK behind the API (`shared/cloud/monitor.py` starts one) nothing is recorded.
 """
@@ -30,10 +30,10 @@ NAME = "mlpromote"
 
 Attributes = Mapping[str, str | int | float]
 
-#: Trace and span id that the next span is to have; read by the SDK's id generator.
+#: Trace and span id for the next span. The SDK's id generator reads them.
 given_ids: ContextVar[tuple[int, int] | None] = ContextVar("given_ids", default=None)
 
-#: Upper bounds in seconds of the buckets of durations: from what a check takes to what an approval may take.
+#: Upper bounds of the buckets of durations in seconds: from a check to an approval.
 _SECONDS = (1, 5, 15, 60, 300, 900, 1800, 3600, 3 * 3600, 12 * 3600, 24 * 3600, 72 * 3600, 7 * 24 * 3600)
 
 _BROKEN = frozenset({PromotionStatus.FAILED})
@@ -45,7 +45,7 @@ def trace_id(promotion: str) -> str:
 
 
 def traceparent(message: Command | Event) -> str | None:
-    """The W3C trace context of a message about a step: whoever works on it does so for that step. None for others."""
+    """The W3C trace context of a message about a step, so that its processing belongs to that step. None for others."""
     if not isinstance(message, RunStep | StepReported):
         return None
     step = _step_span_id(message.promotion, message.stage, message.attempt, message.step)
@@ -53,7 +53,7 @@ def traceparent(message: Command | Event) -> str | None:
 
 
 def fields(about: RunStep | StepReported | LaneEvent) -> dict[str, Any]:
-    """Which promotion, route, model, stage and step something is about: for logs and spans."""
+    """The promotion, route, model, stage and step of something, for logs and spans."""
     named = about.promotion if isinstance(about, PromotionRequested) else getattr(about, "promotion", None)
     known: dict[str, Any] = {
         "promotion": named.id if isinstance(named, Promotion) else named,
@@ -66,7 +66,7 @@ def fields(about: RunStep | StepReported | LaneEvent) -> dict[str, Any]:
 
 
 def fields_of(lane: LaneKey, entry: JournalEntry) -> dict[str, str]:
-    """The same for a line of a journal, and what happened."""
+    """The same for a line of a journal, with what happened."""
     known = {
         "promotion": entry.promotion,
         "route": lane.route,
@@ -97,9 +97,9 @@ class _Ended:
 
 
 class Telemetry:
-    """Records what happens. May be used by several threads. Without providers, the global ones are used.
+    """Records what happens. Thread-safe. Without providers, the global ones are used.
 
-    `is_traced` and `is_measured`: whether spans and measures go anywhere, so that they are worth some work.
+    `is_traced` and `is_measured`: whether spans and metrics are exported, so that preparing them is worthwhile.
     """
 
     def __init__(
@@ -113,12 +113,16 @@ class Telemetry:
         self.is_measured = is_measured
         self._tracer = trace.get_tracer(NAME, tracer_provider=tracers)
         meter = metrics.get_meter(NAME, meter_provider=meters)
-        self._promotions = meter.create_counter("mlpromote.promotions", description="that have ended, by status")
+        self._promotions = meter.create_counter(
+            "mlpromote.promotions", description="promotions that have ended, by status"
+        )
         self._retries = meter.create_counter("mlpromote.step.retries", description="polls that could not be made")
         self._failed_deliveries = meter.create_counter(
-            "mlpromote.deliveries.failed", description="of messages; the last one makes a dead letter"
+            "mlpromote.deliveries.failed", description="failed deliveries of messages; the last one makes a dead letter"
         )
-        self._dead_letters = meter.create_gauge("mlpromote.dead_letters", description="by queue, counted up to a limit")
+        self._dead_letters = meter.create_gauge(
+            "mlpromote.dead_letters", description="dead letters by queue, counted up to a limit"
+        )
 
         def seconds(name: str, description: str) -> metrics.Histogram:
             return meter.create_histogram(
@@ -127,12 +131,12 @@ class Telemetry:
 
         self._promotion_seconds = seconds("mlpromote.promotion.duration", "from the request to the end")
         self._step_seconds = seconds("mlpromote.step.duration", "from the first poll to the end")
-        self._approval_seconds = seconds("mlpromote.approval.waiting", "for people, until they had decided")
+        self._approval_seconds = seconds("mlpromote.approval.waiting", "from the request until people decided")
 
     # --- spans of functions ---
 
     def received(self, news: News, promotions: Iterable[str], now: datetime) -> None:
-        """These promotions come of a notification, of which the app has got to know before."""
+        """Record the intake of news, which the app received earlier, in the traces of the promotions that it starts."""
         if news.received is None:
             return
         begun, ended = _nanoseconds(news.received), _nanoseconds(now)
@@ -143,7 +147,7 @@ class Telemetry:
 
     @contextmanager
     def poll(self, command: RunStep) -> Iterator[Callable[[Outcome], None]]:
-        """One look at a step; to be told of its outcome."""
+        """Record one poll of a step. Call the yielded function with its outcome."""
         about = fields(command) | {"attempt": command.attempt, "poll": command.poll}
         parent = _of_step(command)
         with self._tracer.start_as_current_span(f"run {command.step}", parent, SpanKind.CONSUMER, about) as span:
@@ -160,7 +164,7 @@ class Telemetry:
 
     @contextmanager
     def decision(self, event: LaneEvent) -> Iterator[None]:
-        """One event is applied to its lane."""
+        """Record the application of one event to its lane."""
         about = fields(event)
         parent = None
         if isinstance(event, StepReported):
@@ -175,7 +179,7 @@ class Telemetry:
     # --- what has ended ---
 
     def decided(self, before: Lane, decision: Decision) -> None:
-        """A decision was saved: record what has ended by it."""
+        """Record what ended with a saved decision."""
         for promotion in decision.lane.promotions:
             was = before.promotion(promotion.id)
             for stage in promotion.stages:
@@ -242,7 +246,7 @@ class Telemetry:
 
     @contextmanager
     def delivery(self, queue: str) -> Iterator[None]:
-        """A message of the queue is being worked on: if that raises, it goes back there."""
+        """Process a message of the queue inside the block. If that raises, count a failed delivery."""
         try:
             with errors_without_secrets(log):
                 yield
@@ -251,7 +255,7 @@ class Telemetry:
             raise
 
     def dead_letters(self, queue: str, number: int) -> None:
-        """So many dead letters are in the queue now."""
+        """Record the number of dead letters in the queue."""
         self._dead_letters.set(number, {"queue": queue})
 
 
@@ -271,7 +275,7 @@ def _of_step(message: RunStep | StepReported) -> context.Context:
 
 
 def _inside(promotion: str, span_id: int) -> context.Context:
-    """The context of whatever goes on inside this span of the promotion's trace."""
+    """The context for children of this span in the promotion's trace."""
     ids = SpanContext(int(trace_id(promotion), 16), span_id, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
     return trace.set_span_in_context(NonRecordingSpan(ids), context.Context())
 

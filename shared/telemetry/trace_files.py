@@ -1,4 +1,4 @@
-"""Traces kept in a folder of this machine: a file per trace, a line of JSON per span."""
+"""Stores traces in a folder on this machine: a file per trace, a line of JSON per span."""
 
 import json
 from collections.abc import Mapping
@@ -7,13 +7,13 @@ from typing import Any
 
 
 def append(folder: Path, trace: str, span: Mapping[str, Any]) -> None:
-    """Add a span. Several processes may do so at once: a line is written as one."""
+    """Append a span. Safe for several processes: a line is written in one call."""
     with _file(folder, trace).open("a", encoding="utf-8") as file:
         file.write(json.dumps(span) + "\n")
 
 
 def read(folder: Path, trace: str) -> list[dict[str, Any]]:
-    """The spans in the order in which they ended; none of a trace that is not there."""
+    """The spans in the order in which they ended; empty for an unknown trace."""
     try:
         written = _file(folder, trace).read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -6,19 +6,20 @@ The environment's worker reads the job itself wherever something rests on it, an
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 from shared.config.evaluation import CHAMPION, MODEL, OF_CHAMPION, AskedData, EvaluationSettings
 from shared.config.gate import Gate
 from shared.config.job_files import of_inputs
+from shared.core import asset_names
 from shared.core.approval import DIGEST_LENGTH
-from shared.core.messages import Failed, FailureKind
+from shared.core.messages import Candidate, Failed, FailureKind
 from shared.ports import DataAsset, Deployment, JobInput, JobSubmission, RejectedError, SubmittedJob, same_asset
 from shared.worker import jobs
 from shared.worker.gates import Verdict, figure, no_worse, within_bounds
-from shared.worker.manifest import job_digest, registry_copy
+from shared.worker.manifest import job_digest, model_to_deploy
 from shared.worker.target import ATTEMPT, PROMOTION, ROUTE, STAGE, VERSION, Target
 from shared.worker.target import MODEL as MODEL_TAG
 
@@ -54,13 +55,14 @@ class Evaluated:
     job: str
     studio: str  #: address of its page
     digest: str  #: of the job's file and code, as a policy names it
-    model: str  #: id of the registry's asset
+    model: str  #: id of the asset that would be deployed
     champion: str | None  #: id of the champion's, if there was one
     data: tuple[UsedData, ...]
     metrics: tuple[Measured, ...]
     gates: tuple[Verdict, ...]
     metrics_left_out: int = 0
     not_numbers: Mapping[str, str] = field(default_factory=dict)  #: `NaN`, `Infinity` or `-Infinity`, by metric
+    approves: str = ""  #: digest that people are asked to approve in the environment's own app
 
 
 def settings(target: Target) -> EvaluationSettings:
@@ -119,7 +121,7 @@ def _no_data(target: Target, asked: AskedData, asset: DataAsset | None) -> Faile
 
 
 def champion_model(target: Target) -> str | Failed | None:
-    """Id of the registry's asset that serves now, or None where nothing does.
+    """Id of the asset that serves now, the registry's or the workspace's own, or None where nothing does.
 
     The endpoint says so, where it has a deployment of this lane that takes traffic: a command that names no champion,
     or another one, changes nothing about that.
@@ -127,20 +129,38 @@ def champion_model(target: Target) -> str | Failed | None:
     champion, serving = target.command.champion, _serving(target)
     if champion is None:
         return serving.model if serving is not None else None
-    copy = target.workspace.registry_model(champion.candidate.name, champion.candidate.version)
-    if serving is not None and not same_asset(serving.model, copy.asset_id if copy else None):
+    copies = _of_candidate(target, champion.candidate)
+    served = next((each for each in copies if serving is not None and same_asset(serving.model, each)), None)
+    if serving is not None and served is None:
         return Failed(
             f"Deployment {serving.name} of endpoint {target.endpoint} serves {serving.model}, which is not the "
             f"champion, version {champion.candidate.version}. Find out who changed it, and start a new promotion.",
             FailureKind.CONFLICT,
         )
-    if copy is None:
+    if not copies:
         return Failed(
             f"The champion, version {champion.candidate.version}, is gone from the registry, so nothing can be "
             "compared with it. Share it again, then retry.",
             FailureKind.NOT_FOUND,
         )
-    return copy.asset_id
+    return served or copies[0]
+
+
+def _of_candidate(target: Target, candidate: Candidate) -> list[str]:
+    """Ids under which a candidate may be deployed here: the registry's, and the workspace's own if it is of here."""
+    is_of_here = candidate.workspace.rstrip("/").casefold() == target.rules.workspace.casefold()
+    own = target.workspace.model(candidate.name, candidate.version) if is_of_here else None
+    copy = target.workspace.registry_model(candidate.name, candidate.version)
+    return [each.asset_id for each in (copy, own) if each is not None]
+
+
+def is_same_model(given: str, model: str) -> bool:
+    """Whether a job of this workspace was given the model. It tells its workspace's own by their ids in the control
+    plane, which look otherwise."""
+    one, other = asset_names.read(given), asset_names.read(model)
+    if one is None or other is None:
+        return same_asset(given, model)
+    return (one.registry, one.reference) == (other.registry, other.reference)
 
 
 def _serving(target: Target) -> Deployment | None:
@@ -187,7 +207,7 @@ def _content_digest(target: Target, bound: Mapping[str, JobInput]) -> str:
 
 def start(target: Target, job: str) -> SubmittedJob | Failed:
     """Submits the job, unless something stands in the way."""
-    copy = registry_copy(target)
+    copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy
     champion, data = champion_model(target), resolved(target)
@@ -210,7 +230,7 @@ def not_ours(target: Target, job: SubmittedJob) -> str:
     data = _data_of(target, job)
     if isinstance(data, str):
         return data
-    copy = registry_copy(target)
+    copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy.reason
     champion = champion_model(target)
@@ -316,5 +336,5 @@ def approved_digest(manifest: str, evaluated: Evaluated | None) -> str:
     """What people approve where the environment's own app asks them: what would be deployed, and what was measured."""
     if evaluated is None:
         return manifest
-    content = {"manifest": manifest, "evaluated": asdict(evaluated)}
+    content = {"manifest": manifest, "evaluated": asdict(replace(evaluated, studio="", approves=""))}
     return sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:DIGEST_LENGTH]

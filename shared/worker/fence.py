@@ -13,6 +13,7 @@ CHANGES = frozenset(
     {
         "register_output",
         "start_share",
+        "start_data_share",
         "start_endpoint",
         "start_traffic",
         "start_deployment",

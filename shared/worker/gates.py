@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from shared.config.gate import Gate
 from shared.core.messages import Champion
+from shared.worker.lineage import Lineage
 from shared.worker.order import champion_saw
 from shared.worker.steps import share
-from shared.worker.steps.share import COMPLETED, Lineage, Shared
+from shared.worker.steps.share import COMPLETED, Shared
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def judge(
     """Judge every gate, also after one has failed."""
     verdicts = [_tag(name, value, shared.tags) for name, value in sorted(require_tags.items())]
     if shared.job or gates:
-        verdicts.append(_finished(shared.job))
+        verdicts.append(_finished(shared.job, shared.job_not_found))
     for gate in gates:
         verdicts += _metric(gate, shared, champion)
     return verdicts
@@ -49,7 +50,9 @@ def _tag(name: str, value: str, tags: Mapping[str, str]) -> Verdict:
     return Verdict(f"tag {name}", value, "no such tag" if seen is None else seen, seen == value)
 
 
-def _finished(job: Lineage | None) -> Verdict:
+def _finished(job: Lineage | None, not_found: str | None) -> Verdict:
+    if job is None and not_found:
+        return Verdict("training job", COMPLETED, f"{not_found}, which cannot be found, so no metrics either", False)
     if job is None:
         return Verdict("training job", COMPLETED, "the model has no job or run, and so no metrics", False)
     status = job.status or "the job was deleted"
@@ -59,7 +62,7 @@ def _finished(job: Lineage | None) -> Verdict:
 def _metric(gate: Gate, shared: Shared, champion: Champion | None) -> list[Verdict]:
     name = f"metric {gate.metric}"
     value = shared.metrics.get(gate.metric)
-    seen = figure(value) if value is not None else _why_missing(gate.metric, shared)
+    seen = _found(gate.metric, value, shared) if value is not None else _why_missing(gate.metric, shared)
     verdicts = list(within_bounds(gate, name, value, seen))
     if gate.no_worse_than_champion_by is not None:
         verdicts.append(_comparison(gate, gate.no_worse_than_champion_by, name, value, seen, champion))
@@ -113,9 +116,21 @@ def _nothing_of(champion: Champion, metric: str) -> str:
 
 def _why_missing(metric: str, shared: Shared) -> str:
     if metric in shared.not_numbers:
-        return f"the job logged {shared.not_numbers[metric]}"
+        return f"{shared.measured_by.get(metric, 'the job')} logged {shared.not_numbers[metric]}"
+    if metric in shared.unclear:
+        return f"unclear which, as several runs logged it: {shared.unclear[metric]}"
     left_out = shared.metrics_left_out
-    return f"not among the metrics that were kept ({left_out} were left out)" if left_out else "not logged"
+    if left_out:
+        return f"not among the metrics that were kept ({left_out} were left out)"
+    if len(shared.looked_in) > 1:
+        return f"not logged, neither by {' nor by '.join(shared.looked_in)}"
+    # Evidence of an app of before does not say where.
+    return f"not logged by {shared.looked_in[0]}" if shared.looked_in else "not logged"
+
+
+def _found(metric: str, value: float, shared: Shared) -> str:
+    by = shared.measured_by.get(metric)
+    return f"{figure(value)}, logged by {by}" if by else figure(value)
 
 
 def figure(value: float) -> str:

@@ -86,6 +86,8 @@ def followed(
     name = name_of(order.command)
     begun = order.state(Begun)
     found = order.workspace.submitted_job(name)
+    if found is None and begun is not None:  # the core counts on it that this poll starts nothing
+        return Failed(f"Job {name} is gone from the workspace. Retry to run it again.", FailureKind.NOT_FOUND)
     if found is None:
         made = _started(order, start, name)
         if isinstance(made, Failed):

@@ -29,9 +29,9 @@ class Manifest:
     """What people review before they approve a deployment. Part of the evidence of `validate`."""
 
     digest: str  #: of everything, including what is not listed here
-    model: str  #: id of the registry's asset
-    origin: str  #: id of the asset that it was copied from
-    copied: str  #: when the registry's copy was made; empty if the registry does not say
+    model: str  #: id of the registry's asset, or of the workspace's own if that is deployed
+    origin: str  #: id of the asset that it was copied from; empty if it was not copied
+    copied: str  #: when that asset was made; empty if Azure does not say
     endpoint: str
     deployment: str  #: name of the deployment file
     files: Mapping[str, str]  #: SHA-256 by name, relative to the folder of `promotion.yml`
@@ -78,6 +78,37 @@ def job_digest(job: JobFile) -> str:
     return f"sha256:{sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()}"
 
 
+def model_to_deploy(target: Target) -> Model | Failed:
+    """What would be deployed, read with this environment's identity; or why it cannot be."""
+    return registry_copy(target) if target.uses_registry else own_asset(target)
+
+
+def own_asset(target: Target) -> Model | Failed:
+    """The candidate itself, where it is deployed in the workspace that it comes from."""
+    command, candidate = target.command, target.command.candidate
+    if candidate.workspace.rstrip("/").casefold() != target.rules.workspace.casefold():
+        return Failed(
+            f"{command.environment} deploys models of its own workspace without the registry, and this one is of "
+            f"{candidate.workspace}. Start a new promotion.",
+            FailureKind.CONFLICT,
+        )
+    model = target.workspace.model(candidate.name, candidate.version)
+    if model is None:
+        return Failed(
+            f"There is no model {candidate.name}, version {candidate.version}, in {command.environment} any more. "
+            "Register it and promote that version.",
+            FailureKind.NOT_FOUND,
+        )
+    origin = target.seen(share.STEP).origin
+    if not same_asset(model.asset_id, origin):
+        return Failed(
+            f"Model {candidate.name}, version {candidate.version}, of {command.environment} is not the one that was "
+            f"looked at: it is {model.asset_id}, not {origin}. Promote a new version.",
+            FailureKind.CONFLICT,
+        )
+    return model
+
+
 def registry_copy(target: Target) -> Model | Failed:
     """The registry's copy of the candidate, read with this environment's identity, or why it cannot be deployed."""
     command = target.command
@@ -90,7 +121,9 @@ def registry_copy(target: Target) -> Model | Failed:
             FailureKind.NOT_FOUND,
         )
     origin = target.seen(share.STEP).origin
-    if not same_asset(copy.origin, origin):
+    # Only what was registered there directly is its own origin.
+    its_own = copy.asset_id if target.is_born_in_registry and not copy.origin else copy.origin
+    if not same_asset(its_own, origin):
         return Failed(
             f"Model {name}, version {version}, in the registry is not the one that was shared: it was copied from "
             f"{copy.origin}, not from {origin}. Promote a new version.",

@@ -25,6 +25,8 @@ class Rules:
     approvals: Approvals | None = None  #: set if the environment's own app takes approvals
     source: Workspace | None = None  #: the workspace that models come from, if this environment's identity may read it
     url: str = ""  #: address of this app, for people
+    workspace: str = ""  #: ARM id of the environment's own workspace
+    shares_data: frozenset[str] = frozenset()  #: names of the data assets that may leave it for the registry
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from shared.worker.steps import register_components
 
 #: Lines that are shown.
 MOST_LINES = 30
+LONGEST_LINE = 300
 #: Files that are named of one step.
 MOST_FILES = 8
 
@@ -25,7 +26,7 @@ def since_champion(
         return ()
     lines = [*_steps(before.components, components), *_inputs(_inputs_of(champion), inputs)]
     more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
-    return (*lines[:MOST_LINES], *more)
+    return (*(line[:LONGEST_LINE] for line in lines[:MOST_LINES]), *more)
 
 
 def _steps(before: Mapping[str, PromotedComponent], now: Mapping[str, PromotedComponent]) -> Iterator[str]:

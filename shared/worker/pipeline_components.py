@@ -17,10 +17,10 @@ from shared.worker.pipeline_order import PipelineOrder, is_in
 from shared.worker.pipeline_source import Source
 
 #: Of a file's path and a command, in evidence.
-LONGEST_PATH = 200
-LONGEST_COMMAND = 300
+LONGEST_PATH = 120
+LONGEST_COMMAND = 200
 #: Files that are shown of all components together.
-MOST_FILES = 60
+MOST_FILES = 40
 
 _ANONYMOUS = re.compile(r".*/components/azureml_anonymous/.*|file:.*", re.IGNORECASE)
 _NAMED = re.compile(r".*/components/(?P<name>[^/]+)/versions/[^/]+", re.IGNORECASE)

@@ -14,8 +14,8 @@ from shared.ports import Bound, Component, Node, PipelineJob
 from shared.worker.pipeline_content import digest_of
 
 # Evidence is part of messages and documents, so it is kept small.
-MOST_NODES = 30
-MOST_BYTES = 12_000
+MOST_NODES = 20
+MOST_BYTES = 10_000
 
 _COMMAND = "command"
 #: How a node's input names what it gets from its pipeline.

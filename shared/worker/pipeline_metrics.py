@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from shared.ports import Workspace
 
 # Evidence is part of messages and documents, so it is kept small.
-MOST_METRICS = 60
+MOST_METRICS = 40
 LONGEST_NAME = 128
 
 

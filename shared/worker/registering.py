@@ -21,7 +21,7 @@ def without_output(job: Job, output: str, todo: str) -> Failed | None:
     """Why nothing can be registered, if the job has no such output."""
     if output in job.outputs:
         return None
-    there = ", ".join(sorted(job.outputs)) or "none at all"
+    there = ", ".join(sorted(job.outputs)) or "none"
     return Failed(f"Job {job.name} has no output {output}. Its outputs: {there}. {todo}.", FailureKind.BAD_CONFIG)
 
 

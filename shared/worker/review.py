@@ -42,10 +42,11 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint and not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
-    copy = manifest.registry_copy(target)
+    copy = manifest.model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy
-    if region := workspace.missing_region():  # Azure refuses a registry in a region to which it is not replicated
+    # Azure refuses a registry in a region to which it is not replicated.
+    if target.uses_registry and (region := workspace.missing_region()):
         return Failed(
             f"The registry is not replicated to {region}, the region of the workspace of "
             f"{target.command.environment}, so nothing in it can be deployed there. Add the region to the registry, "

@@ -10,6 +10,7 @@ from shared.core.messages import Failed, FailureKind, Kind
 from shared.core.plan import KINDS
 from shared.core.wire import from_json
 from shared.ports import DeploymentFile, Model, same_asset
+from shared.worker import origins
 from shared.worker.gates import Verdict
 from shared.worker.order import Order
 from shared.worker.steps import share
@@ -31,6 +32,10 @@ def _before_approval(kind: Kind) -> frozenset[str]:
 def authors(target: Target, copy: Model) -> Sequence[Author]:
     """Who made the candidate: read at its source if this environment may, else as the source's worker reported it."""
     source, candidate = target.rules.source, target.command.candidate
+    if not target.uses_registry:
+        return target.workspace.authors(copy)
+    if target.is_born_in_registry:
+        return origins.registry_authors([target.workspace, *([source] if source else [])], copy)
     if source is None:
         return target.seen(share.STEP).authors
     model = source.model(candidate.name, candidate.version)

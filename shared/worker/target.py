@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shared.config.stage import ModelStage, StageSettings
 from shared.core import awaiting
+from shared.core.asset_names import is_of_registry
 from shared.ports import Deployment, Endpoint
 from shared.worker.order import Order
 
@@ -39,6 +40,16 @@ class Target(Order[ModelStage]):
     @property
     def stage(self) -> StageSettings:
         return self.settings.stage
+
+    @property
+    def uses_registry(self) -> bool:
+        """Whether the registry's asset is deployed, not the workspace's own."""
+        return self.settings.asset != "workspace"
+
+    @property
+    def is_born_in_registry(self) -> bool:
+        """Whether the candidate was registered in the registry directly."""
+        return is_of_registry(self.command.candidate.workspace)
 
     @cached_property
     def endpoint(self) -> str:

@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from shared.config import Places
+from shared.config import Places, patterns
 from shared.core import incoming
+from shared.core.asset_names import registry_id
 from shared.core.messages import (
     RECONCILE,
     FindRegistrations,
@@ -91,11 +93,17 @@ class Worker:
 
     def find_registrations(self, command: FindRegistrations) -> None:
         """Report every model that was registered since the command's time."""
-        workspace = self._parts.places.environments[command.environment].workspace.id
-        found = self._parts.workspace(command.environment).models_since(command.since)
+        if command.in_registry is None:
+            where = self._parts.places.environments[command.environment].workspace.id
+            found = self._parts.workspace(command.environment).models_since(command.since)
+        else:
+            where = registry_id(self._parts.places.registry)
+            workspace = self._parts.workspace(command.environment)
+            found = workspace.registry_models_since(command.since, partial(patterns.matches, command.in_registry))
         news = [
-            ModelRegistered(workspace, each.name, each.version, relevant_tags(each.tags, command.tags), RECONCILE)
+            ModelRegistered(where, each.name, each.version, relevant_tags(each.tags, command.tags), RECONCILE)
             for each in found
+            if command.in_registry is None or each.origin is None  # copies were shared there, not registered
         ]
         if news:
             self._parts.bus.send_reports(command.environment, news)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tests.chaos.training import UNVERSIONED
 from tests.chaos.world import BY_ITSELF, Answer, Deployment, Endpoint, Line, Promotion, Request, Serving, World
 
 
@@ -241,7 +242,7 @@ def _disagreement(serving: Serving, endpoint: Endpoint) -> Iterator[str]:
     if endpoint.traffic != {each.name: 100 for each in theirs} or len(theirs) != 1:
         said = {each.name: each.promotion for each in endpoint.deployments}
         yield f"the champion of {where} is {serving.promotion}; its traffic is {endpoint.traffic}, of {said}"
-    if endpoint.answer != serving.version:
+    if endpoint.answer not in (serving.version, UNVERSIONED):
         yield f"the champion of {where} is version {serving.version}, and version {endpoint.answer} answers"
 
 

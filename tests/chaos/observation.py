@@ -11,6 +11,7 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessageState, ServiceBu
 
 from localcloud.testing.eventgrid import Webhook
 from shared.core.queues import all_queues
+from tests.chaos import training
 from tests.chaos.api import Api
 from tests.chaos.people import ENVIRONMENTS, content_version
 from tests.chaos.world import Deployment, Endpoint, Line, Promotion, Queue, Request, Serving, Told, World, promotion_of
@@ -36,7 +37,7 @@ class Observer:
         """Everything as it is now. `requests`: those that were made."""
         found = await self._promotions()
         return World(
-            registered=frozenset([(each, version) for each in self._models for version in await self._versions(each)]),
+            registered=await self._registered(),
             promotions=tuple(map(promotion_of, found)),
             serving=await self._serving(found),
             endpoints=await self._endpoints(),
@@ -48,8 +49,7 @@ class Observer:
 
     async def at_rest(self) -> bool:
         """Whether nothing is under way, and every registration has been noticed."""
-        registered = frozenset([(each, version) for each in self._models for version in await self._versions(each)])
-        known = World(registered, tuple(map(promotion_of, await self._promotions())))
+        known = World(await self._registered(), tuple(map(promotion_of, await self._promotions())))
         # To look into the queues takes long, so that comes last.
         return known.is_at_rest and replace(known, queues=await self._queues()).is_at_rest
 
@@ -71,8 +71,12 @@ class Observer:
         found = map(promotion_of, await self._promotions())
         return [(each, stage.name) for each in found for stage in each.stages if stage.is_half_undone]
 
-    async def _versions(self, model: str) -> list[str]:
-        return await self._azure.versions(model)
+    async def _registered(self) -> frozenset[tuple[str, str]]:
+        """What a route takes: models of dev, pipelines that completed there, and models that pipelines left in prod."""
+        models = [(each, version) for each in self._models for version in await self._azure.versions(each)]
+        pipelines = [(training.ROUTE, name) for name in await self._azure.completed(training.EXPERIMENT)]
+        trained = [(training.MODEL, version) for version in await self._azure.versions(training.MODEL, "prod")]
+        return frozenset([*models, *pipelines, *trained])
 
     async def _promotions(self) -> list[Mapping[str, Any]]:
         """All of them; those that have not changed since they were last read are not read again."""
@@ -104,6 +108,7 @@ class Observer:
                 )
                 async for lane in self._api.all("routes")
                 for stage in lane["stages"]
+                if places[lane["route"], lane["model"], stage["name"]][1]  # a pipeline's stage has no endpoint
             ]
         )
 

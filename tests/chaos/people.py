@@ -11,6 +11,7 @@ import aiohttp
 
 from mlpromote.client import NoAnswerError
 from shared.core.queues import all_queues
+from tests.chaos import training
 from tests.chaos.api import Api
 from tests.chaos.logbook import Logbook
 from tests.chaos.world import Answer, Request
@@ -56,6 +57,7 @@ class People:
         self.requests: list[Request] = []
         self._does: Mapping[Callable[[], Awaitable[None]], int] = {
             self.register: 26,
+            self.train: 6,
             self.start: 8,
             self.approve: 22,
             self.reject: 2,
@@ -92,6 +94,16 @@ class People:
             self._log.note("register", f"{model} {version}: {type(fault).__name__}")
         else:
             self._log.note("register", f"{model} {version}{', which crashes' if crashes else ''}")
+
+    async def train(self) -> None:
+        """Submit the training pipeline. Whether it completed is asked of Azure ML, at the end."""
+        name = f"trains-{next(self._numbers):06}"
+        try:
+            await asyncio.to_thread(training.submit, self._azure.dev, name)
+        except SDK_FAULTS as fault:
+            self._log.note("train", f"{name}: {type(fault).__name__}")
+        else:
+            self._log.note("train", name)
 
     # --- promotions ---
 

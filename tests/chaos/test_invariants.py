@@ -171,7 +171,7 @@ def test_a_line_that_was_published_under_the_number_of_another_is_reported() -> 
     ],
     ids=["its removal failed", "its removal was abandoned", "retire left it alone", "retire failed"],
 )
-def test_a_deployment_of_which_is_said_that_it_was_left_is_no_orphan(left: World) -> None:
+def test_a_deployment_reported_as_left_is_no_orphan(left: World) -> None:
     assert violations(left) == []
     assert invariants.left(left) == [f"deployment v1-a of {PROD} ({FIRST})"]
 

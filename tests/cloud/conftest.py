@@ -11,7 +11,7 @@ import pytest
 from shared.cloud.azureml import AzureMLWorkspace
 from shared.cloud.identity import credential
 from shared.ports import Job
-from tests.cloud.local_azure import WORKER, LocalAzure, until, workspace_id
+from tests.cloud.local_azure import REGISTRY, WORKER, LocalAzure, until, workspace_id
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
@@ -136,6 +136,13 @@ def client(workspace: str, azure: LocalAzure, identity: str = WORKER) -> MLClien
     parts = workspace_id(workspace).split("/")
     metadata = {key: value for key, value in cloud.items() if key != "name"}
     return MLClient(credential(identity), parts[2], parts[4], parts[8], cloud=cloud["name"], cloud_metadata=metadata)
+
+
+def registry_client(azure: LocalAzure) -> MLClient:
+    """The SDK as somebody uses it who registers in the registry."""
+    cloud = azure.cloud
+    metadata = {key: value for key, value in cloud.items() if key != "name"}
+    return MLClient(credential(WORKER), registry_name=REGISTRY, cloud=cloud["name"], cloud_metadata=metadata)
 
 
 def train(azure: LocalAzure, code: Path) -> Job:

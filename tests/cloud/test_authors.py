@@ -52,13 +52,13 @@ def test_who_registered_a_model_by_hand_is_its_author(
     assert dev.authors(registered(azure, folder, name, DORA)) == [A_PERSON]
 
 
-def test_an_application_is_told_from_a_person(
+def test_an_application_is_distinguished_from_a_person(
     azure: LocalAzure, dev: AzureMLWorkspace, folder: Path, name: str
 ) -> None:
     assert dev.authors(registered(azure, folder, name, WORKER)) == [AN_APPLICATION]
 
 
-def test_of_a_jobs_output_it_is_who_ran_the_job_whatever_registered_it(
+def test_the_author_of_a_jobs_output_is_who_ran_the_job_whatever_registered_it(
     azure: LocalAzure, dev: AzureMLWorkspace, folder: Path, name: str, job_of_dora: str
 ) -> None:
     output = f"azureml://jobs/{job_of_dora}/outputs/model/paths/"
@@ -73,7 +73,7 @@ def test_whom_azure_ml_does_not_know_has_no_id_and_is_no_person(dev: AzureMLWork
     assert dev.authors(Model("nobody", "1", "azureml://nobody")) == [unknown]
 
 
-def test_whoever_may_not_read_the_workspace_is_told_so(azure: LocalAzure, folder: Path, name: str) -> None:
+def test_an_identity_that_may_not_read_the_workspace_is_told_so(azure: LocalAzure, folder: Path, name: str) -> None:
     model = registered(azure, folder, name, DORA)
     with pytest.raises(ForbiddenError, match="who made model"):
         azure.workspace("dev", STRANGER).authors(model)

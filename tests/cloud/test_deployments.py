@@ -96,7 +96,7 @@ def test_a_failed_deployment_says_why(
     assert not [line for line in container_log.chosen(log) if "gunicorn" in line]
 
 
-def test_a_cause_that_a_role_on_the_workspace_does_not_cover_is_told_as_unread(
+def test_a_cause_that_a_role_on_the_workspace_does_not_cover_is_reported_as_unread(
     azure: LocalAzure, dev: AzureMLWorkspace, name: str, registered: Registered, folder: Path
 ) -> None:
     registered(name)
@@ -125,11 +125,11 @@ def test_nothing_is_left_running_and_nothing_is_printed(serving: Serving, capfd:
     [
         (None, "There is no deployment file"),
         ("instance_type: [", "cannot be read"),
-        ("- a list", "no YAML mapping"),
+        ("- a list", "not describe a managed online deployment in YAML"),
         ("instance_count: many", "cannot be used"),
         ("no_such_key: 1", "cannot be used"),
         ("type: kubernetes\ninstance_count: 1", "not describe a managed online deployment"),
-        ("", "no YAML mapping"),
+        ("", "not describe a managed online deployment in YAML"),
     ],
 )
 def test_a_wrong_deployment_file_is_refused_in_words(
@@ -149,6 +149,6 @@ def test_a_right_deployment_file_needs_no_name_endpoint_or_model(
     assert azure.calls(lambda: test.deployment_file(folder / "deployment.yml")) == []
 
 
-def test_an_endpoint_that_is_not_there_cannot_be_asked(test: AzureMLWorkspace) -> None:
+def test_an_endpoint_that_does_not_exist_cannot_be_asked(test: AzureMLWorkspace) -> None:
     with pytest.raises(RejectedError, match="nobody"):
         list(test.score("nobody", None, [1]))

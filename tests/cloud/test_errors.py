@@ -73,7 +73,7 @@ def test_a_name_that_azure_refuses_is_rejected_in_words(test: AzureMLWorkspace) 
         test.start_endpoint("1_x", {})
 
 
-def test_traffic_for_an_endpoint_that_is_not_there_is_rejected(test: AzureMLWorkspace) -> None:
+def test_traffic_for_an_endpoint_that_does_not_exist_is_rejected(test: AzureMLWorkspace) -> None:
     with pytest.raises(RejectedError, match="could not set the traffic of endpoint nobody"):
         test.start_traffic("nobody", {})
 

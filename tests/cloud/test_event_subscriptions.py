@@ -46,7 +46,7 @@ def test_the_apps_subscription_is_found_with_a_worker_s_roles(azure: LocalAzure)
     assert azure.workspace("test").event_subscriptions() == []
 
 
-def test_who_may_not_read_them_is_told_which_right_is_missing(azure: LocalAzure) -> None:
+def test_a_caller_who_may_not_read_them_is_told_which_right_is_missing(azure: LocalAzure) -> None:
     with pytest.raises(ForbiddenError, match=r"Microsoft\.EventGrid/eventSubscriptions/read"):
         azure.workspace("dev", STRANGER).event_subscriptions()
 

@@ -48,7 +48,7 @@ def test_so_is_the_build_context_of_an_image(test: AzureMLWorkspace, folder: Pat
     assert names(test, folder, BUILT) == {"scoring/score.py", "image/Dockerfile", "image/requirements.txt"}
 
 
-def test_size_and_number_of_instances_are_told(test: AzureMLWorkspace, folder: Path) -> None:
+def test_size_and_number_of_instances_are_reported(test: AzureMLWorkspace, folder: Path) -> None:
     made(folder, "image/Dockerfile")
     (folder / "env").mkdir()
     (folder / "env" / "conda.yml").write_text("dependencies: [python=3.11]\n")
@@ -106,8 +106,8 @@ def test_what_the_sdk_misses_is_refused_with_the_deployment_files_name(
         test.deployment_file(folder / "other.yml")
 
 
-def test_code_that_is_not_there_is_named(test: AzureMLWorkspace, folder: Path) -> None:
+def test_code_that_does_not_exist_is_named(test: AzureMLWorkspace, folder: Path) -> None:
     content = (folder / "deployment.yml").read_text().replace("code: scoring", "code: scorning")
     (folder / "other.yml").write_text(content)
-    with pytest.raises(RejectedError, match=r"There is no .*/scorning, which other\.yml names"):
+    with pytest.raises(RejectedError, match=r"other\.yml names .*/scorning, which does not exist"):
         test.deployment_file(folder / "other.yml")

@@ -40,6 +40,8 @@ tags: {team: digits}
 inputs:
   data: {type: uri_folder, path: azureml:placeholder:1}
   champion: {type: custom_model, path: azureml:placeholder:1}
+  threshold: 0.5
+  strict: true
 """
 
 
@@ -126,7 +128,7 @@ def azure_ml(request: pytest.FixtureRequest, tmp_path: Path) -> Azure:
     return FakeAzure(tmp_path) if request.param == "fake" else RealAzure(request.getfixturevalue("azure"), tmp_path)
 
 
-def test_what_is_not_there_is_none(azure_ml: Azure) -> None:
+def test_what_does_not_exist_is_none(azure_ml: Azure) -> None:
     workspace = azure_ml.workspace
     assert workspace.submitted_job("nobody") is None
     assert workspace.data_asset("nobody", None) is None
@@ -139,7 +141,7 @@ def test_a_job_file_is_read_with_what_it_asks_for_and_all_files_of_its_code(azur
     described = azure_ml.workspace.job_file(azure_ml.file)
     folder = azure_ml.file.parent
     assert list(described.files) == [azure_ml.file, folder / "src" / "evaluate.py"]
-    assert list(described.inputs) == ["data", "champion"]
+    assert list(described.inputs) == ["data", "champion", "threshold", "strict"]
     assert (described.compute, described.instance_type) == ("cpu", "Standard_DS3_v2")
 
 
@@ -165,7 +167,8 @@ def test_a_submitted_job_has_our_name_tags_and_inputs_and_runs_once(azure_ml: Az
     job = azure_ml.ended(submission.name)
     assert job.status == "Completed"
     assert job.tags == {"team": "digits", "mlpromote.promotion": "p"}
-    assert [name.lower() for name in job.inputs.values()] == [submission.inputs["data"].asset_id.lower()]
+    assert job.inputs.keys() == {"data", "threshold", "strict"}
+    assert job.inputs["data"].lower() == submission.inputs["data"].asset_id.lower()
     assert job.command.startswith("python evaluate.py")
     assert job.workspace.endswith("/workspaces/ws-test")
     assert job.studio
@@ -217,7 +220,7 @@ def test_the_latest_version_of_data_is_the_one_that_was_made_last(azure_ml: Azur
     assert azure_ml.workspace.data_asset(name, "3") is None
 
 
-def test_an_archived_version_of_data_is_told_as_such(azure_ml: Azure, name: str) -> None:
+def test_an_archived_version_of_data_is_reported_as_such(azure_ml: Azure, name: str) -> None:
     azure_ml.has_data(name, "1")
     azure_ml.archive_data(name, "1")
     assert found(azure_ml.workspace.data_asset(name, "1")).is_archived

@@ -1,11 +1,13 @@
 import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from azure.ai.ml.entities import Model
 
 from shared.cloud.azureml import AzureMLWorkspace
 from shared.ports import RejectedError
-from tests.cloud.conftest import Registered
+from tests.cloud.conftest import Registered, registry_client
 from tests.cloud.local_azure import REGISTRY, WORKER, LocalAzure, until, workspace_id
 
 
@@ -22,7 +24,7 @@ def test_a_model_is_read_with_its_tags_and_where_its_files_are(
     assert abs(model.created - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_what_is_not_there_is_none(dev: AzureMLWorkspace) -> None:
+def test_what_does_not_exist_is_none(dev: AzureMLWorkspace) -> None:
     assert dev.model("nobody", "1") is None
     assert dev.model_versions("nobody") == []
     assert dev.job("nobody") is None
@@ -74,3 +76,15 @@ def test_an_unknown_registry_is_named(azure: LocalAzure) -> None:
     workspace = AzureMLWorkspace(workspace_id("dev"), "no-such-registry", WORKER, azure.cloud)
     with pytest.raises(RejectedError, match="no-such-registry"):
         workspace.registry_model("model", "1")
+
+
+def test_a_model_that_was_registered_in_the_registry_is_no_copy(
+    azure: LocalAzure, test: AzureMLWorkspace, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    before = datetime.now(UTC)
+    model = Model(name=name, version="1", path=str(tmp_path / "model.json"), tags={"promote": "true"})
+    registry_client(azure).models.create_or_update(model)
+    (found,) = test.registry_models_since(before, lambda each: each == name)
+    assert (found.version, found.origin, found.tags) == ("1", None, {"promote": "true"})
+    assert test.registry_model(name, "1") == found

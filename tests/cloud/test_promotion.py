@@ -180,7 +180,7 @@ def test_a_model_without_the_required_tag_is_refused(
     assert test.registry_model(name, "1") is None
 
 
-def test_a_deployment_without_room_is_told_as_quota(
+def test_a_deployment_without_room_is_reported_as_quota(
     azure: LocalAzure, lane: ModelLane, test: AzureMLWorkspace, name: str, registered: Registered
 ) -> None:
     registered(name, "1", promote="true")

@@ -54,5 +54,5 @@ def test_a_right_is_there_if_one_role_gives_it_and_does_not_exclude_it_itself() 
 @pytest.mark.parametrize(
     "listed", [[], [{"actions": ["*/read"], "notActions": []}], [{"actions": [], "notActions": []}]]
 )
-def test_who_may_only_read_lacks_everything(listed: list[dict[str, Any]]) -> None:
+def test_an_identity_that_may_only_read_lacks_everything(listed: list[dict[str, Any]]) -> None:
     assert missing(Listed(listed), SCOPE, ACTIONS[Capability.DEPLOY]) == list(ACTIONS[Capability.DEPLOY])

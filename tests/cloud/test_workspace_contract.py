@@ -6,11 +6,12 @@ So a test of a step that passes with the fake says something about Azure ML.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from azure.ai.ml.entities import Data
 
 from shared.ports import (
     BusyError,
@@ -22,8 +23,9 @@ from shared.ports import (
     Workspace,
     same_asset,
 )
-from tests.cloud.conftest import Registered, train
+from tests.cloud.conftest import Registered, client, train
 from tests.cloud.local_azure import LocalAzure, until
+from tests.cloud.pipelines import train_in_steps
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
 
 T = TypeVar("T")
@@ -48,8 +50,16 @@ class Azure(ABC):
         """A data scientist registers files in dev."""
 
     @abstractmethod
+    def create_data(self, name: str) -> None:
+        """A data scientist creates version 3 of a data asset in dev."""
+
+    @abstractmethod
     def train(self) -> Job:
         """A job in dev has ended, with an output `model` and an accuracy of 0.75."""
+
+    @abstractmethod
+    def train_in_steps(self) -> str:
+        """A pipeline in dev has ended: its step `measure` has logged an `auc` of 0.75, and its step `train` nothing."""
 
     @abstractmethod
     def have_no_room(self) -> None:
@@ -66,11 +76,22 @@ class FakeAzure(Azure):
     def register(self, name: str, version: str = "1", **tags: str) -> None:
         self._dev.has_model(name, version, tags=tags, created=datetime.now(UTC))
 
+    def create_data(self, name: str) -> None:
+        self._dev.has_data(name, "3")
+
     def train(self) -> Job:
         job = Job("brave_fox", "Completed", "digits-training", outputs={"model": "custom_model"})
         self._dev.jobs[job.name] = job
         self._dev.job_metrics[job.name] = {"accuracy": 0.75, "loss": math.nan}
         return job
+
+    def train_in_steps(self) -> str:
+        self._dev.jobs["whole"] = Job("whole", "Completed", "churn-pipeline", is_pipeline=True)
+        for number, node in enumerate(("train", "measure")):
+            step = Job(f"step-{number}", "Completed", "churn-pipeline", parent="whole", root="whole", node=node)
+            self._dev.jobs[step.name] = step
+        self._dev.job_metrics["step-1"] = {"auc": 0.75}
+        return "whole"
 
     def have_no_room(self) -> None:
         self._test.fails_to_deploy = "OutOfQuota: there is no room"
@@ -86,8 +107,18 @@ class RealAzure(Azure):
     def register(self, name: str, version: str = "1", **tags: str) -> None:
         self._registered(name, version, **tags)
 
+    def create_data(self, name: str) -> None:
+        rows = self._folder / f"{name}.csv"
+        rows.write_text(name)
+        client("dev", self._azure).data.create_or_update(Data(name=name, version="3", path=str(rows), type="uri_file"))
+
     def train(self) -> Job:
         return train(self._azure, self._folder)
+
+    def train_in_steps(self) -> str:
+        name = train_in_steps(self._azure, self._folder, f"model-of-{self._folder.name}")
+        until(lambda: (job := self.dev.job(name)) and job.status == "Completed", "the pipeline's end")
+        return name
 
     def have_no_room(self) -> None:
         self._azure.fault("out_of_quota")
@@ -106,7 +137,7 @@ def azure_ml(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 # --- models and jobs --------------------------------------------------------------------------------------------------
 
 
-def test_what_is_not_there_is_none_or_nothing(azure_ml: Azure) -> None:
+def test_what_does_not_exist_is_none_or_nothing(azure_ml: Azure) -> None:
     dev = azure_ml.dev
     for found in (dev.model("nobody", "1"), dev.job("nobody"), dev.registry_model("nobody", "1")):
         assert found is None
@@ -159,6 +190,16 @@ def test_a_job_is_read_with_its_outputs_and_metrics(azure_ml: Azure) -> None:
     assert math.isnan(metrics["loss"])
 
 
+def test_a_step_of_a_pipeline_is_read_as_a_job_below_it_and_has_metrics_of_its_own(azure_ml: Azure) -> None:
+    pipeline = azure_ml.train_in_steps()
+    steps = {each.node: each for each in azure_ml.dev.step_metrics(pipeline)}
+    assert {node: each.metrics for node, each in steps.items()} == {"train": {}, "measure": {"auc": 0.75}}
+    step = found(azure_ml.dev.job(steps["train"].run))
+    assert (step.status, step.parent, step.root, step.node) == ("Completed", pipeline, pipeline, "train")
+    assert found(azure_ml.dev.job(pipeline)).is_pipeline
+    assert list(azure_ml.dev.step_metrics(step.name)) == []
+
+
 def test_an_output_is_registered_once_under_a_version_and_names_its_job(azure_ml: Azure, name: str) -> None:
     job = azure_ml.train()
     for _ in range(2):
@@ -188,6 +229,28 @@ def test_a_shared_model_is_seen_from_the_other_workspace_and_names_its_origin(az
     assert copy.asset_id.endswith(f"/models/{name}/versions/1")
     assert copy.tags == {"promote": "true"}
     assert azure_ml.test.registry_model(name, "1") == copy
+
+
+def test_shared_data_is_seen_from_the_other_workspace_and_names_its_origin(azure_ml: Azure, name: str) -> None:
+    azure_ml.create_data(name)
+    assert azure_ml.dev.registry_data(name, "3") is None
+    for _ in range(2):
+        azure_ml.dev.start_data_share(name, "3")
+    copy = until(lambda: azure_ml.dev.registry_data(name, "3"), "the copy in the registry")
+    assert same_asset(copy.origin, azure_ml.dev.data_origin(name, "3"))
+    assert copy.asset_id.startswith("azureml://registries/")
+    assert copy.asset_id.endswith(f"/data/{name}/versions/3")
+    assert azure_ml.test.registry_data(name, "3") == copy
+
+
+def test_the_models_of_the_registry_are_found_by_name_and_time(azure_ml: Azure, name: str) -> None:
+    azure_ml.register(name)
+    azure_ml.dev.start_share(name, "1")
+    copy = until(lambda: azure_ml.dev.registry_model(name, "1"), "the copy in the registry")
+    made = copy.created or datetime.now(UTC)
+    assert list(azure_ml.test.registry_models_since(made, lambda each: each == name)) == [copy]
+    assert list(azure_ml.test.registry_models_since(made, lambda each: each == "nobody")) == []
+    assert list(azure_ml.test.registry_models_since(made + timedelta(seconds=1), lambda each: each == name)) == []
 
 
 def test_an_identity_with_all_rights_in_a_region_of_the_registry_lacks_nothing(azure_ml: Azure) -> None:
@@ -261,6 +324,19 @@ def test_a_deployment_of_the_model_is_there_once_it_has_succeeded_and_takes_no_t
     assert serving.settled().traffic == {"v1-abc": 0}
 
 
+def test_a_model_of_the_workspace_itself_can_be_deployed_and_is_named_as_it_was_read(
+    azure_ml: Azure, name: str, folder: Path
+) -> None:
+    azure_ml.register(name)
+    workspace, model = azure_ml.dev, found(azure_ml.dev.model(name, "1"))
+    workspace.start_endpoint(f"d{name}", OF_ROUTE)
+    until(lambda: found(workspace.endpoint(f"d{name}")).state == "Succeeded", "the endpoint")
+    workspace.start_deployment(folder / "deployment.yml", f"d{name}", "v1-abc", model.asset_id, OURS)
+    until(lambda: found(workspace.deployment(f"d{name}", "v1-abc")).state == "Succeeded", "the deployment")
+    assert same_asset(found(workspace.deployment(f"d{name}", "v1-abc")).model, model.asset_id)
+    assert [same_asset(each.model, model.asset_id) for each in workspace.deployments(f"d{name}")] == [True]
+
+
 def test_no_operation_begins_on_what_another_one_is_at_work_on(serving: Serving, name: str) -> None:
     serving.workspace.start_endpoint(f"f{name}", OF_ROUTE)
     with pytest.raises(BusyError):
@@ -280,7 +356,7 @@ def test_traffic_goes_to_what_is_named_and_the_tags_stay(serving: Serving) -> No
     assert (changed.traffic, changed.tags) == ({"v1-abc": 0, "v2-abc": 100}, OF_ROUTE)
 
 
-def test_traffic_cannot_be_given_to_a_deployment_that_is_not_there(serving: Serving) -> None:
+def test_traffic_cannot_be_given_to_a_deployment_that_does_not_exist(serving: Serving) -> None:
     serving.deploy("v1-abc")
     with pytest.raises(RejectedError):
         serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
@@ -317,7 +393,7 @@ def test_each_request_gets_an_answer_of_the_deployment_that_is_named(serving: Se
     assert len(serving.workspace.logs(serving.endpoint, "v1-abc", 2).splitlines()) <= 2
 
 
-def test_nothing_can_be_done_with_an_endpoint_that_is_not_there(azure_ml: Azure, folder: Path) -> None:
+def test_nothing_can_be_done_with_an_endpoint_that_does_not_exist(azure_ml: Azure, folder: Path) -> None:
     workspace = azure_ml.test
     with pytest.raises(RejectedError):
         list(workspace.score("nobody", None, [1]))

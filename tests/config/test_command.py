@@ -38,7 +38,7 @@ def test_a_file_that_is_named_and_not_there_is_a_fault(path: Path, capsys: pytes
     assert "there is no ../scoring/score.py, which it names as scoring_script" in capsys.readouterr().err
 
 
-def test_without_a_file_that_of_the_app_is_checked(
+def test_without_a_file_the_apps_own_is_checked(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path.write_text(changed(("contoso-ml", "7")), encoding="utf-8")

@@ -38,7 +38,7 @@ def test_a_file_that_is_no_configuration_at_all(text: str, fault: str, faults_of
     assert faults_of(text) == [fault]
 
 
-def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationFaults, match=r"\(top\): cannot be read: No such file or directory"):
         load(tmp_path / "promotion.yml", {})
     (tmp_path / "promotion.yml").write_bytes(b"registry: \xff\xfe")
@@ -114,7 +114,7 @@ def test_a_setting_that_cannot_be_put_in_is_one_fault_at_its_place(text: str, fa
     assert faults_of(changed(("${PROD}", text))) == [f"environments.prod.workspace: {fault}"]
 
 
-def test_every_missing_setting_is_told(faults_of: FaultsOf) -> None:
+def test_every_missing_setting_is_reported(faults_of: FaultsOf) -> None:
     missing = [f"environments.{name}.workspace: the setting {name.upper()} is missing; add it to the app's settings"
                for name in ("dev", "test", "prod")]  # fmt: skip
     assert faults_of(RIGHT, {}) == missing

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import ConfigurationFaults, load
+from shared.config import Configuration, ConfigurationFaults, load
+from shared.config.sources import shared_data
 from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, WORKSPACE, changed
 
 FaultsOf = Callable[..., list[str]]
@@ -111,7 +112,7 @@ def test_a_value_of_the_wrong_kind(old: str, new: str, fault: str, faults_of: Fa
         ("at_least: 2, at_most: 1", f"{GATE}: can never pass: at_least 2 is greater than at_most 1"),
     ],
 )  # fmt: skip
-def test_a_gate_that_cannot_be_meant(bounds: str, fault: str, faults_of: FaultsOf) -> None:
+def test_an_invalid_gate(bounds: str, fault: str, faults_of: FaultsOf) -> None:
     assert faults_of(changed((AUC, bounds))) == [fault]
 
 
@@ -183,7 +184,7 @@ def test_the_place_of_one_of_several_jobs_has_its_position(faults_of: FaultsOf) 
     assert faults_of(text) == ["routes.churn.from_jobs[1].model: 'fraud' is not one of this route's models (churn-*)"]
 
 
-def test_everything_wrong_is_told_at_once(faults_of: FaultsOf) -> None:
+def test_everything_wrong_is_reported_at_once(faults_of: FaultsOf) -> None:
     text = changed(
         ("contoso-ml", "7"),
         ("${PROD}", "${PRODUCTION}"),
@@ -225,6 +226,46 @@ def test_the_error_lists_the_file_and_every_fault(tmp_path: Path) -> None:
     ]
 
 
-def test_without_environments_that_alone_is_told(faults_of: FaultsOf) -> None:
+def test_without_environments_that_alone_is_reported(faults_of: FaultsOf) -> None:
     text = RIGHT[: RIGHT.index("environments:")] + RIGHT[RIGHT.index("routes:") :]
     assert faults_of(text) == ["environments: is missing"]
+
+
+MODELS = '    models: ["churn-*"]\n'
+SHARED = (MODELS, MODELS + "    share_data: [churn-sample]\n")
+JOBS = "    from_jobs: {experiment: churn-training, output: model, model: churn-eu}\n"
+FROM_PROD, FROM_REGISTRY = ("from: dev", "from: prod"), ("from: dev", "from: registry")
+
+
+def test_data_of_a_workspace_that_routes_deploy_to_stays_there(
+    faults_of: FaultsOf, configured: Callable[..., Configuration]
+) -> None:
+    assert configured(changed(SHARED)).routes["churn"].share_data == ("churn-sample@latest",)
+    stays = "is a stage's environment, so its data stays there; share data from another workspace"
+    says = f"routes.churn.share_data: prod {stays}"
+    assert faults_of(changed(SHARED, FROM_PROD)) == [says]
+    same_place = faults_of(changed(SHARED, ('dev: {workspace: "${DEV}"}', 'dev: {workspace: "${PROD}"}')))
+    assert same_place == [says.replace("prod is", "dev is")]
+
+
+def test_nothing_of_the_registry_is_shared_and_it_has_no_jobs(faults_of: FaultsOf) -> None:
+    assert faults_of(changed(SHARED, FROM_REGISTRY, (JOBS, ""))) == [
+        "routes.churn.share_data: what comes from the registry is there already; leave this out"
+    ]
+    assert faults_of(changed(FROM_REGISTRY)) == [
+        "routes.churn.from_jobs: a registry has no jobs; leave this out, or name an environment in `from`"
+    ]
+
+
+def test_no_environment_has_the_name_of_the_registry(faults_of: FaultsOf) -> None:
+    named = faults_of(changed(("  dev:", "  registry:"), FROM_REGISTRY, (JOBS, "")))
+    assert named == ["environments.registry: this name stands for the registry itself; choose another one"]
+
+
+def test_a_worker_finds_in_its_own_file_which_data_may_leave(tmp_path: Path) -> None:
+    file = tmp_path / "promotion.yml"
+    file.write_text(changed(SHARED))
+    assert shared_data(file, "dev") == {"churn-sample"}
+    assert shared_data(file, "test") == shared_data(file, "prod") == frozenset()
+    file.write_text(changed(SHARED, FROM_PROD))
+    assert shared_data(file, "prod") == frozenset()

@@ -129,12 +129,12 @@ def test_a_file_without_environments_is_refused(text: str, names: Callable[[str]
         names(text)
 
 
-def test_every_name_that_cannot_be_a_queue_is_told(names: Callable[[str], list[str]]) -> None:
+def test_every_name_that_cannot_be_a_queue_is_reported(names: Callable[[str], list[str]]) -> None:
     with pytest.raises(ConfigurationFaults) as refused:
         names(changed(("dev: {", "Dev: {"), ("prod: {", "prod_1: {")))
     assert [fault.place for fault in refused.value.faults] == ["environments.Dev", "environments.prod_1"]
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationFaults, match="cannot be read"):
         environment_names(tmp_path / "promotion.yml")

@@ -91,6 +91,6 @@ def test_what_is_elsewhere_is_not_looked_for(faults: Faults, content: str) -> No
     assert faults({NAMED: content}) == []
 
 
-def test_all_is_told_at_once(faults: Faults) -> None:
+def test_all_is_reported_at_once(faults: Faults) -> None:
     gone = "code_configuration: {code: nowhere, scoring_script: s.py}\nenvironment: {conda_file: nowhere.yml}"
     assert len(faults({NAMED: gone, "smoke/churn.jsonl": None})) == 3

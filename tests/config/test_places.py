@@ -23,7 +23,7 @@ def test_a_worker_needs_no_setting_of_other_environments(tmp_path: Path) -> None
     assert places.environments["test"].name == "test"
 
 
-def test_its_own_missing_setting_is_told_with_its_place(tmp_path: Path) -> None:
+def test_its_own_missing_setting_is_reported_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationFaults) as refused:
         load_places(written(tmp_path, RIGHT), {"TEST": SETTINGS["TEST"]}, ["prod"])
     assert [(fault.place, "PROD" in fault.sentence) for fault in refused.value.faults] == [
@@ -31,7 +31,7 @@ def test_its_own_missing_setting_is_told_with_its_place(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_wrong_in_its_part_is_told_with_its_place(tmp_path: Path) -> None:
+def test_what_is_wrong_in_its_part_is_reported_with_its_place(tmp_path: Path) -> None:
     text = changed(("registry: contoso-ml\n", ""), (CLIENT_ID, "7"))
     with pytest.raises(ConfigurationFaults) as refused:
         load_places(written(tmp_path, text), SETTINGS, ["test"])

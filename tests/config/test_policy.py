@@ -60,7 +60,7 @@ def test_without_approvals_in_the_policy_a_stage_keeps_its_own_and_the_author_ou
     assert stage({"not_author": True}).approval is None
 
 
-def test_who_may_approve_in_the_environments_own_app_the_environment_says() -> None:
+def test_the_environment_says_who_may_approve_in_its_own_app() -> None:
     found = approval(OWN, min=1, roles=["Anybody"])
     assert found is not None
     assert found["roles"] == ["Prod.Owner"]

@@ -45,7 +45,7 @@ def test_the_settings_choose_the_parts(settings: dict[str, str], parts: Roles) -
         ({"MLPROMOTE_ROLES": "coordinator", "ENVIRONMENTS": "prod"}, "remove one"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, str], sentence: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         roles_here(AppSettings.read(settings), KNOWN)
 

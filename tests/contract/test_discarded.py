@@ -51,7 +51,7 @@ def test_the_same_letter_once_more_is_the_last_decision_alone(discarded: Discard
     assert list(discarded.page(10, None).letters) == [again]
 
 
-def test_a_letter_of_the_same_number_in_a_queue_made_anew_is_another_one(discarded: DiscardedLetters) -> None:
+def test_a_letter_of_the_same_number_in_a_recreated_queue_is_another_one(discarded: DiscardedLetters) -> None:
     discarded.keep(LETTER)
     discarded.keep(replace(LETTER, enqueued=NOW + timedelta(days=1)))
     assert len(discarded.page(10, None).letters) == 2
@@ -76,6 +76,6 @@ def test_pages_follow_each_other_from_the_last_sent_to_the_first(discarded: Disc
 
 
 @pytest.mark.parametrize("following", ["", "nonsense", "\0"])
-def test_a_continuation_that_is_none_of_ours_is_refused(discarded: DiscardedLetters, following: str) -> None:
+def test_an_unknown_continuation_is_refused(discarded: DiscardedLetters, following: str) -> None:
     with pytest.raises(ValueError, match="unknown continuation token"):
         discarded.page(10, following)

@@ -176,7 +176,7 @@ def test_one_promotion_comes_with_its_journal_in_order(store: Store) -> None:
     assert {entry.promotion for entry in found[1]} == {ended.id}
 
 
-def test_a_promotion_that_is_not_there_is_none(store: Store) -> None:
+def test_an_unknown_promotion_is_none(store: Store) -> None:
     assert store.promotion("nobody") is None
 
 
@@ -277,7 +277,7 @@ def test_a_key_keeps_what_was_claimed_first(store: Store) -> None:
     assert store.claim("another", "second") == "second"
 
 
-def test_of_many_that_claim_a_key_at_once_all_are_told_of_the_same_one(store: Store) -> None:
+def test_all_of_many_concurrent_claims_of_a_key_get_the_same_content(store: Store) -> None:
     told: list[str] = []
 
     def claim(content: str) -> None:

@@ -70,14 +70,14 @@ def test_repeating_the_approval_that_let_it_go_on_changes_nothing_and_sends_what
     assert [command.step for command in decision.commands] == ["deploy"]
 
 
-def test_who_asked_for_the_promotion_may_not_approve_it() -> None:
+def test_the_requester_may_not_approve_the_promotion() -> None:
     lane = waiting(asking(requester=ANNA.id))
     with pytest.raises(NotAllowedError, match="anna requested this promotion"):
         approve(lane, ANNA)
     assert in_flight(approve(lane, BERT)) == ["prod.deploy"]
 
 
-def test_who_approves_is_told_that_the_requester_is_unknown_where_a_key_alone_started_it() -> None:
+def test_approvers_see_that_the_requester_is_unknown_if_only_a_key_started_it() -> None:
     lane = waiting(with_a_key(asking()))
     [wait] = waits(lane, the(lane))
     assert "0 of 1 given" in wait.what
@@ -90,7 +90,7 @@ def test_who_approves_is_told_that_the_requester_is_unknown_where_a_key_alone_st
     [asking(), with_a_key(asking(approval=ApprovalRule(not_requester=False))), with_a_key(asking(requester=BERT.id))],
     ids=["came by itself", "anybody may approve", "a person named like the key"],
 )
-def test_nothing_is_said_of_an_unknown_requester_where_there_is_none_or_it_does_not_matter(
+def test_an_unknown_requester_is_not_mentioned_if_there_is_none_or_it_does_not_matter(
     request_: PromotionRequested,
 ) -> None:
     lane = waiting(request_)
@@ -98,12 +98,12 @@ def test_nothing_is_said_of_an_unknown_requester_where_there_is_none_or_it_does_
     assert "signed in" not in wait.what
 
 
-def test_who_asked_for_it_may_approve_it_where_the_stage_allows_that() -> None:
+def test_the_requester_may_approve_where_the_stage_allows_that() -> None:
     lane = waiting(asking(requester=ANNA.id, approval=ApprovalRule(not_requester=False)))
     assert in_flight(approve(lane, ANNA)) == ["prod.deploy"]
 
 
-def test_who_asked_for_it_may_still_reject_it() -> None:
+def test_the_requester_may_still_reject() -> None:
     lane = waiting(asking(requester=ANNA.id))
     lane = ask(lane, Rejected(KEY, the(lane).id, ANNA, "a mistake"))
     assert the(lane).status is PromotionStatus.REJECTED
@@ -200,7 +200,7 @@ def taken_elsewhere(request: PromotionRequested, stage: str) -> PromotionRequest
     return replace(request, promotion=replace(request.promotion, stages=tuple(runs)))
 
 
-def test_what_another_app_takes_approvals_for_is_told_of_that_stage_alone() -> None:
+def test_an_app_that_takes_approvals_is_reported_only_for_its_stage() -> None:
     lane = decide(Lane(KEY), taken_elsewhere(asking(north=(), west=()), "west"), NOW).lane
     lane = run(lane, until="approve")
     assert in_flight(lane) == ["west.approve"]
@@ -228,7 +228,7 @@ def retried_after_two_approvals(lane: Lane | None = None) -> Lane:
     return lane
 
 
-def test_approvals_count_again_where_a_retry_comes_to_the_same_evidence() -> None:
+def test_approvals_count_again_where_a_retry_has_the_same_evidence() -> None:
     lane = run(retried_after_two_approvals(), SAME, until="deploy")
     assert in_flight(lane) == ["prod.deploy"]
     [step] = [step for step in the(lane).stages[0].steps if step.plan.waits]
@@ -242,7 +242,7 @@ def test_approvals_that_count_again_are_in_the_journal() -> None:
     assert said == ["anna, bert approved the same evidence before"]
 
 
-def test_approvals_lapse_where_a_retry_comes_to_other_evidence() -> None:
+def test_approvals_lapse_where_a_retry_has_other_evidence() -> None:
     lane = run(retried_after_two_approvals(), {"validate": Succeeded({"saw": "a mended file"})})
     assert in_flight(lane) == []
     [wait] = waits(lane, the(lane))
@@ -260,7 +260,7 @@ def made_by(*authors: tuple[str, bool]) -> Lane:
     return run(lane, {"share": Succeeded({"authors": told})})
 
 
-def test_who_made_the_model_may_not_approve_it_but_may_reject_it() -> None:
+def test_the_author_may_reject_but_not_approve() -> None:
     lane = made_by((ANNA.id, True))
     with pytest.raises(NotAllowedError, match="anna made this model"):
         approve(lane, ANNA)
@@ -270,7 +270,7 @@ def test_who_made_the_model_may_not_approve_it_but_may_reject_it() -> None:
 
 
 @pytest.mark.parametrize("authors", [(), (("id-of-a-pipeline", False),), ((BERT.id, True), ("", False))])
-def test_who_approves_is_told_where_the_author_is_not_known_as_a_person(authors: tuple[tuple[str, bool], ...]) -> None:
+def test_approvers_see_that_the_author_is_not_a_known_person(authors: tuple[tuple[str, bool], ...]) -> None:
     lane = made_by(*authors)
     [wait] = waits(lane, the(lane))
     assert "the model's author is not a known person" in wait.what

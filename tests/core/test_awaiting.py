@@ -237,3 +237,10 @@ def test_what_waits_for_a_job_of_its_own_does_not_step_aside_for_a_newer_candida
     lane = decide(following(), requested("2"), NOW + timedelta(minutes=1)).lane
     first = next(each for each in lane.promotions if each.candidate.version == "1")
     assert first.stages[0].status == "running"
+
+
+def test_only_after_the_job_of_somebody_else_others_wait_for_the_poll_that_was_to_come() -> None:
+    """A poll may register what such a job leaves behind. Of a job of ours it can only look at how that ended."""
+    theirs, ours = ended(waiting(LATER)).lane, ended(following()).lane
+    assert theirs.promotions[0].stages[0].unanswered_until == LATER + PAUSE + GRACE
+    assert ours.promotions[0].stages[0].unanswered_until is None

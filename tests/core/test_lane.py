@@ -10,7 +10,7 @@ import pytest
 from shared.core.events import Person, PromotionRequested, RolledBack, TimePassed
 from shared.core.lane import FIRST_PAUSE, LONGEST_PAUSE, Decision, decide, due, wake_at
 from shared.core.messages import GRACE, Failed, FailureKind, Kind, Retry, Running, RunStep
-from shared.core.promotion import Lane, PromotionStatus, StageStatus
+from shared.core.promotion import STAGE_ENDED, Lane, PromotionStatus, StageStatus
 from tests.core.driver import LaneDriver, drive
 from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
 
@@ -300,6 +300,13 @@ def test_a_promotion_that_succeeds_is_said_to_be_done() -> None:
         ("stage-succeeded", "done"),
         ("succeeded", "done"),
     ]
+
+
+def test_a_promotion_ends_however_its_stages_have_ended() -> None:
+    made = promotion("1", {status.value: () for status in STAGE_ENDED})
+    stages = tuple(replace(stage, status=StageStatus(stage.name)) for stage in made.stages)
+    lane = EMPTY.with_promotion(replace(made, stages=stages, status=PromotionStatus.RUNNING))
+    assert only(decide(lane, TimePassed(KEY), NOW).lane) is PromotionStatus.FAILED
 
 
 def test_a_stage_that_succeeds_says_what_could_not_be_tidied_up() -> None:

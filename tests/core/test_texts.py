@@ -31,7 +31,7 @@ def test_what_cannot_be_seen_or_has_no_end_is_none(name: str, says: str) -> None
         check_name(name)
 
 
-def test_no_text_is_told_apart_from_what_is_refused_in_it() -> None:
+def test_no_text_is_distinguished_from_what_is_refused_in_it() -> None:
     assert unseen("Müller, 東京, 👩‍🔬") is None
 
 

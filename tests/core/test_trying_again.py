@@ -80,7 +80,7 @@ def test_what_a_newer_version_has_superseded_is_not_tried_again() -> None:
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "again"))
 
 
-def test_what_another_version_that_is_no_number_has_superseded_is_not_tried_again() -> None:
+def test_what_another_version_that_is_not_a_number_has_superseded_is_not_tried_again() -> None:
     azure = Azure(failing={("autumn", "prod", "deploy"): BROKEN})
     lane, azure = drive(Lane(KEY), requested("autumn", ONE_STAGE), azure)
     lane, _ = drive(lane, requested("winter", ONE_STAGE), azure)
@@ -100,7 +100,7 @@ def approved_and_failed(step: str) -> Lane:
     return lane
 
 
-def test_an_approval_stays_good_where_the_retry_comes_to_the_same_evidence() -> None:
+def test_an_approval_stays_good_where_the_retry_has_the_same_evidence() -> None:
     lane = approved_and_failed("deploy")
     same = {"validate": Succeeded({"saw": "validate"})}
     lane = run(ask(lane, Retried(KEY, the(lane).id, OPERATOR, "again")), same, until="deploy")

@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from shared.core.events import Person, RolledBack
+from shared.core.events import Person, RolledBack, TimePassed
 from shared.core.lane import decide, due
 from shared.core.messages import Running
-from shared.core.promotion import Lane, Promotion
+from shared.core.promotion import Lane, Promotion, PromotionStatus
 from shared.core.waiting import Wait, waits
 from tests.core.driver import drive
+from tests.core.two_versions import rolled_back
 from tests.core.world import BROKEN, KEY, NOW, Azure, answer, requested
 
 ONE_STAGE: dict[str, tuple[str, ...]] = {"prod": ()}
@@ -72,3 +73,13 @@ def test_what_has_ended_waits_for_nothing() -> None:
     done, _ = drive(Lane(KEY), requested("1"), Azure())
     failed, _ = drive(Lane(KEY), requested("1"), Azure(failing={("1", "test", "deploy"): BROKEN}))
     assert waiting(done) == waiting(failed) == []
+
+
+def test_a_turn_that_does_not_come_within_30_days_is_given_up_with_a_word() -> None:
+    lane = decide(rolled_back(), requested("3", ONE_STAGE), NOW).lane
+    almost, over = (NOW + timedelta(days=30) + around for around in (-timedelta(seconds=1), timedelta()))
+    assert decide(lane, TimePassed(KEY), almost).stale
+    decision = decide(lane, TimePassed(KEY), over)
+    said = {line.what: line.text for line in decision.journal}
+    assert said["stage-failed"] == "its turn did not come within 30 d"
+    assert the(decision.lane, "3").status is PromotionStatus.FAILED

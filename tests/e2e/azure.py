@@ -59,11 +59,7 @@ class Azure:
         self._certificates = ssl.create_default_context(cafile=addresses["azureml"]["ca_file"])
         self._token = ""
         #: The SDK's client of the workspace that models come from.
-        self.dev = _client(addresses, "dev")
-
-    def client(self, environment: str) -> MLClient:
-        """The SDK's client of another workspace."""
-        return _client(self._addresses, environment)
+        self.dev = client_of(addresses, "dev")
 
     # --- models ---
 
@@ -75,9 +71,9 @@ class Azure:
         model = Model(name=name, version=version, path=folder, type="custom_model")
         await asyncio.to_thread(self.dev.models.create_or_update, model)
 
-    async def versions(self, name: str) -> list[str]:
-        """The versions that the dev workspace has of a model."""
-        return await self._names(self._addresses["workspaces"]["dev"] + f"/models/{name}/versions")
+    async def versions(self, name: str, environment: str = "dev") -> list[str]:
+        """The versions that a workspace has of a model."""
+        return await self._names(self._addresses["workspaces"][environment] + f"/models/{name}/versions")
 
     async def origins(self, name: str) -> dict[str, str | None]:
         """The name of the job that each version of a model in the dev workspace came from."""
@@ -115,6 +111,18 @@ class Azure:
             return status if status in ("Completed", "Failed", "Canceled") else None
 
         return await until(ended, f"job {name} has ended")
+
+    async def completed(self, experiment: str) -> list[str]:
+        """The names of the pipeline jobs of an experiment in the dev workspace that have completed."""
+        path: str | None = f"{self._addresses['workspaces']['dev']}/jobs?jobType=Pipeline"
+        names: list[str] = []
+        while path:
+            found = await self.call("GET", path) or {}
+            for job in found.get("value", []):
+                its = job["properties"]
+                names += [job["name"]] if (its["experimentName"], its["status"]) == (experiment, "Completed") else []
+            path = str(found.get("nextLink") or "").removeprefix(self._addresses["azureml"]["url"])
+        return names
 
     async def children(self, job: str) -> list[str]:
         """The names of the jobs inside a pipeline job."""
@@ -291,7 +299,7 @@ class HeldCall:
         return any(call["status"] == 0 for call in await self._azure.calls(self._method, self._path))
 
 
-def _client(addresses: Mapping[str, Any], environment: str) -> MLClient:
+def client_of(addresses: Mapping[str, Any], environment: str) -> MLClient:
     """A person's client. The SDK remembers clouds by name for ever, so each has a name of its own."""
     parts = addresses["workspaces"][environment].split("/")
     cloud = {key: value for key, value in addresses["azureml"]["cloud"].items() if key != "name"}

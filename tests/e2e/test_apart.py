@@ -88,7 +88,7 @@ async def test_a_worker_has_no_other_environments_worker_and_nothing_of_the_coor
 
 
 @pytest.mark.parametrize("queue", [each for each in QUEUES if each != "reports-test"])
-async def test_a_worker_can_send_to_no_queue_but_that_of_its_reports(cloud: Cloud, queue: str) -> None:
+async def test_a_worker_can_send_only_to_its_own_report_queue(cloud: Cloud, queue: str) -> None:
     async with ServiceBusClient.from_connection_string(key_of(cloud, "test"), retry_total=0) as client:
         with pytest.raises(ServiceBusAuthorizationError, match=f"'Send' claim.*'{queue}'"):
             async with client.get_queue_sender(queue) as sender:

@@ -37,7 +37,7 @@ with mlflow.start_run():
 TRAIN = "echo trained > ${{outputs.model}}/model.txt"
 
 
-async def test_the_output_of_a_job_is_registered_once_however_often_it_is_told_of(cloud: Cloud) -> None:
+async def test_the_output_of_a_job_is_registered_once_however_often_it_is_reported(cloud: Cloud) -> None:
     await cloud.azure.run(training("once"))
     assert (await registration(cloud, "once"))["status"] == "succeeded"
     again = run_completed(cloud, "once", EXPERIMENT)

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
-from tests.e2e.azure import until
+from tests.e2e.azure import client_of, until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import failure
 from tests.rows_pipeline import code_in, register_rows, submit
@@ -34,7 +34,7 @@ async def code(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the steps; ten rows are in dev and a hundred in prod."""
     folder = tmp_path_factory.mktemp("rows")
     await asyncio.to_thread(register_rows, cloud.azure.dev, folder / "data", "sample", 10)
-    await asyncio.to_thread(register_rows, cloud.azure.client("prod"), folder / "data", "production", 100)
+    await asyncio.to_thread(register_rows, client_of(cloud.parts.addresses, "prod"), folder / "data", "production", 100)
     return code_in(folder / "code")
 
 

@@ -7,7 +7,7 @@ from examples.demo.checks import BrokenPromiseError, Point, must, summary
 def test_what_must_be_true_and_is_not_says_what_was_seen() -> None:
     must(True, "that prod answers", "nothing")
 
-    with pytest.raises(BrokenPromiseError, match=r"That prod answers was promised\. Seen: nothing"):
+    with pytest.raises(BrokenPromiseError, match=r"Expected that prod answers\. Instead: nothing"):
         must(False, "that prod answers", "nothing")
 
 

@@ -24,7 +24,7 @@ def processes_of(data: Path) -> list[str]:
     return [line for line in lines if str(data) in line]
 
 
-def test_a_description_that_is_not_there_ends_the_demo_with_1_and_says_so(
+def test_a_description_that_does_not_exist_ends_the_demo_with_1_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--config", str(tmp_path / "none.yml"), "--data", str(tmp_path / "data")]) == 1
@@ -32,7 +32,7 @@ def test_a_description_that_is_not_there_ends_the_demo_with_1_and_says_so(
 
 
 @pytest.mark.timeout(240)
-def test_a_training_job_that_fails_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_training_job_that_fails_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     """This Python has not what the job imports. The folder's name is one that no command may break at."""
     content = yaml.safe_load((REPOSITORY / "localcloud.yml").read_text())
     content["app"]["folder"] = str(REPOSITORY)
@@ -76,7 +76,7 @@ def test_the_folder_of_the_last_run_is_emptied(tmp_path: Path) -> None:
 def test_a_folder_that_no_local_cloud_made_is_never_emptied(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
 
-    with pytest.raises(ConfigurationError, match="not empty and no local cloud's"):
+    with pytest.raises(ConfigurationError, match="not empty and not a local cloud's"):
         empty(tmp_path)
 
     assert (tmp_path / "thesis.txt").exists()

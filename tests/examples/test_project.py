@@ -72,7 +72,7 @@ def test_the_folder_is_emptied_again_even_if_no_local_cloud_was_started_in_it(tm
     assert not (tmp_path / "data").exists()
 
 
-def test_the_mended_scoring_code_loads_models_of_both_layouts(model: Path, train: Train, tmp_path: Path) -> None:
+def test_the_fixed_scoring_code_loads_models_of_both_layouts(model: Path, train: Train, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     assert train(bundle, layout="bundle").returncode == 0
     Project(tmp_path / "data").mend_scoring()

@@ -48,7 +48,7 @@ async def test_a_command_that_fails_breaks_a_promise_and_shows_why(tmp_path: Pat
         write_addresses(tmp_path, app.url)
         app.will_answer(Answer("", 401))
 
-        with pytest.raises(BrokenPromiseError, match="`mlpromote list` ended with exit code 3"):
+        with pytest.raises(BrokenPromiseError, match="`mlpromote list` exited with 3"):
             await Terminal(Console(file=output, width=80), tmp_path).type("list")
 
     assert "Access denied" in output.getvalue()

@@ -5,7 +5,7 @@ be taken, traffic only goes to what exists, and any call can be made to fail.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,9 @@ from shared.ports import (
     EventSubscription,
     Job,
     Model,
+    RegistryData,
     RejectedError,
+    StepMetrics,
     SubmittedJob,
     Workspace,
 )
@@ -39,6 +41,7 @@ class FakeRegistry(FakePipelineRegistry):
     """What several workspaces share to and read from."""
 
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
+    data: dict[tuple[str, str], RegistryData] = field(default_factory=dict)
 
 
 #: As infra/ makes it.
@@ -87,9 +90,12 @@ class FakeWorkspace(FakeJobs, FakePipelines):
         self.models[name, version] = model
         return model
 
-    def has_copy(self, name: str, version: str, origin: str | None, tags: Mapping[str, str] | None = None) -> Model:
+    def has_copy(
+        self, name: str, version: str, origin: str | None, tags: Mapping[str, str] | None = None, **more: Any
+    ) -> Model:
+        """`origin`: None for what was registered in the registry directly."""
         asset_id = f"azureml://registries/reg/models/{name}/versions/{version}"
-        copy = Model(name, version, asset_id, dict(tags or {}), origin=origin)
+        copy = Model(name, version, asset_id, dict(tags or {}), origin=origin, **more)
         self.registry.models[name, version] = copy
         return copy
 
@@ -149,6 +155,11 @@ class FakeWorkspace(FakeJobs, FakePipelines):
         self._called("metrics")
         return self.job_metrics.get(job, {})
 
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
+        self._called("step_metrics")
+        below = [job for job in self.jobs.values() if job.parent == pipeline]
+        return [StepMetrics(job.name, job.node, self.job_metrics.get(job.name, {})) for job in below]
+
     # --- the registry ---
 
     def registry_model(self, name: str, version: str) -> Model | None:
@@ -156,13 +167,34 @@ class FakeWorkspace(FakeJobs, FakePipelines):
         key = ("share", name, version)
         if key in self._pending and self._is_ready(key):
             shared = self.models[name, version]
-            self.has_copy(name, version, shared.asset_id, shared.tags)
+            self.has_copy(name, version, shared.asset_id, shared.tags, created=datetime.now(UTC))
         return self.registry.models.get((name, version))
+
+    def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]:
+        self._called("registry_models_since")
+        models = self.registry.models.values()
+        return [each for each in models if wanted(each.name) and each.created and each.created >= since]
 
     def start_share(self, name: str, version: str) -> None:
         self._called("start_share")
         self._pending.setdefault(("share", name, version), self.polls_until_ready)
         self._died("start_share")
+
+    def data_origin(self, name: str, version: str) -> str:
+        return f"azureml://locations/west/workspaces/{self.name}/data/{name}/versions/{version}"
+
+    def registry_data(self, name: str, version: str) -> RegistryData | None:
+        self._called("registry_data")
+        key = ("share data", name, version)
+        if key in self._pending and self._is_ready(key):
+            asset_id = f"azureml://registries/reg/data/{name}/versions/{version}"
+            self.registry.data[name, version] = RegistryData(asset_id, self.data_origin(name, version))
+        return self.registry.data.get((name, version))
+
+    def start_data_share(self, name: str, version: str) -> None:
+        self._called("start_data_share")
+        self._pending.setdefault(("share data", name, version), self.polls_until_ready)
+        self._died("start_data_share")
 
     def missing_region(self) -> str | None:
         self._called("missing_region")

@@ -191,7 +191,7 @@ class TestWhereTheIdentityProviderIsAway:
     def api(self, unverified_api: Api) -> Api:
         return unverified_api
 
-    def test_callers_are_told_when_to_come_again(self, api: Api) -> None:
+    def test_callers_are_told_when_to_try_again(self, api: Api) -> None:
         answer = api.get("promotions", ALICE)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
         assert "cannot be verified at the moment" in answer.body["detail"]

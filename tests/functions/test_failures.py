@@ -111,7 +111,7 @@ def test_a_late_command_to_move_traffic_or_to_take_away_is_superseded(step: str,
     api.run()
     late = replace(command, step=step, environment="test")
     safe, why = judged(api, queues, "steps-test", late)
-    assert (safe, why.partition(":")[0]) == (False, "it is superseded")
+    assert (safe, why.partition(":")[0]) == (False, "the promotion is superseded")
     [dead] = queues.buried["steps-test"].values()
     assert outcomes(replay(api, ids=[f"steps-test:{dead.number}"])) == {f"steps-test:{dead.number}": "refused"}
     assert queues.queues == {}
@@ -126,7 +126,7 @@ def test_a_command_to_move_traffic_that_the_promotion_waits_for_is_safe(api: Api
     assert judged(api, queues, "steps-test", api.steps[0])[0] is True
 
 
-def test_a_command_of_a_promotion_that_is_not_there_is_not_safe(api: Api, queues: FakeQueues) -> None:
+def test_a_command_of_a_promotion_that_does_not_exist_is_not_safe(api: Api, queues: FakeQueues) -> None:
     api.start("1")
     assert judged(api, queues, "steps-dev", replace(api.steps[0], promotion="nobody"))[0] is False
 
@@ -175,7 +175,7 @@ def test_a_report_is_safe_whether_the_promotion_waits_for_it_or_not(api: Api, qu
     assert judged(api, queues, "reports-dev", report) == (True, "the promotion waits for this report")
     assert failures(api)[-1]["environment"] == "dev"
     api.run()
-    stale = "nothing waits for this report any more: it changes nothing"
+    stale = "nothing waits for this report any longer: it changes nothing"
     assert judged(api, queues, "reports-dev", report) == (True, stale)
 
 
@@ -207,10 +207,10 @@ def test_news_are_safe_unless_they_are_superseded(api: Api, queues: FakeQueues) 
     api.start("10", through="test")
     api.run()
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
-    assert (safe, why.partition(":")[0]) == (False, "it is superseded")
+    assert (safe, why.partition(":")[0]) == (False, "the promotion is superseded")
 
 
-def test_news_of_which_a_promotion_came_already_change_nothing(api: Api, queues: FakeQueues) -> None:
+def test_news_that_already_started_a_promotion_changes_nothing(api: Api, queues: FakeQueues) -> None:
     api.app.coordinator.advance(encode(registered()))
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
     assert (safe, "was already started from it" in why) == (True, True)
@@ -218,7 +218,7 @@ def test_news_of_which_a_promotion_came_already_change_nothing(api: Api, queues:
 
 def test_news_that_concern_no_route_and_looks_for_registrations_are_safe(api: Api, queues: FakeQueues) -> None:
     job = JobEnded(DEV_WORKSPACE, "job-1", "unheard-of", "Completed", {}, "event-grid")
-    assert judged(api, queues, EVENTS_QUEUE, job) == (True, "it concerns no route, so it would do nothing")
+    assert judged(api, queues, EVENTS_QUEUE, job) == (True, "no route takes it, so it would do nothing")
     now = datetime.now(UTC)
     assert judged(api, queues, "steps-dev", FindRegistrations("dev", now, now))[0] is True
 
@@ -273,7 +273,7 @@ def test_pages_go_through_promotions_and_all_queues_without_gaps_or_repeats(api:
         "continuation=steps-dev~9223372036854775808",
     ],
 )
-def test_a_query_that_cannot_be_meant_is_refused(query: str, api: Api, queues: FakeQueues) -> None:
+def test_an_invalid_query_is_refused(query: str, api: Api, queues: FakeQueues) -> None:
     assert api.get(f"failures?{query}").status == 400
 
 

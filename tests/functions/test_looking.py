@@ -45,13 +45,13 @@ def test_filters_narrow_the_list(api: Api) -> None:
         ("continuation=nonsense", "unknown continuation token"),
     ],
 )
-def test_a_query_that_cannot_be_meant_is_refused_in_words(query: str, says: str, api: Api) -> None:
+def test_an_invalid_query_is_refused_in_words(query: str, says: str, api: Api) -> None:
     answer = api.get(f"promotions?{query}")
     assert answer.status == 400
     assert says in answer.body["detail"]
 
 
-def test_a_promotion_that_is_not_there(api: Api) -> None:
+def test_a_promotion_that_does_not_exist(api: Api) -> None:
     answer = api.get("promotions/nobody")
     assert (answer.status, answer.body["detail"]) == (404, "There is no promotion nobody.")
     assert answer.body["see"] == "/api/promotions"

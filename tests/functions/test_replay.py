@@ -12,7 +12,9 @@ from tests.functions.conftest import BOB, Api
 from tests.functions.failing import ask, failed, failures, outcomes, registered, replay
 
 
-def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_anew(api: Api, queues: FakeQueues) -> None:
+def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_again(
+    api: Api, queues: FakeQueues
+) -> None:
     promotion = failed(api, "1")
     [item] = replay(api, ids=[promotion]).body["value"]
     assert (item["outcome"], item["text"]) == ("replayed", "it is being retried, from validate in test")
@@ -48,7 +50,7 @@ def test_what_is_superseded_is_refused_and_says_so(api: Api, queues: FakeQueues)
     api.run()
     news = queues.bury(EVENTS_QUEUE, registered(version="1"))
     for item in replay(api, ids=[older, news]).body["value"]:
-        assert (item["outcome"], item["text"].partition(":")[0]) == ("refused", "it is superseded")
+        assert (item["outcome"], item["text"].partition(":")[0]) == ("refused", "the promotion is superseded")
     assert api.bus.commands == []
     assert queues.queues == {}
 
@@ -166,7 +168,7 @@ def test_what_somebody_else_has_just_now_is_not_reached(api: Api, queues: FakeQu
     assert outcomes(replay(api, ids=[held, free])) == {held: "not-reached", free: "replayed"}
 
 
-def test_a_replay_takes_an_operator_who_has_signed_in(api: Api, queues: FakeQueues) -> None:
+def test_a_replay_requires_a_signed_in_operator(api: Api, queues: FakeQueues) -> None:
     promotion = failed(api, "1")
     assert replay(api, by={}, ids=[promotion]).status == 403
     answer = replay(api, by=BOB, ids=[promotion], dry_run=True)
@@ -189,7 +191,7 @@ def test_a_replay_takes_an_operator_who_has_signed_in(api: Api, queues: FakeQueu
         ({"filter": {}, "reason": ""}, "reason: must be a string"),
     ],
 )
-def test_a_body_that_cannot_be_meant_is_told_in_words(
+def test_an_invalid_body_is_reported_in_words(
     body: dict[str, object], detail: str, api: Api, queues: FakeQueues
 ) -> None:
     answer = ask(api, body)

@@ -50,7 +50,7 @@ def with_other_claims(header: dict[str, str], **claims: object) -> dict[str, str
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_who_may_come_in_and_what_they_may_do(cloud: LocalCloud) -> None:
+async def test_who_is_admitted_and_what_they_may_do(cloud: LocalCloud) -> None:
     required = cloud.layout.app_settings()["MLPROMOTE_SIGN_IN"] == "required"
     start = {"model": "digits", "version": "1", "reason": "to see"}
     async with aiohttp.ClientSession() as session:

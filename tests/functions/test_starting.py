@@ -20,7 +20,7 @@ def test_a_promotion_starts_at_once_and_is_found_where_the_answer_says(api: Api)
     assert api.get(f"promotions/{started.body['id']}").body == started.body
 
 
-def test_share_is_told_of_the_metrics_that_any_stage_asks_for(api: Api) -> None:
+def test_share_gets_the_metrics_that_any_stage_uses(api: Api) -> None:
     api.post("promotions", START)
     [command] = api.bus.commands
     assert isinstance(command, RunStep)
@@ -102,7 +102,7 @@ def test_what_cannot_be_saved_just_now_is_refused_with_503(api: Api) -> None:
     api.app.store = Full()  # type: ignore[assignment]
     refused = api.post("promotions", START)
     assert (refused.status, refused.headers["Retry-After"]) == (503, "10")
-    assert "ask again" in refused.body["detail"]
+    assert "Try again" in refused.body["detail"]
     assert api.bus.commands == []
 
 
@@ -168,7 +168,7 @@ def test_where_several_routes_take_the_model_one_has_to_be_named(api: Api) -> No
         ({"reason": "half \ud83d"}, "reason: holds half a character"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_meant_is_told_in_words(change: dict[str, object], detail: str, api: Api) -> None:
+def test_an_invalid_request_is_reported_in_words(change: dict[str, object], detail: str, api: Api) -> None:
     answer = api.post("promotions", START | change)
     assert (answer.status, answer.body["detail"]) == (400, detail)
     assert api.get("promotions").body["value"] == []
@@ -185,7 +185,7 @@ def test_what_cannot_be_meant_is_told_in_words(change: dict[str, object], detail
         (b'{"model": "churn-eu", "version": "7"}', "reason: missing"),
     ],
 )
-def test_a_body_that_is_none_is_told_in_words(body: bytes, detail: str, api: Api) -> None:
+def test_a_body_that_is_not_one_is_reported_in_words(body: bytes, detail: str, api: Api) -> None:
     answer = api.post("promotions", body)
     assert answer.status == 400
     assert answer.body["detail"].startswith(detail)

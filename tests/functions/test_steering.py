@@ -68,7 +68,7 @@ def test_a_rollback_holds_the_stage_until_it_is_released(api: Api) -> None:
     assert (journal[-1]["what"], journal[-1]["text"]) == ("released", "alice: mended")
 
 
-def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_anew(api: Api) -> None:
+def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_again(api: Api) -> None:
     promotion = api.start("1", through="test")
     api.run(BROKEN)
     again = api.post(f"promotions/{promotion}/retry", {"reason": "mended"}, ALICE)
@@ -92,7 +92,7 @@ def test_what_does_not_apply_is_a_conflict_with_the_present_status(api: Api) -> 
 
 
 @pytest.mark.parametrize("action", ["cancel", "roll-back", "retry"])
-def test_steering_takes_an_operator_who_has_signed_in(action: str, api: Api) -> None:
+def test_steering_requires_a_signed_in_operator(action: str, api: Api) -> None:
     promotion = api.start("1")
     assert api.post(f"promotions/{promotion}/{action}", {"reason": "x"}).status == 403
     answer = api.post(f"promotions/{promotion}/{action}", {"reason": "x"}, BOB)
@@ -101,12 +101,13 @@ def test_steering_takes_an_operator_who_has_signed_in(action: str, api: Api) -> 
 
 
 @pytest.mark.parametrize("action", ["approve", "reject", "cancel", "roll-back", "retry"])
-def test_a_promotion_that_is_not_there_cannot_be_steered(action: str, api: Api) -> None:
+def test_a_promotion_that_does_not_exist_cannot_be_steered(action: str, api: Api) -> None:
     answer = api.post(f"promotions/nobody/{action}", {"reason": "x"}, ALICE)
     assert (answer.status, answer.body["title"]) == (404, "Not found")
 
 
-STEPS = "share, validate, approve, deploy, smoke, shift, retire, register"
+MODEL_STEPS = "share, share_data, validate, evaluate, approve, deploy, smoke, shift, retire"
+STEPS = f"{MODEL_STEPS}, register, register_components, inspect, run, compare, register_model"
 NO_SUCH_STEP = f"from_step: unknown step 'bake'; known are {STEPS}"
 
 
@@ -120,7 +121,7 @@ NO_SUCH_STEP = f"from_step: unknown step 'bake'; known are {STEPS}"
         ("roll-back", [], "the body must be a JSON object"),
     ],
 )
-def test_a_wrong_body_is_told_in_words(action: str, body: object, detail: str, api: Api) -> None:
+def test_a_wrong_body_is_reported_in_words(action: str, body: object, detail: str, api: Api) -> None:
     promotion = api.start("1")
     answer = api.post(f"promotions/{promotion}/{action}", body, ALICE)
     assert (answer.status, answer.body["detail"]) == (400, detail)
@@ -140,11 +141,11 @@ def test_lanes_come_in_pages_in_the_order_of_their_names(api: Api) -> None:
 @pytest.mark.parametrize(
     "query", ["top=0", "top=x", "continuation=nonsense", "continuation=7", "status=queued", "route=unheard"]
 )
-def test_a_query_of_lanes_that_cannot_be_meant_is_refused(query: str, api: Api) -> None:
+def test_an_invalid_query_of_lanes_is_refused(query: str, api: Api) -> None:
     assert api.get(f"routes?{query}").status == 400
 
 
-def test_a_lane_that_is_not_there_cannot_be_released(api: Api) -> None:
+def test_a_lane_that_does_not_exist_cannot_be_released(api: Api) -> None:
     answer = api.post("routes/churn/churn-eu/stages/test/release", {"reason": "x"}, ALICE)
     assert (answer.status, answer.body["detail"]) == (404, "No churn-eu has been promoted along route churn.")
     assert answer.body["see"] == "/api/routes"

@@ -23,7 +23,7 @@ def test_the_spans_of_a_promotion_are_shown(api: Api) -> None:
     assert api.get(f"promotions/{other}/trace").body["trace"] != trace_id(started)
 
 
-def test_there_is_no_trace_of_a_promotion_that_is_not_there(api: Api) -> None:
+def test_there_is_no_trace_of_a_promotion_that_does_not_exist(api: Api) -> None:
     assert api.get("promotions/none/trace").status == 404
 
 

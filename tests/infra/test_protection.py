@@ -168,5 +168,5 @@ def test_without_public_access_only_private_endpoints_lead_to_what_the_app_uses(
 )
 def test_rules_that_would_shut_the_app_itself_out_are_refused(wrong: Mapping[str, Any]) -> None:
     for deploy in (deployed, lambda **more: worker("prod", **more)):
-        with pytest.raises(RefusedError, match=r"shuts the app itself out: set appSubnet \(APP_SUBNET\)"):
+        with pytest.raises(RefusedError, match=r"blocks the app itself: set appSubnet \(APP_SUBNET\)"):
             deploy(**wrong)

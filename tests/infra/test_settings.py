@@ -67,7 +67,7 @@ def test_the_example_asks_for_the_sources_that_infra_knows() -> None:
     assert sources == {each["name"] for each in deployed().outputs["EVENT_SOURCES"] if each["source"]}
 
 
-def test_every_app_is_told_whose_tokens_count_and_takes_no_key() -> None:
+def test_every_app_gets_the_accepted_issuer_and_accepts_no_key() -> None:
     for shape in every_shape():
         given = filled_in(shape)
         assert sign_in.is_required(AppSettings.read(given))
@@ -110,7 +110,7 @@ def test_as_many_functions_run_at_once_as_the_host_takes_messages() -> None:
     assert f"{at_once} on each of 40 instances" in (REPOSITORY / "docs" / "scale.md").read_text(encoding="utf-8")
 
 
-def test_only_who_keeps_promotions_is_told_where_the_tables_are() -> None:
+def test_only_an_app_with_promotions_gets_the_address_of_the_tables() -> None:
     known = {"MLPROMOTE_CONFIGURATION": str(EXAMPLE)}
     for shape in every_shape():
         given = {name: str(value) for name, value in settings(shape).items()}

@@ -152,7 +152,7 @@ def test_where_the_local_cloud_gives_no_token_it_is_said_why(mlpromote: CommandL
     assert "issued no token for alice: 401" in ended.errors
 
 
-def test_who_has_not_signed_in_is_told_how_to(mlpromote: CommandLine, app: StubApp, local: Path) -> None:
+def test_a_caller_who_has_not_signed_in_is_told_how_to(mlpromote: CommandLine, app: StubApp, local: Path) -> None:
     refusal = {"title": "Not allowed", "status": 403, "detail": "Sign in: a function key alone may read and start."}
     app.will_answer(Answer(refusal, 403))
     ended = mlpromote("list")
@@ -184,9 +184,7 @@ def test_a_local_cloud_that_was_named_is_not_named_again(
     ],
 )
 @pytest.mark.usefixtures("local")
-def test_what_cannot_be_meant_is_a_usage_error_in_words(
-    arguments: list[str], says: str, mlpromote: CommandLine
-) -> None:
+def test_an_invalid_request_is_a_usage_error_in_words(arguments: list[str], says: str, mlpromote: CommandLine) -> None:
     ended = mlpromote("list", *arguments)
     assert (ended.code, ended.output) == (2, "")
     assert says in ended.errors

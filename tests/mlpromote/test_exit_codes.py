@@ -91,14 +91,14 @@ def test_it_tells_its_version(mlpromote: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, [], {"value": None}])
-def test_a_list_that_is_none_comes_from_no_app_of_ours(body: object, mlpromote: CommandLine, app: StubApp) -> None:
+def test_an_answer_that_is_not_a_list_is_not_from_our_app(body: object, mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer(body))
     ended = mlpromote("list")
     assert ended.code == ExitCode.NO_ANSWER
     assert "did not return a list" in ended.errors
 
 
-def test_who_comes_without_key_or_token_is_told_what_to_give(
+def test_a_caller_without_key_or_token_is_told_what_to_give(
     mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.will_answer(Answer("", 401))
@@ -108,7 +108,7 @@ def test_who_comes_without_key_or_token_is_told_what_to_give(
     assert "the function key is wrong" in mlpromote("list").errors
 
 
-def test_an_app_that_is_not_there_cannot_be_reached(mlpromote: CommandLine) -> None:
+def test_an_app_that_does_not_exist_cannot_be_reached(mlpromote: CommandLine) -> None:
     with StubApp().serving() as gone:
         url = gone.url
     ended = mlpromote("--url", url, "list")

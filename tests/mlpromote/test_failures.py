@@ -16,7 +16,7 @@ def results(*outcomes: str, continuation: str | None = None) -> Answer:
     return Answer({"dry_run": False, "value": value, "continuation": continuation})
 
 
-def test_each_failure_is_told_with_its_reason_its_log_and_whether_a_replay_is_safe(
+def test_each_failure_is_reported_with_its_reason_its_log_and_whether_a_replay_is_safe(
     mlpromote: CommandLine, app: StubApp
 ) -> None:
     letter = failure(

@@ -36,7 +36,7 @@ def test_what_is_under_way_says_what_it_waits_for_and_when_it_is_polled_next() -
     assert line.endswith("3.0 s")
 
 
-def test_a_failure_is_told_in_full_and_what_was_taken_back_follows() -> None:
+def test_a_failure_is_reported_in_full_and_what_was_taken_back_follows() -> None:
     text = "\n".join(drawn(crashed()))
 
     assert "✗ deploy" in text
@@ -92,7 +92,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert all(len(line) <= width for line in drawn(document, width))
 
 
-def test_on_a_plain_terminal_each_step_is_told_once_when_it_has_ended() -> None:
+def test_on_a_plain_terminal_each_step_is_reported_once_when_it_has_ended() -> None:
     first, second = under_way(), under_way()
     second["stages"][1]["steps"][1].update(status="succeeded", ended=after(15), evidence=EVIDENCE["deploy"])
 
@@ -118,7 +118,7 @@ def test_what_a_failed_stage_did_not_get_to_is_left_out_and_what_lies_ahead_of_a
     assert not any("smoke" in words for words in left)
 
 
-def test_what_took_long_is_told_in_minutes_hours_and_days_on_one_line() -> None:
+def test_what_took_long_is_reported_in_minutes_hours_and_days_on_one_line() -> None:
     lasting = {100: "2 min", 99: "99.0 s", 2295: "38 min", 7200: "2 h", 259200: "3 d"}
     for seconds, words in lasting.items():
         document = promotion("succeeded", [stage("test", "succeeded", [step("approve", "succeeded", 0, seconds)])])

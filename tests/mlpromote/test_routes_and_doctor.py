@@ -20,7 +20,7 @@ def check(ok: bool, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_routes_show_who_serves_who_comes_and_what_is_held(mlpromote: CommandLine, app: StubApp) -> None:
+def test_routes_show_what_serves_what_is_under_way_and_what_is_held(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"value": [lane()], "next_link": None}))
     ended = mlpromote("routes", "--model", "digits")
     assert app.asked[0].query["model"] == "digits"
@@ -102,7 +102,7 @@ def test_what_is_no_fault_has_a_mark_and_a_count_of_its_own(mlpromote: CommandLi
     assert lines[-1] == "1 warning, 1 check incomplete."
 
 
-def test_a_route_or_stage_that_is_configured_no_more_is_marked(mlpromote: CommandLine, app: StubApp) -> None:
+def test_a_route_or_stage_that_is_configured_no_longer_is_marked(mlpromote: CommandLine, app: StubApp) -> None:
     test, prod = lane()["stages"]
     lost = lane(configured=True, stages=[{**test, "configured": True}, {**prod, "configured": False}])
     gone = lane(configured=False, route="old", stages=[{**test, "configured": False}])

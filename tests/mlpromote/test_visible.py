@@ -54,7 +54,7 @@ def test_errors_show_none(options: list[str], mlpromote: CommandLine, app: StubA
     assert not CONTROL.search(ended.errors.replace("\n", ""))
 
 
-def test_an_answer_that_is_nested_too_deeply_is_none(mlpromote: CommandLine, app: StubApp) -> None:
+def test_an_answer_that_is_nested_too_deeply_is_refused(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer("[" * 100_000))
     ended = mlpromote("failures")
     assert "did not return JSON" in " ".join(ended.errors.split())

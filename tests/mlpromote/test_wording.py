@@ -1,9 +1,13 @@
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from mlpromote.evaluations import evaluation_lines
+from mlpromote.promotion_sheet import sheet
 from mlpromote.wording import told
-from tests.examples.promotion_document import BEGAN, EVIDENCE, after, step
+from tests.examples.promotion_document import BEGAN, EVIDENCE, after, promotion, stage, step
 
 NOW = BEGAN + timedelta(seconds=10)
 
@@ -19,11 +23,11 @@ NOW = BEGAN + timedelta(seconds=10)
         ("retire", "no other deployments remain"),
     ],
 )
-def test_what_a_step_saw_is_told_in_a_line(name: str, words: str) -> None:
+def test_what_a_step_saw_is_reported_in_a_line(name: str, words: str) -> None:
     assert told(step(name, "succeeded", 0, 1, evidence=EVIDENCE[name]), NOW) == words
 
 
-def test_a_metric_with_several_gates_is_told_once_and_gates_without_figures_are_only_counted() -> None:
+def test_a_metric_with_several_gates_is_reported_once_and_gates_without_figures_are_only_counted() -> None:
     gates = [
         {"gate": "tag promote", "seen": "true"},
         {"gate": "metric auc", "seen": "0.99"},
@@ -31,6 +35,52 @@ def test_a_metric_with_several_gates_is_told_once_and_gates_without_figures_are_
     ]
 
     assert told(step("validate", "succeeded", 0, 1, evidence={"gates": gates}), NOW) == "3 gates passed: auc 0.99"
+
+
+MEASURED = {
+    "job": "digits-3-prod-evaluate-1",
+    "digest": "sha256:" + "ab" * 32,
+    "studio": "https://ml.azure.com/runs/x",
+    "champion": "azureml://registries/contoso-ml/models/digits/versions/2",
+    "data": [{"input": "data", "name": "holdout", "version": "7", "asset": "/subscriptions/…"}],
+    "metrics": [
+        {"metric": "auc", "candidate": 0.91, "champion": 0.9},
+        {"metric": "loss", "candidate": None, "champion": 0.25},
+    ],
+    "not_numbers": {"loss": "NaN"},
+    "gates": [{"gate": "metric auc", "asked": "at least 0.8", "seen": "0.91", "holds": True}],
+}
+
+
+def test_an_evaluation_is_told_in_a_line_with_both_figures_and_the_data() -> None:
+    assert told(step("evaluate", "succeeded", 0, 1, evidence=MEASURED), NOW) == "auc 0.91 (champion 0.9) on holdout 7"
+    alone = {**MEASURED, "champion": None}
+    assert told(step("evaluate", "succeeded", 0, 1, evidence=alone), NOW) == "auc 0.91 on holdout 7"
+
+
+def test_an_evaluation_is_shown_with_candidate_and_champion_side_by_side() -> None:
+    assert list(evaluation_lines(MEASURED)) == [
+        "metric  candidate  champion",
+        "auc     0.91       0.9",
+        "loss    NaN        0.25",
+        "data: holdout, version 7",
+        "job digits-3-prod-evaluate-1",
+        "file and code of the job sha256:" + "ab" * 32,
+        "https://ml.azure.com/runs/x",
+    ]
+    assert next(evaluation_lines({**MEASURED, "champion": None})) == "metric  candidate"
+    assert list(evaluation_lines({})) == []
+
+
+def test_a_promotion_is_shown_with_what_was_measured() -> None:
+    at_prod = stage("prod", "running", [step("evaluate", "succeeded", 0, 1, evidence=MEASURED)], approval=None)
+    document = promotion("running", [at_prod], requested_by="alice", waits=[])
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(sheet(document, NOW))
+    shown = console.export_text()
+    assert "measured in prod:" in shown
+    assert "    auc     0.91       0.9\n" in "".join(line.rstrip() + "\n" for line in shown.splitlines())
+    assert "data: holdout, version 7" in shown
 
 
 def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
@@ -49,10 +99,12 @@ def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
         ("reinstate", {}, "nothing served before, so there is nothing to restore"),
         ("restore", {"traffic": {"v1-a": 100}}, "100 % of the traffic to v1-a"),
         ("restore", {"traffic": {}}, "no deployment takes traffic"),
+        ("cancel_job", {"cancelled": ["job-1"], "ended": []}, "cancelled job job-1"),
+        ("cancel_job", {"cancelled": [], "ended": ["job-1"]}, "no job was under way"),
         ("register", {"model": "digits", "version": "4", "asset": "azureml://x"}, "registered as digits/4"),
     ],
 )
-def test_what_was_taken_back_or_registered_is_told_in_a_line(
+def test_what_was_taken_back_or_registered_is_reported_in_a_line(
     name: str, evidence: dict[str, object], words: str
 ) -> None:
     assert told(step(name, "succeeded", 0, 1, evidence=evidence), NOW) == words

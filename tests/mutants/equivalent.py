@@ -5,6 +5,11 @@ from collections.abc import Mapping
 #: By file and `old → new`; a file may have the same place twice.
 EQUIVALENT: Mapping[tuple[str, str], str] = {
     (
+        "shared/core/json_text.py",
+        "len(_OPENING.findall(text)) > DEEPEST → len(_OPENING.findall(text)) >= DEEPEST",
+    ): "a text with that many brackets is checked once more, and cannot be nested too deeply",
+    ("shared/core/lane.py", "10 → 11"): "the pause has been cut to the longest one long before",
+    (
         "shared/core/settling.py",
         "stage.unanswered_until is not None and (not stage.is_held(turn.now)) → "
         "stage.unanswered_until is not None or not stage.is_held(turn.now)",

@@ -14,6 +14,7 @@ _RULES = (
     "tests/core/test_redaction.py",
     "tests/core/test_texts.py",
     "tests/core/test_ids.py",
+    "tests/core/test_queues.py",
     "tests/core/test_whose_report_counts.py",
     "tests/core/test_durations.py",
     "tests/core/test_state_diagram.py",

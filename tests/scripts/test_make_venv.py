@@ -118,7 +118,7 @@ def test_a_virtual_environment_that_works_is_kept(machine: Machine) -> None:
     assert machine.makes() == "nobody"
 
 
-def test_one_of_a_version_that_is_too_old_is_made_anew(machine: Machine) -> None:
+def test_one_of_too_old_a_version_is_recreated(machine: Machine) -> None:
     machine.has_venv((3, 10))
     machine.has("python3", (3, 13))
     assert machine.makes() == "python3"

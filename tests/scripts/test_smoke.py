@@ -49,14 +49,14 @@ async def test_a_key_alone_is_enough_for_what_changes_nothing(cloud: LocalCloud)
     assert verdicts == ["ok"] * 6 + ["skip"] * 3 + ["all"]
 
 
-async def test_a_wrong_key_is_told(cloud: LocalCloud) -> None:
+async def test_a_wrong_key_is_reported(cloud: LocalCloud) -> None:
     answer = await smoke(cloud.addresses["functions"]["url"], "another-key", "--timeout", "1")
     assert answer.returncode == 1
     assert "FAIL  the app answers" in answer.stdout
-    assert "the status should be 200, and is 401: the key is wrong" in answer.stdout
+    assert "the status should be 200, but is 401: the key is wrong" in answer.stdout
 
 
-async def test_an_app_that_is_not_there_ends_the_run(unused_tcp_port: int) -> None:
+async def test_an_unreachable_app_ends_the_run(unused_tcp_port: int) -> None:
     answer = await smoke(f"http://127.0.0.1:{unused_tcp_port}", "key", "--timeout", "0.5")
     assert answer.returncode == 1
     assert answer.stdout.splitlines()[-1] == "1 failed"

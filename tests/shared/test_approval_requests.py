@@ -39,7 +39,7 @@ class Prod:
         return [(each.name, each.approves) for each in said]
 
 
-def test_what_waits_is_shown_with_all_that_would_be_deployed_and_who_said_what() -> None:
+def test_open_requests_are_shown_with_everything_to_be_deployed_and_all_decisions() -> None:
     prod = Prod()
     prod.say("approve", BOB)
     [shown] = prod.requests.waiting()["value"]
@@ -62,7 +62,7 @@ def test_a_decision_is_kept_once_per_person_for_the_digest_that_was_looked_at() 
     assert prod.given == [("bob", True), ("carol", False)]
 
 
-def test_whoever_has_not_the_role_decides_nothing() -> None:
+def test_a_person_without_the_role_cannot_decide() -> None:
     prod = Prod()
     for decision in ("approve", "reject"):
         with pytest.raises(NotPermittedError):
@@ -89,7 +89,7 @@ def test_the_author_may_reject_but_not_approve() -> None:
     assert others.given == [("dora", True)]
 
 
-def test_who_asked_for_the_promotion_may_not_approve_it() -> None:
+def test_the_requester_may_not_approve_the_promotion() -> None:
     prod = Prod()
     prod.approvals.ask(replace(REQUEST, requester=BOB.id))
     with pytest.raises(NotPermittedError, match="bob requested this promotion"):

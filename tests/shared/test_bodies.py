@@ -66,7 +66,7 @@ def test_what_people_write_in_any_language_is_taken(reason: str) -> None:
         (b'{"reason": "r", "' + b"x" * 200 + b'": 1}', "x" * 100 + ": unknown"),
     ],
 )
-def test_what_does_not_fit_is_told_with_its_place(body: bytes, says: str) -> None:
+def test_what_does_not_fit_is_reported_with_its_place(body: bytes, says: str) -> None:
     with pytest.raises(BadRequestError) as refused:
         read(Asked, body)
     assert str(refused.value).startswith(says)

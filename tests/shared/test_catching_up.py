@@ -22,7 +22,7 @@ def unannounced(tmp_path: Path) -> Running:
     return running
 
 
-def test_a_worker_reports_what_it_finds_through_its_own_queue_and_a_promotion_comes_of_it(unannounced: Running) -> None:
+def test_a_worker_reports_what_it_finds_through_its_own_queue_and_starts_a_promotion(unannounced: Running) -> None:
     unannounced.bus.send_commands([FindRegistrations("dev", LONG_AGO, LONG_AGO)])
     (_, search) = unannounced.bus.messages.pop()
     unannounced.app.worker.receive("dev", search)
@@ -85,3 +85,53 @@ def test_what_a_worker_says_to_have_found_in_another_workspace_starts_nothing(un
         unannounced.app.coordinator.take_report("test", forged)
     assert unannounced.app.requests.promotions("", {})["value"] == []
     assert unannounced.bus.messages == []
+
+
+FROM_REGISTRY = CONFIGURATION.replace("from: dev", "from: registry")
+
+
+@pytest.fixture
+def of_registry(tmp_path: Path) -> Running:
+    """An app whose route takes models from the registry, where somebody has registered one."""
+    assert FROM_REGISTRY != CONFIGURATION
+    running = started(tmp_path)
+    (tmp_path / "promotion.yml").write_text(FROM_REGISTRY, encoding="utf-8")
+    first = running.app.workspaces["test"]
+    first.has_copy(MODEL, VERSION, None, created=LONG_AGO.replace(year=2030))
+    first.has_copy(MODEL, "77", "azureml://locations/west/…", created=LONG_AGO.replace(year=2030))
+    first.has_copy("unwanted", VERSION, None, created=LONG_AGO.replace(year=2030))
+    return running
+
+
+def searched(running: Running) -> tuple[str, bytes]:
+    """What the worker of the first stage reported of the registry."""
+    running.app.coordinator.catch_up()
+    ((queue, search),) = running.bus.messages
+    assert queue == "steps-test"
+    running.bus.messages.clear()
+    running.app.worker.receive("test", search)
+    (report,) = running.bus.messages
+    return report
+
+
+def test_a_model_that_was_registered_in_the_registry_is_found_by_the_worker_of_the_first_stage(
+    of_registry: Running,
+) -> None:
+    queue, found = searched(of_registry)
+    assert queue == "reports-test"
+    for _ in range(2):
+        of_registry.app.coordinator.take_report("test", found)
+        assert (of_registry.promotion["model"], of_registry.promotion["version"]) == (MODEL, VERSION)
+    of_registry.bus.messages = of_registry.bus.messages[:1]
+    of_registry.run()
+    promotion = of_registry.app.requests.promotion(of_registry.promotion["id"])
+    origin = (promotion["candidate"]["environment"], promotion["candidate"]["workspace"])
+    assert origin == ("registry", "azureml://registries/contoso-ml")
+    share = promotion["stages"][0]["steps"][0]
+    assert (share["name"], share["environment"], share["status"]) == ("share", "test", "succeeded")
+
+
+def test_no_other_workers_word_on_the_registry_counts(of_registry: Running) -> None:
+    _, found = searched(of_registry)
+    with pytest.raises(UndecodableError, match="which is not its workspace"):
+        of_registry.app.coordinator.take_report("dev", found)

@@ -55,7 +55,7 @@ def received(queue: str, message: Command | Event) -> Command | Event:
         ("reports-dev", FOUND),
     ],
 )
-def test_what_belongs_into_a_queue_is_taken_as_it_is(queue: str, message: Command | Event) -> None:
+def test_a_message_that_belongs_in_its_queue_is_accepted_unchanged(queue: str, message: Command | Event) -> None:
     assert received(queue, message) == message
 
 

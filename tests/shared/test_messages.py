@@ -27,7 +27,7 @@ from shared.core.messages import (
     id_of_copy,
 )
 from shared.core.promotion import Lane
-from shared.core.wire import UndecodableError
+from shared.core.wire import UndecodableError, to_json
 from tests.core.driver import LaneDriver, drive
 from tests.core.world import KEY, NOW, Azure, answer, requested
 
@@ -172,8 +172,18 @@ def test_nor_is_a_number_for_which_a_float_has_no_room(seconds: bytes) -> None:
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
-def test_nor_is_a_time_that_is_none_in_utc(moment: str) -> None:
+def test_nor_is_a_time_that_does_not_exist_in_utc(moment: str) -> None:
     asked = json.loads(encode(FindRegistrations("dev", NOW, NOW)))
     asked["content"]["since"] = moment
     with pytest.raises(UndecodableError, match="is not a datetime"):
         decode(json.dumps(asked).encode())
+
+
+class Name(str):
+    """As an SDK has them."""
+
+    __slots__ = ()
+
+
+def test_a_text_of_a_class_of_its_own_is_written_as_a_text() -> None:
+    assert json.dumps(to_json({"name": Name("x"), "all": [Name("y")]})) == '{"name": "x", "all": ["y"]}'

@@ -155,7 +155,7 @@ def test_whatever_stands_in_whatever_place_it_is_news_or_none_or_told_in_words(k
     ("data", "says"),
     [
         ({"modelName": "churn", "modelVersion": "9" * 5000}, "modelversion must be at most 255 characters, not 5000"),
-        ({"modelName": "churn", "modelVersion": 10**4000}, "modelversion must be a text or a whole number"),
+        ({"modelName": "churn", "modelVersion": 10**4000}, "modelversion must be a string or a whole number"),
         ({"modelName": "a\0b", "modelVersion": 1}, "modelname holds the character U\\+0000"),
         ({"modelName": "a\u202eb", "modelVersion": 1}, "modelname holds the character U\\+202E"),
         ({"modelName": "a", "modelVersion": "1\x1b[2J"}, "modelversion holds the character U\\+001B"),

@@ -57,7 +57,7 @@ def test_a_person_starts_one_by_the_route_and_the_job(configuration: Configurati
 
 
 def test_a_stage_that_the_route_does_not_have_is_refused_in_words(configuration: Configuration) -> None:
-    with pytest.raises(BadRequestError, match=r"route training has no stage 'qa'. Its stages: test, prod"):
+    with pytest.raises(BadRequestError, match=r"route training has no stage 'qa'\. Its stages: test, prod"):
         requested(
             Start(model="training", version="calm_owl", reason="now", through="qa"), configuration, None, "r", NOW
         )

@@ -113,7 +113,7 @@ def world(tmp_path: Path) -> World:
     return World(SqliteStore(tmp_path / "promotions.sqlite"), KeptBus(), KeptTopic())
 
 
-def test_every_line_of_a_journal_is_told_once_and_in_order(world: World) -> None:
+def test_every_line_of_a_journal_is_published_once_and_in_order(world: World) -> None:
     world.lanes.apply(requested("1"))
     world.run_to_the_end()
     one = promotion("1").id
@@ -123,7 +123,7 @@ def test_every_line_of_a_journal_is_told_once_and_in_order(world: World) -> None
     assert world.topic.told[-1][1] == "succeeded"
 
 
-def test_changes_of_another_promotion_in_the_same_decision_are_told_with_its_own_numbers(world: World) -> None:
+def test_changes_of_another_promotion_in_the_same_decision_are_published_with_its_own_numbers(world: World) -> None:
     for version in ("1", "2", "3"):
         world.lanes.apply(requested(version))
     two = promotion("2").id
@@ -140,7 +140,7 @@ def test_who_brought_a_change_about_is_kept_and_told(world: World) -> None:
     assert world.journal(promotion("1").id) == [entry for entry, _ in world.topic.told]
 
 
-def test_what_a_death_after_the_save_kept_from_being_told_is_told_at_the_next_delivery(world: World) -> None:
+def test_what_a_death_after_the_save_kept_from_being_published_is_published_at_the_next_delivery(world: World) -> None:
     world.bus.dies = True
     with pytest.raises(DiedError):
         world.lanes.apply(requested("1"))
@@ -178,7 +178,7 @@ def test_what_is_stale_by_its_nature_tells_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("dies", ["bus", "topic"])
-def test_what_a_person_had_decided_when_the_process_died_is_told_by_the_timer(dies: str, world: World) -> None:
+def test_what_a_person_decided_before_the_process_died_is_published_by_the_timer(dies: str, world: World) -> None:
     world.lanes.apply(requested("1"))
     getattr(world, dies).dies = True
     with pytest.raises(DiedError):
@@ -191,7 +191,7 @@ def test_what_a_person_had_decided_when_the_process_died_is_told_by_the_timer(di
     assert world.mark() is None
 
 
-def test_what_the_timer_had_decided_when_it_died_is_told_when_it_comes_again(world: World) -> None:
+def test_what_the_timer_decided_before_it_died_is_published_by_its_next_run(world: World) -> None:
     world.lanes.apply(requested("1"))
     world.bus.dies = True
     with pytest.raises(DiedError):
@@ -221,7 +221,7 @@ def test_changes_that_a_message_brings_leave_no_mark_and_cost_no_further_save(wo
     assert (lane.unpublished, version) == (None, before + 1)
 
 
-def test_while_the_topic_is_away_the_timer_keeps_coming_and_what_happens_meanwhile_is_told_with_the_rest(
+def test_while_the_topic_is_away_the_timer_keeps_trying_and_what_happens_meanwhile_is_published_with_the_rest(
     world: World,
 ) -> None:
     for version in ("1", "2"):
@@ -254,7 +254,7 @@ def test_a_later_decision_that_was_told_leaves_the_mark_of_an_earlier_one_that_w
     assert world.topic.numbers(two) == [entry.number for entry in world.journal(two)]
 
 
-def test_registrations_that_the_timer_found_are_told_although_the_process_died(world: World) -> None:
+def test_registrations_that_the_timer_found_are_published_although_the_process_died(world: World) -> None:
     found = replace(requested("1"), promotion=replace(promotion("1"), requested_by=RECONCILE))
     world.bus.dies = True
     with pytest.raises(DiedError):

@@ -178,7 +178,7 @@ async def test_a_topic_out_of_reach_is_found(published: Published) -> None:
         connect(AppSettings(topic_endpoint=published.eventgrid.topic, topic_key=TOPIC_KEY)).check()
 
 
-async def test_how_publishing_goes_is_told_when_it_changes(published: Published) -> None:
+async def test_the_result_of_publishing_is_reported_when_it_changes(published: Published) -> None:
     told: list[str] = []
     topic = published.topic(tell=told.append)
     await tell(topic, entry(1))
@@ -191,7 +191,9 @@ async def test_how_publishing_goes_is_told_when_it_changes(published: Published)
     assert [bool(trouble) for trouble in told] == [False, True, False]
 
 
-async def test_it_is_told_again_after_a_while_as_another_process_may_have_told_otherwise(published: Published) -> None:
+async def test_it_is_reported_again_after_a_while_since_another_process_may_have_reported_otherwise(
+    published: Published,
+) -> None:
     told: list[str] = []
     topic = published.topic(tell=told.append, told_again_seconds=0)
     await tell(topic, entry(1))
@@ -199,7 +201,7 @@ async def test_it_is_told_again_after_a_while_as_another_process_may_have_told_o
     assert told == ["", ""]
 
 
-async def test_a_key_that_the_topic_refuses_is_told_and_not_shown(published: Published) -> None:
+async def test_a_key_that_the_topic_refuses_is_reported_and_not_shown(published: Published) -> None:
     told: list[str] = []
     await tell(published.topic(key="bm90IHRoZSBrZXk=", tell=told.append), entry(1))
     (trouble,) = told

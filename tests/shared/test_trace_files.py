@@ -20,5 +20,5 @@ def test_a_span_that_is_being_written_is_left_out(tmp_path: Path) -> None:
     assert trace_files.read(tmp_path, "0123") == [{"name": "whole"}]
 
 
-def test_a_trace_that_is_not_there_has_no_spans(tmp_path: Path) -> None:
+def test_a_trace_that_does_not_exist_has_no_spans(tmp_path: Path) -> None:
     assert trace_files.read(tmp_path, "0123") == []

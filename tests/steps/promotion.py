@@ -22,10 +22,11 @@ from shared.core.messages import (
     as_evidence,
 )
 from shared.ports import Workspace
+from shared.worker.lineage import Lineage
 from shared.worker.order import Rules
 from shared.worker.run import Workplace, run_step
 from shared.worker.steps.deploy import Deployed
-from shared.worker.steps.share import Lineage, Shared
+from shared.worker.steps.share import Shared
 from shared.worker.target import Target
 from tests.fakes.workspace import Crash, FakeWorkspace
 
@@ -66,6 +67,9 @@ class Stage:
     promotion: str = "digits-3-abc"
     rules: Rules = field(default_factory=Rules)
     options: Mapping[str, Any] = field(default_factory=dict)  #: what the plan says of the step
+    state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll wants to know at this one
+    source: str = "/subscriptions/s/workspaces/ws-dev"  #: id of what the model comes from
+    asset: str | None = None  #: `workspace` where that workspace's own asset is deployed
     started_late: timedelta = timedelta(0)  #: between the step's first poll and this one
 
     def with_(self, **changes: Any) -> "Stage":
@@ -95,11 +99,12 @@ class Stage:
             not_after=NOW + self.started_late + MAY_ACT_FOR,
             started=NOW,
             deadline=NOW + timedelta(hours=1),
-            candidate=Candidate(self.kind, "digits", self.version, "dev", "/subscriptions/s/workspaces/ws-dev"),
+            candidate=Candidate(self.kind, "digits", self.version, "dev", self.source),
             settings=self._frozen(),
             evidence=self.evidence,
             champion=self.champion,
             options=self.options,
+            state=self.state,
         )
 
     def _frozen(self) -> Mapping[str, Any]:
@@ -107,7 +112,8 @@ class Stage:
         if self.kind is Kind.JOB:
             return self.settings
         stage = {name: value for name, value in self.settings.items() if name != "require_tags"}
-        return {"stage": stage, "require_tags": self.settings.get("require_tags", {})}
+        asset = {"asset": self.asset} if self.asset else {}
+        return {"stage": stage, "require_tags": self.settings.get("require_tags", {}), **asset}
 
     def poll(self, step: str, workspace: Workspace, poll: int = 1, now: datetime = NOW) -> Outcome:
         """One poll of a step."""

@@ -116,7 +116,7 @@ def test_a_deployment_of_the_same_name_that_is_not_ours_is_a_conflict(stage: Sta
 
 
 @pytest.mark.parametrize("state", ["Failed", "Succeeded"])
-def test_a_deployment_of_an_attempt_before_is_made_anew(stage: Stage, workspace: FakeWorkspace, state: str) -> None:
+def test_a_deployment_of_an_earlier_attempt_is_recreated(stage: Stage, workspace: FakeWorkspace, state: str) -> None:
     workspace.polls_until_ready = 1
     workspace.has_endpoint(ENDPOINT, OURS)
     workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags, state)
@@ -132,7 +132,7 @@ def test_a_deployment_of_an_attempt_before_that_takes_traffic_is_kept(stage: Sta
     assert not workspace.calls["start_removal"]
 
 
-def test_waits_for_an_endpoint_that_is_being_deleted_and_makes_it_anew(stage: Stage, workspace: FakeWorkspace) -> None:
+def test_waits_for_an_endpoint_that_is_being_deleted_and_recreates_it(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.endpoints[ENDPOINT] = replace(workspace.has_endpoint(ENDPOINT, OURS), state="Deleting")
     assert isinstance(stage.poll("deploy", workspace), Running)
     del workspace.endpoints[ENDPOINT]
@@ -148,9 +148,7 @@ def test_a_broken_endpoint_is_reported(stage: Stage, workspace: FakeWorkspace) -
     assert "OutOfQuota" in outcome.reason
 
 
-def test_of_a_broken_endpoint_is_told_as_well_why_its_cause_cannot_be_read(
-    stage: Stage, workspace: FakeWorkspace
-) -> None:
+def test_a_broken_endpoint_also_reports_why_its_cause_cannot_be_read(stage: Stage, workspace: FakeWorkspace) -> None:
     unread = "Identity prod could not read why it failed: AuthorizationFailed."
     broken = replace(workspace.has_endpoint(ENDPOINT, OURS), state="Failed", unread=unread)
     workspace.endpoints[ENDPOINT] = broken
@@ -177,7 +175,7 @@ def test_of_a_broken_endpoint_is_told_as_well_why_its_cause_cannot_be_read(
         ("", CRASH_LOG, FailureKind.CONTAINER_CRASH),
     ],
 )
-def test_the_class_of_a_failure_is_told_from_azures_error_and_the_log(
+def test_the_class_of_a_failure_is_reported_from_azures_error_and_the_log(
     stage: Stage, workspace: FakeWorkspace, error: str, log: str, kind: FailureKind
 ) -> None:
     workspace.fails_to_deploy, workspace.container_log = error or " ", log
@@ -201,7 +199,7 @@ def test_the_diagnosis_of_a_crash_is_its_cause_and_the_end_of_the_log(stage: Sta
     assert len(outcome.diagnosis.splitlines()) == 22
 
 
-def test_a_cause_that_may_not_be_read_is_told_as_such_and_not_as_a_wrong_file(
+def test_a_cause_that_may_not_be_read_is_reported_as_such_and_not_as_a_wrong_file(
     stage: Stage, workspace: FakeWorkspace
 ) -> None:
     workspace.fails_to_deploy = "OutOfQuota: none left"

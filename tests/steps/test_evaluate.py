@@ -3,20 +3,28 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.config.policy import Policy
-from shared.core.messages import Champion, Failed, FailureKind, Outcome, Retry, Running, Succeeded
+from shared.config.stage import ModelStage
+from shared.core.events import PromotionRequested
+from shared.core.messages import Champion, Failed, FailureKind, Kind, Outcome, Retry, Running, RunStep, Succeeded
+from shared.core.plan import PlannedStep, plan_for
+from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StepRun
 from shared.core.wire import from_json
-from shared.ports import BusyError, JobSubmission, SubmittedJob
-from shared.worker.evaluation import Evaluated, UsedData
+from shared.ports import Answer, ApprovalDecision, BusyError, JobSubmission, SubmittedJob
+from shared.worker.evaluation import Evaluated, UsedData, is_same_model
 from shared.worker.order import Rules
 from shared.worker.run import Workplace, run_step
+from tests.core.driver import SECOND, LaneDriver
+from tests.core.world import promotion
+from tests.fakes.approvals import FakeApprovals
 from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ENDPOINT, OURS, SHARED, Stage, champion
+from tests.steps.promotion import ENDPOINT, NOW, OURS, SHARED, Stage, champion
 
 JOB = """
 command: python evaluate.py --model ${{inputs.model}} $[[--champion ${{inputs.champion}}]] --data ${{inputs.data}}
@@ -158,6 +166,18 @@ def test_a_name_that_is_taken_while_it_is_submitted_is_judged_by_what_is_there(
     failed(stage.poll("evaluate", workspace), FailureKind.CONFLICT, "another job")
 
 
+def test_a_poll_that_knows_its_job_starts_none_even_if_that_is_gone(stage: Stage, workspace: FakeWorkspace) -> None:
+    workspace.polls_until_ended = None
+    first = stage.poll("evaluate", workspace)
+    assert isinstance(first, Running)
+    workspace.submitted.clear()
+    command = replace(stage.command("evaluate", 2), state=first.state)
+    at = Workplace(lambda _: workspace, lambda _: stage.rules, stage.folder, lambda: command.not_before)
+    outcome = run_step(command, at)
+    failed(outcome, FailureKind.NOT_FOUND, "is gone")
+    assert workspace.submitted == {}
+
+
 def test_a_retry_runs_a_job_of_its_own(stage: Stage, workspace: FakeWorkspace) -> None:
     stage.run("evaluate", workspace)
     assert evaluated(stage.with_(attempt=2).run("evaluate", workspace)).job == "digits-3-abc-test-evaluate-2"
@@ -223,7 +243,7 @@ def test_a_job_whose_code_fails_tells_the_cause_and_the_end_of_its_log(stage: St
         ("", FailureKind.UNKNOWN),
     ],
 )
-def test_a_job_that_fails_is_told_by_the_kind_of_its_error(
+def test_a_job_that_fails_is_reported_by_the_kind_of_its_error(
     stage: Stage, workspace: FakeWorkspace, error: str, kind: FailureKind
 ) -> None:
     workspace.outcome = JobOutcome("Failed", error=error)
@@ -381,7 +401,7 @@ def test_a_version_of_the_data_that_was_archived_after_the_job_began_is_used_to_
     assert evaluated(stage.poll("evaluate", workspace, 2)).data[0].version == "7"
 
 
-def test_code_that_changes_while_the_job_runs_is_told(stage: Stage, workspace: FakeWorkspace) -> None:
+def test_code_that_changes_while_the_job_runs_is_reported(stage: Stage, workspace: FakeWorkspace) -> None:
     workspace.polls_until_ended = None
     first = stage.poll("evaluate", workspace)
     assert isinstance(first, Running)
@@ -412,7 +432,7 @@ def test_a_command_cannot_choose_another_champion_than_the_one_that_serves(
         failed(outcome, FailureKind.CONFLICT, "not the champion, version 2")
 
 
-def test_a_champion_that_is_gone_from_the_registry_is_told(stage: Stage, workspace: FakeWorkspace) -> None:
+def test_a_champion_that_is_gone_from_the_registry_is_reported(stage: Stage, workspace: FakeWorkspace) -> None:
     del workspace.registry.models["digits", "2"]
     failed(stage.with_(champion=CHAMPION).poll("evaluate", workspace), FailureKind.NOT_FOUND, "gone from the registry")
 
@@ -449,7 +469,9 @@ def test_a_route_without_an_evaluation_is_refused_where_the_policy_asks_for_one(
     assert workspace.made == {}
 
 
-def test_another_job_than_the_policys_is_refused_and_its_digest_is_told(stage: Stage, workspace: FakeWorkspace) -> None:
+def test_another_job_than_the_policys_is_refused_and_its_digest_is_reported(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
     digest = stage.evidence["validate"]["manifest"]["evaluation"]
     (stage.folder / "src" / "evaluate.py").write_text("print('is kinder')\n")
     changed = with_policy(stage, workspace, digest)
@@ -515,3 +537,123 @@ def test_a_champion_that_was_never_evaluated_is_not_brought_back(stage: Stage, w
         back.champion or CHAMPION, promotion=stage.promotion, evidence={**evidence, "evaluate": outcome.evidence}
     )
     assert isinstance(stage.with_(champion=passed).run("reinstate", workspace), Succeeded)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_same"),
+    [
+        ("azureml://registries/reg/models/digits/versions/3", True),
+        ("azureml://registries/reg/models/digits/versions/2", False),
+        ("azureml://registries/other/models/digits/versions/3", False),
+        ("/subscriptions/s/resourceGroups/g/providers/x/workspaces/ws-test/models/digits/versions/3", False),
+        ("", False),
+    ],
+)
+def test_the_model_of_a_job_is_told_by_its_id(given: str, is_same: bool) -> None:
+    assert is_same_model(given, "azureml://registries/reg/models/digits/versions/3") is is_same
+
+
+def test_a_workspaces_own_model_is_the_same_by_both_of_its_ids() -> None:
+    workspace = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/ws-prod"
+    own = "azureml://locations/west/workspaces/8f3c/models/digits/versions/3"
+    assert is_same_model(f"{workspace}/models/digits/versions/3", own)
+    assert not is_same_model(f"{workspace}/models/digits/versions/4", own)
+
+
+# --- approvals that the environment takes itself ----------------------------------------------------------------------
+
+
+def asking_here(stage: Stage, workspace: FakeWorkspace, approvals: FakeApprovals) -> Stage:
+    """The stage in an environment that takes its own approvals, evaluated."""
+    policy = Policy.model_validate({"approvals": {"min": 1, "taken_by": "environment"}})
+    here = stage.with_(rules=Rules(policy, approvals), evidence={"share": SHARED})
+    here = here.with_settings(approval={"min": 1}).validated(workspace)
+    outcome = here.run("evaluate", workspace)
+    assert isinstance(outcome, Succeeded)
+    return here.with_(evidence={**here.evidence, "evaluate": outcome.evidence})
+
+
+def test_what_was_measured_is_shown_and_is_part_of_what_people_approve(stage: Stage, workspace: FakeWorkspace) -> None:
+    approvals = FakeApprovals()
+    stage = asking_here(stage, workspace, approvals)
+    assert isinstance(stage.poll("approve", workspace), Running)
+    asked = approvals.request(stage.promotion, "test")
+    assert asked is not None
+    assert from_json(Evaluated, asked.shown["evaluation"]).metrics[0].candidate == 0.9
+    assert asked.digest == stage.evidence["evaluate"]["approves"] != stage.evidence["validate"]["manifest"]["digest"]
+    approvals.decide(
+        stage.promotion, "test", asked.digest, ApprovalDecision("id-anna", "anna", True, "good figures", NOW)
+    )
+    assert isinstance(stage.run("approve", workspace), Succeeded)
+    assert isinstance(stage.run("deploy", workspace), Succeeded)
+
+
+def test_figures_that_change_after_people_have_approved_are_not_approved(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    approvals = FakeApprovals()
+    stage = asking_here(stage, workspace, approvals)
+    stage.poll("approve", workspace)
+    asked = approvals.request(stage.promotion, "test")
+    assert asked is not None
+    approvals.decide(stage.promotion, "test", asked.digest, ApprovalDecision("id-anna", "anna", True, "good", NOW))
+    workspace.job_metrics[NAME]["auc"] = 0.95
+    failed(stage.poll("deploy", workspace), FailureKind.PERMISSION, "approvals of exactly this")
+    assert workspace.made == {}
+
+
+def test_what_a_command_says_was_measured_is_not_shown_to_people(stage: Stage, workspace: FakeWorkspace) -> None:
+    approvals = FakeApprovals()
+    stage = asking_here(stage, workspace, approvals)
+    del workspace.submitted[NAME]
+    failed(stage.poll("approve", workspace), FailureKind.PERMISSION, "is not there")
+    assert approvals.request(stage.promotion, "test") is None
+
+
+# --- with the rules of the core ---------------------------------------------------------------------------------------
+
+
+def carried_out(stage: Stage, workspace: FakeWorkspace, limit: timedelta) -> Promotion:
+    """A promotion through a stage that evaluates, as core and worker carry it out; `limit`: of the evaluation."""
+    given = stage.command("evaluate")
+    settings = ModelStage.parse(given.settings)
+    plan = plan_for(
+        Kind.MODEL,
+        environment="test",
+        source="dev",
+        first=False,
+        limits={"evaluate": limit},
+        asked=settings.stage.asks_for(),
+    )
+    run = StageRun("test", "test", ENDPOINT, (), settings.frozen(), tuple(map(StepRun, plan)))
+    shared = StageRun("before", "dev", "", (), {}, (StepRun(PlannedStep("share", "dev", travels=True)),))
+    asked = replace(promotion("3"), id=given.promotion, lane=given.lane, candidate=given.candidate)
+    asked = replace(asked, stages=(shared, replace(run, after=("before",))))
+
+    def answers(command: RunStep) -> Outcome:
+        if command.step == "share":
+            return Succeeded(SHARED)
+        return run_step(command, Workplace(lambda _: workspace, lambda _: Rules(), stage.folder, lambda: driver.now))
+
+    driver = LaneDriver(Lane(asked.lane), answers, pause=SECOND)
+    driver.apply(PromotionRequested(asked))
+    (ended,) = driver.run().promotions
+    return ended
+
+
+def test_a_job_that_hangs_is_cancelled_after_the_steps_time_limit(stage: Stage, workspace: FakeWorkspace) -> None:
+    workspace.polls_until_ended = None
+    ended = carried_out(stage, workspace, timedelta(minutes=20))
+    assert ended.status is PromotionStatus.FAILED
+    assert "evaluate did not finish within 20 min" in ended.reason, ended.reason
+    (job,) = workspace.submitted.values()
+    assert job.status in ("CancelRequested", "Canceled")
+    assert [step.plan.name for step in ended.stages[1].undoing] == ["cancel_job"]
+    assert workspace.made == {}
+
+
+def test_a_job_that_ends_in_time_leads_to_a_deployment(stage: Stage, workspace: FakeWorkspace) -> None:
+    workspace.polls_until_ended = 3
+    workspace.answer = Answer(200, '{"y": 2.0}', 0.01)
+    ended = carried_out(stage, workspace, timedelta(hours=1))
+    assert ended.status is PromotionStatus.SUCCEEDED, ended.reason

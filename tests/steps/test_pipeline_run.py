@@ -1,6 +1,7 @@
 """What happens in the environment that a pipeline is promoted to: inspect, approve, run, compare, register, undo."""
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,16 +9,19 @@ from typing import Any
 
 import pytest
 
+from shared.cloud.bus import MOST_BATCH_BYTES
 from shared.config.policy import Policy
 from shared.core.approval import Author
-from shared.core.messages import Candidate, Champion, Failed, FailureKind, Kind, Retry, Running, Succeeded
+from shared.core.messages import Candidate, Champion, Failed, FailureKind, Kind, Retry, Running, Succeeded, encode
 from shared.core.wire import from_json
-from shared.ports import Bound, ChildJob, UnavailableError
+from shared.ports import ApprovalDecision, Bound, ChildJob, Node, UnavailableError
 from shared.worker.order import Rules
+from shared.worker.pipeline_graph import MOST_NODES
 from shared.worker.steps.compare import Compared
 from shared.worker.steps.inspect import Inspected
+from tests.fakes.approvals import FakeApprovals
 from tests.fakes.jobs import JobOutcome
-from tests.steps.pipeline import CODE, FILES, JOB, NAMED, TRAIN, Line, component
+from tests.steps.pipeline import CODE, FILES, JOB, NAMED, TRAIN, Line, component, pipeline_job
 from tests.steps.promotion import NOW
 
 ALL = ("register_components", "inspect", "approve", "run", "compare", "register_model")
@@ -211,6 +215,23 @@ def test_a_graph_that_was_swapped_on_its_way_never_starts(line: Line) -> None:
     assert not line.prod.submissions
 
 
+@pytest.mark.parametrize("what", ["component", "wiring", "step"])
+def test_a_graph_of_other_components_than_those_that_were_registered_is_not_even_shown(line: Line, what: str) -> None:
+    """The evidence comes through others: what people are shown must be what would run."""
+    line = up_to(line, "register_components")
+    forged = deepcopy(dict(line.evidence["register_components"]))
+    nodes = forged["graph"]["nodes"]
+    if what == "component":
+        nodes["train"]["component"] = nodes["prepare"]["component"]
+    if what == "wiring":
+        nodes["train"]["inputs"]["rows"]["value"] = "${{parent.inputs.rows}}"
+    if what == "step":
+        nodes["hidden"] = nodes["train"]
+    refused = failed(line.with_(evidence={"register_components": forged}), "inspect")
+    assert refused.kind is FailureKind.CHANGED
+    assert "The graph of the pipeline is not the one whose components were registered" in refused.reason
+
+
 def test_new_data_after_the_approval_does_not_change_what_runs(line: Line) -> None:
     line = up_to(line, "approve")
     line.prod.has_data("churn-production", "8")
@@ -275,6 +296,42 @@ def test_a_run_waits_for_its_job_and_its_undo_cancels_it(line: Line) -> None:
     assert outcome.awaits.is_ours
     assert isinstance(line.run("cancel_job"), Succeeded)
     assert line.submitted.status == "Canceled"
+
+
+def test_an_environment_that_takes_its_own_approvals_shows_the_code_and_counts_only_what_was_said_there(
+    line: Line,
+) -> None:
+    approvals = FakeApprovals()
+    policy = Policy.model_validate({"approvals": {"min": 1, "taken_by": "environment"}})
+    line = line.with_(rules=Rules(policy, approvals)).after("register_components", "inspect")
+    assert isinstance(line.poll("approve_run"), Running)
+    [request] = approvals.requests(NOW)
+    assert request.digest == inspected(line).manifest.digest
+    assert set(request.shown["components"]["train"]["files"]) == {"train.py", "lib/features.py"}
+    assert failed(line.after("approve"), "run").kind is FailureKind.PERMISSION  # the coordinator's word
+    said = ApprovalDecision("bob", "bob", True, "read it", NOW)
+    approvals.decide(request.promotion, request.stage, request.digest, said)
+    assert isinstance(line.run("approve_run"), Succeeded)
+    assert isinstance(line.run("run"), Succeeded)
+
+
+def test_the_largest_pipeline_fits_into_a_message_with_its_champion(line: Line) -> None:
+    job = pipeline_job()
+    inputs = {"rows": Bound("${{parent.inputs.rows}}")}
+    nodes = {f"step_{number:02}_{'x' * 60}": Node("command", TRAIN, inputs) for number in range(MOST_NODES)}
+    line.dev.pipelines[JOB] = replace(job, nodes=nodes)
+    line.dev.own.components[TRAIN] = component(NAMED, command="python " + "y" * 5000)
+    line.dev.own.codes[CODE] = {f"{'d' * 200}/{number}.py": b"" for number in range(300)}
+    line.dev.children[JOB] = [
+        (ChildJob("guid", "train", "Completed"), {f"{'m' * 100}{number}": 1.0 for number in range(300)} | {"auc": 1.0})
+    ]
+    before = line.with_settings(validate=[]).after("register_components", "inspect", "approve", "run", "compare")
+    candidate = Candidate(Kind.PIPELINE, "churn-training", "train-6", "dev", "ws")
+    line.dev.own.codes[CODE] = {**line.dev.own.codes[CODE], "new.py": b""}
+    line = line.with_(champion=Champion("p", candidate, NOW, before.evidence), promotion="churn-training-train-8-abc")
+    line = line.with_settings(validate=[]).after("register_components", "inspect", "approve", "run", "compare")
+    size = len(encode(line.command("register_model")))
+    assert size < MOST_BATCH_BYTES, size
 
 
 # --- compare ---

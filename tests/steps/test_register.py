@@ -101,7 +101,7 @@ def test_a_step_of_a_pipeline_is_refused(ended: Stage, dev: FakeWorkspace) -> No
     assert "pipeline-1" in outcome.reason
 
 
-def test_a_job_without_that_output_is_told_with_the_outputs_there_are(ended: Stage, dev: FakeWorkspace) -> None:
+def test_a_job_without_that_output_is_reported_with_the_outputs_there_are(ended: Stage, dev: FakeWorkspace) -> None:
     outcome = ended.with_(settings={"output": "weights"}).run("register", dev)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.BAD_CONFIG

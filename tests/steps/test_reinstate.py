@@ -57,7 +57,7 @@ def test_fails_in_words_where_the_champions_model_is_gone(replaced: Stage, works
     assert outcome.kind is FailureKind.NOT_FOUND
 
 
-def test_brings_back_what_was_approved_though_a_file_was_mended_since(
+def test_brings_back_what_was_approved_though_a_file_was_fixed_since(
     replaced: Stage, old: Stage, workspace: FakeWorkspace
 ) -> None:
     (replaced.folder / "deployment.yml").write_text("instance_type: Standard_DS2_v2\n")

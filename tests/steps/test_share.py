@@ -9,7 +9,8 @@ from shared.core.approval import Author
 from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, Succeeded
 from shared.core.wire import from_json
 from shared.ports import BusyError, ForbiddenError, Job, UnavailableError
-from shared.worker.steps.share import Lineage, Shared
+from shared.worker.lineage import Lineage
+from shared.worker.steps.share import Shared
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ORIGIN, Stage
 
@@ -53,10 +54,15 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
             "environment": "sklearn-1",
             "inputs": {"data": "azureml:digits:1"},
             "git": {"commit": "f00"},
+            "tags": {},
         },
         "metrics": {"accuracy": 0.95},
         "metrics_left_out": 0,
         "not_numbers": {},
+        "measured_by": {},
+        "unclear": {},
+        "looked_in": ["job train-3"],
+        "properties": {},
     }
 
 
@@ -193,7 +199,7 @@ def test_a_metric_that_a_later_stage_asks_for_is_never_left_out(stage: Stage, de
     assert outcome.evidence["metrics"] == dict.fromkeys(asked, 0.5)
 
 
-def test_what_is_no_number_is_told_as_it_was_logged(stage: Stage, dev: FakeWorkspace) -> None:
+def test_what_is_not_a_number_is_reported_as_it_was_logged(stage: Stage, dev: FakeWorkspace) -> None:
     dev.job_metrics["train-3"] = {"loss": math.nan, "up": math.inf, "down": -math.inf, "accuracy": 0.9}
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)
@@ -213,7 +219,7 @@ def test_a_model_whose_job_still_runs_waits_for_its_end(stage: Stage, dev: FakeW
 
 
 @pytest.mark.parametrize("status", ["Completed", "Failed", "Canceled"])
-def test_a_model_whose_job_has_ended_waits_no_more(stage: Stage, dev: FakeWorkspace, status: str) -> None:
+def test_a_model_whose_job_has_ended_waits_no_longer(stage: Stage, dev: FakeWorkspace, status: str) -> None:
     dev.jobs["train-3"] = replace(dev.jobs["train-3"], status=status)
     outcome = stage.run("share", dev)
     assert isinstance(outcome, Succeeded)

@@ -111,6 +111,7 @@ def test_an_answer_that_takes_too_long_fails(stage: Stage, workspace: FakeWorksp
     outcome = at.run("smoke", workspace)
     assert isinstance(outcome, Failed)
     assert "line 1: took 501 ms, more than 500 ms" in outcome.reason
+    assert "(and" not in outcome.reason, "there is nothing more to tell"
 
 
 def test_an_error_of_the_model_fails_with_what_it_said(stage: Stage, workspace: FakeWorkspace) -> None:
@@ -159,7 +160,7 @@ def test_only_a_few_failures_are_shown(stage: Stage, workspace: FakeWorkspace) -
     assert len(outcome.diagnosis.splitlines()) == 5
 
 
-def test_no_more_is_asked_once_the_answers_have_taken_a_minute(stage: Stage, workspace: FakeWorkspace) -> None:
+def test_nothing_more_is_asked_once_the_answers_have_taken_a_minute(stage: Stage, workspace: FakeWorkspace) -> None:
     at = write(stage, *({"request": number} for number in range(4)))
     workspace.answer, workspace.container_log = Answer(200, "1", 31), "loading"
     outcome = at.run("smoke", workspace)

@@ -100,7 +100,7 @@ def test_it_changes_nothing(stage: Stage, workspace: FakeWorkspace) -> None:
     assert not [method for method in workspace.calls if method.startswith("start_")]
 
 
-def test_a_metric_that_was_left_out_of_the_evidence_is_told_apart_from_one_not_logged(
+def test_a_metric_that_was_left_out_of_the_evidence_is_distinguished_from_one_not_logged(
     stage: Stage, workspace: FakeWorkspace
 ) -> None:
     at = stage.with_settings(validate=[{"metric": "recall", "at_least": 0.5}])
@@ -194,7 +194,7 @@ def test_a_registry_that_is_out_of_reach_is_seen_before_anything_is_spent(
 
 @pytest.mark.parametrize("odd", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("gate", [{"metric": "recall", "at_least": 0.5}, {"metric": "recall", "at_most": 0.5}])
-def test_a_metric_that_is_no_number_never_passes_and_is_told_as_it_was_logged(
+def test_a_metric_that_is_not_a_number_never_passes_and_is_reported_as_it_was_logged(
     stage: Stage, workspace: FakeWorkspace, odd: str, gate: dict[str, Any]
 ) -> None:
     at = stage.with_settings(validate=[gate]).with_(evidence={"share": {**SHARED, "not_numbers": {"recall": odd}}})
@@ -203,7 +203,7 @@ def test_a_metric_that_is_no_number_never_passes_and_is_told_as_it_was_logged(
     assert f"found the job logged {odd}" in outcome.reason
 
 
-def test_a_champion_whose_metric_is_no_number_is_told_apart_from_one_without(
+def test_a_champion_whose_metric_is_not_a_number_is_distinguished_from_one_without(
     stage: Stage, workspace: FakeWorkspace
 ) -> None:
     nan = champion(share={**SHARED, "metrics": {}, "not_numbers": {"accuracy": "NaN"}})

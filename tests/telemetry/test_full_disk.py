@@ -168,7 +168,7 @@ SHORTENED = f"{'x' * 52}:{sha256(LONG.encode()).hexdigest()[:40]}"
         ("", None),
     ],
 )
-def test_a_copy_is_told_from_its_original_and_the_same_each_time(
+def test_the_id_of_a_copy_differs_from_its_originals_and_is_the_same_each_time(
     message_id: str, copy: str | None, tmp_path: Path
 ) -> None:
     running, kept = started(tmp_path), Kept([])

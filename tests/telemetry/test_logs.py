@@ -67,7 +67,7 @@ def test_an_error_with_a_secret_reaches_the_host_without_it(log: logging.Logger,
     assert "abcdefgh12345678" not in written.getvalue()
 
 
-def test_an_error_without_one_goes_on_as_it_is(log: logging.Logger) -> None:
+def test_an_error_without_one_is_unchanged(log: logging.Logger) -> None:
     fault = ValueError("cannot connect")
     with pytest.raises(ValueError) as raised, errors_without_secrets(log):
         raise fault

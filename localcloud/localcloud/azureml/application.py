@@ -44,6 +44,7 @@ from localcloud.azureml.schedule_clock import Clock
 from localcloud.azureml.schedules import Schedules
 from localcloud.azureml.scopes import Scopes
 from localcloud.azureml.scoring import Scoring
+from localcloud.azureml.shared_parts import SharedParts
 from localcloud.azureml.step_reuse import StepReuse
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Store
@@ -103,15 +104,8 @@ class _Parts:
             for w in self.scopes.workspaces
         }
         self.records = JobRecords(self.store, self.storage, self.outbox, self.trackings)
-        self.assets = Assets(
-            self.store,
-            self.scopes,
-            self.storage,
-            self.records,
-            self.operations,
-            self.outbox,
-            settings.environment_build_seconds,
-        )
+        self._shared = SharedParts(self.store, self.scopes, self.operations, self.outbox, self.faults)
+        self.assets = Assets(self._shared, self.storage, self.records, settings.environment_build_seconds)
         self.endpoints = Endpoints(self.store, self.scopes, self.operations, self._base_url)
         self.deployments = self._made_deployments(settings)
         self.scoring = Scoring(self.store, self.scopes, self.deployments, self.servers)
@@ -138,17 +132,7 @@ class _Parts:
         return Rights(self.scopes, token_key, settings.role_assignments, job_key)
 
     def _made_deployments(self, settings: Settings) -> Deployments:
-        return Deployments(
-            self.store,
-            self.scopes,
-            self.assets,
-            self.endpoints,
-            self.operations,
-            self.outbox,
-            self.faults,
-            self.servers,
-            settings.deployment_seconds,
-        )
+        return Deployments(self._shared, self.assets, self.endpoints, self.servers, settings.deployment_seconds)
 
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}
@@ -165,9 +149,7 @@ class _Parts:
         yield Datastores(self.scopes, self.storage, f"localhost:{self._port}").routes()
         yield Blobs(self.storage, self.store.database, self._folder / "uploads").routes()
         yield self.assets.routes()
-        yield Registry(
-            self.store, self.scopes, self.storage, self.assets, self.operations, self.rights, self._base_url
-        ).routes()
+        yield Registry(self._shared, self.storage, self.assets, self.rights, self._base_url).routes()
         yield Permissions(self.scopes, self.rights).routes()
         yield self.event_subscriptions.routes()
         yield self.endpoints.routes()
@@ -218,7 +200,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         words = "There is nothing at" if refused.status == 404 else f"{request.method} is not supported at"
         return AzureError(refused.status, refused.reason.replace(" ", ""), f"{words} {request.path}.").response()
     except web.RequestPayloadError:
-        return AzureError(400, "InvalidRequestContent", "The request's body is not encoded as it says.").response()
+        return AzureError(400, "InvalidRequestContent", "The request's body is not encoded as declared.").response()
     except Exception:
         log.exception("%s %s broke", request.method, request.path)
         return AzureError(500, "InternalServerError", "An internal server error occurred; see the log.").response()

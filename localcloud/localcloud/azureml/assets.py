@@ -9,6 +9,7 @@ import copy
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,24 @@ from typing import Any
 from aiohttp import web
 
 from localcloud.azureml import component_specification
-from localcloud.azureml.asset_bodies import CONTENT, KINDS, container_body, refuse_other_content, version_body
+from localcloud.azureml.asset_bodies import (
+    CONTENT,
+    KINDS,
+    AssetVersion,
+    container_body,
+    refuse_other_content,
+    version_body,
+)
 from localcloud.azureml.asset_pages import has_hash, page
-from localcloud.azureml.events import Outbox
 from localcloud.azureml.job_records import JobRecords
-from localcloud.azureml.operations import Operation, Operations
+from localcloud.azureml.operations import Operation
 from localcloud.azureml.pipeline_graph import component_from_job
 from localcloud.azureml.registry_rules import refuse_component
 from localcloud.azureml.rights import CALLER, MODEL_MANAGEMENT, Caller
-from localcloud.azureml.scopes import REGISTRY, WORKSPACE, Scope, Scopes, arm_path
+from localcloud.azureml.scopes import REGISTRY, WORKSPACE, Scope, arm_path
+from localcloud.azureml.shared_parts import SharedParts
 from localcloud.azureml.storage import Storage
-from localcloud.azureml.store import Resource, Store
+from localcloud.azureml.store import Resource
 from localcloud.azureml.wire import AzureError, Json, not_found, properties_in
 
 _ASSETS = "/{kind:(?i:" + "|".join(KINDS) + ")}"
@@ -46,22 +54,19 @@ class Assets:
 
     def __init__(
         self,
-        store: Store,
-        scopes: Scopes,
+        shared: SharedParts,
         storage: Storage,
         records: JobRecords,
-        operations: Operations,
-        outbox: Outbox,
         environment_build_seconds: float,
     ) -> None:
-        self._store = store
-        self._records = records
-        self._scopes = scopes
+        self._store = shared.store
+        self._scopes = shared.scopes
+        self._operations = shared.operations
+        self._outbox = shared.outbox
         self._storage = storage
-        self._operations = operations
-        self._outbox = outbox
+        self._records = records
         self._environment_build_seconds = environment_build_seconds
-        operations.define("registration", self._finish_registration)
+        self._operations.define("registration", self._finish_registration)
 
     def routes(self) -> list[web.RouteDef]:
         routes = []
@@ -105,7 +110,7 @@ class Assets:
         return found["registry"] in _PUBLIC_REGISTRIES if found else bool(_CURATED.match(reference))
 
     def files(self, asset: Resource, workspace: Scope) -> Path:
-        """The files of a version of a model, of data or of code. ValueError when there are none."""
+        """The files of a version of a model, data or code. ValueError if there are none."""
         uris = [str(asset.properties[key]) for key in ("modelUri", "dataUri", "codeUri") if key in asset.properties]
         uri = uris[0] if uris else f"{asset.path}, which is no asset with files"
         files = self._storage.file(uri, self._scopes.of(asset.path) or workspace)
@@ -126,37 +131,35 @@ class Assets:
         container = self._store.get(f"{scope.path}/{kind}/{name}")
         return str(container.properties["nextVersion"]) if container else "1"
 
-    def add(
-        self, scope: Scope, kind: str, name: str, version: str, properties: Json, by: Caller | None = None
-    ) -> Resource:
+    def add(self, asset: AssetVersion, properties: Json, by: Caller | None = None) -> Resource:
         """Creates a version, or updates tags and the like of one.
 
         An anonymous component gets the version of its content. 409, for components 400, where a version exists with
         other content.
         """
         properties, private = dict(properties), dict[str, Any]()
+        scope, kind = asset.scope, asset.kind
         if kind == "components":
             specification = self._specification(scope, properties.get("componentSpec") or {})
             private["specification"] = specification
             properties["componentSpec"] = component_specification.kept(specification)
             properties.pop("description", None)  # the specification has it
-            version = _component_version(name, version, properties, specification)
+            asset = replace(asset, version=_component_version(asset, properties, specification))
         elif kind in ("models", "data") and not scope.is_registry:
             self._resolve_paths(scope, kind, properties)
-        old = self._store.get(f"{scope.path}/{kind}/{name}/versions/{version}")
+        old = self._store.get(asset.path)
         if old:
-            _check_update(scope, kind, name, version, old, properties)
-        path = f"{scope.path}/{kind}/{name}/versions/{version}"
+            _check_update(asset, old, properties)
         if kind == "environments":
             private.update(old.private if old else {"builtAt": time.time() + self._build_seconds(scope)})
         private["creator"] = old.private.get("creator") if old else by.creator if by else None
-        resource = Resource(path, version_body(scope, kind, name, version, properties, old, by), private)
+        resource = Resource(asset.path, version_body(asset, properties, old, by), private)
         with self._store.transaction():
             self._store.put(resource)
-            self._count(scope, kind, name, version, is_new=old is None)
+            self._count(asset, is_new=old is None)
             if kind == "models" and old is None and not scope.is_registry:
                 tags, more = resource.properties["tags"], resource.properties["properties"]
-                self._outbox.model_registered(scope, name, version, tags, more)
+                self._outbox.model_registered(scope, asset.name, asset.version, tags, more)
         return resource
 
     def _specification(self, scope: Scope, given: Json) -> Json:
@@ -179,11 +182,11 @@ class Assets:
             refuse_component(scope.name, match["name"], properties.get("componentSpec") or {})
         is_anonymous = match["name"] == component_specification.ANONYMOUS
         is_new = is_anonymous or self._store.get(arm_path(request)) is None
-        name, version = match["name"], match["version"]
-        resource = self.add(scope, match["kind"].lower(), name, version, properties, request[CALLER])
+        asset = AssetVersion(scope, match["kind"].lower(), match["name"], match["version"])
+        resource = self.add(asset, properties, request[CALLER])
         if scope.is_registry:
             operation = self._operations.begin("registration", resource.path, {"assetId": resource.body["id"]})
-            headers = self._operations.asset_store_headers(operation, match["kind"].lower())
+            headers = self._operations.asset_store_headers(operation, asset.kind)
             return web.json_response(None, status=202, headers=headers)
         return web.json_response(self._shown(resource), status=201 if is_new else 200)
 
@@ -204,7 +207,7 @@ class Assets:
         return web.json_response(body)
 
     async def _get_managed_model(self, request: web.Request) -> web.Response:
-        """A model as its own data plane tells it, as far as that says more: who made it."""
+        """What only the models' own data plane says of a model: who made it."""
         scope, match = self._scopes.requested(request), request.match_info
         name, version = match["name"], match["version"]
         model = self._store.get(f"{scope.path}/models/{name}/versions/{version}")
@@ -218,7 +221,7 @@ class Assets:
         return web.Response(status=200)
 
     async def _list(self, request: web.Request) -> web.Response:
-        """See `page` for what can be asked for. Code with a hash is found in the workspace under whatever name."""
+        """`page` describes the query. Code with a hash is found in the workspace under any name."""
         scope = self._scopes.requested(request)
         digest = request.query.get("hash")
         if digest and request.match_info["kind"].lower() == "codes":
@@ -284,9 +287,10 @@ class Assets:
         if kind == "data" and properties.get("dataType") in _FOLDERS and properties[key].startswith("azureml:"):
             properties[key] = properties[key].rstrip("/") + "/"
 
-    def _count(self, scope: Scope, kind: str, name: str, version: str, is_new: bool) -> None:
-        path = f"{scope.path}/{kind}/{name}"
-        container = self._store.get(path) or Resource(path, container_body(scope, kind, name))
+    def _count(self, asset: AssetVersion, is_new: bool) -> None:
+        """Notes a version in its container, which is made with the first one."""
+        path, version = asset.container, asset.version
+        container = self._store.get(path) or Resource(path, container_body(asset))
         if is_new:
             numbers = [int(number) for number in (version, container.private.get("last", "0")) if number.isdecimal()]
             last = max(numbers, default=0)
@@ -309,30 +313,31 @@ def _is_there(asset: Resource) -> bool:
     return bool(asset.private.get("builtAt", 0.0) <= time.time())
 
 
-def _component_version(name: str, version: str, properties: Json, specification: Json) -> str:
-    if name != component_specification.ANONYMOUS:
-        properties["componentSpec"].setdefault("version", version)
-        return version
+def _component_version(asset: AssetVersion, properties: Json, specification: Json) -> str:
+    if asset.name != component_specification.ANONYMOUS:
+        properties["componentSpec"].setdefault("version", asset.version)
+        return asset.version
     of_content = component_specification.content_version(specification)
     properties["isAnonymous"] = True
-    if specification.get("name", name) == name:
+    if specification.get("name", asset.name) == asset.name:
         properties["componentSpec"]["version"] = of_content
     return of_content
 
 
-def _check_update(scope: Scope, kind: str, name: str, version: str, old: Resource, properties: Json) -> None:
+def _check_update(asset: AssetVersion, old: Resource, properties: Json) -> None:
     """Refuses other content. Code and build contexts that are uploaded again stay where they are."""
-    if kind == "codes" and has_hash(old, str((properties.get("properties") or {}).get("hash_sha256"))):
+    if asset.kind == "codes" and has_hash(old, str((properties.get("properties") or {}).get("hash_sha256"))):
         properties["codeUri"] = old.properties["codeUri"]
-    if kind == "environments" and old.properties.get("build"):
+    if asset.kind == "environments" and old.properties.get("build"):
         properties["build"] = old.properties["build"]  # its files were uploaded again
-    if kind != "components":
-        refuse_other_content(scope, kind, name, version, old, properties)
+    if asset.kind != "components":
+        refuse_other_content(asset, old, properties)
         return
     field = component_specification.changed_field(old.properties["componentSpec"], properties["componentSpec"])
     if field:
         raise AzureError(
             400,
             "UserError",
-            f'Failed to update component {name} since field "{field}" is immutable, try specifying a new version.',
+            f'Failed to update component {asset.name} since field "{field}" is immutable, '
+            "try specifying a new version.",
         )

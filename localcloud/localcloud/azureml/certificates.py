@@ -1,4 +1,4 @@
-"""The certificate authority that the clients of the local Azure ML trust; made at the first start and then kept."""
+"""The certificate authority that clients of the local Azure ML trust; created at the first start and then kept."""
 
 import os
 import ssl

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from localcloud.azureml.asset_bodies import AssetVersion
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.jobs import DEFAULT_OUTPUT, JobEnd, JobRun, JobRunner
 from localcloud.azureml.faults import Faults
@@ -214,7 +215,7 @@ class CommandJobs:
         return self._assets.files(asset, workspace)
 
     def _register_outputs(self, workspace: Scope, job: Resource) -> None:
-        """Registers the outputs that the job gives a name: models as models, the rest as data."""
+        """Registers the job's named outputs: models as models, the rest as data."""
         for output, declared in job.properties["outputs"].items():
             if not self._storage.file(str(declared["uri"]), workspace).exists():
                 continue
@@ -237,7 +238,7 @@ class CommandJobs:
         else:
             kind, content = "data", {"dataUri": str(declared["uri"]), "dataType": output_type}
         version = str(version or self._assets.next_version(workspace, kind, name))
-        self._assets.add(workspace, kind, name, version, content)
+        self._assets.add(AssetVersion(workspace, kind, name, version), content)
 
 
 def _limit_seconds(properties: Json) -> float | None:

@@ -46,7 +46,7 @@ class WorkspaceSettings(Section):
     location: str = "westeurope"
     topic: TopicSettings | None = None
     event_subscriptions: tuple[EventSubscriptionSettings, ...] = ()
-    #: What `listSecrets` gives for its datastores.
+    #: What `listSecrets` returns for its datastores.
     datastore_secrets: Literal["Sas", "AccountKey"] = "Sas"
     #: The names of its clusters. None: every name is one.
     computes: tuple[str, ...] | None = None
@@ -71,7 +71,7 @@ class RegistrySettings(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{1,32}$")]
     location: str = "westeurope"
-    #: Where it is replicated to, beside its location. Default: the locations of all workspaces.
+    #: Its replicas, in addition to its location. Default: the locations of all workspaces.
     regions: tuple[str, ...] | None = None
     subscription: str = "00000000-0000-0000-0000-0000000000aa"
     resource_group: str = "registries"

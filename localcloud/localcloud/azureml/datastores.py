@@ -46,7 +46,7 @@ class Datastores:
         return web.json_response({"secretsType": "Sas", "sasToken": token})
 
     async def _upload_place(self, request: web.Request) -> web.Response:
-        """A container of its own for the files of a version, mostly of code, that is about to be created."""
+        """A new container for the files of a version, mostly of code, that is about to be created."""
         workspace = self._scopes.requested(request)
         container = str(uuid.uuid4())
         uri = self._storage.blob_uri(workspace.account, container)

@@ -18,11 +18,10 @@ from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.servers import ContainerCrashed, InferenceServers
 from localcloud.azureml.deployment_image import GUIDE, DeploymentImage, find_image, refuse_unusable
 from localcloud.azureml.endpoints import ENDPOINTS, Endpoints, refuse_unusable_name
-from localcloud.azureml.events import Outbox
-from localcloud.azureml.faults import Faults
-from localcloud.azureml.operations import Operation, OperationFailed, Operations
-from localcloud.azureml.scopes import PROVIDER, Scope, Scopes, arm_path
-from localcloud.azureml.store import Resource, Store, system_data
+from localcloud.azureml.operations import Operation, OperationFailed
+from localcloud.azureml.scopes import PROVIDER, Scope, arm_path
+from localcloud.azureml.shared_parts import SharedParts
+from localcloud.azureml.store import Resource, system_data
 from localcloud.azureml.wire import AzureError, Json, json_body, not_found, properties_in
 
 log = logging.getLogger(__name__)
@@ -36,29 +35,25 @@ class Deployments:
 
     def __init__(
         self,
-        store: Store,
-        scopes: Scopes,
+        shared: SharedParts,
         assets: Assets,
         endpoints: Endpoints,
-        operations: Operations,
-        outbox: Outbox,
-        faults: Faults,
         servers: InferenceServers,
         deployment_seconds: float,
     ) -> None:
-        self._store = store
-        self._scopes = scopes
+        self._store = shared.store
+        self._scopes = shared.scopes
+        self._operations = shared.operations
+        self._outbox = shared.outbox
+        self._faults = shared.faults
         self._assets = assets
         self._endpoints = endpoints
-        self._operations = operations
-        self._outbox = outbox
-        self._faults = faults
         self._servers = servers
         self._deployment_seconds = deployment_seconds
         self._returning: dict[str, asyncio.Task[None]] = {}
         self._crashing: asyncio.Task[None] | None = None
-        operations.define("deployment", self._roll_out)
-        operations.define("deletion", self._remove)
+        self._operations.define("deployment", self._roll_out)
+        self._operations.define("deletion", self._remove)
 
     def routes(self) -> list[web.RouteDef]:
         return [

@@ -45,7 +45,7 @@ class Endpoints:
         return endpoint
 
     def forget_deployment(self, path: str) -> None:
-        """Removes a deleted deployment from its endpoint's traffic, where it has no share."""
+        """Removes a deleted deployment, which has no share, from its endpoint's traffic."""
         endpoint_path, _, name = path.partition("/deployments/")
         endpoint = self._store.get(endpoint_path)
         if endpoint and name:

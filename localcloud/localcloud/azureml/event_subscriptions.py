@@ -27,7 +27,7 @@ class EventSubscriptions:
 
 
 def _shown(workspace: Scope, subscription: EventSubscriptionSettings) -> Json:
-    """Azure shows a webhook without its query, where the key is."""
+    """The webhook without its query, which has the key, as Azure shows it."""
     webhook = {"endpointUrl": None, "endpointBaseUrl": subscription.endpoint.partition("?")[0]}
     return {
         "id": f"{workspace.path}/providers/{_TYPE}/{subscription.name}",

@@ -132,7 +132,7 @@ class Outbox:
 
 
 def run_data(name: str, experiment: str, run_type: str, tags: Json, properties: Json) -> Json:
-    """What both events of a run tell about it."""
+    """What both events of a run say about it."""
     return {
         "experimentId": str(uuid.uuid5(uuid.NAMESPACE_URL, experiment)),
         "experimentName": experiment,

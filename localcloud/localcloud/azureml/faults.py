@@ -44,7 +44,7 @@ class Fault(BaseModel):
     match: Match = Match()
     #: How often it still strikes; null: until it is removed.
     count: int | None = Field(1, ge=1)
-    #: Seconds that a throttled caller is told to wait.
+    #: Seconds that a throttled caller should wait.
     retry_after: int = Field(1, ge=0)
     #: How long a slow or late answer takes.
     seconds: float = Field(1, ge=0, le=600)

@@ -1,4 +1,4 @@
-"""Run history: the data plane that the SDK asks for a job's details, its log files and its children."""
+"""Run history: the data plane from which the SDK reads a job's details, log files and children."""
 
 from aiohttp import web
 

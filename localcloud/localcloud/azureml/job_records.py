@@ -63,7 +63,7 @@ class JobRecords:
         return self._with_parent(workspace, name)
 
     def root(self, job: Resource) -> str:
-        """The name of the job that was submitted, of which this one is a part."""
+        """The name of the submitted job to which this one belongs."""
         return str(job.private.get("root") or job.name)
 
     def unfinished(self, workspace: Scope) -> list[Resource]:

@@ -5,6 +5,7 @@ What it registers is a version of a model of the workspace like any other, with 
 
 from aiohttp import web
 
+from localcloud.azureml.asset_bodies import AssetVersion
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute import mlflow
 from localcloud.azureml.compute.request_fields import Fields, pairs, text
@@ -31,7 +32,7 @@ class MlflowRegistry:
         ]
 
     def _create_model(self, _: web.Request, fields: Fields) -> Fields:
-        """Nothing is kept yet: a model is there with its first version."""
+        """Stores nothing: a model exists from its first version on."""
         return {"registered_model": {"name": text(fields, "name"), "tags": fields.get("tags", [])}}
 
     def _create_version(self, request: web.Request, fields: Fields) -> Fields:
@@ -43,7 +44,7 @@ class MlflowRegistry:
             "tags": pairs(fields, "tags"),
             "description": str(fields.get("description") or ""),
         }
-        model = self._assets.add(self._workspace, "models", name, version, properties, caller)
+        model = self._assets.add(AssetVersion(self._workspace, "models", name, version), properties, caller)
         return {
             "model_version": {
                 "name": name,

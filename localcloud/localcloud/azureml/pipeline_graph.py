@@ -48,7 +48,7 @@ def sources(node: Json) -> set[str]:
 
 
 def defaults(specification: Json) -> Json:
-    """The inputs that have a value although nobody gives one."""
+    """The inputs that have a default value."""
     return {
         name: {"jobInputType": "literal", "value": declared["default"]}
         for name, declared in (specification.get("inputs") or {}).items()
@@ -57,7 +57,7 @@ def defaults(specification: Json) -> Json:
 
 
 def declared_outputs(specification: Json) -> Json:
-    """The component's outputs as those of a job, which knows no type `path`."""
+    """The component's outputs as a job's, which have no type `path`."""
     types = {name: (declared or {}).get("type") for name, declared in (specification.get("outputs") or {}).items()}
     return {name: {"jobOutputType": "uri_folder" if kind in (None, "path") else kind} for name, kind in types.items()}
 

@@ -186,7 +186,7 @@ class PipelineJobs:
 
 
 def _notes(component: Resource, specification: Json) -> Json:
-    """What a step's run tells of its component, and of the code that it ran."""
+    """What a step's run says about its component and code."""
     name, version = component.path.split("/components/")[1].split("/versions/")
     notes = {"azureml.moduleName": name, "azureml.moduleVersion": version}
     code = str(specification.get("code") or "")

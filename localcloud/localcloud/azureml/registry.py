@@ -7,40 +7,32 @@ import uuid
 
 from aiohttp import web
 
-from localcloud.azureml.asset_bodies import CONTENT
+from localcloud.azureml.asset_bodies import CONTENT, AssetVersion
 from localcloud.azureml.assets import Assets
-from localcloud.azureml.operations import Operation, OperationFailed, Operations
+from localcloud.azureml.operations import Operation, OperationFailed
 from localcloud.azureml.rights import CALLER, Rights
-from localcloud.azureml.scopes import PROVIDER, REGISTRY, TENANT, Scope, Scopes
+from localcloud.azureml.scopes import PROVIDER, REGISTRY, TENANT, Scope
+from localcloud.azureml.shared_parts import SharedParts
 from localcloud.azureml.storage import REGISTRY_ACCOUNT, Storage, UnusableUri
-from localcloud.azureml.store import Resource, Store
+from localcloud.azureml.store import Resource
 from localcloud.azureml.wire import AzureError, Json, json_body, properties_in
 
-IMPORT_SECONDS = 0.3  # so that an immediate request is told to come again, as by the real service
+IMPORT_SECONDS = 0.3  # so that an immediate request must be repeated, as with the real service
 _SOURCE = re.compile(
     r"azureml://locations/[^/]+/workspaces/(?P<guid>[^/]+)/(?P<kind>[^/]+)/(?P<name>.+)/versions/(?P<version>[^/]+)"
 )
 
 
 class Registry:
-    def __init__(
-        self,
-        store: Store,
-        scopes: Scopes,
-        storage: Storage,
-        assets: Assets,
-        operations: Operations,
-        rights: Rights,
-        base_url: str,
-    ) -> None:
-        self._store = store
-        self._scopes = scopes
+    def __init__(self, shared: SharedParts, storage: Storage, assets: Assets, rights: Rights, base_url: str) -> None:
+        self._store = shared.store
+        self._scopes = shared.scopes
+        self._operations = shared.operations
         self._storage = storage
         self._assets = assets
-        self._operations = operations
         self._rights = rights
         self._base_url = base_url
-        operations.define("import", self._copy)
+        self._operations.define("import", self._copy)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -129,7 +121,8 @@ class Registry:
         key = CONTENT[details["kind"]]
         if details["kind"] in ("models", "data", "codes"):
             properties[key] = self._copied_files(registry, source, key, details)
-        copied = self._assets.add(registry, details["kind"], details["name"], details["version"], properties)
+        asset = AssetVersion(registry, details["kind"], details["name"], details["version"])
+        copied = self._assets.add(asset, properties)
         await self._assets.wait_until_built(copied.path)
 
     def _copied_files(self, registry: Scope, source: Resource, key: str, details: Json) -> str:
@@ -145,7 +138,7 @@ class Registry:
         return self._storage.blob_uri(REGISTRY_ACCOUNT, container, files.name)
 
     async def _upload_place(self, request: web.Request) -> web.Response:
-        """A container for the files of a version that is about to be created."""
+        """A new container for the files of a version that is about to be created."""
         registry = self._scopes.requested(request)
         asset = str((await json_body(request)).get("assetId") or "/".join(request.match_info.values()))
         return web.json_response(self._reference(_container(registry, asset), "racwl"))

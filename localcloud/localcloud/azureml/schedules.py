@@ -145,7 +145,7 @@ class Schedules:
         self._store.delete(operation.path)
 
     async def _trigger(self, request: web.Request) -> web.Response:
-        """Runs the schedule once, at the time that the request gives or now; answers with the name of the job."""
+        """Runs the schedule once, at the requested time or now, and answers with the job's name."""
         workspace, schedule = self._existing(request)
         moment = self._moment((await json_body(request)).get("scheduleTime"))
         name = self._run(workspace, schedule, moment, request[CALLER])

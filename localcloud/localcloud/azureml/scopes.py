@@ -69,7 +69,7 @@ class Scope:
 
     @property
     def guid(self) -> str:
-        """The immutable id that Azure gives a workspace; here derived from its ARM id."""
+        """The workspace's immutable id; here derived from its ARM id."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, self.path.lower()))
 
     @property

@@ -81,7 +81,7 @@ class Storage:
         return f"{self._base_url}/{found['place']}" if found else uri
 
     def signed(self, account: str, container: str, permissions: str) -> str:
-        """The query of a URL (a shared access signature) that gives these permissions, such as `rl`, on a container."""
+        """The query of a URL (a shared access signature) with these permissions, such as `rl`, on a container."""
         expiry = datetime.fromtimestamp(time.time() + SAS_LIFETIME, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         query = {"sv": "2021-08-06", "sr": "c", "sp": permissions, "se": expiry}
         return urlencode({**query, "sig": self._signature(account, container, permissions, expiry)})
@@ -91,7 +91,7 @@ class Storage:
         return base64.b64encode(hmac.digest(self._key, f"account key of {account}".encode(), hashlib.sha512)).decode()
 
     def admits(self, account: str, container: str, query: Mapping[str, str], permission: str) -> bool:
-        """Whether the signature in the query is ours, not expired, and gives the permission on the container."""
+        """Whether the signature in the query is ours, has not expired, and grants the permission on the container."""
         permissions, expiry = query.get("sp", ""), query.get("se", "")
         genuine = hmac.compare_digest(
             self._signature(account, container, permissions, expiry).encode(), query.get("sig", "").encode()

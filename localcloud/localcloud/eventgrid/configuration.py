@@ -51,7 +51,7 @@ class Subscription(Section):
     event_time_to_live_minutes: PositiveFloat = Field(default=1440, le=1440)
     max_events_per_batch: int = Field(default=1, ge=1, le=5000)
     preferred_batch_size_in_kilobytes: int = Field(default=64, ge=1, le=1024)
-    #: How many requests to the endpoint may run at once.
+    #: Maximum number of concurrent requests to the endpoint.
     concurrent_deliveries: PositiveInt = 16
 
 

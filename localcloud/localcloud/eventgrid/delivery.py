@@ -54,7 +54,7 @@ class SubscriptionDelivery:
         )
 
     def wake(self) -> None:
-        """Checks at once whether there is something to deliver."""
+        """Checks immediately whether there is something to deliver."""
         self._wake.set()
 
     async def run(self, session: aiohttp.ClientSession) -> None:

@@ -15,14 +15,14 @@ from localcloud.eventgrid.retries import ANSWER_WITHIN
 #: The sender that an endpoint of CloudEvents has to allow.
 ORIGIN = "eventgrid.azure.net"
 
-#: Seconds between attempts; the last is repeated for ever, since the endpoint may be started much later.
+#: Seconds between attempts; the last is repeated without limit, since the endpoint may start much later.
 _PAUSES = (0.1, 0.2, 0.5, 1.0)
 
 _log = logging.getLogger(__name__)
 
 
 class Handshake:
-    """Proves once per start that the endpoint of one subscription takes its events."""
+    """Validates the endpoint of one subscription once per start."""
 
     def __init__(self, subscription: Subscription, source: str, callback: str) -> None:
         self._subscription = subscription
@@ -37,7 +37,7 @@ class Handshake:
         return self._confirmed.is_set()
 
     def confirm(self, code: str) -> bool:
-        """The manual handshake: whoever calls the validation URL knows the code. False if it is a wrong one."""
+        """The manual handshake: a caller of the validation URL knows the code. False for a wrong code."""
         if code == self._code:
             self._confirmed.set()
         return code == self._code

@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def delivered(self) -> bool:
-        """Whether the endpoint has taken the events."""
+        """Whether the endpoint has accepted the events."""
         return self.status in _DELIVERED
 
 
@@ -56,6 +56,6 @@ def reason_to_give_up(outcome: Outcome, *, attempts: int, max_attempts: int) -> 
 
 
 def pause_after(attempts: int, pauses: Sequence[float]) -> float:
-    """Seconds to wait after so many failed attempts, with jitter; the last pause is repeated."""
+    """Seconds to wait after this many failed attempts, with jitter; the last pause is repeated."""
     pause = pauses[min(attempts, len(pauses)) - 1]
     return pause * (1 + random.random() * _JITTER)

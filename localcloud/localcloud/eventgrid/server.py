@@ -25,7 +25,7 @@ class EventGridServer:
         self._store = store
 
     def application(self) -> web.Application:
-        """The routes: `POST /topics/NAME/api/events` is a topic's publish address, `GET /health` tells the state."""
+        """The routes: `POST /topics/NAME/api/events` is a topic's publish address, `GET /health` returns the state."""
         application = web.Application(middlewares=[refuse_unreadable], client_max_size=LARGEST_REQUEST)
         application.add_routes(
             [

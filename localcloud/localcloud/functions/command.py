@@ -1,4 +1,4 @@
-"""`python -m localcloud functions`: indexes an app and serves it until it is told to stop."""
+"""`python -m localcloud functions`: indexes an app and serves it until it is stopped."""
 
 import argparse
 import asyncio
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="where keys.json and the status of timers are kept (default: FOLDER/.local/functions)",
+        help="folder for keys.json and the status of timers (default: FOLDER/.local/functions)",
     )
     parser.add_argument("--no-auth", action="store_true", help="require no keys, like Core Tools")
     parser.add_argument(

@@ -26,7 +26,7 @@ class Binding:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """An `@app.retry` policy: `maximum_count` -1 means for ever, intervals are in seconds."""
+    """An `@app.retry` policy: `maximum_count` -1 means no limit, intervals are in seconds."""
 
     maximum_count: int
     first_interval: float

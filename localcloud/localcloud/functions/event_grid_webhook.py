@@ -25,7 +25,7 @@ class EventGridWebhook:
     """Hands events to the functions with an Event Grid trigger."""
 
     def __init__(self, functions: Mapping[str, FunctionDefinition], keys: Keys | None, invoker: Invoker) -> None:
-        """`functions` by their names in lower case; `keys` None means that no key is asked for."""
+        """`functions` by their names in lower case; `keys` None means that no key is required."""
         self._functions = functions
         self._keys = keys
         self._invoker = invoker

@@ -41,7 +41,7 @@ Runner = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True)
 class HostOptions:
-    """What the command line decides; `keys` None means that no key is asked for, `grace` is in seconds."""
+    """The options of the command line; `keys` None means that no key is required, `grace` is in seconds."""
 
     data: Path
     keys: Keys | None

@@ -76,7 +76,7 @@ def _timeout(content: dict[str, Any]) -> float | None:
 
 
 def _log_levels(content: dict[str, Any]) -> LogLevels:
-    """Those of host.json, where no setting replaces them."""
+    """The log levels of host.json, unless a setting replaces them."""
     section = _section(content, "logging", "logLevel")
     for category, level in section.items():
         if not isinstance(level, str):

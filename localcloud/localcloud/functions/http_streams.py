@@ -1,4 +1,4 @@
-"""HTTP triggers of apps with a web server of their own: requests go on to that server, as the real host forwards them.
+"""HTTP triggers of apps with their own web server: requests are forwarded to that server, as by the real host.
 
 Bodies pass through as streams in both directions. What the function gets and gives is the server's to make.
 """
@@ -20,7 +20,7 @@ from localcloud.functions.web_server import INVOCATION_HEADER
 
 _logger = logging.getLogger("host.http")
 
-#: Headers of one connection, which the next one has of its own (RFC 9110, 7.6.1).
+#: Headers that apply to one connection and are not forwarded (RFC 9110, 7.6.1).
 _OF_THE_CONNECTION = (
     "Connection",
     "Keep-Alive",
@@ -105,7 +105,7 @@ class HttpStreams:
         answer = asyncio.ensure_future(request)
         try:
             await asyncio.wait((invocation, answer), return_when=asyncio.FIRST_COMPLETED)
-            # A function that fails leaves the response to the server, which knows HTTP errors of its own.
+            # A function that fails leaves the response to the server, which has its own HTTP errors.
             failed = invocation.done() and not invocation.result().succeeded
             async with asyncio.timeout(_LONGEST_ANSWER if failed else None), await answer as response:
                 yield response

@@ -22,7 +22,7 @@ class HttpTriggers:
     """Serves every HTTP function of the app."""
 
     def __init__(self, router: Router, keys: Keys | None, invoker: Invoker, streams: HttpStreams | None) -> None:
-        """`keys` None means that no key is asked for; `streams` are for an app with a web server of its own."""
+        """`keys` None means that no key is required; `streams` are for an app with its own web server."""
         self._router = router
         self._keys = keys
         self._invoker = invoker

@@ -15,7 +15,7 @@ EVENT_GRID_KEY = "eventgrid_extension"
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys kept in keys.json; the master key opens everything."""
+    """The keys in keys.json; the master key gives access to everything."""
 
     master: str
     default: str

@@ -36,7 +36,7 @@ PROTOCOL = SimpleNamespace(
 
 
 class OneOf(SimpleNamespace):
-    """A message of which one field is set."""
+    """A message with one field set."""
 
     def __init__(self, field: str, value: object, **others: object) -> None:
         super().__init__(**others, **{field: value})

@@ -151,7 +151,7 @@ async def run_function(
 def run_function_here(
     definition: FunctionDefinition, trigger: Datum, metadata: Mapping[str, Datum], invocation_id: str
 ) -> InvocationResult | None:
-    """As `run_function`, in the calling thread, which must have no event loop; None, at once, for an async function."""
+    """Like `run_function`, in the calling thread, which must have no event loop; returns None for an async function."""
     handled, *ended = run_invocation_sync(
         invocation_id,
         definition.id,
@@ -165,7 +165,7 @@ def run_function_here(
 async def run_streaming_function(
     definition: FunctionDefinition, route: Mapping[str, str], invocation_id: str
 ) -> InvocationResult:
-    """Runs an HTTP function of an app that has a web server of its own.
+    """Runs an HTTP function of an app with its own web server.
 
     It waits for the request that arrives there with the invocation's id in a header, and hands the response to that
     server. Never raises for a fault of the function.
@@ -231,7 +231,7 @@ def http_request(
     route_parameters: Mapping[str, str],
     body: bytes,
 ) -> Datum:
-    """A request as an HTTP trigger takes it."""
+    """A request in the form that an HTTP trigger receives."""
     value = {
         "method": string(method),
         "url": string(url),

@@ -72,7 +72,7 @@ class Delivery:
     receiver: ServiceBusReceiver
     messages: Sequence[ServiceBusReceivedMessage]
     received: float = field(default_factory=time.monotonic)
-    #: When the locks are to be renewed; None for not at all.
+    #: When to renew the locks; None for never.
     renewal: float | None = None
 
     def plan_renewal(self, longest: float) -> None:

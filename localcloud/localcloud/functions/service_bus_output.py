@@ -108,7 +108,7 @@ def _looks_like_json(text: str) -> bool:
 
 
 def _text(value: Any) -> str:
-    """A JSON value as Newtonsoft's ToString gives it."""
+    """A JSON value as Newtonsoft's ToString writes it."""
     if value is None:
         return ""
     if isinstance(value, str | bool):

@@ -133,7 +133,7 @@ class TimerListener:
 
 
 def timer_info(status: ScheduleStatus | None, *, past_due: bool) -> Datum:
-    """What a timer function gets; without a monitor there is no status."""
+    """The argument of a timer function; without a monitor it has no status."""
     never = "0001-01-01T00:00:00"
     shown = status and {
         "Last": status.last.isoformat() if status.last else never,

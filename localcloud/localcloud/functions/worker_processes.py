@@ -1,4 +1,4 @@
-"""More worker processes for the queues, as many as FUNCTIONS_WORKER_PROCESS_COUNT asks for.
+"""Additional worker processes for the queues, according to FUNCTIONS_WORKER_PROCESS_COUNT.
 
 In Azure a host feeds the processes that run an app's functions. Here the host is itself the first of them and alone has
 HTTP, Event Grid and timers; the others listen to the queues beside it. A worker ends when its standard input does, so
@@ -37,7 +37,7 @@ def share(calls: int, workers: int, number: int) -> int:
 
 
 async def keep_running(command: Sequence[str], folder: Path, environment: Mapping[str, str], grace: float) -> None:
-    """Runs a worker in the folder until cancelled, and starts it again when it ends by itself.
+    """Runs a worker in the folder until cancelled, and restarts it when it ends.
 
     `environment` is that from before the app was imported. What the app has set since then is not the worker's: the
     SDK of Azure ML, for one, cannot be imported where AZUREML_CURRENT_CLOUD names a cloud that it has not been told of.

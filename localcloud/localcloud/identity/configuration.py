@@ -22,7 +22,7 @@ _PRINCIPALS = uuid.UUID("7c9a8a7e-3d0f-4a53-9b0e-0b8a5f1d2c11")
 
 
 class Identity(Section):
-    """A managed identity: the application (client) id that is asked for, and the principal that gets the roles."""
+    """A managed identity: the application (client) id that callers request, and the principal that has the roles."""
 
     name: str = Field(min_length=1)
     client_id: str = Field(pattern=r"^[0-9a-fA-F-]{36}$")
@@ -49,7 +49,7 @@ class AppRegistration(Section):
 
     @property
     def resources(self) -> tuple[str, str]:
-        """What a token for it is asked for by, in lower case."""
+        """The ids by which callers may request its token, in lower case."""
         return (f"api://{self.client_id.lower()}", self.client_id.lower())
 
 
@@ -88,5 +88,5 @@ class IdentityConfiguration(Section):
 
 
 def principal_of(client_id: str) -> str:
-    """The principal id of an identity whose configuration gives none."""
+    """The principal id of an identity without one in its configuration."""
     return str(uuid.uuid5(_PRINCIPALS, client_id.lower()))

@@ -1,4 +1,4 @@
-"""Files with a key in them: made at the first start, kept for their owner only."""
+"""Key files: created at the first start, readable only by their owner."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ def read_or_make_key(file: Path) -> bytes:
 
 
 def read_or_make(file: Path, make: Callable[[], str]) -> bytes:
-    """As `read_or_make_key`, with the text that `make` gives."""
+    """Like `read_or_make_key`, with the text that `make` returns."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f"{file.name}.{os.getpid()}")

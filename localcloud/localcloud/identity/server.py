@@ -30,7 +30,7 @@ class IdentityServer:
         self._key = key
 
     def application(self) -> web.Application:
-        """The routes: `GET /msi/token` is the value of IDENTITY_ENDPOINT, `GET /health` tells that the part runs."""
+        """The routes: `GET /msi/token` is the value of IDENTITY_ENDPOINT, `GET /health` says that the part runs."""
         application = web.Application()
         application.add_routes(
             [

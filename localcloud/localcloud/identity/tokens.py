@@ -1,4 +1,4 @@
-"""Makes access tokens with the claims that those of Microsoft Entra ID have.
+"""Creates access tokens with the same claims as Microsoft Entra ID's.
 
 A token for Azure itself is signed with HS256 and a key that the local parts share; one for an application with RS256,
 as Entra ID signs all of its tokens, and a key whose public part is published.

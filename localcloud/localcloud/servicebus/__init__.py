@@ -1,1 +1,1 @@
-"""A local Service Bus: an AMQP 1.0 broker with queues, which the unmodified SDK talks to over plain TCP."""
+"""A local Service Bus: an AMQP 1.0 broker with queues, for the unmodified SDK over plain TCP."""

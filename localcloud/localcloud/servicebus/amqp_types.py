@@ -1,15 +1,15 @@
-"""AMQP's types as Python classes, where Python has none of its own.
+"""AMQP's types as Python classes, where Python has no equivalent.
 
 Plain `int`, `float`, `str` and `bytes` stand for long, double, string and binary. A value that is decoded and encoded
-again keeps its AMQP type, so that what a sender put into a message reaches its receiver unchanged; whatever can be
-decoded can be encoded. Source: OASIS AMQP 1.0, part 1 (types).
+again keeps its AMQP type, so that a message's content reaches its receiver unchanged. Everything that can be decoded
+can be encoded. Source: OASIS AMQP 1.0, part 1 (types).
 """
 
 from typing import Any, NamedTuple
 
 
 class CodecError(ValueError):
-    """Bytes that are not valid AMQP, or a value that AMQP has no type for."""
+    """Bytes that are not valid AMQP, or a value for which AMQP has no type."""
 
 
 class UByte(int):

@@ -1,8 +1,8 @@
-"""The queues by their addresses, and the turn in which everything that happened takes effect.
+"""The queues by address, and the turn in which all input takes effect.
 
 A turn runs once per round of the event loop, after all input of that round has been read: waiting receivers get
-messages, the store commits, and only then does any connection send what it has to say. So nothing is sent before what
-it reports is stored, and everything that arrives at once shares one commit.
+messages, the store commits, and only then do connections send their output. So nothing is reported before it is stored,
+and all input of a round shares one commit.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Receiver(Protocol):
         """Whether a message can be delivered right now."""
 
     def deliver_next(self, now: float) -> bool:
-        """Takes the next message that is for it; False if there is none."""
+        """Delivers the next message for this receiver; False if there is none."""
 
 
 class Output(Protocol):
@@ -93,7 +93,7 @@ class Broker:
             self._loop.call_soon(self._turn)
 
     def deliver(self, queue: Queue) -> None:
-        """Hands out messages to one receiver after the other while there are both."""
+        """Hands out messages to one receiver after another while there are both."""
         receivers = self._receivers[queue]
         now = self.now()
         passed_over = 0
@@ -141,7 +141,7 @@ class Broker:
         self._alarm = self._loop.call_later(sleep, self._look_at_all)
 
     def _look_at_all(self) -> None:
-        """In the turn that follows, every queue sets the alarm again."""
+        """Makes every queue set its alarm again in the next turn."""
         self._alarm_time = math.inf
         self._changed.update(self._queues.values())
         self._take_turn_soon()
@@ -154,7 +154,7 @@ class Broker:
 
 
 def _dead_letter_settings(queue: QueueSettings) -> QueueSettings:
-    """Dead letters stay until they are taken: they do not expire, and have no limit of deliveries."""
+    """The settings of a dead-letter queue: dead letters do not expire and have no delivery limit."""
     return replace(
         queue,
         name=queue.name + DEAD_LETTER_SUFFIX,

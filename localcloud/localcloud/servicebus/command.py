@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=port_number, default=DEFAULT_PORT, metavar="P", help="0: any free port (default: %(default)s)"
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where messages are kept")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder for messages")
     parser.add_argument(
         "--config", type=Path, required=True, metavar="FILE", help="Config.json of Microsoft's emulator"
     )
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shared-access",
         type=Path,
         metavar="FILE",
-        help="shared access policies: which key may do what (default: any key may do everything)",
+        help="shared access policies with the rights of each key (default: any key may do everything)",
     )
 
 

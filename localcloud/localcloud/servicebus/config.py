@@ -1,10 +1,10 @@
 """Reads the queues from a `Config.json` of Microsoft's Service Bus emulator, reporting all faults at once.
 
-Properties are those of the emulator's configuration file, so that the same file serves either, but for
-`MaxMessageSizeInKilobytes`, which is Azure's. What the emulator has
-and this broker has not (topics, and queues with forwarding) is left out with a warning. A property that is
-not given has the default of the real service; the emulator's own are 3 deliveries, an hour to live and a window of 20
-seconds. Shorter lock durations than the real service's five seconds are accepted, since tests need them.
+Properties are those of the emulator's configuration file, so that the same file works with both, except for
+`MaxMessageSizeInKilobytes`, which is Azure's. What only the emulator has (topics, and queues with forwarding) is
+skipped with a warning. A missing property has the default of the real service; the emulator's own defaults are 3
+deliveries, an hour to live and a window of 20 seconds. Shorter lock durations than the real service's five seconds are
+accepted, since tests need them.
 """
 
 import json
@@ -29,7 +29,7 @@ LONGEST_DUPLICATE_DETECTION_WINDOW = 7 * 24 * 3600.0
 MOST_DELIVERIES = 2000
 #: TimeSpan.MaxValue, in seconds: Azure's default time to live, which means none.
 ENDLESS = 10_675_199 * 86_400.0
-#: Of a message, in KB: that of the Standard tier, and the most that Premium allows.
+#: Message sizes in KB: the limit of the Standard tier, and the maximum of Premium.
 STANDARD_MESSAGE_SIZE, LARGEST_MESSAGE_SIZE = 256, 102_400
 
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,258}[A-Za-z0-9])?")
@@ -123,7 +123,7 @@ class _Reader:
             yield settings
 
     def _queue(self, value: object, place: str) -> QueueSettings | None:
-        """None if the queue cannot be served, which is noted as a fault or as left out."""
+        """The queue, or None if it cannot be served, which is recorded as a fault or as left out."""
         queue = self._object(value, place, {"Name", "Properties"})
         if not isinstance(value, dict):
             return None

@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class Connection(asyncio.Protocol):
-    """Reads frames as they come, keeps frames to be sent until the end of the broker's turn."""
+    """Reads frames as they arrive, and keeps outgoing frames until the end of the broker's turn."""
 
     def __init__(self, broker: Broker, connections: set["Connection"], grants: Grants) -> None:
         self._broker = broker

@@ -28,8 +28,8 @@ from localcloud.servicebus.amqp_types import (
 #: Zero-width elements (nulls, empty lists) cost no bytes, so the size of an array does not bound their number.
 MOST_ZERO_WIDTH_ELEMENTS = 65_536
 
-#: A value of 64 levels is the deepest that the SDK decodes (`_MAX_NESTING_DEPTH` of its `_pyamqp/_decode.py`), and the
-#: section of a message that it stands in is one more.
+#: The SDK decodes values of at most 64 levels (`_MAX_NESTING_DEPTH` of its `_pyamqp/_decode.py`); the section around
+#: the value is one more.
 MOST_LEVELS = 64 + 1
 
 #: Takes the buffer, the offset behind the constructor and the levels around the value; gives the value and the offset
@@ -58,7 +58,7 @@ def _decode(buffer: bytes, offset: int, depth: int) -> tuple[Any, int]:
 def _decoder(constructor: int) -> Decoder:
     decoder = _DECODERS[constructor]
     if decoder is None:
-        raise CodecError(f"0x{constructor:02x} is no AMQP type")
+        raise CodecError(f"0x{constructor:02x} is not an AMQP type")
     return decoder
 
 

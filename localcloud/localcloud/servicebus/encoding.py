@@ -30,19 +30,19 @@ Encoder = Callable[[bytearray, Any], None]
 
 
 def encode(value: Any) -> bytes:
-    """The shortest encoding of `value`. Raises `CodecError` for a value that AMQP has no type for."""
+    """The shortest encoding of `value`. Raises `CodecError` for a value without an AMQP type."""
     out = bytearray()
     append(out, value)
     return bytes(out)
 
 
 def append(out: bytearray, value: Any) -> None:
-    """Appends the encoding of `value`. Raises `CodecError` for a value that AMQP has no type for."""
+    """Appends the encoding of `value`. Raises `CodecError` for a value without an AMQP type."""
     encoder_of(type(value))(out, value)
 
 
 def encoder_of(kind: type) -> Encoder:
-    """What appends values of the given class, for callers that know the class beforehand."""
+    """The encoder of the given class, for callers that know the class beforehand."""
     try:
         return _ENCODERS[kind]
     except KeyError:

@@ -10,10 +10,10 @@ from localcloud.servicebus.message import Message, write_delivery, write_message
 from localcloud.servicebus.performatives import Attach, Flow, Transfer, rejected
 from localcloud.servicebus.queue import Lock, Queue
 
-#: The largest request in bytes. It may be larger than a message: the reply then says so, since the SDK never again uses
-#: a management link that rejected a request.
+#: The largest request in bytes. It may exceed a message's limit; then the reply says so. If the link rejected it, the
+#: SDK would never use that management link again.
 MAX_REQUEST_SIZE = 16 * 1024 * 1024
-#: Messages a client may send before it hears from us; topped up when half of them are used.
+#: Messages that a client may send before it gets new credit, which it does when half is used.
 INCOMING_CREDIT = 1000
 #: `snd-settle-mode`: the sender settles every delivery itself, that is, receive-and-delete.
 SETTLED_BY_SENDER = 1
@@ -34,13 +34,13 @@ class Channel(Protocol):
         """Sends one delivery; returns its delivery id."""
 
     def send_flow(self, handle: int, delivery_count: int, credit: int, *, drain: bool = False) -> None:
-        """Tells the client of a link's credit."""
+        """Tells the client a link's credit."""
 
     def settle(self, *, receiver: bool, delivery_id: int, outcome: Described) -> None:
-        """Tells the client what became of a delivery."""
+        """Tells the client the outcome of a delivery."""
 
     def remember_unsettled(self, handle: int, delivery_id: int, queue: Queue, token: uuid.UUID) -> None:
-        """Expects the client's outcome of a delivery that is locked by this token."""
+        """Waits for the client's outcome of a delivery that this token locks."""
 
 
 class IncomingLink:
@@ -164,7 +164,7 @@ class QueueLink(OutgoingLink):
         self._broker.changed(self.queue)
 
     def closed(self) -> None:
-        """Locks outlive the link: their messages can still be settled by way of the management node."""
+        """Keeps the locks: their messages can still be settled through the management node."""
         self._broker.remove_receiver(self.queue, self)
 
     def is_ready(self) -> bool:

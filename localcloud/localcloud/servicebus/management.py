@@ -1,4 +1,5 @@
-"""Request nodes: `$cbs`, where clients put their tokens, and `<queue>/$management`, for all that links cannot do.
+"""Request nodes: `$cbs`, where clients put their tokens, and `<queue>/$management`, for everything that links cannot
+do.
 
 Operations and their fields: Microsoft, "AMQP 1.0 in Azure Service Bus: request-response-based operations".
 """
@@ -38,9 +39,9 @@ _RECEIVE_AND_DELETE = 0
 
 _OK, _ACCEPTED, _NO_CONTENT = 200, 202, 204
 _BAD_REQUEST, _UNAUTHORIZED, _NOT_FOUND, _GONE, _NOT_IMPLEMENTED = 400, 401, 404, 410, 501
-#: The `last-updated-time` of those who ask for all sessions: the end of the year 9999, in milliseconds.
+#: The `last-updated-time` in requests for all sessions: the end of the year 9999, in milliseconds.
 _END_OF_TIME = 253_402_300_800_000
-#: Operations of those who send; all others are of those who listen.
+#: Operations that need the right to send; all others need the right to listen.
 _SENDING = ("schedule-message", "cancel-scheduled-message")
 
 
@@ -63,20 +64,20 @@ def node_at(address: str, broker: Broker, grants: Grants) -> "RequestNode | None
 
 
 class Request:
-    """A decoded request: its application properties, its body, and how its reply is told apart."""
+    """A decoded request: its application properties, its body, and what identifies its reply."""
 
     def __init__(self, encoded: bytes) -> None:
         parts = {section.code: section.value for section in sections(encoded)}
         properties = parts.get(PROPERTIES) or []
         self._message_id = properties[0] if properties else None
         self._properties = parts.get(APPLICATION_PROPERTIES) or {}
-        #: What the body holds; `body` is it where it is a map.
+        #: The content of the body; `body` is the same if it is a map.
         self.content = parts.get(VALUE)
         self.body: dict[str, Any] = self.content if isinstance(self.content, dict) else {}
 
     @property
     def link(self) -> str | None:
-        """The name of the link that the client makes the request for."""
+        """The name of the link for which the client makes the request."""
         name = self._properties.get("associated-link-name")
         return name if isinstance(name, str) else None
 
@@ -225,7 +226,7 @@ class ManagementNode:
                     )
                     self._queue.dead_letter(token, reason, description, now)
                 case _:
-                    raise CodecError(f"{status!r} is no disposition status")
+                    raise CodecError(f"{status!r} is not a disposition status")
         return {}
 
 
@@ -279,7 +280,7 @@ def _tokens(request: Request) -> list[uuid.UUID]:
 
 
 def _sequence_numbers(request: Request) -> list[int]:
-    """The numbers asked for, each once."""
+    """The requested numbers, without duplicates."""
     numbers = request.value("sequence-numbers", tuple)
     if not all(isinstance(number, int) for number in numbers):
         raise CodecError("sequence-numbers must be numbers")

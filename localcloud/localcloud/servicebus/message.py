@@ -1,7 +1,7 @@
 """A message in the broker: what its sender wrote, kept byte for byte, and what the broker knows about it.
 
-Only the header and the message annotations are rewritten on the way through; everything from the properties section on
-(the bare message) is passed on as it came. Section codes: OASIS AMQP 1.0, part 3 (messaging).
+Only the header and the message annotations are rewritten; everything from the properties section on (the bare message)
+is passed on unchanged. Section codes: OASIS AMQP 1.0, part 3 (messaging).
 """
 
 import uuid
@@ -32,7 +32,7 @@ _SECTION_TYPES: dict[int, type] = {
     DATA: bytes,
 }
 
-#: Where the group id is among the properties.
+#: Position of the group id in the properties.
 _GROUP_ID = 10
 
 _LONGEST_TTL = 2**32 - 1  # milliseconds, the most that the header can say
@@ -83,7 +83,7 @@ class Message:
     state: State = State.ACTIVE
     #: Deliveries that ended without the message being settled for good.
     delivery_count: int = 0
-    #: The queue that a dead letter comes from.
+    #: The queue from which a dead letter comes.
     dead_letter_source: str | None = None
     #: AMQP's group id.
     session_id: str | None = None
@@ -110,7 +110,7 @@ def sections(encoded: bytes) -> Iterator[Section]:
 
 
 def read_message(encoded: bytes) -> tuple[Message, str]:
-    """A message as its sender encoded it, and its message id, which it gets here if it has none.
+    """A message as its sender encoded it, and its message id, which is generated if it has none.
 
     Raises `CodecError`, also for faults in the parts that are passed on unread.
     """

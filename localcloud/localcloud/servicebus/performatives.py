@@ -64,7 +64,7 @@ def _field_kind(hint: Any) -> type | None:
 
 
 class _FieldReader:
-    """Checks a field that a peer sent: whoever reads a performative can rely on the types of its fields."""
+    """Checks a field that a peer sent, so that readers of a performative can rely on its types."""
 
     def __init__(self, name: str, hint: Any, defaults: dict[str, Any]) -> None:
         self._name = name
@@ -76,7 +76,7 @@ class _FieldReader:
         self._default = defaults.get(name)
 
     def read(self, value: Any) -> Any:
-        """The value, or the default where it was left out. Raises `CodecError` for one of another type."""
+        """The value, or the default if it was left out. Raises `CodecError` for another type."""
         if self._any:
             return value
         if value is None:
@@ -241,7 +241,7 @@ def decode_frame(body: bytes) -> tuple[Any, bytes]:
         raise CodecError("a frame does not begin with a performative")
     kind = _CLASSES.get(described.descriptor) if isinstance(described.descriptor, int) else None
     if kind is None or len(described.value) > len(_FIELD_READERS[kind]):
-        raise CodecError(f"{described.descriptor!r} with {len(described.value)} fields is no performative")
+        raise CodecError(f"{described.descriptor!r} with {len(described.value)} fields is not a performative")
     values = zip_longest(_FIELD_READERS[kind], described.value)
     try:
         return kind(*[reader.read(value) for reader, value in values]), body[end:]
@@ -255,7 +255,7 @@ _ERROR_CODE = 0x1D
 
 
 class Outcome(IntEnum):
-    """The descriptors of what can become of a delivery."""
+    """The descriptors of a delivery's outcomes."""
 
     ACCEPTED = 0x24
     REJECTED = 0x25
@@ -280,12 +280,12 @@ def rejected(condition: str, description: str) -> Described:
 
 
 def error(condition: str, description: str) -> Described:
-    """An AMQP error. All three fields are written: the SDK reads the third without looking whether it is there."""
+    """An AMQP error. All three fields are written: the SDK reads the third without checking that it exists."""
     return Described(ULong(_ERROR_CODE), [Symbol(condition), description, None])
 
 
 def field(described: Any, position: int) -> Any:
-    """A field of a described list such as a source or an outcome; None where it was left out."""
+    """A field of a described list such as a source or an outcome; None if it was left out."""
     fields = described.value if isinstance(described, Described) else None
     return fields[position] if isinstance(fields, list) and position < len(fields) else None
 

@@ -33,5 +33,5 @@ class _Policies(Section):
 
 
 def read_policies(file: Path) -> list[Policy]:
-    """The policies of a file as `EXAMPLE` is one; raises `localcloud.configuration_file.ConfigurationError`."""
+    """The policies of a file like `EXAMPLE`; raises `localcloud.configuration_file.ConfigurationError`."""
     return [Policy(**each.model_dump()) for each in read_configuration(file, _Policies).policies]

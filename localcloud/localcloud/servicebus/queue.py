@@ -1,13 +1,13 @@
-"""One queue: what becomes of a message from its sending to its end.
+"""One queue, and the life of its messages.
 
 A message is active, scheduled or deferred; an active or deferred one may be locked by a receiver.
 
-- scheduled: becomes active at its time, as if it were sent then, with a new sequence number;
-- locked: ends by completing, dead-lettering, abandoning, releasing or deferring it, or as abandoned in due time.
-  Abandoning and deferring count as deliveries, releasing (a receiver gives back what it never looked at) does not;
-- delivered too often: goes to the dead-letter queue, also when it is deferred;
-- expired: goes there too if the queue says so, otherwise it is dropped. A locked message does not expire, and a
-  deferred one only when it is asked for.
+- scheduled: becomes active at its time, as if sent then, with a new sequence number;
+- locked: until it is completed, dead-lettered, abandoned, released or deferred, or the lock expires, which counts as
+  abandoning. Abandoning and deferring count as deliveries; releasing (a receiver returns what it never read) does not;
+- delivered too often: goes to the dead-letter queue, even if it is deferred;
+- expired: goes there too if the queue is configured so, otherwise it is dropped. A locked message does not expire, and
+  a deferred one only when it is requested.
 
 Every change goes to the store, which writes it later. Locks are not stored: after a restart all messages are free.
 The queue has no clock: callers pass the time, in seconds since 1970.
@@ -33,11 +33,11 @@ _MOST_OUTDATED = 1000
 
 
 class MessageLockLostError(Exception):
-    """No message is locked by this token, or not any more."""
+    """No message is locked by this token, or no longer."""
 
 
 class MessageNotFoundError(Exception):
-    """The queue has no such message in the state asked for."""
+    """The queue has no such message in the requested state."""
 
 
 class AlreadyDeadLetterError(Exception):
@@ -88,7 +88,7 @@ class Queue:
         """Checks all messages of a request before any of them is sent."""
 
     def send(self, message: Message, message_id: str, now: float) -> int:
-        """Takes a message in and returns its sequence number; of a duplicate, the first one's number."""
+        """Accepts a message and returns its sequence number; for a duplicate, the first one's number."""
         window = self._settings.duplicate_detection_window
         if window is not None:
             self._forget_ids(now)
@@ -135,7 +135,7 @@ class Queue:
             heapq.heappush(self._expiring, (message.expires_at, message.sequence_number))
 
     def _available_beside(self, message: Message) -> list[int]:
-        """The heap of the available messages that the message is among."""
+        """The heap of available messages that contains the message."""
         return self._available
 
     def _forget_available(self) -> None:
@@ -214,7 +214,7 @@ class Queue:
     # ---------------------------------------------------------------------------------------------------- settling
 
     def renew(self, token: uuid.UUID, now: float) -> float:
-        """Locks for another lock duration and returns until when. Raises `MessageLockLostError`."""
+        """Renews the lock for another lock duration and returns its end. Raises `MessageLockLostError`."""
         lock = self._lock_of(token, now)
         lock.until = now + self._settings.lock_duration
         heapq.heappush(self._lock_ends, (lock.until, token))
@@ -229,13 +229,13 @@ class Queue:
         self._give_back(self._unlock(token, now), now)
 
     def release(self, token: uuid.UUID, now: float) -> None:
-        """Gives a message back as if it had never been received. Raises `MessageLockLostError`."""
+        """Returns a message to the queue as if it had never been received. Raises `MessageLockLostError`."""
         message = self._unlock(token, now)
         if message.state is State.ACTIVE:
             self._make_available(message)
 
     def defer(self, token: uuid.UUID, now: float) -> None:
-        """Keeps the message for those who ask for its sequence number. Raises `MessageLockLostError`."""
+        """Keeps the message for requests by its sequence number. Raises `MessageLockLostError`."""
         message = self._unlock(token, now)
         message.state = State.DEFERRED
         self._give_back(message, now)

@@ -47,7 +47,7 @@ class RefusedError(Exception):
 
 
 class Unsettled(NamedTuple):
-    """A delivery whose outcome the receiver has not told yet, and the lock that goes with it."""
+    """A delivery without an outcome from the receiver yet, and its lock."""
 
     handle: int
     queue: Queue
@@ -266,7 +266,8 @@ class Session:
             self.send(Detach(detach.handle, closed=True))
 
     def _forget_unsettled(self, handle: int) -> None:
-        """What a link delivered cannot be settled on it once it is gone; clients turn to the management node then."""
+        """Forgets a link's deliveries: they cannot be settled on it once it is gone. Clients then use the management
+        node."""
         self._unsettled = {number: kept for number, kept in self._unsettled.items() if kept.handle != handle}
 
     def end(self) -> None:
@@ -322,7 +323,7 @@ def _reply(attach: Attach) -> Attach:
 def _not_found(address: str) -> RefusedError:
     return RefusedError(
         "amqp:not-found",
-        # The SDKs for JavaScript, Java and .NET tell by these words that the queue is meant.
+        # The SDKs for JavaScript, Java and .NET recognise a missing queue by these words.
         f"The messaging entity '{address}' could not be found. Add the queue to the configuration; topics, and queues"
         " with forwarding, are left out, as the log says at the start.",
     )

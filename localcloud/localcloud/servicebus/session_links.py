@@ -1,7 +1,7 @@
-"""Links that receive from one session of a queue, and how a client asks for a session and is told which it got.
+"""Links that receive from one session of a queue, and how a client requests a session and learns which one it got.
 
 A client that names a session gets it at once or is refused. One that names none waits for the next free session with
-messages, and hears of its link only then.
+messages, and its link is confirmed only then.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from localcloud.servicebus.settlement import SESSION_LOCK_LOST
 SESSION_FILTER = "com.microsoft:session-filter"
 TIMEOUT = "com.microsoft:timeout"
 _LOCKED_UNTIL = Symbol("com.microsoft:locked-until-utc")
-#: Where the filters are among the fields of a source.
+#: Position of the filters in a source's fields.
 _FILTERS = 7
 
 #: Seconds that a client waits for a session if it does not say how long.
@@ -35,7 +35,7 @@ class SessionChannel(Channel, Protocol):
         """Tells the client that its link has a session now."""
 
     def end_link(self, handle: int, condition: str, description: str) -> None:
-        """Detaches a link with an error, one that was not confirmed too."""
+        """Detaches a link with an error, even an unconfirmed one."""
 
 
 class SessionLink(QueueLink):
@@ -101,12 +101,12 @@ class SessionLink(QueueLink):
         self._channel.end_link(self.attach.handle, SESSION_LOCK_LOST, description)
 
     def _give_up(self) -> None:
-        description = f"No session of {self._queue.name} with messages became free in the time that was given."
+        description = f"No session of {self._queue.name} with messages became free in the given time."
         self._channel.end_link(self.attach.handle, TIMEOUT, description)
 
 
 def filters_of(attach: Attach) -> dict[Any, Any]:
-    """The filters that a client asks for."""
+    """The filters that a client requests."""
     filters = field(attach.source, _FILTERS)
     return filters if isinstance(filters, dict) else {}
 

@@ -1,11 +1,11 @@
-"""A queue whose messages belong to sessions, each of which one receiver at a time holds.
+"""A queue whose messages belong to sessions, each held by one receiver at a time.
 
-A session is there as long as it has messages, a state or a holder. Its holder alone gets its messages, in the order of
-their sequence numbers. All that it locks is locked for as long as the session is:
+A session exists as long as it has messages, a state or a holder. Only its holder gets its messages, in the order of
+their sequence numbers. Everything that it locks stays locked as long as the session does:
 
 - renewing the session's lock renews that of every message;
-- when the lock ends, the messages count as delivered once more, as after any lock that ends;
-- when the receiver lets go of the session, they do not.
+- when the lock expires, the messages count as delivered once more, as after any expired lock;
+- when the receiver releases the session, they do not.
 
 Messages are dead-lettered into an ordinary queue.
 """
@@ -26,7 +26,7 @@ class SessionCannotBeLockedError(Exception):
 
 
 class SessionLockLostError(MessageLockLostError):
-    """The session and its messages are not locked, or not any more."""
+    """The session and its messages are not locked, or no longer."""
 
 
 class SessionRequiredError(Exception):
@@ -41,7 +41,7 @@ class SessionLock:
     #: The receiver, by the name of its link.
     holder: str
     until: float
-    #: Called when the lock ends by itself.
+    #: Called when the lock expires.
     lost: Callable[[], None]
 
 
@@ -80,7 +80,7 @@ class SessionQueue(Queue):
         return self.accept(min(free, key=lambda session_id: self._by_session[session_id][0]), holder, lost, now)
 
     def let_go(self, lock: SessionLock, now: float) -> None:
-        """Frees the session and gives its messages back as if they had never been received."""
+        """Releases the session and returns its messages as if they had never been received."""
         self.advance(now)
         if self._session_locks.get(lock.session_id) is not lock:
             return
@@ -100,7 +100,7 @@ class SessionQueue(Queue):
         return held.until
 
     def held(self, session_id: str, holder: str | None, now: float) -> SessionLock:
-        """The lock of a session; with `holder`, only if that is its holder. Raises `SessionLockLostError`."""
+        """The lock of a session; with `holder`, only if held by that one. Raises `SessionLockLostError`."""
         lock = self._session_locks.get(session_id)
         if lock is None or lock.until <= now or holder not in (None, lock.holder):
             raise SessionLockLostError(f"the lock of the session {session_id!r} of {self.name} is lost")
@@ -124,7 +124,7 @@ class SessionQueue(Queue):
         return message
 
     def peek_in(self, session_id: str, from_sequence_number: int, count: int) -> list[Message]:
-        """As `peek`, of one session."""
+        """Like `peek`, for one session."""
         later = self.peek(from_sequence_number, len(self._messages))
         return [message for message in later if message.session_id == session_id][:count]
 
@@ -166,12 +166,12 @@ class SessionQueue(Queue):
     # ------------------------------------------------------------------------------------------- states of sessions
 
     def state(self, session_id: str) -> bytes | None:
-        """What was kept with the session; None if nothing was."""
+        """The stored state of the session; None if there is none."""
         kept = self._states.get(session_id)
         return None if kept is None else kept.content
 
     def set_state(self, session_id: str, content: bytes | None, now: float) -> None:
-        """Keeps something with a session; None forgets it."""
+        """Stores the state of a session; None removes it."""
         if content is None:
             self._states.pop(session_id, None)
         else:
@@ -179,7 +179,7 @@ class SessionQueue(Queue):
         self._store.set_session_state(self.name, session_id, self._states.get(session_id))
 
     def sessions(self, updated_after: float | None) -> list[str]:
-        """The ids of sessions with active messages or a state; with a time, of those whose state is newer."""
+        """The ids of sessions with active messages or a state; with a time, of sessions with a newer state."""
         if updated_after is not None:
             return sorted(one for one, state in self._states.items() if state.updated_at > updated_after)
         active = {one.session_id for one in self._messages.values() if one.state is State.ACTIVE and one.session_id}
@@ -188,7 +188,7 @@ class SessionQueue(Queue):
     # -------------------------------------------------------------------------------------------------------- time
 
     def advance(self, now: float) -> None:
-        """As for any queue. Also ends locks of sessions."""
+        """Like any queue's `advance`; also ends expired locks of sessions."""
         super().advance(now)
         for lock in [lock for lock in self._session_locks.values() if lock.until <= now]:
             del self._session_locks[lock.session_id]

@@ -1,4 +1,4 @@
-"""What the outcome of a delivery means for its message, and what the receiver is told."""
+"""Applies a delivery's outcome to its message, and answers the receiver."""
 
 import uuid
 from typing import Any
@@ -22,8 +22,8 @@ SESSION_LOCK_LOST = "com.microsoft:session-lock-lost"
 
 
 def settle(queue: Queue, token: uuid.UUID, disposition: Disposition, now: float) -> Described | None:
-    """Applies the receiver's outcome and gives the one to settle with: the same if all is well, otherwise rejected
-    with an error. None if the delivery stays unsettled, since the receiver only told of its progress."""
+    """Applies the receiver's outcome and returns the one to settle with: the same on success, otherwise rejected with
+    an error. None if the delivery stays unsettled, since the receiver only reported progress."""
     state = disposition.state
     try:
         match state.descriptor if isinstance(state, Described) else None:

@@ -1,1 +1,1 @@
-"""Parts in processes of their own, for the tests of those who use the local cloud."""
+"""Starts parts in separate processes, for the tests of users of the local cloud."""

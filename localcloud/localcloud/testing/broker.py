@@ -1,4 +1,4 @@
-"""A Service Bus broker in a process of its own."""
+"""A Service Bus broker in a separate process."""
 
 import json
 import os

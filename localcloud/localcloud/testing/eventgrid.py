@@ -1,4 +1,4 @@
-"""Event Grid in a process of its own, and a webhook in this one."""
+"""Event Grid in a separate process, and a webhook in this one."""
 
 import asyncio
 import contextlib
@@ -94,7 +94,7 @@ class EventGrid:
         self.port = int(line.rstrip().rpartition(":")[2])
 
     async def kill(self) -> None:
-        """Ends it as a crash would."""
+        """Kills it, like a crash."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()

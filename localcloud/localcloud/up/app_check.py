@@ -1,4 +1,4 @@
-"""Has the app look at its own configuration before anything is started."""
+"""Lets the app check its own configuration before anything is started."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ PATIENCE = 60.0
 async def check(module: str, folder: Path, settings: Mapping[str, str]) -> None:
     """Run `python -m module` in the app's folder, with its settings.
 
-    Raises `ConfigurationError` with what it says where it does not end with 0.
+    Raises `ConfigurationError` with its output unless it exits with 0.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -38,5 +38,5 @@ async def check(module: str, folder: Path, settings: Mapping[str, str]) -> None:
             process.kill()
             await process.wait()
     if process.returncode:
-        told = said.decode(errors="replace").strip() or f"python -m {module} ended with {process.returncode}"
+        told = said.decode(errors="replace").strip() or f"python -m {module} exited with {process.returncode}"
         raise ConfigurationError(f"The app cannot work with its configuration, so nothing was started.\n{told}")

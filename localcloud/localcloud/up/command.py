@@ -1,4 +1,4 @@
-"""`python -m localcloud up`: runs a local cloud for a person, who gets every address and key to use it."""
+"""`python -m localcloud up`: runs a local cloud and prints every address and key needed to use it."""
 
 import argparse
 import shutil
@@ -71,7 +71,7 @@ async def serve(arguments: argparse.Namespace) -> None:
 def _with_app(description: Description, folder: Path | None) -> Description:
     if folder is None:
         return description
-    # The check is one of the app that it was written for.
+    # The check belongs to the description's app.
     app = (description.app or App()).model_copy(update={"folder": folder.resolve(), "check": ""})
     return description.model_copy(update={"app": app})
 

@@ -10,8 +10,8 @@ from localcloud.eventgrid.events import Schema
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,40}$")]
 
-#: Queues are of the Standard tier with duplicate detection. Names are those of Microsoft's emulator, and so are the
-#: bounds: it allows no longer window and no more deliveries.
+#: Queues of the Standard tier with duplicate detection. Names and bounds are those of Microsoft's emulator, which
+#: allows no longer window and no more deliveries.
 QUEUE_PROPERTIES: dict[str, Any] = {
     "LockDuration": "PT1M",
     "MaxDeliveryCount": 10,
@@ -21,7 +21,7 @@ QUEUE_PROPERTIES: dict[str, Any] = {
 
 
 class Environment(Section):
-    """A workspace in a subscription of its own, with an identity of its own that is named like the environment."""
+    """A workspace in its own subscription, with its own identity that has the environment's name."""
 
     subscription: str = Field(min_length=1)
     resource_group: str = Field(min_length=1)
@@ -29,7 +29,7 @@ class Environment(Section):
     location: str = "westeurope"
     #: The names of the workspace's clusters. None: every name is one.
     computes: tuple[str, ...] | None = None
-    #: Its identity is a Reader of the subscription too, and so can read why a deployment failed.
+    #: Whether its identity is also a Reader of the subscription, so that it can read why a deployment failed.
     reads_subscription: bool = False
 
     @property
@@ -42,7 +42,7 @@ class Environment(Section):
 
 
 class Person(Section):
-    """Somebody with an identity that may do everything by hand, and with which to sign in to the app."""
+    """A person with an identity that may do everything in the cloud, and can sign in to the app."""
 
     #: App roles, as Entra ID would assign them.
     roles: tuple[str, ...] = ()
@@ -56,26 +56,26 @@ class Queue(Section):
 
 
 class SharedAccess(Section):
-    """What the key of a shared access policy is good for, by the names of queues; `*` is all of them."""
+    """The rights of a shared access policy's key, by names of queues; `*` means all queues."""
 
     listen: tuple[str, ...] = ()
     send: tuple[str, ...] = ()
 
 
 class Topic(Section):
-    """An Event Grid topic of the app's own, for CloudEvents that it publishes with the topic's key."""
+    """One of the app's own Event Grid topics, for CloudEvents that it publishes with the topic's key."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{2,49}$")
-    #: What subscribes to it: addresses that take CloudEvents. Nothing waits for them at the start.
+    #: Subscribers: addresses that receive CloudEvents. The start does not wait for them.
     webhooks: tuple[str, ...] = ()
 
 
 class EventSubscriptions(Section):
-    """What every workspace's topic delivers to the app."""
+    """What the topics of all workspaces deliver to the app."""
 
     #: The app's function with an Event Grid trigger; or, with `path`, one with an HTTP trigger that takes events.
     function: str = Field(min_length=1)
-    #: Where the latter is, such as `api/events`.
+    #: The path of the latter, such as `api/events`.
     path: str = Field(default="", pattern="^[A-Za-z0-9._/-]*$")
     #: Empty: all types.
     included_event_types: tuple[str, ...] = ()
@@ -90,8 +90,8 @@ class App(Section):
     folder: Path = Path()
     #: Added to the environment; `{placeholders}` are replaced, `{{` and `}}` stand for braces.
     settings: dict[str, str] = Field(default_factory=dict)
-    #: Module that is run in the app's folder, with its settings, before anything starts. Where it does not end with 0,
-    #: nothing is started, and what it printed is told.
+    #: Module to run in the app's folder, with its settings, before anything starts. Unless it exits with 0, nothing is
+    #: started and its output is shown.
     check: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*)?$")
 
 
@@ -100,15 +100,16 @@ class Description(Section):
 
     registry: Name
     environments: dict[Name, Environment] = Field(min_length=1)
-    #: Environments whose identities may write to the registry; those of the others read it. Default: the first one.
+    #: Environments whose identities may write to the registry; the others may read it. Default: the first one.
     registry_writers: tuple[str, ...] = ()
     people: dict[Name, Person] = Field(default_factory=dict)
     queues: tuple[Queue, ...] = ()
-    #: Shared access policies beside RootManageSharedAccessKey, which is good for everything; a key is made for each.
+    #: Shared access policies in addition to RootManageSharedAccessKey, which allows everything. Each gets a generated
+    #: key.
     shared_access: dict[Name, SharedAccess] = Field(default_factory=dict)
-    #: Topics of the app's own, beside those of the workspaces.
+    #: The app's own topics, in addition to those of the workspaces.
     topics: tuple[Topic, ...] = ()
-    #: How long a deployment takes, on top of what its server needs to start.
+    #: How long a deployment takes, in addition to the start of its server.
     deployment_seconds: NonNegativeFloat = 5
     #: Seconds between attempts to deliver an event; shorter than Azure's, since here the app restarts quickly.
     retry_pauses: tuple[PositiveFloat, ...] = (1, 2, 5, 10, 30, 60, 300)
@@ -117,7 +118,7 @@ class Description(Section):
     app: App | None = None
     #: Hints for the person who starts it, a sentence each.
     hints: tuple[str, ...] = ()
-    #: Further keys of the Azure ML part's configuration, as `faults` or `python`.
+    #: Further keys of the Azure ML part's configuration, such as `faults` or `python`.
     azureml: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("queues", "topics", mode="before")

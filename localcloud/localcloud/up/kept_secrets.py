@@ -1,4 +1,5 @@
-"""The keys and secrets of one local cloud: made at the first start, kept in its data folder for their owner only."""
+"""The keys and secrets of one local cloud: created at the first start, and stored in its data folder for the owner
+only."""
 
 import base64
 import json
@@ -13,7 +14,7 @@ _NAMES = ("servicebus_key", "identity_header", "master_key", "default_key", "eve
 
 @dataclass(frozen=True)
 class Secrets:
-    """What a caller of each part has to show."""
+    """The secrets that callers of each part need."""
 
     servicebus_key: str
     identity_header: str
@@ -35,7 +36,7 @@ def keep_secrets(
     topics: Iterable[str] = (),
     shared_access: Iterable[str] = (),
 ) -> Secrets:
-    """The secrets of the file; those not in it yet are made and added."""
+    """The secrets in the file. Missing ones are created and added."""
     content = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     for name in _NAMES:
         content.setdefault(name, _key())
@@ -59,12 +60,12 @@ def _key() -> str:
 
 
 def _topic_key() -> str:
-    """Base64, as Azure's keys are: publishers sign tokens with the bytes of it."""
+    """A key in base64 like Azure's: publishers sign tokens with its bytes."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def write_private(file: Path, text: str) -> None:
-    """Replaces a file at once by one that only its owner can read."""
+    """Replaces a file atomically with one that only its owner can read."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
         stream.write(text)

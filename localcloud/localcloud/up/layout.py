@@ -1,4 +1,4 @@
-"""Everything that follows from a description, the ports and the secrets: ids, addresses and environment variables."""
+"""Everything derived from a description, the ports and the secrets: ids, addresses and environment variables."""
 
 import json
 import uuid
@@ -40,7 +40,7 @@ class Layout:
 
     @property
     def topics(self) -> dict[str, str]:
-        """The publish address of every environment's topic, which is named like its workspace."""
+        """The publish address of every environment's topic, which has its workspace's name."""
         base = self.eventgrid_url
         return {
             name: f"{base}/topics/{one.workspace}/api/events" for name, one in self.description.environments.items()
@@ -48,23 +48,23 @@ class Layout:
 
     @property
     def own_topics(self) -> dict[str, str]:
-        """The publish address of every topic of the app's own."""
+        """The publish address of each of the app's own topics."""
         names = (topic.name for topic in self.description.topics)
         return {name: f"{self.eventgrid_url}/topics/{name}/api/events" for name in names}
 
     @property
     def eventgrid_url(self) -> str:
-        """Where the Event Grid part listens."""
+        """The address of the Event Grid part."""
         return f"http://127.0.0.1:{self.ports.eventgrid}"
 
     @property
     def functions_url(self) -> str:
-        """Where the app listens."""
+        """The address of the app."""
         return f"http://127.0.0.1:{self.ports.functions}"
 
     @property
     def webhook(self) -> str:
-        """Where the app takes events, with its key."""
+        """The address at which the app receives events, with its key."""
         assert self.description.event_subscriptions is not None
         path = self.description.event_subscriptions.path
         if path:
@@ -80,7 +80,7 @@ class Layout:
 
     @property
     def authority(self) -> str:
-        """Who issues the tokens with which people sign in to the app."""
+        """The issuer of the tokens with which people sign in to the app."""
         return f"http://127.0.0.1:{self.ports.identity}"
 
     @property
@@ -97,12 +97,12 @@ class Layout:
 
     @property
     def ca_file(self) -> Path:
-        """The certificate authority to trust; the Azure ML part makes it."""
+        """The certificate authority to trust, which the Azure ML part creates."""
         return self.data / "azureml" / "ca.pem"
 
     @property
     def connection_string(self) -> str:
-        """The Service Bus namespace with the key for everything, in the form that Microsoft's emulator has."""
+        """The Service Bus namespace with the key for everything, in the form of Microsoft's emulator."""
         return self._connection_string(ROOT_POLICY, self.secrets.servicebus_key)
 
     @property
@@ -150,7 +150,7 @@ class Layout:
 
     @property
     def people(self) -> dict[str, dict[str, Any]]:
-        """Who can sign in to the app, by name: the client id to ask for a token by, the object id and the app roles."""
+        """The people who can sign in to the app, by name: client id for requesting a token, object id and app roles."""
         return {
             name: {
                 "client_id": self.client_ids[name],
@@ -198,7 +198,7 @@ class Layout:
         return values | {f"identity_{name}": client_id for name, client_id in self.client_ids.items()}
 
     def addresses(self, pids: dict[str, int]) -> dict[str, Any]:
-        """What `addresses.json` holds: all that a person, the demo or a test needs to use this cloud."""
+        """The content of `addresses.json`: everything that a person, the demo or a test needs to use this cloud."""
         keys = {
             "master": self.secrets.master_key,
             "default": self.secrets.default_key,

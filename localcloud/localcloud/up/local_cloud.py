@@ -1,4 +1,4 @@
-"""One local cloud as an object: start, stop, crash and restart its parts, and know its addresses."""
+"""One local cloud as an object, which starts, stops, crashes and restarts its parts, and knows their addresses."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ from localcloud.up.supervisor import READY_WITHIN, Part, PartFailedError, Superv
 
 #: Seconds that running invocations of the app may take when everything ends.
 _APP_GRACE = 2.0
-#: Parts that start side by side, in the order of the groups: each group needs those before it.
+#: Groups of parts that start in parallel. Each group needs those before it.
 START_ORDER = (("identity", "servicebus", "eventgrid"), ("azureml",), ("functions",))
 
 _DISTRIBUTION = Path(localcloud.__file__).resolve().parents[1]
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class LocalCloud:
-    """All parts and the app of one description. State stays under `data` and is found again by the next start.
+    """All parts and the app of one description. State stays under `data`, where the next start finds it.
 
     As an asynchronous context manager it is running inside the block.
     """
@@ -75,9 +75,9 @@ class LocalCloud:
         await self.stop()
 
     async def start(self) -> None:
-        """Starts all parts and returns when every one is ready and the app takes events.
+        """Starts all parts and returns when all are ready and the app receives events.
 
-        Raises `ConfigurationError` before anything runs, `PartFailedError` after having ended what ran.
+        Raises `ConfigurationError` before anything runs, or `PartFailedError` after stopping everything.
         """
         self._lock.enter_context(locked(self._data, "local cloud"))
         try:
@@ -94,7 +94,7 @@ class LocalCloud:
             raise
 
     async def stop(self) -> None:
-        """Ends all parts, the app first. Harmless when nothing runs."""
+        """Stops all parts, the app first. Harmless if nothing runs."""
         if self._supervisor is not None:
             await self._supervisor.stop_all(first="functions")
             self._supervisor = None
@@ -102,7 +102,7 @@ class LocalCloud:
         self._lock.close()
 
     async def failed(self) -> PartFailedError:
-        """Waits until a part has died too often to be started again; returns why."""
+        """Waits until a part has died too often to be restarted, and returns why."""
         return await asyncio.shield(self._running.failure)
 
     async def kill(self, part: str) -> None:
@@ -197,7 +197,7 @@ class LocalCloud:
         return Part(name, command, _environment(), _DISTRIBUTION, self._data / "logs" / f"{name}.log", ready)
 
     async def _subscriptions_validated(self, layout: Layout) -> None:
-        """Waits until the app has agreed to get events; from then on nothing needs a second attempt."""
+        """Waits until the app has confirmed its event subscriptions, so that events need no second attempt."""
         webhooks = {one["name"] for one in webhook_subscriptions(layout)}
         deadline = time.monotonic() + self._ready_within
         while True:

@@ -1,4 +1,4 @@
-"""`python -m localcloud settings`: the `local.settings.json` with which another Functions host runs the app."""
+"""`python -m localcloud settings`: the `local.settings.json` for running the app in another Functions host."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 from localcloud.up.running import add_data, addresses
 
-#: What Core Tools asks for beside the app's own settings: the language, and where timers keep their leases.
+#: What Core Tools need in addition to the app's own settings: the language, and the storage for timers' leases.
 OF_THE_HOST = {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 
 
@@ -24,5 +24,5 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 
 def local_settings(app_settings: Mapping[str, str]) -> dict[str, Any]:
-    """The file's content; it holds the local cloud's keys."""
+    """The file's content, which includes the local cloud's keys."""
     return {"IsEncrypted": False, "Values": {**OF_THE_HOST, **app_settings}}

@@ -14,17 +14,17 @@ PERSON_ROLE = "Contributor"
 
 
 def part_file(layout: Layout, part: str) -> Path:
-    """The file that is given to a part as `--config`."""
+    """The file for a part's `--config`."""
     return layout.data / "configuration" / f"{part}.json"
 
 
 def shared_access_file(layout: Layout) -> Path:
-    """The file that is given to Service Bus as `--shared-access`."""
+    """The file for Service Bus's `--shared-access`."""
     return layout.data / "configuration" / "shared-access.json"
 
 
 def write_part_files(layout: Layout) -> None:
-    """Writes all files that the parts read; they hold keys, so only their owner can read them."""
+    """Writes all files that the parts read. They contain keys, so only the owner can read them."""
     contents = {
         "servicebus": servicebus(layout),
         "identity": identity(layout),
@@ -41,7 +41,8 @@ def write_part_files(layout: Layout) -> None:
 
 
 def servicebus(layout: Layout) -> dict[str, Any]:
-    """The `Config.json` of Microsoft's emulator, which takes no other name for the namespace and asks for `Logging`."""
+    """The `Config.json` of Microsoft's emulator, which accepts no other name for the namespace and requires
+    `Logging`."""
     queues = [
         {"Name": queue.name, "Properties": {**QUEUE_PROPERTIES, **queue.properties}}
         for queue in layout.description.queues
@@ -64,7 +65,7 @@ def identity(layout: Layout) -> dict[str, Any]:
     return {
         "identities": [
             {"name": name, "client_id": client_id}
-            # The id by which a person signs in to the app is the one by which run history knows them.
+            # A person has the same id in the app's sign-in and in run history.
             | ({"principal_id": client_id, "is_person": True} if name in layout.description.people else {})
             for name, client_id in layout.client_ids.items()
         ],
@@ -92,7 +93,7 @@ def eventgrid(layout: Layout) -> dict[str, Any]:
 
 
 def app_subscriptions(layout: Layout, workspace: str) -> list[dict[str, Any]]:
-    """The app's subscription to a workspace's topic, where there are an app and a function for it."""
+    """The app's subscription to a workspace's topic, if there is an app with a function for it."""
     wanted = layout.description.event_subscriptions
     if not wanted or not layout.description.app:
         return []
@@ -148,8 +149,8 @@ def function_keys(layout: Layout) -> dict[str, Any]:
 
 
 def _role_assignments(layout: Layout) -> list[dict[str, str]]:
-    """An environment works in its own workspace, sees what it may do, and reads the registry, or writes there as well;
-    people may do all."""
+    """The role assignments. An environment works in its own workspace, can read its own rights, and reads or also
+    writes the registry; people may do everything."""
     description, client_ids = layout.description, layout.client_ids
     registry = f"registries/{description.registry}"
     writers = description.registry_writers or tuple(description.environments)[:1]

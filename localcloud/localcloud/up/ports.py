@@ -9,7 +9,7 @@ from pathlib import Path
 from localcloud.configuration_file import ConfigurationError
 from localcloud.up.kept_secrets import write_private
 
-#: Below the range from which systems take ports for outgoing connections, so that none is lost while a part restarts.
+#: Below the range that systems use for outgoing connections, so that no port is lost while a part restarts.
 _FREE_PORTS = range(20000, 32000)
 _ATTEMPTS = 1000
 
@@ -28,7 +28,7 @@ class Ports:
 def choose_ports(wanted: Ports, data: Path) -> Ports:
     """The wanted ports with every 0 replaced; raises `ConfigurationError` if a wanted port is taken.
 
-    What was chosen is kept in the data folder and chosen again as long as it is free.
+    The choice is stored in the data folder and reused as long as the ports are free.
     """
     taken = {part: port for part, port in asdict(wanted).items() if port and not _is_free(port)}
     if taken:

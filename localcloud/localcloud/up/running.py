@@ -1,4 +1,4 @@
-"""What commands other than `up` know of a running local cloud: the addresses in its folder."""
+"""Gives other commands than `up` the addresses of a running local cloud."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """The option `--data` of a command that asks a local cloud which is running."""
+    """Adds the option `--data` for commands that use a running local cloud."""
     parser.add_argument(
         "--data",
         type=Path,

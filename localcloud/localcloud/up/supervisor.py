@@ -1,4 +1,4 @@
-"""Keeps parts running: starts each, waits until it is ready, starts it again when it dies, and ends it."""
+"""Keeps parts running: starts each, waits until it is ready, restarts it when it dies, and stops it."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ class PartFailedError(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """A process to keep running. `ready` looks once whether it serves."""
+    """A process to keep running. `ready` checks once whether it serves requests."""
 
     name: str
     command: Sequence[str]
@@ -65,7 +65,7 @@ class Supervisor:
         self._running: dict[str, _Running] = {}
         self._again: asyncio.TimerHandle | None = None
         self._told_of_trouble = False
-        #: Set when a part is not restarted any more.
+        #: Set when a part is no longer restarted.
         self.failure: asyncio.Future[PartFailedError] = asyncio.get_running_loop().create_future()
 
     @property
@@ -90,7 +90,7 @@ class Supervisor:
             await running.process.wait()
 
     async def stop(self, name: str) -> None:
-        """Ends a part in order; it stays down until `restart`."""
+        """Stops a part properly; it stays down until `restart`."""
         running = self._running[name]
         await _cancel(running.keeper)
         if running.process is not None and running.process.returncode is None:
@@ -103,7 +103,7 @@ class Supervisor:
         await self.start(self._running[name].part)
 
     async def stop_all(self, first: str) -> None:
-        """Ends all parts at the same time, but one of them before the others."""
+        """Stops `first`, then all other parts at the same time."""
         if self._again is not None:
             self._again.cancel()
         if first in self._running:
@@ -152,7 +152,7 @@ class Supervisor:
                 if not self.failure.done():
                     self.failure.set_result(PartFailedError(_report(running.part, fault)))
                 return
-            self._say(f"{name} ended unexpectedly with exit code {code}; starting it again")
+            self._say(f"{name} ended unexpectedly with exit code {code}; restarting it")
             await asyncio.sleep(_FIRST_PAUSE * 2 ** (len(running.starts) - 1))
             try:
                 await self._launch(running)
@@ -162,7 +162,8 @@ class Supervisor:
                 self._say(f"{name} is ready again")
 
     def _tell_of_change(self) -> None:
-        """A file that cannot be written, for example on a full disk, ends no part; writing is retried."""
+        """Calls `changed`. If a file cannot be written, for example on a full disk, no part stops and writing is
+        retried."""
         if self._again is not None:
             self._again.cancel()
             self._again = None

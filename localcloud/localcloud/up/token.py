@@ -1,4 +1,4 @@
-"""`python -m localcloud token NAME`: a token with which a person of the local cloud calls the app."""
+"""`python -m localcloud token NAME`: prints a token for calling the app as a person of the local cloud."""
 
 import argparse
 import asyncio
@@ -16,7 +16,7 @@ _TIMEOUT = 10.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command line."""
-    parser.add_argument("name", metavar="NAME", help="of one of the people in localcloud.yml")
+    parser.add_argument("name", metavar="NAME", help="name of a person in localcloud.yml")
     add_data(parser)
 
 
@@ -31,7 +31,8 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 
 def token_of(found: Any, name: str) -> str:
-    """A token for the app, asked of the managed identity endpoint as the person. `found`: of `addresses.json`."""
+    """A token for the app, requested from the managed identity endpoint as the person. `found`: content of
+    `addresses.json`."""
     asked = {
         "api-version": "2019-08-01",
         "resource": found["sign_in"]["resource"],

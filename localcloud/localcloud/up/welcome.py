@@ -11,7 +11,7 @@ _WIDEST_PROSE = 120
 
 
 def welcome(layout: Layout, width: int) -> str:
-    """Every address, key and token. `width`, in columns, wraps the prose; what is to be copied is never wrapped."""
+    """Every address, key and token. Prose is wrapped to `width` columns; text for copying is never wrapped."""
     person = next(iter(layout.description.people), next(iter(layout.client_ids)))
     exports = (f"  export {name}={shlex.quote(value)}" for name, value in layout.by_hand(person).items())
     paragraphs = [
@@ -56,8 +56,8 @@ def _how_to_subscribe(layout: Layout, width: int) -> Iterator[str]:
     for topic in layout.description.topics:
         if not topic.webhooks:
             yield _prose(
-                f"Nothing subscribes to the topic {topic.name} yet. To hear from it, name in localcloud.yml a server "
-                "that takes CloudEvents and answers OPTIONS with the header WebHook-Allowed-Origin: *",
+                f"Nothing subscribes to the topic {topic.name} yet. For its events, add a server to localcloud.yml "
+                "that receives CloudEvents and answers OPTIONS with the header WebHook-Allowed-Origin: *",
                 width,
             )
             yield f"  topics: [{{name: {topic.name}, webhooks: [http://127.0.0.1:PORT/]}}]"
@@ -66,7 +66,7 @@ def _how_to_subscribe(layout: Layout, width: int) -> Iterator[str]:
 def _how_to_sign_in(layout: Layout, width: int) -> Iterator[str]:
     if layout.description.app is not None and layout.people:
         person = next(iter(layout.people))
-        yield _prose(f"To call the app as {person}, with a token that is good for a day:", width)
+        yield _prose(f"To call the app as {person}, with a token that is valid for a day:", width)
         token = f"$(python -m localcloud token {person} --data {shlex.quote(str(layout.data))})"
         yield f'  curl -H "Authorization: Bearer {token}" {layout.functions_url}/api/...'
 

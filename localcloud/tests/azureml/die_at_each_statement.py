@@ -10,14 +10,17 @@ import signal
 import sys
 from pathlib import Path
 
+from localcloud.azureml.asset_bodies import AssetVersion
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.compute.tracking import Tracking
 from localcloud.azureml.configuration import Settings
 from localcloud.azureml.events import Outbox
+from localcloud.azureml.faults import Faults
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.operations import Operations
 from localcloud.azureml.rights import Caller, Rights
 from localcloud.azureml.scopes import Scopes
+from localcloud.azureml.shared_parts import SharedParts
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Store
 
@@ -31,7 +34,7 @@ def act(home: Path, change: str, settings: Settings, deadly: int) -> None:
     outbox = Outbox(store.database, scopes)
     records = JobRecords(store, storage, outbox, {workspace.path: Tracking(home / "runs.sqlite", lambda _, run: run)})
     operations = Operations(store.database, "", Rights(scopes, None, None, "key"), "key")
-    assets = Assets(store, scopes, storage, records, operations, outbox, 0)
+    assets = Assets(SharedParts(store, scopes, operations, outbox, Faults([])), storage, records, 0)
     if change == "completed":
         records.create(workspace, "job", {"jobType": "Command"}, Caller("ann", "ann"))
     statements = itertools.count(1)
@@ -46,7 +49,7 @@ def act(home: Path, change: str, settings: Settings, deadly: int) -> None:
     elif change == "created":
         records.create(workspace, "job", {"jobType": "Command"}, Caller("ann", "ann"))
     else:
-        assets.add(workspace, "models", "iris", "1", {"modelUri": "azureml://datastores/d/paths/p"})
+        assets.add(AssetVersion(workspace, "models", "iris", "1"), {"modelUri": "azureml://datastores/d/paths/p"})
 
 
 def die(home: Path, change: str, settings: Settings, deadly: int) -> int:

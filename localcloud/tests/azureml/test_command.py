@@ -46,7 +46,7 @@ def test_a_plain_client_works_with_environment_variables_only(cloud: ControlPlan
     assert ended.stdout.split() == ["westeurope", "True"], ended.stderr
 
 
-def test_all_faults_of_a_configuration_are_told_at_once_with_their_place(tmp_path: Path) -> None:
+def test_all_faults_of_a_configuration_are_reported_at_once_with_their_place(tmp_path: Path) -> None:
     file = tmp_path / "config.yml"
     file.write_text(
         "workspaces:\n  - {id: ws-dev}\n  - {id: /subscriptions/s, colour: red}\ndeployment_seconds: -1\n"
@@ -65,7 +65,7 @@ def test_all_faults_of_a_configuration_are_told_at_once_with_their_place(tmp_pat
         assert place in str(told.value)
 
 
-def test_workspaces_of_one_name_and_a_missing_interpreter_are_told(tmp_path: Path) -> None:
+def test_workspaces_of_one_name_and_a_missing_interpreter_are_reported(tmp_path: Path) -> None:
     twice = [{"id": workspace_id("ws-dev")}, {"id": workspace_id("ws-dev").replace("rg-", "other-")}]
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"workspaces": twice}))
@@ -94,7 +94,7 @@ def test_a_second_control_plane_keeps_off_the_folder(cloud: ControlPlane) -> Non
     assert "Another local Azure ML is using" in refused_with(cloud, cloud.data)
 
 
-def test_a_folder_that_cannot_be_is_told_in_a_sentence(cloud: ControlPlane, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_is_reported_in_a_sentence(cloud: ControlPlane, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     words = refused_with(cloud, tmp_path / "file")
     assert words == f"The folder {tmp_path / 'file'} cannot be used: File exists. Choose another.\n"

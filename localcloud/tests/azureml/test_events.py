@@ -70,7 +70,7 @@ def workspaces(topic: Topic) -> list[dict[str, Any]]:
     return [{"id": workspace_id(name), "topic": settings} for name in ("ws-dev", "ws-test")]
 
 
-def test_a_registered_model_is_told_once_and_with_its_tags(plane: Plane, topic: Topic, greeting: Greeting) -> None:
+def test_a_registered_model_is_reported_once_and_with_its_tags(plane: Plane, topic: Topic, greeting: Greeting) -> None:
     topic.open()
     topic.statuses = [503, 500]
     client = plane(workspaces=workspaces(topic)).client()

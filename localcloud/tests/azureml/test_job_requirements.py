@@ -144,7 +144,7 @@ def test_jobs_are_listed_by_type_by_tag_and_page_by_page(plane: Plane) -> None:
     assert len({job.name for job in one.client().jobs.list()}) == 103
 
 
-def test_a_metric_that_is_no_number_is_told_as_such(cloud: ControlPlane, environment: str) -> None:
+def test_a_metric_that_is_not_a_number_is_reported_as_such(cloud: ControlPlane, environment: str) -> None:
     script = "python -c \"import mlflow; mlflow.log_metric('accuracy', float('nan'))\""
     cloud.client().jobs.create_or_update(command(name="logs-nan", command=script, environment=environment))
     assert ended(cloud, "logs-nan") == "Completed"
@@ -189,7 +189,7 @@ def _seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
 
-def test_the_names_of_missing_inputs_are_told_by_the_sdk_too(cloud: ControlPlane, environment: str) -> None:
+def test_the_names_of_missing_inputs_are_reported_by_the_sdk_too(cloud: ControlPlane, environment: str) -> None:
     job = command(
         command="true",
         environment=environment,

@@ -220,7 +220,7 @@ def test_an_output_is_downloaded_from_the_place_that_the_job_gave_it(
     assert (tmp_path / "named-outputs" / "score" / "score").read_text() == "0.9\n"
 
 
-def test_a_job_is_archived_restored_and_described_anew(cloud: ControlPlane, environment: str) -> None:
+def test_a_job_is_archived_restored_and_described_again(cloud: ControlPlane, environment: str) -> None:
     jobs = cloud.client().jobs
     jobs.create_or_update(command(name="old", command="true", environment=environment, compute="cpu"))
     assert ended(cloud, "old") == "Completed"

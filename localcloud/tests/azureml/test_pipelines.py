@@ -172,7 +172,7 @@ def test_a_pipeline_in_a_pipeline_runs_below_it(cloud: ControlPlane, train: Comp
     assert history(cloud, leaf["info"]["run_id"])["rootRunId"] == "nested"
 
 
-def test_a_job_of_a_component_that_is_not_there_is_refused(cloud: ControlPlane) -> None:
+def test_a_job_of_a_component_that_does_not_exist_is_refused(cloud: ControlPlane) -> None:
     component = f"{REGISTRY}/components/nobody/versions/1"
     properties = {"jobType": "Pipeline", "componentId": component, "jobs": {}}
     answer = cloud.call("PUT", f"{WORKSPACE}/jobs/of-nobody", json={"properties": properties})

@@ -83,7 +83,7 @@ def test_on_a_laptop_mlflow_adds_lists_and_reads_them(cloud: ControlPlane, run: 
     assert (deep, read) == ("[('deep/er/notes.txt', 10)]", "of the job")
 
 
-def test_an_artifact_that_is_not_there_is_not_found_and_no_path_leads_out_of_a_run(
+def test_an_artifact_that_does_not_exist_is_not_found_and_no_path_leads_out_of_a_run(
     cloud: ControlPlane, run: str
 ) -> None:
     api = f"{API}/mlflow-artifacts/artifacts"

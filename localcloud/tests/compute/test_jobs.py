@@ -160,7 +160,7 @@ async def test_when_the_caller_gives_up_no_process_is_left(tmp_path: Path, jobs:
     assert children_with("304") == []
 
 
-async def test_a_job_that_runs_again_starts_anew(tmp_path: Path, jobs: JobRunner) -> None:
+async def test_a_job_that_runs_again_starts_again(tmp_path: Path, jobs: JobRunner) -> None:
     command = "test ! -e mark && touch mark && echo ${{outputs.result}} && echo 1 > ${{outputs.result}}"
     outputs = {"result": tmp_path / "results" / "one.txt"}
     again = job(tmp_path, command, outputs=outputs, file_outputs=frozenset({"result"}))

@@ -175,7 +175,7 @@ async def test_only_a_request_that_names_no_identity_gets_the_system_assigned_on
         await process.wait()
 
 
-async def test_all_faults_of_the_configuration_are_told_with_their_places(tmp_path: Path) -> None:
+async def test_all_faults_of_the_configuration_are_reported_with_their_places(tmp_path: Path) -> None:
     content = configuration(tmp_path, identities=[{"name": "dev", "client_id": "dev"}], header="", colour="red")
     process = await launch(tmp_path, content)
     _, told = await process.communicate()
@@ -232,7 +232,7 @@ async def test_an_application_can_verify_tokens_for_it_by_what_is_published(tmp_
     assert stat.S_IMODE((tmp_path / "secrets" / "signing.pem").stat().st_mode) == 0o600
 
 
-async def test_roles_of_an_identity_that_is_not_there_are_a_fault(tmp_path: Path) -> None:
+async def test_roles_of_an_identity_that_does_not_exist_are_a_fault(tmp_path: Path) -> None:
     wrong = [{"client_id": APP, "roles": {"nobody": ["Some.Role"]}}]
     process = await launch(tmp_path, configuration(tmp_path, applications=wrong))
     _, told = await process.communicate()

@@ -86,7 +86,7 @@ def test_a_waiting_receiver_gets_what_is_sent_to_its_session(bus: Bus, sessions:
     assert bodies(receive(in_a)) == ["not this"]
 
 
-def test_an_abandoned_message_comes_again_before_those_behind_it(sessions: Sessions) -> None:
+def test_an_abandoned_message_is_delivered_again_before_those_behind_it(sessions: Sessions) -> None:
     sessions.send("a", "first", "second")
     receiver = sessions.receiver("a")
     [first] = receive(receiver)

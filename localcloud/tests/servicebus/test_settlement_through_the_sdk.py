@@ -24,7 +24,7 @@ def test_a_completed_message_is_gone(line: Line) -> None:
     assert line.peek() == []
 
 
-def test_an_abandoned_message_comes_again_with_a_higher_delivery_count(line: Line) -> None:
+def test_an_abandoned_message_is_delivered_again_with_a_higher_delivery_count(line: Line) -> None:
     line.send("a", "b")
     [message] = line.receive()
     line.receiver.abandon_message(message)

@@ -132,7 +132,7 @@ def test_the_example_of_the_file_is_one(tmp_path: Path) -> None:
     assert [policy.name for policy in read_policies(file)] == ["RootManageSharedAccessKey", "worker"]
 
 
-def test_every_fault_of_the_file_is_told_with_its_place(tmp_path: Path) -> None:
+def test_every_fault_of_the_file_is_reported_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "policies.json"
     file.write_text(json.dumps({"policies": [{"name": "a", "sends": ["q"]}]}))
     with pytest.raises(ConfigurationError, match=r"policies\[0\]\.key: .*\n.*policies\[0\]\.sends: "):

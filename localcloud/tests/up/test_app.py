@@ -109,7 +109,7 @@ def checked(folder: Path, ends_with: int, check: str = "checks.configuration") -
     return found.model_copy(update={"app": found.app.model_copy(update={"check": check, "settings": settings})})
 
 
-async def test_an_app_that_refuses_its_configuration_is_told_and_nothing_is_started(tmp_path: Path) -> None:
+async def test_an_app_that_refuses_its_configuration_is_reported_and_nothing_is_started(tmp_path: Path) -> None:
     cloud = LocalCloud(checked(tmp_path, 1), tmp_path / "data")
     with pytest.raises(ConfigurationError, match=f"greeting: from contoso-ml; {tmp_path}") as refused:
         await cloud.start()
@@ -117,7 +117,7 @@ async def test_an_app_that_refuses_its_configuration_is_told_and_nothing_is_star
     assert not (tmp_path / "data" / "logs").exists() or not list((tmp_path / "data" / "logs").iterdir())
 
 
-async def test_a_check_that_is_not_there_is_told(tmp_path: Path) -> None:
+async def test_a_check_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"checks\.nothing"):
         await LocalCloud(checked(tmp_path, 0, "checks.nothing"), tmp_path / "data").start()
 

@@ -241,7 +241,7 @@ def test_a_description_is_read_with_its_app_beside_it(tmp_path: Path) -> None:
     assert description.app.folder == tmp_path
 
 
-def test_all_faults_of_a_description_are_told_with_their_places(tmp_path: Path) -> None:
+def test_all_faults_of_a_description_are_reported_with_their_places(tmp_path: Path) -> None:
     (tmp_path / "localcloud.yml").write_text(
         yaml.safe_dump({**DESCRIPTION, "environments": {"dev": {"workspace": "ws-dev"}}, "colour": "red"})
     )

@@ -70,7 +70,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await one.supervisor.stop_all(first="fake")
 
 
-async def test_a_part_that_dies_is_started_again_and_that_is_told(world: World) -> None:
+async def test_a_part_that_dies_is_started_again_and_that_is_reported(world: World) -> None:
     await world.supervisor.start(world.part(LASTING))
     first = world.supervisor.pids["fake"]
     os.kill(first, signal.SIGKILL)
@@ -78,7 +78,7 @@ async def test_a_part_that_dies_is_started_again_and_that_is_told(world: World) 
     await until(lambda: world.starts == 2)
     assert world.supervisor.pids["fake"] != first
     assert world.told == [
-        "fake ended unexpectedly with exit code -9; starting it again",
+        "fake ended unexpectedly with exit code -9; restarting it",
         "fake is ready again",
     ]
 

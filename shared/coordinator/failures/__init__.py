@@ -1,1 +1,1 @@
-"""What failed, whether a replay of it is safe, and replaying it."""
+"""Lists failures, judges whether a replay is safe, and replays or discards them."""

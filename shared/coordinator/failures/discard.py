@@ -1,7 +1,7 @@
-"""Puts dead letters aside for good: what no replay can help, such as what cannot be read.
+"""Discards dead letters for good, such as those that cannot be read, which no replay can help.
 
-A letter is kept in the journal of discarded letters before it is taken from its queue, and the promotion that it names,
-if there is one, notes it. So the same may be asked for again after a crash at any point.
+A letter is stored in the journal of discarded letters before it is removed from its queue, and noted in the journal of
+its promotion, if it names one. So the same request may be repeated after a crash at any point.
 """
 
 import logging
@@ -28,12 +28,12 @@ from shared.ports import (
 
 log = logging.getLogger("mlpromote")
 
-#: Of a message's body: all that a message of the Standard tier can have.
+#: Longest body to keep: the limit of the Standard tier.
 MOST_KEPT_BYTES = 256 * 1024
 
 
 class Discarder:
-    """Does what one request asks for. `clock` gives the time with its zone."""
+    """Carries out one request. `clock` returns the time with its zone."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Discarder:
         self._asked = asked
 
     def discard(self, failures: Sequence[Failure]) -> Iterator[Result]:
-        """Put dead letters aside; promotions are none."""
+        """Discard dead letters; promotions cannot be discarded."""
         for queue, group in groupby(sorted(failures, key=_queue), _queue):
             letters = {failure.dead_letter.number: failure for failure in group if failure.dead_letter is not None}
             if self._asked.dry_run:
@@ -70,7 +70,7 @@ class Discarder:
                 gone = set(self._dead_letters.discard(queue, kept, left))
         except QueueUnavailableError as fault:
             why = str(fault)
-        log.info("%d dead letters of %s were discarded by %s", len(gone), queue, self._asked.by.name)
+        log.info("discarded %d dead letters of %s for %s", len(gone), queue, self._asked.by.name)
         for number, failure in letters.items():
             if number in gone:
                 yield Result(failure.id, ReplayOutcome.DISCARDED, "it was discarded, and is kept in the journal")
@@ -78,7 +78,7 @@ class Discarder:
                 yield Result(failure.id, ReplayOutcome.NOT_REACHED, why)
 
     def _is_kept(self, failure: Failure) -> bool:
-        """Whether the letter is in the journal, and its promotion has noted it."""
+        """Store the letter in the journal and note it in its promotion's; return whether both succeeded."""
         letter = failure.dead_letter
         if letter is None or time.monotonic() >= self._asked.until:
             return False
@@ -115,7 +115,7 @@ def _queue(failure: Failure) -> str:
 
 
 def _written(body: bytes) -> tuple[str, str]:
-    """As text where people can read all of it; what tools write out of it is what it was."""
+    """The body as text if people can read all of it, else as base64; either can be decoded to the original bytes."""
     try:
         text = body.decode()
     except UnicodeDecodeError:

@@ -1,9 +1,9 @@
-"""What failed: promotions that ended so, and messages that a queue gave up; and whether a replay of each is safe.
+"""Describes failures, which are failed promotions and dead letters, and judges whether a replay of each is safe.
 
-Most messages can be delivered again at any time without harm: a step looks first whether its effect is there, and a
-report that nobody waits for changes nothing. Not replayed is what cannot be read, what lies in the wrong queue, and
-what is superseded: above all a command to move traffic or to undo something when its promotion has moved on, for it
-would do so to what came after.
+Most messages can be delivered again at any time without harm: a step first checks whether its effect exists, and a
+report that nobody waits for changes nothing. Messages are not replayed if they cannot be read, are in the wrong queue,
+or are superseded. The last applies above all to commands that move traffic or undo something after their promotion has
+moved on: they would affect what came later.
 """
 
 import logging
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared.coordinator import routing
+from shared.coordinator import catching_up, routing
 from shared.core import incoming
 from shared.core.events import PromotionRequested
 from shared.core.lane import decide, due
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlpromote")
 
-#: Words of the broker.
+#: The broker's reasons.
 _DELIVERED_TOO_OFTEN = "MaxDeliveryCountExceeded"
 _EXPIRED = "TTLExpiredException"
 
@@ -51,7 +51,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that failed. Places are None where they are not known or do not apply."""
+    """Something that failed. Fields for places are None if unknown or not applicable."""
 
     id: str  #: of the promotion; for a dead letter: `queue:sequence number`
     kind: FailureKind
@@ -59,19 +59,19 @@ class Failure:
     tried: int  #: attempts of the stage; deliveries of a dead letter
     at: datetime
     replay: Judgement
-    queue: str | None = None  #: where it is, or where the step that failed takes its commands from
+    queue: str | None = None  #: the queue that it is in, or the command queue of the failed step
     lane: LaneKey | None = None
     promotion: str | None = None
     stage: str | None = None
     step: str | None = None
-    environment: str | None = None  #: whose worker runs the step, or sent the report; where news come from
+    environment: str | None = None  #: of the step's worker, the report's sender, or the news
     diagnosis: str = ""  #: such as the last lines of the container's log
     dead_letter: DeadLetter | None = None  #: None for a promotion
 
 
 @dataclass(frozen=True)
 class FailureFilter:
-    """Which failures are meant; None means any."""
+    """Selects failures; None means any."""
 
     queue: str | None = None
     route: str | None = None
@@ -81,7 +81,7 @@ class FailureFilter:
     kind: str | None = None  #: a `FailureKind`
 
     def check(self) -> None:
-        """Raises ValueError, in words, for what no failure can be."""
+        """Raise ValueError, with a text for people, for values that no failure can have."""
         if self.kind is not None and self.kind not in set(FailureKind):
             raise ValueError(f"unknown kind {self.kind[:100]!r}; known are {', '.join(FailureKind)}")
 
@@ -99,7 +99,7 @@ class FailureFilter:
 
 
 class Failures:
-    """Looks at what failed, as things are at one moment: what it has loaded once, it does not load again."""
+    """Judges failures at one moment: loads everything only once."""
 
     def __init__(self, store: Store, configuration: "Configuration", now: datetime) -> None:
         self._store = store
@@ -108,7 +108,7 @@ class Failures:
         self._lanes: dict[tuple[LaneKey, str | None], Lane] = {}
 
     def of_promotion(self, promotion: Promotion) -> Failure:
-        """A promotion that has ended as failed. Of several stages that failed, the first is shown."""
+        """The failure of a promotion. If several stages failed, the first is shown."""
         stage = next((stage for stage in promotion.stages if stage.status is StageStatus.FAILED), None)
         step = _failed_step(stage) if stage is not None else None
         failure = step.failure if step is not None else None
@@ -131,7 +131,7 @@ class Failures:
         )
 
     def of_dead_letter(self, letter: DeadLetter) -> Failure:
-        """A message that a queue gave up."""
+        """The failure of a dead letter."""
         failure = Failure(
             id=f"{letter.queue}:{letter.number}",
             kind=FailureKind.TIMEOUT if letter.reason == _EXPIRED else FailureKind.BUG,
@@ -146,14 +146,15 @@ class Failures:
         try:
             return self._of_body(failure, letter)
         except Exception as fault:
-            # A list that ends at the first such letter would hide all others, and the way to put this one aside.
-            log.exception("dead letter %s cannot be judged", failure.id)
+            # Failing here would hide all other letters, and prevent people from discarding this one.
+            log.exception("cannot judge dead letter %s", failure.id)
             why = f"a bug in this app prevented a verdict ({type(fault).__name__}): see its log for the traceback"
             return replace(failure, replay=Judgement(False, why))
 
     def _of_body(self, failure: Failure, letter: DeadLetter) -> Failure:
+        registry = catching_up.reports_registry(self._configuration, environment_of(letter.queue) or "")
         try:
-            message = incoming.read(letter.queue, letter.body, self._workspace_of)
+            message = incoming.read(letter.queue, letter.body, self._workspace_of, registry)
         except incoming.MisplacedError as fault:
             return replace(_about(failure, fault.message), replay=_misplaced(str(fault)))
         except UndecodableError as fault:
@@ -183,15 +184,15 @@ class Failures:
         if _only_adds(lane, command):
             stale = "the promotion has moved on: its report changes nothing, and an unwanted effect is undone"
             return Judgement(True, stale)
-        why = f"the promotion has moved on, and {command.step} would take away what came after"
-        return Judgement(False, f"it is superseded: {why}")
+        why = f"the promotion has moved on, and {command.step} would remove what came later"
+        return Judgement(False, f"the promotion is superseded: {why}")
 
     def _judge_report(self, report: StepReported) -> Judgement:
         decision = decide(self._lane(report.lane, report.promotion), report, self._now)
         if decision.disbelieved:
             return _misplaced(decision.disbelieved)
         if decision.stale:
-            return Judgement(True, "nothing waits for this report any more: it changes nothing")
+            return Judgement(True, "nothing waits for this report any longer: it changes nothing")
         return Judgement(True, "the promotion waits for this report")
 
     def _of_news(self, failure: Failure, news: News) -> Failure:
@@ -204,9 +205,9 @@ class Failures:
             promotion=requests[0].promotion.id if len(requests) == 1 else None,
         )
         if not requests:
-            return replace(found, replay=Judgement(True, "it concerns no route, so it would do nothing"))
+            return replace(found, replay=Judgement(True, "no route takes it, so it would do nothing"))
         judged = [self._judge_request(request) for request in requests]
-        # Where several routes take it, each makes of it what it can.
+        # If several routes take it, each is judged separately.
         unsafe = all(not one.safe for one in judged)
         return replace(found, replay=Judgement(not unsafe, "; ".join(dict.fromkeys(one.why for one in judged))))
 
@@ -217,25 +218,26 @@ class Failures:
             return Judgement(True, f"promotion {named} was already started from it: it changes nothing")
         after = decision.lane.promotion(named)
         if after is not None and after.status is PromotionStatus.SUPERSEDED:
-            return Judgement(False, f"it is superseded: {after.reason}")
+            return Judgement(False, f"the promotion is superseded: {after.reason}")
         return Judgement(True, f"promotion {named} would start from it")
 
     def _lane(self, key: LaneKey, promotion: str | None = None) -> Lane:
-        """With all promotions under way, and the named one."""
+        """The lane with all promotions under way, and the named one."""
         if (key, promotion) not in self._lanes:
             self._lanes[key, promotion] = self._store.load(key, promotion)[0]
         return self._lanes[key, promotion]
 
 
 def _failed_step(stage: StageRun) -> StepRun | None:
-    """The one that the stage failed at; if it was to end as something else, the one that could not be undone."""
+    """The step at which the stage failed, or the one that could not be undone if the stage should have ended
+    otherwise."""
     forwards = stage.ends_as is StageStatus.FAILED
     walk = (*stage.steps, *stage.undoing) if forwards else (*stage.undoing, *stage.steps)
     return next((step for step in walk if step.failure is not None), None)
 
 
 def _only_adds(lane: Lane, command: RunStep) -> bool:
-    """Whether the step neither moves traffic nor takes anything away; False too where it is not known."""
+    """Whether the step neither moves traffic nor removes anything. False if the step is unknown."""
     promotion = lane.promotion(command.promotion)
     stage = promotion.stage(command.stage) if promotion is not None else None
     plans = [step.plan for step in stage.steps] if stage is not None else []
@@ -243,7 +245,7 @@ def _only_adds(lane: Lane, command: RunStep) -> bool:
 
 
 def _about(failure: Failure, message: Command | Event) -> Failure:
-    """With the step that a command or a report is about."""
+    """The failure with the step of its command or report filled in."""
     if not isinstance(message, RunStep | StepReported):
         return failure
     return replace(failure, lane=message.lane, promotion=message.promotion, stage=message.stage, step=message.step)
@@ -260,6 +262,6 @@ def _reason(letter: DeadLetter) -> str:
             f"message {letter.message_id}."
         )
     if letter.reason == _EXPIRED:
-        return f"Nobody took message {letter.message_id} before its time to live expired."
+        return f"Message {letter.message_id} was not received before its time to live expired."
     said = ": ".join(filter(None, (letter.reason, letter.description))) or "no reason was given"
     return f"Message {letter.message_id} was dead-lettered: {said}."

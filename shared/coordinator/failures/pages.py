@@ -1,6 +1,6 @@
-"""Failures page by page: first the promotions, newest first, then the dead letters of each queue, oldest first.
+"""Reads failures in pages: first the promotions, newest first, then the dead letters of each queue, oldest first.
 
-A filter is applied while reading, so one page reads a bounded number and may hold fewer than were asked for.
+The filter is applied while reading, so a page reads a bounded number and may contain fewer failures than requested.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from shared.core.promotion import PromotionStatus
 from shared.core.queues import number_in
 from shared.ports import DeadLetter, DeadLetters, PromotionFilter, Store
 
-#: Read at most for one page.
+#: The most failures to read for one page.
 MOST_READ = 1000
-#: Stands for the store of promotions beside the names of queues; no queue is called so.
+#: Names the store of promotions among the names of queues. No queue has this name.
 _PROMOTIONS = "promotions"
 
 
 @dataclass(frozen=True)
 class FailurePage:
-    """Some failures, and what to pass to get those that follow; None at the end."""
+    """Some failures, and the continuation for the next ones; None at the end."""
 
     failures: Sequence[Failure]
     following: str | None
@@ -27,7 +27,7 @@ class FailurePage:
 
 @dataclass(frozen=True)
 class FailurePages:
-    """Reads pages of what failed in a store and in queues."""
+    """Reads pages of failures from a store and queues."""
 
     judge: Failures
     store: Store
@@ -35,12 +35,12 @@ class FailurePages:
     queues: Sequence[str]  #: by name
 
     def page(self, wanted: FailureFilter, most: int, continuation: str | None) -> FailurePage:
-        """At most so many of those that are wanted. Raises ValueError for a continuation that is none of ours."""
+        """At most `most` of the wanted failures. Raises ValueError for an unknown continuation token."""
         sources = [_PROMOTIONS, *(queue for queue in self.queues if wanted.queue in (None, queue))]
         source, following = _position(continuation, sources)
         found: list[Failure] = []
         read = 0
-        # A page that is half full is left so: to read on for ever fewer would take many small reads.
+        # Stop at a half-full page: filling it would take many small reads.
         while source is not None and len(found) * 2 < most and read < MOST_READ:
             some, following = self._read(source, wanted, most - len(found), following)
             read += max(len(some), 1)
@@ -52,7 +52,7 @@ class FailurePages:
     def _read(
         self, source: str, wanted: FailureFilter, most: int, following: str | None
     ) -> tuple[Sequence[Failure], str | None]:
-        """The next ones of a source, and what to pass for those after them; None at the source's end."""
+        """The next failures of a source, and the continuation; None at the source's end."""
         if source == _PROMOTIONS:
             failed = PromotionFilter(wanted.route, wanted.model, status=PromotionStatus.FAILED)
             page = self.store.promotions(failed, most, following)
@@ -62,7 +62,7 @@ class FailurePages:
 
 
 def _position(continuation: str | None, sources: Sequence[str]) -> tuple[str | None, str | None]:
-    """The source to go on with, and what to pass to it."""
+    """The source to continue with, and its continuation."""
     if continuation is None:
         return sources[0], None
     source, separator, following = continuation.partition("~")

@@ -1,7 +1,7 @@
-"""Replays what failed: a promotion is tried again, a dead letter goes back to its queue.
+"""Replays failures: retries promotions, and returns dead letters to their queues.
 
-Each may be asked for again after a crash at any point: a promotion that is on its way is no failure any more, and a
-dead letter is copied under the same message id. The promotion's journal tells who asked for it.
+A request may be repeated after a crash at any point: a promotion that is under way is no longer a failure, and a dead
+letter is copied under the same message id. The promotion's journal records who requested it.
 """
 
 import logging
@@ -21,24 +21,24 @@ from shared.ports import DeadLetters, QueueUnavailableError, Store, VersionConfl
 
 log = logging.getLogger("mlpromote")
 
-#: Dead letters that one line of a journal names at most.
+#: The most dead letters to name in one line of a journal.
 NAMED = 5
 _OPEN = (StageStatus.WAITING, StageStatus.QUEUED, StageStatus.RUNNING)
 
 
 class ReplayOutcome(StrEnum):
     REPLAYED = "replayed"
-    REPLAYABLE = "replayable"  #: would be replayed if it were asked for in earnest
+    REPLAYABLE = "replayable"  #: would be replayed without `dry_run`
     DISCARDED = "discarded"
-    DISCARDABLE = "discardable"  #: would be discarded if it were asked for in earnest
+    DISCARDABLE = "discardable"  #: would be discarded without `dry_run`
     REFUSED = "refused"
     NOT_FOUND = "not-found"
-    NOT_REACHED = "not-reached"  #: not yet: the same may be asked for again
+    NOT_REACHED = "not-reached"  #: not yet: the request may be repeated
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one failure, in words too."""
+    """The outcome for one failure, also in words."""
 
     id: str
     outcome: ReplayOutcome
@@ -47,17 +47,17 @@ class Result:
 
 @dataclass(frozen=True)
 class Asked:
-    """Who asks for a replay or a discard, and how."""
+    """A request for a replay or a discard."""
 
     by: Person  #: an operator
     reason: str
     from_step: str | None  #: of promotions
     dry_run: bool
-    until: float  #: of `time.monotonic`: what is not reached by then is left
+    until: float  #: deadline in `time.monotonic`; the rest is not processed
 
 
 class Replayer:
-    """Does what one request asks for. `clock` gives the time with its zone."""
+    """Carries out one request. `clock` returns the time with its zone."""
 
     def __init__(
         self, store: Store, lanes: Lanes, dead_letters: DeadLetters, clock: Callable[[], datetime], asked: Asked
@@ -71,7 +71,7 @@ class Replayer:
     # --- promotions ---
 
     def retry(self, promotion: str) -> Result:
-        """Try a failed promotion again: from `validate`, or from the step before it that failed."""
+        """Retry a failed promotion: from `validate`, or from the step before it that failed."""
         if time.monotonic() >= self._asked.until:
             return Result(promotion, ReplayOutcome.NOT_REACHED, "the request ran out of time: try again")
         found = self._store.promotion(promotion)
@@ -96,7 +96,7 @@ class Replayer:
     # --- dead letters ---
 
     def move_back(self, failures: Sequence[Failure]) -> Iterator[Result]:
-        """Give dead letters to their queues again."""
+        """Return dead letters to their queues."""
         for failure in failures:
             if not failure.replay.safe:
                 yield Result(failure.id, ReplayOutcome.REFUSED, failure.replay.why)
@@ -118,7 +118,7 @@ class Replayer:
                 moved = self._dead_letters.move_back(queue, numbers, left)
         except QueueUnavailableError as fault:
             why = str(fault)
-        log.info("%d dead letters of %s went back for %s", len(moved), queue, self._asked.by.name)
+        log.info("returned %d dead letters of %s to their queue for %s", len(moved), queue, self._asked.by.name)
         for failure in failures:
             if _number(failure) in moved:
                 yield Result(failure.id, ReplayOutcome.REPLAYED, f"it is back in {queue}: {failure.replay.why}")
@@ -126,7 +126,7 @@ class Replayer:
                 yield Result(failure.id, ReplayOutcome.NOT_REACHED, why)
 
     def _noted(self, failures: Sequence[Failure]) -> list[Failure]:
-        """Those whose promotion knows of the replay; of some, no promotion is known."""
+        """The failures whose promotion has noted the replay, or whose promotion is unknown."""
         noted = [failure for failure in failures if failure.promotion is None]
         about = sorted((failure for failure in failures if failure.promotion), key=lambda each: each.promotion or "")
         for promotion, group in groupby(about, lambda each: each.promotion or ""):
@@ -136,7 +136,7 @@ class Replayer:
         return noted
 
     def _note(self, promotion: str, failures: Sequence[Failure]) -> bool:
-        """Whether it is in the journal, or there is no such promotion whose journal it could be in."""
+        """Note the replay in the promotion's journal. False if that failed; True also if there is no such promotion."""
         found = self._store.promotion(promotion)
         if found is None or found[0].lane != failures[0].lane:
             return True
@@ -158,7 +158,7 @@ def _place(failure: Failure) -> tuple[str, int]:
 
 
 def _start(promotion: Promotion | None) -> str:
-    """Where a promotion goes on."""
+    """Where the promotion resumes, in words."""
     for stage in promotion.stages if promotion else ():
         for step in stage.steps if stage.status in _OPEN else ():
             if step.status in (StepStatus.WAITING, StepStatus.RUNNING):

@@ -3,15 +3,16 @@
 The job only measures; the gates decide. The contract of its inputs and metrics is in docs/evaluate.md.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from shared.config.evaluation import MODEL
 from shared.config.gate import Gate
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.ports import Capability, SubmittedJob, same_asset
+from shared.ports import Capability, SubmittedJob
 from shared.worker import evaluation, gates, jobs
 from shared.worker.evaluation import Evaluated
-from shared.worker.manifest import registry_copy
+from shared.worker.manifest import model_to_deploy
 from shared.worker.order import Step
 from shared.worker.steps.validate import still_as_validated
 from shared.worker.target import Target
@@ -22,11 +23,14 @@ def run(target: Target) -> Outcome:
     job = jobs.followed(target, partial(_start, target), partial(evaluation.not_ours, target))
     if not isinstance(job, SubmittedJob):
         return job
-    changed = still_as_validated(target)
-    if isinstance(changed, Failed):
-        return changed
+    found = still_as_validated(target)
+    if isinstance(found, Failed):
+        return found
     evaluated = _judged(target, job)
-    return evaluated if isinstance(evaluated, Failed) else Succeeded(as_evidence(evaluated))
+    if isinstance(evaluated, Failed):
+        return evaluated
+    asked = evaluation.approved_digest(found.manifest.digest, evaluated)
+    return Succeeded(as_evidence(replace(evaluated, approves=asked)))
 
 
 def _start(target: Target, name: str) -> SubmittedJob | Failed:
@@ -104,7 +108,7 @@ def passed_then(target: Target) -> Failed | None:
 
 
 def _not_then(target: Target, job: SubmittedJob) -> str:
-    copy = registry_copy(target)
+    copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy.reason
     if job.status != jobs.COMPLETED:
@@ -113,7 +117,7 @@ def _not_then(target: Target, job: SubmittedJob) -> str:
         return f"job {job.name} was not submitted by the identity of {target.command.environment}"
     if not jobs.is_name_of(job.name, target.command, STEP.name):
         return f"job {job.name} is of another promotion"
-    if not same_asset(job.inputs.get(MODEL), copy.asset_id):
+    if not evaluation.is_same_model(job.inputs.get(MODEL, ""), copy.asset_id):
         return f"job {job.name} evaluated {job.inputs.get(MODEL) or 'nothing'}"
     return ""
 

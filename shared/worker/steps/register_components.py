@@ -12,6 +12,7 @@ from shared.core.approval import DIGEST_LENGTH, Author
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.ports import Capability, Component, ForbiddenError, PipelineJob, RejectedError
 from shared.worker import pipeline_graph, pipeline_metrics
+from shared.worker.lineage import LONGEST_TEXT, MOST_INPUTS, Lineage, git_of
 from shared.worker.order import Step
 from shared.worker.pipeline_components import PromotedComponent, Rebuilding, with_few_files
 from shared.worker.pipeline_graph import Graph
@@ -19,7 +20,7 @@ from shared.worker.pipeline_metrics import Figures
 from shared.worker.pipeline_order import PipelineOrder
 from shared.worker.pipeline_source import Source, source_of
 from shared.worker.polls import poll_again
-from shared.worker.steps.share import COMPLETED, LONGEST_TEXT, MOST_INPUTS, Lineage, git_of
+from shared.worker.steps.share import COMPLETED
 
 log = logging.getLogger("mlpromote")
 

@@ -6,10 +6,11 @@ only what was approved then.
 
 from dataclasses import dataclass, replace
 
+from shared.core.asset_names import is_of_registry
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.core.wire import from_json
 from shared.ports import Capability
-from shared.worker.manifest import Manifest, registry_copy
+from shared.worker.manifest import Manifest, model_to_deploy
 from shared.worker.order import Step
 from shared.worker.rules import authors, unapproved
 from shared.worker.steps import deploy, evaluate, validate
@@ -40,14 +41,17 @@ def run(target: Target) -> Outcome:
 
 
 def _as_it_served(target: Target) -> str | Failed:
-    """The id of the same registry asset, as approved then, for the same endpoint. Its files may have been fixed since:
+    """The id of the same asset, as approved then, for the same endpoint. Its files may have been fixed since:
     whoever may deploy this app may fix them, and blocking the rollback would be worse."""
     command = target.command
-    copy = registry_copy(target)
+    then, digest = _approved_then(target)
+    if then is not None:  # it came to serve under the settings of then
+        whose = None if is_of_registry(then.model) else "workspace"
+        target = replace(target, settings=target.settings.model_copy(update={"asset": whose}))
+    copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy
-    then, digest = _approved_then(target)
-    if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin, target.endpoint):
+    if then is None or (then.model, then.origin, then.endpoint) != (copy.asset_id, copy.origin or "", target.endpoint):
         return Failed(
             f"{command.candidate.name}, version {command.candidate.version}, is not what was validated when it started "
             f"to serve {command.stage}. Promote it again.",

@@ -1,36 +1,41 @@
 """Copies the model from its workspace into the registry, and records its lineage while that can still be read.
 
-Runs in the environment that the model comes from. Its evidence travels with the candidate: later stages judge it.
+Runs in the environment that the model comes from, or in the first stage's for a model of the registry. Copies nothing
+if no stage needs a copy. Its evidence travels with the candidate: later stages judge it.
 """
 
 import logging
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
-from shared.ports import BusyError, Capability, ForbiddenError, Job, Model, RejectedError, Workspace, same_asset
+from shared.ports import BusyError, Capability, ForbiddenError, Model, RejectedError, same_asset
+from shared.worker import origins
+from shared.worker.lineage import (
+    LONGEST_TEXT,
+    MOST_TAGS,
+    Lineage,
+    Measured,
+    above,
+    finite,
+    measured,
+    not_numbers,
+    of_this_app,
+    short,
+    traced,
+    trimmed,
+)
 from shared.worker.order import Step
 from shared.worker.polls import Waited, poll_again, poll_when_ended
 from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
 
-# Evidence travels in messages and documents, so keep it small.
+#: Evidence travels in messages and documents, so keep it small.
 MOST_METRICS = 100
-MOST_TAGS = 50
-MOST_INPUTS = 20
-LONGEST_TEXT = 256
-
-#: Properties that azure-ai-ml sets on a job that was submitted from a git repository.
-_GIT = {
-    "repository": "azureml.git.repository_uri",
-    "branch": "mlflow.source.git.branch",
-    "commit": "mlflow.source.git.commit",
-    "dirty": "azureml.git.dirty",
-}
 
 
 #: Azure ML's status of a job that succeeded.
@@ -40,33 +45,19 @@ ENDED = (COMPLETED, "Failed", "Canceled")
 
 
 @dataclass(frozen=True)
-class Lineage:
-    """What Azure ML still knows of the job, or the run outside of any job, that made the model."""
-
-    name: str
-    status: str = ""  #: empty if the job was deleted
-    experiment: str = ""
-    parent: str | None = None
-    code: str | None = None
-    environment: str | None = None  #: the environment asset
-    inputs: Mapping[str, str] = field(default_factory=dict)  #: name → path or value
-    git: Mapping[str, str] = field(default_factory=dict)  #: repository, branch, commit, dirty
-    tracked_by: str | None = None  #: `MLflow` if it is a run outside of any job
-
-
-@dataclass(frozen=True)
 class Options:
     """The options of this step in the plan."""
 
     metrics: tuple[str, ...] = ()  #: metrics that a gate of any stage uses, which are kept first
+    copies: bool = True  #: whether a stage needs the model in the registry
 
 
 @dataclass(frozen=True)
 class Shared:
     """The registry's copy, and where the model came from."""
 
-    registry_model: str  #: id of the copy
-    origin: str  #: id of the model that was copied
+    registry_model: str | None  #: id of the copy; None where nothing was copied
+    origin: str  #: id of the model that was copied, or would have been
     authors: tuple[Author, ...] = ()
     registered: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -75,6 +66,13 @@ class Shared:
     metrics_left_out: int = 0
     #: Metrics whose value JSON cannot express: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
     not_numbers: Mapping[str, str] = field(default_factory=dict)
+    #: Metric → the run that logged it, where that was not the job itself, but one below it or beside it.
+    measured_by: Mapping[str, str] = field(default_factory=dict)
+    unclear: Mapping[str, str] = field(default_factory=dict)  #: metric → in words, where several runs disagree
+    looked_in: tuple[str, ...] = ()  #: where metrics were looked for, in words
+    #: The job that a model of the registry names, and that no workspace knows which this identity may read.
+    job_not_found: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)  #: the model's, those of this app: nobody changes them
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,8 @@ class Copying:
 
 
 def run(target: Target) -> Outcome:
+    if target.is_born_in_registry:
+        return _from_registry(target)
     command, workspace = target.command, target.workspace
     name, version = command.candidate.name, command.candidate.version
     waiting = _still_under_way(target)
@@ -97,6 +97,8 @@ def run(target: Target) -> Outcome:
             "Register it and promote that version.",
             FailureKind.NOT_FOUND,
         )
+    if not target.options(Options).copies:
+        return _untagged(target, model) or _traced(target, model, None)
     copy = workspace.registry_model(name, version)
     if copy is None:
         return _untagged(target, model) or _start(target, model)
@@ -106,11 +108,49 @@ def run(target: Target) -> Outcome:
             "Register the model under a new version, or under another name.",
             FailureKind.CONFLICT,
         )
+    return _traced(target, model, copy)
+
+
+def _traced(target: Target, model: Model, copy: Model | None) -> Outcome:
+    """Where the model came from. Registered while its job still runs, it waits: what the job logs last counts, too, and
+    how it ends. Of a step it waits for the whole pipeline: another step may measure the model."""
+    workspace = target.workspace
     job = workspace.job(model.job) if model.job else None
-    if job is not None and job.status not in ENDED:
-        # The model was registered while its job still runs. The job's last metrics and its final status count too.
-        return poll_when_ended(target, job)
-    return Succeeded(as_evidence(_shared(target, model, copy, job)))
+    pipeline = above(workspace, job) if job else None
+    for each in (pipeline, job):
+        if each is not None and each.status not in ENDED:
+            return poll_when_ended(target, each)
+    lineage = traced(job, pipeline) if job else Lineage(model.job) if model.job else None
+    found = measured(workspace, job, _asked(target)) if job else Measured()
+    return Succeeded(as_evidence(_shared(target, model, copy, lineage, found, _authors(workspace.authors, model))))
+
+
+def _from_registry(target: Target) -> Outcome:
+    """Of a model that was registered in the registry: nothing is copied, and its job is looked for where this
+    environment may look."""
+    command, rules = target.command, target.rules
+    name, version = command.candidate.name, command.candidate.version
+    model = target.workspace.registry_model(name, version)
+    if model is None:
+        return Failed(
+            f"There is no model {name}, version {version}, in the registry: it was deleted or never existed. Register "
+            "it there and promote that version.",
+            FailureKind.NOT_FOUND,
+        )
+    if refusal := _untagged(target, model):
+        return refusal
+    places = [target.workspace, *([rules.source] if rules.source else [])]
+    origin = origins.find(places, model)
+    pipeline = above(origin.workspace, origin.job) if origin else None
+    for each in (pipeline, origin.job if origin else None):
+        if each is not None and each.status not in ENDED:
+            return poll_again(command, f"waits for job {each.name}, which made the model, to end")
+    lineage = traced(origin.job, pipeline) if origin else None
+    found = measured(origin.workspace, origin.job, _asked(target)) if origin else Measured()
+    authors = _authors(lambda of: origins.registry_authors(places, of), model)
+    shared = _shared(target, model, model, lineage, found, authors)
+    named = None if origin else origins.job_named(model)
+    return Succeeded(as_evidence(replace(shared, origin=model.origin or model.asset_id, job_not_found=named)))
 
 
 def _still_under_way(target: Target) -> Running | None:
@@ -166,68 +206,53 @@ def _start(target: Target, model: Model) -> Outcome:
     return poll_again(command, says, Copying(model.asset_id))
 
 
-def _shared(target: Target, model: Model, copy: Model, job: Job | None) -> Shared:
-    workspace = target.workspace
-    metrics = workspace.metrics(job.name) if job else {}
-    kept = _kept(target, metrics)
+def _asked(target: Target) -> Collection[str]:
+    """The metrics that a gate of any stage looks at."""
+    return {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
+
+
+def _shared(
+    target: Target,
+    model: Model,
+    copy: Model | None,
+    lineage: Lineage | None,
+    found: Measured,
+    authors: tuple[Author, ...],
+) -> Shared:
+    asked = _asked(target)
+    kept = _kept(found.metrics, asked)
     return Shared(
-        registry_model=copy.asset_id,
+        registry_model=copy.asset_id if copy else None,
         origin=model.asset_id,
-        authors=_authors(workspace, model),
+        authors=authors,
         registered=model.created,
-        tags=_short(model.tags, MOST_TAGS, target.settings.require_tags),
-        job=_lineage(job) if job else Lineage(model.job) if model.job else None,
-        metrics={name: value for name, value in kept.items() if math.isfinite(value)},
-        metrics_left_out=len(metrics) - len(kept),
-        not_numbers={name: _in_words(value) for name, value in kept.items() if not math.isfinite(value)},
+        tags=short(model.tags, MOST_TAGS, target.settings.require_tags),
+        properties=of_this_app(model.properties),
+        job=lineage,
+        metrics=finite(kept),
+        metrics_left_out=len(found.metrics) - len(kept),
+        not_numbers=not_numbers(kept),
+        measured_by=dict(trimmed(found.steps, kept)),
+        unclear=dict(trimmed(found.unclear, asked)),
+        looked_in=tuple(where[:LONGEST_TEXT] for where in found.looked_in),
     )
 
 
-def _authors(workspace: Workspace, model: Model) -> tuple[Author, ...]:
+def _authors(read: Callable[[Model], Sequence[Author]], model: Model) -> tuple[Author, ...]:
     """The authors that can be read. Each environment's policy decides whether an unknown author matters."""
     try:
-        found = workspace.authors(model)
+        found = read(model)
     except (ForbiddenError, RejectedError) as fault:
         log.warning("who made %s/%s cannot be read: %s", model.name, model.version, fault)
         return ()
     return tuple(Author(each.id[:LONGEST_TEXT], each.name[:LONGEST_TEXT], each.is_person) for each in found)
 
 
-def _kept(target: Target, metrics: Mapping[str, float]) -> dict[str, float]:
+def _kept(metrics: Mapping[str, float], asked: Collection[str]) -> dict[str, float]:
     """All metrics if they are few, else all that gates use, and others by name up to the limit."""
-    asked = {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
     wanted = sorted(name for name in metrics if name in asked)
     others = sorted(name for name in metrics if name not in asked and len(name) <= LONGEST_TEXT)
     return {name: metrics[name] for name in [*wanted, *others[: max(0, MOST_METRICS - len(wanted))]]}
-
-
-def _in_words(value: float) -> str:
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def _lineage(job: Job) -> Lineage:
-    return Lineage(
-        name=job.name,
-        status=job.status,
-        experiment=job.experiment[:LONGEST_TEXT],
-        parent=job.parent,
-        code=job.code,
-        environment=job.environment_asset,
-        inputs=_short(job.inputs, MOST_INPUTS),
-        tracked_by="MLflow" if job.is_run else None,
-        git=git_of(job.properties),
-    )
-
-
-def git_of(properties: Mapping[str, str]) -> dict[str, str]:
-    """The git repository, branch and commit that a job's properties name."""
-    return {what: properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in properties}
-
-
-def _short(texts: Mapping[str, str], most: int, first: Collection[str] = ()) -> dict[str, str]:
-    """All texts if they are few, else those in `first` before the others."""
-    names = sorted(texts, key=lambda name: (name not in first, name))[:most]
-    return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in names}
 
 
 STEP = Step("share", run, Shared, Target, Capability.SHARE)

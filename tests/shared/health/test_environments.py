@@ -18,6 +18,7 @@ from shared.ports import (
     RejectedError,
 )
 from shared.worker.order import Rules
+from tests.config.right import changed
 from tests.fakes.workspace import FakeWorkspace
 from tests.shared.health.conftest import NAMES, faults, line, raising
 
@@ -39,6 +40,21 @@ def test_rights_are_looked_at_by_what_steps_do_in_an_environment(health: Health)
         "test": "may deploy",
         "prod": "may deploy",
     }
+
+
+def test_an_identity_that_evaluates_must_be_allowed_to_run_jobs(health: Health, folder: Path) -> None:
+    asks = "evaluate: {job: jobs/evaluate.yml, gates: [{metric: auc, at_least: 1}]}"
+    text = changed(("        smoke: {", f"        {asks}\n        smoke: {{"))
+    (folder / "promotion.yml").write_text(text, encoding="utf-8")
+    assert line(health, "rights", "test")["says"] == "may deploy and run jobs"
+    assert line(health, "rights", "prod")["says"] == "may deploy"
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    workspaces["test"].rights_missing[Capability.RUN] = ["jobs/write"]
+    found = line(replace(health, workspace=workspaces.__getitem__), "rights", "test")
+    assert (found["says"], found["todo"]) == (
+        "its identity may not run jobs (jobs/write)",
+        "Give it AzureML Data Scientist on the workspace.",
+    )
 
 
 def test_a_right_that_is_missing_is_named_with_the_role_that_has_it(health: Health) -> None:
@@ -91,7 +107,7 @@ EVENTS = tuple(
         (EventSubscription("another", "Succeeded", "https://x.test/hook"), "warning", "no event subscription delivers"),
     ],
 )
-def test_who_gets_a_sources_events_is_looked_at(
+def test_the_event_subscriptions_of_a_source_are_checked(
     subscription: EventSubscription, state: str, says: str, health: Health
 ) -> None:
     found = line(dev_subscribed(health, subscription), "events", "dev")
@@ -115,7 +131,7 @@ def test_an_environment_whose_jobs_are_not_told_of_is_named_and_needs_no_registr
     assert line(asked, "events", "prod")["state"] == "ok"
 
 
-def test_who_may_not_see_the_subscriptions_is_told_how_to_look_by_hand(health: Health) -> None:
+def test_a_caller_who_may_not_see_the_subscriptions_is_told_how_to_look_by_hand(health: Health) -> None:
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
     workspaces["dev"].raises["event_subscriptions"] = ForbiddenError("may not read eventSubscriptions")
     found = line(replace(health, workspace=workspaces.__getitem__), "events", "dev")

@@ -72,7 +72,7 @@ def test_all_faults_of_the_configuration_are_told_each_with_its_place(health: He
     assert {"routes.churn.from", "routes.churn.stages[0].validate[0].at_leest"} <= {place for _, place, _ in found}
 
 
-def test_files_that_are_not_there_are_named(health: Health, folder: Path) -> None:
+def test_files_that_do_not_exist_are_named(health: Health, folder: Path) -> None:
     (folder / "smoke" / "churn.jsonl").unlink()
     [(what, name, says)] = faults(health)
     assert (what, name) == ("configuration", "routes.churn.stages[0].smoke.requests")
@@ -87,7 +87,7 @@ def test_what_the_files_name_in_turn_is_read_as_well(health: Health, folder: Pat
     assert says == "deployments/churn.yml: there is no folder scoring, which it names as code"
 
 
-def test_a_deployment_file_that_the_sdk_refuses_is_told(health: Health) -> None:
+def test_a_deployment_file_that_the_sdk_refuses_is_reported(health: Health) -> None:
     refusing = FakeWorkspace(name="test", raises={"deployment_file": RejectedError("unknown field: no_such_key")})
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES} | {"test": refusing}
     assert faults(replace(health, workspace=workspaces.__getitem__)) == [
@@ -227,7 +227,7 @@ def test_what_does_not_answer_holds_nothing_up_for_longer_than_is_allowed(health
     assert hung <= set(found), "on a busy machine others may be late, too"
 
 
-def test_it_is_told_as_whom_the_app_was_asked(health: Health) -> None:
+def test_the_caller_is_shown(health: Health) -> None:
     alice = Person("2", "alice", (OPERATOR,))
     assert health.report(alice)["caller"] == {"name": "alice", "roles": [OPERATOR]}
     assert health.report(None)["caller"] is None

@@ -38,7 +38,7 @@ class ContainerCrashed(Exception):  # noqa: N818 - it says what happened, as eve
 
 @dataclass(frozen=True)
 class Image:
-    """What a container is made of."""
+    """The inputs of a container."""
 
     #: The interpreter of the virtual environment that has `azmlinfsrv`.
     python: Path
@@ -81,7 +81,7 @@ def logs_in(folder: Path, lines: int) -> str:
 
 
 class Container:
-    """Starts a server in a folder of its own and starts it again, with growing pauses, when it crashes."""
+    """Starts a server in its own folder and restarts it, with growing pauses, when it crashes."""
 
     def __init__(self, folder: Path, image: Image, *, start_seconds: float, restart_pauses: Sequence[float]) -> None:
         self.folder = folder

@@ -51,7 +51,7 @@ def _open_quotation(text: str) -> str:
 
 
 def _quoted(path: Path, quotation: str) -> str:
-    """The path as it has to stand there so that the shell reads this path."""
+    """The path, quoted for the shell."""
     if quotation == '"':
         return re.sub(r'([\\"$`])', r"\\\1", str(path))
     if quotation == "'":

@@ -44,7 +44,7 @@ class JobRun:
     certificate_authority: Path | None = None
     #: The outputs that are one file (`uri_file`); the others are folders, which are there when the job starts.
     file_outputs: frozenset[str] = frozenset()
-    #: After so long the job is cancelled; None: never.
+    #: The job is cancelled after this time; None: never.
     limit_seconds: float | None = None
     #: The job that was submitted, where this one is a part of it.
     root: str | None = None
@@ -64,7 +64,7 @@ class JobEnd:
 
 
 class JobRunner:
-    """Runs jobs, each in a folder of its own. `python` is the interpreter of the virtual environment they run in."""
+    """Runs jobs, each in its own folder. `python` is the interpreter of their virtual environment."""
 
     def __init__(self, folder: Path, python: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""The scoring servers of all deployments, by the key that the control plane gives each."""
+"""The scoring servers of all deployments, by the control plane's key for each."""
 
 import asyncio
 import hashlib
@@ -68,11 +68,11 @@ class InferenceServers:
                 await asyncio.to_thread(shutil.rmtree, folder)
 
     def address(self, key: str) -> str:
-        """The URL of the server that serves; ContainerCrashed while it is down, KeyError when there is none."""
+        """The URL of the running server. ContainerCrashed while it is down, KeyError if there is none."""
         return self._serving[key].address()
 
     def logs(self, key: str, lines: int) -> str:
-        """The last lines of the server that was started last, now or in an earlier run; empty when there is none."""
+        """The last log lines of the most recent server, even from an earlier run; empty if there is none."""
         if key in self._latest:
             return self._latest[key].logs(lines)
         folders = self._folders(key)

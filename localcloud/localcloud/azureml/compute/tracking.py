@@ -1,4 +1,4 @@
-"""What runs log, as MLflow sees it: experiments, runs, metrics, parameters and tags, kept in one SQLite file."""
+"""What runs log, in MLflow's terms: experiments, runs, metrics, parameters and tags, stored in one SQLite file."""
 
 import json
 import math
@@ -149,7 +149,7 @@ class Tracking:
             )
 
     def set_deleted(self, run_id: str, deleted: bool) -> None:
-        """Deletes a run, or takes that back; it stays readable by its id."""
+        """Deletes or restores a run; it stays readable by its id."""
         self.run(run_id)
         with self._database:
             self._database.execute("UPDATE runs SET deleted = ? WHERE id = ?", (deleted, run_id))
@@ -192,7 +192,7 @@ class Tracking:
             self._database.execute("DELETE FROM tags WHERE run = ? AND key = ?", (run_id, key))
 
     def run(self, run_id: str) -> Run:
-        """The run of that id; TrackingError when there is none."""
+        """The run with that id; TrackingError if there is none."""
         for run in self._runs("WHERE id = ?", run_id):
             return run
         raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"Run {run_id!r} not found.")
@@ -207,7 +207,7 @@ class Tracking:
         return {metric.key: metric.value for metric in self.last_metrics(run_id)}
 
     def last_metrics(self, run_id: str) -> list[Metric]:
-        """The value of each metric at its highest step, the latest when there are several."""
+        """The value of each metric at its highest step; the latest if there are several."""
         return list({metric.key: metric for metric in self._metrics("WHERE run = ?", run_id)}.values())
 
     def metric_history(self, run_id: str, key: str) -> list[Metric]:
@@ -239,7 +239,7 @@ class Tracking:
         return [json.loads(link) for (link,) in rows]
 
     def logged_model(self, model_id: str) -> LoggedModel:
-        """The logged model of that id; TrackingError when there is none."""
+        """The logged model with that id; TrackingError if there is none."""
         for (model,) in self._database.execute("SELECT model FROM logged_models WHERE id = ?", (model_id,)):
             found: LoggedModel = json.loads(model)
             return found
@@ -271,13 +271,13 @@ class Tracking:
         return self._experiments("ORDER BY id DESC")
 
     def experiment(self, experiment_id: str) -> Experiment:
-        """The experiment of that id; TrackingError when there is none."""
+        """The experiment with that id; TrackingError if there is none."""
         for experiment in self._experiments("WHERE id = ?", experiment_id):
             return experiment
         raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"No experiment with the id {experiment_id} exists.")
 
     def experiment_by_name(self, name: str) -> Experiment:
-        """The experiment of that name; TrackingError when there is none."""
+        """The experiment with that name; TrackingError if there is none."""
         for experiment in self._experiments("WHERE name = ?", name):
             return experiment
         raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"No experiment with the name {name!r} exists.")

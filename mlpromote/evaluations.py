@@ -1,0 +1,53 @@
+"""What a job in the environment measured of a model and of the champion, for people. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from mlpromote.api import Document
+
+
+def evaluation_lines(evidence: Document) -> Iterator[str]:
+    """The metrics in columns, the data they were measured on, and where the job can be looked at."""
+    if not evidence.get("metrics"):
+        return
+    odd = evidence.get("not_numbers") or {}
+    rows = [["metric", "candidate", *(["champion"] if evidence.get("champion") else [])]]
+    for each in evidence["metrics"]:
+        name = each["metric"]
+        row = [name, _figure(each["candidate"], odd.get(name))]
+        if evidence.get("champion"):
+            row.append(_figure(each["champion"], odd.get(f"champion.{name}")))
+        rows.append(row)
+    yield from columns(rows)
+    if evidence.get("metrics_left_out"):
+        yield f"and {evidence['metrics_left_out']} more metrics"
+    for used in evidence.get("data") or []:
+        yield f"{used['input']}: {used['name']}, version {used['version']}"
+    yield f"job {evidence['job']}"
+    if evidence.get("digest"):
+        yield f"file and code of the job {evidence['digest']}"
+    if evidence.get("studio"):
+        yield str(evidence["studio"])
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of the same length, one line each, as wide as their longest cells."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def in_short(evidence: Document) -> str:
+    """One line: the figures that gates looked at, or all if there are few."""
+    asked = {gate["gate"].removeprefix("metric ") for gate in evidence.get("gates", [])}
+    rows = [each for each in evidence.get("metrics", []) if each["metric"] in asked]
+    told = []
+    for each in rows:
+        theirs = f" (champion {_figure(each['champion'], None)})" if evidence.get("champion") else ""
+        told.append(f"{each['metric']} {_figure(each['candidate'], None)}{theirs}")
+    used = ", ".join(f"{one['name']} {one['version']}" for one in evidence.get("data") or [])
+    figures = ", ".join(told) or "measured"
+    return f"{figures} on {used}" if used else figures
+
+
+def _figure(value: float | None, odd: str | None) -> str:
+    return f"{value:.6g}" if value is not None else odd or "-"

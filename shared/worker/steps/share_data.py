@@ -1,0 +1,142 @@
+"""Copies the data assets that the route names into the registry, for whoever wants to train with them elsewhere.
+
+Runs in the environment that the models come from, and there only. What its own configuration does not name for a route
+from there stays where it is, whatever a command says.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import ConfigDict
+
+from shared.config.evaluation import AskedData
+from shared.config.fields import Frozen
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.ports import BusyError, Capability, DataAsset, RegistryData, same_asset
+from shared.worker.order import Order, Step
+from shared.worker.polls import poll_again
+
+
+class AnyStage(Frozen):
+    """The settings of a stage of whichever kind: none of them matters here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class DataOrder(Order[AnyStage]):
+    """What the plan says is all that is asked."""
+
+    parses = AnyStage
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the plan says of this step."""
+
+    data: tuple[str, ...] = ()  #: NAME@latest or NAME:VERSION
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What `@latest` meant at the first poll: by name, the version."""
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CopiedData:
+    """One data asset in the registry."""
+
+    name: str
+    version: str
+    origin: str  #: id of the workspace's asset that was copied
+    asset: str  #: id of the copy
+
+
+@dataclass(frozen=True)
+class DataShared:
+    """All that the route names."""
+
+    data: tuple[CopiedData, ...]
+
+
+def run(order: DataOrder) -> Outcome:
+    asked = [AskedData.read(each) for each in order.options(Options).data]
+    refusal = _kept_here(order, asked)
+    if refusal:
+        return refusal
+    known = order.state(Resolved) or Resolved()
+    assets = []
+    for each in asked:
+        found = _asset(order, each, known)
+        if isinstance(found, Failed):
+            return found
+        assets.append(found)
+    copies = [order.workspace.registry_data(each.name, each.version) for each in assets]
+    for asset, copy in zip(assets, copies, strict=True):
+        if copy is not None and not same_asset(copy.origin, _origin(order, asset)):
+            return _taken(asset, copy)
+    missing = [asset for asset, copy in zip(assets, copies, strict=True) if copy is None]
+    if missing:
+        versions = {each.name: each.version for each in assets}
+        return poll_again(order.command, _started(order, missing), Resolved(versions))
+    return Succeeded(as_evidence(DataShared(tuple(_evidence(order, assets, copies)))))
+
+
+def _kept_here(order: DataOrder, asked: list[AskedData]) -> Failed | None:
+    kept = [each.name for each in asked if each.name not in order.rules.shares_data]
+    if not kept:
+        return None
+    return Failed(
+        f"{order.command.environment} does not share data asset {', '.join(kept)}: its worker's own promotion.yml "
+        "names it in `share_data` of no route from there, or it is a stage's environment, whose data stays. Nothing "
+        "was shared.",
+        FailureKind.PERMISSION,
+    )
+
+
+def _asset(order: DataOrder, asked: AskedData, known: Resolved) -> DataAsset | Failed:
+    found = order.workspace.data_asset(asked.name, known.versions.get(asked.name) or asked.version)
+    if found is not None and not found.is_archived:
+        return found
+    what = f"{asked.name}:{asked.version}" if asked.version else asked.name
+    why = "is archived in" if found else "is not in"
+    return Failed(
+        f"Data asset {what} {why} the workspace of {order.command.environment}, so it was not shared. Create it "
+        "there, or correct `share_data` of the route.",
+        FailureKind.NOT_FOUND,
+    )
+
+
+def _started(order: DataOrder, missing: list[DataAsset]) -> str:
+    says = f"the registry is copying data asset {', '.join(f'{each.name}:{each.version}' for each in missing)}"
+    # Asked for again at polls 2, 4, 8, …, as for models: an import that went wrong leaves no trace.
+    if math.log2(max(order.command.poll, 1)).is_integer():
+        for each in missing:
+            try:
+                order.workspace.start_data_share(each.name, each.version)
+            except BusyError as fault:
+                return f"{says}: {fault}"
+    return says
+
+
+def _taken(asset: DataAsset, copy: RegistryData) -> Failed:
+    return Failed(
+        f"The registry has another data asset {asset.name}, version {asset.version}, made from "
+        f"{copy.origin or 'something else'}. Create the data under a new version, or under another name.",
+        FailureKind.CONFLICT,
+    )
+
+
+def _origin(order: DataOrder, asset: DataAsset) -> str:
+    return order.workspace.data_origin(asset.name, asset.version)
+
+
+def _evidence(order: DataOrder, assets: list[DataAsset], copies: list[RegistryData | None]) -> Iterator[CopiedData]:
+    for asset, copy in zip(assets, copies, strict=True):
+        if copy is not None:
+            yield CopiedData(asset.name, asset.version, _origin(order, asset), copy.asset_id)
+
+
+STEP = Step("share_data", run, DataShared, DataOrder, Capability.SHARE)

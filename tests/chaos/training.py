@@ -1,0 +1,31 @@
+"""The training pipeline that people submit to dev: one step, which leaves a model that names no version."""
+
+import warnings
+from typing import Any
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
+    from azure.ai.ml import MLClient, Output, command, dsl
+
+EXPERIMENT, ROUTE, MODEL = "chaos-training", "training", "trained-one"
+#: What a deployment of such a model answers in place of a version: what trains it cannot know its version.
+UNVERSIONED = "unversioned"
+_CURATED = "azureml://registries/azureml/environments/sklearn-1.5/versions/33"
+
+
+def submit(dev: MLClient, name: str) -> None:
+    """Submit the pipeline under a name."""
+    write = command(
+        command=f"echo -n {MODEL} {UNVERSIONED} > ${{{{outputs.model}}}}/model.txt",
+        environment=_CURATED,
+        outputs={"model": Output(type="custom_model")},
+    )
+
+    @dsl.pipeline(None, compute="serverless", experiment_name=EXPERIMENT)
+    def pipeline() -> dict[str, Any]:
+        step: Any = write()
+        return {"model": step.outputs.model}
+
+    job = pipeline()
+    job.name = name
+    dev.jobs.create_or_update(job)

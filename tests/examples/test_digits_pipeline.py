@@ -1,0 +1,129 @@
+"""The example of a training pipeline: its files are ones that the SDK loads, and its steps do what the story says."""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from azure.ai.ml import load_component, load_job
+
+from shared.config import load
+from tests.examples.conftest import COMPUTE, REPOSITORY
+from tests.examples.test_project import SETTINGS
+
+# The SDK's own use of marshmallow warns.
+pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning")
+
+EXAMPLE = REPOSITORY / "examples" / "digits_pipeline"
+ROUTES: Mapping[str, Any] = load(EXAMPLE / "promotion.yml", SETTINGS).routes
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    run(EXAMPLE / "data" / "make_data.py", folder)
+    return folder
+
+
+def run(script: Path, *arguments: object) -> str:
+    """What a script of the example prints."""
+    with TemporaryDirectory() as runs:  # where MLflow keeps what it logs
+        return _run(script, arguments, Path(runs) / "runs")
+
+
+def _run(script: Path, arguments: Sequence[object], runs: Path) -> str:
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": runs.as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true"}
+    command = [str(COMPUTE), str(script), *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=True).stdout
+
+
+def printed(output: str) -> dict[str, float]:
+    """The metrics in the line `… images: NAME VALUE NAME VALUE`."""
+    words = output.strip().rpartition("images: ")[2].split()
+    return {name: float(value) for name, value in zip(words[::2], words[1::2], strict=True)}
+
+
+def trained(data: Path, split: str, folder: Path) -> dict[str, float]:
+    """What both steps of the pipeline make of some data: the metrics that the second one logs."""
+    prepared = folder / "prepared"
+    prepared.mkdir()
+    run(EXAMPLE / "prepare" / "prepare.py", "--images", data, "--split", split, "--prepared", prepared)
+    return printed(run(EXAMPLE / "train" / "train.py", "--prepared", prepared, "--model", folder / "model"))
+
+
+def test_the_pipeline_is_one_that_the_sdk_loads_and_that_the_route_takes() -> None:
+    job: Any = load_job(EXAMPLE / "pipeline.yml")
+    route = ROUTES["digits-training"]
+    assert route.pipelines.takes(job.experiment_name, job.tags)
+    (stage,) = route.stages
+    assert set(stage.run.inputs) <= set(job.inputs)
+    assert stage.register_as.output in job.outputs
+    for name in ("prepare", "train"):
+        component: Any = load_component(EXAMPLE / "components" / f"{name}.yml")
+        assert (EXAMPLE / "components" / component.code / f"{name}.py").is_file()
+
+
+def test_what_the_pipeline_registers_is_what_the_other_route_takes() -> None:
+    registers, takes = ROUTES["digits-training"].stages[0].register_as, ROUTES["digits"]
+    assert takes.source == "prod"
+    assert takes.takes(registers.model)
+    assert takes.require_tags.items() <= registers.tags.items()
+
+
+def test_the_pipeline_does_as_well_on_all_data_as_on_the_sample(data: Path, tmp_path: Path) -> None:
+    seen = {}
+    for name in ("sample", "production"):
+        (tmp_path / name).mkdir()
+        seen[name] = trained(data / name, "random", tmp_path / name)["accuracy"]
+    assert _holds(seen["production"], seen["sample"])
+
+
+def test_a_split_that_looks_harmless_on_the_sample_is_refused_in_production(data: Path, tmp_path: Path) -> None:
+    seen = {}
+    for name in ("sample", "production"):
+        (tmp_path / name).mkdir()
+        seen[name] = trained(data / name, "last", tmp_path / name)["accuracy"]
+    assert seen["sample"] > 0.9
+    assert not _holds(seen["production"], seen["sample"])
+
+
+def _holds(value: float, source: float) -> bool:
+    """Whether the stage's gate lets it pass."""
+    (gate,) = ROUTES["digits-training"].stages[0].gates
+    return bool(value >= gate.at_least and source - value <= gate.no_worse_than_source_by)
+
+
+def test_the_first_step_drops_the_lines_that_are_broken(data: Path, tmp_path: Path) -> None:
+    lines = (data / "production" / "images.csv").read_text().splitlines()
+    output = run(
+        *(EXAMPLE / "prepare" / "prepare.py", "--images", data / "production"),
+        *("--split", "random", "--prepared", tmp_path),
+    )
+    kept = [len((tmp_path / f"{part}.csv").read_text().splitlines()) for part in ("train", "test")]
+    assert (sum(kept), len(lines)) == (1200, 1220)
+    assert "dropped 20" in output
+
+
+def test_the_evaluation_measures_both_models_and_the_candidate_alone_without_a_champion(
+    data: Path, tmp_path: Path, model: Path, poor_model: Path
+) -> None:
+    job: Any = load_job(EXAMPLE / "jobs" / "evaluate.yml", params_override=[{"inputs": {}}])
+    assert (EXAMPLE / "jobs" / job.code / "evaluate.py").is_file()
+    script, images = EXAMPLE / "evaluate" / "evaluate.py", data / "holdout"
+    both = printed(run(script, "--model", model, "--champion", poor_model, "--images", images))
+    alone = printed(run(script, "--model", model, "--images", images))
+    assert set(both) == {"accuracy", "log_loss", "champion.accuracy", "champion.log_loss"}
+    assert alone == {name: both[name] for name in ("accuracy", "log_loss")}
+    assert both["accuracy"] > both["champion.accuracy"]
+
+
+def test_no_image_that_is_held_out_is_among_those_to_train_with(data: Path) -> None:
+    def images(name: str) -> set[str]:
+        return set((data / name / "images.csv").read_text().splitlines())
+
+    assert images("holdout").isdisjoint(images("production"))
+    whole = {line for line in images("sample") if line.count(",") == 64 and not line.startswith(",")}
+    assert whole <= images("production")

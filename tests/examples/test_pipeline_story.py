@@ -1,0 +1,28 @@
+"""The story of `make demo-pipeline`, told from its first point to its last on a local cloud of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.examples.conftest import REPOSITORY
+from tests.examples.test_command import processes_of
+
+#: Under three minutes when the machine has nothing else to do, which is not so here.
+SECONDS = 900
+
+
+@pytest.mark.timeout(SECONDS + 60)
+def test_all_is_as_promised_and_no_process_is_left_behind(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "examples.demo", "pipeline", "--data", str(data)]
+    demo = subprocess.run(
+        command, cwd=REPOSITORY, env={**os.environ, "COLUMNS": "130"}, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert demo.returncode == 0, demo.stdout
+    told = " ".join(demo.stdout.split())
+    assert [f"✓ {number}" in told for number in range(1, 7)] == [True] * 6
+    assert "no worse than" in told
+    assert processes_of(data) == []
