@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from examples.demo.promotions import Promotion
 from localcloud.up import Description
-from tests.e2e.azure import HeldCall, until
+from tests.e2e.azure import HeldCall, client_of, until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import journal, running_steps
 from tests.e2e.test_pipelines import CURATED, WAITS, approve
@@ -55,7 +55,7 @@ async def aftermath(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> A
     folder = tmp_path_factory.mktemp("rows")
     await asyncio.to_thread(register_rows, cloud.azure.dev, folder / "data", "sample", 10)
     for name in ("production", "inspected"):
-        await asyncio.to_thread(register_rows, cloud.azure.client("prod"), folder / "data", name, 100)
+        await asyncio.to_thread(register_rows, client_of(cloud.parts.addresses, "prod"), folder / "data", name, 100)
     code = code_in(folder / "code")
     jobs = {route: await submitted(cloud, code, route) for route in SECOND}
     for route, job in jobs.items():
