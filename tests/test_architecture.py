@@ -26,10 +26,11 @@ ALSO_WORDS = {
     "register": {"shared/coordinator/routing.py", "shared/config/pipeline_stage.py"},  # a job's stage; a setting
     "register_components": {"shared/coordinator/routing.py"},  # the metrics that any gate asks for
     "run": {
-        "shared/config/pipeline_stage.py",
+        *("shared/config/pipeline_stage.py", "mlpromote/routes.py"),  # a setting, and a command
         *("shared/worker/polls.py", "shared/worker/lineage.py", "shared/cloud/azureml_runs.py"),  # of MLflow
     },
-    "inspect": {"shared/http/authorisation.py", "functions/health.py"},  # what people may do
+    #: What people may do; and what a run of the champion's pipeline takes over.
+    "inspect": {"shared/http/authorisation.py", "functions/health.py", "shared/core/rerunning.py"},
 }
 #: How the command line tells of a step's evidence: a step that is not there is shown without words of its own.
 WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py"}

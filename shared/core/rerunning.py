@@ -17,6 +17,7 @@ from typing import Any
 from shared.core.approval import APPROVE
 from shared.core.events import NotNowError, RunAsked
 from shared.core.messages import Champion, Evidence, Kind, as_evidence
+from shared.core.plan import KINDS
 from shared.core.promotion import AskedRun, Cause, Promotion, StageRun, StepRun, StepStatus, promotion_id
 from shared.core.turn import Turn
 from shared.core.wire import from_json
@@ -25,8 +26,8 @@ MONTH = timedelta(days=30)
 #: Of a stage: more than a month may have.
 MOST_REMEMBERED = 50
 
-#: The steps whose evidence lies before what people approved.
-INSPECT = "inspect"
+#: The step of a run that looks at all that people approve.
+INSPECT = next(step.name for step in KINDS[Kind.PIPELINE].plan if step.reviews)
 
 
 @dataclass(frozen=True)

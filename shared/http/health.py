@@ -172,22 +172,17 @@ class Health:
         if not self.roles.coordinator or not self._is_configured():
             return [Capability.DEPLOY]
         configuration = self.configuration()
-        routes, pipelines = configuration.model_routes, configuration.pipeline_routes
-        from_here = [route for route in routes if route.source == environment]
-        runs_here = [stage for route in pipelines for stage in route.stages if stage.environment == environment]
+        models = [(route, stage) for route in configuration.model_routes for stage in route.stages]
+        pipelines = [(route, stage) for route in configuration.pipeline_routes for stage in route.stages]
+        from_here = [(route, stage) for route, stage in models if route.source == environment]
+        deployed = [stage for _, stage in models if stage.environment == environment]
+        runs = [stage for _, stage in pipelines if stage.environment == environment]
         does = {
-            Capability.SHARE: any(
-                not configuration.is_at_home(route, stage) for route in from_here for stage in route.stages
-            )
-            or any(route.source == environment for route in pipelines),
-            Capability.REGISTER: any(route.from_jobs for route in from_here)
-            or any(stage.register_as for stage in runs_here),
-            Capability.RUN: bool(runs_here),
-            Capability.DEPLOY: any(stage.environment == environment for route in routes for stage in route.stages),
-            Capability.RUN: any(
-                stage.evaluate is not None and stage.environment == environment
-                for route in routes
-                for stage in route.stages
-            ),
+            Capability.SHARE: any(not configuration.is_at_home(route, stage) for route, stage in from_here)
+            or any(route.source == environment for route, _ in pipelines),
+            Capability.REGISTER: any(route.from_jobs for route, _ in from_here)
+            or any(stage.register_as for stage in runs),
+            Capability.DEPLOY: bool(deployed),
+            Capability.RUN: bool(runs) or any(stage.evaluate is not None for stage in deployed),
         }
         return [doing for doing, needed in does.items() if needed]

@@ -17,7 +17,9 @@ VERSION_LENGTH = 32
 _MOST_VALUES = 10_000
 
 #: Values that the service fills in, at one time or another.
-_DEFAULTS = (("optional", "false"), ("instance_count", "1"), ("is_deterministic", "false"))
+_DEFAULTS = (("optional", "false"), ("instance_count", "1"))
+#: Says whether an earlier run may be reused, which a promoted pipeline never does.
+_OF_REUSE = "is_deterministic"
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def _count(value: Any, left: int) -> int:
 def component_digest(component: Component, code: str, environment: str) -> str:
     """Of a component whose code and environment have these digests; that of an environment may be empty, where its id
     says it all."""
-    content = _plain(component.specification)
+    content = _plain({key: each for key, each in component.specification.items() if key != _OF_REUSE})
     return digest_of([component.kind, content, code, component.environment.casefold(), environment])
 
 

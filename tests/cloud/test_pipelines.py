@@ -162,6 +162,7 @@ def test_what_ran_in_one_workspace_runs_in_another_on_its_own_data(
     assert model.properties["mlpromote.data.rows"] == "production:3"
     assert model.properties["mlpromote.source_job"] == promotion.job
     assert model.tags["mlpromote.job"] == job
+    assert client("test", azure).jobs.get(job).settings.force_rerun
     ran = test.pipeline_job(job)
     assert ran is not None
     assert all(each.component.startswith("azureml://registries/contoso-ml/") for each in ran.nodes.values())

@@ -111,7 +111,7 @@ def test_a_late_command_to_move_traffic_or_to_take_away_is_superseded(step: str,
     api.run()
     late = replace(command, step=step, environment="test")
     safe, why = judged(api, queues, "steps-test", late)
-    assert (safe, why.partition(":")[0]) == (False, "it is superseded")
+    assert (safe, why.partition(":")[0]) == (False, "the promotion is superseded")
     [dead] = queues.buried["steps-test"].values()
     assert outcomes(replay(api, ids=[f"steps-test:{dead.number}"])) == {f"steps-test:{dead.number}": "refused"}
     assert queues.queues == {}
@@ -207,7 +207,7 @@ def test_news_are_safe_unless_they_are_superseded(api: Api, queues: FakeQueues) 
     api.start("10", through="test")
     api.run()
     safe, why = judged(api, queues, EVENTS_QUEUE, registered())
-    assert (safe, why.partition(":")[0]) == (False, "it is superseded")
+    assert (safe, why.partition(":")[0]) == (False, "the promotion is superseded")
 
 
 def test_news_that_already_started_a_promotion_changes_nothing(api: Api, queues: FakeQueues) -> None:

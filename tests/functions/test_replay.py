@@ -50,7 +50,7 @@ def test_what_is_superseded_is_refused_and_says_so(api: Api, queues: FakeQueues)
     api.run()
     news = queues.bury(EVENTS_QUEUE, registered(version="1"))
     for item in replay(api, ids=[older, news]).body["value"]:
-        assert (item["outcome"], item["text"].partition(":")[0]) == ("refused", "it is superseded")
+        assert (item["outcome"], item["text"].partition(":")[0]) == ("refused", "the promotion is superseded")
     assert api.bus.commands == []
     assert queues.queues == {}
 

@@ -1,6 +1,7 @@
 """What happens in the environment that a pipeline is promoted to: inspect, approve, run, compare, register, undo."""
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -212,6 +213,23 @@ def test_a_graph_that_was_swapped_on_its_way_never_starts(line: Line) -> None:
     refused = failed(line.with_(evidence={**line.evidence, "register_components": forged}), "run")
     assert refused.kind is FailureKind.CHANGED
     assert not line.prod.submissions
+
+
+@pytest.mark.parametrize("what", ["component", "wiring", "step"])
+def test_a_graph_of_other_components_than_those_that_were_registered_is_not_even_shown(line: Line, what: str) -> None:
+    """The evidence comes through others: what people are shown must be what would run."""
+    line = up_to(line, "register_components")
+    forged = deepcopy(dict(line.evidence["register_components"]))
+    nodes = forged["graph"]["nodes"]
+    if what == "component":
+        nodes["train"]["component"] = nodes["prepare"]["component"]
+    if what == "wiring":
+        nodes["train"]["inputs"]["rows"]["value"] = "${{parent.inputs.rows}}"
+    if what == "step":
+        nodes["hidden"] = nodes["train"]
+    refused = failed(line.with_(evidence={"register_components": forged}), "inspect")
+    assert refused.kind is FailureKind.CHANGED
+    assert "The graph of the pipeline is not the one whose components were registered" in refused.reason
 
 
 def test_new_data_after_the_approval_does_not_change_what_runs(line: Line) -> None:

@@ -208,6 +208,13 @@ def test_an_environment_of_the_same_name_with_other_content_is_a_conflict(line: 
     assert "another environment sklearn, version 3" in failed.reason
 
 
+def test_a_squatted_environment_under_the_name_of_an_inline_one_is_a_conflict(line: Line) -> None:
+    key = registered(line).components["prepare"].environment
+    there = line.dev.registry.environments[key]
+    line.dev.registry.environments[key] = replace(there, image="evil")
+    assert "another environment churn-training-environment" in refused(line).reason
+
+
 def test_an_inline_environment_with_a_build_context_is_refused_in_words(line: Line) -> None:
     line.dev.own.environments[INLINE] = replace(line.dev.own.environments[INLINE], build="https://x/context/")
     assert "Register it as an environment with a name" in refused(line).reason

@@ -185,7 +185,7 @@ class Failures:
             stale = "the promotion has moved on: its report changes nothing, and an unwanted effect is undone"
             return Judgement(True, stale)
         why = f"the promotion has moved on, and {command.step} would remove what came later"
-        return Judgement(False, f"it is superseded: {why}")
+        return Judgement(False, f"the promotion is superseded: {why}")
 
     def _judge_report(self, report: StepReported) -> Judgement:
         decision = decide(self._lane(report.lane, report.promotion), report, self._now)
@@ -218,7 +218,7 @@ class Failures:
             return Judgement(True, f"promotion {named} was already started from it: it changes nothing")
         after = decision.lane.promotion(named)
         if after is not None and after.status is PromotionStatus.SUPERSEDED:
-            return Judgement(False, f"it is superseded: {after.reason}")
+            return Judgement(False, f"the promotion is superseded: {after.reason}")
         return Judgement(True, f"promotion {named} would start from it")
 
     def _lane(self, key: LaneKey, promotion: str | None = None) -> Lane:
