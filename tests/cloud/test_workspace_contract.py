@@ -321,7 +321,7 @@ def test_a_deployment_of_the_model_is_there_once_it_has_succeeded_and_takes_no_t
     assert same_asset(made.model, serving.model)
     assert made.tags.items() >= OURS.items()
     assert [each.name for each in serving.workspace.deployments(serving.endpoint)] == ["v1-abc"]
-    assert serving.settled().traffic == {"v1-abc": 0}
+    assert serving.settled().traffic == {}
 
 
 def test_a_model_of_the_workspace_itself_can_be_deployed_and_is_named_as_it_was_read(
@@ -350,17 +350,17 @@ def test_no_operation_begins_on_what_another_one_is_at_work_on(serving: Serving,
 def test_traffic_goes_to_what_is_named_and_the_tags_stay(serving: Serving) -> None:
     serving.deploy("v1-abc", "v2-abc")
     serving.give_traffic({"v1-abc": 100})
-    assert serving.settled().traffic == {"v1-abc": 100, "v2-abc": 0}
+    assert serving.settled().traffic == {"v1-abc": 100}
     serving.give_traffic({"v1-abc": 0, "v2-abc": 100})
     changed = serving.settled()
-    assert (changed.traffic, changed.tags) == ({"v1-abc": 0, "v2-abc": 100}, OF_ROUTE)
+    assert (changed.traffic, changed.tags) == ({"v2-abc": 100}, OF_ROUTE)
 
 
 def test_traffic_cannot_be_given_to_a_deployment_that_does_not_exist(serving: Serving) -> None:
     serving.deploy("v1-abc")
     with pytest.raises(RejectedError):
         serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
-    assert serving.settled().traffic == {"v1-abc": 0}
+    assert serving.settled().traffic == {}
 
 
 def test_what_takes_traffic_cannot_be_removed_and_anything_else_can(serving: Serving) -> None:
