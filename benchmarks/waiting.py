@@ -29,7 +29,7 @@ from localcloud.up import LocalCloud
 from mlpromote.statuses import ENDED
 
 DEPLOYMENT_SECONDS = 60
-TARGET = Target(0.01, at_least=False, per_cent=True)
+TARGET = Target(0.005, at_least=False, per_cent=True)
 
 SETTINGS = {
     "MLPROMOTE_CONFIGURATION": "benchmarks/waiting.yml",
