@@ -24,13 +24,13 @@ LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: install  ## Show a model's way to production, in about two minutes
+demo: install  ## Watch a model reach production, in about two minutes
 	@$(BIN)/python -m examples.demo
 
-demo-pipeline: install  ## Show a training pipeline's way to production, in under three minutes
+demo-pipeline: install  ## Watch a training pipeline reach production, in under three minutes
 	@$(BIN)/python -m examples.demo pipeline
 
-up: install  ## Start the same and keep it running; Ctrl-C ends it
+up: install  ## Start the demo's local cloud and keep it running; Ctrl-C ends it
 	@$(BIN)/python -m localcloud up
 
 test: install  ## Run all tests
