@@ -31,6 +31,7 @@ from typing import Any
 
 from shared.core import approving, awaiting, going_back, pace, rerunning, trying_again
 from shared.core.approval import Approval, ApprovalEvidence
+from shared.core.commands import command_for
 from shared.core.durations import in_words
 from shared.core.events import (
     Abandoned,
@@ -53,7 +54,6 @@ from shared.core.journal import JournalEntry
 from shared.core.late import late_steps
 from shared.core.messages import (
     GRACE,
-    MAY_ACT_FOR,
     Candidate,
     Champion,
     Failed,
@@ -119,13 +119,13 @@ def _late(lane: Lane, event: LaneEvent, now: datetime) -> tuple[RunStep, ...]:
     stage = promotion.stage(event.stage) if promotion is not None else None
     if stage is not None and _reported(stage, event) is not None:
         return ()
-    return tuple(_command(lane, *step) for step in late_steps(lane, event, now))
+    return tuple(command_for(lane, *step) for step in late_steps(lane, event, now))
 
 
 def due(lane: Lane) -> tuple[RunStep, ...]:
     """Every command that must be in flight."""
     return tuple(
-        _command(lane, promotion, stage, step)
+        command_for(lane, promotion, stage, step)
         for promotion in lane.under_way()
         for stage in promotion.stages
         if (step := stage.current) is not None and step.status is StepStatus.RUNNING and not step.plan.waits
@@ -370,36 +370,6 @@ def _timeout(step: StepRun) -> Failed:
 
 #: The status that a stage ends with when a step fails with this kind.
 _ENDS_AS = {FailureKind.REFUSED: StageStatus.REFUSED, FailureKind.REJECTED: StageStatus.REJECTED}
-
-
-# --- commands ---------------------------------------------------------------------------------------------------------
-
-
-def _command(lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun) -> RunStep:
-    begun = step.started or promotion.created
-    at = step.next_poll or begun
-    return RunStep(
-        lane=promotion.lane,
-        promotion=promotion.id,
-        stage=stage.name,
-        step=step.plan.name,
-        uses=step.plan.uses,
-        environment=step.plan.environment,
-        attempt=stage.attempt,
-        poll=step.poll,
-        not_before=at,
-        not_after=at + MAY_ACT_FOR,
-        started=begun,
-        deadline=step.deadline or begun,
-        candidate=promotion.candidate,
-        settings=stage.settings,
-        evidence=promotion.evidence_for(stage),
-        options=step.plan.options,
-        state=step.state,
-        expects=pace.expectation(lane, stage, step),
-        champion=stage.predecessor,
-        requester=promotion.requester,
-    )
 
 
 def _title(candidate: Candidate) -> str:

@@ -9,7 +9,7 @@ import pytest
 from shared.ports import JobInput, JobSubmission, RejectedError, SubmittedJob, Workspace
 from tests.cloud.conftest import client
 from tests.cloud.local_azure import LocalAzure, until
-from tests.cloud.test_workspace_contract import found
+from tests.cloud.two_workspaces import found
 from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
 

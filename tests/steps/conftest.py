@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.workspace import FakeWorkspace
+from tests.steps.pipeline import Line
 from tests.steps.promotion import ORIGIN, Stage
 
 
@@ -20,3 +21,8 @@ def stage(tmp_path: Path) -> Stage:
     (tmp_path / "deployment.yml").write_text("instance_type: Standard_DS3_v2\n")
     (tmp_path / "smoke.jsonl").write_text('{"request": {"x": 1}, "expected": {"y": 2.0}}\n')
     return Stage(tmp_path)
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Line:
+    return Line.new(tmp_path)

@@ -12,6 +12,7 @@ from shared.core.messages import (
     Candidate,
     Champion,
     Evidence,
+    Failed,
     Kind,
     LaneKey,
     Outcome,
@@ -206,3 +207,18 @@ class Line:
     @property
     def submitted(self) -> SubmittedJob:
         return self.prod.submitted[self.job_name]
+
+
+#: The steps of the plan, in order.
+ALL = ("register_components", "inspect", "approve", "run", "compare", "register_model")
+
+
+def up_to(line: Line, last: str) -> Line:
+    """After this step and all before it."""
+    return line.after(*ALL[: ALL.index(last) + 1])
+
+
+def failed(line: Line, step: str) -> Failed:
+    outcome = line.run(step)
+    assert isinstance(outcome, Failed), outcome
+    return outcome

@@ -1,6 +1,5 @@
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -23,11 +22,6 @@ from tests.steps.pipeline import (
     component,
     pipeline_job,
 )
-
-
-@pytest.fixture
-def line(tmp_path: Path) -> Line:
-    return Line.new(tmp_path)
 
 
 def registered(line: Line) -> RegisteredComponents:
