@@ -33,7 +33,7 @@ class Story(Telling):
         self, console: Console, cloud: LocalCloud, project: Project, data: Path, session: aiohttp.ClientSession
     ) -> None:
         """`cloud` runs in the folder `data`, with its app configured from `project`."""
-        super().__init__(console, cloud, data, session)
+        super().__init__(console, cloud, data)
         self._folder = data / "images"
         self._dev = DataScientist(self._addresses, "dev")
         self._in_prod = DataScientist(self._addresses, "prod")

@@ -45,7 +45,7 @@ class Story(Telling):
         self, console: Console, cloud: LocalCloud, project: Project, data: Path, session: aiohttp.ClientSession
     ) -> None:
         """`cloud` runs in the folder `data`, with its app configured from `project`."""
-        super().__init__(console, cloud, data, session)
+        super().__init__(console, cloud, data)
         self._project = project
         self._scientist = DataScientist(self._addresses)
         self._images = images()

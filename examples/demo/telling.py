@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from azure.core.exceptions import AzureError
 from rich.console import Console
 from rich.padding import Padding
@@ -36,7 +35,7 @@ Plot = list[tuple[Point, Callable[[], Awaitable[str]]]]
 class Telling:
     """Runs the points of a story in order, and stops at the first that is not as promised. Stories derive from it."""
 
-    def __init__(self, console: Console, cloud: LocalCloud, data: Path, session: aiohttp.ClientSession) -> None:
+    def __init__(self, console: Console, cloud: LocalCloud, data: Path) -> None:
         """`cloud` runs in the folder `data`."""
         self._console = console
         self._cloud = cloud
