@@ -19,6 +19,7 @@ from shared.ports import (
     Deployment,
     Endpoint,
     Job,
+    JobOutput,
     RejectedError,
     Workspace,
     same_asset,
@@ -203,7 +204,7 @@ def test_a_step_of_a_pipeline_is_read_as_a_job_below_it_and_has_metrics_of_its_o
 def test_an_output_is_registered_once_under_a_version_and_names_its_job(azure_ml: Azure, name: str) -> None:
     job = azure_ml.train()
     for _ in range(2):
-        made = azure_ml.dev.register_output(name, "1", job, "model", {"promote": "true"}, {})
+        made = azure_ml.dev.register_output(name, "1", JobOutput(job, "model"), {"promote": "true"}, {})
         assert (made.name, made.version, made.job) == (name, "1", job.name)
     (model,) = azure_ml.dev.model_versions(name)
     assert (model.job, model.tags, model.asset_id) == (job.name, {"promote": "true"}, made.asset_id)
@@ -212,7 +213,7 @@ def test_an_output_is_registered_once_under_a_version_and_names_its_job(azure_ml
 def test_an_output_does_not_take_the_version_of_another_model(azure_ml: Azure, name: str) -> None:
     azure_ml.register(name)
     with pytest.raises(BusyError):
-        azure_ml.dev.register_output(name, "1", azure_ml.train(), "model", {}, {})
+        azure_ml.dev.register_output(name, "1", JobOutput(azure_ml.train(), "model"), {}, {})
     assert found(azure_ml.dev.model(name, "1")).job is None
 
 
