@@ -81,9 +81,9 @@ def test_inspect_digests_the_same_for_the_same_and_differently_for_other_data(li
         ({"run": {"compute": "cpu", "inputs": {"rows": "old:1"}}}, "Data asset old, version 1, in prod is archived"),
         (
             {"run": {"compute": "cpu", "inputs": {"rows": "single:1"}}},
-            "rows, and single:1 is uri_file",
+            "rows, but single:1 is uri_file",
         ),
-        ({"run": {"compute": "cpu", "inputs": {"rows": "a b/c"}}}, "as NAME:VERSION or NAME@latest"),
+        ({"run": {"compute": "cpu", "inputs": {"rows": "a b/c"}}}, "NAME:VERSION or NAME@latest"),
         ({"run": {"compute": "cpu", "inputs": {"row": "churn-production:7"}}}, "has no input row; did you mean rows?"),
     ],
 )
@@ -101,10 +101,10 @@ def test_a_region_that_the_registry_does_not_cover_is_seen_before_anything_is_sp
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        ({"computes": ["big"]}, "policy: compute: asked for big, seen cpu"),
+        ({"computes": ["big"]}, "policy: compute: required big, found cpu"),
         ({"identities": ["0f1e2d3c-4b5a-4678-9abc-def012345678"]}, "policy: identity"),
-        ({"max_instances": 2}, "policy: instances: asked for at most 2 for a step, seen 4"),
-        ({"approvals": 2}, "policy: approvals: asked for at least 2, seen the stage requires 1"),
+        ({"max_instances": 2}, "policy: instances: required at most 2 for a step, found 4"),
+        ({"approvals": 2}, "policy: approvals: required at least 2, found the stage requires 1"),
         ({"not_author": True}, "policy: author"),
     ],
 )
@@ -229,7 +229,7 @@ def test_a_graph_of_other_components_than_those_that_were_registered_is_not_even
         nodes["hidden"] = nodes["train"]
     refused = failed(line.with_(evidence={"register_components": forged}), "inspect")
     assert refused.kind is FailureKind.CHANGED
-    assert "The graph of the pipeline is not the one whose components were registered" in refused.reason
+    assert "The pipeline's graph is not the one that was registered" in refused.reason
 
 
 def test_new_data_after_the_approval_does_not_change_what_runs(line: Line) -> None:
@@ -356,7 +356,7 @@ def test_metrics_on_sample_and_on_production_data_stand_side_by_side(line: Line)
 def test_a_run_that_is_worse_than_the_source_is_refused_with_both_columns(line: Line) -> None:
     refused = failed(with_metrics(line, auc=0.85), "compare")
     assert refused.kind is FailureKind.REFUSED
-    assert "asked for no worse than 0.9 in the source's run by more than 0.02, seen 0.85" in refused.reason
+    assert "required no worse than the source's 0.9 by more than 0.02, found 0.85" in refused.reason
     assert "metric  source  here  champion\nauc     0.9     0.85  –" in refused.diagnosis
     assert from_json(Compared, refused.evidence).metrics[0].source == 0.9
 
@@ -377,7 +377,7 @@ def test_a_run_is_compared_with_the_champions_run_here(line: Line) -> None:
     line = line.with_(champion=champion)
     assert isinstance(line.run("compare"), Succeeded)
     line.prod.children[line.job_name] = [(ChildJob("guid-2", "train", "Completed"), {"auc": 0.88})]
-    assert "no worse than 0.89 of the champion's run by more than 0.005, seen 0.88" in failed(line, "compare").reason
+    assert "no worse than the champion's 0.89 by more than 0.005, found 0.88" in failed(line, "compare").reason
 
 
 # --- register ---
