@@ -332,7 +332,7 @@ def test_data_that_was_archived_is_seen_by_validate_and_again_before_the_job_run
         (JOB.replace("model: {type: custom_model}, ", ""), "needs an input model"),
         (JOB.replace("champion: {type: custom_model}, ", ""), "needs an input champion"),
         (JOB.replace(", data: {type: uri_folder}", ""), "has no input data"),
-        ("a: b", "describes no command job"),
+        ("a: b", "does not describe a command job"),
     ],
 )
 def test_a_job_file_that_breaks_the_contract_is_seen_by_validate(
