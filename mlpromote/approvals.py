@@ -1,4 +1,4 @@
-"""Approvals in an environment's own app: `mlpromote approvals`, and `approve` and `reject` where they go there."""
+"""Approvals in an environment's own app: `mlpromote approvals`, and `approve` and `reject` that go to that app."""
 
 import argparse
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a job in the environment measured of a model and of the champion, for people. Pure."""
+"""Shows people what an evaluation measured for the candidate and the champion. Pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ from mlpromote.api import Document
 
 
 def evaluation_lines(evidence: Document) -> Iterator[str]:
-    """The metrics in columns, the data they were measured on, and where the job can be looked at."""
+    """Yield a table of metrics, the data they were measured on, and where to find the job."""
     if not evidence.get("metrics"):
         return
     odd = evidence.get("not_numbers") or {}
@@ -24,20 +24,20 @@ def evaluation_lines(evidence: Document) -> Iterator[str]:
         yield f"{used['input']}: {used['name']}, version {used['version']}"
     yield f"job {evidence['job']}"
     if evidence.get("digest"):
-        yield f"file and code of the job {evidence['digest']}"
+        yield f"digest of its file and code {evidence['digest']}"
     if evidence.get("studio"):
         yield str(evidence["studio"])
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows of the same length, one line each, as wide as their longest cells."""
+    """Yield one line for each row, with columns as wide as their longest cells."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def in_short(evidence: Document) -> str:
-    """One line: the figures that gates looked at, or all if there are few."""
+    """Return one line with the metrics that the gates checked."""
     asked = {gate["gate"].removeprefix("metric ") for gate in evidence.get("gates", [])}
     rows = [each for each in evidence.get("metrics", []) if each["metric"] in asked]
     told = []

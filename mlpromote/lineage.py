@@ -1,4 +1,4 @@
-"""The command for lineage: where what serves came from, and what serves that came from something."""
+"""The command for lineage: where a serving model comes from, and which serving models came from something."""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
 from mlpromote.tables import age, table
 
-#: Facts that people read; ids and the like are in the JSON.
+#: Facts to show to people. The JSON also has ids.
 _SHOWN = (
     "stage",
     "since",
@@ -36,12 +36,12 @@ _SHOWN = (
 
 def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
-    what = "show where what serves came from, back to its data and commit"
+    what = "show where a serving model comes from, back to its data and commit"
     lineage = commands.add_parser(
         "lineage",
         parents=[common],
         help=what,
-        description=f"S{what[1:]}. With --of, show what serves that came from something.",
+        description=f"S{what[1:]}. With --of, list the serving models that came from an asset, job or commit.",
         allow_abbrev=False,
     )
     lineage.add_argument("endpoint", nargs="?", metavar="ENVIRONMENT/ENDPOINT")
@@ -56,12 +56,12 @@ def _lineage(access: Access, options: argparse.Namespace, output: Output) -> Exi
         raise CommandError(ExitCode.USAGE, "Name either ENVIRONMENT/ENDPOINT, or --of KIND:NAME.")
     if options.of:
         found = list(Api(access).entries("lineage", query={"of": options.of}))
-        nothing = f"nothing serves that came from {options.of}"
+        nothing = f"no serving model came from {options.of}"
         output.result(found, lambda: [_listed(found, output) if found else nothing])
         return ExitCode.DONE
     environment, separator, endpoint = options.endpoint.partition("/")
     if not (separator and environment and endpoint):
-        raise CommandError(ExitCode.USAGE, f"{options.endpoint} is no ENVIRONMENT/ENDPOINT, such as prod/churn.")
+        raise CommandError(ExitCode.USAGE, f"{options.endpoint} is not ENVIRONMENT/ENDPOINT, such as prod/churn.")
     lineage = Api(access).get("lineage", environment, endpoint)
     output.result(lineage, lambda: [_drawn(each) for each in lineage["serves"]])
     return ExitCode.DONE
@@ -86,12 +86,12 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
         if value is not None:
             yield f"{name.replace('_', ' ')} {_spoken(value)}"
     if facts.get("dirty") in (True, "True", "true"):
-        yield "with changes that were not committed"
+        yield "with uncommitted changes"
     yield from _metrics(facts.get("metrics") or {})
 
 
 def _metrics(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Of one model, or of a candidate beside the champion."""
+    """Yield the metrics of one model, or of a candidate and the champion."""
     for name, value in metrics.items():
         if isinstance(value, Mapping):
             against = f" (champion {_spoken(value['champion'])})" if "champion" in value else ""
@@ -115,5 +115,5 @@ def _listed(found: Sequence[Document], output: Output) -> RenderableType:
 
 
 def _through(found: Document) -> str:
-    """The steps of the way between what serves and what was asked for."""
+    """Return the links between the endpoint and what the user asked for."""
     return " ← ".join(found["way"][1:])

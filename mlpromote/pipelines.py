@@ -1,6 +1,6 @@
-"""Pipelines for people: what would run, what changed, and metrics on the source's data beside those on production data.
+"""Shows pipelines to people: what would run, what changed, and the metrics on the source's and on production data.
 
-Pure: from the evidence of a promotion's steps.
+Pure: uses only the evidence of a promotion's steps.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 Evidence = Mapping[str, Any]
 
-#: Digits of a digest that are shown: enough to compare by eye.
+#: How many digits of a digest are shown: enough to compare by eye.
 DIGITS = 12
 
 
@@ -40,7 +40,7 @@ def _given(given: Mapping[str, Any]) -> str:
 
 
 def metric_lines(rows: Sequence[Mapping[str, Any]], environment: str) -> Iterator[str]:
-    """The metrics in columns: on the source's data, on the environment's, and of the champion's run there."""
+    """Yield a table of metrics: the source's run, this environment's run, and the champion's run there."""
     has_champion = any("champion" in row for row in rows)
     columns = ["source", "here", *(["champion"] if has_champion else [])]
     cells = [["metric", "source", environment, *(["champion"] if has_champion else [])]]

@@ -15,7 +15,7 @@ from mlpromote.picture import mark, picture
 from mlpromote.pipelines import metric_lines, run_lines
 from mlpromote.tables import age, dim, spoken, table, until
 
-#: The step whose evidence says what a pipeline is made of.
+#: The step whose evidence lists a pipeline's components.
 _MADE_OF = "register_components"
 
 #: Lines shown of a diagnosis, such as a container's log.
@@ -105,7 +105,7 @@ def _to_be_deployed(stage: Document) -> Iterator[str]:
 
 
 def _to_be_run(promotion: Document, stage: Document) -> Iterator[str]:
-    """For a pipeline. What its steps are made of was found in the first stage, for all of them."""
+    """List what a pipeline would run. Its components were recorded once, in the first stage."""
     made_of = [step["evidence"] for each in promotion["stages"] for step in each["steps"] if step["name"] == _MADE_OF]
     components: Document = next((evidence["components"] for evidence in made_of if "components" in evidence), {})
     for step in stage["steps"]:
@@ -114,11 +114,11 @@ def _to_be_run(promotion: Document, stage: Document) -> Iterator[str]:
 
 
 def _metrics(promotion: Document) -> Iterator[RenderableType]:
-    """Of a pipeline's run: sample against production data."""
+    """Show the metrics of a pipeline's run on sample and on production data."""
     for stage in promotion["stages"]:
         for step in stage["steps"]:
             if step["name"] == "compare" and step["evidence"].get("metrics"):
-                yield _indented(f"{stage['name']}: metrics on the source's data and here")
+                yield _indented(f"{stage['name']}: metrics on the source's data and on {stage['name']}'s")
                 yield from (_indented(line) for line in metric_lines(step["evidence"]["metrics"], stage["name"]))
 
 

@@ -24,11 +24,11 @@ Run = Callable[[Access, argparse.Namespace, Output], ExitCode]
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands to the parser."""
-    start = _command(commands, common, "start", "start a promotion of a version, or of what a job ran", _start)
+    start = _command(commands, common, "start", "promote a model version, or the pipeline that a job ran", _start)
     start.add_argument("model", help="a model, or the route of a pipeline")
-    start.add_argument("version", help="its version; of a pipeline the job that ran it")
+    start.add_argument("version", help="the model's version; for a pipeline, the job that ran it")
     _add_reason(start)
-    start.add_argument("--source", metavar="ENVIRONMENT", help="where the version is registered; or `registry`")
+    start.add_argument("--source", metavar="ENVIRONMENT", help="where the version is registered, or `registry`")
     start.add_argument("--route", help="required if several routes take the model")
     start.add_argument("--through", metavar="STAGE", help="stop after this stage")
     start.add_argument(

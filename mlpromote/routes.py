@@ -14,7 +14,7 @@ from mlpromote.exit_codes import ExitCode
 from mlpromote.output import Output
 from mlpromote.tables import age, table
 
-#: Behind a route or a stage that promotion.yml does not have any more.
+#: Marks a route or a stage that is no longer in promotion.yml.
 _GONE = "(not configured)"
 
 
@@ -35,7 +35,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     release.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
     release.set_defaults(run=_release)
 
-    what = "run the pipeline that serves a stage there again, on fresh data"
+    what = "run a stage's champion pipeline again, on fresh data"
     run = commands.add_parser("run", parents=[common], help=what, description=f"R{what[1:]}.", allow_abbrev=False)
     run.add_argument("route")
     run.add_argument("--stage", required=True)
@@ -66,7 +66,7 @@ def _run(access: Access, options: argparse.Namespace, output: Output) -> ExitCod
 def _drawn(lanes: Iterable[Document], now: datetime) -> Table:
     made = table("route", "model", "stage", "serves", "since", "on its way", "hold", whole=("since",))
     for lane in lanes:
-        # An app of before does not say what is configured.
+        # Older apps do not say what is configured.
         gone = "" if lane.get("configured", True) else f" {_GONE}"
         names = [f"{lane['route']}{gone}", lane["model"]]
         for stage in lane["stages"]:

@@ -1,4 +1,4 @@
-"""How the demos are told: point by point, each with what is done, what is shown, and what must be true of it."""
+"""Tells the demos point by point: what is done, what is shown, and what must be true."""
 
 import asyncio
 import textwrap
@@ -33,7 +33,7 @@ Plot = list[tuple[Point, Callable[[], Awaitable[str]]]]
 
 
 class Telling:
-    """Runs the points of a story in order, and stops at the first that is not as promised. Stories derive from it."""
+    """Runs the points of a story in order, and stops at the first broken promise. Stories derive from it."""
 
     def __init__(self, console: Console, cloud: LocalCloud, data: Path) -> None:
         """`cloud` runs in the folder `data`."""
@@ -46,11 +46,11 @@ class Telling:
 
     @property
     def points(self) -> list[Point]:
-        """The points, with what has been seen so far."""
+        """The points, with the results so far."""
         return [point for point, _ in self._plot]
 
     async def tell(self) -> bool:
-        """Run the points; False when one was not as promised."""
+        """Run the points. Return False if a promise was broken."""
         for point, happens in self._plot:
             self._console.print()
             self._console.print(Text.assemble((f"{point.number}  {point.title}", "bold cyan")))

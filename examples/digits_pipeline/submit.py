@@ -1,4 +1,4 @@
-"""Makes the example's data and submits its pipeline, to a local cloud whose app has this folder's promotion.yml."""
+"""Makes the example's data and submits its pipeline to a local cloud whose app uses this folder's promotion.yml."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ COMPUTE = REPOSITORY / ".venv-compute" / "bin" / "python"
 
 
 def main() -> int:
-    """Submit it and say what would start from it; 1 where no local cloud is running."""
+    """Submit it and say what happens next. Return 1 if no local cloud is running."""
     parser = argparse.ArgumentParser(prog="python -m examples.digits_pipeline.submit", description=__doc__)
     parser.add_argument(
         "--data",
@@ -42,8 +42,8 @@ def main() -> int:
             scientist.create_data(f"digits-{name}", Path(folder) / name)
     job = dev.submit_pipeline(asked.split)
     sys.stdout.write(
-        f"Pipeline job {job} is running in dev. When it has completed, the app promotes what ran, and waits for your\n"
-        "approval. See what becomes of it: .venv/bin/mlpromote list\n"
+        f"Pipeline job {job} is running in dev. When it has completed, the app promotes it and waits for your\n"
+        "approval. To follow the promotion: .venv/bin/mlpromote list\n"
     )
     return 0
 

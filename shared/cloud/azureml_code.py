@@ -13,20 +13,20 @@ from shared.ports import RejectedError
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
-#: Of one code asset: all of it is in memory for a moment.
+#: Limits of one code asset, which is briefly held in memory as a whole.
 MOST_FILES = 2000
 MOST_BYTES = 50_000_000
 
 _DATASTORES = "2024-10-01-preview"
 _DATA_PLANE = {"api-version": "2021-10-01-dataplanepreview"}
-#: Where azure-ai-ml puts code, too: the store that every workspace is made with.
+#: The store that every workspace has from the start. azure-ai-ml also puts code there.
 _STORE = "workspaceblobstore"
-#: The folder of the files in a container that is made for them.
+#: The folder for the files in a container created for them.
 _FOLDER = "code"
 
 
 def of_workspace(rest: Rest, workspace: str, credential: Any, uri: str) -> dict[str, bytes]:
-    """The files below an address of the workspace's own storage account, by their path from there."""
+    """Return the files below an address in the workspace's own storage account, by relative path."""
     store = f"{workspace}/datastores/{_STORE}"
     properties = (rest.get(store, **{"api-version": _DATASTORES}) or {}).get("properties") or {}
     account, endpoint = str(properties.get("accountName") or ""), str(properties.get("endpoint") or "")
@@ -42,7 +42,7 @@ def of_workspace(rest: Rest, workspace: str, credential: Any, uri: str) -> dict[
 
 
 def _access(rest: Rest, store: str, properties: Mapping[str, Any], credential: Any, container: str) -> Any:
-    """What opens the container: the account's key, if the store has one, or else the identity."""
+    """Return what opens the container: the account's key if the store has one, otherwise the identity."""
     if (properties.get("credentials") or {}).get("credentialsType") in (None, "None"):
         return credential
     secrets = rest.post(f"{store}/listSecrets", **{"api-version": _DATASTORES}) or {}
@@ -64,12 +64,12 @@ def of_registry(rest: Rest, registry: str, asset: tuple[str, str, str], uri: str
     with ContainerClient.from_container_url(signed, retry_total=0) as container:
         base = unquote(container.url.partition("?")[0])
         if not path.startswith(f"{base}/"):
-            raise RejectedError(f"The files of {asset_id} are at {uri}, which is not where the registry keeps them.")
+            raise RejectedError(f"The files of {asset_id} are at {uri}, which is outside the registry's own storage.")
         return _files(container, path.removeprefix(f"{base}/"))
 
 
 def into_registry(rest: Rest, registry: str, asset: tuple[str, str, str], files: Mapping[str, bytes]) -> None:
-    """Uploads the files, and begins to register them."""
+    """Upload the files and start registering them."""
     from azure.storage.blob import ContainerClient
 
     asset_id, name, version = asset
@@ -91,7 +91,7 @@ def _signed(answer: Mapping[str, Any]) -> str:
 
 
 def _files(container: "ContainerClient", path: str) -> dict[str, bytes]:
-    """All blobs below the path, or the one that is there."""
+    """Return all blobs below the path, or the one at the path."""
     start = path.strip("/")
     found: dict[str, bytes] = {}
     total = 0
@@ -110,7 +110,7 @@ def _files(container: "ContainerClient", path: str) -> dict[str, bytes]:
 
 
 def _below(start: str, name: str) -> str | None:
-    """The path of a blob from there on; None for one that only has a name that begins alike."""
+    """Return a blob's path relative to `start`; None if its name merely begins with the same letters."""
     if name == start:
         return name.rpartition("/")[2]
     return name.removeprefix(f"{start}/") if name.startswith(f"{start}/") else None

@@ -1,4 +1,4 @@
-"""Components and environment assets as Azure ML's REST API gives and takes them, of a workspace or of a registry.
+"""Components and environment assets in the form of Azure ML's REST API, in a workspace or a registry.
 
 The service answers each number and truth value of a component as a text; what comes from a file is made the same.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.ports import Component, EnvironmentAsset
 
-#: What says nothing of what a component does, or is said elsewhere.
+#: Keys that do not affect what a component does, or that are stored elsewhere.
 _NOT_CONTENT = frozenset(
     {
         "$schema",
@@ -26,12 +26,12 @@ _NOT_CONTENT = frozenset(
         "version",
     }
 )
-#: Names of environments that azure-ai-ml gives to those that are described where they are used.
+#: Names that azure-ai-ml gives to environments described inline.
 _ANONYMOUS = ("clicv2anonymousenvironment",)
 
 
 def component_from(properties: Mapping[str, Any]) -> Component:
-    """The component of the properties of its version."""
+    """Return the component from the properties of its version."""
     specification: Mapping[str, Any] = properties.get("componentSpec") or {}
     return Component(
         kind=str(specification.get("type") or ("command" if specification.get("command") else "")),
@@ -43,7 +43,7 @@ def component_from(properties: Mapping[str, Any]) -> Component:
 
 
 def component_body(name: str, version: str, component: Component, tags: Mapping[str, str]) -> dict[str, Any]:
-    """What registers a component."""
+    """Return the request that registers a component."""
     specification: dict[str, Any] = {
         **component.specification,
         "type": component.kind,
@@ -65,7 +65,7 @@ def component_body(name: str, version: str, component: Component, tags: Mapping[
 
 
 def environment_from(asset_id: str, name: str, found: Mapping[str, Any]) -> EnvironmentAsset:
-    """The environment asset with this name; of a label, the version that it stands for."""
+    """Return the environment asset with this name; for a label, the version that it stands for."""
     properties, version = found.get("properties") or {}, str(found["name"])
     build = properties.get("build") or {}
     return EnvironmentAsset(
@@ -82,20 +82,20 @@ def environment_from(asset_id: str, name: str, found: Mapping[str, Any]) -> Envi
 
 
 def environment_body(asset: EnvironmentAsset) -> dict[str, Any]:
-    """What registers an environment of an image and perhaps a conda file."""
+    """Return the request that registers an environment from an image and perhaps a conda file."""
     conda = {"condaFile": asset.conda} if asset.conda else {}
     return {"properties": {"image": asset.image, **conda, "isAnonymous": False, "isArchived": False, "tags": {}}}
 
 
 def plain_id(asset: Any) -> str:
-    """An id without the prefix that some answers have before it."""
+    """Return the id without the prefix that some answers put before it."""
     text = str(asset or "")
     rest = text.removeprefix("azureml:")
     return rest if rest.startswith(("/subscriptions/", "azureml://")) else text
 
 
 def texts(value: Any) -> Any:
-    """The same with a text for each number and truth value, and without empty mappings and lists."""
+    """Return the same with numbers and booleans as strings, and without empty mappings and lists."""
     if isinstance(value, Mapping):
         kept = {str(key): texts(each) for key, each in value.items()}
         return {key: each for key, each in kept.items() if each not in (None, {}, [])}

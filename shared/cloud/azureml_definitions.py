@@ -82,7 +82,7 @@ def _load(file: Path) -> "PipelineJob":
         # What the SDK raises for content of the wrong shape is not documented: this is what it was seen to raise.
         raise RejectedError(f"The pipeline {file.name} cannot be read: {brief(str(fault))}") from fault
     if not isinstance(job, PipelineJob):
-        raise RejectedError(f"{file.name} describes no pipeline: it needs `type: pipeline`.")
+        raise RejectedError(f"{file.name} does not describe a pipeline: it needs `type: pipeline`.")
     return job
 
 
@@ -101,18 +101,18 @@ def _described(key: str, environment: Mapping[str, Any]) -> EnvironmentAsset:
 
 
 def _asset_id(reference: str, workspace: str) -> str:
-    """The id of an environment asset: of `azureml:NAME:VERSION` that of the workspace's."""
+    """Return the id of an environment asset; `azureml:NAME:VERSION` is an asset of the workspace."""
     plain = plain_id(reference)
     name, colon, version = plain.removeprefix("azureml:").partition(":")
     return plain if "/" in plain or not colon else f"{workspace}/environments/{name}/versions/{version}"
 
 
 def _files(named_in: Path, place: Path) -> dict[str, bytes]:
-    """What azure-ai-ml would upload of the place."""
+    """Return the files that azure-ai-ml would upload from the place."""
     folder = place if place.is_dir() else place.parent
     found: dict[str, bytes] = {}
     for each in local_files(named_in, place):
         found[each.resolve().relative_to(folder.resolve()).as_posix()] = each.read_bytes()
         if len(found) > MOST_FILES or sum(map(len, found.values())) > MOST_BYTES:
-            raise RejectedError(f"The folder {place.name}, which {named_in.name} names, is too much to be copied.")
+            raise RejectedError(f"The folder {place.name}, which {named_in.name} names, is too large to copy.")
     return found

@@ -1,4 +1,4 @@
-"""The graph of a pipeline job: from the REST API's answers, and into its requests.
+"""The graph of a pipeline job: parses the REST API's answers and builds its requests.
 
 A job's own inputs have keys in one style (`jobInputType`), those of its nodes in the other (`job_input_type`).
 """
@@ -12,14 +12,14 @@ from shared.ports import Bound, Node, PipelineJob, PipelineSubmission
 #: The compute that Azure ML provides by itself.
 SERVERLESS = "serverless"
 
-#: What of a node says how its step runs, beside its component and what is bound to it.
+#: Keys of a node that say how its step runs, apart from its component and bindings.
 _SETTINGS = ("resources", "distribution", "limits", "environment_variables", "environment")
 _LITERAL = "literal"
 _NO_VALUE = (None, "", _LITERAL)
 
 
 def pipeline_job_from(found: Mapping[str, Any]) -> PipelineJob:
-    """A job as a GET answers it; of one that is no pipeline job only that much."""
+    """Return a job from the answer to a GET; a job that is not a pipeline job has only its basic fields."""
     properties: Mapping[str, Any] = found.get("properties") or {}
     settings = properties.get("settings") or {}
     compute = settings.get("default_compute") or properties.get("computeId") or ""
@@ -62,7 +62,7 @@ def _bound(given: Any) -> Bound:
 
 
 def _output(given: Any) -> Bound:
-    """Where the files were in that job is of no concern to another."""
+    """Return an output without the place of its files in that job, which another job does not need."""
     if not isinstance(given, Mapping):
         return Bound(str(given))
     kind = given.get("job_output_type") or given.get("jobOutputType") or given.get("type")
@@ -71,7 +71,7 @@ def _output(given: Any) -> Bound:
 
 
 def submission_body(workspace: str, wanted: PipelineSubmission) -> dict[str, Any]:
-    """What submits the job in the workspace with this ARM id."""
+    """Return the request that submits the job in the workspace with this ARM id."""
     identity = {"identityType": "Managed", "clientId": wanted.identity} if wanted.identity else None
     properties: dict[str, Any] = {
         "jobType": "Pipeline",
@@ -111,7 +111,7 @@ def _submitted_node(name: str, node: Node, identity: str) -> dict[str, Any]:
         "outputs": {key: _node_output(each) for key, each in node.outputs.items()},
         "_source": "REMOTE.REGISTRY",
     }
-    if identity:  # of the pipeline alone it has no effect
+    if identity:  # setting it only on the pipeline has no effect
         made["identity"] = {"identity_type": "Managed", "client_id": identity}
     return made
 

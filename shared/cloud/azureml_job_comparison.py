@@ -1,4 +1,4 @@
-"""In what a job that the workspace has differs from one that would be submitted under its name.
+"""Compares a job in the workspace with the one that would be submitted under its name.
 
 Tags can be changed by whoever may submit jobs; what is compared here cannot.
 """
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import Command
 
 _CODES = "2023-04-01"
-#: Ends of ids of assets: of a workspace, of a registry, and the short name.
+#: The end of an asset's id: in a workspace, in a registry, and as a short name.
 _LONG = re.compile(r"(?P<scope>.*)/(?P<kind>\w+)/(?P<name>[^/]+)/(versions|labels)/(?P<version>[^/]+)", re.IGNORECASE)
 _SHORT = re.compile(r"(?P<name>[^:/@]+)(?:[:@](?P<version>[^:/@]+))?")
 _REGISTRY = re.compile(r"azureml://registries/(?P<name>[^/]+)", re.IGNORECASE)
 
 
 def differences(rest: Rest, there: Mapping[str, Any], wanted: "Command") -> Iterator[str]:
-    """`there`: the job's properties as the control plane gives them."""
+    """Yield how the jobs differ. `there`: the job's properties from the control plane."""
     if str(there.get("command") or "").strip() != str(wanted.command or "").strip():
         yield "its command"
     if not _same_code(rest, there, wanted):
@@ -32,7 +32,7 @@ def differences(rest: Rest, there: Mapping[str, Any], wanted: "Command") -> Iter
     if _own(there.get("environmentVariables")) != _own(wanted.environment_variables):
         yield "its environment variables"
     inputs: Mapping[str, Any] = there.get("inputs") or {}
-    asked: Mapping[str, Any] = wanted._to_job().inputs or {}  # of the builder itself they are references
+    asked: Mapping[str, Any] = wanted._to_job().inputs or {}  # the builder's own inputs are references
     for name in sorted(inputs.keys() | asked.keys()):
         if not _same_input(_given(inputs.get(name)), _asked(asked.get(name))):
             yield f"its input {name}"
@@ -52,17 +52,17 @@ def _same_code(rest: Rest, there: Mapping[str, Any], wanted: "Command") -> bool:
 def _same_environment(there: str, wanted: Any) -> bool:
     if isinstance(wanted, str):
         return _fits(_reference(there), _reference(wanted))
-    # Described in the file: the SDK names it by a digest of its content.
+    # Inline: the SDK names it by a digest of its content.
     return wanted is not None and _fits(_reference(there), ("", str(wanted.name).lower(), str(wanted.version)))
 
 
 def _fits(there: tuple[str, str, str], wanted: tuple[str, str, str]) -> bool:
-    """A label such as `latest` fits any version."""
+    """Return whether two ids name the same asset. A label such as `latest` matches any version."""
     return there[:2] == wanted[:2] and wanted[2] in ("", "latest", there[2])
 
 
 def _reference(asset: str) -> tuple[str, str, str]:
-    """Registry, name and version or label; no registry for an asset of the workspace. Azure does not keep case."""
+    """Return registry, name, and version or label; no registry for a workspace's asset. Azure does not keep case."""
     plain = _plain(asset).lower()
     found = _LONG.fullmatch(plain) or _SHORT.fullmatch(plain)
     registry = _REGISTRY.match(plain)
@@ -78,14 +78,14 @@ def _same_input(given: str, asked: str) -> bool:
 
 
 def _given(declared: Any) -> str:
-    """An input as the control plane gives it."""
+    """Return an input as the control plane has it."""
     if not declared:
         return ""
     return _value(declared.get("uri") or declared.get("value"))
 
 
 def _asked(wanted: Any) -> str:
-    """An input as the SDK has it: an `Input`, or a value."""
+    """Return an input as the SDK has it: an `Input` or a value."""
     if wanted is None:
         return ""
     return _value(getattr(wanted, "path", None) or getattr(wanted, "default", None) or wanted)
@@ -101,6 +101,6 @@ def _plain(asset: str) -> str:
 
 
 def _own(variables: Any) -> dict[str, str]:
-    """Without those that belong to Azure ML, which may add some."""
+    """Remove Azure ML's own, since it may add some."""
     texts = {str(name): str(value) for name, value in (variables or {}).items()}
     return {name: value for name, value in texts.items() if not name.upper().startswith(("AZUREML", "AZURE_ML"))}

@@ -1,4 +1,4 @@
-"""Job files: Azure ML's YAML of a command job, with a submission's name, inputs and tags put in."""
+"""Job files: Azure ML's YAML of a command job, with the submission's name, inputs and tags added."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import Command
 
 _SERVERLESS = "serverless"
-#: The SDK takes this to mean the machine that submits the job.
+#: For the SDK this means the machine that submits the job.
 _LOCAL = "local"
 
 
 def described(file: Path) -> JobFile:
-    """What the file asks for, and the local files that go with it. `RejectedError` where it cannot be used."""
+    """Return what the file requests, and its local files. Raises `RejectedError` for an unusable file."""
     content = _mapping(file)
     inputs = content.get("inputs")
     job = load(file, None)
@@ -40,7 +40,7 @@ def described(file: Path) -> JobFile:
 
 
 def load(file: Path, submission: JobSubmission | None) -> "Command":
-    """The job as it would be submitted; without a submission, without inputs. `RejectedError` as in `described`."""
+    """Return the job to submit; without a submission, it has no inputs. Raises `RejectedError` like `described`."""
     from azure.ai.ml import load_job
     from azure.ai.ml.entities import Command
     from azure.ai.ml.exceptions import MlException
@@ -53,12 +53,12 @@ def load(file: Path, submission: JobSubmission | None) -> "Command":
         # What the SDK raises for content of the wrong shape is not documented: this is what it was seen to raise.
         raise RejectedError(f"The job file {file.name} cannot be used: {brief(str(fault))}") from fault
     if not isinstance(job, Command):
-        raise RejectedError(f"The job file {file.name} describes no command job.")
+        raise RejectedError(f"The job file {file.name} does not describe a command job.")
     if str(job.compute or "").lower() == _LOCAL:
         raise RejectedError(f"The job file {file.name} names compute local, which would run the job in this app.")
     code = str(job.code or "")
-    if "://" in code and not code.startswith("azureml://"):  # what is there now may be something else later
-        raise RejectedError(f"The job file {file.name} names {code} as code: use a folder beside it, or a code asset.")
+    if "://" in code and not code.startswith("azureml://"):  # its content may change later
+        raise RejectedError(f"The job file {file.name} names {code} as code. Use a folder next to it, or a code asset.")
     return job
 
 
@@ -90,7 +90,7 @@ def _of_code(file: Path, job: "Command") -> Iterator[Path]:
 
 
 def _of_environment(file: Path, content: dict[str, Any]) -> Iterator[Path]:
-    """Of an environment that is described in the job file: its conda file and its build context."""
+    """Yield the conda file and the build context of an environment that the job file describes inline."""
     environment = content.get("environment")
     environment = environment if isinstance(environment, dict) else {}
     build = environment.get("build")
@@ -107,5 +107,5 @@ def _mapping(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as fault:
         raise RejectedError(f"The job file {file.name} cannot be read: {brief(str(fault))}") from fault
     if not isinstance(content, dict):
-        raise RejectedError(f"The job file {file.name} is no YAML mapping of a command job.")
+        raise RejectedError(f"The job file {file.name} is not a YAML mapping that describes a command job.")
     return content

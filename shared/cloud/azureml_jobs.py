@@ -1,4 +1,4 @@
-"""Jobs that steps start: from Azure ML's own YAML to a job of the workspace, its end, and why it failed."""
+"""Jobs that steps start: submits Azure ML's own YAML, and reads the job, its end, and why it failed."""
 
 import base64
 import json
@@ -33,15 +33,15 @@ from shared.ports import (
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-# The versions that azure-ai-ml 1.35 asks for itself.
+# The API versions that azure-ai-ml 1.35 uses.
 _JOBS = "2024-01-01-preview"
 _CANCEL = "2023-04-01-preview"
 _DATA = "2023-04-01-preview"
 _COMPUTES = "2023-08-01-preview"
 
-#: Logs of a job, the most telling first: what its own code wrote, then what prepared its machine.
+#: Logs of a job, the most useful first: that of its own code, then that of preparing its machine.
 _LOGS = (r"user_logs/std_log.*\.txt", r"azureml-logs/70_driver_log\.txt", r"user_logs/.*", r".*/execution-wrapper\.log")
-#: Of a log, from its end.
+#: How much of a log is read, from its end.
 _MOST_BYTES = 64_000
 
 
@@ -100,7 +100,7 @@ class JobsOfWorkspace(ABC):
             client.jobs.create_or_update(job)
         made = self.submitted_job(submission.name)
         if made is None:
-            raise UnavailableError(f"Azure ML took job {submission.name} on, and does not show it yet.")
+            raise UnavailableError(f"Azure ML accepted job {submission.name}, but does not show it yet.")
         return made
 
     def submitted_job(self, name: str) -> SubmittedJob | None:
@@ -144,7 +144,7 @@ class JobsOfWorkspace(ABC):
         return JobEnd(_error(run), _log(run.get("logFiles") or {}))
 
     def _bound(self, submission: JobSubmission) -> JobSubmission:
-        """With the ids that a job refers to assets by."""
+        """Return the job, with the ids that it uses for assets."""
         ids = {name: plain_id(self._arm_id(each.asset_id)) for name, each in submission.inputs.items()}
         bound = {name: replace(each, asset_id=ids[name]) for name, each in submission.inputs.items()}
         return replace(submission, inputs=bound)
@@ -187,7 +187,7 @@ def _error(run: Mapping[str, Any]) -> str:
 
 
 def _log(files: Mapping[str, str]) -> str:
-    """The end of the most telling log, or why it cannot be read: the failure is told all the same."""
+    """Return the end of the most useful log, or why it cannot be read; the failure is reported either way."""
     name = next((name for wanted in _LOGS for name in sorted(files) if re.fullmatch(wanted, name)), None)
     if name is None:
         return ""
@@ -198,14 +198,14 @@ def _log(files: Mapping[str, str]) -> str:
             size = blob.get_blob_properties().size
             start = max(0, size - _MOST_BYTES)
             content: bytes = blob.download_blob(offset=start, length=_MOST_BYTES).readall() if size else b""
-    except AzureError as fault:  # its text may hold the address, which has a signature in it
+    except AzureError as fault:  # its text may contain the address, which has a signature
         return f"Its log {name} cannot be read: {brief(str(fault)).partition('http')[0].strip()}"
     text = content.decode(errors="replace")
     return text.partition("\n")[2] if start else text
 
 
 def _object_id(token: str) -> str:
-    """The claim `oid` of an access token that this identity was given; empty for one that is no JWT."""
+    """Return the claim `oid` of this identity's access token; empty if the token is not a JWT."""
     parts = token.split(".")
     if len(parts) != 3:
         return ""

@@ -35,7 +35,7 @@ from shared.ports import (
     RejectedError,
 )
 
-# The versions that azure-ai-ml 1.35 asks for itself.
+# The API versions that azure-ai-ml 1.35 uses.
 _JOBS = {"api-version": "2024-01-01-preview"}
 _ASSETS = {"api-version": "2023-04-01-preview"}
 _DATA_PLANE = {"api-version": "2021-10-01-dataplanepreview"}
@@ -151,20 +151,20 @@ class PipelinesOfWorkspace(ABC):
 
     @contextmanager
     def _registering(self, what: str) -> Iterator[Rest]:
-        """Somebody else may have registered the same meanwhile: the next look shows whether it is."""
+        """Somebody else may have registered the same name meanwhile; the next poll checks whether it is the same."""
         try:
             with self._rest(f"register {what} in registry {self._registry_name}") as rest:
                 yield rest
         except RejectedError as fault:
             if TAKEN.search(str(fault)) or "immutable" in str(fault):
-                raise BusyError(f"{what} was registered meanwhile: {fault}") from fault
+                raise BusyError(f"{what} was registered by somebody else meanwhile: {fault}") from fault
             raise
 
     def _place(self, kind: str, name: str, version: str) -> str:
         return f"{self._registry.address}/{kind}/{quote(name, safe='')}/versions/{quote(version, safe='')}"
 
     def _asset(self, rest: Rest, asset_id: str) -> Mapping[str, Any] | None:
-        """The version of an asset by its id: of a workspace, or of whatever registry; None where it is not there."""
+        """Return the version of an asset by its id, in a workspace or any registry; None if it does not exist."""
         asset_id = plain_id(asset_id)
         parts = _parts(asset_id)
         if "registry" not in parts:
@@ -181,12 +181,12 @@ class PipelinesOfWorkspace(ABC):
             return self._registry.address
         try:
             return azureml_registry.discover(rest, self._cloud, name).address
-        except RejectedError:  # there is none of that name
+        except RejectedError:  # nothing has that name
             return None
 
 
 def _parts(asset_id: str) -> Mapping[str, str]:
-    """`kind`, `name`, `which`, and `registry` of one of a registry. Raises `RejectedError` for what is no such id."""
+    """Return `kind`, `name`, `which` and, for a registry's asset, `registry`. Raises `RejectedError` for other ids."""
     found = _OF_REGISTRY.fullmatch(asset_id) or _OF_WORKSPACE.fullmatch(asset_id)
     if found is None:
         raise RejectedError(f"{asset_id[:200]} is not the id of a component, of code or of an environment.")

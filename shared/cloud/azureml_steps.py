@@ -14,12 +14,12 @@ from shared.cloud.azureml_rest import Rest
 from shared.core.asset_names import plain_id
 from shared.ports import Job
 
-# The versions that azure-ai-ml 1.35 asks for itself.
+# The API versions that azure-ai-ml 1.35 uses.
 _JOBS = "2024-01-01-preview"
 _COMPONENTS = "2024-01-01-preview"
 
 _OF_PIPELINE = re.compile(r"\$\{\{\s*parent\.inputs\.([^}\s]+)\s*\}\}")
-#: Of the pipeline job, where the step's own run has none.
+#: Read from the pipeline job if the step's own run has none.
 _GIT = ("azureml.git.", "mlflow.source.git.")
 
 
@@ -32,7 +32,7 @@ class Steps:
         self._history = f"{history}/history/v1.0{workspace}"
 
     def job(self, name: str) -> Job | None:
-        """The step in the words of a job; None where run history does not know it."""
+        """Return the step as a job; None if run history does not have it."""
         run = self._rest.get(f"{self._history}/runs/{quote(name, safe='')}")
         if not run:
             return None
@@ -61,7 +61,7 @@ class Steps:
         )
 
     def _pipeline(self, name: str | None) -> Mapping[str, Any]:
-        """The properties of a pipeline job. A pipeline within a pipeline is itself a step, and has none."""
+        """Return the properties of a pipeline job. A pipeline within a pipeline is a step itself and has none."""
         if not name:
             return {}
         found = self._rest.get(f"{self._workspace}/jobs/{quote(name, safe='')}", **{"api-version": _JOBS}) or {}
@@ -78,14 +78,14 @@ class Steps:
 
 
 def _node(pipeline: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """By the name that its run is shown under: its own, or the one that it was given for that."""
+    """Return the display name of its run: its own name, or the one given for display."""
     nodes: Mapping[str, Mapping[str, Any]] = pipeline.get("jobs") or {}
     named = [node for node in nodes.values() if node.get("display_name") == name]
     return nodes.get(name) or (named[0] if len(named) == 1 else {})
 
 
 def _bound(node: Mapping[str, Any], pipeline: Mapping[str, Any]) -> dict[str, str]:
-    """What the graph gives to a node: the pipeline's inputs are put in, the outputs of other steps named as such."""
+    """Return a node's inputs from the graph, with the pipeline's inputs filled in and other steps' outputs named."""
     inputs = {}
     for name, given in (node.get("inputs") or {}).items():
         value = str((given or {}).get("value") or (given or {}).get("uri") or "")
@@ -96,7 +96,7 @@ def _bound(node: Mapping[str, Any], pipeline: Mapping[str, Any]) -> dict[str, st
 
 
 def _read(inputs: Mapping[str, Any] | None) -> dict[str, str]:
-    """What run history says that the run has read."""
+    """Return what the run has read, according to run history."""
     return {
         name: plain_id(str(each["assetId"])) for name, each in (inputs or {}).items() if (each or {}).get("assetId")
     }

@@ -1,6 +1,6 @@
 """Rules between the parts of a configuration: names must resolve, and no two stages may share an endpoint.
 
-They use whatever is readable of the content, so that these faults are reported together with those of single values.
+They use whatever part of the content is readable, so these faults are reported together with faults in single values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from shared.config import azure_names, patterns
 from shared.config.faults import Fault, Steps, place
 from shared.config.wording import did_you_mean
 
-#: As in `configuration`, which these rules come before.
+#: The same as in `configuration`, which imports this module.
 REGISTRY = "registry"
 
 
@@ -34,7 +34,7 @@ def faults(content: object) -> Iterator[Fault]:
     environments = _mapping(_mapping(content).get("environments"))
     every_stage: list[_Stage] = []
     if REGISTRY in environments:
-        yield Fault(place(("environments", REGISTRY)), "this name stands for the registry itself; choose another one")
+        yield Fault(place(("environments", REGISTRY)), "this name is reserved for the registry; choose another name")
     for name, route in _mapping(_mapping(content).get("routes")).items():
         steps = ("routes", name)
         models = _texts(_mapping(route).get("models"))
@@ -72,28 +72,29 @@ def _source(route: Mapping[str, Any], steps: Steps, environments: Mapping[str, A
     if route.get("from") != REGISTRY:
         yield from _unknown(route.get("from"), (*steps, "from"), environments)
     elif "pipelines" in route:
-        says = "pipelines come from a workspace where they ran; name an environment"
+        says = "a pipeline comes from the workspace where it ran; name an environment"
         yield Fault(place((*steps, "from")), says)
     elif "from_jobs" in route:
-        says = "a registry has no jobs; leave this out, or name an environment in `from`"
+        says = "a registry has no jobs; remove this, or name an environment in `from`"
         yield Fault(place((*steps, "from_jobs")), says)
 
 
 def _shared_data(route: Mapping[str, Any], steps: Steps, content: Mapping[str, Any]) -> Iterator[Fault]:
-    """Data of a place where models serve or pipelines run again stays there: samples are made elsewhere."""
+    """Data never leaves a workspace where models serve or promoted pipelines run; samples come from elsewhere."""
     if not route.get("share_data"):
         return
     environments, source = _mapping(content.get("environments")), _text(route.get("from"))
     where = place((*steps, "share_data"))
     if source == REGISTRY:
-        yield Fault(where, "what comes from the registry is there already; leave this out")
+        yield Fault(where, "the route is `from: registry`, so its data is there already; remove this")
         return
     routes = _mapping(content.get("routes")).values()
     stages = [_mapping(stage) for each in routes for stage in (_mapping(each).get("stages") or [])]
     used = {_text(stage.get("environment")) for stage in stages}
     if source and any(_same_place(source, other, environments) for other in used if other):
         yield Fault(
-            where, f"{source} is a stage's environment, so its data stays there; share data from another workspace"
+            where,
+            f"the workspace of {source} is used by a stage, so its data stays there; share data from another workspace",
         )
 
 

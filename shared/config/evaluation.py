@@ -1,5 +1,5 @@
-"""Evaluation: a job in the stage's environment that measures a model, and the champion beside it, on that environment's
-data. What it is given and what it must log is in docs/evaluate.md.
+"""Evaluation: a job in the stage's environment that measures the candidate and the champion on that environment's data.
+docs/evaluate.md describes its inputs and the metrics that it must log.
 """
 
 import re
@@ -14,7 +14,7 @@ from shared.config.gate import Gate
 #: The inputs that the app binds itself.
 MODEL = "model"
 CHAMPION = "champion"
-#: What the name of a metric of the champion begins with.
+#: Prefix of the champion's metrics.
 OF_CHAMPION = "champion."
 
 _NAME = "[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
@@ -31,10 +31,10 @@ class AskedData:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Of `NAME@latest` or `NAME:VERSION`. Raises ValueError."""
+        """Parse `NAME@latest` or `NAME:VERSION`. Raises ValueError."""
         found = re.fullmatch(_DATA, text.removeprefix("azureml:"))
         if not found:
-            raise ValueError(f"must be a data asset, as NAME@latest or NAME:VERSION, not {text!r}")
+            raise ValueError(f"must be a data asset, NAME@latest or NAME:VERSION, not {text!r}")
         return cls(found["name"], found["version"])
 
 
@@ -47,13 +47,13 @@ def _input(name: str) -> str:
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,254}", name):
         raise ValueError("must be the name of an input: letters, digits and underscores")
     if name in (MODEL, CHAMPION):
-        raise ValueError("is bound by the app, so no data can be given to it")
+        raise ValueError("is an input that the app binds itself; give the data to another input")
     return name
 
 
 def _digest(text: str) -> str:
     if not re.fullmatch(_DIGEST, text):
-        raise ValueError("must be the digest of a job, sha256: and 64 hex digits, as the evidence of validate shows it")
+        raise ValueError("must be the digest of a job: sha256: and 64 hex digits, as the evidence of validate shows it")
     return text
 
 
@@ -65,18 +65,17 @@ JobDigest = Annotated[
 
 
 class EvaluationSettings(Settings):
-    """A job that runs in the stage's environment before people are asked, and what its metrics must be."""
+    """A job that runs in the stage's environment before people are asked, and the gates on its metrics."""
 
     job: FilePath = Field(description="Azure ML YAML of a command job with an input `model`, and `champion` if needed.")
     inputs: dict[InputName, Data] = Field(
         default={},
-        description="Data assets of the environment's workspace, by input: NAME@latest or NAME:VERSION. The latest "
-        "version is looked up once, and recorded.",
+        description="Data assets in the environment's workspace, by input: NAME@latest or NAME:VERSION. The latest "
+        "version is looked up once and recorded.",
     )
     gates: tuple[Gate, ...] = Field(
         min_length=1,
-        description="Gates that the metrics of this one job must pass. The champion's `auc` is logged as "
-        "`champion.auc`.",
+        description="Gates that this job's metrics must pass. The job logs the champion's `auc` as `champion.auc`.",
     )
 
     @model_validator(mode="after")
@@ -95,10 +94,10 @@ class EvaluationSettings(Settings):
 
 
 class EvaluationPolicy(Settings):
-    """The evaluation without which nothing is deployed in an environment."""
+    """The evaluation that every model must pass before it is deployed in an environment."""
 
-    job: JobDigest = Field(description="Digest of the job's file and code, as the evidence of validate shows it.")
+    job: JobDigest = Field(description="Digest of the job file and its code, as the evidence of validate shows it.")
     gates: tuple[Gate, ...] = Field(default=(), description="Gates that the job's metrics must pass here.")
     inputs: dict[InputName, Text] = Field(
-        default={}, description="Names of the data assets that these inputs must get, in any version."
+        default={}, description="The data asset that each of these inputs must get, by name, in any version."
     )

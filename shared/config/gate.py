@@ -1,4 +1,4 @@
-"""A check of one metric: of a training job, of an evaluation."""
+"""A check of one metric of a training job or an evaluation."""
 
 from typing import Literal, Self
 

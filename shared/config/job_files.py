@@ -1,4 +1,4 @@
-"""The job file of an evaluation, as far as can be said without Azure: whether it keeps the contract."""
+"""Checks an evaluation's job file against the contract, as far as that is possible without Azure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from shared.config.evaluation import CHAMPION, MODEL, EvaluationSettings
 
 
 def faults(file: Path, asked: EvaluationSettings) -> Iterator[str]:
-    """In sentences that name the file; none for a job that can be used."""
+    """Yield what is wrong, in sentences that name the file; nothing for a usable job."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -20,22 +20,22 @@ def faults(file: Path, asked: EvaluationSettings) -> Iterator[str]:
         yield f"{asked.job} cannot be read: {' '.join(str(fault).split())}"
         return
     if not isinstance(content, dict) or not isinstance(content.get("command"), str):
-        yield f"{asked.job} is no command job: it needs a command"
+        yield f"{asked.job} is not a command job: it needs a command"
         return
     yield from _of_inputs(content.get("inputs"), asked)
     yield from _of_code(content.get("code"), file, asked.job)
 
 
 def of_inputs(declared: Iterable[str], asked: EvaluationSettings) -> Iterator[str]:
-    """What is wrong with the inputs that a job declares, by their names."""
+    """Yield what is wrong with the names of a job's declared inputs."""
     names = set(declared)
     if MODEL not in names:
-        yield f"{asked.job} needs an input {MODEL}: the model that is evaluated"
+        yield f"{asked.job} needs an input {MODEL} for the model to evaluate"
     for name in sorted(asked.inputs.keys() - names):
-        yield f"{asked.job} has no input {name}, which the stage gives data to"
+        yield f"{asked.job} has no input {name}, but the stage gives data to it"
     compared = [gate.metric for gate in asked.gates if gate.no_worse_than_champion_by is not None]
     if compared and CHAMPION not in names:
-        yield f"{asked.job} needs an input {CHAMPION}: the gate on {compared[0]} compares with it"
+        yield f"{asked.job} needs an input {CHAMPION}, because the gate on {compared[0]} compares with the champion"
 
 
 def _of_inputs(inputs: Any, asked: EvaluationSettings) -> Iterator[str]:

@@ -11,14 +11,14 @@ from shared.config.succession import one_after_the_other
 
 
 class Pipelines(Settings):
-    """The pipeline jobs that start a promotion of what they ran, once they complete."""
+    """The pipeline jobs that start a promotion of what they ran when they complete."""
 
     experiment: Text = Field(description="Experiment that the job belongs to.")
     tags: dict[Text, str] = Field(default={}, description="Tags that the job must have, with these values.")
     definition: FilePath | None = Field(
         default=None,
-        description="Azure ML YAML of the pipeline, whose local components and code are promoted in place of what the "
-        "job ran. Needed for jobs that were made from a pipeline component. Default: what the job ran.",
+        description="Azure ML YAML of the pipeline. Its local components and code are promoted instead of what the job "
+        "ran. Required for jobs created from a pipeline component. Default: promote what the job ran.",
     )
 
     def takes(self, experiment: str, tags: Mapping[str, str]) -> bool:
@@ -27,7 +27,7 @@ class Pipelines(Settings):
 
 
 class PipelineRoute(Settings):
-    """A way through environments for a training pipeline: in each stage it runs on that environment's data."""
+    """The environments that a training pipeline goes through. In each stage it runs on that environment's data."""
 
     source: EnvironmentName = Field(
         alias="from", description="Where the pipeline is developed: a key of `environments`."
@@ -44,7 +44,7 @@ class PipelineRoute(Settings):
 
     @property
     def name(self) -> str:
-        """Its key in `routes`, which is also the name of the pipeline that is promoted."""
+        """The route's key in `routes`, which is also the name of the promoted pipeline."""
         return self._name
 
     @property

@@ -1,4 +1,4 @@
-"""The settings of one stage of a pipeline: where it runs, on what, who must agree first, and what becomes of it."""
+"""The settings of a pipeline's stage: where it runs, on which compute and data, approval, gates and registration."""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -45,7 +45,7 @@ _BOUNDS = ("at_least", "at_most", "no_worse_than_source_by", "no_worse_than_cham
 
 
 class RunGate(Settings):
-    """A check of one metric of the pipeline's run in this stage. All given bounds must hold."""
+    """A check of one metric of the pipeline's run in this stage. Every bound that is set must hold."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -62,15 +62,15 @@ class RunGate(Settings):
     at_most: Number | None = Field(default=None, description="The highest value that passes.")
     no_worse_than_source_by: Margin | None = Field(
         default=None,
-        description="How much worse than in the source's run it may be, in the metric's unit: 0 or more.",
+        description="How much worse than the source's run it may be, in the metric's unit: 0 or more.",
     )
     no_worse_than_champion_by: Margin | None = Field(
         default=None,
-        description="How much worse than in the champion's run here it may be, in the metric's unit: 0 or more.",
+        description="How much worse than the champion's run here it may be, in the metric's unit: 0 or more.",
     )
     without_champion: Literal["pass", "fail"] | None = Field(
         default=None,
-        description="Whether the comparison with the champion passes while there is none. Required with it.",
+        description="Whether no_worse_than_champion_by passes while there is no champion. Required if that is set.",
     )
     higher_is_better: bool = Field(
         default=True, description="The direction of the comparisons: false for errors and losses."
@@ -93,7 +93,7 @@ class RunGate(Settings):
 
 
 def _as_text(value: Any) -> Any:
-    """Numbers and truth values as Azure ML writes them."""
+    """Write numbers and booleans as Azure ML does."""
     return str(value) if isinstance(value, bool | int | float) else value
 
 
@@ -106,45 +106,45 @@ class RunSettings(Settings):
     """How a pipeline runs in a stage."""
 
     compute: Text = Field(
-        description=f"Name of a compute of the environment's workspace, or `{SERVERLESS}`. Every step runs there."
+        description=f"Name of a compute in the environment's workspace, or `{SERVERLESS}`. Every step runs there."
     )
     inputs: dict[Text, InputValue] = Field(
         default={},
-        description="What the pipeline's inputs are bound to. Data: `NAME:VERSION` or `NAME@latest`, an asset of the "
-        "environment's workspace. Others: the value. An input that is left out keeps the value that it had in the "
-        "source's job; data has none.",
+        description="What the pipeline's inputs are bound to. For data: `NAME:VERSION` or `NAME@latest`, an asset in "
+        "the environment's workspace. For others: the value. An input that is left out keeps its value from the "
+        "source's job; data inputs must be given.",
     )
     timeout: Duration = Field(
         default=timedelta(hours=24),
-        description="How long the run may take, queueing included. After that it is cancelled.",
+        description="How long the run may take, including queueing. After that it is cancelled.",
         json_schema_extra={"default": "24h"},
     )
     every: Duration | None = Field(
         default=None,
-        description="The stage's champion runs again so long after the last run, on fresh data, under the approval "
-        "that it was given. Each run is a promotion. Default: it runs again only when somebody asks.",
+        description="How long after the last run the stage's champion runs again, on fresh data, under its existing "
+        "approval. Each run is a promotion. Default: it runs again only when somebody asks.",
     )
     on_drift: OnDrift | None = Field(
-        default=None, description="The model monitor whose breach lets the stage's champion run again."
+        default=None, description="The model monitor whose breaches make the stage's champion run again."
     )
     identity: ClientId | None = Field(
         default=None,
-        description="Client id of the managed identity that the steps run as. Default: that of the compute.",
+        description="Client id of the managed identity that the steps run as. Default: the compute's identity.",
     )
     instance_type: Text | None = Field(
-        default=None, description=f"Size of the machines that every step runs on, for `{SERVERLESS}`."
+        default=None, description=f"Machine size for every step. Only for `{SERVERLESS}`."
     )
     instances: Instances | None = Field(
-        default=None, description="Number of machines for every step. Default: as in the source's job."
+        default=None, description="Number of machines for every step. Default: the number in the source's job."
     )
 
 
 class RegisterSettings(Settings):
-    """What the run's output is registered as, in the environment's own workspace."""
+    """The model that the run's output becomes in the environment's own workspace."""
 
     output: Text = Field(description="Name of the pipeline's output that holds the model.")
-    model: ModelName = Field(description="Name of the model; each run gives it its next version.")
-    tags: dict[Text, str] = Field(default={}, description="Tags to put on the model, beside those of this app.")
+    model: ModelName = Field(description="Name of the model. Each run registers its next version.")
+    tags: dict[Text, str] = Field(default={}, description="Tags for the model, in addition to this app's own.")
 
 
 _PLAN = KINDS[Kind.PIPELINE].plan
@@ -176,7 +176,7 @@ def _or_false(schema: dict[str, Any]) -> None:
 
 
 class PipelineStage(Frozen):
-    """One stage of a pipeline's route: an environment where the pipeline runs on that environment's data."""
+    """One stage of a pipeline's route: the environment whose data the pipeline runs on."""
 
     environment: EnvironmentName = Field(description="Where the pipeline runs: a key of `environments`.")
     name: Label = Field(
@@ -189,8 +189,8 @@ class PipelineStage(Frozen):
     )
     approval: Annotated[ApprovalSettings | None, BeforeValidator(_asks_nobody)] = Field(
         default=ApprovalSettings(),
-        description="Approval that is required before the pipeline runs: its code gets to see the environment's data. "
-        "Default: one person. `false` asks nobody, unless the environment's policy does.",
+        description="Approval that is required before the pipeline runs, because its code can read the environment's "
+        "data. Default: one person. `false` asks nobody, unless the environment's policy requires approval.",
         json_schema_extra=_or_false,
     )
     run: RunSettings = Field(description="Compute, data and limits of the run.")
@@ -200,7 +200,7 @@ class PipelineStage(Frozen):
     register_as: RegisterSettings | None = Field(
         alias="register",
         default=None,
-        description="What an output of the run is registered as. Default: nothing is registered.",
+        description="The model that an output of the run is registered as. Default: nothing is registered.",
     )
     timeouts: dict[Annotated[str, AfterValidator(_step)], Duration] = Field(
         default={},
@@ -211,7 +211,7 @@ class PipelineStage(Frozen):
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A stage that asks nobody says so: without the key it would ask one person."""
+        """Write `approval: false` explicitly, because without the key the stage would ask one person."""
         written: dict[str, Any] = handler(self)
         return written if self.approval is not None else {**written, "approval": False}
 
@@ -238,6 +238,6 @@ class PipelineTask(Frozen):
     """The settings of a stage for a pipeline, as a promotion keeps them."""
 
     stage: PipelineStage
-    experiment: str = Field(description="The route's.")
-    job_tags: dict[str, str] = Field(default={}, description="The route's: those that the source's job must have.")
-    definition: FilePath | None = Field(default=None, description="The route's: where the graph is read instead.")
+    experiment: str = Field(description="From the route.")
+    job_tags: dict[str, str] = Field(default={}, description="From the route: tags that the source's job must have.")
+    definition: FilePath | None = Field(default=None, description="From the route: the file that defines the graph.")

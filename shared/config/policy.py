@@ -69,39 +69,39 @@ class Policy(Settings):
     )
     unknown_author: Literal["refuse", "allow"] = Field(
         default="refuse",
-        description="With not_author: what happens if the model's author is unknown or not a person, but a service "
-        "principal that runs pipelines.",
+        description="With not_author: what happens if the model's author is unknown, or is not a person but a service "
+        "principal.",
     )
     source_workspace: WorkspaceId | None = Field(
         default=None,
-        description="ARM id of the workspace that models come from, if this environment's identity may read it. Its "
-        "worker then finds out itself who the author is; else it takes the word of the source's worker.",
+        description="ARM id of the workspace that models come from, if this environment's identity may read it. This "
+        "environment's worker then reads the author itself; otherwise it trusts the source's worker.",
     )
     instance_types: tuple[Text, ...] = Field(
         default=(), description="The instance types that a deployment may use here. Default: any."
     )
     max_instances: Instances | None = Field(
-        default=None, description="The maximum number of instances of a deployment here, and of machines of a step."
+        default=None, description="The maximum number of instances of a deployment here, and of machines for a step."
     )
     computes: tuple[Text, ...] = Field(
         default=(), description="The computes that a pipeline may run on here, by name. Default: any."
     )
     identities: tuple[ClientId, ...] = Field(
         default=(),
-        description="The managed identities, by client id, that a pipeline may run as here. With this, a run must name "
-        "one. Default: any.",
+        description="The managed identities, by client id, that a pipeline may run as here. If set, each run must name "
+        "one of them. Default: any.",
     )
 
     rerun_for: Duration = Field(
         default=timedelta(days=90),
-        description="How long after its approval a pipeline may run here again, by a schedule, for drift or because a "
-        "person asks, without asking for approval anew.",
+        description="How long after its approval a pipeline may run here again (by schedule, for drift, or on request) "
+        "without new approval.",
         json_schema_extra={"default": "90d"},
     )
 
     evaluation: EvaluationPolicy | None = Field(
         default=None,
-        description="The evaluation without which nothing is deployed here. The worker reads the job itself.",
+        description="The evaluation that every model must pass before it is deployed here. The worker reads the job.",
     )
 
     @property

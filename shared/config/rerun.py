@@ -1,4 +1,4 @@
-"""When a pipeline that serves a stage runs there again by itself."""
+"""When a stage's champion pipeline runs there again automatically."""
 
 import re
 from datetime import timedelta
@@ -17,7 +17,7 @@ def _count(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if found is None:
-        raise ValueError("write how many runs a month has at most, from 1 to 30, such as: 4 a month")
+        raise ValueError("must be the maximum number of runs in a month, from 1 to 30, such as: 4 a month")
     return int(found[1])
 
 
@@ -25,21 +25,23 @@ AMonth = Annotated[int, BeforeValidator(_count), WithJsonSchema({"type": "string
 
 
 class OnDrift(Settings):
-    """A run that a model monitor's breach asks for. It deploys nothing by itself."""
+    """A run that a breach of a model monitor starts. The run itself deploys nothing."""
 
     monitor: ModelPattern = Field(
         description="Name of the monitor in the environment's workspace. `*`, `?` and `[…]` work as in a shell."
     )
     cooldown: Duration = Field(
         default=timedelta(days=7),
-        description="After a run for drift, further reports start none for so long: drift lasts until the monitor's "
-        "window has moved on.",
+        description="How long further breaches are ignored after a run that drift started, since drift lasts until the "
+        "monitor's window has moved on.",
         json_schema_extra={"default": "7d"},
     )
     at_most: AMonth = Field(
-        default=4, description="How many runs drift may start in 30 days.", json_schema_extra={"default": "4 a month"}
+        default=4,
+        description="The maximum number of runs that drift may start in 30 days.",
+        json_schema_extra={"default": "4 a month"},
     )
 
     def takes(self, monitor: str) -> bool:
-        """Return whether a breach of this monitor asks for a run."""
+        """Return whether a breach of this monitor starts a run."""
         return patterns.matches((self.monitor,), monitor)

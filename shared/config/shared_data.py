@@ -1,4 +1,4 @@
-"""Data assets that a route copies to the registry, beside what it promotes."""
+"""Data assets that a route copies to the registry, in addition to what it promotes."""
 
 from typing import Annotated, Any
 
@@ -15,11 +15,11 @@ def _asked(text: str) -> str:
     return named
 
 
-#: Each as NAME@latest or NAME:VERSION; a NAME alone is its latest version.
+#: Each as NAME@latest or NAME:VERSION. A NAME alone means its latest version.
 SharedData = tuple[Annotated[Text, AfterValidator(_asked)], ...]
 
 SHARED_DATA: Any = Field(
     default=(),
-    description="Data assets of `from` that are copied to the registry as well: NAME, NAME@latest or NAME:VERSION. Not "
-    "from a workspace that a stage uses: its data stays there.",
+    description="Data assets of `from` to copy to the registry as well: NAME, NAME@latest or NAME:VERSION. Not "
+    "allowed if a stage uses that workspace: its data stays there.",
 )

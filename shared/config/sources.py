@@ -1,4 +1,4 @@
-"""What models come from, and which data goes along, read without the app's settings: a worker has only some of them."""
+"""Where models come from and which data goes along. Needs no settings, since a worker has only some of them."""
 
 import re
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def source_names(path: Path) -> Sequence[str]:
 def shared_data(path: Path, environment: str) -> frozenset[str]:
     """Return the names of the data assets that routes from the environment may copy to the registry.
 
-    None at all where it is a stage's environment: its data stays there. Raises as `source_names`.
+    None if the environment is used by a stage: its data stays there. Raises like `source_names`.
     """
     content, _ = document.read(path)
     routes = content.get("routes") if isinstance(content, dict) else None

@@ -1,4 +1,4 @@
-"""Which stages of a route come after which."""
+"""The order of a route's stages."""
 
 from itertools import pairwise
 from typing import TypeVar

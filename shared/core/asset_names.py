@@ -1,4 +1,4 @@
-"""Ids of Azure ML's assets: an asset has several, and people know it by its name and version."""
+"""Ids of Azure ML's assets. An asset has several ids; people know it by its name and version."""
 
 import re
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ _ASSET = re.compile(
 _REGISTRY = re.compile(r"azureml://registries/([^/]+)", re.I)
 _WORKSPACE = re.compile(r"/workspaces/([^/]+)", re.I)
 
-#: What the id of a registry begins with, and so do those of all that is in it.
+#: Prefix of the ids of registries and of everything in them.
 REGISTRIES = "azureml://registries/"
 
-#: Kinds of assets, as ids name them, in people's words.
+#: Kinds of assets: from the word in an id to the word for people.
 KINDS = {
     "models": "model",
     "data": "data",
@@ -25,7 +25,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class AssetName:
-    """What an id says."""
+    """The parts of an id."""
 
     kind: str  #: one of the values of `KINDS`
     name: str
@@ -40,8 +40,8 @@ class AssetName:
 
 
 def read(asset_id: str) -> AssetName | None:
-    """The name in an id of the control plane, of a registry, or of a workspace (`azureml://locations/…`); None for what
-    is no such id: a path, an address, a number."""
+    """Parse an id of the control plane, of a registry, or of a workspace (`azureml://locations/…`). Return None for
+    anything else, such as a path, an address or a number."""
     found = _ASSET.fullmatch(plain_id(asset_id))
     if found is None:
         return None
@@ -57,7 +57,7 @@ def read(asset_id: str) -> AssetName | None:
 
 
 def plain_id(asset_id: str) -> str:
-    """The id without the prefix that some answers put before an ARM id."""
+    """Return the id without the prefix that some answers put before an ARM id."""
     return asset_id.removeprefix("azureml:") if asset_id.startswith("azureml:/subscriptions") else asset_id
 
 
@@ -66,5 +66,5 @@ def registry_id(name: str) -> str:
 
 
 def is_of_registry(asset_id: str) -> bool:
-    """Whether it names a registry, or something in one."""
+    """Return whether the id names a registry or something in one."""
     return asset_id.casefold().startswith(REGISTRIES)

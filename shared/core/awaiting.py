@@ -1,11 +1,11 @@
 """Waiting for a job, which may take days. Part of the rules in `lane.py`.
 
-- A step that waits for a job is polled less and less often, and at once when news arrives that the job has ended. The
-  news may arrive before the answer of the poll that submitted the job: then the step is polled at once after that
+- A step that waits for a job is polled less and less often, and immediately when an event reports the job's end. The
+  event may arrive before the answer of the poll that submitted the job. Then the step is polled immediately after that
   answer.
 - While it is somebody else's job, the step's own time limit does not apply: the wait has a longer one. Afterwards the
   step gets its full limit again.
-- A newer candidate of the lane need not wait for somebody else's job: a promotion that waits for one steps aside.
+- A newer candidate of the lane need not wait for somebody else's job: a promotion that waits for one lets it pass.
 - A job that the step started itself must end within the step's own limit, because a queue without quota never moves.
   After that the step has failed, and its undo cancels the job. While such a step waits for its job, its polls only
   read.
@@ -30,7 +30,7 @@ def awaited(lane: Lane) -> frozenset[AwaitedJob]:
     return frozenset(step.awaits for _, _, step in awaiting(lane) if step.awaits is not None)
 
 
-#: Tag of everything that we make or submit: the promotion that it belongs to.
+#: Tag of everything that this app creates or submits: the promotion that it belongs to.
 PROMOTION = "mlpromote.promotion"
 
 
@@ -75,7 +75,7 @@ def wake(turn: Turn, event: AwaitedJobEnded) -> None:
 
 
 def _hear(turn: Turn, event: AwaitedJobEnded) -> None:
-    """Keep the news for the steps of the job's promotion: the poll that is under way may have submitted the job."""
+    """Keep the event for the steps of the job's promotion, since the poll under way may have submitted the job."""
     promotion = turn.lane.promotion(event.promotion)
     for stage in promotion.stages if promotion is not None and promotion.under_way else ():
         step = stage.current
@@ -85,7 +85,7 @@ def _hear(turn: Turn, event: AwaitedJobEnded) -> None:
 
 
 def has_ended(step: StepRun, job: AwaitedJob | None) -> bool:
-    """Whether the end of the job was told of before the step said that it waits for it."""
+    """Return whether the job's end was reported before the step said that it waits for the job."""
     return job is not None and job.is_same(step.heard)
 
 

@@ -1,11 +1,11 @@
-"""Runs of a pipeline that has run in a stage before: by its schedule, for drift, or because a person asks. Part of the
-rules in `lane.py`.
+"""Runs a stage's champion pipeline again: by schedule, for drift, or because a person asks. Part of the rules in
+`lane.py`.
 
-- The stage's champion runs again, under the approval that it was given. Each run is a promotion of its own, which
-  begins where the stage's data is looked up. Those of one stage queue, and one that fails changes no champion.
-- A schedule counts from the last run of any cause, so what a downtime missed runs once.
-- Drift lasts until a monitor's window has moved on, so that its reports are the same news for a while: a run for drift
-  comes only after a pause, and within a month only so often.
+- The champion runs again under its existing approval. Each run is a promotion of its own, which starts where the
+  stage's data is looked up. Runs of one stage queue up, and a failed run does not change the champion.
+- A schedule counts from the last run, whatever its cause, so several runs missed during a downtime become one.
+- Drift lasts until the monitor's window has moved on, so its reports repeat. A run for drift therefore starts only
+  after a pause, and only a limited number of times a month.
 - A person may ask at any time.
 """
 
@@ -23,35 +23,35 @@ from shared.core.turn import Turn
 from shared.core.wire import from_json
 
 MONTH = timedelta(days=30)
-#: Of a stage: more than a month may have.
+#: Runs kept for each stage: more than a month allows.
 MOST_REMEMBERED = 50
 
-#: The step of a run that looks at all that people approve.
+#: The step of a run that reviews everything that people approve.
 INSPECT = next(step.name for step in KINDS[Kind.PIPELINE].plan if step.reviews)
 
 
 @dataclass(frozen=True)
 class ApprovedBefore:
-    """What was approved, where the approval is of an earlier run."""
+    """What was approved, for a run under the approval of an earlier run."""
 
-    promotion: str  #: whose approval it is
+    promotion: str  #: the promotion that was approved
     inspected: Evidence  #: what people saw
 
 
 @dataclass(frozen=True)
 class _Approval:
-    """The part of an approval's evidence that says so."""
+    """The part of an approval's evidence that names the earlier run."""
 
     before: ApprovedBefore | None = None
 
 
 def approved_before(evidence: Mapping[str, Evidence]) -> ApprovedBefore | None:
-    """What a run rests on by its evidence, by step; None for a run that people were asked about."""
+    """Return the earlier approval from a run's evidence by step; None if people were asked about this run."""
     return from_json(_Approval, evidence.get(APPROVE, {})).before
 
 
 def ask(turn: Turn, event: RunAsked) -> None:
-    """Start a run, if it is time for it."""
+    """Start a run if it is due."""
     champion = turn.lane.champions.get(event.stage.name)
     if champion is None or champion.candidate.kind is not Kind.PIPELINE:
         if event.cause is Cause.PERSON:
@@ -91,7 +91,7 @@ def _is_time(turn: Turn, event: RunAsked, champion: Champion) -> bool:
 
 
 def _again(stage: StageRun, champion: Champion, turn: Turn) -> StageRun:
-    """The stage with what is known of the champion before its first step: where it came from, and its approval."""
+    """Return the stage with the champion's known steps as done: where it came from, and its approval."""
     done: list[StepRun] = []
     left: list[StepRun] = []
     for step in stage.steps:
@@ -108,7 +108,7 @@ def _again(stage: StageRun, champion: Champion, turn: Turn) -> StageRun:
 
 
 def _as_before(evidence: Evidence, champion: Champion) -> Evidence:
-    """The champion may itself be a run under an earlier approval: then that one goes on to count."""
+    """Return the approval to rely on. If the champion itself ran under an earlier approval, that one still counts."""
     if approved_before({APPROVE: evidence}) is not None:
         return evidence
     before: Any = ApprovedBefore(champion.promotion, champion.evidence.get(INSPECT, {}))

@@ -56,9 +56,9 @@ class Job:
     properties: Mapping[str, str] = field(default_factory=dict)  #: including git's commit, if there is one
     is_run: bool = False  #: tracked from outside Azure ML: a laptop, CI, Databricks
     is_pipeline: bool = False
-    root: str | None = None  #: of a step: the pipeline job that was submitted, above all others
-    node: str = ""  #: of a step: its name in the pipeline
-    component: str | None = None  #: id of the component that it ran; None where it has none, or it cannot be told
+    root: str | None = None  #: for a step: the submitted pipeline job at the top
+    node: str = ""  #: for a step: its name in the pipeline
+    component: str | None = None  #: id of the component that it ran; None if it has none or the id is unknown
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class StepMetrics:
     """What one step of a pipeline job logged."""
 
     run: str
-    node: str  #: its name in the pipeline, as far as its run is shown under that
+    node: str  #: its name in the pipeline, if its run is shown under that name
     metrics: Mapping[str, float]
 
 
@@ -88,7 +88,7 @@ class Endpoint:
 
     name: str
     state: str
-    traffic: Mapping[str, int]  #: per cent, by the deployments that take some
+    traffic: Mapping[str, int]  #: per cent, by deployment; only those with traffic
     tags: Mapping[str, str]
     scoring_uri: str | None
     error: str = ""  #: for a failed endpoint; this and `unread` as in `Deployment`
@@ -160,13 +160,13 @@ class Workspace(Jobs, Pipelines, Protocol):
     ) -> Model: ...  # properties never change; tags may
     def job(self, name: str) -> Job | None: ...
     def metrics(self, job: str) -> Mapping[str, float]: ...
-    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]: ...  # of the runs right below it
+    def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]: ...  # of the runs directly below it
     def authors(self, model: Model) -> Sequence[Author]: ...  # the job's first; without an id if unknown
 
     def registry_model(self, name: str, version: str) -> Model | None: ...
     def registry_models_since(self, since: datetime, wanted: Callable[[str], bool]) -> Sequence[Model]: ...  # by name
     def start_share(self, name: str, version: str) -> None: ...
-    def data_origin(self, name: str, version: str) -> str: ...  # id of a data asset, as the registry notes it
+    def data_origin(self, name: str, version: str) -> str: ...  # id of a data asset, as the registry records it
     def registry_data(self, name: str, version: str) -> RegistryData | None: ...
     def start_data_share(self, name: str, version: str) -> None: ...
     def missing_region(self) -> str | None: ...  # the workspace's region, if the registry is not replicated to it

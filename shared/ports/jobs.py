@@ -8,12 +8,12 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class JobFile:
-    """An Azure ML command job in YAML, as far as it is known before it is submitted."""
+    """What is known of an Azure ML command job in YAML before it is submitted."""
 
     files: Sequence[Path]  #: absolute, without duplicates: the file itself, its code, its environment's own files
     inputs: Sequence[str]  #: names of the declared inputs
     compute: str  #: name of a compute; empty for serverless
-    environment: str  #: id or short name of an environment asset; empty for one that is described in the file
+    environment: str  #: id or short name of an environment asset; empty if the file describes it inline
     instance_type: str | None
     instances: int | None
     experiment: str = ""
@@ -21,10 +21,10 @@ class JobFile:
 
 @dataclass(frozen=True)
 class JobInput:
-    """What an input is bound to: the id of an asset."""
+    """The asset that an input is bound to."""
 
     asset_id: str
-    type: str = ""  #: `uri_folder`, `mlflow_model`, …; empty: as the file has it
+    type: str = ""  #: `uri_folder`, `mlflow_model`, …; empty: as in the file
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class JobSubmission:
     """What is added to a job file when it is submitted."""
 
     name: str
-    #: Inputs that are bound here. Those of the file that are `left_out` are not bound at all; others keep their values.
+    #: Inputs to bind. Inputs of the file that are `left_out` stay unbound; others keep their values.
     inputs: Mapping[str, JobInput]
     left_out: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
-    experiment: str = ""  #: where the file names none
+    experiment: str = ""  #: used if the file names none
 
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """A job as the workspace gives it back."""
+    """A job as the workspace returns it."""
 
     name: str
     workspace: str  #: ARM id
-    status: str  #: Azure ML's word: Completed, Failed, Canceled, CancelRequested, Queued, Running, …
+    status: str  #: Azure ML's status: Completed, Failed, Canceled, CancelRequested, Queued, Running, …
     tags: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)  #: name → id, path or value
     command: str = ""
@@ -57,7 +57,7 @@ class SubmittedJob:
 
 @dataclass(frozen=True)
 class ChildJob:
-    """A step of a pipeline job, as run history knows it."""
+    """A step of a pipeline job, from run history."""
 
     name: str
     node: str  #: its name in the pipeline
@@ -85,16 +85,16 @@ class DataAsset:
 
 
 class Jobs(Protocol):
-    """Jobs of a workspace. Nothing waits for one; a getter answers None for what is not there."""
+    """Jobs of a workspace. No method waits for a job. Getters return None for what does not exist."""
 
     def own_id(self) -> str: ...  # object id of the identity that makes these calls
     def has_compute(self, name: str) -> bool: ...
     def data_asset(self, name: str, version: str | None) -> DataAsset | None: ...  # None: the latest
-    def job_file(self, file: Path) -> JobFile: ...  # RejectedError where it cannot be used
-    def start_job(self, file: Path, submission: JobSubmission) -> SubmittedJob: ...  # the one that is there, if so
+    def job_file(self, file: Path) -> JobFile: ...  # RejectedError if unusable
+    def start_job(self, file: Path, submission: JobSubmission) -> SubmittedJob: ...  # an existing one is returned
     def submitted_job(self, name: str) -> SubmittedJob | None: ...
-    def job_creator(self, name: str) -> str: ...  # object id; empty where Azure does not tell
-    #: In what the job is not what would be submitted, in words: its command, its code, an input. Empty if it is.
+    def job_creator(self, name: str) -> str: ...  # object id; empty if unknown
+    #: How the job differs from what would be submitted, in words: its command, its code, an input. Empty if equal.
     def job_differences(self, job: SubmittedJob, file: Path, submission: JobSubmission) -> Sequence[str]: ...
     def start_cancellation(self, job: str) -> None: ...
     def child_jobs(self, job: str) -> Sequence[ChildJob]: ...

@@ -1,4 +1,4 @@
-"""Pipelines: what a pipeline job ran, the same in the registry, and a job that runs it from there."""
+"""Pipelines: what a pipeline job ran, its copy in the registry, and a job that runs that copy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from shared.core.approval import Author
 
 @dataclass(frozen=True)
 class Bound:
-    """What an input gets: a value, the input or output that `${{parent.…}}` names, or data."""
+    """What an input is bound to: a value, the input or output that `${{parent.…}}` names, or data."""
 
     value: str = ""
     data: str = ""  #: id or address of data, or of a model
@@ -22,18 +22,18 @@ class Bound:
 class Node:
     """One step of a pipeline."""
 
-    kind: str  #: Azure ML's word: command, sweep, parallel, pipeline, …
+    kind: str  #: Azure ML's type: command, sweep, parallel, pipeline, …
     component: str  #: its id
     inputs: Mapping[str, Bound] = field(default_factory=dict)
     outputs: Mapping[str, Bound] = field(default_factory=dict)  #: with the pipeline's output that each becomes
-    #: As Azure ML has them: `resources`, `distribution`, `limits`, `environment_variables`; also `environment`, the id
-    #: of an environment asset that the step takes in place of its component's.
+    #: In Azure ML's form: `resources`, `distribution`, `limits`, `environment_variables`; also `environment`, the id
+    #: of an environment asset that the step uses instead of its component's.
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PipelineJob:
-    """A pipeline job as the workspace gives it back."""
+    """A pipeline job as the workspace returns it."""
 
     name: str
     status: str = ""
@@ -55,7 +55,7 @@ class Component:
     kind: str
     code: str = ""  #: id of its code asset; empty without code
     environment: str = ""  #: id of its environment asset
-    #: All else that it is: command, inputs, outputs, resources, … Numbers and truth values are texts.
+    #: Everything else: command, inputs, outputs, resources, … Numbers and booleans are strings.
     specification: Mapping[str, Any] = field(default_factory=dict)
     is_archived: bool = False
 
@@ -78,7 +78,7 @@ class EnvironmentAsset:
 
 @dataclass(frozen=True)
 class PipelineDefinition:
-    """A pipeline in local files, under ids of its own."""
+    """A pipeline in local files, with ids that exist only here."""
 
     job: PipelineJob
     components: Mapping[str, Component]
@@ -108,12 +108,12 @@ class Pipelines(Protocol):
     """
 
     def pipeline_job(self, name: str) -> PipelineJob | None: ...
-    def pipeline_definition(self, file: Path) -> PipelineDefinition: ...  # RejectedError where it cannot be used
+    def pipeline_definition(self, file: Path) -> PipelineDefinition: ...  # RejectedError if unusable
     def component(self, asset_id: str) -> Component | None: ...
     def environment_asset(self, asset_id: str) -> EnvironmentAsset | None: ...  # also by a label
     def has_code(self, asset_id: str) -> bool: ...
     def code_files(self, asset_id: str) -> Mapping[str, bytes] | None: ...  # by path; RejectedError for too much
-    def job_authors(self, job: str) -> Sequence[Author]: ...  # with no id where it is unknown
+    def job_authors(self, job: str) -> Sequence[Author]: ...  # without an id if unknown
 
     def registry_id(self, kind: str, name: str, version: str) -> str: ...  # kind: components, codes, environments
     def start_code(self, name: str, version: str, files: Mapping[str, bytes]) -> None: ...

@@ -1,6 +1,6 @@
-"""The evaluation of a candidate beside the champion, by one job in the environment: its inputs, and what it says.
+"""Evaluates the candidate and the champion with one job in the environment: its inputs and its results.
 
-The environment's worker reads the job itself wherever something rests on it, and believes no one else's word.
+The environment's worker always reads the job itself and trusts nobody else's report of it.
 """
 
 import json
@@ -41,7 +41,7 @@ class UsedData:
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric of both models; None where the job has logged no number."""
+    """One metric of both models; None if the job logged no number."""
 
     metric: str
     candidate: float | None
@@ -50,13 +50,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What the job measured, and how the gates were decided."""
+    """What the job measured, and the gates' verdicts."""
 
     job: str
     studio: str  #: address of its page
     digest: str  #: of the job's file and code, as a policy names it
     model: str  #: id of the asset that would be deployed
-    champion: str | None  #: id of the champion's, if there was one
+    champion: str | None  #: id of the champion's asset, if there was one
     data: tuple[UsedData, ...]
     metrics: tuple[Measured, ...]
     gates: tuple[Verdict, ...]
@@ -66,7 +66,7 @@ class Evaluated:
 
 
 def settings(target: Target) -> EvaluationSettings:
-    """Raises `RejectedError` for a stage that has none."""
+    """Return the stage's evaluation. Raises `RejectedError` if it has none."""
     found = target.stage.evaluate
     if found is None:
         raise RejectedError(f"Stage {target.command.stage} has no evaluation. Start a new promotion.")
@@ -78,7 +78,7 @@ def file_of(target: Target) -> Path:
 
 
 def obstacle(target: Target) -> Failed | None:
-    """What would stop the job, as far as that can be seen before anything is spent."""
+    """Return what would stop the job, as far as that is known before anything is spent."""
     asked = settings(target)
     described = target.workspace.job_file(file_of(target))
     for sentence in of_inputs(described.inputs, asked):
@@ -86,7 +86,7 @@ def obstacle(target: Target) -> Failed | None:
     if described.compute and not target.workspace.has_compute(described.compute):
         return Failed(
             f"The workspace of {target.command.environment} has no compute {described.compute}, which {asked.job} "
-            "names. Create it, or name another one.",
+            "requires. Create it, or name another compute.",
             FailureKind.NOT_FOUND,
         )
     champion = champion_model(target)
@@ -97,7 +97,7 @@ def obstacle(target: Target) -> Failed | None:
 
 
 def resolved(target: Target) -> Mapping[str, DataAsset] | Failed:
-    """The data assets that the stage names, by input; of `@latest` the version that is the latest now."""
+    """Return the data assets that the stage names, by input. `@latest` is the latest version now."""
     found: dict[str, DataAsset] = {}
     for name, asked in settings(target).asked().items():
         asset = target.workspace.data_asset(asked.name, asked.version)
@@ -111,7 +111,7 @@ def _no_data(target: Target, asked: AskedData, asset: DataAsset | None) -> Faile
     version = asset.version if asset else asked.version
     what = f"data asset {asked.name}" + (f", version {version}" if version else "")
     if asset is None:
-        says = f"There is no {what} in the workspace of {target.command.environment}. Create it, or name another one."
+        says = f"There is no {what} in the workspace of {target.command.environment}. Create it, or name another asset."
     else:
         says = (
             f"In the workspace of {target.command.environment}, {what} is archived, so the evaluation does not use it. "
@@ -121,10 +121,10 @@ def _no_data(target: Target, asked: AskedData, asset: DataAsset | None) -> Faile
 
 
 def champion_model(target: Target) -> str | Failed | None:
-    """Id of the asset that serves now, the registry's or the workspace's own, or None where nothing does.
+    """Return the id of the asset that serves now, in the registry or the workspace, or None if nothing serves.
 
-    The endpoint says so, where it has a deployment of this lane that takes traffic: a command that names no champion,
-    or another one, changes nothing about that.
+    If a deployment of this lane takes traffic, the endpoint decides, even if the command names another champion or
+    none.
     """
     champion, serving = target.command.champion, _serving(target)
     if champion is None:
@@ -133,7 +133,7 @@ def champion_model(target: Target) -> str | Failed | None:
     served = next((each for each in copies if serving is not None and same_asset(serving.model, each)), None)
     if serving is not None and served is None:
         return Failed(
-            f"Deployment {serving.name} of endpoint {target.endpoint} serves {serving.model}, which is not the "
+            f"Deployment {serving.name} of endpoint {target.endpoint} serves {serving.model}, not the "
             f"champion, version {champion.candidate.version}. Find out who changed it, and start a new promotion.",
             FailureKind.CONFLICT,
         )
@@ -147,7 +147,7 @@ def champion_model(target: Target) -> str | Failed | None:
 
 
 def _of_candidate(target: Target, candidate: Candidate) -> list[str]:
-    """Ids under which a candidate may be deployed here: the registry's, and the workspace's own if it is of here."""
+    """Return the ids of a candidate that may be deployed here: the registry's, and this workspace's own if any."""
     is_of_here = candidate.workspace.rstrip("/").casefold() == target.rules.workspace.casefold()
     own = target.workspace.model(candidate.name, candidate.version) if is_of_here else None
     copy = target.workspace.registry_model(candidate.name, candidate.version)
@@ -155,8 +155,8 @@ def _of_candidate(target: Target, candidate: Candidate) -> list[str]:
 
 
 def is_same_model(given: str, model: str) -> bool:
-    """Whether a job of this workspace was given the model. It tells its workspace's own by their ids in the control
-    plane, which look otherwise."""
+    """Return whether a job of this workspace was given the model. Jobs name models of their own workspace by a
+    different form of the id."""
     one, other = asset_names.read(given), asset_names.read(model)
     if one is None or other is None:
         return same_asset(given, model)
@@ -164,7 +164,7 @@ def is_same_model(given: str, model: str) -> bool:
 
 
 def _serving(target: Target) -> Deployment | None:
-    """The deployment of this lane, from another promotion, that takes the most traffic."""
+    """Return the deployment of this lane, from another promotion, with the most traffic."""
     endpoint = target.workspace.endpoint(target.endpoint)
     traffic = {name: share for name, share in endpoint.traffic.items() if share} if endpoint is not None else {}
     for name in sorted(traffic, key=lambda each: -traffic[each]):
@@ -177,7 +177,7 @@ def _serving(target: Target) -> Deployment | None:
 def submission(
     target: Target, job: str, model: str, champion: str | None, data: Mapping[str, DataAsset]
 ) -> JobSubmission:
-    """The job as it is submitted under a name."""
+    """Return the job to submit under this name."""
     command = target.command
     bound = {MODEL: JobInput(model), **({CHAMPION: JobInput(champion)} if champion else {})}
     bound |= {name: JobInput(asset.asset_id, asset.type) for name, asset in data.items()}
@@ -206,7 +206,7 @@ def _content_digest(target: Target, bound: Mapping[str, JobInput]) -> str:
 
 
 def start(target: Target, job: str) -> SubmittedJob | Failed:
-    """Submits the job, unless something stands in the way."""
+    """Submit the job, or return why it cannot be submitted."""
     copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy
@@ -220,9 +220,9 @@ def start(target: Target, job: str) -> SubmittedJob | Failed:
 
 
 def not_ours(target: Target, job: SubmittedJob) -> str:
-    """Why the job is not the one that this worker submits for the candidate; empty where it is.
+    """Return why the job is not the one that this worker would submit for the candidate; empty if it is.
 
-    Its tags do not count for more than they are: whoever may submit jobs can change them later.
+    Its tags alone prove nothing: anybody who may submit jobs can change them later.
     """
     workspace = target.workspace
     if workspace.job_creator(job.name) != workspace.own_id():
@@ -244,19 +244,20 @@ def not_ours(target: Target, job: SubmittedJob) -> str:
 
 
 def _data_of(target: Target, job: SubmittedJob) -> Mapping[str, DataAsset] | str:
-    """The data assets that the job was given: what `@latest` meant when it was submitted."""
+    """Return the data assets that the job was given, with `@latest` as it was when the job was submitted."""
     found: dict[str, DataAsset] = {}
     for name, asked in settings(target).asked().items():
         version = asked.version or job.inputs.get(name, "").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
         asset = target.workspace.data_asset(asked.name, version) if version else None
         if asset is None:
-            return f"its input {name} is {job.inputs.get(name) or 'missing'}, no version of data asset {asked.name}"
+            given = job.inputs.get(name) or "missing"
+            return f"its input {name} is {given}, which is not a version of data asset {asked.name}"
         found[name] = asset
     return found
 
 
 def read(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> Evaluated:
-    """What the job measured, judged by the gates."""
+    """Return what the job measured, with the gates' verdicts."""
     logged = target.workspace.metrics(job.name)
     champion = job.inputs.get(CHAMPION)
     names = _metric_names(logged, gates)
@@ -278,7 +279,7 @@ def read(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> Evaluated:
 
 
 def judged_by(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> list[Verdict]:
-    """How these gates are decided on what the job measured."""
+    """Return these gates' verdicts on what the job measured."""
     logged = target.workspace.metrics(job.name)
     numbers = {name: value for name, value in logged.items() if math.isfinite(value)}
     odd = {name: _in_words(value) for name, value in logged.items() if not math.isfinite(value)}
@@ -286,7 +287,7 @@ def judged_by(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> list[
 
 
 def _metric_names(logged: Iterable[str], gates: Sequence[Gate]) -> list[str]:
-    """Those of both models, without the champion's prefix: first what gates look at, then the others by name."""
+    """Return the metrics of both models, without the champion's prefix: first those of gates, then others by name."""
     asked = dict.fromkeys(gate.metric for gate in gates)
     others = sorted({name.removeprefix(OF_CHAMPION) for name in logged} - asked.keys())
     return [*asked, *(name for name in others if len(name) <= LONGEST_NAME)]
@@ -333,7 +334,7 @@ def _in_words(value: float) -> str:
 
 
 def approved_digest(manifest: str, evaluated: Evaluated | None) -> str:
-    """What people approve where the environment's own app asks them: what would be deployed, and what was measured."""
+    """Return the digest that people approve in the environment's own app: the deployment and the measured metrics."""
     if evaluated is None:
         return manifest
     content = {"manifest": manifest, "evaluated": asdict(replace(evaluated, studio="", approves=""))}

@@ -1,4 +1,4 @@
-"""What an environment's policy asks of the evaluation, as far as it is known before the job has run."""
+"""The environment's rules about the evaluation that can be checked before the job runs."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from shared.worker.target import Target
 
 
 def judge(target: Target, job: JobFile | None) -> Iterator[Verdict]:
-    """`job`: the stage's, if it has one."""
+    """Yield the verdicts. `job` is the stage's job, if it has one."""
     asked, stage = target.rules.policy.evaluation, target.stage.evaluate
     if asked is None:
         return

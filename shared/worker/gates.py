@@ -52,9 +52,9 @@ def _tag(name: str, value: str, tags: Mapping[str, str]) -> Verdict:
 
 def _finished(job: Lineage | None, not_found: str | None) -> Verdict:
     if job is None and not_found:
-        return Verdict("training job", COMPLETED, f"{not_found}, which cannot be found, so no metrics either", False)
+        return Verdict("training job", COMPLETED, f"{not_found} cannot be found, so there are no metrics", False)
     if job is None:
-        return Verdict("training job", COMPLETED, "the model has no job or run, and so no metrics", False)
+        return Verdict("training job", COMPLETED, "the model has no job or run, so there are no metrics", False)
     status = job.status or "the job was deleted"
     return Verdict("training job", COMPLETED, status, status == COMPLETED)
 
@@ -113,13 +113,13 @@ def _why_missing(metric: str, shared: Shared) -> str:
     if metric in shared.not_numbers:
         return f"{shared.measured_by.get(metric, 'the job')} logged {shared.not_numbers[metric]}"
     if metric in shared.unclear:
-        return f"unclear which, as several runs logged it: {shared.unclear[metric]}"
+        return f"ambiguous, since several runs logged it: {shared.unclear[metric]}"
     left_out = shared.metrics_left_out
     if left_out:
         return f"not among the metrics that were kept ({left_out} were left out)"
     if len(shared.looked_in) > 1:
-        return f"not logged, neither by {' nor by '.join(shared.looked_in)}"
-    # Evidence of an app of before does not say where.
+        return f"not logged by {' or by '.join(shared.looked_in)}"
+    # Evidence of older apps does not say where.
     return f"not logged by {shared.looked_in[0]}" if shared.looked_in else "not logged"
 
 

@@ -1,6 +1,6 @@
-"""Jobs that a step starts and nobody waits for: submitted under a name of ours, polled, and read once they have ended.
+"""Jobs that a step starts without waiting: submitted under a name that the step chooses, polled, and read at their end.
 
-A step calls `followed` at each poll. While the job is under way, that is one call of Azure ML.
+A step calls `followed` at each poll. While the job is under way, that is one call to Azure ML.
 """
 
 import re
@@ -16,10 +16,10 @@ from shared.worker import container_log
 from shared.worker.order import Order
 from shared.worker.polls import poll_again
 
-#: Tag of a job that we submitted: a digest of its content.
+#: Tag of the jobs that this app submits: a digest of the job's content.
 DIGEST = "mlpromote.digest"
 
-#: Azure ML's words for a job that has ended, well and badly.
+#: Azure ML's statuses of a job that has ended.
 COMPLETED = "Completed"
 ENDED = (COMPLETED, "Failed", "Canceled")
 CANCELLING = "CancelRequested"
@@ -28,10 +28,10 @@ CANCELLING = "CancelRequested"
 _LONGEST_NAME = 200
 _DIGEST_LENGTH = 12
 _LONGEST_ERROR = 1000
-#: More than anybody retries.
+#: Nobody retries more often.
 _MOST_ATTEMPTS = 100
 
-#: In this order: an error of a script often mentions names of things that were not found.
+#: The order matters: the error of a script often mentions things that were not found.
 _KINDS = (
     (FailureKind.QUOTA, r"quota|OutOfCapacity|not enough capacity"),
     (FailureKind.CONTAINER_CRASH, r"user process|user ?script|exit(ed)? (with )?(status )?code|traceback"),
@@ -43,8 +43,8 @@ _KINDS = (
 _ADVICE = {
     FailureKind.QUOTA: "Request more quota, choose a smaller instance_type, or free unused resources",
     FailureKind.CONTAINER_CRASH: "Fix the job's code",
-    FailureKind.PERMISSION: "Give the identity that the job runs with the missing rights",
-    FailureKind.NOT_FOUND: "Correct what the job refers to",
+    FailureKind.PERMISSION: "Give the missing rights to the identity that the job runs as",
+    FailureKind.NOT_FOUND: "Correct the names that the job refers to",
     FailureKind.TIMEOUT: "Make the job faster, or raise its limit",
     FailureKind.BAD_CONFIG: "Correct the job file",
     FailureKind.UNKNOWN: "Look up the cause in Azure ML studio",
@@ -53,13 +53,13 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Begun:
-    """What a step that follows a job wants to know at its next poll."""
+    """What a step that follows a job keeps for its next poll."""
 
-    job: str  #: that was seen to be the step's own
+    job: str  #: name of the job, which was checked to be the step's own
 
 
 def name_of(command: RunStep, step: str = "", attempt: int = 0) -> str:
-    """The name of the job of a step, in this attempt unless another is given: always the same, and valid on Azure."""
+    """Return the name of a step's job, for this attempt unless another is given. Deterministic and valid on Azure."""
     asked = f"{command.promotion}-{command.stage}-{step or command.step}-{attempt or command.attempt}"
     name = re.sub(r"[^A-Za-z0-9_-]", "-", asked)
     if name == asked and len(name) <= _LONGEST_NAME and name[0].isalnum():
@@ -69,7 +69,7 @@ def name_of(command: RunStep, step: str = "", attempt: int = 0) -> str:
 
 
 def is_name_of(job: str, command: RunStep, step: str) -> bool:
-    """Whether a job has the name of this step's, in any attempt."""
+    """Return whether a job has the name of this step's job in any attempt."""
     return any(job == name_of(command, step, attempt) for attempt in range(1, _MOST_ATTEMPTS + 1))
 
 
@@ -78,15 +78,15 @@ def followed(
     start: Callable[[str], SubmittedJob | Failed],
     not_ours: Callable[[SubmittedJob], str],
 ) -> SubmittedJob | Running | Failed:
-    """The step's job once it has completed; or what to answer while it is under way, or where it came to a bad end.
+    """Return the step's job once it has completed; until then, or if it failed, return the step's answer.
 
-    `start` submits the job under a name, or says why it cannot. `not_ours` says why a job that is there under that name
-    is not the one that `start` would submit; nothing where it is. It is asked once: whoever acts on the job asks again.
+    `start` submits the job under a name, or says why it cannot. `not_ours` says why an existing job with that name is
+    not the one that `start` would submit, or is empty. It is called only once, so check again before using the job.
     """
     name = name_of(order.command)
     begun = order.state(Begun)
     found = order.workspace.submitted_job(name)
-    if found is None and begun is not None:  # the core counts on it that this poll starts nothing
+    if found is None and begun is not None:  # the core relies on this poll starting nothing
         return Failed(f"Job {name} is gone from the workspace. Retry to run it again.", FailureKind.NOT_FOUND)
     if found is None:
         made = _started(order, start, name)
@@ -105,7 +105,7 @@ def _started(order: Order[Any], start: Callable[[str], SubmittedJob | Failed], n
     try:
         return start(name)
     except RejectedError:
-        # Somebody else may have taken the name just now: then what is there says more.
+        # Somebody else may have taken the name just now. Then that job explains more than this error.
         there = order.workspace.submitted_job(name)
         if there is None:
             raise
@@ -119,16 +119,15 @@ def _under_way(order: Order[Any], job: SubmittedJob) -> Running:
 
 def _conflict(job: SubmittedJob, why: str) -> Failed:
     return Failed(
-        f"There is another job {job.name} in the workspace: {why}. Find out who submitted it, and start a new "
-        "promotion.",
+        f"The workspace has another job named {job.name}: {why}. Find out who submitted it, and start a new promotion.",
         FailureKind.CONFLICT,
     )
 
 
 def failed(workspace: Workspace, job: SubmittedJob) -> Failed:
-    """The outcome for a job that failed or was cancelled: the cause in the reason, and the end of its log."""
+    """Return the failure of a job that failed or was cancelled, with the cause and the end of its log."""
     end = workspace.job_end(job.name)
-    # Before lines are left out, which may be what tells a secret.
+    # Redact before dropping lines, since a dropped line may be what identifies a secret.
     error, log = clean(end.error), clean(end.log)
     if job.status == "Canceled" and not error:
         return Failed(
@@ -140,7 +139,7 @@ def failed(workspace: Workspace, job: SubmittedJob) -> Failed:
     kind = kind_of(error)
     if raised and kind in (FailureKind.UNKNOWN, FailureKind.NOT_FOUND, FailureKind.BAD_CONFIG):
         kind = FailureKind.CONTAINER_CRASH
-    told = error or f"nothing more than status {job.status}"
+    told = error or f"Azure ML reports only status {job.status}"
     cause = raised if raised and kind is FailureKind.CONTAINER_CRASH else told
     return Failed(
         f"Job {job.name} failed. {_ADVICE[kind]}, then retry. The cause: {_brief(cause)}.",
@@ -150,7 +149,7 @@ def failed(workspace: Workspace, job: SubmittedJob) -> Failed:
 
 
 def kind_of(error: str) -> FailureKind:
-    """The class of an error of a job, as Azure ML words it; empty where it says nothing."""
+    """Return the class of a job's error from Azure ML's text, which may be empty."""
     return next((kind for kind, words in _KINDS if re.search(words, error, re.IGNORECASE)), FailureKind.UNKNOWN)
 
 

@@ -1,6 +1,6 @@
-"""Where a model came from, as far as its workspace still knows: its job, the pipeline above it, and what was measured.
+"""Where a model came from, as far as its workspace still knows: its job, the pipeline above it, and its metrics.
 
-Evidence is part of messages and documents, so all of it is kept small.
+Evidence travels in messages and documents, so it is kept small.
 """
 
 import math
@@ -14,10 +14,10 @@ MOST_TAGS = 50
 MOST_STEPS_NAMED = 10
 LONGEST_TEXT = 256
 
-#: Tags that this app puts on what it makes begin so.
+#: Prefix of this app's tags.
 OURS = "mlpromote."
 
-#: Properties of a job that azure-ai-ml sets where it was submitted from a git repository.
+#: Properties that azure-ai-ml sets on a job submitted from a git repository.
 _GIT = {
     "repository": "azureml.git.repository_uri",
     "branch": "mlflow.source.git.branch",
@@ -31,49 +31,49 @@ class Pipeline:
     """The pipeline job above a step."""
 
     name: str
-    status: str = ""  #: empty where it is gone
-    component: str | None = None  #: id of the pipeline component that it was made from, if it was
+    status: str = ""  #: empty if it is gone
+    component: str | None = None  #: id of the pipeline component that it was created from, if any
     inputs: Mapping[str, str] = field(default_factory=dict)  #: name → path or value
     tags: Mapping[str, str] = field(default_factory=dict)  #: those of this app
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """The job that made the model, or the run outside of any job, as far as Azure ML still knows it."""
+    """The job that made the model, or a run outside any job, as far as Azure ML still knows it."""
 
     name: str
-    status: str = ""  #: empty where the job is gone
+    status: str = ""  #: empty if the job is gone
     experiment: str = ""
     parent: str | None = None
     code: str | None = None
     environment: str | None = None  #: the environment asset
     inputs: Mapping[str, str] = field(default_factory=dict)  #: name → path or value
     git: Mapping[str, str] = field(default_factory=dict)  #: repository, branch, commit, dirty
-    tracked_by: str | None = None  #: `MLflow` where it is a run outside of any job
-    node: str | None = None  #: its name in the pipeline, where it is a step
-    component: str | None = None  #: id of the component that it ran, where it ran one
+    tracked_by: str | None = None  #: `MLflow` for a run outside any job
+    node: str | None = None  #: its name in the pipeline, if it is a step
+    component: str | None = None  #: id of the component that it ran, if any
     tags: Mapping[str, str] = field(default_factory=dict)  #: those of this app
-    pipeline: Pipeline | None = None  #: the whole that it is a step of
+    pipeline: Pipeline | None = None  #: the pipeline that it is a step of
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Metrics, and where they were found. What the job itself logged comes before what the runs around it did."""
+    """Metrics, and where they were found. The job's own metrics take precedence over those of related runs."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
-    steps: Mapping[str, str] = field(default_factory=dict)  #: metric → the run that logged it, where not the job itself
-    unclear: Mapping[str, str] = field(default_factory=dict)  #: metric → in words, where runs disagree
+    steps: Mapping[str, str] = field(default_factory=dict)  #: metric → the run that logged it, if not the job itself
+    unclear: Mapping[str, str] = field(default_factory=dict)  #: metric → the values in words, if runs disagree
     looked_in: Sequence[str] = ()  #: in words
 
 
 def above(workspace: Workspace, job: Job) -> Job | None:
-    """The pipeline job that a step belongs to; None for another job, and where that one is gone."""
+    """Return the pipeline job that a step belongs to; None if the job is not a step or the pipeline job is gone."""
     name = job.root or job.parent
     return workspace.job(name) if name else None
 
 
 def traced(job: Job, pipeline: Job | None) -> Lineage:
-    """The job, with the pipeline above it where it is a step."""
+    """Return the job, with the pipeline above it if it is a step."""
     name = job.root or job.parent
     return Lineage(
         name=job.name,
@@ -93,7 +93,7 @@ def traced(job: Job, pipeline: Job | None) -> Lineage:
 
 
 def git_of(properties: Mapping[str, str]) -> dict[str, str]:
-    """The git repository, branch and commit that a job's properties name."""
+    """Return the git repository, branch and commit from a job's properties."""
     return {what: properties[key][:LONGEST_TEXT] for what, key in _GIT.items() if key in properties}
 
 
@@ -104,8 +104,8 @@ def _pipeline(name: str, job: Job | None) -> Pipeline:
 
 
 def measured(workspace: Workspace, job: Job, asked: Collection[str]) -> Measured:
-    """What the job logged, and where that is not all that is asked for, what the runs around it did: those below it,
-    or, of a step, the other steps."""
+    """Return what the job logged. If `asked` has other metrics, also search the runs below the job or, for a step, the
+    other steps and the pipeline job."""
     found = Measured(dict(workspace.metrics(job.name)), looked_in=(_called(job),))
     if not job.is_pipeline and found.metrics.keys() >= set(asked):
         return found
@@ -124,7 +124,7 @@ def _called(job: Job) -> str:
 
 
 def _with(known: Measured, runs: Sequence[StepMetrics], where: str) -> Measured:
-    """With what others logged of what is not known yet. What they disagree about counts for none of them."""
+    """Add metrics that are still unknown from other runs. If those runs disagree on a value, it stays unknown."""
     metrics, steps, unclear = dict(known.metrics), dict(known.steps), dict(known.unclear)
     for name in sorted({name for run in runs for name in run.metrics} - metrics.keys() - unclear.keys()):
         values = {_named(run): run.metrics[name] for run in runs if name in run.metrics}
@@ -151,7 +151,7 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def not_numbers(metrics: Mapping[str, float]) -> dict[str, str]:
-    """Those that JSON could not carry, as MLflow writes them."""
+    """Return the values that JSON cannot express, as MLflow writes them."""
     return {name: _in_words(value) for name, value in metrics.items() if not math.isfinite(value)}
 
 
@@ -164,11 +164,11 @@ def of_this_app(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def short(texts: Mapping[str, str], most: int, first: Collection[str] = ()) -> dict[str, str]:
-    """All if they are few; else those that are asked for before the others, and this app's own before the rest."""
+    """Return all texts if they are few; otherwise those named in `first`, then this app's own, then others."""
     names = sorted(texts, key=lambda name: (name not in first, not name.startswith(OURS), name))[:most]
     return {name[:LONGEST_TEXT]: texts[name][:LONGEST_TEXT] for name in names}
 
 
 def trimmed(texts: Mapping[str, str], wanted: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Those of these names, each within the limit."""
+    """Yield the texts with these names, cut to the limit."""
     yield from ((name[:LONGEST_TEXT], text[:LONGEST_TEXT]) for name, text in texts.items() if name in wanted)

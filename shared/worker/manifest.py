@@ -92,18 +92,18 @@ def model_to_deploy(target: Target) -> Model | Failed:
 
 
 def own_asset(target: Target) -> Model | Failed:
-    """The candidate itself, where it is deployed in the workspace that it comes from."""
+    """Return the candidate itself, if it is deployed in the workspace that it comes from."""
     command, candidate = target.command, target.command.candidate
     if candidate.workspace.rstrip("/").casefold() != target.rules.workspace.casefold():
         return Failed(
-            f"{command.environment} deploys models of its own workspace without the registry, and this one is of "
+            f"{command.environment} deploys models of its own workspace without the registry, but this one is from "
             f"{candidate.workspace}. Start a new promotion.",
             FailureKind.CONFLICT,
         )
     model = target.workspace.model(candidate.name, candidate.version)
     if model is None:
         return Failed(
-            f"There is no model {candidate.name}, version {candidate.version}, in {command.environment} any more. "
+            f"Model {candidate.name}, version {candidate.version}, no longer exists in {command.environment}. "
             "Register it and promote that version.",
             FailureKind.NOT_FOUND,
         )
@@ -111,7 +111,7 @@ def own_asset(target: Target) -> Model | Failed:
     if not same_asset(model.asset_id, origin):
         return Failed(
             f"Model {candidate.name}, version {candidate.version}, of {command.environment} is not the one that was "
-            f"looked at: it is {model.asset_id}, not {origin}. Promote a new version.",
+            f"reviewed: it is {model.asset_id}, not {origin}. Promote a new version.",
             FailureKind.CONFLICT,
         )
     return model

@@ -1,7 +1,7 @@
-"""Models that were registered in the registry directly: where they came from, as far as that can still be found.
+"""Finds where models came from that were registered directly in the registry.
 
-A registry knows no jobs. The model may name one, or the workspace's model that it is a copy of; whether the workspace
-is one that this environment's identity may read, only a look there tells.
+A registry has no jobs. The model may name a job, or the workspace's model that it was copied from. The only way to
+learn whether a workspace has that job is to look there, if this environment's identity may read it.
 """
 
 import re
@@ -16,20 +16,20 @@ JOB = "mlpromote.job"
 
 _OUTPUT_OF_JOB = re.compile(r"/jobs/([^/]+)/outputs/")
 
-#: A registry does not tell who registered a model, but for a display name.
+#: For who registered a model, a registry gives only a display name.
 _UNKNOWN = Author("", "unknown", is_person=False)
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The job of a registry's model, and the workspace that knows it."""
+    """The job behind a registry's model, and the workspace that has the job."""
 
     workspace: Workspace
     job: Job
 
 
 def find(workspaces: Iterable[Workspace], model: Model) -> Origin | None:
-    """Looks into these workspaces, in their order; one that may not be read is passed over."""
+    """Search these workspaces in order, skipping those that may not be read."""
     for workspace in workspaces:
         try:
             name = _job_of(model) or _job_of_original(workspace, model)
@@ -42,12 +42,12 @@ def find(workspaces: Iterable[Workspace], model: Model) -> Origin | None:
 
 
 def job_named(model: Model) -> str | None:
-    """The job that the registry's model names itself."""
+    """Return the job that the registry's model itself names."""
     return _job_of(model)
 
 
 def registry_authors(workspaces: Iterable[Workspace], model: Model) -> Sequence[Author]:
-    """Who ran the job, where it is found; and somebody unknown, who registered the model."""
+    """Return who ran the job, if it is found, and an unknown author for whoever registered the model."""
     found = find(workspaces, model)
     if found is None:
         return (_UNKNOWN,)
@@ -61,7 +61,7 @@ def _job_of(model: Model) -> str | None:
 
 
 def _job_of_original(workspace: Workspace, model: Model) -> str | None:
-    """Of the workspace's model that the registry's is a copy of, under the same name and version."""
+    """Return the job of the workspace's model that was copied, which has the same name and version."""
     if model.origin is None:
         return None
     original = workspace.model(model.name, model.version)

@@ -20,7 +20,7 @@ MOST_FILES = 8
 def since_champion(
     champion: Champion | None, components: Mapping[str, PromotedComponent], inputs: Mapping[str, Given]
 ) -> Sequence[str]:
-    """What changed since the champion's last run; empty where there is no champion, or nothing changed."""
+    """Return what changed since the champion's last run; empty if there is no champion, or nothing changed."""
     before = champion_saw(champion, register_components.STEP)
     if champion is None or before is None:
         return ()
@@ -39,7 +39,7 @@ def _steps(before: Mapping[str, PromotedComponent], now: Mapping[str, PromotedCo
 
 
 def of_component(before: PromotedComponent, now: PromotedComponent) -> Iterator[str]:
-    """What differs between two components; there is always something to say."""
+    """Yield what differs between two different components, at least one phrase."""
     told = False
     for what, old, new in (
         ("its command", before.command, now.command),
@@ -68,7 +68,7 @@ def _files(before: PromotedComponent, now: PromotedComponent) -> str:
         elif lists_all and not (old and new):
             named.append(f"{path} {'added' if new else 'removed'}")
     if not named:
-        return "files that are not listed"
+        return "in files that are not listed"
     more = f" and {len(named) - MOST_FILES} more" if len(named) > MOST_FILES else ""
     return f"{', '.join(named[:MOST_FILES])}{more}"
 
@@ -81,6 +81,6 @@ def _inputs(before: Mapping[str, Given], now: Mapping[str, Given]) -> Iterator[s
 
 
 def _inputs_of(champion: Champion) -> Mapping[str, Given]:
-    # The one step that looks at all that is to run leaves a manifest.
+    # Only the step that reviews the whole run has a manifest in its evidence.
     manifest: Mapping[str, Any] = next((saw["manifest"] for saw in champion.evidence.values() if "manifest" in saw), {})
     return {name: from_json(Given, each) for name, each in manifest.get("inputs", {}).items()}

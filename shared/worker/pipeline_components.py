@@ -31,7 +31,7 @@ _CODE_VERSION = "1"
 
 @dataclass(frozen=True)
 class PromotedComponent:
-    """A component in the registry, as it was when people looked at it."""
+    """A component in the registry, as it was when people reviewed it."""
 
     component: str  #: its id
     digest: str  #: of its command, its inputs and outputs, its code and its environment
@@ -46,14 +46,14 @@ class PromotedComponent:
 
 @dataclass(frozen=True)
 class Known:
-    """What the next poll need not find out again: digests of code that cannot change, by its id."""
+    """State for the next poll: digests of code that cannot change, by its id."""
 
     codes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A component that is to be in the registry."""
+    """A component to register."""
 
     name: str
     version: str
@@ -64,7 +64,7 @@ class _Wanted:
 
 
 class Rebuilding:
-    """One poll over all components of a pipeline. Afterwards `known` is what the next one wants to know."""
+    """One poll over all components of a pipeline. Afterwards `known` is the state for the next poll."""
 
     def __init__(self, order: PipelineOrder, source: Source) -> None:
         self._order = order
@@ -81,7 +81,7 @@ class Rebuilding:
         return Known(self._codes)
 
     def components(self) -> Mapping[str, PromotedComponent] | Failed:
-        """The registered component of each step, once all are there; until then some are `pending`."""
+        """Return the registered component of each step. If some are not there yet, they are `pending`."""
         there: dict[str, tuple[str, str]] = {}
         for name, node in sorted(self._source.graph.nodes.items()):
             asset = self._registered(name, node)
@@ -103,7 +103,7 @@ class Rebuilding:
         component = self._source.component(node.component)
         if component is None:
             return Failed(
-                f"Component {node.component} is not in {self._order.command.environment} any more.",
+                f"Component {node.component} no longer exists in {self._order.command.environment}.",
                 FailureKind.NOT_FOUND,
             )
         if _OF_REGISTRY.fullmatch(node.component):
@@ -123,7 +123,7 @@ class Rebuilding:
         return self._component(_wanted(_name(self._order, name, node), asked, code, environment))
 
     def _code(self, component: Component) -> tuple[str, str] | Failed | None:
-        """Id in the registry and digest of a component's code; None while it is on its way there."""
+        """Return the registry id and the digest of a component's code; None while it is being copied."""
         if not component.code:
             return "", ""
         files: Mapping[str, bytes] | None = None
@@ -131,7 +131,7 @@ class Rebuilding:
         if not digest:
             files = self._source.code(component.code)
             if not files:
-                return Failed(f"Its code {component.code} is gone.", FailureKind.NOT_FOUND)
+                return Failed(f"The code {component.code} no longer exists.", FailureKind.NOT_FOUND)
             digest = snapshot(files).digest
             if self._source.is_fixed(component.code):
                 self._codes[component.code] = digest
@@ -143,11 +143,11 @@ class Rebuilding:
             self._begun.add(asset)
             files = files if files is not None else self._source.code(component.code)
             self._begin(lambda: self._workspace.start_code(name, _CODE_VERSION, files or {}))
-        self.pending.append("the registry is taking code on")
+        self.pending.append("the registry is receiving code")
         return None
 
     def _component(self, wanted: _Wanted) -> tuple[str, str] | None:
-        """Its id and its digest; None while it is on its way."""
+        """Return its id and digest; None while it is being registered."""
         asset = self._workspace.registry_id("components", wanted.name, wanted.version)
         if self._workspace.component(asset) is not None:
             return asset, wanted.digest
@@ -155,15 +155,15 @@ class Rebuilding:
             self._begun.add(asset)
             tags = {"mlpromote.digest": wanted.digest, "mlpromote.job": self._order.command.candidate.version}
             self._begin(lambda: self._workspace.start_component(wanted.name, wanted.version, wanted.component, tags))
-        self.pending.append(f"the registry is taking component {wanted.name} on")
+        self.pending.append(f"the registry is registering component {wanted.name}")
         return None
 
     def _already_there(self, component: str) -> tuple[str, str] | Failed:
         if is_in(self._order.registry, component):
             return component, ""
         return Failed(
-            f"Component {component} is in another registry than {self._order.registry}. Register it there, and use "
-            "that.",
+            f"Component {component} is not in registry {self._order.registry} but in another one. Register it in "
+            f"{self._order.registry}, and use that one.",
             FailureKind.REFUSED,
         )
 
@@ -188,7 +188,7 @@ def _name(order: PipelineOrder, step: str, node: Node) -> str:
 
 
 def _valid(name: str) -> str:
-    """As Azure ML wants names of components: lower case, digits and underscores, first a letter."""
+    """Return a name that Azure ML accepts for components: lower case, digits and underscores, first a letter."""
     cleaned = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")[:_LONGEST_NAME]
     return cleaned if cleaned[:1].isalpha() else f"c_{cleaned}"
 
@@ -202,13 +202,13 @@ def looked_at(order: PipelineOrder, asset: str, wanted: str) -> PromotedComponen
     component = workspace.component(asset)
     if component is None:
         return Failed(
-            f"{order.command.environment} cannot find component {asset}. Give its identity a role to read in the "
+            f"{order.command.environment} cannot find component {asset}. Give its identity read access to the "
             "registry. If the component was deleted, promote the pipeline again.",
             FailureKind.NOT_FOUND,
         )
     files = workspace.code_files(component.code) if component.code else {}
     if files is None:
-        return Failed(f"The code {component.code} of component {asset} is gone.", FailureKind.NOT_FOUND)
+        return Failed(f"The code {component.code} of component {asset} no longer exists.", FailureKind.NOT_FOUND)
     code = snapshot(files) if component.code else Snapshot()
     environment = in_registry(order, _nowhere_else, component.environment, start=False)
     if isinstance(environment, Failed):
@@ -218,8 +218,8 @@ def looked_at(order: PipelineOrder, asset: str, wanted: str) -> PromotedComponen
     digest = component_digest(component, code.digest, environment.digest)
     if wanted and digest != wanted:
         return Failed(
-            f"The registry has another component {asset}: its content is not what its version says. Find out who "
-            "registered it.",
+            f"The registry has another component {asset}: its content does not match its version, which is a digest. "
+            "Find out who registered it.",
             FailureKind.CONFLICT,
         )
     return PromotedComponent(
@@ -239,7 +239,7 @@ def _nowhere_else(_: str) -> None:
 
 
 def with_few_files(components: Mapping[str, PromotedComponent]) -> Mapping[str, PromotedComponent]:
-    """The same for evidence, with no more files than it has room for."""
+    """Return the components for evidence, with a limited number of files."""
     return dict(_shortened(components))
 
 

@@ -1,4 +1,4 @@
-"""Digests of what a pipeline is made of: the same for the same content, wherever it is registered. Pure."""
+"""Digests of a pipeline's parts: equal for equal content, wherever it is registered. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -41,12 +41,12 @@ def snapshot(files: Mapping[str, bytes]) -> Snapshot:
 
 
 def environment_digest(asset: EnvironmentAsset) -> str:
-    """Of what an environment is built from. Raises `RejectedError` for a conda file that is none."""
+    """Return the digest of what an environment is built from. Raises `RejectedError` for an invalid conda file."""
     return digest_of([asset.image, _conda(asset), asset.build, asset.dockerfile])
 
 
 def conda_as_json(asset: EnvironmentAsset) -> str:
-    """The conda file as JSON, which is YAML, too: as a registry gives it back."""
+    """Return the conda file as JSON, which is also YAML; registries return it in this form."""
     return json.dumps(_conda(asset), sort_keys=True) if asset.conda else ""
 
 
@@ -56,14 +56,14 @@ def _conda(asset: EnvironmentAsset) -> Any:
     try:
         content = yaml.safe_load(asset.conda)
     except (yaml.YAMLError, ValueError, RecursionError) as fault:
-        raise RejectedError(f"The conda file of environment {asset.name} is no YAML: {fault}") from fault
+        raise RejectedError(f"The conda file of environment {asset.name} is not valid YAML: {fault}") from fault
     if _count(content, _MOST_VALUES) <= 0:
         raise RejectedError(f"The conda file of environment {asset.name} has more than {_MOST_VALUES} values.")
     return content
 
 
 def _count(value: Any, left: int) -> int:
-    """How many more values there may be."""
+    """Return how many more values are allowed."""
     if left <= 0:
         return 0
     inner = [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
@@ -74,14 +74,14 @@ def _count(value: Any, left: int) -> int:
 
 
 def component_digest(component: Component, code: str, environment: str) -> str:
-    """Of a component whose code and environment have these digests; that of an environment may be empty, where its id
-    says it all."""
+    """Return the digest of a component from the digests of its code and environment. The environment's may be empty if
+    its id identifies the content."""
     content = _plain({key: each for key, each in component.specification.items() if key != _OF_REUSE})
     return digest_of([component.kind, content, code, component.environment.casefold(), environment])
 
 
 def _plain(value: Any, key: str = "") -> Any:
-    """Without what the service may fill in, and in one case where it chooses the case."""
+    """Remove what the service may fill in, and normalise the case where the service changes it."""
     if isinstance(value, Mapping):
         kept = {name: _plain(each, name) for name, each in value.items() if not _is_default(name, each)}
         return {name: each for name, each in kept.items() if each not in ({}, [])}

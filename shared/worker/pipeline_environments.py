@@ -1,4 +1,4 @@
-"""Environment assets of a pipeline's steps, as they are to be in the registry.
+"""Environment assets of a pipeline's steps in the registry.
 
 Curated ones and those of the registry are used as they are. One of the workspace is shared under its name and version.
 One that is described where it is used has no name: it gets one, and a version that is a digest of its content.
@@ -26,12 +26,12 @@ class UsedEnvironment:
     """An environment asset that every stage can use."""
 
     asset_id: str
-    digest: str = ""  #: of its content; empty for a curated one, whose id says it all
+    digest: str = ""  #: of its content; empty for a curated one, whose id identifies the content
 
 
 @dataclass(frozen=True)
 class Pending:
-    """It is on its way into the registry."""
+    """It is being registered."""
 
     says: str
 
@@ -41,7 +41,7 @@ Read = Callable[[str], EnvironmentAsset | None]
 
 
 def in_registry(order: PipelineOrder, read: Read, key: str, start: bool) -> UsedEnvironment | Pending | Failed:
-    """The environment asset with this id in the registry, or how far it is; `start`: whether what misses is begun."""
+    """Return the environment asset for this id in the registry, or its progress. `start`: register it if missing."""
     found = _OF_REGISTRY.fullmatch(key)
     if found:
         return _of_registry(order, key, found["registry"], found["which"].lower() == "labels")
@@ -71,7 +71,10 @@ def _of_registry(order: PipelineOrder, key: str, registry: str, is_label: bool) 
         )
     asset = order.workspace.environment_asset(key) if ours or is_label else None
     if ours and asset is None:
-        return Failed(f"There is no environment {key}.", FailureKind.NOT_FOUND)
+        return Failed(
+            f"There is no environment {key}. Correct the pipeline, or register the environment, then retry.",
+            FailureKind.NOT_FOUND,
+        )
     if asset is None:
         return UsedEnvironment(key)
     return UsedEnvironment(asset.asset_id, environment_digest(asset) if ours else "")
@@ -80,8 +83,8 @@ def _of_registry(order: PipelineOrder, key: str, registry: str, is_label: bool) 
 def _rebuilt(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> UsedEnvironment | Pending | Failed:
     if asset.build or not asset.image:
         return Failed(
-            f"The environment {asset.name}:{asset.version} is described where it is used, with a Docker build context. "
-            "Register it as an environment with a name, and use that.",
+            f"Environment {asset.name}:{asset.version} is described inline, with a Docker build context. "
+            "Register it as a named environment, and use that.",
             FailureKind.REFUSED,
         )
     content = EnvironmentAsset("", "", "", asset.image, conda_as_json(asset))
@@ -114,6 +117,6 @@ def _shared(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> UsedE
 def _taken(name: str, version: str) -> Failed:
     return Failed(
         f"The registry has another environment {name}, version {version}, with other content. Register the "
-        "environment under a new version or another name, and run the pipeline with that.",
+        "environment under a new version or another name, and run the pipeline with it.",
         FailureKind.CONFLICT,
     )

@@ -1,4 +1,4 @@
-"""The graph of a pipeline as it is promoted: of registered components, with inputs in place of the source's data. Pure.
+"""The graph of a promoted pipeline: registered components, with inputs instead of the source's data. Pure.
 
 Outputs that feed inputs and outputs of the whole stay; where files were, on what computes, and under which names its
 outputs were registered belongs to the source's workspace, and is left out.
@@ -26,7 +26,7 @@ _PARENT_INPUT = "${{{{parent.inputs.{0}}}}}"
 class PipelineInput:
     """An input of the whole pipeline."""
 
-    data: str = ""  #: type of data that it takes: uri_folder, …; empty for a value
+    data: str = ""  #: type of its data (`uri_folder`, …); empty for a value
     default: str | None = None  #: the value that it had in the source's job
     mode: str = ""  #: how data gets to the steps
 
@@ -41,11 +41,11 @@ class Graph:
 
 
 def cannot_be_rebuilt(job: PipelineJob, components: Mapping[str, Component]) -> Failed | None:
-    """Why a pipeline cannot be rebuilt in the registry, if so. `components` are those that are known, by their ids."""
+    """Return why a pipeline cannot be rebuilt in the registry; None if it can. `components`: those known, by id."""
     if not job.nodes and job.made_from:
         return _refused(
-            f"Job {job.name} was made from pipeline component {job.made_from}, and Azure ML does not give back the "
-            "graph of one. Name the pipeline's YAML in the route: `pipelines: {…, definition: FILE}`."
+            f"Job {job.name} was created from pipeline component {job.made_from}, whose graph Azure ML does not "
+            "return. Name the pipeline's YAML in the route: `pipelines: {…, definition: FILE}`."
         )
     if not job.nodes:
         return _refused(f"Job {job.name} has no steps.")
@@ -58,8 +58,8 @@ def cannot_be_rebuilt(job: PipelineJob, components: Mapping[str, Component]) -> 
             kind = known.kind.lower()
         if kind != _COMMAND:
             return _refused(
-                f"Step {name} of job {job.name} is of type {kind}, and only steps of type {_COMMAND} can be promoted. "
-                "Write what it does as commands."
+                f"Step {name} of job {job.name} is of type {kind}, but only steps of type {_COMMAND} can be promoted. "
+                "Rewrite it as a command."
             )
     return None
 
@@ -86,7 +86,7 @@ def promoted(job: PipelineJob, components: Mapping[str, str], kinds: Mapping[str
     size = len(json.dumps(as_evidence(graph)))
     if size > MOST_BYTES:
         return _refused(
-            f"The graph of job {job.name} takes {size} bytes; at most {MOST_BYTES} can be kept. Give it fewer steps, "
+            f"The graph of job {job.name} has {size} bytes; the limit is {MOST_BYTES}. Use fewer steps "
             "or shorter values."
         )
     return graph
@@ -106,7 +106,7 @@ def _new_name(wanted: str, taken: Mapping[str, PipelineInput]) -> str:
 
 
 def _without_machines(settings: Mapping[str, object]) -> dict[str, object]:
-    """Which machines there are differs from one environment to the next; how many of them belongs to the step."""
+    """Keep the number of machines, which belongs to the step, but not their size, which differs by environment."""
     resources = settings.get("resources")
     if not isinstance(resources, Mapping):
         return dict(settings)
@@ -118,7 +118,7 @@ def _without_machines(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def graph_digest(graph: Graph, components: Mapping[str, str]) -> str:
-    """Of the graph; `components` are the digests of its nodes' components, which stand for their ids."""
+    """Return the graph's digest. `components`: the digests of its nodes' components, used instead of ids."""
     content = as_evidence(graph)
     nodes = {name: {**node, "component": components[name]} for name, node in content["nodes"].items()}
     return digest_of({**content, "nodes": nodes})

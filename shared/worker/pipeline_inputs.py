@@ -1,4 +1,4 @@
-"""What the inputs of a pipeline get in a stage: data of that workspace by its version, and values."""
+"""Binds the inputs of a pipeline in a stage: to versions of data in that workspace, and to values."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _OF_REGISTRY = re.compile(r"azureml://registries/[^/]+/data/(?P<name>[^/]+)/vers
 
 @dataclass(frozen=True)
 class Given:
-    """What one input gets. Data is fixed to its version when people are asked, and stays that."""
+    """What one input is bound to. The version of data is pinned before people are asked, and stays the same."""
 
     value: str = ""
     data: str = ""  #: id of the data asset
@@ -37,7 +37,7 @@ class Given:
 def given(
     order: PipelineOrder, inputs: Mapping[str, PipelineInput], before: Mapping[str, Given]
 ) -> Mapping[str, Given] | Failed:
-    """All inputs; `before`: what they were found to be earlier, so that `@latest` stays the version that it was."""
+    """Bind all inputs. `before` has the earlier bindings, so that `@latest` keeps its version."""
     asked = order.stage.run.inputs
     for name in asked:
         if name not in inputs:
@@ -68,7 +68,7 @@ def _data(order: PipelineOrder, name: str, declared: PipelineInput, before: Give
         return Given("", asked, shared["name"], shared["version"], declared.data, declared.mode)
     parts = _DATA.fullmatch(asked)
     if parts is None:
-        return _wrong(order, f"takes data for its input {name}, as NAME:VERSION or NAME@latest, not {asked!r}. Correct")
+        return _wrong(order, f"needs data for its input {name}, NAME:VERSION or NAME@latest, not {asked!r}. Correct")
     version = parts["version"] or (before.version if before is not None else None)
     asset = order.workspace.data_asset(parts["name"], version)
     where = order.command.environment
@@ -86,7 +86,7 @@ def _data(order: PipelineOrder, name: str, declared: PipelineInput, before: Give
     if asset.type and asset.type != declared.data:
         return _wrong(
             order,
-            f"takes {declared.data} for its input {name}, and {asset.name}:{asset.version} is {asset.type}. Correct",
+            f"needs {declared.data} for its input {name}, but {asset.name}:{asset.version} is {asset.type}. Correct",
         )
     return Given("", asset.asset_id, asset.name, asset.version, declared.data, declared.mode)
 

@@ -1,4 +1,4 @@
-"""Metrics of a pipeline: of the job itself and of its steps, which are those that log."""
+"""Metrics of a pipeline: those of the job itself and of its steps, which usually log them."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -16,9 +16,9 @@ class Figures:
     """The last value of each metric that a pipeline's run logged."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
-    #: Those without a value that JSON could carry: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
+    #: Metrics whose value JSON cannot express: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
     not_numbers: Mapping[str, str] = field(default_factory=dict)
-    #: Those that several steps logged, with different values: none of them is the metric.
+    #: Metrics that several steps logged with different values, so that none counts.
     ambiguous: tuple[str, ...] = ()
     left_out: int = 0
 
@@ -32,12 +32,12 @@ class Figures:
 
 
 def read(workspace: Workspace, job: str, asked: Collection[str]) -> Figures:
-    """What the pipeline job and its steps logged; those that are asked for before all others."""
+    """Return what the pipeline job and its steps logged, with the metrics in `asked` first."""
     values: dict[str, list[float]] = {}
     for logged in workspace.metrics_of_children(job).values():
         for name, value in logged.items():
             values.setdefault(name, []).append(value)
-    values |= {name: [value] for name, value in workspace.metrics(job).items()}  # the job's own word counts
+    values |= {name: [value] for name, value in workspace.metrics(job).items()}  # the job's own value counts
     ambiguous = tuple(sorted(name for name, each in values.items() if not _agree(each) and name in asked))
     usable = {name: each[0] for name, each in values.items() if _agree(each) and len(name) <= LONGEST_NAME}
     kept = sorted(usable, key=lambda name: (name not in asked, name))[:MOST_METRICS]

@@ -1,4 +1,4 @@
-"""What a command is about where it promotes a pipeline."""
+"""The order of a step that promotes a pipeline."""
 
 from shared.config.pipeline_stage import PipelineStage, PipelineTask
 from shared.worker.order import Order

@@ -25,10 +25,10 @@ from shared.worker.steps.register_components import RegisteredComponents
 
 @dataclass(frozen=True)
 class RunManifest:
-    """Of a run that people look at before they approve it."""
+    """What would run, for people to review before they approve it."""
 
-    digest: str  #: of everything, also of what is not listed here
-    pipeline: str  #: digest of the graph and of all that its steps are made of
+    digest: str  #: of everything, including what is not listed here
+    pipeline: str  #: digest of the graph and of everything in its steps
     job: str  #: the source's
     components: Mapping[str, str]  #: by step: what its component is now
     inputs: Mapping[str, Given]  #: with the version of each data asset
@@ -39,7 +39,7 @@ class RunManifest:
 
 @dataclass(frozen=True)
 class PipelineReview:
-    """A pipeline that may run here, as far as nobody has to be asked."""
+    """A pipeline that may run here, apart from approval."""
 
     verdicts: Sequence[Verdict]
     manifest: RunManifest
@@ -58,13 +58,13 @@ class _Content:
 
 @dataclass(frozen=True)
 class Judged:
-    """The evidence of a review that came to no good end."""
+    """The evidence of a review that failed."""
 
     gates: tuple[Verdict, ...]
 
 
 def review(order: PipelineOrder, before: RunManifest | None = None) -> PipelineReview | Failed:
-    """`before`: what was inspected, so that `@latest` stays the version that it was then."""
+    """Review what would run. `before` is what was inspected, so that `@latest` keeps its version."""
     seen = order.seen(register_components.STEP)
     obstacle = _region(order) or _compute(order)
     if obstacle:
@@ -80,7 +80,7 @@ def review(order: PipelineOrder, before: RunManifest | None = None) -> PipelineR
     verdicts = [*_judged(order, nodes), *rules.judge_people(order.rules.policy, least_of(order), made_by)]
     refused = [each for each in verdicts if not each.holds]
     if refused:
-        reasons = "; ".join(f"{each.gate}: asked for {each.asked}, seen {each.seen}" for each in refused)
+        reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
         text = f"Refused for {order.command.stage}: {reasons}."
         return Failed(text, FailureKind.REFUSED, gates.table(verdicts), as_evidence(Judged(tuple(verdicts))))
     manifest = _manifest(order, seen, _Content(components, inputs, nodes), verdicts, made_by)
@@ -89,7 +89,7 @@ def review(order: PipelineOrder, before: RunManifest | None = None) -> PipelineR
 
 
 def least_of(order: PipelineOrder) -> int:
-    """How many people the stage asks for."""
+    """Return how many approvals the stage requires."""
     return order.stage.approval.least if order.stage.approval else 0
 
 
@@ -116,7 +116,7 @@ def _compute(order: PipelineOrder) -> Failed | None:
 
 
 def _components(order: PipelineOrder, seen: RegisteredComponents) -> Mapping[str, PromotedComponent] | Failed:
-    """As they are in the registry now, which must be what was registered."""
+    """Return the components as they are in the registry now. They must be unchanged since they were registered."""
     found: dict[str, PromotedComponent] = {}
     for name, promised in sorted(seen.components.items()):
         now = looked_at(order, promised.component, "")
@@ -135,7 +135,7 @@ def _components(order: PipelineOrder, seen: RegisteredComponents) -> Mapping[str
     )
     if not is_whole or graph_digest(seen.graph, digests)[:DIGEST_LENGTH] != seen.pipeline:
         return Failed(
-            "The graph of the pipeline is not the one whose components were registered. Nothing was run. Find out who "
+            "The pipeline's graph is not the one that was registered. Nothing was run. Find out who "
             "sent the command, and start a new promotion.",
             FailureKind.CHANGED,
         )
@@ -143,13 +143,13 @@ def _components(order: PipelineOrder, seen: RegisteredComponents) -> Mapping[str
 
 
 def _authors(order: PipelineOrder, seen: RegisteredComponents) -> Sequence[Author]:
-    """Who ran the source's job: read there where this environment may, else as the source's worker told it."""
+    """Return who ran the source's job: read there if this environment may, else as the source's worker reported."""
     source = order.rules.source
     return seen.authors if source is None else source.job_authors(order.command.candidate.version)
 
 
 def _as_submitted(order: PipelineOrder, node: Node) -> Node:
-    """With the machines of this stage."""
+    """Return the node with this stage's machines."""
     run = order.stage.run
     wanted = {"instance_type": run.instance_type, "instance_count": run.instances}
     own = {key: str(each) for key, each in wanted.items() if each is not None}
@@ -159,7 +159,7 @@ def _as_submitted(order: PipelineOrder, node: Node) -> Node:
 
 
 def _judged(order: PipelineOrder, nodes: Mapping[str, Node]) -> Iterator[Verdict]:
-    """How each rule of the environment's policy about machines and identities is kept."""
+    """Yield the verdicts of the environment's policy on machines and identities."""
     policy, run = order.rules.policy, order.stage.run
     if policy.computes:
         allowed = {each.casefold() for each in policy.computes}
@@ -167,7 +167,7 @@ def _judged(order: PipelineOrder, nodes: Mapping[str, Node]) -> Iterator[Verdict
     if policy.identities:
         seen = run.identity or "none named"
         yield Verdict("policy: identity", " or ".join(policy.identities), seen, run.identity in policy.identities)
-    if policy.instance_types and run.compute.lower() == SERVERLESS:  # of a cluster its owner has chosen them
+    if policy.instance_types and run.compute.lower() == SERVERLESS:  # a cluster's owner chose its machines
         seen = run.instance_type or "none named"
         allowed = {each.casefold() for each in policy.instance_types}
         yield Verdict("policy: instance type", " or ".join(policy.instance_types), seen, seen.casefold() in allowed)

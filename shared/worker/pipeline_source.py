@@ -1,4 +1,4 @@
-"""Where a pipeline's graph, components, code and environments are read: what a job ran, or files in git."""
+"""Reads a pipeline's graph, components, code and environments from what a job ran, or from files in git."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,7 +8,7 @@ from shared.worker.pipeline_order import PipelineOrder
 
 
 class Source(Protocol):
-    """A pipeline to be promoted. Each getter takes an id and answers None for what is not there."""
+    """A pipeline to promote. Each getter takes an id and returns None for what does not exist."""
 
     @property
     def graph(self) -> PipelineJob: ...
@@ -16,7 +16,7 @@ class Source(Protocol):
     def environment(self, key: str) -> EnvironmentAsset | None: ...
     def code(self, key: str) -> Mapping[str, bytes] | None: ...
     def is_fixed(self, key: str) -> bool:
-        """Whether what has this id can never change."""
+        """Return whether the asset with this id can never change."""
 
 
 class FromJob:
@@ -40,7 +40,7 @@ class FromJob:
 
 
 class FromDefinition(FromJob):
-    """Files beside `promotion.yml`; what they name by an id is in the workspace."""
+    """Files next to `promotion.yml`; assets that they name by id are in the workspace."""
 
     def __init__(self, workspace: Workspace, definition: PipelineDefinition) -> None:
         super().__init__(workspace, definition.job)

@@ -13,15 +13,15 @@ GROWTH = 1.4
 LONGEST_PAUSE = 30.0  # seconds; the pause that azure-ai-ml keeps itself for most operations
 
 
-#: While somebody else's job runs. News of its end wakes the step, so polls only cover for lost news.
+#: While somebody else's job runs. An event at its end wakes the step, so polls only make up for lost events.
 LONGEST_PAUSE_FOR_JOB = 300.0  # seconds
 
 
-#: Where it is known how long a step takes: few polls until shortly before that, to see early failures; the window,
-#: as wide as the times differed, is divided evenly; after it the pauses grow again.
-FIRST_LOOK, LOOKS_GROW = 10.0, 6.0  # seconds; each look comes so many times later than the last
+#: For a step with a known usual duration: a few early polls to detect failures, then evenly spaced polls in a window
+#: around the usual time, as wide as durations varied. After the window the pauses grow again.
+FIRST_LOOK, LOOKS_GROW = 10.0, 6.0  # seconds; factor between one look's time and the next
 WINDOW = 1.5  # times the spread, before and after the usual time
-NARROWEST, WIDEST = 0.03, 0.15  # half the window, as a part of the usual time
+NARROWEST, WIDEST = 0.03, 0.15  # half the window, as a fraction of the usual time
 POLLS_IN_HALF = 6
 
 
@@ -34,7 +34,7 @@ class Waited:
 
 
 def poll_when_ended(order: Order[Any], job: Job) -> Running:
-    """Poll when news of the job's end comes, or after a pause that grows while the job runs."""
+    """Poll when an event reports the job's end, or after a pause that grows while the job runs."""
     waited = order.state(Waited) or Waited()
     pause = min(LONGEST_PAUSE_FOR_JOB, FIRST_PAUSE * GROWTH ** min(waited.polls, 50))
     # The text leaves out the job's status: each new text would add a line to the journal.
@@ -44,13 +44,13 @@ def poll_when_ended(order: Order[Any], job: Job) -> Running:
 
 
 def poll_again(command: RunStep, says: str, state: Any = None) -> Running:
-    """After `pause`. `state` is a dataclass that the step gets again at its next poll, from `Order.state`."""
+    """Poll after `pause`. The step gets `state`, a dataclass, at its next poll from `Order.state`."""
     return Running(pause(command), says, as_evidence(state) if state is not None else {})
 
 
 def pause(command: RunStep) -> timedelta:
-    """Until the next poll of a step that is under way: as its lane knows how long it takes; else soon at first and then
-    less often, since most operations take seconds, and a deployment up to twenty minutes."""
+    """Return the time until the next poll. If the lane knows the usual duration, that determines the pause. Otherwise
+    pauses are short at first and then grow, since most operations take seconds and a deployment up to 20 minutes."""
     if command.expects is not None:
         return timedelta(seconds=round(_as_expected(command, command.expects), 1))
     # The exponent is bounded, because a float is.
@@ -65,7 +65,7 @@ def _as_expected(command: RunStep, expects: Expectation) -> float:
     opens, closes = usual - half, usual + half
     if elapsed < opens:
         look, ahead = max(FIRST_LOOK, elapsed * LOOKS_GROW), opens - half
-        # One poll ahead of the window, for what is done early; none shortly before that one.
+        # One poll ahead of the window, for steps that end early, and none shortly before that poll.
         planned = look if look < 0.6 * ahead else ahead if elapsed < ahead - FIRST_PAUSE else opens
         return max(FIRST_PAUSE, planned - elapsed)
     dense = max(FIRST_PAUSE, half / POLLS_IN_HALF)

@@ -1,6 +1,6 @@
-"""Whether a pipeline may run again under the approval of an earlier run, as the environment's own worker finds it.
+"""Lets the environment's own worker decide whether a pipeline may run again under the approval of an earlier run.
 
-The approval is for everything but the versions of the data: fresh data is what the run is for. It lasts as long as the
+The approval covers everything except the versions of the data, since the run is for fresh data. It expires when the
 environment's policy says.
 """
 
@@ -20,7 +20,7 @@ from shared.worker.steps.inspect import Inspected
 
 
 def unapproved(order: PipelineOrder, found: PipelineReview) -> Failed | None:
-    """Why what is about to run is not approved, whether people were asked for this run or for an earlier one."""
+    """Return why this run is not approved, whether people approved this run or an earlier one; None if it is."""
     before = approved_before(order.command.evidence)
     if before is None:
         return rules.unapproved(order, found.manifest.digest, found.authors, least_of(order))
@@ -30,14 +30,14 @@ def unapproved(order: PipelineOrder, found: PipelineReview) -> Failed | None:
         return None
     seen, given = _recorded(order, before) if policy.taken_by_environment else _passed_on(order, before)
     if seen is None or _but_for_data(seen) != _but_for_data(found.manifest):
-        return _failed(order, before, "What would run is not what was approved then", FailureKind.CHANGED)
+        return _failed(order, before, "What would run now is not what was approved", FailureKind.CHANGED)
     kept_out = {each.id for each in found.authors} if policy.not_author else set()
     people = {each.person for each in given if each.person} - kept_out
     if len(people) < least:
-        says = f"{order.command.environment} asks for {least} approvals of it, and {len(people)} count"
+        says = f"{order.command.environment} requires {least} approvals of it, and {len(people)} count"
         return _failed(order, before, says, FailureKind.PERMISSION)
     if order.command.not_before - max(each.at for each in given) > policy.rerun_for:
-        says = f"That was more than {in_words(policy.rerun_for)} ago (`rerun_for` of the environment's policy)"
+        says = f"It is more than {in_words(policy.rerun_for)} old (`rerun_for` of the environment's policy)"
         return _failed(order, before, says, FailureKind.REFUSED)
     return None
 
@@ -45,13 +45,13 @@ def unapproved(order: PipelineOrder, found: PipelineReview) -> Failed | None:
 def _failed(order: PipelineOrder, before: ApprovedBefore, says: str, kind: FailureKind) -> Failed:
     return Failed(
         f"{order.command.candidate.name} may not run again in {order.command.stage} under the approval of "
-        f"{before.promotion}. {says}. Nothing was run. Promote the pipeline again, which asks people.",
+        f"{before.promotion}. {says}. Nothing was run. Promote the pipeline again to ask for approval.",
         kind,
     )
 
 
 def _but_for_data(manifest: RunManifest) -> RunManifest:
-    """Of the data only the version may differ, not whose asset it is."""
+    """Only the version of the data may differ, not the asset itself."""
     inputs = {
         name: replace(each, version="", data=each.data.rpartition("/versions/")[0])
         for name, each in manifest.inputs.items()
@@ -60,7 +60,7 @@ def _but_for_data(manifest: RunManifest) -> RunManifest:
 
 
 def _recorded(order: PipelineOrder, before: ApprovedBefore) -> tuple[RunManifest | None, list[ApprovalDecision]]:
-    """What people were shown in the environment's own app, and what they said to it."""
+    """Return what people were shown in the environment's own app, and their decisions."""
     approvals, stage = order.rules.approvals, order.command.stage
     request = approvals.request(before.promotion, stage) if approvals else None
     if approvals is None or request is None:
@@ -71,7 +71,7 @@ def _recorded(order: PipelineOrder, before: ApprovedBefore) -> tuple[RunManifest
 
 
 def _passed_on(order: PipelineOrder, before: ApprovedBefore) -> tuple[RunManifest | None, list[ApprovalDecision]]:
-    """As the coordinator passes it on: an approval counts for exactly the evidence that it is bound to."""
+    """Return the same from the coordinator's evidence. An approval counts only for the evidence that it is bound to."""
     evidence = order.command.evidence
     approved = from_json(ApprovalEvidence, evidence[APPROVE])
     name = register_components.STEP.name

@@ -241,8 +241,8 @@ def test_data_of_a_workspace_that_routes_deploy_to_stays_there(
     faults_of: FaultsOf, configured: Callable[..., Configuration]
 ) -> None:
     assert configured(changed(SHARED)).routes["churn"].share_data == ("churn-sample@latest",)
-    stays = "is a stage's environment, so its data stays there; share data from another workspace"
-    says = f"routes.churn.share_data: prod {stays}"
+    stays = "is used by a stage, so its data stays there; share data from another workspace"
+    says = f"routes.churn.share_data: the workspace of prod {stays}"
     assert faults_of(changed(SHARED, FROM_PROD)) == [says]
     same_place = faults_of(changed(SHARED, ('dev: {workspace: "${DEV}"}', 'dev: {workspace: "${PROD}"}')))
     assert same_place == [says.replace("prod is", "dev is")]
@@ -250,16 +250,16 @@ def test_data_of_a_workspace_that_routes_deploy_to_stays_there(
 
 def test_nothing_of_the_registry_is_shared_and_it_has_no_jobs(faults_of: FaultsOf) -> None:
     assert faults_of(changed(SHARED, FROM_REGISTRY, (JOBS, ""))) == [
-        "routes.churn.share_data: what comes from the registry is there already; leave this out"
+        "routes.churn.share_data: the route is `from: registry`, so its data is there already; remove this"
     ]
     assert faults_of(changed(FROM_REGISTRY)) == [
-        "routes.churn.from_jobs: a registry has no jobs; leave this out, or name an environment in `from`"
+        "routes.churn.from_jobs: a registry has no jobs; remove this, or name an environment in `from`"
     ]
 
 
 def test_no_environment_has_the_name_of_the_registry(faults_of: FaultsOf) -> None:
     named = faults_of(changed(("  dev:", "  registry:"), FROM_REGISTRY, (JOBS, "")))
-    assert named == ["environments.registry: this name stands for the registry itself; choose another one"]
+    assert named == ["environments.registry: this name is reserved for the registry; choose another name"]
 
 
 def test_a_worker_finds_in_its_own_file_which_data_may_leave(tmp_path: Path) -> None:

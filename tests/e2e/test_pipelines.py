@@ -105,5 +105,5 @@ async def test_a_pipeline_that_is_worse_on_prods_data_is_refused_with_both_colum
     await approve(cloud, promotion["id"])
     ended = await cloud.promotions.ended("rows", job, "pipeline")
     assert ended["status"] == "refused"
-    assert "asked for at least 0.8, seen 0.5" in failure(ended)["reason"]
+    assert "required at least 0.8, found 0.5" in failure(ended)["reason"]
     assert "auc     -4      0.5" in failure(ended)["diagnosis"]

@@ -180,7 +180,7 @@ def _content(file: Path) -> dict[str, Any]:
     except (OSError, yaml.YAMLError) as fault:
         raise RejectedError(f"The job file {file.name} cannot be read: {fault}") from fault
     if not isinstance(content, dict) or not content.get("command"):
-        raise RejectedError(f"The job file {file.name} describes no command job.")
+        raise RejectedError(f"The job file {file.name} does not describe a command job.")
     for code in _code(file, content):
         code.read_bytes()
     return content

@@ -32,8 +32,8 @@ def test_it_is_a_tree_for_people(mlpromote: CommandLine, app: StubApp) -> None:
         "model churn/3  registry contoso-ml",
         "job brave_fox  status Completed, auc 0.9",
         "data churn-sample/7  input rows, workspace ws-dev",
-        "commit f00ba12  repository https://git/churn, with changes that",
-        "were not committed",
+        "commit f00ba12  repository https://git/churn, with uncommitted",
+        "changes",
     ]
     assert ended.output.splitlines()[1].startswith("└── ")
 
@@ -62,7 +62,7 @@ def test_forward_it_lists_what_serves_and_the_way_there(mlpromote: CommandLine, 
 
 def test_forward_to_nothing_is_told_in_words(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"value": [], "next_link": None}))
-    assert mlpromote("lineage", "--of", "data:x").output == "nothing serves that came from data:x\n"
+    assert mlpromote("lineage", "--of", "data:x").output == "no serving model came from data:x\n"
 
 
 @pytest.mark.parametrize("arguments", [(), ("prod/churn", "--of", "data:x"), ("prod",), ("prod/",), ("/churn",)])

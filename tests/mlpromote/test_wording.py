@@ -65,7 +65,7 @@ def test_an_evaluation_is_shown_with_candidate_and_champion_side_by_side() -> No
         "loss    NaN        0.25",
         "data: holdout, version 7",
         "job digits-3-prod-evaluate-1",
-        "file and code of the job sha256:" + "ab" * 32,
+        "digest of its file and code sha256:" + "ab" * 32,
         "https://ml.azure.com/runs/x",
     ]
     assert next(evaluation_lines({**MEASURED, "champion": None})) == "metric  candidate"

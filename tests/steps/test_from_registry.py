@@ -102,7 +102,7 @@ def test_a_gate_on_a_model_whose_job_cannot_be_found_is_refused_by_its_name(firs
     outcome = alone.run("validate", test)
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.REFUSED
-    assert "train-3, which cannot be found" in outcome.reason
+    assert "train-3 cannot be found, so there are no metrics" in outcome.reason
 
 
 def test_a_workspace_that_may_not_be_read_is_passed_over(first: Stage, test: FakeWorkspace, dev: FakeWorkspace) -> None:

@@ -34,7 +34,7 @@ def test_metrics_on_sample_and_on_production_data_stand_side_by_side(line: Line)
 def test_a_run_that_is_worse_than_the_source_is_refused_with_both_columns(line: Line) -> None:
     refused = failed(with_metrics(line, auc=0.85), "compare")
     assert refused.kind is FailureKind.REFUSED
-    assert "asked for no worse than 0.9 in the source's run by more than 0.02, seen 0.85" in refused.reason
+    assert "required no worse than the source's 0.9 by more than 0.02, found 0.85" in refused.reason
     assert "metric  source  here  champion\nauc     0.9     0.85  –" in refused.diagnosis
     assert from_json(Compared, refused.evidence).metrics[0].source == 0.9
 
@@ -55,7 +55,7 @@ def test_a_run_is_compared_with_the_champions_run_here(line: Line) -> None:
     line = line.with_(champion=champion)
     assert isinstance(line.run("compare"), Succeeded)
     line.prod.children[line.job_name] = [(ChildJob("guid-2", "train", "Completed"), {"auc": 0.88})]
-    assert "no worse than 0.89 of the champion's run by more than 0.005, seen 0.88" in failed(line, "compare").reason
+    assert "no worse than the champion's 0.89 by more than 0.005, found 0.88" in failed(line, "compare").reason
 
 
 # --- register ---

@@ -61,9 +61,9 @@ def test_inspect_digests_the_same_for_the_same_and_differently_for_other_data(li
         ({"run": {"compute": "cpu", "inputs": {"rows": "old:1"}}}, "Data asset old, version 1, in prod is archived"),
         (
             {"run": {"compute": "cpu", "inputs": {"rows": "single:1"}}},
-            "rows, and single:1 is uri_file",
+            "rows, but single:1 is uri_file",
         ),
-        ({"run": {"compute": "cpu", "inputs": {"rows": "a b/c"}}}, "as NAME:VERSION or NAME@latest"),
+        ({"run": {"compute": "cpu", "inputs": {"rows": "a b/c"}}}, "NAME:VERSION or NAME@latest"),
         ({"run": {"compute": "cpu", "inputs": {"row": "churn-production:7"}}}, "has no input row; did you mean rows?"),
     ],
 )
@@ -81,10 +81,10 @@ def test_a_region_that_the_registry_does_not_cover_is_seen_before_anything_is_sp
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
-        ({"computes": ["big"]}, "policy: compute: asked for big, seen cpu"),
+        ({"computes": ["big"]}, "policy: compute: required big, found cpu"),
         ({"identities": ["0f1e2d3c-4b5a-4678-9abc-def012345678"]}, "policy: identity"),
-        ({"max_instances": 2}, "policy: instances: asked for at most 2 for a step, seen 4"),
-        ({"approvals": 2}, "policy: approvals: asked for at least 2, seen the stage requires 1"),
+        ({"max_instances": 2}, "policy: instances: required at most 2 for a step, found 4"),
+        ({"approvals": 2}, "policy: approvals: required at least 2, found the stage requires 1"),
         ({"not_author": True}, "policy: author"),
     ],
 )
@@ -209,7 +209,7 @@ def test_a_graph_of_other_components_than_those_that_were_registered_is_not_even
         nodes["hidden"] = nodes["train"]
     refused = failed(line.with_(evidence={"register_components": forged}), "inspect")
     assert refused.kind is FailureKind.CHANGED
-    assert "The graph of the pipeline is not the one whose components were registered" in refused.reason
+    assert "The pipeline's graph is not the one that was registered" in refused.reason
 
 
 def test_new_data_after_the_approval_does_not_change_what_runs(line: Line) -> None:

@@ -145,10 +145,10 @@ def test_a_job_that_was_made_from_a_component_asks_for_a_definition(line: Line) 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"status": "Failed"}, "is Failed, and only what has completed is promoted"),
-        ({"experiment": "other"}, "is of experiment other"),
+        ({"status": "Failed"}, "is Failed, and only completed jobs are promoted"),
+        ({"experiment": "other"}, "belongs to experiment other"),
         ({"tags": {}}, "lacks the tag promote=true"),
-        ({"is_pipeline": False}, "is no pipeline job"),
+        ({"is_pipeline": False}, "is not a pipeline job"),
     ],
 )
 def test_an_event_that_says_the_wrong_thing_of_a_job_is_not_believed(
@@ -211,7 +211,7 @@ def test_a_squatted_environment_under_the_name_of_an_inline_one_is_a_conflict(li
 
 def test_an_inline_environment_with_a_build_context_is_refused_in_words(line: Line) -> None:
     line.dev.own.environments[INLINE] = replace(line.dev.own.environments[INLINE], build="https://x/context/")
-    assert "Register it as an environment with a name" in refused(line).reason
+    assert "Register it as a named environment" in refused(line).reason
 
 
 def test_a_metric_that_steps_disagree_on_is_none(line: Line) -> None:

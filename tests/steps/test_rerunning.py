@@ -55,7 +55,7 @@ def refused(line: Line, kind: FailureKind) -> str:
 def test_an_approval_ends_when_the_policy_of_the_environment_says_so(first: Line) -> None:
     policy = Policy.model_validate({"rerun_for": "29d"})
     line = again(first).with_(rules=Rules(policy))
-    assert "more than 29 d ago (`rerun_for`" in refused(line, FailureKind.REFUSED)
+    assert "more than 29 d old (`rerun_for`" in refused(line, FailureKind.REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_an_approval_ends_when_the_policy_of_the_environment_says_so(first: Line
 def test_whatever_else_is_new_needs_approval_anew(first: Line, run: dict[str, object]) -> None:
     first.prod.has_data("all-customers", "1")
     line = again(first, first.with_settings(run=run))
-    assert "What would run is not what was approved then" in refused(line, FailureKind.CHANGED)
+    assert "What would run now is not what was approved" in refused(line, FailureKind.CHANGED)
 
 
 def test_what_people_saw_cannot_be_exchanged_on_its_way(first: Line) -> None:
@@ -81,13 +81,13 @@ def test_what_people_saw_cannot_be_exchanged_on_its_way(first: Line) -> None:
     approve = {**other.evidence["approve"]}
     approve["before"] = as_evidence(ApprovedBefore(first.promotion, other.evidence["inspect"]))
     forged = other.with_(evidence={**other.evidence, "approve": approve})
-    assert "not what was approved then" in refused(forged, FailureKind.CHANGED)
+    assert "not what was approved" in refused(forged, FailureKind.CHANGED)
 
 
 def test_too_few_people_then_are_too_few_now(first: Line) -> None:
     policy = Policy.model_validate({"approvals": 2})
     line = again(first).with_(rules=Rules(policy)).with_settings(approval={"min": 2}).after("inspect")
-    assert "asks for 2 approvals of it, and 1 count" in refused(line, FailureKind.PERMISSION)
+    assert "requires 2 approvals of it, and 1 count" in refused(line, FailureKind.PERMISSION)
 
 
 @pytest.mark.parametrize("said", [("ann", "bob"), ("ann",), ()])

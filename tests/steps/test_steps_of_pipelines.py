@@ -91,7 +91,7 @@ def test_steps_that_disagree_about_a_metric_count_for_nothing(
     assert shared(stage, dev).metrics == {}
     outcome = judged(stage, dev, workspace)
     assert isinstance(outcome, Failed)
-    assert "unclear which, as several runs logged it: 0.7 by pipeline whole, 0.9 by measure (step-2)" in outcome.reason
+    assert "ambiguous, since several runs logged it: 0.7 by pipeline whole, 0.9 by measure (step-2)" in outcome.reason
 
 
 def test_who_agrees_about_a_metric_is_one_source(stage: Stage, dev: FakeWorkspace) -> None:
@@ -107,7 +107,7 @@ def test_a_metric_that_nobody_logged_is_refused_with_the_places_where_it_was_loo
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.REFUSED
     assert (
-        "found not logged, neither by step train (job step-1) nor by pipeline job whole and its other steps "
+        "found not logged by step train (job step-1) or by pipeline job whole and its other steps "
         "(pipeline whole, measure)"
     ) in outcome.reason
 
@@ -118,7 +118,7 @@ def test_a_job_alone_is_named_where_its_metric_is_missing(
     dev.jobs["step-1"] = Job("step-1", "Completed", "e")
     outcome = judged(stage, dev, workspace)
     assert isinstance(outcome, Failed)
-    assert "not logged, neither by job step-1 nor by the runs below it (there are none)" in outcome.reason
+    assert "not logged by job step-1 or by the runs below it (there are none)" in outcome.reason
 
 
 def test_a_step_of_a_pipeline_within_a_pipeline_is_measured_by_the_outer_one(stage: Stage, dev: FakeWorkspace) -> None:

@@ -1,7 +1,7 @@
-"""Makes the data of the example: a sample for dev, and for prod the whole of it and images that are held out.
+"""Makes the data of the example: a sample for dev, and for prod all images and a holdout set.
 
-Each is a folder with `images.csv`: a line per image, its digit and then 64 pixels from 0 (paper) to 16 (ink). As it
-goes with data from outside, a few lines are broken. Production's lines are in the order of the digits.
+Each is a folder with `images.csv`: one line per image, its digit and then 64 pixels from 0 (paper) to 16 (ink). As in
+most data from outside, a few lines are broken. Production's lines are sorted by digit.
 """
 
 import argparse
@@ -14,11 +14,11 @@ from typing import Any
 from sklearn.datasets import load_digits  # type: ignore[import-not-found]
 from sklearn.model_selection import train_test_split  # type: ignore[import-not-found]
 
-#: The same that examples/digits holds out: its smoke requests are among them.
+#: The same images as in examples/digits, which include its smoke requests.
 HELD_OUT = 597
-#: Of so many production images one is in the sample.
+#: One in so many production images is in the sample.
 SAMPLED = 4
-#: Of so many lines one is broken.
+#: One in so many lines is broken.
 BROKEN = 60
 
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def broken(rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
-    """The rows, some of them without what makes them useful: their digit, or the end of their pixels."""
+    """Return the rows, a few of them without their digit or without some of their pixels."""
     for number, row in enumerate(rows, start=1):
         if number % BROKEN == 0:
             yield row[:40] if number % (2 * BROKEN) else ["", *row[1:]]

@@ -1,4 +1,4 @@
-"""The evaluation: has the candidate, and the champion if there is one, read the same images, and logs how they did.
+"""The evaluation: tests the candidate and, if there is one, the champion on the same images, and logs the results.
 
 It decides nothing: the gates of promotion.yml do.
 """
@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, log_loss  # type: ignore[import-not-
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Evaluate a digits model beside the champion.")
+    parser = argparse.ArgumentParser(description="Evaluate a digits model and the champion.")
     parser.add_argument("--model", type=Path, required=True, help="folder of the candidate")
     parser.add_argument("--champion", type=Path, help="folder of the model that serves now")
     parser.add_argument("--images", type=Path, required=True, help="folder with images.csv")
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measured(folder: Path, rows: Any) -> dict[str, float]:
-    """How well the model in a folder reads the images."""
+    """Return how well the model in a folder reads the images."""
     model = joblib.load(next(folder.rglob("model.joblib")))
     digits, pixels = rows[:, 0].astype(int), rows[:, 1:]
     return {

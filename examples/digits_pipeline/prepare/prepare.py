@@ -1,4 +1,4 @@
-"""The first step: drops broken lines, and sets aside a fifth of the images to test the model with."""
+"""The first step: drops broken lines, and sets a fifth of the images aside to test the model."""
 
 import argparse
 import csv
@@ -29,16 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with (parsed.prepared / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(part)
     mlflow.log_metrics({"images": len(kept), "dropped": len(rows) - len(kept)})
-    print(f"kept {len(kept)} images and dropped {len(rows) - len(kept)}; {len(testing)} are to test with")
+    print(f"kept {len(kept)} images and dropped {len(rows) - len(kept)}; {len(testing)} are for testing")
 
 
 def is_whole(row: Row) -> bool:
-    """Whether the line has a digit and all pixels."""
+    """Return whether the line has a digit and all pixels."""
     return len(row) == PIXELS + 1 and all(field.isdigit() for field in row)
 
 
 def split(rows: list[Row], how: str) -> tuple[list[Row], list[Row]]:
-    """Rows to train with, and rows to test with: drawn by lot, or the last ones of the file."""
+    """Return rows for training and rows for testing: drawn at random, or the last ones in the file."""
     if how == "random":
         rows = random.Random(0).sample(rows, len(rows))
     first = round(len(rows) * (1 - TESTED))

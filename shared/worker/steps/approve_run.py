@@ -1,6 +1,6 @@
-"""Asks people in the environment's own app before a pipeline runs, and waits for what they say to exactly that run.
+"""Asks people in the environment's own app to approve exactly one run of a pipeline, and waits for their decision.
 
-Runs only where the environment's policy says so; elsewhere the coordinator asks, and no worker has a part in it.
+Runs only if the environment's policy says so. Otherwise the coordinator asks, and no worker takes part.
 """
 
 from shared.core.approval import ApprovalEvidence
@@ -20,7 +20,7 @@ def run(order: PipelineOrder) -> Outcome:
 
 
 def _request(order: PipelineOrder, found: PipelineReview) -> ApprovalRequest:
-    """What people are shown has the code of each step, file by file."""
+    """Show people the code of each step, file by file."""
     command = order.command
     made_of = as_evidence(order.seen(register_components.STEP))
     shown = {**as_evidence(inspected(order, found)), "components": made_of["components"], "job": made_of["job"]}

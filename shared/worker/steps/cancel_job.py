@@ -1,4 +1,4 @@
-"""Cancels the job of the step that it undoes, in whichever attempt it was started."""
+"""Cancels the job of the step that it undoes, whichever attempt started it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from shared.worker.target import PROMOTION
 
 
 class AnyStage(Frozen):
-    """The settings of a stage of any kind: none of them matters here."""
+    """A stage of any kind; this step uses no settings."""
 
     @classmethod
     def parse(cls, _: object) -> "AnyStage":
@@ -20,33 +20,33 @@ class AnyStage(Frozen):
 
 
 class CancelOrder(Order[AnyStage]):
-    """What is to be undone."""
+    """The step to undo."""
 
     parses = AnyStage
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the plan says."""
+    """The options of this step in the plan."""
 
     undoes: str  #: name of the step whose job is cancelled
 
 
 @dataclass(frozen=True)
 class CancelledJob:
-    """What became of the step's jobs."""
+    """What happened to the step's jobs."""
 
-    cancelled: tuple[str, ...] = ()  #: names of those that were under way, and are not any more
-    ended: tuple[str, ...] = ()  #: names of those that had ended by themselves
+    cancelled: tuple[str, ...] = ()  #: names of jobs that were under way and have been cancelled
+    ended: tuple[str, ...] = ()  #: names of jobs that had already ended
 
 
 def run(order: CancelOrder) -> Outcome:
-    """Azure takes minutes to cancel a job, and does it alone once it has said that it will."""
+    """Poll once. Azure takes minutes to cancel a job, but needs no further call once it has accepted."""
     command, workspace = order.command, order.workspace
     step = order.options(Options).undoes
     cancelled: list[str] = []
     ended: list[str] = []
-    # A second way back has an attempt of its own, and the job is of the one before.
+    # A second rollback counts as an attempt, but the job is from the attempt before.
     for attempt in range(command.attempt, 0, -1):
         found = workspace.submitted_job(jobs.name_of(command, step, attempt))
         if found is None or found.tags.get(PROMOTION) != command.promotion:

@@ -1,4 +1,4 @@
-"""Compares what the run logged here with the source's run and with the champion's: sample against production data."""
+"""Compares this run's metrics with those of the source's run and the champion's: sample against production data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from shared.worker.steps import run as run_step
 
 @dataclass(frozen=True)
 class Row:
-    """One metric in the runs in which it has a value."""
+    """One metric, with its value in each run that has one."""
 
     metric: str
     source: float | None = None  #: in the source's run, on the source's data
@@ -30,7 +30,7 @@ class Compared:
 
     gates: tuple[Verdict, ...]
     metrics: tuple[Row, ...] = ()
-    #: Of this run: what the next one is compared with.
+    #: Of this run. The next run is compared with them.
     figures: Figures = field(default_factory=Figures)
     job: str = ""
 
@@ -47,7 +47,7 @@ def run(order: PipelineOrder) -> Outcome:
     refused = [verdict for verdict in verdicts if not verdict.holds]
     if not refused:
         return Succeeded(as_evidence(compared))
-    reasons = "; ".join(f"{each.gate}: asked for {each.asked}, seen {each.seen}" for each in refused)
+    reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
     text = f"Refused for {order.command.stage} after job {job}: {reasons}."
     diagnosis = f"{gates.table(verdicts)}\n\n{table(compared.metrics)}"
     return Failed(text, FailureKind.REFUSED, diagnosis, as_evidence(compared))
@@ -80,9 +80,9 @@ class _Judging:
     def _against_source(self, gate: RunGate, margin: float, name: str, value: float | None, seen: str) -> Verdict:
         theirs = self.source.metrics.get(gate.metric)
         if theirs is None:
-            asked = f"no worse than in the source's run by more than {figure(margin)}"
-            return Verdict(name, asked, f"{seen}; in the source's run: {self.source.why_missing(gate.metric)}", False)
-        asked = f"no worse than {figure(theirs)} in the source's run by more than {figure(margin)}"
+            asked = f"no worse than the source's by more than {figure(margin)}"
+            return Verdict(name, asked, f"{seen}; the source's: {self.source.why_missing(gate.metric)}", False)
+        asked = f"no worse than the source's {figure(theirs)} by more than {figure(margin)}"
         holds = value is not None and no_worse(value, theirs, margin, gate.higher_is_better)
         return Verdict(name, asked, seen, holds)
 
@@ -93,13 +93,13 @@ class _Judging:
             holds = value is not None and gate.without_champion == "pass"
             asked = f"no worse than the champion's by more than {figure(margin)}"
             return Verdict(name, asked, f"{seen}; {nobody}: {gate.without_champion}", holds)
-        asked = f"no worse than {figure(theirs)} of the champion's run by more than {figure(margin)}"
+        asked = f"no worse than the champion's {figure(theirs)} by more than {figure(margin)}"
         holds = value is not None and no_worse(value, theirs, margin, gate.higher_is_better)
         return Verdict(name, asked, seen, holds)
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The metrics in columns, for people."""
+    """Return the metrics as a table for people."""
     cells = [("metric", "source", "here", "champion")]
     cells += [(row.metric, _shown(row.source), _shown(row.here), _shown(row.champion)) for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(4)]

@@ -39,7 +39,7 @@ class Deployed:
 
 @dataclass(frozen=True)
 class UnderWay:
-    """What the next poll is to know: the endpoint was ready and ours, and only the deployment is waited for."""
+    """State for the next poll: the endpoint was ready and is ours, and only the deployment is still pending."""
 
     deployment: str = ""
 
@@ -80,7 +80,7 @@ def deployed(target: Target, permission: Permission) -> Outcome:
 
 
 def _still_under_way(target: Target) -> Running | None:
-    """One look is enough while nothing has changed; whatever has, everything is read and checked again."""
+    """Return the answer while nothing has changed, after a single call. After a change, check everything again."""
     waited = target.state(UnderWay)
     if waited is None or waited.deployment != target.deployment:
         return None

@@ -1,6 +1,6 @@
-"""Measures the candidate here, on this environment's data, with the champion beside it: one job, one data version.
+"""Measures the candidate and the champion on this environment's data, with one job and one version of the data.
 
-The job only measures; the gates decide. The contract of its inputs and metrics is in docs/evaluate.md.
+The job only measures; the gates decide. docs/evaluate.md describes its inputs and metrics.
 """
 
 from dataclasses import replace
@@ -41,15 +41,15 @@ def _start(target: Target, name: str) -> SubmittedJob | Failed:
 
 
 def passed(target: Target) -> Evaluated | Failed | None:
-    """What this promotion's job measured, read now; or why nothing may be deployed. None where none is asked for."""
+    """Return what this promotion's job measured, read now, or why nothing may be deployed. None without evaluation."""
     if target.stage.evaluate is None:
         return None
     name = jobs.name_of(target.command, STEP.name)
     job = target.workspace.submitted_job(name)
     if job is None or job.status != jobs.COMPLETED:
-        status = f"is {job.status}" if job else "is not there"
+        status = f"is {job.status}" if job else "does not exist"
         return Failed(
-            f"{target.command.environment} deploys only what its job {name} has evaluated, and that job {status}. "
+            f"{target.command.environment} deploys only what job {name} has evaluated, but that job {status}. "
             "Nothing was deployed. Retry to evaluate it.",
             FailureKind.PERMISSION,
         )
@@ -60,8 +60,8 @@ def _judged(target: Target, job: SubmittedJob) -> Evaluated | Failed:
     why = evaluation.not_ours(target, job)
     if why:
         return Failed(
-            f"Job {job.name} is not the evaluation that this worker submits: {why}. Nothing was deployed. Find out who "
-            "submitted or changed it, and start a new promotion.",
+            f"Job {job.name} is not the evaluation that this worker would submit: {why}. Nothing was deployed. Find "
+            "out who submitted or changed it, and start a new promotion.",
             FailureKind.CONFLICT,
         )
     evaluated = evaluation.read(target, job, _gates(target))
@@ -69,7 +69,7 @@ def _judged(target: Target, job: SubmittedJob) -> Evaluated | Failed:
 
 
 def _gates(target: Target) -> tuple[Gate, ...]:
-    """The stage's and the environment's own."""
+    """Return the gates of the stage and of the environment."""
     policy = target.rules.policy.evaluation
     return (*evaluation.settings(target).gates, *(policy.gates if policy else ()))
 
@@ -88,8 +88,8 @@ def _refusal(target: Target, evaluated: Evaluated) -> Failed | None:
 
 
 def passed_then(target: Target) -> Failed | None:
-    """Why what served before may not be brought back, where the environment asks for an evaluation: its job must have
-    passed the environment's own gates. Its code may have been mended since."""
+    """Return why the previous model may not be restored if the environment requires an evaluation: its job must have
+    passed the environment's own gates. The job's code may have been fixed since."""
     policy, seen = target.rules.policy.evaluation, target.if_seen(STEP)
     if policy is None:
         return None
@@ -101,7 +101,7 @@ def passed_then(target: Target) -> Failed | None:
     if not why:
         return None
     return Failed(
-        f"{target.command.candidate.name}, version {target.command.candidate.version}, cannot be brought back to "
+        f"{target.command.candidate.name}, version {target.command.candidate.version}, cannot be restored in "
         f"{target.command.stage}, where nothing is deployed without an evaluation: {why}. Promote it again.",
         FailureKind.PERMISSION,
     )
@@ -116,7 +116,7 @@ def _not_then(target: Target, job: SubmittedJob) -> str:
     if target.workspace.job_creator(job.name) != target.workspace.own_id():
         return f"job {job.name} was not submitted by the identity of {target.command.environment}"
     if not jobs.is_name_of(job.name, target.command, STEP.name):
-        return f"job {job.name} is of another promotion"
+        return f"job {job.name} belongs to another promotion"
     if not evaluation.is_same_model(job.inputs.get(MODEL, ""), copy.asset_id):
         return f"job {job.name} evaluated {job.inputs.get(MODEL) or 'nothing'}"
     return ""

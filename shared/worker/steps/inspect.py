@@ -1,6 +1,6 @@
-"""Finds out what would run in this environment, and whether it may, before anybody is asked and anything is spent.
+"""Determines what would run in this environment, and whether it may, before anybody is asked or anything is spent.
 
-Its evidence has a digest of it all: people approve that, and `run` runs nothing else.
+Its evidence has a digest of everything. People approve that digest, and `run` runs nothing else.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from shared.worker.steps import register_components
 
 @dataclass(frozen=True)
 class Inspected:
-    """What would run, how the environment's rules are kept, and what people want to know before they agree."""
+    """What would run, the verdicts of the environment's rules, and what people need to know before they approve."""
 
     gates: tuple[Verdict, ...]
     manifest: RunManifest
     changed: tuple[str, ...] = ()  #: since the champion's run here
-    champion: str | None = None  #: the champion's source job; none where there is no champion
+    champion: str | None = None  #: the champion's source job, if there is a champion
     metrics: Mapping[str, float] = field(default_factory=dict)  #: of the source's run, on the source's data
 
 
@@ -42,7 +42,7 @@ def inspected(order: PipelineOrder, found: PipelineReview) -> Inspected:
 
 
 def still_as_inspected(order: PipelineOrder) -> PipelineReview | Failed:
-    """What would run now, if that is what `inspect` saw, to the last byte of code and the version of the data."""
+    """Return what would run now, if every byte of code and every version of the data is what `inspect` saw."""
     before = order.if_seen(STEP)
     if before is None:
         return Failed(
@@ -67,7 +67,7 @@ def _differences(before: RunManifest, now: RunManifest) -> list[str]:
     found += [f"input {name}" for name in inputs if before.inputs.get(name) != now.inputs.get(name)]
     found += ["the compute"] if before.compute != now.compute else []
     found += ["the identity"] if before.identity != now.identity else []
-    return found or ["a setting, a rule of the environment or who made the pipeline"]
+    return found or ["a setting, a rule of the environment or the pipeline's author"]
 
 
 STEP = Step("inspect", run, Inspected, PipelineOrder)

@@ -1,7 +1,7 @@
-"""Rebuilds in the registry what a finished pipeline job ran, or what a file in git defines, and gathers where it came
-from.
+"""Rebuilds in the registry what a finished pipeline job ran, or what a file in git defines, and records its lineage.
 
-Runs in the environment where the pipeline is developed. Its evidence travels: all stages run exactly this.
+Runs in the environment where the pipeline is developed. Its evidence travels with the candidate, and every stage runs
+exactly what it names.
 """
 
 import logging
@@ -27,20 +27,20 @@ log = logging.getLogger("mlpromote")
 
 @dataclass(frozen=True)
 class Options:
-    """What the plan says of this step."""
+    """The options of this step in the plan."""
 
-    metrics: tuple[str, ...] = ()  #: that a gate of any stage looks at, to be kept before all others
+    metrics: tuple[str, ...] = ()  #: metrics that a gate of any stage uses, which are kept first
 
 
 @dataclass(frozen=True)
 class RegisteredComponents:
     """A pipeline that any environment can run, and where it came from."""
 
-    pipeline: str  #: digest of the graph, and of all that its steps are made of: what is promoted
+    pipeline: str  #: digest of the graph and of everything in its steps: what is promoted
     graph: Graph
     components: Mapping[str, PromotedComponent]  #: by the name of the step
-    job: Lineage  #: the source's, whose inputs are the source's data
-    definition: str = ""  #: the file that the graph was read from; empty: from the job
+    job: Lineage  #: the source's job, with the source's data as inputs
+    definition: str = ""  #: the file that the graph was read from; empty if it was the job
     figures: Figures = field(default_factory=Figures)  #: what the source's job logged
     authors: tuple[Author, ...] = ()
 
@@ -71,24 +71,25 @@ def run(order: PipelineOrder) -> Outcome:
 
 
 def _refusal(order: PipelineOrder, job: PipelineJob) -> Failed | None:
-    """An event says of which experiment a job is, and whoever can send one may say so of any job."""
+    """Return why the route does not take this job; None if it does. An event names an experiment, but its sender could
+    name any."""
     asked = order.settings
     missing = [f"{name}={value}" for name, value in asked.job_tags.items() if job.tags.get(name) != value]
     if not job.is_pipeline:
-        why = "is no pipeline job"
+        why = "is not a pipeline job"
     elif job.experiment != asked.experiment:
-        why = f"is of experiment {job.experiment}, but the route takes jobs of {asked.experiment}"
+        why = f"belongs to experiment {job.experiment}, but the route takes jobs of {asked.experiment}"
     elif missing:
-        why = f"lacks the tag {', '.join(missing)}, for which the route asks"
+        why = f"lacks the tag {', '.join(missing)}, which the route requires"
     elif job.status != COMPLETED:
-        why = f"is {job.status}, and only what has completed is promoted"
+        why = f"is {job.status}, and only completed jobs are promoted"
     else:
         return None
     return Failed(f"Job {job.name} {why}: nothing was registered.", FailureKind.REFUSED)
 
 
 def _components(source: Source) -> Mapping[str, Component]:
-    """Those of the steps that can be read, by their ids: a step of another type may have none."""
+    """Return the steps' components that can be read, by id. Steps of other types may have none."""
     keys = {node.component for node in source.graph.nodes.values() if node.component}
     found = {key: source.component(key) for key in sorted(keys)}
     return {key: component for key, component in found.items() if component is not None}
@@ -144,7 +145,7 @@ def _lineage(job: PipelineJob) -> Lineage:
 
 
 def _authors(order: PipelineOrder, job: str) -> tuple[Author, ...]:
-    """Those that can be read: whether an unknown author matters, the environments say whose policy it is."""
+    """Return the authors that can be read. Each environment's policy decides whether an unknown author matters."""
     try:
         found = order.workspace.job_authors(job)
     except (ForbiddenError, RejectedError) as fault:

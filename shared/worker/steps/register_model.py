@@ -1,6 +1,6 @@
-"""Registers an output of the run as the next version of a model of this workspace, once per run, with what leads back.
+"""Registers an output of the run as the next version of a model in this workspace, once per run, with its lineage.
 
-The candidate is the stage's champion from here on. Where the stage registers nothing, that is all.
+From this step on the candidate is the stage's champion, even if the stage registers nothing.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from shared.worker.steps import run as run_step
 from shared.worker.steps.run import COMMIT, PIPELINE, SOURCE_JOB
 from shared.worker.target import PROMOTION
 
-#: What begins the names of properties that name a data version.
+#: Prefix of the properties that name a data version.
 DATA = "mlpromote.data"
 
 _LONGEST_VALUE = 256
@@ -24,12 +24,12 @@ _MOST_DATA = 20
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """The model version that the output has become; none where nothing is registered."""
+    """The model version that the output became; empty if nothing is registered."""
 
     model: str = ""
     version: str = ""
     asset: str = ""
-    job: str = ""  #: the run that it is from
+    job: str = ""  #: the run that made it
 
 
 def run(order: PipelineOrder) -> Outcome:
@@ -52,7 +52,7 @@ def run(order: PipelineOrder) -> Outcome:
 
 
 def _back(order: PipelineOrder) -> dict[str, str]:
-    """Properties, which nobody can change later, that lead from the model back to where it came from."""
+    """Return the properties that say where the model came from. Nobody can change them later."""
     ran, seen = order.seen(run_step.STEP), order.seen(register_components.STEP)
     data = {f"{DATA}.{name}": given.words for name, given in ran.inputs.items() if given.data}
     back = {

@@ -21,7 +21,7 @@ class Retired:
 
 @dataclass(frozen=True)
 class Removing:
-    """What the next poll is to know: the deployments that are on their way out."""
+    """State for the next poll: the deployments that are being removed."""
 
     deployments: tuple[str, ...] = ()
 
@@ -55,7 +55,7 @@ def run(target: Target) -> Outcome:
 
 
 def _still_under_way(target: Target) -> Running | None:
-    """One look is enough while nothing has changed; whatever has, everything is read and checked again."""
+    """Return the answer while nothing has changed, after a single call. After a change, check everything again."""
     removing = target.state(Removing)
     if removing is None or not removing.deployments:
         return None

@@ -1,7 +1,7 @@
-"""Runs the pipeline here: one job whose steps are the registry's components, on this environment's compute and data.
+"""Runs the pipeline: one job whose steps are the registry's components, on this environment's compute and data.
 
-Before it submits the job it reads again all that the job is made of, and stops unless that is what was inspected and,
-where the stage or the environment asks for it, approved: code from elsewhere gets to see this environment's data.
+Code from elsewhere gets access to this environment's data. So before it submits the job, this step reads everything in
+the job again, and stops unless that was inspected and, if the stage or the environment requires it, approved.
 """
 
 from collections.abc import Mapping
@@ -21,18 +21,18 @@ from shared.worker.steps import inspect, register_components
 from shared.worker.steps.inspect import still_as_inspected
 from shared.worker.target import PROMOTION, ROUTE, STAGE
 
-#: Tags of a job that lead back from it.
+#: Tags that say where a job came from.
 PIPELINE = "mlpromote.pipeline"
 SOURCE_JOB = "mlpromote.source_job"
 COMMIT = "mlpromote.commit"
 
-#: Azure ML takes values of 1,000 characters; what leads back is shorter.
+#: Azure ML takes values of 1,000 characters; these are shorter.
 _LONGEST_TAG = 256
 
 
 @dataclass(frozen=True)
 class Ran:
-    """The run, and what it was given."""
+    """The run and its inputs."""
 
     job: str
     pipeline: str  #: digest of what ran
@@ -85,13 +85,13 @@ def _submission(order: PipelineOrder, name: str, manifest: RunManifest) -> Pipel
 
 
 def _not_ours(order: PipelineOrder, job: SubmittedJob) -> str:
-    """Why the job under our name is not the one that would be submitted: by its tags, and by what Azure gives back."""
+    """Return why the job with this name is not the one that would be submitted, judged by its tags and content."""
     seen = order.seen(inspect.STEP)
     wanted = _submission(order, job.name, seen.manifest)
     if job.tags.get(PROMOTION) != order.command.promotion or job.tags.get(jobs.DIGEST) != wanted.tags[jobs.DIGEST]:
-        return "it is not of this promotion, or of other content"
+        return "it belongs to another promotion, or has other content"
     there = order.workspace.pipeline_job(job.name)
-    return "it is no pipeline job" if there is None else ", ".join(_differences(there, wanted))
+    return "it is not a pipeline job" if there is None else ", ".join(_differences(there, wanted))
 
 
 def _differences(there: PipelineJob, wanted: PipelineSubmission) -> list[str]:
@@ -115,7 +115,7 @@ def _bindings(bound: Mapping[str, Bound]) -> dict[str, str]:
 
 
 def _with_its_step(order: PipelineOrder, failed: Failed) -> Failed:
-    """With why a step of the pipeline failed, which the whole does not say."""
+    """Add why a step of the pipeline failed, which the pipeline job does not say."""
     job = order.workspace.submitted_job(jobs.name_of(order.command))
     if job is None or job.status != "Failed":
         return failed

@@ -66,13 +66,13 @@ class Shared:
     metrics_left_out: int = 0
     #: Metrics whose value JSON cannot express: `NaN`, `Infinity` or `-Infinity`, as MLflow writes them.
     not_numbers: Mapping[str, str] = field(default_factory=dict)
-    #: Metric → the run that logged it, where that was not the job itself, but one below it or beside it.
+    #: Metric → the run that logged it, if that was not the job itself but a run below or beside it.
     measured_by: Mapping[str, str] = field(default_factory=dict)
-    unclear: Mapping[str, str] = field(default_factory=dict)  #: metric → in words, where several runs disagree
-    looked_in: tuple[str, ...] = ()  #: where metrics were looked for, in words
-    #: The job that a model of the registry names, and that no workspace knows which this identity may read.
+    unclear: Mapping[str, str] = field(default_factory=dict)  #: metric → the values in words, if runs disagree
+    looked_in: tuple[str, ...] = ()  #: where metrics were searched for, in words
+    #: The job that a model of the registry names, if no workspace that this identity may read has it.
     job_not_found: str | None = None
-    properties: Mapping[str, str] = field(default_factory=dict)  #: the model's, those of this app: nobody changes them
+    properties: Mapping[str, str] = field(default_factory=dict)  #: this app's own of the model, which never change
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class _Made:
 
 @dataclass(frozen=True)
 class Copying:
-    """What the next poll is to know: the model was there, with its tags, and the registry was asked to copy it."""
+    """State for the next poll: the model exists with its tags, and the registry was asked to copy it."""
 
     model: str = ""  #: its asset id
 
@@ -121,8 +121,8 @@ def run(target: Target) -> Outcome:
 
 
 def _traced(target: Target, model: Model, copy: Model | None) -> Outcome:
-    """Where the model came from. Registered while its job still runs, it waits: what the job logs last counts, too, and
-    how it ends. Of a step it waits for the whole pipeline: another step may measure the model."""
+    """Record where the model came from. If its job is still running, wait for it to end, because later metrics and the
+    final status count. For a step, wait for the whole pipeline, because another step may measure the model."""
     workspace = target.workspace
     job = workspace.job(model.job) if model.job else None
     pipeline = above(workspace, job) if job else None
@@ -136,8 +136,8 @@ def _traced(target: Target, model: Model, copy: Model | None) -> Outcome:
 
 
 def _from_registry(target: Target) -> Outcome:
-    """Of a model that was registered in the registry: nothing is copied, and its job is looked for where this
-    environment may look."""
+    """Record where a model of the registry came from, without copying it. Its job is searched for in workspaces that
+    this environment may read."""
     command, rules = target.command, target.rules
     name, version = command.candidate.name, command.candidate.version
     model = target.workspace.registry_model(name, version)
@@ -164,7 +164,7 @@ def _from_registry(target: Target) -> Outcome:
 
 
 def _still_under_way(target: Target) -> Running | None:
-    """One look is enough while nothing has changed; whatever has, everything is read and checked again."""
+    """Return the answer while nothing has changed, after a single call. After a change, check everything again."""
     command, workspace = target.command, target.workspace
     waited, copying = target.state(Waited), target.state(Copying)
     if waited is not None and waited.job:

@@ -1,7 +1,7 @@
-"""Copies the data assets that the route names into the registry, for whoever wants to train with them elsewhere.
+"""Copies the data assets that the route names into the registry, so that people can train with them elsewhere.
 
-Runs in the environment that the models come from, and there only. What its own configuration does not name for a route
-from there stays where it is, whatever a command says.
+Runs only in the environment that the models come from. It copies only what that environment's own configuration names
+for a route from there, whatever a command says.
 """
 
 import math
@@ -19,27 +19,27 @@ from shared.worker.polls import poll_again
 
 
 class AnyStage(Frozen):
-    """The settings of a stage of whichever kind: none of them matters here."""
+    """A stage of any kind; this step uses no settings."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class DataOrder(Order[AnyStage]):
-    """What the plan says is all that is asked."""
+    """An order without settings: the plan says everything."""
 
     parses = AnyStage
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the plan says of this step."""
+    """The options of this step in the plan."""
 
     data: tuple[str, ...] = ()  #: NAME@latest or NAME:VERSION
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """What `@latest` meant at the first poll: by name, the version."""
+    """The versions that `@latest` stood for at the first poll, by name."""
 
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class CopiedData:
 
 @dataclass(frozen=True)
 class DataShared:
-    """All that the route names."""
+    """All data assets that the route names."""
 
     data: tuple[CopiedData, ...]
 
@@ -89,9 +89,8 @@ def _kept_here(order: DataOrder, asked: list[AskedData]) -> Failed | None:
     if not kept:
         return None
     return Failed(
-        f"{order.command.environment} does not share data asset {', '.join(kept)}: its worker's own promotion.yml "
-        "names it in `share_data` of no route from there, or it is a stage's environment, whose data stays. Nothing "
-        "was shared.",
+        f"{order.command.environment} does not share data asset {', '.join(kept)}. Its own promotion.yml must name it "
+        "in `share_data` of a route from there, and no stage may use that environment. Nothing was shared.",
         FailureKind.PERMISSION,
     )
 
@@ -111,7 +110,7 @@ def _asset(order: DataOrder, asked: AskedData, known: Resolved) -> DataAsset | F
 
 def _started(order: DataOrder, missing: list[DataAsset]) -> str:
     says = f"the registry is copying data asset {', '.join(f'{each.name}:{each.version}' for each in missing)}"
-    # Asked for again at polls 2, 4, 8, …, as for models: an import that went wrong leaves no trace.
+    # Ask again at polls 2, 4, 8, …, as for models: a failed import leaves no trace.
     if math.log2(max(order.command.poll, 1)).is_integer():
         for each in missing:
             try:

@@ -1,6 +1,6 @@
-"""Makes way for the stage's champion of before. Undoes `register_model`.
+"""Makes the previous champion of the stage the champion again. Undoes `register_model`.
 
-Changes nothing in Azure ML: a model version stays for those who use it, and its own promotion can be rolled back.
+Changes nothing in Azure ML: the model version stays for those who use it, and its own promotion can be rolled back.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from shared.worker.steps import run as run_step
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """The model version that the run left behind, which stays; none where there is none."""
+    """The model version that the run registered and that stays; empty if there is none."""
 
     model: str = ""
     version: str = ""

@@ -48,7 +48,7 @@ def test_data_that_was_archived_is_seen_by_validate_and_again_before_the_job_run
         (JOB.replace("model: {type: custom_model}, ", ""), "needs an input model"),
         (JOB.replace("champion: {type: custom_model}, ", ""), "needs an input champion"),
         (JOB.replace(", data: {type: uri_folder}", ""), "has no input data"),
-        ("a: b", "describes no command job"),
+        ("a: b", "does not describe a command job"),
     ],
 )
 def test_a_job_file_that_breaks_the_contract_is_seen_by_validate(
@@ -75,7 +75,7 @@ def test_a_job_of_other_content_under_our_name_is_a_conflict_whoever_submitted_i
 ) -> None:
     data = "/subscriptions/s/workspaces/ws-test/data/holdout/versions/7"
     squat(workspace, stage, creator, inputs={"data": data})
-    outcome = failed(stage.poll("evaluate", workspace), FailureKind.CONFLICT, f"another job {NAME}")
+    outcome = failed(stage.poll("evaluate", workspace), FailureKind.CONFLICT, f"another job named {NAME}")
     assert ("its code" if creator == "worker-oid" else "not submitted by the identity") in outcome.reason
 
 

@@ -56,7 +56,7 @@ def test_nothing_is_deployed_that_was_not_evaluated_whatever_the_evidence_says(
 ) -> None:
     stage = with_policy(stage, workspace)
     forged = stage.with_(evidence={**stage.evidence, "evaluate": {"job": NAME, "gates": []}})
-    failed(forged.poll("deploy", workspace), FailureKind.PERMISSION, "is not there")
+    failed(forged.poll("deploy", workspace), FailureKind.PERMISSION, "does not exist")
     squat(workspace, stage)
     failed(forged.poll("deploy", workspace), FailureKind.CONFLICT, "not submitted by the identity of test")
     assert workspace.made == {}
@@ -173,5 +173,5 @@ def test_what_a_command_says_was_measured_is_not_shown_to_people(stage: Stage, w
     approvals = FakeApprovals()
     stage = asking_here(stage, workspace, approvals)
     del workspace.submitted[NAME]
-    failed(stage.poll("approve", workspace), FailureKind.PERMISSION, "is not there")
+    failed(stage.poll("approve", workspace), FailureKind.PERMISSION, "does not exist")
     assert approvals.request(stage.promotion, "test") is None
