@@ -2,6 +2,8 @@
 PYTHON ?=
 VENV := .venv
 COMPUTE := .venv-compute
+# Of the benchmark of steps: what it is compared with.
+PEER := .venv-peer
 AZURITE := requirements/azurite/node_modules
 BIN := $(VENV)/bin
 COMPILE := uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -63,7 +65,7 @@ format: install  ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: install  ## Run the benchmarks and print each figure with its target
+bench: install $(PEER)/.installed  ## Run the benchmarks and print each figure with its target
 	@$(BIN)/python -m benchmarks
 
 package: $(VENV)/.installed  ## Build the package for Azure in .package, as azd does
@@ -90,6 +92,12 @@ $(COMPUTE)/.installed: requirements/compute.txt
 	@$(COMPUTE)/bin/python $(LOCKED) -r requirements/compute.txt
 	@touch $@
 
+$(PEER)/.installed: requirements/dbos.txt
+	@scripts/make_venv.sh $(PEER) $(if $(PYTHON),"$(PYTHON)")
+	@echo "Installing what steps are compared with into $(PEER) ..."
+	@$(PEER)/bin/python $(LOCKED) -r requirements/dbos.txt
+	@touch $@
+
 azurite: $(AZURITE)/.installed  ## Install Microsoft's emulator of Azure Storage, for tests and benchmarks (needs Node)
 
 $(AZURITE)/.installed: requirements/azurite/package-lock.json
@@ -103,6 +111,7 @@ lock:  ## Write the locks with versions and hashes (needs uv)
 	@$(LOCK) -c requirements.txt requirements/local.in requirements/test.in -o requirements/tools.txt
 	@$(COMPILE) --no-deps --python-version 3.13 requirements/host.in -o requirements/host.txt
 	@$(LOCK) requirements/compute.in -o requirements/compute.txt
+	@$(LOCK) requirements/dbos.in -o requirements/dbos.txt
 
 # Without a virtual environment, no local cloud can be using the folder.
 clean:  ## Remove the local cloud's state, while none is running

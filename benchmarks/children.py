@@ -18,7 +18,11 @@ _LINES = 20
 
 
 async def answer_of(
-    module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    module: str,
+    arguments: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    python: Path | None = None,
 ) -> Any:
     """Run `python -m module` and return the JSON in the last line of its output. It is stopped when the caller ends.
 
@@ -26,7 +30,7 @@ async def answer_of(
     """
     await asyncio.to_thread(log.unlink, missing_ok=True)
     child = await processes.start(
-        [sys.executable, "-m", module, *arguments],
+        [str(python or sys.executable), "-m", module, *arguments],
         log=log,
         environment={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
         folder=REPOSITORY,

@@ -24,9 +24,8 @@ class Target:
         return f"{ratio * 100:.2f} %" if self.per_cent else f"{ratio:.2f}"
 
     def __str__(self) -> str:
-        return (
-            f"{'≥' if self.at_least else '≤'} {f'{self.bound:.0%}'.replace('%', ' %') if self.per_cent else self.bound}"
-        )
+        bound = f"{self.bound * 100:g} %" if self.per_cent else f"{self.bound:g}"
+        return f"{'≥' if self.at_least else '≤'} {bound}"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from azure.servicebus import ServiceBusClient
 
 from benchmarks import at_once, recorded
 from benchmarks.bare_loop import message_of
-from benchmarks.children import answer_of
+from benchmarks.children import REPOSITORY, answer_of
 from benchmarks.cloud import APPS, running_cloud
 from benchmarks.figures import BenchmarkError, Comparison, Finding, Target
 from benchmarks.progress import Progress
@@ -30,7 +30,10 @@ MESSAGES_AT_ONCE = 16  # as in the app's host.json
 #: concurrent calls, as Microsoft advises ("Improve throughput performance of Python apps in Azure Functions"): the
 #: host.json of this app allows each function one call in each process.
 WORKER_PROCESSES = 3
-TARGET = Target(0.5, at_least=True)
+TARGET = Target(0.7, at_least=True)
+#: DBOS 3.4 on SQLite, which makes steps durable in one process, without a broker.
+PEER = REPOSITORY / ".venv-peer" / "bin" / "python"
+PEER_TARGET = Target(1.0, at_least=True)
 
 QUEUES = tuple(Queue(name=name) for name in all_queues(("dev", "test", "prod")))
 #: The bare loop has its own queues: the app's listeners would take its messages from the others.
@@ -53,7 +56,7 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
         "BENCHMARK_MODELS": json.dumps(list(itertools.chain(*models.values()))),
         "FUNCTIONS_WORKER_PROCESS_COUNT": str(WORKER_PROCESSES),
     }
-    ours, bare = [], []
+    ours, bare, peer = [], [], []
     cloud_at = running_cloud(
         folder / "cloud", app, _literal(settings), queues=QUEUES + OWN_QUEUES, event_subscriptions=None
     )
@@ -67,9 +70,12 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
             through_app = await _promote(cloud, folder, [_renamed(chain[0], name) for chain in chains])
             progress(number + 0.5, len(series), "the same messages in a bare loop")
             loop = await _bare(cloud, folder, chains, name)
+            progress(number + 0.8, len(series), "the same steps as workflows of DBOS")
+            workflows = await _peer(folder, chains, steps)
             if number:
                 ours.append(steps / through_app)
                 bare.append(steps / loop)
+                peer.append(steps / workflows)
     each = f"the same {len(chains[0])} messages per promotion"
     return [
         Comparison(
@@ -82,6 +88,15 @@ async def measure(folder: Path, progress: Progress) -> list[Finding]:
             f"one loop in one thread that receives up to {MESSAGES_AT_ONCE}, sends the next ones and completes: {each}",
             "per second",
             TARGET,
+        ),
+        Comparison(
+            "steps, beside a peer",
+            ours,
+            peer,
+            "the same promotions; each step crosses the broker twice",
+            f"DBOS 3.4 on SQLite: {PROMOTIONS} workflows of as many steps in one process, with the same evidence",
+            "per second",
+            PEER_TARGET,
         ),
     ]
 
@@ -110,6 +125,25 @@ async def _bare(cloud: LocalCloud, folder: Path, chains: list[list[recorded.Reco
     write_private(file, json.dumps(asked))  # it holds keys
     seconds: float = await answer_of("benchmarks.bare_loop", [str(file)], folder / "bare_loop.log")
     return seconds
+
+
+async def _peer(folder: Path, chains: list[list[recorded.Recorded]], steps: int) -> float:
+    """The seconds of one round in a process that has warmed up. Raises `BenchmarkError` where the peer is missing."""
+    if not PEER.exists():
+        raise BenchmarkError("There is no .venv-peer: run make bench, which installs it.")
+    report = next(one for one in chains[0] if one["subject"] == "StepReported")
+    (folder / "peer.sqlite").unlink(missing_ok=True)
+    asked = {
+        "database": str(folder / "peer.sqlite"),
+        "rounds": 2,
+        "promotions": len(chains),
+        "steps": steps // len(chains),
+        "evidence": json.loads(report["body"])["content"]["outcome"]["evidence"],
+    }
+    file = folder / "asked_of_peer.json"
+    file.write_text(json.dumps(asked), encoding="utf-8")
+    seconds: list[float] = await answer_of("benchmarks.dbos_steps", [str(file)], folder / "peer.log", python=PEER)
+    return seconds[-1]
 
 
 async def _promote(cloud: LocalCloud, folder: Path, first: list[recorded.Recorded]) -> float:

@@ -41,7 +41,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("localcloud-*.whl")
     with zipfile.ZipFile(wheel) as file:
         file.extractall(packages)
-        metadata = next(name for name in file.namelist() if name.endswith("/METADATA"))
+        (metadata,) = (name for name in file.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
         required = re.findall(r"^Requires-Dist: (.+)$", file.read(metadata).decode(), re.MULTILINE)
     for name in with_theirs(required):
         for installed in {path.parts[0] for path in distribution(name).files or () if path.parts[0] != ".."}:

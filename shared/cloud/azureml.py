@@ -45,6 +45,7 @@ from shared.ports import (
     EventSubscription,
     ForbiddenError,
     Job,
+    JobOutput,
     Model,
     RegistryData,
     RejectedError,
@@ -100,19 +101,20 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
         return found
 
     def register_output(
-        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+        self, name: str, version: str, output: JobOutput, tags: Mapping[str, str], properties: Mapping[str, str]
     ) -> Model:
         from azure.ai.ml.entities import Model as ModelEntity
 
         entity = ModelEntity(
             name=name,
             version=version,
-            path=f"azureml://jobs/{job.name}/outputs/{output}/paths/",
-            type=job.outputs[output] if job.outputs[output] in _MODEL_TYPES else "custom_model",
+            path=f"azureml://jobs/{output.job.name}/outputs/{output.name}/paths/",
+            type=output.type if output.type in _MODEL_TYPES else "custom_model",
             tags=dict(tags),
             properties=dict(properties),
         )
-        with self._client(f"register output {output} of job {job.name} as model {name}, version {version}") as client:
+        what = f"register output {output.name} of job {output.job.name} as model {name}, version {version}"
+        with self._client(what) as client:
             try:
                 made = client.models.create_or_update(entity)
             except AzureError as fault:

@@ -23,9 +23,7 @@ def read(file: Path, workspace: str) -> PipelineDefinition:
     Raises `RejectedError` where the file, or one that it names, is missing or wrong.
     """
     job = _load(file)
-    components: dict[str, Component] = {}
-    codes: dict[str, Mapping[str, bytes]] = {}
-    environments: dict[str, EnvironmentAsset] = {}
+    found = _Components(file, workspace)
     for name, node in job.jobs.items():
         local = getattr(node, "_component", None)
         if getattr(node, "type", "") != "command" or local is None:
@@ -33,10 +31,41 @@ def read(file: Path, workspace: str) -> PipelineDefinition:
         if isinstance(local, str):
             continue  # an id
         key = f"file:{name}"
-        components[key] = _component(local, key, file, workspace, codes, environments)
+        found.add(key, local)
         node._component = key
     graph: dict[str, Any] = job._to_rest_object().as_dict()
-    return PipelineDefinition(pipeline_job_from({"name": file.name, **graph}), components, codes, environments)
+    whole = pipeline_job_from({"name": file.name, **graph})
+    return PipelineDefinition(whole, found.components, found.codes, found.environments)
+
+
+class _Components:
+    """The components of one file, with the code and the environments that are described beside them."""
+
+    def __init__(self, file: Path, workspace: str) -> None:
+        self._file = file
+        self._workspace = workspace
+        self.components: dict[str, Component] = {}
+        self.codes: dict[str, Mapping[str, bytes]] = {}
+        self.environments: dict[str, EnvironmentAsset] = {}
+
+    def add(self, key: str, local: Any) -> None:
+        """Read azure-ai-ml's component `local`."""
+        properties = local._to_rest_object().as_dict()["properties"]
+        specification = dict(properties["componentSpec"])
+        code, environment = specification.pop("code", None), specification.pop("environment", None)
+        if code:
+            specification["code"] = str(code)
+            if "://" not in str(code) and not str(code).startswith(("azureml:", "/subscriptions/")):
+                specification["code"] = f"{key}/code"
+                place = Path(str(local.base_path), str(code)).resolve()
+                self.codes[specification["code"]] = _files(self._file, place)
+        if isinstance(environment, Mapping):
+            asset = _described(f"{key}/environment", environment)
+            self.environments[asset.asset_id] = asset
+            specification["environment"] = asset.asset_id
+        elif environment:
+            specification["environment"] = _asset_id(str(environment), self._workspace)
+        self.components[key] = component_from({"componentSpec": specification})
 
 
 def _load(file: Path) -> "PipelineJob":
@@ -55,31 +84,6 @@ def _load(file: Path) -> "PipelineJob":
     if not isinstance(job, PipelineJob):
         raise RejectedError(f"{file.name} does not describe a pipeline: it needs `type: pipeline`.")
     return job
-
-
-def _component(
-    local: Any,
-    key: str,
-    file: Path,
-    workspace: str,
-    codes: dict[str, Mapping[str, bytes]],
-    environments: dict[str, EnvironmentAsset],
-) -> Component:
-    properties = local._to_rest_object().as_dict()["properties"]
-    specification = dict(properties["componentSpec"])
-    code, environment = specification.pop("code", None), specification.pop("environment", None)
-    if code:
-        specification["code"] = str(code)
-        if "://" not in str(code) and not str(code).startswith(("azureml:", "/subscriptions/")):
-            specification["code"] = f"{key}/code"
-            codes[specification["code"]] = _files(file, Path(str(local.base_path), str(code)).resolve())
-    if isinstance(environment, Mapping):
-        asset = _described(f"{key}/environment", environment)
-        environments[asset.asset_id] = asset
-        specification["environment"] = asset.asset_id
-    elif environment:
-        specification["environment"] = _asset_id(str(environment), workspace)
-    return component_from({"componentSpec": specification})
 
 
 def _described(key: str, environment: Mapping[str, Any]) -> EnvironmentAsset:

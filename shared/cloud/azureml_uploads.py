@@ -19,7 +19,7 @@ def local_files(named_in: Path, place: Path) -> Iterator[Path]:
         pairs: Any = get_upload_files_from_folder(place, ignore_file=get_ignore_file(place))
         yield from (Path(found) for found, _ in pairs)
     else:
-        raise RejectedError(f"There is no {place}, which {named_in.name} names.")
+        raise RejectedError(f"{named_in.name} names {place}, which does not exist.")
 
 
 def content_hash(place: Path) -> str:

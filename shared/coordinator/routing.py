@@ -1,6 +1,7 @@
 """Finds the lanes that news concerns, and the promotions that it starts."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -26,69 +27,73 @@ COMPLETED = "Completed"
 NO_ROUTE = ""
 
 
+@dataclass(frozen=True)
+class _Asking:
+    """What all requests that one piece of news makes have in common."""
+
+    requested_by: str
+    configuration: "Configuration"
+    now: datetime
+
+
 def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
     """One request per route that takes the news. For a model that no route takes, one request that records this."""
     environment = configuration.environment_of(news.workspace)
     if isinstance(news, MonitorBreached) or (environment is None and not is_of_registry(news.workspace)):
         return
+    asking = _Asking(news.source, configuration, now)
     if isinstance(news, JobEnded):
         for route, jobs in configuration.routes_for_job(news.workspace, news.experiment, news.tags):
-            yield _of_job(news, route, jobs, configuration, now)
-        yield from _of_pipelines(news, configuration, now)
+            yield _of_job(news, route, jobs, asking)
+        yield from _of_pipelines(news, asking)
         return
     routes = configuration.routes_for(news.workspace, news.name)
     for route in routes:
-        yield _of_model(news, route, configuration, now)
+        yield _of_model(news, route, asking)
     if not routes and environment is not None:  # of the registry only what a route takes is anybody's business here
-        yield _of_no_route(news, environment, configuration, now)
+        yield _of_no_route(news, environment, asking)
 
 
-def _of_model(
-    news: ModelRegistered, route: "Route", configuration: "Configuration", now: datetime
-) -> PromotionRequested:
+def _of_model(news: ModelRegistered, route: "Route", asking: _Asking) -> PromotionRequested:
     candidate = Candidate(Kind.MODEL, news.name, news.version, route.source, news.workspace)
     missing = route.missing_tags(news.tags)
     if missing:
         wanted = ", ".join(f"{tag}={value}" for tag, value in missing.items())
         refusal = f"route {route.name} requires the tag {wanted}, which the model does not have"
-        return _request(candidate, route.name, (), news.source, configuration, now, refusal)
-    stages = stage_runs(route.stages, route, news.name, configuration)
-    return _request(candidate, route.name, stages, news.source, configuration, now)
+        return _request(candidate, route.name, (), asking, refusal)
+    stages = stage_runs(route.stages, route, news.name, asking.configuration)
+    return _request(candidate, route.name, stages, asking)
 
 
-def _of_no_route(
-    news: ModelRegistered, environment: "Environment", configuration: "Configuration", now: datetime
-) -> PromotionRequested:
+def _of_no_route(news: ModelRegistered, environment: "Environment", asking: _Asking) -> PromotionRequested:
     candidate = Candidate(Kind.MODEL, news.name, news.version, environment.name, news.workspace)
     routes = [
         f"{route.name} takes {', '.join(route.models)}"
-        for route in configuration.model_routes
+        for route in asking.configuration.model_routes
         if route.source == environment.name
     ]
     refusal = f"no route takes {news.name} from {environment.name} ({'; '.join(routes) or 'none starts there'})"
-    return _request(candidate, NO_ROUTE, (), news.source, configuration, now, refusal)
+    return _request(candidate, NO_ROUTE, (), asking, refusal)
 
 
-def _of_job(
-    news: JobEnded, route: "Route", jobs: "FromJobs", configuration: "Configuration", now: datetime
-) -> PromotionRequested:
+def _of_job(news: JobEnded, route: "Route", jobs: "FromJobs", asking: _Asking) -> PromotionRequested:
     candidate = Candidate(Kind.JOB, jobs.model, news.job, route.source, news.workspace)
     settings = JobStage(
         output=jobs.output, tags=dict(route.require_tags), experiment=jobs.experiment, job_tags=dict(jobs.tags)
     )
     plan = plan_for(Kind.JOB, environment=route.source, source=route.source, first=True, limits={})
     stage = StageRun("register", route.source, "", (), settings.frozen(), tuple(map(StepRun, plan)))
-    return _request(candidate, route.name, (stage,), news.source, configuration, now)
+    return _request(candidate, route.name, (stage,), asking)
 
 
-def _of_pipelines(news: JobEnded, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
+def _of_pipelines(news: JobEnded, asking: _Asking) -> Iterator[PromotionRequested]:
     """What failed or was cancelled is nothing to promote: nobody is told of each attempt of a developer."""
     if news.status != COMPLETED:
         return
-    for route in configuration.pipeline_routes_for_job(news.workspace, news.experiment, news.tags):
-        candidate = pipeline_candidate(route, news.job, configuration)
-        stages = pipeline_stage_runs(route.stages, route, configuration)
-        yield _request(candidate, route.name, stages, news.source, configuration, now)
+    for route in asking.configuration.pipeline_routes_for_job(news.workspace, news.experiment, news.tags):
+        candidate = pipeline_candidate(route, news.job, asking.configuration)
+        stages = pipeline_stage_runs(route.stages, route, asking.configuration)
+        yield _request(candidate, route.name, stages, asking)
 
 
 def pipeline_candidate(route: "PipelineRoute", job: str, configuration: "Configuration") -> Candidate:
@@ -184,16 +189,10 @@ def _stage_run(
 
 
 def _request(
-    candidate: Candidate,
-    route: str,
-    stages: tuple[StageRun, ...],
-    requested_by: str,
-    configuration: "Configuration",
-    now: datetime,
-    refusal: str = "",
+    candidate: Candidate, route: str, stages: tuple[StageRun, ...], asking: _Asking, refusal: str = ""
 ) -> PromotionRequested:
-    lane = LaneKey(route, candidate.name)
+    lane, configuration, now = LaneKey(route, candidate.name), asking.configuration.hash, asking.now
     promotion = Promotion(
-        promotion_id(lane, candidate), lane, candidate, stages, requested_by, configuration.hash, now, now
+        promotion_id(lane, candidate), lane, candidate, stages, asking.requested_by, configuration, now, now
     )
     return PromotionRequested(promotion, refusal)

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
 from shared.core.messages import Evidence
 from shared.core.promotion import Promotion, StageRun, StepRun
-from shared.core.wire import from_json
+from shared.core.wire import from_json, if_readable
 
 #: The step that asks for approval.
 APPROVE = "approve"
@@ -44,6 +44,19 @@ class ApprovalEvidence:
     @classmethod
     def of(cls, step: StepRun) -> "ApprovalEvidence":
         return from_json(cls, step.evidence)
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class _Approvable:
+    """The part of a step's evidence that says what an environment's own app binds an approval to."""
+
+    approves: str = ""  #: what was measured, together with the manifest
+    manifest: _Manifest = field(default_factory=_Manifest)
 
 
 @dataclass(frozen=True)
@@ -98,3 +111,11 @@ DIGEST_LENGTH = 40
 def digest(evidence: Mapping[str, Evidence]) -> str:
     """The digest that an approval is bound to. It changes when any of the evidence does."""
     return sha256(json.dumps(evidence, sort_keys=True, default=str).encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def digest_in_environment(stage: StageRun) -> str | None:
+    """What the environment's own app binds an approval to: what would be deployed, and what was measured of it, if a
+    step has done that since."""
+    found = [if_readable(_Approvable, step.evidence) for step in stage.steps]
+    digests = [each.approves or each.manifest.digest for each in found if each]
+    return next((each for each in reversed(digests) if each), None)

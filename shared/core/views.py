@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.core.approval import APPROVE, Approval, ApprovalEvidence
+from shared.core.approval import APPROVE, Approval, ApprovalEvidence, digest_in_environment
 from shared.core.journal import JournalEntry
 from shared.core.messages import Champion
 from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
@@ -85,21 +85,12 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
         "status": step.status,
         "taken_by": "coordinator" if step.plan.waits else "environment",
         "not_author": asked.not_author,
-        "evidence": evidence.on or (None if step.plan.waits else _digest(stage)),
+        "evidence": evidence.on or (None if step.plan.waits else digest_in_environment(stage)),
         "given": [
             {"id": one.id, "name": one.name, "at": _time(one.at), "reason": one.reason} for one in evidence.given
         ],
         "until": _time(step.deadline),
     }
-
-
-def _digest(stage: StageRun) -> str | None:
-    """What the environment's own app binds an approval to: what would be deployed, and what was measured of it, if a
-    step has done that since."""
-    digest: str | None = None
-    for step in stage.steps:
-        digest = step.evidence.get("approves") or step.evidence.get("manifest", {}).get("digest") or digest
-    return digest
 
 
 def lane(lane: Lane, stages: Sequence[str]) -> dict[str, Any]:

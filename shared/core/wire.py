@@ -114,6 +114,14 @@ def from_json(kind: type[T], value: Any) -> T:
     return decoded
 
 
+def if_readable(kind: type[T], value: Any) -> T | None:
+    """The same, or None for a value that does not fit: for views that show what they can read."""
+    try:
+        return from_json(kind, value)
+    except UndecodableError:
+        return None
+
+
 @cache  # inspecting a type takes longer than reading a value of it
 def _decoder(kind: Any) -> _Decoder:
     if kind is Any or kind is object:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.core.messages import Candidate, Champion, Evidence, Kind
+from shared.core.messages import Candidate, Champion, Kind
 from shared.core.promotion import Lane, Promotion, StageRun
 from shared.http import lineage_nodes, listing, refusals
+from shared.http.lineage_evidence import Seen, registered
 from shared.http.lineage_nodes import Node
 from shared.ports import Store
-from shared.worker.steps import deploy
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -98,8 +98,9 @@ class LineageRequests:
 
     def _serving(self, champion: Champion, stage: str, endpoint: str) -> tuple[Promotion, StageRun] | None:
         """The champion's promotion and its stage, if the champion serves this endpoint. Azure ignores case."""
-        deployed = champion.evidence.get(deploy.STEP.name, {}).get("endpoint")
-        if champion.candidate.kind is not Kind.MODEL or str(deployed or endpoint).casefold() != endpoint.casefold():
+        deployed = Seen.of(champion.evidence).deployed
+        elsewhere = deployed is not None and deployed.endpoint.casefold() != endpoint.casefold()
+        if champion.candidate.kind is not Kind.MODEL or elsewhere:
             return None
         run = self._run(champion, stage)
         return run if run is not None and run[1].endpoint.casefold() == endpoint.casefold() else None
@@ -110,10 +111,12 @@ class LineageRequests:
         return (found[0], run) if found and run else None
 
     def _tree(self, champion: Champion, promotion: Promotion, stage: StageRun) -> Node:
-        below = self._promotion(promotion, champion.evidence)
-        return lineage_nodes.endpoint(stage.environment, champion, stage, [below])
+        seen = Seen.of(champion.evidence)
+        facts = {"stage": stage.name, "since": champion.since.isoformat()}
+        serves = f"{stage.environment}/{stage.endpoint}"
+        return lineage_nodes.endpoint(serves, facts, seen, self._promotion(promotion, seen))
 
-    def _promotion(self, promotion: Promotion, evidence: Mapping[str, Evidence]) -> Node:
+    def _promotion(self, promotion: Promotion, seen: Seen) -> Node:
         facts = {
             "route": promotion.lane.route,
             "candidate": promotion.candidate.kind.value,
@@ -122,16 +125,17 @@ class LineageRequests:
             "requested_by": promotion.requested_by,
             "created": promotion.created.isoformat(),
         }
-        came_from = lineage_nodes.of_evidence(evidence, self._trained_by(promotion.candidate, evidence))
+        came_from = lineage_nodes.of_evidence(seen, self._trained_by(promotion.candidate, seen))
         return Node("promotion", promotion.id, facts=facts, came_from=came_from)
 
-    def _trained_by(self, candidate: Candidate, evidence: Mapping[str, Evidence]) -> Node | None:
+    def _trained_by(self, candidate: Candidate, seen: Seen) -> Node | None:
         """The promotion of a pipeline whose run registered the candidate. A tag can say anything, so the promotion must
         say the same."""
-        named = lineage_nodes.trained_by(evidence) if candidate.kind is Kind.MODEL else None
+        named = lineage_nodes.trained_by(seen) if candidate.kind is Kind.MODEL else None
+        made = (candidate.name, candidate.version)
         found = self._store.promotion(named) if named else None
-        stage = next((each for each in found[0].stages if _registered(each, candidate)), None) if found else None
-        return self._promotion(found[0], found[0].evidence_for(stage)) if found and stage else None
+        stage = next((each for each in found[0].stages if made in registered(each)), None) if found else None
+        return self._promotion(found[0], Seen.of(found[0].evidence_for(stage))) if found and stage else None
 
     def _found(self, lane: Lane, wanted: Wanted) -> Iterator[dict[str, Any]]:
         for name, champion in lane.champions.items():
@@ -165,12 +169,6 @@ class LineageRequests:
                 "`mlpromote routes`."
             )
         return refusals.NotThereError(text, {"see": "/api/routes"})
-
-
-def _registered(stage: StageRun, candidate: Candidate) -> bool:
-    """Whether a step of the stage has left the candidate behind."""
-    made = (candidate.name, candidate.version)
-    return any((step.evidence.get("model"), step.evidence.get("version")) == made for step in stage.steps)
 
 
 def _way(node: Node, wanted: Wanted) -> list[str]:

@@ -62,6 +62,18 @@ class Job:
 
 
 @dataclass(frozen=True)
+class JobOutput:
+    """One output of a job."""
+
+    job: Job
+    name: str
+
+    @property
+    def type(self) -> str:
+        return self.job.outputs[self.name]
+
+
+@dataclass(frozen=True)
 class StepMetrics:
     """What one step of a pipeline job logged."""
 
@@ -144,7 +156,7 @@ class Workspace(Jobs, Pipelines, Protocol):
     def model_versions(self, name: str) -> Sequence[Model]: ...
     def models_since(self, since: datetime) -> Sequence[Model]: ...
     def register_output(
-        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+        self, name: str, version: str, output: JobOutput, tags: Mapping[str, str], properties: Mapping[str, str]
     ) -> Model: ...  # properties never change; tags may
     def job(self, name: str) -> Job | None: ...
     def metrics(self, job: str) -> Mapping[str, float]: ...

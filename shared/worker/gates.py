@@ -63,10 +63,7 @@ def _metric(gate: Gate, shared: Shared, champion: Champion | None) -> list[Verdi
     name = f"metric {gate.metric}"
     value = shared.metrics.get(gate.metric)
     seen = _found(gate.metric, value, shared) if value is not None else _why_missing(gate.metric, shared)
-    verdicts = list(within_bounds(gate, name, value, seen))
-    if gate.no_worse_than_champion_by is not None:
-        verdicts.append(_comparison(gate, gate.no_worse_than_champion_by, name, value, seen, champion))
-    return verdicts
+    return [*within_bounds(gate, name, value, seen), *_comparison(gate, name, value, seen, champion)]
 
 
 def within_bounds(gate: Gate, name: str, value: float | None, seen: str) -> Iterator[Verdict]:
@@ -84,23 +81,21 @@ def no_worse(value: float, theirs: float, margin: float, higher_is_better: bool)
     return worse <= margin or math.isclose(worse, margin, rel_tol=1e-9, abs_tol=1e-12)
 
 
-def _comparison(
-    gate: Gate, margin: float, name: str, value: float | None, seen: str, champion: Champion | None
-) -> Verdict:
+def _comparison(gate: Gate, name: str, value: float | None, seen: str, champion: Champion | None) -> Iterator[Verdict]:
+    """The verdict on `no_worse_than_champion_by`; `seen` is the value in words."""
+    margin = gate.no_worse_than_champion_by
+    if margin is None:
+        return
     asked = f"no worse than the champion's by more than {figure(margin)}"
     theirs = _of_champion(champion, gate.metric)
     if champion is None or theirs is None:
         nobody = "there is no champion" if champion is None else _nothing_of(champion, gate.metric)
-        return Verdict(
-            name,
-            asked,
-            f"{seen}; {nobody}: {gate.without_champion}",
-            value is not None and gate.without_champion == "pass",
-        )
+        holds = value is not None and gate.without_champion == "pass"
+        yield Verdict(name, asked, f"{seen}; {nobody}: {gate.without_champion}", holds)
+        return
     asked = f"no worse than {figure(theirs)} of champion {champion.candidate.version} by more than {figure(margin)}"
-    if value is None:
-        return Verdict(name, asked, seen, False)
-    return Verdict(name, asked, seen, no_worse(value, theirs, margin, gate.higher_is_better))
+    holds = value is not None and no_worse(value, theirs, margin, gate.higher_is_better)
+    yield Verdict(name, asked, seen, holds)
 
 
 def _of_champion(champion: Champion | None, metric: str) -> float | None:

@@ -39,17 +39,25 @@ class Manifest:
     evaluation: str = ""  #: digest of the job that evaluates the model, as a policy names it; empty without one
 
 
+@dataclass(frozen=True)
+class Described:
+    """What the stage's files describe."""
+
+    deployment: DeploymentFile
+    evaluation: JobFile | None
+
+    @property
+    def files(self) -> Iterable[Path]:
+        """Those that they are, and those that they name."""
+        return [*self.deployment.files, *(self.evaluation.files if self.evaluation else ())]
+
+
 def read(
-    target: Target,
-    copy: Model,
-    described: DeploymentFile,
-    evaluation: JobFile | None,
-    verdicts: Sequence[Verdict],
-    authors: Sequence[Author],
+    target: Target, copy: Model, described: Described, verdicts: Sequence[Verdict], authors: Sequence[Author]
 ) -> Manifest:
     """The manifest of what would be deployed now. Raises `RejectedError` if a file cannot be read."""
-    files = dict(_hashed(target, [*described.files, *(evaluation.files if evaluation else ())]))
-    job = job_digest(evaluation) if evaluation else ""
+    files = dict(_hashed(target, described.files))
+    job = job_digest(described.evaluation) if described.evaluation else ""
     subject = {
         "model": copy.asset_id,
         "origin": copy.origin or "",

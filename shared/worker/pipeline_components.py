@@ -120,7 +120,7 @@ class Rebuilding:
             self.pending.append(environment.says)
         if isinstance(environment, Pending) or code is None:
             return None
-        return self._component(_wanted(self._order, name, node, asked, code, environment))
+        return self._component(_wanted(_name(self._order, name, node), asked, code, environment))
 
     def _code(self, component: Component) -> tuple[str, str] | Failed | None:
         """Return the registry id and the digest of a component's code; None while it is being copied."""
@@ -174,14 +174,17 @@ class Rebuilding:
             self.pending.append(str(fault))
 
 
-def _wanted(
-    order: PipelineOrder, step: str, node: Node, asked: Component, code: tuple[str, str], environment: UsedEnvironment
-) -> _Wanted:
+def _wanted(name: str, asked: Component, code: tuple[str, str], environment: UsedEnvironment) -> _Wanted:
+    """`code`: its id in the registry, and its digest."""
     component = replace(asked, code=code[0], environment=environment.asset_id)
     digest = component_digest(component, code[1], environment.digest)
-    named = None if _ANONYMOUS.fullmatch(node.component) else _NAMED.fullmatch(node.component)
-    name = _valid(named["name"] if named else f"{order.command.candidate.name}_{step}")
     return _Wanted(name, digest[:VERSION_LENGTH], component, code[1], environment, digest)
+
+
+def _name(order: PipelineOrder, step: str, node: Node) -> str:
+    """The source's, or one of the pipeline's and its step's where a component has none."""
+    named = None if _ANONYMOUS.fullmatch(node.component) else _NAMED.fullmatch(node.component)
+    return _valid(named["name"] if named else f"{order.command.candidate.name}_{step}")
 
 
 def _valid(name: str) -> str:

@@ -48,6 +48,15 @@ class PipelineReview:
 
 
 @dataclass(frozen=True)
+class _Content:
+    """What would run, by the names of the graph."""
+
+    components: Mapping[str, PromotedComponent]
+    inputs: Mapping[str, Given]
+    nodes: Mapping[str, Node]  #: as they are submitted
+
+
+@dataclass(frozen=True)
 class Judged:
     """The evidence of a review that failed."""
 
@@ -74,7 +83,7 @@ def review(order: PipelineOrder, before: RunManifest | None = None) -> PipelineR
         reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
         text = f"Refused for {order.command.stage}: {reasons}."
         return Failed(text, FailureKind.REFUSED, gates.table(verdicts), as_evidence(Judged(tuple(verdicts))))
-    manifest = _manifest(order, seen, components, inputs, nodes, verdicts, made_by)
+    manifest = _manifest(order, seen, _Content(components, inputs, nodes), verdicts, made_by)
     changed = pipeline_changes.since_champion(order.command.champion, components, inputs)
     return PipelineReview(verdicts, manifest, changed, made_by)
 
@@ -172,9 +181,7 @@ def _judged(order: PipelineOrder, nodes: Mapping[str, Node]) -> Iterator[Verdict
 def _manifest(
     order: PipelineOrder,
     seen: RegisteredComponents,
-    components: Mapping[str, PromotedComponent],
-    inputs: Mapping[str, Given],
-    nodes: Mapping[str, Node],
+    content: _Content,
     verdicts: Sequence[Verdict],
     made_by: Sequence[Author],
 ) -> RunManifest:
@@ -183,15 +190,15 @@ def _manifest(
         digest="",
         pipeline=seen.pipeline,
         job=order.command.candidate.version,
-        components={name: each.digest[:DIGEST_LENGTH] for name, each in components.items()},
-        inputs=inputs,
+        components={name: each.digest[:DIGEST_LENGTH] for name, each in content.components.items()},
+        inputs=content.inputs,
         compute=run.compute,
         identity=run.identity or "",
-        nodes=nodes,
+        nodes=content.nodes,
     )
     everything = {
         "manifest": as_evidence(manifest),
-        "components": {name: each.digest for name, each in components.items()},
+        "components": {name: each.digest for name, each in content.components.items()},
         "settings": order.settings.frozen(),
         "gates": [asdict(verdict) for verdict in verdicts],
         "authors": sorted(author.id for author in made_by),

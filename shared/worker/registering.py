@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.core.messages import Failed, FailureKind
-from shared.ports import Job, Model, Workspace
+from shared.ports import Job, JobOutput, Model, Workspace
 
 #: Tag of a model that we registered: the job that it came from.
 JOB = "mlpromote.job"
@@ -26,12 +26,12 @@ def without_output(job: Job, output: str, todo: str) -> Failed | None:
 
 
 def register(
-    workspace: Workspace, name: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+    workspace: Workspace, name: str, output: JobOutput, tags: Mapping[str, str], properties: Mapping[str, str]
 ) -> Model:
     """The next version of the model. Raises `BusyError` where somebody else has just taken its number."""
     versions = [each.version for each in workspace.model_versions(name)]
     version = str(max((int(each) for each in versions if _counts(each)), default=0) + 1)
-    return workspace.register_output(name, version, job, output, {**tags, JOB: job.name}, properties)
+    return workspace.register_output(name, version, output, {**tags, JOB: output.job.name}, properties)
 
 
 def _counts(version: str) -> bool:

@@ -8,7 +8,7 @@ from shared.core.approval import Author
 from shared.core.messages import Evidence, Failed, FailureKind, RunStep, as_evidence
 from shared.worker import evaluation_rules, gates, manifest, rules, smoke_file
 from shared.worker.gates import Verdict
-from shared.worker.manifest import Manifest
+from shared.worker.manifest import Described, Manifest
 from shared.worker.steps import share
 from shared.worker.target import Target
 
@@ -57,7 +57,8 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     verdicts = [*verdicts, *rules.judge(target, described, made_by), *evaluation_rules.judge(target, job)]
     if refusal := _refusal(target.command, verdicts):
         return refusal
-    return Review(verdicts, manifest.read(target, copy, described, job, verdicts, made_by), made_by)
+    found = Described(described, job)
+    return Review(verdicts, manifest.read(target, copy, found, verdicts, made_by), made_by)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from shared.cloud.azureml import AzureMLWorkspace
-from shared.ports import BusyError, Job
+from shared.ports import BusyError, Job, JobOutput
 from tests.cloud.conftest import Registered, train
 from tests.cloud.local_azure import LocalAzure
 
@@ -32,7 +32,7 @@ def test_metrics_are_the_last_values_that_were_logged(dev: AzureMLWorkspace, tra
 def test_an_output_is_registered_with_the_job_as_its_origin(
     dev: AzureMLWorkspace, trained: Job, name: str, folder: Path
 ) -> None:
-    dev.register_output(name, "1", trained, "model", {"promote": "true"}, {})
+    dev.register_output(name, "1", JobOutput(trained, "model"), {"promote": "true"}, {})
     model = dev.model(name, "1")
     assert model
     assert (model.job, model.tags) == (trained.name, {"promote": "true"})
@@ -43,7 +43,7 @@ def test_the_same_output_can_be_registered_again_under_the_same_version(
     dev: AzureMLWorkspace, trained: Job, name: str
 ) -> None:
     for _ in range(2):
-        dev.register_output(name, "1", trained, "model", {}, {})
+        dev.register_output(name, "1", JobOutput(trained, "model"), {}, {})
     assert len(dev.model_versions(name)) == 1
 
 
@@ -52,4 +52,4 @@ def test_a_version_that_is_taken_by_another_output_is_for_later(
 ) -> None:
     registered(name, "1")
     with pytest.raises(BusyError, match="meanwhile"):
-        dev.register_output(name, "1", trained, "model", {}, {})
+        dev.register_output(name, "1", JobOutput(trained, "model"), {}, {})

@@ -25,7 +25,7 @@ from shared.core.promotion import Lane, PromotionStatus
 from shared.worker.order import Rules
 from shared.worker.run import Workplace, run_step
 from tests.cloud.conftest import Registered
-from tests.cloud.local_azure import LocalAzure, workspace_id
+from tests.cloud.local_azure import LocalAzure, until, workspace_id
 from tests.core.driver import LaneDriver
 
 CONFIGURATION = """\
@@ -153,7 +153,7 @@ def test_a_version_that_is_cancelled_while_it_takes_the_traffic_gives_it_back(
     lane.run_until("shift")
     lane.apply(Cancelled(lane.key, second, BOB, "not today"))
     lane.run_until("restore")
-    assert lane.traffic() == {lane.deployment(second): 100}
+    until(lambda: lane.traffic() == {lane.deployment(second): 100}, "version 2 takes the traffic")
     lane.run_until("remove")
     assert lane.traffic() == {lane.deployment(first): 100}
     lane.run()

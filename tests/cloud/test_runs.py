@@ -13,7 +13,10 @@ from shared.cloud.identity import credential
 from tests.cloud.conftest import client
 from tests.cloud.local_azure import DORA, LocalAzure
 
-PYTHON = Path(__file__).parents[2] / ".venv-compute" / "bin" / "python"
+REPOSITORY = Path(__file__).parents[2]
+PYTHON = REPOSITORY / ".venv-compute" / "bin" / "python"
+#: Lets plain MLflow write to `azureml://` addresses of the local cloud, as azureml-mlflow does on Azure.
+MLFLOW_PLUGIN = REPOSITORY / "localcloud" / "localcloud" / "azureml" / "compute" / "mlflow_plugin"
 #: A notebook on a laptop.
 NOTEBOOK = """
 import json, os
@@ -40,6 +43,7 @@ def tracked(azure: LocalAzure, folder: Path, name: str, fails: str = "no") -> st
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
+        "PYTHONPATH": str(MLFLOW_PLUGIN),
         "NAME": name,
         "FAILS": fails,
         "MLFLOW_TRACKING_URI": "https://" + str(tracking).partition("://")[2],

@@ -19,6 +19,7 @@ from shared.ports import (
     Deployment,
     Endpoint,
     Job,
+    JobOutput,
     RejectedError,
     Workspace,
     same_asset,
@@ -203,7 +204,7 @@ def test_a_step_of_a_pipeline_is_read_as_a_job_below_it_and_has_metrics_of_its_o
 def test_an_output_is_registered_once_under_a_version_and_names_its_job(azure_ml: Azure, name: str) -> None:
     job = azure_ml.train()
     for _ in range(2):
-        made = azure_ml.dev.register_output(name, "1", job, "model", {"promote": "true"}, {})
+        made = azure_ml.dev.register_output(name, "1", JobOutput(job, "model"), {"promote": "true"}, {})
         assert (made.name, made.version, made.job) == (name, "1", job.name)
     (model,) = azure_ml.dev.model_versions(name)
     assert (model.job, model.tags, model.asset_id) == (job.name, {"promote": "true"}, made.asset_id)
@@ -212,7 +213,7 @@ def test_an_output_is_registered_once_under_a_version_and_names_its_job(azure_ml
 def test_an_output_does_not_take_the_version_of_another_model(azure_ml: Azure, name: str) -> None:
     azure_ml.register(name)
     with pytest.raises(BusyError):
-        azure_ml.dev.register_output(name, "1", azure_ml.train(), "model", {}, {})
+        azure_ml.dev.register_output(name, "1", JobOutput(azure_ml.train(), "model"), {}, {})
     assert found(azure_ml.dev.model(name, "1")).job is None
 
 
@@ -321,7 +322,7 @@ def test_a_deployment_of_the_model_is_there_once_it_has_succeeded_and_takes_no_t
     assert same_asset(made.model, serving.model)
     assert made.tags.items() >= OURS.items()
     assert [each.name for each in serving.workspace.deployments(serving.endpoint)] == ["v1-abc"]
-    assert serving.settled().traffic == {"v1-abc": 0}
+    assert serving.settled().traffic == {}
 
 
 def test_a_model_of_the_workspace_itself_can_be_deployed_and_is_named_as_it_was_read(
@@ -350,17 +351,17 @@ def test_no_operation_begins_on_what_another_one_is_at_work_on(serving: Serving,
 def test_traffic_goes_to_what_is_named_and_the_tags_stay(serving: Serving) -> None:
     serving.deploy("v1-abc", "v2-abc")
     serving.give_traffic({"v1-abc": 100})
-    assert serving.settled().traffic == {"v1-abc": 100, "v2-abc": 0}
+    assert serving.settled().traffic == {"v1-abc": 100}
     serving.give_traffic({"v1-abc": 0, "v2-abc": 100})
     changed = serving.settled()
-    assert (changed.traffic, changed.tags) == ({"v1-abc": 0, "v2-abc": 100}, OF_ROUTE)
+    assert (changed.traffic, changed.tags) == ({"v2-abc": 100}, OF_ROUTE)
 
 
 def test_traffic_cannot_be_given_to_a_deployment_that_does_not_exist(serving: Serving) -> None:
     serving.deploy("v1-abc")
     with pytest.raises(RejectedError):
         serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
-    assert serving.settled().traffic == {"v1-abc": 0}
+    assert serving.settled().traffic == {}
 
 
 def test_what_takes_traffic_cannot_be_removed_and_anything_else_can(serving: Serving) -> None:

@@ -189,7 +189,7 @@ def _content(file: Path) -> dict[str, Any]:
 def _code(file: Path, content: Mapping[str, Any]) -> list[Path]:
     code = content.get("code")
     if code and not (file.parent / code).is_dir():
-        raise RejectedError(f"There is no {file.parent / code}, which {file.name} names.")
+        raise RejectedError(f"{file.name} names {file.parent / code}, which does not exist.")
     return sorted(each for each in (file.parent / code).rglob("*") if each.is_file()) if code else []
 
 

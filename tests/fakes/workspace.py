@@ -23,6 +23,7 @@ from shared.ports import (
     Endpoint,
     EventSubscription,
     Job,
+    JobOutput,
     Model,
     RegistryData,
     RejectedError,
@@ -133,13 +134,13 @@ class FakeWorkspace(FakeJobs, FakePipelines):
         return [model for model in self.models.values() if model.created and model.created >= since]
 
     def register_output(
-        self, name: str, version: str, job: Job, output: str, tags: Mapping[str, str], properties: Mapping[str, str]
+        self, name: str, version: str, output: JobOutput, tags: Mapping[str, str], properties: Mapping[str, str]
     ) -> Model:
         self._called("register_output")
         there = self.models.get((name, version))
-        if there and there.job != job.name:
+        if there and there.job != output.job.name:
             raise BusyError(f"model {name}, version {version}, already exists")
-        self.has_model(name, version, tags=dict(tags), properties=dict(properties), job=job.name)
+        self.has_model(name, version, tags=dict(tags), properties=dict(properties), job=output.job.name)
         self._died("register_output")
         return self.models[name, version]
 

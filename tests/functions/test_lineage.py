@@ -225,6 +225,21 @@ def test_a_tag_that_names_another_promotion_proves_nothing(api: Api) -> None:
     assert f"promotion:{other}" not in [each["reference"] for each in nodes(tree(api))]
 
 
+@pytest.mark.parametrize(
+    ("step", "deployment", "kinds"),
+    [("share", "v4-abc", {"endpoint", "promotion"}), ("deploy", None, {"endpoint", "promotion", "model", "job"})],
+)
+def test_evidence_of_another_version_leaves_out_its_own_branch_alone(
+    api: Api, step: str, deployment: str | None, kinds: set[str]
+) -> None:
+    promotion, saw = api.start("4", through="test"), outcomes("4", Lineage("step-1"))
+    saw["test", step] = Succeeded({"origin": ["of", "another", "shape"], "endpoint": 5})
+    api.run(saw)
+    served = tree(api, "test/churn-eu-test")
+    assert (served["from"][0]["name"], served["facts"].get("deployment")) == (promotion, deployment)
+    assert {each["kind"] for each in nodes(served)} == kinds
+
+
 # --- through the promotion of a pipeline ------------------------------------------------------------------------------
 
 PIPELINES = """\

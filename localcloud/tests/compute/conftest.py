@@ -24,7 +24,7 @@ def compute_python() -> Path:
 @pytest.fixture
 def tracking(tmp_path: Path) -> Iterator[mlflow.Tracking]:
     """An empty tracking store."""
-    store = mlflow.Tracking(tmp_path / "tracking.db", lambda _, run: (tmp_path / "artifacts" / run).as_uri())
+    store = mlflow.Tracking(tmp_path / "tracking.db", lambda _, run: (tmp_path / "artifacts" / f"dcid.{run}").as_uri())
     yield store
     store.close()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from shared.config.stage import JobStage
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.ports import Capability, Job, Model
+from shared.ports import Capability, Job, JobOutput, Model
 from shared.worker import registering
 from shared.worker.order import Order, Step
 from shared.worker.polls import poll_again
@@ -48,7 +48,7 @@ def run(order: JobOrder) -> Outcome:
         return refusal
     if job.status != COMPLETED:
         return poll_again(command, f"job {job.name}: {job.status}")
-    made = registering.register(workspace, name, job, output, tags, {})
+    made = registering.register(workspace, name, JobOutput(job, output), tags, {})
     return Succeeded(as_evidence(_registered(made)))
 
 

@@ -6,7 +6,7 @@ From this step on the candidate is the stage's champion, even if the stage regis
 from dataclasses import dataclass
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.ports import Capability
+from shared.ports import Capability, JobOutput
 from shared.worker import registering
 from shared.worker.order import Step
 from shared.worker.pipeline_order import PipelineOrder
@@ -46,9 +46,8 @@ def run(order: PipelineOrder) -> Outcome:
         refusal = registering.without_output(job, asked.output, "Correct `register` of the stage, or the pipeline")
         if refusal:
             return refusal
-        made = registering.register(
-            workspace, asked.model, job, asked.output, {**asked.tags, PROMOTION: order.command.promotion}, _back(order)
-        )
+        tags = {**asked.tags, PROMOTION: order.command.promotion}
+        made = registering.register(workspace, asked.model, JobOutput(job, asked.output), tags, _back(order))
     return Succeeded(as_evidence(RegisteredModel(made.name, made.version, made.asset_id, ran.job)))
 
 

@@ -76,6 +76,15 @@ class Shared:
 
 
 @dataclass(frozen=True)
+class _Made:
+    """How the model was made, as far as that can be read."""
+
+    by: tuple[Author, ...]
+    job: Lineage | None
+    measured: Measured
+
+
+@dataclass(frozen=True)
 class Copying:
     """State for the next poll: the model exists with its tags, and the registry was asked to copy it."""
 
@@ -122,7 +131,8 @@ def _traced(target: Target, model: Model, copy: Model | None) -> Outcome:
             return poll_when_ended(target, each)
     lineage = traced(job, pipeline) if job else Lineage(model.job) if model.job else None
     found = measured(workspace, job, _asked(target)) if job else Measured()
-    return Succeeded(as_evidence(_shared(target, model, copy, lineage, found, _authors(workspace.authors, model))))
+    made = _Made(_authors(workspace.authors, model), lineage, found)
+    return Succeeded(as_evidence(_shared(target, model, copy, made)))
 
 
 def _from_registry(target: Target) -> Outcome:
@@ -148,7 +158,7 @@ def _from_registry(target: Target) -> Outcome:
     lineage = traced(origin.job, pipeline) if origin else None
     found = measured(origin.workspace, origin.job, _asked(target)) if origin else Measured()
     authors = _authors(lambda of: origins.registry_authors(places, of), model)
-    shared = _shared(target, model, model, lineage, found, authors)
+    shared = _shared(target, model, model, _Made(authors, lineage, found))
     named = None if origin else origins.job_named(model)
     return Succeeded(as_evidence(replace(shared, origin=model.origin or model.asset_id, job_not_found=named)))
 
@@ -211,24 +221,17 @@ def _asked(target: Target) -> Collection[str]:
     return {*target.options(Options).metrics, *(gate.metric for gate in target.stage.gates)}
 
 
-def _shared(
-    target: Target,
-    model: Model,
-    copy: Model | None,
-    lineage: Lineage | None,
-    found: Measured,
-    authors: tuple[Author, ...],
-) -> Shared:
-    asked = _asked(target)
+def _shared(target: Target, model: Model, copy: Model | None, made: _Made) -> Shared:
+    asked, found = _asked(target), made.measured
     kept = _kept(found.metrics, asked)
     return Shared(
         registry_model=copy.asset_id if copy else None,
         origin=model.asset_id,
-        authors=authors,
+        authors=made.by,
         registered=model.created,
         tags=short(model.tags, MOST_TAGS, target.settings.require_tags),
         properties=of_this_app(model.properties),
-        job=lineage,
+        job=made.job,
         metrics=finite(kept),
         metrics_left_out=len(found.metrics) - len(kept),
         not_numbers=not_numbers(kept),
