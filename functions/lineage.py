@@ -1,4 +1,4 @@
-"""HTTP: where what serves came from, and what serves that came from something."""
+"""HTTP: where a serving model comes from, and which serving models came from something."""
 
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,12 @@ blueprint = func.Blueprint()
 @blueprint.route(route="lineage", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def search_lineage(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
-    """`?of=KIND:NAME[:VERSION]&top=&continuation=`: what serves that came from it."""
+    """`?of=KIND:NAME[:VERSION]&top=&continuation=`: the serving models that came from it."""
     return found(app().lineage.leading_from(request.url, request.params))
 
 
 @blueprint.route(route="lineage/{environment}/{endpoint}", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def show_lineage(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
-    """What serves the endpoint, and all that it came from."""
+    """What serves the endpoint, and where it comes from."""
     return found(app().lineage.of_endpoint(request.route_params["environment"], request.route_params["endpoint"]))

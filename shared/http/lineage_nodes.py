@@ -1,4 +1,4 @@
-"""Where what serves came from, as a tree: from the endpoint back to the commit and the data.
+"""The lineage of a serving model as a tree: from the endpoint back to the commit and the data.
 
 Read from evidence alone. Evidence of steps that are not there, or of another version, leaves its branch out.
 """

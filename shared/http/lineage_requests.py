@@ -1,6 +1,6 @@
-"""Requests about lineage over HTTP: where what serves came from, and what serves that came from something.
+"""Lineage over HTTP: where a serving model comes from, and which serving models came from something.
 
-Answered from champions and their evidence alone, so it is as quick as a list, and tells what was seen then, not now.
+Uses only champions and their evidence, so it is as fast as a list and shows what was recorded then, not now.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ KINDS = ("model", "data", "job", "commit", "code", "environment", "component", "
 #: In hexadecimal digits: as git shortens a commit.
 _SHORTEST_COMMIT = 7
 _PAGE = 200
-#: More than any app has. Behind them an endpoint is not looked for.
+#: More than any app has. An endpoint is not searched for beyond them.
 _MOST_LANES = 20_000
 
 

@@ -63,7 +63,7 @@ def run_asked(route: str, stage: str, reason: str, configuration: "Configuration
     found = configuration.routes.get(route)
     if not isinstance(found, PipelineRoute):
         known = ", ".join(each.name for each in configuration.pipeline_routes) or "none"
-        raise NotThereError(f"There is no pipeline route {route[:100]}. Those that there are: {known}.")
+        raise NotThereError(f"There is no pipeline route {route[:100]}. Pipeline routes: {known}.")
     asked = next((each for each in found.stages if each.name == stage), None)
     if asked is None:
         names = ", ".join(each.name for each in found.stages)
