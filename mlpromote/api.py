@@ -28,6 +28,10 @@ _SEE = {"/api/promotions": "mlpromote list", "/api/routes": "mlpromote routes"}
 Document = Mapping[str, Any]
 
 
+class NoSuchAddressError(CommandError):
+    """Nothing answers at the address: the app is not there, or has no such part."""
+
+
 class Api:
     """Calls the app. Every method raises `CommandError` if the call fails or the answer is not as expected."""
 
@@ -96,7 +100,7 @@ class Api:
         if refusal.status == 401:
             return CommandError(code, self._not_let_in())
         if refusal.status == 404:
-            return CommandError(
+            return NoSuchAddressError(
                 ExitCode.NO_ANSWER,
                 f"No mlpromote API at {self._access.url}. Is this the address of the app, and is the app running?",
             )

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mlpromote import access
 from mlpromote.access import Access
-from mlpromote.api import Api, Document
+from mlpromote.api import Api, Document, NoSuchAddressError
 from mlpromote.evaluations import evaluation_lines
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
@@ -73,9 +73,23 @@ def _list(found: Access, options: argparse.Namespace, output: Output) -> ExitCod
             ExitCode.USAGE,
             f"The address of the app of {options.environment} is not set. {_to_set(options.environment)}",
         )
-    waiting = Api(theirs).get("approvals")["value"]
+    waiting = _waiting(Api(theirs))
     output.result(waiting, lambda: list(_told(waiting)) or ["nothing waits for approval"])
     return ExitCode.DONE
+
+
+def _waiting(api: Api) -> list[Document]:
+    """Return the requests of the app. Raises `CommandError` if there are none to ask for."""
+    try:
+        return list(api.get("approvals")["value"])
+    except NoSuchAddressError:
+        # A wrong address fails here too, and says so. A coordinator answers.
+        api.get("promotions", query={"top": "1"})
+    raise CommandError(
+        ExitCode.NOT_FOUND,
+        f"{api.url} takes no approvals for an environment of its own. Run `mlpromote list --status running` and "
+        "`mlpromote show` to see what waits for approval there.",
+    )
 
 
 def _told(waiting: list[Document]) -> Iterator[RenderableType]:

@@ -54,11 +54,11 @@ def picture(promotion: Promotion, now: datetime) -> RenderableType:
 
 def _stage(stage: Stage, now: datetime, width: int) -> Table:
     table = _columns(width)
-    endpoint = f"endpoint {stage['endpoint']}" if stage["endpoint"] else ""
-    replaces = f", replaces version {stage['replaces']}" if stage.get("replaces") else ""
+    endpoint = [f"endpoint {stage['endpoint']}"] if stage["endpoint"] else []
+    replaces = [f"replaces version {stage['replaces']}"] if stage.get("replaces") else []
     table.add_row(
         Text.assemble(mark(stage["status"], now), (f" {stage['name']}", "bold")),
-        Text(f"{endpoint}{replaces}", style="dim", no_wrap=True, overflow="ellipsis"),
+        Text(", ".join([*endpoint, *replaces]), style="dim", no_wrap=True, overflow="ellipsis"),
         Text(_duration(stage, now), style="bold"),
     )
     for prefix, step in _steps(stage):

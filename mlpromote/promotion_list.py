@@ -13,7 +13,9 @@ from mlpromote.tables import WideOrNarrow, age, spoken, table, widths
 
 _HEADINGS = ("promotion", "version", "status", "stage", "age")
 #: Columns that a reason needs beside the others.
-_LEAST_REASON = 25
+_LEAST_REASON = 20
+#: At 80 columns, status, stage and age need the rest. A longer title may be broken, so its id is shown too.
+_WIDEST_TITLE = 40
 
 
 def title(promotion: Document) -> str:
@@ -47,11 +49,11 @@ def _narrow(promotions: Sequence[Document], now: datetime) -> Iterator[Renderabl
     seen: set[str] = set()
     for each in promotions:
         _, name, status, stage, passed = _cells(each, now)
-        line = Text.assemble((f"{name:{name_width}}  ", "bold"), _marked(each, now))
+        line = Text.assemble((f"{name:{min(name_width, _WIDEST_TITLE)}}  ", "bold"), _marked(each, now))
         line.append(" " * (status_width - len(status)))
         line.append(f"  {stage:{stage_width}}  {passed}")
         yield line
-        if name in seen:
+        if name in seen or len(name) > _WIDEST_TITLE:
             yield _below(each["id"])
         if each["reason"]:
             yield _below(_reason(each))

@@ -1,6 +1,6 @@
 """A step of a promotion in one line: what it waits for, its result, or why it failed. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -53,8 +53,15 @@ def _validate(evidence: Evidence) -> str:
     figures = ", ".join(f"{metric} {figure}" for metric, figure in seen.items())
     if not gates:
         return "no gate is set"
-    holds = "1 gate passed" if len(gates) == 1 else f"{len(gates)} gates passed"
-    return f"{holds}: {figures}" if figures else holds
+    if figures:
+        return f"{_passed(seen)}: {figures}"
+    # Gates that need no figure, such as a tag or the training job, are named: nobody has to count them.
+    names = [gate["gate"] for gate in gates]
+    return f"{_passed(names)}: {', '.join(names)}"
+
+
+def _passed(names: Collection[str]) -> str:
+    return "gate passed" if len(names) == 1 else "gates passed"
 
 
 def _is_metric(gate: Mapping[str, str]) -> bool:
@@ -150,8 +157,8 @@ def _compare(evidence: Evidence) -> str:
         for row in evidence.get("metrics", [])
         if "here" in row and "source" in row
     ]
-    passed = _validate(evidence).partition(":")[0]
-    return f"{passed}: {', '.join(figures)}" if figures else passed
+    passed = _validate(evidence)
+    return f"{passed.partition(':')[0]}: {', '.join(figures)}" if figures else passed
 
 
 def _register_model(evidence: Evidence) -> str:

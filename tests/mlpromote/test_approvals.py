@@ -95,3 +95,19 @@ def test_an_environment_whose_app_is_not_known_is_told_how_to_make_it_known(
     ended = mlpromote("approvals", "--environment", "test")
     assert ended.code == ExitCode.USAGE
     assert "MLPROMOTE_TEST_URL" in ended.errors
+
+
+def test_an_app_without_approvals_of_its_own_says_where_approvals_are_shown(
+    mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(Answer("", 404), Answer({"value": [], "next_link": None}))
+    ended = mlpromote("approvals")
+    assert ended.code == ExitCode.NOT_FOUND
+    assert "`mlpromote list --status running`" in ended.errors
+    assert "No mlpromote API" not in ended.errors
+
+
+def test_approvals_at_a_wrong_address_say_that_no_app_is_there(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer("", 404))
+    ended = mlpromote("approvals")
+    assert (ended.code, "No mlpromote API" in ended.errors) == (ExitCode.NO_ANSWER, True)

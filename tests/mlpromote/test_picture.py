@@ -26,7 +26,7 @@ def test_every_stage_and_step_has_a_line_with_how_long_it_took() -> None:
 
     assert lines[0].split() == ["✓", "test", "endpoint", "digits-test", "6.5", "s"]
     assert [line.split()[1] for line in lines[1:7]] == ["share", "validate", "deploy", "smoke", "shift", "retire"]
-    assert lines[8].split() == ["✓", "validate", "1", "gate", "passed:", "accuracy", "0.9648", "0.4", "s"]
+    assert lines[8].split() == ["✓", "validate", "gate", "passed:", "accuracy", "0.9648", "0.4", "s"]
 
 
 def test_what_is_under_way_says_what_it_waits_for_and_when_it_is_polled_next() -> None:
@@ -129,3 +129,9 @@ def test_a_stage_without_an_endpoint_names_none() -> None:
     registering = stage("register", "failed", [step("register", "failed", 1, 2)], endpoint=None)
 
     assert drawn(promotion("failed", [registering]))[0].split() == ["✗", "register", "1.0", "s"]
+
+
+def test_a_stage_without_an_endpoint_says_what_it_replaces_without_a_comma() -> None:
+    live = stage("live", "succeeded", [step("run", "succeeded", 1, 2)], endpoint=None, replaces="a_job")
+
+    assert drawn(promotion("succeeded", [live]))[0].split() == ["✓", "live", "replaces", "version", "a_job", "1.0", "s"]

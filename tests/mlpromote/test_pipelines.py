@@ -47,7 +47,7 @@ REGISTERED = {"pipeline": "9876543210fedcba", "components": COMPONENTS}
         ("register_components", REGISTERED, "pipeline 9876543210fe with 1 step is in the registry"),
         ("inspect", INSPECTED, "can run on serverless on churn:7; changed since the champion: 1"),
         ("run", {"job": "a-job"}, "job a-job completed"),
-        ("compare", COMPARED, "1 gate passed: auc 0.89 (source 0.9)"),
+        ("compare", COMPARED, "gate passed: auc 0.89 (source 0.9)"),
         ("register_model", {"model": "churn", "version": "4"}, "registered as churn/4"),
         ("register_model", {"model": "", "version": ""}, "the stage registers nothing"),
         ("withdraw", {"model": "churn", "version": "4"}, "kept: churn/4"),

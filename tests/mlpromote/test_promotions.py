@@ -63,7 +63,7 @@ def test_a_promotion_is_shown_with_what_it_waits_for_and_who_approved_what(
     for part in (
         "digits/3 on route digits: running",
         "requested by alice",
-        "✓ validate 1 gate passed: accuracy 0.9648",
+        "✓ validate gate passed: accuracy 0.9648",
         "prod approved by bob: fine",
         "prod needs 1 more approval of 2, for evidence 0123456789abcdef",
         "prod waits for approval: 1 of 2 given",

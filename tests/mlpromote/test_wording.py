@@ -16,7 +16,7 @@ NOW = BEGAN + timedelta(seconds=10)
     ("name", "words"),
     [
         ("share", "copied to the registry; auc 0.9982"),
-        ("validate", "1 gate passed: accuracy 0.9648"),
+        ("validate", "gate passed: accuracy 0.9648"),
         ("deploy", "deployment v1-c19640d960 is ready, no traffic yet"),
         ("smoke", "3 requests as expected, the slowest in 6 ms"),
         ("shift", "100 % of the traffic to v1-c19640d960"),
@@ -27,14 +27,25 @@ def test_what_a_step_saw_is_reported_in_a_line(name: str, words: str) -> None:
     assert told(step(name, "succeeded", 0, 1, evidence=EVIDENCE[name]), NOW) == words
 
 
-def test_a_metric_with_several_gates_is_reported_once_and_gates_without_figures_are_only_counted() -> None:
+def test_a_metric_with_several_gates_is_reported_once_and_gates_without_figures_are_not_counted() -> None:
     gates = [
         {"gate": "tag promote", "seen": "true"},
+        {"gate": "training job", "seen": "Completed"},
         {"gate": "metric auc", "seen": "0.99"},
         {"gate": "metric auc", "seen": "0.99; there is no champion: pass"},
     ]
 
-    assert told(step("validate", "succeeded", 0, 1, evidence={"gates": gates}), NOW) == "3 gates passed: auc 0.99"
+    assert told(step("validate", "succeeded", 0, 1, evidence={"gates": gates}), NOW) == "gate passed: auc 0.99"
+    more = [*gates, {"gate": "metric loss", "seen": "0.1"}]
+    told_more = told(step("validate", "succeeded", 0, 1, evidence={"gates": more}), NOW)
+    assert told_more == "gates passed: auc 0.99, loss 0.1"
+
+
+def test_gates_without_figures_are_named_where_no_metric_is_asked_for() -> None:
+    gates = [{"gate": "tag promote", "seen": "true"}, {"gate": "training job", "seen": "Completed"}]
+
+    told_gates = told(step("validate", "succeeded", 0, 1, evidence={"gates": gates}), NOW)
+    assert told_gates == "gates passed: tag promote, training job"
 
 
 MEASURED = {
