@@ -1,6 +1,6 @@
-"""Promotions for people: a table of many, or one in full. Pure."""
+"""One promotion in full, for people. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -13,6 +13,7 @@ from mlpromote.approvals import manifest_lines
 from mlpromote.evaluations import evaluation_lines
 from mlpromote.picture import mark, picture
 from mlpromote.pipelines import metric_lines, run_lines
+from mlpromote.promotion_list import title
 from mlpromote.tables import age, dim, spoken, table, until
 
 #: The step whose evidence lists a pipeline's components.
@@ -20,21 +21,6 @@ _MADE_OF = "register_components"
 
 #: Lines shown of a diagnosis, such as a container's log.
 LAST_LINES = 30
-
-
-def listed(promotions: Iterable[Document], now: datetime) -> Table:
-    """Return a table with a line for each promotion."""
-    made = table(
-        "promotion", "version", "status", "stage", "age", "why", whole=("promotion", "status", "age"), last_is_cut=True
-    )
-    for each in promotions:
-        status = Text.assemble(mark(each["status"], now), f" {spoken(each['status'])}")
-        # For a job, the promotion's id already contains the job's name.
-        version = (
-            f"{each['model']}/{each['version']}" if each["kind"] == "model" else f"{each['model']} ({each['kind']})"
-        )
-        made.add_row(each["id"], version, status, each["stage"] or "", age(each["created"], now), each["reason"])
-    return made
 
 
 def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> RenderableType:
@@ -54,9 +40,11 @@ def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> Ren
 
 def _head(promotion: Document, now: datetime) -> RenderableType:
     route = f" on route {promotion['route']}" if promotion["route"] else ""
-    name = f"{promotion['model']}/{promotion['version']}"
     head = Text.assemble(
-        mark(promotion["status"], now), (f" {name}", "bold"), f"{route}: ", (spoken(promotion["status"]), "bold")
+        mark(promotion["status"], now),
+        (f" {title(promotion)}", "bold"),
+        f"{route}: ",
+        (spoken(promotion["status"]), "bold"),
     )
     asked = f"{promotion['id']}, requested by {promotion['requested_by']} {age(promotion['created'], now)} ago"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []

@@ -10,7 +10,8 @@ from mlpromote.approvals import decide_elsewhere
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.following import follow
 from mlpromote.output import Output
-from mlpromote.promotion_sheet import listed, sheet
+from mlpromote.promotion_list import listed
+from mlpromote.promotion_sheet import sheet
 from mlpromote.statuses import ENDED_OTHERWISE, STATUSES
 from mlpromote.tables import spoken
 from mlpromote.trace import drawn
@@ -127,13 +128,21 @@ def _followed(api: Api, promotion: Document, output: Output) -> ExitCode:
 
 
 def promotion_id(api: Api, reference: str) -> str:
-    """Return the promotion id for an id or a MODEL/VERSION."""
+    """Return the promotion id for an id, a MODEL/VERSION or a ROUTE/JOB.
+
+    A model's version is preferred to a job of the same name.
+    """
     model, separator, version = reference.partition("/")
     if not separator:
         return reference
+    of_job = None
     for found in api.entries("promotions", query={"model": model}, most=NEWEST):
         if found["version"] == version and found["kind"] == "model":
             return str(found["id"])
+        if found["version"] == version:
+            of_job = of_job or str(found["id"])
+    if of_job:
+        return of_job
     raise CommandError(
         ExitCode.NOT_FOUND,
         f"There is no promotion of {model} version {version}. Run `mlpromote list` to see what exists.",
@@ -155,7 +164,7 @@ def _about_one(
     commands: Any, common: argparse.ArgumentParser, name: str, what: str, run: Run
 ) -> argparse.ArgumentParser:
     made = _command(commands, common, name, what, run)
-    made.add_argument("promotion", help="id, or MODEL/VERSION for the newest promotion of that version")
+    made.add_argument("promotion", help="id, or MODEL/VERSION (ROUTE/JOB for a pipeline) for its newest promotion")
     return made
 
 

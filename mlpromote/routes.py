@@ -1,21 +1,25 @@
 """The commands for routes: what serves each stage, releasing a hold, and running a pipeline again."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from mlpromote.access import Access
 from mlpromote.api import Api, Document
 from mlpromote.exit_codes import ExitCode
 from mlpromote.output import Output
-from mlpromote.tables import age, table
+from mlpromote.tables import WideOrNarrow, age, table, widths
 
 #: Marks a route or a stage that is no longer in promotion.yml.
 _GONE = "(not configured)"
+_HEADINGS = ("route", "model", "stage", "serves", "since", "on its way", "hold")
+#: Columns that a long text in the last column needs beside the others.
+_LEAST_LAST = 25
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -63,19 +67,49 @@ def _run(access: Access, options: argparse.Namespace, output: Output) -> ExitCod
     return ExitCode.DONE
 
 
-def _drawn(lanes: Iterable[Document], now: datetime) -> Table:
-    made = table("route", "model", "stage", "serves", "since", "on its way", "hold", whole=("since",))
-    for lane in lanes:
-        # Older apps do not say what is configured.
-        gone = "" if lane.get("configured", True) else f" {_GONE}"
-        names = [f"{lane['route']}{gone}", lane["model"]]
-        for stage in lane["stages"]:
-            champion = stage["champion"]
-            served = [champion["version"], f"{age(champion['since'], now)} ago"] if champion else ["–", ""]
-            left = f" {_GONE}" if not gone and not stage.get("configured", True) else ""
-            made.add_row(*names, f"{stage['name']}{left}", *served, _coming(stage), _hold(stage["hold"]))
-            names = ["", ""]
-    return made
+def _drawn(lanes: Sequence[Document], now: datetime) -> RenderableType:
+    rows = [row for lane in lanes for row in _rows(lane, now)]
+    held = any(stage["hold"] for lane in lanes for stage in lane["stages"])
+    headings = _HEADINGS if held else _HEADINGS[:-1]
+    made = table(*headings, whole=headings[:-1])
+    for row in rows:
+        made.add_row(*row[: len(headings) - 1], Text(row[len(headings) - 1], style="yellow" if held else ""))
+    *fixed, last = widths([headings, *(row[: len(headings)] for row in rows)])
+    least = sum(fixed) + len(fixed) + min(last, _LEAST_LAST)
+    return WideOrNarrow(least, made, Group(*(part for lane in lanes for part in _narrow(lane, now))))
+
+
+def _rows(lane: Document, now: datetime) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each stage; only the first names the route and the model."""
+    gone = _gone(lane)
+    names = (f"{lane['route']}{gone}", lane["model"])
+    for stage in lane["stages"]:
+        champion = stage["champion"]
+        served = (champion["version"], f"{age(champion['since'], now)} ago") if champion else ("–", "")
+        left = "" if gone else _gone(stage)
+        yield (*names, f"{stage['name']}{left}", *served, _coming(stage), _hold(stage["hold"]))
+        names = ("", "")
+
+
+def _narrow(lane: Document, now: datetime) -> Iterator[RenderableType]:
+    """Yield the route, a line for each stage, and below it what is on its way and a hold."""
+    rows = list(_rows(lane, now))
+    yield Text.assemble((rows[0][0], "bold") if rows else lane["route"], f", model {lane['model']}")
+    for _, _, stage, serves, since, coming, hold in rows:
+        yield _indented(f"{stage}: serves {serves}{f', since {since}' if since else ''}", 2)
+        if coming:
+            yield _indented(f"on its way: {coming}", 4)
+        if hold:
+            yield _indented(f"held {hold}", 4, "yellow")
+
+
+def _indented(text: str, columns: int, style: str = "") -> RenderableType:
+    return Padding(Text(text, style=style), (0, 0, 0, columns))
+
+
+def _gone(part: Document) -> str:
+    """Mark a route or a stage; older apps do not say what is configured."""
+    return "" if part.get("configured", True) else f" {_GONE}"
 
 
 def _coming(stage: Document) -> str:
@@ -83,5 +117,5 @@ def _coming(stage: Document) -> str:
     return ", ".join([*(one["version"] for one in stage["challengers"]), *queue])
 
 
-def _hold(hold: Mapping[str, Any] | None) -> Text:
-    return Text(f"by {hold['by']}: {hold['reason']}", style="yellow") if hold else Text()
+def _hold(hold: Mapping[str, Any] | None) -> str:
+    return f"by {hold['by']}: {hold['reason']}" if hold else ""

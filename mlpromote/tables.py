@@ -1,8 +1,11 @@
 """Shared formatting of tables, ages and durations. Pure."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +27,21 @@ def table(*columns: str, whole: tuple[str, ...] = (), last_is_cut: bool = False)
         made.add_column(name, no_wrap=name in whole, overflow="fold")
     made.add_column(columns[-1], ratio=1, no_wrap=last_is_cut, overflow="ellipsis" if last_is_cut else "fold")
     return made
+
+
+class WideOrNarrow:
+    """Draws `wide` in a terminal of at least `width` columns, and `narrow` in any other."""
+
+    def __init__(self, width: int, wide: RenderableType, narrow: RenderableType) -> None:
+        self._width, self._wide, self._narrow = width, wide, narrow
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._wide if options.max_width >= self._width else self._narrow
+
+
+def widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the width of each column, in terminal cells. All rows have the same length; at least one is given."""
+    return [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
 
 
 def age(moment: str, now: datetime) -> str:

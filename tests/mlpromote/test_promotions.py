@@ -116,6 +116,17 @@ def test_a_version_stands_for_its_newest_promotion(mlpromote: CommandLine, app: 
     assert app.asked[-1].path == "/api/promotions/newest"
 
 
+@pytest.mark.parametrize("kind", ["pipeline", "job"])
+def test_the_title_of_a_pipeline_or_a_job_stands_for_its_newest_promotion(
+    kind: str, mlpromote: CommandLine, app: StubApp
+) -> None:
+    found = [summary("a_job", id=each, kind=kind, model="rent-training") for each in ("newest", "older")]
+    app.will_answer(Answer({"value": found, "next_link": None}), Answer(detailed()))
+    assert mlpromote("show", "rent-training/a_job").code == 0
+    assert app.asked[0].query["model"] == "rent-training"
+    assert app.asked[-1].path == "/api/promotions/newest"
+
+
 def test_a_version_that_was_never_promoted_is_not_found(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(page("4"))
     ended = mlpromote("show", "digits/3")
@@ -231,12 +242,39 @@ def test_an_answer_that_does_not_come_in_time_is_none(app: StubApp) -> None:
             release.set()
 
 
-def test_at_80_columns_a_job_in_a_list_leaves_one_line_for_each(mlpromote: CommandLine, app: StubApp) -> None:
-    job = summary(
-        version="gray_kitten_kgv9m1t6zk", status="succeeded", kind="job", id="digits-gray-kitten-ccb7143fabe3"
+def test_at_80_columns_a_list_names_every_promotion_with_its_status_and_reason(
+    mlpromote: CommandLine, app: StubApp
+) -> None:
+    job = "gray_kitten_kgv9m1t6zk"
+    pipeline = summary(
+        job,
+        "rolled-back",
+        kind="pipeline",
+        model="rent-training",
+        id=f"rent-training-{job}-ccb7143fabe3",
+        reason="prod: asked by alice\nfor strange answers",
     )
-    app.will_answer(Answer({"value": [summary(reason="test: init() raised"), job], "next_link": None}))
+    older = summary("3", id="digits-3-older", reason="")
+    app.will_answer(Answer({"value": [summary(reason="test: init() raised"), pipeline, older], "next_link": None}))
     lines = mlpromote("list").output.splitlines()
-    assert len(lines) == 4, "each has one line"
-    assert "digits (job)" in lines[3]
-    assert "test: …" in lines[2]
+    assert [" ".join(line.split()) for line in lines] == [
+        "digits/3 ✗ failed 12 h",
+        "test: init() raised",
+        f"rent-training/{job} ↩ rolled back 12 h",
+        "prod: asked by alice for strange answers",
+        "digits/3 ✗ failed 12 h",
+        "digits-3-older",
+    ]
+    assert all(len(line) <= 80 for line in lines)
+    assert len({line.index("12 h") for line in lines if "12 h" in line}) == 1
+
+
+def test_a_list_in_a_wide_terminal_is_a_table_with_ids(
+    mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    pipeline = summary("a_job", kind="pipeline", model="rent-training", id="i" * 53, reason="why")
+    app.will_answer(Answer({"value": [pipeline], "next_link": None}))
+    heading, _, line = mlpromote("list").output.splitlines()
+    assert heading.split() == ["promotion", "version", "status", "stage", "age", "why"]
+    assert line.split() == ["i" * 53, "rent-training/a_job", "✗", "failed", "12", "h", "why"]

@@ -31,6 +31,28 @@ def test_routes_show_what_serves_what_is_under_way_and_what_is_held(mlpromote: C
     assert mlpromote("routes", "--json").document == [lane()]
 
 
+def test_at_80_columns_a_hold_is_readable(mlpromote: CommandLine, app: StubApp) -> None:
+    job = "gray_kitten_kgv9m1t6zk"
+    test, prod = lane()["stages"]
+    served = {**test["champion"], "version": job}
+    held = lane(route="rent-training", model="rent-training", stages=[test, {**prod, "champion": served}])
+    app.will_answer(Answer({"value": [held], "next_link": None}))
+    lines = [line.strip() for line in mlpromote("routes").output.splitlines()]
+    assert lines == [
+        "rent-training, model rent-training",
+        "test: serves 1, since 12 h ago",
+        f"prod: serves {job}, since 12 h ago",
+        "on its way: 2, 3 (queued)",
+        "held by alice: strange answers",
+    ]
+
+
+def test_routes_without_a_hold_have_no_column_for_it(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"value": [lane(stages=lane()["stages"][:1])], "next_link": None}))
+    heading = mlpromote("routes").output.splitlines()[0]
+    assert heading.split() == ["route", "model", "stage", "serves", "since", "on", "its", "way"]
+
+
 def test_without_any_lane_routes_say_so(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"value": [], "next_link": None}))
     assert mlpromote("routes").output == "no promotions on any route yet\n"
