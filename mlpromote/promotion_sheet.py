@@ -75,8 +75,10 @@ def _approvals(promotion: Document) -> Iterator[RenderableType]:
         asked = stage["approval"]
         if not asked:
             continue
+        # A stage that is tried again keeps its approvals. Until it asks, nobody knows if its evidence is the same.
+        earlier = " in an earlier attempt, which counts only for the same evidence" * (asked["status"] == "waiting")
         for one in asked["given"]:
-            yield _indented(f"{stage['name']} approved by {one['name']}: {one['reason']}")
+            yield _indented(f"{stage['name']} approved by {one['name']}{earlier}: {one['reason']}")
         if asked["status"] == "running" and stage["status"] == "running":
             evidence = f", for evidence {asked['evidence']}" if asked["evidence"] else ""
             still = asked["min"] - len(asked["given"])

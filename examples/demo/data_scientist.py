@@ -1,7 +1,9 @@
 """What a data scientist does in a workspace, with the Azure ML SDK: trains models and registers them."""
 
 import io
-from contextlib import redirect_stderr, redirect_stdout
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +22,16 @@ LOG = "std_log.txt"
 #: The statuses that a job ends with.
 ENDED = frozenset({"Completed", "Failed", "Canceled"})
 
+#: Streams belong to the whole process: of two threads that redirect them, the last one would restore the wrong one.
+_REDIRECTING = threading.Lock()
+
+
+@contextmanager
+def _without_blank_lines() -> Iterator[None]:
+    """Keep the blank lines that an upload prints to standard error off the terminal; one thread at a time."""
+    with _REDIRECTING, redirect_stderr(io.StringIO()):
+        yield
+
 
 class DataScientist:
     """Uses the SDK; calls block until Azure ML answers."""
@@ -32,20 +44,20 @@ class DataScientist:
         changes: list[dict[str, object]] = [{"inputs.training_rows": training_rows}, {"inputs.layout": layout}]
         if experiment:
             changes.append({"experiment_name": experiment})
-        with redirect_stderr(io.StringIO()):  # an upload prints empty lines there
+        with _without_blank_lines():
             return str(self._client.jobs.create_or_update(load_job(JOB, params_override=changes)).name)
 
     def submit_pipeline(self, split: str) -> str:
         """Submit the example's training pipeline and return the job's name; `split` is one of its inputs."""
         changes: list[dict[str, object]] = [{"inputs.split": split}]
-        with redirect_stderr(io.StringIO()):
+        with _without_blank_lines():
             return str(self._client.jobs.create_or_update(load_job(PIPELINE, params_override=changes)).name)
 
     def create_data(self, name: str, folder: Path) -> None:
         """Create the first version of a data asset from the files in a folder, unless it is there."""
         if any(each.version == "1" for each in self._versions(name)):
             return
-        with redirect_stderr(io.StringIO()):
+        with _without_blank_lines():
             self._client.data.create_or_update(
                 Data(name=name, version="1", path=str(folder), type=AssetTypes.URI_FOLDER)
             )
@@ -63,7 +75,7 @@ class DataScientist:
 
     def log(self, job: str) -> str:
         """The log of a job that has ended; empty if there is none."""
-        with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        with TemporaryDirectory() as folder, _without_blank_lines(), redirect_stdout(io.StringIO()):
             self._client.jobs.download(job, download_path=folder)
             logs = list(Path(folder).rglob(LOG))
             return logs[0].read_text(encoding="utf-8", errors="replace") if logs else ""

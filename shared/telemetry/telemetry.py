@@ -55,11 +55,12 @@ def traceparent(message: Command | Event) -> str | None:
 def fields(about: RunStep | StepReported | LaneEvent) -> dict[str, Any]:
     """The promotion, route, model, stage and step of something, for logs and spans."""
     named = about.promotion if isinstance(about, PromotionRequested) else getattr(about, "promotion", None)
+    stage = getattr(about, "stage", None)
     known: dict[str, Any] = {
         "promotion": named.id if isinstance(named, Promotion) else named,
         "route": about.lane.route,
         "model": about.lane.model,
-        "stage": getattr(about, "stage", None),
+        "stage": stage.name if isinstance(stage, StageRun) else stage,
         "step": getattr(about, "step", None),
     }
     return {key: value for key, value in known.items() if value is not None}

@@ -28,6 +28,7 @@ CANCELLING = "CancelRequested"
 _LONGEST_NAME = 200
 _DIGEST_LENGTH = 12
 _LONGEST_ERROR = 1000
+_TRACEBACK = "Traceback (most recent call last):"
 #: Nobody retries more often.
 _MOST_ATTEMPTS = 100
 
@@ -139,18 +140,31 @@ def failed(workspace: Workspace, job: SubmittedJob) -> Failed:
     kind = kind_of(error)
     if raised and kind in (FailureKind.UNKNOWN, FailureKind.NOT_FOUND, FailureKind.BAD_CONFIG):
         kind = FailureKind.CONTAINER_CRASH
-    told = error or f"Azure ML reports only status {job.status}"
+    told = _without_traceback(error) or f"Azure ML reports only status {job.status}"
     cause = raised if raised and kind is FailureKind.CONTAINER_CRASH else told
     return Failed(
         f"Job {job.name} failed. {_ADVICE[kind]}, then retry. The cause: {_brief(cause)}.",
         kind,
-        diagnosis="\n".join([_brief(told), "", *container_log.chosen(log)]),
+        diagnosis="\n".join([_brief(told), "", *_shown(error, log)]),
     )
 
 
 def kind_of(error: str) -> FailureKind:
     """Return the class of a job's error from Azure ML's text, which may be empty."""
     return next((kind for kind, words in _KINDS if re.search(words, error, re.IGNORECASE)), FailureKind.UNKNOWN)
+
+
+def _shown(error: str, log: str) -> list[str]:
+    """Return the log's last lines, after the error's traceback if the log has none."""
+    has_only = _TRACEBACK in error and container_log.cause(log) is None
+    return [*(container_log.chosen(error[error.index(_TRACEBACK) :]) if has_only else ()), *container_log.chosen(log)]
+
+
+def _without_traceback(error: str) -> str:
+    """Return Azure ML's text with the exception instead of its traceback, which the log shows."""
+    before, found, _ = error.partition(_TRACEBACK)
+    raised = container_log.cause_and_place(error) if found else None
+    return f"{before}{raised}" if raised else error
 
 
 def _brief(text: str) -> str:

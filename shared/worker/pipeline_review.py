@@ -14,6 +14,7 @@ from shared.core.messages import Failed, FailureKind, as_evidence
 from shared.ports import Node
 from shared.worker import gates, pipeline_changes, rules
 from shared.worker.gates import Verdict
+from shared.worker.pipeline_comparable import never_passes
 from shared.worker.pipeline_components import PromotedComponent, looked_at
 from shared.worker.pipeline_content import digest_of
 from shared.worker.pipeline_graph import graph_digest
@@ -66,7 +67,7 @@ class Judged:
 def review(order: PipelineOrder, before: RunManifest | None = None) -> PipelineReview | Failed:
     """Review what would run. `before` is what was inspected, so that `@latest` keeps its version."""
     seen = order.seen(register_components.STEP)
-    obstacle = _region(order) or _compute(order)
+    obstacle = _region(order) or _compute(order) or never_passes(order.command.stage, order.stage.gates, seen.figures)
     if obstacle:
         return obstacle
     inputs = given(order, seen.graph.inputs, before.inputs if before else {})

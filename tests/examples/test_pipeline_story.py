@@ -21,7 +21,7 @@ def test_all_is_as_promised_and_no_process_is_left_behind(tmp_path: Path) -> Non
     demo = subprocess.run(
         command, cwd=REPOSITORY, env={**os.environ, "COLUMNS": "130"}, capture_output=True, text=True, timeout=SECONDS
     )
-    assert demo.returncode == 0, demo.stdout
+    assert demo.returncode == 0, f"{demo.stdout}\n{demo.stderr}"
     told = " ".join(demo.stdout.split())
     assert [f"✓ {number}" in told for number in range(1, 7)] == [True] * 6
     assert "no worse than" in told

@@ -74,6 +74,15 @@ def test_a_promotion_is_shown_with_what_it_waits_for_and_who_approved_what(
     assert "(1 of 2)" not in mlpromote("show", ID).output
 
 
+def test_an_approval_of_an_earlier_attempt_is_not_shown_as_if_it_counted(mlpromote: CommandLine, app: StubApp) -> None:
+    document = detailed(waits=[])
+    document["stages"][1]["approval"]["status"] = "waiting"
+    app.will_answer(Answer(document))
+    text = " ".join(mlpromote("show", ID).output.split())
+    assert "prod approved by bob in an earlier attempt, which counts only for the same evidence: fine" in text
+    assert "prod approved by bob: " not in text
+
+
 def test_what_was_cancelled_while_it_waited_needs_no_approval_any_more(mlpromote: CommandLine, app: StubApp) -> None:
     document = detailed("cancelled", waits=[])
     document["stages"][1]["status"] = "cancelled"

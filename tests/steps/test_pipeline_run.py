@@ -1,5 +1,6 @@
 """What happens in the environment that a pipeline is promoted to until it has run there: inspect, approve, run."""
 
+import math
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -71,6 +72,31 @@ def test_what_a_run_lacks_is_seen_before_anything_is_spent(line: Line, settings:
     line.prod.has_data("old", "1", is_archived=True)
     line.prod.has_data("single", "1", type="uri_file")
     assert words in failed(up_to(line, "register_components").with_settings(**settings), "inspect").reason
+
+
+@pytest.mark.parametrize(
+    ("logged", "words"),
+    [
+        ({"AUC": 0.9, "loss": 0.1}, "logged: AUC, loss (did you mean AUC?)."),
+        ({"auc_": 0.9}, "logged: auc_ (did you mean auc_?)."),
+        ({}, "no metric was logged."),
+        ({"auc": math.nan}, "Metric auc: the run logged NaN."),
+    ],
+)
+def test_a_comparison_with_what_the_source_never_logged_is_refused_before_anybody_is_asked(
+    line: Line, logged: dict[str, float], words: str
+) -> None:
+    line.dev.children[JOB] = [(ChildJob("guid-1", "train", "Completed"), logged)]
+    refused = failed(up_to(line, "register_components"), "inspect")
+    assert refused.kind is FailureKind.REFUSED
+    assert "Metric auc: " in refused.reason
+    assert words in refused.reason
+    assert "can never pass" in refused.reason
+
+
+def test_a_bound_on_a_metric_that_only_the_run_here_logs_is_no_obstacle(line: Line) -> None:
+    line = up_to(line, "register_components").with_settings(validate=[{"metric": "r2", "at_least": 0.5}])
+    assert isinstance(line.run("inspect"), Succeeded)
 
 
 def test_a_region_that_the_registry_does_not_cover_is_seen_before_anything_is_spent(line: Line) -> None:

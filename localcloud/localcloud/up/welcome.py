@@ -1,8 +1,10 @@
 """The text shown when the local cloud is ready: every address, key and token, laid out for a terminal's width."""
 
 import shlex
+import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 from localcloud.up.layout import Layout
 
@@ -67,8 +69,14 @@ def _how_to_sign_in(layout: Layout, width: int) -> Iterator[str]:
     if layout.description.app is not None and layout.people:
         person = next(iter(layout.people))
         yield _prose(f"To call the app as {person}, with a token that is valid for a day:", width)
-        token = f"$(python -m localcloud token {person} --data {shlex.quote(str(layout.data))})"
+        token = f"$({_python()} -m localcloud token {person} --data {shlex.quote(str(layout.data))})"
         yield f'  curl -H "Authorization: Bearer {token}" {layout.functions_url}/api/...'
+
+
+def _python() -> str:
+    """The interpreter that runs this, as one types it here: relative if it is below the working directory."""
+    here, python = Path.cwd(), Path(sys.executable)
+    return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))
 
 
 def _rows(layout: Layout) -> Iterator[tuple[str, str]]:

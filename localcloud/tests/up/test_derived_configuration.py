@@ -181,7 +181,19 @@ def test_who_starts_the_cloud_is_told_of_every_role_and_how_to_get_a_token(layou
     for name, person in layout.people.items():
         [line] = [line for line in told.splitlines() if f"roles of {name} " in line]
         assert line.split(maxsplit=3)[3] == (", ".join(person["roles"]) or "none")
-    assert f"python -m localcloud token alice --data {layout.data}" in told
+    assert f"-m localcloud token alice --data {layout.data}" in told
+
+
+@pytest.mark.parametrize(("started_in", "typed"), [("project", ".venv/bin/python"), ("elsewhere", None)])
+def test_the_command_for_a_token_names_the_interpreter_that_has_the_local_cloud(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started_in: str, typed: str | None
+) -> None:
+    python = tmp_path / "project" / ".venv" / "bin" / "python"
+    folder = tmp_path / started_in
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert f"$({typed or python} -m localcloud token alice " in welcome(layout, 80)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -125,6 +125,21 @@ def test_a_job_whose_code_fails_tells_the_cause_and_the_end_of_its_log(stage: St
     assert "KeyError: 'auc'" in outcome.diagnosis
 
 
+@pytest.mark.parametrize("has_log", [True, False])
+def test_a_traceback_in_the_error_of_a_job_is_told_once(stage: Stage, workspace: FakeWorkspace, has_log: bool) -> None:
+    log = (
+        "Traceback (most recent call last):\n"
+        '  File "/x/evaluate.py", line 3, in <module>\n    metrics["auc"]\n    ~~~~~~~^^^^^^^\nKeyError: \'auc\'\n'
+    )
+    error = f"UserError: User process exited with status code 1. Please check log file for error details. Error: {log}"
+    workspace.outcome = JobOutcome("Failed", error=error, log=log if has_log else "")
+    outcome = stage.run("evaluate", workspace)
+    outcome = failed(outcome, FailureKind.CONTAINER_CRASH, "KeyError: 'auc' (evaluate.py, line 3")
+    assert outcome.diagnosis.count("Traceback") == 1
+    assert outcome.diagnosis.splitlines()[0].endswith("Error: KeyError: 'auc' (evaluate.py, line 3, in <module>)")
+    assert "^^^" not in outcome.diagnosis.splitlines()[0] + outcome.reason
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -139,7 +154,8 @@ def test_a_job_that_fails_is_reported_by_the_kind_of_its_error(
     stage: Stage, workspace: FakeWorkspace, error: str, kind: FailureKind
 ) -> None:
     workspace.outcome = JobOutcome("Failed", error=error)
-    failed(stage.run("evaluate", workspace), kind, NAME)
+    outcome = failed(stage.run("evaluate", workspace), kind, NAME)
+    assert outcome.diagnosis.count("UserError") <= 1
 
 
 def test_secrets_in_a_jobs_log_stay_there(stage: Stage, workspace: FakeWorkspace) -> None:
