@@ -52,10 +52,15 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_coloured_without_one(
     assert "\x1b" not in output
 
 
-def test_an_id_is_whole_whatever_else_is_long(mlpromote: CommandLine, app: StubApp) -> None:
+@pytest.mark.parametrize(("width", "named_by"), [(80, "a-very-long-name-of-a-model-with-many-parts/3"), (200, None)])
+def test_what_a_promotion_is_called_is_whole_whatever_else_is_long(
+    width: int, named_by: str | None, mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its id where there is room, else by model and version, which commands take as well."""
+    monkeypatch.setenv("COLUMNS", str(width))
     arguments, answer = long_answers()[0]
     app.will_answer(Answer(answer))
-    assert answer["value"][0]["id"] in mlpromote(*arguments).output
+    assert (named_by or answer["value"][0]["id"]) in mlpromote(*arguments).output
 
 
 def test_texts_are_shown_as_they_are_whatever_they_look_like(mlpromote: CommandLine, app: StubApp) -> None:

@@ -43,7 +43,7 @@ def test_a_promotion_is_started_watched_listed_and_shown(local: CommandLine) -> 
     shown = local("show", newest["id"], "--journal")
     assert shown.code == 0
     assert f"{newest['id']}, requested by function key" in " ".join(shown.output.split())
-    assert newest["id"] in local("list").output
+    assert f"{newest['model']}/{newest['version']}" in local("list").output
 
 
 def test_the_same_start_with_the_same_key_is_one_promotion(local: CommandLine) -> None:
