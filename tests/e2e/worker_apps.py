@@ -17,6 +17,9 @@ from localcloud.up.supervisor import Part, Supervisor
 from shared.config import sign_in
 from tests.e2e.conftest import REPOSITORY
 
+#: The last two are those of `scripts/with_clock_ahead.sh`: all apps must have the same clock.
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_PRELOAD", "CLOCK_AHEAD")
+
 
 class WorkerApps:
     """The workers that run. All state is below `folder`."""
@@ -117,7 +120,7 @@ class WorkerApps:
 def _part(
     name: str, command: list[str], settings: Mapping[str, str], data: Path, ready: Callable[[], Awaitable[bool]]
 ) -> Part:
-    inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
+    inherited = {key: value for key, value in os.environ.items() if key in _INHERITED}
     environment = {**inherited, "PYTHONUNBUFFERED": "1", **settings}
     log = data / f"{name}.log"
     return Part(name, [sys.executable, "-m", "localcloud", *command], environment, REPOSITORY, log, ready)
