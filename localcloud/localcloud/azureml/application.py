@@ -54,6 +54,7 @@ from localcloud.azureml.step_reuse import StepReuse
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Store
 from localcloud.azureml.traffic_figures import TrafficFigures
+from localcloud.azureml.usages import Usages
 from localcloud.azureml.wire import AzureError
 from localcloud.azureml.workspaces import Workspaces
 from localcloud.identity.key_file import read_or_make_key
@@ -115,6 +116,7 @@ class _Parts:
         self.endpoints = Endpoints(
             self.store, self.scopes, self.operations, self._base_url, settings.endpoint_update_seconds
         )
+        self.usages = Usages(self.store, self.scopes, self.rights, settings.quotas)
         self.deployments = self._made_deployments(settings)
         self.figures = TrafficFigures(self.store, settings.metrics.delay_seconds, settings.metrics.minute_seconds)
         self.forwarding = Forwarding(self.deployments, self.servers)
@@ -143,7 +145,9 @@ class _Parts:
         return Rights(self.scopes, token_key, settings.role_assignments, settings.custom_roles, job_key)
 
     def _made_deployments(self, settings: Settings) -> Deployments:
-        return Deployments(self._shared, self.assets, self.endpoints, self.servers, settings.deployment_seconds)
+        return Deployments(
+            self._shared, self.assets, self.endpoints, self.servers, self.usages, settings.deployment_seconds
+        )
 
     def _made_scoring(self, settings: Settings) -> Scoring:
         collector = DataCollector(self.storage, self.assets)
@@ -173,6 +177,7 @@ class _Parts:
         yield self.endpoints.routes()
         yield self.deployments.routes()
         yield self.scoring.routes()
+        yield self.usages.routes()
         yield Metrics(self.store, self.scopes, self.figures).routes()
         yield self.jobs.routes()
         yield self.schedules.routes()
