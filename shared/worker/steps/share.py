@@ -20,14 +20,13 @@ from shared.worker.lineage import (
     Lineage,
     Measured,
     above,
-    finite,
     measured,
-    not_numbers,
     of_this_app,
     short,
     traced,
     trimmed,
 )
+from shared.worker.metric_values import MetricValues
 from shared.worker.order import Step
 from shared.worker.polls import Waited, poll_again, poll_when_ended
 from shared.worker.target import Target
@@ -224,6 +223,7 @@ def _asked(target: Target) -> Collection[str]:
 def _shared(target: Target, model: Model, copy: Model | None, made: _Made) -> Shared:
     asked, found = _asked(target), made.measured
     kept = _kept(found.metrics, asked)
+    values = MetricValues.of(kept)
     return Shared(
         registry_model=copy.asset_id if copy else None,
         origin=model.asset_id,
@@ -232,9 +232,9 @@ def _shared(target: Target, model: Model, copy: Model | None, made: _Made) -> Sh
         tags=short(model.tags, MOST_TAGS, target.settings.require_tags),
         properties=of_this_app(model.properties),
         job=made.job,
-        metrics=finite(kept),
+        metrics=values.numbers,
         metrics_left_out=len(found.metrics) - len(kept),
-        not_numbers=not_numbers(kept),
+        not_numbers=values.not_numbers,
         measured_by=dict(trimmed(found.steps, kept)),
         unclear=dict(trimmed(found.unclear, asked)),
         looked_in=tuple(where[:LONGEST_TEXT] for where in found.looked_in),
