@@ -18,7 +18,6 @@ from shared.cloud.azureml_assets import WorkspaceAssets
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_job_comparison import differences
 from shared.cloud.azureml_rest import Cloud, Rest
-from shared.cloud.azureml_runs import Runs
 from shared.core.asset_names import plain_id
 from shared.ports import (
     ChildJob,
@@ -54,10 +53,6 @@ class JobsOfWorkspace(ABC):
     @property
     @abstractmethod
     def _credential(self) -> Any: ...
-
-    @property
-    @abstractmethod
-    def _tracking(self) -> str | None: ...
 
     @abstractmethod
     def _arm_id(self, asset_id: str) -> str: ...
@@ -133,10 +128,6 @@ class JobsOfWorkspace(ABC):
                 children += [_child(each) for each in page.get("value", [])]
                 address = page.get("nextLink")
         return children
-
-    def metrics_of_children(self, job: str) -> Mapping[str, Mapping[str, float]]:
-        with self._rest(f"read the metrics of the steps of job {job}") as rest:
-            return Runs(rest, self._tracking).metrics_of_children(job)
 
     def job_end(self, name: str) -> JobEnd:
         with self._rest(f"read why job {name} ended") as rest:

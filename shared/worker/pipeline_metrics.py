@@ -34,8 +34,8 @@ class Figures:
 def read(workspace: Workspace, job: str, asked: Collection[str]) -> Figures:
     """Return what the pipeline job and its steps logged, with the metrics in `asked` first."""
     values: dict[str, list[float]] = {}
-    for logged in workspace.metrics_of_children(job).values():
-        for name, value in logged.items():
+    for step in workspace.step_metrics(job):
+        for name, value in step.metrics.items():
             values.setdefault(name, []).append(value)
     values |= {name: [value] for name, value in workspace.metrics(job).items()}  # the job's own value counts
     ambiguous = tuple(sorted(name for name, each in values.items() if not _agree(each) and name in asked))
