@@ -65,26 +65,14 @@ def _judged(target: Target, job: SubmittedJob) -> Evaluated | Failed:
             FailureKind.CONFLICT,
         )
     evaluated = evaluation.read(target, job, _gates(target))
-    return _refusal(target, evaluated) or evaluated
+    what = f"{target.command.stage} by its evaluation, job {evaluated.job}"
+    return gates.refusal(what, evaluated.gates, evaluated) or evaluated
 
 
 def _gates(target: Target) -> tuple[Gate, ...]:
     """Return the gates of the stage and of the environment."""
     policy = target.rules.policy.evaluation
     return (*evaluation.settings(target).gates, *(policy.gates if policy else ()))
-
-
-def _refusal(target: Target, evaluated: Evaluated) -> Failed | None:
-    refused = [verdict for verdict in evaluated.gates if not verdict.holds]
-    if not refused:
-        return None
-    reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
-    return Failed(
-        f"Refused for {target.command.stage} by its evaluation, job {evaluated.job}: {reasons}.",
-        FailureKind.REFUSED,
-        gates.table(evaluated.gates),
-        as_evidence(evaluated),
-    )
 
 
 def passed_then(target: Target) -> Failed | None:
