@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from shared.config.gate import Bounds, Gate
 from shared.core.columns import in_columns
+from shared.core.job_statuses import COMPLETED
 from shared.core.messages import Champion, Failed, FailureKind, as_evidence
 from shared.worker.lineage import Lineage
 from shared.worker.order import champion_saw
 from shared.worker.steps import share
-from shared.worker.steps.share import COMPLETED, Shared
+from shared.worker.steps.share import Shared
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from shared.config.fields import Frozen
+from shared.core.job_statuses import CANCELED, CANCELLING, ENDED
 from shared.core.messages import Outcome, Succeeded, as_evidence
 from shared.ports import Capability
 from shared.worker import jobs
@@ -51,9 +52,9 @@ def run(order: CancelOrder) -> Outcome:
         found = workspace.submitted_job(jobs.name_of(command, step, attempt))
         if found is None or found.tags.get(PROMOTION) != command.promotion:
             continue
-        if found.status in jobs.ENDED:
-            (cancelled if found.status == "Canceled" else ended).append(found.name)
-        elif found.status == jobs.CANCELLING:
+        if found.status in ENDED:
+            (cancelled if found.status == CANCELED else ended).append(found.name)
+        elif found.status == CANCELLING:
             cancelled.append(found.name)
         else:
             workspace.start_cancellation(found.name)

@@ -8,6 +8,7 @@ from functools import partial
 
 from shared.config.evaluation import MODEL
 from shared.config.gate import Gate
+from shared.core.job_statuses import COMPLETED
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import Capability, SubmittedJob
 from shared.worker import evaluation, gates, jobs
@@ -46,7 +47,7 @@ def passed(target: Target) -> Evaluated | Failed | None:
         return None
     name = jobs.name_of(target.command, STEP.name)
     job = target.workspace.submitted_job(name)
-    if job is None or job.status != jobs.COMPLETED:
+    if job is None or job.status != COMPLETED:
         status = f"is {job.status}" if job else "does not exist"
         return Failed(
             f"{target.command.environment} deploys only what job {name} has evaluated, but that job {status}. "
@@ -99,7 +100,7 @@ def _not_then(target: Target, job: SubmittedJob) -> str:
     copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy.reason
-    if job.status != jobs.COMPLETED:
+    if job.status != COMPLETED:
         return f"job {job.name} is {job.status}"
     if target.workspace.job_creator(job.name) != target.workspace.own_id():
         return f"job {job.name} was not submitted by the identity of {target.command.environment}"
