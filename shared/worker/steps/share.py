@@ -5,12 +5,12 @@ if no stage needs a copy. Its evidence travels with the candidate: later stages 
 """
 
 import logging
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.core.approval import Author
+from shared.core.job_statuses import ENDED
 from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
 from shared.ports import BusyError, Capability, ForbiddenError, Model, RejectedError, same_asset
 from shared.worker import origins
@@ -28,19 +28,13 @@ from shared.worker.lineage import (
 )
 from shared.worker.metric_values import MetricValues
 from shared.worker.order import Step
-from shared.worker.polls import Waited, poll_again, poll_when_ended
+from shared.worker.polls import Waited, asks_again, poll_again, poll_when_ended
 from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
 
 #: Evidence travels in messages and documents, so keep it small.
 MOST_METRICS = 100
-
-
-#: Azure ML's status of a job that succeeded.
-COMPLETED = "Completed"
-#: Its statuses of jobs that have ended.
-ENDED = (COMPLETED, "Failed", "Canceled")
 
 
 @dataclass(frozen=True)
@@ -169,7 +163,7 @@ def _still_under_way(target: Target) -> Running | None:
     if waited is not None and waited.job:
         job = workspace.job(waited.job)
         return poll_when_ended(target, job) if job is not None and job.status not in ENDED else None
-    if copying is None or not copying.model or _asks_again(command):
+    if copying is None or not copying.model or asks_again(command):
         return None
     if workspace.registry_model(command.candidate.name, command.candidate.version) is not None:
         return None
@@ -178,11 +172,6 @@ def _still_under_way(target: Target) -> Running | None:
 
 def _copies(command: RunStep) -> str:
     return f"the registry is copying model {command.candidate.name}, version {command.candidate.version}"
-
-
-def _asks_again(command: RunStep) -> bool:
-    """At polls 2, 4, 8, …: an import that went wrong leaves no trace, and a second one does no harm."""
-    return math.log2(max(command.poll, 1)).is_integer()
 
 
 def _untagged(target: Target, model: Model) -> Failed | None:
@@ -201,7 +190,7 @@ def _untagged(target: Target, model: Model) -> Failed | None:
 def _start(target: Target, model: Model) -> Outcome:
     command, workspace = target.command, target.workspace
     says = _copies(command)
-    if _asks_again(command):
+    if asks_again(command):
         if not workspace.has_files(model):
             return Failed(
                 f"The files of model {model.name}, version {model.version}, are gone from {model.path}. Register the "

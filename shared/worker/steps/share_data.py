@@ -4,7 +4,6 @@ Runs only in the environment that the models come from. It copies only what that
 for a route from there, whatever a command says.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +14,7 @@ from shared.config.fields import Frozen
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import BusyError, Capability, DataAsset, RegistryData, same_asset
 from shared.worker.order import Order, Step
-from shared.worker.polls import poll_again
+from shared.worker.polls import asks_again, poll_again
 
 
 class AnyStage(Frozen):
@@ -110,8 +109,7 @@ def _asset(order: DataOrder, asked: AskedData, known: Resolved) -> DataAsset | F
 
 def _started(order: DataOrder, missing: list[DataAsset]) -> str:
     says = f"the registry is copying data asset {', '.join(f'{each.name}:{each.version}' for each in missing)}"
-    # Ask again at polls 2, 4, 8, …, as for models: a failed import leaves no trace.
-    if math.log2(max(order.command.poll, 1)).is_integer():
+    if asks_again(order.command):
         for each in missing:
             try:
                 order.workspace.start_data_share(each.name, each.version)
