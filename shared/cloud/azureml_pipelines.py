@@ -3,9 +3,8 @@
 By REST: azure-ai-ml's operations wait for every registration in a registry, for minutes where an image is built.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,10 +17,10 @@ from shared.cloud.azureml_components import (
     environment_body,
     environment_from,
 )
+from shared.cloud.azureml_connection import ConnectedWorkspace
 from shared.cloud.azureml_errors import TAKEN
 from shared.cloud.azureml_graph import pipeline_job_from, submission_body
-from shared.cloud.azureml_registry import Registry
-from shared.cloud.azureml_rest import Cloud, Rest
+from shared.cloud.azureml_rest import Rest
 from shared.core import asset_names
 from shared.core.approval import Author
 from shared.core.asset_names import AssetPlace
@@ -41,26 +40,8 @@ _ASSETS = {"api-version": "2023-04-01-preview"}
 _DATA_PLANE = {"api-version": "2021-10-01-dataplanepreview"}
 
 
-class PipelinesOfWorkspace(ABC):
+class PipelinesOfWorkspace(ConnectedWorkspace):
     """The part of a workspace that implements the port `Pipelines`."""
-
-    _id: str
-    _cloud: Cloud
-    _registry_name: str
-
-    @property
-    @abstractmethod
-    def _credential(self) -> Any: ...
-
-    @property
-    @abstractmethod
-    def _registry(self) -> Registry: ...
-
-    @abstractmethod
-    def _rest(self, what: str) -> AbstractContextManager[Rest]: ...
-
-    @abstractmethod
-    def _workspace_asset_id(self, kind: str, name: str, version: str) -> str: ...
 
     # --- to read ---
 

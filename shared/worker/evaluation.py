@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from shared.config.evaluation import CHAMPION, MODEL, OF_CHAMPION, AskedData, EvaluationSettings
+from shared.config.evaluation import CHAMPION, MODEL, OF_CHAMPION, EvaluationSettings
 from shared.config.gate import Gate
 from shared.config.job_files import of_inputs
 from shared.core import asset_names
 from shared.core.approval import DIGEST_LENGTH
 from shared.core.messages import Candidate, Failed, FailureKind
 from shared.ports import DataAsset, Deployment, JobInput, JobSubmission, RejectedError, SubmittedJob, same_asset
-from shared.worker import jobs
+from shared.worker import data_assets, jobs
 from shared.worker.gates import Verdict, figure, no_worse, within_bounds
 from shared.worker.manifest import job_digest, model_to_deploy
 from shared.worker.metric_values import MetricValues
@@ -100,24 +100,11 @@ def resolved(target: Target) -> Mapping[str, DataAsset] | Failed:
     """Return the data assets that the stage names, by input. `@latest` is the latest version now."""
     found: dict[str, DataAsset] = {}
     for name, asked in settings(target).asked().items():
-        asset = target.workspace.data_asset(asked.name, asked.version)
-        if asset is None or asset.is_archived:
-            return _no_data(target, asked, asset)
+        asset = data_assets.usable(target, asked.name, asked.version, "correct `evaluate: inputs` of the stage")
+        if isinstance(asset, Failed):
+            return asset
         found[name] = asset
     return found
-
-
-def _no_data(target: Target, asked: AskedData, asset: DataAsset | None) -> Failed:
-    version = asset.version if asset else asked.version
-    what = f"data asset {asked.name}" + (f", version {version}" if version else "")
-    if asset is None:
-        says = f"There is no {what} in the workspace of {target.command.environment}. Create it, or name another asset."
-    else:
-        says = (
-            f"In the workspace of {target.command.environment}, {what} is archived, so the evaluation does not use it. "
-            "Restore it, or name another version."
-        )
-    return Failed(says, FailureKind.NOT_FOUND)
 
 
 def champion_model(target: Target) -> str | Failed | None:
@@ -148,8 +135,8 @@ def champion_model(target: Target) -> str | Failed | None:
 
 def _of_candidate(target: Target, candidate: Candidate) -> list[str]:
     """Return the ids of a candidate that may be deployed here: the registry's, and this workspace's own if any."""
-    is_of_here = candidate.workspace.rstrip("/").casefold() == target.rules.workspace.casefold()
-    own = target.workspace.model(candidate.name, candidate.version) if is_of_here else None
+    is_own = target.rules.is_own(candidate.workspace)
+    own = target.workspace.model(candidate.name, candidate.version) if is_own else None
     copy = target.workspace.registry_model(candidate.name, candidate.version)
     return [each.asset_id for each in (copy, own) if each is not None]
 
