@@ -48,6 +48,14 @@ def poll_again(command: RunStep, says: str, state: Any = None) -> Running:
     return Running(pause(command), says, as_evidence(state) if state is not None else {})
 
 
+def asks_again(command: RunStep) -> bool:
+    """Whether a step asks Azure again for what is not there yet: at polls 1, 2, 4, 8, ….
+
+    What went wrong at the first request leaves no trace, and another one does no harm.
+    """
+    return max(command.poll, 1).bit_count() == 1
+
+
 def pause(command: RunStep) -> timedelta:
     """Return the time until the next poll. If the lane knows the usual duration, that determines the pause. Otherwise
     pauses are short at first and then grow, since most operations take seconds and a deployment up to 20 minutes."""
