@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 from localcloud.azureml.command_jobs import CommandJobs
-from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.job_records import JobRecords, NewJob
 from localcloud.azureml.rights import Caller
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.store import Resource
@@ -37,7 +37,7 @@ class BatchJobs:
             "jobs": {},
             "settings": {"default_compute": deployment.properties.get("compute")},
         }
-        job = self._records.create(workspace, name, properties, caller)
+        job = self._records.create(workspace, NewJob(name, properties, caller))
         job.private["deployment"] = deployment.path
         job.private["batch"] = {**deployment.properties, **_overrides(invocation)}
         self._records.save(job)
@@ -77,7 +77,7 @@ class BatchJobs:
             "outputs": {SCORE: dict(job.properties["outputs"][SCORE])},
             "properties": {"azureml.pipelinerunid": job.name, "azureml.rootpipelinerunid": job.name},
         }
-        return self._records.create(workspace, str(uuid.uuid4()), properties, caller, parent=job)
+        return self._records.create(workspace, NewJob(str(uuid.uuid4()), properties, caller, parent=job))
 
 
 def experiment_of(invocation: Json, deployment: Resource) -> str:
