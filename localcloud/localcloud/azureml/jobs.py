@@ -27,18 +27,18 @@ CHANGEABLE = ("tags", "displayName", "description", "isArchived")
 IMMUTABLE = ("jobType", "command", "codeId", "environmentId", "experimentName", "inputs", "jobs", "componentId")
 
 
-class Runs(Protocol):
-    """Runs recorded jobs of a kind to their end."""
-
-    async def run(self, workspace: Scope, job: Resource, caller: Caller) -> None: ...
-
-
 @dataclass(frozen=True)
 class JobKinds:
     """What runs each kind of job."""
 
     command: CommandJobs
     pipeline: PipelineJobs
+
+
+class Runs(Protocol):
+    """Runs recorded jobs of a kind to their end."""
+
+    async def run(self, workspace: Scope, job: Resource, caller: Caller) -> None: ...
 
 
 class Jobs:
