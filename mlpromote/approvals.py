@@ -116,3 +116,5 @@ def manifest_lines(evidence: Document) -> Iterator[str]:
         yield f"{digest[:12]} {name}"
     if manifest.get("files_left_out"):
         yield f"and {manifest['files_left_out']} more files"
+    for setting, change in (evidence.get("endpoint_changes") or {}).items():
+        yield f"changes the endpoint's {setting}: {change}"

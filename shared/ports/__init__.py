@@ -23,6 +23,7 @@ from shared.ports.azureml import (
     Workspace,
     same_asset,
 )
+from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import (
     ChildJob,
     DataAsset,
@@ -86,6 +87,8 @@ __all__ = [
     "DiscardedLetters",
     "DiscardedPage",
     "Endpoint",
+    "EndpointFile",
+    "EndpointSettings",
     "EnvironmentAsset",
     "EventSubscription",
     "ForbiddenError",

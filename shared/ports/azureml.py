@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.core.approval import Author
+from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import Jobs
 from shared.ports.pipelines import Pipelines
 
@@ -93,6 +94,7 @@ class Endpoint:
     scoring_uri: str | None
     error: str = ""  #: for a failed endpoint; this and `unread` as in `Deployment`
     unread: str = ""
+    settings: EndpointSettings = field(default_factory=EndpointSettings)
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,9 @@ class Workspace(Jobs, Pipelines, Protocol):
     def missing_rights(self, capability: Capability) -> Sequence[str] | None: ...  # None if it cannot tell
 
     def endpoint(self, name: str) -> Endpoint | None: ...
-    def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None: ...
+    def endpoint_file(self, file: Path) -> EndpointFile: ...  # RejectedError if it cannot be used
+    def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None: ...
+    def start_endpoint_change(self, name: str, file: Path) -> None: ...  # to what the file names; the rest stays
     def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None: ...
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...

@@ -21,6 +21,8 @@ from shared.ports import (
     Deployment,
     DeploymentFile,
     Endpoint,
+    EndpointFile,
+    EndpointSettings,
     EventSubscription,
     Job,
     JobOutput,
@@ -31,6 +33,7 @@ from shared.ports import (
     SubmittedJob,
     Workspace,
 )
+from tests.fakes.endpoints import endpoint_file, made_from, with_changes
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
 
@@ -101,7 +104,14 @@ class FakeWorkspace(FakeJobs, FakePipelines):
         return copy
 
     def has_endpoint(self, name: str, tags: Mapping[str, str], traffic: Mapping[str, int] | None = None) -> Endpoint:
-        self.endpoints[name] = Endpoint(name, "Succeeded", dict(traffic or {}), dict(tags), f"https://{name}/score")
+        self.endpoints[name] = Endpoint(
+            name,
+            "Succeeded",
+            dict(traffic or {}),
+            dict(tags),
+            f"https://{name}/score",
+            settings=made_from(EndpointSettings(), tags),
+        )
         return self.endpoints[name]
 
     def has_deployment(self, endpoint: str, name: str, tags: Mapping[str, str], state: str = "Succeeded") -> Deployment:
@@ -221,11 +231,24 @@ class FakeWorkspace(FakeJobs, FakePipelines):
             replace(found, traffic={each: share for each, share in found.traffic.items() if share}) if found else None
         )
 
-    def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
+    def endpoint_file(self, file: Path) -> EndpointFile:
+        self._called("endpoint_file")
+        return endpoint_file(file)
+
+    def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None:
         self._called("start_endpoint")
-        self.endpoints[name] = Endpoint(name, "Creating", {}, dict(tags), f"https://{name}/score")
+        settings = made_from(endpoint_file(file).settings if file else EndpointSettings(), tags)
+        self.endpoints[name] = Endpoint(name, "Creating", {}, settings.tags, f"https://{name}/score", settings=settings)
         self._begin("endpoint", name)
         self._died("start_endpoint")
+
+    def start_endpoint_change(self, name: str, file: Path) -> None:
+        self._called("start_endpoint_change")
+        found = self._idle(name)
+        settings = with_changes(found.settings, endpoint_file(file).settings)
+        self.endpoints[name] = replace(found, state="Updating", tags=settings.tags, settings=settings)
+        self._begin("endpoint", name)
+        self._died("start_endpoint_change")
 
     def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None:
         self._called("start_traffic")
