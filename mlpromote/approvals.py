@@ -11,6 +11,7 @@ from rich.text import Text
 from mlpromote import access
 from mlpromote.access import Access
 from mlpromote.api import Api, Document, NoSuchAddressError
+from mlpromote.capacity import capacity_lines
 from mlpromote.evaluations import evaluation_lines
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
@@ -100,6 +101,7 @@ def _told(waiting: list[Document]) -> Iterator[RenderableType]:
         yield Text(f"  {given} of {each['min']} approved; until {until(each['until'], now)}")
         yield Text(f"  evidence {each['evidence']}")
         yield from (dim(f"  {line}") for line in manifest_lines(each["shown"]))
+        yield from (Text(f"  {line}") for line in capacity_lines(each["shown"].get("capacity") or {}))
         yield from (Text(f"  {line}") for line in evaluation_lines(each["shown"].get("evaluation") or {}))
 
 

@@ -18,6 +18,7 @@ from azure.core.pipeline.transport import RequestsTransport
 
 from shared.cloud import (
     azureml_authors,
+    azureml_capacity,
     azureml_deployments,
     azureml_endpoints,
     azureml_events,
@@ -48,7 +49,9 @@ from shared.ports import (
     ForbiddenError,
     Job,
     JobOutput,
+    MachineSize,
     Model,
+    Quota,
     RegistryData,
     RejectedError,
     StepMetrics,
@@ -184,6 +187,16 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
             return None
         self.__dict__.pop("_registry", None)  # its regions may have changed since it was read
         return None if self._registry.reaches(region) else region
+
+    # --- what the subscription may still use in the workspace's region ---
+
+    def machine_size(self, name: str) -> MachineSize | None:
+        with self._rest("read the sizes of virtual machines") as rest:
+            return azureml_capacity.size(rest, self._id, self._properties[0], name)
+
+    def quotas(self) -> Sequence[Quota]:
+        with self._rest("read the quotas of its subscription") as rest:
+            return list(azureml_capacity.quotas(rest, self._id, self._properties[0]))
 
     # --- rights and events ---
 

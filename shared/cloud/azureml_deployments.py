@@ -99,6 +99,8 @@ def deployment_from(found: Mapping[str, Any], error: str = "", unread: str = "")
         model=properties.get("model"),
         error=error,
         unread=unread,
+        instance_type=properties.get("instanceType"),
+        instances=(found.get("sku") or {}).get("capacity"),
     )
 
 

@@ -23,6 +23,7 @@ from shared.ports.azureml import (
     Workspace,
     same_asset,
 )
+from shared.ports.capacity import Capacities, MachineSize, Quota
 from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import (
     ChildJob,
@@ -76,6 +77,7 @@ __all__ = [
     "Bus",
     "BusyError",
     "Capability",
+    "Capacities",
     "ChildJob",
     "Component",
     "DataAsset",
@@ -100,6 +102,7 @@ __all__ = [
     "JobSubmission",
     "Jobs",
     "LanePage",
+    "MachineSize",
     "Model",
     "Node",
     "OutOfQuotaError",
@@ -112,6 +115,7 @@ __all__ = [
     "PromotionFilter",
     "Publishing",
     "QueueUnavailableError",
+    "Quota",
     "RegistryData",
     "RejectedError",
     "StepMetrics",

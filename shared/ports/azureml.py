@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.core.approval import Author
+from shared.ports.capacity import Capacities
 from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import Jobs
 from shared.ports.pipelines import Pipelines
@@ -107,6 +108,8 @@ class Deployment:
     model: str | None
     error: str = ""  #: for a failed deployment, Azure ML's `code: message`; empty if it cannot be read
     unread: str = ""  #: why the error cannot be read, in a sentence
+    instance_type: str | None = None
+    instances: int | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ class Capability(StrEnum):
     SHARE = "share models to the registry"
 
 
-class Workspace(Jobs, Pipelines, Protocol):
+class Workspace(Jobs, Pipelines, Capacities, Protocol):
     """An environment's workspace, and the registry as the environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter

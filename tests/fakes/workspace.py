@@ -33,6 +33,7 @@ from shared.ports import (
     SubmittedJob,
     Workspace,
 )
+from tests.fakes.capacity import FakeCapacities
 from tests.fakes.endpoints import endpoint_file, made_from, with_changes
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
@@ -57,7 +58,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class FakeWorkspace(FakeJobs, FakePipelines):
+class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities):
     """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
     still show it as not ready."""
 
@@ -287,9 +288,10 @@ class FakeWorkspace(FakeJobs, FakePipelines):
 
     def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
         self._called("start_deployment")
-        self.deployment_file(file)
         self._idle(endpoint, name)
-        self.made[endpoint, name] = Deployment(name, "Creating", dict(tags), model)
+        asked = self.deployment_file(file)
+        made = Deployment(name, "Creating", dict(tags), model)
+        self.made[endpoint, name] = replace(made, instance_type=asked.instance_type, instances=asked.instances)
         self._begin("deployment", endpoint, name)
         self._died("start_deployment")
 

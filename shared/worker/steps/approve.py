@@ -3,6 +3,8 @@
 Runs only if the environment's policy says so. Otherwise the coordinator asks, and no worker takes part.
 """
 
+from dataclasses import replace
+
 from shared.core.approval import ApprovalEvidence
 from shared.core.messages import Failed, Outcome, RunStep, as_evidence
 from shared.ports import ApprovalRequest
@@ -10,7 +12,7 @@ from shared.worker import asking
 from shared.worker.evaluation import Evaluated, approved_digest
 from shared.worker.order import Step
 from shared.worker.review import Review
-from shared.worker.steps import evaluate
+from shared.worker.steps import check_capacity, evaluate
 from shared.worker.steps.validate import still_as_validated, validated
 from shared.worker.target import Target
 
@@ -23,7 +25,11 @@ def run(target: Target) -> Outcome:
     if isinstance(evaluated, Failed):
         return evaluated
     least = target.stage.approval.least if target.stage.approval else 0
-    return asking.ask(target, _request(target.command, found, evaluated), least)
+    request = _request(target.command, found, evaluated)
+    taken = target.if_seen(check_capacity.STEP)
+    if taken is not None:
+        request = replace(request, shown={**request.shown, "capacity": as_evidence(taken)})
+    return asking.ask(target, request, least)
 
 
 def _request(command: RunStep, found: Review, evaluated: Evaluated | None) -> ApprovalRequest:
