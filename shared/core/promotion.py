@@ -236,6 +236,11 @@ class Promotion:
         known = [*self.travelling(), *stage.steps]
         return {step.plan.name: step.evidence for step in known if step.status is StepStatus.SUCCEEDED}
 
+    def approvable(self, stage: StageRun) -> dict[str, Evidence]:
+        """The evidence for a stage that people approve."""
+        informing = {step.plan.name for step in stage.steps if step.plan.informs}
+        return {name: seen for name, seen in self.evidence_for(stage).items() if name not in informing}
+
     def travelling(self) -> Iterator[StepRun]:
         """The steps whose evidence travels with the candidate."""
         return (step for stage in self.stages for step in stage.steps if step.plan.travels)
