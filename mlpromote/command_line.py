@@ -11,6 +11,7 @@ from click.shell_completion import shell_complete
 from mlpromote import (
     access,
     approvals,
+    check,
     completion,
     contexts,
     doctor,
@@ -31,6 +32,7 @@ from mlpromote.session import Session, format_asked_for
 
 #: Every command, by the heading under which the help lists it.
 SECTIONS = (
+    Section("Configuration", check.COMMANDS),
     Section("Promotions", (*promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
     Section("Approvals", (*promotions.DECISIONS, *approvals.COMMANDS)),
     Section("Stages and lineage", (*routes.COMMANDS, *lineage.COMMANDS)),
