@@ -227,6 +227,8 @@ class App:
             source=self._source(environment),
             url=self.settings.address,
             workspace=here.workspace.id,
+            prices=self.places.prices,
+            currency=self.places.currency,
             shares_data=self._shared_data[environment],
         )
         return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import yaml
 
+from shared.cloud.azureml_endpoints import settings_from
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
 from shared.cloud.azureml_uploads import is_remote, local_files
@@ -84,6 +85,7 @@ def endpoint_from(found: Mapping[str, Any], error: str = "", unread: str = "") -
         scoring_uri=properties.get("scoringUri"),
         error=error,
         unread=unread,
+        settings=settings_from(found),
     )
 
 
@@ -97,6 +99,8 @@ def deployment_from(found: Mapping[str, Any], error: str = "", unread: str = "")
         model=properties.get("model"),
         error=error,
         unread=unread,
+        instance_type=properties.get("instanceType"),
+        instances=(found.get("sku") or {}).get("capacity"),
     )
 
 

@@ -116,6 +116,11 @@ class StageSettings(Frozen):
     deployment: FilePath = Field(
         description="Azure ML YAML of the managed online deployment, without a model: the app adds it."
     )
+    endpoint_file: FilePath | None = Field(
+        default=None,
+        description="Azure ML YAML of the managed online endpoint: `auth_mode`, `identity`, `public_network_access`, "
+        "`tags`, `properties`. Default: an endpoint with keys.",
+    )
     after: tuple[Label, ...] = Field(
         default_factory=tuple,
         description="Stages that must succeed before this one starts. Default: the one before in the list.",

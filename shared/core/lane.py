@@ -294,7 +294,7 @@ def _succeed(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, o
     step = _answered(turn, step, StepStatus.SUCCEEDED, outcome)
     stage = stage.with_step(step)
     promotion = turn.put(promotion, stage)
-    turn.note(promotion, "step-succeeded", "done", stage, step)
+    turn.note(promotion, "step-succeeded", outcome.says or "done", stage, step)
     if step.plan.crowns and stage.status is StageStatus.RUNNING:
         champion = Champion(promotion.id, promotion.candidate, turn.now, promotion.evidence_for(stage))
         turn.lane = replace(turn.lane, champions={**turn.lane.champions, stage.name: champion})
@@ -338,7 +338,7 @@ def _poll_again(
     turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Running | Retry | NotRun
 ) -> None:
     if isinstance(outcome, Running):
-        step = awaiting.awaits(step, outcome.awaits, turn.now)
+        step = replace(awaiting.awaits(step, outcome.awaits, turn.now), seen_running=turn.now)
     deadline = step.deadline or turn.now
     says = outcome.says if isinstance(outcome, Running) else outcome.reason
     if turn.now >= deadline:

@@ -114,6 +114,7 @@ class StepRun:
     ended: datetime | None = None
     next_poll: datetime | None = None
     deadline: datetime | None = None
+    seen_running: datetime | None = None  #: when a poll last found it under way
     says: str = ""  #: what the last poll saw, in words
     seconds: float = 0.0  #: function time used so far
     evidence: Evidence = field(default_factory=dict)
@@ -235,6 +236,11 @@ class Promotion:
         known = [*self.travelling(), *stage.steps]
         return {step.plan.name: step.evidence for step in known if step.status is StepStatus.SUCCEEDED}
 
+    def approvable(self, stage: StageRun) -> dict[str, Evidence]:
+        """The evidence for a stage that people approve."""
+        informing = {step.plan.name for step in stage.steps if step.plan.informs}
+        return {name: seen for name, seen in self.evidence_for(stage).items() if name not in informing}
+
     def travelling(self) -> Iterator[StepRun]:
         """The steps whose evidence travels with the candidate."""
         return (step for stage in self.stages for step in stage.steps if step.plan.travels)
@@ -286,8 +292,8 @@ class Lane:
     unpublished: Unpublished | None = None
     #: By stage: until then a command of a promotion that has left it may still act, so no other may enter.
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
-    #: By stage and step: the seconds that it took the last times.
-    durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    #: By stage and step: the least and the most seconds that it can have taken, of the last times.
+    durations: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     #: By stage: when its pipeline was last asked to run again.
     runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
 

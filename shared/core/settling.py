@@ -75,7 +75,7 @@ def _begun(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun) -> 
     begun = replace(step, status=StepStatus.RUNNING, poll=1, started=now, next_poll=now, deadline=now + step.plan.limit)
     if not step.plan.waits:
         return begun
-    on, asked, before = digest(promotion.evidence_for(stage)), Approval.of(promotion, stage), ApprovalEvidence.of(step)
+    on, asked, before = digest(promotion.approvable(stage)), Approval.of(promotion, stage), ApprovalEvidence.of(step)
     given = before.given if before.on == on else ()
     evidence = as_evidence(ApprovalEvidence(on, given))
     waiting = replace(begun, next_poll=None, evidence=evidence, says=asked.says(len(given)))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shared.core.approval import DIGEST_LENGTH, Author
 from shared.core.messages import Failed, FailureKind
-from shared.ports import DeploymentFile, JobFile, Model, RejectedError, same_asset
+from shared.ports import DeploymentFile, EndpointFile, JobFile, Model, RejectedError, same_asset
 from shared.worker.gates import Verdict
 from shared.worker.steps import share
 from shared.worker.target import Target
@@ -45,11 +45,13 @@ class Described:
 
     deployment: DeploymentFile
     evaluation: JobFile | None
+    endpoint: EndpointFile | None = None
 
     @property
     def files(self) -> Iterable[Path]:
         """Those that they are, and those that they name."""
-        return [*self.deployment.files, *(self.evaluation.files if self.evaluation else ())]
+        endpoint = (self.endpoint.file,) if self.endpoint else ()
+        return [*self.deployment.files, *endpoint, *(self.evaluation.files if self.evaluation else ())]
 
 
 def read(
@@ -94,7 +96,7 @@ def model_to_deploy(target: Target) -> Model | Failed:
 def own_asset(target: Target) -> Model | Failed:
     """Return the candidate itself, if it is deployed in the workspace that it comes from."""
     command, candidate = target.command, target.command.candidate
-    if candidate.workspace.rstrip("/").casefold() != target.rules.workspace.casefold():
+    if not target.rules.is_own(candidate.workspace):
         return Failed(
             f"{command.environment} deploys models of its own workspace without the registry, but this one is from "
             f"{candidate.workspace}. Start a new promotion.",
@@ -174,7 +176,7 @@ def _differences(before: Manifest, now: Manifest) -> list[str]:
 
 def _hashed(target: Target, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
     """The files that the stage names come first, then the rest by name."""
-    named = [target.deployment_file, *([target.smoke_file] if target.smoke_file else [])]
+    named = [file for file in (target.deployment_file, target.endpoint_file, target.smoke_file) if file]
     first = {_name(target.folder, file): file for file in named}
     others = {_name(target.folder, file): file for file in files}
     for name in [*first, *sorted(others.keys() - first.keys())]:

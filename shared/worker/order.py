@@ -1,6 +1,6 @@
 """Defines a step: its name, its inputs and its evidence. Parses a command, once, into the order that its step gets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -26,7 +26,13 @@ class Rules:
     source: Workspace | None = None  #: the workspace that models come from, if this environment's identity may read it
     url: str = ""  #: address of this app, for people
     workspace: str = ""  #: ARM id of the environment's own workspace
+    prices: Mapping[str, float] = field(default_factory=dict)  #: of an instance for an hour, by size
+    currency: str = ""
     shares_data: frozenset[str] = frozenset()  #: names of the data assets that may leave it for the registry
+
+    def is_own(self, workspace: str) -> bool:
+        """Return whether an ARM id names the environment's own workspace. Azure does not keep case."""
+        return workspace.rstrip("/").casefold() == self.workspace.casefold()
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,20 @@ class Order(Generic[S]):
     def state(self, kind: type[T]) -> T | None:
         """The state that the last poll kept for this one, as the dataclass `kind`; None at the first poll."""
         return from_json(kind, self.command.state) if self.command.state else None
+
+
+class AnyStage(Frozen):
+    """A stage of any kind, for steps that use none of its settings."""
+
+    @classmethod
+    def parse(cls, _: object) -> Self:
+        return cls()
+
+
+class AnyOrder(Order[AnyStage]):
+    """An order whose command and plan say everything."""
+
+    parses = AnyStage
 
 
 @dataclass(frozen=True)

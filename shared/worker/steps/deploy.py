@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.ports import Capability, Deployment, Endpoint
-from shared.worker import container_log, deployment_failure
+from shared.worker import container_log, deployment_failure, endpoint_settings
 from shared.worker.evaluation import approved_digest
 from shared.worker.order import Step
 from shared.worker.polls import poll_again
@@ -44,12 +44,20 @@ class UnderWay:
     deployment: str = ""
 
 
+@dataclass(frozen=True)
+class Changing:
+    """State for the next poll: the endpoint is being changed to what its file asks for."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)  #: what changes, by setting
+
+
 def run(target: Target) -> Outcome:
-    return deployed(target, _as_approved)
+    return deployed(target, _as_approved, changes_endpoint=True)
 
 
-def deployed(target: Target, permission: Permission) -> Outcome:
-    """Poll once on the way to the deployment. Whatever this creates uses the model that `permission` returns."""
+def deployed(target: Target, permission: Permission, changes_endpoint: bool = False) -> Outcome:
+    """Poll once on the way to the deployment. Whatever this creates uses the model that `permission` returns.
+    `changes_endpoint`: whether an endpoint that exists gets the settings of the stage's endpoint file."""
     command, workspace = target.command, target.workspace
     waiting = _still_under_way(target)
     if waiting is not None:
@@ -59,7 +67,7 @@ def deployed(target: Target, permission: Permission) -> Outcome:
         model = permission(target)
         if isinstance(model, Failed):
             return model
-        workspace.start_endpoint(target.endpoint, target.endpoint_tags)
+        workspace.start_endpoint(target.endpoint, target.endpoint_tags, target.endpoint_file)
         return poll_again(command, f"endpoint {target.endpoint} is being created")
     if not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
@@ -67,10 +75,12 @@ def deployed(target: Target, permission: Permission) -> Outcome:
         return _broken_endpoint(endpoint)
     found = workspace.deployment(target.endpoint, target.deployment)
     if endpoint.state != READY and (found is None or found.state == READY):
-        return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
+        return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}", target.state(Changing))
     if found is None:
         model = permission(target)
-        return model if isinstance(model, Failed) else _start(target, model)
+        if isinstance(model, Failed):
+            return model
+        return (_change(target, endpoint) if changes_endpoint else None) or _start(target, model)
     if not target.is_of_this_promotion(found):
         return Failed(
             f"Deployment {found.name} of endpoint {endpoint.name} is not from this promotion. Remove it, then retry.",
@@ -104,6 +114,24 @@ def _as_approved(target: Target) -> str | Failed:
         return evaluated
     refusal = unapproved(target, approved_digest(found.manifest.digest, evaluated), found.authors)
     return refusal or found.manifest.model
+
+
+def _change(target: Target, endpoint: Endpoint) -> Outcome | None:
+    """Give the endpoint the settings of its file; None if it has them."""
+    file = endpoint_settings.requested(target)
+    changes = endpoint_settings.differences(file.settings, endpoint.settings).changeable if file else {}
+    if file is None or not changes:
+        return None
+    before = target.state(Changing)
+    if before is not None and before.settings.keys() & changes.keys():
+        told = "; ".join(f"{name}: {change}" for name, change in changes.items())
+        return Failed(
+            f"Azure accepted the settings of {file.file.name} for endpoint {endpoint.name}, but did not change them: "
+            f"{told}. Correct the file, or change the endpoint by hand, then retry.",
+            FailureKind.CONFLICT,
+        )
+    target.workspace.start_endpoint_change(endpoint.name, file.file)
+    return poll_again(target.command, f"endpoint {endpoint.name} gets other settings", Changing(changes))
 
 
 def _start(target: Target, model: str) -> Outcome:
