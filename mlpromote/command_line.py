@@ -17,6 +17,7 @@ from mlpromote import (
     doctor,
     environment,
     failures,
+    init,
     lineage,
     login,
     logs,
@@ -32,7 +33,7 @@ from mlpromote.session import Session, format_asked_for
 
 #: Every command, by the heading under which the help lists it.
 SECTIONS = (
-    Section("Configuration", check.COMMANDS),
+    Section("Configuration", (*init.COMMANDS, *check.COMMANDS)),
     Section("Promotions", (*promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
     Section("Approvals", (*promotions.DECISIONS, *approvals.COMMANDS)),
     Section("Stages and lineage", (*routes.COMMANDS, *lineage.COMMANDS)),

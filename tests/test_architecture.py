@@ -19,8 +19,8 @@ OF_PEOPLE = {"approve"}
 ALSO_WORDS = {
     "validate": {"shared/config/stage.py", "shared/config/pipeline_stage.py"},
     "deploy": {"shared/ports/azureml.py"},
-    "smoke": {"shared/config/named_files.py"},
-    "evaluate": {"shared/config/named_files.py"},
+    "smoke": {"shared/config/named_files.py", "mlpromote/checking/findings.py", "mlpromote/checking/named_files.py"},
+    "evaluate": {"shared/config/named_files.py", "mlpromote/checking/named_files.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
     "share_data": {"shared/coordinator/routing.py", "shared/config/agreement.py", "shared/config/sources.py"},
     "register": {"shared/coordinator/routing.py", "shared/config/pipeline_stage.py"},  # a job's stage; a setting

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -71,15 +72,18 @@ def findings(document: Document, kind: Kind, is_evaluation: bool = False) -> Ite
 
 def _refusal(content: dict[str, Any], file: Path, kind: Kind) -> str | None:
     """Return what the loader says of the file, or None if it accepts it."""
-    import azure.ai.ml  # imported here because it takes seconds
-    from azure.ai.ml.exceptions import MlException
-    from marshmallow import ValidationError
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how it uses its own libraries
+        import azure.ai.ml  # imported here because it takes seconds
+        from azure.ai.ml.exceptions import MlException
+        from marshmallow import ValidationError
 
     logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # it warns of each of its experimental classes
     load = getattr(azure.ai.ml, kind.value)
     text = yaml.safe_dump({**content, **_FILLED_IN.get(kind, {})})
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             load(io.StringIO(text), relative_origin=str(file.resolve()))
     except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
         # The SDK does not document what it raises for content of the wrong shape. These were observed.
