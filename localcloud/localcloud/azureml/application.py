@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.blobs import Blobs
-from localcloud.azureml.command_jobs import CommandJobs, Platform
+from localcloud.azureml.command_jobs import CommandJobs, JobAccess, Platform
 from localcloud.azureml.compute import mlflow
 from localcloud.azureml.compute.jobs import JobRunner
 from localcloud.azureml.compute.servers import InferenceServers
@@ -33,7 +33,7 @@ from localcloud.azureml.history import History
 from localcloud.azureml.job_identity import JobIdentity
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.job_requirements import JobRequirements
-from localcloud.azureml.jobs import Jobs
+from localcloud.azureml.jobs import JobKinds, Jobs
 from localcloud.azureml.metrics import Metrics
 from localcloud.azureml.mirroring import Mirroring
 from localcloud.azureml.mlflow_registry import MlflowRegistry
@@ -128,8 +128,7 @@ class _Parts:
         self.jobs = Jobs(
             self.scopes,
             self.records,
-            self.command_jobs,
-            pipeline_jobs,
+            JobKinds(self.command_jobs, pipeline_jobs),
             requirements,
             self.operations,
             settings.cancellation_seconds,
@@ -159,11 +158,14 @@ class _Parts:
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}
         platform = Platform(
-            self._base_url, certificate_authority, settings.job_start_seconds, settings.environment_build_seconds
+            self._base_url,
+            certificate_authority,
+            settings.job_start_seconds,
+            settings.environment_build_seconds,
+            runners,
         )
-        return CommandJobs(
-            *(self.records, self.assets, self.storage, self.rights, self.job_identity, self.faults, runners, platform)
-        )
+        access = JobAccess(self.job_identity, self.rights)
+        return CommandJobs(self.records, self.assets, self.storage, access, self.faults, platform)
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
         """The routes of every part. If two match, the first one answers."""
