@@ -17,6 +17,8 @@ class Person:
     id: str  #: object id in Entra ID
     name: str
     roles: tuple[str, ...]
+    groups: tuple[str, ...] = ()  #: object ids of the Entra ID groups in the token, in lower case
+    groups_left_out: str = ""  #: why the token has no groups although the person is in some; empty if it may have
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class RunAsked:
     most_in_month: int = 0  #: runs for drift
     requester: str = ""  #: as in `Promotion`
     reason: str = ""
+    bundle: str = ""  #: as in `Promotion`
     comes_again: bool = False
     may_be_repeated: bool = False
 

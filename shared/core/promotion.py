@@ -209,6 +209,7 @@ class Promotion:
     reason: str = ""  #: why it ended
     requester: str = ""  #: id of the person who requested it; empty if it started automatically
     lines: int = 0  #: length of its journal so far
+    bundle: str = ""  #: digest of the bundle whose files it uses; empty if they are the app's own
 
     @property
     def under_way(self) -> bool:

@@ -40,6 +40,7 @@ def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -
         },
         "requested_by": promotion.requested_by,
         "configuration": promotion.configuration,
+        "bundle": promotion.bundle or None,
         "waits": [
             {"stage": wait.stage, "for": wait.what, "since": _time(wait.since), "until": _time(wait.until)}
             for wait in waits(lane, promotion)
