@@ -21,6 +21,7 @@ from mlpromote import (
     logs,
     opening,
     promotions,
+    publish,
     routes,
     waiting,
 )
@@ -32,6 +33,7 @@ from mlpromote.session import Session, format_asked_for
 #: Every command, by the heading under which the help lists it.
 SECTIONS = (
     Section("Promotions", (*promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
+    Section("Bundles", publish.COMMANDS),
     Section("Approvals", (*promotions.DECISIONS, *approvals.COMMANDS)),
     Section("Stages and lineage", (*routes.COMMANDS, *lineage.COMMANDS)),
     Section("When something failed", (*failures.COMMANDS, *doctor.COMMANDS)),
