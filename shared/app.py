@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from shared.coordinator.coordinator import Coordinator
     from shared.coordinator.lanes import Lanes
     from shared.coordinator.published import Published
+    from shared.core.events import Renewed
+    from shared.core.promotion import Promotion
     from shared.http.approval_requests import ApprovalRequests
     from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
@@ -174,10 +176,6 @@ class App:
                 raise StoreUnavailableError(f"bundle {digest[:12]} cannot be read: {fault}") from fault
             raise
         return folder
-
-    def folder_of(self, bundle: str) -> Path:
-        """The folder of a bundle's files, by its digest; for an empty digest, that of the app's own configuration."""
-        return self.bundle_folder(bundle) if bundle else self.folder
 
     @property
     def roles(self) -> "Roles":
@@ -329,7 +327,7 @@ class App:
         from shared.http.requests import Requests
 
         folder = Path(self.settings.traces) if self.settings.traces else None
-        return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder)
+        return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder, self._renewed)
 
     @_made_once
     def lineage(self) -> "LineageRequests":
@@ -361,8 +359,20 @@ class App:
         from shared.http.failure_requests import FailureRequests
 
         return FailureRequests(
-            self.store, self.lanes, self.dead_letters, lambda: self.configuration, _now, lambda: self.discarded
+            self.store,
+            self.lanes,
+            self.dead_letters,
+            lambda: self.configuration,
+            _now,
+            lambda: self.discarded,
+            self._renewed,
         )
+
+    def _renewed(self, promotion: "Promotion") -> "Renewed | None":
+        """The newest bundle for a promotion that is retried."""
+        from shared.coordinator.renewal import renewed
+
+        return renewed(promotion, self.configuration, self.bundle_folder) if self.is_platform else None
 
     @_made_once
     def publishing(self) -> "PublishingRequests":
@@ -403,6 +413,9 @@ class App:
             self.rules,
             partial(source_names, self.settings.configuration_file),
             lambda: self.verifier,
+            self.bundle_folder,
+            lambda: self.published.states() if self.is_platform else (),
+            lambda: None if self.is_platform else self._file.trouble,
         )
 
     def workspace(self, environment: str) -> "Workspace":

@@ -179,11 +179,20 @@ class Abandoned(_OfPromotion):
 
 
 @dataclass(frozen=True)
+class Renewed:
+    """The files of the newest bundle, which a retry uses from now on."""
+
+    bundle: str  #: its digest
+    changed: tuple[str, ...] = ()  #: names of the promotion's files that differ in it
+
+
+@dataclass(frozen=True)
 class Retried(_OfPromotion):
     """A person retries a failed promotion, or has one that is under way polled now."""
 
     from_step: str | None = None
     only_failed: bool = False  #: refuse a promotion that is under way
+    renewed: Renewed | None = None  #: None: the promotion keeps its files
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
     return {
         "min": asked.least,
         "roles": list(asked.roles),
+        "groups": list(asked.groups),
         "not_requester": asked.not_requester,
         "status": step.status,
         "taken_by": "coordinator" if step.plan.waits else "environment",
