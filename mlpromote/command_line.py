@@ -23,6 +23,7 @@ from mlpromote import (
     logs,
     opening,
     promotions,
+    publish,
     routes,
     waiting,
 )
@@ -35,6 +36,7 @@ from mlpromote.session import Session, format_asked_for
 SECTIONS = (
     Section("Configuration", (*init.COMMANDS, *check.COMMANDS)),
     Section("Promotions", (*promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
+    Section("Bundles", publish.COMMANDS),
     Section("Approvals", (*promotions.DECISIONS, *approvals.COMMANDS)),
     Section("Stages and lineage", (*routes.COMMANDS, *lineage.COMMANDS)),
     Section("When something failed", (*failures.COMMANDS, *doctor.COMMANDS)),
