@@ -107,7 +107,7 @@ def manifest_lines(evidence: Document) -> Iterator[str]:
     if "pipeline" in manifest:
         yield from run_lines(evidence, evidence.get("components") or {})
         return
-    for name in ("model", "origin", "endpoint", "evaluation"):
+    for name in ("model", "origin", "endpoint", "environment", "evaluation"):
         if manifest.get(name):
             yield f"{name} {manifest[name]}"
     for name, digest in (manifest.get("files") or {}).items():

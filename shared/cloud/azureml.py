@@ -256,8 +256,10 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
     def deployment_file(self, file: Path) -> DeploymentFile:
         return azureml_deployments.described(file)
 
-    def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
-        deployment = azureml_deployments.load(file, endpoint, name, self._arm_id(model))
+    def start_deployment(
+        self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str], environment: str = ""
+    ) -> None:
+        deployment = azureml_deployments.load(file, endpoint, name, self._arm_id(model), environment)
         deployment.tags = {**(deployment.tags or {}), **tags}
         with self._client(f"create deployment {name} of endpoint {endpoint}") as client:
             client.online_deployments.begin_create_or_update(deployment)

@@ -110,6 +110,7 @@ class Deployment:
     unread: str = ""  #: why the error cannot be read, in a sentence
     instance_type: str | None = None
     instances: int | None = None
+    environment: str | None = None  #: id of its environment asset
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class DeploymentFile:
     files: Sequence[Path]  #: absolute, no duplicates; for code and build contexts, the files that would be uploaded
     instance_type: str | None
     instances: int | None  #: the maximum, if it scales
+    environment: str = ""  #: `azureml:NAME:VERSION` or `azureml:NAME@latest` of a workspace; empty for any other
 
 
 @dataclass(frozen=True)
@@ -187,8 +189,10 @@ class Workspace(Jobs, Pipelines, Capacities, Protocol):
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
     def deployment_file(self, file: Path) -> DeploymentFile: ...  # RejectedError if it cannot be used
-    # `model`: the id of one in the registry, or in this workspace
-    def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None: ...
+    # `model`: the id of one in the registry, or in this workspace. `environment`: replaces the file's, if not empty
+    def start_deployment(
+        self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str], environment: str = ""
+    ) -> None: ...
     def start_removal(self, endpoint: str, deployment: str) -> None: ...
     def logs(self, endpoint: str, deployment: str, lines: int) -> str: ...
     def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]: ...

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 
 from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, as_evidence
-from shared.worker import endpoint_settings, evaluation_rules, gates, manifest, rules, smoke_file
+from shared.worker import (
+    deployment_environments,
+    endpoint_settings,
+    evaluation_rules,
+    gates,
+    manifest,
+    rules,
+    smoke_file,
+)
 from shared.worker.gates import Judged, Verdict
 from shared.worker.manifest import Described, Manifest
 from shared.worker.steps import share
@@ -60,11 +68,14 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
             "then retry.",
             FailureKind.NOT_FOUND,
         )
+    environment = deployment_environments.pinned(target, described, target.seen(share.STEP).environments or {})
+    if isinstance(environment, Failed):
+        return environment
     made_by = rules.authors(target, copy)
     verdicts = [*verdicts, *rules.judge(target, described, made_by), *evaluation_rules.judge(target, job)]
     if refusal := gates.refusal(target.command.stage, verdicts):
         return refusal
-    seen = manifest.read(target, copy, Described(described, job, file), verdicts, made_by)
+    seen = manifest.read(target, copy, Described(described, job, file, environment), verdicts, made_by)
     has = endpoint.settings if endpoint else None
     changes = endpoint_settings.differences(file.settings, has).changeable if file and has else {}
     return Review(verdicts, seen, made_by, changes)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.core import asset_names
 from shared.ports import (
     BusyError,
     Deployment,
@@ -256,3 +257,42 @@ def test_an_endpoint_file_that_cannot_be_used_is_refused_before_anything_begins(
     with pytest.raises(RejectedError):
         azure_ml.test.start_endpoint(f"h{name}", OF_ROUTE, file)
     assert azure_ml.test.endpoint(f"h{name}") is None
+
+
+# --- environment assets -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reference", ["azureml:sklearn:1", "azureml:sklearn@latest"])
+def test_a_deployment_uses_the_registrys_copy_of_an_environment_in_place_of_what_its_file_names(
+    serving: Serving, folder: Path, reference: str
+) -> None:
+    dev, test = serving.azure_ml.dev, serving.workspace
+    assert test.deployment_file(folder / "deployment.yml").environment == "azureml:sklearn:1"
+    asset = found(dev.environment_named(reference))
+    assert (asset.name, asset.version) == ("sklearn", "1")
+    dev.start_environment_share(asset.name, asset.version)
+    copy = test.registry_id("environments", "sklearn", "1")
+    until(lambda: test.environment_asset(copy), "the copy")
+    test.start_deployment(folder / "deployment.yml", serving.endpoint, "v1-abc", serving.model, OURS, copy)
+    assert serving.ended("v1-abc").state == "Succeeded"
+    made = found(test.deployment(serving.endpoint, "v1-abc"))
+    assert same_asset(asset_names.plain_id(made.environment), copy)
+    assert (made.instance_type, made.instances) == ("Standard_DS3_v2", 1)
+
+
+def test_an_environment_that_is_not_there_is_none_and_what_names_none_is_refused(azure_ml: Azure) -> None:
+    assert azure_ml.dev.environment_named("azureml:nobody:1") is None
+    assert azure_ml.dev.environment_named("azureml:nobody@latest") is None
+    with pytest.raises(RejectedError):
+        azure_ml.dev.environment_named("sklearn")
+
+
+@pytest.mark.parametrize(
+    "environment", ["azureml://registries/azureml/environments/sklearn-1.5/versions/33", "{image: some-image}"]
+)
+def test_only_the_short_name_of_an_environment_is_told_of_a_file(
+    azure_ml: Azure, folder: Path, environment: str
+) -> None:
+    file = folder / "deployment.yml"
+    file.write_text(file.read_text().replace("azureml:sklearn:1", environment))
+    assert azure_ml.test.deployment_file(file).environment == ""

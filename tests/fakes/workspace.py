@@ -287,14 +287,28 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities):
             raise RejectedError(f"The deployment file {file.name} is no YAML mapping")
         code = (content.get("code_configuration") or {}).get("code")
         scoring = sorted(each for each in (file.parent / code).rglob("*") if each.is_file()) if code else []
-        return DeploymentFile((file, *scoring), content.get("instance_type"), content.get("instance_count"))
+        environment = content.get("environment")
+        is_short = isinstance(environment, str) and environment.startswith("azureml:") and "/" not in environment
+        return DeploymentFile(
+            (file, *scoring),
+            content.get("instance_type"),
+            content.get("instance_count"),
+            str(environment) if is_short else "",
+        )
 
-    def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
+    def start_deployment(
+        self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str], environment: str = ""
+    ) -> None:
         self._called("start_deployment")
         self._idle(endpoint, name)
         asked = self.deployment_file(file)
         made = Deployment(name, "Creating", dict(tags), model)
-        self.made[endpoint, name] = replace(made, instance_type=asked.instance_type, instances=asked.instances)
+        self.made[endpoint, name] = replace(
+            made,
+            instance_type=asked.instance_type,
+            instances=asked.instances,
+            environment=environment or asked.environment or None,
+        )
         self._begin("deployment", endpoint, name)
         self._died("start_deployment")
 

@@ -22,8 +22,16 @@ from shared.worker.target import ATTEMPT, BROKEN, MODEL, PROMOTION, READY, ROUTE
 _LONGEST_TAG = 256
 
 
-#: Returns the id of the registry asset that may be deployed now, or why none may.
-Permission = Callable[[Target], str | Failed]
+@dataclass(frozen=True)
+class Permitted:
+    """The assets that may be deployed now, by their ids."""
+
+    model: str
+    environment: str = ""  #: of the registry; empty for what the deployment file names
+
+
+#: Returns what may be deployed now, or why nothing may.
+Permission = Callable[[Target], Permitted | Failed]
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ def run(target: Target) -> Outcome:
 
 
 def deployed(target: Target, permission: Permission, changes_endpoint: bool = False) -> Outcome:
-    """Poll once on the way to the deployment. Whatever this creates uses the model that `permission` returns.
+    """Poll once on the way to the deployment. Whatever this creates uses what `permission` returns.
     `changes_endpoint`: whether an endpoint that exists gets the settings of the stage's endpoint file."""
     command, workspace = target.command, target.workspace
     waiting = _still_under_way(target)
@@ -64,9 +72,9 @@ def deployed(target: Target, permission: Permission, changes_endpoint: bool = Fa
         return waiting
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint is None:
-        model = permission(target)
-        if isinstance(model, Failed):
-            return model
+        permitted = permission(target)
+        if isinstance(permitted, Failed):
+            return permitted
         workspace.start_endpoint(target.endpoint, target.endpoint_tags, target.endpoint_file)
         return poll_again(command, f"endpoint {target.endpoint} is being created")
     if not target.owns(endpoint):
@@ -77,10 +85,10 @@ def deployed(target: Target, permission: Permission, changes_endpoint: bool = Fa
     if endpoint.state != READY and (found is None or found.state == READY):
         return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}", target.state(Changing))
     if found is None:
-        model = permission(target)
-        if isinstance(model, Failed):
-            return model
-        return (_change(target, endpoint) if changes_endpoint else None) or _start(target, model)
+        permitted = permission(target)
+        if isinstance(permitted, Failed):
+            return permitted
+        return (_change(target, endpoint) if changes_endpoint else None) or _start(target, permitted)
     if not target.is_of_this_promotion(found):
         return Failed(
             f"Deployment {found.name} of endpoint {endpoint.name} is not from this promotion. Remove it, then retry.",
@@ -105,7 +113,7 @@ def _wait(target: Target, says: str) -> Running:
     return poll_again(target.command, says, UnderWay(target.deployment))
 
 
-def _as_approved(target: Target) -> str | Failed:
+def _as_approved(target: Target) -> Permitted | Failed:
     found = still_as_validated(target)
     if isinstance(found, Failed):
         return found
@@ -113,7 +121,7 @@ def _as_approved(target: Target) -> str | Failed:
     if isinstance(evaluated, Failed):
         return evaluated
     refusal = unapproved(target, approved_digest(found.manifest.digest, evaluated), found.authors)
-    return refusal or found.manifest.model
+    return refusal or Permitted(found.manifest.model, found.manifest.environment)
 
 
 def _change(target: Target, endpoint: Endpoint) -> Outcome | None:
@@ -134,9 +142,11 @@ def _change(target: Target, endpoint: Endpoint) -> Outcome | None:
     return poll_again(target.command, f"endpoint {endpoint.name} gets other settings", Changing(changes))
 
 
-def _start(target: Target, model: str) -> Outcome:
+def _start(target: Target, permitted: Permitted) -> Outcome:
     name, tags = target.deployment, _tags(target)
-    target.workspace.start_deployment(target.deployment_file, target.endpoint, name, model, tags)
+    target.workspace.start_deployment(
+        target.deployment_file, target.endpoint, name, permitted.model, tags, permitted.environment
+    )
     return _wait(target, f"deployment {target.deployment} is being created")
 
 
