@@ -1,6 +1,5 @@
 """The command init: a repository for a model, with everything that a first promotion needs."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +17,7 @@ _MODEL, _VERSION = "@model@", "@version@"
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,25}[a-z0-9]")
 #: Where the packaged schemas are: beside the templates, or in the repository's documentation.
 _SCHEMAS = (Path(__file__).parent / "schemas", Path(__file__).parents[1] / "docs")
-_SCHEMA = "promotion.schema.json"
+_SCHEMA = "team.schema.json"
 
 
 @command(
@@ -59,15 +58,13 @@ def _files(name: str) -> Iterator[tuple[str, str]]:
             path = template.relative_to(TEMPLATES).as_posix().replace(_MODEL, name)
             text = template.read_text(encoding="utf-8")
             yield path, text.replace(_MODEL, name).replace(_VERSION, _own_version())
-    yield f".vscode/{_SCHEMA}", _schema()
+    yield ".vscode/promotion.schema.json", _schema()
 
 
 def _schema() -> str:
-    """Return the schema for a team's configuration: the platform's file has the registry and the environments."""
+    """Return the schema of a team's configuration: the platform's file has the registry and the environments."""
     file = next(folder / _SCHEMA for folder in _SCHEMAS if (folder / _SCHEMA).is_file())
-    schema = json.loads(file.read_text(encoding="utf-8"))
-    schema["required"] = ["routes"]
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return file.read_text(encoding="utf-8")
 
 
 def _own_version() -> str:

@@ -69,7 +69,7 @@ def test_it_has_the_rules_of_a_configuration_and_nothing_else_of_the_app(wheel: 
     rooms = {name.split("/")[3] for name in names if name.startswith("mlpromote/_app/")}
     assert rooms == {"__init__.py", "config", "core"}
     assert "mlpromote/py.typed" in names
-    assert "mlpromote/schemas/promotion.schema.json" in names
+    assert {f"mlpromote/schemas/{name}.schema.json" for name in ("promotion", "team", "platform")} <= set(names)
     assert "mlpromote/templates/.github/workflows/promotion.yml" in names
 
 
