@@ -80,6 +80,16 @@ def _client_id(text: str) -> str:
 ClientId = Annotated[Text, AfterValidator(_client_id), _pattern(GUID)]
 
 
+def _group(text: str) -> str:
+    if not re.fullmatch(GUID, text):
+        raise ValueError(f"must be the group's object id in Entra ID, a GUID, not the text {text!r}")
+    return text.lower()
+
+
+#: An Entra ID group.
+GroupId = Annotated[Text, AfterValidator(_group), _pattern(GUID)]
+
+
 def _relative(path: str) -> str:
     if path.startswith(("/", "\\", "~")) or path[1:2] == ":":
         raise ValueError("must be relative to the configuration's folder")

@@ -94,6 +94,9 @@ def _check_taken_here(promotion: Promotion, name: str | None) -> None:
 def _check_may_approve(by: Person, promotion: Promotion, approval: Approval, rejecting: bool = False) -> None:
     if not set(by.roles) & set(approval.roles):
         raise NotAllowedError(f"{by.name} needs the role {' or '.join(approval.roles)}")
+    if approval.groups and not set(by.groups) & set(approval.groups):
+        says = f"{by.name} is in none of the groups that may approve this: {', '.join(approval.groups)}"
+        raise NotAllowedError(by.groups_left_out or says)
     if approval.not_requester and not rejecting and by.id == promotion.requester:
         raise NotAllowedError(f"{by.name} requested this promotion and so may not approve it")
     if approval.not_author and not rejecting and by.id in approval.authors:

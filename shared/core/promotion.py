@@ -93,6 +93,8 @@ class ApprovalRule:
     roles: tuple[str, ...] = (APPROVER,)  #: any one of them is enough
     not_requester: bool = True
     not_author: bool = False
+    #: Object ids of Entra ID groups, in lower case: a person must be in one of them, too. Empty: no group is needed.
+    groups: tuple[str, ...] = ()
 
 
 #: The requester if a promotion was started with a function key: a person, but unknown who.
@@ -210,6 +212,7 @@ class Promotion:
     reason: str = ""  #: why it ended
     requester: str = ""  #: id of the person who requested it; empty if it started automatically
     lines: int = 0  #: length of its journal so far
+    bundle: str = ""  #: digest of the bundle whose files it uses; empty if they are the app's own
 
     @property
     def under_way(self) -> bool:

@@ -71,6 +71,7 @@ def ask(turn: Turn, event: RunAsked) -> None:
         turn.now,
         turn.now,
         requester=event.requester,
+        bundle=event.bundle,
     )
     why = f": {event.reason}" if event.reason else ""
     turn.note(promotion, "requested", f"{promotion.candidate.name} runs again, by {event.requested_by}{why}", stage)
