@@ -27,7 +27,7 @@ def retry(turn: Turn, promotion: Promotion, event: Retried) -> None:
     turn.note(promotion, "retried", f"{event.asked()}; from {names(failed)}")
     for stage in promotion.stages:
         if stage in failed:
-            promotion = promotion.with_stage(_again(stage, event.from_step, turn.now))
+            promotion = promotion.with_stage(once_more(stage, Trigger.RETRIED, turn.now, event.from_step))
         elif stage.status is StageStatus.SKIPPED:
             promotion = promotion.with_stage(replace(move(stage, Trigger.RETRIED), ended=None, reason=""))
     turn.put(replace(promotion, status=PromotionStatus.QUEUED, reason=""))
@@ -68,9 +68,9 @@ def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
     return None
 
 
-def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
-    """The stage with its steps waiting again, from the first that failed, was undone or reviews, or from an earlier
-    one."""
+def once_more(stage: StageRun, trigger: Trigger, now: datetime, from_step: str | None = None) -> StageRun:
+    """The stage in its queue, with its steps waiting again, from the first that failed, was undone or reviews, or from
+    an earlier one."""
     known = [step.plan.name for step in stage.steps]
     undone = [
         index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
@@ -84,13 +84,14 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
         start = known.index(from_step)
     steps = tuple(step if index < start else _fresh(step) for index, step in enumerate(stage.steps))
     return replace(
-        move(stage, Trigger.RETRIED),
+        move(stage, trigger),
         steps=steps,
         undoing=(),
         attempt=stage.attempt + 1,
         ends_as=StageStatus.FAILED,
         predecessor=None,
         abandoned="",
+        held=None,
         queued=now,
         started=None,
         ended=None,
@@ -100,7 +101,7 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
 
 def _fresh(step: StepRun) -> StepRun:
     """The step before its first poll. It keeps its approvals, which count again for the same evidence."""
-    return StepRun(step.plan, evidence=step.evidence if step.plan.waits else {})
+    return StepRun(step.plan, evidence=step.evidence if step.plan.asks_people else {})
 
 
 def replay(turn: Turn, promotion: Promotion, event: Replayed) -> None:
