@@ -58,10 +58,9 @@ def patient(
     def stage(run: StageRun) -> StageRun:
         if not run.after or not soak:
             return replace(run, windows=windows if run.name == "prod" else ())
-        with_soak = next(
-            run for run in requested(version, stages, asked=("soak", *asked)).promotion.stages if run.after
-        )
-        return replace(run, steps=with_soak.steps, soak=soak, windows=windows if run.name == "prod" else ())
+        soaking = requested(version, stages, asked=("soak", *asked)).promotion
+        steps = next(other.steps for other in soaking.stages if other.name == run.name)
+        return replace(run, steps=steps, soak=soak, windows=windows if run.name == "prod" else ())
 
     return replace(event, promotion=replace(event.promotion, stages=tuple(map(stage, event.promotion.stages))))
 

@@ -28,9 +28,11 @@ def steps_begun_outside(driver: PatientDriver) -> list[str]:
     """Run the promotion to its end; the steps that prod's worker was first asked for while the window was closed."""
     seen: list[str] = []
     while driver.lane.promotions[-1].under_way:
-        for command in driver.moments():
-            if command.poll == 1 and command.stage == "prod" and not MONDAY_MORNING.is_open(driver.now):
-                seen.append(command.step)
+        seen += [
+            command.step
+            for command in driver.moments()
+            if command.poll == 1 and command.stage == "prod" and not MONDAY_MORNING.is_open(driver.now)
+        ]
         if driver.lane.promotions[-1].under_way:
             driver.pass_time()
     return seen
