@@ -20,6 +20,7 @@ class Wait:
     since: datetime
     until: datetime  #: when the wait ends in failure
     ends: datetime | None = None  #: when it ends by itself, as far as that is known
+    is_for_time: bool = False  #: nothing is being done meanwhile, and nobody is asked: a hold, a soak, a window
 
 
 def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
@@ -31,11 +32,14 @@ def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
         if stage.status is StageStatus.QUEUED:
             since = stage.queued or promotion.created
             ends = stage.held.until if stage.held is not None else None
-            yield Wait(stage.name, _turn(lane, promotion, stage), since, since + LONGEST_QUEUE, ends)
+            yield Wait(
+                stage.name, _turn(lane, promotion, stage), since, since + LONGEST_QUEUE, ends, stage.held is not None
+            )
         step = stage.current
         if step is not None:
             since = step.started or stage.ended or promotion.updated
-            yield Wait(stage.name, _step(promotion, stage, step), since, _until(stage, step, since), _ends(stage, step))
+            words, until, ends = _step(promotion, stage, step), _until(stage, step, since), _ends(stage, step)
+            yield Wait(stage.name, words, since, until, ends, ends is not None or stage.held is not None)
 
 
 def _until(stage: StageRun, step: StepRun, since: datetime) -> datetime:
