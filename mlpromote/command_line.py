@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
-from mlpromote import access, approvals, doctor, failures, lineage, promotions, routes
+from mlpromote import access, approvals, doctor, failures, holds, lineage, promotions, routes
 from mlpromote.exit_codes import MEANINGS, CommandError, ExitCode
 from mlpromote.output import Clock, Output, wall_clock
 
@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         approvals.add_command,
         failures.add_commands,
         routes.add_commands,
+        holds.add_commands,
         lineage.add_command,
         doctor.add_command,
     ):

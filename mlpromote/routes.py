@@ -1,4 +1,4 @@
-"""The commands for routes: what serves each stage, releasing a hold, and running a pipeline again."""
+"""The commands for routes: what serves each stage, and running a pipeline again."""
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from mlpromote.access import Access
 from mlpromote.api import Api, Document
 from mlpromote.exit_codes import ExitCode
 from mlpromote.output import Output
-from mlpromote.tables import WideOrNarrow, age, table, widths
+from mlpromote.tables import WideOrNarrow, age, table, until, widths
 
 #: Marks a route or a stage that is no longer in promotion.yml.
 _GONE = "(not configured)"
@@ -30,15 +30,6 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     routes.add_argument("--model")
     routes.set_defaults(run=_routes)
 
-    what = "release the hold on a stage, so that new promotions can enter it"
-    release = commands.add_parser(
-        "release", parents=[common], help=what, description=f"L{what[1:]}.", allow_abbrev=False
-    )
-    for name in ("route", "model", "stage"):
-        release.add_argument(name)
-    release.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
-    release.set_defaults(run=_release)
-
     what = "run a stage's champion pipeline again, on fresh data"
     run = commands.add_parser("run", parents=[common], help=what, description=f"R{what[1:]}.", allow_abbrev=False)
     run.add_argument("route")
@@ -50,13 +41,6 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 def _routes(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
     found = list(Api(access).entries("routes", query={"route": options.route, "model": options.model}))
     output.result(found, lambda: [_drawn(found, output.clock()) if found else "no promotions on any route yet"])
-    return ExitCode.DONE
-
-
-def _release(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    way = ("routes", options.route, options.model, "stages", options.stage, "release")
-    answer = Api(access).post(*way, body={"reason": options.reason})
-    output.result(answer, lambda: [answer["done"], _drawn([answer["route"]], output.clock())])
     return ExitCode.DONE
 
 
@@ -87,7 +71,7 @@ def _rows(lane: Document, now: datetime) -> Iterator[tuple[str, ...]]:
         champion = stage["champion"]
         served = (champion["version"], f"{age(champion['since'], now)} ago") if champion else ("–", "")
         left = "" if gone else _gone(stage)
-        yield (*names, f"{stage['name']}{left}", *served, _coming(stage), _hold(stage["hold"]))
+        yield (*names, f"{stage['name']}{left}", *served, _coming(stage), _hold(stage["hold"], now))
         names = ("", "")
 
 
@@ -117,5 +101,9 @@ def _coming(stage: Document) -> str:
     return ", ".join([*(one["version"] for one in stage["challengers"]), *queue])
 
 
-def _hold(hold: Mapping[str, Any] | None) -> str:
-    return f"by {hold['by']}: {hold['reason']}" if hold else ""
+def _hold(hold: Mapping[str, Any] | None, now: datetime) -> str:
+    if not hold:
+        return ""
+    scope = f"with {hold['scope']} " if hold.get("scope") else ""
+    end = f" until {until(hold['until'], now)}" if hold.get("until") else ""
+    return f"{scope}by {hold['by']}{end}: {hold['reason']}"

@@ -75,10 +75,13 @@ class HoldRequests:
         asked = bodies.read(ReleaseHold, body)
         scope = _scope(asked.scope)
         of_rollback = self._is_held_by_rollback(scope)
+        of_operator = scope in {each.scope for each in self._holding.holds().in_force(self._clock())}
         if of_rollback:
             self._release_rollback(scope, by, asked.reason)
-        if of_rollback and scope not in {each.scope for each in self._holding.holds().in_force(self._clock())}:
-            return {"done": f"{scope} is no longer held, by {by.name}: {asked.reason}", **self.list()}
+            if not of_operator:
+                return {"done": f"{scope} is no longer held, by {by.name}: {asked.reason}", **self.list()}
+        elif not of_operator:
+            self._known(scope)  # its sentence says more than that there is no hold
         return self._changed(lambda: self._holding.release(scope, by, asked.reason))
 
     def _is_held_by_rollback(self, scope: Scope) -> bool:

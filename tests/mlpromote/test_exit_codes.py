@@ -19,7 +19,8 @@ from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 REPOSITORY = Path(__file__).parents[2]
 STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "abandon", "retry")
-COMMANDS = (*STEERING, "failures", "replay", "routes", "release", "run", "doctor")
+HOLDING = ("hold", "freeze", "unfreeze", "holds")
+COMMANDS = (*STEERING, "failures", "replay", "routes", "release", "run", "doctor", *HOLDING)
 DEADLINE_SECONDS = 20
 
 
