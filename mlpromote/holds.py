@@ -1,82 +1,108 @@
 """The commands for holds: keep promotions out of a route, a model, a stage, or everything, and let them in again."""
 
-import argparse
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import click
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mlpromote.access import Access
-from mlpromote.api import Api, Document
+from mlpromote.api import Document
+from mlpromote.commands import command, reason
 from mlpromote.exit_codes import ExitCode
-from mlpromote.output import Output
+from mlpromote.session import Session
 from mlpromote.tables import age, spoken, table, until
 
 EVERYTHING = "everything"
-_UNTIL = "when it ends by itself, such as 2026-12-01T08:00; without an offset, in this machine's time zone"
 
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the commands to the parser."""
-    what = "keep new promotions out of a route, a model or a stage"
-    hold = _command(commands, common, "hold", what, _hold)
-    hold.add_argument("held", metavar="SCOPE", help="ROUTE[/MODEL[/STAGE]]; MODEL may be *, for all models")
-    freeze = _command(commands, common, "freeze", "keep new promotions out of every stage of every route", _hold)
-    freeze.set_defaults(held=EVERYTHING)
-    for each in (hold, freeze):
-        each.add_argument("--until", type=_moment, metavar="TIME", help=_UNTIL)
-        each.add_argument("--reason", required=True, metavar="TEXT", help="why; shown to everybody who waits for it")
-    unfreeze = _command(commands, common, "unfreeze", "end a freeze", _release)
-    unfreeze.set_defaults(held=EVERYTHING)
-    unfreeze.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded with the holds")
-    holds = _command(commands, common, "holds", "list what is held, by whom, until when and why", _holds)
-    holds.add_argument("--history", action="store_true", help="also show what happened to holds, newest first")
-    _add_release(commands, common)
+class Moment(click.ParamType[str]):
+    """A time, which is sent with its offset. Without one, it is in this machine's time zone."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the time in UTC, in ISO 8601. Fails for anything else."""
+        try:
+            moment = datetime.fromisoformat(str(value)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return self.fail(f"must be a time, such as 2026-12-01T08:00, not {value!r}", param, ctx)
+        return moment.isoformat(timespec="seconds")
 
 
-def _add_release(commands: Any, common: argparse.ArgumentParser) -> None:
-    what = "release a hold, of an operator or of a rollback, so that new promotions can enter again"
-    release = _command(commands, common, "release", what, _release)
-    release.add_argument("held", nargs="+", metavar="SCOPE", help="ROUTE[/MODEL[/STAGE]], or ROUTE MODEL STAGE")
-    release.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
+_until = click.option(
+    "--until",
+    type=Moment(),
+    metavar="TIME",
+    help="When it ends by itself, such as 2026-12-01T08:00: in this machine's time zone, if no offset is given.",
+)
 
 
-def _command(commands: Any, common: argparse.ArgumentParser, name: str, what: str, run: Any) -> argparse.ArgumentParser:
-    description = f"{what[0].upper()}{what[1:]}."
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, parents=[common], help=what, description=description, allow_abbrev=False
-    )
-    parser.set_defaults(run=run)
-    return parser
+@command(
+    "hold",
+    "keep new promotions out of a route, a model or a stage",
+    more="SCOPE is ROUTE[/MODEL[/STAGE]]; MODEL may be *, for all models. What is in a stage already finishes.",
+)
+@click.argument("held", metavar="SCOPE")
+@_until
+@reason()
+@click.pass_obj
+def hold(session: Session, held: str, until: str | None, reason: str) -> ExitCode:
+    """Set a hold, in place of another one on the same scope."""
+    return _set(session, held, until, reason)
 
 
-def _moment(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError) as fault:
-        raise argparse.ArgumentTypeError(f"must be a time, such as 2026-12-01T08:00, not {text!r}") from fault
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+@command("freeze", "keep new promotions out of every stage", more="What is in a stage already finishes.")
+@_until
+@reason()
+@click.pass_obj
+def freeze(session: Session, until: str | None, reason: str) -> ExitCode:
+    """Hold everything."""
+    return _set(session, EVERYTHING, until, reason)
 
 
-def _hold(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    body = {"scope": options.held, "reason": options.reason, "until": options.until}
-    return _told(Api(access).post("holds", body=body), output)
+@command(
+    "release",
+    "release a hold, of an operator or of a rollback",
+    more="SCOPE is ROUTE[/MODEL[/STAGE]], or its parts one by one.",
+)
+@click.argument("held", metavar="SCOPE", nargs=-1, required=True)
+@reason()
+@click.pass_obj
+def release(session: Session, held: tuple[str, ...], reason: str) -> ExitCode:
+    """Release the hold on exactly this scope."""
+    return _lift(session, "/".join(held), reason)
 
 
-def _release(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    scope = options.held if isinstance(options.held, str) else "/".join(options.held)
-    return _told(Api(access).post("holds", "release", body={"scope": scope, "reason": options.reason}), output)
+@command("unfreeze", "end a freeze")
+@reason()
+@click.pass_obj
+def unfreeze(session: Session, reason: str) -> ExitCode:
+    """Release the hold on everything."""
+    return _lift(session, EVERYTHING, reason)
 
 
-def _told(answer: Document, output: Output) -> ExitCode:
+def _set(session: Session, scope: str, until: str | None, reason: str) -> ExitCode:
+    return _changed(session, session.api.post("holds", body={"scope": scope, "reason": reason, "until": until}))
+
+
+def _lift(session: Session, scope: str, reason: str) -> ExitCode:
+    return _changed(session, session.api.post("holds", "release", body={"scope": scope, "reason": reason}))
+
+
+def _changed(session: Session, answer: Document) -> ExitCode:
+    output = session.output
     output.result(answer, lambda: [answer["done"], _drawn(answer["value"], output.clock())])
     return ExitCode.DONE
 
 
-def _holds(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    api = Api(access)
+@command("holds", "list what is held, by whom, until when and why")
+@click.option("--history", is_flag=True, help="Also show what happened to holds, newest first.")
+@click.pass_obj
+def holds(session: Session, history: bool) -> ExitCode:
+    """List the holds of operators, and those that rollbacks have set."""
+    api, output = session.api, session.output
     found = api.get("holds")
     of_rollbacks = [
         {**stage["hold"], "scope": f"{lane['route']}/{lane['model']}/{stage['name']}", "until": None}
@@ -85,7 +111,7 @@ def _holds(access: Access, options: argparse.Namespace, output: Output) -> ExitC
         if stage["hold"] and stage["hold"]["promotion"]
     ]
     shown = {"value": [*found["value"], *of_rollbacks], "history": found["history"]}
-    output.result(shown, lambda: list(_listed(shown, options.history, output.clock())))
+    output.result(shown, lambda: list(_listed(shown, history, output.clock())))
     return ExitCode.DONE
 
 
@@ -113,3 +139,6 @@ def _history(lines: Sequence[Document]) -> RenderableType:
         at = datetime.fromisoformat(line["at"]).astimezone(UTC)
         made.add_row(f"{at:%Y-%m-%d %H:%M:%S}", spoken(line["what"]), line["scope"], line["who"], line["reason"])
     return made
+
+
+COMMANDS = (holds, hold, release, freeze, unfreeze)
