@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mlpromote.api import Document
 from mlpromote.approvals import manifest_lines
+from mlpromote.capacity import capacity_lines
 from mlpromote.evaluations import evaluation_lines
 from mlpromote.picture import mark, picture
 from mlpromote.pipelines import metric_lines, run_lines
@@ -92,6 +93,8 @@ def _to_be_deployed(stage: Document) -> Iterator[str]:
     for step in stage["steps"]:
         if step["name"] == "validate":
             yield from manifest_lines(step["evidence"])
+        if step["name"] == "check_capacity":
+            yield from capacity_lines(step["evidence"])
 
 
 def _to_be_run(promotion: Document, stage: Document) -> Iterator[str]:

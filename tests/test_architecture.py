@@ -23,14 +23,24 @@ ALSO_WORDS = {
         "shared/core/soaking.py",  # its rules: it has no file, since no worker runs it
         *("shared/config/pipeline_stage.py", "shared/config/agreement.py", "shared/coordinator/rerunning.py"),
     },
-    "smoke": {"shared/config/named_files.py"},
-    "evaluate": {"shared/config/named_files.py"},
+    "smoke": {"shared/config/named_files.py", "mlpromote/checking/findings.py", "mlpromote/checking/named_files.py"},
+    "evaluate": {"shared/config/named_files.py", "mlpromote/checking/named_files.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
-    "share_data": {"shared/coordinator/routing.py", "shared/config/agreement.py", "shared/config/sources.py"},
-    "register": {"shared/coordinator/routing.py", "shared/config/pipeline_stage.py"},  # a job's stage; a setting
+    "share_data": {
+        "shared/coordinator/routing.py",
+        "shared/config/agreement.py",
+        "shared/config/sources.py",
+        "shared/config/team.py",
+    },
+    "register": {
+        "shared/coordinator/routing.py",
+        "shared/config/pipeline_stage.py",
+        "shared/config/team.py",
+    },  # a job's stage; a setting
     "register_components": {"shared/coordinator/routing.py"},  # the metrics that any gate asks for
     "run": {
         *("shared/config/pipeline_stage.py", "mlpromote/routes.py"),  # a setting, and a command
+        "mlpromote/checking/code.py",  # a scoring script's function
         *("shared/worker/polls.py", "shared/worker/lineage.py", "shared/cloud/azureml_runs.py"),  # of MLflow
     },
     "remove": {"mlpromote/contexts.py"},  # a command

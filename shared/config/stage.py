@@ -14,13 +14,14 @@ from shared.config.fields import (
     EnvironmentName,
     FilePath,
     Frozen,
+    GroupId,
     Label,
     Margin,
     Settings,
     Text,
 )
 from shared.config.gate import Gate as Gate
-from shared.config.policy import Approvers, Policy
+from shared.config.policy import ApprovalPolicy, Approvers, Policy
 from shared.config.window import Windows
 from shared.config.wording import did_you_mean
 from shared.core.approval import APPROVE
@@ -51,6 +52,12 @@ class ApprovalSettings(Settings):
     roles: tuple[Text, ...] = Field(
         min_length=1, default=(APPROVER,), description="App roles in Entra ID; any one of them lets a person decide."
     )
+    # Left out of what travels where it is not set, so that workers of before understand it.
+    groups: tuple[GroupId, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Object ids of Entra ID groups: a person must be in one of them, too. Default: no group is needed.",
+    )
     not_requester: bool = Field(
         default=True,
         description="Whether the person who requested the promotion may not approve it. Needs a signed-in requester.",
@@ -66,7 +73,7 @@ class ApprovalSettings(Settings):
 
     def rule(self) -> ApprovalRule:
         """The approval rules that the coordinator enforces."""
-        return ApprovalRule(self.least, self.roles, self.not_requester, self.not_author)
+        return ApprovalRule(self.least, self.roles, self.not_requester, self.not_author, self.groups or ())
 
 
 def soak_limit(soak: timedelta | None) -> Mapping[str, timedelta]:
@@ -84,8 +91,16 @@ def under_policy(own: ApprovalSettings | None, policy: Policy) -> ApprovalSettin
         "least": max(approval.least, asked.least if asked else 0),
         "not_author": approval.not_author or policy.not_author,
         "roles": asked.roles if asked and asked.taken_by == "environment" else approval.roles,
+        "groups": _groups(approval, asked) if asked else approval.groups,
     }
     return approval.model_copy(update=wanted)
+
+
+def _groups(approval: ApprovalSettings, asked: ApprovalPolicy) -> tuple[str, ...] | None:
+    """The groups that a stage and the policy both name; the policy's if the stage names none of them."""
+    if not asked.groups or asked.taken_by == "environment":
+        return asked.groups if asked.taken_by == "environment" else approval.groups
+    return tuple(each for each in approval.groups or () if each in asked.groups) or asked.groups
 
 
 _PLAN = KINDS[Kind.MODEL].plan
@@ -129,6 +144,11 @@ class StageSettings(Frozen):
     )
     deployment: FilePath = Field(
         description="Azure ML YAML of the managed online deployment, without a model: the app adds it."
+    )
+    endpoint_file: FilePath | None = Field(
+        default=None,
+        description="Azure ML YAML of the managed online endpoint: `auth_mode`, `identity`, `public_network_access`, "
+        "`tags`, `properties`. Default: an endpoint with keys.",
     )
     after: tuple[Label, ...] = Field(
         default_factory=tuple,

@@ -26,6 +26,7 @@ def scheduled(configuration: "Configuration") -> Iterator[RunAsked]:
                     "the schedule",
                     configuration.hash,
                     pause=stage.run.every,
+                    bundle=route.bundle,
                 )
 
 
@@ -44,6 +45,7 @@ def for_breach(news: MonitorBreached, configuration: "Configuration") -> Iterato
                     configuration.hash,
                     pause=drift.cooldown,
                     most_in_month=drift.at_most,
+                    bundle=route.bundle,
                     reason=f"{news.says} (run {news.run})",
                 )
 

@@ -18,7 +18,7 @@ from shared.core.turn import Turn
 
 def begin(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun) -> StepRun:
     """The step that asks for approval. Approvals that were given on the same evidence before count again."""
-    on, asked, before = digest(promotion.evidence_for(stage)), Approval.of(promotion, stage), ApprovalEvidence.of(step)
+    on, asked, before = digest(promotion.approvable(stage)), Approval.of(promotion, stage), ApprovalEvidence.of(step)
     given = before.given if before.on == on else ()
     evidence = as_evidence(ApprovalEvidence(on, given))
     waiting = replace(step, evidence=evidence, says=asked.says(len(given)))
@@ -116,6 +116,9 @@ def _check_taken_here(promotion: Promotion, name: str | None) -> None:
 def _check_may_approve(by: Person, promotion: Promotion, approval: Approval, rejecting: bool = False) -> None:
     if not set(by.roles) & set(approval.roles):
         raise NotAllowedError(f"{by.name} needs the role {' or '.join(approval.roles)}")
+    if approval.groups and not set(by.groups) & set(approval.groups):
+        says = f"{by.name} is in none of the groups that may approve this: {', '.join(approval.groups)}"
+        raise NotAllowedError(by.groups_left_out or says)
     if approval.not_requester and not rejecting and by.id == promotion.requester:
         raise NotAllowedError(f"{by.name} requested this promotion and so may not approve it")
     if approval.not_author and not rejecting and by.id in approval.authors:

@@ -302,9 +302,11 @@ def _succeed(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, o
     step = _answered(turn, step, StepStatus.SUCCEEDED, outcome)
     stage = stage.with_step(step)
     promotion = turn.put(promotion, stage)
-    turn.note(promotion, "step-succeeded", "done", stage, step)
+    turn.note(promotion, "step-succeeded", outcome.says or "done", stage, step)
     if step.plan.crowns and stage.status is StageStatus.RUNNING:
-        champion = Champion(promotion.id, promotion.candidate, turn.now, promotion.evidence_for(stage))
+        champion = Champion(
+            promotion.id, promotion.candidate, turn.now, promotion.evidence_for(stage), promotion.bundle
+        )
         turn.lane = replace(turn.lane, champions={**turn.lane.champions, stage.name: champion})
         turn.note(promotion, "crowned", f"version {promotion.candidate.version} serves {stage.endpoint}", stage)
     if step.plan.uncrowns:

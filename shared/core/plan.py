@@ -41,6 +41,7 @@ class PlannedStep:
     waits_for: WaitsFor = WaitsFor.PEOPLE  #: for what, if it waits
     in_window: bool = False  #: begins only while a window of the stage is open
     reviews: bool = False  #: reviews everything to be deployed: a retry starts here or earlier
+    informs: bool = False  #: people see its evidence, but do not approve it: it may change until they decide
     uncrowns: bool = False  #: when it succeeds, the stage's previous champion is restored
 
     @property
@@ -73,6 +74,7 @@ KINDS: Mapping[Kind, KindRules] = {
             PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
             PlannedStep("share_data", limit=timedelta(hours=1), asked_by="share_data", at_source=True, travels=True),
             PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
+            PlannedStep("check_capacity", limit=timedelta(minutes=10), informs=True),
             PlannedStep("evaluate", limit=timedelta(hours=2), undo=("cancel_job",), asked_by="evaluate"),
             PlannedStep("approve", limit=timedelta(hours=72), asked_by="approval", waits=True),
             PlannedStep("deploy", limit=timedelta(hours=2), undo=("remove",), in_window=True),

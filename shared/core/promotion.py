@@ -94,6 +94,8 @@ class ApprovalRule:
     roles: tuple[str, ...] = (APPROVER,)  #: any one of them is enough
     not_requester: bool = True
     not_author: bool = False
+    #: Object ids of Entra ID groups, in lower case: a person must be in one of them, too. Empty: no group is needed.
+    groups: tuple[str, ...] = ()
 
 
 #: The requester if a promotion was started with a function key: a person, but unknown who.
@@ -235,6 +237,7 @@ class Promotion:
     reason: str = ""  #: why it ended
     requester: str = ""  #: id of the person who requested it; empty if it started automatically
     lines: int = 0  #: length of its journal so far
+    bundle: str = ""  #: digest of the bundle whose files it uses; empty if they are the app's own
 
     @property
     def under_way(self) -> bool:
@@ -260,6 +263,11 @@ class Promotion:
         """The evidence that the steps of a stage may use: what travels with the candidate, then the stage's own."""
         known = [*self.travelling(), *stage.steps]
         return {step.plan.name: step.evidence for step in known if step.status is StepStatus.SUCCEEDED}
+
+    def approvable(self, stage: StageRun) -> dict[str, Evidence]:
+        """The evidence for a stage that people approve."""
+        informing = {step.plan.name for step in stage.steps if step.plan.informs}
+        return {name: seen for name, seen in self.evidence_for(stage).items() if name not in informing}
 
     def travelling(self) -> Iterator[StepRun]:
         """The steps whose evidence travels with the candidate."""

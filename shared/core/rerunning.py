@@ -72,6 +72,7 @@ def ask(turn: Turn, event: RunAsked) -> None:
         turn.now,
         turn.now,
         requester=event.requester,
+        bundle=event.bundle,
     )
     why = f": {event.reason}" if event.reason else ""
     turn.note(promotion, "requested", f"{promotion.candidate.name} runs again, by {event.requested_by}{why}", stage)
@@ -104,8 +105,7 @@ def _again(stage: StageRun, champion: Champion, turn: Turn) -> StageRun:
         evidence = champion.evidence.get(step.plan.name)
         if step.plan.name == APPROVE and evidence is not None:
             evidence = _as_before(evidence, champion)
-        is_known = evidence is not None and (step.plan.at_source or step.plan.name == APPROVE)
-        if is_known and evidence is not None:
+        if evidence is not None and (step.plan.at_source or step.plan.name == APPROVE):
             ended = replace(step, status=StepStatus.SUCCEEDED, started=turn.now, ended=turn.now, evidence=evidence)
             done.append(replace(ended, plan=replace(step.plan, waits=False)))
         else:

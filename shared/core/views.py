@@ -49,6 +49,7 @@ def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -
         },
         "requested_by": promotion.requested_by,
         "configuration": promotion.configuration,
+        "bundle": promotion.bundle or None,
         "waits": [
             {
                 "stage": wait.stage,
@@ -96,6 +97,7 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
     return {
         "min": asked.least,
         "roles": list(asked.roles),
+        "groups": list(asked.groups),
         "not_requester": asked.not_requester,
         "status": step.status,
         "taken_by": "coordinator" if step.plan.waits else "environment",

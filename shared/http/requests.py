@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.coordinator.lanes import Lanes
+from shared.coordinator.renewal import Renewal
 from shared.core import events, views
 from shared.core.events import LaneEvent, Person
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey
-from shared.core.promotion import Lane
+from shared.core.promotion import Lane, Promotion, PromotionStatus
 from shared.http import bodies, listing, refusals, starting
 from shared.http.bodies import Body, Text
 from shared.ports import QueueUnavailableError, Store, VersionConflictError
@@ -81,8 +82,10 @@ class Requests:
         configuration: Callable[[], "Configuration"],
         clock: Callable[[], datetime],
         traces: Path | None = None,
+        renewal: Renewal = lambda _: None,
     ) -> None:
         """`traces`: folder of trace files."""
+        self._renewal = renewal
         self._store = store
         self._lanes = lanes
         self._configuration = configuration
@@ -137,7 +140,10 @@ class Requests:
         found = self._store.promotion(promotion)
         if found is None:
             raise _no_promotion(promotion)
-        decision = self._apply(event(lane=found[0].lane, promotion=promotion, by=by, **asked.model_dump()))
+        more = asked.model_dump()
+        if event is events.Retried and found[0].status is PromotionStatus.FAILED:
+            more["renewed"] = self._renewed(found[0])
+        decision = self._apply(event(lane=found[0].lane, promotion=promotion, by=by, **more))
         return {"done": _done(decision), "promotion": self.promotion(promotion)}
 
     def routes(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
@@ -182,6 +188,12 @@ class Requests:
             raise refusals.KeyReusedError(
                 "This Idempotency-Key was already used for a different request. Use a new key for a new request."
             )
+
+    def _renewed(self, promotion: Promotion) -> events.Renewed | None:
+        try:
+            return self._renewal(promotion)
+        except events.NotNowError as fault:
+            raise refusals.ConflictError(str(fault), {"promotion": views.summary(promotion)}) from fault
 
     def _apply(self, event: LaneEvent) -> Decision:
         try:

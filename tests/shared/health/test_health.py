@@ -45,7 +45,7 @@ def test_everything_that_an_app_uses_is_looked_at(health: Health) -> None:
         ("queue", "promotion-events"),
         *(("queue", f"{kind}-{name}") for kind in ("steps", "reports") for name in NAMES),
         *(("workspace", "dev"), ("registry", "dev"), ("rights", "dev"), ("events", "dev")),
-        *((what, name) for name in ("test", "prod") for what in ("workspace", "registry", "rights", "events")),
+        *((what, name) for name in ("test", "prod") for what in ("workspace", "registry", "rights", "events", "quota")),
     ]
 
 
@@ -61,6 +61,7 @@ def test_a_worker_alone_looks_at_its_own_queues_and_environment_only(health: Hea
         ("registry", "prod", True),
         ("rights", "prod", True),
         ("events", "prod", True),
+        ("quota", "prod", True),
     ]
 
 
