@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from shared.http.failure_requests import FailureRequests
     from shared.http.health import Health
     from shared.http.lineage_requests import LineageRequests
+    from shared.http.planning import Plans
     from shared.http.publishing import PublishingRequests
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
@@ -330,6 +331,13 @@ class App:
 
         folder = Path(self.settings.traces) if self.settings.traces else None
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder, self._renewed)
+
+    @_made_once
+    def plans(self) -> "Plans":
+        """What would happen to a version."""
+        from shared.http.planning import Plans
+
+        return Plans(self.store, lambda: self.configuration, _now)
 
     @_made_once
     def lineage(self) -> "LineageRequests":
