@@ -17,6 +17,7 @@ from mlpromote import (
     doctor,
     environment,
     failures,
+    holds,
     init,
     lineage,
     login,
@@ -40,6 +41,7 @@ SECTIONS = (
     Section("Bundles", publish.COMMANDS),
     Section("Approvals", (*promotions.DECISIONS, *approvals.COMMANDS)),
     Section("Stages and lineage", (*routes.COMMANDS, *lineage.COMMANDS)),
+    Section("Holds", holds.COMMANDS),
     Section("When something failed", (*failures.COMMANDS, *doctor.COMMANDS)),
     Section("Connection", (*login.COMMANDS, *contexts.COMMANDS, *environment.COMMANDS, *completion.COMMANDS)),
 )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.config.platform import Platform
     from shared.config.roles import Roles
     from shared.coordinator.coordinator import Coordinator
+    from shared.coordinator.holding import Holding
     from shared.coordinator.lanes import Lanes
     from shared.coordinator.published import Published
     from shared.core.events import Renewed
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
     from shared.http.health import Health
+    from shared.http.hold_requests import HoldRequests
     from shared.http.lineage_requests import LineageRequests
     from shared.http.planning import Plans
     from shared.http.publishing import PublishingRequests
@@ -265,6 +267,13 @@ class App:
         return Lanes(self.store, self.bus, _now, self.topic, self.telemetry)
 
     @_made_once
+    def holding(self) -> "Holding":
+        """Sets and releases the holds of operators."""
+        from shared.coordinator.holding import Holding
+
+        return Holding(self.store, self.lanes, _now, self.topic)
+
+    @_made_once
     def worker(self) -> "Worker":
         """Runs commands."""
         from shared.worker.worker import Worker
@@ -338,6 +347,13 @@ class App:
         from shared.http.planning import Plans
 
         return Plans(self.store, lambda: self.configuration, _now)
+
+    @_made_once
+    def hold_requests(self) -> "HoldRequests":
+        """HTTP requests about holds."""
+        from shared.http.hold_requests import HoldRequests
+
+        return HoldRequests(self.store, self.lanes, self.holding, lambda: self.configuration, _now)
 
     @_made_once
     def lineage(self) -> "LineageRequests":

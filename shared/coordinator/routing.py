@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.config.pipeline_stage import PipelineTask
 from shared.config.stage import JobStage, ModelStage
+from shared.config.window import windows
 from shared.core.approval import APPROVE
 from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
@@ -136,6 +137,8 @@ def _pipeline_stage_run(stage: "PipelineStage", policy: "Policy", route: "Pipeli
         settings=task.frozen(),
         steps=tuple(map(StepRun, plan)),
         approval=stage.approval_rule(),
+        soak=stage.soak or timedelta(0),
+        windows=windows(stage.window),
     )
 
 
@@ -190,6 +193,8 @@ def _stage_run(
         ).frozen(),
         steps=tuple(map(StepRun, plan)),
         approval=stage.approval_rule(),
+        soak=stage.soak or timedelta(0),
+        windows=windows(stage.window),
     )
 
 
