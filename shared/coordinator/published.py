@@ -148,8 +148,10 @@ class Published:
         from shared.config.team import conflicts
 
         trouble = ""
-        tried = {publication.digest: publication for publication in reversed(pointer.publications)}
-        for publication in list(reversed(tried.values()))[:MOST_TRIED]:
+        newest: dict[str, Publication] = {}
+        for publication in pointer.publications:
+            newest.setdefault(publication.digest, publication)
+        for publication in list(newest.values())[:MOST_TRIED]:
             try:
                 routes = self._load(name, publication.digest)
                 if found := conflicts(routes.values(), others, self._platform()):

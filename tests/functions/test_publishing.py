@@ -125,6 +125,7 @@ def test_it_goes_back_to_an_earlier_bundle_and_the_history_says_so(api: Api) -> 
     first = published(api, CHURN)
     second = published(api, edited(("scoring/score.py", "pass", "print()")), first)
     assert publish(api, first, second).status == 200
+    assert source(api)["published"]["digest"] == first
     history = source(api)["history"]
     assert [(each["digest"], each["back"], each["name"]) for each in history] == [
         (first, True, "paul"),
