@@ -1,6 +1,6 @@
 """Shared formatting of tables, ages and durations. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from rich.box import SIMPLE_HEAD
@@ -57,6 +57,13 @@ class WideOrNarrow:
 def widths(rows: Sequence[Sequence[str]]) -> list[int]:
     """Return the width of each column, in terminal cells. All rows have the same length; at least one is given."""
     return [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a line of plain text for each row, each column as wide as its widest cell."""
+    widest = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widest, strict=True)).rstrip()
 
 
 def age(moment: str, now: datetime) -> str:
