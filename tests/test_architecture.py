@@ -22,8 +22,12 @@ ALSO_WORDS = {
     "smoke": {"shared/config/named_files.py"},
     "evaluate": {"shared/config/named_files.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
-    "share_data": {"shared/coordinator/routing.py", "shared/config/agreement.py", "shared/config/sources.py"},
-    "register": {"shared/coordinator/routing.py", "shared/config/pipeline_stage.py"},  # a job's stage; a setting
+    "share_data": {  # a setting
+        *("shared/coordinator/routing.py", "shared/config/agreement.py"),
+        *("shared/config/sources.py", "shared/config/team.py"),
+    },
+    # A job's stage; a setting.
+    "register": {"shared/coordinator/routing.py", "shared/config/pipeline_stage.py", "shared/config/team.py"},
     "register_components": {"shared/coordinator/routing.py"},  # the metrics that any gate asks for
     "run": {
         *("shared/config/pipeline_stage.py", "mlpromote/routes.py"),  # a setting, and a command
