@@ -293,6 +293,16 @@ module codeStorageRights 'code-storage-rights.bicep' = [
   }
 ]
 
+module quotaRights 'quota-rights.bicep' = [
+  for (each, index) in environmentsHere: if (each.?readsQuota ?? false) {
+    name: 'quota-rights-${uniqueString(token, each.name)}'
+    scope: subscription(split(workspaces[index], '/')[2])
+    params: {
+      identity: identities[index + firstEnvironment].outputs.principalId
+    }
+  }
+]
+
 var sources = map(
   environmentsHere,
   each => empty(each.?sourceWorkspace ?? '') ? each.workspace : armId(each.?sourceWorkspace ?? '', 'sourceWorkspace of ${each.name}')

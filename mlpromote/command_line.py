@@ -11,11 +11,14 @@ from click.shell_completion import shell_complete
 from mlpromote import (
     access,
     approvals,
+    check,
     completion,
     contexts,
     doctor,
     environment,
     failures,
+    holds,
+    init,
     lineage,
     login,
     logs,
@@ -32,10 +35,12 @@ from mlpromote.session import Session, format_asked_for
 
 #: Every command, by the heading under which the help lists it.
 SECTIONS = (
+    Section("Configuration", (*init.COMMANDS, *check.COMMANDS)),
     Section("Promotions", (*promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
     Section("Bundles", publish.COMMANDS),
     Section("Approvals", (*promotions.DECISIONS, *approvals.COMMANDS)),
     Section("Stages and lineage", (*routes.COMMANDS, *lineage.COMMANDS)),
+    Section("Holds", holds.COMMANDS),
     Section("When something failed", (*failures.COMMANDS, *doctor.COMMANDS)),
     Section("Connection", (*login.COMMANDS, *contexts.COMMANDS, *environment.COMMANDS, *completion.COMMANDS)),
 )

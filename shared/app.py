@@ -27,14 +27,16 @@ if TYPE_CHECKING:
     from shared.config.platform import Platform
     from shared.config.roles import Roles
     from shared.coordinator.coordinator import Coordinator
+    from shared.coordinator.holding import Holding
     from shared.coordinator.lanes import Lanes
-    from shared.coordinator.published import Published
+    from shared.coordinator.published import Published, SourceState
     from shared.core.events import Renewed
     from shared.core.promotion import Promotion
     from shared.http.approval_requests import ApprovalRequests
     from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
     from shared.http.health import Health
+    from shared.http.hold_requests import HoldRequests
     from shared.http.lineage_requests import LineageRequests
     from shared.http.publishing import PublishingRequests
     from shared.http.requests import Requests
@@ -163,7 +165,18 @@ class App:
         from shared.coordinator.published import Published
 
         folders = self.bundle_folders
-        return Published(lambda: self.platform, lambda: self.bundles, folders.folder, self.is_unavailable)
+        return Published(
+            lambda: self.platform, lambda: self.bundles, folders.folder, self.is_unavailable, self._tell_of_refusal
+        )
+
+    def _tell_of_refusal(self, state: "SourceState") -> None:
+        if self.topic is not None:
+            self.topic.tell_of_source(state.name, state.pointer.digest if state.pointer else "", state.trouble)
+
+    def take_up_bundles(self) -> None:
+        """Read what was published, even if nobody asks for it now."""
+        if self.is_platform:
+            self.published.states()
 
     def bundle_folder(self, digest: str) -> Path:
         """The folder of a bundle's files. Raises `RejectedError`; `StoreUnavailableError` if it cannot be read now."""
@@ -264,6 +277,13 @@ class App:
         return Lanes(self.store, self.bus, _now, self.topic, self.telemetry)
 
     @_made_once
+    def holding(self) -> "Holding":
+        """Sets and releases the holds of operators."""
+        from shared.coordinator.holding import Holding
+
+        return Holding(self.store, self.lanes, _now, self.topic)
+
+    @_made_once
     def worker(self) -> "Worker":
         """Runs commands."""
         from shared.worker.worker import Worker
@@ -299,6 +319,8 @@ class App:
             source=self._source(environment),
             url=self.settings.address,
             workspace=here.workspace.id,
+            prices=self.places.prices,
+            currency=self.places.currency,
             shares_data=self._shared_data[environment],
         )
         return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules
@@ -328,6 +350,13 @@ class App:
 
         folder = Path(self.settings.traces) if self.settings.traces else None
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder, self._renewed)
+
+    @_made_once
+    def hold_requests(self) -> "HoldRequests":
+        """HTTP requests about holds."""
+        from shared.http.hold_requests import HoldRequests
+
+        return HoldRequests(self.store, self.lanes, self.holding, lambda: self.configuration, _now)
 
     @_made_once
     def lineage(self) -> "LineageRequests":

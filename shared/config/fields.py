@@ -102,6 +102,7 @@ FilePath = Annotated[Text, AfterValidator(_relative)]
 EnvironmentName = Annotated[
     Text, AfterValidator(azure_names.ENVIRONMENT.check), _pattern(azure_names.ENVIRONMENT.pattern)
 ]
+Currency = Annotated[str, StringConstraints(pattern="^([A-Z]{3})?$")]
 Label = Annotated[Text, AfterValidator(azure_names.LABEL.check), _pattern(azure_names.LABEL.pattern)]
 EndpointTemplate = Annotated[Text, AfterValidator(azure_names.check_endpoint)]
 ModelName = Annotated[Text, AfterValidator(azure_names.MODEL_NAME.check), _pattern(azure_names.MODEL_NAME.pattern)]

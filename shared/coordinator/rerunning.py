@@ -56,5 +56,5 @@ def lane_of(route: "PipelineRoute") -> LaneKey:
 
 def stage_run(route: "PipelineRoute", stage: "PipelineStage", configuration: "Configuration") -> StageRun:
     """The stage as a run of it alone starts with it: with its present settings, and no stage before it."""
-    [alone] = routing.pipeline_stage_runs([stage.model_copy(update={"after": ()})], route, configuration)
+    [alone] = routing.pipeline_stage_runs([stage.model_copy(update={"after": (), "soak": None})], route, configuration)
     return alone

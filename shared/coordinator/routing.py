@@ -1,12 +1,13 @@
 """Finds the lanes that news concerns, and the promotions that it starts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.config.pipeline_stage import PipelineTask
 from shared.config.stage import JobStage, ModelStage
+from shared.config.window import windows
 from shared.core.approval import APPROVE
 from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
@@ -136,6 +137,8 @@ def _pipeline_stage_run(stage: "PipelineStage", policy: "Policy", route: "Pipeli
         settings=task.frozen(),
         steps=tuple(map(StepRun, plan)),
         approval=stage.approval_rule(),
+        soak=stage.soak or timedelta(0),
+        windows=windows(stage.window),
     )
 
 
@@ -150,13 +153,16 @@ def stage_runs(
     """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
     chosen = tuple(stages)
     copies = not route.is_from_registry and any(not configuration.is_at_home(route, stage) for stage in chosen)
-    return tuple(_stage_run(stage, copies, route, model, configuration) for stage in chosen)
+    taken = [stage.deployment for stage in chosen if copies and not configuration.is_at_home(route, stage)]
+    elsewhere = tuple(dict.fromkeys(taken))
+    return tuple(_stage_run(stage, elsewhere, route, model, configuration) for stage in chosen)
 
 
 def _stage_run(
-    stage: "StageSettings", copies: bool, route: "Route", model: str, configuration: "Configuration"
+    stage: "StageSettings", elsewhere: Sequence[str], route: "Route", model: str, configuration: "Configuration"
 ) -> StageRun:
-    """`copies`: whether a stage of the promotion needs the model in the registry that is not there yet."""
+    """`elsewhere`: the deployment files of the stages that need the model in the registry, where it is not yet."""
+    copies = bool(elsewhere)
     policy, is_at_home = configuration.environments[stage.environment].policy, configuration.is_at_home(route, stage)
     stage = stage.under(policy)
     plan = plan_for(
@@ -170,7 +176,11 @@ def _stage_run(
         # They run only in the first stage, but must collect what the gates of all stages use.
         options={
             "share_data": {"data": list(route.share_data)},
-            "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})},
+            "share": {
+                "metrics": list(configuration.metrics_asked_for()),
+                **({} if copies else {"copies": False}),
+                **({"deployments": list(elsewhere)} if elsewhere else {}),
+            },
         },
     )
     return StageRun(
@@ -183,6 +193,8 @@ def _stage_run(
         ).frozen(),
         steps=tuple(map(StepRun, plan)),
         approval=stage.approval_rule(),
+        soak=stage.soak or timedelta(0),
+        windows=windows(stage.window),
     )
 
 

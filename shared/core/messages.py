@@ -104,6 +104,7 @@ class Succeeded:
     """The step's effect is in place."""
 
     evidence: Evidence = field(default_factory=dict)
+    says: str = ""  #: what people should read in the journal, in a line; empty if the evidence is enough
 
 
 @dataclass(frozen=True)

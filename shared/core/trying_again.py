@@ -36,7 +36,9 @@ def retry(turn: Turn, promotion: Promotion, event: Retried) -> None:
     keeps_approvals = renewed is None or not renewed.changed
     for stage in promotion.stages:
         if stage in failed:
-            promotion = promotion.with_stage(_again(stage, event.from_step, turn.now, keeps_approvals))
+            promotion = promotion.with_stage(
+                once_more(stage, Trigger.RETRIED, turn.now, event.from_step, keeps_approvals)
+            )
         elif stage.status is StageStatus.SKIPPED:
             promotion = promotion.with_stage(replace(move(stage, Trigger.RETRIED), ended=None, reason=""))
     turn.put(replace(promotion, status=PromotionStatus.QUEUED, reason=""))
@@ -91,9 +93,11 @@ def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
     return None
 
 
-def _again(stage: StageRun, from_step: str | None, now: datetime, keeps_approvals: bool) -> StageRun:
-    """The stage with its steps waiting again, from the first that failed, was undone or reviews, or from an earlier
-    one."""
+def once_more(
+    stage: StageRun, trigger: Trigger, now: datetime, from_step: str | None = None, keeps_approvals: bool = True
+) -> StageRun:
+    """The stage in its queue, with its steps waiting again, from the first that failed, was undone or reviews, or from
+    an earlier one."""
     known = [step.plan.name for step in stage.steps]
     undone = [
         index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
@@ -107,13 +111,14 @@ def _again(stage: StageRun, from_step: str | None, now: datetime, keeps_approval
         start = known.index(from_step)
     steps = tuple(step if index < start else _fresh(step, keeps_approvals) for index, step in enumerate(stage.steps))
     return replace(
-        move(stage, Trigger.RETRIED),
+        move(stage, trigger),
         steps=steps,
         undoing=(),
         attempt=stage.attempt + 1,
         ends_as=StageStatus.FAILED,
         predecessor=None,
         abandoned="",
+        held=None,
         queued=now,
         started=None,
         ended=None,
@@ -123,7 +128,7 @@ def _again(stage: StageRun, from_step: str | None, now: datetime, keeps_approval
 
 def _fresh(step: StepRun, keeps_approvals: bool) -> StepRun:
     """The step before its first poll. Approvals that it keeps count again for the same evidence."""
-    return StepRun(step.plan, evidence=step.evidence if step.plan.waits and keeps_approvals else {})
+    return StepRun(step.plan, evidence=step.evidence if step.plan.asks_people and keeps_approvals else {})
 
 
 def replay(turn: Turn, promotion: Promotion, event: Replayed) -> None:

@@ -9,7 +9,7 @@ finishes the work.
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from shared.core import events, views
 from shared.core.events import LaneEvent, Person
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey
-from shared.core.promotion import Promotion, PromotionStatus
+from shared.core.promotion import Lane, Promotion, PromotionStatus
 from shared.http import bodies, listing, refusals, starting
 from shared.http.bodies import Body, Text
 from shared.ports import QueueUnavailableError, Store, VersionConflictError
@@ -156,7 +156,7 @@ class Requests:
         except ValueError as fault:
             raise refusals.BadRequestError(str(fault)) from fault
         return {
-            "value": [views.lane(lane, self._stages(lane.key)) for lane in page.lanes],
+            "value": self._shown(page.lanes),
             "next_link": listing.next_link(url, query, page.following),
         }
 
@@ -168,12 +168,12 @@ class Requests:
         if not version:
             text = f"No {model[:100]} has been promoted along route {route[:100]}."
             raise refusals.NotThereError(text, {"see": "/api/routes"})
-        known = [each["name"] for each in views.lane(lane, self._stages(key))["stages"]]
+        known = [each["name"] for each in self._shown([lane])[0]["stages"]]
         if stage not in known:
             text = f"Route {route} has no stage {stage[:100]}. Its stages: {', '.join(known)}."
             raise refusals.NotThereError(text, {"see": "/api/routes"})
         decision = self._apply(events.Released(key, stage, by, asked.reason))
-        return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
+        return {"done": _done(decision), "route": self._shown([decision.lane])[0]}
 
     def run(self, route: str, stage: str, body: bytes, by: Person | None) -> dict[str, Any]:
         """Have the pipeline that serves a stage run there again; return its promotion."""
@@ -220,6 +220,11 @@ class Requests:
         named = getattr(event, "promotion", None)
         found = self._store.promotion(named) if isinstance(named, str) else None
         return {"promotion": views.summary(found[0])} if found else {}
+
+    def _shown(self, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
+        """Return lanes with the holds of operators on them."""
+        (holds, _), now = self._store.holds(), self._clock()
+        return [views.lane(lane, self._stages(lane.key), holds, now) for lane in lanes]
 
     def _stages(self, key: LaneKey) -> list[str]:
         """Return the names of a lane's stages, as configured now: none if the route is gone or leaves the model out."""

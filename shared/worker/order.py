@@ -1,6 +1,6 @@
 """Defines a step: its name, its inputs and its evidence. Parses a command, once, into the order that its step gets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -35,6 +35,8 @@ class Rules:
     source: Workspace | None = None  #: the workspace that models come from, if this environment's identity may read it
     url: str = ""  #: address of this app, for people
     workspace: str = ""  #: ARM id of the environment's own workspace
+    prices: Mapping[str, float] = field(default_factory=dict)  #: of an instance for an hour, by size
+    currency: str = ""
     shares_data: frozenset[str] = frozenset()  #: names of the data assets that may leave it for the registry
 
     def is_own(self, workspace: str) -> bool:

@@ -345,6 +345,8 @@ class _Deployment:
                 return _like(texts, str(uuid.uuid5(_GUIDS, "|".join(texts))))
             case "subscription", []:
                 return Scope(self._scope.subscription)
+            case "subscription", [subscription]:
+                return Scope(subscription)
             case "resourceGroup", [subscription, group]:
                 return Scope(subscription, group)
             case "subscriptionResourceId", [kind, name]:

@@ -193,6 +193,22 @@ def test_an_environment_may_read_the_workspace_that_models_come_from_and_nothing
     assert settings(made)["PROD_SOURCE_WORKSPACE"] == dev
 
 
+def test_an_environment_may_read_the_quota_of_its_subscription_and_nothing_else_of_it() -> None:
+    environments = [
+        {"name": name, "workspace": workspace(name), "source": name == "dev", "readsQuota": name == "prod"}
+        for name in NAMES
+    ]
+    for made in (deployed(environments=environments), worker("prod", environments=environments)):
+        [role] = of_type(made, "Microsoft.Authorization/roleDefinitions")
+        assert role.id.startswith("/subscriptions/sub-prod/providers/")
+        assert role.properties["assignableScopes"] == ["/subscriptions/sub-prod"]
+        assert role.properties["permissions"] == [
+            {"actions": [f"Microsoft.MachineLearningServices/locations/{what}/read" for what in ("usages", "vmSizes")]}
+        ]
+        on_subscriptions = {right for right in rights(made) if "/providers/" not in right[2]}
+        assert on_subscriptions == {("prod", role.id, "/subscriptions/sub-prod")}
+
+
 def test_nothing_is_assigned_on_a_subscription_a_resource_group_or_a_namespace() -> None:
     for made in (deployed(), deployed("coordinator"), *map(worker, NAMES)):
         for _, role, scope in rights(made):
