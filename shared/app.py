@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from shared.http.health import Health
     from shared.http.hold_requests import HoldRequests
     from shared.http.lineage_requests import LineageRequests
+    from shared.http.planning import Plans
     from shared.http.publishing import PublishingRequests
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
@@ -350,6 +351,13 @@ class App:
 
         folder = Path(self.settings.traces) if self.settings.traces else None
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder, self._renewed)
+
+    @_made_once
+    def plans(self) -> "Plans":
+        """What would happen to a version."""
+        from shared.http.planning import Plans
+
+        return Plans(self.store, lambda: self.configuration, _now)
 
     @_made_once
     def hold_requests(self) -> "HoldRequests":
