@@ -67,6 +67,8 @@ KINDS: Mapping[Kind, KindRules] = {
                 undo_limit=timedelta(hours=2),
                 crowns=True,
             ),
+            # Before the deployment that it watched is removed.
+            PlannedStep("move_monitor", limit=timedelta(minutes=30), asked_by="monitor", tidies=True),
             PlannedStep("retire", limit=timedelta(hours=1), tidies=True),
         ),
         supersedes=True,
