@@ -118,7 +118,10 @@ def _metrics(promotion: Document) -> Iterator[RenderableType]:
 def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:
     for wait in promotion["waits"]:
         yield _indented(f"{wait['stage']} waits for {wait['for']}")
-        yield _indented(f"for {age(wait['since'], now)}, until {until(wait['until'], now)}", style="dim")
+        # An older app does not say when a wait ends by itself; nor does anybody know of most.
+        end = wait.get("ends")
+        ends = f"ends {until(end, now)}" if end else f"until {until(wait['until'], now)}"
+        yield _indented(f"for {age(wait['since'], now)}, {ends}", style="dim")
 
 
 def _indented(text: str, style: str = "") -> RenderableType:

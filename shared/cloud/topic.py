@@ -21,6 +21,7 @@ from azure.eventgrid import EventGridPublisherClient
 from shared.cloud.identity import credential
 from shared.config.app_settings import AppSettings
 from shared.core import views
+from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane, Promotion
 from shared.ports import TopicUnavailableError
@@ -33,6 +34,7 @@ KEY = "MLPROMOTE_TOPIC_KEY"
 Told: TypeAlias = CloudEvent[dict[str, Any]]
 
 TYPE_PREFIX = "mlpromote.promotion."
+HOLD_TYPE_PREFIX = "mlpromote.hold."
 
 #: In seconds. With at most two attempts they bound the delay of a promotion. They are passed with each call, because
 #: the SDK drops such options of the client. It warns about them for each event; ignore that.
@@ -83,8 +85,14 @@ class EventGridTopic:
 
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
         promotions = {promotion.id: promotion for promotion in lane.promotions}
+        return self._published([event_of(promotions[entry.promotion], entry) for entry in journal])
+
+    def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
+        return self._published(list(map(event_of_hold, lines)))
+
+    def _published(self, told: Sequence[Told]) -> bool:
         with self._lock:
-            self._waiting += [event_of(promotions[entry.promotion], entry) for entry in journal]
+            self._waiting += told
         while events := self._take():
             try:
                 self._send(events)
@@ -168,6 +176,25 @@ def event_of(promotion: Promotion, entry: JournalEntry) -> Told:
             "what": entry.what,
             "text": entry.text,
             "who": entry.who or None,
+        },
+    )
+
+
+def event_of_hold(line: HoldLine) -> Told:
+    """The event for one line of the history of holds. Its id is deterministic."""
+    return CloudEvent(
+        source="/mlpromote/holds",
+        type=f"{HOLD_TYPE_PREFIX}{line.what}",
+        subject=f"holds/{line.scope}",
+        id=f"hold:{line.number}:{line.at.isoformat()}",
+        time=line.at,
+        data={
+            "scope": str(line.scope),
+            "number": line.number,
+            "what": line.what,
+            "text": line.reason,
+            "who": line.who,
+            "until": line.until.isoformat() if line.until else None,
         },
     )
 

@@ -75,6 +75,7 @@ class Champion:
     candidate: Candidate
     since: datetime
     evidence: Mapping[str, Evidence]  #: by step, from when it was promoted (metrics, deployment name, …)
+    bundle: str = ""  #: as in `Promotion`
 
 
 # --- outcomes: how a step answers -------------------------------------------------------------------------------------
@@ -196,6 +197,7 @@ class RunStep:
     options: Mapping[str, Any] = field(default_factory=dict)  #: the step's options in the plan
     state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll kept for this one
     expects: Expectation | None = None  #: how long the step will take, from `started`; None if unknown
+    bundle: str = ""  #: digest of the bundle with its files; empty if they are the app's own
 
     @property
     def runs(self) -> str:

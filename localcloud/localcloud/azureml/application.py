@@ -13,8 +13,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from localcloud.azureml.assets import Assets
+from localcloud.azureml.batch_endpoints import BatchEndpoints
+from localcloud.azureml.batch_invocations import BatchInvocations
+from localcloud.azureml.batch_jobs import BatchJobs
 from localcloud.azureml.blobs import Blobs
-from localcloud.azureml.command_jobs import CommandJobs, Platform
+from localcloud.azureml.command_jobs import CommandJobs, JobAccess, Platform
 from localcloud.azureml.compute import mlflow
 from localcloud.azureml.compute.jobs import JobRunner
 from localcloud.azureml.compute.servers import InferenceServers
@@ -33,7 +36,7 @@ from localcloud.azureml.history import History
 from localcloud.azureml.job_identity import JobIdentity
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.job_requirements import JobRequirements
-from localcloud.azureml.jobs import Jobs
+from localcloud.azureml.jobs import JobKinds, Jobs
 from localcloud.azureml.metrics import Metrics
 from localcloud.azureml.mirroring import Mirroring
 from localcloud.azureml.mlflow_registry import MlflowRegistry
@@ -128,11 +131,17 @@ class _Parts:
         self.jobs = Jobs(
             self.scopes,
             self.records,
-            self.command_jobs,
-            pipeline_jobs,
+            JobKinds(self.command_jobs, pipeline_jobs),
             requirements,
             self.operations,
             settings.cancellation_seconds,
+        )
+        batch_jobs = BatchJobs(self.records, self.command_jobs)
+        self.batch_invocations = BatchInvocations(
+            *(self.store, self.scopes, self.rights, self.records, self.jobs, batch_jobs)
+        )
+        self.batch_endpoints = BatchEndpoints(
+            self._shared, self.assets, self._base_url, settings.endpoint_update_seconds
         )
 
         clock = Clock(settings.schedule_clock, float(self.store.secret("schedule clock", str(time.time()))))
@@ -159,11 +168,14 @@ class _Parts:
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}
         platform = Platform(
-            self._base_url, certificate_authority, settings.job_start_seconds, settings.environment_build_seconds
+            self._base_url,
+            certificate_authority,
+            settings.job_start_seconds,
+            settings.environment_build_seconds,
+            runners,
         )
-        return CommandJobs(
-            *(self.records, self.assets, self.storage, self.rights, self.job_identity, self.faults, runners, platform)
-        )
+        access = JobAccess(self.job_identity, self.rights)
+        return CommandJobs(self.records, self.assets, self.storage, access, self.faults, platform)
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
         """The routes of every part. If two match, the first one answers."""
@@ -178,6 +190,8 @@ class _Parts:
         yield self.deployments.routes()
         yield self.scoring.routes()
         yield self.usages.routes()
+        yield self.batch_endpoints.routes()
+        yield self.batch_invocations.routes()
         yield Metrics(self.store, self.scopes, self.figures).routes()
         yield self.jobs.routes()
         yield self.schedules.routes()

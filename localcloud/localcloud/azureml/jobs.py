@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
 from localcloud.azureml.command_jobs import CommandJobs
 from localcloud.azureml.job_pages import page
-from localcloud.azureml.job_records import TERMINAL, JobRecords, kept_inputs
+from localcloud.azureml.job_records import TERMINAL, JobRecords, NewJob, kept_inputs
 from localcloud.azureml.job_requirements import JobRequirements
 from localcloud.azureml.operations import Operation, Operations
 from localcloud.azureml.pipeline_jobs import PipelineJobs
@@ -25,6 +27,20 @@ CHANGEABLE = ("tags", "displayName", "description", "isArchived")
 IMMUTABLE = ("jobType", "command", "codeId", "environmentId", "experimentName", "inputs", "jobs", "componentId")
 
 
+@dataclass(frozen=True)
+class JobKinds:
+    """What runs each kind of job."""
+
+    command: CommandJobs
+    pipeline: PipelineJobs
+
+
+class Runs(Protocol):
+    """Runs recorded jobs of a kind to their end."""
+
+    async def run(self, workspace: Scope, job: Resource, caller: Caller) -> None: ...
+
+
 class Jobs:
     """Starts jobs in the background; those that run when the control plane ends are Failed at its next start."""
 
@@ -32,16 +48,15 @@ class Jobs:
         self,
         scopes: Scopes,
         records: JobRecords,
-        command_jobs: CommandJobs,
-        pipeline_jobs: PipelineJobs,
+        kinds: JobKinds,
         requirements: JobRequirements,
         operations: Operations,
         cancellation_seconds: float,
     ) -> None:
         self._scopes = scopes
         self._records = records
-        self._command_jobs = command_jobs
-        self._pipeline_jobs = pipeline_jobs
+        self._command_jobs = kinds.command
+        self._pipeline_jobs = kinds.pipeline
         self._requirements = requirements
         self._operations = operations
         self._cancellation_seconds = cancellation_seconds
@@ -108,10 +123,16 @@ class Jobs:
         self._requirements.refuse_unmet(workspace, properties)
         if job_type == "Pipeline":
             properties = self._pipeline_jobs.with_component(properties)
-        job = self._records.create(workspace, name, properties, caller, schedule=schedule)
-        runs = self._command_jobs if job_type == "Command" else self._pipeline_jobs
-        self._start(runs, workspace, job, caller)
+        job = self._records.create(workspace, NewJob(name, properties, caller, schedule=schedule))
+        runs: Runs = self._command_jobs if job_type == "Command" else self._pipeline_jobs
+        self.start(runs, workspace, job, caller)
         return job
+
+    def start(self, runs: Runs, workspace: Scope, job: Resource, caller: Caller) -> None:
+        """Runs a recorded job in the background."""
+        task = asyncio.get_running_loop().create_task(self._run(runs, workspace, job, caller))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     def properties_of(self, workspace: Scope, name: str) -> Json:
         """What a job was submitted with; 404 without it."""
@@ -145,12 +166,7 @@ class Jobs:
                 await asyncio.sleep(0.05)
                 job = self._records.get(workspace, job.name)
 
-    def _start(self, runs: CommandJobs | PipelineJobs, workspace: Scope, job: Resource, caller: Caller) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(runs, workspace, job, caller))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def _run(self, runs: CommandJobs | PipelineJobs, workspace: Scope, job: Resource, caller: Caller) -> None:
+    async def _run(self, runs: Runs, workspace: Scope, job: Resource, caller: Caller) -> None:
         try:
             await runs.run(workspace, job, caller)
         except Exception as error:  # a bug must end the job, or its clients wait forever

@@ -32,7 +32,9 @@ def run(target: Target) -> Outcome:
     command = replace(
         target.command, promotion=champion.promotion, candidate=champion.candidate, evidence=champion.evidence
     )
-    theirs = replace(target, command=command)
+    # The files that it was deployed from, if they were in a bundle.
+    folder = target.bundles(champion.bundle) if champion.bundle else target.folder
+    theirs = replace(target, command=command, folder=folder)
     found = target.workspace.deployment(theirs.endpoint, predecessor(theirs) or theirs.deployment)
     if found is not None and found.state == READY:
         return Succeeded(as_evidence(Reinstated(found.name)))

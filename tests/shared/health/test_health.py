@@ -13,6 +13,7 @@ from shared.config import sign_in
 from shared.config.app_settings import AppSettings
 from shared.config.roles import Roles
 from shared.core.events import Person
+from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane
 from shared.http.authorisation import OPERATOR
@@ -179,6 +180,9 @@ class SeenTopic(Topic):
         self._fault = fault
 
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
+        raise AssertionError("a check publishes nothing")
+
+    def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
         raise AssertionError("a check publishes nothing")
 
     def check(self) -> None:
