@@ -174,6 +174,8 @@ def _stage_run(
             "share_data": {"data": list(route.share_data)},
             "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})},
         },
+        times=stage.rollout.times() if stage.rollout else {},
+        delays=stage.rollout.delays() if stage.rollout else {},
     )
     return StageRun(
         name=stage.name,
