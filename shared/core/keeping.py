@@ -26,10 +26,11 @@ def begun(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
     step = removal(stage)
     if step is None or step.status is not StepStatus.WAITING or not turn.lane.serves(promotion, stage):
         return stage
+    if stage.predecessor is None:  # nothing to return to
+        return replace(stage, kept_until=turn.now)
     until = turn.now + step.plan.delay
-    if stage.predecessor is not None:
-        what = f"version {stage.predecessor.candidate.version} stays without traffic until {until:%Y-%m-%d %H:%M} UTC"
-        turn.note(promotion, "keeping", what, stage)
+    what = f"version {stage.predecessor.candidate.version} stays without traffic until {until:%Y-%m-%d %H:%M} UTC"
+    turn.note(promotion, "keeping", what, stage)
     return replace(stage, kept_until=until)
 
 

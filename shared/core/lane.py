@@ -14,6 +14,8 @@
   noted and undoing continues, so that no promotion can hang.
 - Nothing is undone while the step that it undoes may still act. A stage that is turned back waits for the answer of the
   step under way, or until its command can no longer act (`GRACE`). That step is not polled again.
+- A step that moves a part of the traffic must not act any more when the next one begins: a late change of it would
+  take back what the next one does.
 - The step that crowns makes the candidate the stage's champion. Later steps only clean up: their failure is noted and
   undoes nothing.
 - Every step and every wait has a deadline. Until then, a poll that could not be made is repeated after growing pauses.

@@ -38,6 +38,11 @@ class PlannedStep:
     delay: timedelta = timedelta(0)  #: so long after the stage's end it runs; the lane does not wait for it
     uncrowns: bool = False  #: when it succeeds, the stage's previous champion is restored
 
+    @property
+    def only_adds(self) -> bool:
+        """Whether it neither moves traffic nor removes anything."""
+        return not (self.crowns or self.tidies or self.moves_traffic or self.makes_room)
+
 
 @dataclass(frozen=True)
 class KindRules:
