@@ -33,6 +33,13 @@ from shared.ports.jobs import (
     JobSubmission,
     SubmittedJob,
 )
+from shared.ports.live_figures import (
+    LiveFigures,
+    LiveFiguresReader,
+    Minute,
+    RecordedRequest,
+    Recording,
+)
 from shared.ports.pipelines import (
     Bound,
     Component,
@@ -97,6 +104,9 @@ __all__ = [
     "JobSubmission",
     "Jobs",
     "LanePage",
+    "LiveFigures",
+    "LiveFiguresReader",
+    "Minute",
     "Model",
     "Node",
     "OutOfQuotaError",
@@ -109,6 +119,8 @@ __all__ = [
     "PromotionFilter",
     "Publishing",
     "QueueUnavailableError",
+    "RecordedRequest",
+    "Recording",
     "RegistryData",
     "RejectedError",
     "StepMetrics",

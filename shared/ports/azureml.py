@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from shared.core.approval import Author
 from shared.ports.jobs import Jobs
+from shared.ports.live_figures import LiveFiguresReader
 from shared.ports.pipelines import Pipelines
 
 
@@ -143,9 +144,10 @@ class Capability(StrEnum):
     RUN = "run jobs"
     REGISTER = "register the output of jobs"
     SHARE = "share models to the registry"
+    WATCH = "read the live figures of endpoints"
 
 
-class Workspace(Jobs, Pipelines, Protocol):
+class Workspace(Jobs, Pipelines, LiveFiguresReader, Protocol):
     """An environment's workspace, and the registry as the environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter

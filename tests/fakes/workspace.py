@@ -32,6 +32,7 @@ from shared.ports import (
     Workspace,
 )
 from tests.fakes.jobs import FakeJobs
+from tests.fakes.live_figures import FakeLiveFigures
 from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -58,7 +59,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class FakeWorkspace(FakeJobs, FakePipelines):
+class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures):
     """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
     still show it as not ready."""
 
