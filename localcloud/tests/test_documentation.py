@@ -44,6 +44,8 @@ def test_the_example_of_service_bus_is_accepted_and_the_page_shows_it(tmp_path: 
         azureml.TopicSettings,
         azureml.RegistrySettings,
         azureml.RoleAssignment,
+        azureml.CustomRole,
+        azureml.MetricsSettings,
         Fault,
         eventgrid.EventGridConfiguration,
         eventgrid.Topic,
