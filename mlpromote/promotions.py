@@ -1,4 +1,4 @@
-"""The commands for promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retry."""
+"""The commands for promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retire, retry."""
 
 import argparse
 from collections.abc import Callable
@@ -59,6 +59,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     _act(commands, common, "cancel", "cancel a promotion; rolls back if traffic has started to move")
     _add_stage(_act(commands, common, "roll-back", "return the traffic to the previous deployment, and hold the stage"))
     _add_stage(_act(commands, common, "abandon", "stop undoing a promotion and leave it as it is"))
+    _add_stage(_act(commands, common, "retire", "remove the replaced deployments that a promotion keeps"))
     retry = _act(commands, common, "retry", "retry a failed promotion, or poll a running one now")
     retry.add_argument("--from-step", dest="from_step", metavar="STEP", help="resume from this earlier step")
     _add_watch(retry)

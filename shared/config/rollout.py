@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from shared.config import durations
+from shared.config.analysis import AnalysisSettings
 from shared.config.fields import SETTING, Duration, Settings, no_truth_value
 from shared.core.plan import entry_name
 
@@ -14,8 +15,6 @@ from shared.core.plan import entry_name
 MOST_MIRRORED = 50
 #: How long an endpoint may take to move its traffic, with retries. Comes on top of the time of each step.
 TO_MOVE = timedelta(minutes=30)
-#: How long a step waits, at most, for figures that it needs, once its own time is over.
-TO_WAIT = timedelta(hours=24)
 MOST_STEPS = 20
 
 
@@ -64,8 +63,9 @@ class RolloutStep(Settings):
         return self
 
 
-class Rollout(Settings):
-    """How the traffic moves to a new deployment. After the last step it gets all of it."""
+class Rollout(AnalysisSettings):
+    """How the traffic moves to a new deployment, and what must hold meanwhile. After the last step, it gets
+    everything."""
 
     steps: tuple[RolloutStep, ...] = Field(
         default=(), max_length=MOST_STEPS, description="The steps in order: first those that mirror, then live traffic."
@@ -124,5 +124,8 @@ class Rollout(Settings):
 
     def limits(self) -> dict[str, timedelta]:
         """The time limits of the steps that this adds to the plan."""
-        found = {entry_name("rollout", n): each.lasts + TO_WAIT + TO_MOVE for n, each in enumerate(self.steps, 1)}
-        return found | ({"watch": self.watch + TO_MOVE} if self.watch is not None else {})
+        found = {entry_name("rollout", n): self._at_most(each.lasts) for n, each in enumerate(self.steps, 1)}
+        return found | ({"watch": self._at_most(self.watch)} if self.watch is not None else {})
+
+    def _at_most(self, lasts: timedelta) -> timedelta:
+        return lasts + self.metrics_delay + self.wait_at_most + TO_MOVE

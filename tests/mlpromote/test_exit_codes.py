@@ -18,7 +18,7 @@ from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 REPOSITORY = Path(__file__).parents[2]
-STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "abandon", "retry")
+STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "abandon", "retire", "retry")
 COMMANDS = (*STEERING, "failures", "replay", "routes", "release", "run", "doctor")
 DEADLINE_SECONDS = 20
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded
+from shared.core.messages import Failed, FailureKind, Outcome, Retry, Running, Succeeded
+from shared.ports import UnavailableError
 from tests.fakes.workspace import Crash, FakeWorkspace
 from tests.steps.promotion import ENDPOINT, NOW, OURS, SHARED, Stage, champion, deploy_saw
 
@@ -177,6 +178,85 @@ def test_the_watch_lasts_its_time_and_fails_when_the_traffic_goes_elsewhere(
     assert isinstance(outcome, Failed)
     assert outcome.kind is FailureKind.CONFLICT
     assert f"{OLD} (50 %)" in outcome.reason
+
+
+# --- what is seen while it has its share ------------------------------------------------------------------------------
+
+STRICT = {**ROLLOUT, "analysis": [{"metric": "error_rate", "at_most": 0.01}], "min_requests": 100}
+
+
+def serving(workspace: FakeWorkspace, deployment: str, errors: float, hours: int = 2) -> None:
+    """Its answers in each minute from now on: 60, some of them errors of the model."""
+    workspace.has_minutes(ENDPOINT, deployment, NOW, hours * 60, {200: 60 - errors, 500: errors})
+
+
+@pytest.fixture
+def judged(deployed: Stage, both: FakeWorkspace) -> Stage:
+    """The stage with an analysis, before the step that gives the new deployment 10 %."""
+    rolled(deployed, both, 1)
+    serving(both, OLD, errors=0)
+    return deployed.with_settings(rollout=STRICT)
+
+
+def test_a_breach_fails_the_step_before_its_time_is_over_with_the_figures(judged: Stage, both: FakeWorkspace) -> None:
+    serving(both, judged.deployment, errors=3)
+    outcome = rolled(judged, both, 2)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is FailureKind.REFUSED
+    assert outcome.reason.startswith(
+        f"Refused for test while {judged.deployment} gets 10 % of the traffic: error_rate "
+    )
+    assert outcome.evidence["seen"]["live"]["candidate"]["error_rate"] == 0.05
+    assert outcome.evidence["seen"]["live"]["champion"]["error_rate"] == 0
+    assert shares(both) == ({OLD: 90, judged.deployment: 10}, {}), "the undo gives the traffic back"
+
+
+def test_good_figures_let_the_step_succeed_and_are_its_evidence(judged: Stage, both: FakeWorkspace) -> None:
+    serving(both, judged.deployment, errors=0)
+    outcome = rolled(judged, both, 2)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["seen"]["live"]["requests"] >= 100
+    assert [each["result"] for each in outcome.evidence["seen"]["live"]["findings"]] == ["passed"]
+
+
+def test_too_few_requests_make_the_step_wait_and_then_fail(judged: Stage, both: FakeWorkspace) -> None:
+    stage = judged.with_settings(rollout={**STRICT, "wait_at_most": "5m"}).with_(options={"entry": 2})
+    outcome = watched(stage, both, "rollout", 15)
+    assert isinstance(outcome, Failed)
+    assert f"deployment {judged.deployment} answered only 0 of 100 requests" in outcome.reason
+
+
+def test_copies_are_not_judged_without_figures(deployed: Stage, both: FakeWorkspace) -> None:
+    outcome = rolled(deployed.with_settings(rollout=STRICT), both, 1)
+    assert isinstance(outcome, Succeeded)
+
+
+def test_while_the_metrics_are_away_the_step_goes_on_and_later_waits_for_them(
+    judged: Stage, both: FakeWorkspace
+) -> None:
+    serving(both, judged.deployment, errors=0)
+    stage = judged.with_(options={"entry": 2})
+    stage.poll("rollout", both)
+    both.raises["live_figures"] = UnavailableError("Azure Monitor is busy")
+    early = stage.poll("rollout", both, 2)
+    assert isinstance(early, Running)
+    late = stage.with_(started_late=timedelta(minutes=11), state=early.state)
+    both.raises["live_figures"] = UnavailableError("Azure Monitor is busy")
+    assert isinstance(late.poll("rollout", both, 3, NOW + timedelta(minutes=11)), Retry)
+
+
+@pytest.mark.parametrize("errors", [0, 3])
+def test_the_watch_compares_with_the_bounds_and_does_without_a_verdict(
+    judged: Stage, both: FakeWorkspace, errors: int
+) -> None:
+    both.has_endpoint(ENDPOINT, OURS, {judged.deployment: 100})
+    assert isinstance(watched(judged, both, "watch", 20), Succeeded), "nobody asks it anything"
+    serving(both, judged.deployment, errors)
+    outcome = watched(judged, both, "watch", 20)
+    assert isinstance(outcome, Failed if errors else Succeeded)
+
+
+# --- room -------------------------------------------------------------------------------------------------------------
 
 
 def test_room_is_made_by_removing_what_an_earlier_promotion_keeps(deployed: Stage, both: FakeWorkspace) -> None:

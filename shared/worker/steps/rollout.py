@@ -5,15 +5,15 @@ The same step may be in a plan several times, with a growing share. `restore` gi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
+from shared.core.wire import UndecodableError
 from shared.ports import Capability, Endpoint
 from shared.worker import traffic, watching
 from shared.worker.order import Step
 from shared.worker.rollout_splits import left_after, shared_with, steps_of
 from shared.worker.target import Target
-from shared.worker.watching import Progress
+from shared.worker.watching import Progress, Seen, Watch
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class RolledOut:
 
     traffic: Mapping[str, int] = field(default_factory=dict)  #: per cent by deployment, during the step
     mirror: Mapping[str, int] = field(default_factory=dict)  #: per cent of the requests that were copied
-    since: datetime | None = None  #: when the share took effect
+    seen: Seen = field(default_factory=Seen)
     left_out: str = ""  #: why nothing was divided, in a sentence; empty if it was
 
 
@@ -50,9 +50,16 @@ def run(target: Target) -> Outcome:
         return replace(moved, state=as_evidence(progress))
     if not isinstance(moved, Succeeded):
         return moved
-    step = steps_of(target)[entry - 1]
-    seen = RolledOut(wanted.traffic, wanted.mirror, watching.since(target))
-    return watching.watched(target, step.lasts, _says(target, entry), seen, champion, counts=bool(step.of_live))
+    return watching.watched(target, _watch(target, entry, champion), RolledOut(wanted.traffic, wanted.mirror))
+
+
+def _watch(target: Target, entry: int, champion: str) -> Watch:
+    step, asked = steps_of(target)[entry - 1], target.stage.rollout
+    if asked is None:
+        raise UndecodableError("the stage's settings have no rollout")
+    what = f"{step.of_live} % of the traffic" if step.of_live else f"copies of {step.of_copies} % of the requests"
+    says = f"{target.deployment} gets {what}"
+    return Watch(says, step.lasts, asked, champion, counts=bool(step.of_live))
 
 
 def _left_out(target: Target, endpoint: Endpoint) -> Outcome:
@@ -62,12 +69,6 @@ def _left_out(target: Target, endpoint: Endpoint) -> Outcome:
         return traffic.moved_by_somebody(endpoint, traffic.split_of(endpoint))
     why = "Nothing served here before, so there is nothing to divide the traffic with."
     return Succeeded(as_evidence(RolledOut(left_out=why)))
-
-
-def _says(target: Target, entry: int) -> str:
-    step = steps_of(target)[entry - 1]
-    what = f"{step.of_live} % of the traffic" if step.of_live else f"copies of {step.of_copies} % of the requests"
-    return f"{target.deployment} gets {what}"
 
 
 STEP = Step("rollout", run, RolledOut, Target, Capability.DEPLOY)
