@@ -35,6 +35,7 @@ ALSO_WORDS = {
         *("shared/config/pipeline_stage.py", "mlpromote/routes.py"),  # a setting, and a command
         *("shared/worker/polls.py", "shared/worker/lineage.py", "shared/cloud/azureml_runs.py"),  # of MLflow
     },
+    "remove": {"mlpromote/contexts.py"},  # a command
     #: What people may do; and what a run of the champion's pipeline takes over.
     "inspect": {"shared/http/authorisation.py", "functions/health.py", "shared/core/rerunning.py"},
 }

@@ -46,6 +46,7 @@ def test_the_example_of_service_bus_is_accepted_and_the_page_shows_it(tmp_path: 
         azureml.RoleAssignment,
         azureml.CustomRole,
         azureml.MetricsSettings,
+        azureml.QuotaSettings,
         Fault,
         eventgrid.EventGridConfiguration,
         eventgrid.Topic,

@@ -298,10 +298,6 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
         with self._rest("read its properties") as rest:
             return WorkspaceAssets(rest, self._id).properties()
 
-    @property
-    def _tracking(self) -> str | None:
-        return self._properties[2]
-
     @cached_property
     def _registry(self) -> Registry:
         with self._rest(f"find registry {self._registry_name}") as rest:

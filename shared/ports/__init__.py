@@ -23,6 +23,13 @@ from shared.ports.azureml import (
     Workspace,
     same_asset,
 )
+from shared.ports.bundles import (
+    Bundles,
+    Pointer,
+    PointerBrokenError,
+    PointerMovedError,
+    Publication,
+)
 from shared.ports.jobs import (
     ChildJob,
     DataAsset,
@@ -79,6 +86,7 @@ __all__ = [
     "Approvals",
     "AzureError",
     "Bound",
+    "Bundles",
     "Bus",
     "BusyError",
     "Capability",
@@ -115,8 +123,12 @@ __all__ = [
     "PipelineJob",
     "PipelineSubmission",
     "Pipelines",
+    "Pointer",
+    "PointerBrokenError",
+    "PointerMovedError",
     "Postponing",
     "PromotionFilter",
+    "Publication",
     "Publishing",
     "QueueUnavailableError",
     "RecordedRequest",

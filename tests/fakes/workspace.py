@@ -165,7 +165,10 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures):
     def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
         self._called("step_metrics")
         below = [job for job in self.jobs.values() if job.parent == pipeline]
-        return [StepMetrics(job.name, job.node, self.job_metrics.get(job.name, {})) for job in below]
+        return [
+            *(StepMetrics(job.name, job.node, self.job_metrics.get(job.name, {})) for job in below),
+            *(StepMetrics(child.name, child.node, metrics) for child, metrics in self.children.get(pipeline, ())),
+        ]
 
     # --- the registry ---
 

@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.blobs import Blobs
-from localcloud.azureml.command_jobs import CommandJobs, Platform
+from localcloud.azureml.command_jobs import CommandJobs, JobAccess, Platform
 from localcloud.azureml.compute import mlflow
 from localcloud.azureml.compute.jobs import JobRunner
 from localcloud.azureml.compute.servers import InferenceServers
@@ -33,7 +33,7 @@ from localcloud.azureml.history import History
 from localcloud.azureml.job_identity import JobIdentity
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.job_requirements import JobRequirements
-from localcloud.azureml.jobs import Jobs
+from localcloud.azureml.jobs import JobKinds, Jobs
 from localcloud.azureml.metrics import Metrics
 from localcloud.azureml.mirroring import Mirroring
 from localcloud.azureml.mlflow_registry import MlflowRegistry
@@ -54,6 +54,7 @@ from localcloud.azureml.step_reuse import StepReuse
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Store
 from localcloud.azureml.traffic_figures import TrafficFigures
+from localcloud.azureml.usages import Usages
 from localcloud.azureml.wire import AzureError
 from localcloud.azureml.workspaces import Workspaces
 from localcloud.identity.key_file import read_or_make_key
@@ -115,6 +116,7 @@ class _Parts:
         self.endpoints = Endpoints(
             self.store, self.scopes, self.operations, self._base_url, settings.endpoint_update_seconds
         )
+        self.usages = Usages(self.store, self.scopes, self.rights, settings.quotas)
         self.deployments = self._made_deployments(settings)
         self.figures = TrafficFigures(self.store, settings.metrics.delay_seconds, settings.metrics.minute_seconds)
         self.forwarding = Forwarding(self.deployments, self.servers)
@@ -126,8 +128,7 @@ class _Parts:
         self.jobs = Jobs(
             self.scopes,
             self.records,
-            self.command_jobs,
-            pipeline_jobs,
+            JobKinds(self.command_jobs, pipeline_jobs),
             requirements,
             self.operations,
             settings.cancellation_seconds,
@@ -143,7 +144,9 @@ class _Parts:
         return Rights(self.scopes, token_key, settings.role_assignments, settings.custom_roles, job_key)
 
     def _made_deployments(self, settings: Settings) -> Deployments:
-        return Deployments(self._shared, self.assets, self.endpoints, self.servers, settings.deployment_seconds)
+        return Deployments(
+            self._shared, self.assets, self.endpoints, self.servers, self.usages, settings.deployment_seconds
+        )
 
     def _made_scoring(self, settings: Settings) -> Scoring:
         collector = DataCollector(self.storage, self.assets)
@@ -155,11 +158,14 @@ class _Parts:
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}
         platform = Platform(
-            self._base_url, certificate_authority, settings.job_start_seconds, settings.environment_build_seconds
+            self._base_url,
+            certificate_authority,
+            settings.job_start_seconds,
+            settings.environment_build_seconds,
+            runners,
         )
-        return CommandJobs(
-            *(self.records, self.assets, self.storage, self.rights, self.job_identity, self.faults, runners, platform)
-        )
+        access = JobAccess(self.job_identity, self.rights)
+        return CommandJobs(self.records, self.assets, self.storage, access, self.faults, platform)
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
         """The routes of every part. If two match, the first one answers."""
@@ -173,6 +179,7 @@ class _Parts:
         yield self.endpoints.routes()
         yield self.deployments.routes()
         yield self.scoring.routes()
+        yield self.usages.routes()
         yield Metrics(self.store, self.scopes, self.figures).routes()
         yield self.jobs.routes()
         yield self.schedules.routes()

@@ -119,6 +119,25 @@ class MetricsSettings(Section):
     counts_mirrored: bool = True
 
 
+class QuotaSettings(Section):
+    """How many cores deployments may take in a subscription and a region, together and of each family of sizes."""
+
+    #: None: every one.
+    subscription: str | None = None
+    location: str | None = None
+    cores: int = Field(default=10_000, ge=0)
+    cores_of_family: int = Field(default=10_000, ge=0)
+    #: By family, such as `DSv2`; those that are not here have `cores_of_family`.
+    families: dict[str, int] = Field(default_factory=dict)
+
+    def covers(self, subscription: str, location: str) -> bool:
+        """Whether it is a quota of this subscription in this region."""
+        return all(
+            own is None or own.lower() == given.lower()
+            for own, given in ((self.subscription, subscription), (self.location, location))
+        )
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -133,6 +152,8 @@ class Settings(Section):
     #: How long an endpoint shows and routes its old traffic after an update was asked for; tens of seconds on Azure.
     endpoint_update_seconds: float = Field(0.3, ge=0)
     metrics: MetricsSettings = MetricsSettings()
+    #: The first one that covers a subscription and a region counts there.
+    quotas: list[QuotaSettings] = Field(default_factory=list)
     job_start_seconds: float = Field(0, ge=0)
     #: How long a job that is being cancelled takes to end; minutes on Azure.
     cancellation_seconds: float = Field(0, ge=0)

@@ -39,13 +39,14 @@ class MetricQuery:
     metrics: tuple[Metric, ...]
     start: datetime
     end: datetime
-    timespan: str
     grain: str
     #: Minutes of a point; None: one point for the whole time.
     minutes: int | None
     aggregations: tuple[str, ...]
     #: Values or `ANY` by dimension in lower case.
     filter: Mapping[str, frozenset[str]]
+    #: The most series that a metric has in the answer.
+    top: int
 
 
 def metric_query(namespace: str, given: Mapping[str, str], minute_seconds: float) -> MetricQuery:
@@ -68,7 +69,7 @@ def metric_query(namespace: str, given: Mapping[str, str], minute_seconds: float
     if (end - start).total_seconds() / (minute_seconds * (minutes or 1)) > _POINTS:
         raise MetricsError(f"The time span {timespan} has more than {_POINTS} points at the interval {grain}.")
     aggregations = _aggregations(given.get("aggregation") or "Average")
-    return MetricQuery(namespace, metrics, start, end, timespan, grain.upper(), minutes, aggregations, wanted)
+    return MetricQuery(namespace, metrics, start, end, grain.upper(), minutes, aggregations, wanted, _top(given))
 
 
 def _metrics(namespace: str, names: str) -> tuple[Metric, ...]:
@@ -102,6 +103,14 @@ def _aggregations(names: str) -> tuple[str, ...]:
             known = ",".join(each.title() for each in AGGREGATIONS)
             raise MetricsError(f"Invalid aggregation type: {name}, supported ones are: {known}")
     return wanted
+
+
+def _top(given: Mapping[str, str]) -> int:
+    """Counts with a filter only, as on Azure, where it is 10 unless the query says otherwise."""
+    written = given.get("top") or "10"
+    if not written.isdecimal() or int(written) < 1:
+        raise MetricsError(f"Invalid value for top: {written}, it must be a whole number from 1")
+    return int(written)
 
 
 def _timespan(written: str) -> tuple[datetime, datetime]:

@@ -93,7 +93,7 @@ class Metrics:
                     ],
                     "data": [_datum(point, query.aggregations) for point in self._points(query, values)],
                 }
-                for split, values in sorted(_series(metric, query, minutes).items())
+                for split, values in _largest(_series(metric, query, minutes), query.top)
             ],
             "errorCode": "Success",
         }
@@ -118,6 +118,12 @@ def _series(metric: Metric, query: MetricQuery, minutes: Iterable[Minute]) -> di
     for start, split, value in _values(metric, query, minutes):
         series.setdefault(split, {})[start] = series.get(split, {}).get(start, 0.0) + value
     return series
+
+
+def _largest(series: dict[Split, dict[float, float]], top: int) -> list[tuple[Split, dict[float, float]]]:
+    """As many series as are wanted, by their values' dimensions."""
+    by_size = sorted(series.items(), key=lambda each: (-sum(each[1].values()), each[0]))
+    return sorted(by_size[:top])
 
 
 def _values(metric: Metric, query: MetricQuery, minutes: Iterable[Minute]) -> Iterator[tuple[float, Split, float]]:

@@ -13,7 +13,7 @@ _DS_V2 |= {13: (8, 56.0), 14: (16, 112.0), 15: (20, 140.0)}
 #: GiB of memory for a core, by the first letter of the size.
 _MEMORY_FOR_A_CORE = {"D": 4.0, "E": 8.0, "F": 2.0, "L": 8.0, "N": 14.0}
 _SIZE = re.compile(
-    r"standard_(?P<letters>[a-z]+?)(?P<number>\d+)(?P<features>[a-z]*)(?:_(?P<gpu>[a-z]+\d+))?(?:_v(?P<version>\d+))?",
+    r"standard_(?P<letters>[a-z]+?)(?P<number>\d+)(?P<features>[a-z]*)(?:_(?P<gpu>(?!v\d)[a-z]+\d+))?(?:_v(?P<version>\d+))?",
     re.IGNORECASE,
 )
 #: GPUs that are named in a size like a GPU, but in the family after its version.
@@ -60,3 +60,21 @@ def size_of(name: str) -> Size | None:
     if letters in ("D", "DS") and version in ("", "v2") and number in _DS_V2:
         return Size(name, family, *_DS_V2[number])
     return Size(name, family, number, number * _MEMORY_FOR_A_CORE.get(letters[0], 4.0))
+
+
+_NUMBERED = {
+    "D{}s_v3": (2, 4, 8),
+    "E{}s_v3": (2, 4, 8, 16),
+    "F{}s_v2": (2, 4, 8, 16, 32, 72),
+    "D{}as_v4": (2, 4, 8, 16),
+}
+#: The sizes that are listed for every region.
+LISTED = tuple(
+    size
+    for name in (
+        *(f"Standard_DS{number}_v2" for number in range(1, 6)),
+        *(f"Standard_{pattern.format(number)}" for pattern, numbers in _NUMBERED.items() for number in numbers),
+        *("Standard_NC4as_T4_v3", "Standard_NC6s_v3", "Standard_NC24ads_A100_v4"),
+    )
+    if (size := size_of(name))
+)

@@ -107,6 +107,11 @@ def test_requests_are_counted_by_deployment_status_and_the_models_status(watched
     assert requests(watched, "deployment eq 'nobody'") == {}
 
 
+def test_no_more_series_come_than_were_asked_for(watched: Endpoint) -> None:
+    answer = asked(watched, "RequestsPerMinute", top="1", **{"$filter": "deployment eq '*'"})
+    assert set(series(answer, "RequestsPerMinute")) == {("blue",)}
+
+
 def test_an_answer_has_azures_form(watched: Endpoint) -> None:
     answer = asked(
         watched, "RequestsPerMinute", metricnamespace=ENDPOINTS.lower(), **{"$filter": "statusCode eq '200'"}
@@ -185,6 +190,7 @@ def test_a_deployment_has_metrics_of_its_own(watched: Endpoint) -> None:
         ({"metricnamespace": "other"}, "Detect invalid value: other for query parameter: 'metricnamespace'"),
         ({"$filter": "deployment = 'blue'"}, "Invalid filter"),
         ({"$filter": "deployment eq 'a' or statusCode eq '200'"}, "Invalid filter"),
+        ({"top": "all"}, "Invalid value for top: all"),
         ({"aggregation": "Median"}, "Invalid aggregation type: median"),
     ],
 )
