@@ -62,6 +62,7 @@ from shared.ports.queues import (
     Topic,
     TopicUnavailableError,
 )
+from shared.ports.series import LiveSeries
 from shared.ports.store import (
     LanePage,
     Page,
@@ -106,6 +107,7 @@ __all__ = [
     "LanePage",
     "LiveFigures",
     "LiveFiguresReader",
+    "LiveSeries",
     "Minute",
     "Model",
     "Node",
