@@ -31,6 +31,7 @@ BENCHMARKS = {
     "polls": ("benchmarks.polls", "polls of a deployment, and how long its end goes unnoticed, by a simulated clock"),
     "steps": ("benchmarks.steps", "steps per second of promotions against a loop that only forwards the messages"),
     "stores": ("benchmarks.stores", "a page of 10,000 promotions against one of 100, and the stores' throughput"),
+    "journey": ("benchmarks.journey", "a promotion from registration to prod against what Azure ML itself takes"),
     "waiting": ("benchmarks.waiting", "function time, Azure ML calls and memory of a promotion that waits a minute"),
 }
 

@@ -1,4 +1,4 @@
-"""Counts the calls to Azure ML by step, by matching the control plane's log with the promotion's times."""
+"""What a promotion asked of Azure ML, by the control plane's log: calls by step, and how long Azure ML was at work."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 Call = Mapping[str, Any]  #: as `/local/requests` lists it
+Operation = Mapping[str, Any]  #: a long-running operation, as `/local/operations` lists it
 Row = tuple[str, str, int]  #: step, call and count
 
 
@@ -30,6 +31,17 @@ def made_by(calls: Sequence[Call], client_ids: Iterable[str]) -> list[Call]:
     """The calls that these identities made, and the scoring requests, which are made with a key."""
     wanted = set(client_ids)
     return [call for call in calls if call["identity"] in wanted or call["operation"].startswith("/scoring/")]
+
+
+def seconds_at_work(calls: Iterable[Call], operations: Iterable[Operation], began: float, ended: float) -> float:
+    """The seconds between two moments in which Azure ML was at work on at least one call or operation."""
+    spans = [(call["time"], call["time"] + call["seconds"]) for call in calls]
+    spans += [(each["started"], each["ended"] or ended) for each in operations]
+    total, until = 0.0, began
+    for start, end in sorted(spans):
+        total += max(0.0, min(end, ended) - max(start, until))
+        until = max(until, end)
+    return total
 
 
 def _seconds(moment: str | None) -> float:

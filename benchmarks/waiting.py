@@ -91,10 +91,10 @@ class Run:
                 raise BenchmarkError(f"the training job is still {status} after {LONGEST:g} s")
             await asyncio.sleep(LOOK_AT_PROMOTION)
 
-    async def promotion(self, model: str) -> Promotion:
+    async def promotion(self, model: str, version: str = "1") -> Promotion:
         """Register the model under this name, and wait for the end of its promotion."""
-        await asyncio.to_thread(self._scientist.register, model, "1", self._job)
-        promotion = await self._app.started(model, "1", LONGEST)
+        await asyncio.to_thread(self._scientist.register, model, version, self._job)
+        promotion = await self._app.started(model, version, LONGEST)
         return await self._until(promotion, lambda known: known["status"] in ENDED)
 
     async def side_by_side(self) -> tuple[Promotion, float]:
@@ -125,15 +125,21 @@ class Run:
         return {name: use for name, use in found.items() if name in function_log.OF_PROMOTIONS}
 
     async def calls(self, since: float) -> list[azureml_calls.Call]:
+        return await self._listed("requests", since)
+
+    async def operations(self, since: float) -> list[azureml_calls.Operation]:
+        return await self._listed("operations", since)
+
+    async def _listed(self, what: str, since: float) -> list[Any]:
         azureml = self._addresses["azureml"]
         certificates = ssl.create_default_context(cafile=azureml["ca_file"])
-        url = f"{azureml['url']}/local/requests?since={since}"
+        url = f"{azureml['url']}/local/{what}?since={since}"
         async with self._session.get(url, ssl=certificates) as answer:
-            found: list[azureml_calls.Call] = (await answer.json())["value"]
+            found: list[Any] = (await answer.json())["value"]
         return found
 
     async def _until(self, promotion: Promotion, holds: Callable[[Promotion], bool]) -> Promotion:
-        deadline = time.monotonic() + LONGEST + DEPLOYMENT_SECONDS
+        deadline = time.monotonic() + LONGEST + 2 * DEPLOYMENT_SECONDS
         while not holds(promotion):
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"promotion {promotion['id']} took too long; it is {promotion['status']}")

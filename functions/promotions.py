@@ -66,6 +66,7 @@ ACTIONS: "dict[str, InPerson]" = {
     "cancel": "steer",
     "roll-back": "steer",
     "abandon": "steer",
+    "retire": "steer",
     "retry": "steer",
 }
 for name, operation in ACTIONS.items():

@@ -3,17 +3,19 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mlpromote import local_identity
+from mlpromote import local_identity, saved_contexts
 from mlpromote.client import is_loopback
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.local_identity import Token
 
-URL, KEY, TOKEN, SCOPE, LOCAL = (f"MLPROMOTE_{name}" for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"))
+URL, KEY, TOKEN, SCOPE, LOCAL, CONTEXT = (
+    f"MLPROMOTE_{name}" for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL", "CONTEXT")
+)
 #: Where `make up` keeps its state.
 USUAL_LOCAL = Path(".local")
 
@@ -28,7 +30,10 @@ class Wanted:
     scope: str | None = None
     local: Path | None = None
     person: str | None = None  #: a person of the local cloud
+    context: str | None = None  #: name of a saved context
 
+
+NOTHING = Wanted()
 
 #: How somebody signs in.
 _HOW = "--scope api://CLIENT_ID/.default, with the client id of the app registration"
@@ -54,16 +59,48 @@ class Access:
 
 
 def find(wanted: Wanted, environment: Mapping[str, str] = os.environ) -> Access:
-    """Find the app: by options first, then variables, then a local cloud in `.local`. Raises `CommandError`."""
-    if wanted.url and (wanted.local or wanted.person):
-        raise CommandError(ExitCode.USAGE, "--local and --as need a local cloud and cannot be used with --url.")
+    """Find the app: by options first, then variables, then the context in use, then a local cloud in `.local`.
+
+    Raises `CommandError`.
+    """
+    _check_fit(wanted)
+    if wanted.context:
+        return _of_context(wanted.context, wanted, environment)
     local = wanted.local or (Path(environment[LOCAL]) if environment.get(LOCAL) and not wanted.url else None)
     url = wanted.url or (None if local else environment.get(URL))
-    if not url:
-        return _local(local, wanted)
-    if wanted.person:
+    if url and wanted.person:
         raise CommandError(ExitCode.USAGE, f"--as needs a local cloud, but {URL} is set. Add --local or unset {URL}.")
-    api = _api(url)
+    if url:
+        return _remote(url, wanted, environment)
+    if local is None and wanted.person is None:
+        name = environment.get(CONTEXT) or saved_contexts.read().used
+        if name:
+            return _of_context(name, wanted, environment)
+    return of_local_cloud(local, wanted)
+
+
+def _check_fit(wanted: Wanted) -> None:
+    """Raise `CommandError` if two options say where the app is."""
+    if wanted.url and (wanted.local or wanted.person):
+        raise CommandError(ExitCode.USAGE, "--local and --as need a local cloud and cannot be used with --url.")
+    if wanted.context and (wanted.url or wanted.local):
+        raise CommandError(ExitCode.USAGE, "--context says where the app is: leave out --url and --local.")
+
+
+def _of_context(name: str, wanted: Wanted, environment: Mapping[str, str]) -> Access:
+    """Return the app of a saved context, and tell that it is used: the command line does not show it."""
+    context = saved_contexts.read().named(name)
+    if context.url is None:
+        found = of_local_cloud(Path(context.local or USUAL_LOCAL), wanted)
+    elif wanted.person:
+        raise CommandError(ExitCode.USAGE, f"--as needs a local cloud, but the context {name} is {context.url}.")
+    else:
+        found = _remote(context.url, replace(wanted, scope=wanted.scope or context.scope), environment)
+    return replace(found, remark=f"Using the context {name}, {found.url.removesuffix('/api')}.")
+
+
+def _remote(url: str, wanted: Wanted, environment: Mapping[str, str]) -> Access:
+    api = api_address(url)
     how = _HOW_LOCALLY if is_loopback(api) else _HOW
     return Access(api, wanted.key or environment.get(KEY), _token(wanted, environment), how_to_sign_in=how)
 
@@ -79,7 +116,7 @@ def of_environment(name: str, environment: Mapping[str, str] = os.environ) -> Ac
         return None
     token, scope = environment.get(f"{prefix}TOKEN"), environment.get(f"{prefix}SCOPE")
     found = _constant(token) if token else _entra(scope) if scope else None
-    return Access(_api(url), environment.get(f"{prefix}KEY"), found)
+    return Access(api_address(url), environment.get(f"{prefix}KEY"), found)
 
 
 def _token(wanted: Wanted, environment: Mapping[str, str]) -> Token | None:
@@ -92,7 +129,8 @@ def _token(wanted: Wanted, environment: Mapping[str, str]) -> Token | None:
     return None
 
 
-def _local(folder: Path | None, wanted: Wanted) -> Access:
+def of_local_cloud(folder: Path | None, wanted: Wanted = NOTHING) -> Access:
+    """Return the app of the local cloud in a folder; None stands for `.local`. Raises `CommandError`."""
     addresses = _addresses(folder or USUAL_LOCAL, found_by_itself=folder is None)
     token = _constant(wanted.token) if wanted.token else None
     who, known = "", ", ".join(addresses["people"]) or "nobody"
@@ -106,7 +144,7 @@ def _local(folder: Path | None, wanted: Wanted) -> Access:
     url = addresses["functions"]["url"]
     remark = f"Using the local cloud in {USUAL_LOCAL}, {url}{who}." if folder is None else ""
     key = wanted.key or addresses["functions"]["keys"]["default"]
-    return Access(_api(url), key, token, remark, f"--as NAME (one of: {known})")
+    return Access(api_address(url), key, token, remark, f"--as NAME (one of: {known})")
 
 
 def _addresses(folder: Path, found_by_itself: bool) -> Any:
@@ -115,7 +153,10 @@ def _addresses(folder: Path, found_by_itself: bool) -> Any:
         addresses = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if found_by_itself:
-            says = f"No address: give --url or set {URL}. No local cloud is running in {folder}."
+            says = (
+                f"No address: give --url or set {URL}. No local cloud is running in {folder}. "
+                "`mlpromote context add` saves an address for good."
+            )
         else:
             says = f"No local cloud is running in {folder}: {file} does not exist."
         raise CommandError(ExitCode.USAGE, says) from None
@@ -126,7 +167,7 @@ def _addresses(folder: Path, found_by_itself: bool) -> Any:
     return addresses
 
 
-def _api(url: str) -> str:
+def api_address(url: str) -> str:
     """Return the address of the API. Keys and tokens leave this machine only over TLS."""
     try:
         parts = urlsplit(url)

@@ -1,37 +1,30 @@
 """Approvals in an environment's own app: `mlpromote approvals`, and `approve` and `reject` that go to that app."""
 
-import argparse
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
+import click
 from rich.console import RenderableType
 from rich.text import Text
 
 from mlpromote import access
-from mlpromote.access import Access
 from mlpromote.api import Api, Document, NoSuchAddressError
+from mlpromote.commands import command
 from mlpromote.evaluations import evaluation_lines
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
 from mlpromote.pipelines import run_lines
+from mlpromote.session import Session
 from mlpromote.tables import dim, until
 
 
-def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to the parser."""
-    what = "list what waits for approval in an environment's own app"
-    made = commands.add_parser(
-        "approvals", parents=[common], help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
-    )
-    made.add_argument(
-        "--environment", metavar="NAME", help="the environment; MLPROMOTE_<NAME>_URL is the address of its app"
-    )
-    made.set_defaults(run=_list)
+def decide_elsewhere(
+    action: str, reference: str, promotion: str, asked: Document, refusal: CommandError, output: Output
+) -> ExitCode:
+    """Approve or reject, in the environment's own app, exactly what that app shows now.
 
-
-def decide_elsewhere(options: argparse.Namespace, promotion: str, refusal: CommandError, output: Output) -> ExitCode:
-    """Approve or reject, in the environment's own app, exactly what that app shows now."""
+    `reference` is what the user called the promotion; `asked` is the body of the request that was refused.
+    """
     elsewhere = refusal.problem["elsewhere"]
     found = access.of_environment(elsewhere["environment"])
     if found is None:
@@ -39,10 +32,10 @@ def decide_elsewhere(options: argparse.Namespace, promotion: str, refusal: Comma
     api = Api(found)
     place = ("approvals", promotion, elsewhere["stage"])
     request = api.get(*place)
-    _check_meant(options.promotion, request)
+    _check_meant(reference, request)
     output.say(f"{api.url}: deciding on {request['model']}/{request['version']}, evidence {request['evidence']}")
-    body = {"reason": options.reason, "evidence": getattr(options, "evidence", None) or request["evidence"]}
-    answer = api.post(*place, options.action, body=body)
+    body = {"reason": asked["reason"], "evidence": asked.get("evidence") or request["evidence"]}
+    answer = api.post(*place, action, body=body)
     output.result(answer, lambda: [answer["done"]])
     return ExitCode.DONE
 
@@ -66,15 +59,18 @@ def _to_set(environment: str) -> str:
     )
 
 
-def _list(found: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    theirs = access.of_environment(options.environment) if options.environment else found
+@command("approvals", "list what waits for approval in an environment's own app")
+@click.option("--environment", metavar="NAME", help="The environment; MLPROMOTE_<NAME>_URL is its app's address.")
+@click.pass_obj
+def list_(session: Session, environment: str | None) -> ExitCode:
+    """List what waits, with every file that an approval is for."""
+    theirs = access.of_environment(environment) if environment else session.access
     if theirs is None:
         raise CommandError(
-            ExitCode.USAGE,
-            f"The address of the app of {options.environment} is not set. {_to_set(options.environment)}",
+            ExitCode.USAGE, f"The address of the app of {environment} is not set. {_to_set(environment or '')}"
         )
     waiting = _waiting(Api(theirs))
-    output.result(waiting, lambda: list(_told(waiting)) or ["nothing waits for approval"])
+    session.output.result(waiting, lambda: list(_told(waiting)) or ["nothing waits for approval"])
     return ExitCode.DONE
 
 
@@ -116,3 +112,6 @@ def manifest_lines(evidence: Document) -> Iterator[str]:
         yield f"{digest[:12]} {name}"
     if manifest.get("files_left_out"):
         yield f"and {manifest['files_left_out']} more files"
+
+
+COMMANDS = (list_,)

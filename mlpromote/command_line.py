@@ -1,105 +1,75 @@
-"""The command line: arguments, help and exit codes."""
+"""The command line: what is said on it, its help, and how a command ends."""
 
-import argparse
 import os
 import sys
-import textwrap
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import NoReturn
 
-from mlpromote import access, approvals, doctor, failures, lineage, promotions, routes
+import click
+from click.shell_completion import shell_complete
+
+from mlpromote import (
+    access,
+    approvals,
+    completion,
+    contexts,
+    doctor,
+    environment,
+    failures,
+    lineage,
+    login,
+    logs,
+    opening,
+    promotions,
+    routes,
+    waiting,
+)
+from mlpromote.commands import Commands, Section
 from mlpromote.exit_codes import MEANINGS, CommandError, ExitCode
-from mlpromote.output import Clock, Output, wall_clock
+from mlpromote.output import Clock, wall_clock
+from mlpromote.session import Session, format_asked_for
 
-DESCRIPTION = "Promotes Azure ML models from environment to environment, over HTTP."
-ENVIRONMENT = f"""\
-connection:
-  {access.URL}    address of the app: https://NAME.azurewebsites.net
-  {access.KEY}    a function key; allows reading and starting only
-  {access.TOKEN}  a bearer token from Microsoft Entra ID for the app
-  {access.SCOPE}  scope of the app, api://CLIENT-ID/.default; gets a token
-                   for the signed-in user (az login)
-  {access.LOCAL}  folder of a running local cloud; supplies address and key
-  MLPROMOTE_<ENVIRONMENT>_URL, _SCOPE, _TOKEN, _KEY
-                   the same, for an environment that takes approvals in its
-                   own app
-Options override variables. The default is the local cloud in {access.USUAL_LOCAL}.
-"""
-WIDTH = 79
-
-
-class _UsageError(CommandError):
-    """The arguments are invalid; `usage` shows the correct form."""
-
-    def __init__(self, sentence: str, usage: str) -> None:
-        super().__init__(ExitCode.USAGE, sentence)
-        self.usage = usage
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises `_UsageError` instead of exiting."""
-
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message[0].upper()}{message[1:]}.", self.format_usage())
+#: Every command, by the heading under which the help lists it.
+SECTIONS = (
+    Section("Promotions", (*promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
+    Section("Approvals", (*promotions.DECISIONS, *approvals.COMMANDS)),
+    Section("Stages and lineage", (*routes.COMMANDS, *lineage.COMMANDS)),
+    Section("When something failed", (*failures.COMMANDS, *doctor.COMMANDS)),
+    Section("Connection", (*login.COMMANDS, *contexts.COMMANDS, *environment.COMMANDS, *completion.COMMANDS)),
+)
+VARIABLES = (
+    (access.URL, "address of the app: https://NAME.azurewebsites.net"),
+    (access.KEY, "a function key; allows reading and starting only"),
+    (access.TOKEN, "a bearer token from Microsoft Entra ID for the app"),
+    (
+        access.SCOPE,
+        "scope of the app, api://CLIENT-ID/.default; gets a token for the signed-in user (az login)",
+    ),
+    (access.LOCAL, "folder of a running local cloud; supplies address and key"),
+    (access.CONTEXT, "a context that `mlpromote context add` has saved"),
+    (
+        "MLPROMOTE_<ENVIRONMENT>_URL",
+        "the same, with _SCOPE, _TOKEN and _KEY, for an environment that takes approvals in its own app",
+    ),
+)
+PRECEDENCE = (
+    "Options override variables, and those override the context in use. The default is the local cloud in "
+    f"{access.USUAL_LOCAL}."
+)
 
 
-def main(arguments: Sequence[str] | None = None, clock: Clock = wall_clock) -> int:
-    """Run one command and return its exit code (see `exit_codes`)."""
-    given = sys.argv[1:] if arguments is None else arguments
-    output = Output("--json" in given, clock)
-    try:
-        options = _parser().parse_args(given)
-        found = access.find(
-            access.Wanted(options.url, options.key, options.token, options.scope, options.local, options.person)
-        )
-        if found.remark:
-            output.remark(found.remark)
-        return int(options.run(found, options, output))
-    except CommandError as error:
-        if isinstance(error, _UsageError) and not output.as_json:
-            sys.stderr.write(error.usage)
-        output.error(error)
-        return int(error.exit_code)
-    except KeyboardInterrupt:
-        return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader closed the pipe. Without this, Python reports the broken pipe again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.DONE)
+class _Root(Commands):
+    """`mlpromote` itself: its help explains what holds for every command."""
 
-
-def _parser() -> argparse.ArgumentParser:
-    codes = "\n".join(
-        textwrap.fill(meaning, WIDTH, initial_indent=f"  {code:<4}", subsequent_indent=" " * 6)
-        for code, meaning in MEANINGS.items()
-    )
-    parser = _Parser(
-        prog="mlpromote",
-        description=DESCRIPTION,
-        epilog=f"{ENVIRONMENT}\nexit codes:\n{codes}\n\nRun mlpromote COMMAND --help for help on a command.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--version", action="version", version=f"mlpromote {_version()}", help="show the version and exit"
-    )
-    _add_common(parser, None)
-    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    # Options may stand before or after the command. Defaults after it must not overwrite values before it.
-    _add_common(common, argparse.SUPPRESS)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (
-        promotions.add_commands,
-        approvals.add_command,
-        failures.add_commands,
-        routes.add_commands,
-        lineage.add_command,
-        doctor.add_command,
-    ):
-        add(commands, common)
-    return parser
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Variables"):
+            formatter.write_dl([*VARIABLES])
+        formatter.write_paragraph()
+        formatter.write_text(PRECEDENCE)
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANINGS.items()])
+        formatter.write_paragraph()
+        formatter.write_text("Run mlpromote COMMAND --help for help on a command.")
 
 
 def _version() -> str:
@@ -110,28 +80,59 @@ def _version() -> str:
         return "(not installed)"
 
 
-def _add_common(parser: argparse.ArgumentParser, default: str | None) -> None:
-    group = parser.add_argument_group("connection and output")
-    group.add_argument("--url", default=default, help=f"address of the app (variable {access.URL})")
-    group.add_argument("--key", default=default, help=f"a function key (variable {access.KEY})")
-    group.add_argument("--token", default=default, help=f"a bearer token (variable {access.TOKEN})")
-    group.add_argument(
-        "--scope", default=default, help=f"sign in with Microsoft Entra ID for this scope (variable {access.SCOPE})"
-    )
-    group.add_argument(
-        "--local",
-        type=Path,
-        default=default,
-        metavar="FOLDER",
-        help=f"a local cloud's folder (variable {access.LOCAL})",
-    )
-    group.add_argument(
-        "--as", dest="person", default=default, metavar="NAME", help="sign in to the local cloud as NAME"
-    )
-    unset = False if default is None else default
-    group.add_argument(
-        "--json",
-        action="store_true",
-        default=unset,
-        help="print JSON, for scripts; errors too, to standard error",
-    )
+ROOT = _Root(
+    "mlpromote",
+    SECTIONS,
+    help="Promotes Azure ML models from environment to environment, over HTTP.",
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=lambda context, _, asked: _tell_version(context) if asked else None,
+            help="Show the version and exit.",
+        )
+    ],
+)
+
+
+def _tell_version(context: click.Context) -> None:
+    click.echo(f"mlpromote {_version()}")
+    context.exit()
+
+
+def main(arguments: Sequence[str] | None = None, clock: Clock = wall_clock) -> int:
+    """Run one command and return its exit code (see `exit_codes`)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    session = Session(clock, format_asked_for(given))
+    if instruction := os.environ.get(completion.VARIABLE):
+        return int(shell_complete(ROOT, {"obj": session}, "mlpromote", completion.VARIABLE, instruction))
+    try:
+        with ROOT.make_context("mlpromote", given, obj=session) as context:
+            return int(ROOT.invoke(context) or ExitCode.DONE)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.UsageError as error:
+        return _refused(error, session)
+    except CommandError as error:
+        session.output.error(error)
+        return int(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader closed the pipe. Without this, Python reports the broken pipe again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+
+
+def _refused(error: click.UsageError, session: Session) -> int:
+    """Say what is wrong with the arguments, what is right, and where the help is."""
+    output = session.output
+    if error.ctx and not output.is_for_scripts:
+        sys.stderr.write(f"{error.ctx.get_usage()}\n")
+    sentence = error.format_message()
+    more = f" Run `{error.ctx.command_path} --help`." if error.ctx else ""
+    end = "" if sentence.endswith((".", "?", "!", ")")) else "."
+    output.error(CommandError(ExitCode.USAGE, f"{sentence}{end}{more}"))
+    return int(ExitCode.USAGE)

@@ -1,17 +1,17 @@
 """The command doctor: checks the setup from here to Azure, and says how to fix each problem."""
 
-import argparse
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
+import click
 from rich.table import Table
 from rich.text import Text
 
 from mlpromote.access import Access
-from mlpromote.api import Api, Document
+from mlpromote.api import Document
+from mlpromote.commands import command
 from mlpromote.exit_codes import CommandError, ExitCode
-from mlpromote.output import Output
+from mlpromote.session import Session
 from mlpromote.tables import table
 
 #: Mark and style for each state of a check.
@@ -24,21 +24,19 @@ _COUNTED = {
 }
 
 WHAT = "check settings, queues, store, workspaces, registry and rights, and say how to fix each problem"
-DESCRIPTION = (
-    f"{WHAT[0].upper()}{WHAT[1:]}. First checks that the app answers and who you are signed in as; then the app checks "
-    "itself. An app sees only what it uses: if each environment has its own app, run this against each one (--url)."
+MORE = (
+    "First checks that the app answers and who you are signed in as; then the app checks itself. An app sees only what "
+    "it uses: if each environment has its own app, run this against each one (--url)."
 )
 
 
-def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Describe it."""
-    doctor = commands.add_parser("doctor", parents=[common], help=WHAT, description=DESCRIPTION, allow_abbrev=False)
-    doctor.set_defaults(run=_doctor)
-
-
-def _doctor(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
+@command("doctor", WHAT, more=MORE)
+@click.pass_obj
+def doctor(session: Session) -> ExitCode:
+    """Print each check with what was seen and what to do."""
+    access, output = session.access, session.output
     try:
-        health = Api(access).get("health")
+        health = session.api.get("health")
     except CommandError as error:
         unanswered = [_check("app", access.url, False, str(error))]
         output.result({"healthy": False, "caller": None, "checks": unanswered}, lambda: [_drawn(unanswered)])
@@ -80,3 +78,6 @@ def _summary(checks: Iterable[Document]) -> Text:
         return Text("All is well.", style="green")
     style = "red" if count["fault"] else "yellow"
     return Text(f"{', '.join(f'{number} {words[number > 1]}' for number, words in told)}.", style=style)
+
+
+COMMANDS = (doctor,)

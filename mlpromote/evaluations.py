@@ -1,8 +1,9 @@
 """Shows people what an evaluation measured for the candidate and the champion. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from mlpromote.api import Document
+from mlpromote.tables import in_columns
 
 
 def evaluation_lines(evidence: Document) -> Iterator[str]:
@@ -17,7 +18,7 @@ def evaluation_lines(evidence: Document) -> Iterator[str]:
         if evidence.get("champion"):
             row.append(_figure(each["champion"], odd.get(f"champion.{name}")))
         rows.append(row)
-    yield from columns(rows)
+    yield from in_columns(rows)
     if evidence.get("metrics_left_out"):
         yield f"and {evidence['metrics_left_out']} more metrics"
     for used in evidence.get("data") or []:
@@ -27,13 +28,6 @@ def evaluation_lines(evidence: Document) -> Iterator[str]:
         yield f"digest of its file and code {evidence['digest']}"
     if evidence.get("studio"):
         yield str(evidence["studio"])
-
-
-def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield one line for each row, with columns as wide as their longest cells."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def in_short(evidence: Document) -> str:

@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     NOT_ALLOWED = 3
     NOT_FOUND = 4
     NO_ANSWER = 5
+    TIMED_OUT = 6
     INTERRUPTED = 130
 
 
@@ -21,11 +22,12 @@ class ExitCode(IntEnum):
 MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.DONE: "success; with --watch, the promotion succeeded",
     ExitCode.REFUSED: "refused or failed: not possible in the current state, only partly done, the watched promotion "
-    "did not succeed, or the doctor found a problem",
+    "did not succeed, or check or the doctor found a problem",
     ExitCode.USAGE: "invalid usage",
     ExitCode.NOT_ALLOWED: "not signed in, or not allowed",
     ExitCode.NOT_FOUND: "not found",
     ExitCode.NO_ANSWER: "the app cannot be reached or gave an invalid answer",
+    ExitCode.TIMED_OUT: "what `wait` waits for is not true in time",
     ExitCode.INTERRUPTED: "interrupted",
 }
 

@@ -1,20 +1,21 @@
 """The commands for failures: failures, failures discard, replay."""
 
-import argparse
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
 
+import click
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mlpromote.access import Access
 from mlpromote.api import Api, Document
+from mlpromote.commands import POSITIVE, command, group, options, reason
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
-from mlpromote.promotions import USUAL_MOST, positive, promotion_id
+from mlpromote.promotions import USUAL_MOST
+from mlpromote.references import promotion_id
+from mlpromote.session import Session
 from mlpromote.tables import age, dim, table
 
 #: Lines shown of a container's log.
@@ -33,78 +34,35 @@ _MARKS = {**dict.fromkeys(_DONE, ("✓", "green")), "not-reached": ("…", "yell
 LONGEST_CONTENT = 400
 
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the commands to the parser."""
-    what = "list failed promotions and dead-lettered messages"
-    failures = commands.add_parser(
-        "failures", parents=[common], help=what, description=f"L{what[1:]}.", allow_abbrev=False
-    )
-    _add_filter(failures)
-    failures.add_argument("--top", type=positive, default=USUAL_MOST, help="at most so many (default: %(default)s)")
-    failures.add_argument("--all", action="store_true", help="all of them")
-    failures.add_argument("--discarded", action="store_true", help="list the discarded dead letters instead")
-    failures.set_defaults(run=_failures)
-    _add_discard(failures, common)
-
-    what = "replay failures: retry promotions from validate or an earlier step, move dead letters back to their queue"
-    replay = commands.add_parser(
-        "replay",
-        parents=[common],
-        help="replay failures",
-        description=f"R{what[1:]}. Give ids, a filter, or --all.",
-        allow_abbrev=False,
-    )
-    replay.add_argument(
-        "ids",
-        nargs="*",
-        metavar="ID",
-        help="as listed by `failures`, or MODEL/VERSION",
-    )
-    _add_filter(replay)
-    replay.add_argument("--all", action="store_true", help="replay every failure")
-    replay.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
-    replay.add_argument("--from-step", metavar="STEP", help="for promotions: resume from this earlier step")
-    replay.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
-    replay.set_defaults(run=_replay)
-
-
-def _add_discard(failures: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    what = "discard dead letters that no replay can help; their content is kept in the journal"
-    discard = failures.add_subparsers(metavar="discard").add_parser(
-        "discard",
-        parents=[common],
-        help=what,
-        description=f"D{what[1:]}. Give ids or a filter.",
-        allow_abbrev=False,
-    )
-    discard.add_argument("ids", nargs="*", metavar="ID", help="as listed by `failures`: QUEUE:NUMBER")
-    _add_filter(discard)
-    discard.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
-    discard.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
-    discard.set_defaults(run=_discard)
-
-
-def _add_filter(parser: argparse.ArgumentParser) -> None:
-    for name, what in FILTERS.items():
-        parser.add_argument(f"--{name}", help=what)
-
-
-def _wanted(options: argparse.Namespace) -> dict[str, str | None]:
-    return {name: getattr(options, name) for name in FILTERS}
+_filter = options(click.option(f"--{name}", help=f"{what[0].upper()}{what[1:]}.") for name, what in FILTERS.items())
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 
 
 # --- what failed ------------------------------------------------------------------------------------------------------
 
 
-def _failures(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    most = None if options.all else options.top
-    if options.discarded:
-        if any(_wanted(options).values()):
+@group("failures", "list failed promotions and dead-lettered messages", runs=True)
+@_filter
+@click.option("--top", type=POSITIVE, metavar="NUMBER", default=USUAL_MOST, show_default=True, help="At most so many.")
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--discarded", is_flag=True, help="List the discarded dead letters instead.")
+@click.pass_context
+def failures(
+    context: click.Context, /, top: int, everything: bool, discarded: bool, **wanted: str | None
+) -> ExitCode | None:
+    """List them with their reason, and whether a replay is safe."""
+    if context.invoked_subcommand:
+        return None
+    session: Session = context.obj
+    output = session.output
+    most = None if everything else top
+    if discarded:
+        if any(wanted.values()):
             raise CommandError(ExitCode.USAGE, "--discarded cannot be combined with a filter.")
-        letters = list(Api(access).entries("failures", "discarded", query={}, most=most))
+        letters = list(session.api.entries("failures", "discarded", query={}, most=most))
         output.result(letters, lambda: _letters(letters, output.clock()) if letters else ["nothing was put aside"])
         return ExitCode.DONE
-    found = list(Api(access).entries("failures", query=_wanted(options), most=most))
+    found = list(session.api.entries("failures", query=wanted, most=most))
     output.result(found, lambda: _drawn(found, output.clock()) if found else ["nothing failed"])
     return ExitCode.DONE
 
@@ -154,18 +112,63 @@ def _replayable(failure: Document) -> Text:
 # --- replay -----------------------------------------------------------------------------------------------------------
 
 
-def _replay(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    api = Api(access)
-    return _reported(list(_results(api, "replay", _body(api, options))), options.dry_run, output)
+@command(
+    "replay",
+    "replay failures",
+    more="Retries promotions from validate or an earlier step, and moves dead letters back to their queue. Give ids as "
+    "listed by `failures`, or MODEL/VERSION; or a filter; or --all. For a refused promotion, see `mlpromote retry`.",
+)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@_filter
+@click.option("--all", "everything", is_flag=True, help="Replay every failure.")
+@reason()
+@click.option("--from-step", metavar="STEP", help="For promotions: resume from this earlier step.")
+@_dry_run
+@click.pass_obj
+def replay(
+    session: Session,
+    /,
+    ids: tuple[str, ...],
+    everything: bool,
+    reason: str,
+    from_step: str | None,
+    dry_run: bool,
+    **options: str | None,
+) -> ExitCode:
+    """Replay what is named, what matches the filter, or everything."""
+    wanted = _given(options)
+    if sum((bool(ids), bool(wanted), everything)) != 1:
+        raise CommandError(ExitCode.USAGE, "Give the ids of failures, a filter such as --queue, or --all.")
+    named = [promotion_id(session.api, each, session.output, serving=False) for each in ids]
+    meant: Document = {"ids": named} if ids else {"filter": wanted}
+    body = {"reason": reason, "from_step": from_step, "dry_run": dry_run, **meant}
+    return _reported(list(_results(session.api, "replay", body)), dry_run, session.output)
 
 
-def _discard(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    wanted = {name: value for name, value in _wanted(options).items() if value is not None}
-    if bool(options.ids) == bool(wanted):
+@failures.command(
+    "discard",
+    short_help="discard dead letters that no replay can help",
+    help="Discard dead letters that no replay can help; their content is kept in the journal. Give ids as listed by "
+    "`failures`, QUEUE:NUMBER, or a filter.",
+)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@_filter
+@reason()
+@_dry_run
+@click.pass_obj
+def discard(session: Session, /, ids: tuple[str, ...], reason: str, dry_run: bool, **options: str | None) -> ExitCode:
+    """Discard what is named, or what matches the filter."""
+    wanted = _given(options)
+    if bool(ids) == bool(wanted):
         raise CommandError(ExitCode.USAGE, "Give the ids of dead letters, or a filter such as --queue.")
-    body = {"reason": options.reason, "dry_run": options.dry_run}
-    meant = {"ids": options.ids} if options.ids else {"filter": wanted}
-    return _reported(list(_results(Api(access), "discard", body | meant)), options.dry_run, output)
+    meant: Document = {"ids": list(ids)} if ids else {"filter": wanted}
+    body = {"reason": reason, "dry_run": dry_run, **meant}
+    return _reported(list(_results(session.api, "discard", body)), dry_run, session.output)
+
+
+def _given(options: Document) -> dict[str, str]:
+    """Return the parts of the filter that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _reported(results: list[Document], dry_run: bool, output: Output) -> ExitCode:
@@ -176,16 +179,6 @@ def _reported(results: list[Document], dry_run: bool, output: Output) -> ExitCod
             output.say(dim("Dry run: nothing was changed."))
         return ExitCode.DONE
     return ExitCode.NOT_FOUND if left == {"not-found"} else ExitCode.REFUSED
-
-
-def _body(api: Api, options: argparse.Namespace) -> Document:
-    wanted = {name: value for name, value in _wanted(options).items() if value is not None}
-    if sum((bool(options.ids), bool(wanted), options.all)) != 1:
-        raise CommandError(ExitCode.USAGE, "Give the ids of failures, a filter such as --queue, or --all.")
-    body = {"reason": options.reason, "from_step": options.from_step, "dry_run": options.dry_run}
-    if options.ids:
-        return body | {"ids": [promotion_id(api, each) for each in options.ids]}
-    return body | {"filter": wanted}
 
 
 def _results(api: Api, action: str, body: Document) -> Iterator[Document]:
@@ -206,3 +199,6 @@ def _table(results: Iterable[Document]) -> Table:
             Text(*_MARKS.get(result["outcome"], ("✗", "red"))), result["id"], result["outcome"], result["text"]
         )
     return made
+
+
+COMMANDS = (failures, replay)

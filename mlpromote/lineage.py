@@ -1,17 +1,18 @@
 """The command for lineage: where a serving model comes from, and which serving models came from something."""
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import click
 from rich.console import RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from mlpromote.access import Access
-from mlpromote.api import Api, Document
+from mlpromote.api import Document
+from mlpromote.commands import command
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.output import Output
+from mlpromote.session import Session
 from mlpromote.tables import age, table
 
 #: Facts to show to people. The JSON also has ids.
@@ -34,36 +35,28 @@ _SHOWN = (
 )
 
 
-def add_command(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the command to the parser."""
-    what = "show where a serving model comes from, back to its data and commit"
-    lineage = commands.add_parser(
-        "lineage",
-        parents=[common],
-        help=what,
-        description=f"S{what[1:]}. With --of, list the serving models that came from an asset, job or commit.",
-        allow_abbrev=False,
-    )
-    lineage.add_argument("endpoint", nargs="?", metavar="ENVIRONMENT/ENDPOINT")
-    lineage.add_argument(
-        "--of", metavar="KIND:NAME[:VERSION]", help="data:churn-sample:7, model:churn:5, job:NAME or commit:DIGITS"
-    )
-    lineage.set_defaults(run=_lineage)
-
-
-def _lineage(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    if bool(options.of) == bool(options.endpoint):
+@command(
+    "lineage",
+    "show where a serving model comes from, back to its data and commit",
+    more="With --of, list the serving models that came from an asset, job or commit.",
+)
+@click.argument("endpoint", required=False, metavar="[ENVIRONMENT/ENDPOINT]")
+@click.option("--of", metavar="KIND:NAME", help="data:churn-sample:7, model:churn:5, job:NAME or commit:DIGITS.")
+@click.pass_obj
+def lineage(session: Session, endpoint: str | None, of: str | None) -> ExitCode:
+    """Draw the tree of what serves an endpoint, or search forward."""
+    output = session.output
+    if bool(of) == bool(endpoint):
         raise CommandError(ExitCode.USAGE, "Name either ENVIRONMENT/ENDPOINT, or --of KIND:NAME.")
-    if options.of:
-        found = list(Api(access).entries("lineage", query={"of": options.of}))
-        nothing = f"no serving model came from {options.of}"
-        output.result(found, lambda: [_listed(found, output) if found else nothing])
+    if of:
+        found = list(session.api.entries("lineage", query={"of": of}))
+        output.result(found, lambda: [_listed(found, output) if found else f"no serving model came from {of}"])
         return ExitCode.DONE
-    environment, separator, endpoint = options.endpoint.partition("/")
-    if not (separator and environment and endpoint):
-        raise CommandError(ExitCode.USAGE, f"{options.endpoint} is not ENVIRONMENT/ENDPOINT, such as prod/churn.")
-    lineage = Api(access).get("lineage", environment, endpoint)
-    output.result(lineage, lambda: [_drawn(each) for each in lineage["serves"]])
+    environment, separator, name = (endpoint or "").partition("/")
+    if not (separator and environment and name):
+        raise CommandError(ExitCode.USAGE, f"{endpoint} is not ENVIRONMENT/ENDPOINT, such as prod/churn.")
+    tree = session.api.get("lineage", environment, name)
+    output.result(tree, lambda: [_drawn(each) for each in tree["serves"]])
     return ExitCode.DONE
 
 
@@ -117,3 +110,6 @@ def _listed(found: Sequence[Document], output: Output) -> RenderableType:
 def _through(found: Document) -> str:
     """Return the links between the endpoint and what the user asked for."""
     return " ← ".join(found["way"][1:])
+
+
+COMMANDS = (lineage,)

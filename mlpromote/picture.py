@@ -6,10 +6,9 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from mlpromote.tables import took
+from mlpromote.tables import FittingTable, took
 from mlpromote.wording import Step, told
 
 #: A promotion and one of its stages, as `GET /api/promotions/{id}` returns them.
@@ -52,7 +51,7 @@ def picture(promotion: Promotion, now: datetime) -> RenderableType:
     return Padding(Group(*(_stage(stage, now, min(width, _WIDEST_LABEL)) for stage in stages)), (0, 0, 0, _INDENT))
 
 
-def _stage(stage: Stage, now: datetime, width: int) -> Table:
+def _stage(stage: Stage, now: datetime, width: int) -> FittingTable:
     table = _columns(width)
     endpoint = [f"endpoint {stage['endpoint']}"] if stage["endpoint"] else []
     replaces = [f"replaces version {stage['replaces']}"] if stage.get("replaces") else []
@@ -106,8 +105,8 @@ def _label(prefix: str, step: Step) -> str:
     return f"{prefix}{step['name']}"
 
 
-def _columns(label_width: int) -> Table:
-    table = Table.grid(padding=(0, 1), expand=True)
+def _columns(label_width: int) -> FittingTable:
+    table = FittingTable.columns_only()
     table.add_column(width=label_width, no_wrap=True)
     table.add_column(ratio=1)
     table.add_column(width=7, justify="right")

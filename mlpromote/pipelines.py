@@ -6,6 +6,8 @@ Pure: uses only the evidence of a promotion's steps.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mlpromote.tables import in_columns
+
 Evidence = Mapping[str, Any]
 
 #: How many digits of a digest are shown: enough to compare by eye.
@@ -45,9 +47,7 @@ def metric_lines(rows: Sequence[Mapping[str, Any]], environment: str) -> Iterato
     columns = ["source", "here", *(["champion"] if has_champion else [])]
     cells = [["metric", "source", environment, *(["champion"] if has_champion else [])]]
     cells += [[row["metric"], *(_figure(row.get(column)) for column in columns)] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from in_columns(cells)
 
 
 def _figure(value: float | None) -> str:

@@ -29,7 +29,13 @@ def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> Ren
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]
     measured = (_evaluations(promotion), _metrics(promotion))
-    for lines in (*measured, _diagnoses(promotion), _approvals(promotion), _waits(promotion, now)):
+    for lines in (
+        *measured,
+        _diagnoses(promotion),
+        _approvals(promotion),
+        _kept(promotion, now),
+        _waits(promotion, now),
+    ):
         found = list(lines)
         if found:
             parts += [Text(), *found]
@@ -110,6 +116,14 @@ def _metrics(promotion: Document) -> Iterator[RenderableType]:
             if step["name"] == "compare" and step["evidence"].get("metrics"):
                 yield _indented(f"{stage['name']}: metrics on the source's data and on {stage['name']}'s")
                 yield from (_indented(line) for line in metric_lines(step["evidence"]["metrics"], stage["name"]))
+
+
+def _kept(promotion: Document, now: datetime) -> Iterator[RenderableType]:
+    """Show which replaced deployments stay: returning to them takes seconds."""
+    for stage in promotion["stages"]:
+        if stage.get("kept_until") and stage["replaces"]:
+            left = until(stage["kept_until"], now)
+            yield _indented(f"{stage['name']} keeps version {stage['replaces']} without traffic until {left}")
 
 
 def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:

@@ -1,28 +1,32 @@
-"""The commands for promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retry."""
+"""The commands for promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retire, retry."""
 
-import argparse
-from collections.abc import Callable
 from typing import Any
 
-from mlpromote.access import Access
-from mlpromote.api import Api, Document
+import click
+
 from mlpromote.approvals import decide_elsewhere
+from mlpromote.commands import POSITIVE, Decorator, command, options, reason
 from mlpromote.exit_codes import CommandError, ExitCode
-from mlpromote.following import follow
+from mlpromote.following import followed
 from mlpromote.output import Output
 from mlpromote.promotion_list import listed
 from mlpromote.promotion_sheet import sheet
-from mlpromote.statuses import ENDED_OTHERWISE, STATUSES
+from mlpromote.references import promotion_id
+from mlpromote.session import Session
+from mlpromote.statuses import STATUSES
 from mlpromote.tables import spoken
 from mlpromote.trace import drawn
 
-#: How many of a model's newest promotions are searched for a version.
-NEWEST = 1000
 USUAL_MOST = 50
 
-Run = Callable[[Access, argparse.Namespace, Output], ExitCode]
+_promotion = click.argument("promotion", metavar="PROMOTION")
+_watch = click.option("--watch", is_flag=True, help="Wait until it ends; exit code 0 only if it succeeds.")
+_stage = click.option("--stage", help="The stage; required if several qualify.")
+#: What PROMOTION stands for, in the help of each command that takes one.
+OF_ONE = "PROMOTION is an id, or MODEL/VERSION; for a pipeline, ROUTE/JOB."
 
 
+<<<<<<< HEAD
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands to the parser."""
     start = _command(commands, common, "start", "promote a model version, or the pipeline that a job ran", _start)
@@ -59,137 +63,127 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     _act(commands, common, "cancel", "cancel a promotion; rolls back if traffic has started to move")
     _add_stage(_act(commands, common, "roll-back", "return the traffic to the previous deployment, and hold the stage"))
     _add_stage(_act(commands, common, "abandon", "stop undoing a promotion and leave it as it is"))
+    _add_stage(_act(commands, common, "retire", "remove the replaced deployments that a promotion keeps"))
     retry = _act(commands, common, "retry", "retry a failed promotion, or poll a running one now")
     retry.add_argument("--from-step", dest="from_step", metavar="STEP", help="resume from this earlier step")
     _add_watch(retry)
+=======
+# --- start, list, show ------------------------------------------------------------------------------------------------
+>>>>>>> main
 
 
-# --- the commands -----------------------------------------------------------------------------------------------------
-
-
-def _start(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    api = Api(access)
-    body = {name: getattr(options, name) for name in ("model", "version", "reason", "source", "route", "through")}
-    headers = {"Idempotency-Key": options.idempotency_key} if options.idempotency_key else {}
-    promotion = api.post("promotions", body=body, headers=headers)
-    if options.watch:
-        output.say(f"promotion {promotion['id']} started")
-        return _followed(api, promotion, output)
-    output.result(promotion, lambda: [f"promotion {promotion['id']} started"])
+@command("start", "promote a model version, or the pipeline that a job ran")
+@click.argument("model")
+@click.argument("version")
+@reason()
+@click.option("--source", metavar="ENVIRONMENT", help="Where the version is registered, or `registry`.")
+@click.option("--route", help="Required if several routes take the model.")
+@click.option("--through", metavar="STAGE", help="Stop after this stage.")
+@click.option("--idempotency-key", metavar="TEXT", help="Repeating a request with the same key returns the same one.")
+@_watch
+@click.pass_obj
+def start(session: Session, /, idempotency_key: str | None, watch: bool, **body: str | None) -> ExitCode:
+    """For a pipeline, MODEL is its route and VERSION the job that ran it."""
+    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+    promotion = session.api.post("promotions", body=body, headers=headers)
+    if watch:
+        session.output.say(f"promotion {promotion['id']} started")
+        return followed(session.api, promotion, session.output)
+    session.output.result(promotion, lambda: [f"promotion {promotion['id']} started"])
     return ExitCode.DONE
 
 
-def _list(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    query = {name: getattr(options, name) for name in ("route", "model", "environment", "status")}
-    found = list(Api(access).entries("promotions", query=query, most=None if options.all else options.top))
-    output.result(found, lambda: [listed(found, output.clock()) if found else "no promotions"])
+@command("list", "list promotions, newest first")
+@click.option("--route")
+@click.option("--model")
+@click.option("--environment")
+@click.option("--status", type=click.Choice(STATUSES), metavar="STATUS", help=", ".join(STATUSES))
+@click.option("--top", type=POSITIVE, metavar="NUMBER", default=USUAL_MOST, show_default=True, help="At most so many.")
+@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.pass_obj
+def list_(session: Session, /, top: int, everything: bool, **query: str | None) -> ExitCode:
+    """List them with status, stage, age and reason."""
+    found = list(session.api.entries("promotions", query=query, most=None if everything else top))
+    now = session.output.clock()
+    session.output.result(found, lambda: [listed(found, now) if found else "no promotions"])
     return ExitCode.DONE
 
 
-def _show(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    api = Api(access)
-    promotion = api.get("promotions", promotion_id(api, options.promotion))
-    if options.watch:
-        return _followed(api, promotion, output)
-    if options.trace:
-        trace = api.get("promotions", promotion["id"], "trace")
-        output.result(trace, lambda: drawn(promotion, trace, output.clock()))
+@command("show", "show one promotion in full", more=OF_ONE)
+@_promotion
+@click.option("--journal", is_flag=True, help="Also show who did what, and when.")
+@click.option("--trace", is_flag=True, help="Show its steps over time and their functions.")
+@_watch
+@click.pass_obj
+def show(session: Session, promotion: str, journal: bool, trace: bool, watch: bool) -> ExitCode:
+    """Show stages, steps, evidence, approvals and what it waits for."""
+    api, output = session.api, session.output
+    found = api.get("promotions", promotion_id(api, promotion, output))
+    if watch:
+        return followed(api, found, output)
+    if trace:
+        spans = api.get("promotions", found["id"], "trace")
+        output.result(spans, lambda: drawn(found, spans, output.clock()))
         return ExitCode.DONE
-    output.result(promotion, lambda: [sheet(promotion, output.clock(), with_journal=options.journal)])
+    output.result(found, lambda: [sheet(found, output.clock(), with_journal=journal)])
     return ExitCode.DONE
 
 
-def _asked(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    api = Api(access)
-    names = ("reason", "stage", "evidence", "from_step")
-    body = {name: getattr(options, name) for name in names if hasattr(options, name)}
-    meant = promotion_id(api, options.promotion)
+# --- what people decide -----------------------------------------------------------------------------------------------
+
+
+def _action(name: str, what: str, *own: Decorator) -> click.Command:
+    """Declare a command that asks for something to be done with a promotion."""
+
+    @command(name, what, more=OF_ONE)
+    @_promotion
+    @reason()
+    @options(own)
+    @click.pass_obj
+    def act(session: Session, /, promotion: str, watch: bool = False, **body: str | None) -> ExitCode:
+        return _asked(session, name, promotion, body, watch)
+
+    made: click.Command = act
+    return made
+
+
+def _asked(session: Session, action: str, reference: str, body: dict[str, Any], watch: bool) -> ExitCode:
+    api, output = session.api, session.output
+    meant = promotion_id(api, reference, output, serving=action == "roll-back")
     try:
-        answer = api.post("promotions", meant, options.action, body=body)
+        answer = api.post("promotions", meant, action, body=body)
     except CommandError as refusal:
         if "elsewhere" not in refusal.problem:
             raise
-        return decide_elsewhere(options, meant, refusal, output)
+        return decide_elsewhere(action, reference, meant, body, refusal, output)
     promotion = answer["promotion"]
-    if getattr(options, "watch", False):
+    if watch:
         output.say(answer["done"])
-        return _followed(api, promotion, output)
-    output.result(answer, lambda: [answer["done"], f"promotion {promotion['id']} is {spoken(promotion['status'])}"])
+        return followed(api, promotion, output)
+    _tell_done(answer, output)
     return ExitCode.DONE
 
 
-def _followed(api: Api, promotion: Document, output: Output) -> ExitCode:
-    ended = follow(api, promotion, output)
-    status = ended["status"]
-    how = f"been {spoken(status)}" if status in ENDED_OTHERWISE else status
-    why = f": {ended['reason']}" if ended["reason"] else ""
-    output.result(ended, lambda: [f"{ended['id']} has {how}{why}"])
-    return ExitCode.DONE if status == "succeeded" else ExitCode.REFUSED
+def _tell_done(answer: dict[str, Any], output: Output) -> None:
+    promotion = answer["promotion"]
+    output.result(answer, lambda: [answer["done"], f"promotion {promotion['id']} is {spoken(promotion['status'])}"])
 
 
-def promotion_id(api: Api, reference: str) -> str:
-    """Return the promotion id for an id, a MODEL/VERSION or a ROUTE/JOB.
+_evidence = click.option(
+    "--evidence", metavar="DIGEST", help="Digest shown by `show`; refused if the evidence has changed since."
+)
+_from_step = click.option("--from-step", metavar="STEP", help="Resume from this earlier step.")
 
-    A model's version is preferred to a job of the same name.
-    """
-    model, separator, version = reference.partition("/")
-    if not separator:
-        return reference
-    of_job = None
-    for found in api.entries("promotions", query={"model": model}, most=NEWEST):
-        if found["version"] == version and found["kind"] == "model":
-            return str(found["id"])
-        if found["version"] == version:
-            of_job = of_job or str(found["id"])
-    if of_job:
-        return of_job
-    raise CommandError(
-        ExitCode.NOT_FOUND,
-        f"There is no promotion of {model} version {version}. Run `mlpromote list` to see what exists.",
-    )
-
-
-# --- their arguments --------------------------------------------------------------------------------------------------
-
-
-def _command(commands: Any, common: argparse.ArgumentParser, name: str, what: str, run: Run) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(
-        name, parents=[common], help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False
-    )
-    made.set_defaults(run=run)
-    return made
-
-
-def _about_one(
-    commands: Any, common: argparse.ArgumentParser, name: str, what: str, run: Run
-) -> argparse.ArgumentParser:
-    made = _command(commands, common, name, what, run)
-    made.add_argument("promotion", help="id, or MODEL/VERSION (ROUTE/JOB for a pipeline) for its newest promotion")
-    return made
-
-
-def _act(commands: Any, common: argparse.ArgumentParser, name: str, what: str) -> argparse.ArgumentParser:
-    made = _about_one(commands, common, name, what, _asked)
-    made.set_defaults(action=name)
-    _add_reason(made)
-    return made
-
-
-def _add_reason(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
-
-
-def _add_stage(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stage", help="the stage; required if several qualify")
-
-
-def _add_watch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--watch", action="store_true", help="wait until it ends; exit code 0 only if it succeeds")
-
-
-def positive(text: str) -> int:
-    """Parse a whole number of 1 or more, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+DECISIONS = (
+    _action("approve", "approve a stage that waits for approval", _stage, _evidence, _watch),
+    _action("reject", "reject a stage that waits for approval; this ends the promotion", _stage),
+)
+COMMANDS = (
+    start,
+    list_,
+    show,
+    _action("cancel", "cancel a promotion; rolls back if traffic has started to move"),
+    _action("roll-back", "return the traffic to the previous deployment, and hold the stage", _stage),
+    _action("abandon", "stop undoing a promotion and leave it as it is", _stage),
+    _action("retry", "retry a failed or refused promotion, or poll a running one now", _from_step, _watch),
+)

@@ -1,18 +1,18 @@
 """The commands for routes: what serves each stage, releasing a hold, and running a pipeline again."""
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import click
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from mlpromote.access import Access
-from mlpromote.api import Api, Document
+from mlpromote.api import Document
+from mlpromote.commands import command, reason
 from mlpromote.exit_codes import ExitCode
-from mlpromote.output import Output
+from mlpromote.session import Session
 from mlpromote.tables import WideOrNarrow, age, table, widths
 
 #: Marks a route or a stage that is no longer in promotion.yml.
@@ -22,48 +22,41 @@ _HEADINGS = ("route", "model", "stage", "serves", "since", "on its way", "hold")
 _LEAST_LAST = 25
 
 
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the commands to the parser."""
-    what = "show what serves each stage, what is being promoted to it, and holds"
-    routes = commands.add_parser("routes", parents=[common], help=what, description=f"S{what[1:]}.", allow_abbrev=False)
-    routes.add_argument("--route")
-    routes.add_argument("--model")
-    routes.set_defaults(run=_routes)
-
-    what = "release the hold on a stage, so that new promotions can enter it"
-    release = commands.add_parser(
-        "release", parents=[common], help=what, description=f"L{what[1:]}.", allow_abbrev=False
-    )
-    for name in ("route", "model", "stage"):
-        release.add_argument(name)
-    release.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
-    release.set_defaults(run=_release)
-
-    what = "run a stage's champion pipeline again, on fresh data"
-    run = commands.add_parser("run", parents=[common], help=what, description=f"R{what[1:]}.", allow_abbrev=False)
-    run.add_argument("route")
-    run.add_argument("--stage", required=True)
-    run.add_argument("--reason", required=True, metavar="TEXT", help="why; recorded in the journal")
-    run.set_defaults(run=_run)
-
-
-def _routes(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    found = list(Api(access).entries("routes", query={"route": options.route, "model": options.model}))
+@command("routes", "show what serves each stage, what is being promoted to it, and holds")
+@click.option("--route")
+@click.option("--model")
+@click.pass_obj
+def routes(session: Session, /, **query: str | None) -> ExitCode:
+    """Show each route and model with its stages."""
+    output = session.output
+    found = list(session.api.entries("routes", query=query))
     output.result(found, lambda: [_drawn(found, output.clock()) if found else "no promotions on any route yet"])
     return ExitCode.DONE
 
 
-def _release(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    way = ("routes", options.route, options.model, "stages", options.stage, "release")
-    answer = Api(access).post(*way, body={"reason": options.reason})
+@command("release", "release the hold on a stage, so that new promotions can enter it")
+@click.argument("route")
+@click.argument("model")
+@click.argument("stage")
+@reason()
+@click.pass_obj
+def release(session: Session, route: str, model: str, stage: str, reason: str) -> ExitCode:
+    """Release the hold that a rollback has set."""
+    answer = session.api.post("routes", route, model, "stages", stage, "release", body={"reason": reason})
+    output = session.output
     output.result(answer, lambda: [answer["done"], _drawn([answer["route"]], output.clock())])
     return ExitCode.DONE
 
 
-def _run(access: Access, options: argparse.Namespace, output: Output) -> ExitCode:
-    way = ("routes", options.route, "stages", options.stage, "run")
-    answer = Api(access).post(*way, body={"reason": options.reason})
-    output.result(answer, lambda: [f"promotion {answer['promotion']['id']} started"])
+@command("run", "run a stage's champion pipeline again, on fresh data")
+@click.argument("route")
+@click.option("--stage", required=True, help="The stage whose champion runs.")
+@reason()
+@click.pass_obj
+def run(session: Session, route: str, stage: str, reason: str) -> ExitCode:
+    """Start a promotion that runs the champion's pipeline again."""
+    answer = session.api.post("routes", route, "stages", stage, "run", body={"reason": reason})
+    session.output.result(answer, lambda: [f"promotion {answer['promotion']['id']} started"])
     return ExitCode.DONE
 
 
@@ -119,3 +112,6 @@ def _coming(stage: Document) -> str:
 
 def _hold(hold: Mapping[str, Any] | None) -> str:
     return f"by {hold['by']}: {hold['reason']}" if hold else ""
+
+
+COMMANDS = (routes, release, run)

@@ -1,6 +1,6 @@
 """Shared formatting of tables, ages and durations. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from rich.box import SIMPLE_HEAD
@@ -9,17 +9,32 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+#: Columns of an output that nothing limits, such as a pipe. Nothing is cut or wrapped there.
+UNLIMITED = 10_000
+
 _UNITS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"), (timedelta(0), "s"))
+
+
+class FittingTable(Table):
+    """Fills the terminal; where nothing limits the width, it is as wide as it needs."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        self.expand = options.max_width < UNLIMITED // 2
+        yield from super().__rich_console__(console, options)
+
+    @classmethod
+    def columns_only(cls) -> "FittingTable":
+        """Return a table without headings and lines."""
+        return cls(show_header=False, show_edge=False, pad_edge=False, box=None, padding=(0, 1), collapse_padding=True)
 
 
 def table(*columns: str, whole: tuple[str, ...] = (), last_is_cut: bool = False) -> Table:
     """Return an empty table. Columns in `whole` never wrap; the last column takes the remaining width."""
-    made = Table(
+    made = FittingTable(
         box=SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
         padding=(0, 1, 0, 0),
-        expand=True,
         header_style="dim",
         border_style="dim",
     )
@@ -42,6 +57,13 @@ class WideOrNarrow:
 def widths(rows: Sequence[Sequence[str]]) -> list[int]:
     """Return the width of each column, in terminal cells. All rows have the same length; at least one is given."""
     return [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a line of plain text for each row, each column as wide as its widest cell."""
+    widest = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widest, strict=True)).rstrip()
 
 
 def age(moment: str, now: datetime) -> str:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from mlpromote.api import Document
-from mlpromote.tables import dim, spoken
+from mlpromote.tables import FittingTable, dim, spoken
 
 #: Width of the timeline, in characters.
 _WIDTH = 24
@@ -35,7 +34,7 @@ def drawn(promotion: Document, trace: Document, now: datetime) -> Iterator[Rende
     """Draw the promotion's steps and, if the app keeps them, the spans of functions in each step."""
     rows = list(_rows(promotion, trace["spans"] or (), now))
     whole = rows[0]
-    table = Table.grid(padding=(0, 1), expand=True)
+    table = FittingTable.columns_only()
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
     table.add_column(width=_WIDTH, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)

@@ -1,13 +1,14 @@
 """Shows a running promotion: redrawn in place on a terminal, otherwise a line for each step that ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from mlpromote.output import Clock, wall_clock
+from mlpromote.output import Clock, print_plainly, wall_clock
 from mlpromote.picture import Promotion, changes, picture
 
 #: Statuses of a promotion that has not ended.
@@ -52,8 +53,16 @@ class _Lines:
 
     def show(self, promotion: Promotion) -> None:
         for line in changes(self._before, promotion, self._clock()):
-            self._console.print(line)
+            self._print(line)
+        waits = list(waits_of(promotion))
+        if waits != list(waits_of(self._before)):
+            for line in waits:
+                self._print(Text(f"   … {line}"))
         self._before = promotion
+
+    def _print(self, line: RenderableType) -> None:
+        """Print it at once: who reads a pipe waits for it, too."""
+        print_plainly(self._console, line)
 
 
 class _Redrawn:
@@ -84,4 +93,14 @@ class _Redrawn:
         if self._promotion is None:
             return Text()
         drawn = picture(self._promotion, self._clock())
-        return Group(drawn, "", Text(f"   {self._footer()}", style="cyan")) if self._footer else drawn
+        below = [Text(f"   … {line}", style="dim") for line in waits_of(self._promotion)]
+        if self._footer:
+            below += [Text(), Text(f"   {self._footer()}", style="cyan")]
+        return Group(drawn, *below)
+
+
+def waits_of(promotion: Promotion | None) -> Iterator[str]:
+    """Yield what each stage waits for, and until when."""
+    for wait in (promotion or {}).get("waits", ()):
+        until = datetime.fromisoformat(wait["until"]).astimezone(UTC)
+        yield f"{wait['stage']} waits for {wait['for']}, until {until:%Y-%m-%d %H:%M} UTC"

@@ -8,4 +8,6 @@ shift
 folder=$(mktemp -d /tmp/clock-ahead.XXXXXX)
 trap 'rm -rf "$folder"' EXIT INT TERM
 "${CC:-cc}" -shared -fPIC -O2 -o "$folder/clock_ahead.so" "$(dirname "$0")/clock_ahead.c" -ldl
-LD_PRELOAD="$folder/clock_ahead.so${LD_PRELOAD:+:$LD_PRELOAD}" CLOCK_AHEAD=$((days * 86400)) "$@"
+# Within another run, the days add up: the outer library is left out, or each would add all of them.
+others=$(printf '%s' "${LD_PRELOAD:-}" | tr ':' '\n' | grep -v '/clock_ahead\.so$' | tr '\n' ':' || true)
+LD_PRELOAD="$folder/clock_ahead.so:${others}" CLOCK_AHEAD=$((days * 86400 + ${CLOCK_AHEAD:-0})) "$@"

@@ -15,12 +15,18 @@ REPOSITORY = Path(__file__).parents[1]
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
 #: People ask for approval, too: the word is theirs as well as the step's.
 OF_PEOPLE = {"approve"}
+#: What a person may ask for is spelled as the step that does it.
+OF_A_REQUEST = {"shared/http/requests.py"}
 #: Settings and rights that are spelled as a step is, and what routing tells a step that only it knows.
 ALSO_WORDS = {
     "validate": {"shared/config/stage.py", "shared/config/pipeline_stage.py"},
     "deploy": {"shared/ports/azureml.py"},
     "smoke": {"shared/config/named_files.py"},
     "evaluate": {"shared/config/named_files.py"},
+    # Settings, and the times that they give these steps.
+    "rollout": {"shared/config/rollout.py"},
+    "watch": {"shared/config/rollout.py", "mlpromote/promotions.py"},
+    "retire": {"shared/config/rollout.py", *OF_A_REQUEST, "functions/promotions.py", "mlpromote/promotions.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
     "share_data": {"shared/coordinator/routing.py", "shared/config/agreement.py", "shared/config/sources.py"},
     "register": {"shared/coordinator/routing.py", "shared/config/pipeline_stage.py"},  # a job's stage; a setting
@@ -29,6 +35,7 @@ ALSO_WORDS = {
         *("shared/config/pipeline_stage.py", "mlpromote/routes.py"),  # a setting, and a command
         *("shared/worker/polls.py", "shared/worker/lineage.py", "shared/cloud/azureml_runs.py"),  # of MLflow
     },
+    "remove": {"mlpromote/contexts.py"},  # a command
     #: What people may do; and what a run of the champion's pipeline takes over.
     "inspect": {"shared/http/authorisation.py", "functions/health.py", "shared/core/rerunning.py"},
 }

@@ -213,10 +213,10 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
                 ManagedOnlineEndpoint(name=name, auth_mode="key", tags=dict(tags))
             )
 
-    def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None:
+    def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
         with self._client(f"set the traffic of endpoint {endpoint}") as client:
             found = client.online_endpoints.get(endpoint)
-            found.traffic = dict(traffic)
+            found.traffic, found.mirror_traffic = dict(traffic), dict(mirror)
             client.online_endpoints.begin_create_or_update(found)
 
     def deployments(self, endpoint: str) -> Sequence[Deployment]:
@@ -297,10 +297,6 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
     def _properties(self) -> tuple[str, str, str | None]:
         with self._rest("read its properties") as rest:
             return WorkspaceAssets(rest, self._id).properties()
-
-    @property
-    def _tracking(self) -> str | None:
-        return self._properties[2]
 
     @cached_property
     def _registry(self) -> Registry:

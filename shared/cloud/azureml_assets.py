@@ -6,6 +6,7 @@ listed newest first.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -36,12 +37,17 @@ class WorkspaceAssets:
         properties = found.get("properties", {})
         return found.get("location", ""), properties.get("workspaceId", ""), properties.get("mlFlowTrackingUri")
 
-    def services(self) -> Mapping[str, str]:
-        """The addresses of its data planes by name, such as `history`."""
+    @cached_property
+    def _services(self) -> Mapping[str, str]:
+        """The addresses of its data planes by name."""
         found = self._rest.get(self._workspace, **{"api-version": _WORKSPACES}) or {}
         address = found.get("properties", {}).get("discoveryUrl")
         services: Mapping[str, str] = (self._rest.get(address) if address else None) or {}
         return services
+
+    def data_plane(self, service: str) -> str:
+        """The workspace's address in a data plane: `history` has its runs, `modelmanagement` its models."""
+        return f"{self._services.get(service, '')}/{service}/v1.0{self._workspace}"
 
     def model(self, name: str, version: str) -> Mapping[str, Any] | None:
         path = f"{self._workspace}/models/{quote(name, safe='')}/versions/{quote(version, safe='')}"
@@ -65,7 +71,7 @@ class WorkspaceAssets:
         return _job(found) if found.get("properties") else self._steps().job(name)
 
     def _steps(self) -> Steps:
-        return Steps(self._rest, self._workspace, self.services().get("history", ""))
+        return Steps(self._rest, self._workspace, self.data_plane("history"))
 
     def job_maker(self, name: str) -> str | None:
         """The kind of principal that submitted a job, in Azure's terms: User, Application, ManagedIdentity, Key."""

@@ -25,30 +25,27 @@ def read(rest: Rest, workspace: str, model: Model) -> Iterator[Author]:
     """The author of the job comes first. If a job made the model, whoever registered it counts only if a person:
     otherwise it was the job itself, or this app."""
     assets = WorkspaceAssets(rest, workspace)
-    services = assets.services()
     if model.job:
-        yield _of_job(rest, assets, f"{services.get('history', '')}/history/v1.0{workspace}", model.job)
-    registered = _of_model(
-        rest, assets, f"{services.get('modelmanagement', '')}/modelmanagement/v1.0{workspace}", model
-    )
+        yield _of_job(rest, assets, model.job)
+    registered = _of_model(rest, assets, model)
     if registered.is_person or not model.job:
         yield registered
 
 
 def of_job(rest: Rest, workspace: str, job: str) -> Author:
     """Who ran a job."""
-    assets = WorkspaceAssets(rest, workspace)
-    return _of_job(rest, assets, f"{assets.services().get('history', '')}/history/v1.0{workspace}", job)
+    return _of_job(rest, WorkspaceAssets(rest, workspace), job)
 
 
-def _of_job(rest: Rest, assets: WorkspaceAssets, history: str, job: str) -> Author:
-    run = rest.get(f"{history}/runs/{quote(job, safe='')}") or {}
+def _of_job(rest: Rest, assets: WorkspaceAssets, job: str) -> Author:
+    run = rest.get(f"{assets.data_plane('history')}/runs/{quote(job, safe='')}") or {}
     made = run.get("createdBy") or {}
     return _author({"userObjectId": run.get("userId"), **made}, assets.job_maker(job))
 
 
-def _of_model(rest: Rest, assets: WorkspaceAssets, management: str, model: Model) -> Author:
-    found = rest.get(f"{management}/models/{quote(model.name, safe='')}:{quote(model.version, safe='')}") or {}
+def _of_model(rest: Rest, assets: WorkspaceAssets, model: Model) -> Author:
+    address = f"{assets.data_plane('modelmanagement')}/models/{quote(model.name, safe='')}"
+    found = rest.get(f"{address}:{quote(model.version, safe='')}") or {}
     document = assets.model(model.name, model.version) or {}
     return _author(found.get("createdBy") or {}, (document.get("systemData") or {}).get("createdByType"))
 

@@ -6,6 +6,7 @@ The service answers each number and truth value of a component as a text; what c
 from collections.abc import Mapping
 from typing import Any
 
+from shared.core.asset_names import plain_id
 from shared.ports import Component, EnvironmentAsset
 
 #: Keys that do not affect what a component does, or that are stored elsewhere.
@@ -85,13 +86,6 @@ def environment_body(asset: EnvironmentAsset) -> dict[str, Any]:
     """Return the request that registers an environment from an image and perhaps a conda file."""
     conda = {"condaFile": asset.conda} if asset.conda else {}
     return {"properties": {"image": asset.image, **conda, "isAnonymous": False, "isArchived": False, "tags": {}}}
-
-
-def plain_id(asset: Any) -> str:
-    """Return the id without the prefix that some answers put before it."""
-    text = str(asset or "")
-    rest = text.removeprefix("azureml:")
-    return rest if rest.startswith(("/subscriptions/", "azureml://")) else text
 
 
 def texts(value: Any) -> Any:

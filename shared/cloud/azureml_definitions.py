@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from shared.cloud.azureml_code import MOST_BYTES, MOST_FILES
-from shared.cloud.azureml_components import component_from, plain_id
+from shared.cloud.azureml_components import component_from
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_graph import pipeline_job_from
 from shared.cloud.azureml_uploads import local_files
+from shared.core.asset_names import plain_id
 from shared.ports import Component, EnvironmentAsset, PipelineDefinition, RejectedError
 
 if TYPE_CHECKING:

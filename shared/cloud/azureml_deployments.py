@@ -79,12 +79,18 @@ def endpoint_from(found: Mapping[str, Any], error: str = "", unread: str = "") -
     return Endpoint(
         name=found["name"],
         state=properties.get("provisioningState") or "",
-        traffic={each: percent for each, percent in (properties.get("traffic") or {}).items() if percent},
+        traffic=_shares(properties.get("traffic")),
         tags=dict(found.get("tags") or {}),
         scoring_uri=properties.get("scoringUri"),
         error=error,
         unread=unread,
+        mirror=_shares(properties.get("mirrorTraffic")),
     )
+
+
+def _shares(found: Mapping[str, int] | None) -> dict[str, int]:
+    """Per cent by deployment, without those that get nothing."""
+    return {each: percent for each, percent in (found or {}).items() if percent}
 
 
 def deployment_from(found: Mapping[str, Any], error: str = "", unread: str = "") -> Deployment:

@@ -6,7 +6,8 @@ A job's own inputs have keys in one style (`jobInputType`), those of its nodes i
 from collections.abc import Mapping
 from typing import Any
 
-from shared.cloud.azureml_components import plain_id, texts
+from shared.cloud.azureml_components import texts
+from shared.core.asset_names import plain_id
 from shared.ports import Bound, Node, PipelineJob, PipelineSubmission
 
 #: The compute that Azure ML provides by itself.

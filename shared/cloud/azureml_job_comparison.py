@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.cloud.azureml_rest import Rest
 from shared.cloud.azureml_uploads import content_hash, is_remote
+from shared.core.asset_names import plain_id
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import Command
@@ -39,7 +40,7 @@ def differences(rest: Rest, there: Mapping[str, Any], wanted: "Command") -> Iter
 
 
 def _same_code(rest: Rest, there: Mapping[str, Any], wanted: "Command") -> bool:
-    code, ours = _plain(str(there.get("codeId") or "")), str(wanted.code or "")
+    code, ours = plain_id(there.get("codeId")), str(wanted.code or "")
     if not code or not ours:
         return code == ours
     if is_remote(ours):
@@ -63,7 +64,7 @@ def _fits(there: tuple[str, str, str], wanted: tuple[str, str, str]) -> bool:
 
 def _reference(asset: str) -> tuple[str, str, str]:
     """Return registry, name, and version or label; no registry for a workspace's asset. Azure does not keep case."""
-    plain = _plain(asset).lower()
+    plain = plain_id(asset).lower()
     found = _LONG.fullmatch(plain) or _SHORT.fullmatch(plain)
     registry = _REGISTRY.match(plain)
     if not found:
@@ -92,12 +93,8 @@ def _asked(wanted: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    text = _plain(str(value))
+    text = plain_id(str(value))
     return text.lower() if is_remote(text) else text
-
-
-def _plain(asset: str) -> str:
-    return asset.removeprefix("azureml:") if asset.startswith("azureml:/subscriptions/") else asset
 
 
 def _own(variables: Any) -> dict[str, str]:

@@ -3,22 +3,20 @@
 import base64
 import json
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from azure.core.exceptions import AzureError
 
 from shared.cloud import azureml_job_files
 from shared.cloud.azureml_assets import WorkspaceAssets
+from shared.cloud.azureml_connection import ConnectedWorkspace
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_job_comparison import differences
-from shared.cloud.azureml_rest import Cloud, Rest
-from shared.cloud.azureml_runs import Runs
+from shared.cloud.azureml_rest import Rest
 from shared.core.asset_names import plain_id
 from shared.ports import (
     ChildJob,
@@ -29,9 +27,6 @@ from shared.ports import (
     SubmittedJob,
     UnavailableError,
 )
-
-if TYPE_CHECKING:
-    from azure.ai.ml import MLClient
 
 # The API versions that azure-ai-ml 1.35 uses.
 _JOBS = "2024-01-01-preview"
@@ -45,28 +40,8 @@ _LOGS = (r"user_logs/std_log.*\.txt", r"azureml-logs/70_driver_log\.txt", r"user
 _MOST_BYTES = 64_000
 
 
-class JobsOfWorkspace(ABC):
+class JobsOfWorkspace(ConnectedWorkspace):
     """The part of a workspace that implements the port `Jobs`."""
-
-    _id: str
-    _cloud: Cloud
-
-    @property
-    @abstractmethod
-    def _credential(self) -> Any: ...
-
-    @property
-    @abstractmethod
-    def _tracking(self) -> str | None: ...
-
-    @abstractmethod
-    def _arm_id(self, asset_id: str) -> str: ...
-
-    @abstractmethod
-    def _rest(self, what: str) -> AbstractContextManager[Rest]: ...
-
-    @abstractmethod
-    def _client(self, what: str) -> "AbstractContextManager[MLClient]": ...
 
     def own_id(self) -> str:
         with self._rest("find out who it is"):
@@ -134,10 +109,6 @@ class JobsOfWorkspace(ABC):
                 address = page.get("nextLink")
         return children
 
-    def metrics_of_children(self, job: str) -> Mapping[str, Mapping[str, float]]:
-        with self._rest(f"read the metrics of the steps of job {job}") as rest:
-            return Runs(rest, self._tracking).metrics_of_children(job)
-
     def job_end(self, name: str) -> JobEnd:
         with self._rest(f"read why job {name} ended") as rest:
             run = rest.get(f"{self._history(rest)}/runs/{quote(name, safe='')}/details") or {}
@@ -153,8 +124,7 @@ class JobsOfWorkspace(ABC):
         return f"{self._id}/{kind}/{quote(name, safe='')}"
 
     def _history(self, rest: Rest) -> str:
-        services = WorkspaceAssets(rest, self._id).services()
-        return f"{services.get('history', '')}/history/v1.0{self._id}"
+        return WorkspaceAssets(rest, self._id).data_plane("history")
 
 
 def _submitted(workspace: str, found: Mapping[str, Any]) -> SubmittedJob:

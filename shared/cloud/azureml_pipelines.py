@@ -3,10 +3,8 @@
 By REST: azure-ai-ml's operations wait for every registration in a registry, for minutes where an image is built.
 """
 
-import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,13 +16,14 @@ from shared.cloud.azureml_components import (
     component_from,
     environment_body,
     environment_from,
-    plain_id,
 )
+from shared.cloud.azureml_connection import ConnectedWorkspace
 from shared.cloud.azureml_errors import TAKEN
 from shared.cloud.azureml_graph import pipeline_job_from, submission_body
-from shared.cloud.azureml_registry import Registry
-from shared.cloud.azureml_rest import Cloud, Rest
+from shared.cloud.azureml_rest import Rest
+from shared.core import asset_names
 from shared.core.approval import Author
+from shared.core.asset_names import AssetPlace
 from shared.ports import (
     BusyError,
     Component,
@@ -40,35 +39,9 @@ _JOBS = {"api-version": "2024-01-01-preview"}
 _ASSETS = {"api-version": "2023-04-01-preview"}
 _DATA_PLANE = {"api-version": "2021-10-01-dataplanepreview"}
 
-_PLACE = r"(?P<kind>components|codes|environments)/(?P<name>[^/?#]+)/(?P<which>(?:versions|labels)/[^/?#]+)"
-_OF_REGISTRY = re.compile(rf"azureml://registries/(?P<registry>[^/?#]+)/{_PLACE}", re.IGNORECASE)
-_OF_WORKSPACE = re.compile(
-    r"/subscriptions/[^/?#]+/resourceGroups/[^/?#]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/?#]+/"
-    + _PLACE,
-    re.IGNORECASE,
-)
 
-
-class PipelinesOfWorkspace(ABC):
+class PipelinesOfWorkspace(ConnectedWorkspace):
     """The part of a workspace that implements the port `Pipelines`."""
-
-    _id: str
-    _cloud: Cloud
-    _registry_name: str
-
-    @property
-    @abstractmethod
-    def _credential(self) -> Any: ...
-
-    @property
-    @abstractmethod
-    def _registry(self) -> Registry: ...
-
-    @abstractmethod
-    def _rest(self, what: str) -> AbstractContextManager[Rest]: ...
-
-    @abstractmethod
-    def _workspace_asset_id(self, kind: str, name: str, version: str) -> str: ...
 
     # --- to read ---
 
@@ -90,9 +63,9 @@ class PipelinesOfWorkspace(ABC):
             found = self._asset(rest, asset_id)
         if not found:
             return None
-        parts = _parts(asset_id)
-        asset = environment_from(asset_id, parts["name"], found)
-        if "registry" in parts:
+        place = _place(asset_id)
+        asset = environment_from(asset_id, place.name, found)
+        if place.registry is not None:
             return asset
         return replace(asset, origin=self._workspace_asset_id("environments", asset.name, asset.version))
 
@@ -106,10 +79,10 @@ class PipelinesOfWorkspace(ABC):
             if found is None:
                 return None
             uri = str((found.get("properties") or {}).get("codeUri") or "")
-            if _OF_REGISTRY.fullmatch(asset_id) is None:
+            place = _place(asset_id)
+            if place.registry is None:
                 return azureml_code.of_workspace(rest, self._id, self._credential, uri)
-            parts = _parts(asset_id)
-            asset = asset_id, parts["name"], parts["which"].partition("/")[2]
+            asset = asset_id, place.name, place.version
             return azureml_code.of_registry(rest, self._registry.address, asset, uri)
 
     def job_authors(self, job: str) -> Sequence[Author]:
@@ -165,16 +138,15 @@ class PipelinesOfWorkspace(ABC):
 
     def _asset(self, rest: Rest, asset_id: str) -> Mapping[str, Any] | None:
         """Return the version of an asset by its id, in a workspace or any registry; None if it does not exist."""
-        asset_id = plain_id(asset_id)
-        parts = _parts(asset_id)
-        if "registry" not in parts:
+        asset_id = asset_names.plain_id(asset_id)
+        place = _place(asset_id)
+        if place.registry is None:
             found: Mapping[str, Any] | None = rest.get(asset_id, **_ASSETS)
             return found
-        address = self._registry_address(rest, parts["registry"])
+        address = self._registry_address(rest, place.registry)
         if address is None:
             return None
-        place = f"{parts['kind'].lower()}/{parts['name']}/{parts['which']}"
-        return cast("Mapping[str, Any] | None", rest.get(f"{address}/{place}", **_DATA_PLANE))
+        return cast("Mapping[str, Any] | None", rest.get(f"{address}/{place.path}", **_DATA_PLANE))
 
     def _registry_address(self, rest: Rest, name: str) -> str | None:
         if name.lower() == self._registry_name.lower():
@@ -185,9 +157,9 @@ class PipelinesOfWorkspace(ABC):
             return None
 
 
-def _parts(asset_id: str) -> Mapping[str, str]:
-    """Return `kind`, `name`, `which` and, for a registry's asset, `registry`. Raises `RejectedError` for other ids."""
-    found = _OF_REGISTRY.fullmatch(asset_id) or _OF_WORKSPACE.fullmatch(asset_id)
-    if found is None:
+def _place(asset_id: str) -> AssetPlace:
+    """Parse an id before it becomes part of an address. Raises `RejectedError` for any that this port does not read."""
+    found = asset_names.place(asset_id)
+    if found is None or found.kind not in ("components", "codes", "environments"):
         raise RejectedError(f"{asset_id[:200]} is not the id of a component, of code or of an environment.")
-    return found.groupdict()
+    return found

@@ -52,7 +52,7 @@ class Runs:
         return _metrics(self._run(name) or {})
 
     def of_steps(self, parent: str) -> Iterator[StepMetrics]:
-        """The same of the runs right below one, in the order of Azure's answer."""
+        """Yield the metrics of each run directly below this one, in the order of Azure's answer."""
         experiment = ((self._run(parent) or {}).get("info") or {}).get("experiment_id")
         wanted: dict[str, Any] = {"experiment_ids": [experiment], "filter": f"tags.{_PARENT} = '{parent}'"}
         page = self._rest.post(f"{self._api}/runs/search", wanted) if self._api and experiment else None
@@ -63,10 +63,6 @@ class Runs:
                 yield StepMetrics(str(info.get("run_id") or info.get("run_uuid")), node, _metrics(run))
             token = page.get("next_page_token")
             page = self._rest.post(f"{self._api}/runs/search", {**wanted, "page_token": token}) if token else None
-
-    def metrics_of_children(self, name: str) -> dict[str, dict[str, float]]:
-        """The metrics of the runs below this one, by their names."""
-        return {each.run: dict(each.metrics) for each in self.of_steps(name)}
 
     def _run(self, name: str) -> Mapping[str, Any] | None:
         answer = self._rest.get(f"{self._api}/runs/get", run_id=name) if self._api else None

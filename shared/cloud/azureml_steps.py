@@ -24,12 +24,12 @@ _GIT = ("azureml.git.", "mlflow.source.git.")
 
 
 class Steps:
-    """The steps of the pipeline jobs of a workspace; `history` is the address of its run history."""
+    """The steps of the pipeline jobs of a workspace; `history`: the workspace's address in run history."""
 
     def __init__(self, rest: Rest, workspace: str, history: str) -> None:
         self._rest = rest
         self._workspace = workspace
-        self._history = f"{history}/history/v1.0{workspace}"
+        self._history = history
 
     def job(self, name: str) -> Job | None:
         """Return the step as a job; None if run history does not have it."""

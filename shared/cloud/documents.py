@@ -21,7 +21,7 @@ class _LaneDocument:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     unpublished: Unpublished | None = None
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
-    durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    durations: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
 
 

@@ -3,7 +3,7 @@
 They use whatever part of the content is readable, so these faults are reported together with faults in single values.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
@@ -170,10 +170,15 @@ def _workspace_of(environment: object) -> str | None:
 def _meet(one: _Stage, other: _Stage) -> bool:
     """Return whether two stages could deploy to one endpoint. They could if both use the same template for a shared
     model, or if one's fixed name matches the other's template for one of its models. Azure ignores case."""
-    if not one.endpoint or not other.endpoint:
-        return False
-    left, right = one.endpoint.casefold(), other.endpoint.casefold()
-    models, other_models = ([model.casefold() for model in stage.models] for stage in (one, other))
+    return bool(one.endpoint and other.endpoint) and may_meet(
+        one.endpoint or "", one.models, other.endpoint or "", other.models
+    )
+
+
+def may_meet(one: str, one_models: Iterable[str], other: str, others_models: Iterable[str]) -> bool:
+    """Return whether two templates of endpoints can give the same name for models of these patterns."""
+    left, right = one.casefold(), other.casefold()
+    models, other_models = ([model.casefold() for model in each] for each in (one_models, others_models))
     if azure_names.MODEL in left and azure_names.MODEL in right:
         return left == right and patterns.overlap(models, other_models)
     if azure_names.MODEL in left:

@@ -101,6 +101,7 @@ class Route(Settings):
     share_data: SharedData = SHARED_DATA
     stages: tuple[StageSettings, ...] = Field(min_length=1, description="The stages of the route, in order.")
     _name: str = PrivateAttr("")
+    _bundle: str = PrivateAttr("")
 
     @field_validator("stages", mode="after")
     @classmethod
@@ -111,6 +112,11 @@ class Route(Settings):
     def name(self) -> str:
         """Its key in `routes`."""
         return self._name
+
+    @property
+    def bundle(self) -> str:
+        """Digest of the bundle that it is from; empty if it is from the app's own configuration."""
+        return self._bundle
 
     @property
     def is_from_registry(self) -> bool:

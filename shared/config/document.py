@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from shared.config.faults import ConfigurationFaults, Fault, Steps, place
+from shared.config.written import Readable
 
 _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -25,8 +25,8 @@ _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
-def read(path: Path) -> tuple[Any, list[Fault]]:
-    """Return the content of the YAML file at `path` and the faults of its keys.
+def read(path: Readable) -> tuple[Any, list[Fault]]:
+    """Return the content of the YAML at `path` and the faults of its keys.
 
     Raises ConfigurationFaults if the file is unreadable.
     """

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.config.written import Readable
 
 #: Keys and list positions from the top of the file down to a value.
 Steps = Sequence[str | int]
@@ -23,7 +26,7 @@ class Fault:
 class ConfigurationFaults(Exception):  # noqa: N818  # it holds several, each a Fault
     """The configuration is invalid. `faults` lists every fault, not just the first."""
 
-    def __init__(self, path: Path, faults: Sequence[Fault]) -> None:
+    def __init__(self, path: "Readable", faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
         super().__init__("\n  ".join([f"{path} has {count}:", *map(str, self.faults)]))

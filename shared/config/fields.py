@@ -66,18 +66,18 @@ Duration = Annotated[
 ]
 
 
-_GUID = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+GUID = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 
 
 def _client_id(text: str) -> str:
     if text.startswith("/"):
         raise ValueError("must be the identity's client id, not its ARM id")
-    if not re.fullmatch(_GUID, text):
+    if not re.fullmatch(GUID, text):
         raise ValueError(f"must be the identity's client id, a GUID, not the text {text!r}")
     return text
 
 
-ClientId = Annotated[Text, AfterValidator(_client_id), _pattern(_GUID)]
+ClientId = Annotated[Text, AfterValidator(_client_id), _pattern(GUID)]
 
 
 def _relative(path: str) -> str:

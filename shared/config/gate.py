@@ -1,30 +1,44 @@
-"""A check of one metric of a training job or an evaluation."""
+"""Checks of one metric: the bounds that every gate may have, and the gates of a training job or an evaluation."""
 
 from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from shared.config.fields import Margin, Number, Settings, Text
 
-_ONE_BOUND = [{"required": [bound]} for bound in ("at_least", "at_most", "no_worse_than_champion_by")]
+
+def one_of(*bounds: str) -> JsonDict:
+    """Return the rules of a gate's JSON schema: one of these bounds at least, and `without_champion` if it compares."""
+    return {
+        "anyOf": [{"required": [bound]} for bound in bounds],
+        "dependentRequired": {
+            "no_worse_than_champion_by": ["without_champion"],
+            "without_champion": ["no_worse_than_champion_by"],
+        },
+    }
 
 
-class Gate(Settings):
-    """A check of one metric of the candidate. All given bounds must hold."""
+class Bounds(Settings):
+    """The bounds of one metric that need nothing to compare with."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": _ONE_BOUND,  # type: ignore[dict-item]  # a list of objects is JSON; list is invariant
-            "dependentRequired": {
-                "no_worse_than_champion_by": ["without_champion"],
-                "without_champion": ["no_worse_than_champion_by"],
-            },
-        }
-    )
-
-    metric: Text = Field(description="Name of the metric, as the job logged it with MLflow.")
+    metric: Text
     at_least: Number | None = Field(default=None, description="The lowest value that passes.")
     at_most: Number | None = Field(default=None, description="The highest value that passes.")
+
+    @model_validator(mode="after")
+    def _can_pass(self) -> Self:
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"can never pass: at_least {self.at_least:g} is greater than at_most {self.at_most:g}")
+        return self
+
+
+class Gate(Bounds):
+    """A check of one metric of the candidate. All given bounds must hold."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("at_least", "at_most", "no_worse_than_champion_by"))
+
+    metric: Text = Field(description="Name of the metric, as the job logged it with MLflow.")
     no_worse_than_champion_by: Margin | None = Field(
         default=None,
         description="How much worse than the champion's value it may be, in the metric's unit: 0 or more.",
@@ -46,6 +60,4 @@ class Gate(Settings):
             raise ValueError("needs without_champion: pass or fail, which applies while there is no champion")
         if not compares and (self.without_champion is not None or not self.higher_is_better):
             raise ValueError("without_champion and higher_is_better require no_worse_than_champion_by")
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"can never pass: at_least {self.at_least:g} is greater than at_most {self.at_most:g}")
         return self

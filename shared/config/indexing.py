@@ -7,10 +7,10 @@ than everything else in it together. PyYAML takes 19 ms of the processor's time,
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 from shared.config import azure_names
 from shared.config.faults import ConfigurationFaults, Fault, place
+from shared.config.written import Readable
 
 _KEY = "environments"
 _INDENT = "  "
@@ -23,7 +23,7 @@ _LINE = re.compile(
 _BEYOND_LINES = ("\\", "\x85", "\u2028", "\u2029")
 
 
-def environment_names(path: Path) -> list[str]:
+def environment_names(path: Readable) -> list[str]:
     """Return the names of the environments in the file at `path`, in its order.
 
     Raises ConfigurationFaults if there are none, or if one is not a valid name for queues and functions. Nothing else
@@ -36,7 +36,7 @@ def environment_names(path: Path) -> list[str]:
     return names
 
 
-def may_take_approvals(path: Path) -> bool:
+def may_take_approvals(path: Readable) -> bool:
     """Return whether an environment in the file at `path` may take its own approvals; False without the file."""
     try:
         return "taken_by" in path.read_text(encoding="utf-8")
@@ -75,14 +75,14 @@ def names_in_usual_form(text: str) -> list[str] | None:
     return list(dict.fromkeys(names)) or None
 
 
-def _read_without_yaml(path: Path) -> list[str] | None:
+def _read_without_yaml(path: Readable) -> list[str] | None:
     try:
         return names_in_usual_form(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):  # reported when the file is read again
         return None
 
 
-def _read_with_yaml(path: Path) -> list[str]:
+def _read_with_yaml(path: Readable) -> list[str]:
     from shared.config import document
 
     content, _ = document.read(path)

@@ -1,16 +1,16 @@
 """Loads the configuration from its file, or reports all faults at once."""
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from pydantic import ValidationError
 
 from shared.config import agreement, document, wording
 from shared.config.configuration import Configuration, Places
 from shared.config.faults import ConfigurationFaults
+from shared.config.written import Readable
 
 
-def load(path: Path, settings: Mapping[str, str]) -> Configuration:
+def load(path: Readable, settings: Mapping[str, str]) -> Configuration:
     """Load the configuration from the YAML file at `path`, with each `${NAME}` taken from `settings`.
 
     Raises ConfigurationFaults with every fault.
@@ -30,7 +30,7 @@ def load(path: Path, settings: Mapping[str, str]) -> Configuration:
     return configuration
 
 
-def load_places(path: Path, settings: Mapping[str, str], names: Collection[str]) -> Places:
+def load_places(path: Readable, settings: Mapping[str, str], names: Collection[str]) -> Places:
     """Load the registry and the named environments only, as `load` would return them.
 
     Checks nothing else, and needs no settings of other environments. Raises ConfigurationFaults.

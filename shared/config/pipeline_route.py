@@ -36,6 +36,7 @@ class PipelineRoute(Settings):
     share_data: SharedData = SHARED_DATA
     stages: tuple[PipelineStage, ...] = Field(min_length=1, description="The stages of the route, in order.")
     _name: str = PrivateAttr("")
+    _bundle: str = PrivateAttr("")
 
     @field_validator("stages", mode="after")
     @classmethod
@@ -46,6 +47,11 @@ class PipelineRoute(Settings):
     def name(self) -> str:
         """The route's key in `routes`, which is also the name of the promoted pipeline."""
         return self._name
+
+    @property
+    def bundle(self) -> str:
+        """Digest of the bundle that it is from; empty if it is from the app's own configuration."""
+        return self._bundle
 
     @property
     def about(self) -> str:

@@ -25,10 +25,10 @@ from shared.config.fields import (
     Label,
     Margin,
     ModelName,
-    Number,
     Settings,
     Text,
 )
+from shared.config.gate import Bounds, one_of
 from shared.config.policy import Instances, Policy
 from shared.config.rerun import OnDrift
 from shared.config.stage import ApprovalSettings, under_policy
@@ -44,22 +44,12 @@ SERVERLESS = "serverless"
 _BOUNDS = ("at_least", "at_most", "no_worse_than_source_by", "no_worse_than_champion_by")
 
 
-class RunGate(Settings):
+class RunGate(Bounds):
     """A check of one metric of the pipeline's run in this stage. Every bound that is set must hold."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [{"required": [bound]} for bound in _BOUNDS],
-            "dependentRequired": {
-                "no_worse_than_champion_by": ["without_champion"],
-                "without_champion": ["no_worse_than_champion_by"],
-            },
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=one_of(*_BOUNDS))
 
     metric: Text = Field(description="Name of the metric, as a step of the pipeline logged it with MLflow.")
-    at_least: Number | None = Field(default=None, description="The lowest value that passes.")
-    at_most: Number | None = Field(default=None, description="The highest value that passes.")
     no_worse_than_source_by: Margin | None = Field(
         default=None,
         description="How much worse than the source's run it may be, in the metric's unit: 0 or more.",
@@ -87,8 +77,6 @@ class RunGate(Settings):
             raise ValueError("without_champion requires no_worse_than_champion_by")
         if not has_champion and self.no_worse_than_source_by is None and not self.higher_is_better:
             raise ValueError("higher_is_better requires no_worse_than_source_by or no_worse_than_champion_by")
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"can never pass: at_least {self.at_least:g} is greater than at_most {self.at_most:g}")
         return self
 
 

@@ -99,6 +99,12 @@ class Policy(Settings):
         json_schema_extra={"default": "90d"},
     )
 
+    share_data: tuple[Text, ...] = Field(
+        default=(),
+        description="Names of the data assets that published routes may copy from here to the registry. Default: none. "
+        "Routes in the same file as this policy need no entry.",
+    )
+
     evaluation: EvaluationPolicy | None = Field(
         default=None,
         description="The evaluation that every model must pass before it is deployed here. The worker reads the job.",

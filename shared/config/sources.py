@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from shared.config import document
+from shared.config.written import Readable
 
 
-def source_names(path: Path) -> Sequence[str]:
+def source_names(path: Readable) -> Sequence[str]:
     """Return the `from` of every route in the file at `path`. Raises ConfigurationFaults for invalid YAML."""
     content, _ = document.read(path)
     routes = content.get("routes") if isinstance(content, dict) else None
@@ -17,7 +17,7 @@ def source_names(path: Path) -> Sequence[str]:
     return list(dict.fromkeys(str(each) for each in named if each))
 
 
-def shared_data(path: Path, environment: str) -> frozenset[str]:
+def shared_data(path: Readable, environment: str) -> frozenset[str]:
     """Return the names of the data assets that routes from the environment may copy to the registry.
 
     None if the environment is used by a stage: its data stays there. Raises like `source_names`.

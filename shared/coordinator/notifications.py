@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shared.core.job_statuses import COMPLETED, ENDED
 from shared.core.messages import JobEnded, ModelRegistered, MonitorBreached, News, relevant_tags
 from shared.core.texts import LONGEST_NAME, check_name
 
@@ -15,7 +16,6 @@ _PARENT_PROPERTIES = ("azureml.pipelinerunid", "azureml.rootpipelinerunid")
 _TEMPLATE, _AUTOML_CHILD = "runtemplate", "automl_child"
 #: The tag of a run of a model monitor that has found drift.
 BREACHED = "azureml_modelmonitor_threshold_breached"
-ENDED = ("Completed", "Failed", "Canceled")
 
 SOURCE = "event-grid"
 
@@ -48,7 +48,7 @@ def read(source: Any, kind: Any, data: Any) -> News | None:
         return _model_registered(source, found)
     if breached := _monitor_breached(source, found):
         return breached
-    return _job_ended(source, found, "Completed" if name == "runcompleted" else _text(found, "runstatus"))
+    return _job_ended(source, found, COMPLETED if name == "runcompleted" else _text(found, "runstatus"))
 
 
 def _model_registered(workspace: str, data: Mapping[str, Any]) -> ModelRegistered:

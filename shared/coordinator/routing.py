@@ -10,6 +10,7 @@ from shared.config.stage import JobStage, ModelStage
 from shared.core.approval import APPROVE
 from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
+from shared.core.job_statuses import COMPLETED
 from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, MonitorBreached, News
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from shared.config.pipeline_route import PipelineRoute
     from shared.config.pipeline_stage import PipelineStage
     from shared.config.stage import StageSettings
-
-#: Azure ML's status of a job that succeeded.
-COMPLETED = "Completed"
 
 #: The route of lanes for models that no route takes.
 NO_ROUTE = ""
@@ -174,6 +172,8 @@ def _stage_run(
             "share_data": {"data": list(route.share_data)},
             "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})},
         },
+        times=stage.rollout.times() if stage.rollout else {},
+        delays=stage.rollout.delays() if stage.rollout else {},
     )
     return StageRun(
         name=stage.name,

@@ -7,6 +7,13 @@ _ASSET = re.compile(
     r"(?:(?P<scope>.*)/)?(?P<kind>models|data|components|environments|codes)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)/?",
     re.I,
 )
+_PLACE = re.compile(
+    r"(?:azureml://registries/(?P<registry>[^/?#]+)"
+    r"|/subscriptions/[^/?#]+/resourceGroups/[^/?#]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/?#]+)"
+    r"/(?P<kind>models|data|components|environments|codes)/(?P<name>[^/?#]+)"
+    r"/(?P<which>versions|labels)/(?P<version>[^/?#]+)",
+    re.I,
+)
 _REGISTRY = re.compile(r"azureml://registries/([^/]+)", re.I)
 _WORKSPACE = re.compile(r"/workspaces/([^/]+)", re.I)
 
@@ -56,9 +63,36 @@ def read(asset_id: str) -> AssetName | None:
     )
 
 
-def plain_id(asset_id: str) -> str:
-    """Return the id without the prefix that some answers put before an ARM id."""
-    return asset_id.removeprefix("azureml:") if asset_id.startswith("azureml:/subscriptions") else asset_id
+@dataclass(frozen=True)
+class AssetPlace:
+    """An id that is safe to read an asset by: in a registry, or by its ARM id."""
+
+    kind: str  #: one of the keys of `KINDS`
+    name: str
+    version: str  #: or a label
+    is_label: bool
+    registry: str | None  #: None for a workspace's asset
+
+    @property
+    def path(self) -> str:
+        """`environments/sklearn/labels/latest`."""
+        return f"{self.kind}/{self.name}/{'labels' if self.is_label else 'versions'}/{self.version}"
+
+
+def place(asset_id: str) -> AssetPlace | None:
+    """Parse a registry's id or an ARM id. Return None for anything else."""
+    found = _PLACE.fullmatch(plain_id(asset_id))
+    if found is None:
+        return None
+    is_label = found["which"].lower() == "labels"
+    return AssetPlace(found["kind"].lower(), found["name"], found["version"], is_label, found["registry"])
+
+
+def plain_id(asset_id: object) -> str:
+    """Return an id from an answer of Azure ML without the prefix that some answers put before it; empty for none."""
+    text = str(asset_id or "")
+    rest = text.removeprefix("azureml:")
+    return rest if rest.startswith(("/subscriptions/", "azureml://")) else text
 
 
 def registry_id(name: str) -> str:

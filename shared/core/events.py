@@ -176,6 +176,14 @@ class Abandoned(_OfPromotion):
 
 
 @dataclass(frozen=True)
+class KeepingEnded(_OfPromotion):
+    """A person has the deployments removed that a promotion replaced and keeps. `stage` defaults to all that keep
+    some."""
+
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
 class Retried(_OfPromotion):
     """A person retries a failed promotion, or has one that is under way polled now."""
 
@@ -216,7 +224,9 @@ class Released(_OfPerson):
         return False
 
 
-PersonEvent = Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed | Discarded
+PersonEvent = (
+    Approved | Rejected | Cancelled | RolledBack | Abandoned | KeepingEnded | Retried | Released | Replayed | Discarded
+)
 LaneEvent = PromotionRequested | StepReported | TimePassed | AwaitedJobEnded | RunAsked | PersonEvent
 
 

@@ -2,6 +2,9 @@
 
 Only what succeeded counts, and only what was waited for: a step that answers at its first poll needs no plan. A step
 that waited for somebody else's job says nothing about the step.
+
+Nobody sees the end itself. It lies between the last poll that found the step under way and the one that found it done,
+so both times are remembered: rare polls are then not taken for slow steps.
 """
 
 from dataclasses import replace
@@ -14,7 +17,7 @@ from shared.core.promotion import Lane, StageRun, StepRun
 #: So many times of a step are remembered, and so many steps.
 TIMES, STEPS = 9, 60
 #: Nothing is expected of what took less: it is polled again that soon anyway.
-SHORTEST = timedelta(seconds=2)
+SHORTEST = timedelta(seconds=10)
 
 
 def remembered(lane: Lane, stage: StageRun, step: StepRun, now: datetime) -> Lane:
@@ -22,7 +25,8 @@ def remembered(lane: Lane, stage: StageRun, step: StepRun, now: datetime) -> Lan
     if step.started is None or step.poll < 2 or _waited_for_others(step) or now - step.started < SHORTEST:
         return lane
     name = _name(stage, step)
-    times = (*lane.durations.get(name, ()), round((now - step.started).total_seconds(), 1))[-TIMES:]
+    bounds = tuple(round((at - step.started).total_seconds(), 1) for at in (step.seen_running or step.started, now))
+    times = (*lane.durations.get(name, ()), (bounds[0], bounds[1]))[-TIMES:]
     others = {other: kept for other, kept in lane.durations.items() if other != name}
     latest = list({**others, name: times}.items())[-STEPS:]
     return replace(lane, durations=dict(latest))
@@ -33,8 +37,9 @@ def expectation(lane: Lane, stage: StageRun, step: StepRun) -> Expectation | Non
     times = lane.durations.get(_name(stage, step))
     if not times:
         return None
-    usual = median(times)
-    return Expectation(timedelta(seconds=usual), timedelta(seconds=median(abs(each - usual) for each in times)))
+    bounds = [bound for each in times for bound in each]
+    usual = median(bounds)
+    return Expectation(timedelta(seconds=usual), timedelta(seconds=median(abs(each - usual) for each in bounds)))
 
 
 def _name(stage: StageRun, step: StepRun) -> str:

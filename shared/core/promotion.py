@@ -114,6 +114,7 @@ class StepRun:
     ended: datetime | None = None
     next_poll: datetime | None = None
     deadline: datetime | None = None
+    seen_running: datetime | None = None  #: when a poll last found it under way
     says: str = ""  #: what the last poll saw, in words
     seconds: float = 0.0  #: function time used so far
     evidence: Evidence = field(default_factory=dict)
@@ -139,6 +140,8 @@ class StageRun:
     #: Until then an unanswered command of the stage may still act, so no undo begins earlier.
     unanswered_until: datetime | None = None
     abandoned: str = ""  #: who stopped undoing it, and why; empty if nobody did
+    #: Until then it keeps the deployments that it replaced, without traffic; None if it keeps none.
+    kept_until: datetime | None = None
     queued: datetime | None = None  #: when it started to wait for its turn
     started: datetime | None = None
     ended: datetime | None = None
@@ -149,13 +152,21 @@ class StageRun:
         """The step that is next or under way; None when all have ended.
 
         While the stage is being undone, that is first the step that was under way when it was turned back: it must
-        answer before it is undone.
+        answer before it is undone. After the stage's end, it is a step with a delay, once it has begun.
         """
+        if self.status is StageStatus.SUCCEEDED:
+            return _first(self.steps, StepStatus.RUNNING)
         if self.status not in STAGE_OCCUPIED:
             return None
         if self.status is StageStatus.RUNNING:
-            return _first(self.steps, StepStatus.WAITING, StepStatus.RUNNING)
+            at_once = tuple(step for step in self.steps if not step.plan.delay)
+            return _first(at_once, StepStatus.WAITING, StepStatus.RUNNING)
         return _first(self.steps, StepStatus.RUNNING) or _first(self.undoing, StepStatus.WAITING, StepStatus.RUNNING)
+
+    @property
+    def is_occupied(self) -> bool:
+        """Whether no other promotion of the lane may be in the stage."""
+        return self.current is not None or self.status in STAGE_OCCUPIED
 
     def is_held(self, now: datetime) -> bool:
         """Whether an unanswered command may still act."""
@@ -213,6 +224,16 @@ class Promotion:
     @property
     def under_way(self) -> bool:
         return self.status in PROMOTION_UNDER_WAY
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps deployments that it replaced, and will remove them although it has ended."""
+        return any(stage.kept_until is not None for stage in self.stages)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the rules go on with it: it is under way, or has something left to remove."""
+        return self.under_way or self.keeps
 
     @property
     def by_somebody(self) -> bool:
@@ -286,8 +307,8 @@ class Lane:
     unpublished: Unpublished | None = None
     #: By stage: until then a command of a promotion that has left it may still act, so no other may enter.
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
-    #: By stage and step: the seconds that it took the last times.
-    durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    #: By stage and step: the least and the most seconds that it can have taken, of the last times.
+    durations: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     #: By stage: when its pipeline was last asked to run again.
     runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
 
@@ -304,9 +325,9 @@ class Lane:
         """The promotion in each stage, by kind and stage."""
         return {
             (promotion.candidate.kind, stage.name): promotion.id
-            for promotion in self.under_way()
+            for promotion in self.at_work()
             for stage in promotion.stages
-            if stage.status in STAGE_OCCUPIED
+            if stage.is_occupied
         }
 
     def occupant(self, kind: Kind, stage: str) -> str | None:
@@ -315,6 +336,10 @@ class Lane:
 
     def under_way(self) -> Iterator[Promotion]:
         return (promotion for promotion in self.promotions if promotion.under_way)
+
+    def at_work(self) -> Iterator[Promotion]:
+        """The promotions that are under way, or keep something that they will remove."""
+        return (promotion for promotion in self.promotions if promotion.at_work)
 
     def serves(self, promotion: Promotion, stage: StageRun) -> bool:
         """Whether the promotion's candidate is the stage's champion."""

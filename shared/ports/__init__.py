@@ -23,6 +23,13 @@ from shared.ports.azureml import (
     Workspace,
     same_asset,
 )
+from shared.ports.bundles import (
+    Bundles,
+    Pointer,
+    PointerBrokenError,
+    PointerMovedError,
+    Publication,
+)
 from shared.ports.jobs import (
     ChildJob,
     DataAsset,
@@ -80,6 +87,7 @@ __all__ = [
     "Approvals",
     "AzureError",
     "Bound",
+    "Bundles",
     "Bus",
     "BusyError",
     "Capability",
@@ -117,8 +125,12 @@ __all__ = [
     "PipelineJob",
     "PipelineSubmission",
     "Pipelines",
+    "Pointer",
+    "PointerBrokenError",
+    "PointerMovedError",
     "Postponing",
     "PromotionFilter",
+    "Publication",
     "Publishing",
     "QueueUnavailableError",
     "RecordedRequest",

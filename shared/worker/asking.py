@@ -4,15 +4,33 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from shared.core.approval import Approval, ApprovalEvidence, GivenApproval
+from shared.core.approval import Approval, ApprovalEvidence, Author, GivenApproval
 from shared.core.durations import in_words
-from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
+from shared.core.messages import Evidence, Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
 from shared.ports import ApprovalDecision, ApprovalRequest
 from shared.worker.order import Order
 
 #: Between two polls: a tenth of the time that it has waited, within these.
 SHORTEST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
+
+
+def request(order: Order[Any], digest: str, shown: Evidence, authors: Sequence[Author]) -> ApprovalRequest:
+    """Return what people are asked: `shown` is what they see, and they approve its digest."""
+    command = order.command
+    return ApprovalRequest(
+        promotion=command.promotion,
+        stage=command.stage,
+        environment=command.environment,
+        model=command.candidate.name,
+        version=command.candidate.version,
+        digest=digest,
+        shown=shown,
+        authors=tuple(each.id for each in authors),
+        requester=command.requester,
+        asked=command.started,
+        until=command.deadline,
+    )
 
 
 def ask(order: Order[Any], request: ApprovalRequest, of_stage: int) -> Outcome:

@@ -1,10 +1,8 @@
 """Works out why a deployment failed, from Azure ML's error and the container's log."""
 
-import re
-
 from shared.core.messages import Failed, FailureKind
 from shared.ports import Deployment
-from shared.worker import container_log
+from shared.worker import container_log, error_kinds
 
 #: The order matters: a container's error often names things that were not found.
 _KINDS = (
@@ -53,6 +51,4 @@ def failed(deployment: Deployment, log: str) -> Failed:
 
 def kind_of(error: str) -> FailureKind:
     """The class of an Azure ML error, given as `code: message`; the text is empty if it could not be read."""
-    if not error.strip():
-        return FailureKind.UNKNOWN
-    return next((kind for kind, words in _KINDS if re.search(words, error, re.IGNORECASE)), FailureKind.BAD_CONFIG)
+    return error_kinds.kind_of(error, _KINDS, FailureKind.BAD_CONFIG if error.strip() else FailureKind.UNKNOWN)

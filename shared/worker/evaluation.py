@@ -4,22 +4,22 @@ The environment's worker always reads the job itself and trusts nobody else's re
 """
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from shared.config.evaluation import CHAMPION, MODEL, OF_CHAMPION, AskedData, EvaluationSettings
+from shared.config.evaluation import CHAMPION, MODEL, OF_CHAMPION, EvaluationSettings
 from shared.config.gate import Gate
 from shared.config.job_files import of_inputs
 from shared.core import asset_names
 from shared.core.approval import DIGEST_LENGTH
 from shared.core.messages import Candidate, Failed, FailureKind
 from shared.ports import DataAsset, Deployment, JobInput, JobSubmission, RejectedError, SubmittedJob, same_asset
-from shared.worker import jobs
+from shared.worker import data_assets, jobs
 from shared.worker.gates import Verdict, figure, no_worse, within_bounds
 from shared.worker.manifest import job_digest, model_to_deploy
+from shared.worker.metric_values import MetricValues
 from shared.worker.target import ATTEMPT, PROMOTION, ROUTE, STAGE, VERSION, Target
 from shared.worker.target import MODEL as MODEL_TAG
 
@@ -100,24 +100,11 @@ def resolved(target: Target) -> Mapping[str, DataAsset] | Failed:
     """Return the data assets that the stage names, by input. `@latest` is the latest version now."""
     found: dict[str, DataAsset] = {}
     for name, asked in settings(target).asked().items():
-        asset = target.workspace.data_asset(asked.name, asked.version)
-        if asset is None or asset.is_archived:
-            return _no_data(target, asked, asset)
+        asset = data_assets.usable(target, asked.name, asked.version, "correct `evaluate: inputs` of the stage")
+        if isinstance(asset, Failed):
+            return asset
         found[name] = asset
     return found
-
-
-def _no_data(target: Target, asked: AskedData, asset: DataAsset | None) -> Failed:
-    version = asset.version if asset else asked.version
-    what = f"data asset {asked.name}" + (f", version {version}" if version else "")
-    if asset is None:
-        says = f"There is no {what} in the workspace of {target.command.environment}. Create it, or name another asset."
-    else:
-        says = (
-            f"In the workspace of {target.command.environment}, {what} is archived, so the evaluation does not use it. "
-            "Restore it, or name another version."
-        )
-    return Failed(says, FailureKind.NOT_FOUND)
 
 
 def champion_model(target: Target) -> str | Failed | None:
@@ -148,8 +135,8 @@ def champion_model(target: Target) -> str | Failed | None:
 
 def _of_candidate(target: Target, candidate: Candidate) -> list[str]:
     """Return the ids of a candidate that may be deployed here: the registry's, and this workspace's own if any."""
-    is_of_here = candidate.workspace.rstrip("/").casefold() == target.rules.workspace.casefold()
-    own = target.workspace.model(candidate.name, candidate.version) if is_of_here else None
+    is_own = target.rules.is_own(candidate.workspace)
+    own = target.workspace.model(candidate.name, candidate.version) if is_own else None
     copy = target.workspace.registry_model(candidate.name, candidate.version)
     return [each.asset_id for each in (copy, own) if each is not None]
 
@@ -259,11 +246,10 @@ def _data_of(target: Target, job: SubmittedJob) -> Mapping[str, DataAsset] | str
 def read(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> Evaluated:
     """Return what the job measured, with the gates' verdicts."""
     logged = target.workspace.metrics(job.name)
-    champion = job.inputs.get(CHAMPION)
+    values, champion = MetricValues.of(logged), job.inputs.get(CHAMPION)
+    numbers, odd = values.numbers, values.not_numbers
     names = _metric_names(logged, gates)
     kept = names[:MOST_METRICS]
-    numbers = {name: value for name, value in logged.items() if math.isfinite(value)}
-    odd = {name: _in_words(value) for name, value in logged.items() if not math.isfinite(value)}
     return Evaluated(
         job=job.name,
         studio=job.studio,
@@ -272,7 +258,7 @@ def read(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> Evaluated:
         champion=champion,
         data=tuple(_used(name, asset) for name, asset in _data_or_none(target, job).items()),
         metrics=tuple(Measured(name, numbers.get(name), numbers.get(OF_CHAMPION + name)) for name in kept),
-        gates=tuple(_verdicts(gates, numbers, odd, champion is not None)),
+        gates=tuple(_verdicts(gates, values, champion is not None)),
         metrics_left_out=len(names) - len(kept),
         not_numbers={name: text for name, text in odd.items() if name.removeprefix(OF_CHAMPION) in kept},
     )
@@ -280,10 +266,8 @@ def read(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> Evaluated:
 
 def judged_by(target: Target, job: SubmittedJob, gates: Sequence[Gate]) -> list[Verdict]:
     """Return these gates' verdicts on what the job measured."""
-    logged = target.workspace.metrics(job.name)
-    numbers = {name: value for name, value in logged.items() if math.isfinite(value)}
-    odd = {name: _in_words(value) for name, value in logged.items() if not math.isfinite(value)}
-    return list(_verdicts(gates, numbers, odd, CHAMPION in job.inputs))
+    values = MetricValues.of(target.workspace.metrics(job.name))
+    return list(_verdicts(gates, values, CHAMPION in job.inputs))
 
 
 def _metric_names(logged: Iterable[str], gates: Sequence[Gate]) -> list[str]:
@@ -302,12 +286,10 @@ def _used(name: str, asset: DataAsset) -> UsedData:
     return UsedData(name, asset.name, asset.version, asset.asset_id)
 
 
-def _verdicts(
-    gates: Sequence[Gate], numbers: Mapping[str, float], odd: Mapping[str, str], champion: bool
-) -> Iterator[Verdict]:
+def _verdicts(gates: Sequence[Gate], values: MetricValues, champion: bool) -> Iterator[Verdict]:
     for gate in gates:
-        name, value = f"metric {gate.metric}", numbers.get(gate.metric)
-        seen = _seen(gate.metric, numbers, odd)
+        name, value = f"metric {gate.metric}", values.numbers.get(gate.metric)
+        seen = _seen(gate.metric, values)
         yield from within_bounds(gate, name, value, seen)
         margin = gate.no_worse_than_champion_by
         if margin is None:
@@ -317,20 +299,17 @@ def _verdicts(
             says = f"{seen}; there is no champion: {gate.without_champion}"
             yield Verdict(name, asked, says, value is not None and gate.without_champion == "pass")
             continue
-        theirs = numbers.get(OF_CHAMPION + gate.metric)
-        says = f"{seen}; the champion's: {_seen(OF_CHAMPION + gate.metric, numbers, odd)}"
+        theirs = values.numbers.get(OF_CHAMPION + gate.metric)
+        says = f"{seen}; the champion's: {_seen(OF_CHAMPION + gate.metric, values)}"
         holds = value is not None and theirs is not None and no_worse(value, theirs, margin, gate.higher_is_better)
         yield Verdict(name, asked, says, holds)
 
 
-def _seen(metric: str, numbers: Mapping[str, float], odd: Mapping[str, str]) -> str:
-    if metric in numbers:
-        return figure(numbers[metric])
-    return f"the job logged {odd[metric]}" if metric in odd else f"{metric} was not logged"
-
-
-def _in_words(value: float) -> str:
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+def _seen(metric: str, values: MetricValues) -> str:
+    if metric in values.numbers:
+        return figure(values.numbers[metric])
+    odd = values.not_numbers.get(metric)
+    return f"the job logged {odd}" if odd else f"{metric} was not logged"
 
 
 def approved_digest(manifest: str, evaluated: Evaluated | None) -> str:

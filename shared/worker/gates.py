@@ -5,12 +5,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.config.gate import Gate
-from shared.core.messages import Champion
+from shared.config.gate import Bounds, Gate
+from shared.core.columns import in_columns
+from shared.core.job_statuses import COMPLETED
+from shared.core.messages import Champion, Failed, FailureKind, as_evidence
 from shared.worker.lineage import Lineage
 from shared.worker.order import champion_saw
 from shared.worker.steps import share
-from shared.worker.steps.share import COMPLETED, Shared
+from shared.worker.steps.share import Shared
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,13 @@ class Verdict:
     asked: str
     seen: str
     holds: bool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The evidence of a step whose gates refused the candidate, if it has no evidence of its own."""
+
+    gates: tuple[Verdict, ...]
 
 
 def judge(
@@ -39,10 +48,19 @@ def table(verdicts: Sequence[Verdict]) -> str:
     """The verdicts in columns, for people."""
     rows = [("gate", "required", "found", "passed")]
     rows += [(each.gate, each.asked, each.seen, "yes" if each.holds else "NO") for each in verdicts]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return in_columns(rows)
+
+
+def refusal(what: str, verdicts: Sequence[Verdict], seen: object = None) -> Failed | None:
+    """Return why the stage refuses the candidate; None if all gates hold.
+
+    `what`: the stage, and the job that was judged, if any. `seen`: the step's evidence; without it, the verdicts.
+    """
+    reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in verdicts if not each.holds)
+    if not reasons:
+        return None
+    evidence = as_evidence(Judged(tuple(verdicts)) if seen is None else seen)
+    return Failed(f"Refused for {what}: {reasons}.", FailureKind.REFUSED, table(verdicts), evidence)
 
 
 def _tag(name: str, value: str, tags: Mapping[str, str]) -> Verdict:
@@ -66,7 +84,7 @@ def _metric(gate: Gate, shared: Shared, champion: Champion | None) -> list[Verdi
     return [*within_bounds(gate, name, value, seen), *_comparison(gate, name, value, seen, champion)]
 
 
-def within_bounds(gate: Gate, name: str, value: float | None, seen: str) -> Iterator[Verdict]:
+def within_bounds(gate: Bounds, name: str, value: float | None, seen: str) -> Iterator[Verdict]:
     """The verdicts on `at_least` and `at_most`; `seen` is the value in words."""
     if gate.at_least is not None:
         yield Verdict(name, f"at least {figure(gate.at_least)}", seen, value is not None and value >= gate.at_least)

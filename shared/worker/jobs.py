@@ -9,20 +9,17 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from shared.core.job_statuses import CANCELED, COMPLETED, ENDED
 from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, RunStep
 from shared.core.redaction import clean
 from shared.ports import RejectedError, SubmittedJob, Workspace
 from shared.worker import container_log
+from shared.worker.error_kinds import kind_of
 from shared.worker.order import Order
 from shared.worker.polls import poll_again
 
 #: Tag of the jobs that this app submits: a digest of the job's content.
 DIGEST = "mlpromote.digest"
-
-#: Azure ML's statuses of a job that has ended.
-COMPLETED = "Completed"
-ENDED = (COMPLETED, "Failed", "Canceled")
-CANCELLING = "CancelRequested"
 
 #: Azure ML takes 255 characters.
 _LONGEST_NAME = 200
@@ -130,14 +127,14 @@ def failed(workspace: Workspace, job: SubmittedJob) -> Failed:
     end = workspace.job_end(job.name)
     # Redact before dropping lines, since a dropped line may be what identifies a secret.
     error, log = clean(end.error), clean(end.log)
-    if job.status == "Canceled" and not error:
+    if job.status == CANCELED and not error:
         return Failed(
             f"Job {job.name} was cancelled in Azure ML, not by this app. Retry to run it again.",
             FailureKind.UNKNOWN,
             "\n".join(container_log.chosen(log)),
         )
     raised = container_log.cause_and_place(log)
-    kind = kind_of(error)
+    kind = kind_of(error, _KINDS, FailureKind.UNKNOWN)
     if raised and kind in (FailureKind.UNKNOWN, FailureKind.NOT_FOUND, FailureKind.BAD_CONFIG):
         kind = FailureKind.CONTAINER_CRASH
     told = _without_traceback(error) or f"Azure ML reports only status {job.status}"
@@ -147,11 +144,6 @@ def failed(workspace: Workspace, job: SubmittedJob) -> Failed:
         kind,
         diagnosis="\n".join([_brief(told), "", *_shown(error, log)]),
     )
-
-
-def kind_of(error: str) -> FailureKind:
-    """Return the class of a job's error from Azure ML's text, which may be empty."""
-    return next((kind for kind, words in _KINDS if re.search(words, error, re.IGNORECASE)), FailureKind.UNKNOWN)
 
 
 def _shown(error: str, log: str) -> list[str]:

@@ -3,7 +3,6 @@
 Evidence travels in messages and documents, so it is kept small.
 """
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -144,19 +143,6 @@ def _listed(runs: Sequence[StepMetrics]) -> str:
     left_out = f" and {len(names) - MOST_STEPS_NAMED} more" if len(names) > MOST_STEPS_NAMED else ""
     shown = ", ".join(names[:MOST_STEPS_NAMED])
     return f" ({shown}{left_out})" if names else " (there are none)"
-
-
-def finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
-
-
-def not_numbers(metrics: Mapping[str, float]) -> dict[str, str]:
-    """Return the values that JSON cannot express, as MLflow writes them."""
-    return {name: _in_words(value) for name, value in metrics.items() if not math.isfinite(value)}
-
-
-def _in_words(value: float) -> str:
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def of_this_app(tags: Mapping[str, str]) -> dict[str, str]:

@@ -94,7 +94,7 @@ def model_to_deploy(target: Target) -> Model | Failed:
 def own_asset(target: Target) -> Model | Failed:
     """Return the candidate itself, if it is deployed in the workspace that it comes from."""
     command, candidate = target.command, target.command.candidate
-    if candidate.workspace.rstrip("/").casefold() != target.rules.workspace.casefold():
+    if not target.rules.is_own(candidate.workspace):
         return Failed(
             f"{command.environment} deploys models of its own workspace without the registry, but this one is from "
             f"{candidate.workspace}. Start a new promotion.",

@@ -29,6 +29,10 @@ class Rules:
     workspace: str = ""  #: ARM id of the environment's own workspace
     shares_data: frozenset[str] = frozenset()  #: names of the data assets that may leave it for the registry
 
+    def is_own(self, workspace: str) -> bool:
+        """Return whether an ARM id names the environment's own workspace. Azure does not keep case."""
+        return workspace.rstrip("/").casefold() == self.workspace.casefold()
+
 
 @dataclass(frozen=True)
 class Order(Generic[S]):
@@ -79,6 +83,20 @@ class Order(Generic[S]):
     def state(self, kind: type[T]) -> T | None:
         """The state that the last poll kept for this one, as the dataclass `kind`; None at the first poll."""
         return from_json(kind, self.command.state) if self.command.state else None
+
+
+class AnyStage(Frozen):
+    """A stage of any kind, for steps that use none of its settings."""
+
+    @classmethod
+    def parse(cls, _: object) -> Self:
+        return cls()
+
+
+class AnyOrder(Order[AnyStage]):
+    """An order whose command and plan say everything."""
+
+    parses = AnyStage
 
 
 @dataclass(frozen=True)

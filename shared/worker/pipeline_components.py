@@ -4,17 +4,18 @@ So the same pipeline twice is one version of each. Code assets are named by thei
 is compared, and never taken on trust.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from shared.core import asset_names
 from shared.core.messages import Failed, FailureKind
 from shared.ports import BusyError, Component, Node
 from shared.worker.pipeline_content import VERSION_LENGTH, Snapshot, component_digest, snapshot
 from shared.worker.pipeline_environments import Pending, UsedEnvironment, in_registry
 from shared.worker.pipeline_order import PipelineOrder, is_in
 from shared.worker.pipeline_source import Source
+from shared.worker.polls import asks_again
 
 #: Of a file's path and a command, in evidence.
 LONGEST_PATH = 120
@@ -22,9 +23,8 @@ LONGEST_COMMAND = 200
 #: Files that are shown of all components together.
 MOST_FILES = 40
 
-_ANONYMOUS = re.compile(r".*/components/azureml_anonymous/.*|file:.*", re.IGNORECASE)
-_NAMED = re.compile(r".*/components/(?P<name>[^/]+)/versions/[^/]+", re.IGNORECASE)
-_OF_REGISTRY = re.compile(r"azureml://registries/[^/]+/components/[^/]+/versions/[^/]+", re.IGNORECASE)
+#: The name of components that are described in a job.
+_ANONYMOUS = "azureml_anonymous"
 _LONGEST_NAME = 200
 _CODE_VERSION = "1"
 
@@ -71,8 +71,7 @@ class Rebuilding:
         self._workspace = order.workspace
         self._source = source
         self._codes = dict((order.state(Known) or Known()).codes)
-        # What went wrong at the first try leaves no trace, and a second one does no harm.
-        self._starts = math.log2(max(order.command.poll, 1)).is_integer()
+        self._starts = asks_again(order.command)
         self._begun: set[str] = set()
         self.pending: list[str] = []
 
@@ -106,7 +105,8 @@ class Rebuilding:
                 f"Component {node.component} no longer exists in {self._order.command.environment}.",
                 FailureKind.NOT_FOUND,
             )
-        if _OF_REGISTRY.fullmatch(node.component):
+        place = asset_names.place(node.component)
+        if place is not None and place.registry is not None:
             return self._already_there(node.component)
         override = str(node.settings.get("environment") or "")
         asked = replace(component, environment=override) if override else component
@@ -183,8 +183,9 @@ def _wanted(name: str, asked: Component, code: tuple[str, str], environment: Use
 
 def _name(order: PipelineOrder, step: str, node: Node) -> str:
     """The source's, or one of the pipeline's and its step's where a component has none."""
-    named = None if _ANONYMOUS.fullmatch(node.component) else _NAMED.fullmatch(node.component)
-    return _valid(named["name"] if named else f"{order.command.candidate.name}_{step}")
+    named = asset_names.read(node.component)
+    has_name = named is not None and named.name.lower() != _ANONYMOUS
+    return _valid(named.name if named and has_name else f"{order.command.candidate.name}_{step}")
 
 
 def _valid(name: str) -> str:

@@ -4,17 +4,15 @@ Curated ones and those of the registry are used as they are. One of the workspac
 One that is described where it is used has no name: it gets one, and a version that is a digest of its content.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.core import asset_names
 from shared.core.messages import Failed, FailureKind
 from shared.ports import EnvironmentAsset, same_asset
 from shared.worker.pipeline_content import VERSION_LENGTH, conda_as_json, environment_digest
 from shared.worker.pipeline_order import PipelineOrder, is_in
 
-_OF_REGISTRY = re.compile(r"azureml://registries/(?P<registry>[^/]+)/environments/[^/]+/(?P<which>\w+)/[^/]+", re.I)
-_NAMED = re.compile(r".*/environments/(?P<name>[^/]+)/versions/(?P<version>[^/]+)", re.I)
 #: Microsoft's own registries, which every workspace may read.
 _CURATED = ("azureml", "azureml-preview")
 #: How the names of curated environments begin in every workspace.
@@ -42,14 +40,12 @@ Read = Callable[[str], EnvironmentAsset | None]
 
 def in_registry(order: PipelineOrder, read: Read, key: str, start: bool) -> UsedEnvironment | Pending | Failed:
     """Return the environment asset for this id in the registry, or its progress. `start`: register it if missing."""
-    found = _OF_REGISTRY.fullmatch(key)
-    if found:
-        return _of_registry(order, key, found["registry"], found["which"].lower() == "labels")
-    named = _NAMED.fullmatch(key)
-    if named and named["name"].lower().startswith(_CURATED_NAME):
-        return UsedEnvironment(
-            f"azureml://registries/{_CURATED[0]}/environments/{named['name']}/versions/{named['version']}"
-        )
+    place = asset_names.place(key)
+    if place is not None and place.registry is not None:
+        return _of_registry(order, key, place.registry, place.is_label)
+    named = asset_names.read(key)
+    if named is not None and named.name.lower().startswith(_CURATED_NAME):
+        return UsedEnvironment(f"azureml://registries/{_CURATED[0]}/environments/{named.name}/versions/{named.version}")
     asset = read(key)
     if asset is None:
         return Failed(

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.config.wording import did_you_mean
+from shared.core import asset_names
 from shared.core.messages import Failed, FailureKind
 from shared.ports import Bound
+from shared.worker import data_assets
 from shared.worker.pipeline_graph import PipelineInput
 from shared.worker.pipeline_order import PipelineOrder, is_in
 
 _DATA = re.compile(r"(?:azureml:)?(?P<name>[^:@/]+)(?::(?P<version>[^:@/]+)|@latest)")
-_OF_REGISTRY = re.compile(r"azureml://registries/[^/]+/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)", re.I)
 
 
 @dataclass(frozen=True)
@@ -64,25 +65,16 @@ def _data(order: PipelineOrder, name: str, declared: PipelineInput, before: Give
         return _wrong(
             order, f"needs data for its input {name}: a data asset of this workspace. Add it to `run: inputs` of"
         )
-    if (shared := _OF_REGISTRY.fullmatch(asked)) and is_in(order.registry, asked):
-        return Given("", asked, shared["name"], shared["version"], declared.data, declared.mode)
+    shared = asset_names.read(asked)
+    if shared is not None and shared.kind == "data" and is_in(order.registry, asked):
+        return Given("", asked, shared.name, shared.version, declared.data, declared.mode)
     parts = _DATA.fullmatch(asked)
     if parts is None:
         return _wrong(order, f"needs data for its input {name}, NAME:VERSION or NAME@latest, not {asked!r}. Correct")
     version = parts["version"] or (before.version if before is not None else None)
-    asset = order.workspace.data_asset(parts["name"], version)
-    where = order.command.environment
-    if asset is None:
-        which = f", version {version}," if version else ""
-        return Failed(
-            f"There is no data asset {parts['name']}{which} in {where}. Register it, then retry.", FailureKind.NOT_FOUND
-        )
-    if asset.is_archived:
-        return Failed(
-            f"Data asset {asset.name}, version {asset.version}, in {where} is archived. Restore it, or register a new "
-            "version, then retry.",
-            FailureKind.NOT_FOUND,
-        )
+    asset = data_assets.usable(order, parts["name"], version, "correct `run: inputs` of the stage")
+    if isinstance(asset, Failed):
+        return asset
     if asset.type and asset.type != declared.data:
         return _wrong(
             order,

@@ -1,10 +1,10 @@
 """Metrics of a pipeline: those of the job itself and of its steps, which usually log them."""
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from shared.ports import Workspace
+from shared.worker.metric_values import MetricValues
 
 # Evidence is part of messages and documents, so it is kept small.
 MOST_METRICS = 40
@@ -34,16 +34,17 @@ class Figures:
 def read(workspace: Workspace, job: str, asked: Collection[str]) -> Figures:
     """Return what the pipeline job and its steps logged, with the metrics in `asked` first."""
     values: dict[str, list[float]] = {}
-    for logged in workspace.metrics_of_children(job).values():
-        for name, value in logged.items():
+    for step in workspace.step_metrics(job):
+        for name, value in step.metrics.items():
             values.setdefault(name, []).append(value)
     values |= {name: [value] for name, value in workspace.metrics(job).items()}  # the job's own value counts
     ambiguous = tuple(sorted(name for name, each in values.items() if not _agree(each) and name in asked))
     usable = {name: each[0] for name, each in values.items() if _agree(each) and len(name) <= LONGEST_NAME}
     kept = sorted(usable, key=lambda name: (name not in asked, name))[:MOST_METRICS]
+    shown = MetricValues.of({name: usable[name] for name in kept})
     return Figures(
-        metrics={name: usable[name] for name in kept if math.isfinite(usable[name])},
-        not_numbers={name: _in_words(usable[name]) for name in kept if not math.isfinite(usable[name])},
+        metrics=shown.numbers,
+        not_numbers=shown.not_numbers,
         ambiguous=ambiguous,
         left_out=len(usable) - len(kept),
     )
@@ -51,7 +52,3 @@ def read(workspace: Workspace, job: str, asked: Collection[str]) -> Figures:
 
 def _agree(values: list[float]) -> bool:
     return len({str(value) for value in values}) == 1
-
-
-def _in_words(value: float) -> str:
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

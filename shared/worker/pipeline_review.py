@@ -57,13 +57,6 @@ class _Content:
     nodes: Mapping[str, Node]  #: as they are submitted
 
 
-@dataclass(frozen=True)
-class Judged:
-    """The evidence of a review that failed."""
-
-    gates: tuple[Verdict, ...]
-
-
 def review(order: PipelineOrder, before: RunManifest | None = None) -> PipelineReview | Failed:
     """Review what would run. `before` is what was inspected, so that `@latest` keeps its version."""
     seen = order.seen(register_components.STEP)
@@ -79,11 +72,8 @@ def review(order: PipelineOrder, before: RunManifest | None = None) -> PipelineR
     made_by = _authors(order, seen)
     nodes = {name: _as_submitted(order, node) for name, node in seen.graph.nodes.items()}
     verdicts = [*_judged(order, nodes), *rules.judge_people(order.rules.policy, least_of(order), made_by)]
-    refused = [each for each in verdicts if not each.holds]
-    if refused:
-        reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
-        text = f"Refused for {order.command.stage}: {reasons}."
-        return Failed(text, FailureKind.REFUSED, gates.table(verdicts), as_evidence(Judged(tuple(verdicts))))
+    if refusal := gates.refusal(order.command.stage, verdicts):
+        return refusal
     manifest = _manifest(order, seen, _Content(components, inputs, nodes), verdicts, made_by)
     changed = pipeline_changes.since_champion(order.command.champion, components, inputs)
     return PipelineReview(verdicts, manifest, changed, made_by)

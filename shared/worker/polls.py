@@ -8,7 +8,7 @@ from shared.core.messages import AwaitedJob, Expectation, Running, RunStep, as_e
 from shared.ports import Job
 from shared.worker.order import Order
 
-FIRST_PAUSE = 2.0  # seconds
+FIRST_PAUSE = 1.0  # seconds
 GROWTH = 1.4
 LONGEST_PAUSE = 30.0  # seconds; the pause that azure-ai-ml keeps itself for most operations
 
@@ -23,6 +23,7 @@ FIRST_LOOK, LOOKS_GROW = 10.0, 6.0  # seconds; factor between one look's time an
 WINDOW = 1.5  # times the spread, before and after the usual time
 NARROWEST, WIDEST = 0.03, 0.15  # half the window, as a fraction of the usual time
 POLLS_IN_HALF = 6
+DENSEST = 0.006  # the shortest pause there, as a fraction of the usual time
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ def poll_again(command: RunStep, says: str, state: Any = None) -> Running:
     return Running(pause(command), says, as_evidence(state) if state is not None else {})
 
 
+def asks_again(command: RunStep) -> bool:
+    """Whether a step asks Azure again for what is not there yet: at polls 1, 2, 4, 8, ….
+
+    What went wrong at the first request leaves no trace, and another one does no harm.
+    """
+    return max(command.poll, 1).bit_count() == 1
+
+
 def pause(command: RunStep) -> timedelta:
     """Return the time until the next poll. If the lane knows the usual duration, that determines the pause. Otherwise
     pauses are short at first and then grow, since most operations take seconds and a deployment up to 20 minutes."""
@@ -68,6 +77,6 @@ def _as_expected(command: RunStep, expects: Expectation) -> float:
         # One poll ahead of the window, for steps that end early, and none shortly before that poll.
         planned = look if look < 0.6 * ahead else ahead if elapsed < ahead - FIRST_PAUSE else opens
         return max(FIRST_PAUSE, planned - elapsed)
-    dense = max(FIRST_PAUSE, half / POLLS_IN_HALF)
+    dense = max(FIRST_PAUSE, half / POLLS_IN_HALF, DENSEST * usual)
     late = max(0.0, elapsed - closes)
     return min(LONGEST_PAUSE, dense + 0.3 * late)

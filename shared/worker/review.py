@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.core.approval import Author
-from shared.core.messages import Evidence, Failed, FailureKind, RunStep, as_evidence
+from shared.core.messages import Failed, FailureKind, as_evidence
 from shared.worker import evaluation_rules, gates, manifest, rules, smoke_file
-from shared.worker.gates import Verdict
+from shared.worker.gates import Judged, Verdict
 from shared.worker.manifest import Described, Manifest
 from shared.worker.steps import share
 from shared.worker.target import Target
@@ -26,10 +26,14 @@ def review(target: Target) -> Review | Failed:
     """Judge the gates first, then read the files. Raises `RejectedError` for a wrong file."""
     command, shared = target.command, target.seen(share.STEP)
     verdicts = gates.judge(target.stage.gates, target.settings.require_tags, shared, command.champion)
-    if refusal := _refusal(command, verdicts):
+    if refusal := gates.refusal(command.stage, verdicts):
         return refusal
     found = _obstacle_or_review(target, verdicts)
-    return found if isinstance(found, Review) or found.evidence else replace(found, evidence=_judged(verdicts))
+    return (
+        found
+        if isinstance(found, Review) or found.evidence
+        else replace(found, evidence=as_evidence(Judged(tuple(verdicts))))
+    )
 
 
 def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review | Failed:
@@ -55,27 +59,7 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
         )
     made_by = rules.authors(target, copy)
     verdicts = [*verdicts, *rules.judge(target, described, made_by), *evaluation_rules.judge(target, job)]
-    if refusal := _refusal(target.command, verdicts):
+    if refusal := gates.refusal(target.command.stage, verdicts):
         return refusal
     found = Described(described, job)
     return Review(verdicts, manifest.read(target, copy, found, verdicts, made_by), made_by)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The evidence of a review that failed."""
-
-    gates: tuple[Verdict, ...]
-
-
-def _judged(verdicts: Sequence[Verdict]) -> Evidence:
-    return as_evidence(Judged(tuple(verdicts)))
-
-
-def _refusal(command: RunStep, verdicts: Sequence[Verdict]) -> Failed | None:
-    refused = [verdict for verdict in verdicts if not verdict.holds]
-    if not refused:
-        return None
-    reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
-    text = f"Refused for {command.stage}: {reasons}."
-    return Failed(text, FailureKind.REFUSED, gates.table(verdicts), _judged(verdicts))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.azureml_calls import by_step, made_by
+from benchmarks.azureml_calls import by_step, made_by, seconds_at_work
 
 
 def at(seconds: float) -> str:
@@ -39,3 +39,13 @@ def test_a_step_that_has_not_ended_has_the_calls_since_its_start() -> None:
 def test_scoring_requests_count_though_they_carry_a_key_and_no_identity() -> None:
     scoring = call(3, "/scoring/*/*/score", None)
     assert made_by([call(1), call(2, identity="somebody"), scoring], ["worker"]) == [call(1), scoring]
+
+
+def test_azure_is_at_work_while_a_call_or_an_operation_runs_and_overlapping_ones_count_once() -> None:
+    calls = [{"time": 1.0, "seconds": 2.0}, {"time": 2.0, "seconds": 3.0}, {"time": 8.0, "seconds": 0.5}]
+    operations: list[dict[str, Any]] = [{"started": 2.5, "ended": 6.0}, {"started": 9.0, "ended": None}]
+    assert seconds_at_work(calls, operations, 0.0, 10.0) == (6.0 - 1.0) + 0.5 + 1.0
+
+
+def test_only_what_azure_did_between_the_two_moments_counts() -> None:
+    assert seconds_at_work([{"time": 1.0, "seconds": 20.0}], [], 5.0, 10.0) == 5.0

@@ -24,7 +24,7 @@ SHORTER: Mapping[str, Mapping[str, str]] = {
     },
     "shared/core/late.py": {"PAUSE = timedelta(seconds=30)": "PAUSE = timedelta(seconds=4)"},
     "shared/worker/polls.py": {
-        "FIRST_PAUSE = 2.0 ": "FIRST_PAUSE = 0.5 ",
+        "FIRST_PAUSE = 1.0 ": "FIRST_PAUSE = 0.5 ",
         "LONGEST_PAUSE = 30.0 ": "LONGEST_PAUSE = 4.0 ",
     },
     "shared/worker/run.py": {"PAUSE = timedelta(seconds=5)": "PAUSE = timedelta(seconds=1)"},

@@ -37,6 +37,6 @@ def test_a_pipelines_steps_are_listed_with_their_metrics_and_errors(
     children = {child.node: child for child in dev.child_jobs(submitted)}
     assert {node: child.status for node, child in children.items()} == {"trains": "Completed", "breaks": "Failed"}
     assert "exited with status code 3" in children["breaks"].error
-    metrics = dev.metrics_of_children(submitted)
-    assert metrics[children["trains"].name] == {"auc": 0.75}
-    assert dev.metrics_of_children("nobody") == {}
+    logged = {each.run: each.metrics for each in dev.step_metrics(submitted)}
+    assert logged[children["trains"].name] == {"auc": 0.75}
+    assert dev.step_metrics("nobody") == []

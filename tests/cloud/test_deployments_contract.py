@@ -61,7 +61,7 @@ class Serving:
             self.settled()
 
     def give_traffic(self, traffic: Mapping[str, int]) -> None:
-        self.workspace.start_traffic(self.endpoint, traffic)
+        self.workspace.start_traffic(self.endpoint, traffic, {})
         self.settled()
 
 
@@ -122,7 +122,7 @@ def test_traffic_goes_to_what_is_named_and_the_tags_stay(serving: Serving) -> No
 def test_traffic_cannot_be_given_to_a_deployment_that_does_not_exist(serving: Serving) -> None:
     serving.deploy("v1-abc")
     with pytest.raises(RejectedError):
-        serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
+        serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100}, {})
     assert serving.settled().traffic == {}
 
 
@@ -161,7 +161,7 @@ def test_nothing_can_be_done_with_an_endpoint_that_does_not_exist(azure_ml: Azur
     with pytest.raises(RejectedError):
         list(workspace.score("nobody", None, [1]))
     with pytest.raises(RejectedError):
-        workspace.start_traffic("nobody", {})
+        workspace.start_traffic("nobody", {}, {})
     with pytest.raises(RejectedError):
         workspace.start_deployment(folder / "deployment.yml", "nobody", "v1-abc", "azureml:m:1", OURS)
 

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core.events import Cancelled, NotNowError, PromotionRequested, RolledBack
+from shared.core.events import Cancelled, KeepingEnded, NotNowError, PromotionRequested, RolledBack
 from shared.core.lane import Decision, decide
 from shared.core.messages import RunStep, StepReported
 from shared.core.promotion import Lane, StepRun
 
-Message = RunStep | StepReported | PromotionRequested | RolledBack | Cancelled
+Message = RunStep | StepReported | PromotionRequested | RolledBack | Cancelled | KeepingEnded
 
 
 def name_of(message: Message) -> str:
@@ -77,7 +77,7 @@ class Memory:
 
 def _statuses(lane: Lane) -> tuple[object, ...]:
     promotions = tuple(
-        (p.id, p.status, tuple((s.status, _position(s.steps), _position(s.undoing)) for s in p.stages))
+        (p.id, p.status, tuple((s.status, s.kept_until, _position(s.steps), _position(s.undoing)) for s in p.stages))
         for p in lane.promotions
     )
     return promotions, tuple(sorted((stage, champion.promotion) for stage, champion in lane.champions.items()))

@@ -22,10 +22,10 @@ def begun(lane: Lane, version: str, now: datetime) -> tuple[Lane, RunStep]:
     return lane, command
 
 
-def took(lane: Lane, version: str, seconds: float, outcome: Outcome | None = None) -> Lane:
-    """The lane after a promotion whose one step was polled twice and took so long."""
+def took(lane: Lane, version: str, seconds: float, outcome: Outcome | None = None, gap: float = 0) -> Lane:
+    """The lane after a promotion whose one step was polled twice, with so many seconds between, and took so long."""
     lane, command = begun(lane, version, NOW)
-    lane = decide(lane, answer(command, UNDER_WAY), NOW).lane
+    lane = decide(lane, answer(command, UNDER_WAY), NOW + timedelta(seconds=seconds - gap)).lane
     return decide(lane, answer(due(lane)[0], outcome or Succeeded()), NOW + timedelta(seconds=seconds)).lane
 
 
@@ -43,6 +43,23 @@ def test_the_median_of_the_last_times_is_expected_and_how_far_they_differed() ->
     _, command = begun(lane, "6", NOW)
     assert command.expects == Expectation(timedelta(seconds=920), timedelta(seconds=80))
     assert from_json(RunStep, to_json(command)) == command
+
+
+def test_the_end_lies_between_the_last_poll_that_found_it_under_way_and_the_next() -> None:
+    lane = took(Lane(KEY), "1", 70, gap=20)
+    _, command = begun(lane, "2", NOW)
+    assert command.expects == Expectation(timedelta(seconds=60), timedelta(seconds=10))
+
+
+def test_a_time_that_is_known_well_corrects_one_that_is_not() -> None:
+    lane = took(took(Lane(KEY), "1", 70, gap=20), "2", 59, gap=2)
+    _, command = begun(lane, "3", NOW)
+    assert command.expects == Expectation(timedelta(seconds=58), timedelta(seconds=4.5))
+
+
+def test_nothing_is_expected_of_what_takes_seconds() -> None:
+    lane = took(Lane(KEY), "1", 9.9)
+    assert lane.durations == {}
 
 
 def test_what_failed_says_nothing() -> None:
@@ -68,14 +85,14 @@ def test_only_the_last_times_of_the_last_steps_are_kept() -> None:
     for number in range(STEPS + 5):
         _, stage = of(f"stage-{number}")
         step = replace(stage.steps[0], started=NOW, poll=2, deadline=NOW + stage.steps[0].plan.limit)
-        for seconds in range(3, 3 + TIMES + 4):
+        for seconds in range(13, 13 + TIMES + 4):
             lane = remembered(lane, stage, step, NOW + timedelta(seconds=seconds))
     assert len(lane.durations) == STEPS
     assert "stage-0.deploy" not in lane.durations
-    assert lane.durations["stage-60.deploy"] == tuple(float(each) for each in range(7, 7 + TIMES))
+    assert lane.durations["stage-60.deploy"] == tuple((0.0, float(each)) for each in range(17, 17 + TIMES))
 
 
 def test_it_is_kept_with_the_lane() -> None:
     lane = took(Lane(KEY), "1", 900)
     assert read_lane(KEY, lane_document(lane), lane.promotions) == lane
-    assert lane.durations == {"test.deploy": (900.0,)}
+    assert lane.durations == {"test.deploy": ((900.0, 900.0),)}

@@ -152,10 +152,6 @@ class FakeJobs:
         self._called("child_jobs")
         return [child for child, _ in self.children.get(job, ())]
 
-    def metrics_of_children(self, job: str) -> Mapping[str, Mapping[str, float]]:
-        self._called("metrics_of_children")
-        return {child.name: metrics for child, metrics in self.children.get(job, ())}
-
     def job_end(self, name: str) -> JobEnd:
         self._called("job_end")
         outcome = self.ended.get(name, JobOutcome())

@@ -39,10 +39,7 @@ class CommandLine:
 
     def __call__(self, *arguments: str) -> Ended:
         self._capsys.readouterr()
-        try:
-            code = main(arguments, clock=lambda: NOW)
-        except SystemExit as ended:  # argparse ends so
-            code = ended.code if isinstance(ended.code, int) else 1
+        code = main(arguments, clock=lambda: NOW)
         printed = self._capsys.readouterr()
         return Ended(code, printed.out, printed.err)
 
@@ -50,10 +47,11 @@ class CommandLine:
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no local cloud of whoever runs the tests is used; the terminal has 80 columns."""
-    for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"):
+    for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL", "CONTEXT"):
         monkeypatch.delenv(f"MLPROMOTE_{name}", raising=False)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "their-configuration"))
     monkeypatch.chdir(tmp_path)
 
 

@@ -18,8 +18,13 @@ from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 REPOSITORY = Path(__file__).parents[2]
-STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "abandon", "retry")
-COMMANDS = (*STEERING, "failures", "replay", "routes", "release", "run", "doctor")
+STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "abandon", "retire", "retry")
+OF_THE_CONNECTION = ("login", "context", "env", "completion")
+COMMANDS = (
+    *STEERING,
+    *("wait", "logs", "open", "failures", "replay", "routes", "release", "run", "lineage", "approvals", "doctor"),
+    *OF_THE_CONNECTION,
+)
 DEADLINE_SECONDS = 20
 
 
@@ -129,7 +134,13 @@ def test_the_help_names_every_command_exit_code_and_variable(mlpromote: CommandL
     for word in (*COMMANDS, *(f"MLPROMOTE_{name}" for name in ("URL", "KEY", "TOKEN", "SCOPE", "LOCAL"))):
         assert word in text
     for code in ExitCode:
-        assert f"\n  {code:<4}{MEANINGS[code][:40]}" in text
+        assert f"\n  {code:<5}{MEANINGS[code][:40]}" in text
+
+
+def test_the_options_of_the_connection_are_in_the_main_help_only(mlpromote: CommandLine) -> None:
+    for option in ("--context", "--url", "--key", "--token", "--scope", "--local", "--as", "--output", "--json"):
+        assert option in mlpromote("--help").output
+        assert option not in mlpromote("show", "--help").output
 
 
 @pytest.mark.parametrize(
@@ -139,7 +150,7 @@ def test_the_help_names_every_command_exit_code_and_variable(mlpromote: CommandL
 def test_a_command_line_that_cannot_be_read_ends_with_2(arguments: list[str], mlpromote: CommandLine) -> None:
     ended = mlpromote(*arguments)
     assert (ended.code, ended.output) == (2, "")
-    assert ended.errors.startswith("usage: mlpromote")
+    assert ended.errors.startswith("Usage: mlpromote")
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from mlpromote.access import Access
 from mlpromote.api import Api
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.following import follow
-from mlpromote.output import Output
+from mlpromote.output import Format, Output
+from tests.examples.promotion_document import after
 from tests.mlpromote.conftest import CommandLine
-from tests.mlpromote.documents import detailed, summary
+from tests.mlpromote.documents import detailed, lane, summary
 from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 ID = "digits-3-0123456789ab"
@@ -107,24 +108,73 @@ def test_for_scripts_a_promotion_is_what_the_app_answered(mlpromote: CommandLine
     assert mlpromote("show", ID, "--json").document == detailed()
 
 
-def test_a_version_stands_for_its_newest_promotion(mlpromote: CommandLine, app: StubApp) -> None:
+def of_lanes(*champions: str) -> Answer:
+    """The routes, whose stages these promotions serve."""
+    served = [{"promotion": each, "version": "3", "since": after(0)} for each in champions]
+    stages = [
+        {**lane()["stages"][0], "name": f"stage-{each}", "champion": champion} for each, champion in enumerate(served)
+    ]
+    return Answer({"value": [lane(stages=stages)], "next_link": None})
+
+
+def test_a_version_stands_for_its_promotion_and_not_for_a_job_of_that_name(
+    mlpromote: CommandLine, app: StubApp
+) -> None:
     others = {"value": [summary("3", id="job", kind="job"), summary("4", id="four")], "next_link": "/?continuation=a"}
-    wanted = {"value": [summary("3", id="newest"), summary("3", id="older")], "next_link": None}
+    wanted = {"value": [summary("3", id="of-the-model")], "next_link": None}
     app.will_answer(Answer(others), Answer(wanted), Answer(detailed()))
-    assert mlpromote("show", "digits/3").code == 0
+    ended = mlpromote("show", "digits/3")
+    assert (ended.code, ended.errors) == (0, "")
     assert app.asked[0].query["model"] == "digits"
-    assert app.asked[-1].path == "/api/promotions/newest"
+    assert app.asked[-1].path == "/api/promotions/of-the-model"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "serving", "command", "meant", "why"),
+    [
+        (["refused", "succeeded"], ["p1"], "show", "p1", "the one that serves stage-0"),
+        (["refused", "succeeded"], [], "show", "p0", "the newest"),
+        (["refused", "running", "succeeded"], ["p2"], "show", "p1", "under way"),
+        (["failed", "succeeded"], ["p1"], "roll-back", "p1", "the one that serves stage-0"),
+        (["failed", "succeeded"], ["p1"], "retry", "p0", "the newest"),
+    ],
+)
+def test_of_several_promotions_of_a_version_the_one_that_matters_is_meant_and_named(
+    statuses: list[str],
+    serving: list[str],
+    command: str,
+    meant: str,
+    why: str,
+    mlpromote: CommandLine,
+    app: StubApp,
+) -> None:
+    found = [summary("3", status, id=f"p{number}") for number, status in enumerate(statuses)]
+
+    def answer(request: Request) -> Answer:
+        if request.path == "/api/routes":
+            return of_lanes(*serving)
+        if request.path == "/api/promotions":
+            return Answer({"value": found, "next_link": None})
+        return Answer({**detailed(), "done": "done", "promotion": detailed()})
+
+    app.will_answer(answer)
+    more = [] if command == "show" else ["--reason", "why"]
+    ended = mlpromote(command, "digits/3", *more)
+    assert ended.code == 0
+    assert f"/api/promotions/{meant}" in app.asked[-1].path
+    said = " ".join(ended.errors.split())
+    assert said == f"digits/3 has {len(found)} promotions. This is about {meant}, {why}; name another by its id."
 
 
 @pytest.mark.parametrize("kind", ["pipeline", "job"])
-def test_the_title_of_a_pipeline_or_a_job_stands_for_its_newest_promotion(
+def test_the_title_of_a_pipeline_or_a_job_stands_for_its_promotion(
     kind: str, mlpromote: CommandLine, app: StubApp
 ) -> None:
-    found = [summary("a_job", id=each, kind=kind, model="rent-training") for each in ("newest", "older")]
+    found = [summary("a_job", id="the-one", kind=kind, model="rent-training")]
     app.will_answer(Answer({"value": found, "next_link": None}), Answer(detailed()))
     assert mlpromote("show", "rent-training/a_job").code == 0
     assert app.asked[0].query["model"] == "rent-training"
-    assert app.asked[-1].path == "/api/promotions/newest"
+    assert app.asked[-1].path == "/api/promotions/the-one"
 
 
 def test_a_version_that_was_never_promoted_is_not_found(mlpromote: CommandLine, app: StubApp) -> None:
@@ -206,21 +256,21 @@ def test_scripts_that_watch_get_the_promotion_as_it_ended(mlpromote: CommandLine
 
 def test_an_app_that_is_away_for_a_while_is_waited_for(app: StubApp) -> None:
     app.will_answer(Answer("", 503), Answer("", 502), Answer(detailed("succeeded")))
-    ended = follow(Api(Access(f"{app.url}/api")), detailed(), Output(as_json=True), poll=0.01)
+    ended = follow(Api(Access(f"{app.url}/api")), detailed(), Output(Format.JSON), poll=0.01)
     assert ended["status"] == "succeeded"
 
 
 def test_an_app_that_stays_away_ends_the_watching(app: StubApp) -> None:
     app.will_answer(Answer("", 503))
     with pytest.raises(CommandError) as error:
-        follow(Api(Access(f"{app.url}/api")), detailed(), Output(as_json=True), poll=0.01, patience=0.1)
+        follow(Api(Access(f"{app.url}/api")), detailed(), Output(Format.JSON), poll=0.01, patience=0.1)
     assert error.value.exit_code is ExitCode.NO_ANSWER
 
 
 def test_a_refusal_while_watching_is_final(app: StubApp) -> None:
     app.will_answer(problem(403, "no longer"))
     with pytest.raises(CommandError, match="no longer"):
-        follow(Api(Access(f"{app.url}/api")), detailed(), Output(as_json=True), poll=0.01)
+        follow(Api(Access(f"{app.url}/api")), detailed(), Output(Format.JSON), poll=0.01)
 
 
 def test_an_answer_that_does_not_come_in_time_is_none(app: StubApp) -> None:

@@ -58,8 +58,14 @@ def test_inspect_digests_the_same_for_the_same_and_differently_for_other_data(li
             {"run": {"compute": "cpu", "inputs": {"rows": "churn-production:9"}}},
             "no data asset churn-production, version 9",
         ),
-        ({"run": {"compute": "cpu", "inputs": {"rows": "nobody@latest"}}}, "There is no data asset nobody in prod"),
-        ({"run": {"compute": "cpu", "inputs": {"rows": "old:1"}}}, "Data asset old, version 1, in prod is archived"),
+        (
+            {"run": {"compute": "cpu", "inputs": {"rows": "nobody@latest"}}},
+            "no data asset nobody in the workspace of prod",
+        ),
+        (
+            {"run": {"compute": "cpu", "inputs": {"rows": "old:1"}}},
+            "old, version 1, in the workspace of prod is archived",
+        ),
         (
             {"run": {"compute": "cpu", "inputs": {"rows": "single:1"}}},
             "rows, but single:1 is uri_file",

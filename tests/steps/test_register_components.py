@@ -239,7 +239,7 @@ def test_a_crash_after_each_registration_repeats_nothing(line: Line, method: str
     "method",
     [
         *("pipeline_job", "component", "environment_asset", "has_code", "code_files", "start_code", "start_component"),
-        *("start_environment", "start_environment_share", "metrics", "metrics_of_children", "job_authors"),
+        *("start_environment", "start_environment_share", "metrics", "step_metrics", "job_authors"),
     ],
 )
 def test_throttling_of_any_call_is_tried_again(line: Line, method: str) -> None:

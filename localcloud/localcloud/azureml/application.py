@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,23 +14,28 @@ from aiohttp.typedefs import Handler
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.blobs import Blobs
-from localcloud.azureml.command_jobs import CommandJobs, Platform
+from localcloud.azureml.command_jobs import CommandJobs, JobAccess, Platform
 from localcloud.azureml.compute import mlflow
 from localcloud.azureml.compute.jobs import JobRunner
 from localcloud.azureml.compute.servers import InferenceServers
 from localcloud.azureml.compute.tracking import Tracking
 from localcloud.azureml.configuration import Settings
+from localcloud.azureml.container_load import ContainerLoad
+from localcloud.azureml.data_collector import DataCollector
 from localcloud.azureml.datastores import Datastores
 from localcloud.azureml.deployments import Deployments
 from localcloud.azureml.endpoints import Endpoints
 from localcloud.azureml.event_subscriptions import EventSubscriptions
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
+from localcloud.azureml.forwarding import Forwarding
 from localcloud.azureml.history import History
 from localcloud.azureml.job_identity import JobIdentity
 from localcloud.azureml.job_records import JobRecords
 from localcloud.azureml.job_requirements import JobRequirements
-from localcloud.azureml.jobs import Jobs
+from localcloud.azureml.jobs import JobKinds, Jobs
+from localcloud.azureml.metrics import Metrics
+from localcloud.azureml.mirroring import Mirroring
 from localcloud.azureml.mlflow_registry import MlflowRegistry
 from localcloud.azureml.monitors import Monitors
 from localcloud.azureml.operations import Operations
@@ -48,6 +53,8 @@ from localcloud.azureml.shared_parts import SharedParts
 from localcloud.azureml.step_reuse import StepReuse
 from localcloud.azureml.storage import Storage
 from localcloud.azureml.store import Store
+from localcloud.azureml.traffic_figures import TrafficFigures
+from localcloud.azureml.usages import Usages
 from localcloud.azureml.wire import AzureError
 from localcloud.azureml.workspaces import Workspaces
 from localcloud.identity.key_file import read_or_make_key
@@ -68,7 +75,7 @@ async def control_plane(
     for routes in parts.routes():
         application.add_routes(routes)
     await parts.resume()
-    running = [asyncio.create_task(each) for each in (parts.outbox.deliver(), parts.schedules.run_by_the_clock())]
+    running = [asyncio.create_task(each) for each in parts.at_work()]
     try:
         yield application
     finally:
@@ -106,17 +113,22 @@ class _Parts:
         self.records = JobRecords(self.store, self.storage, self.outbox, self.trackings)
         self._shared = SharedParts(self.store, self.scopes, self.operations, self.outbox, self.faults)
         self.assets = Assets(self._shared, self.storage, self.records, settings.environment_build_seconds)
-        self.endpoints = Endpoints(self.store, self.scopes, self.operations, self._base_url)
+        self.endpoints = Endpoints(
+            self.store, self.scopes, self.operations, self._base_url, settings.endpoint_update_seconds
+        )
+        self.usages = Usages(self.store, self.scopes, self.rights, settings.quotas)
         self.deployments = self._made_deployments(settings)
-        self.scoring = Scoring(self.store, self.scopes, self.deployments, self.servers)
+        self.figures = TrafficFigures(self.store, settings.metrics.delay_seconds, settings.metrics.minute_seconds)
+        self.forwarding = Forwarding(self.deployments, self.servers)
+        self.mirroring = Mirroring(self.store)
+        self.scoring = self._made_scoring(settings)
         self.command_jobs = self._made_command_jobs(settings, certificate_authority)
         pipeline_jobs = PipelineJobs(self.records, self.assets, self.command_jobs, StepReuse(self.records))
         requirements = JobRequirements(self.assets)
         self.jobs = Jobs(
             self.scopes,
             self.records,
-            self.command_jobs,
-            pipeline_jobs,
+            JobKinds(self.command_jobs, pipeline_jobs),
             requirements,
             self.operations,
             settings.cancellation_seconds,
@@ -129,19 +141,31 @@ class _Parts:
     def _made_rights(self, settings: Settings) -> Rights:
         token_key = read_or_make_key(settings.token_key) if settings.token_key else None
         job_key = self.store.secret("job tokens", secrets.token_hex(32))
-        return Rights(self.scopes, token_key, settings.role_assignments, job_key)
+        return Rights(self.scopes, token_key, settings.role_assignments, settings.custom_roles, job_key)
 
     def _made_deployments(self, settings: Settings) -> Deployments:
-        return Deployments(self._shared, self.assets, self.endpoints, self.servers, settings.deployment_seconds)
+        return Deployments(
+            self._shared, self.assets, self.endpoints, self.servers, self.usages, settings.deployment_seconds
+        )
+
+    def _made_scoring(self, settings: Settings) -> Scoring:
+        collector = DataCollector(self.storage, self.assets)
+        return Scoring(
+            *(self.store, self.scopes, self.forwarding, self.mirroring, collector, self.figures),
+            counts_mirrored=settings.metrics.counts_mirrored,
+        )
 
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}
         platform = Platform(
-            self._base_url, certificate_authority, settings.job_start_seconds, settings.environment_build_seconds
+            self._base_url,
+            certificate_authority,
+            settings.job_start_seconds,
+            settings.environment_build_seconds,
+            runners,
         )
-        return CommandJobs(
-            *(self.records, self.assets, self.storage, self.rights, self.job_identity, self.faults, runners, platform)
-        )
+        access = JobAccess(self.job_identity, self.rights)
+        return CommandJobs(self.records, self.assets, self.storage, access, self.faults, platform)
 
     def routes(self) -> Iterator[Sequence[web.RouteDef]]:
         """The routes of every part. If two match, the first one answers."""
@@ -155,6 +179,8 @@ class _Parts:
         yield self.endpoints.routes()
         yield self.deployments.routes()
         yield self.scoring.routes()
+        yield self.usages.routes()
+        yield Metrics(self.store, self.scopes, self.figures).routes()
         yield self.jobs.routes()
         yield self.schedules.routes()
         yield History(self.scopes, self.records, self.command_jobs, self.storage, self._base_url).routes()
@@ -168,9 +194,15 @@ class _Parts:
         yield self.faults.routes(self.deployments.crash_where_told)
         yield self.requests_log.routes()
 
+    def at_work(self) -> Iterator[Coroutine[None, None, None]]:
+        """What runs for as long as the control plane does."""
+        yield self.outbox.deliver()
+        yield self.schedules.run_by_the_clock()
+        yield ContainerLoad(self.store, self.servers, self.figures).measure()
+
     async def resume(self) -> None:
         """Resumes interrupted work."""
-        await self.scoring.start()
+        await self.forwarding.start()
         self.jobs.fail_interrupted()
         self.deployments.bring_back()
         self.operations.resume()
@@ -181,7 +213,9 @@ class _Parts:
         await self.jobs.close()
         await self.deployments.close()
         await self.servers.close()
-        await self.scoring.close()
+        await self.mirroring.close()
+        await self.forwarding.close()
+        self.figures.close()
         for tracking in self.trackings.values():
             tracking.close()
         self.store.close()

@@ -1,6 +1,7 @@
 """Command jobs: finds the files of a job's inputs, code and outputs, and runs it as a real process."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -38,29 +39,36 @@ class Platform:
     certificate_authority: Path
     start_seconds: float
     environment_build_seconds: float
+    runners: Mapping[str, JobRunner]  #: by the path of the workspace
+
+
+@dataclass(frozen=True)
+class JobAccess:
+    """Whose identity a job has, and what that may read."""
+
+    identity: JobIdentity
+    rights: Rights
 
 
 class CommandJobs:
-    """Runs command jobs to their end; `runners` has one runner per workspace (by its path)."""
+    """Runs command jobs to their end."""
 
     def __init__(
         self,
         records: JobRecords,
         assets: Assets,
         storage: Storage,
-        rights: Rights,
-        identity: JobIdentity,
+        access: JobAccess,
         faults: Faults,
-        runners: dict[str, JobRunner],
         platform: Platform,
     ) -> None:
         self._records = records
         self._assets = assets
         self._storage = storage
-        self._rights = rights
-        self._identity = identity
+        self._rights = access.rights
+        self._identity = access.identity
         self._faults = faults
-        self._runners = runners
+        self._runners = platform.runners
         self._platform = platform
 
     async def run(self, workspace: Scope, job: Resource, caller: Caller) -> None:

@@ -10,6 +10,10 @@ from pydantic import AwareDatetime, Field, field_validator, model_validator
 from localcloud.azureml.faults import Fault
 from localcloud.configuration_file import ConfigurationError, Section, read_configuration
 
+BUILT_IN_ROLES = (
+    *("AzureML Data Scientist", "AzureML Registry User", "Contributor", "Monitoring Reader", "Reader"),
+    "Storage Blob Data Reader",
+)
 _WORKSPACE_ID = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+",
     re.IGNORECASE,
@@ -83,10 +87,16 @@ class RoleAssignment(Section):
     """
 
     principal: str
-    role: Literal[
-        "AzureML Data Scientist", "AzureML Registry User", "Reader", "Contributor", "Storage Blob Data Reader"
-    ]
+    #: One of Azure's own, or of `custom_roles`.
+    role: str
     scope: str
+
+
+class CustomRole(Section):
+    """A role that the subscription defines, by its actions, in which `*` stands for anything."""
+
+    name: str = Field(min_length=1)
+    actions: tuple[str, ...]
 
 
 class ClockSettings(Section):
@@ -98,6 +108,36 @@ class ClockSettings(Section):
     speed: float = Field(default=1, gt=0)
 
 
+class MetricsSettings(Section):
+    """Azure Monitor's metrics of online endpoints."""
+
+    #: How long after its answer a request shows in the metrics; mostly under a minute on Azure.
+    delay_seconds: float = Field(default=2, ge=0)
+    #: How long a minute of the metrics lasts, for tests and demos that cannot wait for 60 s.
+    minute_seconds: float = Field(default=60, gt=0)
+    #: Whether copies of requests for a mirror are counted.
+    counts_mirrored: bool = True
+
+
+class QuotaSettings(Section):
+    """How many cores deployments may take in a subscription and a region, together and of each family of sizes."""
+
+    #: None: every one.
+    subscription: str | None = None
+    location: str | None = None
+    cores: int = Field(default=10_000, ge=0)
+    cores_of_family: int = Field(default=10_000, ge=0)
+    #: By family, such as `DSv2`; those that are not here have `cores_of_family`.
+    families: dict[str, int] = Field(default_factory=dict)
+
+    def covers(self, subscription: str, location: str) -> bool:
+        """Whether it is a quota of this subscription in this region."""
+        return all(
+            own is None or own.lower() == given.lower()
+            for own, given in ((self.subscription, subscription), (self.location, location))
+        )
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -107,7 +147,13 @@ class Settings(Section):
     token_key: Path | None = None
     #: Without it everybody may do everything.
     role_assignments: list[RoleAssignment] | None = None
+    custom_roles: list[CustomRole] = Field(default_factory=list)
     deployment_seconds: float = Field(5, ge=0)
+    #: How long an endpoint shows and routes its old traffic after an update was asked for; tens of seconds on Azure.
+    endpoint_update_seconds: float = Field(0.3, ge=0)
+    metrics: MetricsSettings = MetricsSettings()
+    #: The first one that covers a subscription and a region counts there.
+    quotas: list[QuotaSettings] = Field(default_factory=list)
     job_start_seconds: float = Field(0, ge=0)
     #: How long a job that is being cancelled takes to end; minutes on Azure.
     cancellation_seconds: float = Field(0, ge=0)
@@ -128,6 +174,14 @@ class Settings(Section):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"the names of {what} must be unique, but these are used twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _roles_are_known(self) -> "Settings":
+        known = (*BUILT_IN_ROLES, *(role.name for role in self.custom_roles))
+        unknown = sorted({each.role for each in self.role_assignments or () if each.role not in known})
+        if unknown:
+            raise ValueError(f"there are no roles {', '.join(unknown)}; known here: {', '.join(known)}")
         return self
 
 

@@ -22,6 +22,7 @@ from localcloud.azureml.operations import Operation, OperationFailed
 from localcloud.azureml.scopes import PROVIDER, Scope, arm_path
 from localcloud.azureml.shared_parts import SharedParts
 from localcloud.azureml.store import Resource, system_data
+from localcloud.azureml.usages import Usages
 from localcloud.azureml.wire import AzureError, Json, json_body, not_found, properties_in
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Deployments:
         assets: Assets,
         endpoints: Endpoints,
         servers: InferenceServers,
+        usages: Usages,
         deployment_seconds: float,
     ) -> None:
         self._store = shared.store
@@ -49,6 +51,7 @@ class Deployments:
         self._assets = assets
         self._endpoints = endpoints
         self._servers = servers
+        self._usages = usages
         self._deployment_seconds = deployment_seconds
         self._returning: dict[str, asyncio.Task[None]] = {}
         self._crashing: asyncio.Task[None] | None = None
@@ -117,6 +120,7 @@ class Deployments:
             )
         self._refuse_if_busy(path)
         refuse_unusable(self._assets, workspace, properties)
+        self._usages.refuse_beyond_quota(workspace, path, str(properties.get("instanceType") or ""), sku["capacity"])
         old = self._store.get(path)
         deployment = old or Resource(path, {})
         deployment.body = _deployment_body(workspace, path, body, sku, properties, old)

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import re
 import secrets
+import time
 
 from aiohttp import web
 
@@ -13,7 +14,6 @@ from localcloud.azureml.store import Resource, Store, system_data
 from localcloud.azureml.wire import AzureError, Json, json_body, not_found, properties_in
 
 ENDPOINTS = WORKSPACE + "/onlineEndpoints"
-UPDATE_SECONDS = 0.3
 #: What an endpoint shows unchanged until its update is done.
 _TRAFFIC = ("traffic", "mirrorTraffic")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
@@ -22,11 +22,14 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 class Endpoints:
     """What is under `…/onlineEndpoints/NAME` but not below its deployments."""
 
-    def __init__(self, store: Store, scopes: Scopes, operations: Operations, base_url: str) -> None:
+    def __init__(
+        self, store: Store, scopes: Scopes, operations: Operations, base_url: str, update_seconds: float
+    ) -> None:
         self._store = store
         self._scopes = scopes
         self._operations = operations
         self._base_url = base_url
+        self._update_seconds = update_seconds
         operations.define("endpoint", self._finish_update)
 
     def routes(self) -> list[web.RouteDef]:
@@ -116,7 +119,7 @@ class Endpoints:
             )
 
     async def _finish_update(self, operation: Operation) -> None:
-        await asyncio.sleep(UPDATE_SECONDS)
+        await asyncio.sleep(max(0.0, operation.started + self._update_seconds - time.time()))
         endpoint = self._store.get(operation.path)
         if endpoint:
             endpoint.properties.update(endpoint.private.pop("wanted", {}))

@@ -2,9 +2,10 @@
 
 import copy
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.azureml.compute.tracking import Tracking, TrackingError
+from localcloud.azureml.compute.tracking import RunInfo, Tracking, TrackingError
 from localcloud.azureml.events import Outbox, run_data
 from localcloud.azureml.pipeline_graph import OF_NODE
 from localcloud.azureml.rights import Caller
@@ -22,6 +23,18 @@ _JOB_OUTPUT = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]
 _RUN_ARTIFACT = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
 #: Names for what every job leaves behind without declaring it: its log and its MLflow artifacts.
 _ARTIFACTS = ("artifacts", "default")
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to record."""
+
+    name: str
+    properties: Json
+    caller: Caller
+    parent: Resource | None = None  #: the pipeline that it is a step of
+    schedule: str | None = None  #: name of the schedule that started it
+    fingerprint: str | None = None  #: of a step whose results can be reused
 
 
 class JobRecords:
@@ -71,19 +84,11 @@ class JobRecords:
             job for job in self._store.collection(f"{workspace.path}/jobs") if job.properties["status"] not in TERMINAL
         ]
 
-    def create(
-        self,
-        workspace: Scope,
-        name: str,
-        properties: Json,
-        caller: Caller,
-        parent: Resource | None = None,
-        schedule: str | None = None,
-        fingerprint: str | None = None,
-    ) -> Resource:
-        """Records a job as Starting, with a place for each output. A step with a `fingerprint` can be reused."""
+    def create(self, workspace: Scope, new: NewJob) -> Resource:
+        """Records a job as Starting, with a place for each output."""
+        name, caller, parent = new.name, new.caller, new.parent
         path = f"{workspace.path}/jobs/{name}"
-        given = {key: value for key, value in properties.items() if value is not None}
+        given = {key: value for key, value in new.properties.items() if value is not None}
         job_type = str(given.get("jobType") or "Command")
         outputs = _outputs(name, given)
         placed = [output for output in outputs if not ((given.get("outputs") or {})[output] or {}).get("uri")]
@@ -114,8 +119,8 @@ class JobRecords:
                 "root": self.root(parent) if parent else None,
                 "type": STEP_RUN if parent and job_type == "Command" else RUN_TYPES.get(job_type),
                 "placed": placed,
-                "schedule": schedule,
-                "fingerprint": fingerprint,
+                "schedule": new.schedule,
+                "fingerprint": new.fingerprint,
             },
         )
         with self._store.transaction():
@@ -124,8 +129,7 @@ class JobRecords:
                 name,
                 job.properties["experimentName"],
                 _run_tags(job),
-                name=str(job.properties["displayName"]),
-                user=caller.client_id,
+                RunInfo(str(job.properties["displayName"]), caller.client_id),
             )
             self._outbox.run_status_changed(workspace, _run_data(job), "Starting")
         return job

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from localcloud.azureml.command_jobs import CommandJobs
 from localcloud.azureml.job_pages import page
-from localcloud.azureml.job_records import TERMINAL, JobRecords, kept_inputs
+from localcloud.azureml.job_records import TERMINAL, JobRecords, NewJob, kept_inputs
 from localcloud.azureml.job_requirements import JobRequirements
 from localcloud.azureml.operations import Operation, Operations
 from localcloud.azureml.pipeline_jobs import PipelineJobs
@@ -25,6 +26,14 @@ CHANGEABLE = ("tags", "displayName", "description", "isArchived")
 IMMUTABLE = ("jobType", "command", "codeId", "environmentId", "experimentName", "inputs", "jobs", "componentId")
 
 
+@dataclass(frozen=True)
+class JobKinds:
+    """What runs each kind of job."""
+
+    command: CommandJobs
+    pipeline: PipelineJobs
+
+
 class Jobs:
     """Starts jobs in the background; those that run when the control plane ends are Failed at its next start."""
 
@@ -32,16 +41,15 @@ class Jobs:
         self,
         scopes: Scopes,
         records: JobRecords,
-        command_jobs: CommandJobs,
-        pipeline_jobs: PipelineJobs,
+        kinds: JobKinds,
         requirements: JobRequirements,
         operations: Operations,
         cancellation_seconds: float,
     ) -> None:
         self._scopes = scopes
         self._records = records
-        self._command_jobs = command_jobs
-        self._pipeline_jobs = pipeline_jobs
+        self._command_jobs = kinds.command
+        self._pipeline_jobs = kinds.pipeline
         self._requirements = requirements
         self._operations = operations
         self._cancellation_seconds = cancellation_seconds
@@ -108,7 +116,7 @@ class Jobs:
         self._requirements.refuse_unmet(workspace, properties)
         if job_type == "Pipeline":
             properties = self._pipeline_jobs.with_component(properties)
-        job = self._records.create(workspace, name, properties, caller, schedule=schedule)
+        job = self._records.create(workspace, NewJob(name, properties, caller, schedule=schedule))
         runs = self._command_jobs if job_type == "Command" else self._pipeline_jobs
         self._start(runs, workspace, job, caller)
         return job

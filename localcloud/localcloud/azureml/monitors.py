@@ -7,7 +7,7 @@ schedule, followed by `/signals/NAME`.
 import uuid
 
 from localcloud.azureml.faults import Faults
-from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.job_records import JobRecords, NewJob
 from localcloud.azureml.rights import Caller
 from localcloud.azureml.scopes import Scope
 from localcloud.azureml.store import Resource
@@ -26,7 +26,7 @@ class Monitors:
     def run(self, workspace: Scope, schedule: Resource, name: str, display_name: str, caller: Caller) -> None:
         """Records a whole run of the monitor. A breach does not make it fail, as with Azure's newer components."""
         properties = {"jobType": "Pipeline", "displayName": display_name, "experimentName": schedule.name, "jobs": {}}
-        root = self._records.create(workspace, name, properties, caller, schedule=schedule.name)
+        root = self._records.create(workspace, NewJob(name, properties, caller, schedule=schedule.name))
         self._records.change(workspace, name, "Running")
         definition = schedule.properties["action"].get("monitorDefinition") or {}
         for signal in definition.get("signals") or {}:
@@ -36,7 +36,7 @@ class Monitors:
     def _run_signal(self, workspace: Scope, schedule: Resource, root: Resource, signal: str, caller: Caller) -> None:
         notes: Json = {"azureml.pipelinerunid": root.name, "azureml.rootpipelinerunid": root.name}
         properties = {"experimentName": schedule.name, "displayName": f"evaluate_{signal}", "properties": notes}
-        step = self._records.create(workspace, str(uuid.uuid4()), properties, caller, parent=root)
+        step = self._records.create(workspace, NewJob(str(uuid.uuid4()), properties, caller, parent=root))
         self._records.change(workspace, step.name, "Running")
         if self._faults.take({"monitor_breach"}, None, f"{schedule.path}/signals/{signal}"):
             running = self._records.get(workspace, step.name) or step

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from localcloud.azureml.requests_log import asked_since
 from localcloud.azureml.rights import CALLER, Rights
 from localcloud.azureml.scopes import PROVIDER, Scope
 from localcloud.azureml.wire import AzureError, Json, timestamp
@@ -72,6 +73,7 @@ class Operations:
             web.get(_ARM_LOCATION + "/mfeOperationResults/{operation}", self._result),
             web.get("/assetstore/v1.0/operations/{operation}", self._result),
             web.get("/environment/v1.0/operations/{operation}", self._result),
+            web.get("/local/operations", self._list),
         ]
 
     def define(self, kind: str, work: Work) -> None:
@@ -209,6 +211,15 @@ class Operations:
         if kind == "registration":
             return web.json_response({"assetId": details["assetId"]})
         return web.Response(status=200 if kind == "cancellation" else 204)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        """All operations, or with `?since=<seconds since the epoch>` those that began after that: for benchmarks."""
+        rows = self._database.execute(
+            "SELECT kind, path, started, ended FROM operations WHERE started > ? ORDER BY started",
+            (asked_since(request),),
+        )
+        names = ("kind", "path", "started", "ended")
+        return web.json_response({"value": [dict(zip(names, row, strict=True)) for row in rows]})
 
     def _kind_and_details(self, operation: str) -> tuple[str, Json]:
         row = self._database.execute("SELECT kind, details FROM operations WHERE id = ?", (operation,)).fetchone()

@@ -2,10 +2,11 @@
 
 import asyncio
 import uuid
+from dataclasses import dataclass
 
 from localcloud.azureml.assets import Assets
 from localcloud.azureml.command_jobs import CommandJobs
-from localcloud.azureml.job_records import TERMINAL, JobRecords
+from localcloud.azureml.job_records import TERMINAL, JobRecords, NewJob
 from localcloud.azureml.pipeline_graph import (
     bound_inputs,
     bound_outputs,
@@ -21,6 +22,15 @@ from localcloud.azureml.scopes import Scope
 from localcloud.azureml.step_reuse import StepReuse, notes_of
 from localcloud.azureml.store import Resource
 from localcloud.azureml.wire import AzureError, Json
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A pipeline that runs, and for whom."""
+
+    workspace: Scope
+    pipeline: Resource
+    caller: Caller
 
 
 class PipelineJobs:
@@ -56,7 +66,7 @@ class PipelineJobs:
             unknown = {source for each in waiting.values() for source in each} - set(nodes)
             if unknown:
                 raise ValueError(f"The pipeline reads from nodes that it does not have: {', '.join(sorted(unknown))}")
-            await self._run_nodes(workspace, pipeline, caller, nodes, waiting)
+            await self._run_nodes(_Run(workspace, pipeline, caller), nodes, waiting)
         except ValueError as error:
             self._records.change(workspace, pipeline.name, "Failed", f"{error}")
             return
@@ -72,9 +82,8 @@ class PipelineJobs:
             else:
                 await self._command_jobs.cancel(workspace, child.name)
 
-    async def _run_nodes(
-        self, workspace: Scope, pipeline: Resource, caller: Caller, nodes: dict[str, Json], waiting: dict[str, set[str]]
-    ) -> None:
+    async def _run_nodes(self, run: _Run, nodes: dict[str, Json], waiting: dict[str, set[str]]) -> None:
+        workspace, pipeline, caller = run.workspace, run.pipeline, run.caller
         done: dict[str, Resource] = {}
         while waiting:
             ready = [name for name, before in waiting.items() if before <= set(done)]
@@ -82,7 +91,7 @@ class PipelineJobs:
                 raise ValueError(f"The nodes {', '.join(sorted(waiting))} of the pipeline wait for each other")
             if self._is_ended(workspace, pipeline):
                 raise ValueError("The pipeline was cancelled")
-            children = [self._record_child(workspace, pipeline, name, nodes[name], caller, done) for name in ready]
+            children = [self._record_child(run, name, nodes[name], done) for name in ready]
             await asyncio.gather(*(self._run_child(workspace, child, caller) for child in children))
             for name, child in zip(ready, children, strict=True):
                 ended = self._records.get(workspace, child.name)
@@ -115,15 +124,8 @@ class PipelineJobs:
         root = self._records.get(workspace, self._records.root(pipeline)) or pipeline
         return (root.properties.get("settings") or {}).get("default_compute")
 
-    def _record_child(
-        self,
-        workspace: Scope,
-        pipeline: Resource,
-        name: str,
-        node: Json,
-        caller: Caller,
-        done: dict[str, Resource],
-    ) -> Resource:
+    def _record_child(self, run: _Run, name: str, node: Json, done: dict[str, Resource]) -> Resource:
+        pipeline = run.pipeline
         component = self._assets.find(str(node.get("componentId") or ""))
         if not component:
             raise ValueError(f"Could not find asset with ID: {node.get('componentId')}, the component of {name}")
@@ -156,30 +158,21 @@ class PipelineJobs:
                 "codeId": specification.get("code"),
                 "environmentId": node.get("environment") or specification.get("environment"),
                 "environmentVariables": node.get("environment_variables") or {},
-                "computeId": node.get("computeId") or self._default_compute(workspace, pipeline),
+                "computeId": node.get("computeId") or self._default_compute(run.workspace, pipeline),
                 "identity": node.get("identity") or pipeline.properties.get("identity"),
             }
-        return self._create(workspace, pipeline, specification, node, properties, caller)
+        return self._create(run, specification, properties)
 
-    def _create(
-        self,
-        workspace: Scope,
-        pipeline: Resource,
-        specification: Json,
-        node: Json,
-        properties: Json,
-        caller: Caller,
-    ) -> Resource:
+    def _create(self, run: _Run, specification: Json, properties: Json) -> Resource:
         """The child's record; of a step that can reuse an earlier run, with the results of that."""
         fingerprint = earlier = None
         if properties["jobType"] == "Command":
-            fingerprint = self._reuse.fingerprint(workspace, pipeline, specification, properties)
-            earlier = self._reuse.earlier(workspace, fingerprint)
+            fingerprint = self._reuse.fingerprint(run.workspace, run.pipeline, specification, properties)
+            earlier = self._reuse.earlier(run.workspace, fingerprint)
         if earlier:
             properties["properties"] |= notes_of(earlier)
-        child = self._records.create(
-            workspace, str(uuid.uuid4()), properties, caller, parent=pipeline, fingerprint=fingerprint
-        )
+        new = NewJob(str(uuid.uuid4()), properties, run.caller, parent=run.pipeline, fingerprint=fingerprint)
+        child = self._records.create(run.workspace, new)
         if earlier:
             self._records.reuse(child, earlier)
         return child

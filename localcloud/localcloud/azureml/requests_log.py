@@ -1,5 +1,6 @@
 """The log of the calls made so far, at `/local/requests`: what a benchmark counts calls with."""
 
+import json
 import re
 import time
 from collections import deque
@@ -23,7 +24,7 @@ _NAME = re.compile(r"(?<=/)(?P<collection>[A-Za-z]+)/[^/]+")
 
 
 class RequestsLog:
-    """Records method, path, status, identity and time of each call, until the next restart."""
+    """Records method, path, status, identity, time and duration of each call, until the next restart."""
 
     def __init__(self) -> None:
         self._calls: deque[Json] = deque(maxlen=KEPT)
@@ -41,26 +42,33 @@ class RequestsLog:
             "path": _ARM_PREFIX.sub("", request.path),
             "operation": normalised(request.path),
             "status": 0,  # it stays 0 if the caller hangs up
+            "seconds": 0.0,
             "identity": None,
         }
         self._calls.append(call)
         response = await handler(request)
-        call["status"] = response.status
+        call["status"], call["seconds"] = response.status, time.time() - call["time"]
         if CALLER in request:
             call["identity"] = request[CALLER].client_id
         return response
 
     async def _list(self, request: web.Request) -> web.Response:
         """All calls, or with `?since=<seconds since the epoch>` those after that."""
-        try:
-            since = float(request.query.get("since", 0))
-        except ValueError:
-            return web.json_response({"error": {"code": "BadRequest", "message": "since must be a number"}}, status=400)
+        since = asked_since(request)
         return web.json_response({"value": [call for call in self._calls if call["time"] > since]})
 
     async def _clear(self, _: web.Request) -> web.Response:
         self._calls.clear()
         return web.Response(status=204)
+
+
+def asked_since(request: web.Request) -> float:
+    """The seconds since the epoch in `?since=`, 0 without it; 400 for anything but a number."""
+    try:
+        return float(request.query.get("since", 0))
+    except ValueError:
+        body = json.dumps({"error": {"code": "BadRequest", "message": "since must be a number"}})
+        raise web.HTTPBadRequest(text=body, content_type="application/json") from None
 
 
 def normalised(path: str) -> str:

@@ -3,13 +3,14 @@
 import re
 import uuid
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import jwt
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from localcloud.azureml.configuration import RoleAssignment
+from localcloud.azureml.configuration import CustomRole, RoleAssignment
 from localcloud.azureml.scopes import PROVIDER, TENANT, Scope, Scopes, arm_path
 from localcloud.azureml.storage import REGISTRY_CONTAINER
 from localcloud.azureml.wire import AzureError, Json
@@ -58,6 +59,8 @@ CALLER = web.RequestKey("caller", Caller)
 #: Paths that ask for no token: what comes before signing in, what has a signature or a key, and our own controls.
 _OPEN = re.compile(rf"/(metadata/|discovery/|blob/|{REGISTRY_CONTAINER}|scoring/|local/)")
 DATA_READER = "Storage Blob Data Reader"
+#: How messages write the names of providers, which requests may write as they like.
+_WRITTEN = {"microsoft.insights": "Microsoft.Insights"}
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 _IN_WORKSPACES = f"{PROVIDER}/workspaces"
 _ALL_THERE: dict[str, list[str]] = {"actions": ["*"], "notActions": []}
@@ -83,6 +86,10 @@ _LISTED: dict[str, dict[str, list[str]]] = {
             f"{_IN_WORKSPACES}/featurestores/delete",
         ],
     },
+    "Monitoring Reader": {
+        "actions": ["*/read", "Microsoft.OperationalInsights/workspaces/search/action", "Microsoft.Support/*"],
+        "notActions": [],
+    },
     "Storage Blob Data Reader": {
         "actions": [
             "Microsoft.Storage/storageAccounts/blobServices/containers/read",
@@ -106,12 +113,18 @@ class Rights:
     """Checks tokens (HS256 with the key that the identity part signs with) and role assignments."""
 
     def __init__(
-        self, scopes: Scopes, token_key: bytes | None, assignments: list[RoleAssignment] | None, job_key: str
+        self,
+        scopes: Scopes,
+        token_key: bytes | None,
+        assignments: list[RoleAssignment] | None,
+        custom_roles: list[CustomRole],
+        job_key: str,
     ) -> None:
         """Without `token_key` any well-formed token is accepted; `job_key` signs the tokens that running jobs get."""
         self._scopes = scopes
         self._key = token_key
         self._assignments = assignments
+        self._custom_roles = {role.name: role.actions for role in custom_roles}
         self._job_key = job_key
 
     def job_token(self, caller: Caller, job: str) -> str:
@@ -126,7 +139,7 @@ class Rights:
             request[CALLER] = self.caller(request)
             scope = self._scopes.of(arm_path(request))
             if scope:
-                self.demand(request[CALLER], action(request, scope), scope)
+                self.demand(request[CALLER], action(request, scope), _resource(request, scope))
         return await handler(request)
 
     def caller(self, request: web.Request) -> Caller:
@@ -160,7 +173,12 @@ class Rights:
     def allow(self, caller: Caller, wanted: str, scope: Scope) -> bool:
         """Whether a role of the caller on this scope allows the action."""
         roles = self._roles(caller, scope)
-        return roles is None or any(allows(role, wanted) for role in roles)
+        return roles is None or any(self._allows(role, wanted) for role in roles)
+
+    def _allows(self, role: str, wanted: str) -> bool:
+        if role not in self._custom_roles:
+            return allows(role, wanted)
+        return any(fnmatchcase(wanted.lower(), each.lower()) for each in self._custom_roles[role])
 
     def reads_data(self, caller: Caller, workspace: Scope) -> bool:
         """Whether the caller may read the files in the workspace's storage account by a role, without its key."""
@@ -171,8 +189,12 @@ class Rights:
     def permissions(self, caller: Caller, scope: Scope) -> list[dict[str, list[str]]]:
         """As Azure lists them: `actions` and `notActions` of each role that the caller has on this scope."""
         roles = self._roles(caller, scope)
-        listed = [_ALL_THERE] if roles is None else [_LISTED[role] for role in roles]
+        listed = [_ALL_THERE] if roles is None else [self._listed(role) for role in roles]
         return [{**each, "dataActions": [], "notDataActions": []} for each in listed]
+
+    def _listed(self, role: str) -> dict[str, list[str]]:
+        custom = self._custom_roles.get(role)
+        return _LISTED[role] if custom is None else {"actions": list(custom), "notActions": []}
 
     def _roles(self, caller: Caller, scope: Scope) -> list[str] | None:
         """None if everybody may do everything."""
@@ -207,12 +229,20 @@ def action(request: web.Request, scope: Scope) -> str:
         types, verb = ["jobs"], "read" if reads else "write"
     else:
         words = arm_path(request)[len(scope.path) :].strip("/").split("/")
-        if words[0].lower() == "providers":  # of another provider, which speaks of the workspace
-            return "/".join([*words[1:3], verb])
+        providers = [place for place, word in enumerate(words) if word.lower() == "providers" and place % 2 == 0]
+        if providers:  # of another provider, which speaks of the workspace or of what is in it
+            provider, kind = words[providers[0] + 1 : providers[0] + 3]
+            return "/".join([_WRITTEN.get(provider.lower(), provider), kind, verb])
         types = [word for word in words[0::2] if word]
         if types[:1] in (["datarefs"], ["dataversion"]):  # a POST that only asks where to read something
             verb = "read"
     return "/".join([PROVIDER, kind, *types, verb])
+
+
+def _resource(request: web.Request, scope: Scope) -> Scope:
+    """What a role must cover: the resource itself if another provider tells of it, else the workspace or registry."""
+    resource, provider, _ = arm_path(request)[len(scope.path) :].rpartition("/providers/")
+    return Scope(scope.path + resource, scope.location) if provider and resource else scope
 
 
 def allows(role: str, wanted: str) -> bool:
@@ -223,7 +253,7 @@ def allows(role: str, wanted: str) -> bool:
     match role:
         case "Contributor":
             return True
-        case "Reader":
+        case "Reader" | "Monitoring Reader":
             return wanted.endswith("/read")
         case "Storage Blob Data Reader":
             return False  # of data only, which no request of the control plane is

@@ -19,6 +19,8 @@ _ARM = RESOURCE_GROUP + _PROVIDER
 WORKSPACES = _PROVIDER + "/workspaces"
 #: Patterns that the routes of a workspace and of a registry's data plane begin with.
 WORKSPACE = _ARM + "/workspaces/{workspace}"
+#: A region, as a subscription has it.
+LOCATION = SUBSCRIPTION + _PROVIDER + "/locations/{location}"
 #: Of a registry as a resource of the control plane.
 ARM_REGISTRY = _ARM + "/registries/{registry}"
 REGISTRY = "/mferp/managementfrontend" + _ARM + "/registries/{registry}"

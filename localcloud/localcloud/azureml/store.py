@@ -28,6 +28,11 @@ CREATE TABLE IF NOT EXISTS outbox (
     id TEXT PRIMARY KEY, workspace TEXT NOT NULL, event TEXT NOT NULL, attempts INTEGER NOT NULL, due REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS blob_metadata (blob TEXT PRIMARY KEY, headers TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS traffic_figures (
+    endpoint TEXT NOT NULL, deployment TEXT NOT NULL, start REAL NOT NULL, seconds REAL NOT NULL, figures TEXT NOT NULL,
+    PRIMARY KEY (endpoint, deployment, seconds, start)
+);
+CREATE INDEX IF NOT EXISTS traffic_figures_by_start ON traffic_figures (start);
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 

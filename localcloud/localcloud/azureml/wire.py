@@ -1,6 +1,6 @@
 """What every route of the control plane shares: JSON bodies, errors in Azure's shape, the form of a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,19 +17,28 @@ OBJECTS_OF_OBJECTS = ("inputs", "outputs", "jobs")
 
 
 class AzureError(Exception):
-    """Refuses a request: becomes `{"error": {"code", "message"}}` with this HTTP status."""
+    """Refuses a request: becomes `{"error": {"code", "message", "details"}}` with this HTTP status."""
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        details: Sequence[Json] = (),
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
         self.code = code
         self.message = message
         self.headers = headers or {}
+        self.details = details
 
     def response(self) -> web.Response:
-        return web.json_response(
-            {"error": {"code": self.code, "message": self.message}}, status=self.status, headers=self.headers
-        )
+        error: Json = {"code": self.code, "message": self.message}
+        if self.details:
+            error["details"] = self.details
+        return web.json_response({"error": error}, status=self.status, headers=self.headers)
 
 
 def not_found(what: str) -> AzureError:

@@ -1,4 +1,4 @@
-"""The table service of Azure Storage on this machine: Microsoft's own emulator, Azurite, which runs on Node.
+"""A service of Azure Storage on this machine: Microsoft's own emulator, Azurite, which runs on Node.
 
 Its version is pinned in `requirements/azurite`, and `make azurite` installs it. It keeps everything in memory.
 """
@@ -14,20 +14,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from localcloud.http_server import bind, port_of
 from localcloud.processes import LEASH, LOG_BYTES, tail
 
 _MODULES = Path(__file__).resolve().parents[3] / "requirements/azurite/node_modules"
-_PROGRAM = _MODULES / "azurite/dist/src/table/main.js"
 #: Created last, so that an incomplete installation is not taken for a complete one.
 _INSTALLED = _MODULES / ".installed"
 
 _ACCOUNT = "local"
-_STARTED = "successfully started"
+#: The services do not say it alike.
+_STARTED = ("successfully started", "successfully listens")
 _START_SECONDS = 30.0
 #: Another process may take the port that was found free.
 _TRIES = 3
+
+
+Service = Literal["table", "blob"]
 
 
 class AzuriteError(Exception):
@@ -45,13 +49,13 @@ def missing() -> str:
 class Account:
     """A storage account, as its clients need it."""
 
-    endpoint: str  #: of its table service
+    endpoint: str  #: of the service that runs
     connection_string: str
 
 
 @contextmanager
-def running(folder: Path, certificate: Path | None = None) -> Iterator[Account]:
-    """Azurite's table service on a free port of 127.0.0.1, for as long as the block lasts and this process lives.
+def running(folder: Path, certificate: Path | None = None, service: Service = "table") -> Iterator[Account]:
+    """One service of Azurite on a free port of 127.0.0.1, for as long as the block lasts and this process lives.
 
     Its log goes to `folder`. With a certificate and its key, in one PEM file, it speaks HTTPS and takes tokens of Entra
     ID as well, as far as their audience, issuer and times are right.
@@ -62,25 +66,27 @@ def running(folder: Path, certificate: Path | None = None) -> Iterator[Account]:
         port = port_of(probe)
         probe.close()
         log = folder / f"azurite-{attempt}.log"
-        leash = _start(port, key, log, certificate)
+        leash = _start(service, port, key, log, certificate)
         try:
             if not _has_started(leash, log):
                 continue
             protocol = "https" if certificate else "http"
             endpoint = f"{protocol}://127.0.0.1:{port}/{_ACCOUNT}"
             named = f"DefaultEndpointsProtocol={protocol};AccountName={_ACCOUNT};AccountKey={key}"
-            yield Account(endpoint, f"{named};TableEndpoint={endpoint};")
+            yield Account(endpoint, f"{named};{service.capitalize()}Endpoint={endpoint};")
             return
         finally:
             _end(leash)
     raise AzuriteError(f"Azurite did not start:\n{tail(log, 20)}")
 
 
-def _start(port: int, key: str, log: Path, certificate: Path | None) -> subprocess.Popen[bytes]:
-    options = ["--tableHost", "127.0.0.1", "--tablePort", str(port), "--inMemoryPersistence", "--silent"]
+def _start(service: Service, port: int, key: str, log: Path, certificate: Path | None) -> subprocess.Popen[bytes]:
+    options = [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port), "--inMemoryPersistence", "--silent"]
+    if service == "blob":
+        options.append("--skipApiVersionCheck")  # the SDK is newer than the emulator
     if certificate is not None:
         options += ["--cert", str(certificate), "--key", str(certificate), "--oauth", "basic"]
-    command = ["node", str(_PROGRAM), *options, "--disableTelemetry"]
+    command = ["node", str(_MODULES / f"azurite/dist/src/{service}/main.js"), *options, "--disableTelemetry"]
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(LEASH), str(log), str(LOG_BYTES), str(log.parent), *command],
         stdin=subprocess.PIPE,
@@ -94,7 +100,8 @@ def _has_started(leash: subprocess.Popen[bytes], log: Path) -> bool:
     """False if it ends instead."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        if _STARTED in tail(log, 20):
+        said = tail(log, 20)
+        if any(words in said for words in _STARTED):
             return True
         if leash.poll() is not None:
             return False

@@ -16,7 +16,7 @@ from localcloud.azureml.compute.tracking import Tracking
 from localcloud.azureml.configuration import Settings
 from localcloud.azureml.events import Outbox
 from localcloud.azureml.faults import Faults
-from localcloud.azureml.job_records import JobRecords
+from localcloud.azureml.job_records import JobRecords, NewJob
 from localcloud.azureml.operations import Operations
 from localcloud.azureml.rights import Caller, Rights
 from localcloud.azureml.scopes import Scopes
@@ -33,10 +33,10 @@ def act(home: Path, change: str, settings: Settings, deadly: int) -> None:
     store, storage = Store(home / "state.sqlite"), Storage(home / "blobs", "key", "https://localhost")
     outbox = Outbox(store.database, scopes)
     records = JobRecords(store, storage, outbox, {workspace.path: Tracking(home / "runs.sqlite", lambda _, run: run)})
-    operations = Operations(store.database, "", Rights(scopes, None, None, "key"), "key")
+    operations = Operations(store.database, "", Rights(scopes, None, None, [], "key"), "key")
     assets = Assets(SharedParts(store, scopes, operations, outbox, Faults([])), storage, records, 0)
     if change == "completed":
-        records.create(workspace, "job", {"jobType": "Command"}, Caller("ann", "ann"))
+        records.create(workspace, NewJob("job", {"jobType": "Command"}, Caller("ann", "ann")))
     statements = itertools.count(1)
 
     def count(_statement: str) -> None:
@@ -47,7 +47,7 @@ def act(home: Path, change: str, settings: Settings, deadly: int) -> None:
     if change == "completed":
         records.change(workspace, "job", "Completed")
     elif change == "created":
-        records.create(workspace, "job", {"jobType": "Command"}, Caller("ann", "ann"))
+        records.create(workspace, NewJob("job", {"jobType": "Command"}, Caller("ann", "ann")))
     else:
         assets.add(AssetVersion(workspace, "models", "iris", "1"), {"modelUri": "azureml://datastores/d/paths/p"})
 

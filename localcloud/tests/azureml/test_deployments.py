@@ -1,12 +1,13 @@
 """Online endpoints and deployments: the long-running protocol, scoring, traffic, failures and conflicts."""
 
+import time
 import zlib
 
 import pytest
 from azure.ai.ml.entities import DataCollector, DeploymentCollection
 from azure.core.exceptions import HttpResponseError
 
-from .conftest import ControlPlane, Endpoint, NewEndpoint, until, workspace_id
+from .conftest import ControlPlane, Endpoint, NewEndpoint, Plane, until, workspace_id
 
 
 @pytest.fixture
@@ -210,3 +211,30 @@ def test_every_collection_of_the_data_collector_is_taken(endpoint: Endpoint) -> 
     for kind in kinds:
         data = endpoint.client.data.get(f"{endpoint.name}-blue-{kind}", "1")
         assert data.path.endswith(f"/modelDataCollector/{endpoint.name}/blue/{kind}/")
+
+
+def test_an_update_of_traffic_takes_its_time_and_keeps_everything_else_out(
+    plane: Plane, new_endpoint: NewEndpoint
+) -> None:
+    one = plane(endpoint_update_seconds=2)
+    endpoint = new_endpoint(one, "slow-update")
+    endpoint.deploy("blue", "old")
+    endpoint.deploy("green", "new")
+    endpoint.route(blue=100)
+    key, began = endpoint.key(), time.monotonic()
+    moved = {"properties": {"traffic": {"green": 100}}}
+    assert one.call("PUT", endpoint.path, json=moved).status_code == 201
+    for method, path in (
+        ("PUT", endpoint.path),
+        ("DELETE", endpoint.path),
+        ("PUT", f"{endpoint.path}/deployments/red"),
+        ("DELETE", f"{endpoint.path}/deployments/blue"),
+    ):
+        answer = one.call(method, path, json={"properties": {}})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "Conflict"), (method, path)
+    while endpoint.state() == "Updating" and time.monotonic() - began < 1.5:
+        assert endpoint.score(key=key).json()["greeting"] == "old"
+        assert endpoint.get()["properties"]["traffic"] == {"blue": 100}
+    until(lambda: endpoint.state() == "Succeeded")
+    assert time.monotonic() - began >= 2
+    assert endpoint.score(key=key).json()["greeting"] == "new"

@@ -105,6 +105,7 @@ def test_calls_are_logged_with_who_made_them(cloud: ControlPlane) -> None:
     cloud.call("GET", f"{MODELS}/some%20body/versions/1", identity="counted")
     (call,) = cloud.call("GET", f"/local/requests?since={since}").json()["value"]
     assert call.pop("time") > since
+    assert 0 < call.pop("seconds") < time.time() - since
     assert call == {
         "method": "GET",
         "path": "/workspaces/ws-dev/models/some body/versions/1",

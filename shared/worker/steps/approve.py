@@ -4,12 +4,10 @@ Runs only if the environment's policy says so. Otherwise the coordinator asks, a
 """
 
 from shared.core.approval import ApprovalEvidence
-from shared.core.messages import Failed, Outcome, RunStep, as_evidence
-from shared.ports import ApprovalRequest
+from shared.core.messages import Failed, Outcome, as_evidence
 from shared.worker import asking
-from shared.worker.evaluation import Evaluated, approved_digest
+from shared.worker.evaluation import approved_digest
 from shared.worker.order import Step
-from shared.worker.review import Review
 from shared.worker.steps import evaluate
 from shared.worker.steps.validate import still_as_validated, validated
 from shared.worker.target import Target
@@ -23,26 +21,11 @@ def run(target: Target) -> Outcome:
     if isinstance(evaluated, Failed):
         return evaluated
     least = target.stage.approval.least if target.stage.approval else 0
-    return asking.ask(target, _request(target.command, found, evaluated), least)
-
-
-def _request(command: RunStep, found: Review, evaluated: Evaluated | None) -> ApprovalRequest:
     shown = as_evidence(validated(found))
     if evaluated is not None:
         shown = {**shown, "evaluation": as_evidence(evaluated)}
-    return ApprovalRequest(
-        promotion=command.promotion,
-        stage=command.stage,
-        environment=command.environment,
-        model=command.candidate.name,
-        version=command.candidate.version,
-        digest=approved_digest(found.manifest.digest, evaluated),
-        shown=shown,
-        authors=tuple(each.id for each in found.authors),
-        requester=command.requester,
-        asked=command.started,
-        until=command.deadline,
-    )
+    digest = approved_digest(found.manifest.digest, evaluated)
+    return asking.ask(target, asking.request(target, digest, shown, found.authors), least)
 
 
 STEP = Step("approve", run, ApprovalEvidence, Target)

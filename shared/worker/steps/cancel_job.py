@@ -2,27 +2,13 @@
 
 from dataclasses import dataclass
 
-from shared.config.fields import Frozen
+from shared.core.job_statuses import CANCELED, CANCELLING, ENDED
 from shared.core.messages import Outcome, Succeeded, as_evidence
 from shared.ports import Capability
 from shared.worker import jobs
-from shared.worker.order import Order, Step
+from shared.worker.order import AnyOrder, Step
 from shared.worker.polls import poll_again
 from shared.worker.target import PROMOTION
-
-
-class AnyStage(Frozen):
-    """A stage of any kind; this step uses no settings."""
-
-    @classmethod
-    def parse(cls, _: object) -> "AnyStage":
-        return cls()
-
-
-class CancelOrder(Order[AnyStage]):
-    """The step to undo."""
-
-    parses = AnyStage
 
 
 @dataclass(frozen=True)
@@ -40,7 +26,7 @@ class CancelledJob:
     ended: tuple[str, ...] = ()  #: names of jobs that had already ended
 
 
-def run(order: CancelOrder) -> Outcome:
+def run(order: AnyOrder) -> Outcome:
     """Poll once. Azure takes minutes to cancel a job, but needs no further call once it has accepted."""
     command, workspace = order.command, order.workspace
     step = order.options(Options).undoes
@@ -51,9 +37,9 @@ def run(order: CancelOrder) -> Outcome:
         found = workspace.submitted_job(jobs.name_of(command, step, attempt))
         if found is None or found.tags.get(PROMOTION) != command.promotion:
             continue
-        if found.status in jobs.ENDED:
-            (cancelled if found.status == "Canceled" else ended).append(found.name)
-        elif found.status == jobs.CANCELLING:
+        if found.status in ENDED:
+            (cancelled if found.status == CANCELED else ended).append(found.name)
+        elif found.status == CANCELLING:
             cancelled.append(found.name)
         else:
             workspace.start_cancellation(found.name)
@@ -61,4 +47,4 @@ def run(order: CancelOrder) -> Outcome:
     return Succeeded(as_evidence(CancelledJob(tuple(cancelled), tuple(ended))))
 
 
-STEP = Step("cancel_job", run, CancelledJob, CancelOrder, Capability.RUN)
+STEP = Step("cancel_job", run, CancelledJob, AnyOrder, Capability.RUN)

@@ -1,12 +1,13 @@
 """Compares this run's metrics with those of the source's run and the champion's: sample against production data."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.config.pipeline_stage import RunGate
-from shared.core.messages import Champion, Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.core.columns import in_columns
+from shared.core.messages import Champion, Outcome, Succeeded, as_evidence
 from shared.worker import gates, pipeline_metrics
-from shared.worker.gates import Verdict, figure, no_worse
+from shared.worker.gates import Verdict, figure, no_worse, within_bounds
 from shared.worker.order import Step, champion_saw
 from shared.worker.pipeline_metrics import Figures
 from shared.worker.pipeline_order import PipelineOrder
@@ -44,13 +45,10 @@ def run(order: PipelineOrder) -> Outcome:
     judging = _Judging(here, source, before.figures if before else None, champion)
     verdicts = tuple(verdict for gate in order.stage.gates for verdict in judging.verdicts(gate))
     compared = Compared(verdicts, tuple(judging.rows()), here, job)
-    refused = [verdict for verdict in verdicts if not verdict.holds]
-    if not refused:
+    refusal = gates.refusal(f"{order.command.stage} after job {job}", verdicts, compared)
+    if refusal is None:
         return Succeeded(as_evidence(compared))
-    reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
-    text = f"Refused for {order.command.stage} after job {job}: {reasons}."
-    diagnosis = f"{gates.table(verdicts)}\n\n{table(compared.metrics)}"
-    return Failed(text, FailureKind.REFUSED, diagnosis, as_evidence(compared))
+    return replace(refusal, diagnosis=f"{refusal.diagnosis}\n\n{table(compared.metrics)}")
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,7 @@ class _Judging:
     def verdicts(self, gate: RunGate) -> Iterator[Verdict]:
         name, value = f"metric {gate.metric}", self.here.metrics.get(gate.metric)
         seen = figure(value) if value is not None else self.here.why_missing(gate.metric)
-        if gate.at_least is not None:
-            yield Verdict(name, f"at least {figure(gate.at_least)}", seen, value is not None and value >= gate.at_least)
-        if gate.at_most is not None:
-            yield Verdict(name, f"at most {figure(gate.at_most)}", seen, value is not None and value <= gate.at_most)
+        yield from within_bounds(gate, name, value, seen)
         if gate.no_worse_than_source_by is not None:
             yield self._against_source(gate, gate.no_worse_than_source_by, name, value, seen)
         if gate.no_worse_than_champion_by is not None:
@@ -102,9 +97,7 @@ def table(rows: Sequence[Row]) -> str:
     """Return the metrics as a table for people."""
     cells = [("metric", "source", "here", "champion")]
     cells += [(row.metric, _shown(row.source), _shown(row.here), _shown(row.champion)) for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(4)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
-    return "\n".join(lines)
+    return in_columns(cells)
 
 
 def _shown(value: float | None) -> str:

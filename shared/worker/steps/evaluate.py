@@ -8,6 +8,7 @@ from functools import partial
 
 from shared.config.evaluation import MODEL
 from shared.config.gate import Gate
+from shared.core.job_statuses import COMPLETED
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import Capability, SubmittedJob
 from shared.worker import evaluation, gates, jobs
@@ -46,7 +47,7 @@ def passed(target: Target) -> Evaluated | Failed | None:
         return None
     name = jobs.name_of(target.command, STEP.name)
     job = target.workspace.submitted_job(name)
-    if job is None or job.status != jobs.COMPLETED:
+    if job is None or job.status != COMPLETED:
         status = f"is {job.status}" if job else "does not exist"
         return Failed(
             f"{target.command.environment} deploys only what job {name} has evaluated, but that job {status}. "
@@ -65,26 +66,14 @@ def _judged(target: Target, job: SubmittedJob) -> Evaluated | Failed:
             FailureKind.CONFLICT,
         )
     evaluated = evaluation.read(target, job, _gates(target))
-    return _refusal(target, evaluated) or evaluated
+    what = f"{target.command.stage} by its evaluation, job {evaluated.job}"
+    return gates.refusal(what, evaluated.gates, evaluated) or evaluated
 
 
 def _gates(target: Target) -> tuple[Gate, ...]:
     """Return the gates of the stage and of the environment."""
     policy = target.rules.policy.evaluation
     return (*evaluation.settings(target).gates, *(policy.gates if policy else ()))
-
-
-def _refusal(target: Target, evaluated: Evaluated) -> Failed | None:
-    refused = [verdict for verdict in evaluated.gates if not verdict.holds]
-    if not refused:
-        return None
-    reasons = "; ".join(f"{each.gate}: required {each.asked}, found {each.seen}" for each in refused)
-    return Failed(
-        f"Refused for {target.command.stage} by its evaluation, job {evaluated.job}: {reasons}.",
-        FailureKind.REFUSED,
-        gates.table(evaluated.gates),
-        as_evidence(evaluated),
-    )
 
 
 def passed_then(target: Target) -> Failed | None:
@@ -111,7 +100,7 @@ def _not_then(target: Target, job: SubmittedJob) -> str:
     copy = model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy.reason
-    if job.status != jobs.COMPLETED:
+    if job.status != COMPLETED:
         return f"job {job.name} is {job.status}"
     if target.workspace.job_creator(job.name) != target.workspace.own_id():
         return f"job {job.name} was not submitted by the identity of {target.command.environment}"

@@ -7,15 +7,12 @@ automatically.
 from dataclasses import dataclass
 
 from shared.config.stage import JobStage
+from shared.core.job_statuses import COMPLETED, ENDED_BADLY
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import Capability, Job, JobOutput, Model
 from shared.worker import registering
 from shared.worker.order import Order, Step
 from shared.worker.polls import poll_again
-from shared.worker.steps.share import COMPLETED
-
-#: Azure ML's statuses of a job that did not succeed.
-ENDED_BADLY = ("Failed", "Canceled", "NotResponding")
 
 
 class JobOrder(Order[JobStage]):

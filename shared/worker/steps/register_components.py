@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.core.approval import DIGEST_LENGTH, Author
+from shared.core.job_statuses import COMPLETED
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.ports import Capability, Component, ForbiddenError, PipelineJob, RejectedError
 from shared.worker import pipeline_graph, pipeline_metrics
@@ -20,7 +21,6 @@ from shared.worker.pipeline_metrics import Figures
 from shared.worker.pipeline_order import PipelineOrder
 from shared.worker.pipeline_source import Source, source_of
 from shared.worker.polls import poll_again
-from shared.worker.steps.share import COMPLETED
 
 log = logging.getLogger("mlpromote")
 

@@ -5,12 +5,12 @@ if no stage needs a copy. Its evidence travels with the candidate: later stages 
 """
 
 import logging
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.core.approval import Author
+from shared.core.job_statuses import ENDED
 from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
 from shared.ports import BusyError, Capability, ForbiddenError, Model, RejectedError, same_asset
 from shared.worker import origins
@@ -20,28 +20,21 @@ from shared.worker.lineage import (
     Lineage,
     Measured,
     above,
-    finite,
     measured,
-    not_numbers,
     of_this_app,
     short,
     traced,
     trimmed,
 )
+from shared.worker.metric_values import MetricValues
 from shared.worker.order import Step
-from shared.worker.polls import Waited, poll_again, poll_when_ended
+from shared.worker.polls import Waited, asks_again, poll_again, poll_when_ended
 from shared.worker.target import Target
 
 log = logging.getLogger("mlpromote")
 
 #: Evidence travels in messages and documents, so keep it small.
 MOST_METRICS = 100
-
-
-#: Azure ML's status of a job that succeeded.
-COMPLETED = "Completed"
-#: Its statuses of jobs that have ended.
-ENDED = (COMPLETED, "Failed", "Canceled")
 
 
 @dataclass(frozen=True)
@@ -170,7 +163,7 @@ def _still_under_way(target: Target) -> Running | None:
     if waited is not None and waited.job:
         job = workspace.job(waited.job)
         return poll_when_ended(target, job) if job is not None and job.status not in ENDED else None
-    if copying is None or not copying.model or _asks_again(command):
+    if copying is None or not copying.model or asks_again(command):
         return None
     if workspace.registry_model(command.candidate.name, command.candidate.version) is not None:
         return None
@@ -179,11 +172,6 @@ def _still_under_way(target: Target) -> Running | None:
 
 def _copies(command: RunStep) -> str:
     return f"the registry is copying model {command.candidate.name}, version {command.candidate.version}"
-
-
-def _asks_again(command: RunStep) -> bool:
-    """At polls 2, 4, 8, …: an import that went wrong leaves no trace, and a second one does no harm."""
-    return math.log2(max(command.poll, 1)).is_integer()
 
 
 def _untagged(target: Target, model: Model) -> Failed | None:
@@ -202,7 +190,7 @@ def _untagged(target: Target, model: Model) -> Failed | None:
 def _start(target: Target, model: Model) -> Outcome:
     command, workspace = target.command, target.workspace
     says = _copies(command)
-    if _asks_again(command):
+    if asks_again(command):
         if not workspace.has_files(model):
             return Failed(
                 f"The files of model {model.name}, version {model.version}, are gone from {model.path}. Register the "
@@ -224,6 +212,7 @@ def _asked(target: Target) -> Collection[str]:
 def _shared(target: Target, model: Model, copy: Model | None, made: _Made) -> Shared:
     asked, found = _asked(target), made.measured
     kept = _kept(found.metrics, asked)
+    values = MetricValues.of(kept)
     return Shared(
         registry_model=copy.asset_id if copy else None,
         origin=model.asset_id,
@@ -232,9 +221,9 @@ def _shared(target: Target, model: Model, copy: Model | None, made: _Made) -> Sh
         tags=short(model.tags, MOST_TAGS, target.settings.require_tags),
         properties=of_this_app(model.properties),
         job=made.job,
-        metrics=finite(kept),
+        metrics=values.numbers,
         metrics_left_out=len(found.metrics) - len(kept),
-        not_numbers=not_numbers(kept),
+        not_numbers=values.not_numbers,
         measured_by=dict(trimmed(found.steps, kept)),
         unclear=dict(trimmed(found.unclear, asked)),
         looked_in=tuple(where[:LONGEST_TEXT] for where in found.looked_in),

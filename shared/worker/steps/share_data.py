@@ -4,30 +4,15 @@ Runs only in the environment that the models come from. It copies only what that
 for a route from there, whatever a command says.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pydantic import ConfigDict
-
 from shared.config.evaluation import AskedData
-from shared.config.fields import Frozen
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import BusyError, Capability, DataAsset, RegistryData, same_asset
-from shared.worker.order import Order, Step
-from shared.worker.polls import poll_again
-
-
-class AnyStage(Frozen):
-    """A stage of any kind; this step uses no settings."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class DataOrder(Order[AnyStage]):
-    """An order without settings: the plan says everything."""
-
-    parses = AnyStage
+from shared.worker import data_assets
+from shared.worker.order import AnyOrder, Step
+from shared.worker.polls import asks_again, poll_again
 
 
 @dataclass(frozen=True)
@@ -61,7 +46,7 @@ class DataShared:
     data: tuple[CopiedData, ...]
 
 
-def run(order: DataOrder) -> Outcome:
+def run(order: AnyOrder) -> Outcome:
     asked = [AskedData.read(each) for each in order.options(Options).data]
     refusal = _kept_here(order, asked)
     if refusal:
@@ -84,7 +69,7 @@ def run(order: DataOrder) -> Outcome:
     return Succeeded(as_evidence(DataShared(tuple(_evidence(order, assets, copies)))))
 
 
-def _kept_here(order: DataOrder, asked: list[AskedData]) -> Failed | None:
+def _kept_here(order: AnyOrder, asked: list[AskedData]) -> Failed | None:
     kept = [each.name for each in asked if each.name not in order.rules.shares_data]
     if not kept:
         return None
@@ -95,23 +80,14 @@ def _kept_here(order: DataOrder, asked: list[AskedData]) -> Failed | None:
     )
 
 
-def _asset(order: DataOrder, asked: AskedData, known: Resolved) -> DataAsset | Failed:
-    found = order.workspace.data_asset(asked.name, known.versions.get(asked.name) or asked.version)
-    if found is not None and not found.is_archived:
-        return found
-    what = f"{asked.name}:{asked.version}" if asked.version else asked.name
-    why = "is archived in" if found else "is not in"
-    return Failed(
-        f"Data asset {what} {why} the workspace of {order.command.environment}, so it was not shared. Create it "
-        "there, or correct `share_data` of the route.",
-        FailureKind.NOT_FOUND,
-    )
+def _asset(order: AnyOrder, asked: AskedData, known: Resolved) -> DataAsset | Failed:
+    version = known.versions.get(asked.name) or asked.version
+    return data_assets.usable(order, asked.name, version, "correct `share_data` of the route")
 
 
-def _started(order: DataOrder, missing: list[DataAsset]) -> str:
+def _started(order: AnyOrder, missing: list[DataAsset]) -> str:
     says = f"the registry is copying data asset {', '.join(f'{each.name}:{each.version}' for each in missing)}"
-    # Ask again at polls 2, 4, 8, …, as for models: a failed import leaves no trace.
-    if math.log2(max(order.command.poll, 1)).is_integer():
+    if asks_again(order.command):
         for each in missing:
             try:
                 order.workspace.start_data_share(each.name, each.version)
@@ -128,14 +104,14 @@ def _taken(asset: DataAsset, copy: RegistryData) -> Failed:
     )
 
 
-def _origin(order: DataOrder, asset: DataAsset) -> str:
+def _origin(order: AnyOrder, asset: DataAsset) -> str:
     return order.workspace.data_origin(asset.name, asset.version)
 
 
-def _evidence(order: DataOrder, assets: list[DataAsset], copies: list[RegistryData | None]) -> Iterator[CopiedData]:
+def _evidence(order: AnyOrder, assets: list[DataAsset], copies: list[RegistryData | None]) -> Iterator[CopiedData]:
     for asset, copy in zip(assets, copies, strict=True):
         if copy is not None:
             yield CopiedData(asset.name, asset.version, _origin(order, asset), copy.asset_id)
 
 
-STEP = Step("share_data", run, DataShared, DataOrder, Capability.SHARE)
+STEP = Step("share_data", run, DataShared, AnyOrder, Capability.SHARE)

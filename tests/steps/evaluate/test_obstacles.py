@@ -36,7 +36,7 @@ def test_data_that_was_archived_is_seen_by_validate_and_again_before_the_job_run
 ) -> None:
     validated = asking(stage, workspace, inputs={"data": data})
     workspace.has_data("holdout", "7", is_archived=True)
-    words = ("version 7 is archived", "Restore it")
+    words = ("Data asset holdout, version 7,", "is archived. Restore it")
     failed(validated.poll("evaluate", workspace), FailureKind.NOT_FOUND, *words)
     failed(unvalidated(stage, inputs={"data": data}).poll("validate", workspace), FailureKind.NOT_FOUND, *words)
     assert workspace.submitted == {}

@@ -127,6 +127,11 @@ class Container:
             raise self._crashed("the container is not running")
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def process_group(self) -> int | None:
+        """That of the server's processes; None while it is down."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
+
     def logs(self, lines: int) -> str:
         """The last lines of what the server wrote, over all its restarts."""
         return logs_in(self.folder, lines)

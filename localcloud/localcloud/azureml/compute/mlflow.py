@@ -13,7 +13,7 @@ from aiohttp import web
 
 from localcloud.azureml.compute import logged_models, run_search
 from localcloud.azureml.compute.request_fields import Fields, objects, pairs, run_id, text, whole
-from localcloud.azureml.compute.tracking import Experiment, Metric, Run, Tracking, TrackingError, now
+from localcloud.azureml.compute.tracking import Experiment, Metric, Run, RunInfo, Tracking, TrackingError, now
 
 __all__ = ["Tracking", "TrackingError", "handler", "routes"]
 
@@ -45,9 +45,11 @@ def create_run(tracking: Tracking, fields: Fields) -> Fields:
         new,
         tracking.experiment(text(fields, "experiment_id")).name,
         tags,
-        name=fields.get("run_name") or tags.get("mlflow.runName"),
-        user=fields.get("user_id", ""),
-        started=whole(fields, "start_time", now()),
+        RunInfo(
+            fields.get("run_name") or tags.get("mlflow.runName"),
+            fields.get("user_id", ""),
+            whole(fields, "start_time", now()),
+        ),
     )
     return {"run": _run(tracking, tracking.run(new))}
 

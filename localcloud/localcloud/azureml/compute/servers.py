@@ -71,6 +71,10 @@ class InferenceServers:
         """The URL of the running server. ContainerCrashed while it is down, KeyError if there is none."""
         return self._serving[key].address()
 
+    def process_group(self, key: str) -> int | None:
+        """That of the running server; None while it is down, or if there is none."""
+        return self._serving[key].process_group if key in self._serving else None
+
     def logs(self, key: str, lines: int) -> str:
         """The last log lines of the most recent server, even from an earlier run; empty if there is none."""
         if key in self._latest:

@@ -82,6 +82,15 @@ class Run:
     deleted: bool
 
 
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run is created with, beside its tags."""
+
+    name: str | None = None  #: its id without one
+    user: str = ""
+    started: int | None = None  #: milliseconds since 1970; now without one
+
+
 class Tracking:
     """The runs of one workspace. To be used from one thread."""
 
@@ -102,10 +111,7 @@ class Tracking:
         run_id: str,
         experiment: str,
         tags: Mapping[str, str],
-        *,
-        name: str | None = None,
-        user: str = "",
-        started: int | None = None,
+        info: RunInfo = RunInfo(),
     ) -> None:
         """Makes a running run in the experiment of that name, which is made too when it is new.
 
@@ -120,8 +126,8 @@ class Tracking:
                 " SELECT ?, id, ?, ?, 'RUNNING', ?, '' FROM experiments WHERE name = ?"
                 " ON CONFLICT (id) DO UPDATE SET status = 'RUNNING', ended = NULL",
                 (
-                    *(run_id, name or run_id, user),
-                    *(now() if started is None else started, experiment),
+                    *(run_id, info.name or run_id, info.user),
+                    *(now() if info.started is None else info.started, experiment),
                 ),
             )
             self._set_tags(run_id, tags)

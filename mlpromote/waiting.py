@@ -1,0 +1,122 @@
+"""The command wait: until something is true of a promotion, for scripts."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import click
+
+from mlpromote.api import Document
+from mlpromote.commands import command
+from mlpromote.exit_codes import CommandError, ExitCode
+from mlpromote.following import follow, outcome
+from mlpromote.promotions import OF_ONE
+from mlpromote.references import promotion_id
+from mlpromote.session import Session
+from mlpromote.statuses import ENDED, STATUSES
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is waited for, and whether it is true of a promotion."""
+
+    words: str
+    holds: Callable[[Document], bool]
+
+
+class ConditionType(click.ParamType[Condition]):
+    """`succeeded`, `ended`, `approval`, another status, `stage=NAME` or `step=STAGE/STEP`."""
+
+    name = "condition"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
+        """Return the condition. Fails for anything else."""
+        if isinstance(value, Condition):
+            return value
+        text = str(value)
+        kind, _, what = text.partition("=")
+        if text == "ended":
+            return Condition(text, lambda promotion: promotion["status"] in ENDED)
+        if text == "approval":
+            return Condition(text, _asks_for_approval)
+        if text in STATUSES:
+            return Condition(text, lambda promotion: bool(promotion["status"] == text))
+        if kind == "stage" and what:
+            return Condition(text, lambda promotion: _stage_has_succeeded(promotion, what))
+        stage, _, step = what.partition("/")
+        if kind == "step" and stage and step:
+            return Condition(text, lambda promotion: _step_has_succeeded(promotion, stage, step))
+        known = f"ended, approval, {', '.join(STATUSES)}, stage=NAME and step=STAGE/STEP"
+        return self.fail(f"{text!r} is no condition; known are {known}", param, ctx)
+
+
+class Seconds(click.ParamType[float]):
+    """A length of time such as 90s, 30m or 2h, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds. Fails for anything else."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
+        if not found:
+            self.fail(f"{value!r} is no length of time; write 90s, 30m, 2h or 1d", param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
+
+
+@command(
+    "wait",
+    "wait until something is true of a promotion",
+    more=f"{OF_ONE} Ends with 0 once it is, with 1 if the promotion ends otherwise, and with "
+    f"{ExitCode.TIMED_OUT} if that takes too long.",
+)
+@click.argument("promotion")
+@click.option(
+    "--for",
+    "condition",
+    type=ConditionType(),
+    default="succeeded",
+    metavar="CONDITION",
+    show_default=True,
+    help="ended, approval, a status, stage=NAME, or step=STAGE/STEP. A stage or step must have succeeded.",
+)
+@click.option("--timeout", type=Seconds(), metavar="TIME", help="Such as 90s, 30m or 2h. The default is no limit.")
+@click.pass_obj
+def wait(session: Session, promotion: str, condition: Condition, timeout: float | None) -> ExitCode:
+    """Print what happens meanwhile, and at last the promotion."""
+    api, output = session.api, session.output
+    found = api.get("promotions", promotion_id(api, promotion, output))
+    deadline = time.monotonic() + timeout if timeout is not None else None
+
+    def is_over(now: Document) -> bool:
+        return condition.holds(now) or (deadline is not None and time.monotonic() >= deadline)
+
+    last = follow(api, found, output, until=is_over)
+    if condition.holds(last):
+        output.result(last, lambda: [f"{last['id']}: {condition.words}"])
+        return ExitCode.DONE
+    if last["status"] in ENDED:
+        raise CommandError(ExitCode.REFUSED, f"{outcome(last)}. {condition.words} can no longer become true.")
+    waits = "; ".join(f"{each['stage']} waits for {each['for']}" for each in last["waits"]) or last["status"]
+    raise CommandError(ExitCode.TIMED_OUT, f"{condition.words} is not true yet of {last['id']}: {waits}.")
+
+
+def _asks_for_approval(promotion: Document) -> bool:
+    stages = (each for each in promotion["stages"] if each["status"] == "running" and each["approval"])
+    return any(each["approval"]["status"] == "running" for each in stages)
+
+
+def _stage_has_succeeded(promotion: Document, name: str) -> bool:
+    return any(each["name"] == name and each["status"] == "succeeded" for each in promotion["stages"])
+
+
+def _step_has_succeeded(promotion: Document, stage: str, name: str) -> bool:
+    steps = (step for each in promotion["stages"] if each["name"] == stage for step in each["steps"])
+    return any(step["name"] == name and step["status"] == "succeeded" for step in steps)
+
+
+COMMANDS = (wait,)

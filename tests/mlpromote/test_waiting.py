@@ -1,0 +1,88 @@
+"""`wait`, and watching where nobody looks: scripts and pipes."""
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from mlpromote.exit_codes import ExitCode
+from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.documents import detailed
+from tests.mlpromote.stub import Answer, Request, StubApp
+from tests.mlpromote.test_exit_codes import DEADLINE_SECONDS, started
+
+ID = "digits-3-0123456789ab"
+
+
+def earlier() -> dict[str, Any]:
+    """The promotion before prod asks for approval."""
+    document = detailed(waits=[])
+    document["stages"][1]["approval"]["status"] = "waiting"
+    document["stages"][0]["status"] = "running"
+    document["stages"][0]["steps"][0]["status"] = "running"
+    return document
+
+
+@pytest.mark.parametrize(
+    ("condition", "last"),
+    [
+        ("approval", detailed()),
+        ("succeeded", detailed("succeeded")),
+        ("ended", detailed("refused")),
+        ("rolled-back", detailed("rolled-back")),
+        ("stage=test", detailed()),
+        ("step=test/validate", detailed()),
+    ],
+)
+def test_waiting_ends_once_the_condition_is_true(
+    condition: str, last: dict[str, Any], mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(Answer(earlier()), Answer(earlier()), Answer(last))
+    ended = mlpromote("wait", ID, "--for", condition)
+    assert (ended.code, ended.errors) == (0, "")
+    assert ended.output.splitlines()[-1] == f"{ID}: {condition}"
+    assert len(app.asked) == 3
+
+
+def test_a_condition_that_can_no_longer_become_true_ends_with_1(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(detailed("failed", reason="so it goes", waits=[])))
+    ended = mlpromote("wait", ID)
+    assert ended.code == ExitCode.REFUSED
+    assert f"{ID} has failed: so it goes. succeeded can no longer become true." in ended.errors
+
+
+def test_after_the_timeout_it_is_said_what_is_waited_for(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(detailed()))
+    ended = mlpromote("wait", ID, "--timeout", "0s")
+    assert ended.code == ExitCode.TIMED_OUT
+    assert "prod waits for approval: 1 of 2 given" in " ".join(ended.errors.split())
+
+
+@pytest.mark.parametrize("arguments", [["--for", "godot"], ["--for", "stage="], ["--timeout", "10"]])
+def test_what_cannot_be_waited_for_is_a_usage_error(arguments: list[str], mlpromote: CommandLine) -> None:
+    ended = mlpromote("wait", ID, *arguments)
+    assert ended.code == ExitCode.USAGE
+    assert "known are ended, approval" in ended.errors or "write 90s" in ended.errors
+
+
+def test_watching_says_what_is_waited_for_once(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(earlier()), Answer(detailed()), Answer(detailed()), Answer(detailed("succeeded", waits=[])))
+    output = " ".join(mlpromote("show", ID, "--watch").output.split())
+    assert output.count("… prod waits for approval: 1 of 2 given, until 2026-11-20 12:16 UTC") == 1
+
+
+def test_watching_ends_when_the_reader_of_its_pipe_has_gone(app: StubApp) -> None:
+    """Nothing more is printed, so only looking at the pipe shows that nobody reads."""
+    readers: list[subprocess.Popen[str]] = []
+
+    def leave(_: Request) -> Answer:
+        if readers and readers[0].stdout and not readers[0].stdout.closed:
+            readers[0].stdout.close()
+        return Answer(detailed())
+
+    app.will_answer(Answer(detailed()), Answer(detailed()), leave)
+    with started(app, "show", ID, "--watch") as process:
+        readers.append(process)
+        assert process.wait(DEADLINE_SECONDS) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
