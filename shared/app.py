@@ -30,8 +30,19 @@ if TYPE_CHECKING:
     from shared.http.health import Health
     from shared.http.lineage_requests import LineageRequests
     from shared.http.requests import Requests
+    from shared.http.series_requests import SeriesRequests
     from shared.http.sign_in import Verifier
-    from shared.ports import Approvals, Bus, DeadLetters, DiscardedLetters, Postponing, Store, Topic, Workspace
+    from shared.ports import (
+        Approvals,
+        Bus,
+        DeadLetters,
+        DiscardedLetters,
+        LiveSeries,
+        Postponing,
+        Store,
+        Topic,
+        Workspace,
+    )
     from shared.telemetry.telemetry import Telemetry
     from shared.worker.order import Rules
     from shared.worker.worker import Worker
@@ -246,6 +257,20 @@ class App:
 
         folder = Path(self.settings.traces) if self.settings.traces else None
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder)
+
+    @_made_once
+    def series(self) -> "LiveSeries":
+        """The live figures that workers reported."""
+        from shared.cloud import stores
+
+        return stores.connect_series(self.settings)
+
+    @_made_once
+    def series_requests(self) -> "SeriesRequests":
+        """HTTP requests about live figures."""
+        from shared.http.series_requests import SeriesRequests
+
+        return SeriesRequests(self.store, self.series)
 
     @_made_once
     def lineage(self) -> "LineageRequests":

@@ -69,6 +69,7 @@ from shared.ports.queues import (
     Topic,
     TopicUnavailableError,
 )
+from shared.ports.series import LiveSeries
 from shared.ports.store import (
     LanePage,
     Page,
@@ -114,6 +115,7 @@ __all__ = [
     "LanePage",
     "LiveFigures",
     "LiveFiguresReader",
+    "LiveSeries",
     "Minute",
     "Model",
     "Node",

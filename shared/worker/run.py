@@ -1,12 +1,13 @@
 """Runs the step that a command names, and turns the port's errors into outcomes: once, for all steps."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from shared.core.live_minute import LiveMinute
 from shared.core.messages import Failed, FailureKind, NotRun, Outcome, Retry, RunStep
 from shared.core.wire import UndecodableError
 from shared.ports import (
@@ -18,6 +19,7 @@ from shared.ports import (
     Workspace,
 )
 from shared.worker.fence import TooLateError, fenced
+from shared.worker.measured import Measured
 from shared.worker.order import Rules, Step
 from shared.worker.steps import steps
 
@@ -35,6 +37,7 @@ class Workplace:
     rules: Callable[[str], Rules]
     folder: Path  #: that the files which the configuration names lie in
     clock: Callable[[], datetime]
+    saw: Callable[[Sequence[LiveMinute]], None] = lambda _: None  #: takes the live figures that a step saw
 
 
 def run_step(command: RunStep, at: Workplace, known: Mapping[str, Step[Any, Any]] | None = None) -> Outcome:
@@ -47,8 +50,11 @@ def run_step(command: RunStep, at: Workplace, known: Mapping[str, Step[Any, Any]
             return _no_step(command)
         workspace = fenced(at.workspace(command.environment), command, at.clock)
         order = step.order.of(command, workspace, at.folder, at.rules(command.environment))
-        outcome: Outcome = step.run(order)
-        return outcome
+        answer: Outcome | Measured = step.run(order)
+        if isinstance(answer, Measured):
+            at.saw(answer.minutes)
+            return answer.outcome
+        return answer
     except TooLateError:
         return _too_late(command)
     except UnavailableError as fault:

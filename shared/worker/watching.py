@@ -10,6 +10,7 @@ from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeede
 from shared.ports import UnavailableError
 from shared.worker import analysis
 from shared.worker.analysis import Analysed, Judgement, Kept
+from shared.worker.measured import Measured
 from shared.worker.target import Target
 
 #: Between two polls: a tenth of the time that is watched, within these limits.
@@ -58,11 +59,16 @@ def at_own_pace(target: Target) -> Target:
     return replace(target, command=replace(target.command, expects=None))
 
 
-def watched(target: Target, watch: Watch, evidence: Any) -> Outcome:
+def watched(target: Target, watch: Watch, evidence: Any) -> Measured:
     """The step's answer at this poll. `evidence`: a dataclass with a field `seen`, which gets a `Seen`."""
+    begun = since(target)
+    found = _judged(target, watch, begun, begun + watch.lasts)
+    return Measured(_answer(target, watch, found, evidence), found.minutes)
+
+
+def _answer(target: Target, watch: Watch, found: Judgement, evidence: Any) -> Outcome:
     begun, now = since(target), target.command.not_before
     ends = begun + watch.lasts
-    found = _judged(target, watch, begun, ends)
     if found.failed is not None:
         return found.failed
     evidence = as_evidence(replace(evidence, seen=Seen(begun, found.seen, found.waits)))

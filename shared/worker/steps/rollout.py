@@ -10,6 +10,7 @@ from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeede
 from shared.core.wire import UndecodableError
 from shared.ports import Capability, Endpoint
 from shared.worker import traffic, watching
+from shared.worker.measured import Measured
 from shared.worker.order import Step
 from shared.worker.rollout_splits import left_after, shared_with, steps_of
 from shared.worker.target import Target
@@ -33,7 +34,7 @@ class Entry:
     entry: int  #: its number in the rollout, from 1
 
 
-def run(target: Target) -> Outcome:
+def run(target: Target) -> Outcome | Measured:
     entry = target.options(Entry).entry
     endpoint = target.workspace.endpoint(target.endpoint)
     if endpoint is None:

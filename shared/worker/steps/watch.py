@@ -6,6 +6,7 @@ from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeede
 from shared.core.plan import entry_name
 from shared.worker import traffic, watching
 from shared.worker.analysis import Analysed
+from shared.worker.measured import Measured
 from shared.worker.order import Step
 from shared.worker.polls import poll_again
 from shared.worker.rollout_splits import steps_of
@@ -21,7 +22,7 @@ class Watched:
     seen: Seen = field(default_factory=Seen)
 
 
-def run(target: Target) -> Outcome:
+def run(target: Target) -> Outcome | Measured:
     asked = target.stage.rollout
     if asked is None or asked.watch is None:
         return Succeeded(as_evidence(Watched()))
