@@ -26,50 +26,7 @@ _stage = click.option("--stage", help="The stage; required if several qualify.")
 OF_ONE = "PROMOTION is an id, or MODEL/VERSION; for a pipeline, ROUTE/JOB."
 
 
-<<<<<<< HEAD
-def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add the commands to the parser."""
-    start = _command(commands, common, "start", "promote a model version, or the pipeline that a job ran", _start)
-    start.add_argument("model", help="a model, or the route of a pipeline")
-    start.add_argument("version", help="the model's version; for a pipeline, the job that ran it")
-    _add_reason(start)
-    start.add_argument("--source", metavar="ENVIRONMENT", help="where the version is registered, or `registry`")
-    start.add_argument("--route", help="required if several routes take the model")
-    start.add_argument("--through", metavar="STAGE", help="stop after this stage")
-    start.add_argument(
-        "--idempotency-key", metavar="TEXT", help="repeating a request with the same key returns the same promotion"
-    )
-    _add_watch(start)
-
-    list_ = _command(commands, common, "list", "list promotions, newest first", _list)
-    for name in ("route", "model", "environment"):
-        list_.add_argument(f"--{name}")
-    list_.add_argument("--status", choices=STATUSES, metavar="STATUS", help=", ".join(STATUSES))
-    list_.add_argument("--top", type=positive, default=USUAL_MOST, help="at most so many (default: %(default)s)")
-    list_.add_argument("--all", action="store_true", help="all of them")
-
-    show = _about_one(commands, common, "show", "show one promotion in full", _show)
-    show.add_argument("--journal", action="store_true", help="also show who did what, and when")
-    show.add_argument("--trace", action="store_true", help="show its steps over time and their functions")
-    _add_watch(show)
-
-    approve = _act(commands, common, "approve", "approve a stage that waits for approval")
-    _add_stage(approve)
-    approve.add_argument(
-        "--evidence", metavar="DIGEST", help="digest shown by `show`; refused if the evidence has changed since"
-    )
-    _add_watch(approve)
-    _add_stage(_act(commands, common, "reject", "reject a stage that waits for approval; this ends the promotion"))
-    _act(commands, common, "cancel", "cancel a promotion; rolls back if traffic has started to move")
-    _add_stage(_act(commands, common, "roll-back", "return the traffic to the previous deployment, and hold the stage"))
-    _add_stage(_act(commands, common, "abandon", "stop undoing a promotion and leave it as it is"))
-    _add_stage(_act(commands, common, "retire", "remove the replaced deployments that a promotion keeps"))
-    retry = _act(commands, common, "retry", "retry a failed promotion, or poll a running one now")
-    retry.add_argument("--from-step", dest="from_step", metavar="STEP", help="resume from this earlier step")
-    _add_watch(retry)
-=======
 # --- start, list, show ------------------------------------------------------------------------------------------------
->>>>>>> main
 
 
 @command("start", "promote a model version, or the pipeline that a job ran")
@@ -185,5 +142,6 @@ COMMANDS = (
     _action("cancel", "cancel a promotion; rolls back if traffic has started to move"),
     _action("roll-back", "return the traffic to the previous deployment, and hold the stage", _stage),
     _action("abandon", "stop undoing a promotion and leave it as it is", _stage),
+    _action("retire", "remove the replaced deployments that a promotion keeps", _stage),
     _action("retry", "retry a failed or refused promotion, or poll a running one now", _from_step, _watch),
 )
