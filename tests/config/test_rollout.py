@@ -97,5 +97,6 @@ def test_faults_are_found_in_the_file(configured: Configured) -> None:
     text = changed(("        smoke: {", "        rollout: {steps: [{mirror: 60, for: 1m}]}\n        smoke: {"))
     with pytest.raises(Exception, match=r"rollout.steps\[0\]: mirror must be 1 to 50"):
         configured(text)
-    right: Configuration = configured(text.replace("60", "50"))
-    assert right.routes["churn"].stages[0].rollout is not None
+    settings = configured(text.replace("60", "50")).routes["churn"].stages[0]
+    assert isinstance(settings, StageSettings)
+    assert settings.rollout is not None
