@@ -100,7 +100,8 @@ class _Collection:
             found += [line for line in lines if line.at < until]
             if len(found) >= most:
                 break
-        return sorted(found, key=lambda line: (line.at, line.id))[-most:]
+        # The collector's times are whole seconds; within one, the order of the lines counts.
+        return sorted(found, key=lambda line: line.at)[-most:]
 
     def answers(self, ids: set[str], oldest: str) -> dict[str, _Line]:
         """The lines with these ids, by id, from folders that are not older."""

@@ -4,10 +4,10 @@ it."""
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
-from shared.config.evaluation import Data, InputName, refuse_gates_of_champion
-from shared.config.fields import SETTING, Duration, FilePath, Margin, Settings, no_truth_value
+from shared.config.evaluation import AskedData, EvaluationSettings, InputName, refuse_gates_of_champion
+from shared.config.fields import SETTING, Duration, FilePath, Margin, Settings, Text, no_truth_value
 from shared.config.gate import Gate
 from shared.config.limits import Limit, Unit
 
@@ -37,6 +37,24 @@ _Written = Annotated[
         }
     ),
 ]
+
+
+#: Placeholders in the name of a data asset: the data collector names its assets after them.
+ENDPOINT, DEPLOYMENT, CHAMPION = "{endpoint}", "{deployment}", "{champion}"
+PLACEHOLDERS = (ENDPOINT, DEPLOYMENT, CHAMPION)
+
+
+def _data(text: str) -> str:
+    example = text
+    for each in PLACEHOLDERS:
+        example = example.replace(each, "x")
+    if set(example) & set("{}"):
+        raise ValueError(f"may contain only the placeholders {', '.join(PLACEHOLDERS)}, not {text!r}")
+    AskedData.read(example)
+    return text
+
+
+DataTemplate = Annotated[Text, AfterValidator(_data)]
 
 
 class MetricAnalysis(Settings):
@@ -84,13 +102,14 @@ class JobAnalysis(Settings):
     """A job that measures how the candidate behaved during a step, and the gates on its metrics."""
 
     job: FilePath = Field(
-        description="Azure ML YAML of a command job. It runs when the step's time is over and may declare the inputs "
-        "`model`, `champion`, `endpoint`, `deployment`, `champion_deployment`, `since` and `until`."
+        description="Azure ML YAML of a command job with an input `model`, and `champion` if needed. It runs when the "
+        "step's time is over."
     )
-    inputs: dict[InputName, Data] = Field(
+    inputs: dict[InputName, DataTemplate] = Field(
         default={},
-        description="Data assets in the environment's workspace, by input, such as collected data: NAME@latest or "
-        "NAME:VERSION.",
+        description="Data assets in the environment's workspace, by input: NAME@latest or NAME:VERSION. `{endpoint}`, "
+        "`{deployment}` and `{champion}`, the champion's deployment, stand for names: collected answers are "
+        "`{endpoint}-{deployment}-response@latest`.",
     )
     gates: tuple[Gate, ...] = Field(min_length=1, description="Gates that the job's metrics must pass.")
 
@@ -98,6 +117,18 @@ class JobAnalysis(Settings):
     def _gates_are_of_the_candidate(self) -> Self:
         refuse_gates_of_champion(self.gates)
         return self
+
+    @property
+    def names_champion(self) -> bool:
+        return any(CHAMPION in data for data in self.inputs.values())
+
+    def evaluation(self, endpoint: str, deployment: str, champion: str) -> EvaluationSettings:
+        """The job as an evaluation, with these names in place of the placeholders."""
+        names = dict(zip(PLACEHOLDERS, (endpoint, deployment, champion), strict=True))
+        inputs = dict(self.inputs)
+        for placeholder, name in names.items():
+            inputs = {each: data.replace(placeholder, name) for each, data in inputs.items()}
+        return EvaluationSettings(job=self.job, inputs=inputs, gates=self.gates)
 
 
 def _kind(entry: Any) -> str:

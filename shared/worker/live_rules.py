@@ -75,11 +75,11 @@ def _finding(entry: MetricAnalysis, candidate: Summary, limit: float, says: str,
     if value is None:
         return Finding(entry.metric, says, "no figures", Result.UNKNOWN)
     found = f"{shown(value, entry.unit)} of {candidate.requests:.6g} requests"
-    if entry.metric == ERROR_RATE and _exceeds(candidate.errors, limit * max(candidate.requests, min_requests)):
+    if entry.metric == ERROR_RATE and exceeds(candidate.errors, limit * max(candidate.requests, min_requests)):
         return Finding(entry.metric, says, found, Result.BREACHED)
     if candidate.requests < min_requests:
         return Finding(entry.metric, says, found, Result.UNKNOWN)
-    return Finding(entry.metric, says, found, Result.BREACHED if _exceeds(value, limit) else Result.PASSED)
+    return Finding(entry.metric, says, found, Result.BREACHED if exceeds(value, limit) else Result.PASSED)
 
 
 def _comparison(
@@ -100,6 +100,7 @@ def _comparison(
     return _finding(entry, candidate, margin.above(theirs), says, min_requests)
 
 
-def _exceeds(value: float, limit: float) -> bool:
+def exceeds(value: float, limit: float) -> bool:
+    """Whether a figure is above a limit."""
     # 0.1 * 3 is a little more than 0.3 in binary; nobody means that.
     return value > limit and not math.isclose(value, limit, rel_tol=1e-9, abs_tol=1e-12)

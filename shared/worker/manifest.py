@@ -45,11 +45,13 @@ class Described:
 
     deployment: DeploymentFile
     evaluation: JobFile | None
+    analysis: JobFile | None = None  #: the job that compares the answers while the traffic moves
 
     @property
     def files(self) -> Iterable[Path]:
         """Those that they are, and those that they name."""
-        return [*self.deployment.files, *(self.evaluation.files if self.evaluation else ())]
+        jobs = [job for job in (self.evaluation, self.analysis) if job is not None]
+        return [*self.deployment.files, *(file for job in jobs for file in job.files)]
 
 
 def read(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, as_evidence
 from shared.worker import evaluation_rules, gates, manifest, rules, smoke_file
+from shared.worker.analysis_job import analysis_file
 from shared.worker.gates import Judged, Verdict
 from shared.worker.manifest import Described, Manifest
 from shared.worker.steps import share
@@ -41,6 +42,8 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     described = workspace.deployment_file(target.deployment_file)
     asked = target.stage.evaluate
     job = workspace.job_file(target.folder / asked.job) if asked else None
+    analysis = analysis_file(target)
+    compares = workspace.job_file(analysis) if analysis else None
     if target.smoke_file and target.stage.smoke:
         smoke_file.read(target.smoke_file, target.stage.smoke.tolerance)
     endpoint = workspace.endpoint(target.endpoint)
@@ -61,5 +64,5 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     verdicts = [*verdicts, *rules.judge(target, described, made_by), *evaluation_rules.judge(target, job)]
     if refusal := gates.refusal(target.command.stage, verdicts):
         return refusal
-    found = Described(described, job)
+    found = Described(described, job, compares)
     return Review(verdicts, manifest.read(target, copy, found, verdicts, made_by), made_by)

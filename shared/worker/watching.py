@@ -69,12 +69,13 @@ def watched(target: Target, watch: Watch, evidence: Any) -> Measured:
 def _answer(target: Target, watch: Watch, found: Judgement, evidence: Any) -> Outcome:
     begun, now = since(target), target.command.not_before
     ends = begun + watch.lasts
-    if found.failed is not None:
+    if found.failed is not None and not watch.ends_without_verdict:
         return found.failed
-    evidence = as_evidence(replace(evidence, seen=Seen(begun, found.seen, found.waits)))
+    why = found.failed.reason if found.failed is not None else found.waits
+    evidence = as_evidence(replace(evidence, seen=Seen(begun, found.seen, why)))
     if found.breaches:
         return _breached(target, watch, found, evidence)
-    if now >= ends and (not found.waits or watch.ends_without_verdict):
+    if now >= ends and (not found.waits or (watch.ends_without_verdict and found.awaits is None)):
         return Succeeded(evidence)
     says = f"{watch.says} until {ends:%Y-%m-%d %H:%M:%S} UTC"
     if now >= ends:

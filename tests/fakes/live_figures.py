@@ -44,7 +44,7 @@ class FakeLiveFigures:
 
     def recorded_requests(self, endpoint: str, deployment: str, until: datetime, most: int) -> Recording:
         self._called("recorded_requests")
-        there = sorted(self.recorded.get((endpoint, deployment), []), key=lambda each: (each.at, each.id))
+        there = sorted(self.recorded.get((endpoint, deployment), []), key=lambda each: each.at)
         return Recording([each for each in there if each.at < until][-most:])
 
     def _called(self, method: str) -> None:

@@ -7,7 +7,7 @@ else.
 from dataclasses import dataclass
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.worker import evaluation, manifest
+from shared.worker import analysis_job, evaluation, manifest
 from shared.worker.gates import Verdict
 from shared.worker.manifest import Manifest
 from shared.worker.order import Step
@@ -28,6 +28,7 @@ def run(target: Target) -> Outcome:
     if isinstance(found, Failed):
         return found
     obstacle = evaluation.obstacle(target) if target.stage.evaluate is not None else None
+    obstacle = obstacle or analysis_job.obstacle(target)
     return obstacle or Succeeded(as_evidence(validated(found)))
 
 

@@ -37,9 +37,10 @@ def judged_after(
     return judged(target_at(NOW + minutes * MINUTE, workspace), asked, watched)
 
 
-def target_at(now: datetime, workspace: FakeWorkspace, folder: Path = Path(), stage: Stage | None = None) -> Target:
-    command = replace((stage or Stage(folder)).command("rollout"), not_before=now)
-    return Target.of(command, workspace, folder, Rules())
+def target_at(now: datetime, workspace: FakeWorkspace, stage: Stage | None = None) -> Target:
+    stage = stage or Stage(Path())
+    command = replace(stage.command("rollout"), not_before=now)
+    return Target.of(command, workspace, stage.folder, Rules())
 
 
 def has_minutes(workspace: FakeWorkspace, deployment: str, number: int, good: float, **more: Any) -> None:
