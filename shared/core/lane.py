@@ -155,7 +155,7 @@ def _held_until(lane: Lane, stage: StageRun) -> datetime | None:
     if stage.status is StageStatus.QUEUED:
         return max(filter(None, (stage.unanswered_until, lane.closed_until.get(stage.name))), default=None)
     step = stage.current
-    return stage.unanswered_until if step is not None and step.status is StepStatus.WAITING else None
+    return stage.held_until(step) if step is not None and step.status is StepStatus.WAITING else None
 
 
 def _waits_until(stage: StageRun) -> datetime | None:

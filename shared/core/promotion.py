@@ -140,6 +140,8 @@ class StageRun:
     predecessor: Champion | None = None  #: what served the stage when this promotion entered it
     #: Until then an unanswered command of the stage may still act, so no undo begins earlier.
     unanswered_until: datetime | None = None
+    #: Until then such a command may still move the traffic, so no later step begins earlier.
+    moving_until: datetime | None = None
     abandoned: str = ""  #: who stopped undoing it, and why; empty if nobody did
     #: Until then it keeps the deployments that it replaced, without traffic; None if it keeps none.
     kept_until: datetime | None = None
@@ -173,6 +175,16 @@ class StageRun:
         """Whether an unanswered command may still act."""
         return self.unanswered_until is not None and now < self.unanswered_until
 
+    def held_until(self, step: StepRun) -> datetime | None:
+        """Until when the step, which is next, may not begin, because an earlier command may still act. May be past.
+
+        Once undoing has begun, no forward step can act any more, and undoing steps may overlap. A step that moves
+        traffic leaves something else than those after it, so none of these may begin before it can no longer act.
+        """
+        if self.undoing:
+            return self.unanswered_until if step is self.undoing[0] else None
+        return self.moving_until
+
     def has_called_off(self, step: StepRun) -> bool:
         """Whether a step under way must not be polled again: the stage was turned back since, or its undo was
         abandoned."""
@@ -185,7 +197,10 @@ class StageRun:
         if step.next_poll is None:
             return self
         until = step.next_poll + GRACE
-        return replace(self, unanswered_until=max(until, self.unanswered_until or until))
+        stage = replace(self, unanswered_until=max(until, self.unanswered_until or until))
+        if not step.plan.moves_traffic:
+            return stage
+        return replace(stage, moving_until=max(until, self.moving_until or until))
 
     def environment_of(self, step: str) -> str | None:
         """The environment whose worker runs a step or its undo; None for a step that the stage does not have."""

@@ -57,20 +57,9 @@ def _settle_stage(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun
     step = stage.current
     if step is None:
         return _leave(turn, promotion, stage)
-    if step.status is StepStatus.WAITING and not (stage.is_held(turn.now) and _waits_for_answers(stage, step)):
+    if step.status is StepStatus.WAITING and turn.now >= (stage.held_until(step) or turn.now):
         return stage.with_step(_begun(turn, promotion, stage, step))
     return stage
-
-
-def _waits_for_answers(stage: StageRun, step: StepRun) -> bool:
-    """Whether the step may not begin while an earlier command of the stage may still act.
-
-    Once undoing has begun, no forward step can act any more, and undoing steps may overlap. A step that moves traffic
-    leaves something else than those after it, so none of them may begin before it can no longer act.
-    """
-    if stage.undoing:
-        return step is stage.undoing[0]
-    return any(other.plan.moves_traffic and other.status is StepStatus.SUCCEEDED for other in stage.steps)
 
 
 def _settle_kept(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:

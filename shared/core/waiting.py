@@ -39,8 +39,8 @@ def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
 def _until(stage: StageRun, step: StepRun, since: datetime) -> datetime:
     if stage.has_called_off(step) and step.next_poll is not None:
         return step.next_poll + GRACE
-    if step.status is StepStatus.WAITING and stage.unanswered_until is not None:
-        return stage.unanswered_until
+    if step.status is StepStatus.WAITING and (until := stage.held_until(step)) is not None:
+        return until
     return step.deadline or since + step.plan.limit
 
 

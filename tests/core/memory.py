@@ -52,7 +52,10 @@ class Memory:
         """A number for what makes two lanes the same for the walk."""
         key = (id(self.lane(lane)), now)
         if key not in self._places:
-            held = tuple(stage.is_held(now) for promotion in lane.promotions for stage in promotion.stages)
+            stages = [stage for promotion in lane.promotions for stage in promotion.stages]
+            held = tuple(
+                (each.is_held(now), each.moving_until is not None and now < each.moving_until) for each in stages
+            )
             self._places[key] = self._numbers.setdefault((_statuses(lane), held), len(self._numbers))
         return self._places[key]
 
