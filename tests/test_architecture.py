@@ -22,9 +22,9 @@ ALSO_WORDS = {
     "validate": {"shared/config/stage.py", "shared/config/pipeline_stage.py"},
     "deploy": {"shared/ports/azureml.py"},
     "smoke": {"shared/config/named_files.py"},
-    "evaluate": {"shared/config/named_files.py"},
+    "evaluate": {"shared/config/named_files.py", "shared/worker/analysis_job.py"},
     # Settings, and the times that they give these steps.
-    "rollout": {"shared/config/rollout.py"},
+    "rollout": {"shared/config/rollout.py", "shared/config/named_files.py"},
     "watch": {"shared/config/rollout.py", "mlpromote/promotions.py"},
     "retire": {"shared/config/rollout.py", *OF_A_REQUEST, "functions/promotions.py", "mlpromote/promotions.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
