@@ -143,9 +143,10 @@ def turn_back_by_itself(turn: Turn, promotion: Promotion, stage: StageRun, failu
 
 
 def _no_longer_waiting(step: StepRun) -> StepRun:
-    """Stop a step that waits for people. One that a worker runs must still answer."""
-    waited = step.plan.waits and step.status is StepStatus.RUNNING
-    return replace(step, status=StepStatus.STOPPED) if waited else step
+    """Stop a step that waits for people, or whose poll changes nothing. Any other that a worker runs must still
+    answer."""
+    harmless = (step.plan.waits or step.only_reads) and step.status is StepStatus.RUNNING
+    return replace(step, status=StepStatus.STOPPED, next_poll=None) if harmless else step
 
 
 def abandon(turn: Turn, promotion: Promotion, event: Abandoned) -> None:

@@ -13,7 +13,8 @@
 - A stage runs its plan. When a step fails, the steps that were begun are undone in reverse order. A failing undo is
   noted and undoing continues, so that no promotion can hang.
 - Nothing is undone while the step that it undoes may still act. A stage that is turned back waits for the answer of the
-  step under way, or until its command can no longer act (`GRACE`). That step is not polled again.
+  step under way, or until its command can no longer act (`GRACE`). That step is not polled again. Only a poll that is
+  known to change nothing is not waited for.
 - A step that moves a part of the traffic must not act any more when the next one begins: a late change of it would
   take back what the next one does.
 - The step that crowns makes the candidate the stage's champion. Later steps only clean up: their failure is noted and
@@ -366,6 +367,8 @@ def _poll_again(
     if says != step.says:
         turn.note(promotion, "polled" if isinstance(outcome, Running) else "retrying", says, stage, step)
     next_poll = min(turn.now + pause, deadline)
+    if isinstance(outcome, Running):
+        step = replace(step, only_reads=outcome.only_reads)
     step = replace(step, poll=step.poll + 1, retries=retries, next_poll=next_poll, says=says, state=state, heard=None)
     turn.put(promotion, stage.with_step(step))
 

@@ -141,6 +141,8 @@ class Running:
     #: The job that it waits for. News of its end cuts the pause short. While it is somebody else's job, the step's own
     #: time limit does not apply.
     awaits: AwaitedJob | None = None
+    #: Whether the next poll changes nothing, whatever it finds. Then nothing has to wait for its answer.
+    only_reads: bool = False
 
 
 @dataclass(frozen=True)

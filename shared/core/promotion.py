@@ -109,6 +109,7 @@ class StepRun:
     state: Mapping[str, Any] = field(default_factory=dict)  #: what its last poll kept for the next
     awaits: AwaitedJob | None = None  #: the job that its last poll waits for
     heard: AwaitedJob | None = None  #: a job whose end was reported before a poll said that the step waits for it
+    only_reads: bool = False  #: its last poll said that the current one changes nothing
     retries: int = 0  #: number of consecutive polls that could not be made
     started: datetime | None = None
     ended: datetime | None = None

@@ -80,7 +80,10 @@ def _answer(target: Target, watch: Watch, found: Judgement, evidence: Any) -> Ou
     says = f"{watch.says} until {ends:%Y-%m-%d %H:%M:%S} UTC"
     if now >= ends:
         says = f"{watch.says}, longer than {in_words(watch.lasts)}: {found.waits}"
-    return Running(_pause(watch, now, ends), says, as_evidence(Progress(begun, found.kept)), found.awaits)
+    # From here on the step's polls move no traffic (see `rollout`), so a rollback need not wait for the next one. But a
+    # poll may submit the job of the analysis.
+    state, only_reads = as_evidence(Progress(begun, found.kept)), watch.asked.job is None
+    return Running(_pause(watch, now, ends), says, state, found.awaits, only_reads)
 
 
 def _judged(target: Target, watch: Watch, begun: datetime, ends: datetime) -> Judgement:

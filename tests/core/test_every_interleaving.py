@@ -15,7 +15,7 @@ import pytest
 
 from shared.core.events import Cancelled, KeepingEnded, NotNowError, PromotionRequested, RolledBack, TimePassed
 from shared.core.lane import decide, due
-from shared.core.messages import FIRST_LATE_POLL, GRACE, Failed, NotRun, Outcome, Running, RunStep, StepReported
+from shared.core.messages import FIRST_LATE_POLL, GRACE, Failed, NotRun, Outcome, RunStep, StepReported
 from shared.core.promotion import Lane, PromotionStatus, StageStatus, StepStatus
 from tests.core.driver import drive
 from tests.core.memory import Memory, Message, name_of
@@ -26,6 +26,7 @@ from tests.core.world import (
     NOW,
     REFUSED,
     TEST_THEN_PROD,
+    WAIT,
     Azure,
     Change,
     answer,
@@ -95,7 +96,7 @@ def _run(world: World, command: RunStep, rest: Mapping[str, Message]) -> Iterato
         yield replace(begun, queue={**rest, **by_id(answer(command, NotRun("again, or too late")))})
         return
     intended = world.azure.intend(command)
-    if isinstance(intended, Running) and not _must_answer(world, command):
+    if intended == WAIT and not _must_answer(world, command):
         return  # it waits for something else to happen
     change = None if isinstance(intended, Outcome) else intended
     azure, outcome = world.azure.run(command)

@@ -218,11 +218,19 @@ def _rollout(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
     wanted = (mine, SHARES[entry - 1])
     if mine not in endpoint.ready or endpoint.traffic != previous or endpoint.part not in (before, wanted):
         return BROKEN  # gone, or somebody else has moved the traffic
-    return GiveTraffic(previous, wanted) if endpoint.part != wanted else Succeeded({"saw": command.step})
+    if endpoint.part != wanted:
+        return BROKEN if command.state else GiveTraffic(previous, wanted)
+    return _seen_for_its_time(command)
 
 
 def _watch(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
-    return Succeeded({"saw": command.step}) if endpoint.serving == {command.promotion} else BROKEN
+    return _seen_for_its_time(command) if endpoint.serving == {command.promotion} else BROKEN
+
+
+def _seen_for_its_time(command: RunStep) -> Outcome:
+    """A step that watches needs two polls, of which the second only reads."""
+    watched = Running(timedelta(0), "watches", state={"since": "now"}, only_reads=True)
+    return Succeeded({"saw": command.step}) if command.state else watched
 
 
 def _shift(endpoint: Endpoint, command: RunStep) -> Change | Outcome:

@@ -16,7 +16,7 @@ import pytest_asyncio
 from examples.demo.promotions import Promotion
 from examples.demo.request_loop import RequestLoop
 from localcloud.up import Description
-from shared.config.roles import OPERATOR
+from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import journal, running_steps
@@ -36,9 +36,8 @@ def description() -> Description:
     """Minutes of the metrics last a second."""
     metrics = {"delay_seconds": 0.5, "minute_seconds": 1}
     python = describe("x", "dev").azureml
-    people = {"alice": {"roles": [OPERATOR]}}
-    more = {"azureml": {**python, "metrics": metrics}, "people": people}
-    return describe("tests/e2e/rolling/promotion.yml", "dev", "prod", **more)
+    azureml, people = {**python, "metrics": metrics}, {"alice": {"roles": [OPERATOR]}}
+    return describe("tests/e2e/rolling/promotion.yml", "dev", "prod", azureml=azureml, people=people)
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ async def test_no_request_fails_but_those_that_the_model_itself_failed(rolled: R
     for model, loops in rolled.users.items():
         failures = [text for loop in loops for text in loop.failures]
         if model != "rolling-faulty":
-            assert failures == []
+            assert failures == [], failures
         assert all(text.startswith("424") for text in failures), failures
         sent = sum(loop.sent for loop in loops)
         assert sent > 100

@@ -48,7 +48,7 @@ def run(target: Target) -> Outcome | Measured:
     left = () if progress is not None else (left_after(target, champion, entry - 1),)
     moved = traffic.give(watching.at_own_pace(target), endpoint, wanted, left)
     if isinstance(moved, Running) and progress is not None:
-        return replace(moved, state=as_evidence(progress))
+        return replace(moved, state=as_evidence(progress), only_reads=True)
     if not isinstance(moved, Succeeded):
         return moved
     return watching.watched(target, _watch(target, entry, champion), RolledOut(wanted.traffic, wanted.mirror))

@@ -31,7 +31,7 @@ def run(target: Target) -> Outcome | Measured:
         return Failed(f"Endpoint {target.endpoint} no longer exists. Start a new promotion.", FailureKind.NOT_FOUND)
     if endpoint.state not in SETTLED:
         waits = poll_again(watching.at_own_pace(target).command, f"endpoint {endpoint.name}: {endpoint.state}")
-        return Running(waits.poll_again_after, waits.says, target.command.state)
+        return Running(waits.poll_again_after, waits.says, target.command.state, only_reads=True)
     found = traffic.split_of(endpoint)
     if found.traffic != {target.deployment: 100}:
         return traffic.moved_by_somebody(endpoint, found)
