@@ -105,6 +105,8 @@ class Deployment:
     state: str
     tags: Mapping[str, str]
     model: str | None
+    #: How long Azure ML waits for its answer to a request: 5 s unless the deployment file says otherwise.
+    request_timeout: timedelta = timedelta(seconds=5)
     error: str = ""  #: for a failed deployment, Azure ML's `code: message`; empty if it cannot be read
     unread: str = ""  #: why the error cannot be read, in a sentence
 

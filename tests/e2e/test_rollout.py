@@ -25,7 +25,7 @@ from tests.signing_in import bearer
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: By candidate: what its model is.
-CANDIDATES = {"rolling-slow": "slow", "rolling-faulty": "faulty", "rolling-fine": None}
+CANDIDATES = {"unmirrored-slow": "slow", "rolling-faulty": "faulty", "rolling-fine": None}
 #: Loops of requests to each endpoint, so that some minutes of the metrics have enough of them.
 LOOPS = 6
 LONGEST = 120.0
@@ -96,14 +96,14 @@ def failed_step(promotion: Promotion) -> Mapping[str, Any]:
 
 
 async def test_a_slower_candidate_comes_back_with_the_latencies_of_both(cloud: Cloud, rolled: Rolled) -> None:
-    promotion = rolled.ends["rolling-slow"]
+    promotion = rolled.ends["unmirrored-slow"]
     assert promotion["status"] == "refused", promotion["reason"]
     failed = failed_step(promotion)
     assert failed["name"].startswith("rollout-")
     assert "latency_p95" in failed["failure"]["reason"]
     live = failed["evidence"]["seen"]["live"]
     assert live["candidate"]["latency_p95"] > live["champion"]["latency_p95"] + 250
-    assert await cloud.azure.only_deployment("prod", "rolling-slow") == "1"
+    assert await cloud.azure.only_deployment("prod", "unmirrored-slow") == "1"
 
 
 async def test_a_candidate_that_fails_for_some_requests_comes_back_with_both_error_rates(

@@ -155,7 +155,33 @@ def test_whatever_a_step_has_left_goes_back_in_one_change(
     assert undone == Succeeded({"traffic": {OLD: 100}})
     assert shares(both) == ({OLD: 100}, {})
     assert both.calls["start_traffic"] == written + 1
-    assert isinstance(deployed.run("remove", both), Succeeded)
+    assert isinstance(watched(deployed, both, "remove", 0), Succeeded)
+
+
+def test_a_deployment_is_removed_once_it_has_answered_all_that_it_was_asked(
+    deployed: Stage, both: FakeWorkspace
+) -> None:
+    mine = both.made[ENDPOINT, deployed.deployment]
+    both.made[ENDPOINT, deployed.deployment] = replace(mine, request_timeout=timedelta(seconds=90))
+    first = deployed.poll("remove", both)
+    assert isinstance(first, Running)
+    assert (first.poll_again_after, both.calls["start_removal"]) == (timedelta(seconds=90), 0)
+    later = deployed.with_(started_late=timedelta(seconds=90), state=first.state)
+    assert isinstance(later.poll("remove", both, 2, NOW + timedelta(seconds=90)), Running)
+    assert both.calls["start_removal"] == 1
+
+
+def test_what_is_not_kept_is_removed_once_it_has_answered_all_that_it_was_asked(
+    deployed: Stage, both: FakeWorkspace
+) -> None:
+    steps_only = deployed.with_settings(rollout={"steps": ROLLOUT["steps"]})
+    both.has_endpoint(ENDPOINT, OURS, {deployed.deployment: 100})
+    shifted = steps_only.with_(evidence={**deployed.evidence, "shift": {"traffic": {}, "others": [OLD]}})
+    first = shifted.poll("retire", both)
+    assert isinstance(first, Running)
+    assert (first.poll_again_after, both.calls["start_removal"]) == (timedelta(seconds=5), 0)
+    assert isinstance(watched(shifted, both, "retire", 0), Succeeded)
+    assert {name for _, name in both.made} == {deployed.deployment}
 
 
 def test_a_step_goes_on_after_a_crash_behind_the_change(deployed: Stage, both: FakeWorkspace) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import Capability
-from shared.worker import traffic
+from shared.worker import removals, traffic
 from shared.worker.order import Step
 from shared.worker.polls import poll_again
 from shared.worker.target import DELETING, SETTLED, Target
@@ -42,6 +42,9 @@ def run(target: Target) -> Outcome:
             f"goes to {traffic.split_of(endpoint).words}. Move it to another deployment, then roll back again.",
             FailureKind.CONFLICT,
         )
+    waiting = removals.until_answered(target, found) if target.stage.rollout is not None else None
+    if waiting is not None:
+        return waiting
     workspace.start_removal(target.endpoint, found.name)
     return poll_again(command, f"deployment {found.name} is being removed")
 

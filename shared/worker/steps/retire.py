@@ -3,7 +3,7 @@
 A stage may keep them for some time: then this step runs after the stage's end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
@@ -50,6 +50,9 @@ def run(target: Target) -> Outcome:
     others = [each for each in workspace.deployments(target.endpoint) if each.name in seen]
     needed = traffic.split_of(endpoint).deployments
     replaced = [each for each in others if target.owns(each) and each.name not in needed]
+    waiting = _until_answered(target, replaced) if replaced else None
+    if waiting is not None:
+        return waiting
     if replaced:
         removals.start_one(target, replaced)
         names = tuple(each.name for each in replaced)
@@ -68,6 +71,15 @@ def _still_under_way(target: Target) -> Running | None:
     if DELETING in [there.get(name) for name in removing.deployments] and there.keys() >= {*removing.deployments}:
         return poll_again(target.command, removals.says(removing.deployments), removing)
     return None
+
+
+def _until_answered(target: Target, replaced: Sequence[Deployment]) -> Running | None:
+    """The answer while what served until now may still be answering requests. Without a rollout, smoke requests are all
+    that is known of a new deployment, and the old one goes as soon as possible; what is kept has long had none."""
+    rollout, removing = target.stage.rollout, target.state(Removing)
+    if rollout is None or rollout.keep is not None or (removing is not None and removing.deployments):
+        return None
+    return removals.until_answered(target, replaced[0])
 
 
 def _why_left(target: Target, endpoint: Endpoint, deployment: Deployment) -> str:
