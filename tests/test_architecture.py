@@ -40,7 +40,7 @@ ALSO_WORDS = {
     "inspect": {"shared/http/authorisation.py", "functions/health.py", "shared/core/rerunning.py"},
 }
 #: How the command line tells of a step's evidence: a step that is not there is shown without words of its own.
-WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py"}
+WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py", "mlpromote/live_figures.py"}
 
 
 def test_every_path_that_the_page_names_is_there() -> None:
