@@ -11,6 +11,7 @@ from rich.text import Text
 from mlpromote.api import Document
 from mlpromote.approvals import manifest_lines
 from mlpromote.evaluations import evaluation_lines
+from mlpromote.live_figures import figure_lines
 from mlpromote.picture import mark, picture
 from mlpromote.pipelines import metric_lines, run_lines
 from mlpromote.promotion_list import title
@@ -23,14 +24,17 @@ _MADE_OF = "register_components"
 LAST_LINES = 30
 
 
-def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> RenderableType:
-    """Draw one promotion: stages, diagnoses, approvals and waits, and on request its journal."""
+def sheet(
+    promotion: Document, now: datetime, with_journal: bool = False, series: Document | None = None
+) -> RenderableType:
+    """Draw one promotion: stages, diagnoses, approvals and waits, its live figures, and on request its journal."""
     parts: list[RenderableType] = [_head(promotion, now)]
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]
     measured = (_evaluations(promotion), _metrics(promotion))
     for lines in (
         *measured,
+        figure_lines(series, promotion) if series else (),
         _diagnoses(promotion),
         _approvals(promotion),
         _kept(promotion, now),

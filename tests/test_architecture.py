@@ -22,9 +22,9 @@ ALSO_WORDS = {
     "validate": {"shared/config/stage.py", "shared/config/pipeline_stage.py"},
     "deploy": {"shared/ports/azureml.py"},
     "smoke": {"shared/config/named_files.py"},
-    "evaluate": {"shared/config/named_files.py"},
+    "evaluate": {"shared/config/named_files.py", "shared/worker/analysis_job.py"},
     # Settings, and the times that they give these steps.
-    "rollout": {"shared/config/rollout.py"},
+    "rollout": {"shared/config/rollout.py", "shared/config/named_files.py"},
     "watch": {"shared/config/rollout.py", "mlpromote/promotions.py"},
     "retire": {"shared/config/rollout.py", *OF_A_REQUEST, "functions/promotions.py", "mlpromote/promotions.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
@@ -40,7 +40,7 @@ ALSO_WORDS = {
     "inspect": {"shared/http/authorisation.py", "functions/health.py", "shared/core/rerunning.py"},
 }
 #: How the command line tells of a step's evidence: a step that is not there is shown without words of its own.
-WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py"}
+WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py", "mlpromote/live_figures.py"}
 
 
 def test_every_path_that_the_page_names_is_there() -> None:

@@ -29,6 +29,7 @@ ACTIONS: Mapping[Capability, Sequence[str]] = {
     Capability.REGISTER: (f"{_PROVIDER}/workspaces/models/versions/write",),
     Capability.SHARE: (f"{_PROVIDER}/registries/assets/write",),
     Capability.WATCH: ("Microsoft.Insights/metrics/read",),
+    Capability.REPLAY: (f"{_PROVIDER}/workspaces/datastores/listSecrets/action",),
 }
 
 

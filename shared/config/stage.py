@@ -155,6 +155,11 @@ class StageSettings(Frozen):
         rolling = self.rollout.limits() if self.rollout is not None else {}
         return {**self.timeouts, **approving, **rolling}
 
+    @property
+    def runs_jobs(self) -> bool:
+        """Whether it runs jobs in its environment's workspace."""
+        return self.evaluate is not None or (self.rollout is not None and self.rollout.job is not None)
+
     def approval_rule(self) -> ApprovalRule:
         """The approval rules that the coordinator enforces."""
         return (self.approval or ApprovalSettings()).rule()

@@ -18,6 +18,7 @@ _ROLES = {
     Capability.REGISTER: "AzureML Data Scientist on the workspace",
     Capability.SHARE: "AzureML Registry User on the registry",
     Capability.WATCH: "Monitoring Reader on the workspace",
+    Capability.REPLAY: "AzureML Data Scientist on the workspace",
 }
 #: How the address ends at which the app takes events.
 _INTAKE = "/api/events"

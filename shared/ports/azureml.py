@@ -147,6 +147,7 @@ class Capability(StrEnum):
     REGISTER = "register the output of jobs"
     SHARE = "share models to the registry"
     WATCH = "read the live figures of endpoints"
+    REPLAY = "read the requests that endpoints recorded"
 
 
 class Workspace(Jobs, Pipelines, LiveFiguresReader, Protocol):
