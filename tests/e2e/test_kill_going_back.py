@@ -118,7 +118,7 @@ async def ask(cloud: Cloud, promotion: str, action: str) -> None:
         assert answer.status < 300, f"{answer.status}: {await answer.text()}"
 
 
-@pytest.mark.parametrize(("route", "status"), zip(CAUGHT, ("succeeded", "cancelled", "rolled-back"), strict=True))
+@pytest.mark.parametrize(("route", "status"), list(zip(CAUGHT, ("succeeded", "cancelled", "rolled-back"), strict=True)))
 async def test_a_promotion_comes_to_its_end_all_the_same(aftermath: Aftermath, route: str, status: str) -> None:
     step = CAUGHT[route][0]
     assert aftermath.caught[route], f"the app was not in the middle of {step} when it was killed"
