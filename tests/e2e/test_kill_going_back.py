@@ -104,7 +104,7 @@ async def running(cloud: Cloud, route: str, job: str, step: str) -> Promotion:
         if running_steps(promotion) != [step]:
             return None
         there = await cloud.azure.job("prod", f"{promotion['id']}-prod-run-1")
-        return promotion if there and there["properties"]["status"] == "Running" else None
+        return promotion if there and there["status"] == "Running" else None
 
     return await until(look, f"the step {step} of {job}", WAITS)
 
