@@ -142,7 +142,8 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
 
     def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
         with self._rest(f"read the metrics of the steps of job {pipeline}") as rest:
-            return list(Runs(rest, self._properties[2]).of_steps(pipeline))
+            reused_run = WorkspaceAssets(rest, self._id).steps().reused_run
+            return list(Runs(rest, self._properties[2]).of_steps(pipeline, reused_run))
 
     def authors(self, model: Model) -> Sequence[Author]:
         with self._rest(f"read who made model {model.name}, version {model.version}") as rest:
