@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mlpromote.api import Document
 from mlpromote.approvals import manifest_lines
+from mlpromote.capacity import capacity_lines
 from mlpromote.evaluations import evaluation_lines
 from mlpromote.picture import mark, picture
 from mlpromote.pipelines import metric_lines, run_lines
@@ -92,6 +93,8 @@ def _to_be_deployed(stage: Document) -> Iterator[str]:
     for step in stage["steps"]:
         if step["name"] == "validate":
             yield from manifest_lines(step["evidence"])
+        if step["name"] == "check_capacity":
+            yield from capacity_lines(step["evidence"])
 
 
 def _to_be_run(promotion: Document, stage: Document) -> Iterator[str]:
@@ -115,7 +118,10 @@ def _metrics(promotion: Document) -> Iterator[RenderableType]:
 def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:
     for wait in promotion["waits"]:
         yield _indented(f"{wait['stage']} waits for {wait['for']}")
-        yield _indented(f"for {age(wait['since'], now)}, until {until(wait['until'], now)}", style="dim")
+        # An older app does not say when a wait ends by itself; nor does anybody know of most.
+        end = wait.get("ends")
+        ends = f"ends {until(end, now)}" if end else f"until {until(wait['until'], now)}"
+        yield _indented(f"for {age(wait['since'], now)}, {ends}", style="dim")
 
 
 def _indented(text: str, style: str = "") -> RenderableType:

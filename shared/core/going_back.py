@@ -2,7 +2,8 @@
 
 - Cancelling stops a promotion where it is and removes what it has deployed. A stage in which traffic has begun to move
   is rolled back instead, and held.
-- A rollback returns the traffic to what served before, without gates, and holds the stage.
+- A rollback returns the traffic to what served before, without gates, and holds the stage. A promotion that only waits
+  in the stage for a time goes back to the stage's queue.
 - A person can end every wait. Abandoning stops an undo where it is, and names what was left. A stage that was not
   undone completely can be rolled back again, until another promotion serves it.
 """
@@ -53,6 +54,7 @@ def roll_back(turn: Turn, promotion: Promotion, event: RolledBack) -> None:
     check_stage(promotion, event.stage)
     stage = _stage_to_roll_back(turn, promotion, event.stage)
     _check_can_go_back(turn, promotion, stage)
+    _make_way(turn, promotion, stage, event)
     reason = f"rolled back by {event.asked()}"
     turn.note(promotion, "rolled-back", event.asked(), stage)
     trigger = Trigger.TURNED_BACK if stage.status is StageStatus.RUNNING else Trigger.ROLLED_BACK
@@ -90,8 +92,28 @@ def _check_can_go_back(turn: Turn, promotion: Promotion, stage: StageRun) -> Non
         raise NotNowError(f"nothing served {stage.name} before this promotion, so there is nothing to roll back to")
     for other in turn.lane.under_way():
         theirs = other.stage(stage.name)
-        if other.id != promotion.id and theirs is not None and theirs.status in STAGE_OCCUPIED:
+        if other.id == promotion.id or theirs is None or theirs.status not in STAGE_OCCUPIED:
+            continue
+        if not _only_waits_for_time(theirs):
             raise NotNowError(f"promotion {other.id} is in {stage.name}: cancel it first")
+
+
+def _make_way(turn: Turn, promotion: Promotion, stage: StageRun, event: RolledBack) -> None:
+    """Turn back who waits in the stage for a time, so that no such wait keeps a rollback waiting."""
+    for other in list(turn.lane.under_way()):
+        theirs = other.stage(stage.name)
+        if other.id != promotion.id and theirs is not None and _only_waits_for_time(theirs):
+            reason = f"{stage.name} was rolled back by {event.asked()}"
+            turn.note(other, "gave-way", reason, theirs)
+            turn.put(other, turn_back(theirs, StageStatus.QUEUED, reason))
+
+
+def _only_waits_for_time(stage: StageRun) -> bool:
+    """Whether the stage waits for its time, and nothing of its deployment has begun."""
+    step = stage.current
+    if step is None or stage.status is not StageStatus.RUNNING or step.not_before is None:
+        return False
+    return not any(each.plan.in_window and each.status is not StepStatus.WAITING for each in stage.steps)
 
 
 def _has_moved_traffic(stage: StageRun) -> bool:
@@ -124,7 +146,7 @@ def turn_back(stage: StageRun, ends_as: StageStatus, reason: str, trigger: Trigg
 
 
 def _no_longer_waiting(step: StepRun) -> StepRun:
-    """Stop a step that waits for people. One that a worker runs must still answer."""
+    """Stop a step that only waits. One that a worker runs must still answer."""
     waited = step.plan.waits and step.status is StepStatus.RUNNING
     return replace(step, status=StepStatus.STOPPED) if waited else step
 

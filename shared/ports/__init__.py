@@ -30,6 +30,8 @@ from shared.ports.bundles import (
     PointerMovedError,
     Publication,
 )
+from shared.ports.capacity import Capacities, MachineSize, Quota
+from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import (
     ChildJob,
     DataAsset,
@@ -83,6 +85,7 @@ __all__ = [
     "Bus",
     "BusyError",
     "Capability",
+    "Capacities",
     "ChildJob",
     "Component",
     "DataAsset",
@@ -94,6 +97,8 @@ __all__ = [
     "DiscardedLetters",
     "DiscardedPage",
     "Endpoint",
+    "EndpointFile",
+    "EndpointSettings",
     "EnvironmentAsset",
     "EventSubscription",
     "ForbiddenError",
@@ -105,6 +110,7 @@ __all__ = [
     "JobSubmission",
     "Jobs",
     "LanePage",
+    "MachineSize",
     "Model",
     "Node",
     "OutOfQuotaError",
@@ -121,6 +127,7 @@ __all__ = [
     "Publication",
     "Publishing",
     "QueueUnavailableError",
+    "Quota",
     "RegistryData",
     "RejectedError",
     "StepMetrics",

@@ -18,7 +18,7 @@ from shared.ports import (
     Workspace,
 )
 from shared.worker.fence import TooLateError, fenced
-from shared.worker.order import Rules, Step
+from shared.worker.order import BundleFolder, Rules, Step, no_bundles
 from shared.worker.steps import steps
 
 log = logging.getLogger("mlpromote")
@@ -35,6 +35,7 @@ class Workplace:
     rules: Callable[[str], Rules]
     folder: Path  #: that the files which the configuration names lie in
     clock: Callable[[], datetime]
+    bundles: BundleFolder = no_bundles  #: the same for the files of a bundle
 
 
 def run_step(command: RunStep, at: Workplace, known: Mapping[str, Step[Any, Any]] | None = None) -> Outcome:
@@ -46,7 +47,8 @@ def run_step(command: RunStep, at: Workplace, known: Mapping[str, Step[Any, Any]
         if step is None:
             return _no_step(command)
         workspace = fenced(at.workspace(command.environment), command, at.clock)
-        order = step.order.of(command, workspace, at.folder, at.rules(command.environment))
+        folder = at.bundles(command.bundle) if command.bundle else at.folder
+        order = step.order.of(command, workspace, folder, at.rules(command.environment), at.bundles)
         outcome: Outcome = step.run(order)
         return outcome
     except TooLateError:

@@ -173,7 +173,7 @@ class _Chaos:
         self._write_down(world)
 
     async def _mend(self) -> int:
-        """Approve what waits, release what is held, and roll back again what was abandoned. Return how much was done."""
+        """Approve what waits, release what is held, and roll back again what was abandoned. Return the number."""
         holds = await self._people_do(self.people.release_hold, await self.people.holds())
         approvals = await self._people_do(self.people.approve_one, await self._observer.waiting_for_approval())
         half = [(each.id, stage) for each, stage in await self._observer.half_undone()]

@@ -52,7 +52,7 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: s
         stage = stage.with_settings(evaluate={"job": "evaluate.yml", "gates": [{"metric": "auc", "at_least": 0.8}]})
     if step == "cancel_job":
         stage = stage.with_(options={"undoes": "evaluate"})
-    for method in ("model", "model_versions", "endpoint", "deployment", "registry_model", "submitted_job"):
+    for method in ("model", "model_versions", "endpoint", "deployment", "registry_model", "submitted_job", "quotas"):
         workspace = FakeWorkspace(raises={method: UnavailableError("throttled", timedelta(seconds=3))})
         outcome = stage.poll(step, workspace)
         if workspace.raises == {}:
