@@ -1,4 +1,4 @@
-"""A step of a pipeline as the app reads it: its `GET` has no properties; what is known of it is in several places."""
+"""A step of a pipeline as the app reads it: its `GET` has no properties, so the app collects them in several places."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -246,7 +246,7 @@ def test_while_the_deployment_is_under_way_a_poll_is_one_look(stage: Stage, work
 def test_whatever_changed_meanwhile_is_read_and_checked_again(
     stage: Stage, workspace: FakeWorkspace, change: str
 ) -> None:
-    """Nothing is made or believed for what the last poll knew: here the endpoint is no longer ours."""
+    """The last poll's state is not trusted: here the endpoint is no longer ours."""
     workspace.has_endpoint(ENDPOINT, OURS)
     workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags, "Creating")
     workspace.keeps_state.add(stage.deployment)
