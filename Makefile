@@ -68,7 +68,7 @@ format: install  ## Format the code
 bench: install $(PEER)/.installed  ## Run the benchmarks and print each figure with its target
 	@$(BIN)/python -m benchmarks
 
-package: $(VENV)/.installed  ## Build the package for Azure in .package, as azd does
+package: $(VENV)/.installed  ## Build the app as a release, without any configuration: .package and .package.zip
 	@$(BIN)/python -m scripts.make_package
 
 install: $(VENV)/.installed $(COMPUTE)/.installed $(BIN)/mlpromote  ## Install into .venv and .venv-compute

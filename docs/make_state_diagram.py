@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from docs.generated_page import write_or_check
 from shared.config import durations
 from shared.core.messages import Kind
-from shared.core.plan import KINDS, PlannedStep
+from shared.core.plan import KINDS, PlannedStep, WaitsFor
 from shared.core.promotion import STAGE_ENDED, StageStatus
 from shared.core.transitions import TRANSITIONS
 
@@ -65,7 +65,9 @@ def _plan(title: str, plan: tuple[PlannedStep, ...]) -> Iterator[str]:
 def _remarks(step: PlannedStep) -> Iterator[str]:
     remarks = {
         "runs in the environment that the model comes from, in a stage that has none before it": step.at_source,
-        "waits for people; left out where the stage asks for no approval": step.waits,
+        "waits for people; left out where the stage asks for no approval": step.asks_people,
+        "waits while the stages before serve the candidate; left out without `soak`": step.waits_for is WaitsFor.TIME,
+        "begins only in a window of the stage, if it has any": step.in_window,
         "the candidate is the champion from here on": step.crowns,
         "once for each step of the rollout: `rollout-1`, `rollout-2`, …; limit: what `rollout` says": step.repeats,
         "its failure rolls the stage back and holds it; limit: what `rollout` says": step.holds,

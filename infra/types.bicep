@@ -40,6 +40,9 @@ type environment = {
   @description('Whether its own app takes its approvals, as its policy in promotion.yml says (taken_by: environment). That app gets a table and sign-in.')
   takesApprovals: bool?
 
+  @description('Whether its identity may read what is left of the quota in its workspace\'s subscription, which takes the right to create a role there. Without, promotions start without knowing whether there is room. Default: false.')
+  readsQuota: bool?
+
   @description('ARM id of the workspace that models come from, if its identity should read there who made a model (source_workspace of its policy).')
   sourceWorkspace: string?
 }

@@ -54,6 +54,10 @@ class Api:
         content = {name: value for name, value in body.items() if value is not None}
         return self._ask("POST", path, {}, json.dumps(content).encode(), headers or {})
 
+    def put(self, *path: str, content: bytes) -> Any:
+        """Store bytes at a path, and return the JSON of the answer."""
+        return self._ask("PUT", path, {}, content, {"Content-Type": "application/octet-stream"})
+
     def entries(self, *path: str, query: Mapping[str, str | None], most: int | None = None) -> Iterator[Document]:
         """Yield the entries of a list, page by page: at most `most`, or all if it is None."""
         left, continuation = most, None
@@ -76,9 +80,8 @@ class Api:
         self, method: str, path: tuple[str, ...], query: Mapping[str, str], body: bytes | None, more: Mapping[str, str]
     ) -> Any:
         address = "".join(f"/{quote(part, safe='')}" for part in path)
-        headers = {"Accept": "application/json", **self._access.headers(), **more}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+        kind = {"Content-Type": "application/json"} if body is not None else {}
+        headers = {"Accept": "application/json", **self._access.headers(), **kind, **more}
         asked = f"{method} {self.url}{address}"
         try:
             answer = self._client.ask(method, f"{address}?{urlencode(query)}" if query else address, headers, body)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from mlpromote import access
 from mlpromote.api import Api, Document, NoSuchAddressError
+from mlpromote.capacity import capacity_lines
 from mlpromote.commands import command
 from mlpromote.evaluations import evaluation_lines
 from mlpromote.exit_codes import CommandError, ExitCode
@@ -96,6 +97,7 @@ def _told(waiting: list[Document]) -> Iterator[RenderableType]:
         yield Text(f"  {given} of {each['min']} approved; until {until(each['until'], now)}")
         yield Text(f"  evidence {each['evidence']}")
         yield from (dim(f"  {line}") for line in manifest_lines(each["shown"]))
+        yield from (Text(f"  {line}") for line in capacity_lines(each["shown"].get("capacity") or {}))
         yield from (Text(f"  {line}") for line in evaluation_lines(each["shown"].get("evaluation") or {}))
 
 
@@ -105,13 +107,15 @@ def manifest_lines(evidence: Document) -> Iterator[str]:
     if "pipeline" in manifest:
         yield from run_lines(evidence, evidence.get("components") or {})
         return
-    for name in ("model", "origin", "endpoint", "evaluation"):
+    for name in ("model", "origin", "endpoint", "environment", "evaluation"):
         if manifest.get(name):
             yield f"{name} {manifest[name]}"
     for name, digest in (manifest.get("files") or {}).items():
         yield f"{digest[:12]} {name}"
     if manifest.get("files_left_out"):
         yield f"and {manifest['files_left_out']} more files"
+    for setting, change in (evidence.get("endpoint_changes") or {}).items():
+        yield f"changes the endpoint's {setting}: {change}"
 
 
 COMMANDS = (list_,)

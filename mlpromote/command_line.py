@@ -11,16 +11,21 @@ from click.shell_completion import shell_complete
 from mlpromote import (
     access,
     approvals,
+    check,
     completion,
     contexts,
     doctor,
     environment,
     failures,
+    holds,
+    init,
     lineage,
     login,
     logs,
     opening,
+    plan,
     promotions,
+    publish,
     routes,
     waiting,
 )
@@ -31,9 +36,12 @@ from mlpromote.session import Session, format_asked_for
 
 #: Every command, by the heading under which the help lists it.
 SECTIONS = (
-    Section("Promotions", (*promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
+    Section("Configuration", (*init.COMMANDS, *check.COMMANDS)),
+    Section("Promotions", (*plan.COMMANDS, *promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
+    Section("Bundles", publish.COMMANDS),
     Section("Approvals", (*promotions.DECISIONS, *approvals.COMMANDS)),
     Section("Stages and lineage", (*routes.COMMANDS, *lineage.COMMANDS)),
+    Section("Holds", holds.COMMANDS),
     Section("When something failed", (*failures.COMMANDS, *doctor.COMMANDS)),
     Section("Connection", (*login.COMMANDS, *contexts.COMMANDS, *environment.COMMANDS, *completion.COMMANDS)),
 )

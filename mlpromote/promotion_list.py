@@ -55,8 +55,8 @@ def _narrow(promotions: Sequence[Document], now: datetime) -> Iterator[Renderabl
         yield line
         if name in seen or len(name) > _WIDEST_TITLE:
             yield _below(each["id"])
-        if each["reason"]:
-            yield _below(_reason(each))
+        if reason := _reason(each):
+            yield _below(reason)
         seen.add(name)
 
 
@@ -65,4 +65,5 @@ def _below(text: str) -> RenderableType:
 
 
 def _reason(promotion: Document) -> str:
-    return " ".join(promotion["reason"].split())
+    """Why it ended, or what keeps it waiting, which an older app does not say."""
+    return " ".join((promotion["reason"] or promotion.get("waits_for") or "").split())

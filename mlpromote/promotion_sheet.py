@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mlpromote.api import Document
 from mlpromote.approvals import manifest_lines
+from mlpromote.capacity import capacity_lines
 from mlpromote.evaluations import evaluation_lines
 from mlpromote.live_figures import figure_lines
 from mlpromote.picture import mark, picture
@@ -102,6 +103,8 @@ def _to_be_deployed(stage: Document) -> Iterator[str]:
     for step in stage["steps"]:
         if step["name"] == "validate":
             yield from manifest_lines(step["evidence"])
+        if step["name"] == "check_capacity":
+            yield from capacity_lines(step["evidence"])
 
 
 def _to_be_run(promotion: Document, stage: Document) -> Iterator[str]:
@@ -133,7 +136,10 @@ def _kept(promotion: Document, now: datetime) -> Iterator[RenderableType]:
 def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:
     for wait in promotion["waits"]:
         yield _indented(f"{wait['stage']} waits for {wait['for']}")
-        yield _indented(f"for {age(wait['since'], now)}, until {until(wait['until'], now)}", style="dim")
+        # An older app does not say when a wait ends by itself; nor does anybody know of most.
+        end = wait.get("ends")
+        ends = f"ends {until(end, now)}" if end else f"until {until(wait['until'], now)}"
+        yield _indented(f"for {age(wait['since'], now)}, {ends}", style="dim")
 
 
 def _indented(text: str, style: str = "") -> RenderableType:

@@ -1,4 +1,4 @@
-"""The commands for routes: what serves each stage, releasing a hold, and running a pipeline again."""
+"""The commands for routes: what serves each stage, and running a pipeline again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from mlpromote.api import Document
 from mlpromote.commands import command, reason
 from mlpromote.exit_codes import ExitCode
 from mlpromote.session import Session
-from mlpromote.tables import WideOrNarrow, age, table, widths
+from mlpromote.tables import WideOrNarrow, age, table, until, widths
 
 #: Marks a route or a stage that is no longer in promotion.yml.
 _GONE = "(not configured)"
@@ -31,20 +31,6 @@ def routes(session: Session, /, **query: str | None) -> ExitCode:
     output = session.output
     found = list(session.api.entries("routes", query=query))
     output.result(found, lambda: [_drawn(found, output.clock()) if found else "no promotions on any route yet"])
-    return ExitCode.DONE
-
-
-@command("release", "release the hold on a stage, so that new promotions can enter it")
-@click.argument("route")
-@click.argument("model")
-@click.argument("stage")
-@reason()
-@click.pass_obj
-def release(session: Session, route: str, model: str, stage: str, reason: str) -> ExitCode:
-    """Release the hold that a rollback has set."""
-    answer = session.api.post("routes", route, model, "stages", stage, "release", body={"reason": reason})
-    output = session.output
-    output.result(answer, lambda: [answer["done"], _drawn([answer["route"]], output.clock())])
     return ExitCode.DONE
 
 
@@ -80,7 +66,7 @@ def _rows(lane: Document, now: datetime) -> Iterator[tuple[str, ...]]:
         champion = stage["champion"]
         served = (champion["version"], f"{age(champion['since'], now)} ago") if champion else ("–", "")
         left = "" if gone else _gone(stage)
-        yield (*names, f"{stage['name']}{left}", *served, _coming(stage), _hold(stage["hold"]))
+        yield (*names, f"{stage['name']}{left}", *served, _coming(stage), _hold(stage["hold"], now))
         names = ("", "")
 
 
@@ -110,8 +96,12 @@ def _coming(stage: Document) -> str:
     return ", ".join([*(one["version"] for one in stage["challengers"]), *queue])
 
 
-def _hold(hold: Mapping[str, Any] | None) -> str:
-    return f"by {hold['by']}: {hold['reason']}" if hold else ""
+def _hold(hold: Mapping[str, Any] | None, now: datetime) -> str:
+    if not hold:
+        return ""
+    scope = f"with {hold['scope']} " if hold.get("scope") else ""
+    end = f" until {until(hold['until'], now)}" if hold.get("until") else ""
+    return f"{scope}by {hold['by']}{end}: {hold['reason']}"
 
 
-COMMANDS = (routes, release, run)
+COMMANDS = (routes, run)

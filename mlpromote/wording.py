@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from mlpromote import evaluations
+from mlpromote import capacity, evaluations
 
 #: A step as `GET /api/promotions/{id}` returns it, and its evidence.
 Step = Mapping[str, Any]
@@ -214,6 +214,7 @@ _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "share": _share,
     "share_data": _share_data,
     "validate": _validate,
+    "check_capacity": capacity.in_short,
     "evaluate": _evaluate,
     "cancel_job": _cancel_job,
     "approve": _approve,

@@ -6,6 +6,7 @@ Each part is imported and connected by the first call that needs it, so that ind
 import json
 import logging
 import os
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
@@ -18,22 +19,33 @@ from shared.config.app_settings import AppSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.cloud.bundle_folders import BundleFolders
     from shared.cloud.bus import ServiceBus
     from shared.cloud.reach import Reach
     from shared.config import Configuration, Places, Policy
+    from shared.config.edited_file import EditedFile
+    from shared.config.platform import Platform
     from shared.config.roles import Roles
     from shared.coordinator.coordinator import Coordinator
+    from shared.coordinator.holding import Holding
     from shared.coordinator.lanes import Lanes
+    from shared.coordinator.published import Published, SourceState
+    from shared.core.events import Renewed
+    from shared.core.promotion import Promotion
     from shared.http.approval_requests import ApprovalRequests
     from shared.http.authorisation import Authorisation
     from shared.http.failure_requests import FailureRequests
     from shared.http.health import Health
+    from shared.http.hold_requests import HoldRequests
     from shared.http.lineage_requests import LineageRequests
+    from shared.http.planning import Plans
+    from shared.http.publishing import PublishingRequests
     from shared.http.requests import Requests
     from shared.http.series_requests import SeriesRequests
     from shared.http.sign_in import Verifier
     from shared.ports import (
         Approvals,
+        Bundles,
         Bus,
         DeadLetters,
         DiscardedLetters,
@@ -57,7 +69,7 @@ def environments(variables: "Mapping[str, str]" = os.environ) -> list[str]:
     """The names of all environments of the configuration."""
     from shared.config import environment_names
 
-    return environment_names(AppSettings.read(variables).configuration_path)
+    return environment_names(AppSettings.read(variables).configuration_file)
 
 
 def roles_here(variables: "Mapping[str, str]" = os.environ) -> "Roles":
@@ -72,7 +84,7 @@ def approvals_are_taken_here(variables: "Mapping[str, str]" = os.environ) -> boo
     takes longer."""
     from shared.config.indexing import may_take_approvals
 
-    path = AppSettings.read(variables).configuration_path
+    path = AppSettings.read(variables).configuration_file
     return bool(roles_here(variables).environments) and may_take_approvals(path)
 
 
@@ -102,19 +114,94 @@ class App:
         self.making = RLock()
         self._workspaces: dict[tuple[str, str], Workspace] = {}
 
-    @_made_once
+    @property
     def configuration(self) -> "Configuration":
-        """The configuration. Raises `ConfigurationFaults` with every fault in the file."""
-        from shared.config import load
-
-        return load(self.settings.configuration_path, self._variables)
+        """The configuration as it is now. Raises `ConfigurationFaults` with every fault in the file."""
+        if self.is_platform:
+            found: Configuration = self.published.configuration()
+            return found
+        configuration: Configuration = self._file.content
+        return configuration
 
     @_made_once
+    def is_platform(self) -> bool:
+        """Whether routes come from published bundles, not from the app's own file."""
+        from shared.config.platform import is_platform
+
+        return is_platform(self.settings.configuration_file)
+
+    @_made_once
+    def platform(self) -> "Platform":
+        """The platform's file. Raises `ConfigurationFaults` with every fault in it."""
+        from shared.config.platform import load_platform
+
+        return load_platform(self.settings.configuration_file, self._variables)
+
+    @_made_once
+    def _file(self) -> "EditedFile[Configuration]":
+        from shared.config import load
+        from shared.config.edited_file import EditedFile
+
+        return EditedFile(self.settings.configuration_path, lambda path: load(path, self._variables))
+
+    @property
     def places(self) -> "Places":
         """The registry and the environments that have a worker here; other environments' settings are not needed."""
-        from shared.config import load_places
+        places: Places = self._places.content
+        return places
 
-        return load_places(self.settings.configuration_path, self._variables, self.roles.environments)
+    @_made_once
+    def _places(self) -> "EditedFile[Places]":
+        from shared.config import load_places
+        from shared.config.edited_file import EditedFile
+
+        read = partial(load_places, settings=self._variables, names=self.roles.environments)
+        return EditedFile(self.settings.configuration_file, read)
+
+    @_made_once
+    def bundles(self) -> "Bundles":
+        """Where bundles are published."""
+        from shared.cloud import stores
+
+        return stores.connect_bundles(self.settings)
+
+    @_made_once
+    def bundle_folders(self) -> "BundleFolders":
+        """The files of bundles on this machine, verified."""
+        from shared.cloud.bundle_folders import BundleFolders
+
+        return BundleFolders(lambda: self.bundles, Path(tempfile.gettempdir()) / "mlpromote-bundles")
+
+    @_made_once
+    def published(self) -> "Published":
+        """What the sources of the platform's file have published."""
+        from shared.coordinator.published import Published
+
+        folders = self.bundle_folders
+        return Published(
+            lambda: self.platform, lambda: self.bundles, folders.folder, self.is_unavailable, self._tell_of_refusal
+        )
+
+    def _tell_of_refusal(self, state: "SourceState") -> None:
+        if self.topic is not None:
+            self.topic.tell_of_source(state.name, state.pointer.digest if state.pointer else "", state.trouble)
+
+    def take_up_bundles(self) -> None:
+        """Read what was published, even if nobody asks for it now."""
+        if self.is_platform:
+            self.published.states()
+
+    def bundle_folder(self, digest: str) -> Path:
+        """The folder of a bundle's files. Raises `RejectedError`; `StoreUnavailableError` if it cannot be read now."""
+        from shared.ports import StoreUnavailableError
+
+        try:
+            folder: Path = self.bundle_folders.folder(digest)
+        except Exception as fault:
+            if self.is_unavailable(fault):
+                raise StoreUnavailableError(f"bundle {digest[:12]} cannot be read: {fault}") from fault
+            raise
+        return folder
 
     @property
     def roles(self) -> "Roles":
@@ -203,6 +290,13 @@ class App:
         return Lanes(self.store, self.bus, _now, self.topic, self.telemetry)
 
     @_made_once
+    def holding(self) -> "Holding":
+        """Sets and releases the holds of operators."""
+        from shared.coordinator.holding import Holding
+
+        return Holding(self.store, self.lanes, _now, self.topic)
+
+    @_made_once
     def worker(self) -> "Worker":
         """Runs commands."""
         from shared.worker.worker import Worker
@@ -238,17 +332,29 @@ class App:
             source=self._source(environment),
             url=self.settings.address,
             workspace=here.workspace.id,
+            prices=self.places.prices,
+            currency=self.places.currency,
             shares_data=self._shared_data[environment],
         )
         return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules
 
-    @_made_once
+    @property
     def _shared_data(self) -> "Mapping[str, frozenset[str]]":
         """By environment: the names of the data assets that may leave it for the registry."""
+        if self.is_platform:  # routes are other teams', so the environment's own policy says it
+            return {name: frozenset(each.policy.share_data) for name, each in self.places.environments.items()}
+        shared: Mapping[str, frozenset[str]] = self._data_of_routes.content
+        return shared
+
+    @_made_once
+    def _data_of_routes(self) -> "EditedFile[Mapping[str, frozenset[str]]]":
+        from shared.config.edited_file import EditedFile
         from shared.config.sources import shared_data
 
-        path = self.settings.configuration_path
-        return {environment: shared_data(path, environment) for environment in self.places.environments}
+        here = self.roles.environments
+        return EditedFile(
+            self.settings.configuration_file, lambda file: {name: shared_data(file, name) for name in here}
+        )
 
     @_made_once
     def requests(self) -> "Requests":
@@ -256,7 +362,21 @@ class App:
         from shared.http.requests import Requests
 
         folder = Path(self.settings.traces) if self.settings.traces else None
-        return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder)
+        return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder, self._renewed)
+
+    @_made_once
+    def plans(self) -> "Plans":
+        """What would happen to a version."""
+        from shared.http.planning import Plans
+
+        return Plans(self.store, lambda: self.configuration, _now)
+
+    @_made_once
+    def hold_requests(self) -> "HoldRequests":
+        """HTTP requests about holds."""
+        from shared.http.hold_requests import HoldRequests
+
+        return HoldRequests(self.store, self.lanes, self.holding, lambda: self.configuration, _now)
 
     @_made_once
     def series(self) -> "LiveSeries":
@@ -302,7 +422,32 @@ class App:
         from shared.http.failure_requests import FailureRequests
 
         return FailureRequests(
-            self.store, self.lanes, self.dead_letters, lambda: self.configuration, _now, lambda: self.discarded
+            self.store,
+            self.lanes,
+            self.dead_letters,
+            lambda: self.configuration,
+            _now,
+            lambda: self.discarded,
+            self._renewed,
+        )
+
+    def _renewed(self, promotion: "Promotion") -> "Renewed | None":
+        """The newest bundle for a promotion that is retried."""
+        from shared.coordinator.renewal import renewed
+
+        return renewed(promotion, self.configuration, self.bundle_folder) if self.is_platform else None
+
+    @_made_once
+    def publishing(self) -> "PublishingRequests":
+        """HTTP requests about sources, and publishing."""
+        from shared.http.publishing import PublishingRequests
+
+        return PublishingRequests(
+            lambda: self.platform if self.is_platform else None,
+            lambda: self.published,
+            lambda: self.bundles,
+            self.bundle_folder,
+            _now,
         )
 
     @_made_once
@@ -329,8 +474,11 @@ class App:
             self.workspace,
             self._policy,
             self.rules,
-            partial(source_names, self.settings.configuration_path),
+            partial(source_names, self.settings.configuration_file),
             lambda: self.verifier,
+            self.bundle_folder,
+            lambda: self.published.states() if self.is_platform else (),
+            lambda: None if self.is_platform else self._file.trouble,
         )
 
     def workspace(self, environment: str) -> "Workspace":

@@ -18,7 +18,9 @@ from azure.core.pipeline.transport import RequestsTransport
 
 from shared.cloud import (
     azureml_authors,
+    azureml_capacity,
     azureml_deployments,
+    azureml_endpoints,
     azureml_events,
     azureml_files,
     azureml_registry,
@@ -43,11 +45,14 @@ from shared.ports import (
     Deployment,
     DeploymentFile,
     Endpoint,
+    EndpointFile,
     EventSubscription,
     ForbiddenError,
     Job,
     JobOutput,
+    MachineSize,
     Model,
+    Quota,
     RegistryData,
     RejectedError,
     StepMetrics,
@@ -184,6 +189,16 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
         self.__dict__.pop("_registry", None)  # its regions may have changed since it was read
         return None if self._registry.reaches(region) else region
 
+    # --- what the subscription may still use in the workspace's region ---
+
+    def machine_size(self, name: str) -> MachineSize | None:
+        with self._rest("read the sizes of virtual machines") as rest:
+            return azureml_capacity.size(rest, self._id, self._properties[0], name)
+
+    def quotas(self) -> Sequence[Quota]:
+        with self._rest("read the quotas of its subscription") as rest:
+            return list(azureml_capacity.quotas(rest, self._id, self._properties[0]))
+
     # --- rights and events ---
 
     def event_subscriptions(self) -> Sequence[EventSubscription]:
@@ -205,13 +220,21 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
             found = azureml_deployments.read_endpoint(rest, self._id, name)
         return azureml_deployments.endpoint_from(found, *self._why_broken(found)) if found else None
 
-    def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
+    def endpoint_file(self, file: Path) -> EndpointFile:
+        return azureml_endpoints.described(file)
+
+    def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None:
         from azure.ai.ml.entities import ManagedOnlineEndpoint
 
+        made = azureml_endpoints.load(file, name) if file else ManagedOnlineEndpoint(name=name, auth_mode="key")
+        made.tags = {**(made.tags or {}), **tags}
         with self._client(f"create endpoint {name}") as client:
-            client.online_endpoints.begin_create_or_update(
-                ManagedOnlineEndpoint(name=name, auth_mode="key", tags=dict(tags))
-            )
+            client.online_endpoints.begin_create_or_update(made)
+
+    def start_endpoint_change(self, name: str, file: Path) -> None:
+        with self._client(f"change the settings of endpoint {name}") as client:
+            found = client.online_endpoints.get(name)
+            client.online_endpoints.begin_create_or_update(azureml_endpoints.changed(found, file))
 
     def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
         with self._client(f"set the traffic of endpoint {endpoint}") as client:
@@ -234,8 +257,10 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
     def deployment_file(self, file: Path) -> DeploymentFile:
         return azureml_deployments.described(file)
 
-    def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
-        deployment = azureml_deployments.load(file, endpoint, name, self._arm_id(model))
+    def start_deployment(
+        self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str], environment: str = ""
+    ) -> None:
+        deployment = azureml_deployments.load(file, endpoint, name, self._arm_id(model), environment)
         deployment.tags = {**(deployment.tags or {}), **tags}
         with self._client(f"create deployment {name} of endpoint {endpoint}") as client:
             client.online_deployments.begin_create_or_update(deployment)
@@ -250,7 +275,9 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
 
     def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]:
         with self._rest(f"ask endpoint {endpoint}") as rest:
-            address, key = azureml_scoring.address_and_key(rest, f"{self._id}/onlineEndpoints/{endpoint}")
+            place = f"{self._id}/onlineEndpoints/{endpoint}"
+            scope = f"{self._cloud.aml_resource_id.rstrip('/')}/.default"
+            address, key = azureml_scoring.address_and_key(rest, place, lambda: self._credential.get_token(scope).token)
         with told_in_words(self._who, f"ask endpoint {endpoint}"):
             yield from azureml_scoring.answers(address, key, deployment, requests)
 

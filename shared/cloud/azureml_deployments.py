@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import yaml
 
+from shared.cloud.azureml_endpoints import settings_from
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
 from shared.cloud.azureml_uploads import is_remote, local_files
@@ -26,7 +27,7 @@ _ENDPOINTS = "2022-02-01-preview"
 _DEPLOYMENTS = "2023-04-01-preview"
 
 
-def load(file: Path, endpoint: str, name: str, model: str | None) -> "ManagedOnlineDeployment":
+def load(file: Path, endpoint: str, name: str, model: str | None, environment: str = "") -> "ManagedOnlineDeployment":
     """The deployment that the file describes. The arguments replace the file's own values.
 
     Raises `RejectedError` if the file is missing or does not describe a managed online deployment.
@@ -40,6 +41,8 @@ def load(file: Path, endpoint: str, name: str, model: str | None) -> "ManagedOnl
     ours: dict[str, Any] = {"name": name, "endpoint_name": endpoint}
     if model is not None:
         ours["model"] = model
+    if environment:
+        ours["environment"] = environment
     try:
         deployment = load_online_deployment(file, params_override=[{key: value} for key, value in ours.items()])
     except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
@@ -56,7 +59,14 @@ def described(file: Path) -> DeploymentFile:
     scales = getattr(deployment.scale_settings, "max_instances", None)
     instances = max((count for count in (deployment.instance_count, scales) if count is not None), default=None)
     files = dict.fromkeys(each.resolve() for each in (file, *_of_code(file, deployment), *_of_environment(file)))
-    return DeploymentFile(tuple(files), deployment.instance_type, instances)
+    return DeploymentFile(tuple(files), deployment.instance_type, instances, _of_workspace(file))
+
+
+def _of_workspace(file: Path) -> str:
+    """The environment asset that the file names by the name that it has in some workspace."""
+    environment = _mapping(file).get("environment")
+    is_short = isinstance(environment, str) and environment.startswith("azureml:") and "/" not in environment
+    return str(environment) if is_short else ""
 
 
 def _of_code(file: Path, deployment: "ManagedOnlineDeployment") -> Iterator[Path]:
@@ -87,6 +97,7 @@ def endpoint_from(found: Mapping[str, Any], error: str = "", unread: str = "") -
         error=error,
         unread=unread,
         mirror=_shares(properties.get("mirrorTraffic")),
+        settings=settings_from(found),
     )
 
 
@@ -106,6 +117,9 @@ def deployment_from(found: Mapping[str, Any], error: str = "", unread: str = "")
         request_timeout=_request_timeout(properties.get("requestSettings")),
         error=error,
         unread=unread,
+        instance_type=properties.get("instanceType"),
+        instances=(found.get("sku") or {}).get("capacity"),
+        environment=properties.get("environmentId"),
     )
 
 

@@ -80,7 +80,9 @@ def _message(fault: HttpResponseError) -> str:
     code, message = getattr(error, "code", None), getattr(error, "message", None)
     if not message:
         return brief(fault.message)
-    return brief(f"{code}: {message}" if code else str(message))
+    # "The request is invalid." says nothing: what is wrong with it is in the details.
+    said = [str(message), *(str(each.message) for each in getattr(error, "details", None) or () if each.message)]
+    return brief(f"{code}: {' '.join(said)}" if code else " ".join(said))
 
 
 def brief(text: str) -> str:

@@ -3,6 +3,7 @@
 By REST: azure-ai-ml's operations wait for every registration in a registry, for minutes where an image is built.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,6 +40,9 @@ _JOBS = {"api-version": "2024-01-01-preview"}
 _ASSETS = {"api-version": "2023-04-01-preview"}
 _DATA_PLANE = {"api-version": "2021-10-01-dataplanepreview"}
 
+#: Of a workspace's asset, as files of Azure ML name it.
+_NAMED = re.compile(r"azureml:(?P<name>[^/:@]+)(?::(?P<version>[^/:@]+)|@latest)")
+
 
 class PipelinesOfWorkspace(ConnectedWorkspace):
     """The part of a workspace that implements the port `Pipelines`."""
@@ -68,6 +72,21 @@ class PipelinesOfWorkspace(ConnectedWorkspace):
         if place.registry is not None:
             return asset
         return replace(asset, origin=self._workspace_asset_id("environments", asset.name, asset.version))
+
+    def environment_named(self, reference: str) -> EnvironmentAsset | None:
+        named = _NAMED.fullmatch(reference)
+        if named is None:
+            raise RejectedError(
+                f"{reference[:200]} names no environment: use azureml:NAME:VERSION or azureml:NAME@latest."
+            )
+        place = f"{self._id}/environments/{quote(named['name'], safe='')}"
+        version = named["version"] or self._latest(place, named["name"])
+        return self.environment_asset(f"{place}/versions/{quote(version, safe='')}") if version else None
+
+    def _latest(self, place: str, name: str) -> str:
+        with self._rest(f"read the versions of environment {name}") as rest:
+            found = rest.get(place, **_ASSETS)
+        return str(((found or {}).get("properties") or {}).get("latestVersion") or "")
 
     def has_code(self, asset_id: str) -> bool:
         with self._rest(f"look for code {asset_id}") as rest:

@@ -4,7 +4,7 @@ Uses its own POSTs: azure-ai-ml's `invoke` keeps a deployment's name for every l
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from azure.core import PipelineClient
@@ -25,15 +25,20 @@ ANSWER_TIMEOUT = 30
 LONGEST_ANSWER = 1_000_000
 
 
-def address_and_key(rest: Rest, endpoint: str) -> tuple[str, str]:
-    """The scoring address and a key of the endpoint with this ARM id."""
+def address_and_key(rest: Rest, endpoint: str, token: Callable[[], str]) -> tuple[str, str]:
+    """The scoring address of the endpoint with this ARM id, and a key or token that it accepts. `token`: returns the
+    identity's own for the data plane."""
     name = endpoint.rsplit("/", 1)[1]
     found = rest.get(endpoint, **{"api-version": _ENDPOINTS})
     properties = (found or {}).get("properties", {})
     if not properties.get("scoringUri"):
         raise RejectedError(f"Endpoint {name} cannot be called: it does not exist or is not ready.")
-    if properties.get("authMode", "Key").lower() != "key":
-        raise RejectedError(f"Endpoint {name} uses {properties['authMode']}; only endpoints with keys are supported.")
+    mode = properties.get("authMode", "Key").lower()
+    if mode == "aadtoken":
+        return properties["scoringUri"], token()
+    if mode == "amltoken":
+        made = rest.post(f"{endpoint}/token", **{"api-version": _ENDPOINTS})
+        return properties["scoringUri"], made["accessToken"]
     keys = rest.post(f"{endpoint}/listKeys", **{"api-version": _ENDPOINTS})
     return properties["scoringUri"], keys["primaryKey"]
 

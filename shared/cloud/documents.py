@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from shared.core.holds import Holds
 from shared.core.live_minute import LiveMinute
 from shared.core.messages import Champion, LaneKey
 from shared.core.promotion import AskedRun, Hold, Lane, Promotion, Unpublished
@@ -45,6 +46,16 @@ def promotion_document(promotion: Promotion) -> str:
 def read_promotion(document: str) -> Promotion:
     """The inverse of `promotion_document`."""
     return from_json(Promotion, json.loads(document))
+
+
+def holds_document(holds: Holds) -> str:
+    """All holds of operators."""
+    return _written(to_json(holds))
+
+
+def read_holds(document: str) -> Holds:
+    """The inverse of `holds_document`."""
+    return from_json(Holds, json.loads(document))
 
 
 def approval_request_document(request: ApprovalRequest) -> str:

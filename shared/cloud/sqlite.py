@@ -12,16 +12,19 @@ from threading import Lock
 from shared.cloud.documents import (
     after_lane,
     after_promotion,
+    holds_document,
     lane_document,
     lane_position,
     promotion_document,
     promotion_position,
+    read_holds,
     read_lane,
     read_promotion,
     sortable,
 )
 from shared.cloud.sqlite_file import SqliteFile
 from shared.core.awaiting import awaited
+from shared.core.holds import NO_HOLDS, Holds
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
 from shared.core.messages import AwaitedJob, LaneKey
@@ -56,6 +59,9 @@ create table if not exists awaited (
 ) without rowid;
 create table if not exists watching (since text not null);
 create table if not exists publishing (id integer primary key check (id = 1), at text not null, trouble text not null);
+create table if not exists holds (
+    id integer primary key check (id = 1), version integer not null, document text not null
+);
 create table if not exists claims (key text primary key, content text not null) without rowid;
 """
 
@@ -197,6 +203,19 @@ class SqliteStore:
         with self._file.transaction() as connection:
             values = sortable(publishing.at), publishing.trouble
             connection.execute("insert or replace into publishing values (1, ?, ?)", values)
+
+    def holds(self) -> tuple[Holds, int]:
+        with self._file.transaction("deferred") as connection:
+            row = connection.execute("select document, version from holds").fetchone()
+        return (read_holds(row[0]), row[1]) if row else (NO_HOLDS, 0)
+
+    def save_holds(self, holds: Holds, version: int) -> None:
+        document = holds_document(holds)
+        with self._file.transaction() as connection:
+            row = connection.execute("select version from holds").fetchone()
+            if (row[0] if row else 0) != version:
+                raise VersionConflictError(f"the holds are no longer at version {version}")
+            connection.execute("insert or replace into holds values (1, ?, ?)", (version + 1, document))
 
     def claim(self, key: str, content: str) -> str:
         with self._file.transaction() as connection:

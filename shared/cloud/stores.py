@@ -1,11 +1,12 @@
 """Selects the store by the app's settings."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.config.app_settings import AppSettings
-from shared.ports import Approvals, DiscardedLetters, LiveSeries, Store, StoreUnavailableError
+from shared.ports import Approvals, Bundles, DiscardedLetters, LiveSeries, Store, StoreUnavailableError
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 FILE = "MLPROMOTE_STORE"
 TABLE = "MLPROMOTE_TABLE"
 USUAL_TABLE = "mlpromote"
+BUNDLES = "MLPROMOTE_BUNDLES"
+USUAL_CONTAINER = "mlpromote-bundles"
 #: Suffix of the name of the approvals' table.
 APPROVALS = "approvals"
 _LONGEST_TABLE = 63 - len(APPROVALS)
@@ -26,6 +29,11 @@ _NOT_NOW = frozenset({401, 403, 408, 429})
 _RETRIES = 4
 _CONNECTING_SECONDS = 5
 _READING_SECONDS = 30
+_PATIENCE: dict[str, Any] = {
+    "retry_total": _RETRIES,
+    "connection_timeout": _CONNECTING_SECONDS,
+    "read_timeout": _READING_SECONDS,
+}
 
 
 def connect(settings: AppSettings) -> Store:
@@ -87,6 +95,39 @@ def connect_series(settings: AppSettings) -> LiveSeries:
     return TableSeries(_account(settings).create_table_if_not_exists(name))
 
 
+def connect_bundles(settings: AppSettings) -> Bundles:
+    """The published bundles: in the container that the settings name, or in the store's file.
+
+    Raises ValueError with a sentence that says what to set.
+    """
+    if settings.bundles.startswith(("https://", "http://")):
+        from azure.storage.blob import ContainerClient
+
+        from shared.cloud.blob_bundles import BlobBundles
+        from shared.cloud.identity import credential
+
+        identity = credential(settings.storage_client_id or None)
+        return BlobBundles(ContainerClient.from_container_url(settings.bundles, credential=identity, **_PATIENCE))
+    if file := settings.bundles or settings.store:
+        from shared.cloud.sqlite_bundles import SqliteBundles
+
+        return SqliteBundles(Path(file))
+    if settings.storage:
+        from azure.core.exceptions import ResourceExistsError
+        from azure.storage.blob import ContainerClient
+
+        from shared.cloud.blob_bundles import BlobBundles
+
+        container = ContainerClient.from_connection_string(settings.storage, USUAL_CONTAINER, **_PATIENCE)
+        with suppress(ResourceExistsError):
+            container.create_container()
+        return BlobBundles(container)
+    raise ValueError(
+        f"There is no place for bundles. Set {BUNDLES} to the address of a container in the app's storage account, "
+        "such as https://ACCOUNT.blob.core.windows.net/bundles."
+    )
+
+
 def is_unavailable(fault: Exception) -> bool:
     """Whether an error means that the store cannot be read or written now, but perhaps later."""
     if isinstance(fault, StoreUnavailableError):
@@ -109,14 +150,9 @@ def _table(settings: AppSettings) -> str:
 def _account(settings: AppSettings) -> "TableServiceClient":
     from azure.data.tables import TableServiceClient
 
-    patience: dict[str, Any] = {
-        "retry_total": _RETRIES,
-        "connection_timeout": _CONNECTING_SECONDS,
-        "read_timeout": _READING_SECONDS,
-    }
     connection_string = settings.storage
     if connection_string:
-        return TableServiceClient.from_connection_string(connection_string, **patience)
+        return TableServiceClient.from_connection_string(connection_string, **_PATIENCE)
     endpoint = settings.storage_table_uri
     name = settings.storage_account
     if not endpoint and not name:
@@ -127,4 +163,4 @@ def _account(settings: AppSettings) -> "TableServiceClient":
     from shared.cloud.identity import credential
 
     identity = credential(settings.storage_client_id or None)
-    return TableServiceClient(endpoint or f"https://{name}.table.core.windows.net", credential=identity, **patience)
+    return TableServiceClient(endpoint or f"https://{name}.table.core.windows.net", credential=identity, **_PATIENCE)

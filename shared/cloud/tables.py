@@ -21,8 +21,10 @@ from azure.data.tables import TableClient, TableEntity
 from shared.cloud.documents import (
     after_lane,
     after_promotion,
+    holds_document,
     lane_document,
     promotion_document,
+    read_holds,
     read_lane,
     read_promotion,
     sortable,
@@ -40,6 +42,7 @@ from shared.cloud.table_keys import (
 from shared.cloud.table_lists import Lists, lane_of
 from shared.cloud.table_wakes import Wakes
 from shared.core.awaiting import awaited
+from shared.core.holds import NO_HOLDS, Holds
 from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
 from shared.core.messages import AwaitedJob, LaneKey
@@ -59,6 +62,7 @@ _MOST_LOOKS = 20
 _APP = "app"
 _WATCHING = "watching"
 _PUBLISHING = "publishing"
+_HOLDS = "holds"
 
 
 class _Version(int):
@@ -204,6 +208,19 @@ class TablesStore:
     def keep_publishing(self, publishing: Publishing) -> None:
         row = {"at": sortable(publishing.at), "trouble": publishing.trouble}
         self._table.put({"PartitionKey": _APP, "RowKey": _PUBLISHING, **row})
+
+    def holds(self) -> tuple[Holds, int]:
+        found = self._table.document(_APP, _HOLDS)
+        return (read_holds(found[1]), found[0]["version"]) if found else (NO_HOLDS, 0)
+
+    def save_holds(self, holds: Holds, version: int) -> None:
+        kept = self._table.row(_APP, _HOLDS)
+        if (kept["version"] if kept else 0) != version:
+            raise VersionConflictError(f"the holds are no longer at version {version}")
+        head, *parts = split(_APP, _HOLDS, holds_document(holds), version + 1, {})
+        etag = kept.metadata["etag"] if kept else None
+        first = Operation(Write.MERGE_UNCHANGED, head, etag) if kept else Operation(Write.CREATE, head)
+        self._table.commit([first, *(Operation(Write.MERGE, part) for part in parts)])
 
     def claim(self, key: str, content: str) -> str:
         row = sha256(key.encode()).hexdigest()

@@ -21,6 +21,7 @@ from azure.eventgrid import EventGridPublisherClient
 from shared.cloud.identity import credential
 from shared.config.app_settings import AppSettings
 from shared.core import views
+from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane, Promotion
 from shared.ports import TopicUnavailableError
@@ -33,6 +34,10 @@ KEY = "MLPROMOTE_TOPIC_KEY"
 Told: TypeAlias = CloudEvent[dict[str, Any]]
 
 TYPE_PREFIX = "mlpromote.promotion."
+SOURCE_REFUSED = "mlpromote.source.refused"
+#: Characters of the text of such an event.
+LONGEST_TEXT = 4000
+HOLD_TYPE_PREFIX = "mlpromote.hold."
 
 #: In seconds. With at most two attempts they bound the delay of a promotion. They are passed with each call, because
 #: the SDK drops such options of the client. It warns about them for each event; ignore that.
@@ -83,8 +88,17 @@ class EventGridTopic:
 
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
         promotions = {promotion.id: promotion for promotion in lane.promotions}
+        return self._published([event_of(promotions[entry.promotion], entry) for entry in journal])
+
+    def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
+        return self._published(list(map(event_of_hold, lines)))
+
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        self._published([refusal_of(source, digest, trouble)])
+
+    def _published(self, told: Sequence[Told]) -> bool:
         with self._lock:
-            self._waiting += [event_of(promotions[entry.promotion], entry) for entry in journal]
+            self._waiting += told
         while events := self._take():
             try:
                 self._send(events)
@@ -169,6 +183,36 @@ def event_of(promotion: Promotion, entry: JournalEntry) -> Told:
             "text": entry.text,
             "who": entry.who or None,
         },
+    )
+
+
+def event_of_hold(line: HoldLine) -> Told:
+    """The event for one line of the history of holds. Its id is deterministic."""
+    return CloudEvent(
+        source="/mlpromote/holds",
+        type=f"{HOLD_TYPE_PREFIX}{line.what}",
+        subject=f"holds/{line.scope}",
+        id=f"hold:{line.number}:{line.at.isoformat()}",
+        time=line.at,
+        data={
+            "scope": str(line.scope),
+            "number": line.number,
+            "what": line.what,
+            "text": line.reason,
+            "who": line.who,
+            "until": line.until.isoformat() if line.until else None,
+        },
+    )
+
+
+def refusal_of(source: str, digest: str, trouble: str) -> Told:
+    """The event for a published bundle that is not used. Every process of the app sends it, with the same id."""
+    return CloudEvent(
+        source=f"/mlpromote/sources/{quote(source)}",
+        type=SOURCE_REFUSED,
+        subject=f"sources/{source}",
+        id=f"{source}:{digest}:refused",
+        data={"source": source, "digest": digest or None, "text": trouble[:LONGEST_TEXT]},
     )
 
 

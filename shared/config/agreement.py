@@ -42,6 +42,7 @@ def faults(content: object) -> Iterator[Fault]:
         yield from _source(_mapping(route), steps, environments)
         yield from _shared_data(_mapping(route), steps, _mapping(content))
         yield from _jobs(_mapping(route).get("from_jobs"), (*steps, "from_jobs"), models)
+        yield from _soaks_without(stages, _mapping(route).get("stages"))
         for stage in stages:
             yield from _unknown(stage.environment, (*stage.steps, "environment"), environments)
             yield from _one_endpoint_for_many(stage)
@@ -61,6 +62,14 @@ def _stages(steps: Steps, content: object, models: tuple[str, ...]) -> Iterator[
         endpoint = _text(stage.get("endpoint"))
         yield _Stage((*steps, "stages", position), models, name, environment, endpoint, after)
         before = (name,) if name else ()
+
+
+def _soaks_without(stages: list[_Stage], content: object) -> Iterator[Fault]:
+    """A soak counts how long the stages before have served."""
+    for stage, item in zip(stages, content if isinstance(content, list) else [], strict=True):
+        if _mapping(item).get("soak") is not None and not stage.after:
+            says = "no stage comes before this one; remove this, or name stages in `after`"
+            yield Fault(place((*stage.steps, "soak")), says)
 
 
 def _unknown(name: object, steps: Steps, environments: Mapping[str, Any]) -> Iterator[Fault]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 
+from shared.config.written import Readable, SettingText
+
 
 class OnAzure(StrEnum):
     """Who sets a setting on Azure."""
@@ -38,7 +40,20 @@ class AppSettings:
     """All settings that the app's code reads; empty for each that is not set."""
 
     configuration: str = _setting(
-        "MLPROMOTE_CONFIGURATION", OnAzure.INFRA, "`promotion.yml`", "Path of `promotion.yml` in the app's folder."
+        "MLPROMOTE_CONFIGURATION",
+        OnAzure.OPTIONAL,
+        "`promotion.yml`",
+        "Path of `promotion.yml` or `platform.yml` in the app's folder.",
+    )
+    platform: str = _setting(
+        "MLPROMOTE_PLATFORM", OnAzure.INFRA, "–", "Text of `platform.yml`, used instead of a file in the app's folder."
+    )
+    bundles: str = _setting(
+        "MLPROMOTE_BUNDLES",
+        OnAzure.INFRA,
+        "–",
+        "Address of the container with the published bundles. On one machine: path of a SQLite file, by default that "
+        "of the store.",
     )
     environments: str = _setting(
         "ENVIRONMENTS",
@@ -174,6 +189,11 @@ class AppSettings:
     def configuration_path(self) -> Path:
         """The path of `promotion.yml`, relative to the app's folder."""
         return Path(__file__).resolve().parents[2] / (self.configuration or "promotion.yml")
+
+    @property
+    def configuration_file(self) -> Readable:
+        """Where the configuration is written: the platform's text, or a file."""
+        return SettingText("MLPROMOTE_PLATFORM", self.platform) if self.platform else self.configuration_path
 
     @property
     def address(self) -> str:

@@ -19,8 +19,10 @@ from pydantic import (
 from shared.config import patterns
 from shared.config.fields import (
     ClientId,
+    Currency,
     EnvironmentName,
     Label,
+    Margin,
     ModelName,
     ModelPattern,
     RegistryName,
@@ -158,6 +160,18 @@ class Places(Settings):
     environments: dict[EnvironmentName, Environment] = Field(
         min_length=1, description="Workspaces, by the name that routes use. A pair of queues is named after each."
     )
+    prices: dict[Text, Margin] = Field(
+        default={},
+        description="What one instance of a deployment costs an hour, by size, such as `Standard_DS3_v2`. People who "
+        "approve see what the promotion will cost.",
+    )
+    currency: Currency = Field(default="", validate_default=False, description="Of `prices`, such as EUR.")
+
+    @model_validator(mode="after")
+    def _name_the_currency(self) -> Self:
+        if self.prices and not self.currency:
+            raise ValueError("prices need a currency, such as currency: EUR")
+        return self
 
     @model_validator(mode="after")
     def _name_the_environments(self) -> Self:

@@ -80,6 +80,16 @@ def _client_id(text: str) -> str:
 ClientId = Annotated[Text, AfterValidator(_client_id), _pattern(GUID)]
 
 
+def _group(text: str) -> str:
+    if not re.fullmatch(GUID, text):
+        raise ValueError(f"must be the group's object id in Entra ID, a GUID, not the text {text!r}")
+    return text.lower()
+
+
+#: An Entra ID group.
+GroupId = Annotated[Text, AfterValidator(_group), _pattern(GUID)]
+
+
 def _relative(path: str) -> str:
     if path.startswith(("/", "\\", "~")) or path[1:2] == ":":
         raise ValueError("must be relative to the configuration's folder")
@@ -92,6 +102,7 @@ FilePath = Annotated[Text, AfterValidator(_relative)]
 EnvironmentName = Annotated[
     Text, AfterValidator(azure_names.ENVIRONMENT.check), _pattern(azure_names.ENVIRONMENT.pattern)
 ]
+Currency = Annotated[str, StringConstraints(pattern="^([A-Z]{3})?$")]
 Label = Annotated[Text, AfterValidator(azure_names.LABEL.check), _pattern(azure_names.LABEL.pattern)]
 EndpointTemplate = Annotated[Text, AfterValidator(azure_names.check_endpoint)]
 ModelName = Annotated[Text, AfterValidator(azure_names.MODEL_NAME.check), _pattern(azure_names.MODEL_NAME.pattern)]

@@ -31,7 +31,7 @@ def load(path: Readable, settings: Mapping[str, str]) -> Configuration:
 
 
 def load_places(path: Readable, settings: Mapping[str, str], names: Collection[str]) -> Places:
-    """Load the registry and the named environments only, as `load` would return them.
+    """Load the registry, the named environments and the prices only, as `load` would return them.
 
     Checks nothing else, and needs no settings of other environments. Raises ConfigurationFaults.
     """
@@ -39,7 +39,9 @@ def load_places(path: Readable, settings: Mapping[str, str], names: Collection[s
     content = content if isinstance(content, dict) else {}
     environments = content.get("environments")
     mine = {name: environments.get(name) for name in names} if isinstance(environments, dict) else environments
-    needed, missing = document.with_settings({"registry": content.get("registry"), "environments": mine}, settings)
+    costs = {name: content[name] for name in ("prices", "currency") if name in content}
+    wanted = {"registry": content.get("registry"), "environments": mine, **costs}
+    needed, missing = document.with_settings(wanted, settings)
     found += missing
     try:
         places = Places.model_validate(needed)

@@ -22,6 +22,7 @@ def named(configuration: Configuration) -> list[str]:
     """The files that the configuration names itself, each once."""
     stages = [stage for route in configuration.model_routes for stage in route.stages]
     files = [stage.deployment for stage in stages] + [stage.smoke.requests for stage in stages if stage.smoke]
+    files += [stage.endpoint_file for stage in stages if stage.endpoint_file]
     files += [route.pipelines.definition for route in configuration.pipeline_routes if route.pipelines.definition]
     files += [stage.evaluate.job for stage in stages if stage.evaluate]
     files += [stage.rollout.job.job for stage in stages if stage.rollout and stage.rollout.job]
@@ -46,6 +47,10 @@ def faults(configuration: Configuration, folder: Path) -> list[Fault]:
 def _of_stage(stage: StageSettings, steps: Steps, folder: Path) -> Iterator[Fault]:
     where = place((*steps, "deployment"))
     yield from (Fault(where, sentence) for sentence in _of_deployment(folder / stage.deployment, stage.deployment))
+    if stage.endpoint_file is not None:
+        content = _yaml(folder / stage.endpoint_file, stage.endpoint_file)
+        if isinstance(content, str):
+            yield Fault(place((*steps, "endpoint_file")), content)
     if stage.evaluate is not None:
         yield from (
             Fault(place((*steps, "evaluate", "job")), sentence)

@@ -31,7 +31,8 @@ from shared.config.fields import (
 from shared.config.gate import Bounds, one_of
 from shared.config.policy import Instances, Policy
 from shared.config.rerun import OnDrift
-from shared.config.stage import ApprovalSettings, under_policy
+from shared.config.stage import SET_WITH, ApprovalSettings, soak_limit, under_policy
+from shared.config.window import Windows
 from shared.config.wording import did_you_mean
 from shared.core.approval import APPROVE
 from shared.core.messages import Kind
@@ -146,8 +147,8 @@ _DEFAULTS = ", ".join(f"{name} {durations.text(limit)}" for name, limit in RUN_L
 
 
 def _step(name: str) -> str:
-    if name == APPROVE:
-        raise ValueError("is set with the approval: approval: {expires: 72h}")
+    if name in SET_WITH:
+        raise ValueError(SET_WITH[name])
     if name == _RUN:
         raise ValueError("is set with the run: run: {timeout: 24h}")
     if name not in RUN_LIMITS:
@@ -174,6 +175,15 @@ class PipelineStage(Frozen):
     after: tuple[Label, ...] = Field(
         default_factory=tuple,
         description="Stages that must succeed before this one starts. Default: the one before in the list.",
+    )
+    soak: Duration | None = Field(
+        default=None,
+        description="How long the stages in `after` must have been served by the pipeline, without a rollback, before "
+        "anything is done here. Default: not at all.",
+    )
+    window: Windows = Field(
+        default=None,
+        description="When the run may begin: one window, or a list of which any may be open. Default: always.",
     )
     approval: Annotated[ApprovalSettings | None, BeforeValidator(_asks_nobody)] = Field(
         default=ApprovalSettings(),
@@ -205,12 +215,12 @@ class PipelineStage(Frozen):
 
     def asks_for(self) -> Collection[str]:
         """The names of the settings that are present; they select the optional steps of the plan."""
-        return {"approval"} if self.approval else set()
+        return {name for name in ("approval", "soak") if getattr(self, name)}
 
     def limits(self) -> Mapping[str, timedelta]:
         """The time limits that are set, by step."""
         approving = {APPROVE: self.approval.expires} if self.approval else {}
-        return {**self.timeouts, **approving, _RUN: self.run.timeout}
+        return {**self.timeouts, **approving, **soak_limit(self.soak), _RUN: self.run.timeout}
 
     def approval_rule(self) -> ApprovalRule:
         """The approval rules that the coordinator enforces."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from shared.config.evaluation import EvaluationPolicy
-from shared.config.fields import SETTING, ClientId, Duration, Settings, Text, no_truth_value
+from shared.config.fields import SETTING, ClientId, Duration, GroupId, Settings, Text, no_truth_value
 from shared.config.workspace import WorkspaceId
 from shared.core.promotion import APPROVER
 
@@ -37,6 +37,11 @@ class ApprovalPolicy(Settings):
     least: Approvers = Field(alias="min", default=1, description="How many different people must approve.")
     roles: tuple[Text, ...] = Field(
         min_length=1, default=(APPROVER,), description="App roles in Entra ID. A person needs one of them to decide."
+    )
+    groups: tuple[GroupId, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Object ids of Entra ID groups: a person must be in one of them, too. Default: no group is needed.",
     )
     taken_by: Literal["coordinator", "environment"] = Field(
         default="coordinator",

@@ -1,4 +1,4 @@
-"""Writes the JSON Schema of `promotion.yml` for editors: `python -m shared.config.schema [--check]`."""
+"""Writes the JSON Schemas of the configuration files for editors: `python -m shared.config.schema [--check]`."""
 
 import argparse
 import json
@@ -7,21 +7,35 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from shared.config.configuration import Configuration
 from shared.config.fields import SETTING
+from shared.config.platform import Platform
+from shared.config.team import TeamConfiguration
 
-PATH = Path(__file__).parents[2] / "docs" / "promotion.schema.json"
+_DOCS = Path(__file__).parents[2] / "docs"
+PATH = _DOCS / "promotion.schema.json"
+PLATFORM_PATH = _DOCS / "platform.schema.json"
+TEAM_PATH = _DOCS / "team.schema.json"
+#: By file: what it describes, in words, and the settings.
+_DESCRIBED: dict[Path, tuple[str, type[BaseModel]]] = {
+    PATH: ("promotion.yml of mlpromote", Configuration),
+    PLATFORM_PATH: ("platform.yml of mlpromote", Platform),
+    TEAM_PATH: ("promotion.yml of a team that publishes bundles to mlpromote", TeamConfiguration),
+}
 
 
-def text() -> str:
-    """Return the schema (Draft 2020-12)."""
-    schema = Configuration.model_json_schema(by_alias=True)
+def text(of: Path = PATH) -> str:
+    """Return the schema (Draft 2020-12) that belongs into one of the files above."""
+    title, settings = _DESCRIBED[of]
+    schema = settings.model_json_schema(by_alias=True)
     for part in list(_objects(schema)):
         _for_editors(part)
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
-        "title": "promotion.yml of mlpromote",
+        "title": title,
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
@@ -57,14 +71,17 @@ def main(arguments: list[str]) -> int:
     """Write the file, or with --check only compare it. Return 0, or 1 if it is stale."""
     parser = argparse.ArgumentParser(prog="python -m shared.config.schema", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is stale")
-    parser.add_argument("--file", type=Path, default=PATH, help="the schema's file")
+    parser.add_argument("--file", type=Path, help="only the schema of promotion.yml, in this file")
     options = parser.parse_args(arguments)
-    if not options.check:
-        options.file.write_text(text(), encoding="utf-8")
-    elif not options.file.exists() or options.file.read_text(encoding="utf-8") != text():
-        sys.stderr.write(f"{options.file.name} is stale: run python -m shared.config.schema\n")
-        return 1
-    return 0
+    files = {options.file: PATH} if options.file else {path: path for path in _DESCRIBED}
+    stale = False
+    for file, of in files.items():
+        if not options.check:
+            file.write_text(text(of), encoding="utf-8")
+        elif not file.exists() or file.read_text(encoding="utf-8") != text(of):
+            sys.stderr.write(f"{file.name} is stale: run python -m shared.config.schema\n")
+            stale = True
+    return int(stale)
 
 
 if __name__ == "__main__":

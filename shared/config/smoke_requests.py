@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,30 @@ def read(file: Path, tolerance: float) -> list[SmokeRequest]:
     if len(found) > MOST_REQUESTS:
         raise ValueError(f"There are {len(found)} smoke requests in {file.name}; at most {MOST_REQUESTS} are sent.")
     return found
+
+
+def faults(file: Path, tolerance: float) -> Iterator[tuple[int, str]]:
+    """Yield what is wrong with each line, by its number. What `read` refuses as a whole is reported for line 1."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    found = list(_line_faults(file.name, lines, tolerance))
+    yield from found
+    if not found:
+        try:
+            read(file, tolerance)
+        except ValueError as fault:
+            yield 1, str(fault)
+
+
+def _line_faults(file: str, lines: Sequence[str], tolerance: float) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                _parse(file, number, line, tolerance)
+            except ValueError as fault:
+                yield number, str(fault).removeprefix(f"{file}, line {number}").lstrip(" :")
 
 
 def _parse(file: str, number: int, line: str, tolerance: float) -> SmokeRequest:

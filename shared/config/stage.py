@@ -14,19 +14,22 @@ from shared.config.fields import (
     EnvironmentName,
     FilePath,
     Frozen,
+    GroupId,
     Label,
     Margin,
     Settings,
     Text,
 )
 from shared.config.gate import Gate as Gate
-from shared.config.policy import Approvers, Policy
+from shared.config.policy import ApprovalPolicy, Approvers, Policy
 from shared.config.rollout import Rollout
+from shared.config.window import Windows
 from shared.config.wording import did_you_mean
 from shared.core.approval import APPROVE
 from shared.core.messages import Kind
 from shared.core.plan import KINDS
 from shared.core.promotion import APPROVER, ApprovalRule
+from shared.core.soaking import MOST_HELD, SOAK
 
 
 class Smoke(Settings):
@@ -50,6 +53,12 @@ class ApprovalSettings(Settings):
     roles: tuple[Text, ...] = Field(
         min_length=1, default=(APPROVER,), description="App roles in Entra ID; any one of them lets a person decide."
     )
+    # Left out of what travels where it is not set, so that workers of before understand it.
+    groups: tuple[GroupId, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Object ids of Entra ID groups: a person must be in one of them, too. Default: no group is needed.",
+    )
     not_requester: bool = Field(
         default=True,
         description="Whether the person who requested the promotion may not approve it. Needs a signed-in requester.",
@@ -65,7 +74,12 @@ class ApprovalSettings(Settings):
 
     def rule(self) -> ApprovalRule:
         """The approval rules that the coordinator enforces."""
-        return ApprovalRule(self.least, self.roles, self.not_requester, self.not_author)
+        return ApprovalRule(self.least, self.roles, self.not_requester, self.not_author, self.groups or ())
+
+
+def soak_limit(soak: timedelta | None) -> Mapping[str, timedelta]:
+    """The time limit of the step that waits for a stage's soak, which a hold may prolong."""
+    return {SOAK: soak + MOST_HELD} if soak is not None else {}
 
 
 def under_policy(own: ApprovalSettings | None, policy: Policy) -> ApprovalSettings | None:
@@ -78,8 +92,16 @@ def under_policy(own: ApprovalSettings | None, policy: Policy) -> ApprovalSettin
         "least": max(approval.least, asked.least if asked else 0),
         "not_author": approval.not_author or policy.not_author,
         "roles": asked.roles if asked and asked.taken_by == "environment" else approval.roles,
+        "groups": _groups(approval, asked) if asked else approval.groups,
     }
     return approval.model_copy(update=wanted)
+
+
+def _groups(approval: ApprovalSettings, asked: ApprovalPolicy) -> tuple[str, ...] | None:
+    """The groups that a stage and the policy both name; the policy's if the stage names none of them."""
+    if not asked.groups or asked.taken_by == "environment":
+        return asked.groups if asked.taken_by == "environment" else approval.groups
+    return tuple(each for each in approval.groups or () if each in asked.groups) or asked.groups
 
 
 _PLAN = KINDS[Kind.MODEL].plan
@@ -92,9 +114,16 @@ DEFAULT_LIMITS = {step.name: step.limit for step in _PLAN if not step.waits and 
 }
 
 
+#: Where the time of a wait is set.
+SET_WITH = {
+    APPROVE: "is set with the approval: approval: {expires: 72h}",
+    SOAK: "is set with `soak`, as in `soak: 24h`",
+}
+
+
 def _step(name: str) -> str:
-    if name in (step.name for step in _PLAN if step.waits):
-        raise ValueError("is set with the approval: approval: {expires: 72h}")
+    if name in SET_WITH:
+        raise ValueError(SET_WITH[name])
     if name in _OF_ROLLOUT:
         raise ValueError("follows from the times in rollout: change them there")
     if name not in DEFAULT_LIMITS:
@@ -120,9 +149,19 @@ class StageSettings(Frozen):
     deployment: FilePath = Field(
         description="Azure ML YAML of the managed online deployment, without a model: the app adds it."
     )
+    endpoint_file: FilePath | None = Field(
+        default=None,
+        description="Azure ML YAML of the managed online endpoint: `auth_mode`, `identity`, `public_network_access`, "
+        "`tags`, `properties`. Default: an endpoint with keys.",
+    )
     after: tuple[Label, ...] = Field(
         default_factory=tuple,
         description="Stages that must succeed before this one starts. Default: the one before in the list.",
+    )
+    soak: Duration | None = Field(
+        default=None,
+        description="How long the stages in `after` must have served the candidate before anything is done here. "
+        "Default: not at all.",
     )
     gates: tuple[Gate, ...] = Field(alias="validate", default=(), description="Gates that must pass before deploying.")
     evaluate: EvaluationSettings | None = Field(
@@ -130,6 +169,11 @@ class StageSettings(Frozen):
     )
     approval: ApprovalSettings | None = Field(
         default=None, description="Approval that is required before this stage deploys. Default: none."
+    )
+    window: Windows = Field(
+        default=None,
+        description="When the steps of the deployment may begin: one window, or a list of which any may be open. "
+        "Default: always.",
     )
     smoke: Smoke | None = Field(default=None, description="Requests that must be answered before taking traffic.")
     rollout: Rollout | None = Field(
@@ -153,7 +197,7 @@ class StageSettings(Frozen):
         """The time limits that are set, by step."""
         approving = {APPROVE: self.approval.expires} if self.approval is not None else {}
         rolling = self.rollout.limits() if self.rollout is not None else {}
-        return {**self.timeouts, **approving, **rolling}
+        return {**self.timeouts, **approving, **soak_limit(self.soak), **rolling}
 
     @property
     def runs_jobs(self) -> bool:

@@ -45,7 +45,8 @@ def load_team(folder: Path, platform: Platform, source: str, digest: str) -> dic
     found += agreement.faults(
         {**content, "environments": _workspaces(platform)} if isinstance(content, dict) else content
     )
-    found += named_paths.faults(folder)
+    leading_out = named_paths.faults(folder)
+    found += leading_out
     team = None
     try:
         team = TeamConfiguration.model_validate(content)
@@ -56,7 +57,7 @@ def load_team(folder: Path, platform: Platform, source: str, digest: str) -> dic
         _name(team.routes, source, digest)
         found += _beyond_rights(team.routes, platform, whose)
         # A path that leads out of the bundle is not followed.
-        found += [] if found else named_files.faults(merged(platform, team.routes.values()), folder)
+        found += [] if leading_out else named_files.faults(merged(platform, team.routes.values()), folder)
     if team is None or found:
         raise ConfigurationFaults(Path(CONFIGURATION), [_in_the_file(fault, source) for fault in found])
     return {route.name: route for route in team.routes.values()}

@@ -4,7 +4,7 @@ import datetime
 import difflib
 import typing
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
@@ -137,11 +137,26 @@ def _keys(model: type[BaseModel], steps: Steps) -> list[str]:
         annotation = next(
             field.annotation for name, field in model.model_fields.items() if step == (field.alias or name)
         )
-        if typing.get_origin(annotation) in (dict, tuple):
+        if _has_items(annotation):
             next(remaining)  # a name or a position
         models = dict(_models_in(annotation))
         model = models[""] if "" in models else models[str(next(remaining))]
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _has_items(annotation: Any) -> bool:
+    """Whether it is a `dict` or a `tuple`, or one of them or None."""
+    kinds = (annotation, *typing.get_args(annotation)) if _is_optional(annotation) else (annotation,)
+    return any(typing.get_origin(_plain(kind)) in (dict, tuple) for kind in kinds)
+
+
+def _is_optional(annotation: Any) -> bool:
+    return type(None) in typing.get_args(annotation)
+
+
+def _plain(annotation: Any) -> Any:
+    """The type that `Annotated` describes."""
+    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is Annotated else annotation
 
 
 def _models_in(annotation: Any, kind: str = "") -> Iterator[tuple[str, type[BaseModel]]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.config import ConfigurationFaults
 from shared.coordinator import catching_up, notifications, rerunning, routing
+from shared.coordinator.holding import Holding
 from shared.coordinator.lanes import Lanes
 from shared.coordinator.postponing import Delivered, postponed
 from shared.coordinator.relevance import relevant
@@ -48,6 +49,8 @@ class CoordinatorParts(Protocol):
     def lanes(self) -> Lanes: ...
     @property
     def series(self) -> LiveSeries: ...
+    @property
+    def holding(self) -> Holding: ...
 
     def is_unavailable(self, fault: Exception) -> bool:
         """Whether an error means that the store cannot be used now."""
@@ -88,10 +91,11 @@ class Coordinator:
                 self._apply_news(report)
 
     def reconcile(self) -> None:
-        """Wake the lanes that are overdue."""
+        """Wake the lanes that are overdue, and publish what was left unpublished of holds."""
         for key in self._parts.store.overdue(self._clock()):
             log.info("lane %s/%s is overdue", key.route, key.model)
             self._parts.lanes.apply(TimePassed(key))
+        self._parts.holding.publish()
         if self._telemetry.is_measured:
             self._count_dead_letters()
 

@@ -64,7 +64,7 @@ class Lanes:
         for _ in range(MOST_CONFLICTS):
             before, version = self._load(event)
             now = self._clock()
-            decision = decide(before, event, now)
+            decision = decide(before, event, now, self._store.holds()[0])
             if decision.stale:
                 return decision
             if self._topic is not None and not event.comes_again:

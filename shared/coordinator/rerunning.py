@@ -26,6 +26,7 @@ def scheduled(configuration: "Configuration") -> Iterator[RunAsked]:
                     "the schedule",
                     configuration.hash,
                     pause=stage.run.every,
+                    bundle=route.bundle,
                 )
 
 
@@ -44,6 +45,7 @@ def for_breach(news: MonitorBreached, configuration: "Configuration") -> Iterato
                     configuration.hash,
                     pause=drift.cooldown,
                     most_in_month=drift.at_most,
+                    bundle=route.bundle,
                     reason=f"{news.says} (run {news.run})",
                 )
 
@@ -54,5 +56,5 @@ def lane_of(route: "PipelineRoute") -> LaneKey:
 
 def stage_run(route: "PipelineRoute", stage: "PipelineStage", configuration: "Configuration") -> StageRun:
     """The stage as a run of it alone starts with it: with its present settings, and no stage before it."""
-    [alone] = routing.pipeline_stage_runs([stage.model_copy(update={"after": ()})], route, configuration)
+    [alone] = routing.pipeline_stage_runs([stage.model_copy(update={"after": (), "soak": None})], route, configuration)
     return alone

@@ -1,12 +1,13 @@
 """Finds the lanes that news concerns, and the promotions that it starts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.config.pipeline_stage import PipelineTask
 from shared.config.stage import JobStage, ModelStage
+from shared.config.window import windows
 from shared.core.approval import APPROVE
 from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
@@ -60,7 +61,7 @@ def _of_model(news: ModelRegistered, route: "Route", asking: _Asking) -> Promoti
         refusal = f"route {route.name} requires the tag {wanted}, which the model does not have"
         return _request(candidate, route.name, (), asking, refusal)
     stages = stage_runs(route.stages, route, news.name, asking.configuration)
-    return _request(candidate, route.name, stages, asking)
+    return _request(candidate, route.name, stages, asking, bundle=route.bundle)
 
 
 def _of_no_route(news: ModelRegistered, environment: "Environment", asking: _Asking) -> PromotionRequested:
@@ -81,7 +82,7 @@ def _of_job(news: JobEnded, route: "Route", jobs: "FromJobs", asking: _Asking) -
     )
     plan = plan_for(Kind.JOB, environment=route.source, source=route.source, first=True, limits={})
     stage = StageRun("register", route.source, "", (), settings.frozen(), tuple(map(StepRun, plan)))
-    return _request(candidate, route.name, (stage,), asking)
+    return _request(candidate, route.name, (stage,), asking, bundle=route.bundle)
 
 
 def _of_pipelines(news: JobEnded, asking: _Asking) -> Iterator[PromotionRequested]:
@@ -91,7 +92,7 @@ def _of_pipelines(news: JobEnded, asking: _Asking) -> Iterator[PromotionRequeste
     for route in asking.configuration.pipeline_routes_for_job(news.workspace, news.experiment, news.tags):
         candidate = pipeline_candidate(route, news.job, asking.configuration)
         stages = pipeline_stage_runs(route.stages, route, asking.configuration)
-        yield _request(candidate, route.name, stages, asking)
+        yield _request(candidate, route.name, stages, asking, bundle=route.bundle)
 
 
 def pipeline_candidate(route: "PipelineRoute", job: str, configuration: "Configuration") -> Candidate:
@@ -136,6 +137,8 @@ def _pipeline_stage_run(stage: "PipelineStage", policy: "Policy", route: "Pipeli
         settings=task.frozen(),
         steps=tuple(map(StepRun, plan)),
         approval=stage.approval_rule(),
+        soak=stage.soak or timedelta(0),
+        windows=windows(stage.window),
     )
 
 
@@ -150,13 +153,16 @@ def stage_runs(
     """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
     chosen = tuple(stages)
     copies = not route.is_from_registry and any(not configuration.is_at_home(route, stage) for stage in chosen)
-    return tuple(_stage_run(stage, copies, route, model, configuration) for stage in chosen)
+    taken = [stage.deployment for stage in chosen if copies and not configuration.is_at_home(route, stage)]
+    elsewhere = tuple(dict.fromkeys(taken))
+    return tuple(_stage_run(stage, elsewhere, route, model, configuration) for stage in chosen)
 
 
 def _stage_run(
-    stage: "StageSettings", copies: bool, route: "Route", model: str, configuration: "Configuration"
+    stage: "StageSettings", elsewhere: Sequence[str], route: "Route", model: str, configuration: "Configuration"
 ) -> StageRun:
-    """`copies`: whether a stage of the promotion needs the model in the registry that is not there yet."""
+    """`elsewhere`: the deployment files of the stages that need the model in the registry, where it is not yet."""
+    copies = bool(elsewhere)
     policy, is_at_home = configuration.environments[stage.environment].policy, configuration.is_at_home(route, stage)
     stage = stage.under(policy)
     plan = plan_for(
@@ -170,7 +176,11 @@ def _stage_run(
         # They run only in the first stage, but must collect what the gates of all stages use.
         options={
             "share_data": {"data": list(route.share_data)},
-            "share": {"metrics": list(configuration.metrics_asked_for()), **({} if copies else {"copies": False})},
+            "share": {
+                "metrics": list(configuration.metrics_asked_for()),
+                **({} if copies else {"copies": False}),
+                **({"deployments": list(elsewhere)} if elsewhere else {}),
+            },
         },
         times=stage.rollout.times() if stage.rollout else {},
         delays=stage.rollout.delays() if stage.rollout else {},
@@ -185,14 +195,29 @@ def _stage_run(
         ).frozen(),
         steps=tuple(map(StepRun, plan)),
         approval=stage.approval_rule(),
+        soak=stage.soak or timedelta(0),
+        windows=windows(stage.window),
     )
 
 
 def _request(
-    candidate: Candidate, route: str, stages: tuple[StageRun, ...], asking: _Asking, refusal: str = ""
+    candidate: Candidate,
+    route: str,
+    stages: tuple[StageRun, ...],
+    asking: _Asking,
+    refusal: str = "",
+    bundle: str = "",
 ) -> PromotionRequested:
     lane, configuration, now = LaneKey(route, candidate.name), asking.configuration.hash, asking.now
     promotion = Promotion(
-        promotion_id(lane, candidate), lane, candidate, stages, asking.requested_by, configuration, now, now
+        promotion_id(lane, candidate),
+        lane,
+        candidate,
+        stages,
+        asking.requested_by,
+        configuration,
+        now,
+        now,
+        bundle=bundle,
     )
     return PromotionRequested(promotion, refusal)

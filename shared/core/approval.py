@@ -77,6 +77,7 @@ class Approval:
     not_author: bool = False
     authors: tuple[str, ...] = ()  #: object ids of the model's authors, as the source's worker reported them
     author_is_unknown: bool = False  #: then people may be approving their own model
+    groups: tuple[str, ...] = ()  #: object ids; a person must be in one of them, unless it is empty
 
     @classmethod
     def of(cls, promotion: Promotion, stage: StageRun) -> "Approval":
@@ -87,6 +88,7 @@ class Approval:
         return cls(
             least=asked.least,
             roles=asked.roles,
+            groups=asked.groups,
             not_requester=asked.not_requester,
             requester_is_unknown=asked.not_requester and promotion.by_somebody,
             not_author=asked.not_author,

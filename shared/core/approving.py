@@ -7,12 +7,34 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.core.approval import APPROVE, Approval, ApprovalEvidence, GivenApproval
+from shared.core.approval import APPROVE, Approval, ApprovalEvidence, GivenApproval, digest
+from shared.core.durations import in_words
 from shared.core.events import Approved, NotAllowedError, NotNowError, Person, Rejected, TakenElsewhereError
 from shared.core.going_back import check_stage, turn_back
 from shared.core.messages import Failed, FailureKind, as_evidence
 from shared.core.promotion import Promotion, StageRun, StageStatus, StepRun, StepStatus
 from shared.core.turn import Turn
+
+
+def begin(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun) -> StepRun:
+    """The step that asks for approval. Approvals that were given on the same evidence before count again."""
+    on, asked, before = digest(promotion.approvable(stage)), Approval.of(promotion, stage), ApprovalEvidence.of(step)
+    given = before.given if before.on == on else ()
+    evidence = as_evidence(ApprovalEvidence(on, given))
+    waiting = replace(step, evidence=evidence, says=asked.says(len(given)))
+    if given:
+        names = ", ".join(one.name for one in given)
+        turn.note(promotion, "approved", f"{names} approved the same evidence before", stage, step)
+    if len(given) < asked.least:
+        return waiting
+    return replace(waiting, status=StepStatus.SUCCEEDED, ended=turn.now, says="")
+
+
+def too_late(promotion: Promotion, stage: StageRun, step: StepRun) -> Failed:
+    """The failure of a wait that nobody has ended."""
+    given = len(ApprovalEvidence.of(step).given)
+    who = f"only {given} of {Approval.of(promotion, stage).least} approved" if given else "nobody decided"
+    return Failed(f"{who} within {in_words(step.plan.limit)}: start a new promotion", FailureKind.REJECTED)
 
 
 def approve(turn: Turn, promotion: Promotion, event: Approved) -> None:
@@ -54,7 +76,7 @@ def _has_approved(promotion: Promotion, event: Approved) -> bool:
         for stage in promotion.stages
         if event.stage in (None, stage.name) and stage.status is StageStatus.RUNNING
         for step in stage.steps
-        if step.plan.waits and step.status is StepStatus.SUCCEEDED
+        if step.plan.asks_people and step.status is StepStatus.SUCCEEDED
         for one in ApprovalEvidence.of(step).given
     )
 
@@ -63,7 +85,7 @@ def _all_waiting(promotion: Promotion, name: str | None) -> Sequence[tuple[Stage
     return [
         (stage, step)
         for stage in promotion.stages
-        if name in (None, stage.name) and (step := stage.current) is not None and step.plan.waits
+        if name in (None, stage.name) and (step := stage.current) is not None and step.plan.asks_people
     ]
 
 
@@ -94,6 +116,9 @@ def _check_taken_here(promotion: Promotion, name: str | None) -> None:
 def _check_may_approve(by: Person, promotion: Promotion, approval: Approval, rejecting: bool = False) -> None:
     if not set(by.roles) & set(approval.roles):
         raise NotAllowedError(f"{by.name} needs the role {' or '.join(approval.roles)}")
+    if approval.groups and not set(by.groups) & set(approval.groups):
+        says = f"{by.name} is in none of the groups that may approve this: {', '.join(approval.groups)}"
+        raise NotAllowedError(by.groups_left_out or says)
     if approval.not_requester and not rejecting and by.id == promotion.requester:
         raise NotAllowedError(f"{by.name} requested this promotion and so may not approve it")
     if approval.not_author and not rejecting and by.id in approval.authors:

@@ -30,4 +30,5 @@ def command_for(lane: Lane, promotion: Promotion, stage: StageRun, step: StepRun
         expects=pace.expectation(lane, stage, step),
         champion=stage.predecessor,
         requester=promotion.requester,
+        bundle=promotion.bundle,
     )

@@ -17,6 +17,8 @@ class Person:
     id: str  #: object id in Entra ID
     name: str
     roles: tuple[str, ...]
+    groups: tuple[str, ...] = ()  #: object ids of the Entra ID groups in the token, in lower case
+    groups_left_out: str = ""  #: why the token has no groups although the person is in some; empty if it may have
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class RunAsked:
     most_in_month: int = 0  #: runs for drift
     requester: str = ""  #: as in `Promotion`
     reason: str = ""
+    bundle: str = ""  #: as in `Promotion`
     comes_again: bool = False
     may_be_repeated: bool = False
 
@@ -184,11 +187,20 @@ class KeepingEnded(_OfPromotion):
 
 
 @dataclass(frozen=True)
+class Renewed:
+    """The files of the newest bundle, which a retry uses from now on."""
+
+    bundle: str  #: its digest
+    changed: tuple[str, ...] = ()  #: names of the promotion's files that differ in it
+
+
+@dataclass(frozen=True)
 class Retried(_OfPromotion):
     """A person retries a failed promotion, or has one that is under way polled now."""
 
     from_step: str | None = None
     only_failed: bool = False  #: refuse a promotion that is under way
+    renewed: Renewed | None = None  #: None: the promotion keeps its files
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 - Cancelling stops a promotion where it is and removes what it has deployed. A stage in which traffic has begun to move
   is rolled back instead, and held.
-- A rollback returns the traffic to what served before, without gates, and holds the stage.
+- A rollback returns the traffic to what served before, without gates, and holds the stage. A promotion that only waits
+  in the stage for a time goes back to the stage's queue.
 - What fails while it is watched is rolled back by itself, and held. If nothing served before, it goes on serving.
 - A person can end every wait. Abandoning stops an undo where it is, and names what was left. A stage that was not
   undone completely can be rolled back again, until another promotion serves it.
@@ -58,6 +59,7 @@ def roll_back(turn: Turn, promotion: Promotion, event: RolledBack) -> None:
     check_stage(promotion, event.stage)
     stage = _stage_to_roll_back(turn, promotion, event.stage)
     _check_can_go_back(turn, promotion, stage)
+    _make_way(turn, promotion, stage, event)
     reason = f"rolled back by {event.asked()}"
     turn.note(promotion, "rolled-back", event.asked(), stage)
     trigger = Trigger.TURNED_BACK if stage.status is StageStatus.RUNNING else Trigger.ROLLED_BACK
@@ -93,10 +95,30 @@ def _is_half_undone(lane: Lane, stage: StageRun, promotion: Promotion) -> bool:
 def _check_can_go_back(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
     if turn.lane.serves(promotion, stage) and stage.predecessor is None:
         raise NotNowError(f"nothing served {stage.name} before this promotion, so there is nothing to roll back to")
-    for other in turn.lane.under_way():
+    for other in turn.lane.at_work():
         theirs = other.stage(stage.name)
-        if other.id != promotion.id and theirs is not None and theirs.is_occupied:
+        if other.id == promotion.id or theirs is None or not theirs.is_occupied:
+            continue
+        if not _only_waits_for_time(theirs):
             raise NotNowError(f"promotion {other.id} is in {stage.name}: cancel it first")
+
+
+def _make_way(turn: Turn, promotion: Promotion, stage: StageRun, event: RolledBack) -> None:
+    """Turn back who waits in the stage for a time, so that no such wait keeps a rollback waiting."""
+    for other in list(turn.lane.under_way()):
+        theirs = other.stage(stage.name)
+        if other.id != promotion.id and theirs is not None and _only_waits_for_time(theirs):
+            reason = f"{stage.name} was rolled back by {event.asked()}"
+            turn.note(other, "gave-way", reason, theirs)
+            turn.put(other, turn_back(theirs, StageStatus.QUEUED, reason))
+
+
+def _only_waits_for_time(stage: StageRun) -> bool:
+    """Whether the stage waits for its time, and nothing of its deployment has begun."""
+    step = stage.current
+    if step is None or stage.status is not StageStatus.RUNNING or step.not_before is None:
+        return False
+    return not any(each.plan.in_window and each.status is not StepStatus.WAITING for each in stage.steps)
 
 
 def _has_moved_traffic(stage: StageRun) -> bool:
@@ -143,8 +165,7 @@ def turn_back_by_itself(turn: Turn, promotion: Promotion, stage: StageRun, failu
 
 
 def _no_longer_waiting(step: StepRun) -> StepRun:
-    """Stop a step that waits for people, or whose poll changes nothing. Any other that a worker runs must still
-    answer."""
+    """Stop a step that only waits, or whose poll changes nothing. Any other that a worker runs must still answer."""
     harmless = (step.plan.waits or step.only_reads) and step.status is StepStatus.RUNNING
     return replace(step, status=StepStatus.STOPPED, next_poll=None) if harmless else step
 

@@ -25,8 +25,10 @@
 - A stage whose plan keeps the deployments that it replaced succeeds without removing them. They are removed later,
   while no promotion is in the stage (`keeping.py`).
 - A step that watches what serves the stage rolls it back when it fails, if something served before, and holds it.
-- A stage with a hold admits no promotion until a person releases it. The requests of people are in `approving.py`,
-  `going_back.py` and `trying_again.py`.
+- A stage with a hold admits no promotion until a person releases it, or the hold ends (`held_back.py`). The requests of
+  people are in `approving.py`, `going_back.py` and `trying_again.py`.
+- A stage may ask that the stages before serve the candidate for a while first (`soaking.py`), and that its deployment
+  begins only at certain hours (`in_window.py`). Nothing is undone because of that, and no undo waits for it.
 - An older version never replaces a newer one automatically.
 """
 
@@ -36,7 +38,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.core import approving, awaiting, going_back, keeping, pace, rerunning, trying_again
-from shared.core.approval import Approval, ApprovalEvidence
 from shared.core.commands import command_for
 from shared.core.durations import in_words
 from shared.core.events import (
@@ -57,6 +58,8 @@ from shared.core.events import (
     RunAsked,
     TimePassed,
 )
+from shared.core.holds import NO_HOLDS, Holds
+from shared.core.in_window import too_long, waits_for_window
 from shared.core.journal import JournalEntry
 from shared.core.late import late_steps
 from shared.core.messages import (
@@ -78,6 +81,7 @@ from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, St
 from shared.core.settling import end, end_stage, settle
 from shared.core.transitions import Trigger
 from shared.core.turn import Turn
+from shared.core.wait_kinds import WAITS
 
 #: Pause after the first poll that could not be made. It doubles each time, up to the longest.
 FIRST_PAUSE = timedelta(seconds=2)
@@ -103,11 +107,12 @@ class Decision:
     disbelieved: str = ""
 
 
-def decide(lane: Lane, event: LaneEvent, now: datetime) -> Decision:
-    """Apply the event to the lane. `lane` holds all promotions under way, and the one that the event names."""
+def decide(lane: Lane, event: LaneEvent, now: datetime, holds: Holds = NO_HOLDS) -> Decision:
+    """Apply the event to the lane. `lane` holds all promotions under way, and the one that the event names. `holds`:
+    those of operators."""
     if isinstance(event, StepReported) and (why := why_not_believed(lane, event)):
         return Decision(lane, (), stale=True, disbelieved=why)
-    turn = Turn(lane, now, event.who)
+    turn = Turn(lane, now, event.who, holds)
     _HANDLERS[type(event)](turn, event)
     settle(turn)
     if turn.lane is lane and not turn.journal:
@@ -151,19 +156,24 @@ def wake_at(lane: Lane) -> datetime | None:
 
 
 def _held_until(lane: Lane, stage: StageRun) -> datetime | None:
-    """When a stage that waits for an unanswered command can continue."""
+    """When a stage can continue, or should look again: one that waits for an unanswered command, the end of a hold, or
+    a time."""
+    if stage.held is not None and stage.status in (StageStatus.QUEUED, StageStatus.RUNNING):
+        return stage.held.next_look
     if stage.status is StageStatus.QUEUED:
         return max(filter(None, (stage.unanswered_until, lane.closed_until.get(stage.name))), default=None)
     step = stage.current
-    return stage.unanswered_until if step is not None and step.status is StepStatus.WAITING else None
+    if step is not None and stage.status is StageStatus.RUNNING and step.not_before is not None:
+        return step.not_before
+    return stage.held_until(step) if step is not None and step.status is StepStatus.WAITING else None
 
 
 def _waits_until(stage: StageRun) -> datetime | None:
-    """When a stage stops waiting for people or for its turn."""
+    """When a stage stops waiting: for people, for a time, or for its turn."""
     if stage.status is StageStatus.QUEUED and stage.queued:
         return stage.queued + LONGEST_QUEUE
     step = stage.current
-    return step.deadline if step is not None and step.plan.waits else None
+    return step.deadline if step is not None and (step.plan.waits or waits_for_window(stage)) else None
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -257,9 +267,7 @@ def _give_up(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
         turn.note(promotion, "stage-failed", reason, stage)
         turn.put(promotion, end_stage(stage, Trigger.WAITED_TOO_LONG, reason, turn.now))
         return
-    given = len(ApprovalEvidence.of(step).given)
-    who = f"only {given} of {Approval.of(promotion, stage).least} approved" if given else "nobody decided"
-    late = Failed(f"{who} within {in_words(step.plan.limit)}: start a new promotion", FailureKind.REJECTED)
+    late = too_long(step) if waits_for_window(stage) else WAITS[step.plan.waits_for].give_up(promotion, stage, step)
     _fail(turn, promotion, stage, step, late)
 
 
@@ -302,11 +310,13 @@ def _succeed(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, o
     step = _answered(turn, step, StepStatus.SUCCEEDED, outcome)
     stage = stage.with_step(step)
     promotion = turn.put(promotion, stage)
-    turn.note(promotion, "step-succeeded", "done", stage, step)
+    turn.note(promotion, "step-succeeded", outcome.says or "done", stage, step)
     if step.plan.makes_room or step.plan.crowns:
         keeping.replaced(turn, promotion, stage)
     if step.plan.crowns and stage.status is StageStatus.RUNNING:
-        champion = Champion(promotion.id, promotion.candidate, turn.now, promotion.evidence_for(stage))
+        champion = Champion(
+            promotion.id, promotion.candidate, turn.now, promotion.evidence_for(stage), promotion.bundle
+        )
         turn.lane = replace(turn.lane, champions={**turn.lane.champions, stage.name: champion})
         turn.note(promotion, "crowned", f"version {promotion.candidate.version} serves {stage.endpoint}", stage)
     if step.plan.uncrowns:
@@ -319,7 +329,7 @@ def _uncrown(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
     champions = {name: kept for name, kept in turn.lane.champions.items() if name != stage.name}
     if stage.predecessor is not None:
         turn.note(promotion, "crowned", f"version {stage.predecessor.candidate.version} serves again", stage)
-        champions[stage.name] = stage.predecessor
+        champions[stage.name] = replace(stage.predecessor, since=turn.now)
     turn.lane = replace(turn.lane, champions=champions)
 
 

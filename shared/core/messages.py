@@ -76,6 +76,7 @@ class Champion:
     candidate: Candidate
     since: datetime
     evidence: Mapping[str, Evidence]  #: by step, from when it was promoted (metrics, deployment name, …)
+    bundle: str = ""  #: as in `Promotion`
 
 
 # --- outcomes: how a step answers -------------------------------------------------------------------------------------
@@ -91,12 +92,18 @@ class FailureKind(StrEnum):
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"  #: something else has the name
     CHANGED = "changed"  #: what would be deployed differs from what was validated and approved
-    CONTAINER_CRASH = "container-crash"
+    CONTAINER_CRASH = "container-crash"  #: of a deployment
+    JOB_FAILED = "job-failed"
     TIMEOUT = "timeout"
     THROTTLED = "throttled"
     BAD_CONFIG = "bad-config"
     UNKNOWN = "unknown"  #: Azure ML knows the cause, but this identity could not read it
     BUG = "bug"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "FailureKind | None":
+        """Workers are upgraded before the coordinator, which may not know a kind yet."""
+        return cls.UNKNOWN if isinstance(value, str) else None
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,7 @@ class Succeeded:
     """The step's effect is in place."""
 
     evidence: Evidence = field(default_factory=dict)
+    says: str = ""  #: what people should read in the journal, in a line; empty if the evidence is enough
 
 
 @dataclass(frozen=True)
@@ -198,6 +206,7 @@ class RunStep:
     options: Mapping[str, Any] = field(default_factory=dict)  #: the step's options in the plan
     state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll kept for this one
     expects: Expectation | None = None  #: how long the step will take, from `started`; None if unknown
+    bundle: str = ""  #: digest of the bundle with its files; empty if they are the app's own
 
     @property
     def runs(self) -> str:

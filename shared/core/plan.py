@@ -7,10 +7,18 @@ The core runs plans and knows about a step only what is written here. A new step
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from shared.core.messages import Kind
+
+
+class WaitsFor(StrEnum):
+    """What ends a step that only waits. `wait_kinds.py` has the rules of each."""
+
+    PEOPLE = "people"  #: enough people have approved
+    TIME = "time"  #: the stages before have served for long enough
 
 
 @dataclass(frozen=True)
@@ -30,13 +38,21 @@ class PlannedStep:
     travels: bool = False  #: its evidence is about the candidate, so later stages and successors see it
     crowns: bool = False  #: when it succeeds, the candidate becomes the stage's champion
     tidies: bool = False  #: only cleans up after the crowning step: its failure is noted and undoes nothing
-    waits: bool = False  #: waits for people; no worker runs it
+    waits: bool = False  #: only waits, until its deadline at the latest; no worker runs it
+    waits_for: WaitsFor = WaitsFor.PEOPLE  #: for what, if it waits
+    in_window: bool = False  #: begins only while a window of the stage is open
     reviews: bool = False  #: reviews everything to be deployed: a retry starts here or earlier
+    informs: bool = False  #: people see its evidence, but do not approve it: it may change until they decide
     moves_traffic: bool = False  #: as a step that crowns does: turned back from here on, the stage is held
     holds: bool = False  #: its failure rolls the stage back, and holds it
     makes_room: bool = False  #: when it succeeds, deployments that earlier promotions kept are gone
     delay: timedelta = timedelta(0)  #: so long after the stage's end it runs; the lane does not wait for it
     uncrowns: bool = False  #: when it succeeds, the stage's previous champion is restored
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether the coordinator waits for people to decide."""
+        return self.waits and self.waits_for is WaitsFor.PEOPLE
 
     @property
     def only_adds(self) -> bool:
@@ -58,17 +74,22 @@ class KindRules:
     version_is: str
 
 
+#: Waits until the stages before have served the candidate for as long as the stage asks.
+_SOAK = PlannedStep("soak", limit=timedelta(days=30), asked_by="soak", waits=True, waits_for=WaitsFor.TIME)
+
 KINDS: Mapping[Kind, KindRules] = {
     Kind.MODEL: KindRules(
         plan=(
+            _SOAK,
             PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
             PlannedStep("share_data", limit=timedelta(hours=1), asked_by="share_data", at_source=True, travels=True),
             PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
+            PlannedStep("check_capacity", limit=timedelta(minutes=10), informs=True),
             PlannedStep("evaluate", limit=timedelta(hours=2), undo=("cancel_job",), asked_by="evaluate"),
             PlannedStep("approve", limit=timedelta(hours=72), asked_by="approval", waits=True),
-            PlannedStep("make_room", limit=timedelta(hours=1), asked_by="keep", makes_room=True),
-            PlannedStep("deploy", limit=timedelta(hours=2), undo=("remove",)),
-            PlannedStep("smoke", limit=timedelta(minutes=15)),
+            PlannedStep("make_room", limit=timedelta(hours=1), asked_by="keep", makes_room=True, in_window=True),
+            PlannedStep("deploy", limit=timedelta(hours=2), undo=("remove",), in_window=True),
+            PlannedStep("smoke", limit=timedelta(minutes=15), in_window=True),
             PlannedStep(
                 "rollout",
                 limit=timedelta(hours=2),
@@ -77,6 +98,7 @@ KINDS: Mapping[Kind, KindRules] = {
                 asked_by="rollout",
                 repeats=True,
                 moves_traffic=True,
+                in_window=True,
             ),
             PlannedStep(
                 "shift",
@@ -84,9 +106,10 @@ KINDS: Mapping[Kind, KindRules] = {
                 undo=("reinstate", "restore"),
                 undo_limit=timedelta(hours=2),
                 crowns=True,
+                in_window=True,
             ),
             PlannedStep("watch", limit=timedelta(hours=3), asked_by="watch", holds=True),
-            PlannedStep("retire", limit=timedelta(hours=1), tidies=True),
+            PlannedStep("retire", limit=timedelta(hours=1), tidies=True, in_window=True),
         ),
         supersedes=True,
         is_held=True,
@@ -100,11 +123,12 @@ KINDS: Mapping[Kind, KindRules] = {
     ),
     Kind.PIPELINE: KindRules(
         plan=(
+            _SOAK,
             PlannedStep("register_components", limit=timedelta(hours=1), at_source=True, travels=True),
             PlannedStep("share_data", limit=timedelta(hours=1), asked_by="share_data", at_source=True, travels=True),
             PlannedStep("inspect", limit=timedelta(minutes=10), reviews=True),
             PlannedStep("approve", limit=timedelta(hours=72), uses="approve_run", asked_by="approval", waits=True),
-            PlannedStep("run", limit=timedelta(hours=24), undo=("cancel_job",)),
+            PlannedStep("run", limit=timedelta(hours=24), undo=("cancel_job",), in_window=True),
             PlannedStep("compare", limit=timedelta(minutes=10)),
             PlannedStep("register_model", limit=timedelta(minutes=30), undo=("withdraw",), crowns=True),
         ),

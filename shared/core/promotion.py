@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.core.messages import GRACE, AwaitedJob, Candidate, Champion, Evidence, Failed, Kind, LaneKey
 from shared.core.plan import KINDS, PlannedStep
+from shared.core.window import Window
 
 
 class StepStatus(StrEnum):
@@ -93,6 +94,8 @@ class ApprovalRule:
     roles: tuple[str, ...] = (APPROVER,)  #: any one of them is enough
     not_requester: bool = True
     not_author: bool = False
+    #: Object ids of Entra ID groups, in lower case: a person must be in one of them, too. Empty: no group is needed.
+    groups: tuple[str, ...] = ()
 
 
 #: The requester if a promotion was started with a function key: a person, but unknown who.
@@ -115,11 +118,32 @@ class StepRun:
     ended: datetime | None = None
     next_poll: datetime | None = None
     deadline: datetime | None = None
+    not_before: datetime | None = None  #: it waits for this time: to begin, or to end if it only waits
     seen_running: datetime | None = None  #: when a poll last found it under way
     says: str = ""  #: what the last poll saw, in words
     seconds: float = 0.0  #: function time used so far
     evidence: Evidence = field(default_factory=dict)
     failure: Failed | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """The hold that a stage met when it would have gone on."""
+
+    scope: str  #: in words, as in `holds.Scope`; the stage's name for the hold of a rollback
+    by: str
+    reason: str
+    since: datetime
+    until: datetime | None = None  #: when the hold ends by itself
+    look_again: datetime | None = None  #: in case nobody says that it was released
+
+    def is_same(self, other: "Held | None") -> bool:
+        """Whether both are the same hold, whenever each was looked at."""
+        return other is not None and self == replace(other, look_again=self.look_again)
+
+    @property
+    def next_look(self) -> datetime | None:
+        return min(filter(None, (self.until, self.look_again)), default=None)
 
 
 @dataclass(frozen=True)
@@ -133,6 +157,9 @@ class StageRun:
     settings: Mapping[str, Any]  #: as they were when the promotion started
     steps: tuple[StepRun, ...]
     approval: ApprovalRule = ApprovalRule()
+    soak: timedelta = timedelta(0)  #: how long the stages before must have served the candidate
+    windows: tuple[Window, ...] = ()  #: when steps may begin that have to be in a window; none: always
+    held: Held | None = None  #: what keeps it waiting
     undoing: tuple[StepRun, ...] = ()
     status: StageStatus = StageStatus.WAITING
     attempt: int = 1
@@ -140,6 +167,8 @@ class StageRun:
     predecessor: Champion | None = None  #: what served the stage when this promotion entered it
     #: Until then an unanswered command of the stage may still act, so no undo begins earlier.
     unanswered_until: datetime | None = None
+    #: Until then such a command may still move the traffic, so no later step begins earlier.
+    moving_until: datetime | None = None
     abandoned: str = ""  #: who stopped undoing it, and why; empty if nobody did
     #: Until then it keeps the deployments that it replaced, without traffic; None if it keeps none.
     kept_until: datetime | None = None
@@ -173,6 +202,16 @@ class StageRun:
         """Whether an unanswered command may still act."""
         return self.unanswered_until is not None and now < self.unanswered_until
 
+    def held_until(self, step: StepRun) -> datetime | None:
+        """Until when the step, which is next, may not begin, because an earlier command may still act. May be past.
+
+        Once undoing has begun, no forward step can act any more, and undoing steps may overlap. A step that moves
+        traffic leaves something else than those after it, so none of these may begin before it can no longer act.
+        """
+        if self.undoing:
+            return self.unanswered_until if step is self.undoing[0] else None
+        return self.moving_until
+
     def has_called_off(self, step: StepRun) -> bool:
         """Whether a step under way must not be polled again: the stage was turned back since, or its undo was
         abandoned."""
@@ -185,7 +224,10 @@ class StageRun:
         if step.next_poll is None:
             return self
         until = step.next_poll + GRACE
-        return replace(self, unanswered_until=max(until, self.unanswered_until or until))
+        stage = replace(self, unanswered_until=max(until, self.unanswered_until or until))
+        if not step.plan.moves_traffic:
+            return stage
+        return replace(stage, moving_until=max(until, self.moving_until or until))
 
     def environment_of(self, step: str) -> str | None:
         """The environment whose worker runs a step or its undo; None for a step that the stage does not have."""
@@ -221,6 +263,7 @@ class Promotion:
     reason: str = ""  #: why it ended
     requester: str = ""  #: id of the person who requested it; empty if it started automatically
     lines: int = 0  #: length of its journal so far
+    bundle: str = ""  #: digest of the bundle whose files it uses; empty if they are the app's own
 
     @property
     def under_way(self) -> bool:
@@ -256,6 +299,11 @@ class Promotion:
         """The evidence that the steps of a stage may use: what travels with the candidate, then the stage's own."""
         known = [*self.travelling(), *stage.steps]
         return {step.plan.name: step.evidence for step in known if step.status is StepStatus.SUCCEEDED}
+
+    def approvable(self, stage: StageRun) -> dict[str, Evidence]:
+        """The evidence for a stage that people approve."""
+        informing = {step.plan.name for step in stage.steps if step.plan.informs}
+        return {name: seen for name, seen in self.evidence_for(stage).items() if name not in informing}
 
     def travelling(self) -> Iterator[StepRun]:
         """The steps whose evidence travels with the candidate."""

@@ -6,6 +6,7 @@
 - A schedule counts from the last run, whatever its cause, so several runs missed during a downtime become one.
 - Drift lasts until the monitor's window has moved on, so its reports repeat. A run for drift therefore starts only
   after a pause, and only a limited number of times a month.
+- No run starts by itself for a stage that is held.
 - A person may ask at any time.
 """
 
@@ -57,7 +58,7 @@ def ask(turn: Turn, event: RunAsked) -> None:
         if event.cause is Cause.PERSON:
             raise NotNowError(f"nothing has run in {event.stage.name} yet: promote a pipeline first")
         return
-    if not _is_time(turn, event, champion):
+    if not _is_time(turn, event, champion) or (event.cause is not Cause.PERSON and _is_held(turn, event)):
         return
     stage = _again(event.stage, champion, turn)
     request = f"{event.stage.name} {event.cause} {turn.now.isoformat()}"
@@ -71,6 +72,7 @@ def ask(turn: Turn, event: RunAsked) -> None:
         turn.now,
         turn.now,
         requester=event.requester,
+        bundle=event.bundle,
     )
     why = f": {event.reason}" if event.reason else ""
     turn.note(promotion, "requested", f"{promotion.candidate.name} runs again, by {event.requested_by}{why}", stage)
@@ -90,6 +92,11 @@ def _is_time(turn: Turn, event: RunAsked, champion: Champion) -> bool:
     return True
 
 
+def _is_held(turn: Turn, event: RunAsked) -> bool:
+    stage, lane = event.stage.name, event.lane
+    return stage in turn.lane.holds or turn.holds.on(lane.route, lane.model, stage, turn.now) is not None
+
+
 def _again(stage: StageRun, champion: Champion, turn: Turn) -> StageRun:
     """Return the stage with the champion's known steps as done: where it came from, and its approval."""
     done: list[StepRun] = []
@@ -98,8 +105,7 @@ def _again(stage: StageRun, champion: Champion, turn: Turn) -> StageRun:
         evidence = champion.evidence.get(step.plan.name)
         if step.plan.name == APPROVE and evidence is not None:
             evidence = _as_before(evidence, champion)
-        is_known = evidence is not None and (step.plan.at_source or step.plan.name == APPROVE)
-        if is_known and evidence is not None:
+        if evidence is not None and (step.plan.at_source or step.plan.name == APPROVE):
             ended = replace(step, status=StepStatus.SUCCEEDED, started=turn.now, ended=turn.now, evidence=evidence)
             done.append(replace(ended, plan=replace(step.plan, waits=False)))
         else:

@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core import keeping
-from shared.core.approval import Approval, ApprovalEvidence, digest
 from shared.core.awaiting import awaiting, waits_for_others
 from shared.core.going_back import turn_back
-from shared.core.messages import Kind, as_evidence
+from shared.core.held_back import held_back, let_go
+from shared.core.in_window import kept_outside
+from shared.core.messages import Kind
 from shared.core.plan import KINDS
 from shared.core.precedence import newest
 from shared.core.promotion import (
@@ -25,7 +26,9 @@ from shared.core.promotion import (
     StepStatus,
 )
 from shared.core.transitions import UNDONE_AS, Trigger, move
+from shared.core.trying_again import once_more
 from shared.core.turn import Turn
+from shared.core.wait_kinds import WAITS
 
 
 def settle(turn: Turn) -> None:
@@ -57,20 +60,12 @@ def _settle_stage(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun
     step = stage.current
     if step is None:
         return _leave(turn, promotion, stage)
-    if step.status is StepStatus.WAITING and not (stage.is_held(turn.now) and _waits_for_answers(stage, step)):
-        return stage.with_step(_begun(turn, promotion, stage, step))
+    if step.status is StepStatus.WAITING and turn.now >= (stage.held_until(step) or turn.now):
+        outside = kept_outside(turn, promotion, stage, step)
+        return outside or let_go(stage).with_step(_begun(turn, promotion, stage, step))
+    if step.plan.waits and stage.status is StageStatus.RUNNING:
+        return WAITS[step.plan.waits_for].look(turn, promotion, stage, step)
     return stage
-
-
-def _waits_for_answers(stage: StageRun, step: StepRun) -> bool:
-    """Whether the step may not begin while an earlier command of the stage may still act.
-
-    Once undoing has begun, no forward step can act any more, and undoing steps may overlap. A step that moves traffic
-    leaves something else than those after it, so none of them may begin before it can no longer act.
-    """
-    if stage.undoing:
-        return step is stage.undoing[0]
-    return any(other.plan.moves_traffic and other.status is StepStatus.SUCCEEDED for other in stage.steps)
 
 
 def _settle_kept(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
@@ -94,18 +89,11 @@ def _close_after(turn: Turn, stage: StageRun) -> None:
 
 
 def _begun(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun) -> StepRun:
-    now = turn.now
-    begun = replace(step, status=StepStatus.RUNNING, poll=1, started=now, next_poll=now, deadline=now + step.plan.limit)
+    deadline = turn.now + step.plan.limit
+    begun = replace(step, status=StepStatus.RUNNING, poll=1, started=turn.now, deadline=deadline, not_before=None)
     if not step.plan.waits:
-        return begun
-    on, asked, before = digest(promotion.evidence_for(stage)), Approval.of(promotion, stage), ApprovalEvidence.of(step)
-    given = before.given if before.on == on else ()
-    evidence = as_evidence(ApprovalEvidence(on, given))
-    waiting = replace(begun, next_poll=None, evidence=evidence, says=asked.says(len(given)))
-    if given:
-        names = ", ".join(one.name for one in given)
-        turn.note(promotion, "approved", f"{names} approved the same evidence before", stage, step)
-    return replace(waiting, status=StepStatus.SUCCEEDED, ended=now, says="") if len(given) >= asked.least else waiting
+        return replace(begun, next_poll=turn.now)
+    return WAITS[step.plan.waits_for].begin(turn, promotion, stage, begun)
 
 
 def _leave_waiting(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
@@ -139,8 +127,10 @@ def _enter(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
     if any(other.status is not StageStatus.SUCCEEDED for other in before):
         return stage
     lane, kind = turn.lane, promotion.candidate.kind
-    if stage.name in lane.holds and KINDS[kind].is_held:
-        return stage
+    held = held_back(turn, promotion, stage)
+    if held is not None:
+        return held
+    stage = let_go(stage)
     if stage.is_held(turn.now) or stage.name in lane.closed_until:  # an earlier command may still act
         return stage
     if lane.occupant(kind, stage.name) not in (None, promotion.id):
@@ -162,6 +152,9 @@ def _leave(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
         left = ", ".join(step.plan.name for step in stage.undoing if step.status is StepStatus.STOPPED) or "nothing"
         reason += f" (undoing was abandoned by {stage.abandoned}; not undone: {left})"
     ends_as = StageStatus.FAILED if broken or stage.abandoned else stage.ends_as
+    if ends_as is StageStatus.QUEUED:
+        turn.note(promotion, "queued-again", reason, stage)
+        return once_more(stage, UNDONE_AS[ends_as], turn.now)
     turn.note(promotion, f"stage-{ends_as}", reason, stage)
     return end_stage(stage, UNDONE_AS[ends_as], reason, turn.now)
 

@@ -15,7 +15,7 @@ class Trigger(StrEnum):
     NEWER_CAME = "a newer candidate is waiting for the stage"
     WAITED_TOO_LONG = "it waited too long for its turn"
     PLAN_DONE = "the last step succeeded"
-    TURNED_BACK = "a step failed, a person turned it back, or a newer candidate arrived while it waited for a job"
+    TURNED_BACK = "a step failed, a person turned it back, or it no longer had what it waited for"
     ROLLED_BACK = "a person rolled it back"
     CANCELLED = "a person cancelled the promotion"
     RETRIED = "a person retried it"
@@ -24,7 +24,9 @@ class Trigger(StrEnum):
     UNDONE_REJECTION = "undone, after a person's no"
     UNDONE_CANCEL = "undone after the promotion was cancelled"
     UNDONE_ROLL_BACK = "undone after a rollback"
-    UNDONE_SUPERSEDED = "undone after a newer candidate arrived while it waited for a job"
+    UNDONE_SUPERSEDED = "undone after a newer candidate took its place while it waited"
+    UNDONE_SKIPPED = "undone after a stage before it was rolled back while it waited"
+    UNDONE_TO_QUEUE = "undone because what serves the stage was rolled back while it waited"
 
 
 TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
@@ -45,6 +47,8 @@ TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
     (StageStatus.UNDOING, Trigger.UNDONE_CANCEL): StageStatus.CANCELLED,
     (StageStatus.UNDOING, Trigger.UNDONE_ROLL_BACK): StageStatus.ROLLED_BACK,
     (StageStatus.UNDOING, Trigger.UNDONE_SUPERSEDED): StageStatus.SUPERSEDED,
+    (StageStatus.UNDOING, Trigger.UNDONE_SKIPPED): StageStatus.SKIPPED,
+    (StageStatus.UNDOING, Trigger.UNDONE_TO_QUEUE): StageStatus.QUEUED,
     (StageStatus.SUCCEEDED, Trigger.ROLLED_BACK): StageStatus.UNDOING,
     (StageStatus.FAILED, Trigger.ROLLED_BACK): StageStatus.UNDOING,
     (StageStatus.FAILED, Trigger.RETRIED): StageStatus.QUEUED,
@@ -59,6 +63,8 @@ UNDONE_AS = {
     StageStatus.CANCELLED: Trigger.UNDONE_CANCEL,
     StageStatus.ROLLED_BACK: Trigger.UNDONE_ROLL_BACK,
     StageStatus.SUPERSEDED: Trigger.UNDONE_SUPERSEDED,
+    StageStatus.SKIPPED: Trigger.UNDONE_SKIPPED,
+    StageStatus.QUEUED: Trigger.UNDONE_TO_QUEUE,
 }
 
 

@@ -3,17 +3,22 @@
 - A failed promotion is retried from the step that failed or the first step that was undone, but no later than the step
   that reviews what will be deployed. Approvals count again if the review produces the same evidence. A superseded
   promotion is not retried. One that is under way is polled at once instead of after its pause.
+- A retry uses the files of the newest bundle. If they differ, people are asked for approval again.
 """
 
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core.events import Discarded, NotNowError, Released, Replayed, Retried
+from shared.core.events import Discarded, NotNowError, Released, Renewed, Replayed, Retried
 from shared.core.going_back import names
 from shared.core.precedence import newer_version
 from shared.core.promotion import Lane, Promotion, PromotionStatus, StageRun, StageStatus, StepRun, StepStatus
 from shared.core.transitions import Trigger, move
 from shared.core.turn import Turn
+
+#: Digits of a digest, and names of files, that the journal shows.
+_SHOWN = 12
+_NAMED = 5
 
 
 def retry(turn: Turn, promotion: Promotion, event: Retried) -> None:
@@ -24,13 +29,33 @@ def retry(turn: Turn, promotion: Promotion, event: Retried) -> None:
     if why_not:
         raise NotNowError(why_not)
     failed = [stage for stage in promotion.stages if stage.status is StageStatus.FAILED]
-    turn.note(promotion, "retried", f"{event.asked()}; from {names(failed)}")
+    renewed = event.renewed
+    turn.note(promotion, "retried", f"{event.asked()}; from {names(failed)}{_with_files(promotion, renewed)}")
+    if renewed is not None:
+        promotion = replace(promotion, bundle=renewed.bundle)
+    keeps_approvals = renewed is None or not renewed.changed
     for stage in promotion.stages:
         if stage in failed:
-            promotion = promotion.with_stage(_again(stage, event.from_step, turn.now))
+            promotion = promotion.with_stage(
+                once_more(stage, Trigger.RETRIED, turn.now, event.from_step, keeps_approvals)
+            )
         elif stage.status is StageStatus.SKIPPED:
             promotion = promotion.with_stage(replace(move(stage, Trigger.RETRIED), ended=None, reason=""))
     turn.put(replace(promotion, status=PromotionStatus.QUEUED, reason=""))
+
+
+def _with_files(promotion: Promotion, renewed: Renewed | None) -> str:
+    """What the journal says of the files."""
+    if renewed is None:
+        return ""
+    before = f" instead of {promotion.bundle[:_SHOWN]}" if promotion.bundle else ""
+    files = f"; with the files of bundle {renewed.bundle[:_SHOWN]}{before}"
+    if not renewed.changed:
+        return f"{files}, which are the same for this promotion"
+    named = ", ".join(renewed.changed[:_NAMED])
+    more = len(renewed.changed) - _NAMED
+    listed = f"{named} and {more} more" if more > 0 else named
+    return f"{files}: {listed} changed, so earlier approvals no longer count"
 
 
 def _hurry(turn: Turn, promotion: Promotion, event: Retried) -> None:
@@ -68,9 +93,11 @@ def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
     return None
 
 
-def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
-    """The stage with its steps waiting again, from the first that failed, was undone or reviews, or from an earlier
-    one."""
+def once_more(
+    stage: StageRun, trigger: Trigger, now: datetime, from_step: str | None = None, keeps_approvals: bool = True
+) -> StageRun:
+    """The stage in its queue, with its steps waiting again, from the first that failed, was undone or reviews, or from
+    an earlier one."""
     known = [step.plan.name for step in stage.steps]
     undone = [
         index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
@@ -82,15 +109,16 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
         if from_step not in known[: start + 1]:
             raise NotNowError(f"{stage.name} can resume from {', '.join(known[: start + 1])}, not from {from_step}")
         start = known.index(from_step)
-    steps = tuple(step if index < start else _fresh(step) for index, step in enumerate(stage.steps))
+    steps = tuple(step if index < start else _fresh(step, keeps_approvals) for index, step in enumerate(stage.steps))
     return replace(
-        move(stage, Trigger.RETRIED),
+        move(stage, trigger),
         steps=steps,
         undoing=(),
         attempt=stage.attempt + 1,
         ends_as=StageStatus.FAILED,
         predecessor=None,
         abandoned="",
+        held=None,
         queued=now,
         started=None,
         ended=None,
@@ -98,9 +126,9 @@ def _again(stage: StageRun, from_step: str | None, now: datetime) -> StageRun:
     )
 
 
-def _fresh(step: StepRun) -> StepRun:
-    """The step before its first poll. It keeps its approvals, which count again for the same evidence."""
-    return StepRun(step.plan, evidence=step.evidence if step.plan.waits else {})
+def _fresh(step: StepRun, keeps_approvals: bool) -> StepRun:
+    """The step before its first poll. Approvals that it keeps count again for the same evidence."""
+    return StepRun(step.plan, evidence=step.evidence if step.plan.asks_people and keeps_approvals else {})
 
 
 def replay(turn: Turn, promotion: Promotion, event: Replayed) -> None:

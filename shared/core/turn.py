@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared.core.holds import NO_HOLDS, Holds
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane, Promotion, StageRun, StepRun
 
@@ -15,6 +16,7 @@ class Turn:
     lane: Lane
     now: datetime
     who: str = ""  #: as in `JournalEntry`
+    holds: Holds = NO_HOLDS  #: of operators
     journal: list[JournalEntry] = field(default_factory=list)
     _written: Counter[str] = field(default_factory=Counter)  #: by promotion: how many lines of the journal are its own
 

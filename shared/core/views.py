@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from shared.core.approval import APPROVE, Approval, ApprovalEvidence, digest_in_environment
+from shared.core.holds import Holds, OperatorHold
 from shared.core.journal import JournalEntry
 from shared.core.messages import Champion
-from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, StageRun, StageStatus, StepRun
+from shared.core.promotion import STAGE_OCCUPIED, Hold, Lane, Promotion, StageRun, StageStatus, StepRun
 from shared.core.waiting import waits
 
 
@@ -24,7 +25,15 @@ def summary(promotion: Promotion) -> dict[str, Any]:
         "created": _time(promotion.created),
         "updated": _time(promotion.updated),
         "stage": next((stage.name for stage in promotion.stages if stage.status in STAGE_OCCUPIED), None),
+        "waits_for": _waits_for_time(promotion),
     }
+
+
+def _waits_for_time(promotion: Promotion) -> str | None:
+    """What keeps the promotion waiting although nothing is being done: a hold, a soak or a window, in words."""
+    alone = Lane(promotion.lane, promotions=(promotion,))
+    found = [f"{wait.stage}: {wait.what}" for wait in waits(alone, promotion) if wait.is_for_time]
+    return "; ".join(found) or None
 
 
 def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -> dict[str, Any]:
@@ -40,8 +49,15 @@ def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -
         },
         "requested_by": promotion.requested_by,
         "configuration": promotion.configuration,
+        "bundle": promotion.bundle or None,
         "waits": [
-            {"stage": wait.stage, "for": wait.what, "since": _time(wait.since), "until": _time(wait.until)}
+            {
+                "stage": wait.stage,
+                "for": wait.what,
+                "since": _time(wait.since),
+                "until": _time(wait.until),
+                "ends": _time(wait.ends),
+            }
             for wait in waits(lane, promotion)
         ],
         "stages": [_stage(promotion, stage) for stage in promotion.stages],
@@ -82,6 +98,7 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
     return {
         "min": asked.least,
         "roles": list(asked.roles),
+        "groups": list(asked.groups),
         "not_requester": asked.not_requester,
         "status": step.status,
         "taken_by": "coordinator" if step.plan.waits else "environment",
@@ -94,32 +111,44 @@ def _approval(promotion: Promotion, stage: StageRun) -> Mapping[str, Any] | None
     }
 
 
-def lane(lane: Lane, stages: Sequence[str]) -> dict[str, Any]:
+def lane(lane: Lane, stages: Sequence[str], holds: Holds, now: datetime) -> dict[str, Any]:
     """A lane by its stages: first the configured ones, which `stages` names, in that order, then others with any state.
-    A lane without a configured stage gets no new promotions."""
+    A lane without a configured stage gets no new promotions. `holds`: those of operators."""
     of_promotions = [stage.name for promotion in lane.under_way() for stage in promotion.stages]
     names = dict.fromkeys([*stages, *lane.champions, *lane.holds, *of_promotions])
     return {
         "route": lane.key.route,
         "model": lane.key.model,
         "configured": bool(stages),
-        "stages": [_stage_of_lane(lane, name, name in stages) for name in names],
+        "stages": [
+            _stage_of_lane(lane, name, name in stages, holds.on(lane.key.route, lane.key.model, name, now))
+            for name in names
+        ],
     }
 
 
-def _stage_of_lane(lane: Lane, name: str, configured: bool) -> Mapping[str, Any]:
+def _stage_of_lane(lane: Lane, name: str, configured: bool, held: OperatorHold | None) -> Mapping[str, Any]:
     theirs = [(promotion, stage) for promotion in lane.under_way() if (stage := promotion.stage(name)) is not None]
-    champion, hold = lane.champions.get(name), lane.holds.get(name)
+    champion, of_rollback = lane.champions.get(name), lane.holds.get(name)
+    hold = _hold_of_rollback(of_rollback) if of_rollback else _hold(held) if held else None
     return {
         "name": name,
         "configured": configured,
         "champion": _champion(champion) if champion else None,
         "challengers": [_in_lane(promotion) for promotion, stage in theirs if stage.status in STAGE_OCCUPIED],
         "queue": [_in_lane(promotion) for promotion, stage in theirs if stage.status is StageStatus.QUEUED],
-        "hold": {"by": hold.by, "reason": hold.reason, "since": _time(hold.since), "promotion": hold.promotion}
-        if hold
-        else None,
+        "hold": hold,
     }
+
+
+def _hold_of_rollback(hold: Hold) -> Mapping[str, Any]:
+    shown = {"by": hold.by, "reason": hold.reason, "since": _time(hold.since), "promotion": hold.promotion}
+    return {**shown, "scope": None, "until": None}
+
+
+def _hold(hold: OperatorHold) -> Mapping[str, Any]:
+    shown = {"by": hold.by, "reason": hold.reason, "since": _time(hold.since), "promotion": None}
+    return {**shown, "scope": str(hold.scope), "until": _time(hold.until)}
 
 
 def _champion(champion: Champion) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from shared.core.approval import Approval, ApprovalEvidence
 from shared.core.lane import LONGEST_QUEUE
 from shared.core.messages import GRACE
 from shared.core.plan import KINDS
-from shared.core.promotion import Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
+from shared.core.promotion import Held, Lane, Promotion, StageRun, StageStatus, StepRun, StepStatus
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Wait:
     what: str  #: in words
     since: datetime
     until: datetime  #: when the wait ends in failure
+    ends: datetime | None = None  #: when it ends by itself, as far as that is known
+    is_for_time: bool = False  #: nothing is being done meanwhile, and nobody is asked: a hold, a soak, a window
 
 
 def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
@@ -29,19 +31,29 @@ def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
     for stage in promotion.stages:
         if stage.status is StageStatus.QUEUED:
             since = stage.queued or promotion.created
-            yield Wait(stage.name, _turn(lane, promotion, stage), since, since + LONGEST_QUEUE)
+            ends = stage.held.until if stage.held is not None else None
+            yield Wait(
+                stage.name, _turn(lane, promotion, stage), since, since + LONGEST_QUEUE, ends, stage.held is not None
+            )
         step = stage.current
         if step is not None:
             since = step.started or stage.ended or promotion.updated
-            yield Wait(stage.name, _step(promotion, stage, step), since, _until(stage, step, since))
+            words, until, ends = _step(promotion, stage, step), _until(stage, step, since), _ends(stage, step)
+            yield Wait(stage.name, words, since, until, ends, ends is not None or stage.held is not None)
 
 
 def _until(stage: StageRun, step: StepRun, since: datetime) -> datetime:
     if stage.has_called_off(step) and step.next_poll is not None:
         return step.next_poll + GRACE
-    if step.status is StepStatus.WAITING and stage.unanswered_until is not None:
-        return stage.unanswered_until
+    if step.status is StepStatus.WAITING and (until := stage.held_until(step)) is not None:
+        return until
     return step.deadline or since + step.plan.limit
+
+
+def _ends(stage: StageRun, step: StepRun) -> datetime | None:
+    if stage.status is not StageStatus.RUNNING:
+        return None
+    return stage.held.until if stage.held is not None else step.not_before
 
 
 def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
@@ -50,13 +62,24 @@ def _turn(lane: Lane, promotion: Promotion, stage: StageRun) -> str:
     hold = lane.holds.get(stage.name)
     if hold is not None and KINDS[promotion.candidate.kind].is_held:
         return f"the hold on {stage.name} to be released, set by {hold.by}: {hold.reason}"
+    if stage.held is not None:
+        return _hold(stage.held)
     occupant = lane.occupant(promotion.candidate.kind, stage.name)
     if occupant not in (None, promotion.id):
         return f"its turn in {stage.name}, behind promotion {occupant}"
     return f"its turn in {stage.name}"
 
 
+def _hold(held: Held) -> str:
+    until = f"end at {held.until:%Y-%m-%d %H:%M} UTC" if held.until else "be released"
+    return f"the hold on {held.scope} to {until}, set by {held.by}: {held.reason}"
+
+
 def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
+    if stage.held is not None and stage.status is StageStatus.RUNNING:
+        return _hold(stage.held)
+    if step.not_before is not None and stage.status is StageStatus.RUNNING:
+        return f"{step.plan.name}: {step.says}"
     if step.plan.waits:
         asked = Approval.of(promotion, stage)
         given = len(ApprovalEvidence.of(step).given)

@@ -75,6 +75,9 @@ class ApprovalRequests:
             raise refusals.ConflictError(f"{request.environment} no longer takes approvals here.")
         if not set(by.roles) & set(asked.roles):
             raise refusals.NotPermittedError(f"{by.name} needs the role {' or '.join(asked.roles)}")
+        if asked.groups and not set(by.groups) & set(asked.groups):
+            says = f"{by.name} is in none of the groups that may approve this: {', '.join(asked.groups)}"
+            raise refusals.NotPermittedError(by.groups_left_out or says)
         if approves and policy.not_author and by.id in request.authors:
             raise refusals.NotPermittedError(f"{by.name} made this model and so may not approve it")
         if approves and request.requester and by.id == request.requester:

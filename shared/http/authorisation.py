@@ -21,7 +21,7 @@ OPERATOR = "Promotion.Operator"
 #: Operations that a key may do, too.
 WithKey = Literal["read", "start", "inspect"]
 #: Operations that require signing in.
-InPerson = Literal["steer", "decide"]
+InPerson = Literal["steer", "decide", "publish"]
 Operation = WithKey | InPerson
 
 
@@ -30,7 +30,7 @@ class Requirement:
     """What an operation requires."""
 
     what: str  #: in words, after "to"
-    roles: tuple[str, ...]  #: one of them is enough
+    roles: tuple[str, ...]  #: one of them is enough; empty if something else decides, once the caller is known
     with_key: bool
 
 
@@ -42,6 +42,8 @@ RULES: Mapping[Operation, Requirement] = {
     "steer": Requirement("do this", (OPERATOR,), with_key=False),
     # Approve, reject: the answer shows the promotion, so the caller must be able to see it. The stage names the role.
     "decide": Requirement("see this", (READER, OPERATOR, APPROVER), with_key=False),
+    # The source in platform.yml names its publishers.
+    "publish": Requirement("publish", (), with_key=False),
 }
 
 
@@ -75,6 +77,6 @@ class Authorisation:
             raise NotAvailableError(str(fault)) from fault
         if person is None:
             raise NotSignedInError("Sign in: this app does not accept function keys.")
-        if not set(rule.roles) & set(person.roles):
+        if rule.roles and not set(rule.roles) & set(person.roles):
             raise NotPermittedError(f"{person.name} needs the role {' or '.join(rule.roles)} to {rule.what}.")
         return person

@@ -20,6 +20,7 @@ _ROLES = {
     Capability.WATCH: "Monitoring Reader on the workspace",
     Capability.REPLAY: "AzureML Data Scientist on the workspace",
 }
+_QUOTA = "Set readsQuota: true for it in infra/main.parameters.json, which gives its identity a role that reads quotas."
 #: How the address ends at which the app takes events.
 _INTAKE = "/api/events"
 _REGISTERED = "Microsoft.MachineLearningServices.ModelRegistered"
@@ -44,6 +45,8 @@ class EnvironmentChecks:
         yield Check("registry", self.name, self._read_registry)
         yield Check("rights", self.name, self._see_rights)
         yield Check("events", self.name, self._see_events)
+        if Capability.DEPLOY in self.doings():
+            yield Check("quota", self.name, self._read_quota)
         policy = self._known_policy()
         if policy and policy.source_workspace:
             todo = f"Give the identity of {self.name} Reader on source_workspace of its policy."
@@ -92,6 +95,16 @@ class EnvironmentChecks:
             says = f"not checked whether its identity may {' and '.join(doings)}: it cannot read its own roles"
             return Seen(State.UNCHECKED, says, "Give it Reader on the workspace and on the registry.")
         return f"may {' and '.join(doings)}" if doings else "needs only to read"
+
+    def _read_quota(self) -> str | Seen:
+        """Without it, promotions start without knowing whether there is room."""
+        try:
+            known = bool(self.workspace().quotas()) and self.workspace().machine_size(NOBODY) is None
+        except ForbiddenError as fault:
+            return Seen(State.WARNING, f"it is not known before a deployment whether there is room: {fault}", _QUOTA)
+        if not known:
+            return Seen(State.UNCHECKED, "Azure reports no quota: it is not known whether there is room")
+        return "what is left can be read before a deployment"
 
     def _see_events(self) -> str | Seen:
         """Check the event subscriptions. Without them a timer still finds new models, but no finished jobs; a step that

@@ -15,6 +15,7 @@ from shared.coordinator.failures.judging import Failure, FailureFilter, Failures
 from shared.coordinator.failures.pages import FailurePage, FailurePages
 from shared.coordinator.failures.replay import Asked, Replayer, ReplayOutcome, Result
 from shared.coordinator.lanes import Lanes
+from shared.coordinator.renewal import Renewal
 from shared.core.events import Person
 from shared.core.queues import all_queues, number_in
 from shared.http import bodies, listing, refusals
@@ -88,7 +89,9 @@ class FailureRequests:
         configuration: Callable[[], "Configuration"],
         clock: Callable[[], datetime],
         discarded: Callable[[], DiscardedLetters],
+        renewal: Renewal = lambda _: None,
     ) -> None:
+        self._renewal = renewal
         self._discarded = discarded
         self._store = store
         self._lanes = lanes
@@ -117,7 +120,7 @@ class FailureRequests:
             meant = self._meant(replay)
         until = time.monotonic() + LONGEST_SECONDS
         asked = Asked(by, replay.reason, replay.from_step, replay.dry_run, until)
-        replayer = Replayer(self._store, self._lanes, self._dead_letters, self._clock, asked)
+        replayer = Replayer(self._store, self._lanes, self._dead_letters, self._clock, asked, self._renewal)
         results = [
             *(Result(each, ReplayOutcome.NOT_FOUND, _GONE) for each in meant.not_there),
             *(replayer.retry(promotion) for promotion in meant.promotions),

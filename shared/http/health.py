@@ -18,6 +18,10 @@ from shared.worker.order import Rules
 
 if TYPE_CHECKING:
     from shared.config import Configuration, Policy
+    from shared.coordinator.published import SourceState
+
+#: Digits of a digest that people see.
+_SHOWN = 12
 
 #: Limit for all checks together. They run side by side; one that has not answered by then is reported as such.
 LONGEST_SECONDS = 20.0
@@ -42,6 +46,9 @@ class Health:
     rules: Callable[[str], Rules]
     sources: Callable[[], Sequence[str]]  #: the environments that models come from
     verifier: Callable[[], Verifier | None]
+    bundle_folder: Callable[[str], Path]  #: of the files of a bundle, by its digest
+    states: Callable[[], "Sequence[SourceState]"]  #: the sources of platform.yml; empty without one
+    edit: Callable[[], ConfigurationFaults | None]  #: what is wrong with an edited file, if an earlier content counts
     longest_seconds: float = LONGEST_SECONDS
 
     def report(self, by: Person | None) -> dict[str, Any]:
@@ -57,6 +64,7 @@ class Health:
         """Yield the checks of what this app uses. A worker alone has no store, and not the whole configuration."""
         if self.roles.coordinator:
             yield Check("configuration", "promotion.yml", self._see_configuration, "Mend promotion.yml.")
+            yield from self._source_checks()
             if self._is_configured():
                 yield Check("configuration", "files", self._see_files, "Correct the files, then deploy the app.")
             yield Check("store", "promotions", self._write, "Create the store, and let the app write to it.")
@@ -93,8 +101,19 @@ class Health:
             return False
         return True
 
+    def _source_checks(self) -> Iterator[Check]:
+        """One for each source that publishes bundles."""
+        try:
+            states = self.states() if self._is_configured() else ()
+        except Exception:  # noqa: BLE001  # the check of the configuration says what it is
+            return
+        for state in states:
+            yield Check("source", state.name, partial(_see_source, state), "Publish a bundle that is right.")
+
     def _see_configuration(self) -> str:
         routes = self.configuration().routes.values()
+        if fault := self.edit():
+            raise fault
         return "; ".join(
             f"{route.name}: {' → '.join([route.source, *(stage.name for stage in route.stages)])}" for route in routes
         )
@@ -103,7 +122,8 @@ class Health:
         from shared.config import named_files  # it needs pydantic and PyYAML: only when asked
 
         configuration = self.configuration()
-        if found := named_files.faults(configuration, self.folder) or list(self._refused_files(configuration)):
+        found = [] if self.states() else named_files.faults(configuration, self.folder)
+        if found := found or list(self._refused_files(configuration)):
             raise ConfigurationFaults(self.folder, found)
         named = len(named_files.named(configuration))
         return "1 file, and what it names" if named == 1 else f"{named} files, and what they name"
@@ -113,7 +133,8 @@ class Health:
         for route in configuration.model_routes:
             for stage in route.stages:
                 try:
-                    self.workspace(stage.environment).deployment_file(self.folder / stage.deployment)
+                    folder = self.bundle_folder(route.bundle) if route.bundle else self.folder
+                    self.workspace(stage.environment).deployment_file(folder / stage.deployment)
                 except RejectedError as refusal:
                     yield Fault(f"{route.name}.{stage.name}", str(refusal))
 
@@ -189,3 +210,15 @@ class Health:
             Capability.REPLAY: any(each.analysis and each.too_few == "replay" for each in rollouts),
         }
         return [doing for doing, needed in does.items() if needed]
+
+
+def _see_source(state: "SourceState") -> str | Seen:
+    if state.trouble:
+        counts = f"bundle {state.publication.digest[:_SHOWN]} still counts" if state.publication else "nothing counts"
+        raise ValueError(f"what was published last is not used, and {counts}: {state.trouble}")
+    if state.publication is None:
+        return Seen(State.WARNING, "has published nothing yet", f"Publish: mlpromote publish --source {state.name}")
+    by, digest = state.publication.name, state.publication.digest[:_SHOWN]
+    return (
+        f"bundle {digest}, published by {by} at {state.publication.at:%Y-%m-%d %H:%M} UTC: {len(state.routes)} routes"
+    )

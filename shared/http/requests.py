@@ -9,16 +9,18 @@ finishes the work.
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.coordinator.lanes import Lanes
+from shared.coordinator.renewal import Renewal
 from shared.core import events, views
 from shared.core.events import LaneEvent, Person
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey
+from shared.core.promotion import Lane, Promotion, PromotionStatus
 from shared.http import bodies, listing, refusals, starting
 from shared.http.bodies import Body, Text
 from shared.ports import QueueUnavailableError, Store, VersionConflictError
@@ -81,8 +83,10 @@ class Requests:
         configuration: Callable[[], "Configuration"],
         clock: Callable[[], datetime],
         traces: Path | None = None,
+        renewal: Renewal = lambda _: None,
     ) -> None:
         """`traces`: folder of trace files."""
+        self._renewal = renewal
         self._store = store
         self._lanes = lanes
         self._configuration = configuration
@@ -109,7 +113,12 @@ class Requests:
         if found is None:
             raise _no_promotion(promotion)
         lane, _ = self._store.load(found[0].lane, promotion)
-        return views.details(*found, lane)
+        shown = views.details(*found, lane)
+        places = self._configuration().environments
+        for stage in shown["stages"]:
+            environment = places.get(stage["environment"])
+            stage["workspace"] = environment.workspace.id if environment else None
+        return shown
 
     def trace(self, promotion: str) -> dict[str, Any]:
         """Return the id of a promotion's trace, and its spans if they are kept on this machine."""
@@ -137,7 +146,10 @@ class Requests:
         found = self._store.promotion(promotion)
         if found is None:
             raise _no_promotion(promotion)
-        decision = self._apply(event(lane=found[0].lane, promotion=promotion, by=by, **asked.model_dump()))
+        more = asked.model_dump()
+        if event is events.Retried and found[0].status is PromotionStatus.FAILED:
+            more["renewed"] = self._renewed(found[0])
+        decision = self._apply(event(lane=found[0].lane, promotion=promotion, by=by, **more))
         return {"done": _done(decision), "promotion": self.promotion(promotion)}
 
     def routes(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
@@ -150,7 +162,7 @@ class Requests:
         except ValueError as fault:
             raise refusals.BadRequestError(str(fault)) from fault
         return {
-            "value": [views.lane(lane, self._stages(lane.key)) for lane in page.lanes],
+            "value": self._shown(page.lanes),
             "next_link": listing.next_link(url, query, page.following),
         }
 
@@ -162,12 +174,12 @@ class Requests:
         if not version:
             text = f"No {model[:100]} has been promoted along route {route[:100]}."
             raise refusals.NotThereError(text, {"see": "/api/routes"})
-        known = [each["name"] for each in views.lane(lane, self._stages(key))["stages"]]
+        known = [each["name"] for each in self._shown([lane])[0]["stages"]]
         if stage not in known:
             text = f"Route {route} has no stage {stage[:100]}. Its stages: {', '.join(known)}."
             raise refusals.NotThereError(text, {"see": "/api/routes"})
         decision = self._apply(events.Released(key, stage, by, asked.reason))
-        return {"done": _done(decision), "route": views.lane(decision.lane, self._stages(key))}
+        return {"done": _done(decision), "route": self._shown([decision.lane])[0]}
 
     def run(self, route: str, stage: str, body: bytes, by: Person | None) -> dict[str, Any]:
         """Have the pipeline that serves a stage run there again; return its promotion."""
@@ -182,6 +194,12 @@ class Requests:
             raise refusals.KeyReusedError(
                 "This Idempotency-Key was already used for a different request. Use a new key for a new request."
             )
+
+    def _renewed(self, promotion: Promotion) -> events.Renewed | None:
+        try:
+            return self._renewal(promotion)
+        except events.NotNowError as fault:
+            raise refusals.ConflictError(str(fault), {"promotion": views.summary(promotion)}) from fault
 
     def _apply(self, event: LaneEvent) -> Decision:
         try:
@@ -208,6 +226,11 @@ class Requests:
         named = getattr(event, "promotion", None)
         found = self._store.promotion(named) if isinstance(named, str) else None
         return {"promotion": views.summary(found[0])} if found else {}
+
+    def _shown(self, lanes: Sequence[Lane]) -> list[dict[str, Any]]:
+        """Return lanes with the holds of operators on them."""
+        (holds, _), now = self._store.holds(), self._clock()
+        return [views.lane(lane, self._stages(lane.key), holds, now) for lane in lanes]
 
     def _stages(self, key: LaneKey) -> list[str]:
         """Return the names of a lane's stages, as configured now: none if the route is gone or leaves the model out."""

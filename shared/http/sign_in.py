@@ -26,6 +26,10 @@ LONGEST_TOKEN = 32_768
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2}")
 _NO_TOKEN = "The Authorization header must be `Bearer` and an access token from Microsoft Entra ID"
 _ANEW = "Sign in again."
+_GROUPS_LEFT_OUT = (
+    "You are in more groups than a token can hold, so it names none. Assign the groups that matter to this app in "
+    "Entra ID, set groupMembershipClaims of its app registration to ApplicationGroup, and sign in again."
+)
 #: By exception of the library; the first match counts.
 _FAULTS: Mapping[type[Exception], str] = {
     jwt.ExpiredSignatureError: f"The token has expired. {_ANEW}",
@@ -134,4 +138,19 @@ def _person(claims: Mapping[str, Any]) -> Person:
     names = (claims.get(claim) for claim in ("name", "preferred_username"))
     name = next((name for name in names if isinstance(name, str) and name), person)
     listed = roles if isinstance(roles, list) else []
-    return Person(person, name, tuple(dict.fromkeys(role for role in listed if isinstance(role, str))))
+    texts = tuple(dict.fromkeys(role for role in listed if isinstance(role, str)))
+    return Person(person, name, texts, _groups(claims), _GROUPS_LEFT_OUT if _leaves_groups_out(claims) else "")
+
+
+def _groups(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    groups = claims.get("groups", [])
+    listed = groups if isinstance(groups, list) else []
+    return tuple(dict.fromkeys(group.lower() for group in listed if isinstance(group, str)))
+
+
+def _leaves_groups_out(claims: Mapping[str, Any]) -> bool:
+    """Whether the person is in more groups than a token holds: 200, and a few in some flows. See
+    https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference#groups-overage-claim
+    """
+    names = claims.get("_claim_names")
+    return bool(claims.get("hasgroups")) or (isinstance(names, dict) and "groups" in names)

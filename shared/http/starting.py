@@ -54,6 +54,7 @@ def requested(
         now,
         now,
         requester=by.id if by else "",
+        bundle=route.bundle,
     )
     return PromotionRequested(promotion, automatic=False, reason=asked.reason)
 
@@ -76,6 +77,7 @@ def run_asked(route: str, stage: str, reason: str, configuration: "Configuration
         configuration.hash,
         requester=by.id if by else "",
         reason=reason,
+        bundle=found.bundle,
     )
 
 

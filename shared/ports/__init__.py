@@ -30,6 +30,8 @@ from shared.ports.bundles import (
     PointerMovedError,
     Publication,
 )
+from shared.ports.capacity import Capacities, MachineSize, Quota
+from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import (
     ChildJob,
     DataAsset,
@@ -91,6 +93,7 @@ __all__ = [
     "Bus",
     "BusyError",
     "Capability",
+    "Capacities",
     "ChildJob",
     "Component",
     "DataAsset",
@@ -102,6 +105,8 @@ __all__ = [
     "DiscardedLetters",
     "DiscardedPage",
     "Endpoint",
+    "EndpointFile",
+    "EndpointSettings",
     "EnvironmentAsset",
     "EventSubscription",
     "ForbiddenError",
@@ -116,6 +121,7 @@ __all__ = [
     "LiveFigures",
     "LiveFiguresReader",
     "LiveSeries",
+    "MachineSize",
     "Minute",
     "Model",
     "Node",
@@ -133,6 +139,7 @@ __all__ = [
     "Publication",
     "Publishing",
     "QueueUnavailableError",
+    "Quota",
     "RecordedRequest",
     "Recording",
     "RegistryData",

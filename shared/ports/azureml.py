@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.core.approval import Author
+from shared.ports.capacity import Capacities
+from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import Jobs
 from shared.ports.live_figures import LiveFiguresReader
 from shared.ports.pipelines import Pipelines
@@ -95,6 +97,7 @@ class Endpoint:
     error: str = ""  #: for a failed endpoint; this and `unread` as in `Deployment`
     unread: str = ""
     mirror: Mapping[str, int] = field(default_factory=dict)  #: per cent of the requests that are copied, by deployment
+    settings: EndpointSettings = field(default_factory=EndpointSettings)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,9 @@ class Deployment:
     request_timeout: timedelta = timedelta(seconds=5)
     error: str = ""  #: for a failed deployment, Azure ML's `code: message`; empty if it cannot be read
     unread: str = ""  #: why the error cannot be read, in a sentence
+    instance_type: str | None = None
+    instances: int | None = None
+    environment: str | None = None  #: id of its environment asset
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ class DeploymentFile:
     files: Sequence[Path]  #: absolute, no duplicates; for code and build contexts, the files that would be uploaded
     instance_type: str | None
     instances: int | None  #: the maximum, if it scales
+    environment: str = ""  #: `azureml:NAME:VERSION` or `azureml:NAME@latest` of a workspace; empty for any other
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,7 @@ class Capability(StrEnum):
     REPLAY = "read the requests that endpoints recorded"
 
 
-class Workspace(Jobs, Pipelines, LiveFiguresReader, Protocol):
+class Workspace(Jobs, Pipelines, LiveFiguresReader, Capacities, Protocol):
     """An environment's workspace, and the registry as the environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter
@@ -181,14 +188,18 @@ class Workspace(Jobs, Pipelines, LiveFiguresReader, Protocol):
     def missing_rights(self, capability: Capability) -> Sequence[str] | None: ...  # None if it cannot tell
 
     def endpoint(self, name: str) -> Endpoint | None: ...
-    def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None: ...
+    def endpoint_file(self, file: Path) -> EndpointFile: ...  # RejectedError if it cannot be used
+    def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None: ...
+    def start_endpoint_change(self, name: str, file: Path) -> None: ...  # to what the file names; the rest stays
     # replaces all shares; `mirror`: one deployment at most, without live traffic, and at most half of the requests
     def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None: ...
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
     def deployment_file(self, file: Path) -> DeploymentFile: ...  # RejectedError if it cannot be used
-    # `model`: the id of one in the registry, or in this workspace
-    def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None: ...
+    # `model`: the id of one in the registry, or in this workspace. `environment`: replaces the file's, if not empty
+    def start_deployment(
+        self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str], environment: str = ""
+    ) -> None: ...
     def start_removal(self, endpoint: str, deployment: str) -> None: ...
     def logs(self, endpoint: str, deployment: str, lines: int) -> str: ...
     def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]: ...

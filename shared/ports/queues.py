@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
 from shared.core.messages import Command, News, Report
 from shared.core.promotion import Lane
@@ -124,6 +125,12 @@ class Topic(Protocol):
 
         False if something may still be unpublished, and would be lost with this process.
         """
+
+    def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
+        """The same for lines of the history of holds."""
+
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        """Publish that the bundle that a source published last is not used. Raises nothing on failure."""
 
     def check(self) -> None:
         """Connect, and publish nothing. Raises `TopicUnavailableError`."""

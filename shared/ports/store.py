@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.core.holds import Holds
 from shared.core.journal import JournalEntry
 from shared.core.messages import AwaitedJob, LaneKey
 from shared.core.promotion import Lane, Promotion, PromotionStatus
@@ -90,6 +91,13 @@ class Store(Protocol):
         """The last result; None before the first one."""
 
     def keep_publishing(self, publishing: Publishing) -> None: ...
+
+    def holds(self) -> tuple[Holds, int]:
+        """The holds of operators, and the version of what is stored: 0 before the first."""
+
+    def save_holds(self, holds: Holds, version: int) -> None:
+        """Save them. `version` is that of the holds that were read; raises `VersionConflictError` if they have changed
+        since."""
 
     def claim(self, key: str, content: str) -> str:
         """Store `content` under the key unless something is stored already. Returns what is stored; concurrent callers

@@ -215,7 +215,7 @@ class Telemetry:
         )
         self._record(ended, about, step.status is StepStatus.FAILED)
         measured = {key: about[key] for key in ("route", "stage", "step", "status")}
-        histogram = self._approval_seconds if step.plan.waits else self._step_seconds
+        histogram = self._approval_seconds if step.plan.asks_people else self._step_seconds
         histogram.record(ended.seconds, measured)
 
     def _promotion_ended(self, promotion: Promotion) -> None:

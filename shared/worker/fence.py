@@ -15,6 +15,7 @@ CHANGES = frozenset(
         "start_share",
         "start_data_share",
         "start_endpoint",
+        "start_endpoint_change",
         "start_traffic",
         "start_deployment",
         "start_removal",

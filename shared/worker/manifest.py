@@ -8,13 +8,14 @@ only what the gates were judged on.
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 from shared.core.approval import DIGEST_LENGTH, Author
 from shared.core.messages import Failed, FailureKind
-from shared.ports import DeploymentFile, JobFile, Model, RejectedError, same_asset
+from shared.ports import DeploymentFile, EndpointFile, JobFile, Model, RejectedError, same_asset
+from shared.worker.deployment_environments import PinnedEnvironment
 from shared.worker.gates import Verdict
 from shared.worker.steps import share
 from shared.worker.target import Target
@@ -37,6 +38,8 @@ class Manifest:
     files: Mapping[str, str]  #: SHA-256 by name, relative to the folder of `promotion.yml`
     files_left_out: int = 0  #: not listed, but included in the digest
     evaluation: str = ""  #: digest of the job that evaluates the model, as a policy names it; empty without one
+    environment: str = ""  #: id of the registry's environment asset that replaces what the file names; empty if none
+    environment_digest: str = ""  #: of its content
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,15 @@ class Described:
     deployment: DeploymentFile
     evaluation: JobFile | None
     analysis: JobFile | None = None  #: the job that compares the answers while the traffic moves
+    endpoint: EndpointFile | None = None
+    environment: PinnedEnvironment = field(default_factory=PinnedEnvironment)
 
     @property
     def files(self) -> Iterable[Path]:
         """Those that they are, and those that they name."""
+        endpoint = (self.endpoint.file,) if self.endpoint else ()
         jobs = [job for job in (self.evaluation, self.analysis) if job is not None]
-        return [*self.deployment.files, *(file for job in jobs for file in job.files)]
+        return [*self.deployment.files, *endpoint, *(file for job in jobs for file in job.files)]
 
 
 def read(
@@ -60,6 +66,7 @@ def read(
     """The manifest of what would be deployed now. Raises `RejectedError` if a file cannot be read."""
     files = dict(_hashed(target, described.files))
     job = job_digest(described.evaluation) if described.evaluation else ""
+    pinned = described.environment
     subject = {
         "model": copy.asset_id,
         "origin": copy.origin or "",
@@ -71,6 +78,7 @@ def read(
         **subject,
         "files": files,
         **({"evaluation": job} if job else {}),
+        **({"environment": asdict(pinned)} if pinned.asset_id else {}),
         "settings": target.stage.frozen(),
         "require_tags": dict(target.settings.require_tags),
         "gates": [asdict(verdict) for verdict in verdicts],
@@ -78,7 +86,15 @@ def read(
     }
     digest = sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
     shown = {name[-LONGEST_NAME:]: content for name, content in list(files.items())[:MOST_FILES]}
-    return Manifest(digest, **subject, files=shown, files_left_out=len(files) - len(shown), evaluation=job)
+    return Manifest(
+        digest,
+        **subject,
+        files=shown,
+        files_left_out=len(files) - len(shown),
+        evaluation=job,
+        environment=pinned.asset_id,
+        environment_digest=pinned.digest,
+    )
 
 
 def job_digest(job: JobFile) -> str:
@@ -164,6 +180,8 @@ def _differences(before: Manifest, now: Manifest) -> list[str]:
             ("the endpoint", before.endpoint, now.endpoint),
             ("the deployment file's name", before.deployment, now.deployment),
             ("the job that evaluates the model", before.evaluation, now.evaluation),
+            ("the environment asset", before.environment, now.environment),
+            ("the environment asset's content", before.environment_digest, now.environment_digest),
         )
         if old != new
     ]
@@ -176,7 +194,7 @@ def _differences(before: Manifest, now: Manifest) -> list[str]:
 
 def _hashed(target: Target, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
     """The files that the stage names come first, then the rest by name."""
-    named = [target.deployment_file, *([target.smoke_file] if target.smoke_file else [])]
+    named = [file for file in (target.deployment_file, target.endpoint_file, target.smoke_file) if file]
     first = {_name(target.folder, file): file for file in named}
     others = {_name(target.folder, file): file for file in files}
     for name in [*first, *sorted(others.keys() - first.keys())]:

@@ -1,6 +1,6 @@
 """Defines a step: its name, its inputs and its evidence. Parses a command, once, into the order that its step gets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -18,6 +18,15 @@ T = TypeVar("T")
 OrderT = TypeVar("OrderT", bound="Order[Any]")
 
 
+#: The folder of a bundle's files, by digest. Raises `RejectedError` if the bundle cannot be used.
+BundleFolder = Callable[[str], Path]
+
+
+def no_bundles(digest: str) -> Path:
+    """Of an app whose routes are in its own file."""
+    raise RejectedError(f"This app has no bundles, but the promotion uses {digest[:12]}. Start a new promotion.")
+
+
 @dataclass(frozen=True)
 class Rules:
     """What applies in an environment, whatever a command says."""
@@ -27,6 +36,8 @@ class Rules:
     source: Workspace | None = None  #: the workspace that models come from, if this environment's identity may read it
     url: str = ""  #: address of this app, for people
     workspace: str = ""  #: ARM id of the environment's own workspace
+    prices: Mapping[str, float] = field(default_factory=dict)  #: of an instance for an hour, by size
+    currency: str = ""
     shares_data: frozenset[str] = frozenset()  #: names of the data assets that may leave it for the registry
 
     def is_own(self, workspace: str) -> bool:
@@ -46,11 +57,19 @@ class Order(Generic[S]):
     workspace: Workspace
     folder: Path  #: contains `promotion.yml` and the files that it names
     rules: Rules
+    bundles: BundleFolder = no_bundles
 
     parses: ClassVar[type[Frozen]]
 
     @classmethod
-    def of(cls, command: RunStep, workspace: Workspace, folder: Path, rules: Rules) -> Self:
+    def of(
+        cls,
+        command: RunStep,
+        workspace: Workspace,
+        folder: Path,
+        rules: Rules,
+        bundles: BundleFolder = no_bundles,
+    ) -> Self:
         """Parse a command. Raises `RejectedError` for settings that this version does not understand."""
         try:
             settings: Any = cls.parses.parse(command.settings)
@@ -59,7 +78,7 @@ class Order(Generic[S]):
                 f"This version of the app cannot read the settings of stage {command.stage}. Start a new "
                 f"promotion: {fault}"
             ) from fault
-        return cls(command, settings, workspace, folder, rules)
+        return cls(command, settings, workspace, folder, rules, bundles)
 
     def seen(self, step: "Step[E, Any]", name: str = "") -> E:
         """The evidence of an earlier step. `name` is its name in the plan, if that differs from the step's own name.

@@ -57,19 +57,19 @@ def _conda(asset: EnvironmentAsset) -> Any:
         content = yaml.safe_load(asset.conda)
     except (yaml.YAMLError, ValueError, RecursionError) as fault:
         raise RejectedError(f"The conda file of environment {asset.name} is not valid YAML: {fault}") from fault
-    if _count(content, _MOST_VALUES) <= 0:
+    if _left(content, _MOST_VALUES + 1) == 0:
         raise RejectedError(f"The conda file of environment {asset.name} has more than {_MOST_VALUES} values.")
     return content
 
 
-def _count(value: Any, left: int) -> int:
-    """Return how many more values are allowed."""
-    if left <= 0:
+def _left(value: Any, left: int) -> int:
+    """Return how many more values are allowed after this one, which may contain others."""
+    if left == 0:
         return 0
     inner = [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
     left -= 1
     for each in inner:
-        left = _count(each, left)
+        left = _left(each, left)
     return left
 
 

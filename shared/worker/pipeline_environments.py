@@ -6,10 +6,12 @@ One that is described where it is used has no name: it gets one, and a version t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from shared.core import asset_names
 from shared.core.messages import Failed, FailureKind
 from shared.ports import EnvironmentAsset, same_asset
+from shared.worker.order import Order
 from shared.worker.pipeline_content import VERSION_LENGTH, conda_as_json, environment_digest
 from shared.worker.pipeline_order import PipelineOrder, is_in
 
@@ -54,7 +56,12 @@ def in_registry(order: PipelineOrder, read: Read, key: str, start: bool) -> Used
         )
     if asset.is_anonymous:
         return _rebuilt(order, asset, start)
-    return _shared(order, asset, start)
+    return from_workspace(order, asset, start)
+
+
+def is_curated(reference: str) -> bool:
+    """Whether `azureml:NAME:VERSION` names an environment that every workspace has."""
+    return reference.removeprefix("azureml:").lower().startswith(_CURATED_NAME)
 
 
 def _of_registry(order: PipelineOrder, key: str, registry: str, is_label: bool) -> UsedEnvironment | Failed:
@@ -97,7 +104,8 @@ def _rebuilt(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> Used
     return UsedEnvironment(key, digest)
 
 
-def _shared(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> UsedEnvironment | Pending | Failed:
+def from_workspace(order: Order[Any], asset: EnvironmentAsset, start: bool) -> UsedEnvironment | Pending | Failed:
+    """Return the registry's copy of a workspace's own asset, or its progress. `start`: share it if it is missing."""
     key = order.workspace.registry_id("environments", asset.name, asset.version)
     there = order.workspace.environment_asset(key)
     if there is None:
@@ -113,6 +121,6 @@ def _shared(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> UsedE
 def _taken(name: str, version: str) -> Failed:
     return Failed(
         f"The registry has another environment {name}, version {version}, with other content. Register the "
-        "environment under a new version or another name, and run the pipeline with it.",
+        "environment under a new version or another name, and use that.",
         FailureKind.CONFLICT,
     )

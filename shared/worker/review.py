@@ -1,12 +1,20 @@
 """Reviews everything that would be deployed, and judges gates and rules. Used by `validate`, and again by the later
 steps that act on its result."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, as_evidence
-from shared.worker import evaluation_rules, gates, manifest, rules, smoke_file
+from shared.worker import (
+    deployment_environments,
+    endpoint_settings,
+    evaluation_rules,
+    gates,
+    manifest,
+    rules,
+    smoke_file,
+)
 from shared.worker.analysis_job import analysis_file
 from shared.worker.gates import Judged, Verdict
 from shared.worker.manifest import Described, Manifest
@@ -21,6 +29,7 @@ class Review:
     verdicts: Sequence[Verdict]
     manifest: Manifest
     authors: Sequence[Author]
+    endpoint_changes: Mapping[str, str] = field(default_factory=dict)  #: by setting: `is → will be`
 
 
 def review(target: Target) -> Review | Failed:
@@ -46,9 +55,11 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     compares = workspace.job_file(analysis) if analysis else None
     if target.smoke_file and target.stage.smoke:
         smoke_file.read(target.smoke_file, target.stage.smoke.tolerance)
-    endpoint = workspace.endpoint(target.endpoint)
+    file, endpoint = endpoint_settings.requested(target), workspace.endpoint(target.endpoint)
     if endpoint and not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
+    if endpoint and file and (obstacle := endpoint_settings.obstacle(target, file, endpoint)):
+        return obstacle
     copy = manifest.model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy
@@ -60,9 +71,15 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
             "then retry.",
             FailureKind.NOT_FOUND,
         )
+    environment = deployment_environments.pinned(target, described, target.seen(share.STEP).environments or {})
+    if isinstance(environment, Failed):
+        return environment
     made_by = rules.authors(target, copy)
     verdicts = [*verdicts, *rules.judge(target, described, made_by), *evaluation_rules.judge(target, job)]
     if refusal := gates.refusal(target.command.stage, verdicts):
         return refusal
-    found = Described(described, job, compares)
-    return Review(verdicts, manifest.read(target, copy, found, verdicts, made_by), made_by)
+    found = Described(described, job, compares, file, environment)
+    seen = manifest.read(target, copy, found, verdicts, made_by)
+    has = endpoint.settings if endpoint else None
+    changes = endpoint_settings.differences(file.settings, has).changeable if file and has else {}
+    return Review(verdicts, seen, made_by, changes)

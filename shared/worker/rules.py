@@ -26,7 +26,8 @@ _ACTED = {
 
 def _before_approval(kind: Kind) -> frozenset[str]:
     """An approval that the coordinator takes is bound to the evidence of these steps."""
-    return frozenset(step.name for step in takewhile(lambda step: step.name != APPROVE, KINDS[kind].plan))
+    before = takewhile(lambda step: step.name != APPROVE, KINDS[kind].plan)
+    return frozenset(step.name for step in before if not step.informs)
 
 
 def authors(target: Target, copy: Model) -> Sequence[Author]:

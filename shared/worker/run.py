@@ -20,7 +20,7 @@ from shared.ports import (
 )
 from shared.worker.fence import TooLateError, fenced
 from shared.worker.measured import Measured
-from shared.worker.order import Rules, Step
+from shared.worker.order import BundleFolder, Rules, Step, no_bundles
 from shared.worker.steps import steps
 
 log = logging.getLogger("mlpromote")
@@ -37,6 +37,7 @@ class Workplace:
     rules: Callable[[str], Rules]
     folder: Path  #: that the files which the configuration names lie in
     clock: Callable[[], datetime]
+    bundles: BundleFolder = no_bundles  #: the same for the files of a bundle
     saw: Callable[[Sequence[LiveMinute]], None] = lambda _: None  #: takes the live figures that a step saw
 
 
@@ -49,7 +50,8 @@ def run_step(command: RunStep, at: Workplace, known: Mapping[str, Step[Any, Any]
         if step is None:
             return _no_step(command)
         workspace = fenced(at.workspace(command.environment), command, at.clock)
-        order = step.order.of(command, workspace, at.folder, at.rules(command.environment))
+        folder = at.bundles(command.bundle) if command.bundle else at.folder
+        order = step.order.of(command, workspace, folder, at.rules(command.environment), at.bundles)
         answer: Outcome | Measured = step.run(order)
         if isinstance(answer, Measured):
             at.saw(answer.minutes)

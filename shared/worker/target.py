@@ -67,6 +67,10 @@ class Target(Order[ModelStage]):
         return self.folder / self.stage.deployment
 
     @property
+    def endpoint_file(self) -> Path | None:
+        return self.folder / self.stage.endpoint_file if self.stage.endpoint_file else None
+
+    @property
     def smoke_file(self) -> Path | None:
         return self.folder / self.stage.smoke.requests if self.stage.smoke else None
 

@@ -46,6 +46,9 @@ class WorkerParts(Protocol):
     def folder(self) -> Path:
         """The folder of the files that the configuration names."""
 
+    def bundle_folder(self, digest: str) -> Path:
+        """The folder of a bundle's files. Raises `RejectedError`; `StoreUnavailableError` if it cannot be read now."""
+
     def workspace(self, environment: str) -> Workspace: ...
     def rules(self, environment: str) -> Rules: ...
 
@@ -92,7 +95,7 @@ class Worker:
             return NotRun(f"{command.step} was delivered {delivery} times: its worker crashed or could not report")
         # Texts that others wrote, such as a container's log, must not leave here with a secret in them.
         parts = self._parts
-        at = Workplace(parts.workspace, parts.rules, parts.folder, self._clock, minutes.extend)
+        at = Workplace(parts.workspace, parts.rules, parts.folder, self._clock, parts.bundle_folder, minutes.extend)
         return clean_outcome(run_step(command, at))
 
     def find_registrations(self, command: FindRegistrations) -> None:

@@ -13,7 +13,7 @@ for name in ("dev", "test", "prod"):
 
 def test_a_promotion_is_one_chain_of_a_command_and_a_report_for_each_step(tmp_path: Path) -> None:
     first, second = recorded.chains(SETTINGS, tmp_path / "store.sqlite", at_once.model_names("a", 2))
-    stage = ["validate", "deploy", "smoke", "shift", "retire"]
+    stage = ["validate", "check_capacity", "deploy", "smoke", "shift", "retire"]
     steps = [one["message_id"].split(":")[2] for one in first if one["subject"] == "RunStep"]
     assert steps == ["share", *stage, *stage]
     assert [one["subject"] for one in first] == ["ModelRegistered", *["RunStep", "StepReported"] * len(steps)]

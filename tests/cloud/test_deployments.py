@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.cloud.azureml import AzureMLWorkspace
-from shared.ports import Deployment, Endpoint, RejectedError
+from shared.ports import Deployment, Endpoint, OutOfQuotaError, RejectedError
 from shared.worker import container_log
 from tests.cloud.conftest import Registered
 from tests.cloud.local_azure import LocalAzure, until
@@ -66,6 +66,15 @@ def test_a_deployment_is_made_of_the_file_with_our_model_and_tags_and_can_be_ask
     assert [(answer.status, answer.body) for answer in answers] == [(200, '{"sum": 11}'), (200, '{"sum": 15}')]
     assert all(0 < answer.seconds < 5 for answer in answers)
     assert "azmlinfsrv" in serving.workspace.logs(serving.endpoint, "v1-abc", 50)
+
+
+def test_a_deployment_that_azure_refuses_for_want_of_quota_says_so(serving: Serving) -> None:
+    file = serving.folder / "deployment.yml"
+    file.write_text(file.read_text().replace("instance_count: 1", "instance_count: 5000"))
+    with pytest.raises(
+        OutOfQuotaError, match=r"Not enough quota available for Standard_DS3_v2.*Additional needed: 24000"
+    ):
+        serving.start("v1-abc")
 
 
 def test_traffic_is_given_and_a_deployment_is_removed(serving: Serving) -> None:

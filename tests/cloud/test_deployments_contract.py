@@ -2,10 +2,13 @@
 the fake that the fast tests use."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
+from shared.core import asset_names
 from shared.ports import (
     BusyError,
     Deployment,
@@ -60,8 +63,8 @@ class Serving:
             assert self.ended(deployment).state == "Succeeded"
             self.settled()
 
-    def give_traffic(self, traffic: Mapping[str, int]) -> None:
-        self.workspace.start_traffic(self.endpoint, traffic, {})
+    def give_traffic(self, traffic: Mapping[str, int], mirror: Mapping[str, int] = MappingProxyType({})) -> None:
+        self.workspace.start_traffic(self.endpoint, traffic, mirror)
         self.settled()
 
 
@@ -117,6 +120,23 @@ def test_traffic_goes_to_what_is_named_and_the_tags_stay(serving: Serving) -> No
     serving.give_traffic({"v1-abc": 0, "v2-abc": 100})
     changed = serving.settled()
     assert (changed.traffic, changed.tags) == ({"v2-abc": 100}, OF_ROUTE)
+
+
+def test_copies_go_to_one_deployment_without_live_traffic_and_end_with_the_same_change(serving: Serving) -> None:
+    serving.deploy("v1-abc", "v2-abc")
+    serving.give_traffic({"v1-abc": 100}, {"v2-abc": 50})
+    assert (serving.settled().traffic, serving.settled().mirror) == ({"v1-abc": 100}, {"v2-abc": 50})
+    for traffic, mirror in [({"v1-abc": 100}, {"v2-abc": 51}), ({"v1-abc": 90, "v2-abc": 10}, {"v2-abc": 10})]:
+        with pytest.raises(RejectedError):
+            serving.workspace.start_traffic(serving.endpoint, traffic, mirror)
+    assert serving.settled().mirror == {"v2-abc": 50}
+    serving.give_traffic({"v1-abc": 90, "v2-abc": 10})
+    assert (serving.settled().traffic, serving.settled().mirror) == ({"v1-abc": 90, "v2-abc": 10}, {})
+
+
+def test_a_deployment_says_how_long_a_request_may_take(serving: Serving) -> None:
+    serving.deploy("v1-abc")
+    assert serving.ended("v1-abc").request_timeout == timedelta(seconds=5)
 
 
 def test_traffic_cannot_be_given_to_a_deployment_that_does_not_exist(serving: Serving) -> None:
@@ -186,3 +206,112 @@ def test_a_deployment_file_that_cannot_be_used_is_refused_before_anything_begins
         azure_ml.test.deployment_file(file)
     with pytest.raises(RejectedError):
         azure_ml.test.start_deployment(file, "nobody", "v1-abc", "azureml:m:1", OURS)
+
+
+# --- endpoint files ---------------------------------------------------------------------------------------------------
+
+IDENTITY = "/subscriptions/S/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/churn"
+ENDPOINT_FILE = """\
+$schema: https://azuremlschemas.azureedge.net/latest/managedOnlineEndpoint.schema.json
+auth_mode: aad_token
+public_network_access: disabled
+tags: {team: churn}
+properties: {enforce: "true"}
+identity:
+  type: user_assigned
+  user_assigned_identities: [{resource_id: IDENTITY}]
+""".replace("IDENTITY", IDENTITY)
+
+
+def test_an_endpoint_is_made_with_the_settings_of_its_file(azure_ml: Azure, name: str, tmp_path: Path) -> None:
+    file = tmp_path / "endpoint.yml"
+    file.write_text(ENDPOINT_FILE)
+    workspace, endpoint = azure_ml.test, f"g{name}"
+    wanted = workspace.endpoint_file(file)
+    assert wanted.file == file
+    workspace.start_endpoint(endpoint, OF_ROUTE, file)
+    made = until(lambda: one if (one := workspace.endpoint(endpoint)) and one.state == "Succeeded" else None)
+    settings = made.settings
+    assert (settings.auth_mode, settings.public_network_access) == ("aad_token", "disabled")
+    assert settings.identities == wanted.settings.identities
+    assert len(settings.identities or ()) == 1
+    assert made.tags == {"team": "churn", **OF_ROUTE}
+    assert settings.properties.items() >= {"enforce": "true"}.items()
+
+
+def test_an_endpoint_gets_what_a_file_names_and_keeps_its_traffic_and_everything_else(
+    serving: Serving, tmp_path: Path
+) -> None:
+    serving.deploy("v1-abc")
+    serving.give_traffic({"v1-abc": 100})
+    before = serving.settled()
+    assert (before.settings.auth_mode, before.settings.public_network_access) == ("key", "enabled")
+    assert before.settings.identities == ()
+    file = tmp_path / "endpoint.yml"
+    file.write_text("public_network_access: disabled\ntags: {team: churn}\n")
+    serving.workspace.start_endpoint_change(serving.endpoint, file)
+    after = serving.settled()
+    assert (after.settings.auth_mode, after.settings.public_network_access) == ("key", "disabled")
+    assert after.tags == {"team": "churn", **OF_ROUTE}
+    assert after.traffic == {"v1-abc": 100}
+    assert wanted_of(serving, file) == (None, None, "disabled")
+
+
+def wanted_of(serving: Serving, file: Path) -> tuple[object, ...]:
+    settings = serving.workspace.endpoint_file(file).settings
+    return settings.auth_mode, settings.identities, settings.public_network_access
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "- a list", "traffic: {v1: 100}", "auth_mode: open", "compute: azureml:aks\ntags: {a: b}"]
+)
+def test_an_endpoint_file_that_cannot_be_used_is_refused_before_anything_begins(
+    azure_ml: Azure, name: str, tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "endpoint.yml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(RejectedError):
+        azure_ml.test.endpoint_file(file)
+    with pytest.raises(RejectedError):
+        azure_ml.test.start_endpoint(f"h{name}", OF_ROUTE, file)
+    assert azure_ml.test.endpoint(f"h{name}") is None
+
+
+# --- environment assets -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reference", ["azureml:sklearn:1", "azureml:sklearn@latest"])
+def test_a_deployment_uses_the_registrys_copy_of_an_environment_in_place_of_what_its_file_names(
+    serving: Serving, folder: Path, reference: str
+) -> None:
+    dev, test = serving.azure_ml.dev, serving.workspace
+    assert test.deployment_file(folder / "deployment.yml").environment == "azureml:sklearn:1"
+    asset = found(dev.environment_named(reference))
+    assert (asset.name, asset.version) == ("sklearn", "1")
+    dev.start_environment_share(asset.name, asset.version)
+    copy = test.registry_id("environments", "sklearn", "1")
+    until(lambda: test.environment_asset(copy), "the copy")
+    test.start_deployment(folder / "deployment.yml", serving.endpoint, "v1-abc", serving.model, OURS, copy)
+    assert serving.ended("v1-abc").state == "Succeeded"
+    made = found(test.deployment(serving.endpoint, "v1-abc"))
+    assert same_asset(asset_names.plain_id(made.environment), copy)
+    assert (made.instance_type, made.instances) == ("Standard_DS3_v2", 1)
+
+
+def test_an_environment_that_is_not_there_is_none_and_what_names_none_is_refused(azure_ml: Azure) -> None:
+    assert azure_ml.dev.environment_named("azureml:nobody:1") is None
+    assert azure_ml.dev.environment_named("azureml:nobody@latest") is None
+    with pytest.raises(RejectedError):
+        azure_ml.dev.environment_named("sklearn")
+
+
+@pytest.mark.parametrize(
+    "environment", ["azureml://registries/azureml/environments/sklearn-1.5/versions/33", "{image: some-image}"]
+)
+def test_only_the_short_name_of_an_environment_is_told_of_a_file(
+    azure_ml: Azure, folder: Path, environment: str
+) -> None:
+    file = folder / "deployment.yml"
+    file.write_text(file.read_text().replace("azureml:sklearn:1", environment))
+    assert azure_ml.test.deployment_file(file).environment == ""

@@ -11,6 +11,7 @@ import pytest
 from azure.ai.ml.entities import Data
 
 from shared.ports import (
+    EnvironmentAsset,
     Job,
     Workspace,
 )
@@ -60,6 +61,8 @@ class FakeAzure(Azure):
         registry = FakeRegistry()
         self._dev = FakeWorkspace(registry, "ws-dev", polls_until_ready=1)
         self._test = FakeWorkspace(registry, "ws-test", polls_until_ready=1)
+        own = "/subscriptions/s/workspaces/ws-dev/environments/sklearn/versions/1"
+        self._dev.own.environments[own] = EnvironmentAsset(own, "sklearn", "1", "image", origin=own)
         super().__init__(self._dev, self._test)
 
     def register(self, name: str, version: str = "1", **tags: str) -> None:

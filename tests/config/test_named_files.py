@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.config import Configuration, named_files
-from tests.config.right import RIGHT
+from tests.config.right import RIGHT, changed
 
 DEPLOYMENT = """
 code_configuration: {code: ../scoring, scoring_script: score.py}
@@ -28,13 +28,13 @@ Faults = Callable[..., list[str]]
 def faults(tmp_path: Path, configured: Callable[[str], Configuration]) -> Faults:
     """Of the right configuration, whose files have these contents; None for one that is not there."""
 
-    def found(contents: dict[str, str | bytes | None]) -> list[str]:
+    def found(contents: dict[str, str | bytes | None], text: str = RIGHT) -> list[str]:
         for name, content in {**FILES, **contents}.items():
             file = tmp_path / name
             file.parent.mkdir(exist_ok=True, parents=True)
             if content is not None:
                 file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return [str(fault) for fault in named_files.faults(configured(RIGHT), tmp_path)]
+        return [str(fault) for fault in named_files.faults(configured(text), tmp_path)]
 
     return found
 
@@ -94,3 +94,24 @@ def test_what_is_elsewhere_is_not_looked_for(faults: Faults, content: str) -> No
 def test_all_is_reported_at_once(faults: Faults) -> None:
     gone = "code_configuration: {code: nowhere, scoring_script: s.py}\nenvironment: {conda_file: nowhere.yml}"
     assert len(faults({NAMED: gone, "smoke/churn.jsonl": None})) == 3
+
+
+WITH_ENDPOINT = changed(
+    (
+        "        deployment: deployments/churn.yml\n",
+        "        deployment: deployments/churn.yml\n        endpoint_file: e.yml\n",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, ["there is no file e.yml"]),
+        ("- a list", ["e.yml is no YAML mapping"]),
+        ("auth_mode: aad_token", []),
+    ],
+)
+def test_the_file_of_an_endpoint_is_read(faults: Faults, content: str | None, said: list[str]) -> None:
+    found = faults({"e.yml": content}, WITH_ENDPOINT)
+    assert found == [f"routes.churn.stages[0].endpoint_file: {sentence}" for sentence in said]

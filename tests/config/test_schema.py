@@ -29,7 +29,8 @@ def keys(part: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_the_checked_in_schema_is_up_to_date() -> None:
-    assert schema.PATH.read_text(encoding="utf-8") == schema.text(), "run python -m shared.config.schema"
+    for path in (schema.PATH, schema.PLATFORM_PATH, schema.TEAM_PATH):
+        assert path.read_text(encoding="utf-8") == schema.text(path), "run python -m shared.config.schema"
 
 
 def test_it_is_a_schema_that_describes_every_key() -> None:

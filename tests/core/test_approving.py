@@ -44,7 +44,8 @@ def test_a_stage_that_asks_waits_after_its_gates_with_nothing_in_flight() -> Non
     assert stage.current is not None
     assert stage.current.plan.name == "approve"
     assert in_flight(lane) == []
-    assert [step.plan.name for step in stage.steps if step.status is StepStatus.SUCCEEDED] == ["share", "validate"]
+    done = [step.plan.name for step in stage.steps if step.status is StepStatus.SUCCEEDED]
+    assert done == ["share", "validate", "check_capacity"]
 
 
 def test_it_goes_on_at_the_second_different_person_and_says_how_many_are_missing() -> None:
@@ -236,10 +237,22 @@ def test_approvals_count_again_where_a_retry_has_the_same_evidence() -> None:
 
 
 def test_approvals_that_count_again_are_in_the_journal() -> None:
-    lane = retried_after_two_approvals()
-    decision = decide(lane, answer(due(lane)[0], SAME["validate"]), NOW)
+    lane = run(retried_after_two_approvals(), SAME, until="check_capacity")
+    decision = decide(lane, answer(due(lane)[0]), NOW)
     said = [entry.text for entry in decision.journal if entry.what == "approved"]
     assert said == ["anna, bert approved the same evidence before"]
+
+
+def test_approvals_count_again_where_only_what_informs_people_has_changed() -> None:
+    outcomes = {**SAME, "check_capacity": Succeeded({"left": 12})}
+    lane = run(retried_after_two_approvals(), outcomes, until="deploy")
+    assert in_flight(lane) == ["prod.deploy"]
+
+
+def test_what_informs_people_is_in_the_journal_in_words() -> None:
+    lane = run(retried_after_two_approvals(), SAME, until="check_capacity")
+    decision = decide(lane, answer(due(lane)[0], Succeeded({}, says="takes 3 instances")), NOW)
+    assert [each.text for each in decision.journal if each.what == "step-succeeded"] == ["takes 3 instances"]
 
 
 def test_approvals_lapse_where_a_retry_has_other_evidence() -> None:

@@ -49,7 +49,7 @@ def test_a_command_may_act_for_three_minutes_and_is_known_not_to_after_five() ->
 def test_all_steps_of_all_stages_run_in_order_and_the_candidate_ends_as_champion_of_each() -> None:
     driver = LaneDriver(decide(EMPTY, requested(), NOW).lane)
     order = [f"{command.stage}.{command.step}" for command in driver.moments()]
-    steps = ("validate", "deploy", "smoke", "shift", "retire")
+    steps = ("validate", "check_capacity", "deploy", "smoke", "shift", "retire")
     assert order == ["test.share", *(f"test.{step}" for step in steps), *(f"prod.{step}" for step in steps)]
     assert only(driver.lane) is PromotionStatus.SUCCEEDED
     assert set(driver.lane.champions) == {"test", "prod"}

@@ -7,6 +7,7 @@ import pytest
 
 from shared.cloud.documents import lane_document, read_lane
 from shared.core.events import Approved, NotNowError, Person, PromotionRequested, Retried, RunAsked
+from shared.core.holds import NO_HOLDS, Scope, hold
 from shared.core.lane import decide, due
 from shared.core.messages import Candidate, Failed, FailureKind, Kind, RunStep
 from shared.core.plan import plan_for
@@ -70,6 +71,18 @@ def test_a_schedule_runs_the_champion_again_once_its_time_is_over_and_asks_nobod
     assert command.evidence["register_components"] == {"saw": "register_components"}
     _, again = started(lane, 30, asked())
     assert again == [command], "it was asked twice in the same quarter of an hour"
+
+
+@pytest.mark.parametrize("cause", [Cause.SCHEDULE, Cause.DRIFT])
+def test_no_run_starts_by_itself_for_a_held_stage_but_a_person_can_queue_one(cause: Cause) -> None:
+    now = NOW + DAYS_30
+    frozen = hold(NO_HOLDS, Scope(), ANN, "audit", now + DAYS_30, NOW)
+    lane = promoted()
+    assert decide(lane, asked(cause), now, frozen).stale
+    assert not decide(lane, asked(cause), now).stale
+    queued = decide(lane, asked(Cause.PERSON), now, frozen)
+    assert queued.lane.promotions[-1].under_way
+    assert due(queued.lane) == ()
 
 
 def test_each_run_is_a_promotion_and_the_last_is_compared_with_the_one_before() -> None:

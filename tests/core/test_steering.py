@@ -12,6 +12,7 @@ from shared.core.events import (
     RolledBack,
 )
 from shared.core.lane import decide, due
+from shared.core.messages import Kind
 from shared.core.promotion import Lane, PromotionStatus, StageStatus
 from tests.core.driver import drive
 from tests.core.people import ONE_STAGE, OPERATOR, ask, in_flight, run, the
@@ -152,6 +153,12 @@ def test_a_hold_keeps_everybody_out_until_it_is_released() -> None:
     lane = ask(lane, Released(KEY, "prod", OPERATOR, "mended"))
     assert in_flight(lane) == ["prod.share"]
     assert lane.holds == {}
+
+
+def test_a_hold_keeps_no_job_from_registering_its_output() -> None:
+    """What it registers is another promotion, which waits in front of the held stage."""
+    job = PromotionRequested(promotion("train-9", ONE_STAGE, Kind.JOB))
+    assert in_flight(decide(rolled_back(), job, NOW).lane) == ["prod.register"]
 
 
 def test_a_stage_without_a_hold_cannot_be_released() -> None:

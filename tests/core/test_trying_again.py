@@ -7,6 +7,7 @@ import pytest
 from shared.core.events import (
     NotNowError,
     PromotionRequested,
+    Renewed,
     Replayed,
     Retried,
 )
@@ -134,3 +135,43 @@ def test_a_replay_is_noted_and_changes_nothing_else(until: str) -> None:
     assert the(after, "2").lines == the(lane, "2").lines + 1
     assert the(after, "2").stages == the(lane, "2").stages
     assert (due(after), after.champions) == (due(lane), lane.champions)
+
+
+# --- with the files of a newer bundle ---------------------------------------------------------------------------------
+
+
+def test_a_retry_with_other_files_begins_at_validate_and_asks_for_approval_again() -> None:
+    lane = approved_and_failed("deploy")
+    again = Retried(KEY, the(lane).id, OPERATOR, "mended", renewed=Renewed("b" * 64, ("scoring/score.py",)))
+    lane = ask(lane, again)
+    assert in_flight(lane) == ["prod.validate"]
+    assert due(lane)[0].bundle == the(lane).bundle == "b" * 64
+    lane = run(lane)
+    assert in_flight(lane) == []
+    assert [step.plan.name for stage in the(lane).stages if (step := stage.current)] == ["approve"]
+
+
+def test_a_retry_with_the_same_files_in_a_newer_bundle_keeps_its_approval() -> None:
+    lane = approved_and_failed("deploy")
+    lane = run(ask(lane, Retried(KEY, the(lane).id, OPERATOR, "again", renewed=Renewed("b" * 64))))
+    assert the(lane).status is PromotionStatus.SUCCEEDED
+    assert the(lane).bundle == "b" * 64
+    assert lane.champions["prod"].bundle == "b" * 64
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ((), "with the files of bundle bbbbbbbbbbbb, which are the same for this promotion"),
+        (
+            ("score.py",),
+            "with the files of bundle bbbbbbbbbbbb: score.py changed, so earlier approvals no longer count",
+        ),
+        (tuple("abcdefg"), "a, b, c, d, e and 2 more changed"),
+    ],
+)
+def test_the_journal_says_which_files_a_retry_uses(changed: tuple[str, ...], says: str) -> None:
+    lane = failed("deploy")
+    event = Retried(KEY, the(lane).id, OPERATOR, "mended", renewed=Renewed("b" * 64, changed))
+    [line] = [entry.text for entry in decide(lane, event, NOW).journal if entry.what == "retried"]
+    assert says in line

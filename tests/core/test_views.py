@@ -33,3 +33,11 @@ def test_an_approval_that_an_environment_takes_is_for_what_it_has_seen_last(
     )
     document: Any = details(replace(asked, stages=(replace(stage, steps=steps),)), (), Lane(KEY))
     assert document["stages"][0]["approval"]["evidence"] == shown
+
+
+@pytest.mark.parametrize(("endpoint", "shown"), [("churn-prod", "churn-prod"), ("", None)])
+def test_a_stage_shows_its_endpoint_if_it_deploys_to_one(endpoint: str, shown: str | None) -> None:
+    asked = promotion(stages={"prod": ()})
+    stage = replace(asked.stages[0], endpoint=endpoint)
+    document: Any = details(replace(asked, stages=(stage,)), (), Lane(KEY))
+    assert document["stages"][0]["endpoint"] == shown

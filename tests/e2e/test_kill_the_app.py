@@ -33,7 +33,7 @@ CALLS = {
     "restore": ("PUT", "*/onlineendpoints/NAME"),
 }
 #: Steps of a way forward, and those of a way back.
-FORWARD = ("share", "validate", "deploy", "smoke", "shift", "retire")
+FORWARD = ("share", "validate", "check_capacity", "deploy", "smoke", "shift", "retire")
 BACK = ("remove", "restore")
 TRAINED = "tiny-trained"
 #: Within this time every promotion is in its step; those that got there first are still held then.

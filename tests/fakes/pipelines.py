@@ -61,6 +61,16 @@ class FakePipelines:
         self._called("environment_asset")
         return self._place(asset_id).environments.get(asset_id) if self._is_there(asset_id) else None
 
+    def environment_named(self, reference: str) -> EnvironmentAsset | None:
+        self._called("environment_named")
+        name, _, version = reference.removeprefix("azureml:").replace("@latest", ":@latest").partition(":")
+        if not version or not reference.startswith("azureml:"):
+            raise RejectedError(f"{reference} names no environment")
+        found = [each for each in self.own.environments.values() if each.name == name]
+        if version == "@latest":
+            return found[-1] if found else None
+        return next((each for each in found if each.version == version), None)
+
     def has_code(self, asset_id: str) -> bool:
         self._called("has_code")
         return asset_id in self._place(asset_id).codes and self._is_there(asset_id)

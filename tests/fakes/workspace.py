@@ -21,6 +21,8 @@ from shared.ports import (
     Deployment,
     DeploymentFile,
     Endpoint,
+    EndpointFile,
+    EndpointSettings,
     EventSubscription,
     Job,
     JobOutput,
@@ -31,6 +33,8 @@ from shared.ports import (
     SubmittedJob,
     Workspace,
 )
+from tests.fakes.capacity import FakeCapacities
+from tests.fakes.endpoints import endpoint_file, made_from, with_changes
 from tests.fakes.jobs import FakeJobs
 from tests.fakes.live_figures import FakeLiveFigures
 from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
@@ -59,7 +63,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures):
+class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities):
     """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
     still show it as not ready."""
 
@@ -107,7 +111,14 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures):
         return copy
 
     def has_endpoint(self, name: str, tags: Mapping[str, str], traffic: Mapping[str, int] | None = None) -> Endpoint:
-        self.endpoints[name] = Endpoint(name, "Succeeded", dict(traffic or {}), dict(tags), f"https://{name}/score")
+        self.endpoints[name] = Endpoint(
+            name,
+            "Succeeded",
+            dict(traffic or {}),
+            dict(tags),
+            f"https://{name}/score",
+            settings=made_from(EndpointSettings(), tags),
+        )
         return self.endpoints[name]
 
     def has_deployment(self, endpoint: str, name: str, tags: Mapping[str, str], state: str = "Succeeded") -> Deployment:
@@ -230,11 +241,24 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures):
             replace(found, traffic={each: share for each, share in found.traffic.items() if share}) if found else None
         )
 
-    def start_endpoint(self, name: str, tags: Mapping[str, str]) -> None:
+    def endpoint_file(self, file: Path) -> EndpointFile:
+        self._called("endpoint_file")
+        return endpoint_file(file)
+
+    def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None:
         self._called("start_endpoint")
-        self.endpoints[name] = Endpoint(name, "Creating", {}, dict(tags), f"https://{name}/score")
+        settings = made_from(endpoint_file(file).settings if file else EndpointSettings(), tags)
+        self.endpoints[name] = Endpoint(name, "Creating", {}, settings.tags, f"https://{name}/score", settings=settings)
         self._begin("endpoint", name)
         self._died("start_endpoint")
+
+    def start_endpoint_change(self, name: str, file: Path) -> None:
+        self._called("start_endpoint_change")
+        found = self._idle(name)
+        settings = with_changes(found.settings, endpoint_file(file).settings)
+        self.endpoints[name] = replace(found, state="Updating", tags=settings.tags, settings=settings)
+        self._begin("endpoint", name)
+        self._died("start_endpoint_change")
 
     def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
         self._called("start_traffic")
@@ -272,13 +296,28 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures):
             raise RejectedError(f"The deployment file {file.name} is no YAML mapping")
         code = (content.get("code_configuration") or {}).get("code")
         scoring = sorted(each for each in (file.parent / code).rglob("*") if each.is_file()) if code else []
-        return DeploymentFile((file, *scoring), content.get("instance_type"), content.get("instance_count"))
+        environment = content.get("environment")
+        is_short = isinstance(environment, str) and environment.startswith("azureml:") and "/" not in environment
+        return DeploymentFile(
+            (file, *scoring),
+            content.get("instance_type"),
+            content.get("instance_count"),
+            str(environment) if is_short else "",
+        )
 
-    def start_deployment(self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str]) -> None:
+    def start_deployment(
+        self, file: Path, endpoint: str, name: str, model: str, tags: Mapping[str, str], environment: str = ""
+    ) -> None:
         self._called("start_deployment")
-        self.deployment_file(file)
         self._idle(endpoint, name)
-        self.made[endpoint, name] = Deployment(name, "Creating", dict(tags), model)
+        asked = self.deployment_file(file)
+        made = Deployment(name, "Creating", dict(tags), model)
+        self.made[endpoint, name] = replace(
+            made,
+            instance_type=asked.instance_type,
+            instances=asked.instances,
+            environment=environment or asked.environment or None,
+        )
         self._begin("deployment", endpoint, name)
         self._died("start_deployment")
 

@@ -113,6 +113,9 @@ class Api:
         written = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._ask("POST", address, written, headers or {})
 
+    def ask(self, method: str, address: str, content: bytes, headers: Mapping[str, str] | None = None) -> Reply:
+        return self._ask(method, address, content, headers or {})
+
     def start(self, version: str, headers: Mapping[str, str] | None = None, **more: str) -> str:
         """Start a promotion of churn-eu; its id."""
         body = {"model": "churn-eu", "version": version, "reason": "a test", **more}
@@ -197,6 +200,12 @@ def settings() -> dict[str, str]:
 
 
 @pytest.fixture
+def configuration() -> str:
+    """The app's own file; tests override it."""
+    return CONFIGURATION
+
+
+@pytest.fixture
 def api(unverified_api: Api) -> Api:
     """To which the people of `ISSUER` can sign in."""
     app = unverified_api.app
@@ -207,8 +216,8 @@ def api(unverified_api: Api) -> Api:
 
 
 @pytest.fixture
-def unverified_api(tmp_path: Path, settings: dict[str, str]) -> Iterator[Api]:
-    (tmp_path / "promotion.yml").write_text(CONFIGURATION, encoding="utf-8")
+def unverified_api(tmp_path: Path, settings: dict[str, str], configuration: str) -> Iterator[Api]:
+    (tmp_path / "promotion.yml").write_text(configuration, encoding="utf-8")
     with pytest.MonkeyPatch.context() as environment:
         every = (
             SETTINGS

@@ -1,20 +1,16 @@
 """Promotions of pipelines over HTTP."""
 
-from pathlib import Path
-
 import pytest
 
-from shared.config import load
-from tests.config.right import RIGHT, SETTINGS
+from tests.config.right import RIGHT
 from tests.config.test_pipeline_routes import ROUTE
 from tests.functions.conftest import Api
 
 
 @pytest.fixture
-def pipelines(api: Api, tmp_path: Path) -> Api:
-    """An app with a route of pipelines."""
-    (tmp_path / "pipelines.yml").write_text(RIGHT + ROUTE)
-    api.app.configuration = load(tmp_path / "pipelines.yml", SETTINGS)
+def pipelines(api: Api) -> Api:
+    """An app with a route of pipelines: an edit of its file counts at once."""
+    api.app.settings.configuration_path.write_text(RIGHT + ROUTE)
     return api
 
 

@@ -294,6 +294,8 @@ class _Deployment:
         if function in self._functions:
             return self._own(self._functions[function], values)
         match function, values:
+            case "loadTextContent", [name]:
+                return (self._file.parent / name).read_text(encoding="utf-8")
             case "fail", [message]:
                 raise RefusedError(message)
             case "split", [text, separator]:
@@ -343,6 +345,8 @@ class _Deployment:
                 return _like(texts, str(uuid.uuid5(_GUIDS, "|".join(texts))))
             case "subscription", []:
                 return Scope(self._scope.subscription)
+            case "subscription", [subscription]:
+                return Scope(subscription)
             case "resourceGroup", [subscription, group]:
                 return Scope(subscription, group)
             case "subscriptionResourceId", [kind, name]:

@@ -70,6 +70,7 @@ def worker(name: str, **more: Any) -> Deployed:
         "deploymentRole": "worker",
         "workerOf": name,
         "signInClientId": SIGN_IN,
+        "bundleStorage": str(deployed("coordinator").outputs["BUNDLE_STORAGE_ID"]),
         "serviceBusNamespace": str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"]),
     }
     return deploy(INFRA / "main.bicep", Scope(f"sub-{name}"), parameters | more)
@@ -106,7 +107,7 @@ def settings(made: Deployed) -> Mapping[str, Any]:
 def rights(made: Deployed) -> set[Right]:
     """Who may do what where: an identity's place in the names, a built-in role's name, and a scope's ARM id."""
     return {
-        (_place(assigned.properties["principalId"]), _role(assigned), assigned.body["scope"].id)
+        (_place(assigned.properties["principalId"]), _role(assigned), _scope(assigned))
         for assigned in of_type(made, "Microsoft.Authorization/roleAssignments")
     }
 
@@ -123,8 +124,16 @@ def _place(principal: str) -> str:
     return name.rpartition("/")[2].removeprefix("id-mlpromote-").rpartition("-")[0]
 
 
+def _scope(assigned: Resource) -> str:
+    """The scope that it names, else what it is deployed to."""
+    scope = assigned.body.get("scope")
+    return str(scope.id) if scope is not None else assigned.id.partition("/providers/")[0]
+
+
 def _role(assigned: Resource) -> str:
-    role = BUILT_IN_ROLES[assigned.properties["roleDefinitionId"].rpartition("/")[2]]
+    definition = str(assigned.properties["roleDefinitionId"])
+    # One of our own has no id that Azure would know.
+    role = BUILT_IN_ROLES.get(definition.rpartition("/")[2], definition)
     assert assigned.properties["principalType"] == "ServicePrincipal"
     return role
 

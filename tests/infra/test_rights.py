@@ -28,6 +28,8 @@ from tests.infra.shapes import (
 )
 
 NAMESPACE = str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"])
+#: The container of bundles, which the coordinator's own account has.
+BUNDLES = f"{deployed('coordinator').outputs['BUNDLE_STORAGE_ID']}/blobServices/default/containers/bundles"
 RECEIVER, SENDER = "Azure Service Bus Data Receiver", "Azure Service Bus Data Sender"
 
 
@@ -73,6 +75,7 @@ def test_a_worker_alone_may_use_its_own_queues_its_own_workspace_and_the_registr
     assert rights_of(made, name) == own(name, made) | {
         (RECEIVER, queue(f"steps-{name}")),
         (SENDER, queue(f"reports-{name}")),
+        ("Storage Blob Data Reader", BUNDLES),
         *at_work(name),
     }
 
@@ -102,6 +105,27 @@ def test_the_coordinator_may_use_the_queues_and_no_workspace_and_no_registry() -
         ("EventGrid Data Sender", topic.id),
     }
     assert {whose for whose, _, _ in rights(made)} == {"app", "dead-letters"}
+
+
+def test_bundles_are_read_by_workers_and_written_by_the_coordinator_alone() -> None:
+    for made in (deployed("coordinator"), deployed()):
+        (account,) = of_type(made, "Microsoft.Storage/storageAccounts")
+        assert BUNDLES.startswith(account.id)
+        assert [each.id for each in of_type(made, "Microsoft.Storage/storageAccounts/blobServices/containers")][-1:]
+        assert settings(made)["MLPROMOTE_BUNDLES"].endswith("bundles")
+    for name in NAMES:
+        there = {role for role, scope in rights_of(worker(name), name) if scope.startswith(BUNDLES.split("/blob")[0])}
+        assert there == {"Storage Blob Data Reader"}
+        bundles = settings(worker(name))["MLPROMOTE_BUNDLES"]
+        assert bundles.startswith(f"https://{BUNDLES.split('/')[8]}.blob.")
+
+
+def test_an_app_with_routes_of_its_own_has_no_bundles() -> None:
+    made = deployed("coordinator", configuration="promotion.yml")
+    assert made.outputs["BUNDLE_STORAGE_ID"] == ""
+    given = settings(made)
+    assert given["MLPROMOTE_CONFIGURATION"] == "promotion.yml"
+    assert not {"MLPROMOTE_PLATFORM", "MLPROMOTE_BUNDLES"} & given.keys()
 
 
 def test_in_one_app_each_environment_still_has_an_identity_that_can_do_its_own_work_only() -> None:
@@ -168,6 +192,22 @@ def test_an_environment_may_read_the_workspace_that_models_come_from_and_nothing
     made = worker("prod", environments=with_own_approvals(sourceWorkspace=dev), signInClientId=PRODS_OWN)
     assert {(whose, role) for whose, role, scope in rights(made) if scope == dev} == {("prod", "Reader")}
     assert settings(made)["PROD_SOURCE_WORKSPACE"] == dev
+
+
+def test_an_environment_may_read_the_quota_of_its_subscription_and_nothing_else_of_it() -> None:
+    environments = [
+        {"name": name, "workspace": workspace(name), "source": name == "dev", "readsQuota": name == "prod"}
+        for name in NAMES
+    ]
+    for made in (deployed(environments=environments), worker("prod", environments=environments)):
+        [role] = of_type(made, "Microsoft.Authorization/roleDefinitions")
+        assert role.id.startswith("/subscriptions/sub-prod/providers/")
+        assert role.properties["assignableScopes"] == ["/subscriptions/sub-prod"]
+        assert role.properties["permissions"] == [
+            {"actions": [f"Microsoft.MachineLearningServices/locations/{what}/read" for what in ("usages", "vmSizes")]}
+        ]
+        on_subscriptions = {right for right in rights(made) if "/providers/" not in right[2]}
+        assert on_subscriptions == {("prod", role.id, "/subscriptions/sub-prod")}
 
 
 def test_nothing_is_assigned_on_a_subscription_a_resource_group_or_a_namespace() -> None:

@@ -89,6 +89,13 @@ def test_what_waits_is_listed_with_its_files(mlpromote: CommandLine, app: StubAp
     assert mlpromote("approvals", "--environment", "prod-eu").output == "nothing waits for approval\n"
 
 
+def test_what_changes_of_the_endpoint_is_listed(mlpromote: CommandLine, app: StubApp, prod: StubApp) -> None:
+    shown = {**REQUEST["shown"], "endpoint_changes": {"auth_mode": "key → aad_token"}}
+    prod.will_answer(Answer({"value": [{**REQUEST, "shown": shown}]}))
+    said = mlpromote("approvals", "--environment", "prod-eu").output
+    assert "changes the endpoint's auth_mode: key → aad_token" in said
+
+
 def test_an_environment_whose_app_is_not_known_is_told_how_to_make_it_known(
     mlpromote: CommandLine, app: StubApp
 ) -> None:

@@ -19,10 +19,12 @@ from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 REPOSITORY = Path(__file__).parents[2]
 STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "abandon", "retire", "retry")
+HOLDING = ("hold", "freeze", "unfreeze", "holds")
 OF_THE_CONNECTION = ("login", "context", "env", "completion")
 COMMANDS = (
     *STEERING,
     *("wait", "logs", "open", "failures", "replay", "routes", "release", "run", "lineage", "approvals", "doctor"),
+    *HOLDING,
     *OF_THE_CONNECTION,
 )
 DEADLINE_SECONDS = 20

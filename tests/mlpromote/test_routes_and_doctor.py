@@ -58,14 +58,6 @@ def test_without_any_lane_routes_say_so(mlpromote: CommandLine, app: StubApp) ->
     assert mlpromote("routes").output == "no promotions on any route yet\n"
 
 
-def test_a_release_names_the_stage_and_says_what_was_done(mlpromote: CommandLine, app: StubApp) -> None:
-    app.will_answer(Answer({"done": "released by alice", "route": lane()}, 202))
-    ended = mlpromote("release", "digits", "a b", "prod", "--reason", "mended")
-    assert (ended.code, ended.output.splitlines()[0]) == (0, "released by alice")
-    assert app.asked[0].path == "/api/routes/digits/a%20b/stages/prod/release"
-    assert app.asked[0].body == {"reason": "mended"}
-
-
 def test_a_run_names_the_route_and_the_stage_and_says_what_was_started(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"done": "requested", "promotion": {"id": "churn-training-7"}}, 202))
     ended = mlpromote("run", "churn training", "--stage", "prod", "--reason", "fresh data")

@@ -14,5 +14,10 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "stage.unanswered_until is not None and (not stage.is_held(turn.now)) → "
         "stage.unanswered_until is not None or not stage.is_held(turn.now)",
     ): "the lane's `closed_until` keeps a stage that queues again shut for as long",
+    (
+        "shared/core/approving.py",
+        "len(given) >= approval.least → len(given) == approval.least",
+    ): "approvals come one by one, and the last that is needed ends the step",
+    ("shared/worker/smoke_file.py", "return False → return None"): "the only caller asks whether it is true",
     ("shared/worker/steps/approve.py", "0 → 1"): "the environment's own rule, which is at least 1, counts then",
 }

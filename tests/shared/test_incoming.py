@@ -106,3 +106,24 @@ def test_a_worker_may_write_the_id_of_its_workspace_as_azure_does(written: Calla
     own = received("reports-dev", replace(FOUND, workspace=written(FOUND.workspace)))
     assert isinstance(own, ModelRegistered)
     assert own.workspace == workspace_of("dev").id
+
+
+REGISTRY = "azureml://registries/contoso-ml"
+
+
+@pytest.mark.parametrize("written", [REGISTRY, REGISTRY.upper()])
+def test_a_workers_word_on_the_registry_counts_under_the_registrys_own_id(written: str) -> None:
+    report = encode(replace(FOUND, workspace=written))
+    assert read("reports-dev", report, workspace_of, REGISTRY) == replace(FOUND, workspace=REGISTRY)
+
+
+def test_a_worker_that_may_report_the_registry_reports_no_other_registry_or_workspace() -> None:
+    assert read("reports-dev", encode(FOUND), workspace_of, REGISTRY) == FOUND
+    for elsewhere in (f"{REGISTRY}-too", WORKSPACE.format("prod")):
+        with pytest.raises(MisplacedError, match="which is not its workspace"):
+            read("reports-dev", encode(replace(FOUND, workspace=elsewhere)), workspace_of, REGISTRY)
+
+
+def test_a_worker_without_a_registry_reports_none() -> None:
+    with pytest.raises(MisplacedError, match="which is not its workspace"):
+        received("reports-dev", replace(FOUND, workspace=REGISTRY))

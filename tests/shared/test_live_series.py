@@ -72,7 +72,7 @@ def test_a_step_hands_on_the_figures_that_it_saw(tmp_path: Path) -> None:
     seen: list[LiveMinute] = []
     watching = Step("watching", lambda _: Measured(Succeeded({"requests": 150}), MINUTES), Measured, Target)
     workplace = Workplace(
-        lambda _: FakeWorkspace(), lambda _: Stage(tmp_path).rules, tmp_path, lambda: NOW, seen.extend
+        lambda _: FakeWorkspace(), lambda _: Stage(tmp_path).rules, tmp_path, lambda: NOW, saw=seen.extend
     )
     outcome = run_step(Stage(tmp_path).command("watching"), workplace, {"watching": watching})
     assert outcome == Succeeded({"requests": 150})

@@ -10,6 +10,7 @@ import pytest
 from shared.cloud.sqlite import SqliteStore
 from shared.coordinator.lanes import TOLD_AGAIN, Lanes
 from shared.core.events import Cancelled, Person, TimePassed
+from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
 from shared.core.messages import FIRST_LATE_POLL, RECONCILE, Command, News, Report, RunStep, Succeeded
 from shared.core.promotion import Lane, Unpublished
@@ -66,6 +67,12 @@ class KeptTopic(Topic):
         statuses = {promotion.id: promotion.status for promotion in lane.promotions}
         self.told += [(entry, statuses[entry.promotion]) for entry in journal]
         return True
+
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        raise AssertionError("nobody publishes bundles here")
+
+    def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
+        raise AssertionError("no lane tells of holds")
 
     def check(self) -> None:
         raise AssertionError("nobody asks here")

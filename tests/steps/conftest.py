@@ -18,7 +18,7 @@ def workspace() -> FakeWorkspace:
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     """A stage whose files are there."""
-    (tmp_path / "deployment.yml").write_text("instance_type: Standard_DS3_v2\n")
+    (tmp_path / "deployment.yml").write_text("instance_type: Standard_DS3_v2\ninstance_count: 1\n")
     (tmp_path / "smoke.jsonl").write_text('{"request": {"x": 1}, "expected": {"y": 2.0}}\n')
     return Stage(tmp_path)
 

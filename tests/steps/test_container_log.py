@@ -112,3 +112,9 @@ def test_an_exception_that_came_while_another_was_handled_is_shown_with_it() -> 
     )
     assert "During handling of the above exception, another exception occurred:" in container_log.chosen(log)
     assert container_log.cause_and_place(log) == "ValueError: 2 (score.py, line 3, in run)"
+
+
+def test_an_exception_whose_name_is_one_letter_is_the_cause() -> None:
+    log = 'Traceback (most recent call last):\n  File "/a/score.py", line 1, in run\n    raise E\nE\nended\n'
+    assert container_log.cause_and_place(log) == "E (score.py, line 1, in run)"
+    assert container_log.chosen(log)[-1] == "ended"

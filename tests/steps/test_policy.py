@@ -196,6 +196,26 @@ def test_it_asks_in_its_own_app_and_waits(own: Stage, workspace: FakeWorkspace) 
     assert request.shown == own.evidence["validate"]
 
 
+def test_people_see_in_its_own_app_what_the_deployment_will_take(own: Stage, workspace: FakeWorkspace) -> None:
+    taken = own.poll("check_capacity", workspace)
+    assert isinstance(taken, Succeeded)
+    own.with_(evidence={**own.evidence, "check_capacity": taken.evidence}).poll("approve", workspace)
+    assert own.rules.approvals is not None
+    request = own.rules.approvals.request(own.promotion, "test")
+    assert request is not None
+    assert request.shown["capacity"] == taken.evidence
+
+
+def test_what_the_deployment_will_take_is_no_part_of_what_the_coordinator_lets_people_approve(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    """Both sides count the same evidence, or nothing approved would ever be deployed."""
+    rules = Rules(Policy.model_validate({"approvals": {"min": 1}}))
+    approved = stage.with_settings(approval={"min": 1}).with_(rules=rules).approved(workspace, "bob")
+    taken = approved.with_(evidence={"check_capacity": {"left": 12}, **approved.evidence})
+    assert isinstance(taken.run("deploy", workspace), Succeeded)
+
+
 def test_once_somebody_approved_it_goes_on_and_deploys(own: Stage, workspace: FakeWorkspace) -> None:
     own.poll("approve", workspace)
     say(own, "bob")

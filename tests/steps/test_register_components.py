@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -262,3 +263,22 @@ def test_code_that_cannot_change_is_read_again_only_to_be_uploaded_again(line: L
     assert line.dev.calls["start_code"] < 5
     looks_at_copies = 2  # one for each component
     assert line.dev.calls["code_files"] == line.dev.calls["start_code"] + looks_at_copies
+
+
+def test_a_curated_environment_that_the_workspace_lists_is_used_from_microsofts_registry(line: Line) -> None:
+    listed = NAMED.replace("/sklearn/versions/3", "/AzureML-sklearn-1.5/versions/33")
+    line.dev.own.components[TRAIN] = component(listed)
+    assert registered(line).components["train"].environment == (
+        "azureml://registries/azureml/environments/AzureML-sklearn-1.5/versions/33"
+    )
+    assert line.dev.calls["start_environment_share"] == 0
+
+
+@pytest.mark.parametrize(("values", "fits"), [(10_000, True), (10_001, False)])
+def test_a_conda_file_has_at_most_so_many_values(line: Line, values: int, fits: bool) -> None:
+    """The mapping and its list are values, too."""
+    conda = json.dumps({"dependencies": ["pip"] * (values - 2)})
+    line.dev.own.environments[INLINE] = replace(line.dev.own.environments[INLINE], conda=conda)
+    outcome = line.run("register_components")
+    assert isinstance(outcome, Succeeded) is fits, outcome
+    assert fits or (isinstance(outcome, Failed) and "has more than 10000 values" in outcome.reason)

@@ -109,3 +109,10 @@ def test_an_environment_that_takes_approvals_itself_looks_into_its_own_record(
     line = again(asked.with_(evidence={**asked.evidence, "approve": as_evidence(forged)}))
     outcome = line.poll("run")
     assert isinstance(outcome, Failed) is (len(said) < 2)
+
+
+def test_an_approval_counts_to_the_last_moment_of_its_time(first: Line) -> None:
+    line = again(first).with_(rules=Rules(Policy.model_validate({"rerun_for": "30d"})))
+    late = line.with_(now=LATER + timedelta(seconds=1))
+    assert "more than 30 d old" in refused(late, FailureKind.REFUSED)
+    line.after("run")

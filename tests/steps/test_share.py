@@ -237,7 +237,7 @@ def test_it_asks_after_the_job_less_and_less_often(stage: Stage, dev: FakeWorksp
         assert isinstance(outcome, Running)
         pauses.append(outcome.poll_again_after.total_seconds())
         state = outcome.state
-    assert (pauses[0], pauses[-1]) == (2, 300)
+    assert (pauses[0], pauses[-1]) == (1, 300)
     assert pauses == sorted(pauses)
 
 
@@ -287,3 +287,12 @@ def test_a_model_that_lost_its_tag_while_it_was_copied_is_refused_at_the_next_re
     again = asked.run_command(replace(asked.command("share", 4), state=first.state), dev)
     assert isinstance(again, Failed)
     assert again.kind is FailureKind.REFUSED
+
+
+def test_this_apps_own_tags_are_kept_before_others_that_nobody_asks_for(stage: Stage, dev: FakeWorkspace) -> None:
+    others = {f"a-{number:04}": "x" for number in range(60)}
+    dev.has_model("digits", "3", job="train-3", tags={**others, "mlpromote.job": "train-3"})
+    outcome = stage.run("share", dev)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["tags"]["mlpromote.job"] == "train-3"
+    assert len(outcome.evidence["tags"]) == 50

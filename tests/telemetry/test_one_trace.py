@@ -125,7 +125,7 @@ def test_promotions_and_steps_are_counted_and_timed_by_how_they_ended(finished: 
     assert waited > 0
 
 
-_STEPS = ("validate", "deploy", "smoke", "shift", "retire")
+_STEPS = ("validate", "check_capacity", "deploy", "smoke", "shift", "retire")
 
 
 def test_polls_that_could_not_be_made_are_counted(observed: Observed) -> None:

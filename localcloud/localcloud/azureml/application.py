@@ -13,6 +13,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from localcloud.azureml.assets import Assets
+from localcloud.azureml.batch_endpoints import BatchEndpoints
+from localcloud.azureml.batch_invocations import BatchInvocations
+from localcloud.azureml.batch_jobs import BatchJobs
 from localcloud.azureml.blobs import Blobs
 from localcloud.azureml.command_jobs import CommandJobs, JobAccess, Platform
 from localcloud.azureml.compute import mlflow
@@ -133,6 +136,13 @@ class _Parts:
             self.operations,
             settings.cancellation_seconds,
         )
+        batch_jobs = BatchJobs(self.records, self.command_jobs)
+        self.batch_invocations = BatchInvocations(
+            *(self.store, self.scopes, self.rights, self.records, self.jobs, batch_jobs)
+        )
+        self.batch_endpoints = BatchEndpoints(
+            self._shared, self.assets, self._base_url, settings.endpoint_update_seconds
+        )
 
         clock = Clock(settings.schedule_clock, float(self.store.secret("schedule clock", str(time.time()))))
         monitors = Monitors(self.records, self.faults)
@@ -180,6 +190,8 @@ class _Parts:
         yield self.deployments.routes()
         yield self.scoring.routes()
         yield self.usages.routes()
+        yield self.batch_endpoints.routes()
+        yield self.batch_invocations.routes()
         yield Metrics(self.store, self.scopes, self.figures).routes()
         yield self.jobs.routes()
         yield self.schedules.routes()

@@ -292,6 +292,16 @@ def _deployment_body(
         "kind": "Managed",
         "tags": body.get("tags") or {},
         "sku": sku,
-        "properties": {**defaults, **properties, "provisioningState": "Updating" if old else "Creating"},
+        "properties": {**defaults, **_with_modes(properties), "provisioningState": "Updating" if old else "Creating"},
         "systemData": system_data(old),
     }
+
+
+def _with_modes(properties: Json) -> Json:
+    """With the data collector's modes as the service shows them: the SDK sends `enabled`, and reads `Enabled`."""
+    collector = properties.get("dataCollector") or {}
+    collections = {
+        name: {**each, "dataCollectionMode": str(each.get("dataCollectionMode") or "Disabled").capitalize()}
+        for name, each in (collector.get("collections") or {}).items()
+    }
+    return {**properties, "dataCollector": {**collector, "collections": collections}} if collections else properties

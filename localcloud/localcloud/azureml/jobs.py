@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
@@ -32,6 +33,12 @@ class JobKinds:
 
     command: CommandJobs
     pipeline: PipelineJobs
+
+
+class Runs(Protocol):
+    """Runs recorded jobs of a kind to their end."""
+
+    async def run(self, workspace: Scope, job: Resource, caller: Caller) -> None: ...
 
 
 class Jobs:
@@ -117,9 +124,15 @@ class Jobs:
         if job_type == "Pipeline":
             properties = self._pipeline_jobs.with_component(properties)
         job = self._records.create(workspace, NewJob(name, properties, caller, schedule=schedule))
-        runs = self._command_jobs if job_type == "Command" else self._pipeline_jobs
-        self._start(runs, workspace, job, caller)
+        runs: Runs = self._command_jobs if job_type == "Command" else self._pipeline_jobs
+        self.start(runs, workspace, job, caller)
         return job
+
+    def start(self, runs: Runs, workspace: Scope, job: Resource, caller: Caller) -> None:
+        """Runs a recorded job in the background."""
+        task = asyncio.get_running_loop().create_task(self._run(runs, workspace, job, caller))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     def properties_of(self, workspace: Scope, name: str) -> Json:
         """What a job was submitted with; 404 without it."""
@@ -153,12 +166,7 @@ class Jobs:
                 await asyncio.sleep(0.05)
                 job = self._records.get(workspace, job.name)
 
-    def _start(self, runs: CommandJobs | PipelineJobs, workspace: Scope, job: Resource, caller: Caller) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(runs, workspace, job, caller))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def _run(self, runs: CommandJobs | PipelineJobs, workspace: Scope, job: Resource, caller: Caller) -> None:
+    async def _run(self, runs: Runs, workspace: Scope, job: Resource, caller: Caller) -> None:
         try:
             await runs.run(workspace, job, caller)
         except Exception as error:  # a bug must end the job, or its clients wait forever

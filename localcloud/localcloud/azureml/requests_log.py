@@ -17,6 +17,7 @@ _ARM_PREFIX = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[
 _DATA_PLANES = {
     "/blob/": "/blob/*",
     "/scoring/": "/scoring/*/*/score",
+    "/batch/": "/batch/*/*/jobs",
     "/assetstore/v1.0/operations/": "/assetstore/v1.0/operations/*",
     "/registrymanagement/v1.0/registries/": "/registrymanagement/v1.0/registries/*/discovery",
 }

@@ -98,6 +98,7 @@ class Schedules:
         workspace, name = self._scopes.requested(request), request.match_info["schedule"]
         properties = await properties_in(request)
         _refuse_unusable(properties)
+        self._refuse_missing_target(properties["action"])
         path = f"{workspace.path}/schedules/{name}"
         old, caller, now = self._store.get(path), request[CALLER], self._clock.now()
         created = str(old.private["created"]) if old else now.isoformat()
@@ -125,6 +126,13 @@ class Schedules:
         self._changed.set()
         headers = self._operations.change_headers(operation, workspace.subscription, workspace.location)
         return web.json_response(schedule.body, status=200 if old else 201, headers=headers)
+
+    def _refuse_missing_target(self, action: Json) -> None:
+        """400 for a monitor of a deployment that does not exist."""
+        target = (action.get("monitorDefinition") or {}).get("monitoringTarget") or {}
+        deployment = str(target.get("deploymentId") or "").removeprefix("azureml:")
+        if deployment and not self._store.get(deployment):
+            raise AzureError(400, "UserError", f"The deployment {deployment}, the monitor's target, was not found.")
 
     async def _finish(self, operation: Operation) -> None:
         if schedule := self._store.get(operation.path):

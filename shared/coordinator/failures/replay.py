@@ -14,9 +14,10 @@ from itertools import groupby
 
 from shared.coordinator.failures.judging import Failure
 from shared.coordinator.lanes import Lanes
+from shared.coordinator.renewal import Renewal
 from shared.core.events import NotNowError, Person, Replayed, Retried
 from shared.core.lane import decide
-from shared.core.promotion import Promotion, StageStatus, StepStatus
+from shared.core.promotion import Promotion, PromotionStatus, StageStatus, StepStatus
 from shared.ports import DeadLetters, QueueUnavailableError, Store, VersionConflictError
 
 log = logging.getLogger("mlpromote")
@@ -60,8 +61,15 @@ class Replayer:
     """Carries out one request. `clock` returns the time with its zone."""
 
     def __init__(
-        self, store: Store, lanes: Lanes, dead_letters: DeadLetters, clock: Callable[[], datetime], asked: Asked
+        self,
+        store: Store,
+        lanes: Lanes,
+        dead_letters: DeadLetters,
+        clock: Callable[[], datetime],
+        asked: Asked,
+        renewal: Renewal = lambda _: None,
     ) -> None:
+        self._renewal = renewal
         self._store = store
         self._lanes = lanes
         self._dead_letters = dead_letters
@@ -78,8 +86,9 @@ class Replayer:
         if found is None:
             return Result(promotion, ReplayOutcome.NOT_FOUND, "there is no such promotion")
         asked = self._asked
-        event = Retried(found[0].lane, promotion, asked.by, asked.reason, asked.from_step, only_failed=True)
         try:
+            renewed = self._renewal(found[0]) if found[0].status is PromotionStatus.FAILED else None
+            event = Retried(found[0].lane, promotion, asked.by, asked.reason, asked.from_step, True, renewed)
             if self._asked.dry_run:
                 lane, _ = self._store.load(event.lane, promotion)
                 after = decide(lane, event, self._clock()).lane.promotion(promotion)

@@ -8,7 +8,7 @@ from shared.core.messages import Failed, Outcome, as_evidence
 from shared.worker import asking
 from shared.worker.evaluation import approved_digest
 from shared.worker.order import Step
-from shared.worker.steps import evaluate
+from shared.worker.steps import check_capacity, evaluate
 from shared.worker.steps.validate import still_as_validated, validated
 from shared.worker.target import Target
 
@@ -24,6 +24,9 @@ def run(target: Target) -> Outcome:
     shown = as_evidence(validated(found))
     if evaluated is not None:
         shown = {**shown, "evaluation": as_evidence(evaluated)}
+    taken = target.if_seen(check_capacity.STEP)
+    if taken is not None:
+        shown = {**shown, "capacity": as_evidence(taken)}
     digest = approved_digest(found.manifest.digest, evaluated)
     return asking.ask(target, asking.request(target, digest, shown, found.authors), least)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.ports import Capability, Deployment, Endpoint
-from shared.worker import container_log, deployment_failure
+from shared.worker import container_log, deployment_failure, endpoint_settings
 from shared.worker.evaluation import approved_digest
 from shared.worker.order import Step
 from shared.worker.polls import poll_again
@@ -22,8 +22,16 @@ from shared.worker.target import ATTEMPT, BROKEN, MODEL, PROMOTION, READY, ROUTE
 _LONGEST_TAG = 256
 
 
-#: Returns the id of the registry asset that may be deployed now, or why none may.
-Permission = Callable[[Target], str | Failed]
+@dataclass(frozen=True)
+class Permitted:
+    """The assets that may be deployed now, by their ids."""
+
+    model: str
+    environment: str = ""  #: of the registry; empty for what the deployment file names
+
+
+#: Returns what may be deployed now, or why nothing may.
+Permission = Callable[[Target], Permitted | Failed]
 
 
 @dataclass(frozen=True)
@@ -44,22 +52,30 @@ class UnderWay:
     deployment: str = ""
 
 
+@dataclass(frozen=True)
+class Changing:
+    """State for the next poll: the endpoint is being changed to what its file asks for."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)  #: what changes, by setting
+
+
 def run(target: Target) -> Outcome:
-    return deployed(target, _as_approved)
+    return deployed(target, _as_approved, changes_endpoint=True)
 
 
-def deployed(target: Target, permission: Permission) -> Outcome:
-    """Poll once on the way to the deployment. Whatever this creates uses the model that `permission` returns."""
+def deployed(target: Target, permission: Permission, changes_endpoint: bool = False) -> Outcome:
+    """Poll once on the way to the deployment. Whatever this creates uses what `permission` returns.
+    `changes_endpoint`: whether an endpoint that exists gets the settings of the stage's endpoint file."""
     command, workspace = target.command, target.workspace
     waiting = _still_under_way(target)
     if waiting is not None:
         return waiting
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint is None:
-        model = permission(target)
-        if isinstance(model, Failed):
-            return model
-        workspace.start_endpoint(target.endpoint, target.endpoint_tags)
+        permitted = permission(target)
+        if isinstance(permitted, Failed):
+            return permitted
+        workspace.start_endpoint(target.endpoint, target.endpoint_tags, target.endpoint_file)
         return poll_again(command, f"endpoint {target.endpoint} is being created")
     if not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
@@ -67,10 +83,12 @@ def deployed(target: Target, permission: Permission) -> Outcome:
         return _broken_endpoint(endpoint)
     found = workspace.deployment(target.endpoint, target.deployment)
     if endpoint.state != READY and (found is None or found.state == READY):
-        return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
+        return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}", target.state(Changing))
     if found is None:
-        model = permission(target)
-        return model if isinstance(model, Failed) else _start(target, model)
+        permitted = permission(target)
+        if isinstance(permitted, Failed):
+            return permitted
+        return (_change(target, endpoint) if changes_endpoint else None) or _start(target, permitted)
     if not target.is_of_this_promotion(found):
         return Failed(
             f"Deployment {found.name} of endpoint {endpoint.name} is not from this promotion. Remove it, then retry.",
@@ -95,7 +113,7 @@ def _wait(target: Target, says: str) -> Running:
     return poll_again(target.command, says, UnderWay(target.deployment))
 
 
-def _as_approved(target: Target) -> str | Failed:
+def _as_approved(target: Target) -> Permitted | Failed:
     found = still_as_validated(target)
     if isinstance(found, Failed):
         return found
@@ -103,12 +121,32 @@ def _as_approved(target: Target) -> str | Failed:
     if isinstance(evaluated, Failed):
         return evaluated
     refusal = unapproved(target, approved_digest(found.manifest.digest, evaluated), found.authors)
-    return refusal or found.manifest.model
+    return refusal or Permitted(found.manifest.model, found.manifest.environment)
 
 
-def _start(target: Target, model: str) -> Outcome:
+def _change(target: Target, endpoint: Endpoint) -> Outcome | None:
+    """Give the endpoint the settings of its file; None if it has them."""
+    file = endpoint_settings.requested(target)
+    changes = endpoint_settings.differences(file.settings, endpoint.settings).changeable if file else {}
+    if file is None or not changes:
+        return None
+    before = target.state(Changing)
+    if before is not None and before.settings.keys() & changes.keys():
+        told = "; ".join(f"{name}: {change}" for name, change in changes.items())
+        return Failed(
+            f"Azure accepted the settings of {file.file.name} for endpoint {endpoint.name}, but did not change them: "
+            f"{told}. Correct the file, or change the endpoint by hand, then retry.",
+            FailureKind.CONFLICT,
+        )
+    target.workspace.start_endpoint_change(endpoint.name, file.file)
+    return poll_again(target.command, f"endpoint {endpoint.name} gets other settings", Changing(changes))
+
+
+def _start(target: Target, permitted: Permitted) -> Outcome:
     name, tags = target.deployment, _tags(target)
-    target.workspace.start_deployment(target.deployment_file, target.endpoint, name, model, tags)
+    target.workspace.start_deployment(
+        target.deployment_file, target.endpoint, name, permitted.model, tags, permitted.environment
+    )
     return _wait(target, f"deployment {target.deployment} is being created")
 
 

@@ -32,7 +32,9 @@ def run(target: Target) -> Outcome:
     command = replace(
         target.command, promotion=champion.promotion, candidate=champion.candidate, evidence=champion.evidence
     )
-    theirs = replace(target, command=command)
+    # The files that it was deployed from, if they were in a bundle.
+    folder = target.bundles(champion.bundle) if champion.bundle else target.folder
+    theirs = replace(target, command=command, folder=folder)
     found = target.workspace.deployment(theirs.endpoint, predecessor(theirs) or theirs.deployment)
     if found is not None and found.state == READY:
         return Succeeded(as_evidence(Reinstated(found.name)))
@@ -40,8 +42,8 @@ def run(target: Target) -> Outcome:
     return Succeeded(as_evidence(Reinstated(theirs.deployment))) if isinstance(made, Succeeded) else made
 
 
-def _as_it_served(target: Target) -> str | Failed:
-    """The id of the same asset, as approved then, for the same endpoint. Its files may have been fixed since:
+def _as_it_served(target: Target) -> deploy.Permitted | Failed:
+    """The same assets, as approved then, for the same endpoint. Its files may have been fixed since:
     whoever may deploy this app may fix them, and blocking the rollback would be worse."""
     command = target.command
     then, digest = _approved_then(target)
@@ -58,7 +60,7 @@ def _as_it_served(target: Target) -> str | Failed:
             FailureKind.CHANGED,
         )
     refusal = evaluate.passed_then(target) or unapproved(target, digest, authors(target, copy))
-    return refusal or copy.asset_id
+    return refusal or deploy.Permitted(copy.asset_id, then.environment)
 
 
 def _approved_then(target: Target) -> tuple[Manifest | None, str]:

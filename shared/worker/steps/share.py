@@ -13,7 +13,8 @@ from shared.core.approval import Author
 from shared.core.job_statuses import ENDED
 from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
 from shared.ports import BusyError, Capability, ForbiddenError, Model, RejectedError, same_asset
-from shared.worker import origins
+from shared.worker import deployment_environments, origins
+from shared.worker.deployment_environments import SharedEnvironment
 from shared.worker.lineage import (
     LONGEST_TEXT,
     MOST_TAGS,
@@ -43,6 +44,8 @@ class Options:
 
     metrics: tuple[str, ...] = ()  #: metrics that a gate of any stage uses, which are kept first
     copies: bool = True  #: whether a stage needs the model in the registry
+    #: Deployment files of the stages that take it from there: the environment assets that they name come along.
+    deployments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Shared:
     #: The job that a model of the registry names, if no workspace that this identity may read has it.
     job_not_found: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)  #: this app's own of the model, which never change
+    #: By the reference in a deployment file: the registry's copy. None if no file names one of the workspace.
+    environments: Mapping[str, SharedEnvironment] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,13 @@ def run(target: Target) -> Outcome:
             "Register the model under a new version, or under another name.",
             FailureKind.CONFLICT,
         )
-    return _traced(target, model, copy)
+    environments = deployment_environments.share(target, target.options(Options).deployments)
+    if isinstance(environments, Running | Failed):
+        return environments
+    traced = _traced(target, model, copy)
+    if not isinstance(traced, Succeeded) or not environments:
+        return traced
+    return Succeeded({**traced.evidence, "environments": as_evidence(environments)})
 
 
 def _traced(target: Target, model: Model, copy: Model | None) -> Outcome:

@@ -4,7 +4,8 @@ Its evidence has a digest of everything that would be deployed. People approve t
 else.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.worker import analysis_job, evaluation, manifest
@@ -21,6 +22,8 @@ class Validated:
 
     gates: tuple[Verdict, ...]
     manifest: Manifest
+    #: What `deploy` changes of the endpoint that exists, by setting: `is → will be`.
+    endpoint_changes: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(target: Target) -> Outcome:
@@ -33,7 +36,7 @@ def run(target: Target) -> Outcome:
 
 
 def validated(found: Review) -> Validated:
-    return Validated(tuple(found.verdicts), found.manifest)
+    return Validated(tuple(found.verdicts), found.manifest, found.endpoint_changes)
 
 
 def still_as_validated(target: Target) -> Review | Failed:

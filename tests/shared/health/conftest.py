@@ -66,6 +66,9 @@ def health(folder: Path) -> Health:
         rules=lambda _: Rules(),
         sources=lambda: ["dev"],
         verifier=lambda: verifier(),
+        bundle_folder=lambda digest: folder / digest,
+        states=lambda: (),
+        edit=lambda: None,
     )
 
 

@@ -97,6 +97,18 @@ def test_a_missing_right_on_live_figures_is_named_with_the_role_that_has_it(heal
     )
 
 
+def test_a_quota_that_cannot_be_read_is_a_warning_with_what_to_do(health: Health) -> None:
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    workspaces["prod"].raises["quotas"] = ForbiddenError("may not read quotas")
+    workspaces["test"].limits = []
+    health = replace(health, workspace=workspaces.__getitem__)
+    found = line(health, "quota", "prod")
+    assert found["says"] == "it is not known before a deployment whether there is room: may not read quotas"
+    assert "readsQuota: true" in found["todo"]
+    assert (found["ok"], found["state"]) == (True, "warning")
+    assert line(health, "quota", "test")["state"] == "unchecked"
+
+
 def test_a_right_that_is_missing_is_named_with_the_role_that_has_it(health: Health) -> None:
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
     workspaces["prod"].rights_missing[Capability.DEPLOY] = ["endpoints/write"]

@@ -13,6 +13,7 @@ from shared.config import sign_in
 from shared.config.app_settings import AppSettings
 from shared.config.roles import Roles
 from shared.core.events import Person
+from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
 from shared.core.promotion import Lane
 from shared.http.authorisation import OPERATOR
@@ -44,7 +45,7 @@ def test_everything_that_an_app_uses_is_looked_at(health: Health) -> None:
         ("queue", "promotion-events"),
         *(("queue", f"{kind}-{name}") for kind in ("steps", "reports") for name in NAMES),
         *(("workspace", "dev"), ("registry", "dev"), ("rights", "dev"), ("events", "dev")),
-        *((what, name) for name in ("test", "prod") for what in ("workspace", "registry", "rights", "events")),
+        *((what, name) for name in ("test", "prod") for what in ("workspace", "registry", "rights", "events", "quota")),
     ]
 
 
@@ -60,6 +61,7 @@ def test_a_worker_alone_looks_at_its_own_queues_and_environment_only(health: Hea
         ("registry", "prod", True),
         ("rights", "prod", True),
         ("events", "prod", True),
+        ("quota", "prod", True),
     ]
 
 
@@ -178,6 +180,12 @@ class SeenTopic(Topic):
         self._fault = fault
 
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
+        raise AssertionError("a check publishes nothing")
+
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        raise AssertionError("nobody publishes bundles here")
+
+    def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
         raise AssertionError("a check publishes nothing")
 
     def check(self) -> None:

@@ -13,6 +13,7 @@ from tests.fakes.workspace import FakeWorkspace
 from tests.steps.evaluate.world import (
     CHAMPION,
     NAME,
+    PASSING,
     evaluated,
     failed,
     with_policy,
@@ -53,3 +54,14 @@ def test_metrics_that_are_no_numbers_are_kept_in_words(stage: Stage, workspace: 
 def test_an_environments_own_gates_count_beside_the_stages(stage: Stage, workspace: FakeWorkspace) -> None:
     stage = with_policy(stage, workspace, gates=[{"metric": "auc", "at_least": 0.95}])
     failed(stage.run("evaluate", workspace), FailureKind.REFUSED, "at least 0.95")
+
+
+def test_only_so_many_metrics_are_kept_and_those_of_gates_are_among_them(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    others = {f"a{number:02}": 0.5 for number in range(60)}
+    workspace.outcome = JobOutcome(metrics={**PASSING.metrics, **others})
+    seen = evaluated(stage.run("evaluate", workspace))
+    assert seen.metrics[0].metric == "auc"
+    assert len(seen.metrics) == 50, "evidence is part of every message"
+    assert seen.metrics_left_out == len({*PASSING.metrics, *others}) - 1 - 50, "the champion's is in the same row"

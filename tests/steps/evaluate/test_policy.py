@@ -1,6 +1,7 @@
 """What an environment's policy asks of evaluations, and the approvals that it takes of them itself."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.evaluate.world import CHAMPION, NAME, failed, squat, with_policy
 from tests.steps.promotion import NOW, SHARED, Stage
+
+#: The environment's own gates.
+STRICT = [{"metric": "auc", "at_least": 0.85}, {"metric": "loss", "at_most": 1}]
 
 
 def test_what_was_evaluated_is_deployed(stage: Stage, workspace: FakeWorkspace) -> None:
@@ -93,17 +97,59 @@ def test_a_job_on_another_model_does_not_count(stage: Stage, workspace: FakeWork
 
 def test_a_champion_that_was_never_evaluated_is_not_brought_back(stage: Stage, workspace: FakeWorkspace) -> None:
     stage = with_policy(stage, workspace)
-    evidence = {**stage.evidence}
     back = stage.with_(
-        champion=replace(CHAMPION, candidate=replace(CHAMPION.candidate, version="3"), evidence=evidence)
+        champion=replace(CHAMPION, candidate=replace(CHAMPION.candidate, version="3"), evidence=stage.evidence)
     )
     failed(back.poll("reinstate", workspace), FailureKind.PERMISSION, "it was never evaluated here")
+
+
+def evaluated_before(stage: Stage, workspace: FakeWorkspace) -> Stage:
+    """The stage, about to go back to a champion that was evaluated here."""
     outcome = stage.run("evaluate", workspace)
     assert isinstance(outcome, Succeeded)
+    evidence = {**stage.evidence, "evaluate": outcome.evidence}
     passed = replace(
-        back.champion or CHAMPION, promotion=stage.promotion, evidence={**evidence, "evaluate": outcome.evidence}
+        CHAMPION, candidate=replace(CHAMPION.candidate, version="3"), promotion=stage.promotion, evidence=evidence
     )
-    assert isinstance(stage.with_(champion=passed).run("reinstate", workspace), Succeeded)
+    return stage.with_(champion=passed)
+
+
+def test_a_champion_that_passed_the_environments_gates_is_brought_back(stage: Stage, workspace: FakeWorkspace) -> None:
+    back = evaluated_before(with_policy(stage, workspace, gates=STRICT), workspace)
+    assert isinstance(back.run("reinstate", workspace), Succeeded)
+
+
+def test_a_champion_that_the_environments_gates_refuse_by_now_is_not_brought_back(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    back = evaluated_before(with_policy(stage, workspace, gates=STRICT), workspace)
+    workspace.job_metrics[NAME]["auc"] = 0.84
+    refused = failed(back.poll("reinstate", workspace), FailureKind.PERMISSION, "metric auc: 0.84")
+    assert "metric loss" not in refused.reason, "that one holds"
+    assert workspace.made == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"status": "Failed"}, f"job {NAME} is Failed"),
+        ({"inputs": {"model": "azureml://registries/reg/models/x/versions/1"}}, f"job {NAME} evaluated azureml://"),
+        ({"inputs": {}}, f"job {NAME} evaluated nothing"),
+    ],
+)
+def test_good_figures_of_a_job_that_does_not_count_bring_no_champion_back(
+    stage: Stage, workspace: FakeWorkspace, changes: dict[str, Any], words: str
+) -> None:
+    back = evaluated_before(with_policy(stage, workspace, gates=STRICT), workspace)
+    workspace.submitted[NAME] = replace(workspace.submitted[NAME], **changes)
+    failed(back.poll("reinstate", workspace), FailureKind.PERMISSION, words)
+    assert workspace.made == {}
+
+
+def test_a_job_of_somebody_else_brings_no_champion_back(stage: Stage, workspace: FakeWorkspace) -> None:
+    back = evaluated_before(with_policy(stage, workspace, gates=STRICT), workspace)
+    workspace.creators[NAME] = "somebody"
+    failed(back.poll("reinstate", workspace), FailureKind.PERMISSION, "was not submitted by the identity of test")
 
 
 @pytest.mark.parametrize(

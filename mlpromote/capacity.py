@@ -1,0 +1,39 @@
+"""Shows people what a promotion will take: instances, cores of the quota, and money. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Evidence = Mapping[str, Any]
+
+
+def in_short(evidence: Evidence) -> str:
+    """Return one line; empty without evidence."""
+    return ", ".join(capacity_lines(evidence))
+
+
+def capacity_lines(evidence: Evidence) -> Iterator[str]:
+    """Yield what the new deployment takes, what both take while both run, and what is unknown."""
+    if "instances" in evidence:
+        yield f"takes {evidence['instances']} × {evidence.get('size', '')}"
+        yield from _cores(evidence)
+        yield from _cost(evidence)
+    if evidence.get("unknown"):
+        yield f"unknown: {evidence['unknown']}"
+
+
+def _cores(evidence: Evidence) -> Iterator[str]:
+    if "cores" not in evidence:
+        return
+    left = f" of {evidence['left']} that are left ({evidence.get('quota', '')})" if "left" in evidence else ""
+    yield f"{evidence['cores']} cores{left}"
+    if evidence.get("beside") and "cores_together" in evidence:
+        yield f"{evidence['cores_together']} cores while both run"
+
+
+def _cost(evidence: Evidence) -> Iterator[str]:
+    if "cost" not in evidence:
+        return
+    currency = evidence.get("currency", "")
+    together = evidence.get("cost_together")
+    both = f", {together:.2f} while both run" if evidence.get("beside") and together is not None else ""
+    yield f"{evidence['cost']:.2f} {currency} an hour{both}"

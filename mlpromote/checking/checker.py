@@ -1,0 +1,37 @@
+"""The whole check of a folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpromote.checking.configuration_file import examine
+from mlpromote.checking.findings import Finding
+from mlpromote.checking.named_files import NamedFiles
+
+
+@dataclass(frozen=True)
+class Checked:
+    """All that was found, by file and line, and the routes of a configuration that is valid."""
+
+    findings: list[Finding]
+    routes: tuple[str, ...]
+
+    @property
+    def faults(self) -> int:
+        """How many findings are faults."""
+        return sum(not each.is_note for each in self.findings)
+
+
+def check(files: list[Path], settings: Mapping[str, str]) -> Checked:
+    """Check configuration files and all that is beside them. Reports everything at once."""
+    findings: list[Finding] = []
+    routes: list[str] = []
+    for file in files:
+        examined = examine(file, settings)
+        findings += examined.findings
+        routes += examined.routes
+        if examined.document is not None:
+            named = NamedFiles(examined.document)
+            findings += named.findings()
+            findings += named.by_schema(file.parent)
+    return Checked(sorted(dict.fromkeys(findings)), tuple(routes))

@@ -1,0 +1,89 @@
+"""Environment assets that deployment files name: one of the source's workspace comes along with the model.
+
+The source's worker shares it to the registry. Each stage's worker reads it there again, and deploys exactly that. What
+is described inline, is in a registry, or is not in the source's workspace stays as the file says.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from shared.core.messages import Failed, FailureKind, Running
+from shared.ports import DeploymentFile
+from shared.worker.pipeline_content import environment_digest
+from shared.worker.pipeline_environments import Pending, from_workspace, is_curated
+from shared.worker.polls import asks_again, poll_again
+from shared.worker.target import Target
+
+
+@dataclass(frozen=True)
+class SharedEnvironment:
+    """A copy in the registry."""
+
+    asset_id: str
+    digest: str  #: of its content
+
+
+@dataclass(frozen=True)
+class PinnedEnvironment:
+    """What a deployment uses in place of the reference in its file; both empty if it uses that."""
+
+    asset_id: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Copying:
+    """State for the next poll: the registry was asked to copy these, by their references."""
+
+    environments: tuple[str, ...] = ()
+
+
+def share(target: Target, files: Iterable[str]) -> Mapping[str, SharedEnvironment] | Running | Failed:
+    """Share what the files (relative to the configuration's folder) name of this workspace, by the reference in them.
+    A label such as `@latest` means the version that it names now."""
+    asked, copying = (target.state(Copying) or Copying()).environments, list[str]()
+    found: dict[str, SharedEnvironment] = {}
+    says = ""
+    for reference in _named(target, files):
+        asset = target.workspace.environment_named(reference)
+        if asset is None:
+            continue
+        used = from_workspace(target, asset, start=reference not in asked or asks_again(target.command))
+        if isinstance(used, Failed):
+            return used
+        if isinstance(used, Pending):
+            copying, says = [*copying, reference], says or used.says
+        else:
+            found[reference] = SharedEnvironment(used.asset_id, used.digest)
+    return poll_again(target.command, says, Copying(tuple(copying))) if copying else found
+
+
+def _named(target: Target, files: Iterable[str]) -> Iterable[str]:
+    """The references in the files to environments that not every workspace has, each once."""
+    named = [target.workspace.deployment_file(target.folder / name).environment for name in files]
+    return [reference for reference in dict.fromkeys(named) if reference and not is_curated(reference)]
+
+
+def pinned(
+    target: Target, described: DeploymentFile, shared: Mapping[str, SharedEnvironment]
+) -> PinnedEnvironment | Failed:
+    """The registry's copy of what the file names, as this environment's own identity reads it."""
+    copy = shared.get(described.environment)
+    if copy is None:
+        return PinnedEnvironment()
+    environment = target.command.environment
+    found = target.workspace.environment_asset(copy.asset_id)
+    if found is None:
+        return Failed(
+            f"{environment} cannot find {copy.asset_id}, which its deployment file names as {described.environment}. "
+            "Give its identity a role that can read the registry. If it was deleted, promote the model again.",
+            FailureKind.NOT_FOUND,
+        )
+    digest = environment_digest(found)
+    if digest != copy.digest:
+        return Failed(
+            f"{copy.asset_id} is not what was shared: its content has changed. Register the environment under a new "
+            "version, and promote the model again.",
+            FailureKind.CONFLICT,
+        )
+    return PinnedEnvironment(copy.asset_id, digest)

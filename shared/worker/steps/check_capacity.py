@@ -1,0 +1,160 @@
+"""Finds out what the deployment will take of the quota, and whether that is left, before anything is spent.
+
+Only reads. The deployment that serves stays while the new one is made, so both need room. Where the quota cannot be
+read, nothing is refused: Azure will say so when it deploys.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
+from shared.ports import Deployment, ForbiddenError, MachineSize, Quota, RejectedError, UnavailableError
+from shared.worker import capacity
+from shared.worker.order import Step
+from shared.worker.target import Target
+
+#: A promotion does not wait for figures that only inform: from this poll on, what cannot be read is unknown.
+_LAST_TRY = 4
+
+
+@dataclass(frozen=True)
+class Running:
+    """A deployment that runs beside the new one."""
+
+    name: str
+    size: str
+    instances: int
+    cores: int | None = None  #: of the quota; None if unknown
+
+
+@dataclass(frozen=True)
+class CheckedCapacity:
+    """What the promotion will take. Cores are those of the quota, with what Azure keeps for upgrades."""
+
+    size: str = ""  #: of the new deployment's instances; empty if its file names none
+    instances: int | None = None
+    cores: int | None = None  #: that the new deployment needs; None if unknown
+    beside: tuple[Running, ...] = ()  #: the endpoint's other deployments
+    cores_together: int | None = None  #: of all of them at once
+    quota: str = ""  #: Azure's name of the quota that decides
+    left: int | None = None  #: cores of it that are free now; None if unknown
+    unknown: str = ""  #: why something is unknown, in a sentence
+    cost: float | None = None  #: of the new deployment for an hour; None without a price
+    cost_together: float | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True)
+class _Region:
+    """What the subscription has in the workspace's region, as far as it can be read."""
+
+    sizes: dict[str, MachineSize]  #: by name in small letters
+    quotas: Sequence[Quota] = ()
+    unknown: str = ""
+
+
+def run(target: Target) -> Outcome:
+    described = target.workspace.deployment_file(target.deployment_file)
+    size, instances = described.instance_type, described.instances
+    if not size or not instances:
+        return _succeeded(CheckedCapacity(unknown="The deployment file names no instance type."))
+    there = [each for each in target.workspace.deployments(target.endpoint) if each.instance_type and each.instances]
+    # What an earlier attempt has left makes room before the new one is made.
+    own = [each for each in there if each.name == target.deployment]
+    beside = [each for each in there if each.name != target.deployment]
+    region = _read(target, [size, *(each.instance_type or "" for each in there)])
+    found = _checked(target, size, instances, beside, region)
+    if found.cores is None or found.left is None:
+        return _succeeded(found)
+    freed = sum(each.cores or 0 for each in _running(own, region))
+    return _succeeded(found) if found.cores <= found.left + freed else _too_little(target, found)
+
+
+def _read(target: Target, names: Sequence[str]) -> _Region:
+    sizes: dict[str, MachineSize] = {}
+    try:
+        for name in {each.casefold() for each in names if each}:
+            if size := target.workspace.machine_size(name):
+                sizes[name] = size
+        quotas = target.workspace.quotas()
+    except UnavailableError as fault:
+        if target.command.poll < _LAST_TRY:
+            raise
+        return _Region(sizes, unknown=str(fault))
+    except (ForbiddenError, RejectedError) as fault:
+        return _Region(sizes, unknown=str(fault))
+    return _Region(sizes, quotas, "" if quotas else "Azure reports no quotas for this region.")
+
+
+def _checked(
+    target: Target, size: str, instances: int, beside: Sequence[Deployment], region: _Region
+) -> CheckedCapacity:
+    machine, running = region.sizes.get(size.casefold()), _running(beside, region)
+    quota = capacity.quota_of(machine, region.quotas) if machine else None
+    needed = capacity.cores(machine, instances) if machine else None
+    theirs = [each.cores for each in running]
+    known = [each for each in theirs if each is not None]
+    prices = target.rules.prices
+    cost = capacity.price(prices, size, instances)
+    costs = [capacity.price(prices, each.size, each.instances) for each in running]
+    priced = [each for each in costs if each is not None]
+    unknown = region.unknown or ("" if machine else f"Azure lists no size {size} in this region.")
+    return CheckedCapacity(
+        size=size,
+        instances=instances,
+        cores=needed,
+        beside=running,
+        cores_together=needed + sum(known) if needed is not None and len(known) == len(theirs) else None,
+        quota=quota.name if quota else "",
+        left=quota.left if quota else None,
+        unknown=unknown or ("" if quota else f"Azure reports no quota for {size} in this region."),
+        cost=cost,
+        cost_together=round(cost + sum(priced), 4) if cost is not None and len(priced) == len(costs) else None,
+        currency=target.rules.currency if cost is not None else "",
+    )
+
+
+def _running(deployments: Sequence[Deployment], region: _Region) -> tuple[Running, ...]:
+    found = []
+    for each in deployments:
+        size, instances = each.instance_type or "", each.instances or 0
+        machine = region.sizes.get(size.casefold())
+        found.append(Running(each.name, size, instances, capacity.cores(machine, instances) if machine else None))
+    return tuple(found)
+
+
+def _too_little(target: Target, found: CheckedCapacity) -> Failed:
+    stays = f" while {', '.join(each.name for each in found.beside)} stays" if found.beside else ""
+    return Failed(
+        f"The deployment needs {found.cores} cores of the quota {found.quota!r} for {found.instances} × {found.size} "
+        f"(with what Azure keeps for upgrades), and {found.left} are left{stays}. Nothing was deployed. Ask for more "
+        f"quota, remove deployments that nobody needs, or name fewer or smaller instances in "
+        f"{target.stage.deployment}, then retry.",
+        FailureKind.QUOTA,
+        evidence=as_evidence(found),
+    )
+
+
+def _succeeded(found: CheckedCapacity) -> Succeeded:
+    return Succeeded(as_evidence(found), says=in_words(found))
+
+
+def in_words(found: CheckedCapacity) -> str:
+    """What the promotion will take, in one line."""
+    if found.instances is None:
+        return f"what it takes is unknown: {found.unknown}"
+    parts = [f"takes {found.instances} × {found.size}"]
+    if found.cores is not None:
+        left = f", {found.left} are left" if found.left is not None else ""
+        parts.append(f"{found.cores} cores of the quota{left}")
+    if found.left is None:
+        parts.append("the quota that is left is unknown")
+    if found.cost is not None:
+        together = (
+            f", {found.cost_together:.2f} while both run" if found.beside and found.cost_together is not None else ""
+        )
+        parts.append(f"{found.cost:.2f} {found.currency} an hour{together}")
+    return "; ".join(parts)
+
+
+STEP = Step("check_capacity", run, CheckedCapacity, Target)

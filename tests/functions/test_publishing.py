@@ -1,0 +1,223 @@
+"""Publishing over HTTP: who may, what is refused, and what counts afterwards."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.config import bundle
+from shared.core.holds import HoldLine
+from shared.core.journal import JournalEntry
+from shared.core.promotion import Lane
+from shared.ports import Publication, Topic
+from tests.config.teams import CHURN, GROUP, PLATFORM, edited
+from tests.fakes.identity_provider import IdentityProvider
+from tests.functions.conftest import ALICE, ISSUER, Api, Reply
+
+PAUL = ISSUER.headers("paul", "Promotion.Publisher")
+CARLA = ISSUER.headers("carla", "Credit.Publisher")
+#: By group, for credit-team.
+GRETA = ISSUER.headers("greta", groups=[GROUP.upper()])
+MANY = ISSUER.headers("many", hasgroups=True)
+
+
+@pytest.fixture
+def configuration() -> str:
+    return PLATFORM
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Bundles are unpacked in a folder of the test's own."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    return IdentityProvider().settings | {"MLPROMOTE_SIGN_IN": "optional"}
+
+
+class ToldTopic(Topic):
+    """Keeps what was told of sources."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+
+    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
+        return True
+
+    def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
+        return True
+
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        self.told.append((source, digest, trouble))
+
+    def check(self) -> None:
+        """It is there."""
+
+
+def kept(api: Api, files: Mapping[str, bytes], source: str = "churn-team", by: Mapping[str, str] = PAUL) -> str:
+    """Store a bundle; its digest."""
+    digest = bundle.digest_of(files)
+    answer = api.ask("PUT", f"sources/{source}/bundles/{digest}", bundle.archived(files), by)
+    assert answer.status == 200, answer.body
+    return digest
+
+
+def publish(
+    api: Api, digest: str, expected: str | None = None, source: str = "churn-team", by: Mapping[str, str] = PAUL
+) -> Reply:
+    return api.post(f"sources/{source}/publish", {"digest": digest, "expected": expected, "reason": "a test"}, by)
+
+
+def published(
+    api: Api,
+    files: Mapping[str, bytes],
+    expected: str | None = None,
+    source: str = "churn-team",
+    by: Mapping[str, str] = PAUL,
+) -> str:
+    digest = kept(api, files, source, by)
+    answer = publish(api, digest, expected, source, by)
+    assert answer.status == 200, answer.body
+    return digest
+
+
+def source(api: Api, name: str = "churn-team") -> Any:
+    return api.get(f"sources/{name}", ALICE).body
+
+
+def test_before_anything_is_published_there_are_sources_without_routes(api: Api) -> None:
+    assert api.get("sources", ALICE).body["value"] == [
+        {"source": name, "published": None, "routes": [], "trouble": None} for name in ("churn-team", "credit-team")
+    ]
+    assert api.post("promotions", {"model": "churn-eu", "version": "1", "reason": "x"}, ALICE).status == 400
+
+
+def test_what_is_published_counts_at_once_under_the_names_of_its_source(api: Api) -> None:
+    digest = published(api, CHURN)
+    assert source(api)["routes"] == ["churn-team/scores"]
+    assert source(api)["published"]["digest"] == digest
+    started = api.post("promotions", {"model": "churn-eu", "version": "1", "reason": "x"}, ALICE)
+    assert (started.status, started.body["route"], started.body["bundle"]) == (202, "churn-team/scores", digest)
+    [command] = api.steps
+    assert command.bundle == digest
+
+
+def test_the_preview_says_what_would_change_and_changes_nothing(api: Api) -> None:
+    first = published(api, CHURN)
+    changed = kept(api, edited(("scoring/score.py", "pass", "print()"), ("promotion.yml", "churn-*", "churn-e*")))
+    seen = api.post("sources/churn-team/preview", {"digest": changed}, PAUL).body
+    assert (seen["expected"], seen["faults"]) == (first, [])
+    assert seen["changes"] == [
+        {
+            "route": "churn-team/scores",
+            "change": "changed",
+            "settings": [{"place": "models", "before": ["churn-*"], "after": ["churn-e*"]}],
+            "files": ["scoring/score.py"],
+        }
+    ]
+    assert source(api)["published"]["digest"] == first
+
+
+def test_a_wrong_bundle_is_refused_with_all_its_faults_and_the_pointer_stays(api: Api) -> None:
+    first = published(api, CHURN)
+    wrong = kept(api, edited(("promotion.yml", "from: dev", "from: dve"), ("smoke/churn.jsonl", "request", "req")))
+    seen = api.post("sources/churn-team/preview", {"digest": wrong}, PAUL).body["faults"]
+    refused = publish(api, wrong, first)
+    assert (refused.status, refused.body["faults"]) == (400, seen)
+    assert [fault["place"] for fault in seen] == ["routes.scores.from", "routes.scores.stages[0].smoke.requests"]
+    assert source(api)["published"]["digest"] == first
+
+
+def test_a_policy_cannot_be_softened(api: Api) -> None:
+    softer = b"environments: {prod: {policy: {approvals: 0}}}\n" + CHURN["promotion.yml"]
+    refused = publish(api, kept(api, {**CHURN, "promotion.yml": softer}))
+    assert refused.status == 400
+    assert "environments: belongs to the app's platform.yml" in refused.body["detail"]
+    assert source(api)["published"] is None
+
+
+def test_of_two_who_saw_the_same_the_second_is_told(api: Api) -> None:
+    first = published(api, CHURN)
+    second = published(api, edited(("scoring/score.py", "pass", "print()")), first)
+    late = publish(api, kept(api, edited(("scoring/score.py", "pass", "1"))), first)
+    assert (late.status, late.body["expected"]) == (409, second)
+    assert "Somebody else has published to churn-team since you looked" in late.body["detail"]
+
+
+def test_it_goes_back_to_an_earlier_bundle_and_the_history_says_so(api: Api) -> None:
+    first = published(api, CHURN)
+    second = published(api, edited(("scoring/score.py", "pass", "print()")), first)
+    assert publish(api, first, second).status == 200
+    assert source(api)["published"]["digest"] == first
+    history = source(api)["history"]
+    assert [(each["digest"], each["back"], each["name"]) for each in history] == [
+        (first, True, "paul"),
+        (second, False, "paul"),
+        (first, False, "paul"),
+    ]
+
+
+def test_publishing_what_counts_already_changes_nothing(api: Api) -> None:
+    first = published(api, CHURN)
+    assert publish(api, first, first).status == 200
+    assert len(source(api)["history"]) == 1
+
+
+def test_only_the_publishers_of_a_source_may_publish_to_it(api: Api) -> None:
+    digest = bundle.digest_of(CHURN)
+    archive = bundle.archived(CHURN)
+    for by, name in ((CARLA, "churn-team"), (ALICE, "churn-team"), (PAUL, "credit-team"), (GRETA, "churn-team")):
+        answer = api.ask("PUT", f"sources/{name}/bundles/{digest}", archive, by)
+        assert answer.status == 403, answer.body
+        assert "platform.yml names its publishers" in answer.body["detail"]
+    for by in (CARLA, GRETA):
+        assert api.ask("PUT", f"sources/credit-team/bundles/{digest}", archive, by).status == 200
+    assert api.ask("PUT", f"sources/churn-team/bundles/{digest}", archive).status == 403
+
+
+def test_who_is_in_too_many_groups_for_a_token_is_told_what_to_do(api: Api) -> None:
+    refused = api.ask("PUT", f"sources/credit-team/bundles/{bundle.digest_of(CHURN)}", b"", MANY)
+    assert refused.status == 403
+    assert "set groupMembershipClaims of its app registration to ApplicationGroup" in refused.body["detail"]
+
+
+def test_the_second_team_on_the_same_models_is_told_of_the_first(api: Api) -> None:
+    published(api, CHURN)
+    refused = publish(api, kept(api, CHURN, "credit-team", CARLA), None, "credit-team", CARLA)
+    assert refused.status == 400
+    assert "are promoted by churn-team/scores already" in refused.body["detail"]
+
+
+def test_an_archive_that_is_another_than_its_digest_says_is_refused(api: Api) -> None:
+    refused = api.ask("PUT", f"sources/churn-team/bundles/{'0' * 64}", bundle.archived(CHURN), PAUL)
+    assert (refused.status, "Build it again" in refused.body["detail"]) == (400, True)
+
+
+def test_what_was_never_stored_cannot_be_published(api: Api) -> None:
+    refused = publish(api, "0" * 64)
+    assert (refused.status, refused.body["detail"]) == (400, f"There is no bundle {'0' * 64}. Publish it again.")
+
+
+def test_a_bad_bundle_put_by_hand_does_not_count_and_the_last_good_one_does(api: Api) -> None:
+    good = published(api, CHURN)
+    bad = edited(("promotion.yml", "from: dev", "from: nowhere"))
+    bundles = api.app.bundles
+    bundles.keep(bundle.digest_of(bad), bundle.archived(bad))
+    before = bundles.pointer("churn-team")
+    assert before
+    by_hand = Publication(bundle.digest_of(bad), "", "somebody", "by hand", before.publications[0].at)
+    bundles.publish("churn-team", by_hand, before)
+    told = api.app.topic = ToldTopic()
+    for _ in range(2):
+        api.app.published.forget()
+        api.app.take_up_bundles()
+    found = source(api)
+    assert [(name, digest) for name, digest, _ in told.told] == [("churn-team", bundle.digest_of(bad))]
+    assert found["published"]["digest"] == good
+    assert "unknown environment 'nowhere'" in found["trouble"]
+    started = api.post("promotions", {"model": "churn-eu", "version": "1", "reason": "x"}, ALICE)
+    assert started.body["bundle"] == good
+
+
+def test_an_app_with_routes_of_its_own_has_no_sources(api: Api, tmp_path: Path) -> None:
+    assert api.get("sources/other", ALICE).status == 404
+    assert "Sources: churn-team, credit-team" in api.get("sources/other", ALICE).body["detail"]

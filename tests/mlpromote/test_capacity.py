@@ -1,0 +1,56 @@
+"""What a promotion takes, as people see it before they approve."""
+
+from typing import Any
+
+from mlpromote.capacity import capacity_lines, in_short
+from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.documents import detailed
+from tests.mlpromote.stub import Answer, StubApp
+from tests.mlpromote.test_approvals import ID, REQUEST
+
+TAKEN: dict[str, Any] = {
+    "size": "Standard_DS3_v2",
+    "instances": 3,
+    "cores": 16,
+    "beside": [{"name": "v2-old", "size": "Standard_DS3_v2", "instances": 3, "cores": 16}],
+    "cores_together": 32,
+    "quota": "Standard DSv2 Family Cluster Dedicated vCPUs",
+    "left": 40,
+    "unknown": "",
+    "cost": 0.75,
+    "cost_together": 1.5,
+    "currency": "EUR",
+}
+LINES = [
+    "takes 3 × Standard_DS3_v2",
+    "16 cores of 40 that are left (Standard DSv2 Family Cluster Dedicated vCPUs)",
+    "32 cores while both run",
+    "0.75 EUR an hour, 1.50 while both run",
+]
+
+
+def test_instances_cores_and_cost_are_told_for_the_new_deployment_and_for_both() -> None:
+    assert list(capacity_lines(TAKEN)) == LINES
+    assert in_short(TAKEN) == ", ".join(LINES)
+
+
+def test_what_runs_alone_is_told_once_and_what_is_unknown_is_told_as_such() -> None:
+    alone = {"size": "Standard_DS3_v2", "instances": 3, "cores": 16, "beside": [], "unknown": "no right to read it"}
+    assert list(capacity_lines(alone)) == ["takes 3 × Standard_DS3_v2", "16 cores", "unknown: no right to read it"]
+
+
+def test_a_promotion_that_waits_for_approval_is_shown_with_what_it_will_take(
+    mlpromote: CommandLine, app: StubApp
+) -> None:
+    document = detailed()
+    steps = document["stages"][1]["steps"]
+    steps.insert(0, {**steps[0], "name": "check_capacity", "status": "succeeded", "evidence": TAKEN})
+    app.will_answer(Answer(document))
+    text = " ".join(mlpromote("show", ID).output.split())
+    assert all(line in text for line in LINES)
+
+
+def test_an_environments_own_app_shows_what_it_will_take(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer({"value": [{**REQUEST, "shown": {**REQUEST["shown"], "capacity": TAKEN}}]}))
+    text = " ".join(mlpromote("approvals").output.split())
+    assert all(line in text for line in LINES)

@@ -1,0 +1,199 @@
+"""`mlpromote check`: everything that can be known without the cloud, all at once, each with its place."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mlpromote.exit_codes import ExitCode
+from tests.config.right import RIGHT, SETTINGS, changed
+from tests.mlpromote.conftest import CommandLine, Ended
+
+REPOSITORY = Path(__file__).parents[2]
+DEPLOYMENT = """\
+$schema: https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json
+code_configuration:
+  code: ../scoring
+  scoring_script: score.py
+environment:
+  image: some-image
+  conda_file: ../environment/conda.yml
+instance_type: Standard_DS3_v2
+instance_count: 1
+"""
+JOB = """\
+$schema: https://azuremlschemas.azureedge.net/latest/commandJob.schema.json
+command: python evaluate.py ${{inputs.model}}
+inputs:
+  model: {type: custom_model}
+environment: azureml:some@latest
+"""
+SCRIPT = "def init(): ...\n\n\ndef run(body): ...\n"
+FILES = {
+    "promotion.yml": RIGHT,
+    "deployments/churn.yml": DEPLOYMENT,
+    "scoring/score.py": SCRIPT,
+    "environment/conda.yml": "dependencies:\n  - python=3.11\n",
+    "smoke/churn.jsonl": '{"request": 1}\n',
+}
+NAMED = "deployments/churn.yml"
+EVALUATED = changed(
+    (
+        "        smoke:",
+        "        evaluate: {job: jobs/evaluate.yml, gates: [{metric: auc, at_least: 1}]}\n        smoke:",
+    )
+)
+
+
+@pytest.fixture
+def check(mlpromote: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Check":
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    return Check(mlpromote, tmp_path)
+
+
+class Check:
+    """Runs the command in a folder with the right files, some of them replaced; None leaves one out."""
+
+    def __init__(self, mlpromote: CommandLine, folder: Path) -> None:
+        self._mlpromote = mlpromote
+        self.folder = folder
+
+    def __call__(self, contents: Mapping[str, str | None], *arguments: str) -> Ended:
+        for name, content in {**FILES, **contents}.items():
+            file = self.folder / name
+            file.parent.mkdir(exist_ok=True, parents=True)
+            if content is not None:
+                file.write_text(content, encoding="utf-8")
+        return self._mlpromote("check", *arguments)
+
+
+def test_right_files_have_no_fault_and_show_their_routes(check: Check) -> None:
+    ended = check({})
+    assert (ended.code, ended.output) == (0, "churn: churn-*: dev → test → prod\nno faults\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("promotion.yml", "registry: [", "promotion.yml:2:1: invalid YAML"),
+        ("promotion.yml", changed(("from: dev", "from: lab")), "promotion.yml:8:5: routes.churn.from: unknown"),
+        ("promotion.yml", changed(("max_latency", "max_latancy")), "promotion.yml:18:46: routes.churn.stages[0].smoke"),
+        ("promotion.yml", changed(('endpoint: "{model}"\n', "x: 1\n")), "promotion.yml:19:9: routes.churn.stages[1]"),
+        (NAMED, None, "promotion.yml:15:9: deployments/churn.yml does not exist [file]"),
+        (NAMED, "a: [", f"{NAMED}:1:5: is not YAML"),
+        (NAMED, DEPLOYMENT.replace("_count: 1", "_count: two"), f"{NAMED}:9:1: instance_count: must be a whole number"),
+        (NAMED, f"{DEPLOYMENT}instance_cont: 2\n", f"{NAMED}:10:1: instance_cont: is no key that Azure ML knows here"),
+        (NAMED, DEPLOYMENT.replace("../scoring", "../nowhere"), f"{NAMED}:3:3: ../nowhere does not exist [file]"),
+        (NAMED, DEPLOYMENT.replace("score.py", "scor.py"), f"{NAMED}:4:3: ../scoring/scor.py does not exist [file]"),
+        (NAMED, DEPLOYMENT.replace("conda.yml", "cond.yml"), f"{NAMED}:7:3: ../environment/cond.yml does not exist"),
+        ("scoring/score.py", "def init(:\n", "scoring/score.py:1:10: does not compile: "),
+        ("scoring/other.py", "x = \n", "scoring/other.py:1:5: does not compile: invalid syntax"),
+        ("scoring/score.py", "def init(): ...\n", "scoring/score.py:1:1: has no function run"),
+        ("environment/conda.yml", "name: x\n", "environment/conda.yml:1:1: has no list of dependencies [conda]"),
+        ("environment/conda.yml", "dependencies:\n  - a\n  - 3.11\n", "environment/conda.yml:3:5: must be a package"),
+        ("smoke/churn.jsonl", '{"request": 1}\n\nx\n', "smoke/churn.jsonl:3:1: is not JSON"),
+        ("smoke/churn.jsonl", None, "promotion.yml:18:17: smoke/churn.jsonl does not exist [file]"),
+        ("jobs/train.yml", JOB.replace("command:", "comand:"), "jobs/train.yml:2:1: comand: is no key"),
+    ],
+)  # fmt: skip
+def test_each_fault_has_its_file_line_and_column(file: str, content: str | None, said: str, check: Check) -> None:
+    ended = check({file: content})
+    assert ended.code == ExitCode.REFUSED
+    assert any(line.startswith(said) or said in line for line in ended.output.splitlines()), ended.output
+
+
+def test_all_faults_are_reported_at_once_whatever_they_are(check: Check) -> None:
+    wrong = {
+        "promotion.yml": changed(("contoso-ml", "7"), ("from: dev", "from: lab")),
+        NAMED: DEPLOYMENT.replace("_count: 1", "_count: two"),
+        "scoring/score.py": "def run(:\n",
+        "smoke/churn.jsonl": "x\ny\n",
+    }
+    ended = check(wrong)
+    assert ended.output.splitlines()[-1] == "6 faults"
+
+
+def test_the_job_of_an_evaluation_must_have_the_inputs_that_the_app_binds(check: Check) -> None:
+    assert check({"promotion.yml": EVALUATED, "jobs/evaluate.yml": JOB}).code == 0
+    ended = check({"promotion.yml": EVALUATED, "jobs/evaluate.yml": JOB.replace("model: {", "modle: {")})
+    assert "jobs/evaluate.yml:3:1: needs an input model for the model to evaluate [configuration]" in ended.output
+
+
+def test_settings_that_are_not_known_here_are_a_note_that_says_how_to_give_them(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DEV")
+    monkeypatch.delenv("PROD")
+    ended = check({})
+    assert ended.code == 0
+    assert "promotion.yml:3:9: note: not set here: DEV, PROD." in ended.output
+    assert "--settings" in ended.output
+    (check.folder / ".env").write_text(f"DEV={SETTINGS['DEV']}\nexport PROD='nonsense'\n", encoding="utf-8")
+    ended = check({}, "--settings", ".env")
+    assert ended.code == 1
+    assert "promotion.yml:5:10: environments.prod.workspace: must be a workspace's ARM id" in ended.output
+
+
+def test_settings_may_come_from_the_file_of_the_functions_tools(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SETTINGS:
+        monkeypatch.delenv(name)
+    (check.folder / "local.settings.json").write_text(json.dumps({"Values": SETTINGS}), encoding="utf-8")
+    ended = check({}, "--settings", "local.settings.json")
+    assert (ended.code, "note" in ended.output) == (0, False)
+
+
+def test_a_teams_configuration_has_routes_only_and_no_settings(check: Check) -> None:
+    routes = RIGHT[RIGHT.index("routes:") :]
+    assert check({"promotion.yml": routes}).code == 0
+    ended = check({"promotion.yml": routes.replace("endpoint: ", 'endpoint: "${X}"  #', 1)})
+    assert "a team's configuration has no settings of the app; write the value itself" in ended.output
+
+
+def test_the_platforms_file_is_checked_as_well(check: Check) -> None:
+    platform = RIGHT[: RIGHT.index("routes:")] + "sources:\n  churn-team: {environments: [tset]}\n"
+    ended = check({"promotion.yml": RIGHT[RIGHT.index("routes:") :], "platform.yml": platform})
+    assert ended.output.splitlines()[0].startswith("platform.yml:7:31: sources.churn-team.environments[0]: unknown")
+
+
+def test_for_github_each_fault_is_an_annotation(check: Check) -> None:
+    ended = check({"scoring/score.py": "def init(): ...\n"}, "--format", "github")
+    message = "has no function run, which the scoring server calls"
+    assert ended.output == f"::error file=scoring/score.py,line=1,col=1,title=mlpromote code::{message}\n"
+
+
+def test_for_programs_the_findings_are_json(check: Check) -> None:
+    document = check({"scoring/score.py": "def init(): ...\n"}, "--format", "json").document
+    [finding] = document["findings"]
+    assert (document["faults"], finding["file"], finding["level"]) == (1, "scoring/score.py", "error")
+    assert check({}, "--json").document == {
+        "faults": 0,
+        "routes": ["churn: churn-*: dev → test → prod"],
+        "findings": [],
+    }
+
+
+def test_for_code_scanning_the_log_has_what_sarif_requires(check: Check) -> None:
+    log = check({"scoring/score.py": "def init(): ...\n"}, "--format", "sarif").document
+    assert log["version"] == "2.1.0"
+    [run] = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    [result] = run["results"]
+    assert result["ruleId"] in rules
+    assert result["level"] == "error"
+    location = result["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"]["uri"] == "scoring/score.py"
+    assert location["region"] == {"startLine": 1, "startColumn": 1}
+
+
+def test_where_there_is_nothing_to_check_it_is_said_how_to_begin(mlpromote: CommandLine) -> None:
+    ended = mlpromote("check")
+    assert (ended.code, ended.output) == (ExitCode.USAGE, "")
+    assert "There is no promotion.yml here. Name its folder, or make one with `mlpromote init NAME`." in ended.errors
+
+
+@pytest.mark.parametrize("example", ["digits", "digits_pipeline", "two-regions"])
+def test_the_examples_pass(example: str, mlpromote: CommandLine) -> None:
+    ended = mlpromote("check", str(REPOSITORY / "examples" / example))
+    assert ended.code == 0, ended.output
