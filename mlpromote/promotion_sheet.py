@@ -29,7 +29,7 @@ def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> Ren
     parts: list[RenderableType] = [_head(promotion, now)]
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]
-    measured = (_evaluations(promotion), _metrics(promotion))
+    measured = (_alerts(promotion, now), _evaluations(promotion), _metrics(promotion))
     for lines in (*measured, _diagnoses(promotion), _approvals(promotion), _waits(promotion, now)):
         found = list(lines)
         if found:
@@ -50,6 +50,13 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
     asked = f"{promotion['id']}, requested by {promotion['requested_by']} {age(promotion['created'], now)} ago"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []
     return Group(head, *why, _indented(asked, style="dim"))
+
+
+def _alerts(promotion: Document, now: datetime) -> Iterator[RenderableType]:
+    for alert in promotion.get("alerts") or []:
+        ended = f"resolved {age(alert['resolved'], now)} ago" if alert["resolved"] else "not resolved"
+        fired = f"alert on {alert['stage']} {age(alert['at'], now)} ago, {ended}"
+        yield _indented(f"{fired}: {alert['rule']}: {alert['text']}", style="dim" if alert["resolved"] else "bold")
 
 
 def _evaluations(promotion: Document) -> Iterator[RenderableType]:
