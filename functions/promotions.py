@@ -30,6 +30,14 @@ def start_promotion(request: func.HttpRequest, by: "Person | None") -> func.Http
     return accepted(promotion, location=f"{path_of(request)}/{promotion['id']}")
 
 
+@blueprint.route(route="plans/{model}/{version}", methods=["GET"], trigger_arg_name="request")
+@answered("read")
+def show_plan(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
+    """`?route=&source=&through=`: what would happen to this version, if its promotion started now."""
+    asked = request.route_params["model"], request.route_params["version"]
+    return found(app().plans.plan(*asked, request.params))
+
+
 @blueprint.route(route="promotions/{id}", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def show_promotion(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 blueprint = func.Blueprint()
 
 
+@blueprint.timer_trigger(arg_name="timer", schedule="30 * * * * *")
+def take_up_bundles(timer: func.TimerRequest) -> None:
+    """Every minute: notice a broken bundle even if nothing else happens."""
+    app().take_up_bundles()
+
+
 @blueprint.route(route="sources", methods=["GET"], trigger_arg_name="request")
 @answered("read")
 def list_sources(_request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:

@@ -41,8 +41,11 @@ param sharedRights string = 'assign'
 @description('ARM id of the Azure ML registry.')
 param registry string = ''
 
-@description('Path of promotion.yml in the app\'s folder.')
-param configuration string = 'promotion.yml'
+@description('Path of promotion.yml in the package, if the app has its routes in its own configuration. Otherwise teams publish them, and infra/platform.yml says who may.')
+param configuration string = ''
+
+@description('With deploymentRole = worker: ARM id of the coordinator\'s storage account, where bundles are published.')
+param bundleStorage string = ''
 
 @description('Version of Python.')
 @allowed(['3.11', '3.12', '3.13'])
@@ -94,7 +97,10 @@ param appSubnet string = ''
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
+var publishes = empty(configuration)
+var platform = loadTextContent('platform.yml')
 var coordinates = deploymentRole != 'worker'
+var readsBundles = coordinates ? false : publishes
 var works = deploymentRole != 'coordinator'
 var assignsShared = coordinates || sharedRights == 'assign'
 
@@ -158,6 +164,11 @@ var serviceBusId = coordinates
   ? '${subscription().id}/resourceGroups/${resourceGroupName}/providers/Microsoft.ServiceBus/namespaces/sb-mlpromote-${token}'
   : armId(serviceBusNamespace, 'serviceBusNamespace (SERVICE_BUS_NAMESPACE)')
 
+// A scope must be valid even if nothing is deployed to it.
+var bundleStorageId = readsBundles
+  ? armId(bundleStorage, 'bundleStorage (BUNDLE_STORAGE)')
+  : serviceBusId
+
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: resourceGroupName
   location: location
@@ -196,6 +207,7 @@ module storage 'storage.bicep' = {
     tags: tags
     user: identities[0].outputs.principalId
     hasTables: coordinates || takesApprovals
+    hasBundles: coordinates && publishes
     retentionDays: blobRetentionDays
     versions: versioned(blobVersions, blobRetentionDays)
     network: reachable
@@ -319,6 +331,15 @@ module registryRights 'registry-rights.bicep' = [
   }
 ]
 
+module bundleRights 'bundle-rights.bicep' = if (readsBundles && assignsShared) {
+  name: 'bundle-rights-${token}'
+  scope: resourceGroup(split(bundleStorageId, '/')[2], split(bundleStorageId, '/')[4])
+  params: {
+    storageAccountName: last(split(bundleStorageId, '/'))
+    identity: identities[0].outputs.principalId
+  }
+}
+
 module notifications 'notifications.bicep' = if (coordinates) {
   name: 'notifications'
   scope: group
@@ -349,7 +370,6 @@ module app 'app.bicep' = {
     logs: diagnostics ? monitoring.outputs.workspaceId : ''
     settings: union(
       {
-        MLPROMOTE_CONFIGURATION: configuration
         ServiceBus__fullyQualifiedNamespace: '${last(split(serviceBusId, '/'))}.servicebus.windows.net'
         ServiceBus__credential: 'managedidentity'
         ServiceBus__clientId: identities[0].outputs.clientId
@@ -357,6 +377,15 @@ module app 'app.bicep' = {
         MLPROMOTE_SIGN_IN_CLIENT_ID: clientId(signInClientId)
         MLPROMOTE_SIGN_IN_AUTHORITY: signInAuthority
       },
+      publishes
+        ? {
+            MLPROMOTE_PLATFORM: platform
+            REGISTRY: last(split(registryId, '/'))
+            MLPROMOTE_BUNDLES: coordinates
+              ? '${storage.outputs.blobs}bundles'
+              : 'https://${last(split(bundleStorageId, '/'))}.blob.${environment().suffixes.storage}/bundles'
+          }
+        : { MLPROMOTE_CONFIGURATION: configuration },
       coordinates
         ? {
             AzureWebJobsStorage__tableServiceUri: storage.outputs.tables
@@ -391,4 +420,5 @@ output DEAD_LETTER_STORAGE_ID string = storage.outputs.id
 output DEAD_LETTER_IDENTITY_ID string = coordinates ? deadLetterIdentity!.outputs.id : ''
 output LOG_WORKSPACE_ID string = diagnostics ? monitoring.outputs.workspaceId : ''
 output EVENT_SOURCES array = coordinates ? filter(environments, each => each.?events ?? true) : []
+output BUNDLE_STORAGE_ID string = coordinates && publishes ? storage.outputs.id : ''
 output SERVICE_BUS_NAMESPACE_ID string = serviceBusId

@@ -15,6 +15,9 @@ param user string
 @description('Whether promotions or approvals are stored here.')
 param hasTables bool
 
+@description('Whether bundles are published here.')
+param hasBundles bool
+
 @description('Days for which deleted blobs and containers, and earlier versions of blobs, are kept; 0 turns this off.')
 param retentionDays int
 
@@ -98,6 +101,12 @@ resource package 'Microsoft.Storage/storageAccounts/blobServices/containers@2023
   name: 'app-package'
 }
 
+// The app's own identity may write all blobs here; workers of other apps may read these.
+resource bundles 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = if (hasBundles) {
+  parent: blobs
+  name: 'bundles'
+}
+
 resource rights 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for role in userRoles: {
     scope: account
@@ -137,4 +146,5 @@ resource tableLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = 
 
 output id string = account.id
 output name string = account.name
+output blobs string = account.properties.primaryEndpoints.blob
 output tables string = account.properties.primaryEndpoints.table

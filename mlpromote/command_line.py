@@ -23,6 +23,7 @@ from mlpromote import (
     login,
     logs,
     opening,
+    plan,
     promotions,
     publish,
     routes,
@@ -36,7 +37,7 @@ from mlpromote.session import Session, format_asked_for
 #: Every command, by the heading under which the help lists it.
 SECTIONS = (
     Section("Configuration", (*init.COMMANDS, *check.COMMANDS)),
-    Section("Promotions", (*promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
+    Section("Promotions", (*plan.COMMANDS, *promotions.COMMANDS, *waiting.COMMANDS, *logs.COMMANDS, *opening.COMMANDS)),
     Section("Bundles", publish.COMMANDS),
     Section("Approvals", (*promotions.DECISIONS, *approvals.COMMANDS)),
     Section("Stages and lineage", (*routes.COMMANDS, *lineage.COMMANDS)),

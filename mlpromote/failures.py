@@ -26,7 +26,7 @@ FILTERS = {
     "model": "only this model",
     "environment": "only this environment's worker",
     "step": "only this step",
-    "kind": "quota, permission, not-found, container-crash, timeout, throttled, bad-config, bug, …",
+    "kind": "quota, permission, not-found, container-crash, job-failed, timeout, throttled, bad-config, bug, …",
 }
 _DONE = ("replayed", "replayable", "discarded", "discardable")
 _MARKS = {**dict.fromkeys(_DONE, ("✓", "green")), "not-reached": ("…", "yellow")}

@@ -1,4 +1,7 @@
-"""Builds the package for Azure in `.package/`: the app's own files, `promotion.yml`, and every file that it names.
+"""Builds the app as a release: `.package/` and the same as `.package.zip`.
+
+It holds the app's own files and nobody's configuration: that is platform.yml, which infra/ puts into a setting, and
+what teams publish. Only if MLPROMOTE_CONFIGURATION names a promotion.yml, that is in it, with every file that it names.
 
 It lists the files to include, so nothing else in the folder is uploaded. `.funcignore` cannot do that: it lists files
 to exclude, and before 1.23.13 azd dropped the files that a line with `!` named
@@ -8,7 +11,9 @@ to exclude, and before 1.23.13 azd dropped the files that a line with `!` named
 import os
 import re
 import shutil
+import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +23,12 @@ import yaml
 REPOSITORY = Path(__file__).parents[1]
 TARGET = REPOSITORY / ".package"
 CONFIGURATION = "MLPROMOTE_CONFIGURATION"
-#: The default in infra/main.parameters.json.
-DEFAULT = "examples/digits/promotion.yml"
+ZIP = REPOSITORY / ".package.zip"
+LIBRARIES = "LIBRARIES"
+#: Of the wheels that Azure's Linux takes.
+_PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
+#: ZIP files know no earlier time. A release of the same files is the same to the last byte.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 APP = (
     "function_app.py",
@@ -45,10 +54,10 @@ class PackageError(Exception):
 def package(root: Path, configuration: str, target: Path) -> list[str]:
     """Recreate the folder `target` from the app at `root`, and return the paths in it.
 
-    `configuration` is the path of promotion.yml, relative to `root`. Raises PackageError.
+    `configuration` is the path of promotion.yml, relative to `root`; empty for none. Raises PackageError.
     """
     root = root.resolve()
-    files = sorted({*_app(root), *_named(root, root / configuration)})
+    files = sorted({*_app(root), *(_named(root, root / configuration) if configuration else ())})
     if target.exists():
         shutil.rmtree(target)
     for file in files:
@@ -56,6 +65,28 @@ def package(root: Path, configuration: str, target: Path) -> list[str]:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
     return [str(file.relative_to(root)) for file in files]
+
+
+def zipped(folder: Path, target: Path) -> None:
+    """Write the files of a folder into a ZIP file."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), _NO_TIME)
+            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
+            archive.writestr(entry, file.read_bytes())
+
+
+def with_libraries(folder: Path) -> None:
+    """Install the locked libraries where a package that is run from an address has them: for Linux on x86-64, and for
+    this version of Python, since the lock's markers are of the one that runs pip. Raises PackageError."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    target = folder / ".python_packages" / "lib" / "site-packages"
+    platforms = [option for name in _PLATFORMS for option in ("--platform", name)]
+    install = ("-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes", "--no-deps")
+    which = ("--only-binary", ":all:", "--implementation", "cp", "--python-version", python, *platforms)
+    locked = ("--target", str(target), "-r", str(folder / "requirements.txt"))
+    if subprocess.run([sys.executable, *install, *which, *locked], check=False).returncode:
+        raise PackageError(f"The libraries cannot be installed for Python {python}.")
 
 
 def _app(root: Path) -> Iterator[Path]:
@@ -120,19 +151,20 @@ def _inside(root: Path, document: Path, text: str) -> Path:
 
 def main() -> int:
     """Exit codes: 0 the package was built, 1 the configuration is wrong."""
-    configuration = os.environ.get(CONFIGURATION) or DEFAULT
+    configuration = os.environ.get(CONFIGURATION, "")
     try:
         files = package(REPOSITORY, configuration, TARGET)
+        if os.environ.get(LIBRARIES):
+            with_libraries(TARGET)
     except PackageError as error:
         sys.stderr.write(
             f"No package was built. {error}\
 "
         )
         return 1
-    sys.stdout.write(
-        f"Built {TARGET.name} with {len(files)} files for Azure, configured by {configuration}\
-"
-    )
+    zipped(TARGET, ZIP)
+    configured = f"configured by {configuration}" if configuration else "without any configuration"
+    sys.stdout.write(f"Built {TARGET.name} and {ZIP.name} with {len(files)} files for Azure, {configured}\n")
     return 0
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shared.coordinator.coordinator import Coordinator
     from shared.coordinator.holding import Holding
     from shared.coordinator.lanes import Lanes
-    from shared.coordinator.published import Published
+    from shared.coordinator.published import Published, SourceState
     from shared.core.events import Renewed
     from shared.core.promotion import Promotion
     from shared.http.approval_requests import ApprovalRequests
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from shared.http.health import Health
     from shared.http.hold_requests import HoldRequests
     from shared.http.lineage_requests import LineageRequests
+    from shared.http.planning import Plans
     from shared.http.publishing import PublishingRequests
     from shared.http.requests import Requests
     from shared.http.sign_in import Verifier
@@ -165,7 +166,18 @@ class App:
         from shared.coordinator.published import Published
 
         folders = self.bundle_folders
-        return Published(lambda: self.platform, lambda: self.bundles, folders.folder, self.is_unavailable)
+        return Published(
+            lambda: self.platform, lambda: self.bundles, folders.folder, self.is_unavailable, self._tell_of_refusal
+        )
+
+    def _tell_of_refusal(self, state: "SourceState") -> None:
+        if self.topic is not None:
+            self.topic.tell_of_source(state.name, state.pointer.digest if state.pointer else "", state.trouble)
+
+    def take_up_bundles(self) -> None:
+        """Read what was published, even if nobody asks for it now."""
+        if self.is_platform:
+            self.published.states()
 
     def bundle_folder(self, digest: str) -> Path:
         """The folder of a bundle's files. Raises `RejectedError`; `StoreUnavailableError` if it cannot be read now."""
@@ -339,6 +351,13 @@ class App:
 
         folder = Path(self.settings.traces) if self.settings.traces else None
         return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder, self._renewed)
+
+    @_made_once
+    def plans(self) -> "Plans":
+        """What would happen to a version."""
+        from shared.http.planning import Plans
+
+        return Plans(self.store, lambda: self.configuration, _now)
 
     @_made_once
     def hold_requests(self) -> "HoldRequests":

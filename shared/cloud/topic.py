@@ -34,6 +34,9 @@ KEY = "MLPROMOTE_TOPIC_KEY"
 Told: TypeAlias = CloudEvent[dict[str, Any]]
 
 TYPE_PREFIX = "mlpromote.promotion."
+SOURCE_REFUSED = "mlpromote.source.refused"
+#: Characters of the text of such an event.
+LONGEST_TEXT = 4000
 HOLD_TYPE_PREFIX = "mlpromote.hold."
 
 #: In seconds. With at most two attempts they bound the delay of a promotion. They are passed with each call, because
@@ -89,6 +92,9 @@ class EventGridTopic:
 
     def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
         return self._published(list(map(event_of_hold, lines)))
+
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        self._published([refusal_of(source, digest, trouble)])
 
     def _published(self, told: Sequence[Told]) -> bool:
         with self._lock:
@@ -196,6 +202,17 @@ def event_of_hold(line: HoldLine) -> Told:
             "who": line.who,
             "until": line.until.isoformat() if line.until else None,
         },
+    )
+
+
+def refusal_of(source: str, digest: str, trouble: str) -> Told:
+    """The event for a published bundle that is not used. Every process of the app sends it, with the same id."""
+    return CloudEvent(
+        source=f"/mlpromote/sources/{quote(source)}",
+        type=SOURCE_REFUSED,
+        subject=f"sources/{source}",
+        id=f"{source}:{digest}:refused",
+        data={"source": source, "digest": digest or None, "text": trouble[:LONGEST_TEXT]},
     )
 
 

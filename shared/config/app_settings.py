@@ -41,7 +41,7 @@ class AppSettings:
 
     configuration: str = _setting(
         "MLPROMOTE_CONFIGURATION",
-        OnAzure.INFRA,
+        OnAzure.OPTIONAL,
         "`promotion.yml`",
         "Path of `promotion.yml` or `platform.yml` in the app's folder.",
     )

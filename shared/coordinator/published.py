@@ -50,10 +50,12 @@ class Published:
         bundles: Callable[[], Bundles],
         folder: Callable[[str], Path],
         is_unavailable: Callable[[Exception], bool],
+        refused: Callable[[SourceState], None] = lambda state: None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         """`folder` returns that of a bundle's files by its digest, or raises `RejectedError`. `is_unavailable` tells
-        whether an error of `bundles` will pass."""
+        whether an error of `bundles` will pass. `refused` is told once of each publication that does not count."""
+        self._tell_of_refusal = refused
         self._platform = platform
         self._bundles = bundles
         self._folder = folder
@@ -148,8 +150,10 @@ class Published:
         from shared.config.team import conflicts
 
         trouble = ""
-        tried = {publication.digest: publication for publication in reversed(pointer.publications)}
-        for publication in list(reversed(tried.values()))[:MOST_TRIED]:
+        newest: dict[str, Publication] = {}
+        for publication in pointer.publications:
+            newest.setdefault(publication.digest, publication)
+        for publication in list(newest.values())[:MOST_TRIED]:
             try:
                 routes = self._load(name, publication.digest)
                 if found := conflicts(routes.values(), others, self._platform()):
@@ -187,6 +191,7 @@ class Published:
             before = self._states.get(name) if self._states else None
             if state.trouble and (before is None or before.trouble != state.trouble):
                 log.error("what %s has published is not used: %s", name, state.trouble)
+                self._tell_of_refusal(state)
             now = state.publication.digest if state.publication else ""
             if now and (before is None or before.publication is None or before.publication.digest != now):
                 log.info("%s: bundle %s counts now", name, now[:12])

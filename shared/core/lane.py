@@ -321,7 +321,7 @@ def _uncrown(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
     champions = {name: kept for name, kept in turn.lane.champions.items() if name != stage.name}
     if stage.predecessor is not None:
         turn.note(promotion, "crowned", f"version {stage.predecessor.candidate.version} serves again", stage)
-        champions[stage.name] = stage.predecessor
+        champions[stage.name] = replace(stage.predecessor, since=turn.now)
     turn.lane = replace(turn.lane, champions=champions)
 
 

@@ -91,12 +91,18 @@ class FailureKind(StrEnum):
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"  #: something else has the name
     CHANGED = "changed"  #: what would be deployed differs from what was validated and approved
-    CONTAINER_CRASH = "container-crash"
+    CONTAINER_CRASH = "container-crash"  #: of a deployment
+    JOB_FAILED = "job-failed"
     TIMEOUT = "timeout"
     THROTTLED = "throttled"
     BAD_CONFIG = "bad-config"
     UNKNOWN = "unknown"  #: Azure ML knows the cause, but this identity could not read it
     BUG = "bug"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "FailureKind | None":
+        """Workers are upgraded before the coordinator, which may not know a kind yet."""
+        return cls.UNKNOWN if isinstance(value, str) else None
 
 
 @dataclass(frozen=True)

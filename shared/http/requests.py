@@ -112,7 +112,12 @@ class Requests:
         if found is None:
             raise _no_promotion(promotion)
         lane, _ = self._store.load(found[0].lane, promotion)
-        return views.details(*found, lane)
+        shown = views.details(*found, lane)
+        places = self._configuration().environments
+        for stage in shown["stages"]:
+            environment = places.get(stage["environment"])
+            stage["workspace"] = environment.workspace.id if environment else None
+        return shown
 
     def trace(self, promotion: str) -> dict[str, Any]:
         """Return the id of a promotion's trace, and its spans if they are kept on this machine."""

@@ -129,6 +129,9 @@ class Topic(Protocol):
     def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
         """The same for lines of the history of holds."""
 
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        """Publish that the bundle that a source published last is not used. Raises nothing on failure."""
+
     def check(self) -> None:
         """Connect, and publish nothing. Raises `TopicUnavailableError`."""
 

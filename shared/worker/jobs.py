@@ -32,7 +32,7 @@ _MOST_ATTEMPTS = 100
 #: The order matters: the error of a script often mentions things that were not found.
 _KINDS = (
     (FailureKind.QUOTA, r"quota|OutOfCapacity|not enough capacity"),
-    (FailureKind.CONTAINER_CRASH, r"user process|user ?script|exit(ed)? (with )?(status )?code|traceback"),
+    (FailureKind.JOB_FAILED, r"user process|user ?script|exit(ed)? (with )?(status )?code|traceback"),
     (FailureKind.PERMISSION, r"authoriz|forbidden|permission|access ?denied|\b403\b"),
     (FailureKind.NOT_FOUND, r"not ?found|could not find|does not exist"),
     (FailureKind.TIMEOUT, r"time[d-]? ?out|longer than its limit"),
@@ -40,7 +40,7 @@ _KINDS = (
 )
 _ADVICE = {
     FailureKind.QUOTA: "Request more quota, choose a smaller instance_type, or free unused resources",
-    FailureKind.CONTAINER_CRASH: "Fix the job's code",
+    FailureKind.JOB_FAILED: "Fix the job's code",
     FailureKind.PERMISSION: "Give the missing rights to the identity that the job runs as",
     FailureKind.NOT_FOUND: "Correct the names that the job refers to",
     FailureKind.TIMEOUT: "Make the job faster, or raise its limit",
@@ -136,9 +136,9 @@ def failed(workspace: Workspace, job: SubmittedJob) -> Failed:
     raised = container_log.cause_and_place(log)
     kind = kind_of(error, _KINDS, FailureKind.UNKNOWN)
     if raised and kind in (FailureKind.UNKNOWN, FailureKind.NOT_FOUND, FailureKind.BAD_CONFIG):
-        kind = FailureKind.CONTAINER_CRASH
+        kind = FailureKind.JOB_FAILED
     told = _without_traceback(error) or f"Azure ML reports only status {job.status}"
-    cause = raised if raised and kind is FailureKind.CONTAINER_CRASH else told
+    cause = raised if raised and kind is FailureKind.JOB_FAILED else told
     return Failed(
         f"Job {job.name} failed. {_ADVICE[kind]}, then retry. The cause: {_brief(cause)}.",
         kind,

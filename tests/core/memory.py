@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.core.events import Cancelled, NotNowError, PromotionRequested, RolledBack
+from shared.core.holds import NO_HOLDS, Holds
 from shared.core.lane import Decision, decide
 from shared.core.messages import RunStep, StepReported
 from shared.core.promotion import Lane, StepRun
@@ -27,7 +28,7 @@ class Memory:
         self._messages: dict[str, list[Message]] = {}
         self._places: dict[tuple[int, datetime], int] = {}
         self._numbers: dict[tuple[object, ...], int] = {}
-        self._decisions: dict[tuple[int, int, datetime], Decision | NotNowError] = {}
+        self._decisions: dict[tuple[int, int, datetime, Holds], Decision | NotNowError] = {}
 
     def lane(self, lane: Lane) -> Lane:
         """The one lane that equals this one."""
@@ -56,20 +57,20 @@ class Memory:
             self._places[key] = self._numbers.setdefault((_statuses(lane), held), len(self._numbers))
         return self._places[key]
 
-    def decide(self, lane: Lane, event: Message, now: datetime) -> Decision:
+    def decide(self, lane: Lane, event: Message, now: datetime, holds: Holds = NO_HOLDS) -> Decision:
         lane, event = self.lane(lane), self.message(event)
-        key = (id(lane), id(event), now)
+        key = (id(lane), id(event), now, holds)
         if key not in self._decisions:
-            self._decisions[key] = self._decided(lane, event, now)
+            self._decisions[key] = self._decided(lane, event, now, holds)
         decision = self._decisions[key]
         if isinstance(decision, NotNowError):
             raise decision
         return decision
 
-    def _decided(self, lane: Lane, event: Message, now: datetime) -> Decision | NotNowError:
+    def _decided(self, lane: Lane, event: Message, now: datetime, holds: Holds) -> Decision | NotNowError:
         assert not isinstance(event, RunStep), "a command is for a worker"
         try:
-            decision = decide(lane, event, now)
+            decision = decide(lane, event, now, holds)
         except NotNowError as error:
             return error
         return replace(decision, lane=self.lane(decision.lane))
@@ -77,7 +78,7 @@ class Memory:
 
 def _statuses(lane: Lane) -> tuple[object, ...]:
     promotions = tuple(
-        (p.id, p.status, tuple((s.status, _position(s.steps), _position(s.undoing)) for s in p.stages))
+        (p.id, p.status, tuple((s.status, s.held, _position(s.steps), _position(s.undoing)) for s in p.stages))
         for p in lane.promotions
     )
     return promotions, tuple(sorted((stage, champion.promotion) for stage, champion in lane.champions.items()))

@@ -3,7 +3,7 @@
 A breadth-first walk over all states of the world: the saved lane, the messages in the queues, the workers that are
 between reading and changing, and Azure. At each state every message may be handled in full, handled by a process that
 dies between any two lines, or delivered twice; a worker may stand still as long as its command is valid and act then;
-what is being deleted may be gone; and time may pass.
+what is being deleted may be gone; operators may hold and release; and time may pass.
 """
 
 from collections import deque
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.core.events import Cancelled, NotNowError, PromotionRequested, RolledBack, TimePassed
+from shared.core.holds import NO_HOLDS, Holds, Scope, hold
 from shared.core.lane import decide, due
 from shared.core.messages import FIRST_LATE_POLL, GRACE, Failed, NotRun, Outcome, Running, RunStep, StepReported
 from shared.core.promotion import Lane, PromotionStatus, StageStatus, StepStatus
@@ -54,6 +55,8 @@ class World:
     delivered: frozenset[str] = frozenset()  #: ids of commands that a worker has begun with
     held: tuple[Held, ...] = ()
     waits: int = 0  #: how often `GRACE` has passed
+    holds: Holds = NO_HOLDS
+    changes: tuple[Holds, ...] = ()  #: what operators will still make of the holds, one after the other
     memory: Memory = field(default_factory=Memory, repr=False)  #: of the walk
 
     @property
@@ -65,7 +68,8 @@ class World:
         lane = self.memory.place(self.lane, self.now)
         held = tuple((each.command.message_id, each.change) for each in self.held)
         again = frozenset(self.queue) & self.delivered
-        return lane, frozenset(self.queue), again, held, self.waits, self.azure.endpoints, self.faults
+        people = (self.holds, len(self.changes))
+        return lane, frozenset(self.queue), again, held, self.waits, self.azure.endpoints, self.faults, people
 
 
 def by_id(*messages: Message) -> dict[str, Message]:
@@ -84,6 +88,8 @@ def successors(world: World) -> Iterator[World]:
         yield _act_at_last(world, each)
     if world.azure.settled() != world.azure:
         yield replace(world, azure=world.azure.settled())
+    if world.changes:
+        yield from _change_holds(world)
     if _waits_for_time(world):
         yield _let_time_pass(world)
 
@@ -133,7 +139,8 @@ def _waits_for_time(world: World) -> bool:
     on_its_way = any(
         isinstance(message, RunStep | StepReported | PromotionRequested) for message in world.queue.values()
     )
-    return not on_its_way and any(each.under_way for each in world.lane.promotions) and world.waits < MOST_WAITS
+    under_way = any(each.under_way for each in world.lane.promotions)
+    return not on_its_way and not world.changes and under_way and world.waits < MOST_WAITS
 
 
 #: One for a lost answer, one for each command that was never answered.
@@ -143,15 +150,27 @@ MOST_WAITS = 2
 def _let_time_pass(world: World) -> World:
     """What stood still in a worker is over by then: a change takes no longer (see `GRACE`)."""
     later = replace(world, waits=world.waits + 1, held=())
-    decision = decide(later.lane, TimePassed(KEY), later.now)
-    return replace(later, lane=decision.lane, queue={**later.queue, **by_id(*decision.commands)})
+    return _wake(later)
+
+
+def _wake(world: World) -> World:
+    decision = decide(world.lane, TimePassed(KEY), world.now, world.holds)
+    return replace(world, lane=decision.lane, queue={**world.queue, **by_id(*decision.commands)})
+
+
+def _change_holds(world: World) -> Iterator[World]:
+    """The holds are saved first, and then the lane is woken, unless the process dies in between."""
+    saved = replace(world, holds=world.changes[0], changes=world.changes[1:])
+    yield _wake(saved)
+    if world.faults:
+        yield replace(saved, faults=world.faults - 1)
 
 
 def _decide(
     world: World, event: StepReported | PromotionRequested | RolledBack | Cancelled, rest: Mapping[str, Message]
 ) -> Iterator[World]:
     try:
-        decision = world.memory.decide(world.lane, event, world.now)
+        decision = world.memory.decide(world.lane, event, world.now, world.holds)
     except NotNowError:
         if not any(promotion.under_way for promotion in world.lane.promotions) and not world.held:
             yield replace(world, queue=rest)  # it came too late
@@ -176,7 +195,9 @@ def walk(start: World, most: int = 400_000) -> Iterator[World]:
         world = waiting.popleft()
         yield world
         following_worlds = list(successors(world))
-        assert following_worlds or not (world.queue or world.held), "stuck: messages wait for each other"
+        assert following_worlds or not (world.queue or world.held or world.changes), (
+            "stuck: messages wait for each other"
+        )
         for following in following_worlds:
             key = following.seen()
             if key not in found:
@@ -214,7 +235,8 @@ def check_end(world: World) -> None:
 
 
 def is_over(world: World) -> bool:
-    return not world.queue and not world.held and world.azure.settled() == world.azure and not _waits_for_time(world)
+    at_rest = not (world.queue or world.held or world.changes)
+    return at_rest and world.azure.settled() == world.azure and not _waits_for_time(world)
 
 
 def explore(start: World) -> tuple[set[tuple[PromotionStatus, ...]], int]:
@@ -235,8 +257,9 @@ def start(
     lane: Lane | None = None,
     azure: Azure | None = None,
     faults: int = 1,
+    changes: tuple[Holds, ...] = (),
 ) -> World:
-    return World(lane or Lane(KEY), by_id(*requests), azure or Azure(), faults)
+    return World(lane or Lane(KEY), by_id(*requests), azure or Azure(), faults, changes=changes)
 
 
 def test_a_promotion_succeeds_whatever_is_delivered_twice_or_dies() -> None:
@@ -295,6 +318,59 @@ def test_turned_back_at_any_moment_the_endpoint_always_answers_and_one_champion_
         (*first, status) for status in (turned_back, PromotionStatus.ROLLED_BACK, PromotionStatus.SUCCEEDED)
     }
     assert count > 1000
+
+
+FROZEN = hold(NO_HOLDS, Scope(), OPERATOR, "audit", None, NOW)
+SHORT = ("soak", "deploy", "shift")
+
+
+def soaking(version: str) -> PromotionRequested:
+    """A request whose stage prod soaks for as long as `GRACE`."""
+    event = requested(version, TEST_THEN_PROD, SHORT, asked=("soak",))
+    test, prod = event.promotion.stages
+    test = replace(test, steps=tuple(step for step in test.steps if step.plan.name != "soak"))
+    return replace(event, promotion=replace(event.promotion, stages=(test, replace(prod, soak=GRACE))))
+
+
+def test_frozen_and_released_at_any_moment_a_promotion_succeeds() -> None:
+    ends, count = explore(start(requested("1", ONE_STAGE, SHORT), changes=(FROZEN, NO_HOLDS)))
+    assert ends == {(PromotionStatus.SUCCEEDED,)}
+    assert count > 100
+
+
+def test_rolled_back_at_any_moment_of_a_freeze_the_endpoint_always_answers() -> None:
+    lane, azure = drive(Lane(KEY), requested("1", ONE_STAGE), Azure())
+    back = RolledBack(KEY, a_promotion("2", ONE_STAGE).id, OPERATOR, "now")
+    world = start(
+        requested("2", ONE_STAGE, ("deploy", "shift", "retire")),
+        back,
+        lane=lane,
+        azure=azure,
+        changes=(FROZEN, NO_HOLDS),
+        faults=0,
+    )
+    ends, _ = explore(world)
+    first = PromotionStatus.SUCCEEDED
+    assert (first, PromotionStatus.ROLLED_BACK) in ends
+    assert ends <= {(first, PromotionStatus.ROLLED_BACK), (first, PromotionStatus.SUCCEEDED)}
+
+
+@pytest.mark.parametrize("stage", ["test", "prod"])
+def test_whatever_is_rolled_back_during_a_soak_the_endpoint_always_answers_and_all_ends(stage: str) -> None:
+    """Of test, it is what soaks, and prod is skipped. Of prod, it is what serves there, and what soaks waits again."""
+    lane, azure = drive(Lane(KEY), requested("1"), Azure())
+    lane, azure = drive(lane, requested("2"), azure)
+    version = {"test": "3", "prod": "2"}[stage]
+    back = RolledBack(KEY, a_promotion(version).id, OPERATOR, "now", stage)
+    world = start(soaking("3"), back, lane=lane, azure=azure, faults=0)
+    served: set[str] = set()
+    for each in walk(world):
+        check(each)
+        if is_over(each):
+            held = each.lane.holds.keys() & {"prod"} and any(promotion.under_way for promotion in each.lane.promotions)
+            assert held or due(each.lane) == ()
+            served.add(each.lane.champions["prod"].candidate.version)
+    assert served == {"test": {"2", "3"}, "prod": {"1", "3"}}[stage]
 
 
 def test_every_event_on_every_reachable_lane_gives_a_sound_decision_or_none() -> None:

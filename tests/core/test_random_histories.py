@@ -1,4 +1,5 @@
-"""Random histories of registrations, deliveries, crashes, failures, people, replays and time, against what must hold.
+"""Random histories of registrations, deliveries, crashes, failures, people, holds, replays and time, against what must
+hold.
 
 What happens is drawn step by step; in the end everything is delivered, and nothing may be left hanging.
 """
@@ -27,10 +28,21 @@ from shared.core.events import (
     RolledBack,
     TimePassed,
 )
-from shared.core.lane import decide, due, wake_at
+from shared.core.holds import NO_HOLDS, Scope, hold
+from shared.core.lane import Decision, decide, due, wake_at
 from shared.core.messages import GRACE, Kind, NotRun, Outcome, RunStep, StepReported
 from shared.core.plan import KINDS
-from shared.core.promotion import STAGE_OCCUPIED, Lane, Promotion, PromotionStatus, StageStatus
+from shared.core.promotion import (
+    STAGE_OCCUPIED,
+    Lane,
+    Promotion,
+    PromotionStatus,
+    StageRun,
+    StageStatus,
+    StepStatus,
+)
+from shared.core.window import Window
+from tests.core.patient import patient
 from tests.core.world import (
     BROKEN,
     KEY,
@@ -42,7 +54,6 @@ from tests.core.world import (
     Delete,
     GiveTraffic,
     answer,
-    requested,
 )
 
 STAGES = ("test", "prod")
@@ -57,6 +68,11 @@ PEOPLE = tuple(
 )
 OPERATORS = [each for each in PEOPLE if "Promotion.Operator" in each.roles]
 MOST_DELIVERIES = 3000
+MOST_UNTIL_UNDONE = 500
+SOAK = timedelta(minutes=30)
+#: Closes an hour after `NOW`.
+WINDOW = Window((0, 1, 2, 3, 4), 10 * 60, 14 * 60, "Europe/Berlin")
+SCOPES = (Scope(), Scope(KEY.route), Scope(KEY.route, KEY.model), Scope(KEY.route, "", "prod"))
 Message = RunStep | StepReported | PromotionRequested
 
 
@@ -66,6 +82,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.lane = Lane(KEY)
+        self.holds = NO_HOLDS
         self.azure = Azure()
         self.messages: list[Message] = []
         self.dead: list[Message] = []  #: what a queue has given up
@@ -79,11 +96,17 @@ class Histories(RuleBasedStateMachine):
 
     # --- what can happen ---
 
-    @rule(failing=st.sampled_from([None, None, "validate", "deploy", "smoke", "shift", "retire"]), asks=st.booleans())
+    @rule(
+        failing=st.sampled_from([None, None, "validate", "deploy", "smoke", "shift", "retire"]),
+        asks=st.booleans(),
+        soaks=st.sampled_from([False, False, True]),
+        has_window=st.sampled_from([False, False, True]),
+    )
     @precondition(lambda self: self.versions < 5)
-    def a_version_is_registered(self, failing: str | None, asks: bool) -> None:
+    def a_version_is_registered(self, failing: str | None, asks: bool, soaks: bool, has_window: bool) -> None:
         self.versions += 1
-        event = requested(str(self.versions), asked=("approval",) if asks else ())
+        soak, windows = (SOAK if soaks else timedelta(0)), ((WINDOW,) if has_window else ())
+        event = patient(str(self.versions), soak, windows, asked=("approval",) if asks else ())
         if failing:
             why = REFUSED if failing == "validate" else BROKEN
             broken = {(str(self.versions), stage, failing): why for stage in STAGES}
@@ -157,6 +180,7 @@ class Histories(RuleBasedStateMachine):
             return
         known = self.lane.promotion(letter.promotion.id if isinstance(letter, PromotionRequested) else letter.promotion)
         if known is not None:
+            self.decide(TimePassed(KEY))  # any decision lets in what a hold has kept out until now
             before, answered = self.lane, len(self.answered)
             self.ask(Replayed(KEY, known.id, who, f"reason {answered}", what="a dead letter"), crash=False)
             assert (self.lane.champions, self.lane.holds) == (before.champions, before.holds)
@@ -172,6 +196,24 @@ class Histories(RuleBasedStateMachine):
     @rule(stage=st.sampled_from(STAGES), who=st.sampled_from(OPERATORS))
     def a_hold_is_released(self, stage: str, who: Person) -> None:
         self.ask(Released(KEY, stage, who, f"reason {len(self.answered)}"), crash=False)
+
+    @rule(
+        scope=st.sampled_from(SCOPES),
+        until=st.sampled_from([None, timedelta(minutes=7), timedelta(hours=30)]),
+        tell=st.booleans(),
+    )
+    def an_operator_holds(self, scope: Scope, until: timedelta | None, tell: bool) -> None:
+        end = self.now + until if until else None
+        self.holds = hold(self.holds, scope, OPERATORS[0], "audit", end, self.now)
+        if tell:  # the process did not die before that
+            self.decide(TimePassed(KEY))
+
+    @rule(scope=st.sampled_from(SCOPES), tell=st.booleans())
+    def an_operator_releases(self, scope: Scope, tell: bool) -> None:
+        left = tuple(each for each in self.holds.holds if each.scope != scope)
+        self.holds = replace(self.holds, holds=left)
+        if tell:
+            self.decide(TimePassed(KEY))
 
     @rule()
     def azure_ends_what_it_was_doing(self) -> None:
@@ -254,7 +296,8 @@ class Histories(RuleBasedStateMachine):
             self.seen.remove(command.message_id)
 
     def decide(self, event: LaneEvent) -> list[RunStep]:
-        decision = decide(self.lane, event, self.now)
+        decision = decide(self.lane, event, self.now, self.holds)
+        self.nothing_begins_too_early(decision)
         self.lane = decision.lane
         self.journal += [entry.text for entry in decision.journal]
         sent = [command for command in decision.commands if command.message_id not in self.seen]
@@ -279,6 +322,31 @@ class Histories(RuleBasedStateMachine):
             self.unsend(sent)
 
     # --- what must hold ---
+
+    def nothing_begins_too_early(self, decision: Decision) -> None:
+        """No promotion enters a held stage, and no step begins before its time."""
+        for promotion in decision.lane.under_way():
+            before = self.lane.promotion(promotion.id)
+            for stage in promotion.stages:
+                known = before.stage(stage.name) if before else None
+                if stage.status is StageStatus.RUNNING and (known is None or known.status is not StageStatus.RUNNING):
+                    assert self.holds.on(KEY.route, KEY.model, stage.name, self.now) is None
+                    assert stage.name not in self.lane.holds or stage.name not in decision.lane.holds
+                if stage.status is StageStatus.RUNNING:
+                    self.has_waited(promotion, stage, known)
+
+    def has_waited(self, promotion: Promotion, stage: StageRun, known: StageRun | None) -> None:
+        for step in stage.steps:
+            new = known is None or step not in known.steps
+            if new and step.plan.in_window and step.status is StepStatus.RUNNING and step.poll == 1 and stage.windows:
+                assert WINDOW.is_open(self.now)
+            if new and step.plan.name == "soak" and step.status is StepStatus.SUCCEEDED:
+                first = promotion.stage("test")
+                assert first is not None
+                assert first.status is StageStatus.SUCCEEDED
+                served = next(each.ended for each in first.steps if each.plan.crowns)
+                assert served is not None
+                assert self.now - served >= SOAK
 
     @invariant()
     def one_promotion_runs_in_a_stage(self) -> None:
@@ -315,6 +383,8 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Deliver everything, let time pass where nothing else can happen: everything must come to an end."""
+        self.undo_although_held()
+        self.holds = NO_HOLDS
         for _ in range(MOST_DELIVERIES):
             self.azure = self.azure.settled()
             if self.messages:
@@ -332,6 +402,22 @@ class Histories(RuleBasedStateMachine):
             assert any(text.startswith(f"{name}: {reason}") or f"{name}: {reason}" in text for text in self.journal)
 
         self.champions_have_the_traffic()
+
+    def undo_although_held(self) -> None:
+        """What is being undone comes to its end, whatever is held."""
+        for _ in range(MOST_UNTIL_UNDONE):
+            stages = [stage for promotion in self.lane.under_way() for stage in promotion.stages]
+            if all(stage.status is not StageStatus.UNDOING for stage in stages):
+                return
+            self.azure = self.azure.settled()
+            if self.messages:
+                self.deliver(self.messages[0])
+                continue
+            until = wake_at(self.lane)
+            assert until is not None
+            self.let_pass(until)
+            self.decide(TimePassed(KEY))
+        raise AssertionError("a hold keeps something from being undone")
 
     def champions_have_the_traffic(self) -> None:
         """Unless something could not be undone, which the promotion says."""

@@ -37,6 +37,18 @@ def test_any_answer_of_the_step_that_was_under_way_lets_its_undo_begin(outcome: 
     assert the(run(lane), "2").status is PromotionStatus.ROLLED_BACK
 
 
+def test_what_serves_again_serves_since_the_way_back_and_not_since_it_was_promoted() -> None:
+    lane = turned_back("retire")
+    before = the(lane, "2").stages[0].predecessor
+    assert before is not None
+    later = NOW + timedelta(hours=1)
+    while commands := due(lane):
+        lane = decide(lane, answer(commands[0], Succeeded({})), later).lane
+    champion = lane.champions["prod"]
+    assert (champion.candidate.version, champion.since) == ("1", later)
+    assert before.since < later
+
+
 def test_without_an_answer_the_undo_begins_once_the_command_is_known_never_to_act() -> None:
     lane = turned_back("retire")
     command = due(lane)[0]

@@ -28,7 +28,7 @@ from tests.e2e.promoting import LONGEST, failure, running_steps
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PEOPLE = {
-    "olga": {"roles": ["Promotion.Operator"]},
+    "alice": {"roles": ["Promotion.Operator"]},
     "paul": {"roles": ["Promotion.Publisher", "Promotion.Reader"]},
     "carla": {"roles": ["Credit.Publisher", "Promotion.Reader"]},
     "bob": {"roles": ["Promotion.Approver"]},
@@ -140,8 +140,8 @@ async def approve(cloud: Cloud, promotion: str) -> None:
 
 async def again(cloud: Cloud, promotion: Promotion, why: str) -> str:
     """Have it replayed; what its journal says of that."""
-    await command(cloud, "olga", "retry", promotion["id"], "--reason", why)
-    shown = await command(cloud, "olga", "show", promotion["id"])
+    await command(cloud, "alice", "retry", promotion["id"], "--reason", why)
+    shown = await command(cloud, "alice", "show", promotion["id"])
     return str(next(entry["text"] for entry in reversed(shown["journal"]) if entry["what"] == "retried"))
 
 
@@ -207,7 +207,7 @@ async def test_a_bad_bundle_put_by_hand_does_not_count_and_the_doctor_says_so(
 
     found = await until(is_seen, "the app has seen the bad bundle", 60)
     assert found["published"]["digest"] == good["published"]["digest"]
-    code, output, _ = await run(cloud, "olga", "doctor")
+    code, output, _ = await run(cloud, "alice", "doctor")
     assert code == 1
     [check] = [each for each in json.loads(output)["checks"] if each["what"] == "source" and not each["ok"]]
     assert check["name"] == "churn-team"

@@ -21,7 +21,7 @@ from localcloud.up import LocalCloud
 from localcloud.up.description import EventSubscriptions
 from localcloud.up.readiness import json_answer
 from localcloud.up.token import token_of
-from scripts.make_package import DEFAULT, package
+from scripts.make_package import package
 from shared.config.app_settings import OF_THE_HOST, documented
 from tests.functions.running import REPOSITORY, describe
 
@@ -55,7 +55,7 @@ async def written(cloud: LocalCloud) -> str:
 async def host(cloud: LocalCloud, written: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The address of a host that has the files that go to Azure, and its settings from the file alone."""
     folder = tmp_path_factory.mktemp("app")
-    package(REPOSITORY, DEFAULT, folder)
+    package(REPOSITORY, "examples/digits/promotion.yml", folder)
     (folder / "local.settings.json").write_text(written)
     port = str(cloud.layout.ports.functions)
     options = ["--app", str(folder), "--port", port, "--data", str(folder / "host"), "--no-auth"]

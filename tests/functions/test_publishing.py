@@ -1,13 +1,16 @@
 """Publishing over HTTP: who may, what is refused, and what counts afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.config import bundle
-from shared.ports import Publication
+from shared.core.holds import HoldLine
+from shared.core.journal import JournalEntry
+from shared.core.promotion import Lane
+from shared.ports import Publication, Topic
 from tests.config.teams import CHURN, GROUP, PLATFORM, edited
 from tests.fakes.identity_provider import IdentityProvider
 from tests.functions.conftest import ALICE, ISSUER, Api, Reply
@@ -29,6 +32,25 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Bundles are unpacked in a folder of the test's own."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     return IdentityProvider().settings | {"MLPROMOTE_SIGN_IN": "optional"}
+
+
+class ToldTopic(Topic):
+    """Keeps what was told of sources."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+
+    def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
+        return True
+
+    def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
+        return True
+
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        self.told.append((source, digest, trouble))
+
+    def check(self) -> None:
+        """It is there."""
 
 
 def kept(api: Api, files: Mapping[str, bytes], source: str = "churn-team", by: Mapping[str, str] = PAUL) -> str:
@@ -125,6 +147,7 @@ def test_it_goes_back_to_an_earlier_bundle_and_the_history_says_so(api: Api) -> 
     first = published(api, CHURN)
     second = published(api, edited(("scoring/score.py", "pass", "print()")), first)
     assert publish(api, first, second).status == 200
+    assert source(api)["published"]["digest"] == first
     history = source(api)["history"]
     assert [(each["digest"], each["back"], each["name"]) for each in history] == [
         (first, True, "paul"),
@@ -183,8 +206,12 @@ def test_a_bad_bundle_put_by_hand_does_not_count_and_the_last_good_one_does(api:
     assert before
     by_hand = Publication(bundle.digest_of(bad), "", "somebody", "by hand", before.publications[0].at)
     bundles.publish("churn-team", by_hand, before)
-    api.app.published.forget()
+    told = api.app.topic = ToldTopic()
+    for _ in range(2):
+        api.app.published.forget()
+        api.app.take_up_bundles()
     found = source(api)
+    assert [(name, digest) for name, digest, _ in told.told] == [("churn-team", bundle.digest_of(bad))]
     assert found["published"]["digest"] == good
     assert "unknown environment 'nowhere'" in found["trouble"]
     started = api.post("promotions", {"model": "churn-eu", "version": "1", "reason": "x"}, ALICE)
@@ -194,3 +221,26 @@ def test_a_bad_bundle_put_by_hand_does_not_count_and_the_last_good_one_does(api:
 def test_an_app_with_routes_of_its_own_has_no_sources(api: Api, tmp_path: Path) -> None:
     assert api.get("sources/other", ALICE).status == 404
     assert "Sources: churn-team, credit-team" in api.get("sources/other", ALICE).body["detail"]
+
+
+def test_the_lane_of_a_published_route_is_found_by_its_name_in_a_path(api: Api) -> None:
+    published(api, CHURN)
+    assert api.post("promotions", {"model": "churn-eu", "version": "1", "reason": "x"}, ALICE).status == 202
+    answer = api.post("routes/churn-team%2Fscores/churn-eu/stages/test/release", {"reason": "fine"}, ALICE)
+    assert (answer.status, answer.body["detail"]) == (409, "there is no hold on test")
+    gone = api.post("routes/churn-team%2Fother/stages/test/run", {"reason": "now"}, ALICE)
+    assert "There is no pipeline route churn-team/other" in gone.body["detail"]
+
+
+def test_a_published_pipeline_is_started_by_the_name_of_its_route(api: Api) -> None:
+    stage = "{environment: prod, run: {compute: serverless}}"
+    pipelines = f"  training: {{from: dev, pipelines: {{experiment: churn}}, stages: [{stage}]}}\n"
+    published(api, {**CHURN, "promotion.yml": CHURN["promotion.yml"] + pipelines.encode()})
+    body = {"model": "churn-team/training", "version": "brave_fox", "reason": "try"}
+    started = api.post("promotions", body, ALICE)
+    assert started.status == 202, started.body
+    assert (started.status, started.body["route"], started.body["kind"]) == (202, "churn-team/training", "pipeline")
+    [lane] = api.get("routes?route=churn-team/training", ALICE).body["value"]
+    assert [each["name"] for each in lane["stages"]] == ["prod"]
+    unknown = api.post("promotions", {**body, "model": "churn-team/other"}, ALICE)
+    assert (unknown.status, unknown.body["detail"].partition(":")[0]) == (400, "model")

@@ -82,7 +82,7 @@ def test_what_does_not_apply_is_a_conflict_with_the_present_status(api: Api) -> 
     promotion = served(api, "1")
     for action, detail in {
         "cancel": "the promotion has ended: it has succeeded",
-        "retry": "only a failed promotion can be retried; it has succeeded; start a new promotion instead",
+        "retry": "only a failed or refused promotion can be retried; it has succeeded; start a new promotion instead",
         "roll-back": "nothing served test before this promotion, so there is nothing to roll back to",
         "reject": "nothing waits for approval; the promotion has succeeded",
     }.items():

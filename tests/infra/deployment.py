@@ -294,6 +294,8 @@ class _Deployment:
         if function in self._functions:
             return self._own(self._functions[function], values)
         match function, values:
+            case "loadTextContent", [name]:
+                return (self._file.parent / name).read_text(encoding="utf-8")
             case "fail", [message]:
                 raise RefusedError(message)
             case "split", [text, separator]:

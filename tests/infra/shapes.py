@@ -69,6 +69,7 @@ def worker(name: str, **more: Any) -> Deployed:
         "deploymentRole": "worker",
         "workerOf": name,
         "signInClientId": SIGN_IN,
+        "bundleStorage": str(deployed("coordinator").outputs["BUNDLE_STORAGE_ID"]),
         "serviceBusNamespace": str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"]),
     }
     return deploy(INFRA / "main.bicep", Scope(f"sub-{name}"), parameters | more)

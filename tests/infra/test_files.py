@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from shared.config.azure_names import ENVIRONMENT
+from shared.config.platform import PUBLISHER
 from shared.http.authorisation import OPERATOR, READER
 from tests.functions.conftest import APPROVER
 from tests.infra.bicep import declarations, default_of, named, parsed, text_of, walk
@@ -93,7 +94,7 @@ def test_no_key_is_accepted_and_none_is_in_a_setting() -> None:
 
 def test_the_app_roles_are_those_that_the_app_asks_for() -> None:
     roles = json.loads((INFRA / "app-roles.json").read_text())
-    assert {role["value"] for role in roles} == {READER, OPERATOR, APPROVER}
+    assert {role["value"] for role in roles} == {READER, OPERATOR, APPROVER, PUBLISHER}
     assert len({role["id"] for role in roles}) == len(roles)
 
 

@@ -28,6 +28,8 @@ from tests.infra.shapes import (
 )
 
 NAMESPACE = str(deployed("coordinator").outputs["SERVICE_BUS_NAMESPACE_ID"])
+#: The container of bundles, which the coordinator's own account has.
+BUNDLES = f"{deployed('coordinator').outputs['BUNDLE_STORAGE_ID']}/blobServices/default/containers/bundles"
 RECEIVER, SENDER = "Azure Service Bus Data Receiver", "Azure Service Bus Data Sender"
 
 
@@ -72,6 +74,7 @@ def test_a_worker_alone_may_use_its_own_queues_its_own_workspace_and_the_registr
     assert rights_of(made, name) == own(name, made) | {
         (RECEIVER, queue(f"steps-{name}")),
         (SENDER, queue(f"reports-{name}")),
+        ("Storage Blob Data Reader", BUNDLES),
         *at_work(name),
     }
 
@@ -101,6 +104,27 @@ def test_the_coordinator_may_use_the_queues_and_no_workspace_and_no_registry() -
         ("EventGrid Data Sender", topic.id),
     }
     assert {whose for whose, _, _ in rights(made)} == {"app", "dead-letters"}
+
+
+def test_bundles_are_read_by_workers_and_written_by_the_coordinator_alone() -> None:
+    for made in (deployed("coordinator"), deployed()):
+        (account,) = of_type(made, "Microsoft.Storage/storageAccounts")
+        assert BUNDLES.startswith(account.id)
+        assert [each.id for each in of_type(made, "Microsoft.Storage/storageAccounts/blobServices/containers")][-1:]
+        assert settings(made)["MLPROMOTE_BUNDLES"].endswith("bundles")
+    for name in NAMES:
+        there = {role for role, scope in rights_of(worker(name), name) if scope.startswith(BUNDLES.split("/blob")[0])}
+        assert there == {"Storage Blob Data Reader"}
+        bundles = settings(worker(name))["MLPROMOTE_BUNDLES"]
+        assert bundles.startswith(f"https://{BUNDLES.split('/')[8]}.blob.")
+
+
+def test_an_app_with_routes_of_its_own_has_no_bundles() -> None:
+    made = deployed("coordinator", configuration="promotion.yml")
+    assert made.outputs["BUNDLE_STORAGE_ID"] == ""
+    given = settings(made)
+    assert given["MLPROMOTE_CONFIGURATION"] == "promotion.yml"
+    assert not {"MLPROMOTE_PLATFORM", "MLPROMOTE_BUNDLES"} & given.keys()
 
 
 def test_in_one_app_each_environment_still_has_an_identity_that_can_do_its_own_work_only() -> None:

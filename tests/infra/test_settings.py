@@ -9,9 +9,10 @@ import yaml
 from shared.app import roles_here
 from shared.config import load, load_places, sign_in
 from shared.config.app_settings import OF_THE_HOST, AppSettings, OnAzure, documented
+from shared.config.platform import load_platform
 from tests.config.right import CLIENT_ID
 from tests.infra.deployment import Deployed
-from tests.infra.shapes import NAMES, REPOSITORY, SIGN_IN, deployed, every_shape, settings, worker, workspace
+from tests.infra.shapes import INFRA, NAMES, REPOSITORY, SIGN_IN, deployed, every_shape, settings, worker, workspace
 
 EXAMPLE = REPOSITORY / "examples" / "digits" / "promotion.yml"
 
@@ -26,7 +27,7 @@ def test_every_setting_is_made_by_infra_or_told_why_not() -> None:
     made = {name for shape in every_shape() for name in settings(shape)}
     of_environments = {f"{name.upper()}_{what}" for name in NAMES for what in ("WORKSPACE", "IDENTITY")}
     told = {setting.name for setting in (*documented(), *OF_THE_HOST) if setting.on_azure is OnAzure.INFRA}
-    assert made - of_environments == told
+    assert made - of_environments - {"REGISTRY"} == told, "platform.yml has the registry as ${REGISTRY}"
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
@@ -85,7 +86,8 @@ def test_nothing_of_the_platform_vouches_for_anybody() -> None:
 
 
 def test_a_worker_knows_nothing_of_other_environments() -> None:
-    given = settings(worker("prod"))
+    platform = "MLPROMOTE_PLATFORM"  # the same text in every app; it names settings that this one does not have
+    given = {name: value for name, value in settings(worker("prod")).items() if name != platform}
     assert not any(name in f"{key}={value}" for key, value in given.items() for name in ("dev", "DEV", "test", "TEST"))
 
 
@@ -115,3 +117,15 @@ def test_only_an_app_with_promotions_gets_the_address_of_the_tables() -> None:
     for shape in every_shape():
         given = {name: str(value) for name, value in settings(shape).items()}
         assert ("AzureWebJobsStorage__tableServiceUri" in given) is roles_here(given | known).coordinator
+
+
+def test_the_platforms_file_fits_every_app() -> None:
+    file = INFRA / "platform.yml"
+    for shape in every_shape():
+        given = filled_in(shape)
+        assert given["MLPROMOTE_PLATFORM"] == file.read_text(encoding="utf-8")
+        here = AppSettings.read(given)
+        if names := roles_here(given).environments:
+            assert load_places(here.configuration_file, given, names).registry == "contoso-ml"
+        if roles_here(given).coordinator:
+            assert list(load_platform(here.configuration_file, given).sources) == ["team"]

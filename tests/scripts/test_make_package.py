@@ -2,12 +2,13 @@
 
 import json
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from scripts.make_package import DEFAULT, REPOSITORY, TARGET, PackageError, package
+from scripts.make_package import REPOSITORY, TARGET, PackageError, package, zipped
 
 CHURN = """
 routes:
@@ -118,7 +119,7 @@ def test_all_code_of_ours_that_git_keeps_goes(tmp_path: Path) -> None:
     ).stdout.split()
     present = {name for name in kept if (REPOSITORY / name).exists()}
     assert present
-    assert present <= set(package(REPOSITORY, DEFAULT, tmp_path / "package"))
+    assert present <= set(package(REPOSITORY, "", tmp_path / "package"))
 
 
 def test_azd_packs_that_folder_and_no_other() -> None:
@@ -130,6 +131,18 @@ def test_azd_packs_that_folder_and_no_other() -> None:
     assert f"{TARGET.name}/" in (REPOSITORY / ".gitignore").read_text().splitlines()
 
 
-def test_the_package_has_the_configuration_that_infra_names() -> None:
+def test_a_release_has_nobodys_configuration(checkout: Path) -> None:
+    assert set(package(checkout, "", checkout / ".package")) == APP
     parameters = json.loads((REPOSITORY / "infra" / "main.parameters.json").read_text())["parameters"]
-    assert parameters["configuration"]["value"] == f"${{MLPROMOTE_CONFIGURATION={DEFAULT}}}"
+    assert parameters["configuration"]["value"] == "${MLPROMOTE_CONFIGURATION=}", "infra/ names none either"
+
+
+def test_the_zip_has_the_same_files_and_is_the_same_to_the_last_byte_every_time(checkout: Path) -> None:
+    packed(checkout)
+    first, second = checkout / "first.zip", checkout / "second.zip"
+    zipped(checkout / ".package", first)
+    (checkout / ".package" / "host.json").touch()
+    zipped(checkout / ".package", second)
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as archive:
+        assert set(archive.namelist()) == APP | NAMED

@@ -107,6 +107,17 @@ def document(**changes: Any) -> bytes:
     return json.dumps(json.loads(encode(events()[0])) | changes).encode()
 
 
+def test_a_kind_of_failure_that_a_newer_worker_knows_is_unknown() -> None:
+    command = due(decide(Lane(KEY), requested("1"), NOW).lane)[0]
+    told = encode(answer(command, Failed("it broke", FailureKind.JOB_FAILED)))
+    newer = told.replace(b"job-failed", b"made-up-later")
+    assert newer != told
+    read = decode(newer)
+    assert isinstance(read, StepReported)
+    assert isinstance(read.outcome, Failed)
+    assert read.outcome.kind is FailureKind.UNKNOWN
+
+
 def test_a_field_that_is_not_known_is_left_out() -> None:
     content = json.loads(encode(events()[0]))["content"] | {"new_in_the_next_version": 1}
     assert decode(document(content=content)) == events()[0]

@@ -68,6 +68,9 @@ class KeptTopic(Topic):
         self.told += [(entry, statuses[entry.promotion]) for entry in journal]
         return True
 
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        raise AssertionError("nobody publishes bundles here")
+
     def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
         raise AssertionError("no lane tells of holds")
 

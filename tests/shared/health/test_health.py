@@ -182,6 +182,9 @@ class SeenTopic(Topic):
     def publish(self, lane: Lane, journal: Sequence[JournalEntry]) -> bool:
         raise AssertionError("a check publishes nothing")
 
+    def tell_of_source(self, source: str, digest: str, trouble: str) -> None:
+        raise AssertionError("nobody publishes bundles here")
+
     def publish_holds(self, lines: Sequence[HoldLine]) -> bool:
         raise AssertionError("a check publishes nothing")
 

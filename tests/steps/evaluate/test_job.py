@@ -119,9 +119,7 @@ def test_a_retry_runs_a_job_of_its_own(stage: Stage, workspace: FakeWorkspace) -
 def test_a_job_whose_code_fails_tells_the_cause_and_the_end_of_its_log(stage: Stage, workspace: FakeWorkspace) -> None:
     log = "Traceback (most recent call last):\n  File \"/x/evaluate.py\", line 3, in <module>\nKeyError: 'auc'\n"
     workspace.outcome = JobOutcome("Failed", error="UserError: User process exited with status code 1.", log=log)
-    outcome = failed(
-        stage.run("evaluate", workspace), FailureKind.CONTAINER_CRASH, "KeyError: 'auc'", "Fix the job's code"
-    )
+    outcome = failed(stage.run("evaluate", workspace), FailureKind.JOB_FAILED, "KeyError: 'auc'", "Fix the job's code")
     assert "KeyError: 'auc'" in outcome.diagnosis
 
 
@@ -134,7 +132,7 @@ def test_a_traceback_in_the_error_of_a_job_is_told_once(stage: Stage, workspace:
     error = f"UserError: User process exited with status code 1. Please check log file for error details. Error: {log}"
     workspace.outcome = JobOutcome("Failed", error=error, log=log if has_log else "")
     outcome = stage.run("evaluate", workspace)
-    outcome = failed(outcome, FailureKind.CONTAINER_CRASH, "KeyError: 'auc' (evaluate.py, line 3")
+    outcome = failed(outcome, FailureKind.JOB_FAILED, "KeyError: 'auc' (evaluate.py, line 3")
     assert outcome.diagnosis.count("Traceback") == 1
     assert outcome.diagnosis.splitlines()[0].endswith("Error: KeyError: 'auc' (evaluate.py, line 3, in <module>)")
     assert "^^^" not in outcome.diagnosis.splitlines()[0] + outcome.reason

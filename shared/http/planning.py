@@ -1,0 +1,119 @@
+"""What would happen to a version if somebody started its promotion now. Changes nothing."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.core import views
+from shared.core.events import NotNowError
+from shared.core.lane import decide
+from shared.core.promotion import Lane, Promotion, StageRun, StageStatus
+from shared.http import bodies, refusals, starting
+from shared.http.starting import Start
+from shared.ports import PromotionFilter, Store
+
+if TYPE_CHECKING:
+    from shared.config import Configuration
+
+#: How many of a model's newest promotions are searched for the version.
+_NEWEST = 200
+_OPTIONS = ("route", "source", "through")
+#: Parameters that the platform adds to a query.
+_PLATFORM = ("code", "clientId")
+
+
+class Plans:
+    """Answers what would happen. Thread-safe. `clock` returns the time with its zone."""
+
+    def __init__(
+        self, store: Store, configuration: Callable[[], "Configuration"], clock: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._configuration = configuration
+        self._clock = clock
+
+    def plan(self, model: str, version: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return the promotion as it would start, and what is known of its stages. Raises `RefusedError`."""
+        unknown = [key for key in query if key not in (*_OPTIONS, *_PLATFORM)]
+        if unknown:
+            known = ", ".join(_OPTIONS)
+            raise refusals.BadRequestError(f"unknown parameter {unknown[0][:100]}; known are {known}")
+        options = {key: query[key] for key in _OPTIONS if key in query}
+        body = {"model": model, "version": version, "reason": "a plan", **options}
+        asked = bodies.read(Start, json.dumps(body).encode())
+        now = self._clock()
+        event = starting.requested(asked, self._configuration(), None, f"plan of {model}/{version}", now)
+        lane, _ = self._store.load(event.promotion.lane, None)
+        try:
+            decided = decide(lane, event, now)
+        except NotNowError as fault:
+            raise refusals.BadRequestError(str(fault)) from fault
+        planned = decided.lane.promotion(event.promotion.id) or event.promotion
+        earlier = self._earlier(model, version)
+        seen = _figures(earlier)
+        return {
+            "promotion": views.details(planned, decided.journal, decided.lane),
+            "stages": [_stage(stage, lane, planned, seen) for stage in planned.stages],
+            "earlier": [views.summary(each) for each in earlier],
+        }
+
+    def _earlier(self, model: str, version: str) -> list[Promotion]:
+        page = self._store.promotions(PromotionFilter(model=model), _NEWEST, None)
+        return [each for each in page.promotions if each.candidate.version == version]
+
+
+def _stage(stage: StageRun, lane: Lane, planned: Promotion, seen: Mapping[str, float]) -> dict[str, Any]:
+    champion, hold = lane.champions.get(stage.name), lane.holds.get(stage.name)
+    theirs = _metrics(champion.evidence.values()) if champion else {}
+    return {
+        "name": stage.name,
+        "champion": champion.candidate.version if champion else None,
+        "queue": list(_before(lane, stage.name, planned)),
+        "hold": f"held by {hold.by}: {hold.reason}" if hold else None,
+        "gates": list(_gates(stage, seen, theirs)),
+    }
+
+
+def _before(lane: Lane, stage: str, planned: Promotion) -> Iterator[str]:
+    """Yield the versions that have not left the stage yet."""
+    for promotion in lane.under_way():
+        theirs = promotion.stage(stage)
+        ended = theirs is None or theirs.status in (StageStatus.SUCCEEDED, StageStatus.FAILED)
+        if promotion.id != planned.id and not ended:
+            yield promotion.candidate.version
+
+
+def _gates(stage: StageRun, seen: Mapping[str, float], theirs: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    """Yield the gates of each step. A setting has its step's name, and holds gates itself or beside what measures."""
+    steps = {step.plan.name for step in stage.steps}
+    for key, held in stage.settings.get("stage", stage.settings).items():
+        measures = isinstance(held, Mapping)
+        gates = held.get("gates") if isinstance(held, Mapping) else held
+        for gate in gates if key in steps and isinstance(gates, list | tuple) else ():
+            if isinstance(gate, Mapping) and "metric" in gate:
+                yield {
+                    "step": key,
+                    "metric": gate["metric"],
+                    "settings": {name: value for name, value in gate.items() if name != "metric"},
+                    # Figures of the training job. A step that measures does so anew.
+                    "candidate": None if measures else seen.get(gate["metric"]),
+                    "champion": None if measures else theirs.get(gate["metric"]),
+                }
+
+
+def _figures(earlier: Sequence[Promotion]) -> dict[str, float]:
+    """Return the metrics of the version that its promotions have seen; the newest count."""
+    found: dict[str, float] = {}
+    for promotion in reversed(earlier):
+        found |= _metrics(step.evidence for stage in promotion.stages for step in stage.steps)
+    return found
+
+
+def _metrics(evidence: Any) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for each in evidence:
+        metrics = each.get("metrics")
+        if isinstance(metrics, Mapping):
+            found |= {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    return found

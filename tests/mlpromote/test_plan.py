@@ -1,0 +1,52 @@
+"""`mlpromote plan`: what would happen to a version."""
+
+from typing import Any
+
+from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.documents import detailed, summary
+from tests.mlpromote.stub import Answer, StubApp
+
+
+def planned(**more: Any) -> dict[str, Any]:
+    gates = [
+        {"step": "validate", "metric": "auc", "settings": {"at_least": 0.8}, "candidate": 0.91, "champion": 0.9},
+        {
+            "step": "evaluate",
+            "metric": "loss",
+            "settings": {"no_worse_than_champion_by": 0.01},
+            "candidate": None,
+            "champion": None,
+        },
+    ]
+    stages = [
+        {"name": "test", "champion": None, "queue": ["2"], "hold": None, "gates": []},
+        {"name": "prod", "champion": "1", "queue": [], "hold": "held by alice: odd answers", "gates": gates},
+    ]
+    return {"promotion": detailed("running", **more), "stages": stages, "earlier": [summary("3", "refused")]}
+
+
+def test_a_plan_shows_stages_steps_gates_and_who_must_approve(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(planned()))
+    ended = mlpromote("plan", "digits", "3", "--through", "prod")
+    assert ended.code == 0
+    assert (app.asked[0].path, app.asked[0].query) == ("/api/plans/digits/3", {"through": "prod"})
+    lines = [line.strip() for line in ended.output.splitlines()]
+    for line in (
+        "digits/3 on route digits",
+        "behind 2",
+        "replaces version 1",
+        "held by alice: odd answers; release it first",
+        "validate: auc at least 0.8 (candidate 0.91, champion 0.9)",
+        "evaluate: loss no worse than the champion's by more than 0.01 (measured by",
+    ):
+        assert line in lines
+    assert "approval: 2 people with Promotion.Approver, not who requested it" in ended.output
+    assert "refused" in ended.output
+    assert mlpromote("plan", "digits", "3", "--json").document == planned()
+
+
+def test_a_version_that_would_not_be_promoted_is_told_why(mlpromote: CommandLine, app: StubApp) -> None:
+    document = planned()
+    document["promotion"] |= {"status": "superseded", "reason": "version 4 is newer"}
+    app.will_answer(Answer(document))
+    assert "it would be superseded: version 4 is newer" in mlpromote("plan", "digits", "3").output
