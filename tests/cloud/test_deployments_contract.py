@@ -299,6 +299,14 @@ def test_a_deployment_uses_the_registrys_copy_of_an_environment_in_place_of_what
     assert (made.instance_type, made.instances) == ("Standard_DS3_v2", 1)
 
 
+def test_an_environment_can_be_shared_under_another_name(azure_ml: Azure) -> None:
+    asset = found(azure_ml.dev.environment_named("azureml:sklearn:1"))
+    azure_ml.dev.start_environment_share(asset.name, asset.version, ("churn-environment", "d1"))
+    copy = azure_ml.test.registry_id("environments", "churn-environment", "d1")
+    made = until(lambda: azure_ml.test.environment_asset(copy), "the copy")
+    assert (made.name, made.version, same_asset(made.origin, asset.origin)) == ("churn-environment", "d1", True)
+
+
 def test_an_environment_that_is_not_there_is_none_and_what_names_none_is_refused(azure_ml: Azure) -> None:
     assert azure_ml.dev.environment_named("azureml:nobody:1") is None
     assert azure_ml.dev.environment_named("azureml:nobody@latest") is None

@@ -23,7 +23,7 @@ def stage(**rollout: Any) -> StageSettings:
 
 
 def names(settings: StageSettings) -> list[str]:
-    return [step.name for step in planned(settings)]
+    return [step.name for step in planned(settings) if not step.informs]
 
 
 def planned(settings: StageSettings) -> Any:

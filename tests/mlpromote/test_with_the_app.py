@@ -1,4 +1,4 @@
-"""The command line and the app that it is for, in a local cloud."""
+"""The command line with the real app, in a local cloud."""
 
 from pathlib import Path
 from typing import Any

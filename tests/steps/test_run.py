@@ -85,7 +85,7 @@ def test_a_command_does_nothing_from_its_end_on(stage: Stage, workspace: FakeWor
 def test_a_command_that_expires_while_it_is_at_work_makes_no_change_any_more(
     stage: Stage, workspace: FakeWorkspace, change: str
 ) -> None:
-    """Its clock stands at the end by the time of the change: the process may have stood still before it."""
+    """Its time is over at the moment of the change, since the process may have paused before it."""
     command = stage.command("deploy")
     with pytest.raises(TooLateError):
         getattr(fenced(workspace, command, lambda: command.not_after), change)()
