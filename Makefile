@@ -13,6 +13,8 @@ KILLS ?= 1000
 # For `make mutants`, which draws a seed like `make chaos`.
 SAMPLE ?= 150
 SEED ?=
+# Of `make package`: anything includes the libraries, for a package that is run from an address.
+LIBRARIES ?=
 # Most tests wait for processes, so run a few files in parallel.
 PYTEST := python -m pytest -n 3 --dist loadfile
 # Only wheels, and only locked ones: building one would install packages that no lock names.
@@ -69,7 +71,7 @@ bench: install $(PEER)/.installed  ## Run the benchmarks and print each figure w
 	@$(BIN)/python -m benchmarks
 
 package: $(VENV)/.installed  ## Build the app as a release, without any configuration: .package and .package.zip
-	@$(BIN)/python -m scripts.make_package
+	@LIBRARIES=$(LIBRARIES) $(BIN)/python -m scripts.make_package
 
 install: $(VENV)/.installed $(COMPUTE)/.installed $(BIN)/mlpromote  ## Install into .venv and .venv-compute
 

@@ -1,6 +1,7 @@
 """HTTP: what serves each stage, what is under way, and holds."""
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import azure.functions as func
 
@@ -24,7 +25,8 @@ def list_routes(request: func.HttpRequest, _by: "Person | None") -> func.HttpRes
 @answered("steer")
 def release_stage(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
     """Release the hold: new promotions may enter the stage again."""
-    lane = (request.route_params[name] for name in ("route", "model", "stage"))
+    # Some hosts leave the slash in the name of a published route escaped.
+    lane = (unquote(request.route_params[name]) for name in ("route", "model", "stage"))
     return accepted(app().requests.release(*lane, request.get_body(), by))
 
 
@@ -32,5 +34,5 @@ def release_stage(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
 @answered("start")
 def run_stage(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
     """`{reason}`: run the pipeline that serves the stage there again, now."""
-    which = request.route_params["route"], request.route_params["stage"]
+    which = unquote(request.route_params["route"]), request.route_params["stage"]
     return accepted(app().requests.run(*which, request.get_body(), by))

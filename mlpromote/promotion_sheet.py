@@ -58,6 +58,8 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
         (spoken(promotion["status"]), "bold"),
     )
     asked = f"{promotion['id']}, requested by {promotion['requested_by']} {age(promotion['created'], now)} ago"
+    if bundle := promotion.get("bundle"):
+        asked = f"{asked}, with bundle {bundle[:12]}"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []
     return Group(head, *why, _indented(asked, style="dim"))
 

@@ -17,7 +17,7 @@ def promotion_id(api: Api, reference: str, output: Output | None = None, serving
     A model's version is preferred to a job of the same name. Of several promotions of a version, the one under way is
     meant, else with `serving` the one that serves, else the newest. `output` tells which one that is.
     """
-    model, separator, version = reference.partition("/")
+    model, separator, version = reference.rpartition("/")  # the name of a published route has a slash, too
     if not separator:
         return reference
     found = [each for each in api.entries("promotions", query={"model": model}, most=NEWEST) if _is(each, version)]

@@ -145,6 +145,10 @@ def _figure(metric: str, value: float) -> str:
     return f"{value:.0f} ms" if metric.startswith("latency") else f"{value:.0f} %"
 
 
+def _move_monitor(evidence: Evidence) -> str:
+    return f"monitor {evidence.get('monitor', '')} watches {evidence.get('deployment', '')}"
+
+
 def _retire(evidence: Evidence) -> str:
     left = ", ".join(f"{name} ({why})" for name, why in evidence.get("left_alone", {}).items())
     return f"kept: {left}" if left else "no other deployments remain"
@@ -224,6 +228,7 @@ _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "rollout": _rollout,
     "shift": _shift,
     "watch": _watch,
+    "move_monitor": _move_monitor,
     "retire": _retire,
     "remove": _remove,
     "reinstate": _reinstate,

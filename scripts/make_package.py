@@ -11,6 +11,7 @@ to exclude, and before 1.23.13 azd dropped the files that a line with `!` named
 import os
 import re
 import shutil
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ REPOSITORY = Path(__file__).parents[1]
 TARGET = REPOSITORY / ".package"
 CONFIGURATION = "MLPROMOTE_CONFIGURATION"
 ZIP = REPOSITORY / ".package.zip"
+LIBRARIES = "LIBRARIES"
+#: Of the wheels that Azure's Linux takes.
+_PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
 #: ZIP files know no earlier time. A release of the same files is the same to the last byte.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -35,7 +39,7 @@ APP = (
     "shared/http/*openapi.yml",
 )
 #: Keys for files that name other files: in promotion.yml, and in Azure ML's YAML of deployments and jobs.
-NAMES_YAML = frozenset({"deployment", "endpoint_file", "job", "component", "environment"})
+NAMES_YAML = frozenset({"deployment", "endpoint_file", "monitor", "job", "component", "environment"})
 #: Keys for files or folders that are copied without reading them.
 NAMES_CONTENT = frozenset({"requests", "code", "conda_file", "path"})
 #: `azureml:name@latest`, `https://…`, `${{parent.inputs.x}}`: anything that is not a local path.
@@ -70,6 +74,19 @@ def zipped(folder: Path, target: Path) -> None:
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), _NO_TIME)
             entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
             archive.writestr(entry, file.read_bytes())
+
+
+def with_libraries(folder: Path) -> None:
+    """Install the locked libraries where a package that is run from an address has them: for Linux on x86-64, and for
+    this version of Python, since the lock's markers are of the one that runs pip. Raises PackageError."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    target = folder / ".python_packages" / "lib" / "site-packages"
+    platforms = [option for name in _PLATFORMS for option in ("--platform", name)]
+    install = ("-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes", "--no-deps")
+    which = ("--only-binary", ":all:", "--implementation", "cp", "--python-version", python, *platforms)
+    locked = ("--target", str(target), "-r", str(folder / "requirements.txt"))
+    if subprocess.run([sys.executable, *install, *which, *locked], check=False).returncode:
+        raise PackageError(f"The libraries cannot be installed for Python {python}.")
 
 
 def _app(root: Path) -> Iterator[Path]:
@@ -137,6 +154,8 @@ def main() -> int:
     configuration = os.environ.get(CONFIGURATION, "")
     try:
         files = package(REPOSITORY, configuration, TARGET)
+        if os.environ.get(LIBRARIES):
+            with_libraries(TARGET)
     except PackageError as error:
         sys.stderr.write(
             f"No package was built. {error}\

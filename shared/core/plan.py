@@ -109,6 +109,8 @@ KINDS: Mapping[Kind, KindRules] = {
                 in_window=True,
             ),
             PlannedStep("watch", limit=timedelta(hours=3), asked_by="watch", holds=True),
+            # Before the deployment that it watched is removed.
+            PlannedStep("move_monitor", limit=timedelta(minutes=30), asked_by="monitor", tidies=True),
             PlannedStep("retire", limit=timedelta(hours=1), tidies=True, in_window=True),
         ),
         supersedes=True,

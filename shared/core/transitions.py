@@ -52,6 +52,7 @@ TRANSITIONS: dict[tuple[StageStatus, Trigger], StageStatus] = {
     (StageStatus.SUCCEEDED, Trigger.ROLLED_BACK): StageStatus.UNDOING,
     (StageStatus.FAILED, Trigger.ROLLED_BACK): StageStatus.UNDOING,
     (StageStatus.FAILED, Trigger.RETRIED): StageStatus.QUEUED,
+    (StageStatus.REFUSED, Trigger.RETRIED): StageStatus.QUEUED,
     (StageStatus.SKIPPED, Trigger.RETRIED): StageStatus.WAITING,
 }
 

@@ -18,6 +18,8 @@ from shared.core.turn import Turn
 
 #: Digits of a digest, and names of files, that the journal shows.
 _SHOWN = 12
+#: Stages that a retry begins again.
+_AGAIN = frozenset({StageStatus.FAILED, StageStatus.REFUSED})
 _NAMED = 5
 
 
@@ -25,10 +27,10 @@ def retry(turn: Turn, promotion: Promotion, event: Retried) -> None:
     if promotion.under_way and event.from_step is None and not event.only_failed:
         _hurry(turn, promotion, event)
         return
-    why_not = why_not_retried(turn.lane, promotion)
+    why_not = why_not_retried(turn.lane, promotion, event.only_failed)
     if why_not:
         raise NotNowError(why_not)
-    failed = [stage for stage in promotion.stages if stage.status is StageStatus.FAILED]
+    failed = [stage for stage in promotion.stages if stage.status in _AGAIN]
     renewed = event.renewed
     turn.note(promotion, "retried", f"{event.asked()}; from {names(failed)}{_with_files(promotion, renewed)}")
     if renewed is not None:
@@ -74,16 +76,19 @@ def _hurry(turn: Turn, promotion: Promotion, event: Retried) -> None:
     turn.put(promotion)
 
 
-def why_not_retried(lane: Lane, promotion: Promotion) -> str | None:
-    """Why a promotion cannot be retried; None if it can."""
-    if promotion.status is not PromotionStatus.FAILED:
+def why_not_retried(lane: Lane, promotion: Promotion, only_failed: bool = True) -> str | None:
+    """Why a promotion cannot be retried; None if it can. A gate's no is retried only if somebody asks for just that:
+    `only_failed` is for whoever retries many at once."""
+    if promotion.status is PromotionStatus.REFUSED and only_failed:
+        return "a gate refused the promotion, and nothing is broken; once that has changed, retry it by itself"
+    if promotion.status not in (PromotionStatus.FAILED, PromotionStatus.REFUSED):
         fresh = "" if promotion.under_way else "; start a new promotion instead"
-        return f"only a failed promotion can be retried; it {promotion.status.told}{fresh}"
+        return f"only a failed or refused promotion can be retried; it {promotion.status.told}{fresh}"
     newer = newer_version(lane, promotion.candidate)
     if newer:
         return f"the promotion is superseded: {newer}"
     for stage in promotion.stages:
-        if stage.status is not StageStatus.FAILED:
+        if stage.status not in _AGAIN:
             continue
         if lane.serves(promotion, stage):
             return f"the promotion serves {stage.name}; roll it back again, or leave it"

@@ -1,5 +1,6 @@
 """What would happen to a version if somebody started its promotion now. Changes nothing."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from shared.core import views
 from shared.core.events import NotNowError
 from shared.core.lane import decide
 from shared.core.promotion import Lane, Promotion, StageRun, StageStatus
-from shared.http import refusals, starting
+from shared.http import bodies, refusals, starting
 from shared.http.starting import Start
 from shared.ports import PromotionFilter, Store
 
@@ -20,8 +21,6 @@ _NEWEST = 200
 _OPTIONS = ("route", "source", "through")
 #: Parameters that the platform adds to a query.
 _PLATFORM = ("code", "clientId")
-#: Settings of a stage that hold gates, with the step that looks at them.
-_GATES = {"validate": "validate", "evaluate": "evaluate"}
 
 
 class Plans:
@@ -40,9 +39,9 @@ class Plans:
         if unknown:
             known = ", ".join(_OPTIONS)
             raise refusals.BadRequestError(f"unknown parameter {unknown[0][:100]}; known are {known}")
-        asked = Start(
-            model=model, version=version, reason="a plan", **{key: query[key] for key in _OPTIONS if key in query}
-        )
+        options = {key: query[key] for key in _OPTIONS if key in query}
+        body = {"model": model, "version": version, "reason": "a plan", **options}
+        asked = bodies.read(Start, json.dumps(body).encode())
         now = self._clock()
         event = starting.requested(asked, self._configuration(), None, f"plan of {model}/{version}", now)
         lane, _ = self._store.load(event.promotion.lane, None)
@@ -86,21 +85,21 @@ def _before(lane: Lane, stage: str, planned: Promotion) -> Iterator[str]:
 
 
 def _gates(stage: StageRun, seen: Mapping[str, float], theirs: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    """Yield the gates of each step. A setting has its step's name, and holds gates itself or beside what measures."""
     steps = {step.plan.name for step in stage.steps}
-    settings = stage.settings.get("stage", stage.settings)
-    for key, step in _GATES.items():
-        held = settings.get(key) or ()
-        gates: Sequence[Mapping[str, Any]] = held.get("gates") or () if isinstance(held, Mapping) else held
-        for gate in gates if step in steps else ():
-            # Figures of the training job; an evaluation measures anew.
-            is_known = step == "validate"
-            yield {
-                "step": step,
-                "metric": gate["metric"],
-                "settings": {name: value for name, value in gate.items() if name != "metric"},
-                "candidate": seen.get(gate["metric"]) if is_known else None,
-                "champion": theirs.get(gate["metric"]) if is_known else None,
-            }
+    for key, held in stage.settings.get("stage", stage.settings).items():
+        measures = isinstance(held, Mapping)
+        gates = held.get("gates") if isinstance(held, Mapping) else held
+        for gate in gates if key in steps and isinstance(gates, list | tuple) else ():
+            if isinstance(gate, Mapping) and "metric" in gate:
+                yield {
+                    "step": key,
+                    "metric": gate["metric"],
+                    "settings": {name: value for name, value in gate.items() if name != "metric"},
+                    # Figures of the training job. A step that measures does so anew.
+                    "candidate": None if measures else seen.get(gate["metric"]),
+                    "champion": None if measures else theirs.get(gate["metric"]),
+                }
 
 
 def _figures(earlier: Sequence[Promotion]) -> dict[str, float]:

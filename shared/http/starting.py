@@ -38,7 +38,8 @@ def requested(
 
     Raises `BadRequestError`. The first step finds out whether the version exists.
     """
-    _check_name("model", asked.model)
+    if asked.model not in configuration.routes:  # the name of a published route has a slash
+        _check_name("model", asked.model)
     _check_name("version", asked.version)
     _check_is_no_label(asked)
     route = _route(asked, configuration)

@@ -49,6 +49,7 @@ from shared.ports.live_figures import (
     RecordedRequest,
     Recording,
 )
+from shared.ports.monitors import Monitor, MonitorFile, Monitors
 from shared.ports.pipelines import (
     Bound,
     Component,
@@ -124,6 +125,9 @@ __all__ = [
     "MachineSize",
     "Minute",
     "Model",
+    "Monitor",
+    "MonitorFile",
+    "Monitors",
     "Node",
     "OutOfQuotaError",
     "Page",

@@ -12,6 +12,7 @@ from shared.ports.capacity import Capacities
 from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import Jobs
 from shared.ports.live_figures import LiveFiguresReader
+from shared.ports.monitors import Monitors
 from shared.ports.pipelines import Pipelines
 
 
@@ -124,6 +125,7 @@ class DeploymentFile:
     files: Sequence[Path]  #: absolute, no duplicates; for code and build contexts, the files that would be uploaded
     instance_type: str | None
     instances: int | None  #: the maximum, if it scales
+    collects: frozenset[str] = frozenset()  #: names of the collections of production data that are on
     environment: str = ""  #: `azureml:NAME:VERSION` or `azureml:NAME@latest` of a workspace; empty for any other
 
 
@@ -157,7 +159,7 @@ class Capability(StrEnum):
     REPLAY = "read the requests that endpoints recorded"
 
 
-class Workspace(Jobs, Pipelines, LiveFiguresReader, Capacities, Protocol):
+class Workspace(Jobs, Pipelines, LiveFiguresReader, Capacities, Monitors, Protocol):
     """An environment's workspace, and the registry as the environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter

@@ -92,7 +92,9 @@ def _rebuilt(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> Used
         )
     content = EnvironmentAsset("", "", "", asset.image, conda_as_json(asset))
     digest = environment_digest(content)
-    name, version = f"{order.command.candidate.name}-environment", digest[:VERSION_LENGTH]
+    # The name of a published route has a slash, which no asset's name may have.
+    pipeline = order.command.candidate.name.replace("/", "-")
+    name, version = f"{pipeline}-environment", digest[:VERSION_LENGTH]
     key = order.workspace.registry_id("environments", name, version)
     there = order.workspace.environment_asset(key)
     if there is None:

@@ -12,6 +12,7 @@ from shared.worker import (
     evaluation_rules,
     gates,
     manifest,
+    monitors,
     rules,
     smoke_file,
 )
@@ -60,6 +61,7 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
         return Failed(target.not_ours(), FailureKind.CONFLICT)
     if endpoint and file and (obstacle := endpoint_settings.obstacle(target, file, endpoint)):
         return obstacle
+    monitor = monitors.requested(target, described)
     copy = manifest.model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy
@@ -78,7 +80,7 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     verdicts = [*verdicts, *rules.judge(target, described, made_by), *evaluation_rules.judge(target, job)]
     if refusal := gates.refusal(target.command.stage, verdicts):
         return refusal
-    found = Described(described, job, compares, file, environment)
+    found = Described(described, job, compares, file, environment, monitor)
     seen = manifest.read(target, copy, found, verdicts, made_by)
     has = endpoint.settings if endpoint else None
     changes = endpoint_settings.differences(file.settings, has).changeable if file and has else {}

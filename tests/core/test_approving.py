@@ -293,3 +293,34 @@ def test_nothing_is_said_of_the_author_where_that_is_a_known_person() -> None:
     lane = made_by((BERT.id, True))
     [wait] = waits(lane, the(lane))
     assert "made the model" not in wait.what
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+GROUP = "aaaaaaaa-0000-4000-8000-000000000001"
+ASKS_A_GROUP = ApprovalRule(groups=(GROUP, "aaaaaaaa-0000-4000-8000-000000000002"))
+
+
+def test_a_stage_that_names_groups_takes_the_approval_of_their_members_alone() -> None:
+    lane = waiting(asking(approval=ASKS_A_GROUP))
+    with pytest.raises(NotAllowedError, match=f"anna is in none of the groups that may approve this: {GROUP}"):
+        approve(lane, ANNA)
+    assert the(run(approve(lane, replace(ANNA, groups=("x", GROUP))))).status is PromotionStatus.SUCCEEDED
+
+
+def test_a_group_does_not_stand_for_the_role() -> None:
+    lane = waiting(asking(approval=ASKS_A_GROUP))
+    with pytest.raises(NotAllowedError, match=r"nobody needs the role Promotion\.Approver"):
+        approve(lane, replace(NOBODY, groups=(GROUP,)))
+
+
+def test_who_is_in_too_many_groups_for_a_token_is_told_so() -> None:
+    lane = waiting(asking(approval=ASKS_A_GROUP))
+    with pytest.raises(NotAllowedError, match="too many groups"):
+        approve(lane, replace(ANNA, groups_left_out="You are in too many groups."))
+
+
+def test_groups_bind_whoever_rejects_too() -> None:
+    lane = waiting(asking(approval=ASKS_A_GROUP))
+    with pytest.raises(NotAllowedError, match="in none of the groups"):
+        decide(lane, Rejected(KEY, the(lane).id, ANNA, "no"), NOW)

@@ -59,10 +59,23 @@ def test_a_retry_lets_the_stages_after_the_failed_one_follow() -> None:
     assert the(lane).status is PromotionStatus.SUCCEEDED
 
 
-def test_what_was_refused_is_not_tried_again() -> None:
-    no = {"validate": Failed("auc is too low", FailureKind.REFUSED)}
+@pytest.mark.parametrize("step", ["validate", "smoke"])
+def test_what_a_gate_refused_is_tried_again_if_somebody_asks_for_just_that(step: str) -> None:
+    no = {step: Failed("wrong answers", FailureKind.REFUSED)}
     lane = run(decide(Lane(KEY), requested("1", ONE_STAGE), NOW).lane, no)
-    with pytest.raises(NotNowError, match="it is refused; start a new promotion instead"):
+    assert the(lane).status is PromotionStatus.REFUSED
+    with pytest.raises(NotNowError, match="a gate refused the promotion"):
+        ask(lane, Retried(KEY, the(lane).id, OPERATOR, "all of them", only_failed=True))
+    again = ask(lane, Retried(KEY, the(lane).id, OPERATOR, "mended"))
+    assert in_flight(again) == ["prod.validate"]
+    assert the(run(again)).status is PromotionStatus.SUCCEEDED
+    assert the(run(again, no)).status is PromotionStatus.REFUSED
+
+
+def test_what_a_person_rejected_is_not_tried_again() -> None:
+    no = {"validate": Failed("nobody agreed", FailureKind.REJECTED)}
+    lane = run(decide(Lane(KEY), requested("1", ONE_STAGE), NOW).lane, no)
+    with pytest.raises(NotNowError, match="it is rejected; start a new promotion instead"):
         ask(lane, Retried(KEY, the(lane).id, OPERATOR, "again"))
 
 

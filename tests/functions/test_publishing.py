@@ -221,3 +221,26 @@ def test_a_bad_bundle_put_by_hand_does_not_count_and_the_last_good_one_does(api:
 def test_an_app_with_routes_of_its_own_has_no_sources(api: Api, tmp_path: Path) -> None:
     assert api.get("sources/other", ALICE).status == 404
     assert "Sources: churn-team, credit-team" in api.get("sources/other", ALICE).body["detail"]
+
+
+def test_the_lane_of_a_published_route_is_found_by_its_name_in_a_path(api: Api) -> None:
+    published(api, CHURN)
+    assert api.post("promotions", {"model": "churn-eu", "version": "1", "reason": "x"}, ALICE).status == 202
+    answer = api.post("routes/churn-team%2Fscores/churn-eu/stages/test/release", {"reason": "fine"}, ALICE)
+    assert (answer.status, answer.body["detail"]) == (409, "there is no hold on test")
+    gone = api.post("routes/churn-team%2Fother/stages/test/run", {"reason": "now"}, ALICE)
+    assert "There is no pipeline route churn-team/other" in gone.body["detail"]
+
+
+def test_a_published_pipeline_is_started_by_the_name_of_its_route(api: Api) -> None:
+    stage = "{environment: prod, run: {compute: serverless}}"
+    pipelines = f"  training: {{from: dev, pipelines: {{experiment: churn}}, stages: [{stage}]}}\n"
+    published(api, {**CHURN, "promotion.yml": CHURN["promotion.yml"] + pipelines.encode()})
+    body = {"model": "churn-team/training", "version": "brave_fox", "reason": "try"}
+    started = api.post("promotions", body, ALICE)
+    assert started.status == 202, started.body
+    assert (started.status, started.body["route"], started.body["kind"]) == (202, "churn-team/training", "pipeline")
+    [lane] = api.get("routes?route=churn-team/training", ALICE).body["value"]
+    assert [each["name"] for each in lane["stages"]] == ["prod"]
+    unknown = api.post("promotions", {**body, "model": "churn-team/other"}, ALICE)
+    assert (unknown.status, unknown.body["detail"].partition(":")[0]) == (400, "model")

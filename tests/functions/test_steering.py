@@ -82,7 +82,7 @@ def test_what_does_not_apply_is_a_conflict_with_the_present_status(api: Api) -> 
     promotion = served(api, "1")
     for action, detail in {
         "cancel": "the promotion has ended: it has succeeded",
-        "retry": "only a failed promotion can be retried; it has succeeded; start a new promotion instead",
+        "retry": "only a failed or refused promotion can be retried; it has succeeded; start a new promotion instead",
         "roll-back": "nothing served test before this promotion, so there is nothing to roll back to",
         "reject": "nothing waits for approval; the promotion has succeeded",
     }.items():
@@ -108,7 +108,7 @@ def test_a_promotion_that_does_not_exist_cannot_be_steered(action: str, api: Api
 
 MODEL_STEPS = (
     "soak, share, share_data, validate, check_capacity, evaluate, approve, make_room, deploy, smoke, rollout, shift, "
-    "watch, retire"
+    "watch, move_monitor, retire"
 )
 STEPS = f"{MODEL_STEPS}, register, register_components, inspect, run, compare, register_model"
 NO_SUCH_STEP = f"from_step: unknown step 'bake'; known are {STEPS}"

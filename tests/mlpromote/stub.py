@@ -51,7 +51,8 @@ class StubApp:
 
     async def _handle(self, request: web.Request) -> web.Response:
         written = await request.read()
-        body = json.loads(written) if written else None
+        is_json = request.content_type == "application/json"
+        body = (json.loads(written) if is_json else written) if written else None
         asked = Request(request.method, request.rel_url.raw_path, dict(request.query), request.headers, body)
         self.asked.append(asked)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

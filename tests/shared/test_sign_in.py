@@ -63,6 +63,21 @@ def test_a_person_has_the_object_id_the_name_and_the_app_roles(provider: Identit
     assert person == Person("id-of-alice", "alice", ("A", "B"))
 
 
+def test_a_person_has_the_groups_of_the_token(provider: IdentityProvider, verifier: Verifier) -> None:
+    person = signed_in(provider.headers("alice", groups=["A-1", 7, "b-2"]), verifier)
+    assert person == Person("id-of-alice", "alice", (), ("a-1", "b-2"))
+
+
+@pytest.mark.parametrize("claims", [{"hasgroups": True}, {"_claim_names": {"groups": "src1"}}])
+def test_a_token_that_leaves_groups_out_still_counts_and_says_what_to_do(
+    provider: IdentityProvider, verifier: Verifier, claims: dict[str, Any]
+) -> None:
+    person = signed_in(provider.headers("alice", "A", **claims), verifier)
+    assert person
+    assert person.roles == ("A",)
+    assert "Assign the groups that matter to this app in Entra ID" in person.groups_left_out
+
+
 @pytest.mark.parametrize(
     ("claims", "person"),
     [
