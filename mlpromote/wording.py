@@ -104,6 +104,10 @@ def _shift(evidence: Evidence) -> str:
     return ", ".join(f"{share} % of the traffic to {name}" for name, share in evidence.get("traffic", {}).items())
 
 
+def _move_monitor(evidence: Evidence) -> str:
+    return f"monitor {evidence.get('monitor', '')} watches {evidence.get('deployment', '')}"
+
+
 def _retire(evidence: Evidence) -> str:
     left = ", ".join(f"{name} ({why})" for name, why in evidence.get("left_alone", {}).items())
     return f"kept: {left}" if left else "no other deployments remain"
@@ -180,6 +184,7 @@ _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "deploy": _deploy,
     "smoke": _smoke,
     "shift": _shift,
+    "move_monitor": _move_monitor,
     "retire": _retire,
     "remove": _remove,
     "reinstate": _reinstate,

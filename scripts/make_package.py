@@ -39,7 +39,7 @@ APP = (
     "shared/http/*openapi.yml",
 )
 #: Keys for files that name other files: in promotion.yml, and in Azure ML's YAML of deployments and jobs.
-NAMES_YAML = frozenset({"deployment", "endpoint_file", "job", "component", "environment"})
+NAMES_YAML = frozenset({"deployment", "endpoint_file", "monitor", "job", "component", "environment"})
 #: Keys for files or folders that are copied without reading them.
 NAMES_CONTENT = frozenset({"requests", "code", "conda_file", "path"})
 #: `azureml:name@latest`, `https://…`, `${{parent.inputs.x}}`: anything that is not a local path.

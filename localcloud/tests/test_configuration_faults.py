@@ -25,7 +25,7 @@ JARGON = ("Input", "Extra inputs", "Field required", "Value error", "dictionary"
         (
             VALID.replace("workspace:", "workspce:"),
             "environments.dev.workspce: unknown key; did you mean 'workspace'? Known here: computes,"
-            " location, reads_subscription, resource_group, subscription, workspace",
+            " location, reads_quota, reads_subscription, resource_group, subscription, workspace",
         ),
         (
             VALID + "queues: [jobs, {nam: x}]",

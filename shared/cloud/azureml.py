@@ -23,6 +23,7 @@ from shared.cloud import (
     azureml_endpoints,
     azureml_events,
     azureml_files,
+    azureml_monitors,
     azureml_registry,
     azureml_rights,
     azureml_scoring,
@@ -51,6 +52,8 @@ from shared.ports import (
     JobOutput,
     MachineSize,
     Model,
+    Monitor,
+    MonitorFile,
     Quota,
     RegistryData,
     RejectedError,
@@ -263,6 +266,24 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
         deployment.tags = {**(deployment.tags or {}), **tags}
         with self._client(f"create deployment {name} of endpoint {endpoint}") as client:
             client.online_deployments.begin_create_or_update(deployment)
+
+    def monitor_file(self, file: Path) -> MonitorFile:
+        return azureml_monitors.described(file)
+
+    def monitor(self, name: str) -> Monitor | None:
+        with self._rest(f"read monitor {name}") as rest:
+            return azureml_monitors.read(rest, self._id, name)
+
+    def start_monitor(self, file: Path, name: str, endpoint: str, deployment: str, tags: Mapping[str, str]) -> None:
+        schedule = azureml_monitors.load(file, name, f"azureml:{endpoint}:{deployment}", tags)
+        with self._client(f"create monitor {name}") as client:
+            try:
+                client.schedules.begin_create_or_update(schedule)
+            except AttributeError as fault:  # what azure-ai-ml meets where a deployment lacks a collection
+                raise RejectedError(
+                    f"Monitor {name} cannot watch deployment {deployment}: it does not collect model_inputs and "
+                    "model_outputs. Add both to `data_collector` of the deployment file."
+                ) from fault
 
     def start_removal(self, endpoint: str, deployment: str) -> None:
         with self._client(f"remove deployment {deployment} of endpoint {endpoint}") as client:

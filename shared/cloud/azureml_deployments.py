@@ -57,7 +57,9 @@ def described(file: Path) -> DeploymentFile:
     scales = getattr(deployment.scale_settings, "max_instances", None)
     instances = max((count for count in (deployment.instance_count, scales) if count is not None), default=None)
     files = dict.fromkeys(each.resolve() for each in (file, *_of_code(file, deployment), *_of_environment(file)))
-    return DeploymentFile(tuple(files), deployment.instance_type, instances, _of_workspace(file))
+    collections = deployment.data_collector.collections if deployment.data_collector else {}
+    collects = frozenset(name for name, each in collections.items() if str(each.enabled).lower() == "true")
+    return DeploymentFile(tuple(files), deployment.instance_type, instances, collects, _of_workspace(file))
 
 
 def _of_workspace(file: Path) -> str:

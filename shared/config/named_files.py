@@ -23,6 +23,7 @@ def named(configuration: Configuration) -> list[str]:
     stages = [stage for route in configuration.model_routes for stage in route.stages]
     files = [stage.deployment for stage in stages] + [stage.smoke.requests for stage in stages if stage.smoke]
     files += [stage.endpoint_file for stage in stages if stage.endpoint_file]
+    files += [stage.monitor for stage in stages if stage.monitor]
     files += [route.pipelines.definition for route in configuration.pipeline_routes if route.pipelines.definition]
     files += [stage.evaluate.job for stage in stages if stage.evaluate]
     return list(dict.fromkeys(files))

@@ -150,6 +150,11 @@ class StageSettings(Frozen):
         description="Azure ML YAML of the managed online endpoint: `auth_mode`, `identity`, `public_network_access`, "
         "`tags`, `properties`. Default: an endpoint with keys.",
     )
+    monitor: FilePath | None = Field(
+        default=None,
+        description="Azure ML YAML of a model monitor that watches the deployment that serves. `{model}` in its `name` "
+        "is the model's name. Default: none.",
+    )
     after: tuple[Label, ...] = Field(
         default_factory=tuple,
         description="Stages that must succeed before this one starts. Default: the one before in the list.",

@@ -87,6 +87,8 @@ KINDS: Mapping[Kind, KindRules] = {
                 crowns=True,
                 in_window=True,
             ),
+            # Before the deployment that it watched is removed.
+            PlannedStep("move_monitor", limit=timedelta(minutes=30), asked_by="monitor", tidies=True),
             PlannedStep("retire", limit=timedelta(hours=1), tidies=True, in_window=True),
         ),
         supersedes=True,

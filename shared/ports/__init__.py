@@ -42,6 +42,7 @@ from shared.ports.jobs import (
     JobSubmission,
     SubmittedJob,
 )
+from shared.ports.monitors import Monitor, MonitorFile, Monitors
 from shared.ports.pipelines import (
     Bound,
     Component,
@@ -112,6 +113,9 @@ __all__ = [
     "LanePage",
     "MachineSize",
     "Model",
+    "Monitor",
+    "MonitorFile",
+    "Monitors",
     "Node",
     "OutOfQuotaError",
     "Page",

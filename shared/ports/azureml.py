@@ -11,6 +11,7 @@ from shared.core.approval import Author
 from shared.ports.capacity import Capacities
 from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import Jobs
+from shared.ports.monitors import Monitors
 from shared.ports.pipelines import Pipelines
 
 
@@ -120,6 +121,7 @@ class DeploymentFile:
     files: Sequence[Path]  #: absolute, no duplicates; for code and build contexts, the files that would be uploaded
     instance_type: str | None
     instances: int | None  #: the maximum, if it scales
+    collects: frozenset[str] = frozenset()  #: names of the collections of production data that are on
     environment: str = ""  #: `azureml:NAME:VERSION` or `azureml:NAME@latest` of a workspace; empty for any other
 
 
@@ -151,7 +153,7 @@ class Capability(StrEnum):
     SHARE = "share models to the registry"
 
 
-class Workspace(Jobs, Pipelines, Capacities, Protocol):
+class Workspace(Jobs, Pipelines, Capacities, Monitors, Protocol):
     """An environment's workspace, and the registry as the environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter

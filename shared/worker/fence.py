@@ -19,6 +19,7 @@ CHANGES = frozenset(
         "start_traffic",
         "start_deployment",
         "start_removal",
+        "start_monitor",
         "start_job",
         "start_cancellation",
         "start_code",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shared.core.approval import DIGEST_LENGTH, Author
 from shared.core.messages import Failed, FailureKind
-from shared.ports import DeploymentFile, EndpointFile, JobFile, Model, RejectedError, same_asset
+from shared.ports import DeploymentFile, EndpointFile, JobFile, Model, MonitorFile, RejectedError, same_asset
 from shared.worker.deployment_environments import PinnedEnvironment
 from shared.worker.gates import Verdict
 from shared.worker.steps import share
@@ -50,12 +50,13 @@ class Described:
     evaluation: JobFile | None
     endpoint: EndpointFile | None = None
     environment: PinnedEnvironment = field(default_factory=PinnedEnvironment)
+    monitor: MonitorFile | None = None
 
     @property
     def files(self) -> Iterable[Path]:
         """Those that they are, and those that they name."""
-        endpoint = (self.endpoint.file,) if self.endpoint else ()
-        return [*self.deployment.files, *endpoint, *(self.evaluation.files if self.evaluation else ())]
+        others = [each.file for each in (self.endpoint, self.monitor) if each]
+        return [*self.deployment.files, *others, *(self.evaluation.files if self.evaluation else ())]
 
 
 def read(
@@ -192,7 +193,9 @@ def _differences(before: Manifest, now: Manifest) -> list[str]:
 
 def _hashed(target: Target, files: Iterable[Path]) -> Iterator[tuple[str, str]]:
     """The files that the stage names come first, then the rest by name."""
-    named = [file for file in (target.deployment_file, target.endpoint_file, target.smoke_file) if file]
+    named = [
+        file for file in (target.deployment_file, target.endpoint_file, target.monitor_file, target.smoke_file) if file
+    ]
     first = {_name(target.folder, file): file for file in named}
     others = {_name(target.folder, file): file for file in files}
     for name in [*first, *sorted(others.keys() - first.keys())]:

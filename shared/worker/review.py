@@ -12,6 +12,7 @@ from shared.worker import (
     evaluation_rules,
     gates,
     manifest,
+    monitors,
     rules,
     smoke_file,
 )
@@ -57,6 +58,7 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
         return Failed(target.not_ours(), FailureKind.CONFLICT)
     if endpoint and file and (obstacle := endpoint_settings.obstacle(target, file, endpoint)):
         return obstacle
+    monitor = monitors.requested(target, described)
     copy = manifest.model_to_deploy(target)
     if isinstance(copy, Failed):
         return copy
@@ -75,7 +77,7 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     verdicts = [*verdicts, *rules.judge(target, described, made_by), *evaluation_rules.judge(target, job)]
     if refusal := gates.refusal(target.command.stage, verdicts):
         return refusal
-    seen = manifest.read(target, copy, Described(described, job, file, environment), verdicts, made_by)
+    seen = manifest.read(target, copy, Described(described, job, file, environment, monitor), verdicts, made_by)
     has = endpoint.settings if endpoint else None
     changes = endpoint_settings.differences(file.settings, has).changeable if file and has else {}
     return Review(verdicts, seen, made_by, changes)

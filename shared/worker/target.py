@@ -71,6 +71,10 @@ class Target(Order[ModelStage]):
         return self.folder / self.stage.endpoint_file if self.stage.endpoint_file else None
 
     @property
+    def monitor_file(self) -> Path | None:
+        return self.folder / self.stage.monitor if self.stage.monitor else None
+
+    @property
     def smoke_file(self) -> Path | None:
         return self.folder / self.stage.smoke.requests if self.stage.smoke else None
 

@@ -36,6 +36,7 @@ from shared.ports import (
 from tests.fakes.capacity import FakeCapacities
 from tests.fakes.endpoints import endpoint_file, made_from, with_changes
 from tests.fakes.jobs import FakeJobs
+from tests.fakes.monitors import FakeMonitors
 from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -58,7 +59,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities):
+class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities, FakeMonitors):
     """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
     still show it as not ready."""
 
@@ -288,11 +289,14 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities):
         code = (content.get("code_configuration") or {}).get("code")
         scoring = sorted(each for each in (file.parent / code).rglob("*") if each.is_file()) if code else []
         environment = content.get("environment")
+        collections = (content.get("data_collector") or {}).get("collections") or {}
+        collects = frozenset(name for name, each in collections.items() if str(each.get("enabled")).lower() == "true")
         is_short = isinstance(environment, str) and environment.startswith("azureml:") and "/" not in environment
         return DeploymentFile(
             (file, *scoring),
             content.get("instance_type"),
             content.get("instance_count"),
+            collects,
             str(environment) if is_short else "",
         )
 
@@ -309,6 +313,7 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities):
             instances=asked.instances,
             environment=environment or asked.environment or None,
         )
+        self.collecting[endpoint, name] = asked.collects
         self._begin("deployment", endpoint, name)
         self._died("start_deployment")
 
@@ -366,6 +371,9 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities):
         left = self._pending.get(key, 0)
         self._pending[key] = left - 1
         return left <= 0
+
+    def _is_deployed(self, endpoint: str, deployment: str) -> bool:
+        return (endpoint, deployment) in self.made
 
     def _idle(self, endpoint: str, deployment: str | None = None) -> Endpoint:
         """The endpoint, with no operation under way on it, nor on the deployment: Azure ML refuses a second one."""

@@ -28,7 +28,12 @@ def describe(**settings: str) -> Description:
     content: dict[str, Any] = {
         "registry": "contoso-ml",
         "environments": {
-            name: {"subscription": f"s-{name}", "resource_group": f"rg-{name}", "workspace": f"ws-{name}"}
+            name: {
+                "subscription": f"s-{name}",
+                "resource_group": f"rg-{name}",
+                "workspace": f"ws-{name}",
+                "reads_quota": True,
+            }
             for name in names
         },
         "people": PEOPLE,

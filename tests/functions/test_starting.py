@@ -24,7 +24,7 @@ def test_share_gets_the_metrics_that_any_stage_uses(api: Api) -> None:
     api.post("promotions", START)
     [command] = api.bus.commands
     assert isinstance(command, RunStep)
-    assert (command.step, command.options) == ("share", {"metrics": ["auc"]})
+    assert (command.step, command.options) == ("share", {"metrics": ["auc"], "deployments": ["deployments/churn.yml"]})
 
 
 def test_a_function_key_alone_may_start(api: Api) -> None:

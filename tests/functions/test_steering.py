@@ -106,7 +106,9 @@ def test_a_promotion_that_does_not_exist_cannot_be_steered(action: str, api: Api
     assert (answer.status, answer.body["title"]) == (404, "Not found")
 
 
-MODEL_STEPS = "soak, share, share_data, validate, check_capacity, evaluate, approve, deploy, smoke, shift, retire"
+MODEL_STEPS = (
+    "soak, share, share_data, validate, check_capacity, evaluate, approve, deploy, smoke, shift, move_monitor, retire"
+)
 STEPS = f"{MODEL_STEPS}, register, register_components, inspect, run, compare, register_model"
 NO_SUCH_STEP = f"from_step: unknown step 'bake'; known are {STEPS}"
 

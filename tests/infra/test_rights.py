@@ -7,7 +7,7 @@ import pytest
 from localcloud.up import Ports
 from localcloud.up.kept_secrets import keep_secrets
 from localcloud.up.layout import Layout
-from localcloud.up.part_files import azureml
+from localcloud.up.part_files import QUOTA_READER, azureml
 from tests.e2e.queue_rights import SHARED_ACCESS
 from tests.functions.running import describe
 from tests.infra.bicep import declarations, named, text_of
@@ -224,8 +224,14 @@ def test_the_local_cloud_gives_an_environment_the_same_rights(tmp_path: Path) ->
     local = {(names[each["principal"]], each["role"], each["scope"]) for each in azureml(layout)["role_assignments"]}
     registry = f"registries/{description.registry}"
     here = {**{workspace(name): layout.workspace_ids[name] for name in NAMES}, REGISTRY: registry}
+    here |= {f"/subscriptions/sub-{name}": f"/subscriptions/s-{name}" for name in NAMES}
+    environments = [
+        {"name": name, "workspace": workspace(name), "source": name == "dev", "readsQuota": True} for name in NAMES
+    ]
+    made = deployed(environments=environments)
+    own = {role.id: QUOTA_READER for role in of_type(made, "Microsoft.Authorization/roleDefinitions")}
     for name in NAMES:
-        theirs = {(name, role, here[scope]) for role, scope in rights_of(deployed(), name)}
+        theirs = {(name, own.get(role, role), here[scope]) for role, scope in rights_of(made, name)}
         assert theirs == {right for right in local if right[0] == name}
 
 

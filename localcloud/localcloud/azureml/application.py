@@ -123,8 +123,8 @@ class _Parts:
         self.deployments = self._made_deployments(settings)
         self.figures = TrafficFigures(self.store, settings.metrics.delay_seconds, settings.metrics.minute_seconds)
         self.forwarding = Forwarding(self.deployments, self.servers)
-        self.mirroring = Mirroring(self.store)
-        self.scoring = self._made_scoring(settings)
+        self.mirroring = Mirroring(self.store, settings.metrics.counts_mirrored)
+        self.scoring = self._made_scoring()
         self.command_jobs = self._made_command_jobs(settings, certificate_authority)
         pipeline_jobs = PipelineJobs(self.records, self.assets, self.command_jobs, StepReuse(self.records))
         requirements = JobRequirements(self.assets)
@@ -158,12 +158,9 @@ class _Parts:
             self._shared, self.assets, self.endpoints, self.servers, self.usages, settings.deployment_seconds
         )
 
-    def _made_scoring(self, settings: Settings) -> Scoring:
+    def _made_scoring(self) -> Scoring:
         collector = DataCollector(self.storage, self.assets)
-        return Scoring(
-            *(self.store, self.scopes, self.forwarding, self.mirroring, collector, self.figures),
-            counts_mirrored=settings.metrics.counts_mirrored,
-        )
+        return Scoring(self.store, self.scopes, self.forwarding, self.mirroring, collector, self.figures)
 
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}

@@ -15,8 +15,8 @@ from localcloud.azureml.store import Store
 from localcloud.azureml.traffic_figures import Measured, TrafficFigures
 from localcloud.azureml.virtual_machine_sizes import Size, size_of
 
-#: Between two measurements, at most; less where a minute of the metrics is shorter.
-_PAUSE_SECONDS = 5.0
+#: Between two measurements: the least, and the most; a quarter of a minute of the metrics where that is between them.
+_PAUSES_SECONDS = (0.5, 5.0)
 _SMALLEST = Size("", "", 1, 4.0)
 
 
@@ -38,7 +38,8 @@ class ContainerLoad:
 
     async def measure(self) -> None:
         """Measures all running containers again and again, until cancelled, and has the figures written."""
-        pause = min(_PAUSE_SECONDS, self._figures.minute_seconds / 4)
+        least, most = _PAUSES_SECONDS
+        pause = min(max(self._figures.minute_seconds / 4, least), most)
         while True:
             self._figures.write()
             if sys.platform == "linux":

@@ -120,6 +120,7 @@ class Deployments:
             )
         self._refuse_if_busy(path)
         refuse_unusable(self._assets, workspace, properties)
+        _spell_collection_modes(properties)
         self._usages.refuse_beyond_quota(workspace, path, str(properties.get("instanceType") or ""), sku["capacity"])
         old = self._store.get(path)
         deployment = old or Resource(path, {})
@@ -272,6 +273,15 @@ def _sku(body: Json) -> Json:
     if not isinstance(sku["capacity"], int) or sku["capacity"] < 1:
         raise AzureError(400, "BadArgument", "The instance count (sku.capacity) must be a whole number from 1.")
     return sku
+
+
+def _spell_collection_modes(properties: Json) -> None:
+    """As Azure spells them: azure-ai-ml sends `enabled`, and takes no other answer than `Enabled` for it."""
+    collector = properties.get("dataCollector")
+    collections = collector.get("collections") if isinstance(collector, dict) else None
+    for each in collections.values() if isinstance(collections, dict) else ():
+        if isinstance(each, dict) and isinstance(each.get("dataCollectionMode"), str):
+            each["dataCollectionMode"] = each["dataCollectionMode"].capitalize()
 
 
 def _deployment_body(

@@ -14,8 +14,10 @@ Send = Callable[[Resource, Resource, ScoringRequest], Awaitable[object]]
 
 
 class Mirroring:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, is_counted: bool) -> None:
         self._store = store
+        #: Whether copies count in the metrics.
+        self.is_counted = is_counted
         self._copies: set[asyncio.Task[None]] = set()
 
     def copy(self, endpoint: Resource, request: ScoringRequest, send: Send) -> None:

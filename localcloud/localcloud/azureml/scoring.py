@@ -32,7 +32,6 @@ class Scoring:
         mirroring: Mirroring,
         collector: DataCollector,
         figures: TrafficFigures,
-        counts_mirrored: bool,
     ) -> None:
         self._store = store
         self._scopes = scopes
@@ -40,7 +39,6 @@ class Scoring:
         self._mirroring = mirroring
         self._collector = collector
         self._figures = figures
-        self._counts_mirrored = counts_mirrored
 
     def routes(self) -> list[web.RouteDef]:
         return [web.route("*", f"/scoring/{{workspace}}/{{endpoint}}/{{path:{_SCORE}|swagger.json}}", self._score)]
@@ -74,7 +72,7 @@ class Scoring:
         return web.json_response({"message": message}, status=status)
 
     async def _send_copy(self, endpoint: Resource, mirror: Resource, request: ScoringRequest) -> None:
-        await self._send(endpoint, mirror, request, is_counted=self._counts_mirrored)
+        await self._send(endpoint, mirror, request, is_counted=self._mirroring.is_counted)
 
     async def _send(
         self, endpoint: Resource, deployment: Resource, request: ScoringRequest, is_counted: bool

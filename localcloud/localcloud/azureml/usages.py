@@ -38,14 +38,12 @@ class Usages:
         if not size:
             return
         taken = self._taken(workspace.subscription, workspace.location, without=path)
-        before = self._taken(workspace.subscription, workspace.location)
         needed = size.cores_of_quota(instances)
-        grows = taken[size.family] + needed > before[size.family]
         for used, limit in (
             (taken[size.family], self._limit(workspace.subscription, workspace.location, size.family)),
             (taken.total(), self._total_limit(workspace.subscription, workspace.location)),
         ):
-            if used + needed > limit and grows:
+            if used + needed > limit:
                 raise _out_of_quota(size, workspace.subscription, used, limit, needed)
 
     async def _list(self, request: web.Request) -> web.Response:

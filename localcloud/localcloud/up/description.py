@@ -31,6 +31,8 @@ class Environment(Section):
     computes: tuple[str, ...] | None = None
     #: Whether its identity is also a Reader of the subscription, so that it can read why a deployment failed.
     reads_subscription: bool = False
+    #: Whether its identity may read what is left of the subscription's quota, and the sizes of virtual machines.
+    reads_quota: bool = False
 
     @property
     def workspace_id(self) -> str:

@@ -111,6 +111,11 @@ def webhook_subscriptions(layout: Layout) -> list[dict[str, Any]]:
     ]
 
 
+#: The role of identities that may read the quota of a subscription.
+QUOTA_READER = "quota reader"
+_READS_QUOTA = [f"Microsoft.MachineLearningServices/locations/{what}/read" for what in ("usages", "vmSizes")]
+
+
 def azureml(layout: Layout) -> dict[str, Any]:
     """The workspaces, the registry and who may do what there."""
     description = layout.description
@@ -133,6 +138,7 @@ def azureml(layout: Layout) -> dict[str, Any]:
         "workspaces": workspaces,
         "registries": [{"name": description.registry, "location": first.location}],
         "token_key": str(_token_key(layout)),
+        "custom_roles": [{"name": QUOTA_READER, "actions": _READS_QUOTA}],
         "role_assignments": _role_assignments(layout),
         "deployment_seconds": description.deployment_seconds,
         **description.azureml,
@@ -160,6 +166,8 @@ def _role_assignments(layout: Layout) -> list[dict[str, str]]:
         roles += [(name, role, registry) for role in ("Reader", "AzureML Registry User")[: 1 + (name in writers)]]
         if description.environments[name].reads_subscription:
             roles.append((name, "Reader", f"/subscriptions/{description.environments[name].subscription}"))
+        if description.environments[name].reads_quota:
+            roles.append((name, QUOTA_READER, f"/subscriptions/{description.environments[name].subscription}"))
     for person in description.people:
         roles += [(person, PERSON_ROLE, scope) for scope in (*layout.workspace_ids.values(), registry)]
     return [{"principal": client_ids[name], "role": role, "scope": scope} for name, role, scope in roles]

@@ -192,7 +192,9 @@ def test_a_request_that_is_sent_again_makes_no_second_job(batch: Batch) -> None:
     uri = batch.client.batch_endpoints.get(batch.name).scoring_uri
     headers = {"repeatability-request-id": "once", "azureml-model-deployment": "blue"}
     names = {batch.cloud.call("POST", uri, json={"properties": {}}, headers=headers).json()["name"] for _ in range(2)}
-    assert len(names) == 1
+    (name,) = names
+    assert ended(batch.cloud, name) == "Completed"
+    assert len(list(batch.client.jobs.list(parent_job_name=name))) == 1
 
 
 def test_a_pipeline_component_is_deployed_and_an_invocation_runs_it(batch: Batch, train: Component) -> None:

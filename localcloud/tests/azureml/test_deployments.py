@@ -209,6 +209,7 @@ def test_every_collection_of_the_data_collector_is_taken(endpoint: Endpoint) -> 
     kept = endpoint.get("blue")["properties"]["dataCollector"]["collections"]
     assert set(kept) == set(kinds)
     for kind in kinds:
+        assert kept[kind]["dataCollectionMode"] == "Enabled"
         data = endpoint.client.data.get(f"{endpoint.name}-blue-{kind}", "1")
         assert data.path.endswith(f"/modelDataCollector/{endpoint.name}/blue/{kind}/")
 

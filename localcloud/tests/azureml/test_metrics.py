@@ -224,7 +224,9 @@ def test_a_role_on_an_endpoint_says_nothing_about_others(watched: Endpoint) -> N
     assert watched.plane.call("GET", watched.path, "custom").status_code == 403
 
 
-def test_figures_show_after_the_delay_and_survive_a_restart(plane: Plane, new_endpoint: NewEndpoint) -> None:
+def test_figures_show_after_the_delay_and_what_was_shown_survives_a_kill(
+    plane: Plane, new_endpoint: NewEndpoint
+) -> None:
     one = plane(metrics={"delay_seconds": 3, "minute_seconds": 1})
     endpoint = new_endpoint(one, "late")
     endpoint.deploy("blue", "old")
@@ -237,6 +239,6 @@ def test_figures_show_after_the_delay_and_survive_a_restart(plane: Plane, new_en
     assert datetime.now(UTC) - done >= timedelta(seconds=2.5)
     found = asked(endpoint, "RequestsPerMinute").json()
     assert found["interval"] == "PT1S"  # a minute that lasts a second says so
-    one.stop()
+    one.kill()
     one.start()
     assert requests(endpoint, "") == {(): 1}

@@ -90,6 +90,22 @@ def test_rights_end_where_the_role_and_its_scope_end(
     assert (guarded.call(method, path, identity, json=body).status_code != 403) == allowed
 
 
+@pytest.mark.parametrize(
+    ("identity", "status"), [("reader", 403), ("stranger", 403), ("scientist", 400), ("owner", 400)]
+)
+def test_a_batch_endpoint_is_invoked_by_those_who_may_make_its_jobs(
+    guarded: ControlPlane, identity: str, status: int
+) -> None:
+    path = f"{workspace_id('ws-dev')}/batchEndpoints/invoked"
+    if guarded.call("GET", path, "owner").status_code == 404:
+        assert guarded.call("PUT", path, "owner", json={"properties": {}}).status_code == 201
+    until(lambda: guarded.call("GET", path, "owner").json()["properties"]["provisioningState"] == "Succeeded")
+    uri = guarded.call("GET", path, "reader").json()["properties"]["scoringUri"]
+    # Those who may get as far as that it has no deployment.
+    assert guarded.call("POST", uri, identity, json={"properties": {}}).status_code == status
+    assert guarded.session.post(uri, json={}, timeout=10).status_code == 401
+
+
 def test_import_needs_read_on_the_workspace_and_write_on_the_registry(guarded: ControlPlane) -> None:
     guid = guarded.call("GET", workspace_id("ws-dev"), "owner").json()["properties"]["workspaceId"]
     source = f"azureml://locations/westeurope/workspaces/{guid}/models/iris/versions/1"

@@ -1,15 +1,19 @@
 """Gives the traffic back to the champion's deployment. Undoes `shift`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from shared.core.messages import Outcome, Succeeded, as_evidence
+from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.core.wire import from_json
-from shared.ports import Capability, Endpoint
+from shared.ports import Capability, Endpoint, ForbiddenError, RejectedError
+from shared.worker import monitors
 from shared.worker.order import Step
 from shared.worker.steps import reinstate
 from shared.worker.target import SETTLED, Target
 from shared.worker.traffic import give_all, predecessor, present
+
+#: The traffic is back: the rollback does not wait for a monitor after this poll.
+_LAST_WAIT = 10
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Restored:
     """The deployments that take the traffic now, in per cent."""
 
     traffic: Mapping[str, int] = field(default_factory=dict)
+    monitor_left: str | None = None  #: why the stage's monitor may watch another deployment; None if it does not
 
 
 def run(target: Target) -> Outcome:
@@ -35,7 +40,19 @@ def run(target: Target) -> Outcome:
     moved = give_all(target, endpoint, deployment)
     if not isinstance(moved, Succeeded):
         return moved
-    return Succeeded(as_evidence(Restored({deployment: 100} if deployment else {})))
+    return _with_monitor(target, deployment, Restored({deployment: 100} if deployment else {}))
+
+
+def _with_monitor(target: Target, deployment: str | None, restored: Restored) -> Outcome:
+    """Point the stage's monitor back, too. A rollback does not fail for it."""
+    try:
+        watched = monitors.watch(target, deployment) if deployment else Succeeded()
+    except (ForbiddenError, RejectedError) as fault:
+        watched = Failed(str(fault), FailureKind.BAD_CONFIG)
+    if isinstance(watched, Running) and target.command.poll < _LAST_WAIT:
+        return watched
+    left = watched.reason if isinstance(watched, Failed) else watched.says if isinstance(watched, Running) else None
+    return Succeeded(as_evidence(replace(restored, monitor_left=left)))
 
 
 def _is_not_ours_to_move(target: Target, endpoint: Endpoint, served: str | None) -> bool:

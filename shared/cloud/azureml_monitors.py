@@ -1,0 +1,86 @@
+"""Reads monitors from Azure ML's own YAML, and as the REST API gives them."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import yaml
+
+from shared.cloud.azureml_errors import brief
+from shared.cloud.azureml_rest import Rest
+from shared.ports import Monitor, MonitorFile, RejectedError
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import MonitorSchedule
+
+#: The version that azure-ai-ml 1.35 asks for.
+_SCHEDULES = {"api-version": "2023-06-01-preview"}
+_DEPLOYMENT = re.compile(r".*/onlineEndpoints/(?P<endpoint>[^/]+)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
+
+
+def load(file: Path, name: str, target: str, tags: Mapping[str, str]) -> "MonitorSchedule":
+    """The monitor that the file describes, under this name, for the deployment `target` (`azureml:ENDPOINT:NAME`).
+
+    Raises `RejectedError` if the file is missing or does not describe a monitor.
+    """
+    from azure.ai.ml.entities import MonitoringTarget, MonitorSchedule
+    from azure.ai.ml.entities._load_functions import load_schedule
+    from azure.ai.ml.exceptions import MlException
+    from marshmallow import ValidationError
+
+    content = _mapping(file)
+    if not isinstance(content.get("create_monitor"), dict):
+        raise RejectedError(f"The monitor file {file.name} does not describe a monitor: it needs create_monitor.")
+    try:
+        schedule = load_schedule(file, params_override=[{"name": name}])
+    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
+        # As with deployments, the SDK does not document what it raises for content of the wrong shape.
+        raise RejectedError(f"The monitor file {file.name} cannot be used: {brief(str(fault))}") from fault
+    if not isinstance(schedule, MonitorSchedule):
+        raise RejectedError(f"The monitor file {file.name} does not describe a monitor.")
+    watched = schedule.create_monitor.monitoring_target or MonitoringTarget()
+    watched.endpoint_deployment_id = target
+    schedule.create_monitor.monitoring_target = watched
+    schedule.tags = {**(schedule.tags or {}), **tags}
+    return schedule
+
+
+def described(file: Path) -> MonitorFile:
+    """What the file says. `RejectedError` as in `load`."""
+    load(file, "checked-only", "azureml:checked-only:checked-only", {})
+    name = _mapping(file).get("name")
+    if not isinstance(name, str) or not name:
+        raise RejectedError(f"The monitor file {file.name} needs a name.")
+    return MonitorFile(file.resolve(), name)
+
+
+def read(rest: Rest, workspace: str, name: str) -> Monitor | None:
+    """A schedule of the workspace with this ARM id; one that is no monitor watches no deployment."""
+    found = rest.get(f"{workspace}/schedules/{quote(name, safe='')}", **_SCHEDULES)
+    if not found:
+        return None
+    properties = found.get("properties") or {}
+    definition = (properties.get("action") or {}).get("monitorDefinition") or {}
+    target = str((definition.get("monitoringTarget") or {}).get("deploymentId") or "")
+    watched = _DEPLOYMENT.fullmatch(target)
+    return Monitor(
+        name=name,
+        state=properties.get("provisioningState") or "",
+        is_enabled=properties.get("isEnabled", True) is not False,
+        deployment=f"{watched['endpoint']}/{watched['name']}" if watched else "",
+        tags=dict(properties.get("tags") or {}),
+    )
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as fault:
+        raise RejectedError(f"There is no monitor file {file}. Correct `monitor` of the stage.") from fault
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
+        raise RejectedError(f"The monitor file {file.name} cannot be read: {brief(str(fault))}") from fault
+    if not isinstance(content, dict):
+        raise RejectedError(f"The monitor file {file.name} does not describe a monitor in YAML.")
+    return content
