@@ -184,6 +184,10 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
         with self._rest(f"share data asset {name}, version {version}, to registry {self._registry_name}") as rest:
             self._registry.start_import(rest, self.data_origin(name, version), name, version)
 
+    def region(self) -> str:
+        region, _, _ = self._properties
+        return region
+
     def missing_region(self) -> str | None:
         region, _, _ = self._properties
         if self._registry.reaches(region):

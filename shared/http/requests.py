@@ -146,7 +146,7 @@ class Requests:
         if found is None:
             raise _no_promotion(promotion)
         more = asked.model_dump()
-        if event is events.Retried and found[0].status is PromotionStatus.FAILED:
+        if event is events.Retried and not found[0].under_way:
             more["renewed"] = self._renewed(found[0])
         decision = self._apply(event(lane=found[0].lane, promotion=promotion, by=by, **more))
         return {"done": _done(decision), "promotion": self.promotion(promotion)}

@@ -78,6 +78,7 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities, FakeMonitors):
     fails_to_deploy: str = ""  #: Azure ML's error for the next deployments, where it is not empty
     unread: str = ""  #: why that error cannot be read, where it is not empty
     out_of_reach: str | None = None  #: the workspace's region, where the registry is not replicated to it
+    located: str = "westeurope"  #: the region
     subscriptions: list[EventSubscription] = field(default_factory=lambda: [SUBSCRIBED])
     raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: once, instead of the call
     rights_missing: dict[Capability, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
@@ -211,6 +212,10 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities, FakeMonitors):
         self._called("start_data_share")
         self._pending.setdefault(("share data", name, version), self.polls_until_ready)
         self._died("start_data_share")
+
+    def region(self) -> str:
+        self._called("region")
+        return self.located
 
     def missing_region(self) -> str | None:
         self._called("missing_region")
