@@ -18,7 +18,7 @@ from shared.core.awaiting import PROMOTION
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
 from shared.core.messages import AwaitedJob, EndpointAlert, JobEnded, MonitorBreached, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
-from shared.ports import Bus, DeadLetters, Postponing, QueueUnavailableError, Store
+from shared.ports import Bus, DeadLetters, LiveSeries, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class CoordinatorParts(Protocol):
     def dead_letters(self) -> DeadLetters: ...
     @property
     def lanes(self) -> Lanes: ...
+    @property
+    def series(self) -> LiveSeries: ...
     @property
     def holding(self) -> Holding: ...
 
@@ -95,7 +97,7 @@ class Coordinator:
             registry = catching_up.reports_registry(self._parts.configuration, environment)
             report = incoming.read_report(environment, body, lambda name: known[name].workspace, registry)
             if isinstance(report, StepReported):
-                self._parts.lanes.apply(report)
+                self._apply_report(report)
             else:
                 self._apply_news(report)
 
@@ -132,6 +134,15 @@ class Coordinator:
                 delivered = Delivered(queue, message_id, body)
                 if not later or not postponed(delivered, self._parts.postponing, self._clock, str(fault)):
                     raise
+
+    def _apply_report(self, report: StepReported) -> None:
+        """Apply a worker's answer. Its live figures are kept for any report that counts, also for a repeated one: the
+        process may have died in between."""
+        decision = self._parts.lanes.apply(report)
+        promotion = decision.lane.promotion(report.promotion)
+        stage = promotion.stage(report.stage) if promotion is not None else None
+        if report.minutes and stage is not None and not decision.disbelieved:
+            self._parts.series.keep(report.promotion, report.stage, report.minutes)
 
     def _apply_news(self, news: News) -> None:
         requests = list(routing.requests(news, self._parts.configuration, self._clock()))

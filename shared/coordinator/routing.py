@@ -193,6 +193,8 @@ def _stage_run(
                 **({"deployments": list(elsewhere)} if elsewhere else {}),
             },
         },
+        times=stage.rollout.times() if stage.rollout else {},
+        delays=stage.rollout.delays() if stage.rollout else {},
     )
     return StageRun(
         name=stage.name,

@@ -202,6 +202,14 @@ class Abandoned(_OfPromotion):
 
 
 @dataclass(frozen=True)
+class KeepingEnded(_OfPromotion):
+    """A person has the deployments removed that a promotion replaced and keeps. `stage` defaults to all that keep
+    some."""
+
+    stage: str | None = None
+
+
+@dataclass(frozen=True)
 class Renewed:
     """The files of the newest bundle, which a retry uses from now on."""
 
@@ -251,7 +259,9 @@ class Released(_OfPerson):
         return False
 
 
-PersonEvent = Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed | Discarded
+PersonEvent = (
+    Approved | Rejected | Cancelled | RolledBack | Abandoned | KeepingEnded | Retried | Released | Replayed | Discarded
+)
 LaneEvent = PromotionRequested | StepReported | TimePassed | AwaitedJobEnded | RunAsked | AlertChanged | PersonEvent
 
 

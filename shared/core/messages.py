@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from shared.core import json_text
+from shared.core.live_minute import LiveMinute
 from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json
 
 #: Version of the wire form. A reader understands this one and the one before.
@@ -148,6 +149,8 @@ class Running:
     #: The job that it waits for. News of its end cuts the pause short. While it is somebody else's job, the step's own
     #: time limit does not apply.
     awaits: AwaitedJob | None = None
+    #: Whether the next poll changes nothing, whatever it finds. Then nothing has to wait for its answer.
+    only_reads: bool = False
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,7 @@ class StepReported:
     poll: int
     outcome: Outcome
     seconds: float = 0.0  #: how long the function ran
+    minutes: tuple[LiveMinute, ...] = ()  #: live figures that the poll saw; they are kept apart from the lane
     #: The environment of the worker that sent it. The receiver sets it from the queue: a body can say anything.
     environment: str = field(default="", metadata=NOT_CARRIED)
 

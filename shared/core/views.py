@@ -91,6 +91,7 @@ def _stage(promotion: Promotion, stage: StageRun) -> Mapping[str, Any]:
         "reason": stage.reason,
         "attempt": stage.attempt,
         "replaces": stage.predecessor.candidate.version if stage.predecessor else None,
+        "kept_until": _time(stage.kept_until),
         "approval": _approval(promotion, stage),
         "steps": [_step(step) for step in stage.steps],
         "undoing": [_step(step) for step in stage.undoing],

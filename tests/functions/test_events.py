@@ -1,4 +1,4 @@
-"""Events over HTTP: each is taken, refused for good in words, or refused for now; never a bug of the app."""
+"""Events over HTTP: each is accepted, refused for good with a reason, or refused for now; never an internal error."""
 
 import json
 from collections.abc import Sequence
