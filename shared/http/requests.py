@@ -20,7 +20,7 @@ from shared.core import events, views
 from shared.core.events import LaneEvent, Person
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey
-from shared.core.promotion import Lane, Promotion, PromotionStatus
+from shared.core.promotion import Lane, Promotion
 from shared.http import bodies, listing, refusals, starting
 from shared.http.bodies import Body, Text
 from shared.ports import QueueUnavailableError, Store, VersionConflictError
