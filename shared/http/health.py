@@ -199,6 +199,7 @@ class Health:
         pipelines = [(route, stage) for route in configuration.pipeline_routes for stage in route.stages]
         from_here = [(route, stage) for route, stage in models if route.source == environment]
         deployed = [stage for _, stage in models if stage.environment == environment]
+        rollouts = [stage.rollout for stage in deployed if stage.rollout is not None]
         runs = [stage for _, stage in pipelines if stage.environment == environment]
         does = {
             Capability.SHARE: any(not configuration.is_at_home(route, stage) for route, stage in from_here)
@@ -206,7 +207,9 @@ class Health:
             Capability.REGISTER: any(route.from_jobs for route, _ in from_here)
             or any(stage.register_as for stage in runs),
             Capability.DEPLOY: bool(deployed),
-            Capability.RUN: bool(runs) or any(stage.evaluate is not None for stage in deployed),
+            Capability.RUN: bool(runs) or any(stage.runs_jobs for stage in deployed),
+            Capability.WATCH: any(each.analysis for each in rollouts),
+            Capability.REPLAY: any(each.analysis and each.too_few == "replay" for each in rollouts),
         }
         return [doing for doing, needed in does.items() if needed]
 

@@ -68,6 +68,7 @@ ACTIONS: Mapping[str, tuple[type[Body], Callable[..., LaneEvent]]] = {
     "cancel": (Reason, events.Cancelled),
     "roll-back": (OfStage, events.RolledBack),
     "abandon": (OfStage, events.Abandoned),
+    "retire": (OfStage, events.KeepingEnded),
     "retry": (TryAgain, events.Retried),
 }
 

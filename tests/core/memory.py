@@ -1,15 +1,15 @@
-"""What a walk over all interleavings has worked out already, so that it works out nothing twice."""
+"""Remembers what a walk over all interleavings has computed, so that it computes nothing twice."""
 
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core.events import Cancelled, NotNowError, PromotionRequested, RolledBack
+from shared.core.events import Cancelled, KeepingEnded, NotNowError, PromotionRequested, RolledBack
 from shared.core.holds import NO_HOLDS, Holds
 from shared.core.lane import Decision, decide
 from shared.core.messages import RunStep, StepReported
 from shared.core.promotion import Lane, StepRun
 
-Message = RunStep | StepReported | PromotionRequested | RolledBack | Cancelled
+Message = RunStep | StepReported | PromotionRequested | RolledBack | Cancelled | KeepingEnded
 
 
 def name_of(message: Message) -> str:
@@ -19,12 +19,12 @@ def name_of(message: Message) -> str:
 
 
 class Memory:
-    """What a walk has worked out. The same lanes come up in many worlds, with other queues and another Azure around
-    them: equal lanes become one object, so that what is made of one is decided once, and kept by its identity."""
+    """What a walk has computed. The same lanes occur in many worlds, with different queues and a different Azure. Equal
+    lanes become one object, so each decision is made once and kept by the object's identity."""
 
     def __init__(self) -> None:
         self._lanes: dict[tuple[object, ...], list[Lane]] = {}
-        self._known: set[int] = set()  #: ids of the lanes that stand in `_lanes`, and so live as long as they
+        self._known: set[int] = set()  #: ids of the lanes in `_lanes`, which keeps them alive
         self._messages: dict[str, list[Message]] = {}
         self._places: dict[tuple[int, datetime], int] = {}
         self._numbers: dict[tuple[object, ...], int] = {}
@@ -50,10 +50,13 @@ class Memory:
         return known or message
 
     def place(self, lane: Lane, now: datetime) -> int:
-        """A number for what makes two lanes the same for the walk."""
+        """A number that is equal for lanes that are equal for the walk."""
         key = (id(self.lane(lane)), now)
         if key not in self._places:
-            held = tuple(stage.is_held(now) for promotion in lane.promotions for stage in promotion.stages)
+            stages = [stage for promotion in lane.promotions for stage in promotion.stages]
+            held = tuple(
+                (each.is_held(now), each.moving_until is not None and now < each.moving_until) for each in stages
+            )
             self._places[key] = self._numbers.setdefault((_statuses(lane), held), len(self._numbers))
         return self._places[key]
 
@@ -78,7 +81,11 @@ class Memory:
 
 def _statuses(lane: Lane) -> tuple[object, ...]:
     promotions = tuple(
-        (p.id, p.status, tuple((s.status, s.held, _position(s.steps), _position(s.undoing)) for s in p.stages))
+        (
+            p.id,
+            p.status,
+            tuple((s.status, s.kept_until, s.held, _position(s.steps), _position(s.undoing)) for s in p.stages),
+        )
         for p in lane.promotions
     )
     return promotions, tuple(sorted((stage, champion.promotion) for stage, champion in lane.champions.items()))

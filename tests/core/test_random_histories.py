@@ -1,7 +1,7 @@
 """Random histories of registrations, deliveries, crashes, failures, people, holds, replays and time, against what must
 hold.
 
-What happens is drawn step by step; in the end everything is delivered, and nothing may be left hanging.
+What happens is drawn step by step; in the end everything is delivered, and nothing may be stuck.
 """
 
 from dataclasses import replace
@@ -16,6 +16,7 @@ from shared.core.events import (
     Abandoned,
     Approved,
     Cancelled,
+    KeepingEnded,
     LaneEvent,
     NotAllowedError,
     NotNowError,
@@ -45,9 +46,11 @@ from shared.core.window import Window
 from tests.core.patient import patient
 from tests.core.world import (
     BROKEN,
+    BY_HAND,
     KEY,
     NOW,
     REFUSED,
+    ROLLING,
     Add,
     Azure,
     Change,
@@ -85,9 +88,9 @@ class Histories(RuleBasedStateMachine):
         self.holds = NO_HOLDS
         self.azure = Azure()
         self.messages: list[Message] = []
-        self.dead: list[Message] = []  #: what a queue has given up
-        self.begun: list[Message] = []  #: commands, by identity, that a worker has begun with: no delivery after runs
-        self.held: list[tuple[RunStep, Change]] = []  #: workers that stand still between reading and changing
+        self.dead: list[Message] = []  #: dead letters
+        self.begun: list[Message] = []  #: commands, by identity, that a worker has started: no later delivery runs
+        self.held: list[tuple[RunStep, Change]] = []  #: workers that pause between reading and changing
         self.seen: set[str] = set()  #: ids of commands that the broker remembers
         self.now = NOW
         self.versions = 0
@@ -97,16 +100,25 @@ class Histories(RuleBasedStateMachine):
     # --- what can happen ---
 
     @rule(
-        failing=st.sampled_from([None, None, "validate", "deploy", "smoke", "shift", "retire"]),
+        failing=st.sampled_from([None, None, "validate", "deploy", "smoke", "rollout-2", "shift", "watch", "retire"]),
         asks=st.booleans(),
+        rolls=st.booleans(),
+        breaches=st.booleans(),
         soaks=st.sampled_from([False, False, True]),
         has_window=st.sampled_from([False, False, True]),
     )
     @precondition(lambda self: self.versions < 5)
-    def a_version_is_registered(self, failing: str | None, asks: bool, soaks: bool, has_window: bool) -> None:
+    def a_version_is_registered(
+        self, failing: str | None, asks: bool, rolls: bool, breaches: bool, soaks: bool, has_window: bool
+    ) -> None:
         self.versions += 1
+        asked = (*(("approval",) if asks else ()), *(ROLLING if rolls else ()))
         soak, windows = (SOAK if soaks else timedelta(0)), ((WINDOW,) if has_window else ())
-        event = patient(str(self.versions), soak, windows, asked=("approval",) if asks else ())
+        event = patient(str(self.versions), soak, windows, asked=asked)
+        if failing in ("rollout-2", "watch") and breaches:  # it moves the traffic first, and then sees that it is bad
+            bad = {(str(self.versions), stage, failing): REFUSED for stage in STAGES}
+            self.azure = replace(self.azure, breaching={**self.azure.breaching, **bad})
+            failing = None
         if failing:
             why = REFUSED if failing == "validate" else BROKEN
             broken = {(str(self.versions), stage, failing): why for stage in STAGES}
@@ -142,7 +154,7 @@ class Histories(RuleBasedStateMachine):
         crash: bool,
     ) -> None:
         if kind not in (Approved, Rejected) and who not in OPERATORS:
-            return  # the HTTP API lets nobody else in
+            return  # the HTTP API refuses everybody else
         promotion = self.lane.promotions[pick % len(self.lane.promotions)]
         self.ask(kind(KEY, promotion.id, who, f"reason {len(self.answered)}"), crash)
 
@@ -165,7 +177,7 @@ class Histories(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 1000))
     @precondition(lambda self: self.messages)
     def a_queue_gives_a_message_up(self, pick: int) -> None:
-        """Every delivery of it ended in the death of the app: nothing has come of it, or all but its end."""
+        """The app died at each delivery: the message had no effect, or everything happened except its completion."""
         message = self.messages.pop(pick % len(self.messages))
         if isinstance(message, RunStep) and pick % 2 and not message.expired(self.now):
             self.azure, _ = self.azure.run(message)
@@ -174,7 +186,7 @@ class Histories(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 1000), who=st.sampled_from(OPERATORS), crash=st.sampled_from(["", "before", "between"]))
     @precondition(lambda self: self.dead)
     def a_person_replays_a_dead_letter(self, pick: int, who: Person, crash: str) -> None:
-        """As `failures/replay.py` does it: noted first, then moved as a copy that is sent before the original goes."""
+        """As in `failures/replay.py`: noted first, then moved as a copy that is sent before the original is removed."""
         letter = self.dead[pick % len(self.dead)]
         if not self.may_be_replayed(letter):
             return
@@ -189,9 +201,23 @@ class Histories(RuleBasedStateMachine):
                 return
         if crash == "before":
             return
-        self.messages.append(replace(letter))  # a copy: its deliveries are counted from 1 again
+        self.messages.append(replace(letter))  # a copy: the count of its deliveries starts again at 1
         if crash != "between":
             self.dead.remove(letter)
+
+    @rule(pick=st.integers(0, 1000), who=st.sampled_from(OPERATORS))
+    @precondition(lambda self: self.lane.promotions)
+    def a_person_ends_what_is_kept(self, pick: int, who: Person) -> None:
+        promotion = self.lane.promotions[pick % len(self.lane.promotions)]
+        self.ask(KeepingEnded(KEY, promotion.id, who, f"reason {len(self.answered)}"), crash=False)
+
+    @rule(stage=st.sampled_from(STAGES), pick=st.integers(0, 1000))
+    def a_person_moves_traffic_by_hand(self, stage: str, pick: int) -> None:
+        endpoint = self.azure.endpoint(stage)
+        others = sorted(endpoint.ready - {endpoint.traffic})
+        if endpoint.traffic in endpoint.ready and others:
+            moved = replace(endpoint, part=(others[pick % len(others)], BY_HAND))
+            self.azure = self.azure.with_endpoint(stage, moved)
 
     @rule(stage=st.sampled_from(STAGES), who=st.sampled_from(OPERATORS))
     def a_hold_is_released(self, stage: str, who: Person) -> None:
@@ -247,13 +273,13 @@ class Histories(RuleBasedStateMachine):
     # --- how it happens ---
 
     def may_be_replayed(self, letter: Message) -> bool:
-        """A command that moves traffic or takes something away only while its promotion waits for it."""
+        """A command that moves traffic or removes something is valid only while its promotion waits for it."""
         if not isinstance(letter, RunStep) or letter.expired(self.now):
             return True
         if letter.message_id in {command.message_id for command in due(self.lane)}:
             return True
         plans = {step.name: step for step in KINDS[Kind.MODEL].plan}
-        return letter.step in plans and not (plans[letter.step].crowns or plans[letter.step].tidies)
+        return letter.runs in plans and plans[letter.runs].only_adds
 
     def may_begin(self, message: Message) -> bool:
         if not isinstance(message, RunStep) or any(message is each for each in self.begun):
@@ -261,14 +287,14 @@ class Histories(RuleBasedStateMachine):
         return message.not_before <= self.now and not message.expired(self.now)
 
     def let_pass(self, until: datetime) -> None:
-        """A change takes no longer than `GRACE`, so what stood still is over by then."""
+        """A change takes no longer than `GRACE`, so any pause is over by then."""
         self.now = max(self.now, until)
         self.held = [each for each in self.held if self.now < each[0].not_before + GRACE]
 
     def deliver(self, message: Message, fate: str = "well") -> None:
         if fate != "twice":
             self.messages.remove(message)
-        if fate == "buried":  # it could never be completed: what came of it is there, and so is its dead letter
+        if fate == "buried":  # it could never be completed: both its effect and its dead letter exist
             self.dead.append(message)
         if isinstance(message, RunStep):
             self.let_pass(message.not_before)
@@ -290,7 +316,7 @@ class Histories(RuleBasedStateMachine):
             self.unsend(sent)
 
     def unsend(self, sent: list[RunStep]) -> None:
-        """The process died before it had sent them."""
+        """The process died before it sent them."""
         for command in sent:
             self.messages.remove(command)
             self.seen.remove(command.message_id)
@@ -307,7 +333,7 @@ class Histories(RuleBasedStateMachine):
 
     def ask(
         self,
-        event: Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed,
+        event: Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed | KeepingEnded,
         crash: bool,
     ) -> None:
         before = self.lane
@@ -318,7 +344,7 @@ class Histories(RuleBasedStateMachine):
             return
         if self.lane is not before:
             self.answered.append((event.by.name, event.reason))
-        if crash:  # only time heals that
+        if crash:  # only time repairs that
             self.unsend(sent)
 
     # --- what must hold ---
@@ -356,7 +382,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_champion_is_there(self) -> None:
-        """Unless it has been replaced and the news is still under way."""
+        """Unless it was replaced and the news is still under way."""
         pending = [each for each in self.messages if isinstance(each, RunStep | StepReported)]
         news = {(each.promotion, each.stage) for each in pending if each.step == "restore"}
         for stage, champion in self.lane.champions.items():
@@ -374,7 +400,7 @@ class Histories(RuleBasedStateMachine):
     def traffic_goes_to_a_deployment_that_is_there(self) -> None:
         for stage in STAGES:
             endpoint = self.azure.endpoint(stage)
-            assert endpoint.traffic is None or endpoint.traffic in endpoint.ready, "nothing answers"
+            assert endpoint.serving <= endpoint.ready, "some of the traffic is not answered"
             assert endpoint.traffic is not None or stage not in self.lane.champions, "nothing answers"
 
     @invariant()
@@ -382,7 +408,7 @@ class Histories(RuleBasedStateMachine):
         assert all(name != "mallory" for name, _ in self.answered)
 
     def teardown(self) -> None:
-        """Deliver everything, let time pass where nothing else can happen: everything must come to an end."""
+        """Deliver everything, and let time pass when nothing else can happen: everything must end."""
         self.undo_although_held()
         self.holds = NO_HOLDS
         for _ in range(MOST_DELIVERIES):
