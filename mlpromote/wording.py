@@ -110,10 +110,6 @@ def _shift(evidence: Evidence) -> str:
     return ", ".join(f"{share} % of the traffic to {name}" for name, share in evidence.get("traffic", {}).items())
 
 
-def _move_monitor(evidence: Evidence) -> str:
-    return f"monitor {evidence.get('monitor', '')} watches {evidence.get('deployment', '')}"
-
-
 def _make_room(evidence: Evidence) -> str:
     removed = ", ".join(evidence.get("deployments", []))
     return f"removed, since nobody would return to it: {removed}" if removed else "nothing was in the way"
@@ -147,6 +143,10 @@ def _figure(metric: str, value: float) -> str:
     if metric == "error_rate":
         return f"{value:.2%}"
     return f"{value:.0f} ms" if metric.startswith("latency") else f"{value:.0f} %"
+
+
+def _move_monitor(evidence: Evidence) -> str:
+    return f"monitor {evidence.get('monitor', '')} watches {evidence.get('deployment', '')}"
 
 
 def _retire(evidence: Evidence) -> str:
@@ -227,8 +227,8 @@ _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "make_room": _make_room,
     "rollout": _rollout,
     "shift": _shift,
-    "move_monitor": _move_monitor,
     "watch": _watch,
+    "move_monitor": _move_monitor,
     "retire": _retire,
     "remove": _remove,
     "reinstate": _reinstate,

@@ -99,7 +99,7 @@ def test_a_job_that_fails_is_no_verdict_on_the_model(stage: Stage, workspace: Fa
     found = ended(stage, workspace)
     assert found.breaches == ()
     assert found.failed is not None
-    assert found.failed.kind is FailureKind.CONTAINER_CRASH
+    assert found.failed.kind is FailureKind.JOB_FAILED
 
 
 def test_data_that_was_not_collected_is_named(stage: Stage, workspace: FakeWorkspace) -> None:

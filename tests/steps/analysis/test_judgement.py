@@ -82,6 +82,13 @@ def test_the_last_minutes_do_not_count() -> None:
     assert judged_after(11, workspace, settings()).breaches
 
 
+def test_a_minute_counts_once_it_is_complete() -> None:
+    workspace = FakeWorkspace()
+    has_minutes(workspace, CANDIDATE, 1, 0, errors=50)
+    assert judged_after(2.9, workspace, settings()).breaches == ()
+    assert judged_after(3, workspace, settings()).breaches
+
+
 def test_minutes_that_began_before_the_step_do_not_count() -> None:
     workspace = workspace_with()
     workspace.has_minutes(ENDPOINT, CANDIDATE, NOW - MINUTE, 1, {500: 40})

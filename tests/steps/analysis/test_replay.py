@@ -32,6 +32,7 @@ class Scoring(FakeWorkspace):
 
     wrong: set[int] = field(default_factory=set)
     failing: set[int] = field(default_factory=set)
+    busy_after: int = 1_000_000  #: requests; then the candidate has too many at once
     slower: float = 1.0
     away_after: int = 1_000_000
     seconds: float = 0.01
@@ -45,6 +46,8 @@ class Scoring(FakeWorkspace):
 
     def _answer(self, number: int, is_ours: bool) -> Answer:
         seconds = self.seconds * (self.slower if is_ours else 1.0)
+        if is_ours and len(self.asked) > self.busy_after:
+            return Answer(429, "too many requests", seconds)
         if is_ours and number in self.failing:
             return Answer(424, "the model raised", seconds)
         return Answer(200, str(number if is_ours and number in self.wrong else 2 * number), seconds)
@@ -158,6 +161,22 @@ def test_a_replay_that_is_interrupted_goes_on_where_it_was(workspace: Scoring) -
     last = judged_after(16, workspace, asking(), replace(WATCHED, kept=first.kept))
     assert (last.breaches, last.waits) == ((), "")
     assert workspace.numbers == list(range(100, 300))
+
+
+def test_a_candidate_that_is_busy_is_asked_again_later_and_not_blamed(workspace: Scoring) -> None:
+    workspace.busy_after = 50
+    first = replayed(workspace, asking())
+    assert (first.breaches, first.waits) == ((), f"{FEW}: replayed 50 of 200 recorded requests")
+    workspace.busy_after = 1_000_000
+    last = judged_after(16, workspace, asking(), replace(WATCHED, kept=first.kept))
+    assert (last.breaches, last.waits) == ((), "")
+
+
+def test_a_candidate_that_is_always_busy_fails_the_step_in_the_end(workspace: Scoring) -> None:
+    workspace.busy_after = 0
+    first = replayed(workspace, asking())
+    last = judged_after(131, workspace, asking(), replace(WATCHED, kept=first.kept))
+    assert last.breaches == (f"{FEW}, and the candidate took none of 200 recorded requests: too many at once.",)
 
 
 def test_our_own_requests_do_not_count_as_live_ones(workspace: Scoring) -> None:
