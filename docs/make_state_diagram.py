@@ -69,7 +69,11 @@ def _remarks(step: PlannedStep) -> Iterator[str]:
         "waits while the stages before serve the candidate; left out without `soak`": step.waits_for is WaitsFor.TIME,
         "begins only in a window of the stage, if it has any": step.in_window,
         "the candidate is the champion from here on": step.crowns,
+        "once for each step of the rollout: `rollout-1`, `rollout-2`, …; limit: what `rollout` says": step.repeats,
+        "its failure rolls the stage back and holds it; limit: what `rollout` says": step.holds,
+        "only in stages that keep what they replace": step.makes_room,
         "only tidies up: its failure is noted and undoes nothing": step.tidies,
+        "where the stage keeps what it replaced, it runs after the stage's end": step.tidies,
     }
     return (text for text, holds in remarks.items() if holds)
 

@@ -52,6 +52,13 @@ def show_trace(request: func.HttpRequest, _by: "Person | None") -> func.HttpResp
     return found(app().requests.trace(request.route_params["id"]))
 
 
+@blueprint.route(route="promotions/{id}/series", methods=["GET"], trigger_arg_name="request")
+@answered("read")
+def show_series(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
+    """Show the live figures of the last day of each stage, minute by minute."""
+    return found(app().series_requests.of(request.route_params["id"]))
+
+
 def _steering(action: str, operation: "InPerson") -> Handler:
     def steer(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
         promotion = request.route_params["id"]
@@ -67,6 +74,7 @@ ACTIONS: "dict[str, InPerson]" = {
     "cancel": "steer",
     "roll-back": "steer",
     "abandon": "steer",
+    "retire": "steer",
     "retry": "steer",
 }
 for name, operation in ACTIONS.items():

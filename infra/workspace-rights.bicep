@@ -1,6 +1,6 @@
 // An environment's identity works in its own workspace, where it may do everything except change the workspace and its
 // computes. Data Scientist covers only machine learning actions. Reader lets the identity see its own rights and the
-// workspace's event subscriptions.
+// workspace's event subscriptions. Monitoring Reader lets it see the live figures of endpoints during a rollout.
 
 import { roles } from 'roles.bicep'
 
@@ -14,7 +14,7 @@ resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-04-01' exi
 }
 
 resource working 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for role in ['AzureML Data Scientist', 'Reader']: {
+  for role in ['AzureML Data Scientist', 'Monitoring Reader', 'Reader']: {
     scope: workspace
     name: guid(workspace.id, identity, roles[role])
     properties: {

@@ -12,6 +12,7 @@ from mlpromote.api import Document
 from mlpromote.approvals import manifest_lines
 from mlpromote.capacity import capacity_lines
 from mlpromote.evaluations import evaluation_lines
+from mlpromote.live_figures import figure_lines
 from mlpromote.picture import mark, picture
 from mlpromote.pipelines import metric_lines, run_lines
 from mlpromote.promotion_list import title
@@ -24,13 +25,22 @@ _MADE_OF = "register_components"
 LAST_LINES = 30
 
 
-def sheet(promotion: Document, now: datetime, with_journal: bool = False) -> RenderableType:
-    """Draw one promotion: stages, diagnoses, approvals and waits, and on request its journal."""
+def sheet(
+    promotion: Document, now: datetime, with_journal: bool = False, series: Document | None = None
+) -> RenderableType:
+    """Draw one promotion: stages, diagnoses, approvals and waits, its live figures, and on request its journal."""
     parts: list[RenderableType] = [_head(promotion, now)]
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]
-    measured = (_evaluations(promotion), _metrics(promotion))
-    for lines in (*measured, _diagnoses(promotion), _approvals(promotion), _waits(promotion, now)):
+    measured = (_alerts(promotion, now), _evaluations(promotion), _metrics(promotion))
+    for lines in (
+        *measured,
+        figure_lines(series, promotion) if series else (),
+        _diagnoses(promotion),
+        _approvals(promotion),
+        _kept(promotion, now),
+        _waits(promotion, now),
+    ):
         found = list(lines)
         if found:
             parts += [Text(), *found]
@@ -52,6 +62,13 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
         asked = f"{asked}, with bundle {bundle[:12]}"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []
     return Group(head, *why, _indented(asked, style="dim"))
+
+
+def _alerts(promotion: Document, now: datetime) -> Iterator[RenderableType]:
+    for alert in promotion.get("alerts") or []:
+        ended = f"resolved {age(alert['resolved'], now)} ago" if alert["resolved"] else "not resolved"
+        fired = f"alert on {alert['stage']} {age(alert['at'], now)} ago, {ended}"
+        yield _indented(f"{fired}: {alert['rule']}: {alert['text']}", style="dim" if alert["resolved"] else "bold")
 
 
 def _evaluations(promotion: Document) -> Iterator[RenderableType]:
@@ -115,6 +132,14 @@ def _metrics(promotion: Document) -> Iterator[RenderableType]:
             if step["name"] == "compare" and step["evidence"].get("metrics"):
                 yield _indented(f"{stage['name']}: metrics on the source's data and on {stage['name']}'s")
                 yield from (_indented(line) for line in metric_lines(step["evidence"]["metrics"], stage["name"]))
+
+
+def _kept(promotion: Document, now: datetime) -> Iterator[RenderableType]:
+    """Show which replaced deployments stay: returning to them takes seconds."""
+    for stage in promotion["stages"]:
+        if stage.get("kept_until") and stage["replaces"]:
+            left = until(stage["kept_until"], now)
+            yield _indented(f"{stage['name']} keeps version {stage['replaces']} without traffic until {left}")
 
 
 def _waits(promotion: Document, now: datetime) -> Iterator[RenderableType]:

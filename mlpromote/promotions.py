@@ -1,13 +1,15 @@
-"""The commands for promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retry."""
+"""The commands for promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retire, retry."""
 
 from typing import Any
 
 import click
 
+from mlpromote.api import Api, Document, NoSuchAddressError
 from mlpromote.approvals import decide_elsewhere
 from mlpromote.commands import POSITIVE, Decorator, command, options, reason
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.following import followed
+from mlpromote.live_figures import is_watched
 from mlpromote.output import Output
 from mlpromote.promotion_list import listed
 from mlpromote.promotion_sheet import sheet
@@ -82,8 +84,19 @@ def show(session: Session, promotion: str, journal: bool, trace: bool, watch: bo
         spans = api.get("promotions", found["id"], "trace")
         output.result(spans, lambda: drawn(found, spans, output.clock()))
         return ExitCode.DONE
-    output.result(found, lambda: [sheet(found, output.clock(), with_journal=journal)])
+    output.result(found, lambda: [sheet(found, output.clock(), journal, _live_figures(api, found))])
     return ExitCode.DONE
+
+
+def _live_figures(api: Api, promotion: Document) -> Document | None:
+    """Return the live figures of a promotion, if it has been watched and the app keeps them."""
+    if not is_watched(promotion):
+        return None
+    try:
+        found: Document = api.get("promotions", promotion["id"], "series")
+    except NoSuchAddressError:  # an older app
+        return None
+    return found
 
 
 # --- what people decide -----------------------------------------------------------------------------------------------
@@ -142,5 +155,6 @@ COMMANDS = (
     _action("cancel", "cancel a promotion; rolls back if traffic has started to move"),
     _action("roll-back", "return the traffic to the previous deployment, and hold the stage", _stage),
     _action("abandon", "stop undoing a promotion and leave it as it is", _stage),
+    _action("retire", "remove the replaced deployments that a promotion keeps", _stage),
     _action("retry", "retry a failed or refused promotion, or poll a running one now", _from_step, _watch),
 )

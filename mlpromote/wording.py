@@ -1,5 +1,6 @@
 """A step of a promotion in one line: what it waits for, its result, or why it failed. Pure."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -23,8 +24,13 @@ def told(step: Step, now: datetime) -> str:
     if step["status"] == "stopped":
         return f"stopped; last seen: {step['says']}" if step["says"] else "stopped"
     if step["status"] == "succeeded":
-        return _WORDS.get(step["name"], _values)(step["evidence"])
+        return _WORDS.get(_without_number(step["name"]), _values)(step["evidence"])
     return ""
+
+
+def _without_number(name: str) -> str:
+    """The name of a step, without the number that it has if its plan repeats it."""
+    return re.sub(r"-[0-9]+$", "", name)
 
 
 def _next_poll(step: Step, now: datetime) -> str:
@@ -102,6 +108,41 @@ def _count(requests: int) -> str:
 
 def _shift(evidence: Evidence) -> str:
     return ", ".join(f"{share} % of the traffic to {name}" for name, share in evidence.get("traffic", {}).items())
+
+
+def _make_room(evidence: Evidence) -> str:
+    removed = ", ".join(evidence.get("deployments", []))
+    return f"removed, since nobody would return to it: {removed}" if removed else "nothing was in the way"
+
+
+def _rollout(evidence: Evidence) -> str:
+    if evidence.get("left_out"):
+        return str(evidence["left_out"]).rstrip(".")
+    copies = [f"copies of {share} % of the requests to {name}" for name, share in evidence.get("mirror", {}).items()]
+    return "; ".join([*(copies or [_shift(evidence)]), *_watched(evidence)])
+
+
+def _watch(evidence: Evidence) -> str:
+    return "; ".join(_watched(evidence)) or "not judged"
+
+
+def _watched(evidence: Evidence) -> Iterator[str]:
+    """The live figures that were judged, each with the champion's."""
+    live = evidence.get("seen", {}).get("live") or {}
+    candidate, champion = live.get("candidate") or {}, live.get("champion") or {}
+    for finding in live.get("findings", []):
+        metric = finding["metric"]
+        beside = f" (champion {_figure(metric, champion[metric])})" if champion.get(metric) is not None else ""
+        if candidate.get(metric) is not None:
+            yield f"{metric} {_figure(metric, candidate[metric])}{beside}"
+    if evidence.get("seen", {}).get("no_verdict"):
+        yield f"no verdict: {evidence['seen']['no_verdict']}"
+
+
+def _figure(metric: str, value: float) -> str:
+    if metric == "error_rate":
+        return f"{value:.2%}"
+    return f"{value:.0f} ms" if metric.startswith("latency") else f"{value:.0f} %"
 
 
 def _move_monitor(evidence: Evidence) -> str:
@@ -183,7 +224,10 @@ _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "approve": _approve,
     "deploy": _deploy,
     "smoke": _smoke,
+    "make_room": _make_room,
+    "rollout": _rollout,
     "shift": _shift,
+    "watch": _watch,
     "move_monitor": _move_monitor,
     "retire": _retire,
     "remove": _remove,

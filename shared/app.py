@@ -41,8 +41,20 @@ if TYPE_CHECKING:
     from shared.http.planning import Plans
     from shared.http.publishing import PublishingRequests
     from shared.http.requests import Requests
+    from shared.http.series_requests import SeriesRequests
     from shared.http.sign_in import Verifier
-    from shared.ports import Approvals, Bundles, Bus, DeadLetters, DiscardedLetters, Postponing, Store, Topic, Workspace
+    from shared.ports import (
+        Approvals,
+        Bundles,
+        Bus,
+        DeadLetters,
+        DiscardedLetters,
+        LiveSeries,
+        Postponing,
+        Store,
+        Topic,
+        Workspace,
+    )
     from shared.telemetry.telemetry import Telemetry
     from shared.worker.order import Rules
     from shared.worker.worker import Worker
@@ -365,6 +377,20 @@ class App:
         from shared.http.hold_requests import HoldRequests
 
         return HoldRequests(self.store, self.lanes, self.holding, lambda: self.configuration, _now)
+
+    @_made_once
+    def series(self) -> "LiveSeries":
+        """The live figures that workers reported."""
+        from shared.cloud import stores
+
+        return stores.connect_series(self.settings)
+
+    @_made_once
+    def series_requests(self) -> "SeriesRequests":
+        """HTTP requests about live figures."""
+        from shared.http.series_requests import SeriesRequests
+
+        return SeriesRequests(self.store, self.series)
 
     @_made_once
     def lineage(self) -> "LineageRequests":

@@ -15,6 +15,8 @@ REPOSITORY = Path(__file__).parents[1]
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
 #: People ask for approval, too: the word is theirs as well as the step's.
 OF_PEOPLE = {"approve"}
+#: What a person may ask for is spelled like the step that does it.
+OF_A_REQUEST = {"shared/http/requests.py"}
 #: Settings and rights that are spelled like a step, and what only routing can tell a step.
 ALSO_WORDS = {
     "validate": {"shared/config/stage.py", "shared/config/pipeline_stage.py"},
@@ -24,7 +26,14 @@ ALSO_WORDS = {
         *("shared/config/pipeline_stage.py", "shared/config/agreement.py", "shared/coordinator/rerunning.py"),
     },
     "smoke": {"shared/config/named_files.py", "mlpromote/checking/findings.py", "mlpromote/checking/named_files.py"},
-    "evaluate": {"shared/config/named_files.py", "mlpromote/checking/named_files.py"},
+    "evaluate": {
+        *("shared/config/named_files.py", "shared/worker/analysis_job.py"),
+        "mlpromote/checking/named_files.py",
+    },
+    # Settings, and the times that they give these steps.
+    "rollout": {"shared/config/rollout.py", "shared/config/named_files.py"},
+    "watch": {"shared/config/rollout.py", "mlpromote/promotions.py"},
+    "retire": {"shared/config/rollout.py", *OF_A_REQUEST, "functions/promotions.py", "mlpromote/promotions.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for
     "share_data": {
         "shared/coordinator/routing.py",
@@ -48,7 +57,7 @@ ALSO_WORDS = {
     "inspect": {"shared/http/authorisation.py", "functions/health.py", "shared/core/rerunning.py"},
 }
 #: How the command line shows a step's evidence. A step that is not listed is shown without words of its own.
-WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py"}
+WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py", "mlpromote/live_figures.py"}
 
 
 def test_every_path_that_the_page_names_is_there() -> None:

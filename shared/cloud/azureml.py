@@ -31,6 +31,7 @@ from shared.cloud import (
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_jobs import JobsOfWorkspace
+from shared.cloud.azureml_live import LiveFiguresOfWorkspace
 from shared.cloud.azureml_pipelines import PipelinesOfWorkspace
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import CONNECTION_TIMEOUT, READ_TIMEOUT, Cloud, Rest, connected
@@ -66,7 +67,7 @@ if TYPE_CHECKING:  # the import takes a second and 100 MB, so it must not happen
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
+class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorkspace):
     """The workspace with the ARM id `workspace` and the registry of that name, accessed with the identity `client_id`.
 
     `cloud` has the addresses of a cloud other than Azure's public one (see `Cloud`). Thread-safe: each operation has
@@ -141,7 +142,8 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
 
     def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
         with self._rest(f"read the metrics of the steps of job {pipeline}") as rest:
-            return list(Runs(rest, self._properties[2]).of_steps(pipeline))
+            reused_run = WorkspaceAssets(rest, self._id).steps().reused_run
+            return list(Runs(rest, self._properties[2]).of_steps(pipeline, reused_run))
 
     def authors(self, model: Model) -> Sequence[Author]:
         with self._rest(f"read who made model {model.name}, version {model.version}") as rest:
@@ -183,6 +185,10 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
     def start_data_share(self, name: str, version: str) -> None:
         with self._rest(f"share data asset {name}, version {version}, to registry {self._registry_name}") as rest:
             self._registry.start_import(rest, self.data_origin(name, version), name, version)
+
+    def region(self) -> str:
+        region, _, _ = self._properties
+        return region
 
     def missing_region(self) -> str | None:
         region, _, _ = self._properties
@@ -238,10 +244,10 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace):
             found = client.online_endpoints.get(name)
             client.online_endpoints.begin_create_or_update(azureml_endpoints.changed(found, file))
 
-    def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None:
+    def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
         with self._client(f"set the traffic of endpoint {endpoint}") as client:
             found = client.online_endpoints.get(endpoint)
-            found.traffic = dict(traffic)
+            found.traffic, found.mirror_traffic = dict(traffic), dict(mirror)
             client.online_endpoints.begin_create_or_update(found)
 
     def deployments(self, endpoint: str) -> Sequence[Deployment]:

@@ -3,7 +3,9 @@
 They are read by REST: azure-ai-ml lists an endpoint's deployments each time that it reads the endpoint.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -91,13 +93,19 @@ def endpoint_from(found: Mapping[str, Any], error: str = "", unread: str = "") -
     return Endpoint(
         name=found["name"],
         state=properties.get("provisioningState") or "",
-        traffic={each: percent for each, percent in (properties.get("traffic") or {}).items() if percent},
+        traffic=_shares(properties.get("traffic")),
         tags=dict(found.get("tags") or {}),
         scoring_uri=properties.get("scoringUri"),
         error=error,
         unread=unread,
+        mirror=_shares(properties.get("mirrorTraffic")),
         settings=settings_from(found),
     )
+
+
+def _shares(found: Mapping[str, int] | None) -> dict[str, int]:
+    """Per cent by deployment, without those that get nothing."""
+    return {each: percent for each, percent in (found or {}).items() if percent}
 
 
 def deployment_from(found: Mapping[str, Any], error: str = "", unread: str = "") -> Deployment:
@@ -108,12 +116,26 @@ def deployment_from(found: Mapping[str, Any], error: str = "", unread: str = "")
         state=properties.get("provisioningState") or "",
         tags=dict(found.get("tags") or {}),
         model=properties.get("model"),
+        request_timeout=_request_timeout(properties.get("requestSettings")),
         error=error,
         unread=unread,
         instance_type=properties.get("instanceType"),
         instances=(found.get("sku") or {}).get("capacity"),
         environment=properties.get("environmentId"),
     )
+
+
+#: ISO 8601, as far as Azure ML uses it: `PT5S`, `PT1M30S`.
+_DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
+_USUAL_TIMEOUT = timedelta(seconds=5)
+
+
+def _request_timeout(settings: Mapping[str, Any] | None) -> timedelta:
+    found = _DURATION.fullmatch(str((settings or {}).get("requestTimeout")))
+    if found is None:
+        return _USUAL_TIMEOUT
+    hours, minutes, seconds = (float(number or 0) for number in found.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 def read_endpoint(rest: Rest, workspace: str, name: str) -> Mapping[str, Any] | None:

@@ -28,6 +28,8 @@ ACTIONS: Mapping[Capability, Sequence[str]] = {
     ),
     Capability.REGISTER: (f"{_PROVIDER}/workspaces/models/versions/write",),
     Capability.SHARE: (f"{_PROVIDER}/registries/assets/write",),
+    Capability.WATCH: ("Microsoft.Insights/metrics/read",),
+    Capability.REPLAY: (f"{_PROVIDER}/workspaces/datastores/listSecrets/action",),
 }
 
 

@@ -1,15 +1,17 @@
 """What both stores share: documents of lanes and promotions, sortable times, and continuation tokens."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 
 from shared.core.holds import Holds
+from shared.core.live_minute import LiveMinute
 from shared.core.messages import Champion, LaneKey
-from shared.core.promotion import AskedRun, Hold, Lane, Promotion, Unpublished
+from shared.core.promotion import Alert, AskedRun, Hold, Lane, Promotion, Unpublished
 from shared.core.wire import from_json, to_json
 from shared.ports import ApprovalDecision, ApprovalRequest, DiscardedLetter
+from shared.ports.series import KEPT
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,13 @@ class _LaneDocument:
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
     durations: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
+    alerts: Mapping[str, tuple[Alert, ...]] = field(default_factory=dict)
 
 
 def lane_document(lane: Lane) -> str:
     """The lane without its promotions."""
-    kept = _LaneDocument(lane.champions, lane.holds, lane.unpublished, lane.closed_until, lane.durations, lane.runs)
-    return _written(to_json(kept))
+    kept = {each.name: getattr(lane, each.name) for each in fields(_LaneDocument)}
+    return _written(to_json(_LaneDocument(**kept)))
 
 
 def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
@@ -84,6 +87,27 @@ def discarded_document(letter: DiscardedLetter) -> str:
 def discarded_letter(document: str) -> DiscardedLetter:
     """The inverse of `discarded_document`."""
     return from_json(DiscardedLetter, json.loads(document))
+
+
+def minute_document(minute: LiveMinute) -> str:
+    """The complete minute."""
+    return _written(to_json(minute))
+
+
+def live_minute(document: str) -> LiveMinute:
+    """The inverse of `minute_document`."""
+    return from_json(LiveMinute, json.loads(document))
+
+
+def slot(minute: LiveMinute) -> str:
+    """The place of a minute in a series: its time of day. So a day's minutes replace those of the day before."""
+    return minute.at.astimezone(UTC).strftime("%H%M%S")
+
+
+def series_of(minutes: Iterable[LiveMinute]) -> Sequence[LiveMinute]:
+    """The minutes of the last day among these, in order."""
+    found = sorted(minutes, key=lambda each: (each.at, each.deployment))
+    return [each for each in found if each.at > found[-1].at - KEPT]
 
 
 def sortable(moment: datetime) -> str:

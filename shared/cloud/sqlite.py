@@ -227,7 +227,7 @@ class SqliteStore:
 def _promotions_of(
     connection: sqlite3.Connection, key: LaneKey, named: str | None = None, most_in_line: int = -1
 ) -> tuple[Promotion, ...]:
-    """The promotions under way, up to `most_in_line` of those in line (-1: all), and the named one, in order of
+    """The promotions that are at work, up to `most_in_line` of those in line (-1: all), and the named one, in order of
     request."""
     lane = (key.route, key.model)
     selected = "select rowid, document from promotions where route = ? and model = ? and"
@@ -251,7 +251,7 @@ def _row(promotion: Promotion) -> tuple[object, ...]:
         promotion.lane.model,
         environments,
         promotion.status,
-        promotion.under_way,
+        promotion.at_work,
         promotion.in_line,
         sortable(promotion.created),
         promotion_document(promotion),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.config.app_settings import AppSettings
-from shared.ports import Approvals, Bundles, DiscardedLetters, Store, StoreUnavailableError
+from shared.ports import Approvals, Bundles, DiscardedLetters, LiveSeries, Store, StoreUnavailableError
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
@@ -80,6 +80,19 @@ def connect_discarded(settings: AppSettings) -> DiscardedLetters:
     from shared.cloud.table_discarded import TableDiscarded
 
     return TableDiscarded(_account(settings).create_table_if_not_exists(name))
+
+
+def connect_series(settings: AppSettings) -> LiveSeries:
+    """Live figures minute by minute: in the store's file or table. Raises ValueError as `connect` does."""
+    file = settings.store
+    if file:
+        from shared.cloud.sqlite_series import SqliteSeries
+
+        return SqliteSeries(Path(file))
+    name = _table(settings)
+    from shared.cloud.table_series import TableSeries
+
+    return TableSeries(_account(settings).create_table_if_not_exists(name))
 
 
 def connect_bundles(settings: AppSettings) -> Bundles:

@@ -258,7 +258,7 @@ def _lane_operations(lane: Lane, version: int, wake_entry: str, known: _Version 
     waiting = {each.id: each.in_line for each in lane.promotions}
     before = [name for name in known.in_line if waiting.get(name, True)] if known else []
     in_line = list(dict.fromkeys([*before, *(name for name, waits in waiting.items() if waits)]))
-    names = json.dumps([[each.id for each in lane.under_way() if not each.in_line], in_line])
+    names = json.dumps([[each.id for each in lane.at_work() if not each.in_line], in_line])
     wake = wake_at(lane)
     properties = {
         "route": lane.key.route,

@@ -3,6 +3,7 @@ docs/evaluate.md describes its inputs and the metrics that it must log.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Self
 
@@ -64,6 +65,16 @@ JobDigest = Annotated[
 ]
 
 
+def refuse_gates_of_champion(gates: Iterable[Gate]) -> None:
+    """Raise ValueError for a gate on a metric of the champion: gates are on the candidate's."""
+    for gate in gates:
+        if gate.metric.startswith(OF_CHAMPION):
+            raise ValueError(
+                f"gate {gate.metric}: name the metric without {OF_CHAMPION!r}, and compare with "
+                "no_worse_than_champion_by"
+            )
+
+
 class EvaluationSettings(Settings):
     """A job that runs in the stage's environment before people are asked, and the gates on its metrics."""
 
@@ -80,12 +91,7 @@ class EvaluationSettings(Settings):
 
     @model_validator(mode="after")
     def _gates_are_of_the_candidate(self) -> Self:
-        for gate in self.gates:
-            if gate.metric.startswith(OF_CHAMPION):
-                raise ValueError(
-                    f"gate {gate.metric}: name the metric without {OF_CHAMPION!r}, and compare with "
-                    "no_worse_than_champion_by"
-                )
+        refuse_gates_of_champion(self.gates)
         return self
 
     def asked(self) -> dict[str, AskedData]:

@@ -26,6 +26,7 @@ def named(configuration: Configuration) -> list[str]:
     files += [stage.monitor for stage in stages if stage.monitor]
     files += [route.pipelines.definition for route in configuration.pipeline_routes if route.pipelines.definition]
     files += [stage.evaluate.job for stage in stages if stage.evaluate]
+    files += [stage.rollout.job.job for stage in stages if stage.rollout and stage.rollout.job]
     return list(dict.fromkeys(files))
 
 
@@ -56,6 +57,10 @@ def _of_stage(stage: StageSettings, steps: Steps, folder: Path) -> Iterator[Faul
             Fault(place((*steps, "evaluate", "job")), sentence)
             for sentence in job_files.faults(folder / stage.evaluate.job, stage.evaluate)
         )
+    if stage.rollout is not None and stage.rollout.job is not None:
+        asked = stage.rollout.job.evaluation("endpoint", "deployment", "champion")
+        where_job = place((*steps, "rollout", "analysis"))
+        yield from (Fault(where_job, sentence) for sentence in job_files.faults(folder / asked.job, asked))
     if stage.smoke is not None:
         try:
             smoke_requests.read(folder / stage.smoke.requests, stage.smoke.tolerance)

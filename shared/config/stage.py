@@ -22,6 +22,7 @@ from shared.config.fields import (
 )
 from shared.config.gate import Gate as Gate
 from shared.config.policy import ApprovalPolicy, Approvers, Policy
+from shared.config.rollout import Rollout
 from shared.config.window import Windows
 from shared.config.wording import did_you_mean
 from shared.core.approval import APPROVE
@@ -107,7 +108,8 @@ _PLAN = KINDS[Kind.MODEL].plan
 
 #: Default time limits of a stage's steps. The name of the last undo step stands for all of them. The limit of an
 #: approval is set with the approval.
-DEFAULT_LIMITS = {step.name: step.limit for step in _PLAN if not step.waits} | {
+_OF_ROLLOUT = {step.name for step in _PLAN if step.repeats or step.holds}
+DEFAULT_LIMITS = {step.name: step.limit for step in _PLAN if not step.waits and step.name not in _OF_ROLLOUT} | {
     step.undo[-1]: step.undo_limit for step in _PLAN if step.undo
 }
 
@@ -122,6 +124,8 @@ SET_WITH = {
 def _step(name: str) -> str:
     if name in SET_WITH:
         raise ValueError(SET_WITH[name])
+    if name in _OF_ROLLOUT:
+        raise ValueError("follows from the times in rollout: change them there")
     if name not in DEFAULT_LIMITS:
         raise ValueError(f"unknown step; {did_you_mean(name, DEFAULT_LIMITS)}")
     return name
@@ -177,6 +181,11 @@ class StageSettings(Frozen):
         "Default: always.",
     )
     smoke: Smoke | None = Field(default=None, description="Requests that must be answered before taking traffic.")
+    rollout: Rollout | None = Field(
+        default=None,
+        description="How the traffic moves to the new deployment, and the way back. Default: all at once, and the "
+        "replaced deployment is removed at once.",
+    )
     timeouts: dict[StepName, Duration] = Field(
         default={},
         description="How long steps may take, from first start to success, before they count as failed. "
@@ -186,12 +195,19 @@ class StageSettings(Frozen):
 
     def asks_for(self) -> Collection[str]:
         """The names of the settings that are present; they select the optional steps of the plan."""
-        return {name for name in type(self).model_fields if getattr(self, name) is not None}
+        present = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        return present | set(self.rollout.asks_for()) if self.rollout is not None else present
 
     def limits(self) -> Mapping[str, timedelta]:
         """The time limits that are set, by step."""
         approving = {APPROVE: self.approval.expires} if self.approval is not None else {}
-        return {**self.timeouts, **approving, **soak_limit(self.soak)}
+        rolling = self.rollout.limits() if self.rollout is not None else {}
+        return {**self.timeouts, **approving, **soak_limit(self.soak), **rolling}
+
+    @property
+    def runs_jobs(self) -> bool:
+        """Whether it runs jobs in its environment's workspace."""
+        return self.evaluate is not None or (self.rollout is not None and self.rollout.job is not None)
 
     def approval_rule(self) -> ApprovalRule:
         """The approval rules that the coordinator enforces."""

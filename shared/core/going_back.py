@@ -4,6 +4,7 @@
   is rolled back instead, and held.
 - A rollback returns the traffic to what served before, without gates, and holds the stage. A promotion that only waits
   in the stage for a time goes back to the stage's queue.
+- What fails while it is watched is rolled back by itself, and held. If nothing served before, it goes on serving.
 - A person can end every wait. Abandoning stops an undo where it is, and names what was left. A stage that was not
   undone completely can be rolled back again, until another promotion serves it.
 """
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.core.events import Abandoned, Cancelled, NotNowError, RolledBack
+from shared.core.messages import Failed
 from shared.core.plan import undo_of
 from shared.core.promotion import (
     STAGE_OCCUPIED,
@@ -26,6 +28,9 @@ from shared.core.promotion import (
 )
 from shared.core.transitions import Trigger, move
 from shared.core.turn import Turn
+
+#: Who rolls a stage back that no person has asked to roll back.
+ITSELF = "mlpromote"
 
 
 def cancel(turn: Turn, promotion: Promotion, event: Cancelled) -> None:
@@ -90,9 +95,9 @@ def _is_half_undone(lane: Lane, stage: StageRun, promotion: Promotion) -> bool:
 def _check_can_go_back(turn: Turn, promotion: Promotion, stage: StageRun) -> None:
     if turn.lane.serves(promotion, stage) and stage.predecessor is None:
         raise NotNowError(f"nothing served {stage.name} before this promotion, so there is nothing to roll back to")
-    for other in turn.lane.under_way():
+    for other in turn.lane.at_work():
         theirs = other.stage(stage.name)
-        if other.id == promotion.id or theirs is None or theirs.status not in STAGE_OCCUPIED:
+        if other.id == promotion.id or theirs is None or not theirs.is_occupied:
             continue
         if not _only_waits_for_time(theirs):
             raise NotNowError(f"promotion {other.id} is in {stage.name}: cancel it first")
@@ -117,7 +122,8 @@ def _only_waits_for_time(stage: StageRun) -> bool:
 
 
 def _has_moved_traffic(stage: StageRun) -> bool:
-    return any(step.plan.crowns and step.status is not StepStatus.WAITING for step in stage.steps)
+    begun = (step.plan for step in stage.steps if step.status is not StepStatus.WAITING)
+    return any(plan.moves_traffic or plan.crowns for plan in begun)
 
 
 def _hold(turn: Turn, promotion: Promotion, stages: Sequence[StageRun], event: Cancelled | RolledBack) -> None:
@@ -141,14 +147,27 @@ def turn_back(stage: StageRun, ends_as: StageStatus, reason: str, trigger: Trigg
         undoing=tuple(way.values()),
         attempt=attempt,
         abandoned="",
+        kept_until=None,
         ended=None,
     )
 
 
+def turn_back_by_itself(turn: Turn, promotion: Promotion, stage: StageRun, failure: Failed) -> StageRun:
+    """The stage after a failure of what watches it: about to be rolled back. Without a predecessor it goes on serving,
+    since nothing else could."""
+    hold = Hold(promotion.id, ITSELF, failure.reason, turn.now)
+    turn.lane = replace(turn.lane, holds={**turn.lane.holds, stage.name: hold})
+    if stage.predecessor is None:
+        turn.note(promotion, "held", f"nothing served before it, so it goes on serving: {failure.reason}", stage)
+        return stage
+    turn.note(promotion, "rolled-back", f"{ITSELF}: {failure.reason}", stage)
+    return turn_back(stage, StageStatus.ROLLED_BACK, f"rolled back by {ITSELF}: {failure.reason}")
+
+
 def _no_longer_waiting(step: StepRun) -> StepRun:
-    """Stop a step that only waits. One that a worker runs must still answer."""
-    waited = step.plan.waits and step.status is StepStatus.RUNNING
-    return replace(step, status=StepStatus.STOPPED) if waited else step
+    """Stop a step that only waits, or whose poll changes nothing. Any other that a worker runs must still answer."""
+    harmless = (step.plan.waits or step.only_reads) and step.status is StepStatus.RUNNING
+    return replace(step, status=StepStatus.STOPPED, next_poll=None) if harmless else step
 
 
 def abandon(turn: Turn, promotion: Promotion, event: Abandoned) -> None:

@@ -13,12 +13,18 @@
 - A stage runs its plan. When a step fails, the steps that were begun are undone in reverse order. A failing undo is
   noted and undoing continues, so that no promotion can hang.
 - Nothing is undone while the step that it undoes may still act. A stage that is turned back waits for the answer of the
-  step under way, or until its command can no longer act (`GRACE`). That step is not polled again.
+  step under way, or until its command can no longer act (`GRACE`). That step is not polled again. Only a poll that is
+  known to change nothing is not waited for.
+- A step that moves a part of the traffic must not act any more when the next one begins: a late change of it would
+  take back what the next one does.
 - The step that crowns makes the candidate the stage's champion. Later steps only clean up: their failure is noted and
   undoes nothing.
 - Every step and every wait has a deadline. Until then, a poll that could not be made is repeated after growing pauses.
   Waiting for somebody else's job has its own rules (`awaiting.py`).
 - A lane remembers how long each step took, so that a worker can plan its polls (`pace.py`).
+- A stage whose plan keeps the deployments that it replaced succeeds without removing them. They are removed later,
+  while no promotion is in the stage (`keeping.py`).
+- A step that watches what serves the stage rolls it back when it fails, if something served before, and holds it.
 - A stage with a hold admits no promotion until a person releases it, or the hold ends (`held_back.py`). The requests of
   people are in `approving.py`, `going_back.py` and `trying_again.py`.
 - A stage may ask that the stages before serve the candidate for a while first (`soaking.py`), and that its deployment
@@ -31,15 +37,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.core import approving, awaiting, going_back, pace, rerunning, trying_again
+from shared.core import alerting, approving, awaiting, going_back, keeping, pace, rerunning, trying_again
 from shared.core.commands import command_for
 from shared.core.durations import in_words
 from shared.core.events import (
     Abandoned,
+    AlertChanged,
     Approved,
     AwaitedJobEnded,
     Cancelled,
     Discarded,
+    KeepingEnded,
     LaneEvent,
     NotNowError,
     PromotionRequested,
@@ -131,7 +139,7 @@ def due(lane: Lane) -> tuple[RunStep, ...]:
     """Every command that must be in flight."""
     return tuple(
         command_for(lane, promotion, stage, step)
-        for promotion in lane.under_way()
+        for promotion in lane.at_work()
         for stage in promotion.stages
         if (step := stage.current) is not None and step.status is StepStatus.RUNNING and not step.plan.waits
     )
@@ -145,7 +153,7 @@ def wake_at(lane: Lane) -> datetime | None:
     held = [
         until for promotion in lane.under_way() for stage in promotion.stages if (until := _held_until(lane, stage))
     ]
-    return min([*answers, *waits, *held, *unpublished], default=None)
+    return min([*answers, *waits, *held, *keeping.ends(lane), *unpublished], default=None)
 
 
 def _held_until(lane: Lane, stage: StageRun) -> datetime | None:
@@ -158,7 +166,7 @@ def _held_until(lane: Lane, stage: StageRun) -> datetime | None:
     step = stage.current
     if step is not None and stage.status is StageStatus.RUNNING and step.not_before is not None:
         return step.not_before
-    return stage.unanswered_until if step is not None and step.status is StepStatus.WAITING else None
+    return stage.held_until(step) if step is not None and step.status is StepStatus.WAITING else None
 
 
 def _waits_until(stage: StageRun) -> datetime | None:
@@ -235,7 +243,7 @@ def _reported(stage: StageRun, event: StepReported) -> StepRun | None:
 def _pass_time(turn: Turn, event: TimePassed) -> None:
     """Give up what is past its deadline. Where an answer is overdue, ask again with a new message id."""
     now = turn.now
-    for promotion in list(turn.lane.under_way()):
+    for promotion in list(turn.lane.at_work()):
         for stage in promotion.stages:
             until = _waits_until(stage)
             if until is not None and now >= until:
@@ -282,11 +290,13 @@ _HANDLERS: Mapping[type[LaneEvent], Callable[[Turn, Any], None]] = {
     TimePassed: _pass_time,
     AwaitedJobEnded: awaiting.wake,
     RunAsked: rerunning.ask,
+    AlertChanged: alerting.take,
     Approved: _of_promotion(approving.approve),
     Rejected: _of_promotion(approving.reject),
     Cancelled: _of_promotion(going_back.cancel),
     RolledBack: _of_promotion(going_back.roll_back),
     Abandoned: _of_promotion(going_back.abandon),
+    KeepingEnded: _of_promotion(keeping.end_now),
     Retried: _of_promotion(trying_again.retry),
     Replayed: _of_promotion(trying_again.replay),
     Discarded: _of_promotion(trying_again.discard),
@@ -303,6 +313,8 @@ def _succeed(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, o
     stage = stage.with_step(step)
     promotion = turn.put(promotion, stage)
     turn.note(promotion, "step-succeeded", outcome.says or "done", stage, step)
+    if step.plan.makes_room or step.plan.crowns:
+        keeping.replaced(turn, promotion, stage)
     if step.plan.crowns and stage.status is StageStatus.RUNNING:
         champion = Champion(
             promotion.id, promotion.candidate, turn.now, promotion.evidence_for(stage), promotion.bundle
@@ -327,7 +339,9 @@ def _fail(turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, fail
     step = _answered(turn, step, StepStatus.FAILED, failure)
     stage = stage.with_step(step)
     turn.note(promotion, "step-failed", f"{failure.kind}: {failure.reason}", stage, step)
-    if stage.status is StageStatus.RUNNING and not step.plan.tidies:
+    if stage.status is StageStatus.RUNNING and step.plan.holds:
+        stage = going_back.turn_back_by_itself(turn, promotion, stage, failure)
+    elif stage.status is StageStatus.RUNNING and not step.plan.tidies:
         stage = going_back.turn_back(stage, _ENDS_AS.get(failure.kind, StageStatus.FAILED), failure.reason)
     turn.put(promotion, stage)
 
@@ -365,6 +379,8 @@ def _poll_again(
     if says != step.says:
         turn.note(promotion, "polled" if isinstance(outcome, Running) else "retrying", says, stage, step)
     next_poll = min(turn.now + pause, deadline)
+    if isinstance(outcome, Running):
+        step = replace(step, only_reads=outcome.only_reads)
     step = replace(step, poll=step.poll + 1, retries=retries, next_poll=next_poll, says=says, state=state, heard=None)
     turn.put(promotion, stage.with_step(step))
 

@@ -48,7 +48,8 @@ def _is_unwanted(lane: Lane, promotion: Promotion, stage: StageRun, name: str) -
 def _poll_again(stage: StageRun, report: StepReported, now: datetime) -> StepRun | None:
     if not isinstance(report.outcome, Running | Retry | NotRun) or report.poll >= FIRST_LATE_POLL + MOST_LATE_POLLS:
         return None
-    plans = (undo for step in stage.steps for undo in undo_of(step.plan))
+    # Steps may share an undo: the last one's undoes the effects of all.
+    plans = (undo for step in reversed(stage.steps) for undo in undo_of(step.plan))
     plan = next((plan for plan in plans if plan.name == report.step), None)
     return _undo(plan, report.poll + 1, now, now + PAUSE) if plan is not None else None
 

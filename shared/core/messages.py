@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from shared.core import json_text
+from shared.core.live_minute import LiveMinute
 from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json
 
 #: Version of the wire form. A reader understands this one and the one before.
@@ -148,6 +149,8 @@ class Running:
     #: The job that it waits for. News of its end cuts the pause short. While it is somebody else's job, the step's own
     #: time limit does not apply.
     awaits: AwaitedJob | None = None
+    #: Whether the next poll changes nothing, whatever it finds. Then nothing has to wait for its answer.
+    only_reads: bool = False
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,7 @@ class StepReported:
     poll: int
     outcome: Outcome
     seconds: float = 0.0  #: how long the function ran
+    minutes: tuple[LiveMinute, ...] = ()  #: live figures that the poll saw; they are kept apart from the lane
     #: The environment of the worker that sent it. The receiver sets it from the queue: a body can say anything.
     environment: str = field(default="", metadata=NOT_CARRIED)
 
@@ -335,7 +339,26 @@ class MonitorBreached:
         return _short_id("breached", self.workspace, self.monitor, self.run, self.source)
 
 
-News = ModelRegistered | JobEnded | MonitorBreached  #: from a workspace
+@dataclass(frozen=True)
+class EndpointAlert:
+    """An alert rule on an online endpoint has fired, or its alert is resolved."""
+
+    workspace: str  #: ARM id
+    endpoint: str
+    alert: str  #: id of the alert, the same when it is resolved
+    rule: str
+    fired: bool
+    says: str
+    source: str
+    received: datetime | None = None  #: when the app was notified, where traces are kept
+
+    @property
+    def message_id(self) -> str:
+        condition = "fired" if self.fired else "resolved"
+        return _short_id("alert", self.workspace, self.endpoint, self.alert, condition, self.source)
+
+
+News = ModelRegistered | JobEnded | MonitorBreached | EndpointAlert  #: from a workspace
 Report = StepReported | ModelRegistered  #: from a worker; it finds registrations while catching up
 Event = News | StepReported
 
@@ -350,7 +373,7 @@ def relevant_tags(tags: Mapping[str, str], names: Collection[str] | None) -> dic
 
 _TYPES: dict[str, type[Command | Event]] = {
     kind.__name__: kind
-    for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, MonitorBreached, StepReported)
+    for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, MonitorBreached, EndpointAlert, StepReported)
 }
 
 

@@ -4,7 +4,7 @@ The core runs plans and knows about a step only what is written here. A new step
 `shared/worker/steps`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -33,6 +33,7 @@ class PlannedStep:
     uses: str = ""  #: the step that runs, if it differs from the name: a plan may have a step twice
     options: Mapping[str, Any] = field(default_factory=dict)  #: options for this step alone
     asked_by: str = ""  #: a stage's setting; the step is left out of stages without it
+    repeats: bool = False  #: once for each entry of the setting that asks for it: `name-1`, `name-2`, …
     at_source: bool = False  #: runs in the environment that the candidate comes from, once per promotion
     travels: bool = False  #: its evidence is about the candidate, so later stages and successors see it
     crowns: bool = False  #: when it succeeds, the candidate becomes the stage's champion
@@ -42,12 +43,21 @@ class PlannedStep:
     in_window: bool = False  #: begins only while a window of the stage is open
     reviews: bool = False  #: reviews everything to be deployed: a retry starts here or earlier
     informs: bool = False  #: people see its evidence, but do not approve it: it may change until they decide
+    moves_traffic: bool = False  #: as a step that crowns does: turned back from here on, the stage is held
+    holds: bool = False  #: its failure rolls the stage back, and holds it
+    makes_room: bool = False  #: when it succeeds, deployments that earlier promotions kept are gone
+    delay: timedelta = timedelta(0)  #: so long after the stage's end it runs; the lane does not wait for it
     uncrowns: bool = False  #: when it succeeds, the stage's previous champion is restored
 
     @property
     def asks_people(self) -> bool:
         """Whether the coordinator waits for people to decide."""
         return self.waits and self.waits_for is WaitsFor.PEOPLE
+
+    @property
+    def only_adds(self) -> bool:
+        """Whether it neither moves traffic nor removes anything."""
+        return not (self.crowns or self.tidies or self.moves_traffic or self.makes_room)
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,9 @@ class KindRules:
 
 
 #: Waits until the stages before have served the candidate for as long as the stage asks.
-_SOAK = PlannedStep("soak", limit=timedelta(days=30), asked_by="soak", waits=True, waits_for=WaitsFor.TIME)
+_SOAK = PlannedStep(
+    "soak", limit=timedelta(days=30), asked_by="soak", waits=True, waits_for=WaitsFor.TIME, informs=True
+)
 
 KINDS: Mapping[Kind, KindRules] = {
     Kind.MODEL: KindRules(
@@ -77,8 +89,19 @@ KINDS: Mapping[Kind, KindRules] = {
             PlannedStep("check_capacity", limit=timedelta(minutes=10), informs=True),
             PlannedStep("evaluate", limit=timedelta(hours=2), undo=("cancel_job",), asked_by="evaluate"),
             PlannedStep("approve", limit=timedelta(hours=72), asked_by="approval", waits=True),
+            PlannedStep("make_room", limit=timedelta(hours=1), asked_by="keep", makes_room=True, in_window=True),
             PlannedStep("deploy", limit=timedelta(hours=2), undo=("remove",), in_window=True),
             PlannedStep("smoke", limit=timedelta(minutes=15), in_window=True),
+            PlannedStep(
+                "rollout",
+                limit=timedelta(hours=2),
+                undo=("reinstate", "restore"),
+                undo_limit=timedelta(hours=2),
+                asked_by="rollout",
+                repeats=True,
+                moves_traffic=True,
+                in_window=True,
+            ),
             PlannedStep(
                 "shift",
                 limit=timedelta(minutes=30),
@@ -87,6 +110,7 @@ KINDS: Mapping[Kind, KindRules] = {
                 crowns=True,
                 in_window=True,
             ),
+            PlannedStep("watch", limit=timedelta(hours=3), asked_by="watch", holds=True),
             # Before the deployment that it watched is removed.
             PlannedStep("move_monitor", limit=timedelta(minutes=30), asked_by="monitor", tidies=True),
             PlannedStep("retire", limit=timedelta(hours=1), tidies=True, in_window=True),
@@ -122,8 +146,10 @@ KINDS: Mapping[Kind, KindRules] = {
 STEP_NAMES = tuple(dict.fromkeys(step.name for rules in KINDS.values() for step in rules.plan))
 #: The option that names the step which another one undoes.
 UNDOES = "undoes"
+#: The option with the number of a step that repeats, from 1.
+ENTRY = "entry"
 
-UNDO_NAMES = tuple(name for rules in KINDS.values() for step in rules.plan for name in step.undo)
+UNDO_NAMES = tuple(dict.fromkeys(name for rules in KINDS.values() for step in rules.plan for name in step.undo))
 
 
 def plan_for(
@@ -136,22 +162,42 @@ def plan_for(
     asked: Collection[str] = (),
     worked: Collection[str] = (),
     options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    times: Mapping[str, int] = MappingProxyType({}),
+    delays: Mapping[str, timedelta] = MappingProxyType({}),
 ) -> tuple[PlannedStep, ...]:
     """The plan of one stage. `first`: no stage comes before it. `limits`: time limits by step. `asked`: the stage's
     settings, which select optional steps. `worked`: steps that the environment's worker runs, although the coordinator
-    normally waits for them. `options`: options by step."""
+    normally waits for them. `options`: options by step. `times`: how often each step that repeats is in the plan.
+    `delays`: how long after the stage's end steps run."""
+    asked_for = [
+        step
+        for step in KINDS[kind].plan
+        if (first or not step.at_source) and (not step.asked_by or step.asked_by in asked)
+    ]
     return tuple(
         replace(
             step,
             environment=source if step.at_source else environment,
             waits=step.waits and step.name not in worked,
             limit=limits.get(step.name, step.limit),
+            delay=delays.get(step.name, step.delay),
             options={**step.options, **options.get(step.name, {})},
             undo_limit=limits.get(step.undo[-1], step.undo_limit) if step.undo else step.undo_limit,
         )
-        for step in KINDS[kind].plan
-        if (first or not step.at_source) and (not step.asked_by or step.asked_by in asked)
+        for planned in asked_for
+        for step in (_repeated(planned, times.get(planned.name, 0)) if planned.repeats else (planned,))
     )
+
+
+def _repeated(step: PlannedStep, times: int) -> Iterator[PlannedStep]:
+    for number in range(1, times + 1):
+        name = entry_name(step.name, number)
+        yield replace(step, name=name, uses=step.name, repeats=False, options={ENTRY: number})
+
+
+def entry_name(step: str, number: int) -> str:
+    """The name of one of the steps that a step of `KINDS` becomes which repeats; `number` is from 1."""
+    return f"{step}-{number}"
 
 
 def undo_of(plan: PlannedStep) -> tuple[PlannedStep, ...]:
@@ -162,7 +208,7 @@ def undo_of(plan: PlannedStep) -> tuple[PlannedStep, ...]:
             plan.environment,
             plan.undo_limit,
             uncrowns=plan.crowns and name == plan.undo[-1],
-            options={UNDOES: plan.name},
+            options={**plan.options, UNDOES: plan.name},
         )
         for name in plan.undo
     )

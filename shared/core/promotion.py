@@ -112,6 +112,7 @@ class StepRun:
     state: Mapping[str, Any] = field(default_factory=dict)  #: what its last poll kept for the next
     awaits: AwaitedJob | None = None  #: the job that its last poll waits for
     heard: AwaitedJob | None = None  #: a job whose end was reported before a poll said that the step waits for it
+    only_reads: bool = False  #: its last poll said that the current one changes nothing
     retries: int = 0  #: number of consecutive polls that could not be made
     started: datetime | None = None
     ended: datetime | None = None
@@ -166,7 +167,11 @@ class StageRun:
     predecessor: Champion | None = None  #: what served the stage when this promotion entered it
     #: Until then an unanswered command of the stage may still act, so no undo begins earlier.
     unanswered_until: datetime | None = None
+    #: Until then such a command may still move the traffic, so no later step begins earlier.
+    moving_until: datetime | None = None
     abandoned: str = ""  #: who stopped undoing it, and why; empty if nobody did
+    #: Until then it keeps the deployments that it replaced, without traffic; None if it keeps none.
+    kept_until: datetime | None = None
     queued: datetime | None = None  #: when it started to wait for its turn
     started: datetime | None = None
     ended: datetime | None = None
@@ -177,17 +182,35 @@ class StageRun:
         """The step that is next or under way; None when all have ended.
 
         While the stage is being undone, that is first the step that was under way when it was turned back: it must
-        answer before it is undone.
+        answer before it is undone. After the stage's end, it is a step with a delay, once it has begun.
         """
+        if self.status is StageStatus.SUCCEEDED:
+            return _first(self.steps, StepStatus.RUNNING)
         if self.status not in STAGE_OCCUPIED:
             return None
         if self.status is StageStatus.RUNNING:
-            return _first(self.steps, StepStatus.WAITING, StepStatus.RUNNING)
+            at_once = tuple(step for step in self.steps if not step.plan.delay)
+            return _first(at_once, StepStatus.WAITING, StepStatus.RUNNING)
         return _first(self.steps, StepStatus.RUNNING) or _first(self.undoing, StepStatus.WAITING, StepStatus.RUNNING)
+
+    @property
+    def is_occupied(self) -> bool:
+        """Whether no other promotion of the lane may be in the stage."""
+        return self.current is not None or self.status in STAGE_OCCUPIED
 
     def is_held(self, now: datetime) -> bool:
         """Whether an unanswered command may still act."""
         return self.unanswered_until is not None and now < self.unanswered_until
+
+    def held_until(self, step: StepRun) -> datetime | None:
+        """Until when the step, which is next, may not begin, because an earlier command may still act. May be past.
+
+        Once undoing has begun, no forward step can act any more, and undoing steps may overlap. A step that moves
+        traffic leaves something else than those after it, so none of these may begin before it can no longer act.
+        """
+        if self.undoing:
+            return self.unanswered_until if step is self.undoing[0] else None
+        return self.moving_until
 
     def has_called_off(self, step: StepRun) -> bool:
         """Whether a step under way must not be polled again: the stage was turned back since, or its undo was
@@ -201,7 +224,10 @@ class StageRun:
         if step.next_poll is None:
             return self
         until = step.next_poll + GRACE
-        return replace(self, unanswered_until=max(until, self.unanswered_until or until))
+        stage = replace(self, unanswered_until=max(until, self.unanswered_until or until))
+        if not step.plan.moves_traffic:
+            return stage
+        return replace(stage, moving_until=max(until, self.moving_until or until))
 
     def environment_of(self, step: str) -> str | None:
         """The environment whose worker runs a step or its undo; None for a step that the stage does not have."""
@@ -242,6 +268,16 @@ class Promotion:
     @property
     def under_way(self) -> bool:
         return self.status in PROMOTION_UNDER_WAY
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps deployments that it replaced, and will remove them although it has ended."""
+        return any(stage.kept_until is not None for stage in self.stages)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the rules go on with it: it is under way, or has something left to remove."""
+        return self.under_way or self.keeps
 
     @property
     def by_somebody(self) -> bool:
@@ -285,6 +321,18 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """An alert on a stage's endpoint."""
+
+    id: str
+    promotion: str  #: that served when it fired
+    rule: str
+    says: str
+    at: datetime  #: when the app was told of it
+    resolved: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Unpublished:
     """Changes that may not have been published, and that no redelivery would publish: the timer does."""
 
@@ -324,6 +372,7 @@ class Lane:
     durations: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     #: By stage: when its pipeline was last asked to run again.
     runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
+    alerts: Mapping[str, tuple[Alert, ...]] = field(default_factory=dict)  #: by stage, on its endpoint
 
     def promotion(self, promotion: str) -> Promotion | None:
         place = self._places.get(promotion)
@@ -338,9 +387,9 @@ class Lane:
         """The promotion in each stage, by kind and stage."""
         return {
             (promotion.candidate.kind, stage.name): promotion.id
-            for promotion in self.under_way()
+            for promotion in self.at_work()
             for stage in promotion.stages
-            if stage.status in STAGE_OCCUPIED
+            if stage.is_occupied
         }
 
     def occupant(self, kind: Kind, stage: str) -> str | None:
@@ -349,6 +398,10 @@ class Lane:
 
     def under_way(self) -> Iterator[Promotion]:
         return (promotion for promotion in self.promotions if promotion.under_way)
+
+    def at_work(self) -> Iterator[Promotion]:
+        """The promotions that are under way, or keep something that they will remove."""
+        return (promotion for promotion in self.promotions if promotion.at_work)
 
     def serves(self, promotion: Promotion, stage: StageRun) -> bool:
         """Whether the promotion's candidate is the stage's champion."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from shared.core import keeping
 from shared.core.awaiting import awaiting, waits_for_others
 from shared.core.going_back import turn_back
 from shared.core.held_back import held_back, let_go
@@ -37,7 +38,7 @@ def settle(turn: Turn) -> None:
     while turn.lane is not before:
         before = turn.lane
         _supersede(turn)
-        for promotion in list(turn.lane.under_way()):
+        for promotion in list(turn.lane.at_work()):
             for stage in promotion.stages:
                 known = turn.latest(promotion)
                 settled = _settle_stage(turn, known, stage)
@@ -52,19 +53,30 @@ def _settle_stage(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun
         return _leave_waiting(turn, promotion, stage)
     if stage.status is StageStatus.QUEUED:
         return _enter(turn, promotion, stage)
+    if stage.kept_until is not None:
+        return _settle_kept(turn, promotion, stage)
     if stage.status not in STAGE_OCCUPIED:
         return stage
     step = stage.current
     if step is None:
         return _leave(turn, promotion, stage)
-    # Once undoing has begun, no forward step can act any more. Undoing steps may overlap.
-    begins_way_back = stage.undoing and step is stage.undoing[0]
-    if step.status is StepStatus.WAITING and not (begins_way_back and stage.is_held(turn.now)):
+    if step.status is StepStatus.WAITING and turn.now >= (stage.held_until(step) or turn.now):
         outside = kept_outside(turn, promotion, stage, step)
         return outside or let_go(stage).with_step(_begun(turn, promotion, stage, step))
     if step.plan.waits and stage.status is StageStatus.RUNNING:
         return WAITS[step.plan.waits_for].look(turn, promotion, stage, step)
     return stage
+
+
+def _settle_kept(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
+    step = keeping.removal(stage)
+    if step is None or step.status not in (StepStatus.WAITING, StepStatus.RUNNING):
+        left = f"{step.plan.name}: {step.failure.reason}" if step and step.failure is not None else stage.reason
+        return replace(stage, kept_until=None, reason=left)
+    until = keeping.ends_at(turn.lane, promotion, stage)
+    if step.status is StepStatus.RUNNING or until is None or turn.now < until:
+        return stage
+    return stage.with_step(_begun(turn, promotion, stage, step))
 
 
 def _close_after(turn: Turn, stage: StageRun) -> None:
@@ -132,6 +144,7 @@ def _leave(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
     if stage.status is StageStatus.RUNNING:
         left_over = [f"{step.plan.name}: {step.failure.reason}" for step in stage.steps if step.failure is not None]
         turn.note(promotion, "stage-succeeded", "; ".join(left_over) or "done", stage)
+        stage = keeping.begun(turn, promotion, stage)
         return end_stage(stage, Trigger.PLAN_DONE, "; ".join(left_over), turn.now)
     broken = [f"{step.plan.name}: {step.failure.reason}" for step in stage.undoing if step.failure is not None]
     reason = " ".join([stage.reason, *(f"(undoing also failed: {text})" for text in broken)])

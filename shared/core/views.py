@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from shared.core import alerting
 from shared.core.approval import APPROVE, Approval, ApprovalEvidence, digest_in_environment
 from shared.core.holds import Holds, OperatorHold
 from shared.core.journal import JournalEntry
@@ -60,6 +61,16 @@ def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -
             }
             for wait in waits(lane, promotion)
         ],
+        "alerts": [
+            {
+                "stage": stage,
+                "rule": alert.rule,
+                "text": alert.says,
+                "at": _time(alert.at),
+                "resolved": _time(alert.resolved),
+            }
+            for stage, alert in alerting.of(lane, promotion)
+        ],
         "stages": [_stage(promotion, stage) for stage in promotion.stages],
         "journal": [
             {"at": _time(entry.at), "stage": entry.stage, "step": entry.step, "what": entry.what, "text": entry.text}
@@ -80,6 +91,7 @@ def _stage(promotion: Promotion, stage: StageRun) -> Mapping[str, Any]:
         "reason": stage.reason,
         "attempt": stage.attempt,
         "replaces": stage.predecessor.candidate.version if stage.predecessor else None,
+        "kept_until": _time(stage.kept_until),
         "approval": _approval(promotion, stage),
         "steps": [_step(step) for step in stage.steps],
         "undoing": [_step(step) for step in stage.undoing],

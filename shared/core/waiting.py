@@ -45,8 +45,8 @@ def waits(lane: Lane, promotion: Promotion) -> Iterator[Wait]:
 def _until(stage: StageRun, step: StepRun, since: datetime) -> datetime:
     if stage.has_called_off(step) and step.next_poll is not None:
         return step.next_poll + GRACE
-    if step.status is StepStatus.WAITING and stage.unanswered_until is not None:
-        return stage.unanswered_until
+    if step.status is StepStatus.WAITING and (until := stage.held_until(step)) is not None:
+        return until
     return step.deadline or since + step.plan.limit
 
 
@@ -90,7 +90,8 @@ def _step(promotion: Promotion, stage: StageRun, step: StepRun) -> str:
     if stage.has_called_off(step):
         return f"the answer of {step.plan.name} before undoing starts"
     if step.status is StepStatus.WAITING:
-        return "an unanswered command to expire before undoing starts"
+        then = "undoing" if stage.undoing else step.plan.name
+        return f"an unanswered command to expire before {then} starts"
     if step.awaits is not None and step.next_poll is not None:
         return f"job {step.awaits.job} to end, which wakes it; next poll at {step.next_poll:%H:%M:%S} UTC"
     name = f"{step.plan.name}, to undo the stage" if stage.status is StageStatus.UNDOING else step.plan.name

@@ -17,6 +17,8 @@ _ROLES = {
     Capability.RUN: "AzureML Data Scientist on the workspace",
     Capability.REGISTER: "AzureML Data Scientist on the workspace",
     Capability.SHARE: "AzureML Registry User on the registry",
+    Capability.WATCH: "Monitoring Reader on the workspace",
+    Capability.REPLAY: "AzureML Data Scientist on the workspace",
 }
 _QUOTA = "Set readsQuota: true for it in infra/main.parameters.json, which gives its identity a role that reads quotas."
 #: How the address ends at which the app takes events.

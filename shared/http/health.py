@@ -12,6 +12,7 @@ from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
 from shared.http.checks import NOBODY, Check, Seen, State, carried_out
 from shared.http.environment_checks import EnvironmentChecks
+from shared.http.region_checks import region_checks
 from shared.http.sign_in import Verifier
 from shared.ports import Capability, DeadLetters, RejectedError, Store, Topic, TopicUnavailableError, Workspace
 from shared.worker.order import Rules
@@ -67,6 +68,7 @@ class Health:
             yield from self._source_checks()
             if self._is_configured():
                 yield Check("configuration", "files", self._see_files, "Correct the files, then deploy the app.")
+                yield from region_checks(self.configuration(), self.roles.environments, self.workspace)
             yield Check("store", "promotions", self._write, "Create the store, and let the app write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
         yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")
@@ -197,6 +199,7 @@ class Health:
         pipelines = [(route, stage) for route in configuration.pipeline_routes for stage in route.stages]
         from_here = [(route, stage) for route, stage in models if route.source == environment]
         deployed = [stage for _, stage in models if stage.environment == environment]
+        rollouts = [stage.rollout for stage in deployed if stage.rollout is not None]
         runs = [stage for _, stage in pipelines if stage.environment == environment]
         does = {
             Capability.SHARE: any(not configuration.is_at_home(route, stage) for route, stage in from_here)
@@ -204,7 +207,9 @@ class Health:
             Capability.REGISTER: any(route.from_jobs for route, _ in from_here)
             or any(stage.register_as for stage in runs),
             Capability.DEPLOY: bool(deployed),
-            Capability.RUN: bool(runs) or any(stage.evaluate is not None for stage in deployed),
+            Capability.RUN: bool(runs) or any(stage.runs_jobs for stage in deployed),
+            Capability.WATCH: any(each.analysis for each in rollouts),
+            Capability.REPLAY: any(each.analysis and each.too_few == "replay" for each in rollouts),
         }
         return [doing for doing, needed in does.items() if needed]
 

@@ -42,6 +42,13 @@ from shared.ports.jobs import (
     JobSubmission,
     SubmittedJob,
 )
+from shared.ports.live_figures import (
+    LiveFigures,
+    LiveFiguresReader,
+    Minute,
+    RecordedRequest,
+    Recording,
+)
 from shared.ports.monitors import Monitor, MonitorFile, Monitors
 from shared.ports.pipelines import (
     Bound,
@@ -65,6 +72,7 @@ from shared.ports.queues import (
     Topic,
     TopicUnavailableError,
 )
+from shared.ports.series import LiveSeries
 from shared.ports.store import (
     LanePage,
     Page,
@@ -111,7 +119,11 @@ __all__ = [
     "JobSubmission",
     "Jobs",
     "LanePage",
+    "LiveFigures",
+    "LiveFiguresReader",
+    "LiveSeries",
     "MachineSize",
+    "Minute",
     "Model",
     "Monitor",
     "MonitorFile",
@@ -132,6 +144,8 @@ __all__ = [
     "Publishing",
     "QueueUnavailableError",
     "Quota",
+    "RecordedRequest",
+    "Recording",
     "RegistryData",
     "RejectedError",
     "StepMetrics",

@@ -11,6 +11,7 @@ from shared.core.approval import Author
 from shared.ports.capacity import Capacities
 from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import Jobs
+from shared.ports.live_figures import LiveFiguresReader
 from shared.ports.monitors import Monitors
 from shared.ports.pipelines import Pipelines
 
@@ -96,6 +97,7 @@ class Endpoint:
     scoring_uri: str | None
     error: str = ""  #: for a failed endpoint; this and `unread` as in `Deployment`
     unread: str = ""
+    mirror: Mapping[str, int] = field(default_factory=dict)  #: per cent of the requests that are copied, by deployment
     settings: EndpointSettings = field(default_factory=EndpointSettings)
 
 
@@ -107,6 +109,8 @@ class Deployment:
     state: str
     tags: Mapping[str, str]
     model: str | None
+    #: How long Azure ML waits for its answer to a request: 5 s unless the deployment file says otherwise.
+    request_timeout: timedelta = timedelta(seconds=5)
     error: str = ""  #: for a failed deployment, Azure ML's `code: message`; empty if it cannot be read
     unread: str = ""  #: why the error cannot be read, in a sentence
     instance_type: str | None = None
@@ -151,9 +155,11 @@ class Capability(StrEnum):
     RUN = "run jobs"
     REGISTER = "register the output of jobs"
     SHARE = "share models to the registry"
+    WATCH = "read the live figures of endpoints"
+    REPLAY = "read the requests that endpoints recorded"
 
 
-class Workspace(Jobs, Pipelines, Capacities, Monitors, Protocol):
+class Workspace(Jobs, Pipelines, LiveFiguresReader, Capacities, Monitors, Protocol):
     """An environment's workspace, and the registry as the environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter
@@ -178,6 +184,7 @@ class Workspace(Jobs, Pipelines, Capacities, Monitors, Protocol):
     def data_origin(self, name: str, version: str) -> str: ...  # id of a data asset, as the registry records it
     def registry_data(self, name: str, version: str) -> RegistryData | None: ...
     def start_data_share(self, name: str, version: str) -> None: ...
+    def region(self) -> str: ...  # the workspace's
     def missing_region(self) -> str | None: ...  # the workspace's region, if the registry is not replicated to it
 
     def event_subscriptions(self) -> Sequence[EventSubscription]: ...
@@ -187,7 +194,8 @@ class Workspace(Jobs, Pipelines, Capacities, Monitors, Protocol):
     def endpoint_file(self, file: Path) -> EndpointFile: ...  # RejectedError if it cannot be used
     def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None: ...
     def start_endpoint_change(self, name: str, file: Path) -> None: ...  # to what the file names; the rest stays
-    def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None: ...
+    # replaces all shares; `mirror`: one deployment at most, without live traffic, and at most half of the requests
+    def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None: ...
     def deployments(self, endpoint: str) -> Sequence[Deployment]: ...
     def deployment(self, endpoint: str, name: str) -> Deployment | None: ...
     def deployment_file(self, file: Path) -> DeploymentFile: ...  # RejectedError if it cannot be used

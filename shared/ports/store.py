@@ -57,7 +57,8 @@ class Store(Protocol):
     """Lanes, promotions and journals. A save is one atomic batch."""
 
     def load(self, key: LaneKey, promotion: str | None) -> tuple[Lane, int]:
-        """The lane and its version. The lane has all promotions under way, and the named one even if it has ended.
+        """The lane and its version. The lane has all promotions that are under way or keep something
+        (`Promotion.at_work`), and the named one even if it has ended.
 
         Of those that wait in line (`Promotion.in_line`), only the first `NEXT_IN_LINE` and the named one are loaded.
         """

@@ -79,6 +79,18 @@ def file_of(target: Target) -> Path:
 
 def obstacle(target: Target) -> Failed | None:
     """Return what would stop the job, as far as that is known before anything is spent."""
+    found = obstacle_of_file(target)
+    if found is not None:
+        return found
+    champion = champion_model(target)
+    if isinstance(champion, Failed):
+        return champion
+    data = resolved(target)
+    return data if isinstance(data, Failed) else None
+
+
+def obstacle_of_file(target: Target) -> Failed | None:
+    """Return what would stop the job because of its file."""
     asked = settings(target)
     described = target.workspace.job_file(file_of(target))
     for sentence in of_inputs(described.inputs, asked):
@@ -89,11 +101,7 @@ def obstacle(target: Target) -> Failed | None:
             "requires. Create it, or name another compute.",
             FailureKind.NOT_FOUND,
         )
-    champion = champion_model(target)
-    if isinstance(champion, Failed):
-        return champion
-    data = resolved(target)
-    return data if isinstance(data, Failed) else None
+    return None
 
 
 def resolved(target: Target) -> Mapping[str, DataAsset] | Failed:

@@ -48,6 +48,7 @@ class Described:
 
     deployment: DeploymentFile
     evaluation: JobFile | None
+    analysis: JobFile | None = None  #: the job that compares the answers while the traffic moves
     endpoint: EndpointFile | None = None
     environment: PinnedEnvironment = field(default_factory=PinnedEnvironment)
     monitor: MonitorFile | None = None
@@ -56,7 +57,8 @@ class Described:
     def files(self) -> Iterable[Path]:
         """Those that they are, and those that they name."""
         others = [each.file for each in (self.endpoint, self.monitor) if each]
-        return [*self.deployment.files, *others, *(self.evaluation.files if self.evaluation else ())]
+        jobs = [job for job in (self.evaluation, self.analysis) if job is not None]
+        return [*self.deployment.files, *others, *(file for job in jobs for file in job.files)]
 
 
 def read(

@@ -10,6 +10,7 @@ from shared.config.policy import Policy
 from shared.core.messages import Champion, Outcome, RunStep
 from shared.core.wire import UndecodableError, from_json
 from shared.ports import Approvals, Capability, RejectedError, Workspace
+from shared.worker.measured import Measured
 
 S = TypeVar("S", bound=Frozen)
 E = TypeVar("E")
@@ -122,7 +123,7 @@ class Step(Generic[E, OrderT]):
     """One unit of work. Each file in `worker/steps` defines one as `STEP`."""
 
     name: str
-    run: Callable[[OrderT], Outcome]  #: one poll; `run.py` handles the port's errors
+    run: Callable[[OrderT], Outcome | Measured]  #: one poll; `run.py` handles the port's errors
     evidence: type[E]  #: a dataclass: what it leaves behind when it succeeds
     order: type[OrderT]  #: what it is given
     needs: Capability | None = None  #: the rights that it needs in addition to reading

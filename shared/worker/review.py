@@ -16,6 +16,7 @@ from shared.worker import (
     rules,
     smoke_file,
 )
+from shared.worker.analysis_job import analysis_file
 from shared.worker.gates import Judged, Verdict
 from shared.worker.manifest import Described, Manifest
 from shared.worker.steps import share
@@ -51,6 +52,8 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     described = workspace.deployment_file(target.deployment_file)
     asked = target.stage.evaluate
     job = workspace.job_file(target.folder / asked.job) if asked else None
+    analysis = analysis_file(target)
+    compares = workspace.job_file(analysis) if analysis else None
     if target.smoke_file and target.stage.smoke:
         smoke_file.read(target.smoke_file, target.stage.smoke.tolerance)
     file, endpoint = endpoint_settings.requested(target), workspace.endpoint(target.endpoint)
@@ -77,7 +80,8 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
     verdicts = [*verdicts, *rules.judge(target, described, made_by), *evaluation_rules.judge(target, job)]
     if refusal := gates.refusal(target.command.stage, verdicts):
         return refusal
-    seen = manifest.read(target, copy, Described(described, job, file, environment, monitor), verdicts, made_by)
+    found = Described(described, job, compares, file, environment, monitor)
+    seen = manifest.read(target, copy, found, verdicts, made_by)
     has = endpoint.settings if endpoint else None
     changes = endpoint_settings.differences(file.settings, has).changeable if file and has else {}
     return Review(verdicts, seen, made_by, changes)

@@ -1,12 +1,13 @@
 """Runs the step that a command names, and turns the port's errors into outcomes: once, for all steps."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from shared.core.live_minute import LiveMinute
 from shared.core.messages import Failed, FailureKind, NotRun, Outcome, Retry, RunStep
 from shared.core.wire import UndecodableError
 from shared.ports import (
@@ -18,6 +19,7 @@ from shared.ports import (
     Workspace,
 )
 from shared.worker.fence import TooLateError, fenced
+from shared.worker.measured import Measured
 from shared.worker.order import BundleFolder, Rules, Step, no_bundles
 from shared.worker.steps import steps
 
@@ -36,6 +38,7 @@ class Workplace:
     folder: Path  #: that the files which the configuration names lie in
     clock: Callable[[], datetime]
     bundles: BundleFolder = no_bundles  #: the same for the files of a bundle
+    saw: Callable[[Sequence[LiveMinute]], None] = lambda _: None  #: takes the live figures that a step saw
 
 
 def run_step(command: RunStep, at: Workplace, known: Mapping[str, Step[Any, Any]] | None = None) -> Outcome:
@@ -49,8 +52,11 @@ def run_step(command: RunStep, at: Workplace, known: Mapping[str, Step[Any, Any]
         workspace = fenced(at.workspace(command.environment), command, at.clock)
         folder = at.bundles(command.bundle) if command.bundle else at.folder
         order = step.order.of(command, workspace, folder, at.rules(command.environment), at.bundles)
-        outcome: Outcome = step.run(order)
-        return outcome
+        answer: Outcome | Measured = step.run(order)
+        if isinstance(answer, Measured):
+            at.saw(answer.minutes)
+            return answer.outcome
+        return answer
     except TooLateError:
         return _too_late(command)
     except UnavailableError as fault:

@@ -1,4 +1,9 @@
-"""Gives all of an endpoint's traffic to one deployment, and reads it back to confirm."""
+"""Moves an endpoint's traffic: every change is read, compared with what this promotion last left, written, and read
+back. Steps change traffic only through this file.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
 from shared.core.precedence import is_newer
@@ -7,6 +12,28 @@ from shared.worker.order import champion_saw
 from shared.worker.polls import poll_again
 from shared.worker.steps import deploy
 from shared.worker.target import READY, SETTLED, VERSION, Target
+
+
+@dataclass(frozen=True)
+class Split:
+    """How an endpoint's requests are divided, in per cent by deployment, without those that get nothing."""
+
+    traffic: Mapping[str, int]
+    mirror: Mapping[str, int] = field(default_factory=dict)  #: of the requests, copies
+
+    def without_mirror_to(self, deployments: Collection[str]) -> "Split":
+        return Split(self.traffic, {name: share for name, share in self.mirror.items() if name not in deployments})
+
+    @property
+    def deployments(self) -> frozenset[str]:
+        """The names of all that get anything."""
+        return frozenset((*self.traffic, *self.mirror))
+
+    @property
+    def words(self) -> str:
+        """The deployments and their shares."""
+        copies = f", copies to {names(self.mirror)}" if self.mirror else ""
+        return names(self.traffic) + copies
 
 
 def predecessor(target: Target) -> str | None:
@@ -36,25 +63,50 @@ def present(endpoint: Endpoint) -> dict[str, int]:
     return {name: share for name, share in endpoint.traffic.items() if share}
 
 
-def give_all(target: Target, endpoint: Endpoint, deployment: str | None) -> Outcome:
-    """Give all traffic to `deployment`, or to no deployment if it is None.
+def split_of(endpoint: Endpoint) -> Split:
+    """How the endpoint divides its requests now."""
+    return Split(present(endpoint), {name: share for name, share in endpoint.mirror.items() if share})
 
-    A deployment that is not ready gets no traffic and never counts as serving: it may be being removed.
+
+def give_all(target: Target, endpoint: Endpoint, deployment: str | None) -> Outcome:
+    """Give all traffic to `deployment`, or to no deployment if it is None. Copies that go to others stay."""
+    kept = split_of(endpoint).without_mirror_to({target.deployment, deployment or ""}).mirror
+    return give(target, endpoint, Split({deployment: 100} if deployment else {}, kept))
+
+
+def give(target: Target, endpoint: Endpoint, wanted: Split, left: Collection[Split] | None = None) -> Outcome:
+    """Divide the endpoint's requests as `wanted`; succeed once that is read back.
+
+    `left`: what this promotion may have left. If anything else is found, somebody has moved the traffic, and it stays
+    where it is. None: whatever is found is replaced. A deployment that is not ready gets no traffic and never counts as
+    serving: it may be being removed.
     """
     command, workspace = target.command, target.workspace
     if not target.owns(endpoint):
         return Failed(target.not_ours(), FailureKind.CONFLICT)
-    wanted = {deployment: 100} if deployment else {}
     if endpoint.state not in SETTLED:
         return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
+    found = split_of(endpoint)
+    if left is not None and found not in (*left, wanted):
+        return moved_by_somebody(endpoint, found)
     # Read this after the endpoint, so that the deployment was ready after its traffic was read.
-    missing = _not_ready(workspace, endpoint, deployment) if deployment else None
-    if missing:
-        return missing
-    if present(endpoint) == wanted:
+    for deployment in sorted(wanted.deployments):
+        missing = _not_ready(workspace, endpoint, deployment)
+        if missing:
+            return missing
+    if found == wanted:
         return Succeeded()
-    workspace.start_traffic(endpoint.name, wanted)
-    return poll_again(command, f"the traffic of endpoint {endpoint.name} is moving to {deployment or 'no deployment'}")
+    workspace.start_traffic(endpoint.name, wanted.traffic, wanted.mirror)
+    return poll_again(command, f"the traffic of endpoint {endpoint.name} is moving to {wanted.words}")
+
+
+def moved_by_somebody(endpoint: Endpoint, found: Split) -> Failed:
+    """The failure of a step that finds the traffic where nobody of this app has put it."""
+    return Failed(
+        f"The traffic of endpoint {endpoint.name} goes to {found.words}, which is not what this promotion left, so it "
+        "was left there. Find out who changed it, move it where it should be, and start a new promotion.",
+        FailureKind.CONFLICT,
+    )
 
 
 def _not_ready(workspace: Workspace, endpoint: Endpoint, deployment: str) -> Failed | None:
@@ -69,6 +121,6 @@ def _not_ready(workspace: Workspace, endpoint: Endpoint, deployment: str) -> Fai
     )
 
 
-def names(traffic: dict[str, int]) -> str:
+def names(traffic: Mapping[str, int]) -> str:
     """The deployments and their shares, in words."""
     return " and ".join(f"{name} ({share} %)" for name, share in sorted(traffic.items())) or "no deployment"

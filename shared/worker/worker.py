@@ -14,6 +14,7 @@ from typing import Protocol
 from shared.config import Places, patterns
 from shared.core import incoming
 from shared.core.asset_names import registry_id
+from shared.core.live_minute import LiveMinute
 from shared.core.messages import (
     RECONCILE,
     FindRegistrations,
@@ -79,19 +80,22 @@ class Worker:
         """
         begun = time.monotonic()
         with self._telemetry.poll(command) as polled:
-            outcome = self._outcome(command, delivery)
+            minutes: list[LiveMinute] = []
+            outcome = self._outcome(command, delivery, minutes)
             polled(outcome)
             said = command.promotion, command.stage, command.step, type(outcome).__name__
             log.info("%s %s.%s: %s", *said, extra=fields(command))
         which = command.lane, command.promotion, command.stage, command.step, command.attempt, command.poll
-        self._parts.bus.send_reports(command.environment, [StepReported(*which, outcome, time.monotonic() - begun)])
+        report = StepReported(*which, outcome, time.monotonic() - begun, tuple(minutes))
+        self._parts.bus.send_reports(command.environment, [report])
 
-    def _outcome(self, command: RunStep, delivery: int) -> Outcome:
+    def _outcome(self, command: RunStep, delivery: int, minutes: list[LiveMinute]) -> Outcome:
+        """The outcome of one poll; the live figures that it saw are added to `minutes`."""
         if delivery > 1:
             return NotRun(f"{command.step} was delivered {delivery} times: its worker crashed or could not report")
         # Texts that others wrote, such as a container's log, must not leave here with a secret in them.
         parts = self._parts
-        at = Workplace(parts.workspace, parts.rules, parts.folder, self._clock, parts.bundle_folder)
+        at = Workplace(parts.workspace, parts.rules, parts.folder, self._clock, parts.bundle_folder, minutes.extend)
         return clean_outcome(run_step(command, at))
 
     def find_registrations(self, command: FindRegistrations) -> None:

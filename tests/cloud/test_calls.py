@@ -68,10 +68,10 @@ def test_few_calls_are_made(
         "deployment": azure.calls(lambda: test.deployment(endpoint, "v1-abc")),
         "deployments": azure.calls(lambda: test.deployments(endpoint)),
         "score": azure.calls(lambda: list(test.score(endpoint, "v1-abc", [{"numbers": []}] * 5))),
-        "start_traffic": azure.calls(lambda: test.start_traffic(endpoint, {"v1-abc": 100})),
+        "start_traffic": azure.calls(lambda: test.start_traffic(endpoint, {"v1-abc": 100}, {})),
     }
     until(settled)
-    test.start_traffic(endpoint, {})
+    test.start_traffic(endpoint, {}, {})
     until(settled)
     counts["start_removal"] = azure.calls(lambda: test.start_removal(endpoint, "v1-abc"))
     assert {what: len(calls) for what, calls in first.items()} == {"model": 2, "share": 2}

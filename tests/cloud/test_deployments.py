@@ -81,7 +81,7 @@ def test_traffic_is_given_and_a_deployment_is_removed(serving: Serving) -> None:
     for deployment in ("v1-abc", "v2-abc"):
         serving.start(deployment)
         serving.ended(deployment)
-    serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
+    serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100}, {})
     assert serving.settled().traffic == {"v2-abc": 100}
     assert serving.settled().tags == {"mlpromote.route": "digits"}
     serving.workspace.start_removal(serving.endpoint, "v1-abc")

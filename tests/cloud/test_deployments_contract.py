@@ -2,7 +2,9 @@
 the fake that the fast tests use."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -61,8 +63,8 @@ class Serving:
             assert self.ended(deployment).state == "Succeeded"
             self.settled()
 
-    def give_traffic(self, traffic: Mapping[str, int]) -> None:
-        self.workspace.start_traffic(self.endpoint, traffic)
+    def give_traffic(self, traffic: Mapping[str, int], mirror: Mapping[str, int] = MappingProxyType({})) -> None:
+        self.workspace.start_traffic(self.endpoint, traffic, mirror)
         self.settled()
 
 
@@ -120,10 +122,27 @@ def test_traffic_goes_to_what_is_named_and_the_tags_stay(serving: Serving) -> No
     assert (changed.traffic, changed.tags) == ({"v2-abc": 100}, OF_ROUTE)
 
 
+def test_copies_go_to_one_deployment_without_live_traffic_and_end_with_the_same_change(serving: Serving) -> None:
+    serving.deploy("v1-abc", "v2-abc")
+    serving.give_traffic({"v1-abc": 100}, {"v2-abc": 50})
+    assert (serving.settled().traffic, serving.settled().mirror) == ({"v1-abc": 100}, {"v2-abc": 50})
+    for traffic, mirror in [({"v1-abc": 100}, {"v2-abc": 51}), ({"v1-abc": 90, "v2-abc": 10}, {"v2-abc": 10})]:
+        with pytest.raises(RejectedError):
+            serving.workspace.start_traffic(serving.endpoint, traffic, mirror)
+    assert serving.settled().mirror == {"v2-abc": 50}
+    serving.give_traffic({"v1-abc": 90, "v2-abc": 10})
+    assert (serving.settled().traffic, serving.settled().mirror) == ({"v1-abc": 90, "v2-abc": 10}, {})
+
+
+def test_a_deployment_says_how_long_a_request_may_take(serving: Serving) -> None:
+    serving.deploy("v1-abc")
+    assert serving.ended("v1-abc").request_timeout == timedelta(seconds=5)
+
+
 def test_traffic_cannot_be_given_to_a_deployment_that_does_not_exist(serving: Serving) -> None:
     serving.deploy("v1-abc")
     with pytest.raises(RejectedError):
-        serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100})
+        serving.workspace.start_traffic(serving.endpoint, {"v2-abc": 100}, {})
     assert serving.settled().traffic == {}
 
 
@@ -162,7 +181,7 @@ def test_nothing_can_be_done_with_an_endpoint_that_does_not_exist(azure_ml: Azur
     with pytest.raises(RejectedError):
         list(workspace.score("nobody", None, [1]))
     with pytest.raises(RejectedError):
-        workspace.start_traffic("nobody", {})
+        workspace.start_traffic("nobody", {}, {})
     with pytest.raises(RejectedError):
         workspace.start_deployment(folder / "deployment.yml", "nobody", "v1-abc", "azureml:m:1", OURS)
 
@@ -278,6 +297,14 @@ def test_a_deployment_uses_the_registrys_copy_of_an_environment_in_place_of_what
     made = found(test.deployment(serving.endpoint, "v1-abc"))
     assert same_asset(asset_names.plain_id(made.environment), copy)
     assert (made.instance_type, made.instances) == ("Standard_DS3_v2", 1)
+
+
+def test_an_environment_can_be_shared_under_another_name(azure_ml: Azure) -> None:
+    asset = found(azure_ml.dev.environment_named("azureml:sklearn:1"))
+    azure_ml.dev.start_environment_share(asset.name, asset.version, ("churn-environment", "d1"))
+    copy = azure_ml.test.registry_id("environments", "churn-environment", "d1")
+    made = until(lambda: azure_ml.test.environment_asset(copy), "the copy")
+    assert (made.name, made.version, same_asset(made.origin, asset.origin)) == ("churn-environment", "d1", True)
 
 
 def test_an_environment_that_is_not_there_is_none_and_what_names_none_is_refused(azure_ml: Azure) -> None:

@@ -19,7 +19,7 @@ CALLS: list[Call] = [
     lambda workspace: workspace.deployments("e"),
     lambda workspace: workspace.start_endpoint("an-endpoint", {}),
     lambda workspace: workspace.start_removal("e", "d"),
-    lambda workspace: workspace.start_traffic("e", {}),
+    lambda workspace: workspace.start_traffic("e", {}, {}),
     lambda workspace: workspace.logs("e", "d", 1),
     lambda workspace: list(workspace.score("e", None, [1])),
 ]
@@ -75,7 +75,7 @@ def test_a_name_that_azure_refuses_is_rejected_in_words(test: AzureMLWorkspace) 
 
 def test_traffic_for_an_endpoint_that_does_not_exist_is_rejected(test: AzureMLWorkspace) -> None:
     with pytest.raises(RejectedError, match="could not set the traffic of endpoint nobody"):
-        test.start_traffic("nobody", {})
+        test.start_traffic("nobody", {}, {})
 
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

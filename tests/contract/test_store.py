@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.events import AwaitedJobEnded, Cancelled, PromotionRequested
+from shared.core.events import AwaitedJobEnded, Cancelled, KeepingEnded, PromotionRequested
 from shared.core.lane import LONGEST_QUEUE, decide, due
 from shared.core.messages import GRACE, AwaitedJob, Kind, LaneKey, Running
 from shared.core.promotion import (
@@ -24,7 +24,7 @@ from shared.ports import PromotionFilter, Publishing, Store, VersionConflictErro
 from tests.contract.stored_lane import StoredLaneDriver, apply
 from tests.core.driver import AzureAnswers
 from tests.core.people import OPERATOR
-from tests.core.world import BROKEN, KEY, NOW, REFUSED, Azure, answer, promotion, requested
+from tests.core.world import BROKEN, KEPT_FOR, KEY, NOW, REFUSED, ROLLING, Azure, answer, promotion, requested
 
 EVERYTHING = PromotionFilter()
 
@@ -65,6 +65,22 @@ def test_a_promotion_that_has_ended_keeps_its_place_among_those_under_way(store:
     ended = finish(store, "1").promotions[0]
     under_way = apply(store, requested("2")).lane.promotions[0]
     assert store.load(KEY, ended.id)[0].promotions == (ended, under_way)
+
+
+def test_a_promotion_that_keeps_what_it_replaced_is_loaded_with_its_lane_until_that_is_removed(store: Store) -> None:
+    azure = AzureAnswers()
+    for version in ("1", "2"):
+        lane = StoredLaneDriver(store, requested(version, {"test": ()}, asked=ROLLING), azure).run()
+    (keeps,) = store.load(KEY, None)[0].promotions
+    assert (keeps.candidate.version, keeps.status) == ("2", PromotionStatus.SUCCEEDED)
+    assert keeps.stages[0].kept_until == NOW + KEPT_FOR
+    assert list(store.overdue(NOW + KEPT_FOR - timedelta(seconds=1))) == []
+    assert list(store.overdue(NOW + KEPT_FOR)) == [KEY]
+    end = KeepingEnded(KEY, keeps.id, OPERATOR, "it costs money")
+    lane = StoredLaneDriver(store, end, azure).run()
+    assert lane.champions["test"].promotion == keeps.id
+    assert store.load(KEY, None)[0].promotions == ()
+    assert azure.azure.endpoint("test").deployments == {keeps.id}
 
 
 def test_champions_outlive_their_promotions(store: Store) -> None:

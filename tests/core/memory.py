@@ -3,13 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core.events import Cancelled, NotNowError, PromotionRequested, RolledBack
+from shared.core.events import Cancelled, KeepingEnded, NotNowError, PromotionRequested, RolledBack
 from shared.core.holds import NO_HOLDS, Holds
 from shared.core.lane import Decision, decide
 from shared.core.messages import RunStep, StepReported
 from shared.core.promotion import Lane, StepRun
 
-Message = RunStep | StepReported | PromotionRequested | RolledBack | Cancelled
+Message = RunStep | StepReported | PromotionRequested | RolledBack | Cancelled | KeepingEnded
 
 
 def name_of(message: Message) -> str:
@@ -53,7 +53,10 @@ class Memory:
         """A number that is equal for lanes that are equal for the walk."""
         key = (id(self.lane(lane)), now)
         if key not in self._places:
-            held = tuple(stage.is_held(now) for promotion in lane.promotions for stage in promotion.stages)
+            stages = [stage for promotion in lane.promotions for stage in promotion.stages]
+            held = tuple(
+                (each.is_held(now), each.moving_until is not None and now < each.moving_until) for each in stages
+            )
             self._places[key] = self._numbers.setdefault((_statuses(lane), held), len(self._numbers))
         return self._places[key]
 
@@ -78,7 +81,11 @@ class Memory:
 
 def _statuses(lane: Lane) -> tuple[object, ...]:
     promotions = tuple(
-        (p.id, p.status, tuple((s.status, s.held, _position(s.steps), _position(s.undoing)) for s in p.stages))
+        (
+            p.id,
+            p.status,
+            tuple((s.status, s.kept_until, s.held, _position(s.steps), _position(s.undoing)) for s in p.stages),
+        )
         for p in lane.promotions
     )
     return promotions, tuple(sorted((stage, champion.promotion) for stage, champion in lane.champions.items()))

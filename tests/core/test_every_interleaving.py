@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.core.events import Cancelled, NotNowError, PromotionRequested, RolledBack, TimePassed
+from shared.core.events import Cancelled, KeepingEnded, NotNowError, PromotionRequested, RolledBack, TimePassed
 from shared.core.holds import NO_HOLDS, Holds, Scope, hold
 from shared.core.lane import decide, due
-from shared.core.messages import FIRST_LATE_POLL, GRACE, Failed, NotRun, Outcome, Running, RunStep, StepReported
+from shared.core.messages import FIRST_LATE_POLL, GRACE, Failed, NotRun, Outcome, RunStep, StepReported
 from shared.core.promotion import Lane, PromotionStatus, StageStatus, StepStatus
 from tests.core.driver import drive
 from tests.core.memory import Memory, Message, name_of
@@ -27,6 +27,7 @@ from tests.core.world import (
     NOW,
     REFUSED,
     TEST_THEN_PROD,
+    WAIT,
     Azure,
     Change,
     answer,
@@ -101,8 +102,8 @@ def _run(world: World, command: RunStep, rest: Mapping[str, Message]) -> Iterato
         yield replace(begun, queue={**rest, **by_id(answer(command, NotRun("again, or too late")))})
         return
     intended = world.azure.intend(command)
-    if isinstance(intended, Running) and not _must_answer(world, command):
-        return  # it waits for something else
+    if intended == WAIT and not _must_answer(world, command):
+        return  # it waits for something else to happen
     change = None if isinstance(intended, Outcome) else intended
     azure, outcome = world.azure.run(command)
     report = answer(command, outcome)
@@ -139,8 +140,8 @@ def _waits_for_time(world: World) -> bool:
     on_its_way = any(
         isinstance(message, RunStep | StepReported | PromotionRequested) for message in world.queue.values()
     )
-    under_way = any(each.under_way for each in world.lane.promotions)
-    return not on_its_way and not world.changes and under_way and world.waits < MOST_WAITS
+    at_work = any(each.under_way or any(s.current for s in each.stages) for each in world.lane.promotions)
+    return not on_its_way and not world.changes and at_work and world.waits < MOST_WAITS
 
 
 #: One for a lost answer, one for each command that was never answered.
@@ -167,7 +168,9 @@ def _change_holds(world: World) -> Iterator[World]:
 
 
 def _decide(
-    world: World, event: StepReported | PromotionRequested | RolledBack | Cancelled, rest: Mapping[str, Message]
+    world: World,
+    event: StepReported | PromotionRequested | RolledBack | Cancelled | KeepingEnded,
+    rest: Mapping[str, Message],
 ) -> Iterator[World]:
     try:
         decision = world.memory.decide(world.lane, event, world.now, world.holds)
@@ -221,7 +224,8 @@ def check(world: World) -> None:
     for stage_name, champion in world.lane.champions.items():
         endpoint = world.azure.endpoint(stage_name)
         assert champion.promotion in endpoint.deployments, "the champion is not there"
-        assert endpoint.traffic in endpoint.ready, "a stage that had a champion has no deployment that answers"
+        assert endpoint.traffic is not None, "a stage that had a champion has no deployment that answers"
+        assert endpoint.serving <= endpoint.ready, "some of the traffic goes to a deployment that does not answer"
 
 
 def check_end(world: World) -> None:
@@ -230,8 +234,16 @@ def check_end(world: World) -> None:
     assert all(not promotion.under_way for promotion in world.lane.promotions)
     for stage_name, champion in world.lane.champions.items():
         endpoint = world.azure.endpoint(stage_name)
-        assert endpoint.traffic == champion.promotion
-        assert endpoint.deployments == {champion.promotion}, "one deployment and no more"
+        assert endpoint.serving == {champion.promotion}
+        assert endpoint.deployments == {champion.promotion, *kept(world, stage_name)}, "one deployment and no more"
+
+
+def kept(world: World, name: str) -> Iterator[str]:
+    """What a promotion keeps in the stage although it has replaced it."""
+    for promotion in world.lane.promotions:
+        stage = promotion.stage(name)
+        if stage is not None and stage.kept_until is not None and stage.predecessor is not None:
+            yield stage.predecessor.promotion
 
 
 def is_over(world: World) -> bool:
@@ -253,7 +265,7 @@ def explore(start: World) -> tuple[set[tuple[PromotionStatus, ...]], int]:
 
 
 def start(
-    *requests: PromotionRequested | RolledBack | Cancelled,
+    *requests: PromotionRequested | RolledBack | Cancelled | KeepingEnded,
     lane: Lane | None = None,
     azure: Azure | None = None,
     faults: int = 1,

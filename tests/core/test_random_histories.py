@@ -16,6 +16,7 @@ from shared.core.events import (
     Abandoned,
     Approved,
     Cancelled,
+    KeepingEnded,
     LaneEvent,
     NotAllowedError,
     NotNowError,
@@ -45,9 +46,11 @@ from shared.core.window import Window
 from tests.core.patient import patient
 from tests.core.world import (
     BROKEN,
+    BY_HAND,
     KEY,
     NOW,
     REFUSED,
+    ROLLING,
     Add,
     Azure,
     Change,
@@ -97,16 +100,25 @@ class Histories(RuleBasedStateMachine):
     # --- what can happen ---
 
     @rule(
-        failing=st.sampled_from([None, None, "validate", "deploy", "smoke", "shift", "retire"]),
+        failing=st.sampled_from([None, None, "validate", "deploy", "smoke", "rollout-2", "shift", "watch", "retire"]),
         asks=st.booleans(),
+        rolls=st.booleans(),
+        breaches=st.booleans(),
         soaks=st.sampled_from([False, False, True]),
         has_window=st.sampled_from([False, False, True]),
     )
     @precondition(lambda self: self.versions < 5)
-    def a_version_is_registered(self, failing: str | None, asks: bool, soaks: bool, has_window: bool) -> None:
+    def a_version_is_registered(
+        self, failing: str | None, asks: bool, rolls: bool, breaches: bool, soaks: bool, has_window: bool
+    ) -> None:
         self.versions += 1
+        asked = (*(("approval",) if asks else ()), *(ROLLING if rolls else ()))
         soak, windows = (SOAK if soaks else timedelta(0)), ((WINDOW,) if has_window else ())
-        event = patient(str(self.versions), soak, windows, asked=("approval",) if asks else ())
+        event = patient(str(self.versions), soak, windows, asked=asked)
+        if failing in ("rollout-2", "watch") and breaches:  # it moves the traffic first, and then sees that it is bad
+            bad = {(str(self.versions), stage, failing): REFUSED for stage in STAGES}
+            self.azure = replace(self.azure, breaching={**self.azure.breaching, **bad})
+            failing = None
         if failing:
             why = REFUSED if failing == "validate" else BROKEN
             broken = {(str(self.versions), stage, failing): why for stage in STAGES}
@@ -193,6 +205,20 @@ class Histories(RuleBasedStateMachine):
         if crash != "between":
             self.dead.remove(letter)
 
+    @rule(pick=st.integers(0, 1000), who=st.sampled_from(OPERATORS))
+    @precondition(lambda self: self.lane.promotions)
+    def a_person_ends_what_is_kept(self, pick: int, who: Person) -> None:
+        promotion = self.lane.promotions[pick % len(self.lane.promotions)]
+        self.ask(KeepingEnded(KEY, promotion.id, who, f"reason {len(self.answered)}"), crash=False)
+
+    @rule(stage=st.sampled_from(STAGES), pick=st.integers(0, 1000))
+    def a_person_moves_traffic_by_hand(self, stage: str, pick: int) -> None:
+        endpoint = self.azure.endpoint(stage)
+        others = sorted(endpoint.ready - {endpoint.traffic})
+        if endpoint.traffic in endpoint.ready and others:
+            moved = replace(endpoint, part=(others[pick % len(others)], BY_HAND))
+            self.azure = self.azure.with_endpoint(stage, moved)
+
     @rule(stage=st.sampled_from(STAGES), who=st.sampled_from(OPERATORS))
     def a_hold_is_released(self, stage: str, who: Person) -> None:
         self.ask(Released(KEY, stage, who, f"reason {len(self.answered)}"), crash=False)
@@ -253,7 +279,7 @@ class Histories(RuleBasedStateMachine):
         if letter.message_id in {command.message_id for command in due(self.lane)}:
             return True
         plans = {step.name: step for step in KINDS[Kind.MODEL].plan}
-        return letter.step in plans and not (plans[letter.step].crowns or plans[letter.step].tidies)
+        return letter.runs in plans and plans[letter.runs].only_adds
 
     def may_begin(self, message: Message) -> bool:
         if not isinstance(message, RunStep) or any(message is each for each in self.begun):
@@ -307,7 +333,7 @@ class Histories(RuleBasedStateMachine):
 
     def ask(
         self,
-        event: Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed,
+        event: Approved | Rejected | Cancelled | RolledBack | Abandoned | Retried | Released | Replayed | KeepingEnded,
         crash: bool,
     ) -> None:
         before = self.lane
@@ -374,7 +400,7 @@ class Histories(RuleBasedStateMachine):
     def traffic_goes_to_a_deployment_that_is_there(self) -> None:
         for stage in STAGES:
             endpoint = self.azure.endpoint(stage)
-            assert endpoint.traffic is None or endpoint.traffic in endpoint.ready, "nothing answers"
+            assert endpoint.serving <= endpoint.ready, "some of the traffic is not answered"
             assert endpoint.traffic is not None or stage not in self.lane.champions, "nothing answers"
 
     @invariant()

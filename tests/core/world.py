@@ -22,6 +22,12 @@ from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 KEY = LaneKey("churn", "churn-eu")
+#: A stage with a rollout in two steps.
+ROLLING = ("rollout", "watch", "keep")
+SHARES = (10, 50)
+KEPT_FOR = timedelta(hours=24)
+#: What a person gives a challenger, which no step does.
+BY_HAND = 33
 TEST_THEN_PROD = {"test": (), "prod": ("test",)}
 
 
@@ -41,7 +47,16 @@ def promotion(
     subject = candidate(version, kind)
 
     def stage(name: str, after: tuple[str, ...]) -> StageRun:
-        plan = plan_for(kind, environment=name, source="dev", first=not after, limits={}, asked=asked)
+        plan = plan_for(
+            kind,
+            environment=name,
+            source="dev",
+            first=not after,
+            limits={},
+            asked=asked,
+            times={"rollout": len(SHARES)},
+            delays={"retire": KEPT_FOR} if "keep" in asked else {},
+        )
         return StageRun(
             name, name, f"churn-{name}", after, {}, tuple(StepRun(s) for s in plan if not steps or s.name in steps)
         )
@@ -79,15 +94,20 @@ BROKEN = Failed("init() raised KeyError", FailureKind.CONTAINER_CRASH, "Tracebac
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Deployments by promotion id, and the one that takes all traffic. One that is being deleted no longer answers."""
+    """Deployments by promotion id, and the one that takes the traffic. One that is being deleted no longer answers."""
 
     ready: frozenset[str] = frozenset()
     deleting: frozenset[str] = frozenset()
     traffic: str | None = None
+    part: tuple[str, int] | None = None  #: another deployment, and the part of the traffic that it takes, in per cent
 
     @property
     def deployments(self) -> frozenset[str]:
         return self.ready | self.deleting
+
+    @property
+    def serving(self) -> frozenset[str]:
+        return frozenset(filter(None, (self.traffic, self.part[0] if self.part else None)))
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,7 @@ class Delete:
 @dataclass(frozen=True)
 class GiveTraffic:
     deployment: str | None
+    part: tuple[str, int] | None = None
 
 
 Change = Add | Delete | GiveTraffic
@@ -117,6 +138,8 @@ class Azure:
 
     endpoints: tuple[tuple[str, Endpoint], ...] = ()
     failing: Mapping[tuple[str, str, str], Failed] = field(default_factory=dict, hash=False)  #: (version, stage, step)
+    #: The same, for steps that have their effect first, and then see that it is bad.
+    breaching: Mapping[tuple[str, str, str], Failed] = field(default_factory=dict, hash=False)
 
     def endpoint(self, stage: str) -> Endpoint:
         return dict(self.endpoints).get(stage, Endpoint())
@@ -131,8 +154,10 @@ class Azure:
         if failure is not None:
             broken_but_there = command.step == "deploy" and command.promotion not in endpoint.deployments
             return Add(command.promotion) if broken_but_there else failure
-        step = _STEPS.get(command.step)
-        return step(endpoint, command) if step else Succeeded({"saw": command.step})
+        step = _STEPS.get(command.runs)
+        intended = step(endpoint, command) if step else Succeeded({"saw": command.step})
+        breach = self.breaching.get((command.candidate.version, command.stage, command.step))
+        return breach if breach is not None and isinstance(intended, Succeeded) else intended
 
     def make(self, command: RunStep, change: Change) -> tuple["Azure", Outcome]:
         """The world after the change, and the step's answer."""
@@ -140,15 +165,15 @@ class Azure:
         match change:
             case Add(name):
                 endpoint = replace(endpoint, ready=endpoint.ready | {name}, deleting=endpoint.deleting - {name})
-            case Delete(name) if name == endpoint.traffic:
+            case Delete(name) if name in endpoint.serving:
                 return self, BROKEN
             case Delete(name):
                 deleting = endpoint.deleting | (endpoint.ready & {name})
                 endpoint = replace(endpoint, ready=endpoint.ready - {name}, deleting=deleting)
-            case GiveTraffic(name) if name is not None and name not in endpoint.ready:
-                return self, BROKEN
-            case GiveTraffic(name):
-                endpoint = replace(endpoint, traffic=name)
+            case GiveTraffic(name, part):
+                endpoint = replace(endpoint, traffic=name, part=part)
+                if not endpoint.serving <= endpoint.ready:
+                    return self, BROKEN
         after = self.with_endpoint(command.stage, endpoint)
         answer = after.intend(command)
         return after, answer if isinstance(answer, Outcome) else WAIT
@@ -175,12 +200,44 @@ def _remove(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
         return Succeeded({"saw": command.step})
     if mine in endpoint.deleting:
         return WAIT
-    return BROKEN if endpoint.traffic == mine else Delete(mine)
+    return BROKEN if mine in endpoint.serving else Delete(mine)
+
+
+def _make_room(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
+    others = endpoint.deployments - endpoint.serving - {command.promotion, _previous(command)}
+    if _previous(command) is None or not others:
+        return Succeeded({"saw": command.step})
+    return WAIT if others & endpoint.deleting else Delete(min(others))
+
+
+def _rollout(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
+    mine, previous, entry = command.promotion, _previous(command), command.options["entry"]
+    if previous is None:
+        return Succeeded({"saw": command.step})
+    before = (mine, SHARES[entry - 2]) if entry > 1 else None
+    wanted = (mine, SHARES[entry - 1])
+    if mine not in endpoint.ready or endpoint.traffic != previous or endpoint.part not in (before, wanted):
+        return BROKEN  # gone, or somebody else has moved the traffic
+    if endpoint.part != wanted:
+        return BROKEN if command.state else GiveTraffic(previous, wanted)
+    return _seen_for_its_time(command)
+
+
+def _watch(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
+    return _seen_for_its_time(command) if endpoint.serving == {command.promotion} else BROKEN
+
+
+def _seen_for_its_time(command: RunStep) -> Outcome:
+    """A step that watches needs two polls, of which the second only reads."""
+    watched = Running(timedelta(0), "watches", state={"since": "now"}, only_reads=True)
+    return Succeeded({"saw": command.step}) if command.state else watched
 
 
 def _shift(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
     mine = command.promotion
-    if mine not in endpoint.ready or endpoint.traffic not in (None, mine, _previous(command)):
+    rolled = _previous(command) is not None and any(name.startswith("rollout") for name in command.evidence)
+    left = (_previous(command), (mine, SHARES[-1])) if rolled else (_previous(command), None)
+    if mine not in endpoint.ready or (endpoint.traffic, endpoint.part) not in ((None, None), (mine, None), left):
         return BROKEN  # gone, or somebody else has moved the traffic
     return _given(endpoint, mine) or Succeeded({"saw": "shift", "others": sorted(endpoint.deployments - {mine})})
 
@@ -195,6 +252,8 @@ def _restore(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
     expected = (command.promotion, previous) if previous else (command.promotion,)
     if endpoint.traffic is not None and endpoint.traffic not in expected:
         return Succeeded({"saw": command.step})
+    if endpoint.part is not None and endpoint.part[1] == BY_HAND:
+        return BROKEN  # it stays where somebody has moved it
     return (
         (_there(endpoint, previous) if previous else None)
         or _given(endpoint, previous)
@@ -206,7 +265,7 @@ def _retire(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
     mine = command.promotion
     if endpoint.traffic != mine or mine not in endpoint.ready:
         return BROKEN  # somebody else has moved the traffic
-    others = endpoint.deployments & set(command.evidence.get("shift", {}).get("others", ()))
+    others = (endpoint.deployments - endpoint.serving) & set(command.evidence.get("shift", {}).get("others", ()))
     if others & endpoint.deleting:
         return WAIT
     return Delete(min(others)) if others else Succeeded({"saw": command.step})
@@ -220,7 +279,7 @@ def _there(endpoint: Endpoint, name: str) -> Change | Outcome | None:
 
 
 def _given(endpoint: Endpoint, name: str | None) -> Change | None:
-    return GiveTraffic(name) if endpoint.traffic != name else None
+    return GiveTraffic(name) if (endpoint.traffic, endpoint.part) != (name, None) else None
 
 
 def _previous(command: RunStep) -> str | None:
@@ -228,7 +287,10 @@ def _previous(command: RunStep) -> str | None:
 
 
 _STEPS = {
+    "make_room": _make_room,
     "deploy": _deploy,
+    "rollout": _rollout,
+    "watch": _watch,
     "remove": _remove,
     "shift": _shift,
     "reinstate": _reinstate,

@@ -187,7 +187,9 @@ class Azure:
         await self.call("PUT", self._endpoint(environment, endpoint), json=body)
 
     @asynccontextmanager
-    async def users(self, environment: str, endpoint: str, question: Any = None) -> AsyncIterator[RequestLoop]:
+    async def users(
+        self, environment: str, endpoint: str, question: Any = None, pause_seconds: float = 0.2
+    ) -> AsyncIterator[RequestLoop]:
         """Send requests to an endpoint continuously inside the block, and count the answers by deployment."""
         path = self._endpoint(environment, endpoint)
         found, keys = await self.call("GET", path), await self.call("POST", f"{path}/listKeys")
@@ -205,7 +207,7 @@ class Azure:
             except (aiohttp.ClientError, TimeoutError) as fault:
                 raise NotAnsweredError(repr(fault)) from fault
 
-        async with RequestLoop(ask, NotAnsweredError, pause_seconds=0.2) as loop:
+        async with RequestLoop(ask, NotAnsweredError, pause_seconds=pause_seconds) as loop:
             yield loop
 
     # --- faults ---

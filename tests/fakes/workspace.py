@@ -36,6 +36,7 @@ from shared.ports import (
 from tests.fakes.capacity import FakeCapacities
 from tests.fakes.endpoints import endpoint_file, made_from, with_changes
 from tests.fakes.jobs import FakeJobs
+from tests.fakes.live_figures import FakeLiveFigures
 from tests.fakes.monitors import FakeMonitors
 from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
 
@@ -54,12 +55,16 @@ class FakeRegistry(FakePipelineRegistry):
 SUBSCRIBED = EventSubscription("mlpromote-1", "Succeeded", "https://func-mlpromote.azurewebsites.net/api/events")
 
 
+#: Azure's limit, in per cent.
+MOST_MIRRORED = 50
+
+
 class Crash(BaseException):
     """The process dies: not an Exception, so nothing handles it."""
 
 
 @dataclass
-class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities, FakeMonitors):
+class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, FakeMonitors):
     """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
     still show it as not ready."""
 
@@ -78,6 +83,7 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities, FakeMonitors):
     fails_to_deploy: str = ""  #: Azure ML's error for the next deployments, where it is not empty
     unread: str = ""  #: why that error cannot be read, where it is not empty
     out_of_reach: str | None = None  #: the workspace's region, where the registry is not replicated to it
+    located: str = "westeurope"  #: the region
     subscriptions: list[EventSubscription] = field(default_factory=lambda: [SUBSCRIBED])
     raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: raised once, instead of the call
     rights_missing: dict[Capability, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
@@ -85,7 +91,8 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities, FakeMonitors):
     dies_after: str = ""  #: the method after whose effect the process dies once
     calls: Counter[str] = field(default_factory=Counter)
     asked: list[tuple[str, str | None, Any]] = field(default_factory=list)  #: endpoint, deployment and scoring request
-    _coming_traffic: dict[str, dict[str, int]] = field(default_factory=dict)  #: not shown before it is there
+    #: traffic and mirror, not shown before they are there
+    _coming_traffic: dict[str, tuple[dict[str, int], dict[str, int]]] = field(default_factory=dict)
     _pending: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     # --- to set up ---
@@ -212,6 +219,10 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities, FakeMonitors):
         self._pending.setdefault(("share data", name, version), self.polls_until_ready)
         self._died("start_data_share")
 
+    def region(self) -> str:
+        self._called("region")
+        return self.located
+
     def missing_region(self) -> str | None:
         self._called("missing_region")
         return self.out_of_reach
@@ -230,8 +241,8 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities, FakeMonitors):
         self._called("endpoint")
         found = self.endpoints.get(name)
         if found and found.state in ("Creating", "Updating") and self._is_ready(("endpoint", name)):
-            traffic = self._coming_traffic.pop(name, found.traffic)
-            found = self.endpoints[name] = replace(found, state="Succeeded", traffic=traffic)
+            traffic, mirror = self._coming_traffic.pop(name, (found.traffic, found.mirror))
+            found = self.endpoints[name] = replace(found, state="Succeeded", traffic=traffic, mirror=mirror)
         return (
             replace(found, traffic={each: share for each, share in found.traffic.items() if share}) if found else None
         )
@@ -255,15 +266,18 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeCapacities, FakeMonitors):
         self._begin("endpoint", name)
         self._died("start_endpoint_change")
 
-    def start_traffic(self, endpoint: str, traffic: Mapping[str, int]) -> None:
+    def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
         self._called("start_traffic")
         found = self._idle(endpoint)
         states = {name: found.state for (there, name), found in self.made.items() if there == endpoint}
         missing = [name for name in traffic if states.get(name, "Deleting") == "Deleting"]
         if missing or sum(traffic.values()) not in (0, 100):
             raise RejectedError(f"traffic {dict(traffic)} cannot be given: {missing} missing")
+        live = [name for name in mirror if traffic.get(name) or name not in states]
+        if live or len(mirror) > 1 or any(share > MOST_MIRRORED for share in mirror.values()):
+            raise RejectedError(f"requests cannot be mirrored to {dict(mirror)}")
         self.endpoints[endpoint] = replace(found, state="Updating")
-        self._coming_traffic[endpoint] = dict(traffic)
+        self._coming_traffic[endpoint] = dict(traffic), dict(mirror)
         self._begin("endpoint", endpoint)
         self._died("start_traffic")
 

@@ -34,9 +34,10 @@ RECEIVER, SENDER = "Azure Service Bus Data Receiver", "Azure Service Bus Data Se
 
 
 def at_work(name: str) -> set[tuple[str, str]]:
-    """What an environment's identity may do with Azure ML: Reader also lets it see what it may do."""
+    """What an environment's identity may do with Azure ML: Reader also lets it see what it may do, and Monitoring
+    Reader the live figures of endpoints."""
     writes = {("AzureML Registry User", REGISTRY)} if name == "dev" else set()
-    own = {(role, workspace(name)) for role in ("AzureML Data Scientist", "Reader")}
+    own = {(role, workspace(name)) for role in ("AzureML Data Scientist", "Monitoring Reader", "Reader")}
     return own | {("Reader", REGISTRY)} | writes
 
 

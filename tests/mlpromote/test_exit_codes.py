@@ -18,7 +18,7 @@ from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 REPOSITORY = Path(__file__).parents[2]
-STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "abandon", "retry")
+STEERING = ("start", "list", "show", "approve", "reject", "cancel", "roll-back", "abandon", "retire", "retry")
 HOLDING = ("hold", "freeze", "unfreeze", "holds")
 OF_THE_CONNECTION = ("login", "context", "env", "completion")
 COMMANDS = (

@@ -71,7 +71,7 @@ def test_failures_are_listed_and_replayed_by_those_who_may(local: CommandLine) -
 def test_steering_is_for_people_with_a_role_and_refused_where_it_does_not_apply(local: CommandLine) -> None:
     promotion = start(local).document["id"]
     assert local("show", promotion, "--watch").code == ExitCode.REFUSED
-    for action in ("approve", "reject", "cancel", "roll-back", "abandon"):
+    for action in ("approve", "reject", "cancel", "roll-back", "abandon", "retire"):
         assert local(action, promotion, "--reason", "x").code == ExitCode.NOT_ALLOWED
         ended = local(action, promotion, "--reason", "x", "--as", "alice")
         assert (ended.code, ended.output) == (ExitCode.REFUSED, "")

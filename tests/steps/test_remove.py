@@ -50,7 +50,7 @@ def test_says_at_once_that_it_stays_where_it_still_takes_traffic(stage: Stage, d
 def test_waits_for_a_change_of_traffic_that_is_under_way(stage: Stage, deployed: FakeWorkspace) -> None:
     deployed.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
     deployed.polls_until_ready = 1
-    deployed.start_traffic(ENDPOINT, {"v2-old": 100})
+    deployed.start_traffic(ENDPOINT, {"v2-old": 100}, {})
     assert isinstance(stage.poll("remove", deployed), Running)
     assert isinstance(stage.run("remove", deployed), Succeeded)
 

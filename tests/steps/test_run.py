@@ -52,6 +52,9 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: s
         stage = stage.with_settings(evaluate={"job": "evaluate.yml", "gates": [{"metric": "auc", "at_least": 0.8}]})
     if step == "cancel_job":
         stage = stage.with_(options={"undoes": "evaluate"})
+    if step in ("rollout", "watch"):
+        rollout = {"steps": [{"traffic": 10, "for": "10m"}], "watch": "10m", "keep": "1h"}
+        stage = stage.with_(options={"entry": 1}).with_settings(rollout=rollout)
     for method in ("model", "model_versions", "endpoint", "deployment", "registry_model", "submitted_job", "quotas"):
         workspace = FakeWorkspace(raises={method: UnavailableError("throttled", timedelta(seconds=3))})
         outcome = stage.poll(step, workspace)

@@ -162,7 +162,7 @@ def _role_assignments(layout: Layout) -> list[dict[str, str]]:
     writers = description.registry_writers or tuple(description.environments)[:1]
     roles = []
     for name, workspace in layout.workspace_ids.items():
-        roles += [(name, role, workspace) for role in ("AzureML Data Scientist", "Reader")]
+        roles += [(name, role, workspace) for role in ("AzureML Data Scientist", "Monitoring Reader", "Reader")]
         roles += [(name, role, registry) for role in ("Reader", "AzureML Registry User")[: 1 + (name in writers)]]
         if description.environments[name].reads_subscription:
             roles.append((name, "Reader", f"/subscriptions/{description.environments[name].subscription}"))

@@ -105,10 +105,12 @@ def test_an_environment_works_in_its_workspace_and_only_the_first_writes_to_the_
     dev, prod = WORKSPACE.format("sub-d", "rg-dev", "ws-dev"), WORKSPACE.format("sub-p", "rg-prod", "ws-prod")
     assert roles == {
         ("dev", "AzureML Data Scientist", dev),
+        ("dev", "Monitoring Reader", dev),
         ("dev", "Reader", dev),
         ("dev", "Reader", "registries/contoso-ml"),
         ("dev", "AzureML Registry User", "registries/contoso-ml"),
         ("prod-eu", "AzureML Data Scientist", prod),
+        ("prod-eu", "Monitoring Reader", prod),
         ("prod-eu", "Reader", prod),
         ("prod-eu", "Reader", "registries/contoso-ml"),
         ("alice", "Contributor", dev),

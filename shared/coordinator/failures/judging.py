@@ -241,7 +241,7 @@ def _only_adds(lane: Lane, command: RunStep) -> bool:
     promotion = lane.promotion(command.promotion)
     stage = promotion.stage(command.stage) if promotion is not None else None
     plans = [step.plan for step in stage.steps] if stage is not None else []
-    return any(plan.name == command.step and not (plan.crowns or plan.tidies) for plan in plans)
+    return any(plan.name == command.step and plan.only_adds for plan in plans)
 
 
 def _about(failure: Failure, message: Command | Event) -> Failure:

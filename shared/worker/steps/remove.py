@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import Capability
+from shared.worker import removals, traffic
 from shared.worker.order import Step
 from shared.worker.polls import poll_again
 from shared.worker.target import DELETING, SETTLED, Target
@@ -34,13 +35,16 @@ def run(target: Target) -> Outcome:
     endpoint = workspace.endpoint(target.endpoint)
     if endpoint and endpoint.state not in SETTLED:
         return poll_again(command, f"endpoint {endpoint.name}: {endpoint.state}")
-    if endpoint and endpoint.traffic.get(found.name):
+    if endpoint and found.name in traffic.split_of(endpoint).deployments:
         # `restore` ran before this, so nobody will move the traffic: waiting would never end.
         return Failed(
-            f"Deployment {found.name} still takes {endpoint.traffic[found.name]} % of the traffic of endpoint "
-            f"{endpoint.name}, so it was kept. Move the traffic to another deployment, then roll back again.",
+            f"Deployment {found.name} still gets requests of endpoint {endpoint.name}, so it was kept. The traffic "
+            f"goes to {traffic.split_of(endpoint).words}. Move it to another deployment, then roll back again.",
             FailureKind.CONFLICT,
         )
+    waiting = removals.until_answered(target, found) if target.stage.rollout is not None else None
+    if waiting is not None:
+        return waiting
     workspace.start_removal(target.endpoint, found.name)
     return poll_again(command, f"deployment {found.name} is being removed")
 

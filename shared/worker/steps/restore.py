@@ -1,4 +1,4 @@
-"""Gives the traffic back to the champion's deployment. Undoes `shift`."""
+"""Gives the traffic back to the champion's deployment. Undoes `shift` and the steps of a rollout."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,9 +8,10 @@ from shared.core.wire import from_json
 from shared.ports import Capability, Endpoint, ForbiddenError, RejectedError
 from shared.worker import monitors
 from shared.worker.order import Step
+from shared.worker.rollout_splits import all_left, shared_with, steps_of
 from shared.worker.steps import reinstate
 from shared.worker.target import SETTLED, Target
-from shared.worker.traffic import give_all, predecessor, present
+from shared.worker.traffic import Split, give_all, moved_by_somebody, predecessor, present, split_of
 
 #: The traffic is back: the rollback does not wait for a monitor after this poll.
 _LAST_WAIT = 10
@@ -24,12 +25,22 @@ class Restored:
     monitor_left: str | None = None  #: why the stage's monitor may watch another deployment; None if it does not
 
 
+@dataclass(frozen=True)
+class Undone:
+    """The options of the last step that was begun."""
+
+    entry: int | None = None  #: its number in the rollout; None for the step that gives all traffic
+
+
 def run(target: Target) -> Outcome:
     """Give the traffic to no deployment if none served before. Traffic on a third deployment stays there."""
     endpoint = target.workspace.endpoint(target.endpoint)
     if endpoint is None:
         return Succeeded(as_evidence(Restored()))
     served = predecessor(target)
+    moved_since = _moved_since(target, endpoint)
+    if moved_since is not None:
+        return moved_since
     if endpoint.state in SETTLED and _is_not_ours_to_move(target, endpoint, served):
         return Succeeded(as_evidence(Restored(present(endpoint))))
     # `reinstate` found it ready, but maybe a while ago.
@@ -61,6 +72,27 @@ def _is_not_ours_to_move(target: Target, endpoint: Endpoint, served: str | None)
     if served is None:
         return target.deployment not in serving
     return bool(serving) and not serving.keys() & {target.deployment, served}
+
+
+def _moved_since(target: Target, endpoint: Endpoint) -> Outcome | None:
+    """The answer if the stage has a rollout and somebody has moved the traffic since: it stays where it is."""
+    champion = shared_with(target) if steps_of(target) else None
+    if champion is None or endpoint.state not in SETTLED:
+        return None
+    found = split_of(endpoint)
+    if found in _may_have_left(target, champion):
+        return None
+    if target.deployment not in found.deployments:
+        return Succeeded(as_evidence(Restored(found.traffic)))
+    return moved_by_somebody(endpoint, found)
+
+
+def _may_have_left(target: Target, champion: str) -> list[Split]:
+    """What the steps that were begun may have left, and what this step leaves."""
+    entries = target.options(Undone).entry
+    if entries is not None:
+        return [*all_left(target, champion, entries)]
+    return [*all_left(target, champion, len(steps_of(target))), Split({target.deployment: 100})]
 
 
 STEP = Step("restore", run, Restored, Target, Capability.DEPLOY)

@@ -1,11 +1,14 @@
-"""Removes the deployments that the new one replaced, those that `shift` saw beside it, once it has the traffic."""
+"""Removes the deployments that the new one replaced, those that `shift` saw beside it, once it has the traffic.
 
-from collections.abc import Mapping
+A stage may keep them for some time: then this step runs after the stage's end.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
-from shared.ports import Capability, Deployment
-from shared.worker import traffic
+from shared.ports import Capability, Deployment, Endpoint
+from shared.worker import removals, traffic
 from shared.worker.order import Step
 from shared.worker.polls import poll_again
 from shared.worker.steps import shift
@@ -45,12 +48,16 @@ def run(target: Target) -> Outcome:
         )
     seen = target.seen(shift.STEP).others
     others = [each for each in workspace.deployments(target.endpoint) if each.name in seen]
-    replaced = [each for each in others if target.owns(each) and not endpoint.traffic.get(each.name)]
+    needed = traffic.split_of(endpoint).deployments
+    replaced = [each for each in others if target.owns(each) and each.name not in needed]
+    waiting = _until_answered(target, replaced) if replaced else None
+    if waiting is not None:
+        return waiting
     if replaced:
-        _remove(target, replaced)
+        removals.start_one(target, replaced)
         names = tuple(each.name for each in replaced)
-        return poll_again(command, _removes(names), Removing(names))
-    left = {each.name: _why_left(target, each) for each in others}
+        return poll_again(command, removals.says(names), Removing(names))
+    left = {each.name: _why_left(target, endpoint, each) for each in others}
     return Succeeded(as_evidence(Retired(left)))
 
 
@@ -62,23 +69,23 @@ def _still_under_way(target: Target) -> Running | None:
     there = {each.name: each.state for each in target.workspace.deployments(target.endpoint)}
     # All of them still, and one on its way out: Azure ML does one operation on an endpoint at a time.
     if DELETING in [there.get(name) for name in removing.deployments] and there.keys() >= {*removing.deployments}:
-        return poll_again(target.command, _removes(removing.deployments), removing)
+        return poll_again(target.command, removals.says(removing.deployments), removing)
     return None
 
 
-def _removes(names: tuple[str, ...]) -> str:
-    return f"being removed: {', '.join(names)}"
+def _until_answered(target: Target, replaced: Sequence[Deployment]) -> Running | None:
+    """The answer while what served until now may still be answering requests. Without a rollout, smoke requests are all
+    that is known of a new deployment, and the old one goes as soon as possible; what is kept has long had none."""
+    rollout, removing = target.stage.rollout, target.state(Removing)
+    if rollout is None or rollout.keep is not None or (removing is not None and removing.deployments):
+        return None
+    return removals.until_answered(target, replaced[0])
 
 
-def _remove(target: Target, replaced: list[Deployment]) -> None:
-    """Start with a deployment that is not being removed yet. Azure ML runs one operation on an endpoint at a time."""
-    waiting = [each for each in replaced if each.state != DELETING]
-    if len(waiting) == len(replaced):
-        target.workspace.start_removal(target.endpoint, waiting[0].name)
-
-
-def _why_left(target: Target, deployment: Deployment) -> str:
-    return "takes traffic" if target.owns(deployment) else "not made by this route"
+def _why_left(target: Target, endpoint: Endpoint, deployment: Deployment) -> str:
+    if not target.owns(deployment):
+        return "not made by this route"
+    return "takes traffic" if endpoint.traffic.get(deployment.name) else "gets copies of requests"
 
 
 STEP = Step("retire", run, Retired, Target, Capability.DEPLOY)

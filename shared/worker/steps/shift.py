@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.ports import Capability
+from shared.ports import Capability, Endpoint
 from shared.worker.order import Step
+from shared.worker.rollout_splits import left_after, shared_with, steps_of
 from shared.worker.target import Target
-from shared.worker.traffic import give_all, names, predecessor, present
+from shared.worker.traffic import Split, give, give_all, names, predecessor, present
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,19 @@ def run(target: Target) -> Outcome:
             "promotion began, so it was left there. Find out who changed it, and start a new promotion.",
             FailureKind.CONFLICT,
         )
-    moved = give_all(target, endpoint, target.deployment)
+    moved = _give(target, endpoint)
     if not isinstance(moved, Succeeded):
         return moved
     others = [each.name for each in workspace.deployments(target.endpoint) if each.name != target.deployment]
     return Succeeded(as_evidence(Shifted({target.deployment: 100}, tuple(sorted(others)))))
+
+
+def _give(target: Target, endpoint: Endpoint) -> Outcome:
+    """Give the new deployment everything: after a rollout only if the traffic is as its last step left it."""
+    steps, champion = steps_of(target), shared_with(target)
+    if not steps or champion is None:
+        return give_all(target, endpoint, target.deployment)
+    return give(target, endpoint, Split({target.deployment: 100}), [left_after(target, champion, len(steps))])
 
 
 STEP = Step("shift", run, Shifted, Target, Capability.DEPLOY)

@@ -57,6 +57,46 @@ def test_an_identity_that_evaluates_must_be_allowed_to_run_jobs(health: Health, 
     )
 
 
+@pytest.mark.parametrize(
+    ("rollout", "may"),
+    [
+        ("{keep: 1h}", "may deploy"),
+        (
+            "{keep: 1h, analysis: [{metric: error_rate, at_most: 0}]}",
+            "may deploy and read the live figures of endpoints",
+        ),
+        (
+            "{keep: 1h, too_few: replay, analysis: [{metric: error_rate, at_most: 0}]}",
+            "may deploy and read the live figures of endpoints and read the requests that endpoints recorded",
+        ),
+        (
+            "{keep: 1h, analysis: [{job: jobs/compare.yml, gates: [{metric: differing, at_most: 0}]}]}",
+            "may deploy and run jobs and read the live figures of endpoints",
+        ),
+    ],
+)
+def test_an_identity_that_watches_must_be_allowed_to_read_what_it_judges(
+    health: Health, folder: Path, rollout: str, may: str
+) -> None:
+    text = changed(("        smoke: {", f"        rollout: {rollout}\n        smoke: {{"))
+    (folder / "promotion.yml").write_text(text, encoding="utf-8")
+    assert line(health, "rights", "test")["says"] == may
+    assert line(health, "rights", "prod")["says"] == "may deploy"
+
+
+def test_a_missing_right_on_live_figures_is_named_with_the_role_that_has_it(health: Health, folder: Path) -> None:
+    rollout = "rollout: {keep: 1h, analysis: [{metric: error_rate, at_most: 0}]}"
+    text = changed(("        smoke: {", f"        {rollout}\n        smoke: {{"))
+    (folder / "promotion.yml").write_text(text, encoding="utf-8")
+    workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
+    workspaces["test"].rights_missing[Capability.WATCH] = ["Microsoft.Insights/metrics/read"]
+    found = line(replace(health, workspace=workspaces.__getitem__), "rights", "test")
+    assert (found["says"], found["todo"]) == (
+        "its identity may not read the live figures of endpoints (Microsoft.Insights/metrics/read)",
+        "Give it Monitoring Reader on the workspace.",
+    )
+
+
 def test_a_quota_that_cannot_be_read_is_a_warning_with_what_to_do(health: Health) -> None:
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
     workspaces["prod"].raises["quotas"] = ForbiddenError("may not read quotas")

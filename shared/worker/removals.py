@@ -1,0 +1,40 @@
+"""Removes several deployments of an endpoint, one after the other: Azure ML runs one operation on an endpoint at a
+time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.core.messages import Running, as_evidence
+from shared.ports import Deployment
+from shared.worker.target import DELETING, READY, Target
+
+
+@dataclass(frozen=True)
+class Answering:
+    """State for the next poll: since when a deployment gets no more requests, as far as is known."""
+
+    since: datetime
+
+
+def until_answered(target: Target, deployment: Deployment) -> Running | None:
+    """The answer while a deployment that had a part of the traffic may still be answering requests, which its removal
+    would cut off; None once all must have ended."""
+    begun, now = target.state(Answering), target.command.not_before
+    if deployment.state != READY or (begun is not None and now >= begun.since + deployment.request_timeout):
+        return None
+    since = begun.since if begun is not None else now
+    says = f"deployment {deployment.name} gets no more requests, and may still answer some"
+    return Running(since + deployment.request_timeout - now, says, as_evidence(Answering(since)))
+
+
+def start_one(target: Target, deployments: Sequence[Deployment]) -> None:
+    """Start to remove one of the deployments, unless one of them is being removed already."""
+    waiting = [each for each in deployments if each.state != DELETING]
+    if len(waiting) == len(deployments):
+        target.workspace.start_removal(target.endpoint, waiting[0].name)
+
+
+def says(names: Sequence[str]) -> str:
+    """What is happening, in words."""
+    return f"being removed: {', '.join(names)}"

@@ -1,0 +1,209 @@
+"""Models whose traffic moves gradually, with real scoring servers, real requests, and the figures that these leave.
+
+One candidate is slower than the champion, one fails for some of its requests, and one is fine. The last is rolled back
+by a person within the time that the champion's deployment is kept.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from examples.demo.promotions import Promotion
+from examples.demo.request_loop import RequestLoop
+from localcloud.up import Description
+from shared.http.authorisation import OPERATOR
+from tests.e2e.azure import until
+from tests.e2e.conftest import Cloud, describe
+from tests.e2e.promoting import journal, running_steps
+from tests.signing_in import bearer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: By candidate: what its model is.
+CANDIDATES = {"unmirrored-slow": "slow", "rolling-faulty": "faulty", "rolling-fine": None}
+#: Loops of requests to each endpoint, so that some minutes of the metrics have enough of them.
+LOOPS = 6
+LONGEST = 120.0
+
+
+@pytest.fixture(scope="module")
+def description() -> Description:
+    """Minutes of the metrics last a second."""
+    metrics = {"delay_seconds": 0.5, "minute_seconds": 1}
+    python = describe("x", "dev").azureml
+    azureml, people = {**python, "metrics": metrics}, {"alice": {"roles": [OPERATOR]}}
+    return describe("tests/e2e/rolling/promotion.yml", "dev", "prod", azureml=azureml, people=people)
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """What became of the candidates, and of the users of their endpoints; by model."""
+
+    ends: Mapping[str, Promotion]
+    users: Mapping[str, list[RequestLoop]]
+    #: The deployments with their shares that the traffic was seen at, in order.
+    shares: Mapping[str, list[dict[str, int]]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rolled(cloud: Cloud) -> AsyncIterator[Rolled]:
+    """Version 1 of each model serves, and version 2 has been promoted while people used the endpoint."""
+    await asyncio.gather(*(cloud.azure.register(model, "1") for model in CANDIDATES))
+    await asyncio.gather(*(cloud.promotions.succeeded(model) for model in CANDIDATES))
+    shares: dict[str, list[dict[str, int]]] = {model: [] for model in CANDIDATES}
+    async with AsyncExitStack() as stack:
+        users = {
+            model: [
+                await stack.enter_async_context(cloud.azure.users("prod", model, pause_seconds=0.02))
+                for _ in range(LOOPS)
+            ]
+            for model in CANDIDATES
+        }
+        watchers = [asyncio.create_task(watch_shares(cloud, model, shares[model])) for model in CANDIDATES]
+        for model, content in CANDIDATES.items():
+            await cloud.azure.register(model, "2", content)
+        ends = await asyncio.gather(*(cloud.promotions.ended(model, "2") for model in CANDIDATES))
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
+    yield Rolled(dict(zip(CANDIDATES, ends, strict=True)), users, shares)
+
+
+async def watch_shares(cloud: Cloud, model: str, seen: list[dict[str, int]]) -> None:
+    """Note each division of the traffic, by the model's version."""
+    while True:
+        traffic = await cloud.azure.traffic("prod", model) or {}
+        versions = await cloud.azure.deployments("prod", model)
+        found = {versions.get(name, "gone"): share for name, share in traffic.items()}
+        if found not in seen[-1:]:
+            seen.append(found)
+        await asyncio.sleep(0.1)
+
+
+def step(promotion: Promotion, name: str) -> Mapping[str, Any]:
+    (stage,) = promotion["stages"]
+    return dict(next(each for each in (*stage["steps"], *stage["undoing"]) if each["name"] == name))
+
+
+def failed_step(promotion: Promotion) -> Mapping[str, Any]:
+    (stage,) = promotion["stages"]
+    return dict(next(each for each in stage["steps"] if each["failure"]))
+
+
+async def test_a_slower_candidate_comes_back_with_the_latencies_of_both(cloud: Cloud, rolled: Rolled) -> None:
+    promotion = rolled.ends["unmirrored-slow"]
+    assert promotion["status"] == "refused", promotion["reason"]
+    failed = failed_step(promotion)
+    assert failed["name"].startswith("rollout-")
+    assert "latency_p95" in failed["failure"]["reason"]
+    live = failed["evidence"]["seen"]["live"]
+    assert live["candidate"]["latency_p95"] > live["champion"]["latency_p95"] + 250
+    assert await cloud.azure.only_deployment("prod", "unmirrored-slow") == "1"
+
+
+async def test_a_candidate_that_fails_for_some_requests_comes_back_with_both_error_rates(
+    cloud: Cloud, rolled: Rolled
+) -> None:
+    promotion = rolled.ends["rolling-faulty"]
+    assert promotion["status"] == "refused", promotion["reason"]
+    failed = failed_step(promotion)
+    assert "error_rate" in failed["failure"]["reason"]
+    live = failed["evidence"]["seen"]["live"]
+    assert live["candidate"]["error_rate"] > 0.01
+    assert live["champion"]["error_rate"] == 0
+    assert await cloud.azure.only_deployment("prod", "rolling-faulty") == "1"
+
+
+async def test_a_good_candidate_gets_more_and_more_until_it_has_everything(cloud: Cloud, rolled: Rolled) -> None:
+    promotion = rolled.ends["rolling-fine"]
+    assert promotion["status"] == "succeeded", promotion["reason"]
+    assert rolled.shares["rolling-fine"] == [{"1": 100}, {"1": 70, "2": 30}, {"1": 40, "2": 60}, {"2": 100}]
+    assert step(promotion, "rollout-1")["evidence"]["mirror"]
+    assert step(promotion, "rollout-2")["evidence"]["seen"]["live"]["requests"] >= 40
+    assert sorted((await cloud.azure.deployments("prod", "rolling-fine")).values()) == ["1", "2"], "the old one is kept"
+    (stage,) = promotion["stages"]
+    assert stage["kept_until"]
+
+
+async def test_no_request_fails_but_those_that_the_model_itself_failed(rolled: Rolled) -> None:
+    for model, loops in rolled.users.items():
+        failures = [text for loop in loops for text in loop.failures]
+        if model != "rolling-faulty":
+            assert failures == [], failures
+        assert all(text.startswith("424") for text in failures), failures
+        sent = sum(loop.sent for loop in loops)
+        assert sent > 100
+        assert sum(loop.failed for loop in loops) <= sent * 0.03
+
+
+async def test_within_the_time_that_it_is_kept_a_rollback_is_one_change_of_the_traffic(
+    cloud: Cloud, rolled: Rolled
+) -> None:
+    promotion = rolled.ends["rolling-fine"]
+    made = len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine/deployments/*"))
+    moved = len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine"))
+    async with cloud.azure.users("prod", "rolling-fine", pause_seconds=0.02) as users:
+        await ask(cloud, promotion["id"], "roll-back", reason="wrong answers")
+
+        async def has_come_back() -> bool:
+            return await cloud.azure.traffic("prod", "rolling-fine") == {name_of_first: 100}
+
+        versions = await cloud.azure.deployments("prod", "rolling-fine")
+        name_of_first = next(name for name, version in versions.items() if version == "1")
+        await until(has_come_back, "version 1 has all traffic again", LONGEST)
+
+        async def has_ended() -> bool:
+            found = await cloud.promotions.find("rolling-fine", "2")
+            return found is not None and found["status"] == "rolled-back"
+
+        await until(has_ended, "the rollback has ended", LONGEST)
+    assert users.failed == 0, users.failures
+    assert len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine/deployments/*")) == made
+    assert len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine")) == moved + 1
+    found = await cloud.promotions.find("rolling-fine", "2")
+    assert found is not None
+    assert "rolled-back" in journal(found)
+    assert await cloud.azure.only_deployment("prod", "rolling-fine") == "1"
+
+
+async def test_what_fails_while_it_is_watched_comes_back_by_itself_and_holds_the_stage(cloud: Cloud) -> None:
+    model = "watched-later"
+    await cloud.azure.register(model, "1")
+    await cloud.promotions.succeeded(model)
+    await cloud.azure.register(model, "2", "spoilt")
+
+    async def is_watched() -> bool:
+        found = await cloud.promotions.find(model, "2")
+        return found is not None and running_steps(found) == ["watch"]
+
+    await until(is_watched, "version 2 has all traffic and is watched", LONGEST)
+    async with AsyncExitStack() as stack:
+        for _ in range(LOOPS):
+            await stack.enter_async_context(cloud.azure.users("prod", model, {"spoil": True}, pause_seconds=0.02))
+        promotion = await cloud.promotions.ended(model, "2")
+    assert promotion["status"] == "rolled-back", promotion["reason"]
+    assert promotion["reason"].startswith("prod: rolled back by mlpromote: Refused for prod")
+    assert "error_rate" in step(promotion, "watch")["failure"]["reason"]
+    assert await cloud.azure.only_deployment("prod", model) == "1"
+    await cloud.azure.register(model, "3")
+
+    async def waits() -> bool:
+        found = await cloud.promotions.find(model, "3")
+        return found is not None and any("the hold on prod" in wait["for"] for wait in found["waits"])
+
+    await until(waits, "version 3 waits for the hold to be released", LONGEST)
+
+
+async def ask(cloud: Cloud, promotion: str, action: str, **body: str) -> None:
+    """Alice does."""
+    functions = cloud.parts.addresses["functions"]
+    signed_in = await asyncio.to_thread(bearer, cloud.parts.addresses, "alice")
+    headers = {"x-functions-key": functions["keys"]["default"], **signed_in}
+    url = f"{functions['url']}/api/promotions/{promotion}/{action}"
+    async with cloud.http.post(url, json=body, headers=headers) as answer:
+        assert answer.status == 202, await answer.text()

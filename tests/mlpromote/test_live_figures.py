@@ -1,0 +1,98 @@
+"""What `show` draws of a rollout's live figures."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.cells import cell_len
+
+from mlpromote.live_figures import COLUMNS
+from tests.examples.promotion_document import stage, step
+from tests.mlpromote.conftest import CommandLine
+from tests.mlpromote.documents import detailed
+from tests.mlpromote.stub import Answer, StubApp, problem
+
+ID = "digits-3-0123456789ab"
+OURS, THEIRS = "v3-0123456789", "v2-abcdef0123"
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def minute(deployment: str, number: int, **figures: float) -> dict[str, Any]:
+    return {"deployment": deployment, "at": (START + number * timedelta(minutes=1)).isoformat(), **figures}
+
+
+def watched() -> dict[str, Any]:
+    """A promotion in the middle of a rollout in prod."""
+    deploy = step("deploy", "succeeded", 0, 1, evidence={"deployment": OURS})
+    steps = [deploy, step("rollout-1", "running", 2, says="gets 10 %")]
+    return {**detailed(waits=[]), "stages": [stage("prod", "running", steps, approval=None)]}
+
+
+def series(*minutes: dict[str, Any]) -> dict[str, Any]:
+    return {"promotion": ID, "stages": [{"name": "prod", "minutes": list(minutes)}]}
+
+
+def shown(mlpromote: CommandLine, app: StubApp, *minutes: dict[str, Any]) -> list[str]:
+    app.will_answer(Answer(watched()), Answer(series(*minutes)))
+    return mlpromote("show", ID).output.splitlines()
+
+
+def drawn(lines: list[str]) -> list[str]:
+    first = next(number for number, line in enumerate(lines) if "live figures" in line)
+    return [line.strip() for line in lines[first : first + 5]]
+
+
+def test_error_rates_and_latencies_of_both_deployments_are_drawn_on_one_scale(
+    mlpromote: CommandLine, app: StubApp
+) -> None:
+    ours = [
+        minute(OURS, number, requests=100, errors=errors, latency_p95=200.0) for number, errors in enumerate((0, 4, 8))
+    ]
+    theirs = [minute(THEIRS, number, requests=900, errors=0, latency_p95=100.0) for number in range(3)]
+    lines = shown(mlpromote, app, *ours, *theirs)
+    assert app.asked[-1].path == f"/api/promotions/{ID}/series"
+    assert drawn(lines) == [
+        "live figures of prod, 12:00 to 12:02 UTC:",
+        "error rate  candidate ▁▅█ 8 %",
+        "champion  ▁▁▁ 0 %",
+        "P95 latency candidate ███ 200 ms",
+        "champion  ▅▅▅ 100 ms",
+    ]
+
+
+def test_a_minute_without_a_figure_is_a_gap_and_not_0(mlpromote: CommandLine, app: StubApp) -> None:
+    ours = [minute(OURS, 0, latency_p95=10.0), minute(OURS, 1, requests=0), minute(OURS, 2, latency_p95=10.0)]
+    lines = shown(mlpromote, app, *ours, minute(THEIRS, 1, latency_p95=5.0))
+    assert "P95 latency candidate █ █ 10 ms" in [line.strip() for line in lines]
+    assert not any("error rate" in line for line in lines)
+
+
+def test_a_whole_day_fits_into_80_columns_and_a_peak_does_not_disappear(mlpromote: CommandLine, app: StubApp) -> None:
+    ours = [minute(OURS, number, requests=10, errors=10 * (number == 700), latency_p95=8.0) for number in range(1440)]
+    lines = shown(mlpromote, app, *ours)
+    assert max(cell_len(line) for line in lines) <= 80
+    (rates,) = (line for line in lines if "error rate" in line)
+    assert rates.count("█") == 1
+    assert sum(rates.count(bar) for bar in "▁█") <= COLUMNS
+
+
+def test_nothing_is_asked_for_or_drawn_if_no_stage_has_watched_anything(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(detailed()))
+    assert "live figures" not in mlpromote("show", ID).output
+    assert len(app.asked) == 1
+
+
+def test_an_older_app_without_live_figures_is_shown_without_them(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(watched()), Answer("", 404, "text/plain"))
+    ended = mlpromote("show", ID)
+    assert (ended.code, "live figures" in ended.output) == (0, False)
+
+
+def test_figures_that_cannot_be_read_are_an_error(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(watched()), problem(503, "The store cannot be reached."))
+    assert mlpromote("show", ID).code != 0
+
+
+def test_for_scripts_a_promotion_is_what_the_app_answered(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(watched()))
+    assert mlpromote("show", ID, "--json").document == watched()
+    assert len(app.asked) == 1
