@@ -55,7 +55,11 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: s
     if step in ("rollout", "watch"):
         rollout = {"steps": [{"traffic": 10, "for": "10m"}], "watch": "10m", "keep": "1h"}
         stage = stage.with_(options={"entry": 1}).with_settings(rollout=rollout)
-    for method in ("model", "model_versions", "endpoint", "deployment", "registry_model", "submitted_job", "quotas"):
+    if step == "move_monitor":
+        (stage.folder / "monitor.yml").write_text("name: drift\ncreate_monitor: {}\n")
+        stage = stage.with_settings(monitor="monitor.yml")
+    read = ("model", "model_versions", "endpoint", "deployment", "registry_model", "submitted_job", "quotas")
+    for method in (*read, "monitor"):
         workspace = FakeWorkspace(raises={method: UnavailableError("throttled", timedelta(seconds=3))})
         outcome = stage.poll(step, workspace)
         if workspace.raises == {}:
