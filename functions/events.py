@@ -1,4 +1,4 @@
-"""Event Grid: a workspace has a new model version, or one of its jobs has ended.
+"""Event Grid: a workspace has a new model version, or one of its jobs has ended. Azure Monitor: an alert.
 
 Uses no Event Grid trigger: with one, the host answers 500 to a malformed event, which is then delivered again for a
 day. Always requires a function key: Event Grid has no other way to identify itself here.
@@ -28,9 +28,8 @@ def take_events(request: func.HttpRequest) -> func.HttpResponse:
     if request.method == "OPTIONS":
         return func.HttpResponse(status_code=200, headers=event_requests.allowed(request.headers))
     try:
-        answer = event_requests.take(
-            request.headers.get("aeg-event-type", ""), request.get_body(), app().coordinator.intake
-        )
+        kind, coordinator = request.headers.get("aeg-event-type", ""), app().coordinator
+        answer = event_requests.take(kind, request.get_body(), coordinator.intake, coordinator.take_alert)
     except RefusedError as refusal:
         log.warning("refused events with %d: %s", refusal.status, refusal)
         return problem(refusal)

@@ -48,3 +48,18 @@ module subscriptions 'workspace-events.bicep' = [
     }
   }
 ]
+
+module alerts 'endpoint-alerts.bicep' = [
+  for each in sources: if (!empty(each.?alertEndpoints ?? [])) {
+    name: 'alerts-${uniqueString(functionAppId, each.name)}'
+    scope: resourceGroup(split(each.workspace, '/')[2], split(each.workspace, '/')[4])
+    params: {
+      workspaceName: last(split(each.workspace, '/'))
+      endpoints: each.?alertEndpoints ?? []
+      errorsPerMinute: each.?alertErrorsPerMinute ?? 1
+      latencyMilliseconds: each.?alertLatencyMilliseconds ?? 1000
+      functionAppId: functionAppId
+      webhook: webhook
+    }
+  }
+]

@@ -37,6 +37,15 @@ type environment = {
   @description('ARM id of its workspace\'s storage account, if that account does not accept keys: the app checks there whether a model has files.')
   codeStorage: string?
 
+  @description('Online endpoints there whose errors and latency raise alerts, which the app shows with the promotion that serves. They must exist. Default: none.')
+  alertEndpoints: string[]?
+
+  @description('Answers per minute with an error of the model or of Azure, above which an alert is raised. Default: 1.')
+  alertErrorsPerMinute: int?
+
+  @description('95th percentile of the latency, in milliseconds, above which an alert is raised. Default: 1000.')
+  alertLatencyMilliseconds: int?
+
   @description('Whether its own app takes its approvals, as its policy in promotion.yml says (taken_by: environment). That app gets a table and sign-in.')
   takesApprovals: bool?
 

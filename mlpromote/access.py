@@ -72,9 +72,11 @@ def find(wanted: Wanted, environment: Mapping[str, str] = os.environ) -> Access:
         raise CommandError(ExitCode.USAGE, f"--as needs a local cloud, but {URL} is set. Add --local or unset {URL}.")
     if url:
         return _remote(url, wanted, environment)
-    if local is None and wanted.person is None:
-        name = environment.get(CONTEXT) or saved_contexts.read().used
-        if name:
+    if local is None:
+        saved = saved_contexts.read()
+        name = environment.get(CONTEXT) or saved.used
+        # A person is one of a local cloud: then a context that is none does not count.
+        if name and (wanted.person is None or saved.named(name).local):
             return _of_context(name, wanted, environment)
     return of_local_cloud(local, wanted)
 

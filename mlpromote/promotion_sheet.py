@@ -32,7 +32,7 @@ def sheet(
     parts: list[RenderableType] = [_head(promotion, now)]
     if promotion["stages"]:
         parts += [Text(), picture(promotion, now)]
-    measured = (_evaluations(promotion), _metrics(promotion))
+    measured = (_alerts(promotion, now), _evaluations(promotion), _metrics(promotion))
     for lines in (
         *measured,
         figure_lines(series, promotion) if series else (),
@@ -62,6 +62,13 @@ def _head(promotion: Document, now: datetime) -> RenderableType:
         asked = f"{asked}, with bundle {bundle[:12]}"
     why = [_indented(promotion["reason"])] if promotion["reason"] else []
     return Group(head, *why, _indented(asked, style="dim"))
+
+
+def _alerts(promotion: Document, now: datetime) -> Iterator[RenderableType]:
+    for alert in promotion.get("alerts") or []:
+        ended = f"resolved {age(alert['resolved'], now)} ago" if alert["resolved"] else "not resolved"
+        fired = f"alert on {alert['stage']} {age(alert['at'], now)} ago, {ended}"
+        yield _indented(f"{fired}: {alert['rule']}: {alert['text']}", style="dim" if alert["resolved"] else "bold")
 
 
 def _evaluations(promotion: Document) -> Iterator[RenderableType]:

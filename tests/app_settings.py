@@ -1,4 +1,4 @@
-"""The settings by which the app finds a local cloud, as `localcloud.yml` has them, for any environments."""
+"""The settings with which the app finds a local cloud, as in `localcloud.yml`, for any environments."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""A pipeline of two steps that train nothing to speak of: it counts the rows that it gets, and says how good it is."""
+"""A pipeline of two steps with almost no training: it counts the rows that it gets, and logs how good it is."""
 
 import warnings
 from pathlib import Path
@@ -38,7 +38,7 @@ def code_in(folder: Path) -> Path:
 
 
 def register_rows(client: MLClient, folder: Path, name: str, rows: int, version: str = "3") -> None:
-    """A data asset of so many rows."""
+    """A data asset with this many rows."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.txt"
     file.write_text("header " + " ".join(map(str, range(rows))))

@@ -1,4 +1,4 @@
-"""The list in docs/architecture.md of where something new goes, followed for what is there."""
+"""The list in docs/architecture.md of where something new goes, checked against the existing code."""
 
 import re
 from pathlib import Path
@@ -15,9 +15,9 @@ REPOSITORY = Path(__file__).parents[1]
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
 #: People ask for approval, too: the word is theirs as well as the step's.
 OF_PEOPLE = {"approve"}
-#: What a person may ask for is spelled as the step that does it.
+#: What a person may ask for is spelled like the step that does it.
 OF_A_REQUEST = {"shared/http/requests.py"}
-#: Settings and rights that are spelled as a step is, and what routing tells a step that only it knows.
+#: Settings and rights that are spelled like a step, and what only routing can tell a step.
 ALSO_WORDS = {
     "validate": {"shared/config/stage.py", "shared/config/pipeline_stage.py"},
     "deploy": {"shared/ports/azureml.py"},
@@ -53,10 +53,10 @@ ALSO_WORDS = {
         *("shared/worker/polls.py", "shared/worker/lineage.py", "shared/cloud/azureml_runs.py"),  # of MLflow
     },
     "remove": {"mlpromote/contexts.py"},  # a command
-    #: What people may do; and what a run of the champion's pipeline takes over.
+    #: What people may do, and what a repeated run of the champion's pipeline keeps.
     "inspect": {"shared/http/authorisation.py", "functions/health.py", "shared/core/rerunning.py"},
 }
-#: How the command line tells of a step's evidence: a step that is not there is shown without words of its own.
+#: How the command line shows a step's evidence. A step that is not listed is shown without words of its own.
 WORDS = {"mlpromote/wording.py", "mlpromote/promotion_sheet.py", "mlpromote/live_figures.py"}
 
 

@@ -142,7 +142,8 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
 
     def step_metrics(self, pipeline: str) -> Sequence[StepMetrics]:
         with self._rest(f"read the metrics of the steps of job {pipeline}") as rest:
-            return list(Runs(rest, self._properties[2]).of_steps(pipeline))
+            reused_run = WorkspaceAssets(rest, self._id).steps().reused_run
+            return list(Runs(rest, self._properties[2]).of_steps(pipeline, reused_run))
 
     def authors(self, model: Model) -> Sequence[Author]:
         with self._rest(f"read who made model {model.name}, version {model.version}") as rest:
@@ -184,6 +185,10 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
     def start_data_share(self, name: str, version: str) -> None:
         with self._rest(f"share data asset {name}, version {version}, to registry {self._registry_name}") as rest:
             self._registry.start_import(rest, self.data_origin(name, version), name, version)
+
+    def region(self) -> str:
+        region, _, _ = self._properties
+        return region
 
     def missing_region(self) -> str | None:
         region, _, _ = self._properties

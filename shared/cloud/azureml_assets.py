@@ -68,9 +68,10 @@ class WorkspaceAssets:
         if not found:
             return None
         # A step of a pipeline has only a name here: run history has the rest.
-        return _job(found) if found.get("properties") else self._steps().job(name)
+        return _job(found) if found.get("properties") else self.steps().job(name)
 
-    def _steps(self) -> Steps:
+    def steps(self) -> Steps:
+        """The steps of the workspace's pipeline jobs."""
         return Steps(self._rest, self._workspace, self.data_plane("history"))
 
     def job_maker(self, name: str) -> str | None:

@@ -122,10 +122,10 @@ class PipelinesOfWorkspace(ConnectedWorkspace):
         with self._registering(f"environment {name}") as rest:
             rest.put(self._place("environments", name, version), environment_body(asset), **_DATA_PLANE)
 
-    def start_environment_share(self, name: str, version: str) -> None:
+    def start_environment_share(self, name: str, version: str, new: tuple[str, str] | None = None) -> None:
         source = self._workspace_asset_id("environments", name, version)
         with self._rest(f"share environment {name}, version {version}, to registry {self._registry_name}") as rest:
-            self._registry.start_import(rest, source, name, version)
+            self._registry.start_import(rest, source, *(new or (name, version)))
 
     def start_component(self, name: str, version: str, component: Component, tags: Mapping[str, str]) -> None:
         body = component_body(name, version, component, tags)

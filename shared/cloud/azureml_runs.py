@@ -3,7 +3,7 @@
 A job has a run of the same name. Tracking from outside (a laptop, CI, Databricks) creates a run without a job.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from shared.cloud.azureml_rest import Rest
@@ -51,8 +51,9 @@ class Runs:
         """The last value of each metric. What is no number comes as text: `NaN`."""
         return _metrics(self._run(name) or {})
 
-    def of_steps(self, parent: str) -> Iterator[StepMetrics]:
-        """Yield the metrics of each run directly below this one, in the order of Azure's answer."""
+    def of_steps(self, parent: str, reused_run: Callable[[str], str | None]) -> Iterator[StepMetrics]:
+        """Yield the metrics of each run directly below this one, in the order of Azure's answer. A run without metrics
+        has those of the run that it reuses, if there is one."""
         experiment = ((self._run(parent) or {}).get("info") or {}).get("experiment_id")
         wanted: dict[str, Any] = {"experiment_ids": [experiment], "filter": f"tags.{_PARENT} = '{parent}'"}
         page = self._rest.post(f"{self._api}/runs/search", wanted) if self._api and experiment else None
@@ -60,9 +61,14 @@ class Runs:
             for run in page.get("runs", []):
                 info, tags = run.get("info") or {}, dict(_pairs((run.get("data") or {}).get("tags")))
                 node = str(tags.get(_NAME) or info.get("run_name") or "")
-                yield StepMetrics(str(info.get("run_id") or info.get("run_uuid")), node, _metrics(run))
+                name = str(info.get("run_id") or info.get("run_uuid"))
+                yield StepMetrics(name, node, _metrics(run) or self._of_reused(name, reused_run))
             token = page.get("next_page_token")
             page = self._rest.post(f"{self._api}/runs/search", {**wanted, "page_token": token}) if token else None
+
+    def _of_reused(self, name: str, reused_run: Callable[[str], str | None]) -> dict[str, float]:
+        earlier = reused_run(name)
+        return self.metrics(earlier) if earlier else {}
 
     def _run(self, name: str) -> Mapping[str, Any] | None:
         answer = self._rest.get(f"{self._api}/runs/get", run_id=name) if self._api else None

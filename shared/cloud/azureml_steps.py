@@ -19,6 +19,8 @@ _JOBS = "2024-01-01-preview"
 _COMPONENTS = "2024-01-01-preview"
 
 _OF_PIPELINE = re.compile(r"\$\{\{\s*parent\.inputs\.([^}\s]+)\s*\}\}")
+#: Of a step that did not run, because an earlier run has the same content: the run whose results it has.
+_REUSED = "azureml.reusedrunid"
 #: Read from the pipeline job if the step's own run has none.
 _GIT = ("azureml.git.", "mlflow.source.git.")
 
@@ -59,6 +61,12 @@ class Steps:
             node=node,
             component=component,
         )
+
+    def reused_run(self, name: str) -> str | None:
+        """Return the earlier run whose results a step has; None for a step that ran itself. A reused step completes at
+        once and logs no metrics of its own."""
+        run = self._rest.get(f"{self._history}/runs/{quote(name, safe='')}") or {}
+        return _texts(run.get("properties")).get(_REUSED) or None
 
     def _pipeline(self, name: str | None) -> Mapping[str, Any]:
         """Return the properties of a pipeline job. A pipeline within a pipeline is a step itself and has none."""

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 
 from shared.core.holds import Holds
 from shared.core.live_minute import LiveMinute
 from shared.core.messages import Champion, LaneKey
-from shared.core.promotion import AskedRun, Hold, Lane, Promotion, Unpublished
+from shared.core.promotion import Alert, AskedRun, Hold, Lane, Promotion, Unpublished
 from shared.core.wire import from_json, to_json
 from shared.ports import ApprovalDecision, ApprovalRequest, DiscardedLetter
 from shared.ports.series import KEPT
@@ -24,12 +24,13 @@ class _LaneDocument:
     closed_until: Mapping[str, datetime] = field(default_factory=dict)
     durations: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
+    alerts: Mapping[str, tuple[Alert, ...]] = field(default_factory=dict)
 
 
 def lane_document(lane: Lane) -> str:
     """The lane without its promotions."""
-    kept = _LaneDocument(lane.champions, lane.holds, lane.unpublished, lane.closed_until, lane.durations, lane.runs)
-    return _written(to_json(kept))
+    kept = {each.name: getattr(lane, each.name) for each in fields(_LaneDocument)}
+    return _written(to_json(_LaneDocument(**kept)))
 
 
 def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:

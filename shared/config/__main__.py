@@ -1,6 +1,6 @@
-"""Checks a configuration and the files that it names: `python -m shared.config promotion.yml`.
+"""What the local cloud runs before it starts the app: `python -m shared.config promotion.yml`.
 
-Settings come from environment variables.
+Settings come from environment variables. `mlpromote check` is for people, and checks more.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         if found := named_files.faults(configuration, file.parent):
             raise ConfigurationFaults(file, found)
     except ConfigurationFaults as faults:
-        sys.stderr.write(f"{faults}\n")
+        sys.stderr.write(f"{faults}\n`mlpromote check` checks the other files as well, and needs no settings.\n")
         return 1
     for route in configuration.routes.values():
         way = " → ".join([route.source, *(stage.name for stage in route.stages)])

@@ -83,13 +83,18 @@ class Policy(Settings):
         "environment's worker then reads the author itself; otherwise it trusts the source's worker.",
     )
     instance_types: tuple[Text, ...] = Field(
-        default=(), description="The instance types that a deployment may use here. Default: any."
+        default=(),
+        description="The instance types that a deployment, and a job on serverless compute, may use here. "
+        "Default: any.",
     )
     max_instances: Instances | None = Field(
-        default=None, description="The maximum number of instances of a deployment here, and of machines for a step."
+        default=None,
+        description="The maximum number of instances of a deployment here, and of machines for a job or a step.",
     )
     computes: tuple[Text, ...] = Field(
-        default=(), description="The computes that a pipeline may run on here, by name. Default: any."
+        default=(),
+        description="The computes that a pipeline or an evaluation may run on here, by name; `serverless` is one. "
+        "Default: any.",
     )
     identities: tuple[ClientId, ...] = Field(
         default=(),

@@ -24,6 +24,10 @@ _OF_THE_PLATFORM = "belongs to the app's platform.yml, which a bundle cannot cha
 _NO_SETTINGS = "a bundle has no settings of the app; write the value itself"
 
 
+#: A large team's file has some thousand. A few aliases of aliases make billions, which nothing could read.
+MOST_VALUES = 50_000
+
+
 class TeamConfiguration(Settings):
     """The `promotion.yml` of a bundle."""
 
@@ -38,6 +42,9 @@ def load_team(folder: Path, platform: Platform, source: str, digest: str) -> dic
     file = folder / CONFIGURATION
     whose = platform.sources[source]
     content, found = document.read(file)
+    if _size(content, {}) > MOST_VALUES:
+        says = f"has more than {MOST_VALUES} values, once its aliases are followed"
+        raise ConfigurationFaults(Path(CONFIGURATION), [Fault("(top)", says)])
     content, settings = document.with_settings(content, {})
     found += [Fault(each.place, _NO_SETTINGS if "is missing" in each.sentence else each.sentence) for each in settings]
     content, foreign = _without_foreign(content)
@@ -72,6 +79,16 @@ def conflicts(routes: Iterable[TeamRoute], others: Iterable[TeamRoute], platform
             found += _same_models(route, other, platform)
             found += _same_endpoints(route, other, platform)
     return found
+
+
+def _size(content: Any, known: dict[int, int]) -> int:
+    """The number of values in a document with its aliases followed. `known`: that of each part, by its `id`."""
+    if not isinstance(content, dict | list):
+        return 1
+    if id(content) not in known:
+        inner = content.values() if isinstance(content, dict) else content
+        known[id(content)] = 1 + sum(_size(each, known) for each in inner)
+    return known[id(content)]
 
 
 def _without_foreign(content: Any) -> tuple[Any, list[Fault]]:

@@ -1,14 +1,14 @@
 """The coordinator: receives events, applies them to lanes, and recovers what was lost."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.config import ConfigurationFaults
-from shared.coordinator import catching_up, notifications, rerunning, routing
+from shared.coordinator import alerts, catching_up, notifications, rerunning, routing
 from shared.coordinator.holding import Holding
 from shared.coordinator.lanes import Lanes
 from shared.coordinator.postponing import Delivered, postponed
@@ -16,7 +16,7 @@ from shared.coordinator.relevance import relevant
 from shared.core import incoming
 from shared.core.awaiting import PROMOTION
 from shared.core.events import AwaitedJobEnded, LaneEvent, TimePassed
-from shared.core.messages import AwaitedJob, JobEnded, MonitorBreached, News, StepReported
+from shared.core.messages import AwaitedJob, EndpointAlert, JobEnded, MonitorBreached, News, StepReported
 from shared.core.queues import EVENTS_QUEUE, all_queues, reports_queue
 from shared.ports import Bus, DeadLetters, LiveSeries, Postponing, QueueUnavailableError, Store
 from shared.telemetry.telemetry import Telemetry
@@ -70,9 +70,20 @@ class Coordinator:
         if news is None:
             log.info("ignored a notification of type %s", kind[:200])
             return
-        if self._telemetry.is_traced:
-            news = replace(news, received=self._clock())
-        self._parts.bus.send_events([self._relevant(news)])
+        self._send([news])
+
+    def take_alert(self, data: Any) -> None:
+        """Receive an alert of Azure Monitor. Raises for a malformed one."""
+        found = alerts.read(data)
+        if not found:
+            log.info("ignored an alert that is on no online endpoint")
+        self._send(found)
+
+    def _send(self, every: Sequence[News]) -> None:
+        received = self._clock() if self._telemetry.is_traced else None
+        timed = [replace(news, received=received) if received else news for news in every]
+        if timed:
+            self._parts.bus.send_events([self._relevant(news) for news in timed])
 
     def advance(self, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `promotion-events`. Raises for one that does not belong there."""
@@ -141,6 +152,8 @@ class Coordinator:
             events += self._woken(news)
         if isinstance(news, MonitorBreached):
             events += rerunning.for_breach(news, self._parts.configuration)
+        if isinstance(news, EndpointAlert):
+            events += alerts.changes(news, self._parts.configuration, self._parts.store)
         if not events:
             log.info("nothing to do for %s of %s", type(news).__name__, news.workspace)
         for event in events:

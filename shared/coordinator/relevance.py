@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.core.awaiting import PROMOTION
-from shared.core.messages import JobEnded, MonitorBreached, News, relevant_tags
+from shared.core.messages import EndpointAlert, JobEnded, MonitorBreached, News, relevant_tags
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def relevant(news: News, configuration: "Configuration") -> News:
     """The news with only the tags that matter."""
-    if isinstance(news, MonitorBreached):
+    if isinstance(news, MonitorBreached | EndpointAlert):
         return news
     asked = configuration.tags_asked_for(news.workspace)
     of_ours = {PROMOTION} if isinstance(news, JobEnded) else set()

@@ -12,7 +12,16 @@ from shared.core.approval import APPROVE
 from shared.core.asset_names import is_of_registry
 from shared.core.events import PromotionRequested
 from shared.core.job_statuses import COMPLETED
-from shared.core.messages import Candidate, JobEnded, Kind, LaneKey, ModelRegistered, MonitorBreached, News
+from shared.core.messages import (
+    Candidate,
+    EndpointAlert,
+    JobEnded,
+    Kind,
+    LaneKey,
+    ModelRegistered,
+    MonitorBreached,
+    News,
+)
 from shared.core.plan import plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
@@ -38,7 +47,9 @@ class _Asking:
 def requests(news: News, configuration: "Configuration", now: datetime) -> Iterator[PromotionRequested]:
     """One request per route that takes the news. For a model that no route takes, one request that records this."""
     environment = configuration.environment_of(news.workspace)
-    if isinstance(news, MonitorBreached) or (environment is None and not is_of_registry(news.workspace)):
+    if isinstance(news, MonitorBreached | EndpointAlert):
+        return
+    if environment is None and not is_of_registry(news.workspace):
         return
     asking = _Asking(news.source, configuration, now)
     if isinstance(news, JobEnded):

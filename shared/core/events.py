@@ -107,6 +107,29 @@ class RunAsked:
         return self.requested_by
 
 
+@dataclass(frozen=True)
+class AlertChanged:
+    """An alert on a stage's endpoint has fired, or is resolved."""
+
+    lane: LaneKey
+    stage: str
+    alert: str  #: its id
+    rule: str
+    fired: bool
+    says: str
+    who: str = ""
+    comes_again: bool = True
+    may_be_repeated: bool = True
+
+    def about(self, lane: Lane | None) -> str | None:
+        """The promotion that it fired for, else the one that serves the stage."""
+        if lane is None:
+            return None
+        kept = [each.promotion for each in lane.alerts.get(self.stage, ()) if each.id == self.alert]
+        champion = lane.champions.get(self.stage)
+        return kept[0] if kept else champion.promotion if champion is not None else None
+
+
 class _OfPerson:
     """A person's request to a lane. It is applied at once, so no queue delivers it again."""
 
@@ -239,7 +262,7 @@ class Released(_OfPerson):
 PersonEvent = (
     Approved | Rejected | Cancelled | RolledBack | Abandoned | KeepingEnded | Retried | Released | Replayed | Discarded
 )
-LaneEvent = PromotionRequested | StepReported | TimePassed | AwaitedJobEnded | RunAsked | PersonEvent
+LaneEvent = PromotionRequested | StepReported | TimePassed | AwaitedJobEnded | RunAsked | AlertChanged | PersonEvent
 
 
 class NotNowError(Exception):

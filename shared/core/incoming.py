@@ -15,6 +15,7 @@ from typing import Protocol
 from shared.core.messages import (
     RECONCILE,
     Command,
+    EndpointAlert,
     Event,
     FindRegistrations,
     JobEnded,
@@ -64,7 +65,7 @@ def read(queue: str, body: bytes, workspace_of: WorkspaceOf, registry: str | Non
 def read_news(body: bytes) -> News:
     """A message of `promotion-events`."""
     message = decode(body)
-    if isinstance(message, ModelRegistered | JobEnded | MonitorBreached):
+    if isinstance(message, ModelRegistered | JobEnded | MonitorBreached | EndpointAlert):
         return message
     raise MisplacedError(f"{type(message).__name__} is not news from a workspace", message)
 

@@ -37,11 +37,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.core import approving, awaiting, going_back, keeping, pace, rerunning, trying_again
+from shared.core import alerting, approving, awaiting, going_back, keeping, pace, rerunning, trying_again
 from shared.core.commands import command_for
 from shared.core.durations import in_words
 from shared.core.events import (
     Abandoned,
+    AlertChanged,
     Approved,
     AwaitedJobEnded,
     Cancelled,
@@ -289,6 +290,7 @@ _HANDLERS: Mapping[type[LaneEvent], Callable[[Turn, Any], None]] = {
     TimePassed: _pass_time,
     AwaitedJobEnded: awaiting.wake,
     RunAsked: rerunning.ask,
+    AlertChanged: alerting.take,
     Approved: _of_promotion(approving.approve),
     Rejected: _of_promotion(approving.reject),
     Cancelled: _of_promotion(going_back.cancel),

@@ -339,7 +339,26 @@ class MonitorBreached:
         return _short_id("breached", self.workspace, self.monitor, self.run, self.source)
 
 
-News = ModelRegistered | JobEnded | MonitorBreached  #: from a workspace
+@dataclass(frozen=True)
+class EndpointAlert:
+    """An alert rule on an online endpoint has fired, or its alert is resolved."""
+
+    workspace: str  #: ARM id
+    endpoint: str
+    alert: str  #: id of the alert, the same when it is resolved
+    rule: str
+    fired: bool
+    says: str
+    source: str
+    received: datetime | None = None  #: when the app was notified, where traces are kept
+
+    @property
+    def message_id(self) -> str:
+        condition = "fired" if self.fired else "resolved"
+        return _short_id("alert", self.workspace, self.endpoint, self.alert, condition, self.source)
+
+
+News = ModelRegistered | JobEnded | MonitorBreached | EndpointAlert  #: from a workspace
 Report = StepReported | ModelRegistered  #: from a worker; it finds registrations while catching up
 Event = News | StepReported
 
@@ -354,7 +373,7 @@ def relevant_tags(tags: Mapping[str, str], names: Collection[str] | None) -> dic
 
 _TYPES: dict[str, type[Command | Event]] = {
     kind.__name__: kind
-    for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, MonitorBreached, StepReported)
+    for kind in (RunStep, FindRegistrations, ModelRegistered, JobEnded, MonitorBreached, EndpointAlert, StepReported)
 }
 
 

@@ -75,7 +75,9 @@ class KindRules:
 
 
 #: Waits until the stages before have served the candidate for as long as the stage asks.
-_SOAK = PlannedStep("soak", limit=timedelta(days=30), asked_by="soak", waits=True, waits_for=WaitsFor.TIME)
+_SOAK = PlannedStep(
+    "soak", limit=timedelta(days=30), asked_by="soak", waits=True, waits_for=WaitsFor.TIME, informs=True
+)
 
 KINDS: Mapping[Kind, KindRules] = {
     Kind.MODEL: KindRules(

@@ -321,6 +321,18 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """An alert on a stage's endpoint."""
+
+    id: str
+    promotion: str  #: that served when it fired
+    rule: str
+    says: str
+    at: datetime  #: when the app was told of it
+    resolved: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Unpublished:
     """Changes that may not have been published, and that no redelivery would publish: the timer does."""
 
@@ -360,6 +372,7 @@ class Lane:
     durations: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     #: By stage: when its pipeline was last asked to run again.
     runs: Mapping[str, tuple[AskedRun, ...]] = field(default_factory=dict)
+    alerts: Mapping[str, tuple[Alert, ...]] = field(default_factory=dict)  #: by stage, on its endpoint
 
     def promotion(self, promotion: str) -> Promotion | None:
         place = self._places.get(promotion)

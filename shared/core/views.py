@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from shared.core import alerting
 from shared.core.approval import APPROVE, Approval, ApprovalEvidence, digest_in_environment
 from shared.core.holds import Holds, OperatorHold
 from shared.core.journal import JournalEntry
@@ -59,6 +60,16 @@ def details(promotion: Promotion, journal: Sequence[JournalEntry], lane: Lane) -
                 "ends": _time(wait.ends),
             }
             for wait in waits(lane, promotion)
+        ],
+        "alerts": [
+            {
+                "stage": stage,
+                "rule": alert.rule,
+                "text": alert.says,
+                "at": _time(alert.at),
+                "resolved": _time(alert.resolved),
+            }
+            for stage, alert in alerting.of(lane, promotion)
         ],
         "stages": [_stage(promotion, stage) for stage in promotion.stages],
         "journal": [

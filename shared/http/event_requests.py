@@ -7,6 +7,8 @@ https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shared.coordinator import alerts
+from shared.coordinator.alerts import MalformedAlertError
 from shared.coordinator.notifications import MalformedNotificationError
 from shared.core import json_text
 from shared.http.refusals import BadRequestError, unavailable
@@ -16,13 +18,21 @@ from shared.ports import QueueUnavailableError
 Intake = Callable[[Any, Any, Any], None]
 
 
-def take(event_type: str, body: bytes, intake: Intake) -> dict[str, Any] | None:
-    """Handle a delivery by its header `aeg-event-type`; return the answer to a handshake, None for events.
+#: Takes the `data` of an alert; raises `MalformedAlertError` in words.
+TakeAlert = Callable[[Any], None]
+
+
+def take(event_type: str, body: bytes, intake: Intake, take_alert: TakeAlert) -> dict[str, Any] | None:
+    """Handle a delivery by its header `aeg-event-type`, or an alert of Azure Monitor, which has none; return the answer
+    to a handshake, None for events.
 
     Raises `RefusedError`. The well-formed events of a batch are taken even then.
     """
     kind = event_type.lower()
     if kind == "unsubscribe":
+        return None
+    if not kind and (alert := _alert(body)) is not None:
+        _take(alert, take_alert)
         return None
     if kind not in ("subscriptionvalidation", "notification"):
         raise BadRequestError("aeg-event-type must be Notification, SubscriptionValidation or Unsubscribe")
@@ -59,6 +69,25 @@ def _taken(number: int, event: Any, intake: Intake) -> str | None:
     except MalformedNotificationError as fault:
         return f"event {number}: {fault}"
     return None
+
+
+def _alert(body: bytes) -> Any:
+    """The data of an alert in the common schema; None for anything else."""
+    try:
+        content = json_text.read(body)
+    except ValueError:
+        return None
+    is_alert = isinstance(content, dict) and content.get("schemaId") == alerts.SCHEMA
+    return (content.get("data") or {}) if is_alert else None
+
+
+def _take(alert: Any, take_alert: TakeAlert) -> None:
+    try:
+        take_alert(alert)
+    except QueueUnavailableError as fault:
+        raise unavailable(fault, "Deliver it again.") from fault
+    except MalformedAlertError as fault:
+        raise BadRequestError(str(fault)) from fault
 
 
 def _handshake(events: list[Any]) -> dict[str, Any]:

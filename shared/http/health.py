@@ -12,6 +12,7 @@ from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
 from shared.http.checks import NOBODY, Check, Seen, State, carried_out
 from shared.http.environment_checks import EnvironmentChecks
+from shared.http.region_checks import region_checks
 from shared.http.sign_in import Verifier
 from shared.ports import Capability, DeadLetters, RejectedError, Store, Topic, TopicUnavailableError, Workspace
 from shared.worker.order import Rules
@@ -67,6 +68,7 @@ class Health:
             yield from self._source_checks()
             if self._is_configured():
                 yield Check("configuration", "files", self._see_files, "Correct the files, then deploy the app.")
+                yield from region_checks(self.configuration(), self.roles.environments, self.workspace)
             yield Check("store", "promotions", self._write, "Create the store, and let the app write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
         yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")

@@ -20,7 +20,7 @@ from shared.core import events, views
 from shared.core.events import LaneEvent, Person
 from shared.core.lane import Decision
 from shared.core.messages import LaneKey
-from shared.core.promotion import Lane, Promotion, PromotionStatus
+from shared.core.promotion import Lane, Promotion
 from shared.http import bodies, listing, refusals, starting
 from shared.http.bodies import Body, Text
 from shared.ports import QueueUnavailableError, Store, VersionConflictError
@@ -147,7 +147,7 @@ class Requests:
         if found is None:
             raise _no_promotion(promotion)
         more = asked.model_dump()
-        if event is events.Retried and found[0].status is PromotionStatus.FAILED:
+        if event is events.Retried and not found[0].under_way:
             more["renewed"] = self._renewed(found[0])
         decision = self._apply(event(lane=found[0].lane, promotion=promotion, by=by, **more))
         return {"done": _done(decision), "promotion": self.promotion(promotion)}

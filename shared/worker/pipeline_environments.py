@@ -1,7 +1,8 @@
 """Environment assets of a pipeline's steps in the registry.
 
 Curated ones and those of the registry are used as they are. One of the workspace is shared under its name and version.
-One that is described where it is used has no name: it gets one, and a version that is a digest of its content.
+One that is described where it is used has no name: it gets one, and a version that is a digest of its content. With a
+Docker build context it is shared, since only the workspace has the context.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from shared.core import asset_names
 from shared.core.messages import Failed, FailureKind
 from shared.ports import EnvironmentAsset, same_asset
 from shared.worker.order import Order
-from shared.worker.pipeline_content import VERSION_LENGTH, conda_as_json, environment_digest
+from shared.worker.pipeline_content import VERSION_LENGTH, conda_as_json, digest_of, environment_digest
 from shared.worker.pipeline_order import PipelineOrder, is_in
 
 #: Microsoft's own registries, which every workspace may read.
@@ -85,11 +86,7 @@ def _of_registry(order: PipelineOrder, key: str, registry: str, is_label: bool) 
 
 def _rebuilt(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> UsedEnvironment | Pending | Failed:
     if asset.build or not asset.image:
-        return Failed(
-            f"Environment {asset.name}:{asset.version} is described inline, with a Docker build context. "
-            "Register it as a named environment, and use that.",
-            FailureKind.REFUSED,
-        )
+        return _with_context(order, asset, start)
     content = EnvironmentAsset("", "", "", asset.image, conda_as_json(asset))
     digest = environment_digest(content)
     # The name of a published route has a slash, which no asset's name may have.
@@ -104,6 +101,28 @@ def _rebuilt(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> Used
     if environment_digest(there) != digest:
         return _taken(name, version)
     return UsedEnvironment(key, digest)
+
+
+def _with_context(order: PipelineOrder, asset: EnvironmentAsset, start: bool) -> UsedEnvironment | Pending | Failed:
+    """An inline environment with a Docker build context is an asset of the workspace whose version is a digest of the
+    context. The registry copies the asset with its context, under a name that no other such environment has."""
+    if not asset.origin:
+        return Failed(
+            f"Environment {asset.name}:{asset.version} is described in a file, with a Docker build context that no "
+            "workspace has. Register it as a named environment, and use that.",
+            FailureKind.REFUSED,
+        )
+    name = f"{order.command.candidate.name}-environment"
+    version = digest_of([asset.origin.lower()])[:VERSION_LENGTH]
+    key = order.workspace.registry_id("environments", name, version)
+    there = order.workspace.environment_asset(key)
+    if there is None:
+        if start:
+            order.workspace.start_environment_share(asset.name, asset.version, (name, version))
+        return Pending(f"the registry is copying environment {name} with its Docker build context")
+    if not same_asset(there.origin, asset.origin):
+        return _taken(name, version)
+    return UsedEnvironment(key, environment_digest(there))
 
 
 def from_workspace(order: Order[Any], asset: EnvironmentAsset, start: bool) -> UsedEnvironment | Pending | Failed:

@@ -1,4 +1,4 @@
-"""The apps that are measured: each has the functions that a measurement relies on, so that none stops at its start."""
+"""The apps that are measured have the functions that the measurements rely on, so that no measurement stops at once."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How calls are put down to the steps of a promotion."""
+"""How calls are attributed to the steps of a promotion."""
 
 from datetime import UTC, datetime
 from typing import Any

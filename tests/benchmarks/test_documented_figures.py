@@ -1,4 +1,4 @@
-"""What the pages on scale and cost say of a promotion is what the rules make of it, and the same on both."""
+"""The figures on the pages about scale and cost are those that the rules produce, and both pages agree."""
 
 import re
 from datetime import timedelta
@@ -11,7 +11,7 @@ from shared.cloud.sqlite import SqliteStore
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCALE, COST = ((DOCS / name).read_text(encoding="utf-8") for name in ("scale.md", "operations.md"))
-#: Of `intake` per promotion, as the benchmark `waiting` counts it.
+#: Executions of `intake` per promotion, as the benchmark `waiting` counts them.
 NOTIFICATIONS = 3
 DAY = 24 * 60 * 60
 

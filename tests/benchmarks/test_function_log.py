@@ -1,4 +1,4 @@
-"""What is read from the log of the Functions host."""
+"""What the benchmarks read from the log of the Functions host."""
 
 from benchmarks.function_log import Use, difference, uses
 

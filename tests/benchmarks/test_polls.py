@@ -1,4 +1,4 @@
-"""What is promised of polls, held by the same simulation that the benchmark prints."""
+"""The promises about polls hold in the simulation that the benchmark prints."""
 
 from datetime import timedelta
 from statistics import median

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def models_for(lanes: int) -> list[str]:
-    """So many models, half of them on each route."""
+    """This many models, half of them on each route."""
     return [f"{'careful' if number % 2 else 'straight'}-{number // 2 + 1}" for number in range(lanes)]
 
 

@@ -1,4 +1,4 @@
-"""The app's HTTP API as people use it while the app dies again and again."""
+"""The app's HTTP API, for people who use it while the app dies again and again."""
 
 import asyncio
 import json
@@ -17,8 +17,8 @@ AT_ONCE = 32
 
 
 class Api:
-    """Every person signs in once, while all is well: tokens outlive the run. Calls raise `NoAnswerError` where the app
-    does not answer, or says that it cannot just now (500 and above)."""
+    """Every person signs in once, while everything works: tokens outlive the run. Calls raise `NoAnswerError` if the
+    app does not answer, or says that it cannot right now (500 and above)."""
 
     def __init__(self, addresses: Mapping[str, Any]) -> None:
         self._client = Client(addresses["functions"]["url"], PATIENCE)
@@ -33,7 +33,7 @@ class Api:
             self._signed_in[person] = await asyncio.to_thread(bearer, self._addresses, person)
 
     async def get(self, path: str) -> Any:
-        """The JSON of an answer with 200, and `NoAnswerError` for any other."""
+        """The JSON of an answer with status 200. Raises `NoAnswerError` for any other answer."""
         status, body = await self._ask("GET", path, self._key)
         if status != 200:
             raise NoAnswerError(f"GET {path}: {status} {body}")

@@ -14,7 +14,7 @@ from tests.chaos.people import ENVIRONMENTS, ROLES
 from tests.e2e.conftest import REPOSITORY, Cloud, describe, running
 
 CONFIGURATION = Path(__file__).with_name("promotion.yml")
-#: Few, so that queues give messages up, and people have something to replay.
+#: Few, so that messages become dead letters and people have something to replay.
 MOST_DELIVERIES = 3
 _SETTINGS = {
     "MLPROMOTE_CONFIGURATION": str(CONFIGURATION),
@@ -35,7 +35,7 @@ class Subscribed:
 
 @asynccontextmanager
 async def hurried_cloud(folder: Path, log: Logbook) -> AsyncIterator[Subscribed]:
-    """Running, with its state in `folder`, which must not be there yet."""
+    """A running cloud with its state in `folder`, which must not exist yet."""
     with bind(0) as free:
         port = port_of(free)
     subscriber = Webhook()

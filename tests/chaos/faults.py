@@ -1,4 +1,4 @@
-"""Plays the faults of Azure ML: throttling, errors, slow and late answers, want of quota, containers that crash."""
+"""Simulates the faults of Azure ML: throttling, errors, slow and late answers, lack of quota, crashing containers."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import aiohttp
 from tests.chaos.logbook import Logbook
 from tests.e2e.azure import Azure
 
-#: What strikes, how often of a hundred times, and how many calls at most.
+#: Each fault, with its probability in per cent and the number of calls that it affects at most.
 KINDS = {
     "throttling": (24, 3),
     "error": (24, 3),
@@ -18,10 +18,10 @@ KINDS = {
     "out_of_quota": (12, 1),
     "crash": (2, 1),
 }
-#: Seconds that an answer takes; the app must believe that a change is over by then.
+#: Seconds that an answer takes. By then, the app must believe that the change is over.
 LONGEST = 2.0
 _ENDPOINTS, _DEPLOYMENTS = "*/onlineendpoints/*", "*/onlineendpoints/*/deployments/*"
-#: Method and path of what may be struck; without a method all are.
+#: Method and path of what may be affected; all methods if none is named.
 _CALLS: Sequence[tuple[str | None, str]] = (
     ("GET", _ENDPOINTS),
     ("PUT", _ENDPOINTS),
@@ -29,7 +29,7 @@ _CALLS: Sequence[tuple[str | None, str]] = (
     ("POST", "*/listkeys"),
     (None, "*/registries/*"),
 )
-#: Of these kinds, what alone they strike.
+#: Faults of these kinds affect only this.
 _ONLY: Mapping[str, Sequence[tuple[str | None, str]]] = {
     "busy": (("PUT", _ENDPOINTS), ("DELETE", _DEPLOYMENTS)),
     "out_of_quota": ((None, _DEPLOYMENTS),),
@@ -38,7 +38,7 @@ _ONLY: Mapping[str, Sequence[tuple[str | None, str]]] = {
 
 
 class Faults:
-    """Switches faults on, as `chance` has it."""
+    """Switches faults on at random, drawn from `chance`."""
 
     def __init__(self, azure: Azure, chance: random.Random, log: Logbook) -> None:
         self._azure = azure

@@ -1,7 +1,7 @@
-"""A copy of the app with shorter times, so that what is left behind by a kill is not waited for by the minute.
+"""A copy of the app with shorter times, so that a run does not wait minutes for what a kill has left behind.
 
-A command that was never answered keeps its stage closed for `GRACE`, five minutes. At that pace a thousand kills would
-take days. Nothing but the constants below differs from the app as it is; each must stand in its file exactly once.
+A command that was never answered keeps its stage closed for `GRACE`, five minutes. At that pace, a thousand kills would
+take days. Only the constants below differ from the app; each must occur in its file exactly once.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 _IS_APP = ("function_app.py", "host.json", "functions", "shared")
 
-#: Per file: what stands there, and what stands in the copy.
+#: By file: the text there, and the text in the copy.
 SHORTER: Mapping[str, Mapping[str, str]] = {
     "shared/core/messages.py": {
         "MAY_ACT_FOR = timedelta(minutes=3)": "MAY_ACT_FOR = timedelta(seconds=10)",
@@ -37,11 +37,11 @@ SHORTER: Mapping[str, Mapping[str, str]] = {
 
 
 class ChangedAppError(Exception):
-    """A file of the app no longer has a constant as it is to be shortened."""
+    """A file of the app no longer contains a constant that should be shortened."""
 
 
 def make(target: Path, app: Path = REPOSITORY, shorter: Mapping[str, Mapping[str, str]] = SHORTER) -> Path:
-    """Copy the app into the folder `target`, which must not be there yet, and shorten its times; returns the folder."""
+    """Copy the app into the folder `target`, which must not exist yet, and shorten its times. Return the folder."""
     target.mkdir(parents=True)
     for name in _IS_APP:
         source = app / name

@@ -1,4 +1,4 @@
-"""What must hold once everything has come to rest, whatever died on the way: nothing is lost, doubled, stuck or
+"""What must hold once everything has settled, whatever died on the way: nothing is lost, doubled, stuck or
 orphaned, and traffic, champion and answer agree."""
 
 from collections import Counter
@@ -11,7 +11,7 @@ from tests.chaos.world import BY_ITSELF, Answer, Deployment, Endpoint, Line, Pro
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is not as it must be."""
+    """One violation of an invariant."""
 
     kind: str  #: lost, doubled, stuck, orphaned or disagreeing
     text: str
@@ -21,7 +21,7 @@ class Violation:
 
 
 def violations(world: World) -> list[Violation]:
-    """Everything that is not as it must be."""
+    """All violations."""
     return [Violation(kind, text) for kind, check in _CHECKS for text in check(world)]
 
 
@@ -102,12 +102,12 @@ def _steps_done_twice(world: World) -> Iterator[str]:
                         yield f"{promotion.id} has {stage.name}.{step} done {number} times in attempt {attempt}"
 
 
-#: Each begins a walk through the plan, or back: from here on a step may be done once more.
+#: Each starts a pass through the plan, forward or back. After it, a step may be done once more.
 _BEGINS = ("stage-started", "rolled-back")
 
 
 def _walks(promotion: Promotion, stage: str) -> Iterator[Counter[str]]:
-    """How often each step of a stage was done, by walk."""
+    """How often each step of a stage was done, by pass."""
     walk: Counter[str] = Counter()
     for line in promotion.journal:
         if line.stage != stage:
@@ -130,7 +130,7 @@ def _deployments_of_one_promotion(world: World) -> Iterator[str]:
 
 
 def _numbers_that_do_not_fit(world: World) -> Iterator[str]:
-    """What was published bears the number that its line has in the journal, so that numbers have no gaps."""
+    """What was published has the number of its line in the journal, so the numbers have no gaps."""
     for told in set(world.told):
         promotion = world.promotion(told.promotion)
         if promotion is None:
@@ -195,7 +195,7 @@ def _place(endpoint: Endpoint, deployment: Deployment) -> str:
 
 
 def _was_left(world: World, serving: Serving, deployment: Deployment) -> bool:
-    """Whether it is said of the deployment that it stays, by its own promotion or by one that was to replace it."""
+    """Whether a promotion says that the deployment stays: its own, or one that was to replace it."""
     own = world.promotion(deployment.promotion)
     if own is not None and _removal_was_given_up(own, serving.stage):
         return True
@@ -214,7 +214,7 @@ def _removal_was_given_up(promotion: Promotion, stage: str) -> bool:
 
 
 def _last(promotion: Promotion, stage: str, step: str) -> str | None:
-    """How a step ended the last time, in the journal's word."""
+    """How a step last ended, in the journal's term."""
     ends = ("step-succeeded", "step-failed", "step-stopped")
     lines = [line.what for line in promotion.journal if (line.stage, line.step) == (stage, step) and line.what in ends]
     return lines[-1] if lines else None

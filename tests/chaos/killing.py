@@ -1,4 +1,4 @@
-"""Kills the parts of a local cloud, one at a time and at random, and sees that each comes back."""
+"""Kills the parts of a local cloud, one at a time and at random, and makes sure that each comes back."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ import psutil
 from localcloud.up import LocalCloud, PartFailedError
 from tests.chaos.logbook import Logbook
 
-#: How often each is killed, of a hundred times. The last two are processes that a part has started.
+#: How often each is killed, in per cent. The last two are processes that a part has started.
 WEIGHTS = {
     "functions": 10,
     "servicebus": 18,
@@ -20,16 +20,16 @@ WEIGHTS = {
     "worker": 20,
     "scoring": 18,
 }
-#: Azure ML gives a container up that crashes again and again, and so must not be killed too often.
+#: Azure ML gives up on a container that keeps crashing, so it must not be killed too often.
 MOST_OF_ONE_CONTAINER = 2
-#: A part stays down for so many seconds at most.
+#: The longest time that a part stays down, in seconds.
 LONGEST_DOWN = 1.5
 #: How often a part may fail to start while others are down, before that counts as a defect.
 MOST_STARTS = 5
 
 
 class Reaper:
-    """`chance` decides who dies, and for how long."""
+    """`chance` decides what dies, and for how long."""
 
     def __init__(self, parts: LocalCloud, chance: random.Random, log: Logbook) -> None:
         self._parts = parts
@@ -40,7 +40,7 @@ class Reaper:
         self.killed: Counter[str] = Counter()
 
     async def kill_one(self) -> bool:
-        """Kill something that is up; False if that has ended by itself just now."""
+        """Kill something that is running. Return False if it has just ended by itself."""
         up = [name for name in WEIGHTS if self._part_of(name) not in self._coming_back]
         if not up:
             return False
@@ -59,7 +59,7 @@ class Reaper:
             await asyncio.gather(*self._coming_back.values())
 
     async def close(self) -> None:
-        """Bring nothing back any more."""
+        """Stop bringing parts back."""
         for task in self._coming_back.values():
             task.cancel()
         await asyncio.gather(*self._coming_back.values(), return_exceptions=True)

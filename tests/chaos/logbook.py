@@ -1,4 +1,4 @@
-"""What the harness did, line by line with the times: in a file, for whoever looks for the cause of a violation."""
+"""A file with everything that the harness did, with times, for whoever looks for the cause of a violation."""
 
 import time
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Logbook:
-    """Appends to a file; counts what was done by kind. `about` names what was done it to, in words."""
+    """Appends to a file, and counts entries by kind. `about` says, in words, what an entry concerns."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

@@ -1,4 +1,4 @@
-"""Looks at everything from the outside: the APIs of the app and of Azure ML, the broker, the endpoints, the topic."""
+"""Observes everything from outside: the APIs of the app and of Azure ML, the broker, the endpoints, the topic."""
 
 import asyncio
 from collections import Counter
@@ -23,7 +23,7 @@ _AT_ONCE = 250
 
 
 class Observer:
-    """Of one local cloud while nothing is killed; `models` are those that a route takes."""
+    """Observes one local cloud while nothing is killed. `models` are those that a route takes."""
 
     def __init__(self, api: Api, azure: Azure, subscriber: Webhook, connection: str, models: Sequence[str]) -> None:
         self._api = api
@@ -50,11 +50,11 @@ class Observer:
     async def at_rest(self) -> bool:
         """Whether nothing is under way, and every registration has been noticed."""
         known = World(await self._registered(), tuple(map(promotion_of, await self._promotions())))
-        # To look into the queues takes long, so that comes last.
+        # Looking into the queues takes long, so it comes last.
         return known.is_at_rest and replace(known, queues=await self._queues()).is_at_rest
 
     async def statuses(self) -> Counter[str]:
-        """How many promotions have come to which status."""
+        """How many promotions have each status."""
         return Counter([each["status"] async for each in self._api.all("promotions?top=200")])
 
     async def waiting_for_approval(self) -> list[tuple[str, str]]:
@@ -79,7 +79,7 @@ class Observer:
         return frozenset([*models, *pipelines, *trained])
 
     async def _promotions(self) -> list[Mapping[str, Any]]:
-        """All of them; those that have not changed since they were last read are not read again."""
+        """All of them. Those that have not changed since they were last read are not read again."""
         found: list[Mapping[str, Any]] = []
         async for each in self._api.all("promotions?top=200"):
             stamp, known = self._ended.get(each["id"], ("", {}))
@@ -128,7 +128,7 @@ class Observer:
         return Endpoint(environment, name, traffic, deployments, await self._answer(environment, name, bool(traffic)))
 
     async def _answer(self, environment: str, name: str, is_expected: bool) -> str | None:
-        """The version in an answer; None if there is none, where one is expected not for a while."""
+        """The version in an answer. None if no answer is expected, or if none comes for a while."""
 
         async def asked() -> str | None:
             try:

@@ -1,4 +1,4 @@
-"""Plays people: those who register models, and those who start, approve, reject, cancel, roll back and mend."""
+"""Simulates people: those who register models, and those who start, approve, reject, cancel, roll back and repair."""
 
 import asyncio
 import itertools
@@ -30,7 +30,7 @@ MOST_STARTS = 5
 MOST_ROLL_BACKS = 3
 #: How many of a hundred models crash when they are loaded.
 CRASHING = 14
-#: The word in the journal, by the last part of the address.
+#: The journal's term, by the last part of the address.
 _WORDS = {
     "approve": "approved",
     "reject": "rejected",
@@ -42,7 +42,7 @@ _WORDS = {
 
 
 class People:
-    """Do one thing after the other, as `chance` has it, and remember what they asked and how it was answered."""
+    """Do one thing after another at random, and remember the requests and their answers."""
 
     def __init__(self, api: Api, azure: Azure, models: Sequence[str], chance: random.Random, log: Logbook) -> None:
         self._api = api
@@ -84,7 +84,7 @@ class People:
         await self.register_version(self._chance.choice(self._models))
 
     async def register_version(self, model: str) -> None:
-        """Whether that worked while Azure ML was dying is asked of Azure ML, at the end."""
+        """At the end, Azure ML is asked whether that worked while it was dying."""
         self._versions[model] += 1
         version = str(self._versions[model])
         crashes = self._chance.randrange(100) < CRASHING
@@ -96,7 +96,7 @@ class People:
             self._log.note("register", f"{model} {version}{', which crashes' if crashes else ''}")
 
     async def train(self) -> None:
-        """Submit the training pipeline. Whether it completed is asked of Azure ML, at the end."""
+        """Submit the training pipeline. At the end, Azure ML is asked whether it completed."""
         name = f"trains-{next(self._numbers):06}"
         try:
             await asyncio.to_thread(training.submit, self._azure.dev, name)
@@ -108,7 +108,7 @@ class People:
     # --- promotions ---
 
     async def start(self) -> None:
-        """Start a promotion of a version that is there, until the app has answered."""
+        """Ask for the promotion of an existing version until the app has answered."""
         model = self._chance.choice(self._models)
         if not self._versions[model]:
             return
@@ -140,7 +140,7 @@ class People:
         await self._steer("cancel", OPERATOR, await self._one_of(("running", "queued")))
 
     async def abandon(self) -> None:
-        """Abandon the way back of what was turned back last."""
+        """Abandon the latest rollback."""
         await self._steer("abandon", OPERATOR, self._turned_back)
 
     async def retry(self) -> None:
@@ -187,7 +187,7 @@ class People:
         return await self._steer("approve", APPROVERS[0], promotion, stage=stage)
 
     async def roll_back_again(self, promotion: str, stage: str) -> bool:
-        """Not for ever: what keeps it from going back may stay."""
+        """Stop at some point: what prevents the rollback may not go away."""
         self._rolled_back_again[promotion, stage] += 1
         if self._rolled_back_again[promotion, stage] > MOST_ROLL_BACKS:
             return False
@@ -214,7 +214,7 @@ class People:
         assert status == 200, answer
         moved = {each["id"] for each in answer["value"] if each["outcome"] == "replayed"}
         promotions = frozenset(about[each] for each in moved if about[each])
-        # A dead letter that somebody else has just now stays, and its promotion's journal tells of it all the same.
+        # A dead letter that somebody else holds stays, but its promotion's journal mentions it anyway.
         exact = not queue or len(moved) == len(ids)
         done = Answer.DONE if exact and promotions else Answer.NONE if queue else Answer.NOTHING
         self._note(Request(word, OPERATOR, reason, done, promotions, is_about_several=True), ", ".join(ids))
@@ -250,7 +250,7 @@ class People:
         return was_done
 
     def _reason(self) -> str:
-        """One that no other begins with."""
+        """A name that is not the beginning of another."""
         return f"no. {next(self._numbers):06} of the harness"
 
     def _note(self, request: Request, about: str) -> None:
@@ -263,5 +263,5 @@ def content_version(answer: Any) -> str:
     return str(answer["model"]).rpartition(" ")[2]
 
 
-#: What is no violation when it happens to somebody who asks while parts are dying.
+#: Answers that are no violation when people ask while parts are dying.
 DOWN = (aiohttp.ClientError, TimeoutError, NoAnswerError)

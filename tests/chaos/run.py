@@ -23,16 +23,16 @@ from tests.chaos.world import World
 BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.2, 4.0
 #: How many people are at work at a time.
 PEOPLE = 3
-#: Seconds that everything has to come to rest, once nothing is killed any more.
+#: Seconds in which everything must settle once nothing is killed any more.
 SETTLED_WITHIN = 300.0
-#: What is seen twice in so many seconds is no passing thing.
+#: What is seen twice, this many seconds apart, is not temporary.
 _LOOKED_AGAIN_AFTER = 6.0
 _TOLD_EVERY = 15.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to do."""
+    """The settings of a run."""
 
     seed: int
     kills: int
@@ -42,7 +42,7 @@ class Plan:
 
 @dataclass
 class Result:
-    """What has become of a run so far."""
+    """The state of a run."""
 
     kills: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)  #: promotions by status
@@ -64,7 +64,7 @@ class Result:
 
 
 async def run(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Result:
-    """Do it, with all state and the log in `folder`. Ends at the first round that leaves a violation behind."""
+    """Do the run, with all state and the log in `folder`. It ends after the first round that leaves a violation."""
     log, result = Logbook(folder / "chaos.log"), Result()
     log.note("seed", str(plan.seed))
     async with hurried_cloud(folder / "cloud", log) as subscribed:
@@ -81,14 +81,14 @@ async def run(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Result:
 
 
 class _Chaos:
-    """Everybody who takes part."""
+    """All participants."""
 
     def __init__(
         self, plan: Plan, subscribed: Subscribed, log: Logbook, result: Result, tell: Callable[[str], None], api: Api
     ) -> None:
         cloud, chance = subscribed.cloud, random.Random(plan.seed)
         self._azure, self._log, self._result, self._tell = cloud.azure, log, result, tell
-        # Each draws from its own, so that how fast one is does not change what another does.
+        # Each has its own random numbers, so that the speed of one does not change what another does.
         self._people_chance, self._faults_chance, self._kills_chance = (
             random.Random(chance.getrandbits(64)) for _ in range(3)
         )
@@ -103,7 +103,7 @@ class _Chaos:
     async def begun(
         cls, plan: Plan, subscribed: Subscribed, log: Logbook, result: Result, tell: Callable[[str], None]
     ) -> "_Chaos":
-        """With everybody signed in, and a first version of each model registered."""
+        """Sign everybody in, and register a first version of each model."""
         api = Api(subscribed.cloud.parts.addresses)
         await api.sign_in(*ROLES)
         chaos = cls(plan, subscribed, log, result, tell, api)
@@ -112,7 +112,7 @@ class _Chaos:
         return chaos
 
     async def round(self, kills: int) -> None:
-        """Kill so many, with people and faults beside it."""
+        """Kill this many parts while people work and faults occur."""
         others = [
             *(
                 asyncio.create_task(_again_and_again(self.people.act, self._people_chance, BETWEEN_ACTS))
@@ -139,7 +139,7 @@ class _Chaos:
                 raise end
 
     async def settle(self) -> None:
-        """Let everything come to rest, with somebody who approves, releases holds and mends; or give up in time."""
+        """Let everything settle, with somebody who approves, releases holds and repairs, or give up in time."""
         await self.reaper.all_are_back()
         await self._azure.clear_faults()
         deadline = self._log.seconds + SETTLED_WITHIN
@@ -155,7 +155,7 @@ class _Chaos:
         self._log.note("settle", "not everything has come to rest")
 
     async def check(self) -> None:
-        """Note every violation that is there twice."""
+        """Note every violation that was seen twice."""
         self._count()
         world = await self._observer.world(self.people.requests)
         found = violations(world)
@@ -173,7 +173,7 @@ class _Chaos:
         self._write_down(world)
 
     async def _mend(self) -> int:
-        """Approve what waits, release what is held, take back what was given up; how much of that was done."""
+        """Approve what waits, release what is held, and roll back again what was abandoned. Return the number."""
         holds = await self._people_do(self.people.release_hold, await self.people.holds())
         approvals = await self._people_do(self.people.approve_one, await self._observer.waiting_for_approval())
         half = [(each.id, stage) for each, stage in await self._observer.half_undone()]
@@ -203,7 +203,7 @@ class _Chaos:
 
 
 def struck(world: World) -> Counter[str]:
-    """By step: how often a journal says that its worker died over it, or that it came too late."""
+    """By step: how often a journal says that its worker died, or that it came too late."""
     return Counter(
         line.step
         for promotion in world.promotions

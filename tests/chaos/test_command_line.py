@@ -1,4 +1,4 @@
-"""The command line of the harness, as far as it goes without a run."""
+"""The command line of the harness, as far as that can be tested without a run."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each violation, put into a world in which all is well, is reported as that violation and as nothing else."""
+"""Each violation, put into a world without any, is reported as that violation and nothing else."""
 
 from dataclasses import replace
 

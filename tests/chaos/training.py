@@ -1,4 +1,4 @@
-"""The training pipeline that people submit to dev: one step, which leaves a model that names no version."""
+"""The training pipeline that people submit to dev: one step, whose model names no version."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""What can be seen of a local cloud and its app from the outside, as values that the invariants are checked on."""
+"""What can be observed of a local cloud and its app from outside, as values for the invariants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 from mlpromote.statuses import ENDED
 
-#: Who asks for a promotion that comes by itself: the notification, or the timer that looks for lost ones.
+#: Who asks for an automatic promotion: the notification, or the timer that looks for lost ones.
 BY_ITSELF = ("event-grid", "reconcile")
 
 
@@ -36,7 +36,7 @@ class Stage:
 
     @property
     def is_half_undone(self) -> bool:
-        """Whether its way back did not reach its end."""
+        """Whether its rollback did not finish."""
         return self.status == "failed" and any(status != "succeeded" for status in self.undoing.values())
 
 
@@ -111,7 +111,7 @@ class Answer(StrEnum):
 
     DONE = "done"
     NOTHING = "nothing"  #: refused, or done before: nothing was done
-    NONE = "none"  #: not at all, or with a status of 500 and above: it may have been done or not
+    NONE = "none"  #: no answer, or a status of 500 and above: it may have been done or not
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Told:
 
 @dataclass(frozen=True)
 class World:
-    """Everything at one time."""
+    """Everything at one moment."""
 
     registered: frozenset[tuple[str, str]] = frozenset()  #: models that a route takes, and their versions
     promotions: tuple[Promotion, ...] = ()

@@ -63,7 +63,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
 
 @pytest.fixture(scope="module")
 def azure(running: LocalAzure) -> Iterator[LocalAzure]:
-    """Found through the environment of this process, for no longer than a module: other tests have other clouds."""
+    """Found through the environment of this process, for one module at most: other tests have other clouds."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in running.environment.items():
             environment.setenv(name, value)
@@ -139,7 +139,7 @@ def client(workspace: str, azure: LocalAzure, identity: str = WORKER) -> MLClien
 
 
 def registry_client(azure: LocalAzure) -> MLClient:
-    """The SDK as somebody uses it who registers in the registry."""
+    """The SDK, for somebody who registers in the registry."""
     cloud = azure.cloud
     metadata = {key: value for key, value in cloud.items() if key != "name"}
     return MLClient(credential(WORKER), registry_name=REGISTRY, cloud=cloud["name"], cloud_metadata=metadata)

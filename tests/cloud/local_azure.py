@@ -1,4 +1,4 @@
-"""A local Azure ML and a managed identity endpoint as processes, to be talked to over the wire only."""
+"""A local Azure ML and a managed identity endpoint as processes, used only over the wire."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def until(look: Callable[[], T | None], what: str = "what was waited for") -> T:
-    """The first answer that is not None and not False; fails when there is none in time."""
+    """The first answer that is neither None nor False. Fails if there is none in time."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         found = look()
@@ -93,6 +93,7 @@ class LocalAzure:
                 {"principal": who, "role": role, "scope": scope} for role, scope in roles for who in (WORKER, DORA)
             ],
             "deployment_seconds": 0.3,
+            "endpoint_update_seconds": 1.0,
             "python": str(Path(__file__).parents[2] / ".venv-compute" / "bin" / "python"),
         }
         self.data = folder / "data"
@@ -135,7 +136,7 @@ class LocalAzure:
         self._control("DELETE", "faults")
 
     def calls(self, made_by: Callable[[], object]) -> list[str]:
-        """What the control plane was asked meanwhile, as `METHOD path`."""
+        """The requests to the control plane meanwhile, as `METHOD path`."""
         self._control("DELETE", "requests")
         made_by()
         return [f"{call['method']} {call['operation']}" for call in self._control("GET", "requests").json()["value"]]

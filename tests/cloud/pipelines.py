@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cloud.conftest import client
-from tests.cloud.local_azure import LocalAzure
+from tests.cloud.local_azure import LocalAzure, until
 
 from azure.ai.ml import Input, Output, command, dsl  # isort: skip
 from azure.ai.ml.entities import Data  # isort: skip
@@ -14,6 +14,7 @@ import pathlib, sys
 pathlib.Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
 pathlib.Path(sys.argv[1], "model.json").write_text("{}")
 """
+ENDED = ("Completed", "Failed", "Canceled")
 MEASURING = "import mlflow; mlflow.log_metric('auc', 0.75)"
 
 
@@ -49,3 +50,21 @@ def train_in_steps(azure: LocalAzure, folder: Path, model: str) -> str:
     job = pipeline(Input(type="uri_file", path=str(rows.id)))
     job.properties["mlflow.source.git.commit"] = "f00"
     return str(dev.jobs.create_or_update(job).name)
+
+
+def measure_again(azure: LocalAzure, folder: Path) -> str:
+    """Submits a pipeline of one step that logs an `auc` of 0.75, and waits for its end; the name of the job. Submitted
+    again with the same folder, the step is not run again."""
+    (folder / "measure.py").write_text(MEASURING)
+    dev = client("dev", azure)
+    measure = command(name="measure_again", command="python measure.py", code=folder, environment="azureml:sklearn:1")
+
+    @dsl.pipeline(None, compute="cpu", experiment_name="again")
+    def pipeline() -> None:
+        step = measure()
+        step.name = "measure"
+
+    job = str(dev.jobs.create_or_update(pipeline()).name)
+    workspace = azure.workspace("dev")
+    until(lambda: (found := workspace.job(job)) is not None and found.status in ENDED, f"the end of {job}")
+    return job

@@ -1,4 +1,4 @@
-"""Who made a model, as Azure ML tells it: by object id, never by a display name."""
+"""Who made a model, according to Azure ML: by object id, never by a display name."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The steps of a pipeline job: run history and MLflow know of them what the job itself does not show."""
+"""The steps of a pipeline job: run history and MLflow know things about them that the job itself does not show."""
 
 from pathlib import Path
 from typing import Any

@@ -299,6 +299,14 @@ def test_a_deployment_uses_the_registrys_copy_of_an_environment_in_place_of_what
     assert (made.instance_type, made.instances) == ("Standard_DS3_v2", 1)
 
 
+def test_an_environment_can_be_shared_under_another_name(azure_ml: Azure) -> None:
+    asset = found(azure_ml.dev.environment_named("azureml:sklearn:1"))
+    azure_ml.dev.start_environment_share(asset.name, asset.version, ("churn-environment", "d1"))
+    copy = azure_ml.test.registry_id("environments", "churn-environment", "d1")
+    made = until(lambda: azure_ml.test.environment_asset(copy), "the copy")
+    assert (made.name, made.version, same_asset(made.origin, asset.origin)) == ("churn-environment", "d1", True)
+
+
 def test_an_environment_that_is_not_there_is_none_and_what_names_none_is_refused(azure_ml: Azure) -> None:
     assert azure_ml.dev.environment_named("azureml:nobody:1") is None
     assert azure_ml.dev.environment_named("azureml:nobody@latest") is None
@@ -315,3 +323,16 @@ def test_only_the_short_name_of_an_environment_is_told_of_a_file(
     file = folder / "deployment.yml"
     file.write_text(file.read_text().replace("azureml:sklearn:1", environment))
     assert azure_ml.test.deployment_file(file).environment == ""
+
+
+@pytest.mark.parametrize("auth_mode", ["key", "aad_token"])
+def test_an_endpoint_answers_whoever_signs_in_as_its_file_says(
+    serving: Serving, tmp_path: Path, auth_mode: str
+) -> None:
+    serving.deploy("v1-abc")
+    file = tmp_path / "endpoint.yml"
+    file.write_text(f"auth_mode: {auth_mode}\n")
+    serving.workspace.start_endpoint_change(serving.endpoint, file)
+    assert serving.settled().settings.auth_mode == auth_mode
+    [answer] = serving.workspace.score(serving.endpoint, "v1-abc", [{"numbers": [1]}])
+    assert answer.status == 200

@@ -1,4 +1,4 @@
-"""Who gets a workspace's events, asked of the control plane in each of the ways that Azure may keep it."""
+"""Who gets a workspace's events, for each way in which Azure may keep a subscription."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ TOPICS = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics"
 
 
 class Answers(Rest):
-    """Answers by address; what is not named is not there."""
+    """Answers by address. Any other address answers 404."""
 
     def __init__(self, pages: Mapping[str, Any]) -> None:
         self._pages = pages

@@ -1,4 +1,4 @@
-"""What the control plane says of a job, beside what would be submitted under its name."""
+"""What the control plane says about a job, compared with what would be submitted under its name."""
 
 from pathlib import Path
 from typing import Any

@@ -74,7 +74,7 @@ class Promotion:
     evidence: dict[str, Evidence] = field(default_factory=dict)
 
     def step(self, step: str) -> Outcome:
-        """With as many polls as it takes."""
+        """Poll until the step has ended."""
         name = "dev" if step == "register_components" else "test"
         workspace, state = self.azure.workspace(name), dict[str, Any]()
         outcomes: list[Outcome] = []

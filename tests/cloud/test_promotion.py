@@ -1,4 +1,4 @@
-"""All steps on the real adapter: what promotions do in Azure ML, poll by poll, as the rules ask for it."""
+"""All steps with the real adapter: what promotions do in Azure ML, poll by poll, driven by the rules."""
 
 import time
 from collections.abc import Mapping
@@ -102,7 +102,7 @@ class ModelLane(LaneDriver):
         at = Workplace(self._workspaces.__getitem__, lambda _: Rules(), self._folder, lambda: self.now)
         outcome = run_step(command, at)
         if isinstance(outcome, Running | Retry):
-            time.sleep(0.1)  # the lane's clock goes on at once, Azure's does not
+            time.sleep(0.1)  # the lane's clock jumps ahead, Azure's does not
         return outcome
 
 

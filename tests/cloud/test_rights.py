@@ -1,4 +1,4 @@
-"""What an identity may do beside reading, asked of Azure's access control."""
+"""What an identity may do beside reading, according to Azure's access control."""
 
 from collections.abc import Callable
 from typing import Any

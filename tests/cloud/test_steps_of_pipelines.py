@@ -1,6 +1,7 @@
-"""A step of a pipeline as the app reads it: its `GET` has no properties; what is known of it is in several places."""
+"""A step of a pipeline as the app reads it: its `GET` has no properties, so the app collects them in several places."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from shared.cloud.azureml import AzureMLWorkspace
 from shared.core import asset_names
 from shared.ports import Job, StepMetrics
 from tests.cloud.local_azure import LocalAzure, until, workspace_id
-from tests.cloud.pipelines import train_in_steps
+from tests.cloud.pipelines import measure_again, train_in_steps
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,17 @@ def test_the_metrics_of_the_steps_are_found_below_the_pipeline(dev: AzureMLWorks
     assert found == {"train": {}, "measure": {"auc": 0.75}}
     assert dev.step_metrics(ended.train.name) == []
     assert dev.step_metrics("nobody") == []
+
+
+def test_a_step_that_reuses_an_earlier_run_has_the_metrics_of_that_run(
+    azure: LocalAzure, dev: AzureMLWorkspace, tmp_path: Path
+) -> None:
+    first, second = (measure_again(azure, tmp_path) for _ in range(2))
+    [before], [after] = dev.step_metrics(first), dev.step_metrics(second)
+    step = dev.job(after.run)
+    assert step
+    assert step.properties["azureml.reusedrunid"] == before.run
+    assert (before.metrics, after.metrics) == ({"auc": 0.75}, {"auc": 0.75})
 
 
 def test_a_model_that_a_step_registered_leads_to_a_job_that_can_be_read(dev: AzureMLWorkspace, ended: Ended) -> None:

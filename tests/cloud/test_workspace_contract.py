@@ -145,5 +145,6 @@ def test_the_models_of_the_registry_are_found_by_name_and_time(azure_ml: Azure, 
 
 def test_an_identity_with_all_rights_in_a_region_of_the_registry_lacks_nothing(azure_ml: Azure) -> None:
     assert azure_ml.dev.missing_region() is None
+    assert azure_ml.dev.region() == "westeurope"
     for capability in Capability:
         assert list(found(azure_ml.dev.missing_rights(capability))) == []

@@ -29,7 +29,7 @@ def found(one: T | None) -> T:
 
 
 class Azure(ABC):
-    """Two workspaces with one registry between them, and what their users do there."""
+    """Two workspaces that share a registry, and what their users do there."""
 
     def __init__(self, dev: Workspace, test: Workspace) -> None:
         self.dev = dev
@@ -53,7 +53,7 @@ class Azure(ABC):
 
     @abstractmethod
     def have_no_room(self) -> None:
-        """The next deployments in test fail for want of quota."""
+        """The next deployments in test fail for lack of quota."""
 
 
 class FakeAzure(Azure):
@@ -117,7 +117,7 @@ class RealAzure(Azure):
 
 
 def chosen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
-    """The fake or the real one, as the fixture's parameter says."""
+    """The fake or the real one, depending on the fixture's parameter."""
     if request.param == "fake":
         yield FakeAzure()
         return

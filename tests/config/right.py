@@ -1,4 +1,4 @@
-"""A small configuration that is right, to be made wrong in one place after the other."""
+"""A small valid configuration, for tests that break one place of it."""
 
 WORKSPACE = "/subscriptions/{0}-sub/resourceGroups/{0}-group/providers/Microsoft.MachineLearningServices/workspaces/{0}"
 
@@ -33,7 +33,7 @@ routes:
 
 
 def changed(*changes: tuple[str, str]) -> str:
-    """The right configuration with each text replaced by another, once."""
+    """The valid configuration with each text replaced once."""
     text = RIGHT
     for old, new in changes:
         assert text.count(old) >= 1, f"{old!r} is not in the configuration"

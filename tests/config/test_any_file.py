@@ -1,4 +1,4 @@
-"""Whatever stands in a file, it is a configuration or has faults in words; nothing else is ever raised."""
+"""Any file is either a configuration or has faults in words; nothing else is ever raised."""
 
 import copy
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What the app asks of a configuration that is right."""
+"""What the app reads from a valid configuration."""
 
 import json
 from collections.abc import Callable

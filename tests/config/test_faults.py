@@ -1,4 +1,4 @@
-"""Every fault of a configuration is told at once, each with its place, in words for the person who wrote it."""
+"""All faults of a configuration are reported at once, each with its place, in words for the person who wrote it."""
 
 from collections.abc import Callable
 from pathlib import Path

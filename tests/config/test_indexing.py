@@ -65,7 +65,7 @@ def test_what_only_looks_like_the_usual_form_is_left_to_pyyaml(text: str) -> Non
     assert names_in_usual_form(text) is None
 
 
-# Whatever may stand in a line, much of it made to mislead who reads line by line; and the signs that open and close.
+# Whatever a line may contain, much of it misleading for a reader of lines, and the signs that open and close.
 LINES = (
     "environments:", "environments: {}", " environments:", "  environments:", "? environments", "dev:", "  dev:",
     " dev:", "  test: {workspace: a}", '  prod: {workspace: "${W}", identity: b}', "    workspace: a",
@@ -81,7 +81,7 @@ SIGNS = [*"{}[]\"':,#&*!|>-?%@`\\ \t\n\x85\u2028\ufeff$a0", "\n ", "\n  ", ": ",
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """Lines of a configuration that is right with others among them, and some signs changed."""
+    """Lines of a valid configuration with others among them, and some signs changed."""
     lines = RIGHT.split("\n")[: draw(st.sampled_from((0, 2, 4, 5, 7, 99)))]
     for line in draw(st.lists(st.sampled_from(LINES), max_size=6)):
         lines.insert(draw(st.integers(0, len(lines))), line)
@@ -104,7 +104,7 @@ def test_read_line_by_line_the_names_are_those_that_pyyaml_reads(
         try:
             content, _ = document.read(path)
         except ConfigurationFaults:
-            return  # it is no YAML, which is told when it is read
+            return  # not YAML, which is reported when the file is read
         assert names == list(content["environments"])
 
 

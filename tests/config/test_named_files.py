@@ -26,7 +26,7 @@ Faults = Callable[..., list[str]]
 
 @pytest.fixture
 def faults(tmp_path: Path, configured: Callable[[str], Configuration]) -> Faults:
-    """Of the right configuration, whose files have these contents; None for one that is not there."""
+    """The faults of the valid configuration with these contents of its files; None for a file that is missing."""
 
     def found(contents: dict[str, str | bytes | None], text: str = RIGHT) -> list[str]:
         for name, content in {**FILES, **contents}.items():

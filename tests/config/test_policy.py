@@ -1,4 +1,4 @@
-"""The rules of an environment, as they are written and as they change the stages there."""
+"""The rules of an environment: how they are written, and how they change the stages there."""
 
 from collections.abc import Callable
 from typing import Any

@@ -51,7 +51,7 @@ def test_invalid_settings_are_refused(settings: dict[str, str], sentence: str) -
 
 
 def indexed(folder: Path, text: str = RIGHT, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Index the app in a process of its own, which is how often a process can do it."""
+    """Index the app in a process of its own, because a process can do it only once."""
     (folder / "promotion.yml").write_text(text, encoding="utf-8")
     environment = {"MLPROMOTE_CONFIGURATION": str(folder / "promotion.yml"), **settings}
     command = [sys.executable, "-c", INDEXED]

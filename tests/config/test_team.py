@@ -138,6 +138,12 @@ class TestABundle:
         allowed = platform_of(PLATFORM.replace('"${DEV}"', '"${DEV}", policy: {share_data: [rows]}'))
         assert load(tmp_path / "allowed", files, allowed)
 
+    def test_aliases_that_would_make_billions_of_values_are_refused(self, tmp_path: Path) -> None:
+        laughs = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+        laughs += [f"a{n}: &a{n} [{', '.join(10 * [f'*a{n - 1}'])}]" for n in range(1, 10)]
+        files = {**CHURN, "promotion.yml": CHURN["promotion.yml"] + "\n".join(laughs).encode()}
+        assert faults_of(tmp_path, files) == ["(top): has more than 50000 values, once its aliases are followed"]
+
     @pytest.mark.parametrize(
         ("name", "old", "new"),
         [

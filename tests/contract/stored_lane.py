@@ -19,7 +19,7 @@ def apply(store: Store, event: LaneEvent, now: datetime = NOW) -> Decision:
 
 
 class StoredLaneDriver(LaneDriver):
-    """Drives what is asked for; after each answer the lane is in the store."""
+    """Drives the lane. After each answer, it is in the store."""
 
     def __init__(self, store: Store, asked: LaneEvent, answers: Answers = success) -> None:
         self._store = store

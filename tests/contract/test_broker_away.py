@@ -1,4 +1,4 @@
-"""What becomes of sending and of looking while Service Bus is away: refused at once, and well again by itself."""
+"""Sending and peeking while Service Bus is away: refused at once, and working again by itself afterwards."""
 
 import threading
 import time
@@ -53,7 +53,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 def refused(call: Callable[[], object]) -> tuple[float, QueueUnavailableError]:
-    """How long it took until a call was refused, and how."""
+    """How long it took until a call was refused, and the error."""
     begun = time.monotonic()
     with pytest.raises(QueueUnavailableError) as fault:
         call()
@@ -93,7 +93,7 @@ def test_of_many_threads_none_waits_long_and_none_is_left(broker: Broker) -> Non
         thread.join()
     assert threading.active_count() <= before
     assert max(waited) < 4
-    # Only those wait that send first, and one every few seconds that tries.
+    # Only the first senders wait, and one every few seconds that tries again.
     assert sum(seconds > 0.5 for seconds in waited) < 30 + 10
     assert len(waited) > 30 * 20
     bus.close()
@@ -118,7 +118,7 @@ def test_sending_goes_on_by_itself_when_the_broker_is_back(broker: Broker) -> No
 
 
 def test_a_report_waits_for_the_broker(broker: Broker) -> None:
-    """Of a step that was done: told later, it counts as not known."""
+    """The report of a step that was done. If it is sent later, the outcome counts as unknown."""
     bus = connect(AppSettings.read(broker.settings))
     bus.send_events([NEWS])
     broker.go_away()

@@ -1,4 +1,4 @@
-"""A writer may die between any two of its writes to the table: what is shown is right at once, and tidy again later."""
+"""A writer may die between any two of its writes to the table: what is shown is right at once, and tidied up later."""
 
 import multiprocessing
 import os
@@ -22,12 +22,12 @@ from tests.contract.stored_lane import StoredLaneDriver
 from tests.core.world import KEY, NOW, REFUSED, promotion, requested
 
 LATER = NOW + timedelta(days=365)
-#: Writes of one life at most; a life that gets through them all is not cut short.
+#: The most writes of one life. A life with fewer is not cut short.
 MOST_WRITES = 60
 
 
 class Died(BaseException):
-    """The process is no more."""
+    """The process has died."""
 
 
 def end_of_life() -> None:
@@ -55,7 +55,7 @@ class MortalTransport(RequestsTransport):  # type: ignore[misc]  # the SDK's typ
 
 
 def live(store: Store) -> None:
-    """Request two promotions and drive both to their end. What an earlier life has done changes nothing."""
+    """Request two promotions and drive both to their end, whatever an earlier life has done already."""
     first, second = (requested(version, {"test": ()}, steps=("validate",)) for version in ("1", "2"))
     driver = StoredLaneDriver(store, first, lambda command: REFUSED if command.candidate.version == "1" else None)
     driver.apply(second)

@@ -1,4 +1,4 @@
-"""A store's file of an earlier version is read and written on."""
+"""A store's file of an earlier version can be read and written."""
 
 import sqlite3
 from dataclasses import replace

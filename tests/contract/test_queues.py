@@ -1,4 +1,4 @@
-"""What every implementation of the queues must do, run against the fake and against Service Bus, as it is locally."""
+"""What every implementation of the queues must do, run against the fake and against the local Service Bus."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -29,13 +29,13 @@ from tests.core.world import KEY, NOW, answer, requested
 from tests.fakes.queues import FakeQueues
 
 QUEUE, REPORTS = steps_queue("test"), reports_queue("test")
-#: Longer than any test: what was sent once is known for so long.
+#: Longer than any test: how long duplicate detection remembers a message.
 WINDOW = {"RequiresDuplicateDetection": True, "DuplicateDetectionHistoryTimeWindow": "PT10M"}
 SECONDS = 20.0
 
 
 class Queues(Protocol):
-    """Queues under test, and the hands that tests need in them."""
+    """The queues under test, and what tests need to manipulate them."""
 
     bus: Bus
     dead_letters: DeadLetters
@@ -50,10 +50,10 @@ class Queues(Protocol):
         """Give up everything that is ready."""
 
     def copy(self, letter: DeadLetter) -> None:
-        """Do what a move does to a dead letter, and die before its end."""
+        """Start moving a dead letter, and die before the end."""
 
     def hold(self, queue: str) -> Callable[[], object]:
-        """Take the first dead letter into somebody else's hands; returns how it is let go."""
+        """Lock the first dead letter for somebody else. Return how to release it."""
 
 
 class InMemory:
@@ -85,7 +85,8 @@ class InMemory:
 
 
 class OnServiceBus:
-    """The product's own, on the local broker; the tests' hands are the SDK, kept open since opening takes long."""
+    """The product's own, on the local broker. The tests manipulate it through the SDK, which stays open since opening
+    it takes long."""
 
     def __init__(self, client: ServiceBusClient) -> None:
         self._client = client
@@ -120,7 +121,7 @@ class OnServiceBus:
         return lambda: self._receiver(queue, dead=True).abandon_message(message)
 
     def clear(self) -> None:
-        """Take away what a test has left in the queue of commands."""
+        """Remove what a test has left in the queue of commands."""
         later = [each.sequence_number for each in self.peek(QUEUE) if each.state is ServiceBusMessageState.SCHEDULED]
         if later:
             self._sender.cancel_scheduled_messages([number for number in later if number])
@@ -129,7 +130,7 @@ class OnServiceBus:
                 self._receiver(QUEUE, dead).complete_message(message)
 
     def _take(self, queue: str, dead: bool) -> list[ServiceBusReceivedMessage]:
-        """Exactly what is there: asked for more, the SDK would go on taking."""
+        """Ask for exactly what is there: if asked for more, the SDK would keep receiving."""
         left = sum(each.state is ServiceBusMessageState.ACTIVE for each in self.peek(queue, dead))
         taken: list[ServiceBusReceivedMessage] = []
         while left > len(taken):
@@ -177,7 +178,7 @@ _numbers = count()
 
 @pytest.fixture
 def promotion() -> str:
-    """The id of one that no other test sends commands of."""
+    """The id of a promotion whose commands no other test sends."""
     return f"p-{next(_numbers)}"
 
 
@@ -187,7 +188,7 @@ def command(promotion: str, poll: int = 1, at: datetime = NOW - timedelta(days=1
 
 
 def buried(queues: Queues, promotion: str, number: int) -> Sequence[DeadLetter]:
-    """So many commands that their queue has given up."""
+    """This many commands that have become dead letters."""
     queues.bus.send_commands([command(promotion, poll) for poll in range(1, number + 1)])
     queues.bury(QUEUE, "broken", "on purpose")
     letters = queues.dead_letters.peek(QUEUE, 1, number)

@@ -159,7 +159,7 @@ def test_overdue_lanes_are_found_in_their_order_wherever_their_wake_up_times_hav
 
 
 def wait(store: Store, key: LaneKey, until: timedelta | None) -> None:
-    """Have the lane wait for its turn until then, or for nothing."""
+    """Let the lane wait until then, or for nothing."""
     made = promotion("1", {"test": ()})
     status = StageStatus.QUEUED if until is not None else StageStatus.SKIPPED
     stage = replace(made.stages[0], status=status, queued=NOW + (until or timedelta()) - LONGEST_QUEUE)
@@ -197,7 +197,7 @@ def test_an_unknown_promotion_is_none(store: Store) -> None:
 
 
 def _id(number: int, lane: LaneKey = KEY) -> str:
-    """Ids that sort as their numbers do."""
+    """Ids that sort like their numbers."""
     return f"p{number:03}-{lane_digest(lane)}{'0' * 20}"
 
 

@@ -1,4 +1,4 @@
-"""Which store the settings mean, and that each of the ways to name it leads there."""
+"""Which store the settings name, in each way of naming it."""
 
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""What only the store on Azure Tables has to prove: sizes, keys, races between processes, and lists of any length."""
+"""What only the store on Azure Tables must prove: sizes, keys, races between processes, and lists of any length."""
 
 import multiprocessing
 import random
@@ -43,14 +43,14 @@ def store(table: TableClient) -> TablesStore:
 
 
 def made(number: int, lane: LaneKey = KEY, **changes: object) -> Promotion:
-    """A promotion that is like no other; its id sorts as its number does."""
+    """A unique promotion, whose id sorts like its number."""
     subject = candidate(f"{number:05}")
     base = replace(promotion(f"{number:05}"), id=promotion_id(lane, subject), lane=lane)
     return replace(base, **changes)  # type: ignore[arg-type]  # the caller's business
 
 
 def text_of(length: int) -> str:
-    """Text that does not become shorter by compression."""
+    """Text that cannot be compressed."""
     return random.Random(length).randbytes(length * 3 // 4).hex()[:length]
 
 
@@ -179,7 +179,7 @@ def test_a_promotion_whose_id_does_not_name_its_lane_is_refused(store: TablesSto
 
 
 def request_many(connection_string: str, table: str, writer: int, many: int) -> int:
-    """In a process of its own: request promotions, one after the other; gives how many conflicts there were."""
+    """Request promotions in a process of its own, one after another. Return the number of conflicts."""
     conflicts = 0
     with TableClient.from_connection_string(connection_string, table) as client:
         store = TablesStore(client)

@@ -1,4 +1,4 @@
-"""Takes lanes on: answers their commands as workers would, one by one and in order, until nothing is in flight."""
+"""Drives lanes: answers their commands as workers would, one by one and in order, until nothing is in flight."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from shared.core.messages import Outcome, RunStep
 from shared.core.promotion import Lane
 from tests.core.world import NOW, Azure, answer
 
-#: What a worker makes of a command; None: it succeeds.
+#: A worker's outcome for a command; None: it succeeds.
 Answers = Callable[[RunStep], Outcome | None]
 SECOND = timedelta(seconds=1)
 MOST_ANSWERS = 300
@@ -25,7 +25,7 @@ def by_step(outcomes: Mapping[str, Outcome]) -> Answers:
 
 
 class AzureAnswers:
-    """What a small Azure makes of the commands. Whatever is being deleted has gone by the next one."""
+    """The outcomes in a small Azure. Whatever is being deleted is gone by the next command."""
 
     def __init__(self, azure: Azure | None = None) -> None:
         self.azure = azure or Azure()
@@ -44,7 +44,7 @@ class LaneDriver:
     ) -> None:
         self.lane = lane
         self.answers = answers
-        self.now = now  #: the clock waits for a command's time, and goes on by the pause after each answer
+        self.now = now  #: the clock moves to a command's time, and by the pause after each answer
         self.pause = pause
 
     def apply(self, event: LaneEvent) -> None:
@@ -54,7 +54,7 @@ class LaneDriver:
         return due(self.lane)
 
     def moments(self) -> Iterator[RunStep]:
-        """Each command, before it is answered. Ends when nothing is in flight; whoever leaves off earlier finds the
+        """Each command, before it is answered. Ends when nothing is in flight. A caller that stops earlier finds the
         lane as it is then."""
         for _ in range(MOST_ANSWERS):
             commands = self.in_flight()
@@ -68,7 +68,7 @@ class LaneDriver:
         raise AssertionError("the lane does not come to rest")
 
     def run(self, until: Callable[[RunStep], bool] = lambda command: False) -> Lane:
-        """To the end, or until the command that is next is such a one."""
+        """Run to the end, or until the next command is one of these."""
         for command in self.moments():
             if until(command):
                 break

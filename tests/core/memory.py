@@ -1,4 +1,4 @@
-"""What a walk over all interleavings has worked out already, so that it works out nothing twice."""
+"""Remembers what a walk over all interleavings has computed, so that it computes nothing twice."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -19,12 +19,12 @@ def name_of(message: Message) -> str:
 
 
 class Memory:
-    """What a walk has worked out. The same lanes come up in many worlds, with other queues and another Azure around
-    them: equal lanes become one object, so that what is made of one is decided once, and kept by its identity."""
+    """What a walk has computed. The same lanes occur in many worlds, with different queues and a different Azure. Equal
+    lanes become one object, so each decision is made once and kept by the object's identity."""
 
     def __init__(self) -> None:
         self._lanes: dict[tuple[object, ...], list[Lane]] = {}
-        self._known: set[int] = set()  #: ids of the lanes that stand in `_lanes`, and so live as long as they
+        self._known: set[int] = set()  #: ids of the lanes in `_lanes`, which keeps them alive
         self._messages: dict[str, list[Message]] = {}
         self._places: dict[tuple[int, datetime], int] = {}
         self._numbers: dict[tuple[object, ...], int] = {}
@@ -50,7 +50,7 @@ class Memory:
         return known or message
 
     def place(self, lane: Lane, now: datetime) -> int:
-        """A number for what makes two lanes the same for the walk."""
+        """A number that is equal for lanes that are equal for the walk."""
         key = (id(self.lane(lane)), now)
         if key not in self._places:
             stages = [stage for promotion in lane.promotions for stage in promotion.stages]

@@ -1,4 +1,4 @@
-"""People, and what they ask of a lane, for the tests of that."""
+"""People and their requests to a lane, for tests."""
 
 from collections.abc import Mapping
 from dataclasses import replace

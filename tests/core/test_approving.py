@@ -1,4 +1,4 @@
-"""What people may decide of a stage that waits for approval, rule by rule."""
+"""What people may decide about a stage that waits for approval, rule by rule."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -188,7 +188,7 @@ def test_what_does_not_wait_cannot_be_approved() -> None:
 
 
 def taken_elsewhere(request: PromotionRequested, stage: str) -> PromotionRequested:
-    """The same request, where the environment of a stage takes its approvals itself: its worker runs the step."""
+    """The same request for a stage whose environment takes its approvals itself: its worker runs the step."""
     runs = [
         replace(
             known,
@@ -216,12 +216,12 @@ def test_an_app_that_takes_approvals_is_reported_only_for_its_stage() -> None:
 # --- again ------------------------------------------------------------------------------------------------------------
 
 
-#: What `validate` saw before, and sees again.
+#: What `validate` saw before, and will see again.
 SAME = {"validate": Succeeded({"saw": "validate"})}
 
 
 def retried_after_two_approvals(lane: Lane | None = None) -> Lane:
-    """The lane where a deployment that two people had approved failed, and is being validated anew."""
+    """The lane after a deployment that two people had approved has failed. It is being validated again."""
     lane = approve(approve(lane or waiting(asking(approval=TWO_OF_THEM)), ANNA), BERT)
     lane = run(lane, {"deploy": BROKEN})
     lane = ask(lane, Retried(KEY, the(lane).id, OPERATOR, "mended"))

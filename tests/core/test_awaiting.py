@@ -1,4 +1,4 @@
-"""A step may wait for a job of somebody else, which takes as long as it takes."""
+"""A step may wait for somebody else's job, however long that takes."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -88,7 +88,7 @@ def test_nobody_is_woken_that_waits_for_no_job() -> None:
 
 
 def early(job: AwaitedJob = JOB) -> Lane:
-    """A lane that has heard of a job's end before the poll answered that had submitted it."""
+    """A lane that hears of a job's end before the poll that submitted the job has answered."""
     lane = decide(Lane(KEY), requested(), NOW).lane
     return decide(lane, AwaitedJobEnded(KEY, job, lane.promotions[0].id), NOW).lane
 
@@ -240,7 +240,7 @@ def test_what_waits_for_a_job_of_its_own_does_not_step_aside_for_a_newer_candida
 
 
 def test_only_after_the_job_of_somebody_else_others_wait_for_the_poll_that_was_to_come() -> None:
-    """A poll may register what such a job leaves behind. Of a job of ours it can only look at how that ended."""
+    """A poll may register the output of somebody else's job. It only reads how one of our own jobs ended."""
     theirs, ours = ended(waiting(LATER)).lane, ended(following()).lane
     assert theirs.promotions[0].stages[0].unanswered_until == LATER + PAUSE + GRACE
     assert ours.promotions[0].stages[0].unanswered_until is None

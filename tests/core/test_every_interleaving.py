@@ -1,9 +1,9 @@
 """Every order in which messages of promotions through two environments can be delivered, repeated, or cut by a crash.
 
-A breadth-first walk over all states of the world: the saved lane, the messages in the queues, the workers that are
-between reading and changing, and Azure. At each state every message may be handled in full, handled by a process that
-dies between any two lines, or delivered twice; a worker may stand still as long as its command is valid and act then;
-what is being deleted may be gone; operators may hold and release; and time may pass.
+A breadth-first walk over all states of the world: the saved lane, the messages in the queues, the workers between
+reading and changing, and Azure. At each state every message may be handled in full, handled by a process that dies
+between any two lines, or delivered twice; a worker may pause as long as its command is valid and act then; what is
+being deleted may be gone; operators may hold and release; and time may pass.
 """
 
 from collections import deque
@@ -50,10 +50,10 @@ class Held:
 @dataclass(frozen=True)
 class World:
     lane: Lane  #: as the memory knows it
-    queue: Mapping[str, Message]  #: by message id; what a worker has begun with is not taken in a second time
+    queue: Mapping[str, Message]  #: by message id; what a worker has started is not accepted a second time
     azure: Azure
-    faults: int  #: crashes, doubled deliveries, workers that stand still and waits that may still happen
-    delivered: frozenset[str] = frozenset()  #: ids of commands that a worker has begun with
+    faults: int  #: crashes, doubled deliveries, pauses of workers and waits that may still happen
+    delivered: frozenset[str] = frozenset()  #: ids of commands that a worker has started
     held: tuple[Held, ...] = ()
     waits: int = 0  #: how often `GRACE` has passed
     holds: Holds = NO_HOLDS
@@ -65,7 +65,7 @@ class World:
         return NOW + self.waits * GRACE
 
     def seen(self) -> object:
-        """What makes two worlds the same for the walk."""
+        """What makes two worlds equal for the walk."""
         lane = self.memory.place(self.lane, self.now)
         held = tuple((each.command.message_id, each.change) for each in self.held)
         again = frozenset(self.queue) & self.delivered
@@ -78,7 +78,7 @@ def by_id(*messages: Message) -> dict[str, Message]:
 
 
 def successors(world: World) -> Iterator[World]:
-    """All worlds that one more thing can make of this one."""
+    """All worlds that one more event can turn this one into."""
     for name, message in world.queue.items():
         rest = {other: queued for other, queued in world.queue.items() if other != name}
         if isinstance(message, RunStep):
@@ -113,12 +113,13 @@ def _run(world: World, command: RunStep, rest: Mapping[str, Message]) -> Iterato
         yield replace(less, azure=azure)  # died after the effect, before the report
         # died after the report, before the command was completed
         yield replace(less, azure=azure, queue={**world.queue, **by_id(report)})
-        if change is not None:  # stands still before the change, and the queue delivers the command again
+        if change is not None:  # pauses before the change, and the queue delivers the command again
             yield replace(less, held=(*world.held, Held(command, change)))
 
 
 def _must_answer(world: World, command: RunStep) -> bool:
-    """Whether somebody waits for any answer at all, or nobody does: the stage was turned back."""
+    """Whether the worker answers at once: nobody waits for its command, or its step is called off, so any answer will
+    do."""
     stages = [
         s for p in world.lane.promotions if p.id == command.promotion for s in p.stages if s.name == command.stage
     ]
@@ -127,7 +128,7 @@ def _must_answer(world: World, command: RunStep) -> bool:
 
 
 def _act_at_last(world: World, held: Held) -> World:
-    """A worker that stood still goes on; its command is still valid, since time would have taken it away."""
+    """A worker continues after a pause. Its command is still valid, since the passing of time would have removed it."""
     azure, outcome = world.azure.make(held.command, held.change)
     report = by_id(answer(held.command, outcome))
     left = tuple(each for each in world.held if each is not held)
@@ -135,8 +136,7 @@ def _act_at_last(world: World, held: Held) -> World:
 
 
 def _waits_for_time(world: World) -> bool:
-    """Whether nothing but time can bring the lane on: an answer is lost, or a command that was never answered has to
-    expire."""
+    """Whether only time can move the lane on: an answer is lost, or an unanswered command has to expire."""
     on_its_way = any(
         isinstance(message, RunStep | StepReported | PromotionRequested) for message in world.queue.values()
     )
@@ -149,7 +149,7 @@ MOST_WAITS = 2
 
 
 def _let_time_pass(world: World) -> World:
-    """What stood still in a worker is over by then: a change takes no longer (see `GRACE`)."""
+    """Whatever a paused worker was doing is over by then: a change takes no longer (see `GRACE`)."""
     later = replace(world, waits=world.waits + 1, held=())
     return _wake(later)
 
@@ -186,7 +186,7 @@ def _decide(
         yield replace(sent, queue=world.queue, faults=less)  # died after the save, before the sending
         yield replace(
             sent, queue={**world.queue, **dict(list(commands.items())[:1])}, faults=less
-        )  # … in the midst of it
+        )  # … in the middle of it
         yield replace(sent, queue={**world.queue, **commands}, faults=less)  # … after it
 
 
@@ -229,7 +229,7 @@ def check(world: World) -> None:
 
 
 def check_end(world: World) -> None:
-    """What must hold where nothing is in flight any more."""
+    """What must hold once nothing is in flight any more."""
     assert due(world.lane) == (), "stuck: something is due and nothing is in flight"
     assert all(not promotion.under_way for promotion in world.lane.promotions)
     for stage_name, champion in world.lane.champions.items():
@@ -252,7 +252,7 @@ def is_over(world: World) -> bool:
 
 
 def explore(start: World) -> tuple[set[tuple[PromotionStatus, ...]], int]:
-    """The ends that can be reached, as statuses of the promotions in the order of versions; and how many worlds."""
+    """The reachable ends, as statuses of the promotions in the order of versions, and the number of worlds."""
     ends, count = set(), 0
     for world in walk(start):
         check(world)
@@ -293,7 +293,7 @@ def test_a_challenger_that_fails_anywhere_ends_as_it_should_and_leaves_one_champ
 ) -> None:
     lane, azure = drive(Lane(KEY), requested("1"), Azure())
     world = start(requested("2"), lane=lane, azure=replace(azure, failing={("2", stage, step): failure}))
-    if step == "retire":  # only tidies up: both deployments stay, and the new one is the champion
+    if step == "retire":  # it only cleans up: both deployments stay, and the new one is the champion
         ends = {tuple(p.status for p in w.lane.promotions) for w in walk(world) if is_over(w)}
         assert ends == {(PromotionStatus.SUCCEEDED, PromotionStatus.SUCCEEDED)}
         return
@@ -319,7 +319,7 @@ def test_candidates_that_come_at_once_leave_the_newest_as_champion(
 def test_turned_back_at_any_moment_the_endpoint_always_answers_and_one_champion_is_left(
     kind: type[RolledBack | Cancelled], served: bool
 ) -> None:
-    """The request may come at any moment, so it waits in the queue from the beginning."""
+    """The request may arrive at any moment, so it is in the queue from the beginning."""
     lane, azure = drive(Lane(KEY), requested("1", ONE_STAGE), Azure()) if served else (Lane(KEY), Azure())
     back = kind(KEY, a_promotion("2", ONE_STAGE).id, OPERATOR, "now")
     ends, count = explore(start(requested("2", ONE_STAGE), back, lane=lane, azure=azure, faults=1))

@@ -1,4 +1,4 @@
-"""Ids: no two things share one, and none is longer than Service Bus takes."""
+"""Ids: no two things share one, and none is longer than Service Bus accepts."""
 
 from dataclasses import replace
 

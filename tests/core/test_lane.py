@@ -330,7 +330,7 @@ def test_a_failure_keeps_its_kind_reason_and_diagnosis() -> None:
 
 
 def test_an_undo_that_was_given_up_and_succeeds_after_all_is_believed() -> None:
-    """The traffic did go back: who serves the stage must not be told wrong for ever."""
+    """The traffic did go back, so the lane must not name the wrong champion for ever."""
     lane, azure = drive(EMPTY, requested("1"), Azure())
     lane, azure = drive(lane, requested("2"), azure)
     newest = lane.promotions[-1]

@@ -1,4 +1,4 @@
-"""What a worker did after the lane had given its step up is undone, whichever way the lane has gone since."""
+"""What a worker did after the lane had given up on its step is undone, whatever the lane has done since."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ LATER = NOW + timedelta(minutes=30)
 
 
 def deployed_late(lane: Lane) -> tuple[LaneDriver, StepReported]:
-    """A lane whose deployment is polled a second time, and the report of a first poll that stood still."""
+    """A lane whose deployment is polled a second time, and the report of the first poll, whose worker had paused."""
     driver = LaneDriver(decide(lane, requested("1", ONE_STAGE), NOW).lane)
     driver.run(lambda command: command.step == "deploy")
     [first] = driver.in_flight()
@@ -35,12 +35,12 @@ def failed_at(step: str) -> tuple[LaneDriver, StepReported]:
 
 
 def undoing(decision: Decision) -> list[tuple[str, bool]]:
-    """The commands beside those that were in flight: each step, and whether it is the clean-up of a late effect."""
+    """The commands beyond those in flight before: each step, and whether it cleans up a late effect."""
     return [(command.step, command.poll > FIRST_LATE_POLL) for command in decision.commands]
 
 
 def test_an_effect_that_comes_while_it_is_being_undone_is_undone_once_more() -> None:
-    """The walk back may have looked before it was there."""
+    """The undo may have looked before the effect was there."""
     driver, late = failed_at("smoke")
     decision = decide(driver.lane, late, LATER)
     assert decision.stale

@@ -1,4 +1,4 @@
-"""A lane remembers how long its steps took, and its commands say what can be expected."""
+"""A lane remembers how long its steps took, and its commands say what to expect."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

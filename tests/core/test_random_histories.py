@@ -1,7 +1,7 @@
 """Random histories of registrations, deliveries, crashes, failures, people, holds, replays and time, against what must
 hold.
 
-What happens is drawn step by step; in the end everything is delivered, and nothing may be left hanging.
+What happens is drawn step by step; in the end everything is delivered, and nothing may be stuck.
 """
 
 from dataclasses import replace
@@ -88,9 +88,9 @@ class Histories(RuleBasedStateMachine):
         self.holds = NO_HOLDS
         self.azure = Azure()
         self.messages: list[Message] = []
-        self.dead: list[Message] = []  #: what a queue has given up
-        self.begun: list[Message] = []  #: commands, by identity, that a worker has begun with: no delivery after runs
-        self.held: list[tuple[RunStep, Change]] = []  #: workers that stand still between reading and changing
+        self.dead: list[Message] = []  #: dead letters
+        self.begun: list[Message] = []  #: commands, by identity, that a worker has started: no later delivery runs
+        self.held: list[tuple[RunStep, Change]] = []  #: workers that pause between reading and changing
         self.seen: set[str] = set()  #: ids of commands that the broker remembers
         self.now = NOW
         self.versions = 0
@@ -154,7 +154,7 @@ class Histories(RuleBasedStateMachine):
         crash: bool,
     ) -> None:
         if kind not in (Approved, Rejected) and who not in OPERATORS:
-            return  # the HTTP API lets nobody else in
+            return  # the HTTP API refuses everybody else
         promotion = self.lane.promotions[pick % len(self.lane.promotions)]
         self.ask(kind(KEY, promotion.id, who, f"reason {len(self.answered)}"), crash)
 
@@ -177,7 +177,7 @@ class Histories(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 1000))
     @precondition(lambda self: self.messages)
     def a_queue_gives_a_message_up(self, pick: int) -> None:
-        """Every delivery of it ended in the death of the app: nothing has come of it, or all but its end."""
+        """The app died at each delivery: the message had no effect, or everything happened except its completion."""
         message = self.messages.pop(pick % len(self.messages))
         if isinstance(message, RunStep) and pick % 2 and not message.expired(self.now):
             self.azure, _ = self.azure.run(message)
@@ -186,7 +186,7 @@ class Histories(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 1000), who=st.sampled_from(OPERATORS), crash=st.sampled_from(["", "before", "between"]))
     @precondition(lambda self: self.dead)
     def a_person_replays_a_dead_letter(self, pick: int, who: Person, crash: str) -> None:
-        """As `failures/replay.py` does it: noted first, then moved as a copy that is sent before the original goes."""
+        """As in `failures/replay.py`: noted first, then moved as a copy that is sent before the original is removed."""
         letter = self.dead[pick % len(self.dead)]
         if not self.may_be_replayed(letter):
             return
@@ -201,7 +201,7 @@ class Histories(RuleBasedStateMachine):
                 return
         if crash == "before":
             return
-        self.messages.append(replace(letter))  # a copy: its deliveries are counted from 1 again
+        self.messages.append(replace(letter))  # a copy: the count of its deliveries starts again at 1
         if crash != "between":
             self.dead.remove(letter)
 
@@ -273,7 +273,7 @@ class Histories(RuleBasedStateMachine):
     # --- how it happens ---
 
     def may_be_replayed(self, letter: Message) -> bool:
-        """A command that moves traffic or takes something away only while its promotion waits for it."""
+        """A command that moves traffic or removes something is valid only while its promotion waits for it."""
         if not isinstance(letter, RunStep) or letter.expired(self.now):
             return True
         if letter.message_id in {command.message_id for command in due(self.lane)}:
@@ -287,14 +287,14 @@ class Histories(RuleBasedStateMachine):
         return message.not_before <= self.now and not message.expired(self.now)
 
     def let_pass(self, until: datetime) -> None:
-        """A change takes no longer than `GRACE`, so what stood still is over by then."""
+        """A change takes no longer than `GRACE`, so any pause is over by then."""
         self.now = max(self.now, until)
         self.held = [each for each in self.held if self.now < each[0].not_before + GRACE]
 
     def deliver(self, message: Message, fate: str = "well") -> None:
         if fate != "twice":
             self.messages.remove(message)
-        if fate == "buried":  # it could never be completed: what came of it is there, and so is its dead letter
+        if fate == "buried":  # it could never be completed: both its effect and its dead letter exist
             self.dead.append(message)
         if isinstance(message, RunStep):
             self.let_pass(message.not_before)
@@ -316,7 +316,7 @@ class Histories(RuleBasedStateMachine):
             self.unsend(sent)
 
     def unsend(self, sent: list[RunStep]) -> None:
-        """The process died before it had sent them."""
+        """The process died before it sent them."""
         for command in sent:
             self.messages.remove(command)
             self.seen.remove(command.message_id)
@@ -344,7 +344,7 @@ class Histories(RuleBasedStateMachine):
             return
         if self.lane is not before:
             self.answered.append((event.by.name, event.reason))
-        if crash:  # only time heals that
+        if crash:  # only time repairs that
             self.unsend(sent)
 
     # --- what must hold ---
@@ -382,7 +382,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_champion_is_there(self) -> None:
-        """Unless it has been replaced and the news is still under way."""
+        """Unless it was replaced and the news is still under way."""
         pending = [each for each in self.messages if isinstance(each, RunStep | StepReported)]
         news = {(each.promotion, each.stage) for each in pending if each.step == "restore"}
         for stage, champion in self.lane.champions.items():
@@ -408,7 +408,7 @@ class Histories(RuleBasedStateMachine):
         assert all(name != "mallory" for name, _ in self.answered)
 
     def teardown(self) -> None:
-        """Deliver everything, let time pass where nothing else can happen: everything must come to an end."""
+        """Deliver everything, and let time pass when nothing else can happen: everything must end."""
         self.undo_although_held()
         self.holds = NO_HOLDS
         for _ in range(MOST_DELIVERIES):

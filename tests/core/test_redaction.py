@@ -1,4 +1,4 @@
-"""What is taken out of texts that others wrote, and what is left in them."""
+"""What is removed from texts that others wrote, and what stays."""
 
 import time
 from datetime import timedelta
@@ -75,7 +75,7 @@ SECRETS = {
     "unseen in the name": ("pass\x00word=hunter22", ""),
 }
 
-#: What a promotion is full of.
+#: Texts that are common in promotions.
 HARMLESS = [
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -122,7 +122,7 @@ def test_a_secret_is_taken_out(text: str, secret: str) -> None:
         assert secret not in found
         assert MARK in found
     assert clean(found) == found
-    # Wherever it stands.
+    # Wherever it is.
     around = clean(f"ValueError: before it, {text} and after it")
     assert not secret or secret not in around
     assert around.startswith("ValueError: before it, ")

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.approval import ApprovalEvidence, digest
 from shared.core.events import Approved, Cancelled, NotNowError, Retried, RolledBack
 from shared.core.holds import Scope, hold
 from shared.core.lane import due, wake_at
@@ -100,6 +101,20 @@ def test_nobody_can_approve_it_away() -> None:
     with pytest.raises(NotNowError, match="nothing waits for approval; the promotion is running"):
         driver.take(Approved(KEY, the(driver.lane).id, ANNA, "fine"))
     assert prod(driver.lane).status is StageStatus.RUNNING
+
+
+def test_people_approve_the_candidate_and_not_how_long_it_has_served() -> None:
+    """So an approval counts again after a retry, and for the runs of a pipeline that rely on it."""
+    driver = PatientDriver()
+    driver.take(patient(soak=DAY, asked=("approval",)))
+    driver.take(Approved(KEY, the(driver.lane).id, ANNA, "fine", stage="test"))
+    driver.pass_time()
+    stage = prod(driver.lane)
+    [asks] = [step for step in stage.steps if step.plan.asks_people]
+    evidence = the(driver.lane).evidence_for(stage)
+    assert "soak" in evidence
+    seen = {name: saw for name, saw in evidence.items() if name in ("share", "validate")}
+    assert ApprovalEvidence.of(asks).on == digest(seen)
 
 
 def test_a_retry_does_not_wait_again() -> None:

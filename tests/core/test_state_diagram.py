@@ -19,7 +19,7 @@ def test_the_state_diagram_in_the_docs_is_not_stale() -> None:
 
 
 def test_the_docs_say_the_time_limits_and_undo_steps_of_every_plan() -> None:
-    """In this process: `make mutants` puts its faults into no other."""
+    """In this process, because `make mutants` injects its faults only here."""
     assert TARGET.read_text(encoding="utf-8") == document()
 
 

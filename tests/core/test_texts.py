@@ -1,4 +1,4 @@
-"""What may be a name or a text of somebody else."""
+"""Which names and texts are accepted from others."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_no_text_is_distinguished_from_what_is_refused_in_it() -> None:
 
 
 def test_versions_of_many_digits_are_no_numbers() -> None:
-    """One that was taken in before this was refused at the edge must not stop its lane."""
+    """A text that was accepted before the edge refused it must not stop its lane."""
     many = Candidate(Kind.MODEL, "m", "9" * 5000, "dev", "/w").version
     assert not is_newer(many, "1")
     assert not is_newer("1", many)

@@ -1,4 +1,4 @@
-"""People have failed promotions tried again, and dead letters delivered again."""
+"""People retry failed promotions, and have dead letters delivered again."""
 
 from dataclasses import replace
 

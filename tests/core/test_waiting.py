@@ -1,4 +1,4 @@
-"""Whatever is under way says what it waits for, since when and until when."""
+"""Everything under way says what it waits for, since when and until when."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The way back of a stage: when it may begin, and how people end one that does not come to its end."""
+"""Undoing a stage: when it may begin, and how people end an undo that cannot finish."""
 
 from datetime import timedelta
 
@@ -95,7 +95,7 @@ def test_a_command_that_nobody_ran_is_asked_for_again_at_once() -> None:
 
 
 def stuck(outcome: Outcome = BROKEN) -> Lane:
-    """Version 2 on its way back, where `restore` gave this answer, with what follows in flight."""
+    """Version 2 being undone, after `restore` gave this answer, with the following commands in flight."""
     lane = run(turned_back("retire"), until="restore")
     return decide(lane, answer(due(lane)[0], outcome), NOW).lane
 
@@ -137,7 +137,7 @@ def test_a_rollback_that_failed_can_be_asked_for_again() -> None:
 
 
 def test_what_another_version_has_come_to_serve_since_is_not_rolled_back_again() -> None:
-    """Its predecessor would be deployed again, and nobody would take that away."""
+    """Its predecessor would be deployed again, and nobody would remove that deployment."""
     lane = run(stuck(BROKEN))
     lane = ask(lane, Released(KEY, "prod", OPERATOR, "go on"))
     lane = run(decide(lane, requested("3", ONE_STAGE), NOW).lane)

@@ -1,4 +1,4 @@
-"""A report counts only from the environment whose worker was asked: nobody speaks for another."""
+"""A report counts only from the environment whose worker was asked: no environment speaks for another."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +24,7 @@ from tests.core.driver import LaneDriver
 from tests.core.people import asking, run
 from tests.core.world import BROKEN, KEY, NOW, answer, requested
 
-#: "" is what a report has whose receiver did not say where it came from.
+#: "" for a report whose receiver did not say where it came from.
 EVERYBODY = ("dev", "test", "prod", "")
 OUTCOMES: tuple[Outcome, ...] = (
     Succeeded({"traffic_before": {"forged": 100}}),
@@ -35,7 +35,7 @@ OUTCOMES: tuple[Outcome, ...] = (
 
 
 def moments(broken_at: tuple[str, str] | None = None) -> Iterator[tuple[Lane, RunStep]]:
-    """A lane at every moment of a promotion at which it waits for a worker, and for what; a step may be broken."""
+    """A lane at every moment of a promotion when it waits for a worker, with the command. One step may fail."""
     driver = LaneDriver(
         decide(Lane(KEY), requested(), NOW).lane,
         lambda command: BROKEN if (command.stage, command.step) == broken_at else None,
@@ -45,7 +45,7 @@ def moments(broken_at: tuple[str, str] | None = None) -> Iterator[tuple[Lane, Ru
 
 
 def forged(command: RunStep) -> Iterator[StepReported]:
-    """Everything that others than the environment that was asked can say to a command."""
+    """Everything that environments other than the one that was asked can answer to a command."""
     for outcome in OUTCOMES:
         for other in EVERYBODY:
             if other != command.environment:

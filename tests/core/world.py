@@ -94,7 +94,7 @@ BROKEN = Failed("init() raised KeyError", FailureKind.CONTAINER_CRASH, "Tracebac
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Deployments by promotion id, and the one that takes the traffic. One that is being deleted answers no more."""
+    """Deployments by promotion id, and the one that takes the traffic. One that is being deleted no longer answers."""
 
     ready: frozenset[str] = frozenset()
     deleting: frozenset[str] = frozenset()
@@ -127,13 +127,13 @@ class GiveTraffic:
 
 
 Change = Add | Delete | GiveTraffic
-#: It waits for Azure to end something: asked again, it may answer otherwise.
+#: It waits for Azure to finish something. Asked again, it may answer differently.
 WAIT = Running(timedelta(0), "under way")
 
 
 @dataclass(frozen=True)
 class Azure:
-    """What the steps act on. A step reads first and changes then, and in between anything may happen. Azure refuses to
+    """What the steps act on. A step first reads and then changes, and anything may happen in between. Azure refuses to
     delete what takes traffic, and to give traffic to what is not ready."""
 
     endpoints: tuple[tuple[str, Endpoint], ...] = ()
@@ -148,7 +148,7 @@ class Azure:
         return replace(self, endpoints=tuple(sorted({**dict(self.endpoints), stage: endpoint}.items())))
 
     def intend(self, command: RunStep) -> Change | Outcome:
-        """What the step makes of what it reads: the change that it is about to make, or its answer."""
+        """The step's conclusion from what it reads: the change that it is about to make, or its answer."""
         failure = self.failing.get((command.candidate.version, command.stage, command.step))
         endpoint = self.endpoint(command.stage)
         if failure is not None:
@@ -184,7 +184,7 @@ class Azure:
         return (self, intended) if isinstance(intended, Outcome) else self.make(command, intended)
 
     def settled(self) -> "Azure":
-        """The world once everything has gone that was being deleted."""
+        """The world once everything that was being deleted is gone."""
         if not any(endpoint.deleting for _, endpoint in self.endpoints):
             return self
         return replace(self, endpoints=tuple((name, replace(e, deleting=frozenset())) for name, e in self.endpoints))
@@ -272,7 +272,7 @@ def _retire(endpoint: Endpoint, command: RunStep) -> Change | Outcome:
 
 
 def _there(endpoint: Endpoint, name: str) -> Change | Outcome | None:
-    """What to do so that the deployment is ready; None where it is."""
+    """What to do to get the deployment ready; None if it is ready."""
     if name in endpoint.ready:
         return None
     return WAIT if name in endpoint.deleting else Add(name)

@@ -1,4 +1,4 @@
-"""Azure as the tests see it: models are registered with the SDK, the rest is asked over plain HTTPS."""
+"""Azure for the tests: models are registered with the SDK, everything else goes over plain HTTPS."""
 
 import asyncio
 import ssl
@@ -22,11 +22,11 @@ with warnings.catch_warnings():
     from azure.ai.ml.entities import Job, Model
     from azure.ai.ml.exceptions import MlException
 
-#: The longest that anything is waited for, in seconds.
+#: The longest wait for anything, in seconds.
 DEADLINE = 60.0
-#: A call that is held is held for so long: longer than everything needs to get there, shorter than the SDKs wait.
+#: How long a call is held: longer than everything needs to get there, shorter than the SDKs wait.
 HELD_SECONDS = 55
-#: What the SDK raises where Azure does not answer, or says no.
+#: What the SDK raises if Azure does not answer, or refuses.
 SDK_FAULTS = (AzureError, MlException, OSError)
 ANSWERED_BY = "azureml-model-deployment"
 _API_VERSION = {"api-version": "2022-05-01"}
@@ -39,7 +39,7 @@ class NotAnsweredError(Exception):
 
 
 async def until(look: Callable[[], Awaitable[T | None]], what: str, seconds: float = DEADLINE) -> T:
-    """The first answer that is neither None nor False; fails when there is none in time."""
+    """The first answer that is neither None nor False. Fails if there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = await look()
@@ -148,7 +148,7 @@ class Azure:
         return {each["name"]: str(each["properties"]["model"]).rpartition("/")[2] for each in value}
 
     async def states(self, environment: str, endpoint: str) -> list[str]:
-        """Azure ML's words for how the endpoint's deployments are getting on."""
+        """The provisioning states of the endpoint's deployments."""
         found = await self.call("GET", self._endpoint(environment, endpoint) + "/deployments")
         return [each["properties"]["provisioningState"] for each in found["value"]] if found else []
 
@@ -182,7 +182,7 @@ class Azure:
             return await answer.json()
 
     async def make_endpoint(self, environment: str, endpoint: str) -> None:
-        """Create an endpoint by hand, as somebody would who knows nothing of the app."""
+        """Create an endpoint by hand, like somebody who knows nothing of the app."""
         body = {"location": "westeurope", "properties": {"authMode": "Key"}}
         await self.call("PUT", self._endpoint(environment, endpoint), json=body)
 
@@ -190,7 +190,7 @@ class Azure:
     async def users(
         self, environment: str, endpoint: str, question: Any = None, pause_seconds: float = 0.2
     ) -> AsyncIterator[RequestLoop]:
-        """Ask an endpoint again and again inside the block; the answers are counted by deployment."""
+        """Send requests to an endpoint continuously inside the block, and count the answers by deployment."""
         path = self._endpoint(environment, endpoint)
         found, keys = await self.call("GET", path), await self.call("POST", f"{path}/listKeys")
         assert found
@@ -228,11 +228,11 @@ class Azure:
         await self.call("DELETE", "/local/faults")
 
     async def hold(self, method: str, path: str) -> "HeldCall":
-        """Let the next call like this do its work, and keep its answer back."""
+        """Let the next call like this do its work, but hold back its answer."""
         return HeldCall(self, method, path, await self.fault("late_answer", method, path, HELD_SECONDS))
 
     async def has_struck(self, fault: int) -> bool:
-        """Whether a fault for one call has struck."""
+        """Whether a fault for a single call has been used."""
         found = await self.call("GET", "/local/faults")
         return found is not None and fault not in {each["number"] for each in found["value"]}
 
@@ -282,7 +282,7 @@ class Azure:
 
 
 class HeldCall:
-    """One call to Azure whose work is done and whose answer is held back."""
+    """A call to Azure whose work is done and whose answer is held back."""
 
     def __init__(self, azure: Azure, method: str, path: str, fault: int) -> None:
         self._azure = azure

@@ -21,7 +21,7 @@ from tests.e2e.promoting import Promoting
 from tests.signing_in import SIGN_IN
 
 REPOSITORY = Path(__file__).parents[2]
-#: A message in the hands of an app that was killed comes again after this long.
+#: A message that a killed app had received is delivered again after this time.
 LOCK_DURATION = "PT3S"
 #: Seconds that a test may take, with the start of the cloud and what the module prepares.
 TIME_LIMIT = 300
@@ -38,8 +38,8 @@ class Cloud:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives the tests here their time, and leaves alone what is the SDK's own: it uses marshmallow 3 in ways that
-    marshmallow 4 will not allow, and is warned of it."""
+    """Sets the time limit of the tests here, and ignores a warning that concerns only the SDK: it uses marshmallow 3 in
+    ways that marshmallow 4 will not allow."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIME_LIMIT))
@@ -82,13 +82,13 @@ def describe_tiny(**more: Any) -> Description:
     return describe("tests/e2e/tiny/promotion.yml", "dev", "prod", workers=["barred"], **more)
 
 
-#: Of every local cloud here: no path may break a command, a URL or a settings file.
+#: The folder of every local cloud here: no path may break a command, a URL or a settings file.
 ODD_NAME = "my pröj's x"
 
 
 @pytest.fixture(scope="module")
 def description() -> Description:
-    """Of the local cloud; modules that need another one override it."""
+    """The description of the local cloud. Modules that need another one override it."""
     return describe_tiny()
 
 
@@ -103,7 +103,7 @@ async def cloud(description: Description, tmp_path_factory: pytest.TempPathFacto
 async def running(
     description: Description, folder: Path, tell: Callable[[str], None] = logging.warning
 ) -> AsyncIterator[Cloud]:
-    """A running local cloud with its state in `folder`. At the end no process of it may be left, however the block
+    """A running local cloud with its state in `folder`. At the end none of its processes may be left, however the block
     ended. `tell` gets a line whenever a part dies by itself."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK sets it for the whole process
@@ -122,7 +122,7 @@ async def running(
 
 
 def processes_of(folder: Path) -> list[str]:
-    """The command lines of all processes that were told of this folder, by argument or environment."""
+    """The command lines of all processes that have this folder in their arguments or environment."""
     found = []
     for process in psutil.process_iter():
         try:

@@ -1,4 +1,4 @@
-"""Events as the dev workspace raises them, and the two ways that they come to the app."""
+"""Events as the dev workspace raises them, and the two ways in which they reach the app."""
 
 import json
 import uuid
@@ -12,7 +12,7 @@ _TYPES = "Microsoft.MachineLearningServices."
 
 
 def model_registered(cloud: Cloud, model: str, version: Any) -> dict[str, Any]:
-    """In the Event Grid schema, whether there is such a model or not."""
+    """In the Event Grid schema, whether the model exists or not."""
     data = {"ModelName": model, "ModelVersion": version, "ModelTags": {}, "ModelProperties": {}}
     return _event(cloud, "ModelRegistered", f"models/{model}:{version}", data)
 

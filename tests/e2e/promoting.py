@@ -1,4 +1,4 @@
-"""Promotions as the app's HTTP API tells of them, waited for; the app may be down meanwhile."""
+"""Waits for promotions through the app's HTTP API. The app may be down meanwhile."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Promoting:
         self._key = functions["keys"]["default"]
 
     async def ended(self, model: str, version: str = "1", kind: str = "model") -> Promotion:
-        """The promotion of a model version (or of a job by its name), once it has come to its end."""
+        """The promotion of a model version (or of a job by its name), once it has ended."""
 
         async def look() -> Promotion | None:
             found = await self.find(model, version, kind)
@@ -81,7 +81,7 @@ def failure(promotion: Promotion) -> Mapping[str, Any]:
 
 
 def journal(promotion: Promotion) -> list[str]:
-    """What happened, in order: `what`, with the step where there is one."""
+    """What happened, in order: `what`, with the step if there is one."""
     return [" ".join(filter(None, (entry["what"], entry["step"]))) for entry in promotion["journal"]]
 
 

@@ -1,5 +1,5 @@
-"""What each app may do with the queues where every environment has an app of its own: as infra/ has it, which its
-tests compare. A key stands for each identity here, since the SDK takes no identity for an emulator's address."""
+"""What each app may do with the queues if every environment has an app of its own: the same rights as in infra/, which
+its tests compare. A key represents each identity here, since the SDK accepts no identity for an emulator's address."""
 
 from collections.abc import Mapping, Sequence
 

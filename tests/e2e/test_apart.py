@@ -1,7 +1,7 @@
 """One app per environment: a coordinator, and three workers with an identity each that may do its own work only.
 
 The rights on the queues, in the workspaces and in the registry are those that infra/ gives (tests/infra compares them).
-They are two fences: the tests that take down the first one, with a key that no worker has, meet the second.
+They are two fences: the tests that remove the first one, with a key that no worker has, test the second.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ async def workers(cloud: Cloud) -> AsyncIterator[WorkerApps]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def prod_is_down(workers: WorkerApps) -> AsyncIterator[None]:
-    """The worker of prod is not there inside a test, and is back after it."""
+    """The worker of prod is stopped during a test, and runs again afterwards."""
     await workers.stop("prod")
     yield
     await workers.start("prod", environment="prod", identity="prod")
@@ -132,7 +132,7 @@ async def test_what_the_worker_of_test_reports_of_a_step_of_prod_changes_nothing
         await nothing_is_in_prod(cloud, "apart-spoken-for")
     finally:
         await workers.start("prod", environment="prod", identity="prod")
-    # Nor did they keep away what the worker of prod reports under the same message ids.
+    # Nor did they block what the worker of prod reports under the same message ids.
     await cloud.promotions.succeeded("apart-spoken-for")
 
 
@@ -177,7 +177,8 @@ async def test_a_worker_of_test_that_is_made_to_touch_prod_gets_403_and_changes_
 
 @pytest.mark.usefixtures("workers")
 async def test_a_version_squatted_in_the_registry_before_share_is_never_deployed(cloud: Cloud) -> None:
-    """Whoever may write to the registry has put another model there, under the name and version that is to come."""
+    """Somebody who may write to the registry has put another model there, under the name and version of the
+    candidate."""
     await cloud.azure.register("evil", "1")
     registry = cloud.parts.addresses["registry"]
     squat = partial(cloud.azure.dev.models.share, "evil", "1", registry_name=registry)
@@ -243,7 +244,7 @@ async def roll_back(cloud: Cloud, promotion: str, stage: str) -> None:
 
 
 async def was_hurried(cloud: Cloud, promotion: str) -> bool:
-    """Whether what pauses is polled at once; not while a poll is under way."""
+    """Whether a paused step is polled at once; not while a poll is under way."""
     status, _ = await ask(cloud, f"{promotion}/retry", reason="it is free again")
     return status == 202
 
@@ -272,8 +273,8 @@ async def logged(cloud: Cloud, text: str, times: int) -> bool:
 
 
 def forged_reports(promotion: Promotion) -> Iterator[tuple[bytes, str]]:
-    """What somebody can say of the step of prod that is under way, each with its message id. Everything in it can be
-    known: ids follow from names. A body that names an environment is among them."""
+    """Reports that somebody can forge about the current step of prod, each with its message id. Everything in them can
+    be known, since ids follow from names. One body names an environment."""
     outcomes = Succeeded({"forged": True}), Failed("forged", FailureKind.BUG), Running(timedelta(0), "forged")
     for outcome in outcomes:
         report = StepReported(LaneKey("apart", promotion["model"]), promotion["id"], "prod", "validate", 1, 1, outcome)
@@ -284,7 +285,7 @@ def forged_reports(promotion: Promotion) -> Iterator[tuple[bytes, str]]:
 
 
 async def send_as_test(cloud: Cloud, body: bytes, message_id: str) -> None:
-    """Send with the key of test's worker to the only queue that takes it."""
+    """Send with the key of test's worker to the only queue that accepts it."""
     async with (
         ServiceBusClient.from_connection_string(key_of(cloud, "test")) as client,
         client.get_queue_sender("reports-test") as sender,
@@ -293,7 +294,7 @@ async def send_as_test(cloud: Cloud, body: bytes, message_id: str) -> None:
 
 
 async def dead_letter(cloud: Cloud, queue: str) -> str:
-    """Why the only dead letter of a queue is not to be replayed, once it is there."""
+    """Why the only dead letter of a queue should not be replayed, once it is there."""
     url = f"{cloud.parts.addresses['functions']['url']}/api/failures?queue={queue}"
     headers = {"x-functions-key": cloud.parts.addresses["functions"]["keys"]["default"]}
 
@@ -323,7 +324,7 @@ def running_in_prod(promotion: Promotion) -> bool:
 
 
 async def forge(cloud: Cloud, model: str, from_queue: str, to_queue: str) -> None:
-    """Copy the command for a model's promotion into another queue, and take the real one away."""
+    """Copy the command for a model's promotion into another queue, and remove the real one."""
     connection = cloud.parts.layout.connection_string
     async with (
         ServiceBusClient.from_connection_string(connection) as client,

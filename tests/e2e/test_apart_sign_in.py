@@ -1,6 +1,5 @@
-"""One app per environment, where everybody has to sign in: nothing that a worker has makes anybody of it elsewhere.
-
-Whoever has taken a worker over has its keys to the Functions host, and its identity, which gets tokens.
+"""One app per environment, where everybody has to sign in: nothing that a worker has gives it rights elsewhere. Whoever
+has taken over a worker has its keys to the Functions host, and its identity, which gets tokens.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -53,7 +52,7 @@ async def ask(cloud: Cloud, url: str, headers: Mapping[str, str]) -> tuple[int, 
 
 
 async def token_of_the_worker(cloud: Cloud, resource: str) -> dict[str, str]:
-    """What its identity gets for a resource."""
+    """The token that its identity gets for a resource."""
     identity = cloud.parts.addresses["identity"]
     query = {"api-version": "2019-08-01", "resource": resource, "client_id": identity["client_ids"]["test"]}
     headers = {"X-IDENTITY-HEADER": identity["header"]}

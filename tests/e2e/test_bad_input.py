@@ -1,4 +1,4 @@
-"""What comes in and is not as it should be: notifications, messages, models, requests."""
+"""Bad input: notifications, messages, models, requests."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.e2e.promoting import failure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-#: Names that only events know: a promotion of such a model fails at its first poll.
+#: Names that occur only in events: a promotion of such a model fails at its first poll.
 GONE = "There is no model"
 #: As unusual as Azure ML allows.
 UNUSUAL_NAME, UNUSUAL_VERSION = "tiny-Big_Name.of.v2", "2026-11-20.rc_1"
@@ -28,13 +28,13 @@ UNUSUAL_NAME, UNUSUAL_VERSION = "tiny-Big_Name.of.v2", "2026-11-20.rc_1"
 
 @pytest.fixture(scope="module")
 def description() -> Description:
-    # Event Grid gives up after thirty attempts, which these pauses make a matter of seconds.
+    # Event Grid gives up after thirty attempts, which take only seconds with these pauses.
     return describe_tiny(retry_pauses=[0.1])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
 async def on_their_way(cloud: Cloud) -> None:
-    """Models of which each test below looks at one; their promotions go on beside the first tests."""
+    """One model for each test below. Their promotions continue during the first tests."""
     await cloud.azure.make_endpoint("prod", "tiny-taken")
     nowhere = "azureml://datastores/workspaceblobstore/paths/nowhere/"
     model = Model(name="tiny-gone", version="1", path=nowhere, type="custom_model")

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FOLDER = Path(__file__).parent / "evaluated"
 #: The promotion whose job is being submitted when the app is killed, and one whose job runs then.
 SUBMITS, FOLLOWS = "measured-submits", "measured-follows"
-#: For a while after a kill nothing else may enter the stage of those, so another one gets a worse version.
+#: For a while after a kill, nothing else may enter the stage of those models, so another model gets a worse version.
 WORSE = "measured-worse"
 SERVED = (SUBMITS, FOLLOWS, WORSE)
 

@@ -1,6 +1,5 @@
-"""Notifications that somebody forges who has the webhook's key: none of them makes anything true.
-
-Real registrations are not delivered here, so that each forged one is the first that the app hears of its model.
+"""Notifications forged by somebody who has the webhook's key: none of them makes anything true. Real registrations are
+not delivered here, so the forged one is the first that the app hears of its model.
 """
 
 from typing import Any
@@ -37,7 +36,7 @@ async def forge(cloud: Cloud, model: str, workspace: str = "dev") -> None:
 
 
 async def nothing_was_made(cloud: Cloud, model: str) -> bool:
-    """Neither a copy in the registry, nor an endpoint in prod."""
+    """There is neither a copy in the registry nor an endpoint in prod."""
     assert await cloud.azure.registry_versions(model) == []
     assert await cloud.azure.traffic("prod", model) is None
     return True
@@ -123,7 +122,7 @@ async def test_a_job_that_is_not_what_the_event_says_registers_nothing(
 
 
 async def registration(cloud: Cloud, name: str) -> Promotion:
-    """What became of a job's output, in the end."""
+    """What finally became of a job's output."""
     return await cloud.promotions.ended(TRAINED, name, kind="job")
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 MODEL = "tiny-trained"
 EXPERIMENT = "tiny-training"
 ENVIRONMENT = "azureml://registries/azureml/environments/sklearn-1.5/labels/latest"
-#: As most scripts have it: the model is registered first, and then the job goes on.
+#: As in most scripts: the model is registered first, and then the job continues.
 REGISTERS_EARLY = """
 import pathlib, time
 import mlflow
@@ -96,7 +96,7 @@ async def test_a_job_of_another_experiment_starts_nothing(cloud: Cloud) -> None:
 
 
 async def registration(cloud: Cloud, job: str) -> Promotion:
-    """What became of a job's output, in the end."""
+    """What finally became of a job's output."""
     return await cloud.promotions.ended(MODEL, job, kind="job")
 
 

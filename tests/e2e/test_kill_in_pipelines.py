@@ -31,7 +31,7 @@ CAUGHT = {
     "runs": ("run", "PUT", "*/jobs/runs-*"),
     "registers": ("register_model", "PUT", "*/models/tiny-registers/versions/*"),
 }
-#: They are killed together; the latter two wait for approval before.
+#: They are killed together. The latter two wait for approval first.
 FIRST, SECOND = ("rebuilds", "inspects"), ("runs", "registers")
 REACHED_WITHIN = 50
 
@@ -72,7 +72,7 @@ async def aftermath(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 async def submitted(cloud: Cloud, code: Path, route: str) -> str:
-    """The name of a job of its own: another loss, so that no step is reused that logs metrics."""
+    """The name of a new job: another loss, so that no step that logs metrics is reused."""
     loss = 1 + list(CAUGHT).index(route) / 10
     return await asyncio.to_thread(submit, cloud.azure.dev, code, CURATED, loss, route)
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CALLS = {
     "share": ("POST", "*/registries/contoso-ml/import"),
     "validate": ("GET", "*/onlineendpoints/NAME"),
+    "check_capacity": ("GET", "*/onlineendpoints/NAME/deployments"),
     "deploy": ("PUT", "*/onlineendpoints/NAME/deployments/*"),
     "smoke": ("POST", "*/onlineendpoints/NAME/listkeys"),
     "shift": ("PUT", "*/onlineendpoints/NAME"),
@@ -36,7 +37,7 @@ CALLS = {
 FORWARD = ("share", "validate", "check_capacity", "deploy", "smoke", "shift", "retire")
 BACK = ("remove", "restore")
 TRAINED = "tiny-trained"
-#: Within this time every promotion is in its step; those that got there first are still held then.
+#: Within this time, every promotion reaches its step, and those that got there first are still held.
 REACHED_WITHIN = 45
 #: The answer to shifting comes later than the route's time limit for it.
 LATE_SECONDS = 11
@@ -44,7 +45,8 @@ LATE_SECONDS = 11
 
 def model_of(step: str) -> str:
     """The model whose promotion is caught in a step."""
-    return f"hasty-{step}" if step == "restore" else f"tiny-{step}"
+    name = step.replace("_", "-")
+    return f"hasty-{name}" if step == "restore" else f"tiny-{name}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ async def serve_first_version(cloud: Cloud, step: str) -> None:
 
 
 async def hold_all(cloud: Cloud) -> dict[str, HeldCall]:
-    """The calls of every promotion in the middle of its step. One that does not get there holds up no other."""
+    """The call of every promotion in the middle of its step. One that does not get there does not delay the others."""
     azure = cloud.azure
     await azure.fault("late_answer", "PUT", "*/onlineendpoints/hasty-restore", LATE_SECONDS)
     held = {step: await hold(cloud, step) for step in CALLS if step != "share"}
@@ -93,7 +95,7 @@ async def hold_all(cloud: Cloud) -> dict[str, HeldCall]:
         await azure.register(model_of(step), "2", "crash" if step == "remove" else None)
     await submit_training(cloud)
     await asyncio.gather(*(call.reached(REACHED_WITHIN) for call in held.values()), return_exceptions=True)
-    # The call to the registry's import does not tell the model by its address, so this one comes last.
+    # The address of the registry's import does not name the model, so this one comes last.
     held["share"] = await hold(cloud, "share")
     await azure.register(model_of("share"), "2")
     await asyncio.gather(held["share"].reached(REACHED_WITHIN / 4), return_exceptions=True)
@@ -165,5 +167,5 @@ async def test_no_request_to_the_endpoint_fails(aftermath: Aftermath, step: str)
 
 
 def steps_done(promotion: Promotion) -> list[str]:
-    """The steps in the order in which the journal has them done; one that is there twice was counted twice."""
+    """The steps in the order in which the journal says they were done. One that is there twice counted twice."""
     return [line.removeprefix("step-succeeded ") for line in journal(promotion) if line.startswith("step-succeeded ")]

@@ -1,4 +1,4 @@
-"""`kill -9` of the parts that the app stands on, each while it has something of a promotion in its hands."""
+"""`kill -9` of the parts that the app depends on, each while it holds something of a promotion."""
 
 import asyncio
 from typing import Any

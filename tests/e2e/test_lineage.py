@@ -1,4 +1,4 @@
-"""Models that are promoted without a copy, and where the app says that they came from."""
+"""Models that are promoted without a copy, and their origin according to the app."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -78,7 +78,7 @@ def nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def registry(cloud: Cloud) -> MLClient:
-    """The SDK as somebody uses it who registers in the registry."""
+    """The SDK, for somebody who registers in the registry."""
     dev = cloud.azure.dev
     content = {key: value for key, value in cloud.parts.addresses["azureml"]["cloud"].items() if key != "name"}
     return MLClient(

@@ -1,6 +1,6 @@
 """One app per environment, where prod takes its approvals in its own app: what a compromised coordinator cannot do.
 
-The attacker has the key that is good for every queue, reads the coordinator's API, and forges whatever it likes.
+The attacker has the key to every queue, reads the coordinator's API, and forges anything.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ def description() -> Description:
 
 
 class Prod:
-    """Prod's own app, as people use it."""
+    """Prod's own app, for people."""
 
     def __init__(self, cloud: Cloud, workers: WorkerApps) -> None:
         self._cloud = cloud
@@ -70,7 +70,7 @@ class Prod:
             return answer.status, json.loads(await answer.text())
 
     async def asks_about(self, model: str) -> Mapping[str, Any]:
-        """What it asks people about a model, once it does."""
+        """Its request for approval of a model, once there is one."""
 
         async def look() -> Mapping[str, Any] | None:
             try:
@@ -227,7 +227,7 @@ def store_of(cloud: Cloud) -> SqliteStore:
 
 
 async def run(cloud: Cloud, workers: WorkerApps, command: RunStep) -> None:
-    """Have prod's worker run a forged command, to its end. It is sent as one of now, whenever it was made."""
+    """Make prod's worker run a forged command to its end. It is sent as a current one, whenever it was made."""
     now = datetime.now(UTC)
     command = replace(command, not_before=now, not_after=now + MAY_ACT_FOR)
 

@@ -1,4 +1,4 @@
-"""A training pipeline of two steps, from dev to prod: it runs there on prod's data once somebody has agreed."""
+"""A training pipeline of two steps, from dev to prod: it runs there on prod's data once somebody has approved."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """1,000 dead letters replayed while the app is killed with -9 ten times: none is lost, and none applied twice.
 
 The commands are for a step that no version of the app has: a worker answers each at once, without Azure, with a failure
-that ends the promotion. The events are registrations of models that no route takes: each is recorded, and that is all.
-On a busy machine a command can be too old to act when it is replayed: then the lane asks once more.
+that ends the promotion. The events are registrations of models that no route takes: each is only recorded. On a busy
+machine a command can be too old to act when it is replayed; then the lane asks once more.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ EVENTS, COMMANDS = 700, 300
 KILLS = 10
 STEPS_QUEUE, REPORTS_QUEUE = steps_queue("dev"), reports_queue("dev")
 RANDOM = random.Random(20261120)
-#: Seconds that the app lives at most after it began to move dead letters.
+#: The longest time that the app lives after it has started to move dead letters, in seconds.
 LONGEST_LIFE = 0.2
 
 
@@ -54,7 +54,7 @@ def description() -> Description:
 
 @pytest.fixture(scope="module")
 def began() -> float:
-    """When the cloud was started, or a little before; in seconds since 1970."""
+    """When the cloud was started, or a little earlier, in seconds since 1970."""
     return time.time()
 
 
@@ -107,17 +107,17 @@ class Queues:
         return self._client.get_queue_receiver(queue, sub_queue=sub_queue)
 
     def bury(self, queue: str, number: int) -> None:
-        """Make the next messages of a queue dead letters."""
+        """Turn the next messages of a queue into dead letters."""
         with self._open(queue) as receiver:
             left = number
             while left:
-                # A few at a time, so that no lock ends before its turn comes.
+                # A few at a time, so that no lock expires before its turn.
                 for message in receiver.receive_messages(min(left, 50), max_wait_time=10):
                     receiver.dead_letter_message(message, reason="broken", error_description="on purpose")
                     left -= 1
 
     def dead_letters(self) -> list[str]:
-        """The ids of the failures that they are."""
+        """The ids of their failures."""
         return [
             f"{queue}:{message.sequence_number}"
             for queue, receiver in self._dead.items()
@@ -125,7 +125,7 @@ class Queues:
         ]
 
     def await_move(self, failure: str, ended: Callable[[], bool]) -> None:
-        """Return as soon as this dead letter has gone, or when `ended` says so."""
+        """Return as soon as this dead letter is gone, or when `ended` says so."""
         queue, _, number = failure.partition(":")
         while not ended():
             found = self._dead[queue].peek_messages(1, sequence_number=int(number))
@@ -137,7 +137,7 @@ class Queues:
         return not any(receiver.peek_messages(1, sequence_number=1) for receiver in every)
 
     def taken_in(self, queue: str) -> int:
-        """How many messages the queue has ever taken in, without duplicates: the next one's number tells."""
+        """How many messages the queue has ever accepted, without duplicates, from the number of the next one."""
         with self._client.get_queue_sender(queue) as sender:
             probe = sender.schedule_messages(ServiceBusMessage("probe"), datetime.now(UTC) + timedelta(hours=1))
             sender.cancel_scheduled_messages(probe)
@@ -176,7 +176,7 @@ def promotions(workspace: str) -> Iterator[Promotion]:
 
 
 def fill(cloud: Cloud, store: SqliteStore, queues: Queues) -> None:
-    """Bring about all events and commands, and have the queues give them up."""
+    """Send all events and commands, and turn them into dead letters."""
     workspace = cloud.parts.layout.workspace_ids["dev"]
     sender = bus.connect(AppSettings(service_bus=cloud.parts.layout.connection_string))
     events = registrations(workspace)
@@ -191,7 +191,8 @@ def fill(cloud: Cloud, store: SqliteStore, queues: Queues) -> None:
 
 
 async def replay_under_fire(cloud: Cloud, queues: Queues, operator: Operator, ids: Sequence[str]) -> bool:
-    """Replay these, and kill the app soon after the first of them went; whether that cut the replay off."""
+    """Replay these, and kill the app soon after the first of them is gone. Return whether that interrupted the
+    replay."""
     replay = asyncio.create_task(operator.replay(ids))
     await asyncio.to_thread(queues.await_move, ids[0], replay.done)
     await asyncio.sleep(RANDOM.uniform(0, LONGEST_LIFE))
@@ -216,7 +217,7 @@ async def test_a_thousand_dead_letters_survive_ten_deaths_of_the_app(
     ids: Sequence[str] = ()
     for kill in range(KILLS):
         left = await asyncio.to_thread(queues.dead_letters)
-        # What the app had in its hands when it died stays locked for a while.
+        # What the app had received when it died stays locked for a while.
         ids = [failure for failure in left if failure not in ids][: len(left) // (KILLS - kill)]
         cut_off += await replay_under_fire(cloud, queues, operator, ids)
     assert cut_off, "no replay was under way when the app was killed"
@@ -248,7 +249,7 @@ def check_all_were_applied_once(cloud: Cloud, store: SqliteStore) -> None:
 
 
 def journal(store: SqliteStore, promotion: str) -> list[str]:
-    """What happened, without the requests to replay, which may be made again, and without the commands that no longer
+    """What happened, without the requests to replay, which may be repeated, and without commands that no longer
     acted."""
     return [entry.what for entry in lines(store, promotion) if entry.what != "replayed" and not came_too_late(entry)]
 

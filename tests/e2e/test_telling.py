@@ -1,4 +1,4 @@
-"""What the running app tells of a promotion: to subscribers of its topic, and as a trace of all its functions."""
+"""What the running app publishes about a promotion: events on its topic, and a trace of all its functions."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    """Of the subscriber, which starts after the cloud."""
+    """The port of the subscriber, which starts after the cloud."""
     with bind(0) as free:
         return port_of(free)
 

@@ -80,6 +80,11 @@ class Team:
         """What counts afterwards; the team's command must succeed."""
         return await command(self._cloud, self.person, *self._arguments("publish", *more))
 
+    async def tried(self) -> tuple[int, str]:
+        """How the team's command ends while the app may die, and what it says then."""
+        code, _, says = await run(self._cloud, self.person, *self._arguments("publish"))
+        return code, says
+
     async def refused(self, *more: str) -> str:
         """Why nothing was published."""
         code, _, says = await run(self._cloud, self.person, *self._arguments("publish", *more))
@@ -229,6 +234,29 @@ async def test_a_pointer_goes_back(cloud: Cloud, teams: tuple[Team, Team]) -> No
     assert [(each["digest"], each["back"]) for each in shown["history"][:2]] == [(before, True), (after, False)]
     await cloud.azure.register("churn-back", "1")
     assert (await asked(cloud, "churn-back"))["bundle"] == before
+
+
+async def test_publishing_while_the_app_is_killed_leaves_the_old_bundle_or_the_new_one(
+    cloud: Cloud, teams: tuple[Team, Team]
+) -> None:
+    _, credit = teams
+    before = (await credit.shown())["published"]["digest"]
+    after = ""
+    for attempt, seconds in enumerate((0.9, 1.3, 1.7)):  # a command takes about two seconds; each dies elsewhere
+        credit.write(files_of("credit-*", f"    print({attempt})\n"))
+        publishing = asyncio.create_task(credit.tried())
+        await asyncio.sleep(seconds)
+        await cloud.parts.kill("functions")
+        code, says = await publishing
+        await cloud.parts.restart("functions")
+        counts = (await credit.shown())["published"]["digest"]
+        after = bundle.digest_of(files_of("credit-*", f"    print({attempt})\n"))
+        assert counts in (before, after), says
+        assert code != 0 or counts == after
+        assert (await credit.publish())["published"]["digest"] == after, "it can be published again"
+        before = after
+    history = [each["digest"] for each in (await credit.shown())["history"]]
+    assert len(history) == len(set(history)), "nothing was published twice"
 
 
 async def test_a_promotion_keeps_its_bundle_whatever_is_published_and_whenever_the_app_is_killed(

@@ -1,7 +1,5 @@
-"""Workers alone, each an app of its own beside a local cloud whose app is the coordinator.
-
-As on Azure, an app can get tokens for its own identity only: each has a managed identity endpoint of its own. Its key
-to the queues is good for its own work only.
+"""Worker apps beside a local cloud whose app is the coordinator. As on Azure, an app can get tokens for its own
+identity only: each has its own managed identity endpoint. Its key to the queues covers only its own work.
 """
 
 import json
@@ -22,7 +20,7 @@ _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_PRELOAD", "CLOCK_AHEAD")
 
 
 class WorkerApps:
-    """The workers that run. All state is below `folder`."""
+    """The running workers. All state is below `folder`."""
 
     def __init__(self, cloud: LocalCloud, folder: Path) -> None:
         self._cloud = cloud

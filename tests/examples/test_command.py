@@ -33,7 +33,7 @@ def test_a_description_that_does_not_exist_ends_the_demo_with_1_and_says_so(
 
 @pytest.mark.timeout(240)
 def test_a_training_job_that_fails_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
-    """This Python has not what the job imports. The folder's name is one that no command may break at."""
+    """This Python lacks what the job imports. The folder's name must not break any command."""
     content = yaml.safe_load((REPOSITORY / "localcloud.yml").read_text())
     content["app"]["folder"] = str(REPOSITORY)
     content["azureml"] = {"python": sys.executable}

@@ -47,7 +47,7 @@ def printed(output: str) -> dict[str, float]:
 
 
 def trained(data: Path, split: str, folder: Path) -> dict[str, float]:
-    """What both steps of the pipeline make of some data: the metrics that the second one logs."""
+    """Run both steps of the pipeline on some data. Return the metrics that the second one logs."""
     prepared = folder / "prepared"
     prepared.mkdir()
     run(EXAMPLE / "prepare" / "prepare.py", "--images", data, "--split", split, "--prepared", prepared)
@@ -91,7 +91,7 @@ def test_a_split_that_looks_harmless_on_the_sample_is_refused_in_production(data
 
 
 def _holds(value: float, source: float) -> bool:
-    """Whether the stage's gate lets it pass."""
+    """Whether it passes the stage's gate."""
     (gate,) = ROUTES["digits-training"].stages[0].gates
     return bool(value >= gate.at_least and source - value <= gate.no_worse_than_source_by)
 

@@ -1,4 +1,4 @@
-"""The story of `make demo-pipeline`, told from its first point to its last on a local cloud of its own."""
+"""The whole story of `make demo-pipeline`, on a local cloud of its own."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from tests.examples.conftest import REPOSITORY
 from tests.examples.test_command import processes_of
 
-#: Under three minutes when the machine has nothing else to do, which is not so here.
+#: It takes less than three minutes on an idle machine, which this one is not.
 SECONDS = 900
 
 

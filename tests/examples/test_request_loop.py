@@ -11,7 +11,7 @@ class FailedError(Exception):
 
 
 def one_after_the_other(*answers: str | Exception) -> Callable[[], Awaitable[str]]:
-    """Answers in this order, then the last one for good."""
+    """Gives these answers in order, then the last one for ever."""
     coming = iter(answers)
 
     async def ask() -> str:

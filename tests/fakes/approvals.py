@@ -9,7 +9,7 @@ from shared.ports import ApprovalDecision, ApprovalRequest, Approvals
 
 @dataclass
 class FakeApprovals:
-    """What was asked, and what was said to it."""
+    """What was asked, and the answers."""
 
     asked: dict[tuple[str, str], ApprovalRequest] = field(default_factory=dict)
     said: dict[tuple[str, str, str], dict[str, ApprovalDecision]] = field(default_factory=dict)

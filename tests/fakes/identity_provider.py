@@ -1,4 +1,4 @@
-"""An identity provider on this machine: what Entra ID publishes, over HTTP, and tokens as it signs them."""
+"""An identity provider on this machine: publishes over HTTP what Entra ID publishes, and signs tokens like Entra ID."""
 
 import json
 import threading
@@ -97,6 +97,6 @@ class IdentityProvider:
                 self.wfile.write(content)
 
             def log_message(self, *_: Any) -> None:
-                """Nothing: the tests' output is read by people."""
+                """Log nothing: people read the tests' output."""
 
         return Handler

@@ -23,7 +23,7 @@ WORKER = "worker-oid"  #: object id of the identity that uses the fake
 
 @dataclass
 class JobOutcome:
-    """How a job comes out."""
+    """The outcome of a job."""
 
     status: str = "Completed"
     metrics: Mapping[str, float] = field(default_factory=dict)

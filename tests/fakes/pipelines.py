@@ -96,11 +96,13 @@ class FakePipelines:
         key = self.registry_id("environments", name, version)
         self._take_on(self._shared.environments, key, replace(asset, asset_id=key, name=name, version=version))
 
-    def start_environment_share(self, name: str, version: str) -> None:
+    def start_environment_share(self, name: str, version: str, new: tuple[str, str] | None = None) -> None:
         self._called("start_environment_share")
         found = next(each for each in self.own.environments.values() if (each.name, each.version) == (name, version))
+        name, version = new or (name, version)
         key = self.registry_id("environments", name, version)
-        self._take_on(self._shared.environments, key, replace(found, asset_id=key))
+        copy = replace(found, asset_id=key, name=name, version=version, is_anonymous=False)
+        self._take_on(self._shared.environments, key, copy)
 
     def start_component(self, name: str, version: str, component: Component, tags: Mapping[str, str]) -> None:
         self._called("start_component")

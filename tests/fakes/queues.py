@@ -33,7 +33,7 @@ class Waiting:
 
 @dataclass
 class FakeQueues:
-    """All queues. `moves_left`: how many dead letters can be moved before the app dies of the next."""
+    """All queues. `moves_left`: how many dead letters can be moved before the app dies at the next."""
 
     queues: dict[str, list[Waiting]] = field(default_factory=dict)
     buried: dict[str, dict[int, DeadLetter]] = field(default_factory=dict)
@@ -108,9 +108,8 @@ class FakeQueues:
         deliveries: int = 10,
         message_id: str = "unreadable",
     ) -> str:
-        """Put a message among the dead letters of a queue; returns the id of the failure that it is.
-
-        `message_id` is of bytes: messages have their own.
+        """Add a message to the dead letters of a queue. Return the id of its failure. `message_id` is for bytes:
+        messages have their own.
         """
         body = message if isinstance(message, bytes) else encode(message)
         known_id = message_id if isinstance(message, bytes) else message.message_id
@@ -120,7 +119,7 @@ class FakeQueues:
         return f"{queue}:{number}"
 
     def send(self, queue: str, message_id: str, body: bytes, not_before: datetime | None = None) -> None:
-        """Take a message in, unless its id was seen before."""
+        """Accept a message unless its id was seen before."""
         with self._lock:
             if (queue, message_id) not in self._seen:
                 self._seen.add((queue, message_id))

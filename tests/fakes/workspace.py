@@ -79,15 +79,16 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
     made: dict[tuple[str, str], Deployment] = field(default_factory=dict)  #: deployments by endpoint and name
     container_log: str = ""
     answer: Answer = field(default_factory=lambda: Answer(200, "{}", 0.01))
-    answers: list[Answer] = field(default_factory=list)  #: given first, in this order
+    answers: list[Answer] = field(default_factory=list)  #: returned first, in this order
     fails_to_deploy: str = ""  #: Azure ML's error for the next deployments, where it is not empty
     unread: str = ""  #: why that error cannot be read, where it is not empty
     out_of_reach: str | None = None  #: the workspace's region, where the registry is not replicated to it
+    located: str = "westeurope"  #: the region
     subscriptions: list[EventSubscription] = field(default_factory=lambda: [SUBSCRIBED])
-    raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: once, instead of the call
+    raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: raised once, instead of the call
     rights_missing: dict[Capability, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
     keeps_state: set[str] = field(default_factory=set)  #: deployments whose present state does not change by itself
-    dies_after: str = ""  #: the method after whose effect the process dies, once
+    dies_after: str = ""  #: the method after whose effect the process dies once
     calls: Counter[str] = field(default_factory=Counter)
     asked: list[tuple[str, str | None, Any]] = field(default_factory=list)  #: endpoint, deployment and scoring request
     #: traffic and mirror, not shown before they are there
@@ -217,6 +218,10 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
         self._called("start_data_share")
         self._pending.setdefault(("share data", name, version), self.polls_until_ready)
         self._died("start_data_share")
+
+    def region(self) -> str:
+        self._called("region")
+        return self.located
 
     def missing_region(self) -> str | None:
         self._called("missing_region")

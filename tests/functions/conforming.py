@@ -1,4 +1,4 @@
-"""Asks a running app with all that fits its OpenAPI document, and with what does not, and checks each answer."""
+"""Sends a running app requests that fit its OpenAPI document and requests that do not, and checks each answer."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from schemathesis.generation import GenerationMode
 EXAMPLES = 60
 
 load_all_checks()
-#: Not ours to answer: the platform says 404 to a method that no function takes.
+#: The platform's answers, not ours: 404 for a method that no function handles.
 _OF_THE_PLATFORM = {"unsupported_method", "allow_header_conformance"}
 #: What fits the document can still name a model that no route takes.
 _TOO_STRICT = {"positive_data_acceptance"}
@@ -28,14 +28,14 @@ def operations(document: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def described(document: Mapping[str, Any], path: str, method: str) -> Any:
-    """One operation. Keys and people are tested elsewhere; left in, credentials would be made up here."""
+    """One operation. Keys and people are tested elsewhere. If they were left in, credentials would be made up here."""
     return schemathesis.openapi.from_dict({**document, "security": []})[path][method.upper()]
 
 
 def ask_all(
     operation: Any, known: Mapping[str, str], address: str, session: requests.Session, headers: Mapping[str, str]
 ) -> None:
-    """About things that are there (`known`: path parameters by name), and others. `address` ends in `/api`."""
+    """Requests about existing things (`known`: path parameters by name) and others. `address` ends in `/api`."""
 
     @settings(
         max_examples=EXAMPLES,

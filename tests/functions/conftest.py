@@ -28,7 +28,7 @@ from tests.fakes.queues import FakeQueues
 from tests.shared.sent_commands import SentCommands
 
 APPROVER = "Promotion.Approver"
-#: Settings of an app that a key opens, and to which people can sign in.
+#: Settings of an app that accepts keys, and people who sign in.
 KEYS_COUNT_TOO = {MODE: "optional", **IdentityProvider().settings}
 ASKS = "        approval: {min: 2}\n"
 #: Two routes, of which the second starts somewhere else; prod asks two people.
@@ -51,7 +51,7 @@ CONFIGURATION = (
 
 @dataclass
 class KeptBus:
-    """A bus whose messages stay where they are; while it is down, nothing can be sent."""
+    """A bus that keeps its messages. While it is down, nothing can be sent."""
 
     commands: list[Command] = field(default_factory=list)
     down: bool = False
@@ -88,7 +88,7 @@ ISSUER = IdentityProvider()
 ALICE = ISSUER.headers("alice", OPERATOR)
 BOB = ISSUER.headers("bob", APPROVER)
 CAROL = ISSUER.headers("carol", APPROVER)
-#: What App Service authentication would write, had it been asked: the app takes no notice of it.
+#: What App Service authentication would add. The app ignores it.
 FORGED = {
     "X-MS-CLIENT-PRINCIPAL": base64.b64encode(
         json.dumps(
@@ -135,7 +135,7 @@ class Api:
         ).run()
 
     def _ask(self, method: str, address: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Ask the function whose route fits; its answer must be one that the OpenAPI document has."""
+        """Call the function whose route fits. Its answer must be in the OpenAPI document."""
         parts = urlsplit(address)
         for route, methods, function in http_functions():
             named = _match(route, parts.path)

@@ -1,4 +1,4 @@
-"""Promotions that failed, and what is asked of failures over HTTP."""
+"""Promotions that failed, and requests about failures over HTTP."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,5 @@
-"""Another Functions host runs what goes to Azure, with nothing but the file that `localcloud settings` prints.
-
-Core Tools cannot be installed here, so the local host stands in, without keys, as they are.
+"""Another Functions host runs what is deployed to Azure, with only the file that `localcloud settings` prints. Core
+Tools cannot be installed here, so the local host replaces them, without keys, like Core Tools.
 """
 
 import asyncio
@@ -53,7 +52,7 @@ async def written(cloud: LocalCloud) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def host(cloud: LocalCloud, written: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The address of a host that has the files that go to Azure, and its settings from the file alone."""
+    """The address of a host with the files that are deployed to Azure, and settings only from the file."""
     folder = tmp_path_factory.mktemp("app")
     package(REPOSITORY, "examples/digits/promotion.yml", folder)
     (folder / "local.settings.json").write_text(written)

@@ -1,4 +1,4 @@
-"""An environment's own app is the one that its OpenAPI document describes: asked as the coordinator's is."""
+"""An environment's own app matches its OpenAPI document, tested like the coordinator's."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.functions.running import describe
 from tests.signing_in import bearer
 
 DOCUMENT = openapi.approvals_document()
-#: One for each way in which it can end.
+#: One for each way in which a request can end.
 STAGES = ("prod", "approved", "rejected")
 ASKED = {stage: replace(REQUEST, stage=stage, digest=f"digest-of-{stage}") for stage in STAGES}
 

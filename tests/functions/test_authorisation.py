@@ -28,7 +28,7 @@ STEERS = (
 )
 DECIDES = ("promotions/none/approve", "promotions/none/reject")
 
-#: Who gets past authorisation, for each operation, where everybody has to sign in.
+#: Who passes authorisation, for each operation, if everybody has to sign in.
 ALLOWED = {
     "read": (READS, {"ruth", "bob", "alice"}),
     "start": (("promotions", "routes/churn/stages/test/run"), {"alice"}),
@@ -41,13 +41,13 @@ CASES = [(operation, address) for operation, (addresses, _) in ALLOWED.items() f
 
 @pytest.fixture(autouse=True)
 def elsewhere(api: Api, queues: FakeQueues) -> None:
-    """When the app looks at itself, it finds no environment, whose workspace would be in Azure."""
+    """The app's health check finds no environment, since its workspace would be in Azure."""
     api.app.dead_letters = queues
     api.app.health = replace(api.app.health, roles=Roles(coordinator=False, environments=()))
 
 
 def ask(api: Api, operation: str, address: str, headers: Mapping[str, str]) -> tuple[int, str]:
-    """The status and the detail; the bodies are empty, so that nothing happens to who is let in."""
+    """The status and the detail. The bodies are empty, so that requests that pass have no effect."""
     answer = api.get(address, headers) if operation in ("read", "inspect") else api.post(address, {}, headers)
     return answer.status, answer.body.get("detail", "")
 
@@ -103,7 +103,7 @@ class TestWhereSigningInIsRequired:
 
 
 class TestWhereAKeyIsEnough:
-    """As on one machine. Here no host stands before the functions: who comes without a token has shown a key."""
+    """As on one machine. No host checks keys here: whoever comes without a token counts as having shown a key."""
 
     def test_a_key_alone_may_read_start_and_inspect(self, api: Api) -> None:
         for operation, address in CASES:
@@ -128,7 +128,7 @@ class TestWhereAKeyIsEnough:
 
 
 class TestWhereAppServiceIsSaidToAuthenticate:
-    """That is a setting, which anybody can make and nobody can check: it counts for nothing."""
+    """Anybody can set that and nobody can check it, so it has no effect."""
 
     @pytest.fixture(params=["optional", "required"])
     def settings(self, request: pytest.FixtureRequest) -> dict[str, str]:
@@ -143,7 +143,7 @@ class TestWhereAppServiceIsSaidToAuthenticate:
 
 
 class TestWhereTheSettingsOfSignInAreWrong:
-    """Nobody gets in by a token; a key is as good as ever."""
+    """Nobody gets in with a token; keys still work."""
 
     @pytest.fixture(params=["optional", "required"])
     def settings(self, request: pytest.FixtureRequest) -> dict[str, str]:
@@ -165,7 +165,7 @@ class TestWhereTheSettingsOfSignInAreWrong:
 
 
 class TestWhereNobodyCanSignIn:
-    """The settings name no tenant, and take keys."""
+    """The settings name no tenant, and keys are accepted."""
 
     @pytest.fixture
     def settings(self) -> dict[str, str]:
@@ -182,7 +182,7 @@ class TestWhereNobodyCanSignIn:
 
 
 class TestWhereTheIdentityProviderIsAway:
-    """Nobody is called wrong who may be right."""
+    """Nobody who may be right is called wrong."""
 
     @pytest.fixture
     def settings(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A running app whose broker is away: reading goes on at once, and what would have to be sent is refused quickly."""
+"""A running app whose broker is away: reading still works, and whatever would send is refused quickly."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from tests.functions.running import REPOSITORY, describe
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-#: More than the functions have threads.
+#: More than the functions' threads.
 AT_ONCE = 40
 
 
@@ -66,7 +66,7 @@ async def test_reading_never_waits_and_starting_is_refused_quickly(running: Runn
         assert {status for status, _, _ in reads} == {200}
         assert {status for status, _, _ in refused} == {503}
         assert all(int(headers["Retry-After"]) >= 1 for _, _, headers in refused)
-        # The first to find out takes what the SDK tries; the others wait for it, and nobody after it.
+        # The first request takes as long as the SDK tries. The others wait for it, and later ones do not.
         assert max(seconds for _, seconds, _ in (*reads, *refused)) < 5
         for _ in range(5):
             status, seconds, _ = await running.start(99)

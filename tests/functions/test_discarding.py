@@ -1,4 +1,4 @@
-"""Dead letters that nothing can be done about: each is one row of the list, and can be put aside for good."""
+"""Dead letters that cannot be handled: each is one row of the list, and can be discarded for good."""
 
 import base64
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the doctor says of a local cloud in which all is as it should be."""
+"""What the doctor says about a local cloud without any fault."""
 
 from typing import Any
 

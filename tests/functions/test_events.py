@@ -1,4 +1,4 @@
-"""Events over HTTP: each is taken, refused for good in words, or refused for now; never a bug of the app."""
+"""Events over HTTP: each is accepted, refused for good with a reason, or refused for now; never an internal error."""
 
 import json
 from collections.abc import Sequence
@@ -7,10 +7,12 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from shared.core.messages import ModelRegistered, News
+from shared.core.messages import ModelRegistered, News, encode
 from shared.ports import QueueUnavailableError
+from tests.config.right import SETTINGS
 from tests.functions.conftest import Api, http_functions
 from tests.functions.failing import DEV_WORKSPACE
+from tests.shared.test_alerts import changed
 from tests.shared.test_notifications import ODD, REGISTERED
 
 RIGHT = {"modelName": "churn-eu", "modelVersion": "1", "modelTags": {}}
@@ -98,3 +100,42 @@ def test_while_the_broker_is_away_the_event_is_to_come_again(bus: Events) -> Non
     bus.away = True
     answer = post(EVENT)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+
+
+# --- alerts of Azure Monitor ------------------------------------------------------------------------------------------
+
+
+def alert(condition: str, endpoint: str) -> dict[str, Any]:
+    data = changed(monitorCondition=condition, alertTargetIDs=[f"{SETTINGS['TEST']}/onlineEndpoints/{endpoint}"])
+    return {"schemaId": "azureMonitorCommonAlertSchema", "data": data}
+
+
+def test_an_alert_is_shown_with_the_promotion_that_serves(api: Api) -> None:
+    promotion = api.start("1")
+    api.run({})
+    sent: list[News] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api.app.bus, "send_events", sent.extend)
+        for condition in ("Fired", "Resolved"):
+            assert post(alert(condition, "churn-eu-test"), kind="").status_code == 202
+    for news in [*sent, *sent]:  # delivered twice
+        api.app.coordinator.advance(encode(news))
+    shown = api.get(f"promotions/{promotion}").body
+    assert [(each["stage"], each["rule"], bool(each["resolved"])) for each in shown["alerts"]] == [
+        ("test", "churn-latency", True)
+    ]
+    lines = [line["what"] for line in shown["journal"] if line["what"].startswith("alert")]
+    assert lines == ["alert-fired", "alert-resolved"]
+
+
+def test_an_alert_on_something_else_is_taken_and_dropped(bus: Events) -> None:
+    assert (
+        post({"schemaId": "azureMonitorCommonAlertSchema", "data": changed(alertTargetIDs=[])}, "").status_code == 202
+    )
+    assert bus.sent == []
+
+
+def test_a_malformed_alert_is_refused_and_one_that_cannot_be_sent_now_is_to_come_again(bus: Events) -> None:
+    assert post({"schemaId": "azureMonitorCommonAlertSchema", "data": {}}, "").status_code == 400
+    bus.away = True
+    assert post(alert("Fired", "churn-eu-test"), "").status_code == 503

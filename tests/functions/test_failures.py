@@ -105,7 +105,7 @@ def test_a_command_that_the_promotion_has_moved_on_from_is_harmless(api: Api, qu
 
 @pytest.mark.parametrize("step", ["shift", "retire", "remove", "restore"])
 def test_a_late_command_to_move_traffic_or_to_take_away_is_superseded(step: str, api: Api, queues: FakeQueues) -> None:
-    """Its promotion may have been tried again since, and serve: it would lose its traffic or its deployment."""
+    """Its promotion may have been retried since and may serve: it would lose its traffic or its deployment."""
     api.start("1")
     [command] = api.steps
     api.run()

@@ -43,7 +43,7 @@ def lineage(**more: Any) -> Lineage:
 
 
 def outcomes(version: str, job: Lineage | None = None) -> dict[tuple[str, str], Succeeded]:
-    """What the steps of a promotion to test and prod leave behind."""
+    """The evidence of the steps of a promotion to test and prod."""
     shared = Shared(COPY.format(version), ORIGIN.format(version), job=job or lineage(), metrics={"auc": 0.9})
     evaluated = Evaluated(
         job="evaluate-1",
@@ -218,7 +218,7 @@ def test_pages_lead_through_all_lanes(api: Api) -> None:
 
 
 def test_a_tag_that_names_another_promotion_proves_nothing(api: Api) -> None:
-    """Anybody who registers a model can tag it: the promotion that is named has to know of the model."""
+    """Anybody who registers a model can tag it, so the promotion that the tag names must know the model."""
     other = promote(api, "2")
     promote(api, "3", lineage(tags={"mlpromote.promotion": other}))
     assert [each["name"] for each in nodes(tree(api)) if each["kind"] == "promotion"] != [other]

@@ -1,4 +1,4 @@
-"""`GET /promotions`: filters, pages, and queries that cannot be meant."""
+"""`GET /promotions`: filters, pages, and invalid queries."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The app that runs is the one that its OpenAPI document describes: asked with all that fits the document, and not."""
+"""The running app matches its OpenAPI document, for requests that fit the document and for others."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -54,7 +54,7 @@ def test_the_document_is_served(app: dict[str, Any], session: requests.Session, 
 
 @pytest.fixture(scope="module")
 def started(app: dict[str, Any]) -> str:
-    """The id of a promotion that the app knows; its version is not there, so that it soon fails."""
+    """The id of a promotion that the app knows. Its version does not exist, so it soon fails."""
     reply = requests.post(
         app["functions"]["url"] + "/api/promotions",
         json={"model": "digits", "version": "404", "reason": "to have one"},

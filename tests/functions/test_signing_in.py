@@ -35,14 +35,14 @@ class Caller:
 
 @pytest_asyncio.fixture(params=["optional", "required"], scope="module", loop_scope="module")
 async def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalCloud]:
-    """With keys; and with the setting by which everybody has to sign in instead."""
+    """With keys, and with the setting that makes everybody sign in instead."""
     description = describe(MLPROMOTE_SIGN_IN=request.param)
     async with LocalCloud(description, tmp_path_factory.mktemp("cloud") / "data") as one:
         yield one
 
 
 def with_other_claims(header: dict[str, str], **claims: object) -> dict[str, str]:
-    """The token with other claims under its old signature."""
+    """The token with other claims and its old signature."""
     head, body, signature = header["Authorization"].split(".")
     content = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     changed = base64.urlsafe_b64encode(json.dumps(content | claims).encode()).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""`POST /promotions`: which route is meant, the same request twice, and what is recorded."""
+"""`POST /promotions`: the choice of the route, the same request twice, and what is recorded."""
 
 import threading
 

@@ -1,9 +1,12 @@
 """Cancel, roll back, retry, release, and what the routes show meanwhile."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+import yaml
 
 from shared.core.messages import Failed, FailureKind, LaneKey, Running
 from shared.core.promotion import Hold, Lane
@@ -185,11 +188,18 @@ def test_a_stage_that_the_route_does_not_have_cannot_be_released(api: Api) -> No
     assert (answer.status, answer.body["detail"]) == (404, "Route churn has no stage nowhere. Its stages: test, prod.")
 
 
+def edit_configuration(api: Api, change: Callable[[Any], object]) -> None:
+    """Change the file while the app runs."""
+    file = api.app.settings.configuration_path
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    change(content)
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
 def test_a_lane_whose_route_is_gone_is_marked(api: Api) -> None:
     served(api, "1")
-    routes = api.app.configuration.routes
     assert api.get("routes").body["value"][0]["configured"] is True
-    vars(api.app)["configuration"] = api.app.configuration.model_copy(update={"routes": {"fraud": routes["fraud"]}})
+    edit_configuration(api, lambda content: content["routes"].pop("churn"))
     [lane] = api.get("routes").body["value"]
     assert lane["configured"] is False
     assert {stage["name"]: stage["configured"] for stage in lane["stages"]} == {"test": False}
@@ -197,9 +207,7 @@ def test_a_lane_whose_route_is_gone_is_marked(api: Api) -> None:
 
 def test_a_stage_that_its_route_has_lost_is_marked(api: Api) -> None:
     served(api, "1")
-    churn = api.app.configuration.routes["churn"]
-    left = churn.model_copy(update={"stages": churn.stages[1:]})
-    vars(api.app)["configuration"] = api.app.configuration.model_copy(update={"routes": {"churn": left}})
+    edit_configuration(api, lambda content: content["routes"]["churn"]["stages"].pop(0))
     [lane] = api.get("routes").body["value"]
     assert lane["configured"] is True
     assert {stage["name"]: stage["configured"] for stage in lane["stages"]} == {"prod": True, "test": False}

@@ -1,4 +1,4 @@
-"""What the functions did for a promotion, as the app itself keeps it."""
+"""What the functions did for a promotion, as recorded by the app itself."""
 
 from pathlib import Path
 

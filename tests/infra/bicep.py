@@ -36,7 +36,7 @@ def text_of(node: Node) -> str:
 
 
 def named(node: Node) -> list[Node]:
-    """The children that mean something."""
+    """The children that have a meaning."""
     return [child for child in node.children if child.is_named and child.type != "comment"]
 
 

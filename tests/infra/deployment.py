@@ -1,10 +1,7 @@
-"""What deploying a Bicep file would make, worked out as far as our files need it.
-
-An interpreter of our own, since only the Bicep compiler makes ARM JSON of these files, and no package of PyPI or npm
-that we found brings it: those named after it call it, or only parse.
-
-What only Azure can know, such as an identity's principal id, is a `Runtime` text that names it. Whatever these files do
-not use is an error, so that nothing passes unread.
+"""Computes what deploying a Bicep file would create, as far as our files need it. An interpreter of our own, since only
+the Bicep compiler turns these files into ARM JSON, and we found no package of PyPI or npm that contains it: those named
+after it call it, or only parse. What only Azure can know, such as an identity's principal id, is a `Runtime` text that
+names it. Everything that these files do not use is an error, so nothing is silently ignored.
 """
 
 import hashlib
@@ -73,7 +70,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Deployed:
-    """What came of deploying a file, with its modules."""
+    """The result of deploying a file with its modules."""
 
     scope: Scope
     resources: list[Resource]
@@ -81,7 +78,7 @@ class Deployed:
 
 
 class RefusedError(Exception):
-    """The file's own `fail` was met: nothing is made."""
+    """The file called `fail`: nothing is created."""
 
 
 class Skipped:
@@ -150,7 +147,7 @@ class _Deployment:
         return self._names[name]
 
     def _each(self, node: Node, names: Mapping[str, Any], make: Callable[[dict[str, Any]], Any]) -> Any:
-        """Make one, none or a list of what a declaration's right side says."""
+        """Create one, none or a list of what the right side of a declaration says."""
         if node.type == "for_statement":
             return [self._each(body, {**names, **more}, make) for body, more in self._rounds(node, names)]
         if node.type == "if_statement":
@@ -332,7 +329,7 @@ class _Deployment:
         return self._azure(function, values)
 
     def _own(self, function: Node, values: list[Any]) -> Any:
-        """What a function of the file returns; it knows its parameters and no other name."""
+        """What a function of the file returns. It knows only its parameters."""
         parameters = next(child for child in function.children if child.type == "parameters")
         names = [text_of(named(each)[0]) for each in named(parameters)]
         return self._value(function.children[-1], dict(zip(names, values, strict=True)))
@@ -362,14 +359,14 @@ class _Deployment:
         return declared.children[-1]
 
     def _lambda(self, node: Node, names: Mapping[str, Any]) -> Callable[[Any], Any]:
-        """The grammar binds `=>` too tightly: what follows it is read anew, as an expression of its own."""
+        """The grammar binds `=>` too tightly, so what follows it is parsed again as an expression of its own."""
         variable, _, body = text_of(node).partition("=>")
         (declared,) = without_errors(f"var body = {body}", self._file.name).children
         return lambda item: self._value(declared.children[-1], {**names, variable.strip(): item})
 
 
 def _like(parts: Iterable[str], text: str) -> str:
-    """The text that is made of the parts: known no sooner than they are."""
+    """The text that consists of the parts. It is known only once they are."""
     return Runtime(text) if any(isinstance(part, Runtime) for part in parts) else text
 
 

@@ -55,9 +55,8 @@ def deployed(deployment_role: str = "all", **more: Any) -> Deployed:
 
 
 def worker(name: str, **more: Any) -> Deployed:
-    """What main.bicep makes for an environment's worker alone, in the environment's subscription.
-
-    azd leaves empty what was not set: a worker needs no other environment's workspace.
+    """What main.bicep creates for an environment's worker alone, in the environment's subscription. azd leaves unset
+    values empty: a worker needs no other environment's workspace.
     """
     environments = [
         {"name": each, "workspace": workspace(each) if each == name else "", "source": each == "dev"} for each in NAMES

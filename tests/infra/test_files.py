@@ -61,7 +61,7 @@ def test_azd_gives_the_parameters_that_are_needed_and_no_others() -> None:
 def test_the_subscriptions_are_given_the_parameters_that_they_need_out_of_the_outputs() -> None:
     script = (INFRA / "subscribe.sh").read_text()
     given = dict(re.findall(r"(\w+)=\"\$(\w+)\"", script))
-    # The address with its key is no output: it is asked for, and goes by a file.
+    # The address with its key is not an output: a request returns it, and a file carries it.
     assert set(given) | {"webhook"} == set(declarations(INFRA / "events.bicep", "parameter"))
     assert set(given.values()) <= set(declarations(INFRA / "main.bicep", "output"))
 

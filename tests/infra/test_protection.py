@@ -1,4 +1,4 @@
-"""Logs of the resources, what can be brought back, and who may reach what: as parameters with safe defaults."""
+"""Logs of the resources, recovery, and network access: parameters with safe defaults."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -69,7 +69,7 @@ def test_everything_that_is_imported_is_installed_on_azure() -> None:
 
 @pytest.mark.parametrize("name", ["azure-monitor-opentelemetry", "pyjwt"])
 def test_what_another_package_only_happens_to_bring_is_asked_for_by_name(name: str) -> None:
-    """The SDK of Azure ML brings these too, today."""
+    """Today the SDK of Azure ML brings these, too."""
     assert name in {each for each, _ in pins(FOLDER / "app.in")}
 
 

@@ -1,4 +1,4 @@
-"""The settings that infra/ makes are those that the code reads, and the page that tells of them is up to date."""
+"""The settings in infra/ are those that the code reads, and the page about them is up to date."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ EXAMPLE = REPOSITORY / "examples" / "digits" / "promotion.yml"
 
 
 def filled_in(shape: Deployed) -> dict[str, str]:
-    """The app's settings, with client ids, which only Azure knows, of the form that they have."""
+    """The app's settings, with client ids of the right form, since only Azure knows the real ones."""
     given = {name: str(value) for name, value in settings(shape).items()}
     return {name: CLIENT_ID if text.endswith(".properties.clientId") else text for name, text in given.items()}
 

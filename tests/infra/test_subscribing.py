@@ -28,7 +28,7 @@ AZD = {
     "SUBSCRIBE_PAUSE": "0",
 }
 BICEP = "Bicep CLI version 0.33.93 (7a77c7f1a5)"
-#: Tells its Bicep's version. Fails as often as the file `failures` has lines, and notes how it was called.
+#: Prints its Bicep's version. Fails as often as the file `failures` has lines, and notes how it was called.
 STAND_IN = """#!/bin/sh
 cd "$(dirname "$0")"
 if [ "$1 $2" = "bicep version" ]; then cat bicep; exit "$(cat bicep-exit)"; fi

@@ -1,4 +1,4 @@
-"""What is missing or wrong is said, with what to do, before anything is made."""
+"""Missing and wrong parameters are reported, with what to do, before anything is created."""
 
 import json
 import re

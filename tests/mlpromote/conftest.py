@@ -13,7 +13,7 @@ from mlpromote.command_line import main
 from tests.examples.promotion_document import after
 from tests.mlpromote.stub import StubApp
 
-#: Half a day after what the stub of the app tells of.
+#: Half a day after what the stub of the app describes.
 NOW = datetime.fromisoformat(after(12 * 3600))
 
 

@@ -39,7 +39,7 @@ def problem(status: int, detail: str, **more: Any) -> Answer:
 
 
 class StubApp:
-    """`answers` are given one after the other, the last one for good; a callable is asked for each."""
+    """`answers` are given one after another, the last one for ever. A callable is called for each."""
 
     def __init__(self) -> None:
         self.url = ""

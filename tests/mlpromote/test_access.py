@@ -1,4 +1,4 @@
-"""Where the app is asked, and as whom."""
+"""Where the command line finds the app, and as whom it asks."""
 
 import json
 import time

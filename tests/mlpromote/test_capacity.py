@@ -50,6 +50,13 @@ def test_a_promotion_that_waits_for_approval_is_shown_with_what_it_will_take(
     assert all(line in text for line in LINES)
 
 
+def test_an_alert_is_shown_with_the_promotion_that_serves(mlpromote: CommandLine, app: StubApp) -> None:
+    alert = {"stage": "prod", "rule": "slow", "text": "P95 612", "at": "2026-11-20T12:00:00+00:00", "resolved": None}
+    app.will_answer(Answer(detailed(alerts=[alert])))
+    text = " ".join(mlpromote("show", ID).output.split())
+    assert "not resolved: slow: P95 612" in text
+
+
 def test_an_environments_own_app_shows_what_it_will_take(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer({"value": [{**REQUEST, "shown": {**REQUEST["shown"], "capacity": TAKEN}}]}))
     text = " ".join(mlpromote("approvals").output.split())

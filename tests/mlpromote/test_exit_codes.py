@@ -1,4 +1,4 @@
-"""How commands end when something is in the way: a sentence, an exit code, and no result."""
+"""How commands end when something goes wrong: a sentence, an exit code, and no result."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What others wrote drives nobody's terminal, whatever part of an answer it is in."""
+"""What others wrote cannot control a terminal, whatever part of an answer it is in."""
 
 import json
 import re

@@ -2,9 +2,9 @@
 
 `python -m tests.mutants --sample 150 --seed 7`, or `--all`, and names of files to look at no others.
 
-A mutator of our own: mutmut 3 leaves alone what stands outside of functions, and our rules are tables; Cosmic Ray
-writes each fault into the file itself, so that nothing else may use the working tree meanwhile. Neither draws a sample
-by a seed, or knows which tests belong to which file.
+A mutator of our own: mutmut 3 ignores code outside functions, and our rules are tables. Cosmic Ray writes each fault
+into the file itself, so nothing else may use the working tree meanwhile. Neither draws a sample with a seed, or knows
+which tests belong to which file.
 """
 
 import argparse

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Of each comparison: what it may be mistaken for.
+#: By comparison: what it may be mistaken for.
 _MISTAKEN: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.Gt),
     ast.LtE: (ast.Lt, ast.Eq),
@@ -31,7 +31,7 @@ _OTHER_SIGN: dict[type[ast.operator], type[ast.operator]] = {
 
 @dataclass(frozen=True)
 class Mutation:
-    """One fault: where it is, what stood there, and what stands there now."""
+    """One fault: where it is, the old code, and the new code."""
 
     line: int
     old: str
@@ -46,7 +46,7 @@ def how_many(file: Path) -> int:
 
 def mutation(file: Path, number: int) -> Mutation:
     """One of them, from 0: always the same for the same file. Texts are left alone: they are for people, and tests that
-    repeat them find no faults."""
+    repeat them find nothing."""
     tree = _parsed(file)
     node, change = list(_places(tree))[number]
     old, line = ast.unparse(node), node.lineno
@@ -63,7 +63,7 @@ def _brief(code: str) -> str:
     return one_line if len(one_line) <= 100 else f"{one_line[:97]}..."
 
 
-Change = Callable[[], ast.AST]  #: makes it, and gives the node that is to be shown
+Change = Callable[[], ast.AST]  #: makes the fault, and returns the node to show
 Place = tuple[ast.expr | ast.stmt, Change]
 
 
@@ -93,7 +93,7 @@ def _places(tree: ast.Module) -> Iterator[Place]:
 
 def _code(tree: ast.Module) -> Iterator[ast.AST]:
     """All nodes but annotations, decorators and what only type checkers read. A dataclass that is no longer frozen
-    behaves as before, for one: the type checker sees to it that nobody assigns to its fields."""
+    behaves as before, for example: the type checker makes sure that nobody assigns to its fields."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()

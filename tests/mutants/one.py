@@ -40,7 +40,7 @@ class _Finder(MetaPathFinder):
         return spec_from_file_location(fullname, self._file, loader=_Loader(fullname, self._file, self._fault))
 
 
-#: Seconds of the processor's time. The tests take a third of it; what takes longer goes round in circles.
+#: Seconds of the processor's time. The tests take a third of it. What takes longer never ends.
 MOST = 60
 
 

@@ -1,4 +1,4 @@
-"""Which tests belong to which file: the quick ones first, since the first that fails ends the run."""
+"""Which tests belong to which file: the quick ones first, since the first failure ends the run."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ _RULES = (
 )
 #: Each walks through thousands of states.
 _WALKS = ("tests/core/test_every_interleaving.py", "tests/core/test_random_histories.py")
-#: Of messages, documents and what is read of them: on their way between the core and the world.
+#: Tests of messages and documents, between the core and the world.
 _EDGES = (
     "tests/shared/test_messages.py",
     "tests/shared/test_incoming.py",

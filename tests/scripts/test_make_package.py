@@ -1,4 +1,4 @@
-"""What goes to Azure is the app, and what its configuration names."""
+"""The package for Azure contains the app and what its configuration names."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ environment: {image: "mcr.microsoft.com/x:latest", conda_file: ../conda.yml}
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder with an app, a user's project whose folders are named like ours, and what lies about."""
+    """A folder with an app, a user's project whose folders are named like ours, and stray files."""
     root = tmp_path / "checkout"
     for name in ("function_app.py", "host.json", "requirements.txt", "functions/events.py", "shared/core/lane.py"):
         write(root / name)

@@ -1,4 +1,4 @@
-"""The interpreter that `make` takes from the PATH, among fake ones, and what it says where there is none."""
+"""Which interpreter `make` takes from the PATH, among fake ones, and what it says if there is none."""
 
 import shlex
 import shutil
@@ -22,7 +22,7 @@ class Machine:
         self.path.mkdir()
 
     def has(self, name: str, version: tuple[int, int], without_venv: bool = False) -> Path:
-        """An interpreter of this version, as far as it tells when it is asked."""
+        """An interpreter that claims to be of this version."""
         prelude = f"import sys; sys.version_info = ({version[0]}, {version[1]}, 7); "
         prelude += f"{MISSING_MODULE if without_venv else ''}exec(sys.argv[1])"
         says = f'exec {shlex.quote(sys.executable)} -c {shlex.quote(prelude)} "$2"'

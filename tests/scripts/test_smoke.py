@@ -1,4 +1,4 @@
-"""The smoke script against the local cloud, and against what is not the app."""
+"""The smoke script against the local cloud, and against something other than the app."""
 
 import asyncio
 import subprocess

@@ -11,7 +11,7 @@ from tests.core.world import KEY
 
 
 class SentCommands(LaneDriver):
-    """Takes the commands out of the list as it answers them, whichever lane they are of."""
+    """Removes the commands from the list as it answers them, whatever lane they belong to."""
 
     def __init__(self, lanes: Lanes, sent: list[Command], answers: Answers = success) -> None:
         super().__init__(Lane(KEY), answers)

@@ -1,4 +1,4 @@
-"""What may come through which queue, whatever a body says of itself."""
+"""What may come through which queue, whatever a body claims."""
 
 import json
 from collections.abc import Callable

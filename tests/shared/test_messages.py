@@ -31,7 +31,7 @@ from shared.core.wire import UndecodableError, to_json
 from tests.core.driver import LaneDriver, drive
 from tests.core.world import KEY, NOW, Azure, answer, requested
 
-#: Top-level fields that the Functions host would take for message metadata (azure-functions-host, issue 7119).
+#: Top-level fields that the Functions host would mistake for message metadata (azure-functions-host, issue 7119).
 TAKEN_BY_THE_HOST = {
     "messageid", "subject", "to", "correlationid", "sessionid", "deliverycount", "contenttype", "label", "replyto",
     "sequencenumber", "locktoken", "partitionkey",
@@ -61,7 +61,7 @@ def events() -> list[Event]:
 
 @pytest.mark.parametrize("message", [*commands(), *events()], ids=lambda message: type(message).__name__)
 def test_what_is_encoded_is_decoded_to_the_same(message: Command | Event) -> None:
-    """But for what no body can say: whose worker reports is what the receiver knows."""
+    """Except for what no body can say: the receiver knows whose worker reports."""
     assert decode(encode(message)) == (
         replace(message, environment="") if isinstance(message, StepReported) else message
     )
@@ -155,7 +155,7 @@ NESTED = b"[" * 5000 + b"]" * 5000
     [
         (NESTED, "too deeply nested"),
         (b'{"a":' * 5000 + b"1" + b"}" * 5000, "too deeply nested"),
-        # Read without trouble, and too deep to be written again.
+        # It can be read, but is too deep to be written again.
         (b"[" * 400 + b"]" * 400, "too deeply nested"),
         (b'{"type": NaN}', "NaN is not a number"),
         (b'{"type": "\\ud800"}', "half a surrogate pair"),

@@ -1,4 +1,4 @@
-"""Event Grid notifications in all the forms that Azure's samples and SDKs show."""
+"""Event Grid notifications in all forms that Azure's samples and SDKs show."""
 
 from typing import Any
 
@@ -125,7 +125,7 @@ def nested(depth: int) -> Any:
     return value
 
 
-#: Whatever JSON holds, in any place.
+#: Any JSON value, in any place.
 ODD: list[Any] = [
     None, True, False, 0, -1, 1.5, 10**4000, "", "x" * 300, "9" * 5000, "a\0b", "a\x1b[2J", "a\u202eb", "a\nb",
     "\ud800", {"a": "\ud800"}, {"\ud800": "a"}, [], [1], {}, {"a": 1}, {"a": None}, nested(5000), {"a": nested(5000)},

@@ -58,7 +58,7 @@ def configuration(tmp_path: Path) -> Configuration:
 
 
 def of_step(status: str = "Completed", tags: dict[str, str] | None = None, experiment: str = "churn-drift") -> Any:
-    """What a workspace tells of the step that evaluates a signal, as the local control plane and Azure do."""
+    """What a workspace reports about the step that evaluates a signal, in Azure and in the local control plane."""
     data = {
         "runId": "step-guid",
         "experimentName": experiment,
@@ -107,7 +107,7 @@ def test_a_schedule_asks_with_its_pause(configuration: Configuration) -> None:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Running:
-    """An app in whose store the pipeline serves prod since long."""
+    """An app in whose store the pipeline has long served prod."""
     (tmp_path / "promotion.yml").write_text(CONFIGURATION, encoding="utf-8")
     files = {
         "MLPROMOTE_CONFIGURATION": str(tmp_path / "promotion.yml"),

@@ -1,4 +1,4 @@
-"""Whose token counts, and what is said of one that does not."""
+"""Which tokens count, and what is said about others."""
 
 import base64
 import json
@@ -114,7 +114,7 @@ def unsigned(provider: IdentityProvider) -> str:
 
 
 def signed_with_the_public_key(provider: IdentityProvider) -> str:
-    """The classic confusion: what is public is taken for a shared secret. PyJWT refuses to make such a token."""
+    """The classic confusion: the public key is used as a shared secret. PyJWT refuses to make such a token."""
     public = private_key("first").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     header, claims = (
         base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()

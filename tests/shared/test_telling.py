@@ -1,4 +1,4 @@
-"""Every change of a promotion is told once it is saved, and again where a death may have kept it from being told."""
+"""Every change of a promotion is published once it is saved, and again if a death may have prevented that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -53,7 +53,7 @@ class KeptBus(Bus):
 
 @dataclass
 class KeptTopic(Topic):
-    """Keeps what was told, with the status that its promotion had by then."""
+    """Keeps what was published, with the promotion's status at that time."""
 
     told: list[tuple[JournalEntry, str]] = field(default_factory=list)
     down: bool = False
@@ -92,7 +92,7 @@ class World:
         self.lanes = Lanes(self.store, self.bus, lambda: self.now, self.topic)
 
     def timer(self, minutes: float) -> None:
-        """The reconciling timer comes, so much later."""
+        """The reconciling timer runs, this much later."""
         self.now += timedelta(minutes=minutes)
         for key in self.store.overdue(self.now):
             self.lanes.apply(TimePassed(key))

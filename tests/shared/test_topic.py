@@ -23,7 +23,7 @@ from tests.core.world import KEY as LANE
 from tests.core.world import NOW, promotion
 
 DEADLINE = 15.0
-#: Longer than all that bounds an attempt together, and far shorter than what the SDK would do by itself.
+#: Longer than all limits of an attempt together, and far shorter than the SDK's own limits.
 A_FEW_SECONDS = 8.0
 PROMOTION = promotion("3")
 
@@ -47,7 +47,7 @@ class Published:
         return EventGridTopic(client, pause_seconds, **more)
 
     async def delivered(self, number: int) -> list[str]:
-        """The ids of what the subscriber has, once there are so many."""
+        """The ids of what the subscriber has, once there are this many."""
         await until(lambda: len(self.webhook.events) >= number)
         return [event["id"] for event in self.webhook.events]
 

@@ -1,4 +1,4 @@
-"""Spans come out of a trace's file as they went in."""
+"""Spans are read from a trace's file as they were written."""
 
 from pathlib import Path
 

@@ -166,7 +166,7 @@ class Line:
         return run_step(command, Workplace(workspaces.__getitem__, lambda _: self.rules, self.folder, lambda: self.now))
 
     def run(self, step: str) -> Outcome:
-        """A step with as many polls as it takes; a poll that a crash ends is delivered again."""
+        """Poll a step until it ends. A poll that crashes is delivered again."""
         state: Mapping[str, Any] = {}
         for poll in range(1, MOST_LOOKS):
             try:

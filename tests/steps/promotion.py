@@ -67,7 +67,7 @@ class Stage:
     promotion: str = "digits-3-abc"
     rules: Rules = field(default_factory=Rules)
     options: Mapping[str, Any] = field(default_factory=dict)  #: what the plan says of the step
-    state: Mapping[str, Any] = field(default_factory=dict)  #: what the step's last poll wants to know at this one
+    state: Mapping[str, Any] = field(default_factory=dict)  #: the state that the step's last poll kept for this one
     source: str = "/subscriptions/s/workspaces/ws-dev"  #: id of what the model comes from
     asset: str | None = None  #: `workspace` where that workspace's own asset is deployed
     started_late: timedelta = timedelta(0)  #: between the step's first poll and this one
@@ -108,7 +108,7 @@ class Stage:
         )
 
     def _frozen(self) -> Mapping[str, Any]:
-        """The settings as a promotion of the kind has them."""
+        """The settings in the form of a promotion of the kind."""
         if self.kind is Kind.JOB:
             return self.settings
         stage = {name: value for name, value in self.settings.items() if name != "require_tags"}
@@ -120,7 +120,7 @@ class Stage:
         return self.run_command(self.command(step, poll), workspace, now)
 
     def run_command(self, command: RunStep, workspace: Workspace, now: datetime = NOW) -> Outcome:
-        """One poll as a command of one's own asks for it."""
+        """One poll for a command of the test's own."""
         return run_step(command, Workplace(lambda _: workspace, lambda _: self.rules, self.folder, lambda: now))
 
     def validated(self, workspace: Workspace) -> "Stage":
@@ -137,8 +137,8 @@ class Stage:
         return validated.with_(evidence={**validated.evidence, "approve": as_evidence(approve)})
 
     def run(self, step: str, workspace: Workspace) -> Outcome:
-        """A step with as many polls as it takes; a poll that a crash ends is delivered again. Each poll knows what the
-        last one wanted it to."""
+        """Poll a step until it ends. A poll that crashes is delivered again. Each poll gets the state that the last one
+        kept."""
         state: Mapping[str, Any] = {}
         for poll in range(1, MOST_LOOKS):
             command = replace(self.command(step, poll), state=state)
@@ -153,7 +153,7 @@ class Stage:
 
 
 def deploy_saw(deployment: str, **traffic_before: int) -> Evidence:
-    """What `deploy` leaves behind; the traffic is by deployment, with underscores for hyphens."""
+    """The evidence of `deploy`. The traffic is by deployment, with underscores for hyphens."""
     before = {name.replace("_", "-"): percent for name, percent in traffic_before.items()}
     return as_evidence(Deployed(ENDPOINT, deployment, None, None, before))
 

@@ -1,6 +1,5 @@
-"""What a new step takes: its file, its line in the plan, its settings, its test. Nothing else knows its name.
-
-The step that is written here warms a deployment up with so many requests, a few at each poll.
+"""What a new step needs: its file, its line in the plan, its settings, its test. Nothing else knows its name. The step
+in this test warms up a deployment with a number of requests, a few at each poll.
 """
 
 from dataclasses import dataclass, replace
@@ -26,21 +25,21 @@ from tests.fakes.workspace import FakeWorkspace
 
 @dataclass(frozen=True)
 class WarmUp:
-    """What the plan says of one of these steps."""
+    """The options of one of these steps in the plan."""
 
     requests: int
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What it wants to know at its next poll."""
+    """Its state for the next poll."""
 
     requests: int
 
 
 @dataclass(frozen=True)
 class Warm:
-    """What it leaves behind."""
+    """Its evidence."""
 
     requests: int
     polls: int
@@ -80,7 +79,7 @@ def with_plan(*plan: PlannedStep) -> Promotion:
 
 
 def carried_out(lane: Lane, asked: Promotion, folder: Path) -> Promotion:
-    """The promotion once core and worker have done all that it takes."""
+    """The promotion once core and worker have run it to its end."""
 
     def answers(command: RunStep) -> Outcome:
         at = Workplace(lambda _: FakeWorkspace(), lambda _: Rules(), folder, lambda: driver.now)

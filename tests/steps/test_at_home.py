@@ -1,4 +1,4 @@
-"""A model that is deployed in the workspace that it comes from: the registry has no part in it."""
+"""A model that is deployed in the workspace that it comes from, without the registry."""
 
 from dataclasses import replace
 

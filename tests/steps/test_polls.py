@@ -1,4 +1,4 @@
-"""When a step is polled again: by what its lane knows of it, else less and less often."""
+"""When a step is polled again: according to what its lane knows about it, otherwise less and less often."""
 
 import itertools
 from dataclasses import replace
@@ -14,7 +14,7 @@ QUARTER = Expectation(timedelta(minutes=15), timedelta(seconds=40))
 
 
 def polls(command: RunStep, ends: float) -> list[float]:
-    """The seconds at which a step is polled that ends after so many, up to the poll that finds it ended."""
+    """The seconds at which a step that ends after this many is polled, up to the poll that finds it ended."""
     found, at = [0.0], 0.0
     while at < ends:
         command = replace(command, poll=len(found), not_before=command.started + timedelta(seconds=at))

@@ -210,8 +210,33 @@ def test_a_squatted_environment_under_the_name_of_an_inline_one_is_a_conflict(li
     assert "another environment churn-training-environment" in refused(line).reason
 
 
-def test_an_inline_environment_with_a_build_context_is_refused_in_words(line: Line) -> None:
-    line.dev.own.environments[INLINE] = replace(line.dev.own.environments[INLINE], build="https://x/context/")
+#: As run history and the registry name an asset of a workspace.
+ORIGIN = "azureml://locations/west/workspaces/ws-dev/environments/CliV2AnonymousEnvironment/versions/abc"
+
+
+def with_context(line: Line, origin: str) -> None:
+    inline = line.dev.own.environments[INLINE]
+    line.dev.own.environments[INLINE] = replace(inline, image="", conda="", build="https://x/context/", origin=origin)
+
+
+def test_an_inline_environment_with_a_build_context_is_shared_under_a_name_of_its_own(line: Line) -> None:
+    with_context(line, ORIGIN)
+    key = registered(line).components["prepare"].environment
+    assert key.startswith(f"{REGISTRY}/environments/churn-training-environment/versions/")
+    assert (line.dev.registry.environments[key].origin, line.dev.calls["start_environment"]) == (ORIGIN, 0)
+    assert registered(line).components["prepare"].environment == key
+    assert line.dev.calls["start_environment_share"] == 2, "one for each of the pipeline's own environments, and once"
+
+
+def test_what_squats_under_that_name_is_a_conflict(line: Line) -> None:
+    with_context(line, ORIGIN)
+    key = registered(line).components["prepare"].environment
+    line.dev.registry.environments[key] = replace(line.dev.registry.environments[key], origin=ORIGIN + "d")
+    assert "another environment churn-training-environment" in refused(line).reason
+
+
+def test_a_build_context_of_a_file_is_refused_in_words_since_no_workspace_has_it(line: Line) -> None:
+    with_context(line, "")
     assert "Register it as a named environment" in refused(line).reason
 
 

@@ -38,7 +38,7 @@ def test_succeeds_where_nothing_was_deployed(stage: Stage, workspace: FakeWorksp
 
 
 def test_says_at_once_that_it_stays_where_it_still_takes_traffic(stage: Stage, deployed: FakeWorkspace) -> None:
-    """The traffic could not be given back, so nobody will move it: to wait would hold up the lane."""
+    """The traffic could not be restored, so nobody will move it. Waiting would block the lane."""
     deployed.has_endpoint(ENDPOINT, OURS, {stage.deployment: 100})
     outcome = stage.poll("remove", deployed)
     assert isinstance(outcome, Failed)

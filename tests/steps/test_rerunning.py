@@ -1,4 +1,4 @@
-"""A run under the approval of an earlier one: what the environment's own worker makes of it."""
+"""A run under the approval of an earlier one: what the environment's own worker decides."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -41,6 +41,10 @@ def test_an_error_names_the_environment_that_it_happened_in_where_the_stage_has_
 OF_PIPELINES = {"register_components", "inspect", "approve_run", "run", "compare", "register_model", "withdraw"}
 
 
+#: Calls that several steps make.
+OF_ALL = ("model", "model_versions", "endpoint", "deployment", "registry_model", "submitted_job")
+
+
 @pytest.mark.parametrize("step", sorted(steps().keys() - {"approve"} - OF_PIPELINES))
 def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: str) -> None:
     """Each call that the step makes is throttled once, on a workspace in which it gets that far."""
@@ -52,10 +56,13 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: s
         stage = stage.with_settings(evaluate={"job": "evaluate.yml", "gates": [{"metric": "auc", "at_least": 0.8}]})
     if step == "cancel_job":
         stage = stage.with_(options={"undoes": "evaluate"})
+    if step == "move_monitor":
+        (stage.folder / "monitor.yml").write_text("name: drift\ncreate_monitor: {}\n", encoding="utf-8")
+        stage = stage.with_settings(monitor="monitor.yml")
     if step in ("rollout", "watch"):
         rollout = {"steps": [{"traffic": 10, "for": "10m"}], "watch": "10m", "keep": "1h"}
         stage = stage.with_(options={"entry": 1}).with_settings(rollout=rollout)
-    for method in ("model", "model_versions", "endpoint", "deployment", "registry_model", "submitted_job", "quotas"):
+    for method in (*OF_ALL, "quotas", "monitor"):
         workspace = FakeWorkspace(raises={method: UnavailableError("throttled", timedelta(seconds=3))})
         outcome = stage.poll(step, workspace)
         if workspace.raises == {}:
@@ -85,7 +92,7 @@ def test_a_command_does_nothing_from_its_end_on(stage: Stage, workspace: FakeWor
 def test_a_command_that_expires_while_it_is_at_work_makes_no_change_any_more(
     stage: Stage, workspace: FakeWorkspace, change: str
 ) -> None:
-    """Its clock stands at the end by the time of the change: the process may have stood still before it."""
+    """Its time is over at the moment of the change, since the process may have paused before it."""
     command = stage.command("deploy")
     with pytest.raises(TooLateError):
         getattr(fenced(workspace, command, lambda: command.not_after), change)()

@@ -260,7 +260,7 @@ def test_a_run_that_is_still_under_way_is_waited_for(stage: Stage, dev: FakeWork
 
 
 def test_while_the_registry_copies_or_the_job_runs_a_poll_is_one_look(stage: Stage, dev: FakeWorkspace) -> None:
-    """But for the polls at which the copy is asked for again."""
+    """Except at the polls that ask for the copy again."""
     dev.polls_until_ready = 5
     dev.jobs["train-3"] = replace(dev.jobs["train-3"], status="Running")
     state: Mapping[str, Any] = {}

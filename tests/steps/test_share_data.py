@@ -1,4 +1,4 @@
-"""Data assets that a route names go to the registry; what it does not name stays in its workspace."""
+"""Data assets that a route names are copied to the registry; others stay in their workspace."""
 
 import pytest
 

@@ -38,7 +38,7 @@ def shared(stage: Stage, dev: FakeWorkspace) -> Shared:
 
 
 def judged(stage: Stage, dev: FakeWorkspace, test: FakeWorkspace) -> Any:
-    """How `validate` goes after that."""
+    """The outcome of `validate` after that."""
     gated = stage.with_settings(validate=[GATE])
     outcome = gated.run("share", dev)
     assert isinstance(outcome, Succeeded), outcome

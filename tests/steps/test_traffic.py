@@ -117,7 +117,7 @@ def test_restore_deploys_the_champion_again_that_went_away_since_it_was_reinstat
 def test_the_traffic_stays_where_it_is_while_its_new_place_does_not_answer(
     deployed: Stage, both: FakeWorkspace, state: str
 ) -> None:
-    """For good, where the champion cannot be deployed again either: its model is not in the registry."""
+    """For good, if the champion cannot be deployed again either: its model is not in the registry."""
     deployed.run("shift", both)
     del both.made[ENDPOINT, "v2-old"]
     if state:

@@ -1,4 +1,4 @@
-"""An app whose queues and workspaces are in memory, observed by OpenTelemetry's own SDK."""
+"""An app with queues and workspaces in memory, observed with OpenTelemetry's own SDK."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,7 +77,7 @@ class Running:
     bus: KeptBus
 
     def register(self) -> None:
-        """A model version is there, and Event Grid tells of it."""
+        """A model version exists, and Event Grid reports it."""
         self.app.workspaces["dev"].has_model(MODEL, VERSION)
         self.app.coordinator.intake(WORKSPACE.format("dev"), REGISTERED, {"modelName": MODEL, "modelVersion": VERSION})
 

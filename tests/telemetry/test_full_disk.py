@@ -1,4 +1,5 @@
-"""While the store's disk is full, nothing is lost and no delivery used up; once there is room, all arrives."""
+"""While the store's disk is full, nothing is lost and no delivery is used up; once there is room, everything
+arrives."""
 
 import sqlite3
 import time
@@ -69,7 +70,8 @@ def broker(tmp_path: Path) -> Iterator[str]:
 
 
 def deliver(app: Running, receiver: ServiceBusReceiver) -> int:
-    """As the host does it: what raises is given back at once. The deliveries that failed."""
+    """Deliver as the host does: a message whose function raises is returned at once. Return the deliveries that
+    failed."""
     failed = 0
     while messages := receiver.receive_messages(50, max_wait_time=1):
         for message in messages:

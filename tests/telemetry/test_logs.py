@@ -1,4 +1,4 @@
-"""What the app logs: no secret, one line for each thing said, and tracebacks that cannot pass for one."""
+"""What the app logs: no secrets, one line per message, and tracebacks that cannot be mistaken for messages."""
 
 import io
 import logging

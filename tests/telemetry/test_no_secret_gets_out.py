@@ -1,4 +1,4 @@
-"""A secret in what Azure or a container says is nowhere to be found afterwards: not in what is kept, told or shown."""
+"""A secret in a text from Azure or a container does not appear in anything that is stored, published or shown."""
 
 import json
 import logging

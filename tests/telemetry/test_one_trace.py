@@ -31,7 +31,7 @@ def approve(observed: Observed) -> None:
 
 @pytest.fixture
 def finished(observed: Observed) -> Observed:
-    """A promotion has gone all the way."""
+    """A promotion that has succeeded."""
     observed.register()
     observed.run()
     approve(observed)

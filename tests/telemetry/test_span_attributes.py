@@ -1,4 +1,4 @@
-"""Spans have attributes that OpenTelemetry takes, whatever an event holds: it leaves out all others."""
+"""Spans have only attributes that OpenTelemetry accepts, whatever an event contains: it drops all others."""
 
 import logging
 

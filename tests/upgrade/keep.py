@@ -37,7 +37,7 @@ def kept_messages() -> Iterator[str]:
 
 
 def kept_lanes() -> Iterator[dict[str, Any]]:
-    """A promotion with a champion before it and people who approve, at every moment that it can be met in."""
+    """A promotion with a champion before it and people who approve, at every moment of its life."""
     lane, azure = drive(Lane(KEY), requested("1"), Azure())
     champions = Lane(KEY, lane.champions, lane.holds)
     request = asking("2", TWO_OF_THEM, requester=OPERATOR.id, **TEST_THEN_PROD)
@@ -52,7 +52,7 @@ def kept_lanes() -> Iterator[dict[str, Any]]:
 
 
 def approved(lane: Lane, by: Person) -> Lane:
-    """The lane after somebody has let its only promotion go on."""
+    """The lane after somebody has approved its only promotion."""
     return decide(lane, Approved(KEY, lane.promotions[0].id, by, "seen"), NOW).lane
 
 

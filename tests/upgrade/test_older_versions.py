@@ -1,4 +1,4 @@
-"""What older versions have written is read to its last field, and promotions under way go on to their end.
+"""What older versions have written is read completely, and promotions under way continue to their end.
 
 `keep.py` has written the files; each belongs to a version and stays as it is.
 """
@@ -59,7 +59,7 @@ def complete(value: Any) -> Any:
 
 
 def test_what_was_in_flight_is_sent_again_under_the_same_message_ids(kept: dict[str, Any]) -> None:
-    """So that duplicate detection drops what the older version has sent already."""
+    """So that duplicate detection drops what the older version has already sent."""
     for document in kept["lanes"]:
         old = [decode(body.encode()).message_id for body in document["commands"]]
         assert [command.message_id for command in due(read(document))] == old
@@ -78,7 +78,7 @@ def read(document: dict[str, Any]) -> Lane:
 
 
 def finished(lane: Lane, old_commands: list[str]) -> Lane:
-    """Answer the old commands, then those of today, and approve where that is waited for."""
+    """Answer the old commands, then the new ones, and approve where a stage waits for that."""
     driver = LaneDriver(lane)
     for body in old_commands:
         command = decode(body.encode())
@@ -90,7 +90,7 @@ def finished(lane: Lane, old_commands: list[str]) -> Lane:
 
 
 def lost(old: Any, new: Any, place: str = "") -> Iterator[str]:
-    """The places at which the new value lacks something of the old one, or has it otherwise."""
+    """The places where the new value lacks something of the old one, or differs from it."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key, value in old.items():
             yield from lost(value, new[key], f"{place}.{key}") if key in new else (f"{place}.{key}",)

@@ -1,7 +1,8 @@
 """Models, environments, components, data and code: versioned assets of a workspace or a registry.
 
-A container (`…/models/NAME`) appears with its first version and tells the next one; versions never change what they
-point to. Code that is there with the same hash, and an anonymous component with the same content, is the same asset.
+A container (`…/models/NAME`) appears with its first version and says what the next one is; versions never change what
+they point to. Code that is there with the same hash, and an anonymous component with the same content, is the same
+asset.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ _PUBLIC_REGISTRIES = ("azureml", "azureml-preview", "azureml-meta", "azureml-msr
 #: The curated environments of every workspace: the prefix is Microsoft's own.
 _CURATED = re.compile(r"(?:azureml:|.*/environments/)AzureML-", re.I)
 _REGISTRY_ASSET = re.compile(r"azureml://registries/(?P<registry>[^/]+)/(?P<path>.+)")
-#: A label in place of a version, in an asset's path: both mean the one that was made last.
+#: Labels that stand for a version in an asset's path: each means the version that was made last.
 _LABEL = re.compile(r"(?P<container>.+)/(?:versions/azureml_|labels/)(?P<label>default|latest)", re.I)
 #: Types of data that are folders, whose paths end with a slash.
 _FOLDERS = ("uri_folder", "mltable")
@@ -93,7 +94,8 @@ class Assets:
         return self._version(reference.removeprefix("azureml:"))
 
     def refuse_out_of_reach(self, workspace: Scope, references: Iterable[object]) -> None:
-        """400 where one of them is to a registry that is not replicated to the workspace's region. As recorded."""
+        """Raises a 400 if one of them is to a registry that is not replicated to the workspace's region, as
+        recorded."""
         for reference in references:
             found = _REGISTRY_ASSET.match(str(reference or ""))
             registry = self._scopes.registry(found["registry"]) if found else None
@@ -163,7 +165,7 @@ class Assets:
         return resource
 
     def _specification(self, scope: Scope, given: Json) -> Json:
-        """What a component is made from: of one made from a job, what the job has."""
+        """What a component is made from; for one made from a job, what the job has."""
         source = str(given.get("sourceJobId") or given.get("source_job_id") or "")
         if not source:
             return given
@@ -195,7 +197,7 @@ class Assets:
         await self.wait_until_built(operation.path)
 
     async def wait_until_built(self, path: str) -> None:
-        """Returns when a version in a registry is there for everybody."""
+        """Returns when everybody can use a version in a registry."""
         version = self._store.get(path)
         if version:
             await asyncio.sleep(max(0.0, version.private.get("builtAt", 0.0) - time.time()))
@@ -267,8 +269,8 @@ class Assets:
         return self._store.get(f"{label['container']}/versions/{latest}")
 
     def _resolve_paths(self, workspace: Scope, kind: str, properties: Json) -> None:
-        """Replaces `azureml://jobs/JOB/outputs/NAME/…` by where the files are, and notes the job as a model's origin;
-        writes a path of a datastore in its long form, and that of a folder of data with a slash at its end."""
+        """Replaces `azureml://jobs/JOB/outputs/NAME/…` with the place of the files, and notes the job as a model's
+        origin. Writes paths of datastores in their long form, and paths of data folders with a slash at the end."""
         key = CONTENT[kind]
         if key not in properties:
             return
@@ -288,7 +290,7 @@ class Assets:
             properties[key] = properties[key].rstrip("/") + "/"
 
     def _count(self, asset: AssetVersion, is_new: bool) -> None:
-        """Notes a version in its container, which is made with the first one."""
+        """Notes a version in its container, which the first version creates."""
         path, version = asset.container, asset.version
         container = self._store.get(path) or Resource(path, container_body(asset))
         if is_new:

@@ -23,7 +23,7 @@ from localcloud.azureml.wire import AzureError, Json
 from localcloud.azureml.workspaces import tracking_uri
 
 LOG_LINES = 20
-QUEUE_SECONDS = 0.05  # between two looks at whether a job may leave the queue
+QUEUE_SECONDS = 0.05  # between two checks whether a job may leave the queue
 _OUT_OF_QUOTA = (
     "Not enough subscription CPU quota. The amount of CPU quota requested for this job's compute exceeds what is left"
     " in this region. Request more quota, or use another size."
@@ -206,7 +206,7 @@ class CommandJobs:
         return files
 
     def _refuse_unreadable(self, workspace: Scope, name: str, reader: Caller | None) -> None:
-        """ValueError where the workspace's data is read as the job's own identity, and that may not."""
+        """Raises a ValueError if the job reads data with its own identity, and that identity may not read it."""
         if not workspace.reads_data_by_identity or (reader and self._rights.reads_data(reader, workspace)):
             return
         who = f"The identity {reader.client_id} of the job" if reader else "The job has no identity, and"

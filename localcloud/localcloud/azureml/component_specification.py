@@ -1,6 +1,6 @@
-"""The form in which the service keeps a component's specification, which differs from the one that it is given.
+"""The form in which the service keeps a component's specification, which differs from the form that is sent.
 
-Source: Microsoft's recordings of the SDK's own tests, where each request stands beside its answer.
+Source: Microsoft's recordings of the SDK's own tests, which have each request with its answer.
 """
 
 import json
@@ -11,7 +11,7 @@ from localcloud.azureml.wire import Json
 
 #: The name of all components that a pipeline has inline.
 ANONYMOUS = "azureml_anonymous"
-#: What may differ when a version is written again: the rest is what its jobs rely on.
+#: What may differ when a version is written again. Jobs rely on the rest.
 CHANGEABLE = ("description", "display_name", "tags", "version", "$schema")
 _NOT_KEPT = ("_source", "id", "jobs", "sourceJobId", "source_job_id", "settings", "compute", "experiment_name")
 _CURATED = re.compile(r"azureml:(?P<name>AzureML-[^:]+):(?P<version>[^:]+)", re.I)
@@ -29,7 +29,7 @@ _SAME_CONTENT = uuid.UUID("1f0d3b52-6f0c-4c0e-8a55-0b2f6a1f5c77")
 
 
 def kept(given: Json) -> Json:
-    """Numbers and truth values are words, defaults are filled in, and what only the SDK needs is gone."""
+    """Numbers and booleans are text, defaults are filled in, and what only the SDK needs is gone."""
     specification = {key: value for key, value in given.items() if key not in _NOT_KEPT and value not in (None, {})}
     kind = str(specification.get("type"))
     if kind == "parallel":
@@ -44,7 +44,7 @@ def kept(given: Json) -> Json:
         if found := _COMPUTE.fullmatch(str(declared.get("default"))):
             declared["default"] = found["name"]
     for declared in (*(worded.get("inputs") or {}).values(), *(worded.get("outputs") or {}).values()):
-        declared.pop("mode", None)  # each step says it for itself
+        declared.pop("mode", None)  # each step has its own
     for holder in (worded, worded.get("task")):
         if isinstance(holder, dict) and isinstance(holder.get("environment"), str):
             holder["environment"] = _environment(holder["environment"])
@@ -55,7 +55,7 @@ def kept(given: Json) -> Json:
 
 
 def content_version(given: Json) -> str:
-    """The version of an anonymous component: the same for the same content, and for no other."""
+    """The version of an anonymous component: equal only for equal content."""
     content = {**kept(given), "jobs": given.get("jobs")}
     if given.get("name") == ANONYMOUS:
         content.pop("version", None)
@@ -69,9 +69,9 @@ def changed_field(before: Json, after: Json) -> str | None:
 
 
 def _worded(value: object) -> Json:
-    """The same with a text for each number and truth value."""
+    """The same value with numbers and booleans as text."""
     if isinstance(value, dict):
-        # What Spark is configured with is handed on to it, which writes its truth values small.
+        # Spark's configuration is passed on to it, and it writes booleans in lower case.
         return {
             key: _spark(item) if key == "conf" and isinstance(item, dict) else _worded(item)
             for key, item in value.items()

@@ -36,7 +36,7 @@ class TopicSettings(Section):
 
 
 class EventSubscriptionSettings(Section):
-    """Who gets a workspace's events, for whoever asks; the Event Grid part delivers them."""
+    """A subscription to a workspace's events, as Azure lists it; the Event Grid part delivers the events."""
 
     name: str
     endpoint: str = Field(pattern=r"^https?://")
@@ -104,7 +104,7 @@ class ClockSettings(Section):
 
     #: What it shows when the local cloud starts for the first time. None: the time of this machine.
     starts: AwareDatetime | None = None
-    #: How many seconds go by on it in a second.
+    #: How many of its seconds pass in a real second.
     speed: float = Field(default=1, gt=0)
 
 

@@ -32,7 +32,7 @@ DEPLOYMENTS = ENDPOINTS + "/{endpoint}/deployments"
 
 
 class Deployments:
-    """What is under `…/onlineEndpoints/NAME/deployments`, and the deletion of endpoints, since it ends servers."""
+    """The routes under `…/onlineEndpoints/NAME/deployments`, and the deletion of endpoints, because it ends servers."""
 
     def __init__(
         self,

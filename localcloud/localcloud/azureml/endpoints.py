@@ -14,13 +14,13 @@ from localcloud.azureml.store import Resource, Store, system_data
 from localcloud.azureml.wire import AzureError, Json, json_body, not_found, properties_in
 
 ENDPOINTS = WORKSPACE + "/onlineEndpoints"
-#: What an endpoint shows unchanged until its update is done.
+#: What an endpoint shows unchanged until an update is done.
 _TRAFFIC = ("traffic", "mirrorTraffic")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 
 
 class Endpoints:
-    """What is under `…/onlineEndpoints/NAME` but not below its deployments."""
+    """The routes under `…/onlineEndpoints/NAME`, except those of deployments."""
 
     def __init__(
         self, store: Store, scopes: Scopes, operations: Operations, base_url: str, update_seconds: float
@@ -57,7 +57,7 @@ class Endpoints:
             self._store.put(endpoint)
 
     def refuse_if_busy(self, path: str, below: bool) -> None:
-        """409 while an operation on the endpoint, or with `below` on one of its deployments, is under way."""
+        """Raises a 409 while an operation on the endpoint is under way; with `below`, also for its deployments."""
         if self._operations.busy(path, below):
             name, endpoint = path.rsplit("/", 1)[1], self._store.get(path)
             state = endpoint.properties["provisioningState"] if endpoint else "Updating"
@@ -160,7 +160,7 @@ class Endpoints:
 
 
 def refuse_unusable_name(kind: str, name: str) -> None:
-    """400 for a name that an endpoint or a deployment cannot have."""
+    """Raises a 400 for a name that an endpoint or a deployment cannot have."""
     if not _NAME.fullmatch(name):
         words = f"The {kind} name {name!r} is not valid: 3 to 32 letters, digits and hyphens, a letter first."
         raise AzureError(400, "BadArgument", words)

@@ -1,4 +1,4 @@
-"""Who gets a workspace's events, as `Microsoft.EventGrid/eventSubscriptions` lists it below the workspace."""
+"""Subscriptions to a workspace's events, as `Microsoft.EventGrid/eventSubscriptions` lists them below the workspace."""
 
 from aiohttp import web
 
@@ -10,7 +10,7 @@ _TYPE = "Microsoft.EventGrid/eventSubscriptions"
 
 
 class EventSubscriptions:
-    """Tells what the configuration says: Event Grid itself is another part."""
+    """Lists what the configuration says. Event Grid itself is another part."""
 
     def __init__(self, settings: Settings, scopes: Scopes) -> None:
         self._scopes = scopes

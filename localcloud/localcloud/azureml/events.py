@@ -1,7 +1,7 @@
 """The events that a workspace raises, sent to its Event Grid topic by way of an outbox that survives a restart.
 
-Types and shapes: Microsoft's event schema of Azure Machine Learning. Event Grid may be down or start later; a pause
-between attempts grows to half a minute, and after a day an event is given up.
+Types and shapes: Microsoft's event schema of Azure Machine Learning. Event Grid may be down or start later: pauses
+between attempts grow to half a minute, and after a day an event is dropped.
 """
 
 import asyncio
@@ -132,7 +132,7 @@ class Outbox:
 
 
 def run_data(name: str, experiment: str, run_type: str, tags: Json, properties: Json) -> Json:
-    """What both events of a run say about it."""
+    """The data that both events of a run have in common."""
     return {
         "experimentId": str(uuid.uuid5(uuid.NAMESPACE_URL, experiment)),
         "experimentName": experiment,

@@ -31,7 +31,7 @@ class Match(BaseModel):
     workspace: str | None = None
 
     def covers(self, method: str | None, path: str) -> bool:
-        """Whether a request, or with no method a deployment, is meant."""
+        """Whether the fault covers a request or, without a method, a deployment."""
         lower = path.lower()
         in_workspace = self.workspace is None or f"/{self.workspace.lower()}/" in lower + "/"
         same_method = self.method is None or method is None or self.method.upper() == method
@@ -42,7 +42,7 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: Kind
     match: Match = Match()
-    #: How often it still strikes; null: until it is removed.
+    #: How many more times it strikes; null: until it is removed.
     count: int | None = Field(1, ge=1)
     #: Seconds that a throttled caller should wait.
     retry_after: int = Field(1, ge=0)

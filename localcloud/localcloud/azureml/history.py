@@ -47,9 +47,8 @@ class History:
         return web.json_response({"value": [_run(child) for child in self._records.children(workspace, job.name)]})
 
     async def _run_data(self, request: web.Request) -> web.Response:
-        """What `jobs.download` asks for: the outputs, each with an id that it has resolved then.
-
-        Models are called folders: the SDK (1.35) breaks off before it has the id of a model resolved.
+        """What `jobs.download` asks for: the outputs, each with an id, which it asks to resolve next. Models are called
+        folders, because the SDK (1.35) fails before it asks about the id of a model.
         """
         workspace = self._scopes.requested(request)
         job = self._job(workspace, str((await json_body(request)).get("runId")))
@@ -63,7 +62,7 @@ class History:
         return web.json_response({"runMetadata": {**_run(job), "outputs": outputs}})
 
     async def _resolve(self, request: web.Request) -> web.Response:
-        """Where the outputs of these ids are."""
+        """The places of the outputs with these ids."""
         workspace = self._scopes.requested(request)
         places = {}
         wanted = (await json_body(request)).get("values") or []
@@ -79,7 +78,7 @@ class History:
         return web.json_response({"values": places})
 
     async def _patch(self, request: web.Request) -> web.Response:
-        """What the SDK changes of a job: adds tags and properties; `hidden` archives."""
+        """What the SDK can change of a job: it adds tags and properties, and archives the job with `hidden`."""
         _, job = self._existing(request)
         body = await json_body(request)
         for key in ("tags", "properties"):
@@ -93,7 +92,8 @@ class History:
         return web.json_response(_run(job))
 
     def _log_files(self, workspace: Scope, job: Resource) -> dict[str, str]:
-        """A URL for the log. It is among the job's artifacts when the job has ended; before, it is copied there."""
+        """A URL for the log, which is among the job's artifacts once the job has ended. Until then it is copied
+        there."""
         running = self._command_jobs.log(workspace, job.name)
         kept = self._records.artifacts(workspace, job.name) / LOG
         if job.properties["status"] not in TERMINAL and running.exists():

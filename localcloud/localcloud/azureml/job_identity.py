@@ -1,4 +1,4 @@
-"""Whom a job's process acts as: its cluster's managed identity, one that the job names, or who submitted it.
+"""The identity of a job's process: its cluster's managed identity, one that the job names, or whoever submitted it.
 
 Azure puts the address of a token service into the job's environment, `MSI_ENDPOINT` for `ManagedIdentityCredential` and
 `OBO_ENDPOINT` for `AzureMLOnBehalfOfCredential`. Here it is a route of the control plane. What the platform itself does
@@ -81,7 +81,8 @@ def identity_of(workspace: Scope, job: Json, submitter: Caller) -> Caller | None
 
 
 def refuse_foreign(workspace: Scope, job: Json) -> None:
-    """400 for a managed identity that neither the job's cluster nor, if it is serverless, the workspace has."""
+    """Raises a 400 for a managed identity that neither the job's cluster nor, if it is serverless, the workspace
+    has."""
     named, compute = client_id(job.get("identity") or {}), compute_of(job)
     if not named:
         return

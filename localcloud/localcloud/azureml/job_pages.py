@@ -10,7 +10,8 @@ _ARCHIVED = {"activeonly": (False,), "archivedonly": (True,)}
 
 
 def page(jobs: list[Resource], query: Mapping[str, str]) -> tuple[list[Resource], int | None]:
-    """The page that `$skip` begins, and where the next one does. `listViewType`, `jobType`, `tag` (a tag's key) and
+    """The page that starts at `$skip`, and where the next one
+    starts. `listViewType`, `jobType`, `tag` (a tag's key) and
     `scheduleId` are understood; 400 for a wrong `$skip`.
     """
     archived = _ARCHIVED.get(query.get("listViewType", "ActiveOnly").lower(), (False, True))

@@ -53,9 +53,9 @@ class JobRecords:
         self._store.put(job)
 
     def shown(self, job: Resource) -> Json:
-        """What a GET of the job answers: without the places of outputs that the platform chose.
+        """What a GET of the job answers: everything but the places of outputs that the platform chose.
 
-        Of a child of a pipeline only that it is there, as recorded: the rest is in the run history.
+        For a child of a pipeline, only that it exists, as recorded: the rest is in run history.
         """
         body = copy.deepcopy(job.body)
         if job.private.get("parent"):
@@ -135,7 +135,7 @@ class JobRecords:
         return job
 
     def change(self, workspace: Scope, name: str, status: str, error: str | None = None) -> None:
-        """Moves a job to another status, with the words for a failure.
+        """Changes a job's status; `error` is the text for a failure.
 
         A job that has ended stays as it is, and one that is being cancelled until it ends.
         """
@@ -175,8 +175,8 @@ class JobRecords:
         self._store.put(step)
 
     def take_outputs(self, workspace: Scope, pipeline: str, node: Resource, names: dict[str, str]) -> None:
-        """Puts the outputs of a pipeline that are a node's to where the node has them, which is elsewhere if the node
-        reuses an earlier run. `names` has those in the pipeline by those in the node.
+        """Moves the outputs of a pipeline that come from a node to where the node has them, which is elsewhere if the
+        node reuses an earlier run. `names` has the pipeline's names of outputs by the node's.
         """
         found = self.get(workspace, pipeline)
         if not found:

@@ -9,7 +9,7 @@ from localcloud.azureml.wire import AzureError, Json
 
 #: Fields of a job, or of a node of a pipeline, that name an asset.
 _ASSETS = ("componentId", "environmentId", "environment", "codeId")
-#: How ids of assets begin; what begins otherwise is a path, or written into the job itself.
+#: How ids of assets begin. Anything else is a path, or is described in the job itself.
 _ASSET_IDS = ("azureml:/subscriptions/", "/subscriptions/", "azureml://registries/")
 
 
@@ -18,7 +18,8 @@ class JobRequirements:
         self._assets = assets
 
     def refuse_unmet(self, workspace: Scope, job: Json) -> None:
-        """400 for an asset out of reach or missing, and for a compute or identity that the workspace does not have."""
+        """Raises a 400 for an asset out of reach or missing, and for a compute or identity that the workspace does not
+        have."""
         references = [reference for reference in _references(job) if reference.startswith(_ASSET_IDS)]
         self._assets.refuse_out_of_reach(workspace, references)
         for reference in references:

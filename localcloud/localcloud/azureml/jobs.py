@@ -95,7 +95,7 @@ class Jobs:
         return web.json_response(self._records.shown(self._existing(request)[1]))
 
     async def _put(self, request: web.Request) -> web.Response:
-        """Submits a new job; of an existing one, changes what can be changed."""
+        """Submits a new job, or changes what can be changed of an existing one."""
         workspace, name = self._scopes.requested(request), request.match_info["job"]
         properties = await properties_in(request)
         old = self._records.get(workspace, name)
@@ -110,7 +110,7 @@ class Jobs:
     def submit(
         self, workspace: Scope, name: str, properties: Json, caller: Caller, schedule: str | None = None
     ) -> Resource:
-        """Records a new job, of this schedule if it is of one, and starts it. 400 for one that cannot run here."""
+        """Records a new job, with its schedule if it has one, and starts it. Raises a 400 if it cannot run here."""
         job_type = properties.get("jobType")
         if job_type not in ("Command", "Pipeline"):
             raise AzureError(
@@ -135,7 +135,7 @@ class Jobs:
         task.add_done_callback(self._running.discard)
 
     def properties_of(self, workspace: Scope, name: str) -> Json:
-        """What a job was submitted with; 404 without it."""
+        """What a job was submitted with. Raises a 404 if there is no such job."""
         job = self._records.get(workspace, name)
         if not job:
             raise AzureError(404, "UserError", f"Job {name} was not found in {workspace.name}.")

@@ -1,6 +1,5 @@
-"""MLflow's way to register a model, `mlflow.register_model` or `log_model(registered_model_name=…)`, from a job mostly.
-
-What it registers is a version of a model of the workspace like any other, with the run as its origin.
+"""MLflow's way to register a model, `mlflow.register_model` or `log_model(registered_model_name=…)`, mostly from a job.
+The result is a version of a model of the workspace like any other, with the run as its origin.
 """
 
 from aiohttp import web

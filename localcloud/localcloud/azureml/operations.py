@@ -134,9 +134,8 @@ class Operations:
         return {"Location": self._url("mfeOperationResults", operation.id, subscription, location), "Retry-After": "1"}
 
     def asset_store_headers(self, operation: Operation, kind: str = "") -> dict[str, str]:
-        """For the answer to a registry's import, or to a PUT in it of an asset of this kind, of the second form too.
-
-        The SDK waits for it: with a Retry-After, so that it is no pause of 30 s.
+        """For the answer to a registry's import, or to a PUT of an asset of this kind there: the second form, too. With
+        a Retry-After, because the SDK waits for it and would pause for 30 s.
         """
         service = "environment" if kind == "environments" else "assetstore"
         return {"Location": f"{self._base_url}/{service}/v1.0/operations/{operation.id}", "Retry-After": "1"}

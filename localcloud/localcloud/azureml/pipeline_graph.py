@@ -57,13 +57,13 @@ def defaults(specification: Json) -> Json:
 
 
 def declared_outputs(specification: Json) -> Json:
-    """The component's outputs as a job's, which have no type `path`."""
+    """The component's outputs in the form of a job's, which have no type `path`."""
     types = {name: (declared or {}).get("type") for name, declared in (specification.get("outputs") or {}).items()}
     return {name: {"jobOutputType": "uri_folder" if kind in (None, "path") else kind} for name, kind in types.items()}
 
 
 def bound_inputs(pipeline: Resource, specification: Json, node: Json, children: dict[str, Resource]) -> Json:
-    """The component's own defaults, then what the node gives, with what is bound to the pipeline put in.
+    """The component's own defaults, overridden by what the node gives, with references to the pipeline resolved.
 
     `children` are the runs of the nodes before this one.
     """

@@ -34,7 +34,7 @@ class _Run:
 
 
 class PipelineJobs:
-    """Runs recorded pipelines; their children are jobs as others are, and raise events too."""
+    """Runs recorded pipelines. Their children are ordinary jobs and raise events, too."""
 
     def __init__(self, records: JobRecords, assets: Assets, command_jobs: CommandJobs, reuse: StepReuse) -> None:
         self._records = records
@@ -43,7 +43,8 @@ class PipelineJobs:
         self._reuse = reuse
 
     def with_component(self, properties: Json) -> Json:
-        """A pipeline job as it is kept: one that runs a component has its outputs, and notes it. 400 without one."""
+        """A pipeline job as it is stored: one that runs a component notes it and has its outputs. Raises a 400 if it is
+        missing."""
         reference = str(properties.get("componentId") or "")
         if not reference:
             return properties
@@ -57,7 +58,7 @@ class PipelineJobs:
         return {**properties, "properties": notes, "outputs": outputs}
 
     async def run(self, workspace: Scope, pipeline: Resource, caller: Caller) -> None:
-        """Ends as Completed when all nodes have, else as the first node that did not."""
+        """Ends as Completed if all nodes have completed, otherwise as Failed."""
         self._records.change(workspace, pipeline.name, "Running")
         try:
             self._fill_in_defaults(pipeline)
@@ -164,7 +165,7 @@ class PipelineJobs:
         return self._create(run, specification, properties)
 
     def _create(self, run: _Run, specification: Json, properties: Json) -> Resource:
-        """The child's record; of a step that can reuse an earlier run, with the results of that."""
+        """The child's record. A step that can reuse an earlier run gets the results of that run."""
         fingerprint = earlier = None
         if properties["jobType"] == "Command":
             fingerprint = self._reuse.fingerprint(run.workspace, run.pipeline, specification, properties)

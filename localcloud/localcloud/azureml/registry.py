@@ -64,7 +64,7 @@ class Registry:
         )
 
     async def _import(self, request: web.Request) -> web.Response:
-        """Copies an asset of a workspace; asked again for the same one, it answers the same. Body: `null`, 202."""
+        """Copies an asset of a workspace. A repeated request gets the same answer: 202 with the body `null`."""
         registry = self._scopes.requested(request)
         wanted = await properties_in(request)
         source_id = str(wanted.get("sourceAssetId", ""))
@@ -95,7 +95,7 @@ class Registry:
         raise AzureError(404, "UserError", f"The source asset {source_id} was not found.")
 
     def _existing(self, registry: Scope, details: Json) -> Resource | None:
-        """The copy, if it was made already; 409 when what is there came from elsewhere."""
+        """The copy, if it exists already. Raises a 409 if what exists came from elsewhere."""
         name, version = details["name"], details["version"]
         existing = self._store.get(f"{registry.path}/{details['kind']}/{name}/versions/{version}")
         if existing and existing.properties.get("originAssetId") != details["origin"]:

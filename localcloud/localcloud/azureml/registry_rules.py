@@ -1,4 +1,4 @@
-"""What a registry does not take although a workspace does: assets without a name, and references into a workspace."""
+"""What a registry refuses although a workspace accepts it: assets without a name, and references into a workspace."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ _IN_A_WORKSPACE = ("azureml:/subscriptions/", "/subscriptions/", "azureml://subs
 
 
 def refuse_component(registry: str, name: str, specification: Json) -> None:
-    """400 for an inline component, and for one whose code, environment or steps are in a workspace."""
+    """Raises a 400 for an inline component, and for one whose code, environment or steps are in a workspace."""
     if name == ANONYMOUS:
         raise AzureError(
             400,

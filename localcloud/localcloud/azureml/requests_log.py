@@ -1,4 +1,4 @@
-"""The log of the calls made so far, at `/local/requests`: what a benchmark counts calls with."""
+"""The log of the calls made so far, at `/local/requests`. Benchmarks use it to count calls."""
 
 import json
 import re

@@ -27,8 +27,8 @@ class Caller:
 
     @property
     def creator(self) -> Json:
-        """As run history and the data plane of models tell who made something. Published documents of jobs have a
-        `userPuId` for people, and no `upn`; for applications they have neither."""
+        """In the form in which run history and the data plane of models say who made something. In published documents
+        of jobs, people have a `userPuId` and no `upn`, and applications have neither."""
         return {
             "userObjectId": self.object_id,
             "userPuId": f"1003{uuid.uuid5(uuid.NAMESPACE_OID, self.object_id).hex[:12].upper()}"
@@ -56,10 +56,10 @@ def application(client_id: str) -> Caller:
 #: Where the data plane of models begins.
 MODEL_MANAGEMENT = "/modelmanagement/v1.0"
 CALLER = web.RequestKey("caller", Caller)
-#: Paths that ask for no token: what comes before signing in, what has a signature or a key, and our own controls.
+#: Paths that need no token: what comes before signing in, what has a signature or a key, and our own controls.
 _OPEN = re.compile(rf"/(metadata/|discovery/|blob/|{REGISTRY_CONTAINER}|scoring/|local/)")
 DATA_READER = "Storage Blob Data Reader"
-#: How messages write the names of providers, which requests may write as they like.
+#: How messages write the names of providers. Requests may use any case.
 _WRITTEN = {"microsoft.insights": "Microsoft.Insights"}
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 _IN_WORKSPACES = f"{PROVIDER}/workspaces"
@@ -143,7 +143,7 @@ class Rights:
         return await handler(request)
 
     def caller(self, request: web.Request) -> Caller:
-        """Who the request's token speaks for; 401 without a valid one."""
+        """The caller that the request's token names. Raises a 401 without a valid token."""
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
             raise _unauthenticated(
@@ -151,15 +151,15 @@ class Rights:
             )
         try:
             claims = self._claims(token.strip())
-        except (jwt.InvalidTokenError, UnicodeEncodeError) as error:  # the latter: bytes that are no text
+        except (jwt.InvalidTokenError, UnicodeEncodeError) as error:  # the latter: bytes that are not text
             raise _unauthenticated("InvalidAuthenticationToken", f"The access token is invalid: {error}.") from error
         client_id = str(claims.get("appid", ""))
-        # Entra ID marks a user's token by its scopes; one that says nothing of the kind counts as an application's.
+        # Entra ID marks a user's token by its scopes. A token without scopes counts as an application's.
         is_person = claims.get("idtyp") != "app" and "scp" in claims
         return Caller(client_id, str(claims.get("oid", client_id)), str(claims.get("name", "")), is_person)
 
     def demand(self, caller: Caller, wanted: str, scope: Scope) -> None:
-        """403 in the words of Azure unless a role of the caller on this scope allows the action."""
+        """Raises a 403 with Azure's text unless a role of the caller on this scope allows the action."""
         if self.allow(caller, wanted, scope):
             return
         raise AzureError(
@@ -230,7 +230,7 @@ def action(request: web.Request, scope: Scope) -> str:
     else:
         words = arm_path(request)[len(scope.path) :].strip("/").split("/")
         providers = [place for place, word in enumerate(words) if word.lower() == "providers" and place % 2 == 0]
-        if providers:  # of another provider, which speaks of the workspace or of what is in it
+        if providers:  # of another provider, about the workspace or something in it
             provider, kind = words[providers[0] + 1 : providers[0] + 3]
             return "/".join([_WRITTEN.get(provider.lower(), provider), kind, verb])
         types = [word for word in words[0::2] if word]
@@ -240,7 +240,8 @@ def action(request: web.Request, scope: Scope) -> str:
 
 
 def _resource(request: web.Request, scope: Scope) -> Scope:
-    """What a role must cover: the resource itself if another provider tells of it, else the workspace or registry."""
+    """What a role must cover: the resource itself if another provider is asked about it, else the workspace or
+    registry."""
     resource, provider, _ = arm_path(request)[len(scope.path) :].rpartition("/providers/")
     return Scope(scope.path + resource, scope.location) if provider and resource else scope
 
@@ -248,7 +249,8 @@ def _resource(request: web.Request, scope: Scope) -> Scope:
 def allows(role: str, wanted: str) -> bool:
     """Whether the built-in role has the permission.
 
-    Source: Azure's built-in roles. A Data Scientist may do all within a workspace but change it or its computes.
+    Source: Azure's built-in roles. A Data Scientist may do everything within a workspace except change it or its
+    computes.
     """
     match role:
         case "Contributor":

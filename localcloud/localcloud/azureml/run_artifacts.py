@@ -52,7 +52,7 @@ class RunArtifacts:
         ]
 
     async def _list(self, request: web.Request) -> web.Response:
-        """What is directly in a folder; of a file, that file."""
+        """What is directly in a folder; for a file, the file itself."""
         run, _, path = request.query.get("path", "").partition("/")
         place = self._file(run, path)
         listed = sorted(place.iterdir()) if place.is_dir() else [place] if place.is_file() else []

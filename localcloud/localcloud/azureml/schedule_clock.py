@@ -20,12 +20,12 @@ _FREQUENCIES = ("minute", "hour", "day", "week", "month")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _LEAST = {"hours": 0, "minutes": 0, "monthDays": 1}
 _MOST = {"hours": 23, "minutes": 59, "monthDays": 31}
-#: So many moments of a recurrence are tried for one that its schedule allows.
+#: How many moments of a recurrence are tried to find one that its schedule allows.
 _MOST_MOMENTS = 10_000
 
 
 class Clock:
-    """Tells the time, which the configuration may have begin elsewhere and pass faster."""
+    """Tells the time. The configuration may set when it begins and how fast it passes."""
 
     def __init__(self, settings: ClockSettings, began: float) -> None:
         """`began`: when the clock was started for the first time, in seconds since the epoch by this machine."""

@@ -23,9 +23,9 @@ from localcloud.azureml.wire import AzureError, Json, json_body, not_found, prop
 log = logging.getLogger(__name__)
 
 _SCHEDULES = WORKSPACE + "/schedules"
-#: Between two looks at the clock, at most; what is due sooner is waited for.
+#: The longest pause between two looks at the clock; shorter if something is due sooner.
 _PAUSE_SECONDS = 60.0
-#: Of a job that is given by its id, what a run takes from it.
+#: What a run takes from a job that is given by its id.
 _OF_SOURCE = (
     *("jobType", "command", "codeId", "environmentId", "environmentVariables", "computeId", "limits"),
     *("componentId", "jobs", "settings", "inputs", "outputs", "experimentName", "tags"),

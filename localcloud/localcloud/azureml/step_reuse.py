@@ -1,7 +1,7 @@
-"""Reuse of steps: one whose component, inputs and outputs are those of an earlier run does not run again.
+"""Reuse of steps: a step with the component, inputs and outputs of an earlier run does not run again.
 
 As on Azure, it is complete at once, its outputs and artifacts are those of the earlier run, and it logs no metrics of
-its own. `settings.force_rerun` of the job, or `is_deterministic: false` of the component, has it run.
+its own. `settings.force_rerun` of the job, or `is_deterministic: false` of the component, makes it run.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ class StepReuse:
         self._records = records
 
     def fingerprint(self, workspace: Scope, pipeline: Resource, specification: Json, step: Json) -> str | None:
-        """What is compared of a step; None for one that always runs."""
+        """What must be equal for a step to be reused; None for one that always runs."""
         root = self._records.get(workspace, self._records.root(pipeline)) or pipeline
         if _is_true((root.properties.get("settings") or {}).get("force_rerun")):
             return None
@@ -46,7 +46,7 @@ class StepReuse:
 
 
 def notes_of(earlier: Resource) -> Json:
-    """What the run of a reused step tells of where its results come from."""
+    """What the run of a reused step says about where its results come from."""
     return {
         "azureml.isreused": "true",
         "azureml.reusedrunid": earlier.name,

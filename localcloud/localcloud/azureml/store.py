@@ -70,10 +70,10 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """What is written to any table inside the block is kept as a whole or not at all. Nothing may be awaited there.
+        """Writes to any table inside the block are kept together or not at all. Nothing may be awaited there.
 
-        A change and the event that tells of it belong into one: a process that dies between two commits would never
-        tell. A block inside of another one is part of it.
+        A change and the event that reports it belong in one block: a process that dies between two commits would never
+        report it. A nested block is part of the outer one.
         """
         if self.database.in_transaction:
             yield

@@ -1,4 +1,4 @@
-"""An app that looks at itself, in which all is well, to be made wrong in one place after the other."""
+"""An app whose health checks all pass, for tests that break one thing."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -73,7 +73,7 @@ def health(folder: Path) -> Health:
 
 
 def faults(health: Health) -> list[tuple[str, str, str]]:
-    """What is not ok, and what is to be seen of it."""
+    """The checks that are not ok, with their texts."""
     report = health.report(None)
     found = [(check["what"], check["name"], check["says"]) for check in report["checks"] if not check["ok"]]
     assert report["healthy"] is not bool(found)

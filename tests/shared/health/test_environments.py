@@ -1,4 +1,4 @@
-"""What an app finds when it looks at its environments: rights, the registry, events, and rules of their own."""
+"""The app's checks of its environments: rights, the registry, events, and their own rules."""
 
 from dataclasses import replace
 from pathlib import Path

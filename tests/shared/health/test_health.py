@@ -1,4 +1,4 @@
-"""What an app finds when it looks at itself: its configuration, its store, its queues, and who may sign in."""
+"""The app's checks of itself: its configuration, its store, its queues, and who may sign in."""
 
 import threading
 import time
@@ -211,7 +211,7 @@ class SeenTopic(Topic):
 def test_of_the_topic_is_said_what_any_process_saw_without_an_event(
     topic: Topic | None, kept: Publishing | None, state: str, says: str, health: Health
 ) -> None:
-    """Whoever publishes is another process than the one that is asked, and may be gone."""
+    """The publishing process is not the one that is asked, and may be gone."""
     if kept:
         health.store().keep_publishing(kept)
     found = line(replace(health, topic=lambda: topic), "topic", "notifications")

@@ -204,7 +204,7 @@ def test_the_undo_leaves_alone_what_is_not_ours_or_has_ended(stage: Stage, works
 
 
 def carried_out(stage: Stage, workspace: FakeWorkspace, limit: timedelta) -> Promotion:
-    """A promotion through a stage that evaluates, as core and worker carry it out; `limit`: of the evaluation."""
+    """A promotion through a stage that evaluates, run by core and worker. `limit`: the time limit of the evaluation."""
     given = stage.command("evaluate")
     settings = ModelStage.parse(given.settings)
     plan = plan_for(

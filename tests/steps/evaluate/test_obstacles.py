@@ -1,4 +1,4 @@
-"""What stands in the way of an evaluation: before anything is spent, and what others do meanwhile."""
+"""What prevents an evaluation: before anything is spent, and through what others do meanwhile."""
 
 from dataclasses import replace
 from typing import Any

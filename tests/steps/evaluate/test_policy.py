@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 
 from shared.config.policy import Policy
 from shared.core.messages import Failed, FailureKind, Running, Succeeded
@@ -48,6 +49,47 @@ def test_another_job_than_the_policys_is_refused_and_its_digest_is_reported(
     changed = with_policy(stage, workspace, digest)
     outcome = failed(changed.poll("validate", workspace), FailureKind.REFUSED, "policy: evaluation", digest)
     assert outcome.reason.count("sha256:") == 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "job", "says"),
+    [
+        ({"computes": ["gpu"]}, {}, "evaluation, compute: required gpu, found cpu"),
+        ({"computes": ["CPU"]}, {}, ""),
+        ({"computes": ["cpu"]}, {"compute": None}, "evaluation, compute: required cpu, found serverless"),
+        ({"instance_types": ["Standard_DS3_v2"]}, {}, ""),  # the compute's owner chose its machines
+        (
+            {"instance_types": ["Standard_DS3_v2"]},
+            {"compute": None, "resources": {"instance_type": "Standard_NC24"}},
+            "evaluation, instance type: required Standard_DS3_v2, found Standard_NC24",
+        ),
+        ({"instance_types": ["Standard_DS3_v2"]}, {"compute": None}, "instance type: required Standard_DS3_v2, found"),
+        ({"max_instances": 2}, {"resources": {"instance_count": 2}}, ""),
+        (
+            {"max_instances": 2},
+            {"resources": {"instance_count": 3}},
+            "evaluation, instances: required at most 2, found 3",
+        ),
+    ],
+)
+def test_the_job_runs_only_on_machines_that_the_policy_allows(
+    policy: dict[str, Any], job: dict[str, Any], says: str, stage: Stage, workspace: FakeWorkspace
+) -> None:
+    file = stage.folder / stage.settings["evaluate"]["job"]
+    content = yaml.safe_load(file.read_text()) | job
+    file.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
+    deployment = stage.folder / stage.settings["deployment"]
+    described = yaml.safe_load(deployment.read_text()) | {"instance_type": "Standard_DS3_v2", "instance_count": 1}
+    deployment.write_text(yaml.safe_dump(described))
+    asking = stage.with_(rules=Rules(Policy.model_validate(policy)), evidence={"share": SHARED})
+    outcome = asking.poll("validate", workspace)
+    if says:
+        failed(outcome, FailureKind.REFUSED, says)
+        # Nor does it start, whatever a forged command says was validated.
+        assert isinstance(stage.with_(rules=asking.rules).poll("evaluate", workspace), Failed)
+        assert workspace.submitted == {}
+    else:
+        assert isinstance(outcome, Succeeded), outcome
 
 
 def test_other_data_than_the_policys_is_refused(stage: Stage, workspace: FakeWorkspace) -> None:

@@ -58,7 +58,7 @@ def serve_champion(workspace: FakeWorkspace, version: str = "2") -> None:
 
 
 def squat(workspace: FakeWorkspace, stage: Stage, creator: str = "somebody", **changes: Any) -> None:
-    """A job is there under our name."""
+    """A job of somebody else has our name."""
     job = SubmittedJob(NAME, "/subscriptions/s/workspaces/ws-test", "Completed", command="echo")
     workspace.submitted[NAME] = replace(job, **changes)
     workspace.contents[NAME] = "another"

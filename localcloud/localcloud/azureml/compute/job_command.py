@@ -12,9 +12,9 @@ OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 def substitute(command: str, inputs: Mapping[str, str | Path], outputs: Mapping[str, Path]) -> str:
     """Puts the values of `${{inputs.x}}` and `${{outputs.y}}` into a command.
 
-    Texts and numbers go in as they are, as in Azure ML. A path stays one word of the shell, within quotation marks or
-    without: no path in Azure ML has a space in it, but one of this machine may. A part in `$[[ ]]` is left out when an
-    input in it has no value. ValueError names what is not there otherwise.
+    Texts and numbers are inserted unchanged, as in Azure ML. A path stays one word for the shell, with or without
+    quotation marks: paths in Azure ML have no spaces, but paths on this machine may. A part in `$[[ ]]` is left out if
+    an input in it has no value. Otherwise a ValueError names what is missing.
     """
     values = {"inputs": inputs, "outputs": outputs}
 
@@ -36,7 +36,7 @@ def substitute(command: str, inputs: Mapping[str, str | Path], outputs: Mapping[
 
 
 def _open_quotation(text: str) -> str:
-    """The quotation mark that the shell is within at the end of this text, or none."""
+    """The quotation mark that is still open at the end of this text, if any."""
     quotation, escaped = "", False
     for character in text:
         if escaped:

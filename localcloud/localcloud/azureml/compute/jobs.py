@@ -11,8 +11,8 @@ from pathlib import Path
 from localcloud import processes
 from localcloud.azureml.compute.job_command import substitute
 
-#: The output that every job has, whether it names it or not: what it leaves in `./outputs`, what it logs as an MLflow
-#: artifact, and its log.
+#: The output that every job has, whether it declares it or not: what it leaves in `./outputs`, what it logs as an
+#: MLflow artifact, and its log.
 DEFAULT_OUTPUT = "default"
 LOG = Path("user_logs") / "std_log.txt"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
@@ -46,7 +46,7 @@ class JobRun:
     file_outputs: frozenset[str] = frozenset()
     #: The job is cancelled after this time; None: never.
     limit_seconds: float | None = None
-    #: The job that was submitted, where this one is a part of it.
+    #: The submitted job, if this one is a part of it.
     root: str | None = None
 
 
@@ -72,7 +72,8 @@ class JobRunner:
         self._cancellations: dict[str, asyncio.Event] = {}
 
     def log(self, name: str) -> Path:
-        """Where the job of that name writes, now or in an earlier run. ValueError when it is not a valid job name."""
+        """The file that the job of this name writes to, now or in an earlier run. Raises a ValueError for an invalid
+        name."""
         if not NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a valid job name: use letters, digits, - and _, at most 255 characters")
         return self._folder / name / LOG
@@ -104,7 +105,7 @@ class JobRunner:
         return cancellation is not None
 
     async def _execute(self, job: JobRun, command: str, cancellation: asyncio.Event) -> tuple[int, bool]:
-        """The exit code, and whether the job's time was up before it had one."""
+        """The exit code, and whether the job ran out of time."""
         folder = self._folder / job.name
         process = await processes.start(
             ["bash", "-c", command],

@@ -43,9 +43,9 @@ def get_logged_model(tracking: Tracking, fields: Fields) -> Fields:
 
 
 def search_logged_models(tracking: Tracking, fields: Fields) -> Fields:
-    """Those of some experiments, the newest first and on one page; of conditions only `name = '…'` is understood.
+    """The logged models of some experiments, newest first, on one page.
 
-    MLflow asks for it before it reads `runs:/RUN/PATH`.
+    The only condition that is understood is `name = '…'`. MLflow asks for it before it reads `runs:/RUN/PATH`.
     """
     wanted = str(fields.get("filter") or "").strip()
     named = _NAMED.fullmatch(wanted)

@@ -125,5 +125,5 @@ def _page(fields: Mapping[str, Any], name: str, default: int) -> int:
 
 
 def _glob(pattern: str) -> str:
-    """SQL's pattern in the form of fnmatch."""
+    """An SQL pattern as a pattern of fnmatch."""
     return re.sub(r"([*?\[])", r"[\1]", pattern).replace("%", "*").replace("_", "?")

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS logged_models (id TEXT PRIMARY KEY, model TEXT NOT NU
 CREATE TABLE IF NOT EXISTS links (run TEXT NOT NULL REFERENCES runs, kind TEXT NOT NULL, link TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS links_by_run ON links (run, kind);
 """
-#: The URI of the folder for a run's artifacts, from the id of its experiment and its own.
+#: The URI of the folder for a run's artifacts, from the ids of its experiment and of the run.
 ArtifactAddress = Callable[[str, str], str]
 #: As MLflow's API has it: `info` with `model_id`, `artifact_uri` and so on, and `data`.
 LoggedModel = dict[str, dict[str, Any]]
@@ -86,9 +86,9 @@ class Run:
 class RunInfo:
     """What a run is created with, beside its tags."""
 
-    name: str | None = None  #: its id without one
+    name: str | None = None  #: default: its id
     user: str = ""
-    started: int | None = None  #: milliseconds since 1970; now without one
+    started: int | None = None  #: milliseconds since 1970; default: now
 
 
 class Tracking:
@@ -113,9 +113,8 @@ class Tracking:
         tags: Mapping[str, str],
         info: RunInfo = RunInfo(),
     ) -> None:
-        """Makes a running run in the experiment of that name, which is made too when it is new.
-
-        A run of that id that is there already runs again and keeps what it logged.
+        """Starts a run in the experiment of that name, and creates the experiment if it is new. An existing run with
+        that id runs again and keeps what it logged.
         """
         with self._database:
             self._database.execute(
@@ -143,7 +142,7 @@ class Tracking:
     def update_run(
         self, run_id: str, *, status: str | None = None, ended: int | None = None, name: str | None = None
     ) -> None:
-        """Changes what is given, keeps the rest; a run that runs again has no end."""
+        """Changes what is given and keeps the rest. A run that runs again loses its end."""
         self.run(run_id)
         if status is not None and status not in STATUSES:
             raise TrackingError("INVALID_PARAMETER_VALUE", f"status must be one of {', '.join(STATUSES)}")
@@ -168,7 +167,7 @@ class Tracking:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Records all of it or, when a parameter would get another value than it has, nothing."""
+        """Records everything, or nothing if a parameter already has another value."""
         self.run(run_id)
         known = self.params(run_id)
         for key, value in (params or {}).items():
@@ -179,7 +178,7 @@ class Tracking:
                 )
         with self._database:
             self._database.executemany(
-                # The same value of the same moment, which clients send again, counts once.
+                # Clients may send a value again: equal values of the same moment count once.
                 "INSERT INTO metrics SELECT :run, :key, :value, :timestamp, :step"
                 " WHERE NOT EXISTS (SELECT 1 FROM metrics WHERE run = :run AND key = :key AND value IS :value"
                 " AND timestamp = :timestamp AND step = :step)",
@@ -191,7 +190,7 @@ class Tracking:
             self._set_tags(run_id, tags or {})
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        """Removes a tag that is there."""
+        """Removes an existing tag."""
         if key not in self.tags(run_id):
             raise TrackingError("RESOURCE_DOES_NOT_EXIST", f"No tag {key!r} on run {run_id}.")
         with self._database:

@@ -43,8 +43,8 @@ def run(raw_data: str) -> Any:
 
 
 def _typed(table: Any) -> Any:
-    """With the types of the model's signature, where it has one, as MLflow's own scoring server does it: JSON may write
-    3.0 as 3, and MLflow takes no integer for a double."""
+    """With the types of the model's signature, if it has one, as in MLflow's own scoring server: JSON may write 3.0 as
+    3, and MLflow does not accept an integer as a double."""
     schema = model.metadata.get_input_schema()
     return cast_df_types_according_to_schema(table, schema) if schema else table
 
