@@ -14,13 +14,13 @@ APPROVAL = "        approval: {min: 1, expires: 1h}\n"
 #: In a few seconds. On Azure these are minutes and hours.
 ROLLOUT = """\
         rollout:
-          steps: [{mirror: 20, for: 2s}, {traffic: 20, for: 4s}, {traffic: 60, for: 4s}]
+          steps: [{mirror: 20, for: 1s}, {traffic: 30, for: 3s}, {traffic: 60, for: 2s}]
           analysis:
             - {metric: error_rate, at_most: 1%}
             - {metric: latency_p95, no_worse_than_champion_by: 150ms}
-          min_requests: 20
+          min_requests: 10
           metrics_delay: 1s
-          watch: 3s
+          watch: 2s
           keep: 1h
 """
 _LOADS = "    model = joblib.load(file)\n"

@@ -32,7 +32,7 @@ MODEL = "digits"
 #: The request loop continues until the new version has answered this many.
 LAST_ANSWERS = 10
 #: Seconds between two requests: a rollout needs some in each of its steps.
-REQUEST_PAUSE = 0.03
+REQUEST_PAUSE = 0.02
 ANSWER_SECONDS = 20
 #: What init() raises when it cannot load the model of version 3.
 CAUSE = "AttributeError"
