@@ -20,6 +20,8 @@ from typing import Any
 
 import yaml
 
+from shared.config.named_paths import NAMES_CONTENT, NAMES_YAML
+
 REPOSITORY = Path(__file__).parents[1]
 TARGET = REPOSITORY / ".package"
 CONFIGURATION = "MLPROMOTE_CONFIGURATION"
@@ -38,10 +40,6 @@ APP = (
     "shared/**/*.py",
     "shared/http/*openapi.yml",
 )
-#: Keys for files that name other files: in promotion.yml, and in Azure ML's YAML of deployments and jobs.
-NAMES_YAML = frozenset({"deployment", "endpoint_file", "monitor", "job", "component", "environment"})
-#: Keys for files or folders that are copied without reading them.
-NAMES_CONTENT = frozenset({"requests", "code", "conda_file", "path"})
 #: `azureml:name@latest`, `https://…`, `${{parent.inputs.x}}`: anything that is not a local path.
 ELSEWHERE = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+:|\$\{\{", re.IGNORECASE)
 UNWANTED = "__pycache__"

@@ -435,7 +435,10 @@ class App:
         """The newest bundle for a promotion that is retried."""
         from shared.coordinator.renewal import renewed
 
-        return renewed(promotion, self.configuration, self.bundle_folder) if self.is_platform else None
+        if not self.is_platform:
+            return None
+        self.published.forget()  # another process may have published a moment ago
+        return renewed(promotion, self.configuration, self.bundle_folder)
 
     @_made_once
     def publishing(self) -> "PublishingRequests":

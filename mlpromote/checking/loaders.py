@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from enum import Enum
@@ -31,6 +32,8 @@ _FILLED_IN = {
     Kind.DEPLOYMENT: {"name": "filled-in", "endpoint_name": "filled-in"},
     Kind.ENDPOINT: {"name": "filled-in"},
 }
+
+_CLOUD = "AZUREML_CURRENT_CLOUD"
 
 #: By the name in the `$schema` of a file.
 KINDS_BY_SCHEMA = {
@@ -72,11 +75,17 @@ def findings(document: Document, kind: Kind, is_evaluation: bool = False) -> Ite
 
 def _refusal(content: dict[str, Any], file: Path, kind: Kind) -> str | None:
     """Return what the loader says of the file, or None if it accepts it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of how it uses its own libraries
-        import azure.ai.ml  # imported here because it takes seconds
-        from azure.ai.ml.exceptions import MlException
-        from marshmallow import ValidationError
+    # It looks up the cloud that the variable names when it is imported; nothing here asks any cloud.
+    cloud = os.environ.pop(_CLOUD, None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how it uses its own libraries
+            import azure.ai.ml  # imported here because it takes seconds
+            from azure.ai.ml.exceptions import MlException
+            from marshmallow import ValidationError
+    finally:
+        if cloud is not None:
+            os.environ[_CLOUD] = cloud
 
     logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # it warns of each of its experimental classes
     load = getattr(azure.ai.ml, kind.value)

@@ -14,7 +14,7 @@ import yaml
 from shared.config.faults import Fault
 
 #: Keys of files that name other files. Other values of these keys are names, such as `environment: prod`.
-NAMES_YAML = frozenset({"deployment", "endpoint_file", "job", "component", "environment", "definition"})
+NAMES_YAML = frozenset({"deployment", "endpoint_file", "job", "component", "environment", "definition", "monitor"})
 #: Keys of files or folders that name nothing themselves.
 NAMES_CONTENT = frozenset({"requests", "code", "conda_file", "path", "additional_includes"})
 #: A `path` below these is a route of a server, not a file.

@@ -93,6 +93,7 @@ class LocalAzure:
                 {"principal": who, "role": role, "scope": scope} for role, scope in roles for who in (WORKER, DORA)
             ],
             "deployment_seconds": 0.3,
+            "endpoint_update_seconds": 1.0,
             "python": str(Path(__file__).parents[2] / ".venv-compute" / "bin" / "python"),
         }
         self.data = folder / "data"

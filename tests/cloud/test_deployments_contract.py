@@ -323,3 +323,16 @@ def test_only_the_short_name_of_an_environment_is_told_of_a_file(
     file = folder / "deployment.yml"
     file.write_text(file.read_text().replace("azureml:sklearn:1", environment))
     assert azure_ml.test.deployment_file(file).environment == ""
+
+
+@pytest.mark.parametrize("auth_mode", ["key", "aad_token"])
+def test_an_endpoint_answers_whoever_signs_in_as_its_file_says(
+    serving: Serving, tmp_path: Path, auth_mode: str
+) -> None:
+    serving.deploy("v1-abc")
+    file = tmp_path / "endpoint.yml"
+    file.write_text(f"auth_mode: {auth_mode}\n")
+    serving.workspace.start_endpoint_change(serving.endpoint, file)
+    assert serving.settled().settings.auth_mode == auth_mode
+    [answer] = serving.workspace.score(serving.endpoint, "v1-abc", [{"numbers": [1]}])
+    assert answer.status == 200

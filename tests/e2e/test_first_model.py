@@ -139,4 +139,4 @@ async def test_the_guide_leads_a_model_from_a_new_repository_to_production(cloud
     team.answer(wrongly=False)
     await team.follow("7")
     await team.promotion("2", asks=True)
-    assert len(team.done) == len([line for number in range(1, 8) for line in commands(str(number))]) == 22
+    assert len(team.done) == len([line for number in range(1, 8) for line in commands(str(number))]) == 21

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CALLS = {
     "share": ("POST", "*/registries/contoso-ml/import"),
     "validate": ("GET", "*/onlineendpoints/NAME"),
+    "check_capacity": ("GET", "*/onlineendpoints/NAME/deployments"),
     "deploy": ("PUT", "*/onlineendpoints/NAME/deployments/*"),
     "smoke": ("POST", "*/onlineendpoints/NAME/listkeys"),
     "shift": ("PUT", "*/onlineendpoints/NAME"),
@@ -44,7 +45,8 @@ LATE_SECONDS = 11
 
 def model_of(step: str) -> str:
     """The model whose promotion is caught in a step."""
-    return f"hasty-{step}" if step == "restore" else f"tiny-{step}"
+    name = step.replace("_", "-")
+    return f"hasty-{name}" if step == "restore" else f"tiny-{name}"
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def test_the_doctor_finds_the_right_that_is_missing_and_nothing_else(local: Comm
     [fault] = [one for one in checks if not one["ok"]]
     assert "Give the identity the role that allows it." in fault["says"]
     of_the_app = {"app", "you", "configuration", "sign-in", "store", "topic", "queue"}
-    assert of_the_app | {"workspace", "registry", "rights", "events"} == {one["what"] for one in checks}
+    assert of_the_app | {"workspace", "registry", "rights", "events", "quota"} == {one["what"] for one in checks}
     [you] = [one for one in checks if one["what"] == "you"]
     assert (you["name"], you["says"]) == ("alice", "Promotion.Operator, Promotion.Approver")
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind, Succeeded
-from shared.ports import ForbiddenError, Monitor
+from shared.core.messages import Failed, FailureKind, Retry, Succeeded
+from shared.ports import ForbiddenError, Monitor, UnavailableError
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, OURS, Stage, champion, deploy_saw
 
@@ -126,6 +126,15 @@ def test_a_rollback_points_the_monitor_back(stage: Stage, workspace: FakeWorkspa
     assert "monitor_left" not in outcome.evidence
     assert workspace.monitors[NAME].deployment == f"{ENDPOINT}/v2-old"
     assert workspace.traffic(ENDPOINT) == {"v2-old": 100, stage.deployment: 0}
+
+
+def test_a_rollback_waits_only_a_while_for_schedules_that_cannot_be_read(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    workspace.has_endpoint(ENDPOINT, OURS, {"v2-old": 100})
+    for poll, expected in ((1, Retry), (10, Succeeded)):
+        workspace.raises["monitor"] = UnavailableError("away")
+        assert isinstance(rolled_back(stage).poll("restore", workspace, poll), expected)
 
 
 @pytest.mark.parametrize("trouble", ["no right", "does not collect", "stuck"])

@@ -160,7 +160,7 @@ class _Parts:
 
     def _made_scoring(self) -> Scoring:
         collector = DataCollector(self.storage, self.assets)
-        return Scoring(self.store, self.scopes, self.forwarding, self.mirroring, collector, self.figures)
+        return Scoring(self.store, self.scopes, self.forwarding, self.mirroring, collector, self.figures, self.rights)
 
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}

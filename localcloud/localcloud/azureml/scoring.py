@@ -12,9 +12,11 @@ from aiohttp import web
 from localcloud.azureml.data_collector import DataCollector
 from localcloud.azureml.forwarding import CHOSEN, Forwarding, ScoringAnswer, ScoringRequest
 from localcloud.azureml.mirroring import Mirroring
-from localcloud.azureml.scopes import Scopes
+from localcloud.azureml.rights import Rights
+from localcloud.azureml.scopes import PROVIDER, Scope, Scopes
 from localcloud.azureml.store import Resource, Store
 from localcloud.azureml.traffic_figures import Answered, TrafficFigures
+from localcloud.azureml.wire import AzureError
 from localcloud.http_server import is_secret
 
 PASSED_ON = ("Content-Type", "x-ms-client-request-id")
@@ -32,7 +34,9 @@ class Scoring:
         mirroring: Mirroring,
         collector: DataCollector,
         figures: TrafficFigures,
+        rights: Rights,
     ) -> None:
+        self._rights = rights
         self._store = store
         self._scopes = scopes
         self._forwarding = forwarding
@@ -49,8 +53,8 @@ class Scoring:
         endpoint = self._store.get(path) if path else None
         if not endpoint:
             return web.json_response({"message": "There is no such endpoint."}, status=404)
-        if not _has_key(request, endpoint):
-            return self._refused(endpoint, 401, "key_auth_access_denied")
+        if refusal := self._refusal(request, workspace, endpoint):
+            return refusal
         named = request.headers.get(CHOSEN)
         name = named or _by_weight(endpoint)
         deployment = self._store.get(f"{path}/deployments/{name}") if name else None
@@ -66,6 +70,18 @@ class Scoring:
             self._mirroring.copy(endpoint, scoring, self._send_copy)
         answer = await self._send(endpoint, deployment, scoring, is_counted=True)
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    def _refusal(self, request: web.Request, workspace: Scope | None, endpoint: Resource) -> web.Response | None:
+        """The answer to a caller without the endpoint's key, or without a right if it takes tokens of Entra ID."""
+        if str(endpoint.properties.get("authMode")).lower() != "aadtoken":
+            return None if _has_key(request, endpoint) else self._refused(endpoint, 401, "key_auth_access_denied")
+        try:
+            caller = self._rights.caller(request)
+        except AzureError:
+            return self._refused(endpoint, 401, "aad_token_auth_access_denied")
+        if workspace and self._rights.allow(caller, f"{PROVIDER}/workspaces/onlineEndpoints/score/action", workspace):
+            return None
+        return self._refused(endpoint, 403, "aad_token_auth_access_denied")
 
     def _refused(self, endpoint: Resource, status: int, message: str) -> web.Response:
         self._figures.add(Answered(endpoint.path, "", status, None, 0.0))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.core.wire import from_json
-from shared.ports import Capability, Endpoint, ForbiddenError, RejectedError
+from shared.ports import Capability, Endpoint, ForbiddenError, RejectedError, UnavailableError
 from shared.worker import monitors
 from shared.worker.order import Step
 from shared.worker.rollout_splits import all_left, shared_with, steps_of
@@ -58,6 +58,10 @@ def _with_monitor(target: Target, deployment: str | None, restored: Restored) ->
     """Point the stage's monitor back, too. A rollback does not fail for it."""
     try:
         watched = monitors.watch(target, deployment) if deployment else Succeeded()
+    except UnavailableError as fault:
+        if target.command.poll < _LAST_WAIT:
+            raise
+        watched = Failed(str(fault), FailureKind.UNKNOWN)
     except (ForbiddenError, RejectedError) as fault:
         watched = Failed(str(fault), FailureKind.BAD_CONFIG)
     if isinstance(watched, Running) and target.command.poll < _LAST_WAIT:
