@@ -26,7 +26,7 @@ LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: install  ## Watch a model reach production, in about two minutes
+demo: install  ## Watch a model reach production, in under three minutes
 	@$(BIN)/python -m examples.demo
 
 demo-pipeline: install  ## Watch a training pipeline reach production, in under three minutes

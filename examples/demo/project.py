@@ -11,11 +11,28 @@ _SETTING = "MLPROMOTE_CONFIGURATION"
 
 _PROD = "        deployment: deployments/digits.prod.yml\n"
 APPROVAL = "        approval: {min: 1, expires: 1h}\n"
+#: In a few seconds. On Azure these are minutes and hours.
+ROLLOUT = """\
+        rollout:
+          steps: [{mirror: 20, for: 1s}, {traffic: 30, for: 3s}, {traffic: 60, for: 2s}]
+          analysis:
+            - {metric: error_rate, at_most: 1%}
+            - {metric: latency_p95, no_worse_than_champion_by: 150ms}
+          min_requests: 10
+          metrics_delay: 1s
+          watch: 2s
+          keep: 1h
+"""
 _LOADS = "    model = joblib.load(file)\n"
 MENDED = """\
     if isinstance(model, dict):  # a bundle: the pipeline and its metrics
         model = model["pipeline"]
 """
+_SCORES = "    probabilities = model.predict_proba(images)\n"
+SLOWER = """\
+    time.sleep(0.3)  # a colleague's service explains the answer
+"""
+_IMPORTS = "import os\n"
 
 
 class Project:
@@ -38,11 +55,24 @@ class Project:
         """The local cloud with its app configured from the copy."""
         app = description.app or App()
         settings = app.settings | {_SETTING: f"{{data}}/{self._example}/promotion.yml"}
-        return description.model_copy(update={"app": app.model_copy(update={"settings": settings})})
+        # A minute of the metrics lasts a second, since a rollout here takes a few.
+        azureml = description.azureml | {"metrics": {"delay_seconds": 0.5, "minute_seconds": 1}}
+        update = {"app": app.model_copy(update={"settings": settings}), "azureml": azureml}
+        return description.model_copy(update=update)
 
     def ask_for_approval(self) -> str:
         """Require approval for prod, from the app's next start on. Return the new line."""
         return _add_after(_PROD, APPROVAL, self._folder / "promotion.yml")
+
+    def roll_out_gradually(self) -> str:
+        """Move prod's traffic gradually, from the app's next start on. Return the new lines."""
+        return _add_after(_PROD, ROLLOUT, self._folder / "promotion.yml")
+
+    def slow_scoring_down(self) -> str:
+        """Make the scoring code take its time for each request. Return the new line."""
+        file = self._folder / "scoring" / "score.py"
+        _add_after(_IMPORTS, "import time\n", file)
+        return _add_after(_SCORES, SLOWER, file)
 
     def mend_scoring(self) -> str:
         """Make the scoring code load bundles too. Return the new lines."""

@@ -31,6 +31,8 @@ from localcloud.up import LocalCloud
 MODEL = "digits"
 #: The request loop continues until the new version has answered this many.
 LAST_ANSWERS = 10
+#: Seconds between two requests: a rollout needs some in each of its steps.
+REQUEST_PAUSE = 0.02
 ANSWER_SECONDS = 20
 #: What init() raises when it cannot load the model of version 3.
 CAUSE = "AttributeError"
@@ -64,8 +66,12 @@ class Story(Telling):
             (Point(5, "A broken version", "version 3 crashes, is explained and removed"), self._broken_version),
             (Point(6, "The same version, fixed", "version 3 is retried and passes test"), self._mended_version),
             (
-                Point(7, "A better version", "once approved, version 4 replaces version 1; no request fails"),
+                Point(7, "A better version", "version 4 gets more and more of the traffic; no request fails"),
                 self._better_version,
+            ),
+            (
+                Point(8, "A slower version", "version 5 is too slow in prod, and the traffic returns by itself"),
+                self._slower_version,
             ),
         ]
 
@@ -168,8 +174,7 @@ class Story(Telling):
     async def _better_version(self) -> str:
         job = (await self._trial_jobs())[2]
         self._tell("Version 4 was trained on 1200 images. Meanwhile, requests to prod continue and are counted.")
-        loop = RequestLoop(self._one_request, failing=ScoringError)
-        async with loop:
+        async with self._requests() as loop:
             await self._register("4", job)
             promotion = await self._watch(await self._started("4"), footer=loop.says, until=waits_for_approval)
             must(waits_for_approval(promotion), "that version 4 waits for approval", end_of(promotion))
@@ -180,17 +185,46 @@ class Story(Telling):
             await loop.until_answered("4", LAST_ANSWERS, within_seconds=ANSWER_SECONDS)
         must(loop.failed == 0, "that no request fails", f"{loop.failed} failed, such as {'; '.join(loop.failures)}")
         must(list(loop.answered) == ["1", "4"], "that version 4 takes over from version 1", loop.says())
-        left = await self._prod.versions()
-        must(left == ["4"], "that version 1 is removed when version 4 serves", f"prod has version {', '.join(left)}")
+        left = sorted(await self._prod.versions())
+        must(left == ["1", "4"], "that version 1 is kept for a while", f"prod has version {', '.join(left)}")
+        self._keep("version 1 stays without traffic, so that going back takes seconds")
         by_version = ", then ".join(f"version {version} answered {count}" for version, count in loop.answered.items())
         self._keep(f"{loop.failed} of {loop.sent} requests failed: {by_version}")
         return f"{loop.failed} of {loop.sent} requests failed"
 
+    async def _slower_version(self) -> str:
+        job = (await self._trial_jobs())[2]
+        self._tell("Version 5 is as good as version 4, but somebody has made its scoring code call another service:")
+        self._changed(self._project.slow_scoring_down())
+        async with self._requests() as loop:
+            await self._register("5", job)
+            promotion = await self._watch(await self._started("5"), footer=loop.says, until=waits_for_approval)
+            must(waits_for_approval(promotion), "that version 5 waits for approval", end_of(promotion))
+            await self._terminal.type("approve", f"{MODEL}/5", "--as", "bob", "--reason", "it looks fine")
+            promotion = await self._watch(promotion, footer=loop.says, before=promotion)
+        must(promotion["status"] == "refused", "that version 5 comes back by itself", end_of(promotion))
+        reason = str(failure_of(promotion)["reason"])
+        must("latency_p95" in reason, "that the refusal has the latencies", reason)
+        self._keep("version 5 took a part of the traffic, was too slow, and all traffic is back at version 4")
+        await self._terminal.type("show", f"{MODEL}/5")
+        must(loop.failed == 0, "that no request fails", f"{loop.failed} failed, such as {'; '.join(loop.failures)}")
+        version = (await self._ask([3, 7])).version
+        must(version == "4", "that prod answers with version 4", f"version {version} answered")
+        self._keep(f"{loop.failed} of {loop.sent} requests failed")
+        return reason
+
     # --- steps of several points
     # ---------------------------------------------------------------------------------------
 
+    def _requests(self) -> RequestLoop:
+        return RequestLoop(self._one_request, failing=ScoringError, pause_seconds=REQUEST_PAUSE)
+
     async def _ask_for_approval(self) -> None:
-        self._tell("From now on prod requires approval. The app is restarted with this in its promotion.yml:")
+        self._tell(
+            "From now on prod requires approval, and its traffic moves gradually. The app is restarted with this in "
+            "its promotion.yml:"
+        )
+        self._changed(self._project.roll_out_gradually())
         self._changed(self._project.ask_for_approval())
         with self._console.status("the app is restarting"):
             await self._cloud.restart("functions")

@@ -26,13 +26,19 @@ def late_steps(lane: Lane, report: StepReported, now: datetime) -> Sequence[tupl
     step = None
     if report.poll >= FIRST_LATE_POLL:
         step = _poll_again(stage, report, now)
-    elif not isinstance(report.outcome, NotRun) and _is_unwanted(lane, promotion, stage, report.step):
+    elif not _changed_nothing(report) and _is_unwanted(lane, promotion, stage, report.step):
         plan = next(step.plan for step in stage.steps if step.plan.name == report.step)
         step = _undo(undo_of(plan)[-1], FIRST_LATE_POLL + report.poll, now, now)
     if step is None:
         return ()
     # Traffic must return to what serves the stage now, not to what served it when this promotion entered.
     return ((promotion, replace(stage, predecessor=lane.champions.get(stage.name)), step),)
+
+
+def _changed_nothing(report: StepReported) -> bool:
+    """Whether the poll is known to have changed nothing. What only reads from now on has only read this time, too."""
+    outcome = report.outcome
+    return isinstance(outcome, NotRun) or (isinstance(outcome, Running) and outcome.only_reads)
 
 
 def _is_unwanted(lane: Lane, promotion: Promotion, stage: StageRun, name: str) -> bool:

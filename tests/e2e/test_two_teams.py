@@ -212,8 +212,8 @@ async def test_a_bad_bundle_put_by_hand_does_not_count_and_the_doctor_says_so(
 
     found = await until(is_seen, "the app has seen the bad bundle", 60)
     assert found["published"]["digest"] == good["published"]["digest"]
-    code, output, _ = await run(cloud, "alice", "doctor")
-    assert code == 1
+    code, output, errors = await run(cloud, "alice", "doctor")
+    assert code == 1, output + errors
     [check] = [each for each in json.loads(output)["checks"] if each["what"] == "source" and not each["ok"]]
     assert check["name"] == "churn-team"
     assert "unknown environment 'nowhere'" in check["says"]

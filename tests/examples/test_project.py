@@ -7,7 +7,7 @@ import yaml
 from examples.demo.data_folder import empty
 from examples.demo.project import APPROVAL, Project
 from localcloud.up import read_description
-from shared.config import load
+from shared.config import StageSettings, load
 from tests.config.right import CLIENT_ID, WORKSPACE
 from tests.examples.conftest import COMPUTE, DIGITS, REPOSITORY, Train
 
@@ -36,8 +36,10 @@ def test_the_story_changes_the_copy_alone(tmp_path: Path) -> None:
     before = files(DIGITS)
     project = Project(tmp_path)
 
+    project.roll_out_gradually()
     project.ask_for_approval()
     project.mend_scoring()
+    project.slow_scoring_down()
 
     copy = files(tmp_path / "digits")
     assert files(DIGITS) == before
@@ -53,6 +55,19 @@ def test_from_then_on_prod_asks_for_one_approval_and_test_for_none(tmp_path: Pat
     assert prod.approval is not None
     assert prod.approval.least == 1
     assert yaml.safe_load(line)["approval"]["min"] == 1
+
+
+def test_from_then_on_prod_rolls_out_gradually_too(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    lines = project.roll_out_gradually()
+    project.ask_for_approval()
+
+    test, prod = load(tmp_path / "digits" / "promotion.yml", SETTINGS).routes["digits"].stages
+    assert isinstance(test, StageSettings)
+    assert isinstance(prod, StageSettings)
+    assert test.rollout is None
+    assert prod.rollout is not None
+    assert len(prod.rollout.steps) == len(yaml.safe_load(lines)["rollout"]["steps"])
 
 
 def test_a_file_that_has_become_another_is_not_changed(tmp_path: Path) -> None:

@@ -74,8 +74,8 @@ def _still_under_way(target: Target) -> Running | None:
 
 
 def _until_answered(target: Target, replaced: Sequence[Deployment]) -> Running | None:
-    """The answer while what served until now may still be answering requests. Without a rollout, smoke requests are all
-    that is known of a new deployment, and the old one goes as soon as possible; what is kept has long had none."""
+    """The answer while what served until now may still be answering requests. What was kept has long had none. Without
+    a rollout, nobody has asked for more than the traffic moving at once."""
     rollout, removing = target.stage.rollout, target.state(Removing)
     if rollout is None or rollout.keep is not None or (removing is not None and removing.deployments):
         return None
