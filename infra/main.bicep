@@ -1,4 +1,5 @@
-// A Function App of mlpromote and everything that it needs, except the workspaces and the registry, which must exist.
+// A Function App of mlpromote and everything that it needs, except the workspaces and the registry, which must exist
+// unless a sandbox is asked for.
 //
 // One app for all environments: one deployment with deploymentRole = 'all'.
 // One app per environment: one deployment with deploymentRole = 'coordinator', then one with deploymentRole = 'worker'
@@ -26,6 +27,15 @@ param deploymentRole string = 'all'
 
 @description('The environments of promotion.yml.')
 param environments environment[]
+
+@description('Whether to create a small workspace for each environment and a registry, for trying out: then none is given. Only with deploymentRole = all.')
+param sandbox bool = false
+
+@description('With a sandbox: object id of the Entra ID group that works where models come from.')
+param sandboxDataScientists string = ''
+
+@description('With a sandbox: object id of the Entra ID group that works in the other environments.')
+param sandboxEngineers string = ''
 
 @description('With deploymentRole = worker: the name of the environment whose worker this app is.')
 param workerOf string = ''
@@ -113,6 +123,16 @@ func clientId(id string) string =>
   (length(split(id, '-')) == 5) && (length(id) == 36)
     ? id
     : fail('signInClientId (SIGN_IN_CLIENT_ID) is "${id}", which is not a client id. Without one nobody could sign in. Create the app registration as described in infra/README.md')
+func groupId(id string, of string) string =>
+  empty(id) || ((length(split(id, '-')) == 5) && (length(id) == 36))
+    ? id
+    : fail('${of} is "${id}", which is not an object id of an Entra ID group: az ad group show -g NAME --query id')
+func hasSandbox(wanted bool, role string, given array) bool =>
+  wanted && (role != 'all')
+    ? fail('sandbox (SANDBOX) needs one app for all environments: unset MLPROMOTE_ROLES, or set SANDBOX to false')
+    : (wanted && !empty(given))
+        ? fail('sandbox (SANDBOX) creates workspaces and a registry of its own, but there is also ${join(given, ', ')}: set SANDBOX to false, or use an azd environment without these')
+        : wanted
 // Without a subnet the app could not reach its own storage account, and would never start.
 func closed(action string, access string, subnet string) bool =>
   ((action == 'Deny') || (access == 'Disabled')) && empty(subnet)
@@ -129,17 +149,30 @@ var reachable = {
   publicAccess: publicNetworkAccess
   appSubnet: appSubnet
 }
-var own = filter(environments, each => each.name == workerOf)
+// What the sandbox creates takes the place of what is otherwise given.
+var token = uniqueString(subscription().subscriptionId, environmentName, location)
+var tags = { 'azd-env-name': environmentName }
+var given = filter(concat(map(environments, each => each.workspace), [registry]), id => !empty(id))
+var withSandbox = hasSandbox(sandbox, deploymentRole, given)
+var machineLearning = '${subscription().id}/resourceGroups/${resourceGroupName}/providers/Microsoft.MachineLearningServices'
+// A workspace's name has at most 33 characters.
+var described = map(
+  environments,
+  each => withSandbox
+    ? union(each, { workspace: '${machineLearning}/workspaces/${take('mlw-${each.name}', 19)}-${uniqueString(token, each.name)}' })
+    : each
+)
+var own = filter(described, each => each.name == workerOf)
 var unknown = 'workerOf (WORKER_OF) is "${workerOf}" but must be one of: ${join(map(environments, each => each.name), ', ')}'
-var environmentsHere = coordinates ? filter(environments, each => works) : (empty(own) ? fail(unknown) : own)
+var environmentsHere = coordinates ? filter(described, each => works) : (empty(own) ? fail(unknown) : own)
 // Only for a worker's app. In one app for all environments, people sign in to the coordinator, which has tables anyway.
 var takingApprovals = filter(own, each => each.?takesApprovals ?? false)
 var takesApprovals = coordinates ? false : !empty(takingApprovals)
 var workspaces = map(
-  coordinates ? environments : environmentsHere,
+  coordinates ? described : environmentsHere,
   each => armId(each.workspace, 'The workspace of ${each.name} (${toUpper(each.name)}_WORKSPACE)')
 )
-var registryId = armId(registry, 'registry (REGISTRY)')
+var registryId = withSandbox ? '${machineLearning}/registries/mlr-${token}' : armId(registry, 'registry (REGISTRY)')
 var queueNames = concat(
   ['promotion-events'],
   map(environments, each => 'steps-${each.name}'),
@@ -158,8 +191,6 @@ var firstEnvironment = coordinates ? 1 : 0
 // Has the form of a client id, which promotion.yml requires, but belongs to nobody.
 var nobody = '00000000-0000-0000-0000-000000000000'
 
-var token = uniqueString(subscription().subscriptionId, environmentName, location)
-var tags = { 'azd-env-name': environmentName }
 var serviceBusId = coordinates
   ? '${subscription().id}/resourceGroups/${resourceGroupName}/providers/Microsoft.ServiceBus/namespaces/sb-mlpromote-${token}'
   : armId(serviceBusNamespace, 'serviceBusNamespace (SERVICE_BUS_NAMESPACE)')
@@ -195,6 +226,20 @@ module monitoring 'monitoring.bicep' = {
     location: location
     tags: tags
     publisher: identities[0].outputs.principalId
+  }
+}
+
+module sandboxWorkspaces 'sandbox.bicep' = if (withSandbox) {
+  name: 'sandbox'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    environments: described
+    registryName: last(split(registryId, '/'))
+    dataScientists: groupId(sandboxDataScientists, 'sandboxDataScientists (SANDBOX_DATA_SCIENTISTS)')
+    machineLearningEngineers: groupId(sandboxEngineers, 'sandboxEngineers (SANDBOX_ML_ENGINEERS)')
+    logs: monitoring.outputs.workspaceId
   }
 }
 
@@ -273,6 +318,7 @@ module workspaceRights 'workspace-rights.bicep' = [
       workspaceName: last(split(workspaces[index], '/'))
       identity: identities[index + firstEnvironment].outputs.principalId
     }
+    dependsOn: [sandboxWorkspaces]
   }
 ]
 
@@ -328,6 +374,7 @@ module registryRights 'registry-rights.bicep' = [
       identity: identities[index + firstEnvironment].outputs.principalId
       writes: each.source
     }
+    dependsOn: [sandboxWorkspaces]
   }
 ]
 
@@ -401,7 +448,7 @@ module app 'app.bicep' = {
     // The coordinator reads all of promotion.yml, but uses no environment's identity. It has only one identity, and a
     // higher index could fail even in the branch that is not taken.
     environments: [
-      for (each, index) in (coordinates ? environments : environmentsHere): {
+      for (each, index) in (coordinates ? described : environmentsHere): {
         name: toUpper(replace(each.name, '-', '_'))
         workspace: workspaces[index]
         identity: works ? identities[works ? index + firstEnvironment : 0].outputs.clientId : nobody
@@ -419,6 +466,7 @@ output FUNCTION_APP_ID string = app.outputs.id
 output DEAD_LETTER_STORAGE_ID string = storage.outputs.id
 output DEAD_LETTER_IDENTITY_ID string = coordinates ? deadLetterIdentity!.outputs.id : ''
 output LOG_WORKSPACE_ID string = diagnostics ? monitoring.outputs.workspaceId : ''
-output EVENT_SOURCES array = coordinates ? filter(environments, each => each.?events ?? true) : []
+output EVENT_SOURCES array = coordinates ? filter(described, each => each.?events ?? true) : []
 output BUNDLE_STORAGE_ID string = coordinates && publishes ? storage.outputs.id : ''
 output SERVICE_BUS_NAMESPACE_ID string = serviceBusId
+output SANDBOX_WORKSPACES array = withSandbox ? workspaces : []

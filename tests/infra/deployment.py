@@ -14,6 +14,7 @@ from typing import Any
 from tree_sitter import Node
 
 from tests.infra.bicep import declarations, default_of, is_lambda, named, parsed, text_of, walk, without_errors
+from tests.infra.verified_modules import PUBLIC, VERIFIED
 
 _TIGHT = ("member_expression", "subscript_expression")
 _LOOSE = ("binary_expression", "ternary_expression", "unary_expression")
@@ -176,9 +177,24 @@ class _Deployment:
             scope = Scope(self._scope.subscription, scope.name)
         _known_at_the_start(path, {key: value for key, value in body.items() if key != "params"})
         assert len(body["name"]) <= 64, f"{path}: ARM takes no longer name than 64 characters: {body['name']}"
+        if path.startswith(PUBLIC):
+            return self._verified_module(path, scope, body["params"])
         made = deploy(self._file.parent / path, scope, body.get("params", {}))
         self._resources += made.resources
         return replace(made, outputs=_each_text(made.outputs, Runtime))
+
+    def _verified_module(self, path: str, scope: Scope, parameters: Mapping[str, Any]) -> Deployed:
+        """A module of Microsoft's, whose file is not here: what it creates has its parameters as properties."""
+        module = VERIFIED[path]
+        unknown = set(parameters) - module.parameters
+        assert not unknown, f"{path} has no parameter {', '.join(unknown)}"
+        assert module.required <= set(parameters), path
+        made = Resource(
+            module.type, f"{scope.id}/providers/{module.type}/{parameters['name']}", False, {"properties": parameters}
+        )
+        _known_at_the_start(path, {"name": made.name})
+        self._resources.append(made)
+        return Deployed(scope, [made], {"resourceId": Runtime(made.id)})
 
     # --- expressions ---
 
@@ -305,6 +321,8 @@ class _Deployment:
                 return text.upper()
             case "replace", [text, old, new]:
                 return text.replace(old, new)
+            case "take", [text, length]:
+                return _like([text], text[:length])
             case "empty", [value]:
                 return not value
             case _:
@@ -344,6 +362,8 @@ class _Deployment:
                 return Scope(self._scope.subscription)
             case "subscription", [subscription]:
                 return Scope(subscription)
+            case "resourceGroup", []:
+                return self._scope
             case "resourceGroup", [subscription, group]:
                 return Scope(subscription, group)
             case "subscriptionResourceId", [kind, name]:

@@ -89,5 +89,13 @@ def test_what_to_set_is_named_as_azd_knows_it() -> None:
     said = set(re.findall(r"\(([A-Z_]+)\) is", (INFRA / "main.bicep").read_text()))
     said |= set(re.findall(r"'\w+ \(([A-Z_]+)\)'", (INFRA / "main.bicep").read_text()))
     known = set(re.findall(r"\$\{(\w+)[=}]", (INFRA / "main.parameters.json").read_text()))
-    assert said == {"WORKER_OF", "SERVICE_BUS_NAMESPACE", "BUNDLE_STORAGE", "REGISTRY", "SIGN_IN_CLIENT_ID"}
+    assert said == {
+        "WORKER_OF",
+        "SERVICE_BUS_NAMESPACE",
+        "BUNDLE_STORAGE",
+        "REGISTRY",
+        "SIGN_IN_CLIENT_ID",
+        "SANDBOX_DATA_SCIENTISTS",
+        "SANDBOX_ML_ENGINEERS",
+    }
     assert said | {f"{name.upper()}_WORKSPACE" for name in NAMES} <= known
