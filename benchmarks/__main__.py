@@ -29,6 +29,7 @@ BENCHMARKS = {
     "indexing": ("benchmarks.indexing", "indexing the app against an empty function app"),
     "intake": ("benchmarks.intake", "notifications through the webhook against bare sends"),
     "polls": ("benchmarks.polls", "polls of a deployment, and how long its end goes unnoticed, by a simulated clock"),
+    "rollback": ("benchmarks.rollback", "rolling back to a deployment that was kept against deploying again"),
     "steps": ("benchmarks.steps", "steps per second of promotions against a loop that only forwards the messages"),
     "stores": ("benchmarks.stores", "a page of 10,000 promotions against one of 100, and the stores' throughput"),
     "journey": ("benchmarks.journey", "a promotion from registration to prod against what Azure ML itself takes"),

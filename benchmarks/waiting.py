@@ -26,6 +26,7 @@ from examples.demo.data_scientist import DataScientist
 from examples.demo.promotions import Promotion, Promotions
 from localcloud import processes
 from localcloud.up import LocalCloud
+from localcloud.up.token import token_of
 from mlpromote.statuses import ENDED
 
 DEPLOYMENT_SECONDS = 60
@@ -77,7 +78,8 @@ class Run:
     def __init__(self, cloud: LocalCloud, session: aiohttp.ClientSession, folder: Path) -> None:
         self._addresses = cloud.addresses
         functions = self._addresses["functions"]
-        self._app = Promotions(functions["url"], functions["keys"]["default"])
+        self._key = functions["keys"]["default"]
+        self._app = Promotions(functions["url"], self._key)
         self._session = session
         self._folder = folder
 
@@ -117,6 +119,18 @@ class Run:
         if promotion["status"] != "succeeded":
             raise BenchmarkError(f"the promotion {promotion['status']}: {promotion['reason']}")
         return promotion, script
+
+    async def roll_back(self, promotion: str, person: str) -> None:
+        """Roll a promotion that has succeeded back, and wait until that has ended."""
+        url = f"{self._addresses['functions']['url']}/api/promotions/{promotion}/roll-back"
+        token = await asyncio.to_thread(token_of, self._addresses, person)
+        headers = {"Authorization": f"Bearer {token}", "x-functions-key": self._key}
+        async with self._session.post(url, json={"reason": "to measure it"}, headers=headers) as answer:
+            if answer.status != 202:
+                raise BenchmarkError(f"POST {url} answered {answer.status}: {await answer.text()}")
+        known = await self._until(await self._app.get(promotion), lambda known: known["status"] in ENDED)
+        if known["status"] != "rolled-back":
+            raise BenchmarkError(f"the promotion {known['status']}: {known['reason']}")
 
     def used(self) -> dict[str, Use]:
         """What the functions of promotions used since the start."""

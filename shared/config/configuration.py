@@ -131,8 +131,7 @@ class Route(Settings):
 
     def takes(self, model: str) -> bool:
         """Return whether the registration of a model of this name starts a promotion here."""
-        # A published pipeline has a slash in its name, and no model has.
-        return "/" not in model and patterns.matches(self.models, model)
+        return patterns.matches(self.models, model)
 
     def missing_tags(self, tags: Mapping[str, str]) -> dict[str, str]:
         """Return the required tags that `tags` lacks or has with a different value."""

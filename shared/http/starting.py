@@ -118,7 +118,10 @@ def _route(asked: Start, configuration: "Configuration") -> "Route | PipelineRou
     sources = [*configuration.environments, *(route.source for route in configuration.routes.values())]
     _check_known("source", asked.source, dict.fromkeys(sources))
     _check_known("route", asked.route, configuration.routes)
-    takers = [route for route in configuration.routes.values() if route.takes(asked.model)]
+    # The name of a published pipeline has a slash, which a model's pattern would match.
+    published = configuration.routes.get(asked.model) if "/" in asked.model else None
+    every = [published] if published is not None else configuration.routes.values()
+    takers = [route for route in every if route.takes(asked.model)]
     meant = [route for route in takers if asked.source in (None, route.source) and asked.route in (None, route.name)]
     if len(meant) == 1:
         return meant[0]

@@ -60,4 +60,4 @@ def test_limits_of_writes_and_of_memory_are_worked_out_from_the_figures_beside_t
     assert number(r"counted separately \| ([\d,]+) a day", SCALE) == pytest.approx(10 * DAY / writes, rel=0.03)
     instances = number(r"(\d+) instances of 2 GB", SCALE)
     assert instances == 512_000 / 2_048
-    assert number(r"on one of 16 \| ([\d,]+) a day", SCALE) == pytest.approx(instances * 16 * DAY / 88, rel=0.03)
+    assert number(r"on one of 16 \| ([\d,]+) a day", SCALE) == pytest.approx(instances * 16 * DAY / 89, rel=0.03)

@@ -130,7 +130,7 @@ def test_models_are_listed_by_stage(cloud: ControlPlane, greeting: Greeting) -> 
 
 
 def test_what_is_not_served_is_refused_in_azures_shape(cloud: ControlPlane) -> None:
-    answer = cloud.call("GET", f"{workspace_id('ws-dev')}/batchEndpoints")
+    answer = cloud.call("GET", f"{workspace_id('ws-dev')}/featuresets")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NotFound")
     answer = cloud.call("DELETE", workspace_id("ws-dev"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "MethodNotAllowed")

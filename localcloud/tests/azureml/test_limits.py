@@ -11,7 +11,7 @@ ENDPOINT = f"{WORKSPACE}/onlineEndpoints/limits"
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("PUT", f"{WORKSPACE}/batchEndpoints/nightly", 404),
+        ("PUT", f"{WORKSPACE}/featuresets/nightly", 404),
         ("PUT", f"{WORKSPACE}/computes/cluster", 405),
         ("GET", f"/artifact/v2.0{WORKSPACE}/artifacts/contentinfo/ExperimentRun/dcid.none", 404),
         ("POST", f"/mlflow/v1.0{WORKSPACE}/api/2.0/mlflow/registered-models/search", 404),
@@ -32,11 +32,22 @@ def test_jobs_of_other_types_are_refused(cloud: ControlPlane, job_type: str) -> 
     assert job_type in answer.text
 
 
-def test_an_endpoint_that_asks_for_tokens_is_made_but_scores_with_its_keys_only(cloud: ControlPlane) -> None:
+def test_an_endpoint_that_asks_for_tokens_of_entra_id_takes_no_keys(cloud: ControlPlane) -> None:
     made = cloud.call("PUT", ENDPOINT, json={"properties": {"authMode": "AADToken"}})
     assert made.status_code == 201
     scoring = f"{cloud.base_url}/scoring/ws-dev/limits/score"
-    assert cloud.call("POST", scoring, json={}).status_code == 401
+    assert cloud.call("POST", scoring, json={}).status_code == 404  # let in: it has no deployment yet
     key = cloud.call("POST", f"{ENDPOINT}/listKeys").json()["primaryKey"]
     answer = cloud.session.post(scoring, headers={"Authorization": f"Bearer {key}"}, json={}, timeout=10)
-    assert answer.status_code == 404  # it has no deployment yet
+    assert answer.status_code == 401
+
+
+def test_an_endpoint_that_asks_for_tokens_of_its_own_scores_with_its_keys_only(cloud: ControlPlane) -> None:
+    endpoint = f"{ENDPOINT}-own"
+    made = cloud.call("PUT", endpoint, json={"properties": {"authMode": "AMLToken"}})
+    assert made.status_code == 201
+    scoring = f"{cloud.base_url}/scoring/ws-dev/limits-own/score"
+    assert cloud.call("POST", scoring, json={}).status_code == 401
+    key = cloud.call("POST", f"{endpoint}/listKeys").json()["primaryKey"]
+    answer = cloud.session.post(scoring, headers={"Authorization": f"Bearer {key}"}, json={}, timeout=10)
+    assert answer.status_code == 404
