@@ -41,9 +41,14 @@ SCRIPT = INFRA / "remove-sandbox.sh"
 
 def sandbox(names: tuple[str, ...] = NAMES, **more: Any) -> Deployed:
     """What `azd env set SANDBOX true` makes: no workspace and no registry is given."""
-    environments = [{"name": name, "workspace": "", "source": name == names[0]} for name in names]
-    groups = {"sandboxDataScientists": SCIENTISTS, "sandboxEngineers": ENGINEERS}
-    return deployed(**({"environments": environments, "registry": "", "sandbox": True} | groups | more))
+    parameters: dict[str, Any] = {
+        "environments": [{"name": name, "workspace": "", "source": name == names[0]} for name in names],
+        "registry": "",
+        "sandbox": True,
+        "sandboxDataScientists": SCIENTISTS,
+        "sandboxEngineers": ENGINEERS,
+    }
+    return deployed(more.pop("deploymentRole", "all"), **(parameters | more))
 
 
 def created(made: Deployed, kind: str) -> list[Resource]:
@@ -209,7 +214,7 @@ def test_it_does_not_silently_replace_workspaces_or_a_registry_that_are_given() 
 )
 def test_a_group_is_given_by_its_object_id_not_by_its_name(parameter: str, variable: str) -> None:
     with pytest.raises(RefusedError, match=rf"{variable}\) is \"data-scientists\", which is not an object id"):
-        sandbox(**{parameter: "data-scientists"})
+        sandbox(NAMES, **{parameter: "data-scientists"})
 
 
 def test_the_example_can_be_published_to_it_as_the_guide_says(tmp_path: Path) -> None:
