@@ -25,7 +25,7 @@ type environment = {
   @description('Its key in promotion.yml; its queues are steps-<name> and reports-<name>.')
   name: string
 
-  @description('ARM id of its Azure ML workspace, in any subscription of the tenant.')
+  @description('ARM id of its Azure ML workspace, in any subscription of the tenant; empty with a sandbox, which creates one.')
   workspace: string
 
   @description('Whether models come from here: a route names it in `from`. Its identity may then write to the registry.')

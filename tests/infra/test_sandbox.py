@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from mlpromote.bundle_folder import collect
 from shared.config.azure_names import ENVIRONMENT
+from shared.config.platform import load_platform
+from shared.config.team import load_team
+from shared.config.written import SettingText
 from tests.infra.bicep import declarations, text_of
 from tests.infra.deployment import Deployed, RefusedError, Resource
 from tests.infra.shapes import (
@@ -37,9 +41,14 @@ SCRIPT = INFRA / "remove-sandbox.sh"
 
 def sandbox(names: tuple[str, ...] = NAMES, **more: Any) -> Deployed:
     """What `azd env set SANDBOX true` makes: no workspace and no registry is given."""
-    environments = [{"name": name, "workspace": "", "source": name == names[0]} for name in names]
-    groups = {"sandboxDataScientists": SCIENTISTS, "sandboxEngineers": ENGINEERS}
-    return deployed(**({"environments": environments, "registry": "", "sandbox": True} | groups | more))
+    parameters: dict[str, Any] = {
+        "environments": [{"name": name, "workspace": "", "source": name == names[0]} for name in names],
+        "registry": "",
+        "sandbox": True,
+        "sandboxDataScientists": SCIENTISTS,
+        "sandboxEngineers": ENGINEERS,
+    }
+    return deployed(more.pop("deploymentRole", "all"), **(parameters | more))
 
 
 def created(made: Deployed, kind: str) -> list[Resource]:
@@ -205,7 +214,32 @@ def test_it_does_not_silently_replace_workspaces_or_a_registry_that_are_given() 
 )
 def test_a_group_is_given_by_its_object_id_not_by_its_name(parameter: str, variable: str) -> None:
     with pytest.raises(RefusedError, match=rf"{variable}\) is \"data-scientists\", which is not an object id"):
-        sandbox(**{parameter: "data-scientists"})
+        sandbox(NAMES, **{parameter: "data-scientists"})
+
+
+def test_the_example_can_be_published_to_it_as_the_guide_says(tmp_path: Path) -> None:
+    guide = (INFRA / "README.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"^cp -r examples/digits digits\nsed .*$", guide, re.MULTILINE)
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    subprocess.run(["sh", "-ec", commands], cwd=tmp_path, check=True)
+    bundle = tmp_path / "bundle"
+    for name, content in collect(tmp_path / "digits").items():
+        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
+        (bundle / name).write_bytes(content)
+    given = dict(settings(sandbox()))
+    # Client ids are known only once the identities are there.
+    given |= {f"{name.upper()}_IDENTITY": SCIENTISTS for name in NAMES}
+    platform = load_platform(SettingText("MLPROMOTE_PLATFORM", given["MLPROMOTE_PLATFORM"]), given)
+    (route,) = load_team(bundle, platform, "team", "d" * 64).values()
+    assert [stage.environment for stage in route.stages] == ["test", "prod"]
+
+
+def test_the_guide_names_what_can_be_set() -> None:
+    guide = (INFRA / "README.md").read_text(encoding="utf-8")
+    given = (INFRA / "main.parameters.json").read_text() + SCRIPT.read_text()
+    known = set(re.findall(r"\$\{(SANDBOX\w*)[:=]", given)) - {"SANDBOX_WORKSPACES"}
+    assert {"SANDBOX", "SANDBOX_PURGE", "SANDBOX_DATA_SCIENTISTS"} <= known
+    assert known == set(re.findall(r"(?:azd env set |`)(SANDBOX\w*)", guide))
 
 
 # --- azd down ---
