@@ -1,16 +1,19 @@
 """A job that compares how candidate and champion answered during a step of a rollout: run as an evaluation is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shared.config.analysis import JobAnalysis
-from shared.core.messages import Failed, FailureKind, Running
-from shared.ports import SubmittedJob
+from shared.config.rollout import Rollout
+from shared.core.job_statuses import CANCELLING, ENDED
+from shared.core.messages import Failed, FailureKind, Kind, Running
+from shared.core.plan import KINDS, entry_name
+from shared.ports import ForbiddenError, RejectedError, SubmittedJob
 from shared.worker import evaluation, jobs
 from shared.worker.evaluation import Evaluated
-from shared.worker.target import Target
+from shared.worker.target import PROMOTION, Target
 
 
 def analysis_file(target: Target) -> Path | None:
@@ -50,6 +53,33 @@ def evaluated(
             FailureKind.CONFLICT,
         )
     return evaluation.read(evaluating, job, asked.gates)
+
+
+def call_off(target: Target) -> str | None:
+    """Cancel the jobs of steps that were turned back: nobody waits for them any more. Return why one was left, if one
+    was; a rollback does not fail for it. Raises `UnavailableError`."""
+    rollout = target.stage.rollout
+    if rollout is None or rollout.job is None:
+        return None
+    attempts = range(target.command.attempt, 0, -1)
+    try:
+        for name in [jobs.name_of(target.command, step, attempt) for step in _steps(rollout) for attempt in attempts]:
+            job = target.workspace.submitted_job(name)
+            ours = job is not None and job.tags.get(PROMOTION) == target.command.promotion
+            if job is not None and ours and job.status not in (*ENDED, CANCELLING):
+                target.workspace.start_cancellation(job.name)
+    except (ForbiddenError, RejectedError) as fault:
+        return str(fault)
+    return None
+
+
+def _steps(rollout: Rollout) -> Iterator[str]:
+    """The names of the steps that run such a job, in a plan with this rollout."""
+    for step in KINDS[Kind.MODEL].plan:
+        if step.repeats:
+            yield from (entry_name(step.name, number + 1) for number in range(len(rollout.steps)))
+        elif step.holds:
+            yield step.name
 
 
 def _asked(target: Target) -> JobAnalysis | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.core.wire import from_json
 from shared.ports import Capability, Endpoint, ForbiddenError, RejectedError, UnavailableError
-from shared.worker import monitors
+from shared.worker import analysis_job, monitors
 from shared.worker.order import Step
 from shared.worker.rollout_splits import all_left, shared_with, steps_of
 from shared.worker.steps import reinstate
@@ -23,6 +23,7 @@ class Restored:
 
     traffic: Mapping[str, int] = field(default_factory=dict)
     monitor_left: str | None = None  #: why the stage's monitor may watch another deployment; None if it does not
+    job_left: str | None = None  #: why a job of the rollout may run on; None if it does not
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,15 @@ class Undone:
 
 
 def run(target: Target) -> Outcome:
+    """Once the traffic is back, cancel what still measures it. A rollback does not fail for that."""
+    outcome = _restored(target)
+    left = analysis_job.call_off(target) if isinstance(outcome, Succeeded) else None
+    if left is None or not isinstance(outcome, Succeeded):
+        return outcome
+    return Succeeded(as_evidence(replace(from_json(Restored, outcome.evidence), job_left=left)), outcome.says)
+
+
+def _restored(target: Target) -> Outcome:
     """Give the traffic to no deployment if none served before. Traffic on a third deployment stays there."""
     endpoint = target.workspace.endpoint(target.endpoint)
     if endpoint is None:

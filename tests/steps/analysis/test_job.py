@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from shared.config.analysis import AnalysisSettings
-from shared.core.messages import Failed, FailureKind
+from shared.core.job_statuses import CANCELED, CANCELLING
+from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
+from shared.ports import ForbiddenError
 from shared.worker.analysis import Judgement, Watched, judged
 from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.analysis.watching import MINUTE, WATCHED, answers, target_at
 from tests.steps.evaluate.world import serve_champion
-from tests.steps.promotion import ENDPOINT, NOW, Stage
+from tests.steps.promotion import ENDPOINT, NOW, SHARED, Stage, champion, deploy_saw
 
 FILE = """
 command: python compare.py --ours ${{inputs.ours}} --theirs ${{inputs.theirs}}
@@ -33,6 +35,7 @@ ERRORS = {"metric": "error_rate", "at_most": 0.01}
 ASKED = AnalysisSettings.model_validate({"analysis": [ERRORS, COMPARES]})
 LIVE = replace(WATCHED, champion="v2-old")
 JOB = "digits-3-abc-test-rollout-1"
+OF_FIRST_ENTRY = "digits-3-abc-test-rollout-1-1"
 DONE = JobOutcome(metrics={"disagreement": 0.01})
 
 
@@ -138,3 +141,28 @@ def test_a_file_that_cannot_work_is_found_before_anything_is_deployed(
     outcome: Any = stage.poll("validate", workspace)
     assert isinstance(outcome, Failed)
     assert says in outcome.reason
+
+
+def turned_back(stage: Stage, workspace: FakeWorkspace) -> Outcome:
+    """The traffic goes back while the job runs."""
+    workspace.polls_until_ended = None
+    target = target_at(NOW + 10 * MINUTE, workspace, stage=stage)
+    target = replace(target, command=replace(target.command, step="rollout-1"))
+    assert judged(target, ASKED, LIVE).kept.job == OF_FIRST_ENTRY
+    workspace.has_deployment(ENDPOINT, stage.deployment, stage.its_tags)
+    evidence = {"share": SHARED, "deploy": deploy_saw("v3-new", v2_old=100)}
+    stage = stage.with_(evidence=evidence, champion=champion(deploy=deploy_saw("v2-old")), options={"entry": 1})
+    return stage.run("restore", workspace)
+
+
+def test_a_job_of_a_step_that_is_turned_back_is_cancelled(stage: Stage, workspace: FakeWorkspace) -> None:
+    assert isinstance(turned_back(stage, workspace), Succeeded)
+    assert workspace.calls["start_cancellation"] == 1
+    assert workspace.submitted[OF_FIRST_ENTRY].status in (CANCELLING, CANCELED)
+
+
+def test_a_rollback_does_not_fail_for_a_job_that_it_may_not_cancel(stage: Stage, workspace: FakeWorkspace) -> None:
+    workspace.raises["start_cancellation"] = ForbiddenError("may not cancel jobs")
+    outcome = turned_back(stage, workspace)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["job_left"] == "may not cancel jobs"
