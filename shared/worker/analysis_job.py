@@ -13,7 +13,7 @@ from shared.core.plan import KINDS, entry_name
 from shared.ports import ForbiddenError, RejectedError, SubmittedJob
 from shared.worker import evaluation, jobs
 from shared.worker.evaluation import Evaluated
-from shared.worker.target import PROMOTION, Target
+from shared.worker.target import Target
 
 
 def analysis_file(target: Target) -> Path | None:
@@ -61,12 +61,9 @@ def call_off(target: Target) -> str | None:
     rollout = target.stage.rollout
     if rollout is None or rollout.job is None:
         return None
-    attempts = range(target.command.attempt, 0, -1)
     try:
-        for name in [jobs.name_of(target.command, step, attempt) for step in _steps(rollout) for attempt in attempts]:
-            job = target.workspace.submitted_job(name)
-            ours = job is not None and job.tags.get(PROMOTION) == target.command.promotion
-            if job is not None and ours and job.status not in (*ENDED, CANCELLING):
+        for job in [job for step in _steps(rollout) for job in jobs.submitted_by(target, step)]:
+            if job.status not in (*ENDED, CANCELLING):
                 target.workspace.start_cancellation(job.name)
     except (ForbiddenError, RejectedError) as fault:
         return str(fault)

@@ -4,11 +4,12 @@ A step calls `followed` at each poll. While the job is under way, that is one ca
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from shared.core.awaiting import PROMOTION
 from shared.core.job_statuses import CANCELED, COMPLETED, ENDED
 from shared.core.messages import AwaitedJob, Failed, FailureKind, Running, RunStep
 from shared.core.redaction import clean
@@ -64,6 +65,18 @@ def name_of(command: RunStep, step: str = "", attempt: int = 0) -> str:
         return name
     digest = sha256(asked.encode()).hexdigest()[:_DIGEST_LENGTH]
     return f"{name[: _LONGEST_NAME - _DIGEST_LENGTH - 1].strip('-_') or 'job'}-{digest}"
+
+
+def submitted_by(order: Order[Any], step: str) -> Iterator[SubmittedJob]:
+    """Each job that a step of this promotion submitted, the latest attempt's first.
+
+    A second rollback counts as an attempt, but the job is from the attempt before.
+    """
+    command = order.command
+    for attempt in range(command.attempt, 0, -1):
+        found = order.workspace.submitted_job(name_of(command, step, attempt))
+        if found is not None and found.tags.get(PROMOTION) == command.promotion:
+            yield found
 
 
 def is_name_of(job: str, command: RunStep, step: str) -> bool:

@@ -8,7 +8,6 @@ from shared.ports import Capability
 from shared.worker import jobs
 from shared.worker.order import AnyOrder, Step
 from shared.worker.polls import poll_again
-from shared.worker.target import PROMOTION
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,7 @@ def run(order: AnyOrder) -> Outcome:
     step = order.options(Options).undoes
     cancelled: list[str] = []
     ended: list[str] = []
-    # A second rollback counts as an attempt, but the job is from the attempt before.
-    for attempt in range(command.attempt, 0, -1):
-        found = workspace.submitted_job(jobs.name_of(command, step, attempt))
-        if found is None or found.tags.get(PROMOTION) != command.promotion:
-            continue
+    for found in jobs.submitted_by(order, step):
         if found.status in ENDED:
             (cancelled if found.status == CANCELED else ended).append(found.name)
         elif found.status == CANCELLING:
