@@ -15,7 +15,8 @@ from examples.demo.promotions import Promotion
 from localcloud.http_server import bind, port_of
 from localcloud.testing.eventgrid import Webhook
 from localcloud.up import Description
-from shared.http.authorisation import APPROVER, OPERATOR
+from shared.core.promotion import APPROVER
+from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.people import People
