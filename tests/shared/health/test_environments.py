@@ -64,15 +64,15 @@ def test_an_identity_that_evaluates_must_be_allowed_to_run_jobs(health: Health, 
     [
         ("{keep: 1h}", "may deploy"),
         (
-            "{keep: 1h, analysis: [{metric: error_rate, at_most: 0}]}",
+            "{keep: 1h, watch: 1h, analysis: [{metric: error_rate, at_most: 0}]}",
             "may deploy and read the live figures of endpoints",
         ),
         (
-            "{keep: 1h, too_few: replay, analysis: [{metric: error_rate, at_most: 0}]}",
+            "{keep: 1h, watch: 1h, too_few: replay, analysis: [{metric: error_rate, at_most: 0}]}",
             "may deploy and read the live figures of endpoints and read the requests that endpoints recorded",
         ),
         (
-            "{keep: 1h, analysis: [{job: jobs/compare.yml, gates: [{metric: differing, at_most: 0}]}]}",
+            "{keep: 1h, watch: 1h, analysis: [{job: jobs/compare.yml, gates: [{metric: differing, at_most: 0}]}]}",
             "may deploy and run jobs and read the live figures of endpoints",
         ),
     ],
@@ -87,7 +87,7 @@ def test_an_identity_that_watches_must_be_allowed_to_read_what_it_judges(
 
 
 def test_a_missing_right_on_live_figures_is_named_with_the_role_that_has_it(health: Health, folder: Path) -> None:
-    rollout = "rollout: {keep: 1h, analysis: [{metric: error_rate, at_most: 0}]}"
+    rollout = "rollout: {keep: 1h, watch: 1h, analysis: [{metric: error_rate, at_most: 0}]}"
     text = changed(("        smoke: {", f"        {rollout}\n        smoke: {{"))
     (folder / "promotion.yml").write_text(text, encoding="utf-8")
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
