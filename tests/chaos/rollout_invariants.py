@@ -6,7 +6,7 @@ from tests.chaos.world import Promotion, Stage, World
 
 #: By how a stage ended: one of these lines of the journal says why.
 _EXPLAINED_BY = {
-    "failed": ("step-failed",),
+    "failed": ("step-failed", "abandoned"),
     "refused": ("step-failed",),
     "cancelled": ("cancelled",),
     "rejected": ("rejected", "step-failed"),
