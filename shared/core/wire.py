@@ -62,7 +62,7 @@ _TEXT = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=("
 
 @cache
 def _typed_encoder(kind: Any) -> Callable[[Any], Any]:
-    if not is_dataclass(kind):
+    if not (isinstance(kind, type) and is_dataclass(kind)):
         return _value_encoder(kind, lambda item: item)
     names, defaults = _defaults(kind)
     written = tuple((name, defaults.get(name, MISSING)) for name in names)
