@@ -325,15 +325,16 @@ class App:
         """The rules of an environment whose worker runs here."""
         from shared.worker.order import Rules
 
-        here = self.places.environments[environment]
+        places = self.places  # it looks at the file each time
+        here = places.environments[environment]
         policy = here.policy
         rules = Rules(
             policy,
             source=self._source(environment),
             url=self.settings.address,
             workspace=here.workspace.id,
-            prices=self.places.prices,
-            currency=self.places.currency,
+            prices=places.prices,
+            currency=places.currency,
             shares_data=self._shared_data[environment],
         )
         return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules

