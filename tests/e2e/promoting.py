@@ -1,6 +1,7 @@
 """Waits for promotions through the app's HTTP API. The app may be down meanwhile."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from examples.demo.promotions import Promotion
 from mlpromote.client import Answer, Client, NoAnswerError
 from mlpromote.statuses import ENDED
 from tests.e2e.azure import until
+from tests.signing_in import bearer
 
 #: Seconds for a promotion. Apps that import the SDK at its first step take minutes on a busy machine.
 LONGEST = 240.0
@@ -18,6 +20,7 @@ class Promoting:
     """The promotions of one app."""
 
     def __init__(self, addresses: Mapping[str, Any]) -> None:
+        self._addresses = addresses
         functions = addresses["functions"]
         self._client = Client(functions["url"])
         self._key = functions["keys"]["default"]
@@ -56,6 +59,18 @@ class Promoting:
         """The answer to `GET /api/promotions{path}`; `key` is sent in place of the app's own."""
         headers = {"x-functions-key": self._key if key is None else key}
         return await asyncio.to_thread(self._client.ask, "GET", f"/api/promotions{path}", headers)
+
+    async def ask(self, promotion: str, action: str, **body: str) -> Answer:
+        """The answer to Alice, who asks for something to be done to a promotion, such as `cancel`."""
+        signed_in = await asyncio.to_thread(bearer, self._addresses, "alice")
+        headers = {"x-functions-key": self._key, "Content-Type": "application/json", **signed_in}
+        address, content = f"/api/promotions/{promotion}/{action}", json.dumps(body).encode()
+        return await asyncio.to_thread(self._client.ask, "POST", address, headers, content)
+
+    async def accepted(self, promotion: str, action: str, **body: str) -> None:
+        """Ask for it as Alice; fails unless the app accepts it."""
+        answer = await self.ask(promotion, action, **body)
+        assert answer.status == 202, f"{action}: {answer.status} {answer.text}"
 
     async def _read(self, path: str) -> Any:
         answer = await self.request(path)

@@ -20,7 +20,6 @@ from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import journal, running_steps
-from tests.signing_in import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -148,7 +147,7 @@ async def test_within_the_time_that_it_is_kept_a_rollback_is_one_change_of_the_t
     made = len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine/deployments/*"))
     moved = len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine"))
     async with cloud.azure.users("prod", "rolling-fine", pause_seconds=0.02) as users:
-        await ask(cloud, promotion["id"], "roll-back", reason="wrong answers")
+        await cloud.promotions.accepted(promotion["id"], "roll-back", reason="wrong answers")
 
         async def has_come_back() -> bool:
             return await cloud.azure.traffic("prod", "rolling-fine") == {name_of_first: 100}
@@ -197,13 +196,3 @@ async def test_what_fails_while_it_is_watched_comes_back_by_itself_and_holds_the
         return found is not None and any("the hold on prod" in wait["for"] for wait in found["waits"])
 
     await until(waits, "version 3 waits for the hold to be released", LONGEST)
-
-
-async def ask(cloud: Cloud, promotion: str, action: str, **body: str) -> None:
-    """Alice does."""
-    functions = cloud.parts.addresses["functions"]
-    signed_in = await asyncio.to_thread(bearer, cloud.parts.addresses, "alice")
-    headers = {"x-functions-key": functions["keys"]["default"], **signed_in}
-    url = f"{functions['url']}/api/promotions/{promotion}/{action}"
-    async with cloud.http.post(url, json=body, headers=headers) as answer:
-        assert answer.status == 202, await answer.text()
