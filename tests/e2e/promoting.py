@@ -14,6 +14,7 @@ from tests.signing_in import bearer
 
 #: Seconds for a promotion. Apps that import the SDK at its first step take minutes on a busy machine.
 LONGEST = 240.0
+LOOK_AGAIN = 0.5
 
 
 class Promoting:
@@ -29,10 +30,13 @@ class Promoting:
         """The promotion of a model version (or of a job by its name), once it has ended."""
 
         async def look() -> Promotion | None:
-            found = await self.find(model, version, kind)
-            return found if found and found["status"] in ENDED else None
+            try:
+                found = await self._summary(model, version, kind)
+                return await self._read(f"/{found['id']}") if found and found["status"] in ENDED else None
+            except NoAnswerError:
+                return None
 
-        return await until(look, f"the promotion of {model} {version} has ended", LONGEST)
+        return await until(look, f"the promotion of {model} {version} has ended", LONGEST, LOOK_AGAIN)
 
     async def succeeded(self, model: str, version: str = "1") -> Promotion:
         """The promotion of a model version, once it has succeeded; fails with the reason if it ends otherwise."""
@@ -45,8 +49,8 @@ class Promoting:
     async def find(self, model: str, version: str, kind: str = "model") -> Promotion | None:
         """The promotion of a model version; None while there is none or the app does not answer."""
         try:
-            found = [each for each in await self.all_of(model, kind) if each["version"] == version]
-            return await self._read(f"/{found[0]['id']}") if found else None
+            found = await self._summary(model, version, kind)
+            return await self._read(f"/{found['id']}") if found else None
         except NoAnswerError:
             return None
 
@@ -71,6 +75,9 @@ class Promoting:
         """Ask for it as Alice; fails unless the app accepts it."""
         answer = await self.ask(promotion, action, **body)
         assert answer.status == 202, f"{action}: {answer.status} {answer.text}"
+
+    async def _summary(self, model: str, version: str, kind: str) -> Promotion | None:
+        return next((each for each in await self.all_of(model, kind) if each["version"] == version), None)
 
     async def _read(self, path: str) -> Any:
         answer = await self.request(path)

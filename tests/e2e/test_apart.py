@@ -60,8 +60,7 @@ def description() -> Description:
 async def workers(cloud: Cloud) -> AsyncIterator[WorkerApps]:
     apps = WorkerApps(cloud.parts, cloud.parts.layout.data / "workers")
     try:
-        for name in NAMES:
-            await apps.start(name, environment=name, identity=name)
+        await asyncio.gather(*(apps.start(name, environment=name, identity=name) for name in NAMES))
         yield apps
     finally:
         await apps.stop_all()

@@ -17,7 +17,7 @@ from examples.demo.promotions import Promotion
 from examples.demo.request_loop import RequestLoop
 from localcloud.up import Description
 from shared.http.authorisation import OPERATOR
-from tests.e2e.azure import until
+from tests.e2e.azure import LOOK_AGAIN, until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import journal, running_steps
 
@@ -27,6 +27,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CANDIDATES = {"unmirrored-slow": "slow", "rolling-faulty": "faulty", "rolling-fine": None}
 #: Loops of requests to each endpoint, so that some minutes of the metrics have enough of them.
 LOOPS = 6
+#: Seconds between two requests of a loop: enough for the minimum of the route, and not all that the machine can do.
+PAUSE = 0.1
 LONGEST = 120.0
 
 
@@ -58,7 +60,7 @@ async def rolled(cloud: Cloud) -> AsyncIterator[Rolled]:
     async with AsyncExitStack() as stack:
         users = {
             model: [
-                await stack.enter_async_context(cloud.azure.users("prod", model, pause_seconds=0.02))
+                await stack.enter_async_context(cloud.azure.users("prod", model, pause_seconds=PAUSE))
                 for _ in range(LOOPS)
             ]
             for model in CANDIDATES
@@ -81,7 +83,7 @@ async def watch_shares(cloud: Cloud, model: str, seen: list[dict[str, int]]) -> 
         found = {versions.get(name, "gone"): share for name, share in traffic.items()}
         if found not in seen[-1:]:
             seen.append(found)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(LOOK_AGAIN)
 
 
 def step(promotion: Promotion, name: str) -> Mapping[str, Any]:
@@ -146,7 +148,7 @@ async def test_within_the_time_that_it_is_kept_a_rollback_is_one_change_of_the_t
     promotion = rolled.ends["rolling-fine"]
     made = len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine/deployments/*"))
     moved = len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine"))
-    async with cloud.azure.users("prod", "rolling-fine", pause_seconds=0.02) as users:
+    async with cloud.azure.users("prod", "rolling-fine", pause_seconds=PAUSE) as users:
         await cloud.promotions.accepted(promotion["id"], "roll-back", reason="wrong answers")
 
         async def has_come_back() -> bool:
@@ -183,7 +185,7 @@ async def test_what_fails_while_it_is_watched_comes_back_by_itself_and_holds_the
     await until(is_watched, "version 2 has all traffic and is watched", LONGEST)
     async with AsyncExitStack() as stack:
         for _ in range(LOOPS):
-            await stack.enter_async_context(cloud.azure.users("prod", model, {"spoil": True}, pause_seconds=0.02))
+            await stack.enter_async_context(cloud.azure.users("prod", model, {"spoil": True}, pause_seconds=PAUSE))
         promotion = await cloud.promotions.ended(model, "2")
     assert promotion["status"] == "rolled-back", promotion["reason"]
     assert promotion["reason"].startswith("prod: rolled back by mlpromote: Refused for prod")
