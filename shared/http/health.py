@@ -206,7 +206,9 @@ class Health:
             or any(route.source == environment for route, _ in pipelines),
             Capability.REGISTER: any(route.from_jobs for route, _ in from_here)
             or any(stage.register_as for stage in runs),
-            Capability.DEPLOY: bool(deployed),
+            Capability.DEPLOY: any(not stage.is_batch for stage in deployed),
+            Capability.DEPLOY_BATCH: any(stage.is_batch for stage in deployed),
+            Capability.INVOKE: any(stage.test is not None for stage in deployed),
             Capability.RUN: bool(runs) or any(stage.runs_jobs for stage in deployed),
             Capability.WATCH: any(each.analysis for each in rollouts),
             Capability.REPLAY: any(each.analysis and each.too_few == "replay" for each in rollouts),
