@@ -22,6 +22,8 @@ class Kind(Enum):
 
     DEPLOYMENT = "load_online_deployment"
     ENDPOINT = "load_online_endpoint"
+    BATCH_DEPLOYMENT = "load_model_batch_deployment"
+    BATCH_ENDPOINT = "load_batch_endpoint"
     JOB = "load_job"
     COMPONENT = "load_component"
     ENVIRONMENT = "load_environment"
@@ -31,6 +33,8 @@ class Kind(Enum):
 _FILLED_IN = {
     Kind.DEPLOYMENT: {"name": "filled-in", "endpoint_name": "filled-in"},
     Kind.ENDPOINT: {"name": "filled-in"},
+    Kind.BATCH_DEPLOYMENT: {"name": "filled-in", "endpoint_name": "filled-in"},
+    Kind.BATCH_ENDPOINT: {"name": "filled-in"},
 }
 
 _CLOUD = "AZUREML_CURRENT_CLOUD"
@@ -39,6 +43,8 @@ _CLOUD = "AZUREML_CURRENT_CLOUD"
 KINDS_BY_SCHEMA = {
     "managedOnlineDeployment": Kind.DEPLOYMENT,
     "managedOnlineEndpoint": Kind.ENDPOINT,
+    "modelBatchDeployment": Kind.BATCH_DEPLOYMENT,
+    "batchEndpoint": Kind.BATCH_ENDPOINT,
     "commandJob": Kind.JOB,
     "pipelineJob": Kind.JOB,
     "sweepJob": Kind.JOB,
@@ -80,7 +86,7 @@ def _refusal(content: dict[str, Any], file: Path, kind: Kind) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of how it uses its own libraries
-            import azure.ai.ml  # imported here because it takes seconds
+            import azure.ai.ml.entities._load_functions  # imported here because it takes seconds
             from azure.ai.ml.exceptions import MlException
             from marshmallow import ValidationError
     finally:
@@ -88,7 +94,7 @@ def _refusal(content: dict[str, Any], file: Path, kind: Kind) -> str | None:
             os.environ[_CLOUD] = cloud
 
     logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # it warns of each of its experimental classes
-    load = getattr(azure.ai.ml, kind.value)
+    load = getattr(azure.ai.ml.entities._load_functions, kind.value)  # not all of them are in azure.ai.ml itself
     text = yaml.safe_dump({**content, **_FILLED_IN.get(kind, {})})
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
