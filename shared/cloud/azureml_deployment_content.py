@@ -8,6 +8,7 @@ import yaml
 
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_uploads import is_remote, local_files
+from shared.config import plain_yaml
 from shared.ports import RejectedError
 
 
@@ -18,7 +19,7 @@ def mapping(file: Path, kind: str, key: str = "deployment") -> dict[str, Any]:
     """
     word = key.partition("_")[0]
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise RejectedError(f"There is no {word} file {file}. Correct `{key}` of the stage.") from fault
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
