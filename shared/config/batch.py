@@ -66,3 +66,7 @@ class BatchTest(Settings):
         description="How long both jobs may take together, with the wait for nodes of the cluster.",
         json_schema_extra={"default": "2h"},
     )
+
+    def asked(self) -> AskedData | None:
+        """The data asset of the workspace; None if the input is the registry's."""
+        return None if asset_names.is_of_registry(self.input) else AskedData.read(self.input)

@@ -10,15 +10,25 @@ from shared.config import ConfigurationFaults, Fault
 from shared.config.roles import Roles
 from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
+from shared.http.batch_checks import batch_checks
 from shared.http.checks import NOBODY, Check, Seen, State, carried_out
 from shared.http.environment_checks import Doings, EnvironmentChecks
 from shared.http.region_checks import region_checks
 from shared.http.sign_in import Verifier
-from shared.ports import Capability, DeadLetters, RejectedError, Store, Topic, TopicUnavailableError, Workspace
+from shared.ports import (
+    Capability,
+    DeadLetters,
+    EndpointKind,
+    RejectedError,
+    Store,
+    Topic,
+    TopicUnavailableError,
+    Workspace,
+)
 from shared.worker.order import Rules
 
 if TYPE_CHECKING:
-    from shared.config import Configuration, Policy
+    from shared.config import Configuration, Policy, Route
     from shared.coordinator.published import SourceState
 
 #: What a stage may do besides deploying. Sharing and registering are not among it: most environments should not.
@@ -79,6 +89,7 @@ class Health:
             if self._is_configured():
                 yield Check("configuration", "files", self._see_files, "Correct the files, then deploy the app.")
                 yield from region_checks(self.configuration(), self.roles.environments, self.workspace)
+                yield from batch_checks(self.configuration(), self.roles.environments, self.workspace, self._folder_of)
             yield Check("store", "promotions", self._write, "Create the store, and let the app write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
         yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")
@@ -145,10 +156,14 @@ class Health:
         for route in configuration.model_routes:
             for stage in route.stages:
                 try:
-                    folder = self.bundle_folder(route.bundle) if route.bundle else self.folder
-                    self.workspace(stage.environment).deployment_file(folder / stage.deployment)
+                    kind = EndpointKind.BATCH if stage.is_batch else EndpointKind.ONLINE
+                    workspace = self.workspace(stage.environment).with_endpoints(kind)
+                    workspace.deployment_file(self._folder_of(route) / stage.deployment)
                 except RejectedError as refusal:
                     yield Fault(f"{route.name}.{stage.name}", str(refusal))
+
+    def _folder_of(self, route: "Route") -> Path:
+        return self.bundle_folder(route.bundle) if route.bundle else self.folder
 
     def _see_sign_in(self) -> str:
         verifier = self.verifier()

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from shared.config.batch import BatchTest
-from shared.config.evaluation import AskedData
 from shared.core import asset_names
 from shared.core.messages import Failed, FailureKind
 from shared.ports import DeploymentFile, same_asset
@@ -33,9 +32,9 @@ def obstacle(target: Target) -> Failed | None:
 
 def data(target: Target, asked: BatchTest) -> tuple[str, str] | Failed:
     """The id of the test's input and its type. `@latest` is the latest version now."""
-    if asset_names.is_of_registry(asked.input):
+    named = asked.asked()
+    if named is None:
         return _of_registry(target, asked.input)
-    named = AskedData.read(asked.input)
     asset = data_assets.usable(target, named.name, named.version, "correct `test: input` of the stage")
     return asset if isinstance(asset, Failed) else (asset.asset_id, asset.type)
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.config.batch import BatchTest
-from shared.config.evaluation import AskedData
 from shared.core import asset_names
 from shared.core.job_statuses import COMPLETED, ENDED
 from shared.core.messages import AwaitedJob, Failed, FailureKind, Outcome, Succeeded, as_evidence
@@ -124,10 +123,8 @@ def _not_ours(target: Target, asked: BatchTest, job: SubmittedJob) -> str:
     workspace = target.workspace
     if workspace.job_creator(job.name) != workspace.own_id():
         return f"it was not submitted by the identity of {target.command.environment}"
-    given = asset_names.read(job.inputs.get(_INPUT, ""))
-    name = asked.input if asset_names.is_of_registry(asked.input) else AskedData.read(asked.input).name
-    wanted = asset_names.read(name)
-    if given is None or given.name != (wanted.name if wanted is not None else name):
+    given, wanted = asset_names.read(job.inputs.get(_INPUT, "")), asked.asked() or asset_names.read(asked.input)
+    if given is None or wanted is None or given.name != wanted.name:
         return f"its input is {job.inputs.get(_INPUT) or 'missing'}, not {asked.input}"
     return ""
 
