@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpromote import bundle_folder
+from mlpromote.checking import monitors
 from mlpromote.checking.configuration_file import examine
 from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.named_files import NamedFiles
@@ -35,6 +36,7 @@ def check(files: list[Path], settings: Mapping[str, str]) -> Checked:
         if examined.document is not None:
             named = NamedFiles(examined.document)
             findings += named.findings()
+            findings += monitors.findings(examined.document)
             findings += named.by_schema(file.parent)
         if examined.is_team and file.name == bundle.CONFIGURATION:
             findings += _unpublishable(file.parent)

@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from typing import Any
 
-from shared.config import azure_names, patterns
+from shared.config import azure_names, patterns, rollout
 from shared.config.faults import Fault, Steps, place
 from shared.config.wording import did_you_mean
 
@@ -43,6 +43,7 @@ def faults(content: object) -> Iterator[Fault]:
         yield from _shared_data(_mapping(route), steps, _mapping(content))
         yield from _jobs(_mapping(route).get("from_jobs"), (*steps, "from_jobs"), models)
         yield from _soaks_without(stages, _mapping(route).get("stages"))
+        yield from _rollouts(stages, _mapping(route).get("stages"))
         for stage in stages:
             yield from _unknown(stage.environment, (*stage.steps, "environment"), environments)
             yield from _one_endpoint_for_many(stage)
@@ -70,6 +71,11 @@ def _soaks_without(stages: list[_Stage], content: object) -> Iterator[Fault]:
         if _mapping(item).get("soak") is not None and not stage.after:
             says = "no stage comes before this one; remove this, or name stages in `after`"
             yield Fault(place((*stage.steps, "soak")), says)
+
+
+def _rollouts(stages: list[_Stage], content: object) -> Iterator[Fault]:
+    for stage, item in zip(stages, content if isinstance(content, list) else [], strict=True):
+        yield from (Fault(place((*stage.steps, *keys)), says) for keys, says in rollout.faults(_mapping(item)))
 
 
 def _unknown(name: object, steps: Steps, environments: Mapping[str, Any]) -> Iterator[Fault]:
@@ -195,6 +201,18 @@ def may_meet(one: str, one_models: Iterable[str], other: str, others_models: Ite
     if azure_names.MODEL in right:
         return _gives(right, other_models, left)
     return left == right
+
+
+def could_meet(one: str, one_models: Iterable[str], other: str, others_models: Iterable[str]) -> bool:
+    """Return whether two templates give one name for any two names that these patterns match: `{model}-test` of `churn`
+    and `{model}` of `churn-*` do. Too strict for stages of one team, whose wildcards are for models like each other."""
+    left, right = ([*_expanded(one, one_models)], [*_expanded(other, others_models)])
+    return patterns.overlap(left, right)
+
+
+def _expanded(template: str, models: Iterable[str]) -> Iterator[str]:
+    for model in models:
+        yield template.casefold().replace(azure_names.MODEL, model.casefold())
 
 
 def _gives(template: str, models: list[str], endpoint: str) -> bool:
