@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
 from mlpromote.commands import command
 from mlpromote.exit_codes import CommandError, ExitCode
+from mlpromote.installed import own_version
 from mlpromote.session import Session
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -53,11 +53,14 @@ def init(session: Session, name: str, folder: Path) -> ExitCode:
 
 def _files(name: str) -> Iterator[tuple[str, str]]:
     """Yield each file's path in the new repository, and its content."""
+    own = own_version()
+    if own is None:
+        raise CommandError(ExitCode.USAGE, "mlpromote is not installed: pip install mlpromote")
     for template in sorted(TEMPLATES.rglob("*")):
         if template.is_file() and "__pycache__" not in template.parts:
             path = template.relative_to(TEMPLATES).as_posix().replace(_MODEL, name)
             text = template.read_text(encoding="utf-8")
-            yield path, text.replace(_MODEL, name).replace(_VERSION, _own_version())
+            yield path, text.replace(_MODEL, name).replace(_VERSION, own)
     yield ".vscode/promotion.schema.json", _schema()
 
 
@@ -65,13 +68,6 @@ def _schema() -> str:
     """Return the schema of a team's configuration: the platform's file has the registry and the environments."""
     file = next(folder / _SCHEMA for folder in _SCHEMAS if (folder / _SCHEMA).is_file())
     return file.read_text(encoding="utf-8")
-
-
-def _own_version() -> str:
-    try:
-        return version("mlpromote")
-    except PackageNotFoundError as fault:
-        raise CommandError(ExitCode.USAGE, "mlpromote is not installed: pip install mlpromote") from fault
 
 
 def _told(files: Mapping[str, str], folder: Path) -> Iterator[str]:

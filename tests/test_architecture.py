@@ -31,7 +31,7 @@ ALSO_WORDS = {
         "mlpromote/checking/named_files.py",
     },
     # Settings, and the times that they give these steps.
-    "rollout": {"shared/config/rollout.py", "shared/config/named_files.py"},
+    "rollout": {"shared/config/rollout.py", "shared/config/named_files.py", "mlpromote/checking/named_files.py"},
     "watch": {"shared/config/rollout.py", "mlpromote/promotions.py"},
     "retire": {"shared/config/rollout.py", *OF_A_REQUEST, "functions/promotions.py", "mlpromote/promotions.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpromote.checking import monitors
 from mlpromote.checking.configuration_file import examine
 from mlpromote.checking.findings import Finding
 from mlpromote.checking.named_files import NamedFiles
@@ -33,5 +34,6 @@ def check(files: list[Path], settings: Mapping[str, str]) -> Checked:
         if examined.document is not None:
             named = NamedFiles(examined.document)
             findings += named.findings()
+            findings += monitors.findings(examined.document)
             findings += named.by_schema(file.parent)
     return Checked(sorted(dict.fromkeys(findings)), tuple(routes))

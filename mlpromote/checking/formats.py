@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mlpromote.checking.checker import Checked
-from mlpromote.checking.findings import MEANINGS, Finding
+from mlpromote.checking.findings import MEANINGS, REMEDIES, Finding
+from mlpromote.installed import own_version
 
 _SARIF = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -51,9 +52,21 @@ def github(checked: Checked) -> Iterator[str]:
 
 def sarif(checked: Checked) -> Iterator[str]:
     """Yield a log in the Static Analysis Results Interchange Format 2.1.0."""
-    rules = [{"id": str(rule), "shortDescription": {"text": meaning}} for rule, meaning in MEANINGS.items()]
+    # GitHub's code scanning asks for both descriptions and the help of each rule.
+    rules = [
+        {
+            "id": str(rule),
+            "shortDescription": {"text": meaning},
+            "fullDescription": {"text": meaning},
+            "help": {"text": REMEDIES[rule]},
+        }
+        for rule, meaning in MEANINGS.items()
+    ]
+    driver: dict[str, Any] = {"name": "mlpromote check", "rules": rules}
+    if own := own_version():
+        driver["version"] = own
     run = {
-        "tool": {"driver": {"name": "mlpromote check", "rules": rules}},
+        "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "results": [_result(each) for each in checked.findings],
     }

@@ -16,6 +16,7 @@ from shared.cloud.azureml_endpoints import settings_from
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
 from shared.cloud.azureml_uploads import is_remote, local_files
+from shared.config import plain_yaml
 from shared.ports import Deployment, DeploymentFile, Endpoint, RejectedError
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _endpoint(workspace: str, name: str) -> str:
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise RejectedError(f"There is no deployment file {file}. Correct `deployment` of the stage.") from fault
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:

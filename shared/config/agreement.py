@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from typing import Any
 
-from shared.config import azure_names, patterns
+from shared.config import azure_names, patterns, rollout
 from shared.config.faults import Fault, Steps, place
 from shared.config.wording import did_you_mean
 
@@ -43,6 +43,7 @@ def faults(content: object) -> Iterator[Fault]:
         yield from _shared_data(_mapping(route), steps, _mapping(content))
         yield from _jobs(_mapping(route).get("from_jobs"), (*steps, "from_jobs"), models)
         yield from _soaks_without(stages, _mapping(route).get("stages"))
+        yield from _rollouts(stages, _mapping(route).get("stages"))
         for stage in stages:
             yield from _unknown(stage.environment, (*stage.steps, "environment"), environments)
             yield from _one_endpoint_for_many(stage)
@@ -70,6 +71,11 @@ def _soaks_without(stages: list[_Stage], content: object) -> Iterator[Fault]:
         if _mapping(item).get("soak") is not None and not stage.after:
             says = "no stage comes before this one; remove this, or name stages in `after`"
             yield Fault(place((*stage.steps, "soak")), says)
+
+
+def _rollouts(stages: list[_Stage], content: object) -> Iterator[Fault]:
+    for stage, item in zip(stages, content if isinstance(content, list) else [], strict=True):
+        yield from (Fault(place((*stage.steps, *keys)), says) for keys, says in rollout.faults(_mapping(item)))
 
 
 def _unknown(name: object, steps: Steps, environments: Mapping[str, Any]) -> Iterator[Fault]:

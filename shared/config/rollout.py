@@ -1,6 +1,6 @@
 """How a stage moves its traffic to a new deployment: in steps that are watched, and with a way back for some time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
@@ -129,3 +129,16 @@ class Rollout(AnalysisSettings):
 
     def _at_most(self, lasts: timedelta) -> timedelta:
         return lasts + self.metrics_delay + self.wait_at_most + TO_MOVE
+
+
+def faults(stage: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]:
+    """Yield settings of a stage's rollout that would do nothing, each with its keys. `stage`: as it is written."""
+    rollout = stage.get("rollout")
+    if not isinstance(rollout, dict):
+        return
+    if rollout.get("analysis") and not (rollout.get("steps") or rollout.get("watch")):
+        says = "nothing is looked at without `steps` or `watch`; add one of them, or remove this"
+        yield ("rollout", "analysis"), says
+    for name in ("too_few", "min_requests"):
+        if name in rollout and not rollout.get("analysis"):
+            yield ("rollout", name), "applies only with `analysis`; add that, or remove this"

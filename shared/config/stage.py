@@ -91,10 +91,17 @@ def under_policy(own: ApprovalSettings | None, policy: Policy) -> ApprovalSettin
     wanted = {
         "least": max(approval.least, asked.least if asked else 0),
         "not_author": approval.not_author or policy.not_author,
-        "roles": asked.roles if asked and asked.taken_by == "environment" else approval.roles,
+        "roles": _roles(approval, asked) if asked else approval.roles,
         "groups": _groups(approval, asked) if asked else approval.groups,
     }
     return approval.model_copy(update=wanted)
+
+
+def _roles(approval: ApprovalSettings, asked: ApprovalPolicy) -> tuple[str, ...]:
+    """The roles that a stage and the policy both name; the policy's if the stage names none of them."""
+    if not asked.named_roles or asked.taken_by == "environment":
+        return asked.named_roles or approval.roles
+    return tuple(each for each in approval.roles if each in asked.named_roles) or asked.named_roles
 
 
 def _groups(approval: ApprovalSettings, asked: ApprovalPolicy) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from shared.config import agreement, document, named_files, named_paths, patterns, wording
+from shared.config.approvers import beyond_policy
 from shared.config.bundle import CONFIGURATION
 from shared.config.configuration import AnyRoute, Route
 from shared.config.faults import ConfigurationFaults, Fault, place
@@ -129,6 +130,7 @@ def _beyond_rights(routes: Mapping[str, TeamRoute], platform: Platform, source: 
                 says = f"{source.name} may not promote {model!r}; its models are {', '.join(source.models)}"
                 yield Fault(place((*steps, *key)), says)
         yield from _shared_data(route, steps, platform)
+        yield from beyond_policy(route, steps, platform)
 
 
 def _environments(route: TeamRoute) -> Iterator[tuple[tuple[str | int, ...], str]]:

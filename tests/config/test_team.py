@@ -13,6 +13,8 @@ from tests.config.right import RIGHT, SETTINGS
 from tests.config.teams import CHURN, GROUP, PLATFORM, edited, in_folder
 
 DIGEST = "d" * 64
+#: Object id of a group that no policy names.
+OTHERS = GROUP.replace("a", "b")
 
 
 def platform_of(text: str = PLATFORM) -> Platform:
@@ -129,6 +131,24 @@ class TestABundle:
         assert faults_of(tmp_path, CHURN, text) == [
             "routes.scores.stages[0].environment: churn-team may not use test; known: dev, prod"
         ]
+
+    @pytest.mark.parametrize(
+        ("approval", "says"),
+        [
+            ("roles: [Promotion.Reader]", "roles[0]: Promotion.Reader may not approve in prod, whose policy names"),
+            (f"groups: [{OTHERS}]", f"groups[0]: {OTHERS} may not approve in prod, whose policy names {GROUP}"),
+        ],
+    )
+    def test_it_cannot_choose_approvers_whom_the_policy_does_not_name(
+        self, tmp_path: Path, approval: str, says: str
+    ) -> None:
+        """Otherwise those who publish could approve it."""
+        asked = f"environment: prod\n        approval: {{{approval}}}\n"
+        files = edited(("promotion.yml", "environment: test\n", asked))
+        text = PLATFORM.replace("approvals: 1", f"approvals: {{min: 1, groups: [{GROUP}]}}")
+        assert any(says in fault for fault in faults_of(tmp_path, files, text))
+        named = edited(("promotion.yml", "environment: test\n", asked.replace(OTHERS, GROUP).replace("Read", "Approv")))
+        assert load(tmp_path / "right", named, platform_of(text))
 
     def test_data_leaves_an_environment_only_if_its_policy_says_so(self, tmp_path: Path) -> None:
         files = edited(("promotion.yml", "    stages:\n", "    share_data: [rows]\n    stages:\n"))

@@ -29,6 +29,8 @@ CANDIDATES = {"unmirrored-slow": "slow", "rolling-faulty": "faulty", "rolling-fi
 #: Loops of requests to each endpoint, so that some minutes of the metrics have enough of them.
 LOOPS = 6
 LONGEST = 120.0
+#: Calls to the metrics that fail.
+AWAY = 4
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,7 @@ class Rolled:
     users: Mapping[str, list[RequestLoop]]
     #: The deployments with their shares that the traffic was seen at, in order.
     shares: Mapping[str, list[dict[str, int]]]
+    metrics_were_away: bool  #: in the middle of the rollout of the good one
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -64,6 +67,7 @@ async def rolled(cloud: Cloud) -> AsyncIterator[Rolled]:
             ]
             for model in CANDIDATES
         }
+        taken_away = asyncio.create_task(take_metrics_away(cloud, "rolling-fine"))
         watchers = [asyncio.create_task(watch_shares(cloud, model, shares[model])) for model in CANDIDATES]
         for model, content in CANDIDATES.items():
             await cloud.azure.register(model, "2", content)
@@ -71,7 +75,18 @@ async def rolled(cloud: Cloud) -> AsyncIterator[Rolled]:
         for watcher in watchers:
             watcher.cancel()
         await asyncio.gather(*watchers, return_exceptions=True)
-    yield Rolled(dict(zip(CANDIDATES, ends, strict=True)), users, shares)
+        were_away = await cloud.azure.has_struck(await taken_away)
+    yield Rolled(dict(zip(CANDIDATES, ends, strict=True)), users, shares, were_away)
+
+
+async def take_metrics_away(cloud: Cloud, model: str) -> int:
+    """Let the next readings of the metrics fail once the candidate gets live traffic; the number of the fault."""
+
+    async def is_divided() -> bool:
+        return len(await cloud.azure.traffic("prod", model) or {}) == 2
+
+    await until(is_divided, f"{model} gets its share", LONGEST)
+    return await cloud.azure.fault("error", "GET", f"*/onlineEndpoints/{model}/providers/*/metrics", count=AWAY)
 
 
 async def watch_shares(cloud: Cloud, model: str, seen: list[dict[str, int]]) -> None:
@@ -128,6 +143,13 @@ async def test_a_good_candidate_gets_more_and_more_until_it_has_everything(cloud
     assert sorted((await cloud.azure.deployments("prod", "rolling-fine")).values()) == ["1", "2"], "the old one is kept"
     (stage,) = promotion["stages"]
     assert stage["kept_until"]
+
+
+async def test_metrics_that_are_away_in_the_middle_turn_nothing_back(rolled: Rolled) -> None:
+    assert rolled.metrics_were_away
+    promotion = rolled.ends["rolling-fine"]
+    assert promotion["status"] == "succeeded", promotion["reason"]
+    assert step(promotion, "rollout-2")["evidence"]["seen"]["no_verdict"] == ""
 
 
 async def test_no_request_fails_but_those_that_the_model_itself_failed(rolled: Rolled) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from shared.config import plain_yaml
 from shared.ports import (
     ChildJob,
     DataAsset,
@@ -172,7 +173,7 @@ class FakeJobs:
 
 def _content(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text())
+        content = plain_yaml.load(file.read_text())
     except (OSError, yaml.YAMLError) as fault:
         raise RejectedError(f"The job file {file.name} cannot be read: {fault}") from fault
     if not isinstance(content, dict) or not content.get("command"):

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
+from shared.config import plain_yaml
 from shared.ports import Monitor, MonitorFile, RejectedError
 
 #: What a deployment must collect to be watched.
@@ -60,7 +59,7 @@ class FakeMonitors:
 def _monitor_file(file: Path) -> MonitorFile:
     if not file.is_file():
         raise RejectedError(f"There is no monitor file {file}")
-    content = yaml.safe_load(file.read_text())
+    content = plain_yaml.load(file.read_text())
     if not isinstance(content, dict) or not isinstance(content.get("create_monitor"), dict) or not content.get("name"):
         raise RejectedError(f"The monitor file {file.name} does not describe a monitor")
     return MonitorFile(file.resolve(), content["name"])

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from shared.config import plain_yaml
 from shared.core.approval import Author
 from shared.ports import (
     Answer,
@@ -295,7 +296,7 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
         if not file.is_file():
             raise RejectedError(f"There is no deployment file {file}")
         try:
-            content = yaml.safe_load(file.read_text())
+            content = plain_yaml.load(file.read_text())
         except yaml.YAMLError as fault:
             raise RejectedError(f"The deployment file {file.name} cannot be read") from fault
         if not isinstance(content, dict):
