@@ -80,7 +80,7 @@ async def ask(cloud: Cloud, model: str, going_on: AsyncExitStack | None) -> Sequ
     async with AsyncExitStack() as stack:
         users = [
             await (going_on or stack).enter_async_context(
-                cloud.azure.users("prod", model, {"number": number}, pause_seconds=0.05)
+                cloud.azure.users("prod", model, {"number": number}, pause_seconds=0.1)
             )
             for number in NUMBERS
         ]
