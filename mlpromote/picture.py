@@ -42,13 +42,17 @@ _INDENT = 3
 _WIDEST_LABEL = 30
 
 
-def picture(promotion: Promotion, now: datetime) -> RenderableType:
-    """Draw the stages of a promotion at `now`."""
-    stages = promotion["stages"]
+def picture(promotion: Promotion, now: datetime, is_short: bool = False) -> RenderableType:
+    """Draw the stages of a promotion at `now`; `is_short`: stages that have succeeded without their steps."""
+    stages = [_folded(stage) if is_short else stage for stage in promotion["stages"]]
     # A step is indented two characters below its stage; both start with a mark and a space.
     labels = [_label(prefix, step) for stage in stages for prefix, step in _steps(stage)]
     width = max((*(len(label) + 4 for label in labels), *(len(stage["name"]) + 2 for stage in stages)), default=0)
     return Padding(Group(*(_stage(stage, now, min(width, _WIDEST_LABEL)) for stage in stages)), (0, 0, 0, _INDENT))
+
+
+def _folded(stage: Stage) -> Stage:
+    return {**stage, "steps": [], "undoing": []} if stage["status"] == "succeeded" else stage
 
 
 def _stage(stage: Stage, now: datetime, width: int) -> FittingTable:

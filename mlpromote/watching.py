@@ -1,7 +1,7 @@
 """Shows a running promotion: redrawn in place on a terminal, otherwise a line for each step that ends."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
@@ -79,8 +79,10 @@ class _Redrawn:
     draws_figures = True
 
     def __init__(self, console: Console, footer: Callable[[], str] | None, clock: Clock) -> None:
+        self._console = console
         self._footer = footer
         self._clock = clock
+        self._is_over = False
         self._promotion: Promotion | None = None
         self._series: Series | None = None
         self._live = Live(
@@ -95,20 +97,31 @@ class _Redrawn:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over = True
         self._live.stop()
 
     def show(self, promotion: Promotion, series: Series | None = None) -> None:
         self._promotion, self._series = promotion, series
 
     def _draw(self) -> RenderableType:
+        """What is drawn last may be as tall as it needs; before that, only what the terminal holds can be redrawn."""
         if self._promotion is None:
             return Text()
-        drawn = picture(self._promotion, self._clock())
-        below = list(figure_lines(self._series, self._promotion)) if self._series else []
-        below += [Text(f"   … {line}", style="dim") for line in waits_of(self._promotion)]
+        figures = list(figure_lines(self._series, self._promotion)) if self._series else []
+        whole = self._drawn(self._promotion, figures)
+        if self._is_over or self._fits(whole):
+            return whole
+        short = self._drawn(self._promotion, figures, is_short=True)
+        return short if self._fits(short) else self._drawn(self._promotion, [], is_short=True)
+
+    def _drawn(self, promotion: Promotion, figures: Sequence[RenderableType], is_short: bool = False) -> RenderableType:
+        below = [*figures, *(Text(f"   … {line}", style="dim") for line in waits_of(promotion))]
         if self._footer:
             below += [Text(), Text(f"   {self._footer()}", style="cyan")]
-        return Group(drawn, *below)
+        return Group(picture(promotion, self._clock(), is_short), *below)
+
+    def _fits(self, drawn: RenderableType) -> bool:
+        return len(self._console.render_lines(drawn)) < self._console.height
 
 
 def waits_of(promotion: Promotion | None) -> Iterator[str]:

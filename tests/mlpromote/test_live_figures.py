@@ -1,16 +1,20 @@
 """What `show` draws of a rollout's live figures."""
 
+import io
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
 from mlpromote.access import Access
 from mlpromote.api import Api
 from mlpromote.live_figures import COLUMNS
 from mlpromote.live_series import SeriesReader
+from mlpromote.watching import view
 from tests.examples.promotion_document import stage, step
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import detailed
@@ -171,3 +175,23 @@ def test_figures_are_not_read_more_often_than_they_change(app: StubApp) -> None:
     assert len(app.asked) == 2
     reader({**watched(), "status": "succeeded"})
     assert len(app.asked) == 3, "the last figures are read when the promotion has ended"
+
+
+def test_a_picture_that_is_taller_than_the_terminal_leaves_out_the_steps_of_stages_that_are_done() -> None:
+    """What has scrolled off the top cannot be redrawn: each frame would be printed below the one before."""
+    output = io.StringIO()
+    console = Console(file=output, width=80, height=14, force_terminal=True, color_system=None)
+    done = stage("test", "succeeded", [step(f"step-{number}", "succeeded", 0, 1) for number in range(8)])
+    document = watched()
+    document["stages"] = [done, *document["stages"]]
+    figures = series(minute(OURS, 0, requests=10, errors=1, latency_p95=5.0))
+    deadline = time.monotonic() + 10
+    with view(console) as shown_there:
+        shown_there.show(document, figures)
+        while "P95 latency" not in output.getvalue():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        drawn_so_far = output.getvalue()
+    assert "test" in drawn_so_far
+    assert "step-7" not in drawn_so_far
+    assert "step-7" in output.getvalue(), "all of it stays in the end"
