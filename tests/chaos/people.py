@@ -214,7 +214,7 @@ class People:
         ]
 
     async def release_hold(self, route: str, model: str, stage: str) -> bool:
-        path = f"routes/{quote(route, safe='')}/{model}/stages/{stage}/release"
+        path = f"routes/{quote(route, safe='')}/{quote(model, safe='')}/stages/{stage}/release"
         return await self._ask("released", OPERATOR, path, None)
 
     async def unfreeze(self, scope: str) -> bool:

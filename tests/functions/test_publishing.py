@@ -284,5 +284,11 @@ def test_a_published_pipeline_is_started_by_the_name_of_its_route(api: Api) -> N
     assert (started.status, started.body["route"], started.body["kind"]) == (202, "churn-team/training", "pipeline")
     [lane] = api.get("routes?route=churn-team/training", ALICE).body["value"]
     assert [each["name"] for each in lane["stages"]] == ["prod"]
+    for scope in ("churn-team/training/churn-team/training", "churn-team/training/churn-team/training/prod"):
+        held = api.post("holds", {"scope": scope, "reason": "audit"}, ALICE)
+        assert (held.status, held.body["value"][0]["scope"]) == (202, scope), held.body
+        assert api.post("holds/release", {"scope": scope, "reason": "over"}, ALICE).status == 202
+    path = "routes/churn-team%2Ftraining/churn-team%2Ftraining/stages/prod/release"
+    assert api.post(path, {"reason": "over"}, ALICE).body["detail"] == "there is no hold on prod"
     unknown = api.post("promotions", {**body, "model": "churn-team/other"}, ALICE)
     assert (unknown.status, unknown.body["detail"].partition(":")[0]) == (400, "model")
