@@ -62,20 +62,22 @@ _TEXT = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=("
 
 @cache
 def _typed_encoder(kind: Any) -> Callable[[Any], Any]:
+    name = kind.__name__
     if not is_dataclass(kind):
         return _value_encoder(kind, lambda item: item)
+    named: dict[str, Any] = {"type": name}
     names, defaults = _defaults(kind)
     written = tuple((name, defaults.get(name, MISSING)) for name in names)
 
     def encode(value: Any) -> Any:
-        content = {"type": kind.__name__}
+        content = dict(named)
         found = vars(value)
-        for name, default in written:
-            item = found[name]
+        for field, default in written:
+            item = found[field]
             # False is 0 for Python, and not for a reader.
             if item is default or (type(item) is type(default) and item == default):
                 continue
-            content[name] = item
+            content[field] = item
         return content
 
     return encode
