@@ -482,8 +482,16 @@ class App:
             lambda: self.verifier,
             self.bundle_folder,
             lambda: self.published.states() if self.is_platform else (),
+            self._known_to_workers,
             lambda: None if self.is_platform else self._file.trouble,
         )
+
+    def _known_to_workers(self) -> "Configuration | None":
+        """The configuration as far as an app without the coordinator's role knows it."""
+        from shared.config.loading import load_as_worker
+
+        names = self.roles.environments
+        return load_as_worker(self.settings.configuration_file, self._variables, names)
 
     def workspace(self, environment: str) -> "Workspace":
         """The environment's workspace with the environment's identity. Kept, because it caches addresses."""

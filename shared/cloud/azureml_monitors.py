@@ -39,6 +39,9 @@ def load(file: Path, name: str, target: str, tags: Mapping[str, str]) -> "Monito
     except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
         # As with deployments, the SDK does not document what it raises for content of the wrong shape.
         raise RejectedError(f"The monitor file {file.name} cannot be used: {brief(str(fault))}") from fault
+    except NotImplementedError as fault:  # raised while the SDK puts its refusal of a schedule into words
+        refusal = fault.__context__
+        raise RejectedError(f"The monitor file {file.name} cannot be used: {brief(str(refusal))}") from refusal
     if not isinstance(schedule, MonitorSchedule):
         raise RejectedError(f"The monitor file {file.name} does not describe a monitor.")
     watched = schedule.create_monitor.monitoring_target or MonitoringTarget()

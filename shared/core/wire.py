@@ -62,22 +62,20 @@ _TEXT = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=("
 
 @cache
 def _typed_encoder(kind: Any) -> Callable[[Any], Any]:
-    name = kind.__name__
-    if not is_dataclass(kind):
+    if not (isinstance(kind, type) and is_dataclass(kind)):
         return _value_encoder(kind, lambda item: item)
-    named: dict[str, Any] = {"type": name}
     names, defaults = _defaults(kind)
     written = tuple((name, defaults.get(name, MISSING)) for name in names)
 
     def encode(value: Any) -> Any:
-        content = dict(named)
+        content = {"type": kind.__name__}
         found = vars(value)
-        for field, default in written:
-            item = found[field]
+        for name, default in written:
+            item = found[name]
             # False is 0 for Python, and not for a reader.
             if item is default or (type(item) is type(default) and item == default):
                 continue
-            content[field] = item
+            content[name] = item
         return content
 
     return encode

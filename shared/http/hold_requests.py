@@ -9,25 +9,20 @@ from typing import TYPE_CHECKING, Any
 from shared.coordinator.holding import Holding
 from shared.coordinator.lanes import Lanes
 from shared.core.events import NotNowError, Person, Released
-from shared.core.holds import ANY, HoldLine, Holds, OperatorHold, Scope
+from shared.core.holds import HoldLine, Holds, OperatorHold, Scope
 from shared.core.messages import LaneKey
-from shared.http import bodies, refusals
+from shared.http import bodies, hold_scopes, refusals
 from shared.http.bodies import Body, Text
 from shared.ports import QueueUnavailableError, Store, VersionConflictError
 
 if TYPE_CHECKING:
     from shared.config import Configuration
 
-#: The scope of a freeze.
-EVERYTHING = "everything"
-#: The same as in openapi.yml.
-_NAME = "[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?"
-_SCOPE = rf"(?P<route>{_NAME})(/(?P<model>\*|[A-Za-z0-9][A-Za-z0-9._-]*)(/(?P<stage>{_NAME}))?)?"
 _TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})"
 
 
 class SetHold(Body):
-    """The body that sets a hold. `scope`: `ROUTE[/MODEL[/STAGE]]`, where the model may be `*`, or `everything`."""
+    """The body that sets a hold. `scope`: as in `hold_scopes`."""
 
     scope: Text
     reason: Text
@@ -65,7 +60,7 @@ class HoldRequests:
     def hold(self, body: bytes, by: Person) -> dict[str, Any]:
         """Set a hold; return what was done, in words, and all holds."""
         asked = bodies.read(SetHold, body)
-        scope = self._known(_scope(asked.scope))
+        scope = self._known(self._meant(hold_scopes.readings(asked.scope)))
         until = _moment(asked.until) if asked.until is not None else None
         return self._changed(lambda: self._holding.hold(scope, by, asked.reason, until))
 
@@ -73,16 +68,22 @@ class HoldRequests:
         """Release the hold on a scope, also the one that a rollback has set on a stage; return what was done, in words,
         and all holds."""
         asked = bodies.read(ReleaseHold, body)
-        scope = _scope(asked.scope)
-        of_rollback = self._is_held_by_rollback(scope)
-        of_operator = scope in {each.scope for each in self._holding.holds().in_force(self._clock())}
-        if of_rollback:
+        found = hold_scopes.readings(asked.scope)
+        of_operators = {each.scope for each in self._holding.holds().in_force(self._clock())}
+        # A hold outlives its route, so what is held counts before what is configured.
+        held = [each for each in found if each in of_operators or self._is_held_by_rollback(each)]
+        scope = held[0] if held else self._meant(found)
+        of_operator = scope in of_operators
+        if self._is_held_by_rollback(scope):
             self._release_rollback(scope, by, asked.reason)
             if not of_operator:
                 return {"done": f"{scope} is no longer held, by {by.name}: {asked.reason}", **self.list()}
         elif not of_operator:
             self._known(scope)  # its sentence says more than that there is no hold
         return self._changed(lambda: self._holding.release(scope, by, asked.reason))
+
+    def _meant(self, found: tuple[Scope, ...]) -> Scope:
+        return hold_scopes.meant(found, self._configuration())
 
     def _is_held_by_rollback(self, scope: Scope) -> bool:
         if not (scope.route and scope.model and scope.stage):
@@ -160,20 +161,6 @@ def _done(line: HoldLine) -> str:
     until = f" until {line.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if line.until else ""
     done = f"held{until}" if line.what == "set" else "no longer held"
     return f"{what} {done}, by {line.who}: {line.reason}"
-
-
-def _scope(text: str) -> Scope:
-    """Read `ROUTE[/MODEL[/STAGE]]` or `everything`; raises `BadRequestError`."""
-    if text == EVERYTHING:
-        return Scope()
-    found = re.fullmatch(_SCOPE, text)
-    if found is None:
-        raise refusals.BadRequestError(
-            f"scope: must be ROUTE, ROUTE/MODEL, ROUTE/MODEL/STAGE (MODEL may be {ANY}) or {EVERYTHING}, "
-            f"not {text[:100]!r}"
-        )
-    model = found["model"] or ""
-    return Scope(found["route"], "" if model == ANY else model, found["stage"] or "")
 
 
 def _moment(text: str) -> datetime:
