@@ -2,27 +2,22 @@
 `RefusedError`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.coordinator.holding import Holding
 from shared.coordinator.lanes import Lanes
 from shared.core.events import NotNowError, Person, Released
-from shared.core.holds import ANY, HoldLine, Holds, OperatorHold, Scope
+from shared.core.holds import HoldLine, Holds, OperatorHold, Scope
 from shared.core.messages import LaneKey
-from shared.http import bodies, refusals
+from shared.http import bodies, hold_scopes, refusals
 from shared.http.bodies import Body, Text
 from shared.ports import QueueUnavailableError, Store, VersionConflictError
 
 if TYPE_CHECKING:
     from shared.config import Configuration
 
-#: The scope of a freeze.
-EVERYTHING = "everything"
-#: The same as in openapi.yml.
-_NAME = "[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?"
-_SCOPE = rf"(?P<route>{_NAME})(/(?P<model>\*|[A-Za-z0-9][A-Za-z0-9._-]*)(/(?P<stage>{_NAME}))?)?"
 _TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})"
 
 
@@ -65,7 +60,7 @@ class HoldRequests:
     def hold(self, body: bytes, by: Person) -> dict[str, Any]:
         """Set a hold; return what was done, in words, and all holds."""
         asked = bodies.read(SetHold, body)
-        scope = self._known(_scope(asked.scope))
+        scope = self._known(hold_scopes.readings(asked.scope))
         until = _moment(asked.until) if asked.until is not None else None
         return self._changed(lambda: self._holding.hold(scope, by, asked.reason, until))
 
@@ -73,15 +68,15 @@ class HoldRequests:
         """Release the hold on a scope, also the one that a rollback has set on a stage; return what was done, in words,
         and all holds."""
         asked = bodies.read(ReleaseHold, body)
-        scope = _scope(asked.scope)
-        of_rollback = self._is_held_by_rollback(scope)
-        of_operator = scope in {each.scope for each in self._holding.holds().in_force(self._clock())}
+        readings = hold_scopes.readings(asked.scope)
+        by_operators = {each.scope for each in self._holding.holds().in_force(self._clock())}
+        held = [each for each in readings if each in by_operators or self._is_held_by_rollback(each)]
+        scope = held[0] if held else self._known(readings)  # its sentence says more than that there is no hold
+        of_rollback, of_operator = self._is_held_by_rollback(scope), scope in by_operators
         if of_rollback:
             self._release_rollback(scope, by, asked.reason)
             if not of_operator:
                 return {"done": f"{scope} is no longer held, by {by.name}: {asked.reason}", **self.list()}
-        elif not of_operator:
-            self._known(scope)  # its sentence says more than that there is no hold
         return self._changed(lambda: self._holding.release(scope, by, asked.reason))
 
     def _is_held_by_rollback(self, scope: Scope) -> bool:
@@ -116,9 +111,10 @@ class HoldRequests:
             "history": [_line(line) for line in reversed(holds.history)],
         }
 
-    def _known(self, scope: Scope) -> Scope:
-        """Refuse what no route has: a hold on a misspelt name would hold nothing."""
+    def _known(self, readings: Sequence[Scope]) -> Scope:
+        """Return the scope that is meant. Refuse what no route has: a hold on a misspelt name would hold nothing."""
         routes = self._configuration().routes
+        scope = hold_scopes.of_routes(readings, routes)
         if not scope.route:
             return scope
         route = routes.get(scope.route)
@@ -160,20 +156,6 @@ def _done(line: HoldLine) -> str:
     until = f" until {line.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if line.until else ""
     done = f"held{until}" if line.what == "set" else "no longer held"
     return f"{what} {done}, by {line.who}: {line.reason}"
-
-
-def _scope(text: str) -> Scope:
-    """Read `ROUTE[/MODEL[/STAGE]]` or `everything`; raises `BadRequestError`."""
-    if text == EVERYTHING:
-        return Scope()
-    found = re.fullmatch(_SCOPE, text)
-    if found is None:
-        raise refusals.BadRequestError(
-            f"scope: must be ROUTE, ROUTE/MODEL, ROUTE/MODEL/STAGE (MODEL may be {ANY}) or {EVERYTHING}, "
-            f"not {text[:100]!r}"
-        )
-    model = found["model"] or ""
-    return Scope(found["route"], "" if model == ANY else model, found["stage"] or "")
 
 
 def _moment(text: str) -> datetime:
