@@ -1,9 +1,11 @@
 """The commands for bundles: publish one, see what that would change, and see what the sources have published."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
+import yaml
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -151,7 +153,14 @@ def _changes(changes: list[Document]) -> Iterator[RenderableType]:
 
 
 def _value(value: object) -> str:
-    return "(not set)" if value is None else str(value)
+    """Return a value as YAML has it, in one line."""
+    if value is None:
+        return "(not set)"
+    return (
+        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=sys.maxsize)
+        .removesuffix("\n...\n")
+        .strip()
+    )
 
 
 def _in_words(faults: list[Mapping[str, str]]) -> str:
