@@ -15,6 +15,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 _MODEL, _VERSION = "@model@", "@version@"
 #: Fits as the name of a model, a route and an endpoint, with `-test` behind it.
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,25}[a-z0-9]")
+#: What a new repository often has already. Then it stays as it is.
+_KEPT = ("README.md", ".gitignore")
 #: Where the packaged schemas are: beside the templates, or in the repository's documentation.
 _SCHEMAS = (Path(__file__).parent / "schemas", Path(__file__).parents[1] / "docs")
 _SCHEMA = "team.schema.json"
@@ -24,7 +26,8 @@ _SCHEMA = "team.schema.json"
     "init",
     "make a repository for a model, ready for `check` and `publish`",
     more="Writes promotion.yml, deployments, an endpoint, a scoring script, smoke requests, a training job, CI for "
-    "GitHub and Azure DevOps, a pre-commit hook, and settings for VS Code. Overwrites nothing.",
+    "GitHub and Azure DevOps, a pre-commit hook, and settings for VS Code. Overwrites nothing; "
+    "a README.md and a .gitignore stay as they are.",
 )
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), default=".", help="Where; the default is this folder.")
@@ -37,18 +40,26 @@ def init(session: Session, name: str, folder: Path) -> ExitCode:
             f"{name!r} cannot name a model and its endpoint: use 3 to 27 lower-case letters, digits and hyphens, such "
             "as churn.",
         )
-    files = dict(_files(name))
+    files = {path: text for path, text in _files(name) if path not in _KEPT or not (folder / path).exists()}
     there = sorted(path for path in files if (folder / path).exists())
     if there:
         raise CommandError(
             ExitCode.REFUSED,
             f"Nothing was written: {folder} already has {', '.join(there)}. Name an empty folder with --folder.",
         )
-    for path, content in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(content, encoding="utf-8", newline="\n")
+    _write(folder, files)
     session.output.result(sorted(files), lambda: _told(files, folder))
     return ExitCode.DONE
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write the files. Raises `CommandError` where that is not possible."""
+    for path, content in files.items():
+        try:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(content, encoding="utf-8", newline="\n")
+        except OSError as fault:
+            raise CommandError(ExitCode.REFUSED, f"Cannot write {folder / path}: {fault.strerror}") from fault
 
 
 def _files(name: str) -> Iterator[tuple[str, str]]:

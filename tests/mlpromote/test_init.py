@@ -50,6 +50,23 @@ def test_it_overwrites_nothing(made: Path, mlpromote: CommandLine) -> None:
     assert not (made / "README.md").exists()
 
 
+def test_a_new_repository_keeps_its_readme_and_its_gitignore(tmp_path: Path, mlpromote: CommandLine) -> None:
+    for name in ("README.md", ".gitignore"):
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+    ended = mlpromote("init", "churn")
+    assert ended.code == 0
+    assert "17 files written" in ended.output
+    assert (tmp_path / "promotion.yml").is_file()
+    assert [(tmp_path / name).read_text(encoding="utf-8") for name in ("README.md", ".gitignore")] == ["mine"] * 2
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path, mlpromote: CommandLine) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    ended = mlpromote("init", "churn", "--folder", "file/below")
+    assert ended.code == ExitCode.REFUSED
+    assert ended.errors.startswith("mlpromote: Cannot write file/below/.github/workflows/promotion.yml: Not a dir")
+
+
 @pytest.mark.parametrize("name", ["Churn", "c", "-churn", "a" * 28, "churn_model", "../x"])
 def test_a_name_that_azure_refuses_is_a_usage_error(name: str, mlpromote: CommandLine, tmp_path: Path) -> None:
     ended = mlpromote("init", "--", name)
