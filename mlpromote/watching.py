@@ -1,5 +1,6 @@
 """Shows a running promotion: redrawn in place on a terminal, otherwise a line for each step that ends."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Protocol, Self
@@ -14,6 +15,7 @@ from mlpromote.picture import Promotion, changes, picture
 #: Statuses of a promotion that has not ended.
 UNDER_WAY = frozenset({"queued", "running"})
 REFRESHES_PER_SECOND = 8
+_NEXT_POLL = re.compile(r"; next poll at [0-9:]+ UTC")
 
 
 class View(Protocol):
@@ -54,8 +56,8 @@ class _Lines:
     def show(self, promotion: Promotion) -> None:
         for line in changes(self._before, promotion, self._clock()):
             self._print(line)
-        waits = list(waits_of(promotion))
-        if waits != list(waits_of(self._before)):
+        waits = _lasting(promotion)
+        if waits != _lasting(self._before):
             for line in waits:
                 self._print(Text(f"   … {line}"))
         self._before = promotion
@@ -97,6 +99,11 @@ class _Redrawn:
         if self._footer:
             below += [Text(), Text(f"   {self._footer()}", style="cyan")]
         return Group(drawn, *below)
+
+
+def _lasting(promotion: Promotion | None) -> list[str]:
+    """Return what each stage waits for, without the time of the next poll: that alone is no news."""
+    return [_NEXT_POLL.sub("", line) for line in waits_of(promotion)]
 
 
 def waits_of(promotion: Promotion | None) -> Iterator[str]:
