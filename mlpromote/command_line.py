@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 from click.shell_completion import shell_complete
@@ -31,6 +30,7 @@ from mlpromote import (
 )
 from mlpromote.commands import Commands, Section
 from mlpromote.exit_codes import MEANINGS, CommandError, ExitCode
+from mlpromote.installed import own_version
 from mlpromote.output import Clock, wall_clock
 from mlpromote.session import Session, format_asked_for
 
@@ -80,14 +80,6 @@ class _Root(Commands):
         formatter.write_text("Run mlpromote COMMAND --help for help on a command.")
 
 
-def _version() -> str:
-    """Return the version of this package; it is unknown if the package is not installed."""
-    try:
-        return version("mlpromote")
-    except PackageNotFoundError:
-        return "(not installed)"
-
-
 ROOT = _Root(
     "mlpromote",
     SECTIONS,
@@ -106,7 +98,7 @@ ROOT = _Root(
 
 
 def _tell_version(context: click.Context) -> None:
-    click.echo(f"mlpromote {_version()}")
+    click.echo(f"mlpromote {own_version() or '(not installed)'}")
     context.exit()
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 
 from mlpromote.api import Api, Document
 from mlpromote.exit_codes import CommandError, ExitCode
+from mlpromote.live_series import SeriesReader
 from mlpromote.output import Output
-from mlpromote.statuses import ENDED_OTHERWISE
+from mlpromote.statuses import ENDED_OTHERWISE, UNDER_WAY
 from mlpromote.tables import spoken
-from mlpromote.watching import UNDER_WAY, view
+from mlpromote.watching import view
 
 #: Pause between two polls.
 POLL_SECONDS = 1.0
@@ -50,9 +51,10 @@ def follow(
     states = _states(api, promotion, poll, patience, until)
     if output.is_for_scripts:
         return deque(states, maxlen=1).pop()
+    figures = SeriesReader(api)
     with view(output.console, clock=output.clock) as shown:
         for promotion in states:
-            shown.show(promotion)
+            shown.show(promotion, figures(promotion) if shown.draws_figures else None)
     return promotion
 
 

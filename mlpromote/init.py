@@ -2,32 +2,34 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
 from mlpromote.commands import command
 from mlpromote.exit_codes import CommandError, ExitCode
+from mlpromote.installed import own_version
 from mlpromote.session import Session
 
 TEMPLATES = Path(__file__).parent / "templates"
 _MODEL, _VERSION = "@model@", "@version@"
 #: Fits as the name of a model, a route and an endpoint, with `-test` behind it.
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,25}[a-z0-9]")
-#: What a new repository often has already. Then it stays as it is.
-_KEPT = ("README.md", ".gitignore")
 #: Where the packaged schemas are: beside the templates, or in the repository's documentation.
 _SCHEMAS = (Path(__file__).parent / "schemas", Path(__file__).parents[1] / "docs")
 _SCHEMA = "team.schema.json"
+#: What a repository often has already, and keeps: nothing here needs ours.
+KEPT = frozenset(
+    {"README.md", ".gitignore", ".gitattributes", ".pre-commit-config.yaml"}
+    | {f".vscode/{name}" for name in ("settings.json", "extensions.json")}
+)
 
 
 @command(
     "init",
     "make a repository for a model, ready for `check` and `publish`",
     more="Writes promotion.yml, deployments, an endpoint, a scoring script, smoke requests, a training job, CI for "
-    "GitHub and Azure DevOps, a pre-commit hook, and settings for VS Code. Overwrites nothing; "
-    "a README.md and a .gitignore stay as they are.",
+    "GitHub and Azure DevOps, a pre-commit hook, and settings for VS Code. Overwrites nothing.",
 )
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), default=".", help="Where; the default is this folder.")
@@ -40,15 +42,16 @@ def init(session: Session, name: str, folder: Path) -> ExitCode:
             f"{name!r} cannot name a model and its endpoint: use 3 to 27 lower-case letters, digits and hyphens, such "
             "as churn.",
         )
-    files = {path: text for path, text in _files(name) if path not in _KEPT or not (folder / path).exists()}
+    files = dict(_files(name))
     there = sorted(path for path in files if (folder / path).exists())
-    if there:
+    if in_the_way := [path for path in there if path not in KEPT]:
         raise CommandError(
             ExitCode.REFUSED,
-            f"Nothing was written: {folder} already has {', '.join(there)}. Name an empty folder with --folder.",
+            f"Nothing was written: {folder} already has {', '.join(in_the_way)}. Name an empty folder with --folder.",
         )
+    files = {path: content for path, content in files.items() if path not in there}
     _write(folder, files)
-    session.output.result(sorted(files), lambda: _told(files, folder))
+    session.output.result(sorted(files), lambda: _told(files, there, folder))
     return ExitCode.DONE
 
 
@@ -64,11 +67,14 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
 
 def _files(name: str) -> Iterator[tuple[str, str]]:
     """Yield each file's path in the new repository, and its content."""
+    own = own_version()
+    if own is None:
+        raise CommandError(ExitCode.USAGE, "mlpromote is not installed: pip install mlpromote")
     for template in sorted(TEMPLATES.rglob("*")):
         if template.is_file() and "__pycache__" not in template.parts:
             path = template.relative_to(TEMPLATES).as_posix().replace(_MODEL, name)
             text = template.read_text(encoding="utf-8")
-            yield path, text.replace(_MODEL, name).replace(_VERSION, _own_version())
+            yield path, text.replace(_MODEL, name).replace(_VERSION, own)
     yield ".vscode/promotion.schema.json", _schema()
 
 
@@ -78,15 +84,10 @@ def _schema() -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _own_version() -> str:
-    try:
-        return version("mlpromote")
-    except PackageNotFoundError as fault:
-        raise CommandError(ExitCode.USAGE, "mlpromote is not installed: pip install mlpromote") from fault
-
-
-def _told(files: Mapping[str, str], folder: Path) -> Iterator[str]:
+def _told(files: Mapping[str, str], kept: list[str], folder: Path) -> Iterator[str]:
     yield from sorted(files)
+    if kept:
+        yield f"Kept as they were: {', '.join(kept)}."
     where = "" if folder == Path() else f" {folder}"
     yield f"{len(files)} files written. Next: mlpromote check{where}"
 

@@ -4,12 +4,11 @@ from typing import Any
 
 import click
 
-from mlpromote.api import Api, Document, NoSuchAddressError
 from mlpromote.approvals import decide_elsewhere
 from mlpromote.commands import POSITIVE, Decorator, command, options, reason
 from mlpromote.exit_codes import CommandError, ExitCode
 from mlpromote.following import followed
-from mlpromote.live_figures import is_watched
+from mlpromote.live_series import live_series
 from mlpromote.output import Output
 from mlpromote.promotion_list import listed
 from mlpromote.promotion_sheet import sheet
@@ -91,19 +90,8 @@ def show(session: Session, promotion: str, journal: bool, trace: bool, watch: bo
         spans = api.get("promotions", found["id"], "trace")
         output.result(spans, lambda: drawn(found, spans, output.clock()))
         return ExitCode.DONE
-    output.result(found, lambda: [sheet(found, output.clock(), journal, _live_figures(api, found))])
+    output.result(found, lambda: [sheet(found, output.clock(), journal, live_series(api, found))])
     return ExitCode.DONE
-
-
-def _live_figures(api: Api, promotion: Document) -> Document | None:
-    """Return the live figures of a promotion, if it has been watched and the app keeps them."""
-    if not is_watched(promotion):
-        return None
-    try:
-        found: Document = api.get("promotions", promotion["id"], "series")
-    except NoSuchAddressError:  # an older app
-        return None
-    return found
 
 
 # --- what people decide -----------------------------------------------------------------------------------------------

@@ -101,7 +101,13 @@ def sources(session: Session, name: str | None) -> ExitCode:
 def _the_source(api: Api, source: str | None) -> str:
     if source is not None:
         return source
-    known = [each["source"] for each in api.get("sources")["value"]]
+    try:
+        known = [each["source"] for each in api.get("sources")["value"]]
+    except CommandError as refusal:
+        if refusal.exit_code is not ExitCode.NOT_ALLOWED:
+            raise
+        says = f"Name the source: --source NAME, or set {SOURCE}. The app does not tell you the sources: {refusal}"
+        raise CommandError(refusal.exit_code, says, refusal.problem) from refusal
     if len(known) == 1:
         return str(known[0])
     raise CommandError(ExitCode.USAGE, f"Name the source: --source {' or '.join(known)}, or set {SOURCE}.")

@@ -1,29 +1,33 @@
 """Shows a running promotion: redrawn in place on a terminal, otherwise a line for each step that ends."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from mlpromote.live_figures import figure_lines
 from mlpromote.output import Clock, print_plainly, wall_clock
 from mlpromote.picture import Promotion, changes, picture
 
-#: Statuses of a promotion that has not ended.
-UNDER_WAY = frozenset({"queued", "running"})
 REFRESHES_PER_SECOND = 8
 _NEXT_POLL = re.compile(r"; next poll at [0-9:]+ UTC")
+
+#: The live figures of a promotion, as `GET /api/promotions/{id}/series` returns them.
+Series = Mapping[str, Any]
 
 
 class View(Protocol):
     """Shows each state of a promotion that it is given, inside its `with` block."""
 
+    draws_figures: bool  #: whether it shows live figures
+
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
-    def show(self, promotion: Promotion) -> None: ...
+    def show(self, promotion: Promotion, series: Series | None = None) -> None: ...
 
 
 def view(
@@ -43,6 +47,8 @@ def view(
 class _Lines:
     """The view for a file or a plain terminal."""
 
+    draws_figures = False
+
     def __init__(self, console: Console, before: Promotion | None, clock: Clock) -> None:
         self._console = console
         self._before = before
@@ -53,7 +59,7 @@ class _Lines:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def show(self, promotion: Promotion) -> None:
+    def show(self, promotion: Promotion, series: Series | None = None) -> None:
         for line in changes(self._before, promotion, self._clock()):
             self._print(line)
         waits = _lasting(promotion)
@@ -70,10 +76,13 @@ class _Lines:
 class _Redrawn:
     """The view for a terminal: one picture, redrawn several times a second, which stays when the promotion ends."""
 
+    draws_figures = True
+
     def __init__(self, console: Console, footer: Callable[[], str] | None, clock: Clock) -> None:
         self._footer = footer
         self._clock = clock
         self._promotion: Promotion | None = None
+        self._series: Series | None = None
         self._live = Live(
             console=console,
             get_renderable=self._draw,
@@ -88,22 +97,18 @@ class _Redrawn:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, promotion: Promotion) -> None:
-        self._promotion = promotion
+    def show(self, promotion: Promotion, series: Series | None = None) -> None:
+        self._promotion, self._series = promotion, series
 
     def _draw(self) -> RenderableType:
         if self._promotion is None:
             return Text()
         drawn = picture(self._promotion, self._clock())
-        below = [Text(f"   … {line}", style="dim") for line in waits_of(self._promotion)]
+        below = list(figure_lines(self._series, self._promotion)) if self._series else []
+        below += [Text(f"   … {line}", style="dim") for line in waits_of(self._promotion)]
         if self._footer:
             below += [Text(), Text(f"   {self._footer()}", style="cyan")]
         return Group(drawn, *below)
-
-
-def _lasting(promotion: Promotion | None) -> list[str]:
-    """Return what each stage waits for, without the time of the next poll: that alone is no news."""
-    return [_NEXT_POLL.sub("", line) for line in waits_of(promotion)]
 
 
 def waits_of(promotion: Promotion | None) -> Iterator[str]:
@@ -111,3 +116,8 @@ def waits_of(promotion: Promotion | None) -> Iterator[str]:
     for wait in (promotion or {}).get("waits", ()):
         until = datetime.fromisoformat(wait["until"]).astimezone(UTC)
         yield f"{wait['stage']} waits for {wait['for']}, until {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _lasting(promotion: Promotion | None) -> list[str]:
+    """What each stage waits for, without what changes at each poll: a line for every poll would hide the others."""
+    return [_NEXT_POLL.sub("", line) for line in waits_of(promotion)]

@@ -325,15 +325,16 @@ class App:
         """The rules of an environment whose worker runs here."""
         from shared.worker.order import Rules
 
-        here = self.places.environments[environment]
+        places = self.places  # it looks at the file each time
+        here = places.environments[environment]
         policy = here.policy
         rules = Rules(
             policy,
             source=self._source(environment),
             url=self.settings.address,
             workspace=here.workspace.id,
-            prices=self.places.prices,
-            currency=self.places.currency,
+            prices=places.prices,
+            currency=places.currency,
             shares_data=self._shared_data[environment],
         )
         return replace(rules, approvals=self.approvals) if policy.taken_by_environment else rules
@@ -481,8 +482,16 @@ class App:
             lambda: self.verifier,
             self.bundle_folder,
             lambda: self.published.states() if self.is_platform else (),
+            self._known_to_workers,
             lambda: None if self.is_platform else self._file.trouble,
         )
+
+    def _known_to_workers(self) -> "Configuration | None":
+        """The configuration as far as an app without the coordinator's role knows it."""
+        from shared.config.loading import load_as_worker
+
+        names = self.roles.environments
+        return load_as_worker(self.settings.configuration_file, self._variables, names)
 
     def workspace(self, environment: str) -> "Workspace":
         """The environment's workspace with the environment's identity. Kept, because it caches addresses."""

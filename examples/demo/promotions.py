@@ -11,6 +11,9 @@ from mlpromote.client import Client, NoAnswerError
 #: A promotion as `GET /api/promotions/{id}` answers it.
 Promotion = Mapping[str, Any]
 
+#: The live figures of a promotion as `GET /api/promotions/{id}/series` answers them.
+Series = Mapping[str, Any]
+
 POLL_SECONDS = 0.25
 
 
@@ -28,6 +31,11 @@ class Promotions:
     async def get(self, promotion: str) -> Promotion:
         """The promotion with this id. Raises ApiError if there is none."""
         found: Promotion = await self._read(f"/{promotion}")
+        return found
+
+    async def series(self, promotion: str) -> Series:
+        """The live figures of the promotion with this id."""
+        found: Series = await self._read(f"/{promotion}/series")
         return found
 
     async def find(self, model: str, version: str, kind: str = "model") -> Promotion | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from examples.demo.promotions import POLL_SECONDS, Promotion, Promotions
+from mlpromote.live_figures import is_watched
 from mlpromote.statuses import ENDED
 from mlpromote.watching import view
 
@@ -32,5 +33,6 @@ async def watch(
                 raise TimeoutError(f"{promotion['id']} is still {promotion['status']} after {within_seconds:g} seconds")
             await asyncio.sleep(POLL_SECONDS)
             promotion = await promotions.get(promotion["id"])
-            shown.show(promotion)
+            has_figures = shown.draws_figures and is_watched(promotion)
+            shown.show(promotion, await promotions.series(promotion["id"]) if has_figures else None)
     return promotion

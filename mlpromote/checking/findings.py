@@ -29,6 +29,18 @@ MEANINGS = {
 }
 
 
+#: What to do about a finding.
+REMEDIES = {
+    Rule.CONFIGURATION: "Correct the place that the finding names. An editor that knows the JSON schema completes it.",
+    Rule.FILE: "Add the file, or correct the path. Paths are relative to the file that names them.",
+    Rule.AZURE_ML: "Correct the file. It is ordinary Azure ML YAML.",
+    Rule.CODE: "Correct the code. A scoring script defines init() and run(data).",
+    Rule.SMOKE: "Write one request on each line, as JSON.",
+    Rule.CONDA: "Write a conda file with a list of dependencies.",
+    Rule.SETTING: "Set the variable where the check runs, or name a file with --settings.",
+}
+
+
 @dataclass(frozen=True, order=True)
 class Finding:
     """A fault, or a note on what could not be checked."""

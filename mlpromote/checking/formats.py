@@ -1,13 +1,15 @@
 """How findings are printed: for people, for programs, for GitHub's annotations, and for code scanning (SARIF)."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from mlpromote.checking.checker import Checked
-from mlpromote.checking.findings import MEANINGS, Finding
+from mlpromote.checking.findings import MEANINGS, REMEDIES, Finding
+from mlpromote.installed import own_version
 
 _SARIF = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -51,9 +53,21 @@ def github(checked: Checked) -> Iterator[str]:
 
 def sarif(checked: Checked) -> Iterator[str]:
     """Yield a log in the Static Analysis Results Interchange Format 2.1.0."""
-    rules = [{"id": str(rule), "shortDescription": {"text": meaning}} for rule, meaning in MEANINGS.items()]
+    # GitHub's code scanning asks for both descriptions and the help of each rule.
+    rules = [
+        {
+            "id": str(rule),
+            "shortDescription": {"text": meaning},
+            "fullDescription": {"text": meaning},
+            "help": {"text": REMEDIES[rule]},
+        }
+        for rule, meaning in MEANINGS.items()
+    ]
+    driver: dict[str, Any] = {"name": "mlpromote check", "rules": rules}
+    if own := own_version():
+        driver["version"] = own
     run = {
-        "tool": {"driver": {"name": "mlpromote check", "rules": rules}},
+        "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "results": [_result(each) for each in checked.findings],
     }
@@ -69,10 +83,10 @@ FORMATS: Mapping[str, Callable[[Checked], Iterator[str]]] = {
 
 
 def shown(file: Path) -> str:
-    """Return the file's path from here, with `/`."""
-    here = Path.cwd().resolve()
-    resolved = file.resolve()
-    return (resolved.relative_to(here) if resolved.is_relative_to(here) else resolved).as_posix()
+    """Return the file's path from here, with `/`. A link is not followed: its name is what people know."""
+    here = Path.cwd()
+    absolute = Path(os.path.abspath(file))
+    return (absolute.relative_to(here) if absolute.is_relative_to(here) else absolute).as_posix()
 
 
 def _result(finding: Finding) -> dict[str, Any]:

@@ -18,19 +18,25 @@ from mlpromote.checking.findings import Finding, Rule
 
 
 class Kind(Enum):
-    """A kind of file, with the loader of `azure.ai.ml` for it."""
+    """A kind of file, with the loader of `azure.ai.ml.entities` for it."""
 
     DEPLOYMENT = "load_online_deployment"
     ENDPOINT = "load_online_endpoint"
+    BATCH_DEPLOYMENT = "load_model_batch_deployment"
+    BATCH_ENDPOINT = "load_batch_endpoint"
     JOB = "load_job"
     COMPONENT = "load_component"
     ENVIRONMENT = "load_environment"
+    MONITOR = "load_schedule"
 
 
 #: What the app fills in when a model is promoted.
 _FILLED_IN = {
     Kind.DEPLOYMENT: {"name": "filled-in", "endpoint_name": "filled-in"},
     Kind.ENDPOINT: {"name": "filled-in"},
+    Kind.BATCH_DEPLOYMENT: {"name": "filled-in", "endpoint_name": "filled-in"},
+    Kind.BATCH_ENDPOINT: {"name": "filled-in"},
+    Kind.MONITOR: {"name": "filled-in"},
 }
 
 _CLOUD = "AZUREML_CURRENT_CLOUD"
@@ -39,12 +45,15 @@ _CLOUD = "AZUREML_CURRENT_CLOUD"
 KINDS_BY_SCHEMA = {
     "managedOnlineDeployment": Kind.DEPLOYMENT,
     "managedOnlineEndpoint": Kind.ENDPOINT,
+    "modelBatchDeployment": Kind.BATCH_DEPLOYMENT,
+    "batchEndpoint": Kind.BATCH_ENDPOINT,
     "commandJob": Kind.JOB,
     "pipelineJob": Kind.JOB,
     "sweepJob": Kind.JOB,
     "commandComponent": Kind.COMPONENT,
     "pipelineComponent": Kind.COMPONENT,
     "environment": Kind.ENVIRONMENT,
+    "monitorSchedule": Kind.MONITOR,
 }
 _WORDS = {
     "Missing data for required field.": "is missing",
@@ -80,7 +89,7 @@ def _refusal(content: dict[str, Any], file: Path, kind: Kind) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of how it uses its own libraries
-            import azure.ai.ml  # imported here because it takes seconds
+            from azure.ai.ml.entities import _load_functions  # imported here because it takes seconds
             from azure.ai.ml.exceptions import MlException
             from marshmallow import ValidationError
     finally:
@@ -88,7 +97,7 @@ def _refusal(content: dict[str, Any], file: Path, kind: Kind) -> str | None:
             os.environ[_CLOUD] = cloud
 
     logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # it warns of each of its experimental classes
-    load = getattr(azure.ai.ml, kind.value)
+    load = getattr(_load_functions, kind.value)
     text = yaml.safe_dump({**content, **_FILLED_IN.get(kind, {})})
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -97,6 +106,8 @@ def _refusal(content: dict[str, Any], file: Path, kind: Kind) -> str | None:
     except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
         # The SDK does not document what it raises for content of the wrong shape. These were observed.
         return str(fault)
+    except NotImplementedError as fault:  # of a schedule: it cannot put its own refusal into words
+        return str(fault.__context__)
     return None
 
 

@@ -11,11 +11,15 @@ from mlpromote.checking.documents import Document, Naming, is_remote, read, text
 from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.loaders import Kind
 from shared.config import job_files, smoke_requests
+from shared.config.analysis import JobAnalysis
 from shared.config.evaluation import EvaluationSettings
 from shared.config.faults import Steps
+from shared.core.plan import BATCH_ENDPOINT
 
 #: Keys of a stage that name a file of Azure ML's.
-_OF_A_STAGE = {"deployment": Kind.DEPLOYMENT, "endpoint_file": Kind.ENDPOINT}
+_OF_A_STAGE = {"deployment": Kind.DEPLOYMENT, "endpoint_file": Kind.ENDPOINT, "monitor": Kind.MONITOR}
+#: The same where the endpoint is a batch endpoint.
+_OF_A_BATCH_STAGE = {"deployment": Kind.BATCH_DEPLOYMENT, "endpoint_file": Kind.BATCH_ENDPOINT}
 
 
 class NamedFiles:
@@ -48,12 +52,12 @@ class NamedFiles:
                 yield from self._loaded(document, kind)
 
     def _of_stage(self, stage: Mapping[str, Any], steps: Steps) -> Iterator[Finding]:
-        for key, kind in _OF_A_STAGE.items():
+        for key, kind in (_OF_A_BATCH_STAGE if BATCH_ENDPOINT in stage else _OF_A_STAGE).items():
             yield from self._azureml(stage.get(key), kind, (*steps, key))
-        evaluate = _mapping(stage.get("evaluate"))
-        self._evaluations |= {(self._folder / name).resolve() for name in texts(evaluate.get("job"))}
-        yield from self._azureml(evaluate.get("job"), Kind.JOB, (*steps, "evaluate", "job"))
-        yield from self._contract(evaluate, (*steps, "evaluate", "job"))
+        yield from self._job(_mapping(stage.get("evaluate")), (*steps, "evaluate", "job"))
+        analysis = _mapping(stage.get("rollout")).get("analysis")
+        for number, entry in enumerate(analysis if isinstance(analysis, list) else ()):
+            yield from self._job(_analysing(_mapping(entry)), (*steps, "rollout", "analysis", number, "job"))
         smoke = _mapping(stage.get("smoke"))
         for name in texts(smoke.get("requests")):
             yield from self._smoke(name, smoke.get("tolerance"), (*steps, "smoke", "requests"))
@@ -81,7 +85,13 @@ class NamedFiles:
     def _is_evaluation(self, document: Document) -> bool:
         return document.file.resolve() in self._evaluations
 
-    def _contract(self, evaluate: Mapping[str, Any], steps: Steps) -> Iterator[Finding]:
+    def _job(self, asked: Mapping[str, Any], steps: Steps) -> Iterator[Finding]:
+        """Yield what is wrong with the file of a job whose inputs the app binds."""
+        self._evaluations |= {(self._folder / name).resolve() for name in texts(asked.get("job"))}
+        yield from self._azureml(asked.get("job"), Kind.JOB, steps)
+        yield from self._contract(asked)
+
+    def _contract(self, evaluate: Mapping[str, Any]) -> Iterator[Finding]:
         """Yield what the app asks of a job that evaluates."""
         try:
             asked = EvaluationSettings.model_validate(evaluate)
@@ -187,6 +197,15 @@ class NamedFiles:
 
 def _mapping(content: Any) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
+
+
+def _analysing(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry of an analysis as the evaluation that its job is; as it stands if it is wrong."""
+    try:
+        job = JobAnalysis.model_validate(entry)
+    except ValidationError:  # reported with the configuration
+        return entry
+    return job.evaluation("endpoint", "deployment", "champion").model_dump(by_alias=True, exclude_none=True)
 
 
 def _kind_by_schema(content: Mapping[str, Any]) -> Kind | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from shared.cloud.azureml_errors import brief
+from shared.config import plain_yaml
 from shared.ports import EndpointFile, EndpointSettings, RejectedError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise RejectedError(f"There is no endpoint file {file}. Correct `endpoint_file` of the stage.") from fault
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:

@@ -9,6 +9,7 @@ import yaml
 
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_uploads import is_remote, local_files
+from shared.config import plain_yaml
 from shared.ports import JobFile, JobSubmission, RejectedError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _of_environment(file: Path, content: dict[str, Any]) -> Iterator[Path]:
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise RejectedError(f"There is no job file {file}.") from fault
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as fault:

@@ -10,6 +10,7 @@ import yaml
 
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
+from shared.config import plain_yaml
 from shared.ports import Monitor, MonitorFile, RejectedError
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def load(file: Path, name: str, target: str, tags: Mapping[str, str]) -> "Monito
     except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
         # As with deployments, the SDK does not document what it raises for content of the wrong shape.
         raise RejectedError(f"The monitor file {file.name} cannot be used: {brief(str(fault))}") from fault
+    except NotImplementedError as fault:  # raised while the SDK puts its refusal of a schedule into words
+        refusal = fault.__context__
+        raise RejectedError(f"The monitor file {file.name} cannot be used: {brief(str(refusal))}") from refusal
     if not isinstance(schedule, MonitorSchedule):
         raise RejectedError(f"The monitor file {file.name} does not describe a monitor.")
     watched = schedule.create_monitor.monitoring_target or MonitoringTarget()
@@ -76,7 +80,7 @@ def read(rest: Rest, workspace: str, name: str) -> Monitor | None:
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise RejectedError(f"There is no monitor file {file}. Correct `monitor` of the stage.") from fault
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:

@@ -9,7 +9,7 @@ from shared.core.holds import Holds
 from shared.core.live_minute import LiveMinute
 from shared.core.messages import Champion, LaneKey
 from shared.core.promotion import Alert, AskedRun, Hold, Lane, Promotion, Unpublished
-from shared.core.wire import from_json, to_json
+from shared.core.wire import from_json, to_text
 from shared.ports import ApprovalDecision, ApprovalRequest, DiscardedLetter
 from shared.ports.series import KEPT
 
@@ -30,7 +30,7 @@ class _LaneDocument:
 def lane_document(lane: Lane) -> str:
     """The lane without its promotions."""
     kept = {each.name: getattr(lane, each.name) for each in fields(_LaneDocument)}
-    return _written(to_json(_LaneDocument(**kept)))
+    return to_text(_LaneDocument(**kept))
 
 
 def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) -> Lane:
@@ -41,7 +41,7 @@ def read_lane(key: LaneKey, document: str, promotions: tuple[Promotion, ...]) ->
 
 def promotion_document(promotion: Promotion) -> str:
     """The complete promotion."""
-    return _written(to_json(promotion))
+    return to_text(promotion)
 
 
 def read_promotion(document: str) -> Promotion:
@@ -51,7 +51,7 @@ def read_promotion(document: str) -> Promotion:
 
 def holds_document(holds: Holds) -> str:
     """All holds of operators."""
-    return _written(to_json(holds))
+    return to_text(holds)
 
 
 def read_holds(document: str) -> Holds:
@@ -61,7 +61,7 @@ def read_holds(document: str) -> Holds:
 
 def approval_request_document(request: ApprovalRequest) -> str:
     """The complete request."""
-    return _written(to_json(request))
+    return to_text(request)
 
 
 def approval_request(document: str) -> ApprovalRequest:
@@ -71,7 +71,7 @@ def approval_request(document: str) -> ApprovalRequest:
 
 def approval_decision_document(decision: ApprovalDecision) -> str:
     """The complete decision."""
-    return _written(to_json(decision))
+    return to_text(decision)
 
 
 def approval_decision(document: str) -> ApprovalDecision:
@@ -81,7 +81,7 @@ def approval_decision(document: str) -> ApprovalDecision:
 
 def discarded_document(letter: DiscardedLetter) -> str:
     """The complete letter."""
-    return _written(to_json(letter))
+    return to_text(letter)
 
 
 def discarded_letter(document: str) -> DiscardedLetter:
@@ -91,7 +91,7 @@ def discarded_letter(document: str) -> DiscardedLetter:
 
 def minute_document(minute: LiveMinute) -> str:
     """The complete minute."""
-    return _written(to_json(minute))
+    return to_text(minute)
 
 
 def live_minute(document: str) -> LiveMinute:
@@ -134,7 +134,7 @@ def promotion_position(following: str) -> tuple[datetime, str]:
 
 def after_lane(lane: LaneKey) -> str:
     """The continuation token of a page that ends with the lane."""
-    return _written([lane.route, lane.model])
+    return to_text([lane.route, lane.model])
 
 
 def lane_position(following: str) -> LaneKey:
@@ -146,7 +146,3 @@ def lane_position(following: str) -> LaneKey:
     if not (isinstance(names, list) and len(names) == 2 and all(isinstance(name, str) for name in names)):
         raise ValueError("unknown continuation token")
     return LaneKey(*names)
-
-
-def _written(document: object) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

@@ -47,7 +47,7 @@ from shared.core.journal import JournalEntry
 from shared.core.lane import wake_at
 from shared.core.messages import AwaitedJob, LaneKey
 from shared.core.promotion import NEXT_IN_LINE, Lane, Promotion
-from shared.core.wire import from_json, to_json
+from shared.core.wire import from_json, to_text
 from shared.ports import LanePage, Page, PromotionFilter, Publishing, VersionConflictError
 
 #: Stale entries of lists and wake-up times are removed after this time: no function runs that long.
@@ -290,7 +290,7 @@ def _journal_operations(key: LaneKey, version: int, journal: Sequence[JournalEnt
         lines.setdefault(entry.promotion, []).append(entry)
     operations: list[Operation] = []
     for promotion, entries in lines.items():
-        document = json.dumps([to_json(entry) for entry in entries], ensure_ascii=False)
+        document = to_text(entries)
         rows = split(lane_partition(key), journal_row(promotion, entries[0].number), document, version, {})
         operations += [Operation(Write.CREATE, row) for row in rows]
     return operations

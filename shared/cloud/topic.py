@@ -196,6 +196,10 @@ def event_of_hold(line: HoldLine) -> Told:
         time=line.at,
         data={
             "scope": str(line.scope),
+            # None: any.
+            "route": line.scope.route or None,
+            "model": line.scope.model or None,
+            "stage": line.scope.stage or None,
             "number": line.number,
             "what": line.what,
             "text": line.reason,

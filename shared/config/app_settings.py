@@ -35,6 +35,10 @@ def _setting(name: str, on_azure: OnAzure, default: str, meaning: str) -> str:
     return documented
 
 
+#: The app's folder.
+_FOLDER = Path(__file__).resolve().parents[2]
+
+
 @dataclass(frozen=True)
 class AppSettings:
     """All settings that the app's code reads; empty for each that is not set."""
@@ -188,7 +192,7 @@ class AppSettings:
     @property
     def configuration_path(self) -> Path:
         """The path of `promotion.yml`, relative to the app's folder."""
-        return Path(__file__).resolve().parents[2] / (self.configuration or "promotion.yml")
+        return _FOLDER / (self.configuration or "promotion.yml")
 
     @property
     def configuration_file(self) -> Readable:

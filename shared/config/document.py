@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from shared.config.faults import ConfigurationFaults, Fault, Steps, place
+from shared.config.plain_yaml import LOADER
 from shared.config.written import Readable
 
 _TEXT = "tag:yaml.org,2002:str"
@@ -21,9 +22,6 @@ _DEEPEST = 100
 _SETTING = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 
-# The C parser is ten times faster, but PyYAML can be installed without it.
-_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-
 
 def read(path: Readable) -> tuple[Any, list[Fault]]:
     """Return the content of the YAML at `path` and the faults of its keys.
@@ -31,7 +29,7 @@ def read(path: Readable) -> tuple[Any, list[Fault]]:
     Raises ConfigurationFaults if the file is unreadable.
     """
     try:
-        loader = _LOADER(path.read_text(encoding="utf-8"))
+        loader = LOADER(path.read_text(encoding="utf-8"))
         try:
             return _read(loader)
         finally:

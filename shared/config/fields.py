@@ -1,8 +1,10 @@
 """The types of settings, each with its rule and its JSON Schema."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -31,7 +33,13 @@ class Frozen(Settings):
     def parse(cls, frozen: Mapping[str, Any]) -> Self:
         """Read the output of `frozen()`. Raises ValueError for anything else, also for keys of a newer version:
         skipping an unknown check would be worse than stopping."""
-        return cls.model_validate(frozen)
+        parsed: Self = _parsed(cls, json.dumps(frozen))
+        return parsed
+
+
+@lru_cache(maxsize=200)  # all commands of a stage carry the same settings
+def _parsed(kind: type[Frozen], frozen: str) -> Any:
+    return kind.model_validate(json.loads(frozen))
 
 
 def no_truth_value(value: Any) -> Any:

@@ -19,6 +19,8 @@ _LINE = re.compile(
     r"(?P<indent>(?:  )*)(?P<key>[a-z][a-z0-9_-]*):"
     r'(?: +(?:[\w$][\w$./{}-]*|"[^"]*"|\{(?: *[a-z_]+: +(?:\w[\w./-]*|"[^"]*"),?)*\}))?'
 )
+# A # that follows anything but a space belongs to the word before it.
+_COMMENT = re.compile(r"(?:^| )#")
 # A backslash allows other spellings of a key; the other characters are line breaks in YAML, too.
 _BEYOND_LINES = ("\\", "\x85", "\u2028", "\u2029")
 
@@ -57,7 +59,7 @@ def names_in_usual_form(text: str) -> list[str] | None:
     section = ""
     lines = text.split("\n")
     for number, line in enumerate(lines):
-        content = line.partition("#")[0].rstrip(" ")
+        content = _COMMENT.split(line, maxsplit=1)[0].rstrip(" ")
         if not content:
             continue
         if names and not content.startswith(" "):

@@ -6,13 +6,14 @@ from typing import Any
 
 import yaml
 
+from shared.config import plain_yaml
 from shared.config.evaluation import CHAMPION, MODEL, EvaluationSettings
 
 
 def faults(file: Path, asked: EvaluationSettings) -> Iterator[str]:
     """Yield what is wrong, in sentences that name the file; nothing for a usable job."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         yield f"there is no file {asked.job}"
         return

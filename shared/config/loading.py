@@ -9,6 +9,9 @@ from shared.config.configuration import Configuration, Places
 from shared.config.faults import ConfigurationFaults
 from shared.config.written import Readable
 
+#: Stands for a workspace whose id is not known.
+_SOME_WORKSPACE = "/subscriptions/x/resourceGroups/x/providers/Microsoft.MachineLearningServices/workspaces/unknown-{0}"
+
 
 def load(path: Readable, settings: Mapping[str, str]) -> Configuration:
     """Load the configuration from the YAML file at `path`, with each `${NAME}` taken from `settings`.
@@ -52,3 +55,22 @@ def load_places(path: Readable, settings: Mapping[str, str], names: Collection[s
     if found:
         raise ConfigurationFaults(path, found)
     return places
+
+
+def load_as_worker(path: Readable, settings: Mapping[str, str], names: Collection[str]) -> Configuration | None:
+    """Load the configuration as a worker of the named environments can: it lacks the settings of the others, whose
+    workspaces then have other ids. None if the file has no routes, or cannot be used like this.
+    """
+    try:
+        content, found = document.read(path)
+    except ConfigurationFaults:  # reported where the file is loaded
+        return None
+    environments = content.get("environments") if isinstance(content, dict) else None
+    if not isinstance(environments, dict) or found:
+        return None
+    others = {name: {"workspace": _SOME_WORKSPACE.format(name)} for name in environments if name not in names}
+    content, missing = document.with_settings({**content, "environments": {**environments, **others}}, settings)
+    try:
+        return Configuration.model_validate(content) if not missing else None
+    except ValidationError:
+        return None

@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from shared.config import job_files, smoke_requests
+from shared.config import job_files, monitor_files, plain_yaml, smoke_requests
 from shared.config.configuration import Configuration
 from shared.config.faults import Fault, Steps, place
+from shared.config.monitor_files import Monitoring
 from shared.config.stage import StageSettings
 
 #: What the SDK, or the build, takes where a build context names no other.
@@ -42,7 +43,28 @@ def faults(configuration: Configuration, folder: Path) -> list[Fault]:
         for position, stage in enumerate(route.stages):
             for fault in _of_stage(stage, ("routes", route.name, "stages", position), folder):
                 found.setdefault(fault.sentence, fault)  # several stages may share a file
+    for fault in _of_monitors(configuration, folder):
+        found.setdefault(fault.sentence, fault)
     return list(found.values())
+
+
+def _of_monitors(configuration: Configuration, folder: Path) -> Iterator[Fault]:
+    monitorings = []
+    for route in configuration.model_routes:
+        for position, stage in enumerate(route.stages):
+            steps, file = ("routes", route.name, "stages", position, "monitor"), stage.monitor
+            if file is None:
+                continue
+            content = _yaml(folder / file, file)
+            if isinstance(content, str):
+                yield Fault(place(steps), content)
+                continue
+            wrong = list(monitor_files.faults(content, route.models))
+            yield from (Fault(place(steps), f"{file}: {sentence}") for sentence in wrong)
+            if not wrong:
+                workspace = configuration.environments[stage.environment].workspace.id
+                monitorings.append(Monitoring(steps, file, str(content["name"]), route.models, workspace))
+    yield from (Fault(place(each.steps), says) for each, says in monitor_files.shared(monitorings))
 
 
 def _of_stage(stage: StageSettings, steps: Steps, folder: Path) -> Iterator[Fault]:
@@ -132,7 +154,7 @@ def _of_environment(environment: Mapping[str, Any], file: Path, name: str) -> It
 def _yaml(file: Path, name: str) -> dict[str, Any] | str:
     """The mapping in a file, or a sentence that says why there is none."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return f"there is no file {name}"
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as fault:

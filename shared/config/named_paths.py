@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from shared.config import plain_yaml
 from shared.config.faults import Fault
 
 #: Keys of files that name other files. Other values of these keys are names, such as `environment: prod`.
@@ -103,6 +104,6 @@ def _is_path(key: str, value: str) -> bool:
 def _content(path: Path) -> Any:
     """What a YAML file holds; None if it cannot be read, which is reported where the file is used."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return plain_yaml.load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError):
         return None

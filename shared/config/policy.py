@@ -48,6 +48,12 @@ class ApprovalPolicy(Settings):
         description="Which app takes approvals: the coordinator, or the environment's own, which trusts no other.",
     )
 
+    @property
+    def named_roles(self) -> tuple[str, ...]:
+        """The roles that limit who may approve, whichever app takes the approvals; empty if the policy names none.
+        Then a stage may choose its own where the coordinator takes them."""
+        return self.roles if self.taken_by == "environment" or "roles" in self.model_fields_set else ()
+
 
 def _counted(value: Any) -> Any:
     return value if isinstance(value, Mapping | ApprovalPolicy) else {"min": value}

@@ -1,6 +1,6 @@
 """How a stage moves its traffic to a new deployment: in steps that are watched, and with a way back for some time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
@@ -21,6 +21,11 @@ MOST_STEPS = 20
 def _share(highest: int) -> Any:
     schema = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": highest}, {"type": "string", "pattern": SETTING}]}
     return Annotated[int, BeforeValidator(no_truth_value), WithJsonSchema(schema)]
+
+
+def removed_after(keep: timedelta | None) -> dict[str, timedelta]:
+    """How long after a stage's end the step runs that removes what it replaced."""
+    return {"retire": keep} if keep is not None else {}
 
 
 class RolloutStep(Settings):
@@ -120,7 +125,7 @@ class Rollout(AnalysisSettings):
 
     def delays(self) -> dict[str, timedelta]:
         """How long after the stage's end steps of the plan run."""
-        return {"retire": self.keep} if self.keep is not None else {}
+        return removed_after(self.keep)
 
     def limits(self) -> dict[str, timedelta]:
         """The time limits of the steps that this adds to the plan."""
@@ -129,3 +134,16 @@ class Rollout(AnalysisSettings):
 
     def _at_most(self, lasts: timedelta) -> timedelta:
         return lasts + self.metrics_delay + self.wait_at_most + TO_MOVE
+
+
+def faults(stage: Mapping[str, Any]) -> Iterator[tuple[Sequence[str], str]]:
+    """Yield settings of a stage's rollout that would do nothing, each with its keys. `stage`: as it is written."""
+    rollout = stage.get("rollout")
+    if not isinstance(rollout, dict):
+        return
+    if rollout.get("analysis") and not (rollout.get("steps") or rollout.get("watch")):
+        says = "nothing is looked at without `steps` or `watch`; add one of them, or remove this"
+        yield ("rollout", "analysis"), says
+    for name in ("too_few", "min_requests"):
+        if name in rollout and not rollout.get("analysis"):
+            yield ("rollout", name), "applies only with `analysis`; add that, or remove this"

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from shared.config import agreement, document, named_files, named_paths, patterns, wording
+from shared.config.approvers import beyond_policy
 from shared.config.bundle import CONFIGURATION
 from shared.config.configuration import AnyRoute, Route
 from shared.config.faults import ConfigurationFaults, Fault, place
@@ -129,6 +130,7 @@ def _beyond_rights(routes: Mapping[str, TeamRoute], platform: Platform, source: 
                 says = f"{source.name} may not promote {model!r}; its models are {', '.join(source.models)}"
                 yield Fault(place((*steps, *key)), says)
         yield from _shared_data(route, steps, platform)
+        yield from beyond_policy(route, steps, platform)
 
 
 def _environments(route: TeamRoute) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -184,10 +186,14 @@ def _same_endpoints(route: TeamRoute, other: TeamRoute, platform: Platform) -> I
     for position, stage in enumerate(route.stages):
         for theirs in other.stages:
             same_place = _workspace(stage.environment, platform) == _workspace(theirs.environment, platform)
-            if same_place and agreement.may_meet(stage.endpoint, route.models, theirs.endpoint, other.models):
+            if same_place and agreement.could_meet(
+                stage.endpoint_template, route.models, theirs.endpoint_template, other.models
+            ):
                 where = f"{other.name} in {theirs.environment}"
-                says = f"{stage.endpoint!r} may be the same endpoint as {theirs.endpoint!r} of {where}"
-                yield Fault(place(("routes", _own(route), "stages", position, "endpoint")), says)
+                says = (
+                    f"{stage.endpoint_template!r} may be the same endpoint as {theirs.endpoint_template!r} of {where}"
+                )
+                yield Fault(place(("routes", _own(route), "stages", position, stage.endpoint_key)), says)
 
 
 def _workspace(environment: str, platform: Platform) -> str:

@@ -93,8 +93,9 @@ class Coordinator:
     def take_report(self, environment: str, body: bytes, message_id: str = "") -> None:
         """Apply one message of the queue `reports-<environment>`. Raises for one that does not belong there."""
         with self._delivery(reports_queue(environment), message_id, body):
-            known = self._parts.configuration.environments
-            registry = catching_up.reports_registry(self._parts.configuration, environment)
+            configuration = self._parts.configuration
+            known = configuration.environments
+            registry = catching_up.reports_registry(configuration, environment)
             report = incoming.read_report(environment, body, lambda name: known[name].workspace, registry)
             if isinstance(report, StepReported):
                 self._apply_report(report)

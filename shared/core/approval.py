@@ -31,6 +31,9 @@ class GivenApproval:
     name: str
     at: datetime
     reason: str
+    #: Those in the person's token that let them decide. None: recorded by a version that did not keep them.
+    roles: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,10 @@ def approve(turn: Turn, promotion: Promotion, event: Approved) -> None:
         raise NotNowError("the evidence has changed since you saw it: review it again")
     if any(one.id == event.by.id for one in evidence.given):
         return
-    given = (*evidence.given, GivenApproval(event.by.id, event.by.name, turn.now, event.reason))
+    by = event.by
+    roles = tuple(each for each in by.roles if each in approval.roles)
+    groups = tuple(each for each in by.groups if each in approval.groups)
+    given = (*evidence.given, GivenApproval(by.id, by.name, turn.now, event.reason, roles, groups))
     turn.note(promotion, "approved", f"{event.asked()} ({len(given)} of {approval.least})", stage, step)
     evidence = replace(evidence, given=given)
     step = replace(step, evidence=as_evidence(evidence), says=approval.says(len(given)))

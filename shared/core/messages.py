@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.core import json_text
 from shared.core.live_minute import LiveMinute
-from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json
+from shared.core.wire import NOT_CARRIED, UndecodableError, from_json, to_json, to_text
 
 #: Version of the wire form. A reader understands this one and the one before.
 SCHEMA = 1
@@ -404,8 +404,7 @@ def _short_id(*parts: str) -> str:
 
 def encode(message: Command | Event) -> bytes:
     """The body of a queue message: UTF-8 JSON `{"schema", "type", "content"}`."""
-    document = {"schema": SCHEMA, "type": type(message).__name__, "content": to_json(message)}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_text({"schema": SCHEMA, "type": type(message).__name__, "content": message}).encode()
 
 
 def decode(body: bytes) -> Command | Event:

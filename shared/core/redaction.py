@@ -37,9 +37,13 @@ _EMPTY = r"(?!\"\"|''|\"\*\*\*|'\*\*\*|\"\$\{|'\$\{)"
 
 _TOKEN = r"[A-Za-z0-9._~+/-]{16,}=*"
 
-#: Each rule with its replacement. The order matters: a name is the best evidence.
-_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, flags), instead)
+#: Each name has one of these in it, in small letters. Most texts have none, and the rules for names take the longest.
+#: None has an `i`: patterns that ignore case take the Turkish ones for it, which have no common small letter.
+_IN_NAMES = ("key", "secret", "token", "pass", "pwd", "credent", "gnature")
+
+#: Each rule with its replacement, and whether it needs a name. The order matters: a name is the best evidence.
+_RULES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
+    (re.compile(pattern, flags), instead, _NAME in pattern)
     for pattern, instead, flags in (
         (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", MARK, re.DOTALL),
         (
@@ -97,8 +101,11 @@ _UNSEEN = re.compile(
 
 def without_secrets(text: str) -> str:
     """The text without its secrets. Idempotent."""
-    for pattern, instead in _RULES:
-        text = pattern.sub(instead, text)
+    small = text.casefold()
+    may_name_one = any(part in small for part in _IN_NAMES)
+    for pattern, instead, needs_name in _RULES:
+        if may_name_one or not needs_name:
+            text = pattern.sub(instead, text)
     return text
 
 

@@ -5,6 +5,7 @@ next version can be read. Anything else that does not fit raises `UndecodableErr
 metadata `NOT_CARRIED` is neither written nor read: the receiver sets it.
 """
 
+import json
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -29,6 +30,11 @@ class UndecodableError(ValueError):
     """The JSON value does not match the type; the text names the place."""
 
 
+def to_text(value: Any) -> str:
+    """The text of `to_json`, compact. Makes no copy of what is JSON already, such as evidence and settings."""
+    return _TEXT.encode(value)
+
+
 def to_json(value: Any, *, typed: bool = True) -> Any:
     """A dataclass becomes an object with `type` = its class name, a datetime ISO 8601 text, a timedelta seconds. Fields
     with their default are left out.
@@ -36,32 +42,28 @@ def to_json(value: Any, *, typed: bool = True) -> Any:
     With `typed=False`, objects have no `type` and omit only fields whose default is None: for readers that know what to
     expect. Then no field may be a union.
     """
+    if typed:
+        return json.loads(to_text(value))
     kind: Any = type(value)
-    return value if kind in _PLAIN else _encoder(kind, typed)(value)
+    return value if kind in _PLAIN else _untyped_encoder(kind)(value)
+
+
+def _written(value: Any) -> Any:
+    """What JSON has no form for, in that of `to_json`. The values in it are written after it."""
+    kind: Any = type(value)
+    content = _typed_encoder(kind)(value)
+    if content is value:
+        raise TypeError(f"{kind.__name__} has no form in JSON")
+    return content
+
+
+_TEXT = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_written)
 
 
 @cache
-def _encoder(kind: type, typed: bool) -> Callable[[Any], Any]:
-    if is_dataclass(kind):
-        return _dataclass_encoder(kind, typed)
-    if issubclass(kind, Enum):
-        return lambda value: value.value
-    if issubclass(kind, datetime):
-        return datetime.isoformat
-    if issubclass(kind, timedelta):
-        return timedelta.total_seconds
-    if issubclass(kind, Mapping):
-        return lambda value: {str(key): to_json(item, typed=typed) for key, item in value.items()}
-    if issubclass(kind, (list, tuple)):
-        return lambda value: [to_json(item, typed=typed) for item in value]
-    return lambda value: value
-
-
-def _dataclass_encoder(kind: Any, typed: bool) -> Callable[[Any], Any]:
-    return _typed_encoder(kind) if typed else _untyped_encoder(kind)
-
-
 def _typed_encoder(kind: Any) -> Callable[[Any], Any]:
+    if not (isinstance(kind, type) and is_dataclass(kind)):
+        return _value_encoder(kind, lambda item: item)
     names, defaults = _defaults(kind)
     written = tuple((name, defaults.get(name, MISSING)) for name in names)
 
@@ -70,27 +72,44 @@ def _typed_encoder(kind: Any) -> Callable[[Any], Any]:
         found = vars(value)
         for name, default in written:
             item = found[name]
-            if item is default:
-                continue
-            of: Any = type(item)
             # False is 0 for Python, and not for a reader.
-            if of is type(default) and item == default:
+            if item is default or (type(item) is type(default) and item == default):
                 continue
-            content[name] = item if of in _PLAIN else _encoder(of, True)(item)
+            content[name] = item
         return content
 
     return encode
 
 
+@cache
 def _untyped_encoder(kind: Any) -> Callable[[Any], Any]:
+    def encoded(item: Any) -> Any:
+        return to_json(item, typed=False)
+
+    if not is_dataclass(kind):
+        return _value_encoder(kind, encoded)
     names = tuple(field.name for field in _carried(kind))
     left_out = frozenset(field.name for field in _carried(kind) if field.default is None)
 
     def encode(value: Any) -> Any:
-        content = {name: to_json(getattr(value, name), typed=False) for name in names}
+        content = {name: encoded(getattr(value, name)) for name in names}
         return {name: item for name, item in content.items() if item is not None or name not in left_out}
 
     return encode
+
+
+def _value_encoder(kind: Any, item: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    if issubclass(kind, Enum):
+        return lambda value: value.value
+    if issubclass(kind, datetime):
+        return datetime.isoformat
+    if issubclass(kind, timedelta):
+        return timedelta.total_seconds
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): item(each) for key, each in value.items()}
+    if issubclass(kind, (list, tuple)):
+        return lambda value: [item(each) for each in value]
+    return lambda value: value
 
 
 def _defaults(kind: Any) -> tuple[Sequence[str], Mapping[str, Any]]:

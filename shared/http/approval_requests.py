@@ -53,13 +53,13 @@ class ApprovalRequests:
         """Decide, and return what was done, in words, with the request. `decision`: a key of `DECISIONS`."""
         said = bodies.read(Decide, body)
         request, approves, now = self._found(promotion, stage), DECISIONS[decision], self._clock()
-        self._check_may_decide(person, request, approves)
+        asked = self._check_may_decide(person, request, approves)
         if said.evidence != request.digest:
             says = "The evidence has changed since you saw it. Review it again."
             raise refusals.ConflictError(says, self._shown(request))
         if now >= request.until:
             raise refusals.ConflictError(f"This request expired at {request.until:%Y-%m-%d %H:%M:%S} UTC.")
-        mine = ApprovalDecision(person.id, person.name, approves, said.reason, now)
+        mine = _said(person, asked, approves, said.reason, now)
         kept = self._approvals.decide(promotion, stage, request.digest, mine)
         if kept.approves != approves:
             before = "approved" if kept.approves else "rejected"
@@ -69,7 +69,8 @@ class ApprovalRequests:
         done = new if kept == mine else "nothing: this was already done"
         return {"done": done, "request": self._shown(request)}
 
-    def _check_may_decide(self, by: Person, request: ApprovalRequest, approves: bool) -> None:
+    def _check_may_decide(self, by: Person, request: ApprovalRequest, approves: bool) -> "ApprovalPolicy":
+        """The policy under which the person may. Raises `NotPermittedError`, and `ConflictError` if there is none."""
         policy, asked = self._policy_for(request.environment), self._asked(request)
         if policy is None or asked is None:
             raise refusals.ConflictError(f"{request.environment} no longer takes approvals here.")
@@ -82,6 +83,7 @@ class ApprovalRequests:
             raise refusals.NotPermittedError(f"{by.name} made this model and so may not approve it")
         if approves and request.requester and by.id == request.requester:
             raise refusals.NotPermittedError(f"{by.name} requested this promotion and so may not approve it")
+        return asked
 
     def _found(self, promotion: str, stage: str) -> ApprovalRequest:
         found = self._approvals.request(promotion, stage)
@@ -111,6 +113,13 @@ class ApprovalRequests:
             "until": request.until.isoformat(),
             "decisions": [_decision(each) for each in said],
         }
+
+
+def _said(by: Person, asked: "ApprovalPolicy", approves: bool, reason: str, now: datetime) -> ApprovalDecision:
+    """The decision, with what let the person take it: the worker compares that with its policy of then."""
+    roles = tuple(each for each in by.roles if each in asked.roles)
+    groups = tuple(each for each in by.groups if each in (asked.groups or ()))
+    return ApprovalDecision(by.id, by.name, approves, reason, now, roles, groups)
 
 
 _VERBS = {True: "approved", False: "rejected"}

@@ -1,6 +1,6 @@
 """Health checks of one environment: workspace, registry, rights, event subscriptions, and what its policy needs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _ROLES = {
     Capability.DEPLOY: "AzureML Data Scientist on the workspace",
+    Capability.DEPLOY_BATCH: "AzureML Data Scientist on the workspace",
+    Capability.INVOKE: "AzureML Data Scientist on the workspace",
     Capability.RUN: "AzureML Data Scientist on the workspace",
     Capability.REGISTER: "AzureML Data Scientist on the workspace",
     Capability.SHARE: "AzureML Registry User on the registry",
@@ -30,12 +32,21 @@ _BY_HAND = "Check with az eventgrid system-topic event-subscription list, or giv
 
 
 @dataclass(frozen=True)
+class Doings:
+    """What steps do in an environment, besides reading."""
+
+    needed: Sequence[Capability]
+    #: What they may do, too, as far as this app knows: a worker alone may not know the routes.
+    possible: Sequence[Capability] = ()
+
+
+@dataclass(frozen=True)
 class EnvironmentChecks:
     """Checks one environment with its identity. Each callable returns a part, or raises why it is unavailable."""
 
     name: str
     is_source: bool  #: models come from here
-    doings: Callable[[], Sequence[Capability]]  #: what steps do here besides reading
+    doings: Callable[[], Doings]
     workspace: Callable[[], Workspace]
     policy: Callable[[], "Policy | None"]
     rules: Callable[[], Rules]
@@ -45,7 +56,7 @@ class EnvironmentChecks:
         yield Check("registry", self.name, self._read_registry)
         yield Check("rights", self.name, self._see_rights)
         yield Check("events", self.name, self._see_events)
-        if Capability.DEPLOY in self.doings():
+        if Capability.DEPLOY in self.doings().needed:
             yield Check("quota", self.name, self._read_quota)
         policy = self._known_policy()
         if policy and policy.source_workspace:
@@ -72,7 +83,7 @@ class EnvironmentChecks:
             region = workspace.missing_region()
         except ForbiddenError:  # reading the workspace is reported by its own check
             return "models can be read; not checked whether it is replicated to the workspace's region"
-        if region and {Capability.DEPLOY, Capability.RUN} & set(self.doings()):
+        if region and {Capability.DEPLOY, Capability.DEPLOY_BATCH, Capability.RUN} & set(self.doings().needed):
             return Seen(
                 State.FAULT,
                 f"models can be read but not deployed: it is not replicated to {region}, the workspace's region",
@@ -82,19 +93,19 @@ class EnvironmentChecks:
 
     def _see_rights(self) -> str | Seen:
         workspace, doings = self.workspace(), self.doings()
-        missing = {doing: workspace.missing_rights(doing) for doing in doings}
-        lacking = [f"{doing} ({', '.join(actions)})" for doing, actions in missing.items() if actions]
-        if lacking:
-            roles = dict.fromkeys(_ROLES[doing] for doing, actions in missing.items() if actions)
-            return Seen(
-                State.FAULT,
-                f"its identity may not {'; nor '.join(lacking)}",
-                f"Give it {' and '.join(roles)}.",
-            )
+        missing = {doing: workspace.missing_rights(doing) for doing in doings.needed}
+        if lacking := _lacking(missing):
+            says = f"its identity may not {'; nor '.join(lacking)}"
+            return Seen(State.FAULT, says, f"Give it {_roles_for(missing)}.")
         if any(actions is None for actions in missing.values()):
-            says = f"not checked whether its identity may {' and '.join(doings)}: it cannot read its own roles"
+            says = f"not checked whether its identity may {' and '.join(doings.needed)}: it cannot read its own roles"
             return Seen(State.UNCHECKED, says, "Give it Reader on the workspace and on the registry.")
-        return f"may {' and '.join(doings)}" if doings else "needs only to read"
+        may = f"may {' and '.join(doings.needed)}" if doings.needed else "needs only to read"
+        possible = {doing: workspace.missing_rights(doing) for doing in doings.possible}
+        if lacking := _lacking(possible):
+            says = f"{may}; routes are not known here, and its identity may not {'; nor '.join(lacking)}"
+            return Seen(State.WARNING, says, f"If a route needs that, give it {_roles_for(possible)}.")
+        return may
 
     def _read_quota(self) -> str | Seen:
         """Without it, promotions start without knowing whether there is room."""
@@ -151,3 +162,11 @@ class EnvironmentChecks:
 def _delivers(subscription: EventSubscription, kind: str) -> bool:
     included = [each.lower() for each in subscription.event_types]
     return not included or "all" in included or kind.lower() in included
+
+
+def _lacking(missing: Mapping[Capability, Sequence[str] | None]) -> list[str]:
+    return [f"{doing} ({', '.join(actions)})" for doing, actions in missing.items() if actions]
+
+
+def _roles_for(missing: Mapping[Capability, Sequence[str] | None]) -> str:
+    return " and ".join(dict.fromkeys(_ROLES[doing] for doing, actions in missing.items() if actions))

@@ -10,17 +10,35 @@ from shared.config import ConfigurationFaults, Fault
 from shared.config.roles import Roles
 from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
+from shared.http.batch_checks import batch_checks
 from shared.http.checks import NOBODY, Check, Seen, State, carried_out
-from shared.http.environment_checks import EnvironmentChecks
+from shared.http.environment_checks import Doings, EnvironmentChecks
 from shared.http.region_checks import region_checks
 from shared.http.sign_in import Verifier
-from shared.ports import Capability, DeadLetters, RejectedError, Store, Topic, TopicUnavailableError, Workspace
+from shared.ports import (
+    Capability,
+    DeadLetters,
+    EndpointKind,
+    RejectedError,
+    Store,
+    Topic,
+    TopicUnavailableError,
+    Workspace,
+)
 from shared.worker.order import Rules
 
 if TYPE_CHECKING:
-    from shared.config import Configuration, Policy
+    from shared.config import Configuration, Policy, Route
     from shared.coordinator.published import SourceState
 
+#: What a stage may do besides deploying. Sharing and registering are not among it: most environments should not.
+_IF_A_STAGE_ASKS = (
+    Capability.DEPLOY_BATCH,
+    Capability.INVOKE,
+    Capability.RUN,
+    Capability.WATCH,
+    Capability.REPLAY,
+)
 #: Digits of a digest that people see.
 _SHOWN = 12
 
@@ -49,6 +67,8 @@ class Health:
     verifier: Callable[[], Verifier | None]
     bundle_folder: Callable[[str], Path]  #: of the files of a bundle, by its digest
     states: Callable[[], "Sequence[SourceState]"]  #: the sources of platform.yml; empty without one
+    #: The configuration as a worker alone knows it; None if it does not know the routes.
+    worker_configuration: Callable[[], "Configuration | None"]
     edit: Callable[[], ConfigurationFaults | None]  #: what is wrong with an edited file, if an earlier content counts
     longest_seconds: float = LONGEST_SECONDS
 
@@ -69,6 +89,7 @@ class Health:
             if self._is_configured():
                 yield Check("configuration", "files", self._see_files, "Correct the files, then deploy the app.")
                 yield from region_checks(self.configuration(), self.roles.environments, self.workspace)
+                yield from batch_checks(self.configuration(), self.roles.environments, self.workspace, self._folder_of)
             yield Check("store", "promotions", self._write, "Create the store, and let the app write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
         yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")
@@ -135,10 +156,14 @@ class Health:
         for route in configuration.model_routes:
             for stage in route.stages:
                 try:
-                    folder = self.bundle_folder(route.bundle) if route.bundle else self.folder
-                    self.workspace(stage.environment).deployment_file(folder / stage.deployment)
+                    kind = EndpointKind.BATCH if stage.is_batch else EndpointKind.ONLINE
+                    workspace = self.workspace(stage.environment).with_endpoints(kind)
+                    workspace.deployment_file(self._folder_of(route) / stage.deployment)
                 except RejectedError as refusal:
                     yield Fault(f"{route.name}.{stage.name}", str(refusal))
+
+    def _folder_of(self, route: "Route") -> Path:
+        return self.bundle_folder(route.bundle) if route.bundle else self.folder
 
     def _see_sign_in(self) -> str:
         verifier = self.verifier()
@@ -190,28 +215,38 @@ class Health:
         noun = "dead letter" if dead == 1 else "dead letters"
         return Seen(State.WARNING, f"{can}, {count} {noun}", f"See why: mlpromote failures --queue {name}")
 
-    def _doings(self, environment: str) -> Sequence[Capability]:
-        """Return what steps do in an environment. A worker alone does not know the routes: assume that it deploys."""
-        if not self.roles.coordinator or not self._is_configured():
-            return [Capability.DEPLOY]
-        configuration = self.configuration()
-        models = [(route, stage) for route in configuration.model_routes for stage in route.stages]
-        pipelines = [(route, stage) for route in configuration.pipeline_routes for stage in route.stages]
-        from_here = [(route, stage) for route, stage in models if route.source == environment]
-        deployed = [stage for _, stage in models if stage.environment == environment]
-        rollouts = [stage.rollout for stage in deployed if stage.rollout is not None]
-        runs = [stage for _, stage in pipelines if stage.environment == environment]
-        does = {
-            Capability.SHARE: any(not configuration.is_at_home(route, stage) for route, stage in from_here)
-            or any(route.source == environment for route, _ in pipelines),
-            Capability.REGISTER: any(route.from_jobs for route, _ in from_here)
-            or any(stage.register_as for stage in runs),
-            Capability.DEPLOY: bool(deployed),
-            Capability.RUN: bool(runs) or any(stage.runs_jobs for stage in deployed),
-            Capability.WATCH: any(each.analysis for each in rollouts),
-            Capability.REPLAY: any(each.analysis and each.too_few == "replay" for each in rollouts),
-        }
-        return [doing for doing, needed in does.items() if needed]
+    def _doings(self, environment: str) -> Doings:
+        """Return what steps do in an environment. An app that does not know the routes assumes that it deploys."""
+        configuration = self._known_configuration()
+        if configuration is None:
+            return Doings([Capability.DEPLOY], possible=_IF_A_STAGE_ASKS)
+        return Doings(_doings(configuration, environment))
+
+    def _known_configuration(self) -> "Configuration | None":
+        if not self.roles.coordinator:
+            return self.worker_configuration()
+        return self.configuration() if self._is_configured() else None
+
+
+def _doings(configuration: "Configuration", environment: str) -> Sequence[Capability]:
+    models = [(route, stage) for route in configuration.model_routes for stage in route.stages]
+    pipelines = [(route, stage) for route in configuration.pipeline_routes for stage in route.stages]
+    from_here = [(route, stage) for route, stage in models if route.source == environment]
+    deployed = [stage for _, stage in models if stage.environment == environment]
+    rollouts = [stage.rollout for stage in deployed if stage.rollout is not None]
+    runs = [stage for _, stage in pipelines if stage.environment == environment]
+    does = {
+        Capability.SHARE: any(not configuration.is_at_home(route, stage) for route, stage in from_here)
+        or any(route.source == environment for route, _ in pipelines),
+        Capability.REGISTER: any(route.from_jobs for route, _ in from_here) or any(stage.register_as for stage in runs),
+        Capability.DEPLOY: any(not stage.is_batch for stage in deployed),
+        Capability.DEPLOY_BATCH: any(stage.is_batch for stage in deployed),
+        Capability.INVOKE: any(stage.test is not None for stage in deployed),
+        Capability.RUN: bool(runs) or any(stage.runs_jobs for stage in deployed),
+        Capability.WATCH: any(each.analysis for each in rollouts),
+        Capability.REPLAY: any(each.analysis and each.too_few == "replay" for each in rollouts),
+    }
+    return [doing for doing, needed in does.items() if needed]
 
 
 def _see_source(state: "SourceState") -> str | Seen:

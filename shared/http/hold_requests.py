@@ -2,7 +2,7 @@
 `RefusedError`."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ _TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})"
 
 
 class SetHold(Body):
-    """The body that sets a hold. `scope`: `ROUTE[/MODEL[/STAGE]]`, where the model may be `*`, or `everything`."""
+    """The body that sets a hold. `scope`: as in `hold_scopes`."""
 
     scope: Text
     reason: Text
@@ -60,7 +60,7 @@ class HoldRequests:
     def hold(self, body: bytes, by: Person) -> dict[str, Any]:
         """Set a hold; return what was done, in words, and all holds."""
         asked = bodies.read(SetHold, body)
-        scope = self._known(hold_scopes.readings(asked.scope))
+        scope = self._known(self._meant(hold_scopes.readings(asked.scope)))
         until = _moment(asked.until) if asked.until is not None else None
         return self._changed(lambda: self._holding.hold(scope, by, asked.reason, until))
 
@@ -68,16 +68,22 @@ class HoldRequests:
         """Release the hold on a scope, also the one that a rollback has set on a stage; return what was done, in words,
         and all holds."""
         asked = bodies.read(ReleaseHold, body)
-        readings = hold_scopes.readings(asked.scope)
-        by_operators = {each.scope for each in self._holding.holds().in_force(self._clock())}
-        held = [each for each in readings if each in by_operators or self._is_held_by_rollback(each)]
-        scope = held[0] if held else self._known(readings)  # its sentence says more than that there is no hold
-        of_rollback, of_operator = self._is_held_by_rollback(scope), scope in by_operators
-        if of_rollback:
+        found = hold_scopes.readings(asked.scope)
+        of_operators = {each.scope for each in self._holding.holds().in_force(self._clock())}
+        # A hold outlives its route, so what is held counts before what is configured.
+        held = [each for each in found if each in of_operators or self._is_held_by_rollback(each)]
+        scope = held[0] if held else self._meant(found)
+        of_operator = scope in of_operators
+        if self._is_held_by_rollback(scope):
             self._release_rollback(scope, by, asked.reason)
             if not of_operator:
                 return {"done": f"{scope} is no longer held, by {by.name}: {asked.reason}", **self.list()}
+        elif not of_operator:
+            self._known(scope)  # its sentence says more than that there is no hold
         return self._changed(lambda: self._holding.release(scope, by, asked.reason))
+
+    def _meant(self, found: tuple[Scope, ...]) -> Scope:
+        return hold_scopes.meant(found, self._configuration())
 
     def _is_held_by_rollback(self, scope: Scope) -> bool:
         if not (scope.route and scope.model and scope.stage):
@@ -111,10 +117,9 @@ class HoldRequests:
             "history": [_line(line) for line in reversed(holds.history)],
         }
 
-    def _known(self, readings: Sequence[Scope]) -> Scope:
-        """Return the scope that is meant. Refuse what no route has: a hold on a misspelt name would hold nothing."""
+    def _known(self, scope: Scope) -> Scope:
+        """Refuse what no route has: a hold on a misspelt name would hold nothing."""
         routes = self._configuration().routes
-        scope = hold_scopes.of_routes(readings, routes)
         if not scope.route:
             return scope
         route = routes.get(scope.route)

@@ -1,56 +1,53 @@
-"""Reads what a hold applies to: `ROUTE[/MODEL[/STAGE]]`, or `everything`.
-
-A published route is called `SOURCE/NAME`, and a pipeline's model is called as its route, so a text can be read in
-several ways. Which one is meant is known from the routes, and from what is held.
-"""
+"""The scope of a hold as people write it: `ROUTE[/MODEL[/STAGE]]`, or `everything`."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from shared.core.holds import ANY, Scope
 from shared.http.refusals import BadRequestError
 
+if TYPE_CHECKING:
+    from shared.config import Configuration
+
 #: The scope of a freeze.
 EVERYTHING = "everything"
-#: As in openapi.yml.
-_NAME = r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?"
-_MODEL = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-_FORMS = (
-    rf"(?P<route>{_NAME})(/(?P<model>\*|{_MODEL})(/(?P<stage>{_NAME}))?)?",
-    rf"(?P<route>{_NAME}/{_NAME})/(?P<model>(?P=route))(/(?P<stage>{_NAME}))?",  # of a published pipeline route
-    rf"(?P<route>{_NAME}/{_NAME})(/(?P<model>\*|{_MODEL})(/(?P<stage>{_NAME}))?)?",
+#: The same as in openapi.yml.
+_NAME = "[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?"
+_STAGE = f"(/(?P<stage>{_NAME}))?"
+_BELOW = rf"(/(?P<model>\*|[A-Za-z0-9][A-Za-z0-9._-]*){_STAGE})?"
+#: A route of the app's own configuration; one that a source has published; and such a route of a pipeline, whose lane
+#: has the route's name.
+_SCOPES = (
+    re.compile(f"(?P<route>{_NAME}){_BELOW}"),
+    re.compile(f"(?P<route>{_NAME}/{_NAME}){_BELOW}"),
+    re.compile(f"(?P<route>{_NAME}/{_NAME})/(?P<model>(?P=route)){_STAGE}"),
 )
 
 
-def readings(text: str) -> Sequence[Scope]:
-    """Return each way to read the text, at least one; raises `BadRequestError`."""
+def readings(text: str) -> tuple[Scope, ...]:
+    """Everything that the text can mean, at least one scope: `a/b` is a model of the route `a`, or the route `b` that
+    the source `a` has published. Raises `BadRequestError`."""
     if text == EVERYTHING:
-        return [Scope()]
-    found = list(_readings(text))
+        return (Scope(),)
+    found = [match for pattern in _SCOPES if (match := pattern.fullmatch(text))]
     if not found:
         raise BadRequestError(
             f"scope: must be ROUTE, ROUTE/MODEL, ROUTE/MODEL/STAGE (MODEL may be {ANY}) or {EVERYTHING}, "
             f"not {text[:100]!r}"
         )
-    return found
+    return tuple(_scope(match) for match in found)
 
 
-def of_routes(scopes: Sequence[Scope], routes: Iterable[str]) -> Scope:
-    """Return the scope of a known route; if there is none, the one that is like the known ones."""
-    known = list(routes)
-    published = any("/" in route for route in known)
-    return _first(scopes, lambda scope: not scope.route or scope.route in known) or (
-        _first(scopes, lambda scope: ("/" in scope.route) is published) or scopes[0]
-    )
+def meant(found: tuple[Scope, ...], configuration: "Configuration") -> Scope:
+    """The reading that fits a route and what it takes, else the one that fits a route best; the first if none does."""
+
+    def fits(scope: Scope) -> int:
+        route = configuration.routes.get(scope.route)
+        return 0 if route is None else 1 if scope.model and not route.takes(scope.model) else 2
+
+    return max(found, key=fits)
 
 
-def _readings(text: str) -> Iterator[Scope]:
-    for form in _FORMS:
-        found = re.fullmatch(form, text)
-        if found is not None:
-            model = found["model"] or ""
-            yield Scope(found["route"], "" if model == ANY else model, found["stage"] or "")
-
-
-def _first(scopes: Sequence[Scope], fits: Callable[[Scope], bool]) -> Scope | None:
-    return next((scope for scope in scopes if fits(scope)), None)
+def _scope(match: re.Match[str]) -> Scope:
+    model = match["model"] or ""
+    return Scope(match["route"], "" if model == ANY else model, match["stage"] or "")

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from shared.config import plain_yaml
 
 #: Every app has it.
 _HEALTH = "/health"
@@ -32,7 +32,7 @@ def approvals_document() -> dict[str, Any]:
 
 
 def _read(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    content: dict[str, Any] = plain_yaml.load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
     return content
 
 

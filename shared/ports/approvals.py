@@ -32,6 +32,9 @@ class ApprovalDecision:
     approves: bool
     reason: str
     at: datetime
+    #: Those in the person's token that let them decide. None: recorded by a version that did not keep them.
+    roles: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
 
 
 class Approvals(Protocol):

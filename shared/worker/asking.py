@@ -8,6 +8,7 @@ from shared.core.approval import Approval, ApprovalEvidence, Author, GivenApprov
 from shared.core.durations import in_words
 from shared.core.messages import Evidence, Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
 from shared.ports import ApprovalDecision, ApprovalRequest
+from shared.worker import entitled
 from shared.worker.order import Order
 
 #: Between two polls: a tenth of the time that it has waited, within these.
@@ -46,15 +47,19 @@ def ask(order: Order[Any], request: ApprovalRequest, of_stage: int) -> Outcome:
     if kept is None or (kept.digest, kept.until) != (request.digest, request.until):
         rules.approvals.ask(request)
     said = rules.approvals.decisions(command.promotion, command.stage, request.digest)
-    return _outcome(command, request.digest, said, max(rules.policy.approvals.least, of_stage), rules.url)
-
-
-def _outcome(command: RunStep, digest: str, said: Sequence[ApprovalDecision], least: int, url: str) -> Outcome:
     for each in said:
         if not each.approves:
             return Failed(f"rejected by {each.name}: {each.reason}", FailureKind.REJECTED)
+    count = [each for each in said if entitled.counts(rules.policy.approvals, each)]
+    return _outcome(command, request.digest, count, max(rules.policy.approvals.least, of_stage), rules.url)
+
+
+def _outcome(command: RunStep, digest: str, said: Sequence[ApprovalDecision], least: int, url: str) -> Outcome:
+    """`said`: the approvals that count."""
     if len(said) >= least:
-        given = tuple(GivenApproval(each.person, each.name, each.at, each.reason) for each in said)
+        given = tuple(
+            GivenApproval(each.person, each.name, each.at, each.reason, each.roles, each.groups) for each in said
+        )
         return Succeeded(as_evidence(ApprovalEvidence(digest, given, command.environment)))
     if command.not_before >= command.deadline:
         who = f"only {len(said)} of {least} approved" if said else "nobody decided"

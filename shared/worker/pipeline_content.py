@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from shared.config import plain_yaml
 from shared.ports import Component, EnvironmentAsset, RejectedError
 
 #: Of a digest that is a version or part of a name. What is compared is always the whole.
@@ -54,7 +55,7 @@ def _conda(asset: EnvironmentAsset) -> Any:
     if not asset.conda:
         return None
     try:
-        content = yaml.safe_load(asset.conda)
+        content = plain_yaml.load(asset.conda)
     except (yaml.YAMLError, ValueError, RecursionError) as fault:
         raise RejectedError(f"The conda file of environment {asset.name} is not valid YAML: {fault}") from fault
     if _left(content, _MOST_VALUES + 1) == 0:

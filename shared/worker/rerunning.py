@@ -12,7 +12,7 @@ from shared.core.messages import Failed, FailureKind
 from shared.core.rerunning import INSPECT, ApprovedBefore, approved_before
 from shared.core.wire import from_json
 from shared.ports import ApprovalDecision
-from shared.worker import rules
+from shared.worker import entitled, rules
 from shared.worker.pipeline_order import PipelineOrder
 from shared.worker.pipeline_review import PipelineReview, RunManifest, least_of
 from shared.worker.steps import register_components
@@ -67,7 +67,9 @@ def _recorded(order: PipelineOrder, before: ApprovedBefore) -> tuple[RunManifest
         return None, []
     said = list(approvals.decisions(before.promotion, stage, request.digest))
     shown = from_json(Inspected, request.shown).manifest
-    return shown, [] if any(not each.approves for each in said) else said
+    policy = order.rules.policy.approvals
+    counting = [each for each in said if entitled.counts(policy, each)]
+    return shown, [] if any(not each.approves for each in said) else counting
 
 
 def _passed_on(order: PipelineOrder, before: ApprovedBefore) -> tuple[RunManifest | None, list[ApprovalDecision]]:
@@ -77,5 +79,7 @@ def _passed_on(order: PipelineOrder, before: ApprovedBefore) -> tuple[RunManifes
     name = register_components.STEP.name
     if approved.on != digest({name: evidence.get(name, {}), INSPECT: before.inspected}):
         return None, []
-    said = [ApprovalDecision(each.id, each.name, True, each.reason, each.at) for each in approved.given]
+    policy = order.rules.policy.approvals
+    given = [each for each in approved.given if entitled.counts(policy, each)]
+    said = [ApprovalDecision(each.id, each.name, True, each.reason, each.at) for each in given]
     return from_json(Inspected, before.inspected).manifest, said

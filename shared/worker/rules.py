@@ -10,7 +10,7 @@ from shared.core.messages import Failed, FailureKind, Kind
 from shared.core.plan import KINDS
 from shared.core.wire import from_json
 from shared.ports import DeploymentFile, Model, same_asset
-from shared.worker import origins
+from shared.worker import entitled, origins
 from shared.worker.gates import Verdict
 from shared.worker.order import Order
 from shared.worker.steps import share
@@ -99,7 +99,9 @@ def _recorded(target: Order[Any], manifest_digest: str) -> set[str]:
     if approvals is None:
         return set()
     said = approvals.decisions(command.promotion, command.stage, manifest_digest)
-    return set() if any(not each.approves for each in said) else {each.person for each in said}
+    if any(not each.approves for each in said):
+        return set()
+    return {each.person for each in said if entitled.counts(target.rules.policy.approvals, each)}
 
 
 def _passed_on(target: Order[Any]) -> set[str]:
@@ -107,7 +109,10 @@ def _passed_on(target: Order[Any]) -> set[str]:
     approved = from_json(ApprovalEvidence, evidence.get(APPROVE, {}))
     before = _before_approval(target.command.candidate.kind)
     seen = {step: saw for step, saw in evidence.items() if step in before}
-    return {each.id for each in approved.given if each.id} if approved.on == digest(seen) else set()
+    if approved.on != digest(seen):
+        return set()
+    policy = target.rules.policy.approvals
+    return {each.id for each in approved.given if each.id and entitled.counts(policy, each)}
 
 
 def _is_among(name: str | None, names: Sequence[str]) -> bool:

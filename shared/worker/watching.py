@@ -7,7 +7,7 @@ from typing import Any
 from shared.config.analysis import AnalysisSettings
 from shared.core.durations import in_words
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
-from shared.ports import UnavailableError
+from shared.ports import ForbiddenError, RejectedError, UnavailableError
 from shared.worker import analysis
 from shared.worker.analysis import Analysed, Judgement, Kept
 from shared.worker.measured import Measured
@@ -95,6 +95,11 @@ def _judged(target: Target, watch: Watch, begun: datetime, ends: datetime) -> Ju
     except UnavailableError as fault:
         # The metrics may be away for a while. What was read before counts, and the traffic stays where it is.
         if target.command.not_before >= ends and not watch.ends_without_verdict:
+            raise
+        return Judgement(waits=str(fault), kept=kept or Kept())
+    except (ForbiddenError, RejectedError) as fault:
+        # Such as a role that was taken away: no figures are no verdict, and no reason to go back.
+        if not watch.ends_without_verdict:
             raise
         return Judgement(waits=str(fault), kept=kept or Kept())
 

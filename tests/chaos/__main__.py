@@ -22,9 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 if every invariant held, 1 if not, 130 when interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.chaos",
-        description="Runs a local cloud with many lanes, kills its parts at random, plays people and faults, and "
-        "checks that nothing is lost, doubled, stuck or orphaned, and that traffic, champion and answer agree. The app "
-        "runs with shorter times than on Azure, which tests/chaos/hurried_app.py lists.",
+        description="Runs a local cloud with many lanes, kills its parts at random, plays people, callers and faults, "
+        "and checks that nothing is lost, doubled, stuck or orphaned, that traffic, champion and answer agree, that "
+        "callers are served, that holds hold, and that each promotion uses the bundle that it names. The app runs with "
+        "shorter times than on Azure, which tests/chaos/hurried_app.py lists.",
     )
     parser.add_argument("--kills", type=_number, default=100, metavar="N", help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn (default: a new one)")
@@ -56,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def models_for(lanes: int) -> list[str]:
-    """This many models, half of them on each route."""
-    return [f"{'careful' if number % 2 else 'straight'}-{number // 2 + 1}" for number in range(lanes)]
+    """This many models, as many on each route."""
+    routes = ("straight", "careful", "gradual")
+    return [f"{routes[number % len(routes)]}-{number // len(routes) + 1}" for number in range(lanes)]
 
 
 def _number(text: str) -> int:

@@ -50,12 +50,20 @@ class Api:
 
     async def post(self, path: str, by: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
         """Status and JSON of the answer to a person's request."""
-        sent = {**self._key, **self._signed_in[by], **(headers or {})}
-        status, answer = await self._ask(
-            "POST", path, {**sent, "Content-Type": "application/json"}, json.dumps(body).encode()
-        )
+        sent = {**(headers or {}), "Content-Type": "application/json"}
+        return await self._changed("POST", path, by, json.dumps(body).encode(), sent)
+
+    async def put(self, path: str, by: str, content: bytes) -> tuple[int, Any]:
+        """The same for a file."""
+        return await self._changed("PUT", path, by, content, {"Content-Type": "application/octet-stream"})
+
+    async def _changed(
+        self, method: str, path: str, by: str, content: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, Any]:
+        sent = {**self._key, **self._signed_in[by], **headers}
+        status, answer = await self._ask(method, path, sent, content)
         if status >= 500:
-            raise NoAnswerError(f"POST {path}: {status} {answer}")
+            raise NoAnswerError(f"{method} {path}: {status} {answer}")
         return status, answer
 
     async def _ask(

@@ -1,4 +1,4 @@
-"""The local cloud that is killed: the routes of `promotion.yml`, and the app with shorter times."""
+"""The local cloud that is killed: the environments of `platform.yml`, and the app with shorter times."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from tests.chaos.logbook import Logbook
 from tests.chaos.people import ENVIRONMENTS, ROLES
 from tests.e2e.conftest import REPOSITORY, Cloud, describe, running
 
-CONFIGURATION = Path(__file__).with_name("promotion.yml")
+CONFIGURATION = Path(__file__).with_name("platform.yml")
 #: Few, so that messages become dead letters and people have something to replay.
 MOST_DELIVERIES = 3
 _SETTINGS = {
@@ -49,7 +49,10 @@ async def hurried_cloud(folder: Path, log: Logbook) -> AsyncIterator[Subscribed]
 
 def _description(app: Path, webhook: str) -> Description:
     relative = str(CONFIGURATION.relative_to(REPOSITORY))
-    described = describe(relative, *ENVIRONMENTS, people=ROLES, topics=[{"name": "promotions", "webhooks": [webhook]}])
+    topics = [{"name": "promotions", "webhooks": [webhook]}]
+    # Minutes of the metrics last a second, as in the end-to-end tests of rollouts.
+    azureml = {**describe(relative, "dev").azureml, "metrics": {"delay_seconds": 0.5, "minute_seconds": 1}}
+    described = describe(relative, *ENVIRONMENTS, people=ROLES, topics=topics, azureml=azureml)
     assert described.app is not None
     settings = described.app.settings | _SETTINGS
     return described.model_copy(update={"app": described.app.model_copy(update={"folder": app, "settings": settings})})

@@ -22,6 +22,8 @@ SHORTER: Mapping[str, Mapping[str, str]] = {
         "LONGEST_PAUSE = timedelta(minutes=5)": "LONGEST_PAUSE = timedelta(seconds=8)",
         "TELL_AFTER = timedelta(minutes=1)": "TELL_AFTER = timedelta(seconds=10)",
     },
+    "shared/core/held_back.py": {"LOOK_AGAIN = timedelta(minutes=10)": "LOOK_AGAIN = timedelta(seconds=8)"},
+    "shared/coordinator/published.py": {"REFRESH_SECONDS = 20.0": "REFRESH_SECONDS = 3.0"},
     "shared/core/late.py": {"PAUSE = timedelta(seconds=30)": "PAUSE = timedelta(seconds=4)"},
     "shared/worker/polls.py": {
         "FIRST_PAUSE = 1.0 ": "FIRST_PAUSE = 0.5 ",

@@ -1,10 +1,11 @@
 """What must hold once everything has settled, whatever died on the way: nothing is lost, doubled, stuck or
-orphaned, and traffic, champion and answer agree."""
+orphaned, and traffic, champion and answer agree. What concerns rollouts, holds and bundles is in files of its own."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tests.chaos import rollout_invariants, rule_invariants
 from tests.chaos.training import UNVERSIONED
 from tests.chaos.world import BY_ITSELF, Answer, Deployment, Endpoint, Line, Promotion, Request, Serving, World
 
@@ -13,7 +14,7 @@ from tests.chaos.world import BY_ITSELF, Answer, Deployment, Endpoint, Line, Pro
 class Violation:
     """One violation of an invariant."""
 
-    kind: str  #: lost, doubled, stuck, orphaned or disagreeing
+    kind: str  #: lost, doubled, stuck, orphaned, disagreeing, unserved, unsafe or unexplained
     text: str
 
     def __str__(self) -> str:
@@ -264,4 +265,14 @@ _CHECKS: tuple[tuple[str, Callable[[World], Iterator[str]]], ...] = (
     ("stuck", _stages_held),
     ("orphaned", _deployments_of_nobody),
     ("disagreeing", _disagreements),
+    ("unserved", rollout_invariants.callers_that_failed),
+    ("unserved", rollout_invariants.requests_misdirected),
+    ("unsafe", rollout_invariants.candidates_that_fail_and_serve),
+    ("unsafe", rollout_invariants.breaches_without_consequence),
+    ("unexplained", rollout_invariants.ends_without_reason),
+    ("unsafe", rule_invariants.stages_begun_under_a_hold),
+    ("lost", rule_invariants.holds_that_are_not_noted),
+    ("lost", rule_invariants.publications_that_are_not_listed),
+    ("disagreeing", rule_invariants.bundles_that_nobody_published),
+    ("disagreeing", rule_invariants.editions_that_are_not_the_promotions),
 )

@@ -1,9 +1,12 @@
 """Kills the parts of a local cloud, one at a time and at random, and makes sure that each comes back."""
 
 import asyncio
+import math
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import psutil
 
@@ -26,6 +29,16 @@ MOST_OF_ONE_CONTAINER = 2
 LONGEST_DOWN = 1.5
 #: How often a part may fail to start while others are down, before that counts as a defect.
 MOST_STARTS = 5
+#: In the environment of containers that callers use, whose failures would be taken for the app's: they are not killed.
+SPARED = "CHAOS_SPARES"
+
+
+@dataclass
+class Outage:
+    """When Azure ML was down, by `time.monotonic`."""
+
+    since: float
+    until: float = math.inf
 
 
 class Reaper:
@@ -38,6 +51,7 @@ class Reaper:
         self._coming_back: dict[str, asyncio.Task[None]] = {}
         self._containers: Counter[str] = Counter()
         self.killed: Counter[str] = Counter()
+        self.outages: list[Outage] = []
 
     async def kill_one(self) -> bool:
         """Kill something that is running. Return False if it has just ended by itself."""
@@ -48,6 +62,8 @@ class Reaper:
         if name in ("worker", "scoring"):
             return self._kill_process(name, self._workers() if name == "worker" else self._servers())
         self._log.note("kill", name)
+        if name == "azureml":
+            self.outages.append(Outage(time.monotonic()))
         await self._parts.kill(name)
         self.killed[name] += 1
         self._coming_back[name] = asyncio.create_task(self._bring_back(name))
@@ -75,6 +91,8 @@ class Reaper:
                     raise
             else:
                 break
+        if name == "azureml":
+            self.outages[-1].until = time.monotonic()
         self._log.note("back", name)
         del self._coming_back[name]
 
@@ -99,7 +117,8 @@ class Reaper:
         servers: dict[str, psutil.Process] = {}
         for process in self._children("azureml", recursive=True):
             try:
-                if "azmlinfsrv" in " ".join(process.cmdline()) and "leash.py" not in " ".join(process.cmdline()):
+                words = " ".join(process.cmdline())
+                if "azmlinfsrv" in words and "leash.py" not in words and SPARED not in process.environ():
                     servers.setdefault(process.cwd(), process)
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue

@@ -1,6 +1,7 @@
 """Observes everything from outside: the APIs of the app and of Azure ML, the broker, the endpoints, the topic."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,11 +11,12 @@ import aiohttp
 from azure.servicebus import ServiceBusClient, ServiceBusMessageState, ServiceBusReceiver, ServiceBusSubQueue
 
 from localcloud.testing.eventgrid import Webhook
+from shared.cloud.topic import TYPE_PREFIX
 from shared.core.queues import all_queues
 from tests.chaos import training
 from tests.chaos.api import Api
-from tests.chaos.people import ENVIRONMENTS, content_version
-from tests.chaos.world import Deployment, Endpoint, Line, Promotion, Queue, Request, Serving, Told, World, promotion_of
+from tests.chaos.people import ENVIRONMENTS, People, content_version
+from tests.chaos.world import Deployment, Endpoint, Line, Promotion, Queue, Serving, Told, World, promotion_of
 from tests.e2e.azure import Azure, NotAnsweredError, until
 
 #: Seconds in which a container that was killed is up again.
@@ -33,9 +35,10 @@ class Observer:
         self._models = models
         self._ended: dict[str, tuple[str, Mapping[str, Any]]] = {}
 
-    async def world(self, requests: Sequence[Request]) -> World:
-        """Everything as it is now. `requests`: those that were made."""
+    async def world(self, people: People) -> World:
+        """Everything as it is now. `people`: those who have made requests."""
         found = await self._promotions()
+        team, operators = people.team, people.operators
         return World(
             registered=await self._registered(),
             promotions=tuple(map(promotion_of, found)),
@@ -43,8 +46,15 @@ class Observer:
             endpoints=await self._endpoints(),
             queues=await self._queues(),
             listed=frozenset([each["id"] async for each in self._api.all("failures?top=200")]),
-            requests=tuple(requests),
-            told=tuple(told_of(each) for each in self._subscriber.events),
+            requests=tuple(people.requests),
+            told=tuple(told_of(each) for each in self._subscriber.events if each["type"].startswith(TYPE_PREFIX)),
+            holds=operators.holds,
+            noted_holds=tuple(await operators.noted()),
+            holds_set=tuple(operators.requests),
+            editions=team.editions,
+            publications=tuple(await team.history()),
+            published=tuple(team.published),
+            failing=frozenset(each for each, how in people.bad.items() if how == "faulty"),
         )
 
     async def at_rest(self) -> bool:
@@ -125,19 +135,21 @@ class Observer:
             for each, version in versions.items()
             if each in tags
         )
-        return Endpoint(environment, name, traffic, deployments, await self._answer(environment, name, bool(traffic)))
+        answer = await self._answer(environment, name) if traffic else None
+        if answer is None:
+            return Endpoint(environment, name, traffic, deployments, None)
+        return Endpoint(environment, name, traffic, deployments, content_version(answer), answer["edition"])
 
-    async def _answer(self, environment: str, name: str, is_expected: bool) -> str | None:
-        """The version in an answer. None if no answer is expected, or if none comes for a while."""
+    async def _answer(self, environment: str, name: str) -> Mapping[str, Any] | None:
+        """What the endpoint answers. None if no answer comes for a while."""
 
-        async def asked() -> str | None:
+        async def asked() -> Mapping[str, Any] | None:
             try:
-                return content_version(await self._azure.answer(environment, name, {"question": "who are you?"}))
+                found: Mapping[str, Any] = await self._azure.answer(environment, name, {"question": "who are you?"})
             except (NotAnsweredError, aiohttp.ClientError):
                 return None
+            return found
 
-        if not is_expected:
-            return None
         try:
             return await until(asked, f"{environment}/{name} answers", ANSWERS_WITHIN)
         except AssertionError:
@@ -162,10 +174,21 @@ def _queue(connection: str, name: str) -> Queue:
         client.get_queue_receiver(name) as receiver,
         client.get_queue_receiver(name, sub_queue=ServiceBusSubQueue.DEAD_LETTER) as dead,
     ):
-        states = Counter(message.state for message in _peeked(receiver))
-        numbers = [message.sequence_number for message in _peeked(dead)]
+        active, letters = _peeked(receiver), _peeked(dead)
+    states = Counter(message.state for message in active)
     scheduled = states.pop(ServiceBusMessageState.SCHEDULED, 0)
-    return Queue(name, states.total(), scheduled, frozenset(f"{name}:{number}" for number in numbers))
+    numbers = frozenset(f"{name}:{message.sequence_number}" for message in letters)
+    bundles = frozenset(filter(None, map(_bundle_in, (*active, *letters))))
+    return Queue(name, states.total(), scheduled, numbers, bundles)
+
+
+def _bundle_in(message: Any) -> str:
+    """The digest of the bundle that a command names; empty for other messages."""
+    try:
+        content = json.loads(str(message))
+    except ValueError:
+        return ""  # garbage, which somebody else has sent
+    return str(content.get("bundle") or "") if isinstance(content, dict) else ""
 
 
 def _peeked(receiver: ServiceBusReceiver) -> list[Any]:

@@ -1,11 +1,12 @@
-"""Simulates people: those who register models, and those who start, approve, reject, cancel, roll back and repair."""
+"""Simulates people: those who register models, and those who start, approve, reject, cancel, roll back, repair, hold
+and publish."""
 
 import asyncio
-import itertools
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -13,23 +14,29 @@ from mlpromote.client import NoAnswerError
 from shared.core.queues import all_queues
 from tests.chaos import training
 from tests.chaos.api import Api
+from tests.chaos.holding import OPERATOR, Operators
 from tests.chaos.logbook import Logbook
+from tests.chaos.publishing import PUBLISHER, SOURCE, Team
+from tests.chaos.requests import Requests
 from tests.chaos.world import Answer, Request
 from tests.e2e.azure import SDK_FAULTS, Azure
 
-OPERATOR, APPROVERS = "alice", ("bob", "carol")
+APPROVERS = ("bob", "carol")
 #: Everybody, with their roles.
 ROLES = {
     OPERATOR: {"roles": ["Promotion.Operator"]},
     **{name: {"roles": ["Promotion.Approver"]} for name in APPROVERS},
+    PUBLISHER: {"roles": ["Promotion.Publisher", "Promotion.Reader"]},
 }
 ENVIRONMENTS = ("dev", "test", "prod")
 #: A request to start is made again, with its key, until it was answered, but not more often than this.
 MOST_STARTS = 5
 #: How often a stage is rolled back whose way back does not reach its end.
 MOST_ROLL_BACKS = 3
-#: How many of a hundred models crash when they are loaded.
-CRASHING = 14
+#: How many of a hundred models are bad, and how: as `team/scoring/score.py` reads it. Those of `gradual` are called.
+BAD = {"crash": 14}
+BAD_IN_USE = {"crash": 8, "faulty": 18, "slow": 10, "tires": 14}
+CAREFUL, GRADUAL = f"{SOURCE}/careful", f"{SOURCE}/gradual"
 #: The journal's term, by the last part of the address.
 _WORDS = {
     "approve": "approved",
@@ -38,6 +45,7 @@ _WORDS = {
     "roll-back": "rolled-back",
     "abandon": "abandoned",
     "retry": "retried",
+    "retire": "kept-no-longer",
 }
 
 
@@ -51,10 +59,13 @@ class People:
         self._chance = chance
         self._log = log
         self._versions: Counter[str] = Counter()
-        self._numbers = itertools.count(1)
+        self._requests = Requests(log)
+        self.team = Team(api, chance, self._requests)
+        self.operators = Operators(api, models, chance, self._requests)
+        #: How a model with its version is bad.
+        self.bad: dict[tuple[str, str], str] = {}
         self._rolled_back_again: Counter[tuple[str, str]] = Counter()
         self._turned_back: str | None = None
-        self.requests: list[Request] = []
         self._does: Mapping[Callable[[], Awaitable[None]], int] = {
             self.register: 26,
             self.train: 6,
@@ -67,7 +78,17 @@ class People:
             self.retry: 8,
             self.replay: 8,
             self.release: 10,
+            self.end_keeping: 3,
+            self.operators.hold: 6,
+            self.operators.release: 12,
+            self.publish: 4,
+            self.team.go_back: 3,
         }
+
+    @property
+    def requests(self) -> list[Request]:
+        """Those about promotions."""
+        return self._requests.all
 
     async def act(self) -> None:
         """Do something."""
@@ -84,20 +105,24 @@ class People:
         await self.register_version(self._chance.choice(self._models))
 
     async def register_version(self, model: str) -> None:
-        """At the end, Azure ML is asked whether that worked while it was dying."""
+        """At the end, Azure ML is asked whether that worked while it was dying. The first version is good."""
         self._versions[model] += 1
         version = str(self._versions[model])
-        crashes = self._chance.randrange(100) < CRASHING
+        kinds = BAD_IN_USE if model.startswith("gradual-") else BAD
+        (bad,) = self._chance.choices([*kinds, ""], [*kinds.values(), 100 - sum(kinds.values())])
+        if bad and version != "1":
+            self.bad[model, version] = bad
+        content = f"{model} {version} {self.bad.get((model, version), '')}".strip()
         try:
-            await self._azure.register(model, version, "crash" if crashes else None)
+            await self._azure.register(model, version, content)
         except SDK_FAULTS as fault:
-            self._log.note("register", f"{model} {version}: {type(fault).__name__}")
+            self._log.note("register", f"{content}: {type(fault).__name__}")
         else:
-            self._log.note("register", f"{model} {version}{', which crashes' if crashes else ''}")
+            self._log.note("register", content)
 
     async def train(self) -> None:
         """Submit the training pipeline. At the end, Azure ML is asked whether it completed."""
-        name = f"trains-{next(self._numbers):06}"
+        name = f"trains-{self._requests.number:06}"
         try:
             await asyncio.to_thread(training.submit, self._azure.dev, name)
         except SDK_FAULTS as fault:
@@ -113,7 +138,7 @@ class People:
         if not self._versions[model]:
             return
         version = str(self._chance.randint(max(1, self._versions[model] - 1), self._versions[model]))
-        reason = self._reason()
+        reason = self._requests.reason
         body, key = (
             {"model": model, "version": version, "reason": reason},
             {"Idempotency-Key": reason.replace(" ", "-")},
@@ -126,15 +151,15 @@ class People:
                 continue
             done = Answer.DONE if status == 202 else Answer.NOTHING
             about = frozenset({str(answer["id"])}) if status == 202 else None
-            self._note(Request("requested", OPERATOR, reason, done, about), f"{model} {version}")
+            self._requests.note(Request("requested", OPERATOR, reason, done, about), f"{model} {version}")
             return
-        self._note(Request("requested", OPERATOR, reason, Answer.NONE), f"{model} {version}")
+        self._requests.note(Request("requested", OPERATOR, reason, Answer.NONE), f"{model} {version}")
 
     async def approve(self) -> None:
-        await self._steer("approve", self._chance.choice(APPROVERS), await self._one_of(("running",), "careful"))
+        await self._steer("approve", self._chance.choice(APPROVERS), await self._one_of(("running",), CAREFUL))
 
     async def reject(self) -> None:
-        await self._steer("reject", self._chance.choice(APPROVERS), await self._one_of(("running",), "careful"))
+        await self._steer("reject", self._chance.choice(APPROVERS), await self._one_of(("running",), CAREFUL))
 
     async def cancel(self) -> None:
         await self._steer("cancel", OPERATOR, await self._one_of(("running", "queued")))
@@ -158,8 +183,16 @@ class People:
             promotion, stage = self._chance.choice(serving)
             await self._steer("roll-back", OPERATOR, promotion, stage=stage)
 
+    async def end_keeping(self) -> None:
+        """Let what a promotion keeps be removed."""
+        await self._steer("retire", OPERATOR, await self._one_of(("succeeded",), GRADUAL))
+
+    async def publish(self) -> None:
+        """Publish a new edition."""
+        await self.team.publish()
+
     async def release(self) -> None:
-        """Release a hold."""
+        """Release the hold of a rollback."""
         held = await self.holds()
         if held:
             await self.release_hold(*self._chance.choice(held))
@@ -172,16 +205,20 @@ class People:
     # --- what tidying up needs, too: each tells whether it was done ---
 
     async def holds(self) -> list[tuple[str, str, str]]:
-        """Route, model and stage of each hold."""
+        """Route, model and stage of each hold that a rollback has set."""
         return [
             (lane["route"], lane["model"], stage["name"])
             async for lane in self._api.all("routes")
             for stage in lane["stages"]
-            if stage["hold"]
+            if stage["hold"] and stage["hold"]["promotion"]
         ]
 
     async def release_hold(self, route: str, model: str, stage: str) -> bool:
-        return await self._ask("released", OPERATOR, f"routes/{route}/{model}/stages/{stage}/release", None)
+        path = f"routes/{quote(route, safe='')}/{quote(model, safe='')}/stages/{stage}/release"
+        return await self._ask("released", OPERATOR, path, None)
+
+    async def unfreeze(self, scope: str) -> bool:
+        return await self.operators.release_one(scope)
 
     async def approve_one(self, promotion: str, stage: str) -> bool:
         return await self._steer("approve", APPROVERS[0], promotion, stage=stage)
@@ -204,12 +241,12 @@ class People:
         ids = sorted(about)[:50] if queue else self._chance.sample(sorted(about), min(3, len(about)))
         if not ids:
             return
-        reason, word = self._reason(), "replayed" if queue else "retried"
+        reason, word = self._requests.reason, "replayed" if queue else "retried"
         try:
             status, answer = await self._api.post("failures/replay", OPERATOR, {"ids": ids, "reason": reason})
         except NoAnswerError:
             unsure = Request(word, OPERATOR, reason, Answer.NONE, is_about_several=True)
-            self._note(unsure, ", ".join(ids))
+            self._requests.note(unsure, ", ".join(ids))
             return
         assert status == 200, answer
         moved = {each["id"] for each in answer["value"] if each["outcome"] == "replayed"}
@@ -217,14 +254,14 @@ class People:
         # A dead letter that somebody else holds stays, but its promotion's journal mentions it anyway.
         exact = not queue or len(moved) == len(ids)
         done = Answer.DONE if exact and promotions else Answer.NONE if queue else Answer.NOTHING
-        self._note(Request(word, OPERATOR, reason, done, promotions, is_about_several=True), ", ".join(ids))
+        self._requests.note(Request(word, OPERATOR, reason, done, promotions, is_about_several=True), ", ".join(ids))
 
     # --- requests ---
 
     async def _one_of(self, statuses: Sequence[str], route: str | None = None) -> str | None:
         """A promotion in one of these statuses; None if there is none."""
         status = self._chance.choice(statuses)
-        of_route = f"&route={route}" if route else ""
+        of_route = f"&route={quote(route, safe='')}" if route else ""
         page = await self._api.get(f"promotions?status={status}&top=20{of_route}")
         found = [each["id"] for each in page["value"]]
         return str(self._chance.choice(found)) if found else None
@@ -236,31 +273,25 @@ class People:
         return await self._ask(_WORDS[action], by, f"promotions/{promotion}/{action}", promotion, **more)
 
     async def _ask(self, word: str, by: str, path: str, promotion: str | None, **more: str) -> bool:
-        reason = self._reason()
+        reason = self._requests.reason
         about = frozenset({promotion}) if promotion else None
         try:
             status, answer = await self._api.post(path, by, {"reason": reason, **more})
         except NoAnswerError:
-            self._note(Request(word, by, reason, Answer.NONE, about), path)
+            self._requests.note(Request(word, by, reason, Answer.NONE, about), path)
             return False
         was_done = status == 202 and not str(answer["done"]).startswith("nothing")
         if was_done and word in ("cancelled", "rolled-back"):
             self._turned_back = promotion
-        self._note(Request(word, by, reason, Answer.DONE if was_done else Answer.NOTHING, about), f"{path}: {status}")
+        self._requests.note(
+            Request(word, by, reason, Answer.DONE if was_done else Answer.NOTHING, about), f"{path}: {status}"
+        )
         return was_done
-
-    def _reason(self) -> str:
-        """A name that is not the beginning of another."""
-        return f"no. {next(self._numbers):06} of the harness"
-
-    def _note(self, request: Request, about: str) -> None:
-        self.requests.append(request)
-        self._log.note("request", f"{request.by} {request.what}, {about} ({request.answer}) {request.reason}")
 
 
 def content_version(answer: Any) -> str:
     """The version that a model of `Azure.register` names in its answer."""
-    return str(answer["model"]).rpartition(" ")[2]
+    return str(answer["model"]).split(" ")[1]
 
 
 #: Answers that are no violation when people ask while parts are dying.

@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import os
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlpromote.client import NoAnswerError
 from tests.chaos.api import Api
+from tests.chaos.callers import Callers, watch
 from tests.chaos.cloud import Subscribed, hurried_cloud
 from tests.chaos.faults import Faults
 from tests.chaos.invariants import Violation, left, violations
@@ -21,10 +23,14 @@ from tests.chaos.world import World
 
 #: Mean pauses, in seconds: between kills, between what people do, and between faults.
 BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.2, 4.0
+#: On a busy machine these pauses grow up to this factor, or nothing would get on its way between them.
+MOST_SLOWER = 2.0
 #: How many people are at work at a time.
 PEOPLE = 3
 #: Seconds in which everything must settle once nothing is killed any more.
 SETTLED_WITHIN = 300.0
+#: Seconds after which every process of the app knows what was published: see `hurried_app.py`.
+TAKEN_UP_WITHIN = 5.0
 #: What is seen twice, this many seconds apart, is not temporary.
 _LOOKED_AGAIN_AFTER = 6.0
 _TOLD_EVERY = 15.0
@@ -47,7 +53,11 @@ class Result:
     kills: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)  #: promotions by status
     struck: Counter[str] = field(default_factory=Counter)  #: by step: commands whose delivery did nothing
+    breached: Counter[str] = field(default_factory=Counter)  #: by step: live figures that were out of bounds
     requests: int = 0
+    holds: int = 0
+    publications: int = 0
+    calls: int = 0  #: of the endpoints' callers
     faults: int = 0
     seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
@@ -56,11 +66,23 @@ class Result:
         kills = ", ".join(f"{name} {number}" for name, number in self.kills.most_common())
         ended = ", ".join(f"{status} {number}" for status, number in self.ended.most_common())
         steps = ", ".join(f"{step} {number}" for step, number in self.struck.most_common())
+        back = ", ".join(f"{step} {number}" for step, number in self.breached.most_common())
         return (
-            f"{self.seconds:.0f} s: {self.kills.total()} kills ({kills}), {self.requests} requests, "
-            f"{self.faults} faults; steps struck: {steps or 'none'}; promotions: {ended or 'none'}; "
+            f"{self.seconds:.0f} s: {self.kills.total()} kills ({kills}), {self.requests} requests, {self.holds} of "
+            f"holds, {self.publications} to publish, {self.calls} calls, {self.faults} faults; steps struck: "
+            f"{steps or 'none'}; figures out of bounds: {back or 'none'}; promotions: {ended or 'none'}; "
             f"{len(self.violations)} violations"
         )
+
+
+def slowness() -> float:
+    """How much longer everything takes on this machine than on an idle one, at least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def pause_of(seconds: float) -> float:
+    """A mean pause on a machine as busy as this one is now."""
+    return seconds * min(slowness(), MOST_SLOWER)
 
 
 async def run(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Result:
@@ -69,14 +91,19 @@ async def run(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Result:
     log.note("seed", str(plan.seed))
     async with hurried_cloud(folder / "cloud", log) as subscribed:
         chaos = await _Chaos.begun(plan, subscribed, log, result, tell)
+        watching = asyncio.create_task(watch(chaos.callers))
         try:
             while not result.violations and result.kills.total() < plan.kills:
                 await chaos.round(min(plan.kills_per_round, plan.kills - result.kills.total()))
                 await chaos.settle()
                 await chaos.check()
                 tell(f"{result}, at rest")
+                if watching.done():
+                    watching.result()
         finally:
-            await chaos.reaper.close()
+            watching.cancel()
+            await asyncio.gather(watching, chaos.reaper.close(), return_exceptions=True)
+            await asyncio.to_thread(chaos.callers.close)
     return result
 
 
@@ -94,6 +121,7 @@ class _Chaos:
         )
         self.reaper = Reaper(cloud.parts, self._kills_chance, log)
         self.people = People(api, cloud.azure, plan.models, self._people_chance, log)
+        self.callers = Callers(cloud.azure, plan.models, plan.seed, log)
         self._faults = Faults(cloud.azure, self._faults_chance, log)
         connection = cloud.parts.layout.connection_string
         self._observer = Observer(api, cloud.azure, subscribed.subscriber, connection, plan.models)
@@ -103,10 +131,12 @@ class _Chaos:
     async def begun(
         cls, plan: Plan, subscribed: Subscribed, log: Logbook, result: Result, tell: Callable[[str], None]
     ) -> "_Chaos":
-        """Sign everybody in, and register a first version of each model."""
+        """Sign everybody in, publish the routes, and register a first version of each model."""
         api = Api(subscribed.cloud.parts.addresses)
         await api.sign_in(*ROLES)
         chaos = cls(plan, subscribed, log, result, tell, api)
+        await chaos.people.team.publish_first()
+        await asyncio.sleep(TAKEN_UP_WITHIN)  # what is registered before that, no route would take
         for model in plan.models:
             await chaos.people.register_version(model)
         return chaos
@@ -124,7 +154,7 @@ class _Chaos:
         try:
             left = kills
             while left:
-                await asyncio.sleep(self._kills_chance.expovariate(1 / BETWEEN_KILLS))
+                await asyncio.sleep(self._kills_chance.expovariate(1 / pause_of(BETWEEN_KILLS)))
                 left -= await self.reaper.kill_one()
                 self._count()
                 for task in others:
@@ -142,7 +172,7 @@ class _Chaos:
         """Let everything settle, with somebody who approves, releases holds and repairs, or give up in time."""
         await self.reaper.all_are_back()
         await self._azure.clear_faults()
-        deadline = self._log.seconds + SETTLED_WITHIN
+        deadline = self._log.seconds + SETTLED_WITHIN * slowness()
         self._log.note("settle", "nothing is killed any more")
         while self._log.seconds < deadline:
             try:
@@ -157,14 +187,15 @@ class _Chaos:
     async def check(self) -> None:
         """Note every violation that was seen twice."""
         self._count()
-        world = await self._observer.world(self.people.requests)
+        world = await self._seen()
         found = violations(world)
         if found:
             await asyncio.sleep(_LOOKED_AGAIN_AFTER)
-            world = await self._observer.world(self.people.requests)
+            world = await self._seen()
             found = [each for each in violations(world) if each in found]
         self._result.ended = Counter(each.status for each in world.promotions)
         self._result.struck = struck(world)
+        self._result.breached = breached(world)
         self._result.violations += found
         seen = f"{len(world.promotions)} promotions, {len(world.told)} lines published, {len(left(world))} left"
         self._log.note("check", f"{seen}: {len(found)} violations")
@@ -172,9 +203,19 @@ class _Chaos:
             self._log.note("VIOLATED", str(each))
         self._write_down(world)
 
+    async def _seen(self) -> World:
+        meant: dict[str, frozenset[str]] = {}
+        for model, version in self.people.bad:
+            meant[model] = meant.get(model, frozenset()) | {version}
+        failures = self.callers.failures(self.reaper.outages, meant)
+        world = await self._observer.world(self.people)
+        return replace(world, failures=failures, misdirected=tuple(self.callers.misdirected))
+
     async def _mend(self) -> int:
         """Approve what waits, release what is held, and roll back again what was abandoned. Return the number."""
         holds = await self._people_do(self.people.release_hold, await self.people.holds())
+        listed = [(scope,) for scope in await self.people.operators.listed()]
+        holds += await self._people_do(self.people.unfreeze, listed)
         approvals = await self._people_do(self.people.approve_one, await self._observer.waiting_for_approval())
         half = [(each.id, stage) for each, stage in await self._observer.half_undone()]
         undone = await self._people_do(self.people.roll_back_again, half)
@@ -193,6 +234,9 @@ class _Chaos:
     def _count(self) -> None:
         self._result.kills = self.reaper.killed
         self._result.requests = len(self.people.requests)
+        self._result.holds = len(self.people.operators.requests)
+        self._result.publications = len(self.people.team.published)
+        self._result.calls = self.callers.sent
         self._result.faults = self._log.counts["fault"]
         self._result.seconds = self._log.seconds
 
@@ -212,8 +256,15 @@ def struck(world: World) -> Counter[str]:
     )
 
 
+def breached(world: World) -> Counter[str]:
+    """By step: how often live figures were out of bounds."""
+    return Counter(
+        step for promotion in world.promotions for stage in promotion.stages for step in sorted(stage.breached)
+    )
+
+
 async def _again_and_again(act: Callable[[], Awaitable[None]], chance: random.Random, mean_pause: float) -> None:
     while True:
         with contextlib.suppress(*DOWN):
             await act()
-        await asyncio.sleep(chance.expovariate(1 / mean_pause))
+        await asyncio.sleep(chance.expovariate(1 / pause_of(mean_pause)))

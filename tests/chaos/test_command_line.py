@@ -19,5 +19,5 @@ def test_a_number_of_kills_that_makes_no_sense_is_refused(number: str, capsys: p
     assert f"{number!r} is no whole number from 1 on" in capsys.readouterr().err
 
 
-def test_half_of_the_lanes_are_on_each_route() -> None:
-    assert models_for(3) == ["straight-1", "careful-1", "straight-2"]
+def test_the_lanes_are_divided_among_the_routes() -> None:
+    assert models_for(4) == ["straight-1", "careful-1", "gradual-1", "straight-2"]

@@ -11,6 +11,7 @@ from tests.chaos.world import Answer, Deployment, Endpoint, Line, Promotion, Que
 MODEL, STAGE, PROD = "straight-1", "prod", "prod/straight-1"
 FIRST, SECOND = "straight-1-1-aaa", "straight-1-2-bbb"
 REASON = "no. 00001"
+BUNDLE = "a" * 64
 LEFT_ALONE = Stage(STAGE, "succeeded", left_alone=frozenset({"v1-a", "v1-b"}))
 RETIRED = Line("step-succeeded", "done", STAGE, "retire")
 
@@ -26,7 +27,7 @@ def promotion(version: str, id: str, *lines: Line, **more: object) -> Promotion:
         Line("succeeded", "done"),
     )
     stages = (Stage(STAGE, "succeeded"),)
-    known = Promotion(id, "straight", MODEL, version, "succeeded", "event-grid", stages, journal)
+    known = Promotion(id, "straight", MODEL, version, "succeeded", "event-grid", stages, journal, BUNDLE)
     return replace(known, **more)  # type: ignore[arg-type]
 
 
@@ -37,7 +38,7 @@ CHAMPION = promotion(
 SERVING = Serving("straight", MODEL, STAGE, "prod", MODEL, SECOND, "2")
 DEPLOYED = Deployment("v2-b", "2", SECOND, STAGE)
 STRAY = Deployment("v1-a", "1", FIRST, STAGE)
-ENDPOINT = Endpoint("prod", MODEL, {"v2-b": 100}, (DEPLOYED,), "2")
+ENDPOINT = Endpoint("prod", MODEL, {"v2-b": 100}, (DEPLOYED,), "2", "old")
 ASKED = Request("retried", "alice", REASON, Answer.DONE, frozenset({SECOND}))
 SOUND = World(
     registered=frozenset({(MODEL, "1"), (MODEL, "2")}),
@@ -48,6 +49,7 @@ SOUND = World(
     listed=frozenset({"steps-prod:7"}),
     requests=(ASKED,),
     told=(Told(SECOND, 2, Line("stage-started", "in prod", STAGE)),),
+    editions={BUNDLE: "old"},
 )
 
 

@@ -12,6 +12,7 @@ def step(name: str, status: str = "succeeded", **evidence: Any) -> dict[str, Any
 
 def shown(steps: list[dict[str, Any]], undoing: list[dict[str, Any]], status: str) -> dict[str, Any]:
     """A promotion as the API shows it, with one stage."""
+    more = {"replaces": "1", "kept_until": None}
     return {
         "id": "m-1-abc",
         "route": "straight",
@@ -19,8 +20,11 @@ def shown(steps: list[dict[str, Any]], undoing: list[dict[str, Any]], status: st
         "version": "1",
         "status": "failed",
         "requested_by": "alice",
-        "stages": [{"name": "prod", "status": status, "steps": steps, "undoing": undoing}],
-        "journal": [{"at": "2026-11-21", "what": "requested", "text": "m, by alice", "stage": "", "step": ""}],
+        "stages": [{"name": "prod", "status": status, "steps": steps, "undoing": undoing, **more}],
+        "bundle": "abc",
+        "journal": [
+            {"at": "2026-11-21T12:00:00+00:00", "what": "requested", "text": "m, by alice", "stage": "", "step": ""}
+        ],
     }
 
 
@@ -28,9 +32,20 @@ def test_the_deployments_that_steps_speak_of_are_read_from_their_evidence() -> N
     steps = [step("shift", others=["v0-a", "v0-b"]), step("retire", left_alone={"v0-a": "not made by this route"})]
     found = promotion_of(shown(steps, [step("remove", left_alone="v1-c")], "succeeded"))
     assert found.stages == (
-        Stage("prod", "succeeded", {"remove": "succeeded"}, frozenset({"v0-a", "v1-c"}), frozenset({"v0-a", "v0-b"})),
+        Stage(
+            "prod", "succeeded", {"remove": "succeeded"}, frozenset({"v0-a", "v1-c"}), frozenset({"v0-a", "v0-b"}), "1"
+        ),
     )
     assert found.journal == (Line("requested", "m, by alice"),)
+
+
+def test_a_step_whose_figures_were_out_of_bounds_is_read_from_its_evidence() -> None:
+    def seen(*results: str) -> dict[str, Any]:
+        return {"live": {"findings": [{"result": each} for each in results]}}
+
+    steps = [step("rollout-1", seen={"live": None}), step("rollout-2", seen=seen("passed"))]
+    (stage,) = promotion_of(shown([*steps, step("watch", seen=seen("passed", "breached"))], [], "refused")).stages
+    assert stage.breached == {"watch"}
 
 
 def test_a_stage_is_half_undone_when_a_step_of_its_way_back_did_not_succeed() -> None:

@@ -7,7 +7,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK's own use of marshmallow warns while it is imported
     from azure.ai.ml import MLClient, Output, command, dsl
 
-EXPERIMENT, ROUTE, MODEL = "chaos-training", "training", "trained-one"
+EXPERIMENT, ROUTE, MODEL = "chaos-training", "chaos/training", "trained-one"
 #: What a deployment of such a model answers in place of a version: what trains it cannot know its version.
 UNVERSIONED = "unversioned"
 _CURATED = "azureml://registries/azureml/environments/sklearn-1.5/versions/33"

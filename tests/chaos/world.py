@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from mlpromote.statuses import ENDED
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 #: Who asks for an automatic promotion: the notification, or the timer that looks for lost ones.
 BY_ITSELF = ("event-grid", "reconcile")
 
@@ -19,6 +21,7 @@ class Line:
     text: str = ""
     stage: str = ""
     step: str = ""
+    at: datetime = field(default=NEVER, compare=False)  #: what was published has no time
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class Stage:
     left_alone: frozenset[str] = frozenset()
     #: Deployments that were there beside this promotion's own when it took the traffic.
     others: frozenset[str] = frozenset()
+    replaces: str | None = None  #: the version that served when this promotion entered; None if none did
+    keeps: bool = False  #: the deployment that it replaced
+    #: Steps whose live figures were out of bounds.
+    breached: frozenset[str] = frozenset()
 
     @property
     def is_half_undone(self) -> bool:
@@ -52,6 +59,7 @@ class Promotion:
     requested_by: str
     stages: tuple[Stage, ...] = ()
     journal: tuple[Line, ...] = ()
+    bundle: str = ""  #: digest of the one that it uses now
 
     @property
     def has_ended(self) -> bool:
@@ -94,6 +102,7 @@ class Endpoint:
     traffic: Mapping[str, int]  #: in per cent, by deployment; those without any are left out
     deployments: tuple[Deployment, ...]
     answer: str | None  #: the version that its answer names; None where it does not answer
+    edition: str | None = None  #: that of the scoring code which answered
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class Queue:
     active: int = 0
     scheduled: int = 0
     dead: frozenset[str] = frozenset()  #: ids as `GET /api/failures` has them
+    bundles: frozenset[str] = frozenset()  #: digests that its messages name, dead letters too
 
 
 class Answer(StrEnum):
@@ -138,6 +148,28 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """A time in which a hold was in force for certain."""
+
+    scope: tuple[str, str, str]  #: route, model and stage; an empty one means any
+    since: datetime  #: the app had answered that it is set
+    until: datetime | None  #: somebody was about to end it, or it ended by itself; None: it is still set
+
+    def covers(self, route: str, model: str, stage: str) -> bool:
+        return all(part in ("", each) for part, each in zip(self.scope, (route, model, stage), strict=True))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request of a caller that failed while nothing of the harness's own doing can have been the reason."""
+
+    endpoint: str
+    deployment: str  #: that answered; empty if none did
+    status: int  #: 0 without an answer
+    error: str
+
+
+@dataclass(frozen=True)
 class World:
     """Everything at one moment."""
 
@@ -149,6 +181,15 @@ class World:
     listed: frozenset[str] = frozenset()  #: dead letters that the app lists
     requests: tuple[Request, ...] = ()
     told: tuple[Told, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    noted_holds: tuple[str, ...] = ()  #: reasons in the history of holds
+    holds_set: tuple[Request, ...] = ()  #: requests for holds and for their release
+    editions: Mapping[str, str] = field(default_factory=dict)  #: by digest, of all bundles that may have been published
+    publications: tuple[tuple[str, str], ...] = ()  #: digest and reason, as the app lists them
+    published: tuple[tuple[Request, str], ...] = ()  #: requests to publish, each with the digest
+    failing: frozenset[tuple[str, str]] = frozenset()  #: models, with their versions, that fail for many requests
+    failures: tuple[Failure, ...] = ()
+    misdirected: tuple[str, ...] = ()  #: what was wrong with an endpoint's division of its requests, in sentences
 
     def promotion(self, promotion: str) -> Promotion | None:
         return next((known for known in self.promotions if known.id == promotion), None)
@@ -158,7 +199,8 @@ class World:
         """Whether nothing is under way, and every registration has been noticed."""
         known = {(each.model, each.version) for each in self.promotions if each.requested_by in BY_ITSELF}
         busy = any(queue.active or queue.scheduled for queue in self.queues)
-        return not busy and self.registered <= known and all(each.has_ended for each in self.promotions)
+        keeps = any(stage.keeps for each in self.promotions for stage in each.stages)
+        return not busy and not keeps and self.registered <= known and all(each.has_ended for each in self.promotions)
 
 
 def promotion_of(found: Mapping[str, Any]) -> Promotion:
@@ -171,8 +213,14 @@ def promotion_of(found: Mapping[str, Any]) -> Promotion:
         status=found["status"],
         requested_by=found["requested_by"],
         stages=tuple(map(_stage_of, found["stages"])),
-        journal=tuple(Line(each["what"], each["text"], each["stage"], each["step"]) for each in found["journal"]),
+        journal=tuple(map(_line_of, found["journal"])),
+        bundle=found["bundle"] or "",
     )
+
+
+def _line_of(found: Mapping[str, Any]) -> Line:
+    at = datetime.fromisoformat(found["at"])
+    return Line(found["what"], found["text"], found["stage"], found["step"], at)
 
 
 def _stage_of(found: Mapping[str, Any]) -> Stage:
@@ -187,4 +235,12 @@ def _stage_of(found: Mapping[str, Any]) -> Stage:
         undoing={step["name"]: step["status"] for step in found["undoing"]},
         left_alone=frozenset(left),
         others=frozenset(evidence.get("shift", {}).get("others", ())),
+        replaces=found["replaces"],
+        keeps=found["kept_until"] is not None,
+        breached=frozenset(step for step, seen in evidence.items() if _is_breached(seen)),
     )
+
+
+def _is_breached(evidence: Mapping[str, Any]) -> bool:
+    live = (evidence.get("seen") or {}).get("live") or {}
+    return any(finding["result"] == "breached" for finding in live.get("findings", ()))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.cloud.azureml import AzureMLWorkspace
 from shared.ports import Monitor, RejectedError
 from tests.cloud.local_azure import until
 from tests.cloud.test_deployments_contract import Serving
@@ -80,3 +81,15 @@ def test_a_monitor_file_that_cannot_be_used_is_refused(azure_ml: Azure, tmp_path
 def test_a_monitor_that_is_not_there_is_none(azure_ml: Azure) -> None:
     assert azure_ml.test.monitor("nobody") is None
     assert found(azure_ml.test).monitor("nobody") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(MONITOR.replace("frequency: day", "frequency: era"), "frequency"), (f"{MONITOR}x: 1\n", "x")]
+)
+def test_what_the_sdk_does_not_accept_in_a_monitor_file_is_named(
+    dev: AzureMLWorkspace, tmp_path: Path, content: str, said: str
+) -> None:
+    file = tmp_path / "monitor.yml"
+    file.write_text(content)
+    with pytest.raises(RejectedError, match=f"monitor.yml cannot be used: .*{said}"):
+        dev.monitor_file(file)

@@ -59,6 +59,7 @@ def test_the_examples_are_in_the_usual_form(example: str) -> None:
         "environments:\n  dev:\nenvironments:\n  test:\n",
         'environments:\n  dev:\n"environ\\x6dents":\n  test:\n',
         "environments:\n  dev:\n  # a\u2028  test:\n",
+        "environments:\n  dev:\n  dev:#  test: {workspace: a}\n",
     ],
 )
 def test_what_only_looks_like_the_usual_form_is_left_to_pyyaml(text: str) -> None:

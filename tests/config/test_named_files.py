@@ -115,3 +115,45 @@ WITH_ENDPOINT = changed(
 def test_the_file_of_an_endpoint_is_read(faults: Faults, content: str | None, said: list[str]) -> None:
     found = faults({"e.yml": content}, WITH_ENDPOINT)
     assert found == [f"routes.churn.stages[0].endpoint_file: {sentence}" for sentence in said]
+
+
+def monitored(*changes: tuple[str, str]) -> str:
+    """The valid configuration where the stage test has a monitor."""
+    line = "        deployment: deployments/churn.yml\n"
+    return changed((line, f"{line}        monitor: m.yml\n"), *changes)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no file m.yml"),
+        ("- a list", "m.yml is no YAML mapping"),
+        ("create_monitor: {}", "m.yml: needs a name, that of the monitor in the workspace"),
+        (
+            "name: drift",
+            "m.yml: several models of this route would share the monitor 'drift': add {model} to its name",
+        ),
+    ],
+)
+def test_the_file_of_a_monitor_is_read_and_each_model_must_have_one_of_its_own(
+    faults: Faults, content: str | None, said: str
+) -> None:
+    assert faults({"m.yml": content}, monitored()) == [f"routes.churn.stages[0].monitor: {said}"]
+
+
+def test_a_monitor_of_one_model_may_have_any_name_and_one_of_several_has_the_models(faults: Faults) -> None:
+    one_model = monitored(("churn-*", "churn-eu"))
+    assert faults({"m.yml": "name: drift"}, one_model) == []
+    assert faults({"m.yml": "name: '{model}-drift'"}, monitored()) == []
+
+
+def test_two_stages_in_one_workspace_may_not_share_a_monitor(faults: Faults) -> None:
+    line = '        endpoint: "{model}"\n'
+    both = monitored((line, f"{line}        monitor: m.yml\n"))
+    drift = {"m.yml": "name: '{model}-drift'"}
+    assert faults(drift, both) == [], "their workspaces differ"
+    [found] = faults(drift, both.replace("${PROD}", "${TEST}"))
+    assert found == (
+        "routes.churn.stages[1].monitor: m.yml names the monitor '{model}-drift', which may be that of "
+        "routes.churn.stages[0].monitor in the same workspace: give each stage a monitor of its own"
+    )

@@ -66,6 +66,18 @@ def test_the_environment_says_who_may_approve_in_its_own_app() -> None:
     assert found["roles"] == ["Prod.Owner"]
 
 
+def test_a_stage_may_choose_among_the_roles_that_the_policy_names_and_no_others() -> None:
+    """Otherwise a route could let those approve who promote."""
+    policy = {"approvals": {"min": 1, "roles": ["Prod.Owner", "Prod.Deputy"]}}
+    for asked, roles in (
+        (["Prod.Deputy", "Promotion.Reader"], ["Prod.Deputy"]),
+        (["Promotion.Reader"], ["Prod.Owner", "Prod.Deputy"]),
+    ):
+        found = approval(policy, roles=asked)
+        assert found is not None
+        assert found["roles"] == roles
+
+
 @pytest.mark.parametrize(("taken_by", "waits"), [("coordinator", True), ("environment", False)])
 def test_the_environments_worker_asks_where_the_environment_takes_the_approvals(
     configured: Configured, taken_by: str, waits: bool

@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 
-from shared.config import Configuration, StageSettings
+from shared.config import Configuration, ConfigurationFaults, StageSettings
 from shared.core.messages import Kind
 from shared.core.plan import plan_for
 from tests.config.right import changed
@@ -100,3 +101,25 @@ def test_faults_are_found_in_the_file(configured: Configured) -> None:
     settings = configured(text.replace("60", "50")).routes["churn"].stages[0]
     assert isinstance(settings, StageSettings)
     assert settings.rollout is not None
+
+
+@pytest.mark.parametrize(
+    ("rollout", "said"),
+    [
+        (
+            "{keep: 1h, analysis: [{metric: error_rate, at_most: 0}]}",
+            "rollout.analysis: nothing is looked at without `steps` or `watch`; add one of them, or remove this",
+        ),
+        ("{keep: 1h, too_few: fail}", "rollout.too_few: applies only with `analysis`; add that, or remove this"),
+        ("{keep: 1h, min_requests: 7}", "rollout.min_requests: applies only with `analysis`; add that, or remove this"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_faults_of_the_file_and_not_of_a_promotion_under_way(
+    configured: Configured, rollout: str, said: str
+) -> None:
+    text = changed(("        smoke: {", f"        rollout: {rollout}\n        smoke: {{"))
+    with pytest.raises(ConfigurationFaults) as refusal:
+        configured(text)
+    assert [str(fault) for fault in refusal.value.faults] == [f"routes.churn.stages[0].{said}"]
+    under_way = {**BARE, "rollout": yaml.safe_load(rollout)}
+    assert StageSettings.parse(under_way).rollout is not None

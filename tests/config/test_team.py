@@ -13,6 +13,8 @@ from tests.config.right import RIGHT, SETTINGS
 from tests.config.teams import CHURN, GROUP, PLATFORM, edited, in_folder
 
 DIGEST = "d" * 64
+#: Object id of a group that no policy names.
+OTHERS = GROUP.replace("a", "b")
 
 
 def platform_of(text: str = PLATFORM) -> Platform:
@@ -130,6 +132,24 @@ class TestABundle:
             "routes.scores.stages[0].environment: churn-team may not use test; known: dev, prod"
         ]
 
+    @pytest.mark.parametrize(
+        ("approval", "says"),
+        [
+            ("roles: [Promotion.Reader]", "roles[0]: Promotion.Reader may not approve in prod, whose policy names"),
+            (f"groups: [{OTHERS}]", f"groups[0]: {OTHERS} may not approve in prod, whose policy names {GROUP}"),
+        ],
+    )
+    def test_it_cannot_choose_approvers_whom_the_policy_does_not_name(
+        self, tmp_path: Path, approval: str, says: str
+    ) -> None:
+        """Otherwise those who publish could approve it."""
+        asked = f"environment: prod\n        approval: {{{approval}}}\n"
+        files = edited(("promotion.yml", "environment: test\n", asked))
+        text = PLATFORM.replace("approvals: 1", f"approvals: {{min: 1, groups: [{GROUP}]}}")
+        assert any(says in fault for fault in faults_of(tmp_path, files, text))
+        named = edited(("promotion.yml", "environment: test\n", asked.replace(OTHERS, GROUP).replace("Read", "Approv")))
+        assert load(tmp_path / "right", named, platform_of(text))
+
     def test_data_leaves_an_environment_only_if_its_policy_says_so(self, tmp_path: Path) -> None:
         files = edited(("promotion.yml", "    stages:\n", "    share_data: [rows]\n    stages:\n"))
         assert faults_of(tmp_path, files) == [
@@ -182,6 +202,20 @@ class TestTwoTeams:
         assert self.of_credit(tmp_path, '["credit", "c*-eu"]', '"x-{model}"') == [
             "routes.scores.models[1]: models of dev named churn-* are promoted by churn-team/scores already"
         ]
+
+    @pytest.mark.parametrize(
+        ("models", "endpoint"),
+        [
+            ('["credit"]', "CHURN-eu-Test"),
+            ('["credit"]', "churn-eu-test"),
+            ('["credit", "CHURN-eu-test"]', '"{model}"'),
+            ('["c?urn2", "chur[mn]-*"]', '"{model}-test"'),
+            ('["EU"]', '"churn-{model}-test"'),
+        ],
+    )
+    def test_an_endpoint_is_the_same_however_it_is_spelled(self, tmp_path: Path, models: str, endpoint: str) -> None:
+        says = self.of_credit(tmp_path, models, endpoint)
+        assert any("stages[0].endpoint" in fault and "may be the same endpoint as" in fault for fault in says), says
 
     def test_the_second_to_use_an_endpoint_is_told_of_the_first(self, tmp_path: Path) -> None:
         assert self.of_credit(tmp_path, '["credit"]', "churn-eu-test") == [

@@ -82,6 +82,12 @@ def test_decisions_are_kept_per_person_and_the_first_one_stays(approvals: Approv
     assert list(approvals.decisions(*KEY)) == [carol, YES]
 
 
+def test_under_what_somebody_decided_is_kept(approvals: Approvals) -> None:
+    said = replace(YES, roles=("Prod.Owner",), groups=("a1", "b2"))
+    approvals.decide(*KEY, said)
+    assert list(approvals.decisions(*KEY)) == [said]
+
+
 @pytest.mark.parametrize("other", [{0: "another"}, {1: "test"}, {2: "e" * 40}])
 def test_a_decision_counts_for_its_promotion_stage_and_digest_alone(
     approvals: Approvals, other: dict[int, str]

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.core.approval import ApprovalEvidence
 from shared.core.events import (
     Approved,
     NotAllowedError,
@@ -306,6 +307,15 @@ def test_a_stage_that_names_groups_takes_the_approval_of_their_members_alone() -
     with pytest.raises(NotAllowedError, match=f"anna is in none of the groups that may approve this: {GROUP}"):
         approve(lane, ANNA)
     assert the(run(approve(lane, replace(ANNA, groups=("x", GROUP))))).status is PromotionStatus.SUCCEEDED
+
+
+def test_an_approval_keeps_the_roles_and_groups_that_let_it_be_given() -> None:
+    rule = ApprovalRule(least=2, groups=("g1", "g2"))
+    by = replace(ANNA, roles=("Promotion.Reader", *ANNA.roles), groups=("g0", "g2"))
+    step = the(approve(waiting(asking(approval=rule)), by)).stages[0].current
+    assert step is not None
+    [given] = ApprovalEvidence.of(step).given
+    assert (given.roles, given.groups) == (("Promotion.Approver",), ("g2",))
 
 
 def test_a_group_does_not_stand_for_the_role() -> None:

@@ -1,5 +1,7 @@
 """What is removed from texts that others wrote, and what stays."""
 
+import re
+import sys
 import time
 from datetime import timedelta
 
@@ -131,6 +133,26 @@ def test_a_secret_is_taken_out(text: str, secret: str) -> None:
 @pytest.mark.parametrize("text", HARMLESS)
 def test_ordinary_text_is_unchanged(text: str) -> None:
     assert clean(text) == text
+
+
+def test_a_secret_is_found_by_its_name_in_any_letters() -> None:
+    """What patterns that ignore case take for the letters of a name."""
+    every = "".join(map(chr, (code for code in range(sys.maxunicode) if not 0xD800 <= code < 0xE000)))
+    for name in (
+        "AccountKey",
+        "secret",
+        "token",
+        "password",
+        "passphrase",
+        "pwd",
+        "credential",
+        "sharedaccesssignature",
+    ):
+        assert without_secrets(f"{name}=hunter22") == f"{name}={MARK}"
+        for place, letter in enumerate(name):
+            for other in re.findall(letter, every, re.IGNORECASE):
+                written = name[:place] + other + name[place + 1 :]
+                assert without_secrets(f"{written}=hunter22") == f"{written}={MARK}"
 
 
 def test_what_stands_around_a_secret_stays() -> None:

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +32,9 @@ SDK_FAULTS = (AzureError, MlException, OSError)
 ANSWERED_BY = "azureml-model-deployment"
 _API_VERSION = {"api-version": "2022-05-01"}
 
+#: Seconds between two looks. Each takes processor time that the other tests are waiting for.
+LOOK_AGAIN = 0.25
+
 T = TypeVar("T")
 
 
@@ -38,15 +42,25 @@ class NotAnsweredError(Exception):
     """A scoring request was not answered with 200."""
 
 
-async def until(look: Callable[[], Awaitable[T | None]], what: str, seconds: float = DEADLINE) -> T:
+async def until(
+    look: Callable[[], Awaitable[T | None]], what: str, seconds: float = DEADLINE, again: float = LOOK_AGAIN
+) -> T:
     """The first answer that is neither None nor False. Fails if there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = await look()
         if found:
             return found
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(again)
     raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What each deployment of an endpoint gets, in per cent; those that get nothing are left out."""
+
+    traffic: dict[str, int]
+    mirror: dict[str, int]
 
 
 class Azure:
@@ -170,35 +184,58 @@ class Azure:
 
     async def answer(self, environment: str, endpoint: str, question: Any = None) -> Any:
         """The JSON that an endpoint answers; raises `NotAnsweredError`."""
-        path = self._endpoint(environment, endpoint)
-        found, keys = await self.call("GET", path), await self.call("POST", f"{path}/listKeys")
-        assert found
-        assert keys
-        headers = {"Authorization": f"Bearer {keys['primaryKey']}"}
-        url = found["properties"]["scoringUri"]
+        url, key = await self.scoring(environment, endpoint)
+        headers = {"Authorization": f"Bearer {key}"}
         async with self._session.post(url, json=question, headers=headers, ssl=self._certificates) as answer:
             if answer.status != 200:
                 raise NotAnsweredError(f"{answer.status}: {await answer.text()}")
             return await answer.json()
+
+    async def scoring(self, environment: str, endpoint: str) -> tuple[str, str]:
+        """The address of an endpoint's scoring, and its key."""
+        path = self._endpoint(environment, endpoint)
+        found, keys = await self.call("GET", path), await self.call("POST", f"{path}/listKeys")
+        assert found
+        assert keys
+        return found["properties"]["scoringUri"], keys["primaryKey"]
+
+    async def shares(self, environment: str) -> dict[str, Shares]:
+        """How each endpoint of a workspace divides its requests."""
+        found = await self.call("GET", self._addresses["workspaces"][environment] + "/onlineEndpoints")
+        assert found
+        return {
+            each["name"]: Shares(
+                *(
+                    {name: share for name, share in (each["properties"].get(which) or {}).items() if share}
+                    for which in ("traffic", "mirrorTraffic")
+                )
+            )
+            for each in found["value"]
+        }
 
     async def make_endpoint(self, environment: str, endpoint: str) -> None:
         """Create an endpoint by hand, like somebody who knows nothing of the app."""
         body = {"location": "westeurope", "properties": {"authMode": "Key"}}
         await self.call("PUT", self._endpoint(environment, endpoint), json=body)
 
+    async def move_traffic(self, environment: str, endpoint: str, traffic: Mapping[str, int]) -> None:
+        """Divide an endpoint's traffic by hand: the shares of its deployments, in per cent."""
+        path = self._endpoint(environment, endpoint)
+        found = await self.call("GET", path)
+        assert found
+        properties = {**found["properties"], "traffic": dict(traffic), "mirrorTraffic": {}}
+        body = {name: found[name] for name in ("location", "identity", "tags") if found.get(name)}
+        await self.call("PUT", path, json={**body, "properties": properties})
+
     @asynccontextmanager
     async def users(
         self, environment: str, endpoint: str, question: Any = None, pause_seconds: float = 0.2
     ) -> AsyncIterator[RequestLoop]:
         """Send requests to an endpoint continuously inside the block, and count the answers by deployment."""
-        path = self._endpoint(environment, endpoint)
-        found, keys = await self.call("GET", path), await self.call("POST", f"{path}/listKeys")
-        assert found
-        assert keys
-        headers = {"Authorization": f"Bearer {keys['primaryKey']}"}
+        url, key = await self.scoring(environment, endpoint)
+        headers = {"Authorization": f"Bearer {key}"}
 
         async def ask() -> str:
-            url = found["properties"]["scoringUri"]
             try:
                 async with self._session.post(url, json=question, headers=headers, ssl=self._certificates) as answer:
                     if answer.status != 200:

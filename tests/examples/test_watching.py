@@ -24,6 +24,7 @@ class App:
     def routes(self) -> web.Application:
         application = web.Application()
         application.add_routes([web.get("/api/promotions", self.list), web.get("/api/promotions/{id}", self.get)])
+        application.add_routes([web.get("/api/promotions/{id}/series", self.series)])
         return application
 
     async def list(self, request: web.Request) -> web.Response:
@@ -39,6 +40,13 @@ class App:
         if request.match_info["id"] != self.documents[0]["id"]:
             raise web.HTTPNotFound(text='{"title": "no such promotion"}')
         return web.json_response(self.documents.pop(0) if len(self.documents) > 1 else self.documents[0])
+
+    async def series(self, request: web.Request) -> web.Response:
+        self._demand_key(request)
+        minute = {"deployment": "v1", "at": "2026-11-20T12:00:00Z", "requests": 50, "errors": 1, "latency_p95": 40.0}
+        return web.json_response(
+            {"promotion": request.match_info["id"], "stages": [{"name": "test", "minutes": [minute]}]}
+        )
 
     def _demand_key(self, request: web.Request) -> None:
         if request.headers.get("x-functions-key") != KEY:
@@ -126,3 +134,17 @@ async def test_a_promotion_that_does_not_end_in_time_is_a_time_out(app: App, pro
 
     with pytest.raises(TimeoutError, match="still running"):
         await watch(Console(file=io.StringIO()), promotions, app.documents[0], within_seconds=0.3)
+
+
+async def test_the_figures_of_a_rollout_are_drawn_while_it_is_watched_on_a_terminal(
+    app: App, promotions: Promotions
+) -> None:
+    output = io.StringIO()
+    steps = [step("deploy", "succeeded", 1, 2, evidence={"deployment": "v1"}), step("rollout-1", "running", 2)]
+    app.documents = [promotion("running", [stage("test", "running", steps)]), done()]
+    console = Console(file=output, width=80, force_terminal=True, color_system=None)
+    queued = promotion("queued", [])
+
+    await watch(console, promotions, queued, within_seconds=5, until=lambda it: it["status"] == "running")
+
+    assert "error rate  candidate █ 2 %" in output.getvalue()

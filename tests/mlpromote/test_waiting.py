@@ -71,6 +71,19 @@ def test_watching_says_what_is_waited_for_once(mlpromote: CommandLine, app: Stub
     assert output.count("… prod waits for approval: 1 of 2 given, until 2026-11-20 12:16 UTC") == 1
 
 
+def test_a_poll_that_changes_nothing_is_no_line_of_a_pipe(mlpromote: CommandLine, app: StubApp) -> None:
+    polls = (
+        Answer(
+            detailed(waits=[{**detailed()["waits"][0], "for": f"deploy: Creating; next poll at 12:00:{second} UTC"}])
+        )
+        for second in (10, 11)
+    )
+    app.will_answer(*polls, Answer(detailed("succeeded", waits=[])))
+    output = mlpromote("show", ID, "--watch").output
+    assert output.count("waits for deploy: Creating, until") == 1
+    assert "next poll" not in output
+
+
 def test_watching_ends_when_the_reader_of_its_pipe_has_gone(app: StubApp) -> None:
     """Nothing more is printed, so only looking at the pipe shows that nobody reads."""
     readers: list[subprocess.Popen[str]] = []
@@ -102,13 +115,3 @@ def test_nobody_waits_for_a_stage_or_step_that_is_not_there(
     app.will_answer(Answer(detailed()))
     ended = mlpromote("wait", ID, "--for", condition, "--timeout", "0s")
     assert (ended.code, ended.errors) == (ExitCode.NOT_FOUND, f"mlpromote: {says}\n")
-
-
-def test_the_time_of_the_next_poll_alone_is_no_news_in_a_pipe(mlpromote: CommandLine, app: StubApp) -> None:
-    def polled(at: str) -> Answer:
-        [wait] = detailed()["waits"]
-        return Answer(detailed(waits=[wait | {"for": f"deploy: Creating; next poll at 12:00:{at} UTC"}]))
-
-    app.will_answer(polled("01"), polled("03"), polled("05"), Answer(detailed("succeeded", waits=[])))
-    output = " ".join(mlpromote("wait", ID).output.split())
-    assert output.count("… prod waits for deploy: Creating, until 2026-11-20 12:16 UTC") == 1

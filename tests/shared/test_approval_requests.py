@@ -11,6 +11,7 @@ from shared.config import Policy
 from shared.core.events import Person
 from shared.http.approval_requests import ApprovalRequests
 from shared.http.refusals import BadRequestError, ConflictError, NotPermittedError, NotThereError
+from tests.config.teams import GROUP
 from tests.contract.test_approvals import NOW, REQUEST
 from tests.fakes.approvals import FakeApprovals
 
@@ -76,6 +77,13 @@ def test_the_roles_are_those_of_the_environments_own_policy() -> None:
         prod.say("approve", BOB)
     prod.say("approve", replace(BOB, roles=("Prod.Owner",)))
     assert prod.given == [("bob", True)]
+
+
+def test_the_record_says_under_which_of_the_policys_roles_and_groups() -> None:
+    prod = Prod(approvals={"min": 1, "groups": [GROUP], "taken_by": "environment"})
+    prod.say("approve", replace(BOB, roles=(*BOB.roles, "Promotion.Reader"), groups=("elsewhere", GROUP)))
+    [kept] = prod.approvals.decisions(REQUEST.promotion, "prod", REQUEST.digest)
+    assert (kept.roles, kept.groups) == (("Promotion.Approver",), (GROUP,))
 
 
 def test_the_author_may_reject_but_not_approve() -> None:

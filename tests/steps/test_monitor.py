@@ -150,3 +150,13 @@ def test_a_rollback_does_not_fail_for_a_monitor(stage: Stage, workspace: FakeWor
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence["monitor_left"]
     assert workspace.traffic(ENDPOINT) == {"v2-old": 100, stage.deployment: 0}
+
+
+def test_a_monitor_of_another_model_of_the_stage_is_left_alone(stage: Stage, workspace: FakeWorkspace) -> None:
+    theirs = {**OF_STAGE, "mlpromote.model": "letters"}
+    workspace.monitors[NAME] = before = Monitor(NAME, "Succeeded", True, "other/one", theirs)
+    outcome = stage.run("move_monitor", workspace)
+    assert isinstance(outcome, Failed)
+    assert "watches model letters of the same stage" in outcome.reason
+    assert "{model}" in outcome.reason
+    assert workspace.monitors == {NAME: before}

@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 
 from shared.config import Policy
-from shared.core.approval import ApprovalEvidence, Author, GivenApproval
+from shared.core.approval import ApprovalEvidence, Author, GivenApproval, digest
 from shared.core.messages import Failed, FailureKind, Outcome, Running, Succeeded, as_evidence
 from shared.ports import ApprovalDecision
 from shared.worker.order import Rules
+from tests.config.teams import GROUP
 from tests.fakes.approvals import FakeApprovals
 from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import NOW, SHARED, Stage
 from tests.steps.test_reinstate import as_it_was_approved
 
 DORA = {"id": "id-dora", "name": "dora", "is_person": True}
+ANOTHER_GROUP = "aaaaaaaa-0000-4000-8000-000000000002"
 PIPELINE = {"id": "id-ci", "name": "ci", "is_person": False}
 
 
@@ -164,6 +166,36 @@ def test_a_model_that_is_not_the_origin_of_the_copy_tells_nothing_of_the_author(
     assert "found unknown" in refused(at.run("validate", workspace), workspace)
 
 
+@pytest.mark.parametrize(
+    ("roles", "groups", "is_deployed"),
+    [
+        (("Prod.Owner",), ("group-prod",), True),
+        (("Prod.Owner",), ("group-test",), False),
+        (("Prod.Owner",), (), False),
+        (("Promotion.Approver",), ("group-prod",), False),
+        ((), ("group-prod",), False),
+        (None, None, True),  # an earlier version took it, and kept neither
+    ],
+)
+def test_an_approval_counts_only_under_the_roles_and_groups_of_the_environments_policy(
+    stage: Stage,
+    workspace: FakeWorkspace,
+    roles: tuple[str, ...] | None,
+    groups: tuple[str, ...] | None,
+    is_deployed: bool,
+) -> None:
+    """A coordinator whose configuration names others, or none."""
+    approvals = {"min": 1, "roles": ["Prod.Owner"], "groups": [GROUP]}
+    at = under(stage.with_settings(approval={"min": 1}), approvals=approvals).validated(workspace)
+    named = None if groups is None else tuple(GROUP if each == "group-prod" else each for each in groups)
+    given = (replace(BOB, roles=roles, groups=named),)
+    evidence = {**at.evidence, "approve": as_evidence(ApprovalEvidence(digest(at.evidence), given))}
+    outcome = at.with_(evidence=evidence).run("deploy", workspace)
+    assert isinstance(outcome, Succeeded) is is_deployed
+    if not is_deployed:
+        assert "requires 1 approvals of exactly this" in refused(outcome, workspace, FailureKind.PERMISSION)
+
+
 # --- approvals that the environment takes itself ----------------------------------------------------------------------
 
 
@@ -175,13 +207,13 @@ def own(stage: Stage, workspace: FakeWorkspace) -> Stage:
     return stage.with_settings(approval={"min": 1}).with_(rules=rules).validated(workspace)
 
 
-def say(stage: Stage, person: str, approves: bool = True, digest: str = "") -> None:
-    """A person's decision on what was asked, in the environment's own app."""
+def say(stage: Stage, person: str, approves: bool = True, digest: str = "", **under: tuple[str, ...]) -> None:
+    """A person's decision on what was asked, in the environment's own app, `under` these roles and groups."""
     approvals = stage.rules.approvals
     assert approvals is not None
     request = approvals.request(stage.promotion, "test")
     assert request is not None
-    decision = ApprovalDecision(f"id-{person}", person, approves, "because", NOW)
+    decision = ApprovalDecision(f"id-{person}", person, approves, "because", NOW, **under)
     approvals.decide(stage.promotion, "test", digest or request.digest, decision)
 
 
@@ -225,6 +257,30 @@ def test_once_somebody_approved_it_goes_on_and_deploys(own: Stage, workspace: Fa
     assert isinstance(
         own.with_(evidence={**own.evidence, "approve": approved.evidence}).run("deploy", workspace), Succeeded
     )
+
+
+@pytest.mark.parametrize(
+    ("policy", "still"),
+    [
+        ({"groups": [GROUP]}, True),
+        ({"groups": [ANOTHER_GROUP]}, False),
+        ({"groups": [GROUP], "roles": ["Prod.Owner"]}, False),
+        ({}, True),
+    ],
+)
+def test_an_approval_in_its_own_app_counts_only_under_the_policy_of_now(
+    own: Stage, workspace: FakeWorkspace, policy: dict[str, Any], still: bool
+) -> None:
+    """Between the approval and the deployment, the environment's people have changed who may approve."""
+    own.poll("approve", workspace)
+    say(own, "bob", roles=("Promotion.Approver",), groups=(GROUP,))
+    changed = Policy.model_validate({"approvals": {"min": 1, "taken_by": "environment", **policy}})
+    now = own.with_(rules=replace(own.rules, policy=changed))
+    assert isinstance(now.poll("approve", workspace), Succeeded if still else Running)
+    outcome = now.run("deploy", workspace)
+    assert isinstance(outcome, Succeeded) is still
+    if not still:
+        assert "and 0 count" in refused(outcome, workspace, FailureKind.PERMISSION)
 
 
 def test_one_rejection_ends_it_and_nothing_is_deployed(own: Stage, workspace: FakeWorkspace) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from shared.core.messages import Failed, FailureKind, Outcome, Retry, Running, Succeeded
-from shared.ports import UnavailableError
-from tests.fakes.workspace import Crash, FakeWorkspace
+from shared.ports import ForbiddenError, LiveFigures, RejectedError, UnavailableError
+from tests.fakes.work import Crash
+from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, NOW, OURS, SHARED, Stage, champion, deploy_saw
 
 ROLLOUT = {
@@ -280,6 +281,20 @@ def test_the_watch_compares_with_the_bounds_and_does_without_a_verdict(
     serving(both, judged.deployment, errors)
     outcome = watched(judged, both, "watch", 20)
     assert isinstance(outcome, Failed if errors else Succeeded)
+
+
+@pytest.mark.parametrize("fault", [UnavailableError, ForbiddenError, RejectedError])
+def test_figures_that_cannot_be_read_while_it_is_watched_are_no_reason_to_go_back(
+    judged: Stage, both: FakeWorkspace, fault: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> LiveFigures:
+        raise fault("no figures today")
+
+    both.has_endpoint(ENDPOINT, OURS, {judged.deployment: 100})
+    monkeypatch.setattr(both, "live_figures", unreadable)
+    outcome = watched(judged, both, "watch", 20)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.evidence["seen"]["no_verdict"] == "no figures today"
 
 
 # --- room -------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Semaphore
 from types import SimpleNamespace
@@ -48,6 +49,8 @@ __all__ = [
     "start_threads",
     "string",
 ]
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,19 @@ def string(value: str) -> Datum:
 
 def json_value(value: object) -> Datum:
     """A value that the function's side parses from JSON."""
-    return Datum(json.dumps(value, separators=(",", ":"), ensure_ascii=False), "json")
+    return _Json(value)
+
+
+class _Json(Datum):  # type: ignore[misc]
+    """Its text is made only when it is read: a function's side reads few of the values that come with a message."""
+
+    def __init__(self, content: object) -> None:
+        self._content = content
+        self.type = "json"
+
+    @cached_property
+    def value(self) -> str:
+        return _COMPACT.encode(self._content)
 
 
 def json_text(text: str) -> Datum:

@@ -32,6 +32,7 @@ class Outcome:
     deployment: str  #: the one that answered; empty if none did
     seconds: float
     error: str = ""  #: why there was no answer
+    began: float = 0.0  #: when it was sent, by `time.monotonic`
 
 
 @dataclass
@@ -136,4 +137,4 @@ class Load:
         except (aiohttp.ClientError, TimeoutError) as fault:
             error = repr(fault)
         with self._lock:
-            self._outcomes.append(Outcome(number, status, deployment, time.monotonic() - began, error))
+            self._outcomes.append(Outcome(number, status, deployment, time.monotonic() - began, error, began))

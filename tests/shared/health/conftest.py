@@ -68,6 +68,7 @@ def health(folder: Path) -> Health:
         verifier=lambda: verifier(),
         bundle_folder=lambda digest: folder / digest,
         states=lambda: (),
+        worker_configuration=lambda: None,
         edit=lambda: None,
     )
 

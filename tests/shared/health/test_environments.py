@@ -1,5 +1,6 @@
 """The app's checks of its environments: rights, the registry, events, and their own rules."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from shared.cloud.sqlite_approvals import SqliteApprovals
 from shared.config import Policy
+from shared.config.loading import load_as_worker
 from shared.config.policy import ApprovalPolicy
 from shared.config.roles import Roles
 from shared.config.sources import source_names
@@ -18,7 +20,7 @@ from shared.ports import (
     RejectedError,
 )
 from shared.worker.order import Rules
-from tests.config.right import changed
+from tests.config.right import RIGHT, SETTINGS, changed
 from tests.fakes.workspace import FakeWorkspace
 from tests.shared.health.conftest import NAMES, faults, line, raising
 
@@ -62,15 +64,15 @@ def test_an_identity_that_evaluates_must_be_allowed_to_run_jobs(health: Health, 
     [
         ("{keep: 1h}", "may deploy"),
         (
-            "{keep: 1h, analysis: [{metric: error_rate, at_most: 0}]}",
+            "{keep: 1h, watch: 1h, analysis: [{metric: error_rate, at_most: 0}]}",
             "may deploy and read the live figures of endpoints",
         ),
         (
-            "{keep: 1h, too_few: replay, analysis: [{metric: error_rate, at_most: 0}]}",
+            "{keep: 1h, watch: 1h, too_few: replay, analysis: [{metric: error_rate, at_most: 0}]}",
             "may deploy and read the live figures of endpoints and read the requests that endpoints recorded",
         ),
         (
-            "{keep: 1h, analysis: [{job: jobs/compare.yml, gates: [{metric: differing, at_most: 0}]}]}",
+            "{keep: 1h, watch: 1h, analysis: [{job: jobs/compare.yml, gates: [{metric: differing, at_most: 0}]}]}",
             "may deploy and run jobs and read the live figures of endpoints",
         ),
     ],
@@ -85,7 +87,7 @@ def test_an_identity_that_watches_must_be_allowed_to_read_what_it_judges(
 
 
 def test_a_missing_right_on_live_figures_is_named_with_the_role_that_has_it(health: Health, folder: Path) -> None:
-    rollout = "rollout: {keep: 1h, analysis: [{metric: error_rate, at_most: 0}]}"
+    rollout = "rollout: {keep: 1h, watch: 1h, analysis: [{metric: error_rate, at_most: 0}]}"
     text = changed(("        smoke: {", f"        {rollout}\n        smoke: {{"))
     (folder / "promotion.yml").write_text(text, encoding="utf-8")
     workspaces = {name: FakeWorkspace(name=name) for name in NAMES}
@@ -239,6 +241,49 @@ def test_a_worker_alone_looks_at_the_events_of_its_environment_and_at_its_own_ru
     nothing = raising(AssertionError("this is none of a worker's business"))
     worker = replace(health, roles=Roles(False, ("dev",)), configuration=nothing, store=nothing)
     assert "events" in {check["what"] for check in worker.report(None)["checks"]}
+
+
+_ENDPOINT = '        endpoint: "{model}"\n'
+_ROLLOUT = "rollout: {watch: 1h, keep: 1h, too_few: replay, analysis: [{metric: error_rate, at_most: 0}]}"
+WATCHES = changed((_ENDPOINT, f"{_ENDPOINT}        {_ROLLOUT}\n"))
+
+
+def alone(health: Health, folder: Path, text: str, settings: Mapping[str, str]) -> Health:
+    """The app with prod's worker alone, which has only these settings."""
+    (folder / "promotion.yml").write_text(text, encoding="utf-8")
+    workspaces = {"prod": FakeWorkspace(name="prod")}
+    workspaces["prod"].rights_missing[Capability.WATCH] = ["Microsoft.Insights/metrics/read"]
+    return replace(
+        health,
+        roles=Roles(False, ("prod",)),
+        configuration=raising(AssertionError("this is none of a worker's business")),
+        workspace=workspaces.__getitem__,
+        worker_configuration=lambda: load_as_worker(folder / "promotion.yml", settings, ("prod",)),
+    )
+
+
+def test_a_worker_alone_needs_the_rights_that_stages_of_its_environment_ask_for(health: Health, folder: Path) -> None:
+    found = line(alone(health, folder, WATCHES, {"PROD": SETTINGS["PROD"]}), "rights", "prod")
+    assert (found["state"], found["says"], found["todo"]) == (
+        "fault",
+        "its identity may not read the live figures of endpoints (Microsoft.Insights/metrics/read)",
+        "Give it Monitoring Reader on the workspace.",
+    )
+    found = line(alone(health, folder, RIGHT, {"PROD": SETTINGS["PROD"]}), "rights", "prod")
+    assert (found["state"], found["says"]) == ("ok", "may deploy")
+
+
+@pytest.mark.parametrize("text", ["sources: {}", WATCHES.replace("${PROD}", "${ANOTHER}"), "a: ["])
+def test_a_worker_that_does_not_know_the_routes_says_which_rights_a_route_may_need(
+    health: Health, folder: Path, text: str
+) -> None:
+    found = line(alone(health, folder, text, {"PROD": SETTINGS["PROD"]}), "rights", "prod")
+    assert (found["state"], found["ok"]) == ("warning", True)
+    assert found["says"] == (
+        "may deploy; routes are not known here, and its identity may not read the live figures of endpoints "
+        "(Microsoft.Insights/metrics/read)"
+    )
+    assert found["todo"] == "If a route needs that, give it Monitoring Reader on the workspace."
 
 
 def test_sources_are_found_without_the_settings_of_the_app(folder: Path) -> None:

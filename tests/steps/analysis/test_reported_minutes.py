@@ -31,3 +31,12 @@ def test_a_report_carries_a_bounded_number_and_the_next_ones_carry_the_rest() ->
     assert len(first.minutes) == MOST_MINUTES
     second = judged_after(250, workspace, settings(), replace(WATCHED, kept=first.kept))
     assert [each.at for each in (*first.minutes, *second.minutes)] == [NOW + each * MINUTE for each in range(200)]
+
+
+def test_a_minute_is_reported_only_once_it_is_complete_and_if_it_lies_within_the_step() -> None:
+    """What is reported is never corrected, so half a minute would be kept for good."""
+    workspace = FakeWorkspace()
+    has_minutes(workspace, CANDIDATE, 6, 10)
+    late = replace(WATCHED, since=NOW + MINUTE / 2)
+    found = judged_after(4.9, workspace, settings(), late)
+    assert [(each.at - NOW) / MINUTE for each in found.minutes] == [1]

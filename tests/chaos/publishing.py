@@ -1,0 +1,89 @@
+"""Simulates a team that publishes its routes, each time with another edition of the scoring code, and goes back."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlpromote.client import NoAnswerError
+from shared.config import bundle
+from tests.chaos.api import Api
+from tests.chaos.requests import Requests
+from tests.chaos.world import Answer, Request
+
+SOURCE, PUBLISHER = "chaos", "paul"
+FOLDER = Path(__file__).with_name("team")
+#: How many of a hundred bundles have scoring code that cannot be loaded.
+BROKEN = 12
+#: Attempts to publish the first one.
+MOST_ATTEMPTS = 10
+
+
+class Team:
+    """Publishes bundles, and remembers what the app has answered."""
+
+    def __init__(self, api: Api, chance: random.Random, requests: Requests) -> None:
+        self._api = api
+        self._chance = chance
+        self._requests = requests
+        #: Editions by digest, of the bundles that the app was asked to publish.
+        self.editions: dict[str, str] = {}
+        #: The requests, each with the digest.
+        self.published: list[tuple[Request, str]] = []
+
+    async def publish(self) -> bool:
+        """Publish a new edition; whether that was done."""
+        broken = self._chance.randrange(100) < BROKEN and self.published
+        return await self._publish(f"{'broken' if broken else 'edition'}-{self._requests.number:06}")
+
+    async def publish_first(self) -> None:
+        """The same until it was done, with scoring code that works: at the beginning, when nothing is killed yet."""
+        for _ in range(MOST_ATTEMPTS):
+            if await self._publish(f"edition-{self._requests.number:06}"):
+                return
+            await asyncio.sleep(1)
+        raise AssertionError(f"the first bundle was not published: {self.published}")
+
+    async def go_back(self) -> None:
+        """Publish an earlier one again."""
+        history = await self.history()
+        earlier = sorted({digest for digest, _ in history if digest != history[0][0]})
+        if earlier:
+            await self._point_to(self._chance.choice(earlier), history[0][0])
+
+    async def history(self) -> list[tuple[str, str]]:
+        """The digest and the reason of each publication, the newest first."""
+        shown = await self._api.get(f"sources/{SOURCE}")
+        return [(each["digest"], each["reason"]) for each in shown["history"]]
+
+    async def _publish(self, edition: str) -> bool:
+        files = files_of(edition)
+        digest = bundle.digest_of(files)
+        history = await self.history()
+        status, _ = await self._api.put(f"sources/{SOURCE}/bundles/{digest}", PUBLISHER, bundle.archived(files))
+        if status != 200:
+            return False
+        self.editions[digest] = edition
+        return await self._point_to(digest, history[0][0] if history else None)
+
+    async def _point_to(self, digest: str, expected: str | None) -> bool:
+        reason = self._requests.reason
+        body = {"digest": digest, "expected": expected, "reason": reason}
+        try:
+            status, _ = await self._api.post(f"sources/{SOURCE}/publish", PUBLISHER, body)
+            answer = Answer.DONE if status == 200 else Answer.NOTHING
+        except NoAnswerError:
+            answer = Answer.NONE
+        asked = Request("published", PUBLISHER, reason, answer)
+        self.published.append((asked, digest))
+        self._requests.log(asked, f"{self.editions[digest]}, bundle {digest[:12]}")
+        return answer is Answer.DONE
+
+
+def files_of(edition: str) -> Mapping[str, bytes]:
+    """The team's files with an edition of the scoring code."""
+    files = [file for file in FOLDER.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    found = {file.relative_to(FOLDER).as_posix(): file.read_bytes() for file in files}
+    score = found["scoring/score.py"]
+    assert b'"none"' in score
+    return {**found, "scoring/score.py": score.replace(b'"none"', f'"{edition}"'.encode())}
