@@ -159,6 +159,15 @@ def test_a_champion_whose_job_fails_is_told_apart(stage: Stage, workspace: FakeW
     assert refused(stage, workspace).reason.startswith("The present default, v2-old, failed its test. Job ")
 
 
+def test_a_champion_whose_job_fails_does_not_stop_its_successor_where_nothing_is_compared(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    workspace.fails_to_score = {"v2-old"}
+    outcome = with_test(stage, disagreement=None).run("invoke", workspace)
+    assert isinstance(outcome, Succeeded), outcome
+    assert (outcome.evidence["rows"], outcome.evidence.get("champion")) == (4, None)
+
+
 def test_where_nothing_served_it_is_enough_that_rows_are_written(stage: Stage, workspace: FakeWorkspace) -> None:
     stage = stage.with_(champion=None)
     outcome = stage.run("invoke", workspace)
