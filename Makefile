@@ -15,11 +15,14 @@ SAMPLE ?= 150
 SEED ?=
 # Of `make package`: anything includes the libraries, for a package that is run from an address.
 LIBRARIES ?=
-# Most tests wait for processes, so run a few files in parallel.
-PYTEST := python -m pytest -n 3 --dist loadfile
+# Most tests wait for processes, so run a few files in parallel: three keep two processors busy for 70 % of the time.
+PYTEST := python -m pytest -n 4 --dist loadfile
 # Only wheels, and only locked ones: building one would install packages that no lock names.
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
 LOCKED := $(PIP_INSTALL) --require-hashes --only-binary :all:
+
+# Tests start hundreds of processes. Each compiles our code anew where the shell forbids Python to keep the result.
+test test-azurite test-later chaos mutants check: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo demo-pipeline up install test test-azurite test-later chaos mutants check format bench package azurite lock clean
 

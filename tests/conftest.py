@@ -15,11 +15,31 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _HERE = Path(__file__).parent
-#: Files that start a whole local cloud for a few tests, each of which takes minutes.
-LONGEST = (_HERE / "e2e", _HERE / "chaos" / "test_chaos.py", _HERE / "examples" / "test_pipeline_story.py")
+#: The files that take longest, and the folder of most others that start a whole local cloud. The longest comes first.
+LONGEST = tuple(
+    _HERE / each
+    for each in (
+        "e2e/test_waiting.py",
+        "examples/test_pipeline_story.py",
+        "e2e/test_apart.py",
+        "e2e/test_rollout.py",
+        "functions/test_openapi.py",
+        "e2e/test_two_teams.py",
+        "examples/test_command.py",
+        "chaos/test_chaos.py",
+        "e2e",
+        "cloud",
+        "core",
+    )
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let parallel workers begin with the longest files, so that no worker ends with one while the others idle."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not any(item.path.is_relative_to(each) for each in LONGEST))
+        items.sort(key=lambda item: _place(item.path))
+
+
+def _place(file: Path) -> int:
+    """The lower, the earlier."""
+    return next((place for place, each in enumerate(LONGEST) if file.is_relative_to(each)), len(LONGEST))

@@ -206,6 +206,18 @@ def may_meet(one: str, one_models: Iterable[str], other: str, others_models: Ite
     return left == right
 
 
+def may_meet_across_teams(one: str, one_models: Iterable[str], other: str, others_models: Iterable[str]) -> bool:
+    """Return whether two templates give one name for any two names that these patterns match: `{model}-test` of `churn`
+    and `{model}` of `churn-*` do. Too strict for stages of one team, whose wildcards are for models like each other."""
+    left, right = ([*_expanded(one, one_models)], [*_expanded(other, others_models)])
+    return patterns.overlap(left, right)
+
+
+def _expanded(template: str, models: Iterable[str]) -> Iterator[str]:
+    for model in models:
+        yield template.casefold().replace(azure_names.MODEL, model.casefold())
+
+
 def _gives(template: str, models: list[str], endpoint: str) -> bool:
     before, _, behind = template.partition(azure_names.MODEL)
     fits = endpoint.startswith(before) and endpoint.endswith(behind) and len(endpoint) > len(before + behind)

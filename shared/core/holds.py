@@ -112,7 +112,7 @@ def hold(holds: Holds, scope: Scope, by: Person, reason: str, until: datetime | 
     if len(others) >= MOST_HOLDS:
         raise NotNowError(f"there are {MOST_HOLDS} holds already: release one, or hold a whole route")
     made = OperatorHold(scope, by.name, reason, now, until)
-    return _noted(replace(holds, holds=(*others, made)), "set", made.scope, by, reason, until, now)
+    return _noted(replace(holds, holds=(*others, made)), HoldLine(0, now, "set", scope, by.name, reason, until))
 
 
 def release(holds: Holds, scope: Scope, by: Person, reason: str, now: datetime) -> Holds:
@@ -120,7 +120,7 @@ def release(holds: Holds, scope: Scope, by: Person, reason: str, now: datetime) 
     if all(each.scope != scope for each in holds.in_force(now)):
         raise NotNowError(_none_on(holds, scope, now))
     others = tuple(each for each in holds.in_force(now) if each.scope != scope)
-    return _noted(replace(holds, holds=others), "released", scope, by, reason, None, now)
+    return _noted(replace(holds, holds=others), HoldLine(0, now, "released", scope, by.name, reason, None))
 
 
 def _none_on(holds: Holds, scope: Scope, now: datetime) -> str:
@@ -129,9 +129,7 @@ def _none_on(holds: Holds, scope: Scope, now: datetime) -> str:
     return f"{what}; held: {known}" if known else f"{what}, and on nothing else"
 
 
-def _noted(
-    holds: Holds, what: str, scope: Scope, by: Person, reason: str, until: datetime | None, now: datetime
-) -> Holds:
+def _noted(holds: Holds, line: HoldLine) -> Holds:
+    """The holds with the line added, under the next number."""
     number = holds.history[-1].number + 1 if holds.history else 1
-    line = HoldLine(number, now, what, scope, by.name, reason, until)
-    return replace(holds, history=(*holds.history, line)[-MOST_LINES:])
+    return replace(holds, history=(*holds.history, replace(line, number=number))[-MOST_LINES:])

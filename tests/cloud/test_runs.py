@@ -3,8 +3,8 @@
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,35 +17,41 @@ REPOSITORY = Path(__file__).parents[2]
 PYTHON = REPOSITORY / ".venv-compute" / "bin" / "python"
 #: Lets plain MLflow write to `azureml://` addresses of the local cloud, as azureml-mlflow does on Azure.
 MLFLOW_PLUGIN = REPOSITORY / "localcloud" / "localcloud" / "azureml" / "compute" / "mlflow_plugin"
-#: A notebook on a laptop.
+#: A notebook on a laptop. It names its libraries, since MLflow would start another process to find them.
 NOTEBOOK = """
-import json, os
+import json
 import mlflow
 
 class Double(mlflow.pyfunc.PythonModel):
     def predict(self, model_input: list[int]) -> list[int]:
         return [2 * number for number in model_input]
 
+runs = {}
 mlflow.set_experiment("on a laptop")
-with mlflow.start_run(tags={"mlflow.source.git.commit": "f00", "mlflow.source.git.repoURL": "https://git/x"}) as run:
-    mlflow.log_metric("accuracy", 0.9)
-    mlflow.pyfunc.log_model(name="model", python_model=Double(), registered_model_name=os.environ["NAME"])
-    if os.environ["FAILS"] == "yes":
-        mlflow.end_run("FAILED")
-print(json.dumps(run.info.run_id))
+for status in ("Completed", "Failed"):
+    tags = {"mlflow.source.git.commit": "f00", "mlflow.source.git.repoURL": "https://git/x"}
+    with mlflow.start_run(tags=tags) as run:
+        mlflow.log_metric("accuracy", 0.9)
+        mlflow.pyfunc.log_model(
+            name="model", python_model=Double(), registered_model_name=status, pip_requirements=["mlflow"]
+        )
+        if status == "Failed":
+            mlflow.end_run("FAILED")
+    runs[status] = run.info.run_id
+print(json.dumps(runs))
 """
 
 
-def tracked(azure: LocalAzure, folder: Path, name: str, fails: str = "no") -> str:
-    """The id of a run that has registered a model of this name from outside."""
+@pytest.fixture(scope="module")
+def runs(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The ids of two runs by their status, which is also the name of the model that each has registered."""
+    folder = tmp_path_factory.mktemp("notebook")
     tracking = client("dev", azure).workspaces.get("ws-dev").mlflow_tracking_uri
     token = credential(DORA).get_token(azure.cloud["resource_manager"].rstrip("/") + "/.default").token
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "PYTHONPATH": str(MLFLOW_PLUGIN),
-        "NAME": name,
-        "FAILS": fails,
         "MLFLOW_TRACKING_URI": "https://" + str(tracking).partition("://")[2],
         "MLFLOW_TRACKING_TOKEN": token,
         "MLFLOW_TRACKING_SERVER_CERT_PATH": str(azure.data / "ca.pem"),
@@ -56,16 +62,16 @@ def tracked(azure: LocalAzure, folder: Path, name: str, fails: str = "no") -> st
         [str(PYTHON), "-c", NOTEBOOK], env=environment, cwd=folder, capture_output=True, text=True, timeout=90
     )
     assert done.returncode == 0, done.stderr
-    found: Any = json.loads(done.stdout.splitlines()[-1])
-    return str(found)
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
-@pytest.mark.parametrize(("fails", "status"), [("no", "Completed"), ("yes", "Failed")])
+@pytest.mark.parametrize("status", ["Completed", "Failed"])
 def test_the_run_is_the_models_origin_in_the_words_of_a_job(
-    azure: LocalAzure, dev: AzureMLWorkspace, name: str, tmp_path: Path, fails: str, status: str
+    dev: AzureMLWorkspace, runs: Mapping[str, str], status: str
 ) -> None:
-    run = tracked(azure, tmp_path, name, fails)
-    model = dev.model(name, "1")
+    run = runs[status]
+    model = dev.model(status, "1")
     assert model
     assert model.job == run
     job = dev.job(run)
@@ -77,8 +83,8 @@ def test_the_run_is_the_models_origin_in_the_words_of_a_job(
     assert dev.has_files(model)
 
 
-def test_who_registered_it_is_its_author(azure: LocalAzure, dev: AzureMLWorkspace, name: str, tmp_path: Path) -> None:
-    tracked(azure, tmp_path, name)
-    model = dev.model(name, "1")
+@pytest.mark.usefixtures("runs")
+def test_who_registered_it_is_its_author(dev: AzureMLWorkspace) -> None:
+    model = dev.model("Completed", "1")
     assert model
     assert DORA in [author.id for author in dev.authors(model)]

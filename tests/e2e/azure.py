@@ -32,6 +32,9 @@ SDK_FAULTS = (AzureError, MlException, OSError)
 ANSWERED_BY = "azureml-model-deployment"
 _API_VERSION = {"api-version": "2022-05-01"}
 
+#: Seconds between two looks. Each takes processor time that the other tests are waiting for.
+LOOK_AGAIN = 0.25
+
 T = TypeVar("T")
 
 
@@ -39,14 +42,16 @@ class NotAnsweredError(Exception):
     """A scoring request was not answered with 200."""
 
 
-async def until(look: Callable[[], Awaitable[T | None]], what: str, seconds: float = DEADLINE) -> T:
+async def until(
+    look: Callable[[], Awaitable[T | None]], what: str, seconds: float = DEADLINE, again: float = LOOK_AGAIN
+) -> T:
     """The first answer that is neither None nor False. Fails if there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = await look()
         if found:
             return found
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(again)
     raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
@@ -212,6 +217,15 @@ class Azure:
         """Create an endpoint by hand, like somebody who knows nothing of the app."""
         body = {"location": "westeurope", "properties": {"authMode": "Key"}}
         await self.call("PUT", self._endpoint(environment, endpoint), json=body)
+
+    async def move_traffic(self, environment: str, endpoint: str, traffic: Mapping[str, int]) -> None:
+        """Divide an endpoint's traffic by hand: the shares of its deployments, in per cent."""
+        path = self._endpoint(environment, endpoint)
+        found = await self.call("GET", path)
+        assert found
+        properties = {**found["properties"], "traffic": dict(traffic), "mirrorTraffic": {}}
+        body = {name: found[name] for name in ("location", "identity", "tags") if found.get(name)}
+        await self.call("PUT", path, json={**body, "properties": properties})
 
     @asynccontextmanager
     async def users(

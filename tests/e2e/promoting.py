@@ -1,6 +1,7 @@
 """Waits for promotions through the app's HTTP API. The app may be down meanwhile."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -9,15 +10,18 @@ from examples.demo.promotions import Promotion
 from mlpromote.client import Answer, Client, NoAnswerError
 from mlpromote.statuses import ENDED
 from tests.e2e.azure import until
+from tests.signing_in import bearer
 
 #: Seconds for a promotion. Apps that import the SDK at its first step take minutes on a busy machine.
 LONGEST = 240.0
+LOOK_AGAIN = 0.5
 
 
 class Promoting:
     """The promotions of one app."""
 
     def __init__(self, addresses: Mapping[str, Any]) -> None:
+        self._addresses = addresses
         functions = addresses["functions"]
         self._client = Client(functions["url"])
         self._key = functions["keys"]["default"]
@@ -26,10 +30,13 @@ class Promoting:
         """The promotion of a model version (or of a job by its name), once it has ended."""
 
         async def look() -> Promotion | None:
-            found = await self.find(model, version, kind)
-            return found if found and found["status"] in ENDED else None
+            try:
+                found = await self._summary(model, version, kind)
+                return await self._read(f"/{found['id']}") if found and found["status"] in ENDED else None
+            except NoAnswerError:
+                return None
 
-        return await until(look, f"the promotion of {model} {version} has ended", LONGEST)
+        return await until(look, f"the promotion of {model} {version} has ended", LONGEST, LOOK_AGAIN)
 
     async def succeeded(self, model: str, version: str = "1") -> Promotion:
         """The promotion of a model version, once it has succeeded; fails with the reason if it ends otherwise."""
@@ -42,8 +49,8 @@ class Promoting:
     async def find(self, model: str, version: str, kind: str = "model") -> Promotion | None:
         """The promotion of a model version; None while there is none or the app does not answer."""
         try:
-            found = [each for each in await self.all_of(model, kind) if each["version"] == version]
-            return await self._read(f"/{found[0]['id']}") if found else None
+            found = await self._summary(model, version, kind)
+            return await self._read(f"/{found['id']}") if found else None
         except NoAnswerError:
             return None
 
@@ -56,6 +63,21 @@ class Promoting:
         """The answer to `GET /api/promotions{path}`; `key` is sent in place of the app's own."""
         headers = {"x-functions-key": self._key if key is None else key}
         return await asyncio.to_thread(self._client.ask, "GET", f"/api/promotions{path}", headers)
+
+    async def ask(self, promotion: str, action: str, **body: str) -> Answer:
+        """The answer to Alice, who asks for something to be done to a promotion, such as `cancel`."""
+        signed_in = await asyncio.to_thread(bearer, self._addresses, "alice")
+        headers = {"x-functions-key": self._key, "Content-Type": "application/json", **signed_in}
+        address, content = f"/api/promotions/{promotion}/{action}", json.dumps(body).encode()
+        return await asyncio.to_thread(self._client.ask, "POST", address, headers, content)
+
+    async def accepted(self, promotion: str, action: str, **body: str) -> None:
+        """Ask for it as Alice; fails unless the app accepts it."""
+        answer = await self.ask(promotion, action, **body)
+        assert answer.status == 202, f"{action}: {answer.status} {answer.text}"
+
+    async def _summary(self, model: str, version: str, kind: str) -> Promotion | None:
+        return next((each for each in await self.all_of(model, kind) if each["version"] == version), None)
 
     async def _read(self, path: str) -> Any:
         answer = await self.request(path)

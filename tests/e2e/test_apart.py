@@ -37,7 +37,6 @@ from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import failure, running_steps
 from tests.e2e.queue_rights import NAMES, QUEUES, SHARED_ACCESS
 from tests.e2e.worker_apps import WorkerApps
-from tests.signing_in import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,8 +60,7 @@ def description() -> Description:
 async def workers(cloud: Cloud) -> AsyncIterator[WorkerApps]:
     apps = WorkerApps(cloud.parts, cloud.parts.layout.data / "workers")
     try:
-        for name in NAMES:
-            await apps.start(name, environment=name, identity=name)
+        await asyncio.gather(*(apps.start(name, environment=name, identity=name) for name in NAMES))
         yield apps
     finally:
         await apps.stop_all()
@@ -203,7 +201,7 @@ async def test_a_deployment_deleted_by_hand_on_the_way_back_is_made_again_before
     second = await cloud.promotions.succeeded(model, "2")
     # The champion's deployment comes back, and the traffic cannot be moved to it for a while.
     busy = await cloud.azure.fault("busy", "PUT", f"*/onlineEndpoints/{model}", count=1000)
-    await roll_back(cloud, second["id"], "prod")
+    await cloud.promotions.accepted(second["id"], "roll-back", reason="wrong answers", stage="prod")
     champion = await until(lambda: ready_deployment_of(cloud, model, "1"), "version 1 is deployed again", WAITS)
     await until(lambda: is_under_way(cloud, model, "restore"), "restore has begun", WAITS)
     await cloud.azure.call("DELETE", deployment_path(cloud, model, champion))
@@ -238,24 +236,9 @@ async def is_under_way(cloud: Cloud, model: str, step: str) -> bool:
     return promotion is not None and step in running_steps(promotion)
 
 
-async def roll_back(cloud: Cloud, promotion: str, stage: str) -> None:
-    status, text = await ask(cloud, f"{promotion}/roll-back", reason="wrong answers", stage=stage)
-    assert status == 202, text[:500]
-
-
 async def was_hurried(cloud: Cloud, promotion: str) -> bool:
     """Whether a paused step is polled at once; not while a poll is under way."""
-    status, _ = await ask(cloud, f"{promotion}/retry", reason="it is free again")
-    return status == 202
-
-
-async def ask(cloud: Cloud, path: str, **body: str) -> tuple[int, str]:
-    """Alice does."""
-    functions = cloud.parts.addresses["functions"]
-    signed_in = await asyncio.to_thread(bearer, cloud.parts.addresses, "alice")
-    headers = {"x-functions-key": functions["keys"]["default"], **signed_in}
-    async with cloud.http.post(f"{functions['url']}/api/promotions/{path}", json=body, headers=headers) as answer:
-        return answer.status, await answer.text()
+    return (await cloud.promotions.ask(promotion, "retry", reason="it is free again")).status == 202
 
 
 def key_of(cloud: Cloud, name: str) -> str:

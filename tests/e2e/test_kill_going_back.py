@@ -21,7 +21,6 @@ from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import journal, running_steps
 from tests.e2e.test_pipelines import CURATED, WAITS
 from tests.rows_pipeline import code_in, register_rows, submit
-from tests.signing_in import bearer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
@@ -70,8 +69,8 @@ async def aftermath(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> A
     jobs["compares"] = await asyncio.to_thread(submit, cloud.azure.dev, code, CURATED, 1.3, "compares")
     with suppress(AssertionError):
         await held["compares"].reached(WAITS)
-    await ask(cloud, cancelled["id"], "cancel")
-    await ask(cloud, second["id"], "roll-back")
+    await cloud.promotions.accepted(cancelled["id"], "cancel", reason="a test")
+    await cloud.promotions.accepted(second["id"], "roll-back", reason="a test")
     caught = {}
     for route, call in held.items():
         with suppress(AssertionError):
@@ -107,15 +106,6 @@ async def running(cloud: Cloud, route: str, job: str, step: str) -> Promotion:
         return promotion if there and there["status"] == "Running" else None
 
     return await until(look, f"the step {step} of {job}", WAITS)
-
-
-async def ask(cloud: Cloud, promotion: str, action: str) -> None:
-    functions = cloud.parts.addresses["functions"]
-    signed_in = await asyncio.to_thread(bearer, cloud.parts.addresses, "alice")
-    headers = {**signed_in, "x-functions-key": functions["keys"]["default"]}
-    url = f"{functions['url']}/api/promotions/{promotion}/{action}"
-    async with cloud.http.post(url, headers=headers, json={"reason": "a test"}) as answer:
-        assert answer.status < 300, f"{answer.status}: {await answer.text()}"
 
 
 @pytest.mark.parametrize(("route", "status"), list(zip(CAUGHT, ("succeeded", "cancelled", "rolled-back"), strict=True)))

@@ -18,7 +18,6 @@ from shared.http.authorisation import OPERATOR
 from tests.e2e.azure import HeldCall, until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import journal, running_steps
-from tests.signing_in import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -76,7 +75,7 @@ async def bring_into(cloud: Cloud, step: str) -> HeldCall:
     model = model_of(step)
     if step == "retire":
         call = await cloud.azure.hold(method, path.replace("NAME", model))
-        await ask(cloud, await promotion_of(cloud, step), "retire", reason="it costs money")
+        await cloud.promotions.accepted(await promotion_of(cloud, step), "retire", reason="it costs money")
     elif step in ("restore", "watch"):
         await cloud.azure.register(model, version)
         await until(
@@ -86,7 +85,7 @@ async def bring_into(cloud: Cloud, step: str) -> HeldCall:
             await until(lambda: gets_a_share(cloud, model), "version 2 gets its share", LONGEST)
         call = await cloud.azure.hold(method, path.replace("NAME", model))
         if step == "restore":
-            await ask(cloud, await promotion_of(cloud, step), "cancel", reason="wrong answers")
+            await cloud.promotions.accepted(await promotion_of(cloud, step), "cancel", reason="wrong answers")
     else:
         call = await cloud.azure.hold(method, path.replace("NAME", model))
         await cloud.azure.register(model, version)
@@ -111,16 +110,6 @@ async def promotion_of(cloud: Cloud, step: str) -> str:
     found = await cloud.promotions.find(model_of(step), CAUGHT[step][0])
     assert found is not None
     return str(found["id"])
-
-
-async def ask(cloud: Cloud, promotion: str, action: str, **body: str) -> None:
-    """Alice does."""
-    functions = cloud.parts.addresses["functions"]
-    signed_in = await asyncio.to_thread(bearer, cloud.parts.addresses, "alice")
-    headers = {"x-functions-key": functions["keys"]["default"], **signed_in}
-    url = f"{functions['url']}/api/promotions/{promotion}/{action}"
-    async with cloud.http.post(url, json=body, headers=headers) as answer:
-        assert answer.status == 202, await answer.text()
 
 
 async def ended(cloud: Cloud, aftermath: Aftermath, step: str) -> Promotion:

@@ -17,10 +17,9 @@ from examples.demo.promotions import Promotion
 from examples.demo.request_loop import RequestLoop
 from localcloud.up import Description
 from shared.http.authorisation import OPERATOR
-from tests.e2e.azure import until
+from tests.e2e.azure import LOOK_AGAIN, until
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import journal, running_steps
-from tests.signing_in import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,6 +27,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CANDIDATES = {"unmirrored-slow": "slow", "rolling-faulty": "faulty", "rolling-fine": None}
 #: Loops of requests to each endpoint, so that some minutes of the metrics have enough of them.
 LOOPS = 6
+#: Seconds between two requests of a loop: enough for the minimum of the route, and not all that the machine can do.
+PAUSE = 0.1
 LONGEST = 120.0
 #: Calls to the metrics that fail.
 AWAY = 4
@@ -62,7 +63,7 @@ async def rolled(cloud: Cloud) -> AsyncIterator[Rolled]:
     async with AsyncExitStack() as stack:
         users = {
             model: [
-                await stack.enter_async_context(cloud.azure.users("prod", model, pause_seconds=0.02))
+                await stack.enter_async_context(cloud.azure.users("prod", model, pause_seconds=PAUSE))
                 for _ in range(LOOPS)
             ]
             for model in CANDIDATES
@@ -97,7 +98,7 @@ async def watch_shares(cloud: Cloud, model: str, seen: list[dict[str, int]]) -> 
         found = {versions.get(name, "gone"): share for name, share in traffic.items()}
         if found not in seen[-1:]:
             seen.append(found)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(LOOK_AGAIN)
 
 
 def step(promotion: Promotion, name: str) -> Mapping[str, Any]:
@@ -169,8 +170,8 @@ async def test_within_the_time_that_it_is_kept_a_rollback_is_one_change_of_the_t
     promotion = rolled.ends["rolling-fine"]
     made = len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine/deployments/*"))
     moved = len(await cloud.azure.calls("PUT", "*/onlineEndpoints/rolling-fine"))
-    async with cloud.azure.users("prod", "rolling-fine", pause_seconds=0.02) as users:
-        await ask(cloud, promotion["id"], "roll-back", reason="wrong answers")
+    async with cloud.azure.users("prod", "rolling-fine", pause_seconds=PAUSE) as users:
+        await cloud.promotions.accepted(promotion["id"], "roll-back", reason="wrong answers")
 
         async def has_come_back() -> bool:
             return await cloud.azure.traffic("prod", "rolling-fine") == {name_of_first: 100}
@@ -206,7 +207,7 @@ async def test_what_fails_while_it_is_watched_comes_back_by_itself_and_holds_the
     await until(is_watched, "version 2 has all traffic and is watched", LONGEST)
     async with AsyncExitStack() as stack:
         for _ in range(LOOPS):
-            await stack.enter_async_context(cloud.azure.users("prod", model, {"spoil": True}, pause_seconds=0.02))
+            await stack.enter_async_context(cloud.azure.users("prod", model, {"spoil": True}, pause_seconds=PAUSE))
         promotion = await cloud.promotions.ended(model, "2")
     assert promotion["status"] == "rolled-back", promotion["reason"]
     assert promotion["reason"].startswith("prod: rolled back by mlpromote: Refused for prod")
@@ -221,11 +222,26 @@ async def test_what_fails_while_it_is_watched_comes_back_by_itself_and_holds_the
     await until(waits, "version 3 waits for the hold to be released", LONGEST)
 
 
-async def ask(cloud: Cloud, promotion: str, action: str, **body: str) -> None:
-    """Alice does."""
-    functions = cloud.parts.addresses["functions"]
-    signed_in = await asyncio.to_thread(bearer, cloud.parts.addresses, "alice")
-    headers = {"x-functions-key": functions["keys"]["default"], **signed_in}
-    url = f"{functions['url']}/api/promotions/{promotion}/{action}"
-    async with cloud.http.post(url, json=body, headers=headers) as answer:
-        assert answer.status == 202, await answer.text()
+async def test_traffic_that_a_person_moves_in_the_middle_stops_the_rollout_and_stays_where_it_was_put(
+    cloud: Cloud,
+) -> None:
+    model = "timed-by-hand"
+    await cloud.azure.register(model, "1")
+    await cloud.promotions.succeeded(model)
+    await cloud.azure.register(model, "2")
+
+    async def is_divided() -> dict[str, int] | None:
+        found = await cloud.azure.traffic("prod", model) or {}
+        return found if len(found) == 2 else None
+
+    names = await until(is_divided, "version 2 gets its share", LONGEST)
+    by_hand = dict.fromkeys(names, 50)
+    async with cloud.azure.users("prod", model, pause_seconds=0.02) as users:
+        await cloud.azure.move_traffic("prod", model, by_hand)
+        promotion = await cloud.promotions.ended(model, "2")
+    assert promotion["status"] == "failed", promotion["reason"]
+    assert "which is not what this promotion left, so it was left there" in failed_step(promotion)["failure"]["reason"]
+    assert all(f"{name} (50 %)" in failed_step(promotion)["failure"]["reason"] for name in names)
+    assert await cloud.azure.traffic("prod", model) == by_hand
+    assert sorted((await cloud.azure.deployments("prod", model)).values()) == ["1", "2"]
+    assert users.failed == 0, users.failures

@@ -1,21 +1,26 @@
-import os
 import subprocess
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.examples.scripts import REPOSITORY, Scripts
 
 with warnings.catch_warnings():
     # The SDK's own use of marshmallow warns while it is imported.
     warnings.simplefilter("ignore")
     import azure.ai.ml  # noqa: F401 - the first import is what warns
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-COMPUTE = REPOSITORY / ".venv-compute" / "bin" / "python"
 DIGITS = REPOSITORY / "examples" / "digits"
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripts]:
+    with Scripts(tmp_path_factory.mktemp("scripts")) as scripts:
+        yield scripts
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +30,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def train(runs: Path) -> Train:
+def train(scripts: Scripts, runs: Path) -> Train:
     """Run the training job's program as the job does."""
 
     def train(model: Path, rows: int = 800, layout: str = "pipeline") -> subprocess.CompletedProcess[str]:
-        options = ["--training-rows", str(rows), "--layout", layout, "--model", str(model)]
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": runs.as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true"}
-        command = [str(COMPUTE), str(DIGITS / "train" / "train.py"), *options]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        options = ["--training-rows", rows, "--layout", layout, "--model", model]
+        return scripts.run(DIGITS / "train" / "train.py", *options, runs=runs)
 
     return train
 

@@ -13,7 +13,7 @@ import yaml
 from examples.demo.__main__ import INTERRUPTED, main
 from examples.demo.data_folder import empty
 from localcloud.configuration_file import ConfigurationError
-from tests.examples.conftest import REPOSITORY
+from tests.examples.scripts import REPOSITORY
 
 DEADLINE_SECONDS = 30.0
 

@@ -1,17 +1,14 @@
 """The example of a training pipeline: its files are ones that the SDK loads, and its steps do what the story says."""
 
-import os
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from azure.ai.ml import load_component, load_job
 
 from shared.config import load
-from tests.examples.conftest import COMPUTE, REPOSITORY
+from tests.examples.scripts import REPOSITORY, Scripts
 from tests.examples.test_project import SETTINGS
 
 # The SDK's own use of marshmallow warns.
@@ -20,24 +17,27 @@ pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInM
 EXAMPLE = REPOSITORY / "examples" / "digits_pipeline"
 ROUTES: Mapping[str, Any] = load(EXAMPLE / "promotion.yml", SETTINGS).routes
 
+Run = Callable[..., str]
+
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(scripts: Scripts, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """What a script of the example prints."""
+    runs = tmp_path_factory.mktemp("pipeline") / "runs"
+
+    def run(script: Path, *arguments: object) -> str:
+        ended = scripts.run(script, *arguments, runs=runs)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def data(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
     run(EXAMPLE / "data" / "make_data.py", folder)
     return folder
-
-
-def run(script: Path, *arguments: object) -> str:
-    """What a script of the example prints."""
-    with TemporaryDirectory() as runs:  # where MLflow keeps what it logs
-        return _run(script, arguments, Path(runs) / "runs")
-
-
-def _run(script: Path, arguments: Sequence[object], runs: Path) -> str:
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": runs.as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true"}
-    command = [str(COMPUTE), str(script), *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=True).stdout
 
 
 def printed(output: str) -> dict[str, float]:
@@ -46,7 +46,7 @@ def printed(output: str) -> dict[str, float]:
     return {name: float(value) for name, value in zip(words[::2], words[1::2], strict=True)}
 
 
-def trained(data: Path, split: str, folder: Path) -> dict[str, float]:
+def trained(run: Run, data: Path, split: str, folder: Path) -> dict[str, float]:
     """Run both steps of the pipeline on some data. Return the metrics that the second one logs."""
     prepared = folder / "prepared"
     prepared.mkdir()
@@ -73,19 +73,21 @@ def test_what_the_pipeline_registers_is_what_the_other_route_takes() -> None:
     assert takes.require_tags.items() <= registers.tags.items()
 
 
-def test_the_pipeline_does_as_well_on_all_data_as_on_the_sample(data: Path, tmp_path: Path) -> None:
+def test_the_pipeline_does_as_well_on_all_data_as_on_the_sample(run: Run, data: Path, tmp_path: Path) -> None:
     seen = {}
     for name in ("sample", "production"):
         (tmp_path / name).mkdir()
-        seen[name] = trained(data / name, "random", tmp_path / name)["accuracy"]
+        seen[name] = trained(run, data / name, "random", tmp_path / name)["accuracy"]
     assert _holds(seen["production"], seen["sample"])
 
 
-def test_a_split_that_looks_harmless_on_the_sample_is_refused_in_production(data: Path, tmp_path: Path) -> None:
+def test_a_split_that_looks_harmless_on_the_sample_is_refused_in_production(
+    run: Run, data: Path, tmp_path: Path
+) -> None:
     seen = {}
     for name in ("sample", "production"):
         (tmp_path / name).mkdir()
-        seen[name] = trained(data / name, "last", tmp_path / name)["accuracy"]
+        seen[name] = trained(run, data / name, "last", tmp_path / name)["accuracy"]
     assert seen["sample"] > 0.9
     assert not _holds(seen["production"], seen["sample"])
 
@@ -96,7 +98,7 @@ def _holds(value: float, source: float) -> bool:
     return bool(value >= gate.at_least and source - value <= gate.no_worse_than_source_by)
 
 
-def test_the_first_step_drops_the_lines_that_are_broken(data: Path, tmp_path: Path) -> None:
+def test_the_first_step_drops_the_lines_that_are_broken(run: Run, data: Path, tmp_path: Path) -> None:
     lines = (data / "production" / "images.csv").read_text().splitlines()
     output = run(
         *(EXAMPLE / "prepare" / "prepare.py", "--images", data / "production"),
@@ -108,7 +110,7 @@ def test_the_first_step_drops_the_lines_that_are_broken(data: Path, tmp_path: Pa
 
 
 def test_the_evaluation_measures_both_models_and_the_candidate_alone_without_a_champion(
-    data: Path, tmp_path: Path, model: Path, poor_model: Path
+    run: Run, data: Path, tmp_path: Path, model: Path, poor_model: Path
 ) -> None:
     job: Any = load_job(EXAMPLE / "jobs" / "evaluate.yml", params_override=[{"inputs": {}}])
     assert (EXAMPLE / "jobs" / job.code / "evaluate.py").is_file()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.conftest import REPOSITORY
+from tests.examples.scripts import REPOSITORY
 from tests.examples.test_command import processes_of
 
 #: It takes less than three minutes on an idle machine, which this one is not.

@@ -9,7 +9,8 @@ from examples.demo.project import APPROVAL, Project
 from localcloud.up import read_description
 from shared.config import StageSettings, load
 from tests.config.right import CLIENT_ID, WORKSPACE
-from tests.examples.conftest import COMPUTE, DIGITS, REPOSITORY, Train
+from tests.examples.conftest import DIGITS, Train
+from tests.examples.scripts import COMPUTE, REPOSITORY
 
 NAMES = ("DEV", "TEST", "PROD")
 SETTINGS = {f"{name}_WORKSPACE": WORKSPACE.format(name) for name in NAMES} | {

@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from localcloud.azureml.compute.container import Container, ContainerCrashed, Image
-from tests.examples.conftest import COMPUTE, DIGITS, Train
+from tests.examples.conftest import DIGITS, Train
+from tests.examples.scripts import COMPUTE
 
 Serve = Callable[[Path], Awaitable[Container]]
 SMOKE = [json.loads(line) for line in (DIGITS / "smoke" / "digits.jsonl").read_text().splitlines()]

@@ -1,11 +1,11 @@
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from examples.demo.digits import images
-from tests.examples.conftest import COMPUTE, DIGITS, Train
+from tests.examples.conftest import DIGITS, Train
+from tests.examples.scripts import Scripts
 
 
 def logged(runs: Path, metric: str) -> dict[str, float]:
@@ -38,10 +38,21 @@ def test_too_few_images_are_a_clear_error(train: Train, tmp_path: Path) -> None:
     assert "--training-rows must be from 40 to 1200, not 5" in ended.stderr
 
 
-def test_no_smoke_request_is_an_image_that_a_model_is_trained_with() -> None:
-    printing = "import json, train; print(json.dumps(train.split()[0].astype(int).tolist()))"
-    program = [str(COMPUTE), "-c", printing]
-    ended = subprocess.run(program, cwd=DIGITS / "train", capture_output=True, text=True, timeout=60, check=True)
+PRINTING = """
+import json, sys
+sys.path[0] = sys.argv[1]
+import train
+print(json.dumps(train.split()[0].astype(int).tolist()))
+"""
+
+
+def test_no_smoke_request_is_an_image_that_a_model_is_trained_with(
+    scripts: Scripts, runs: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "printing.py"
+    program.write_text(PRINTING)
+    ended = scripts.run(program, DIGITS / "train", runs=runs)
+    assert ended.returncode == 0, ended.stderr
     trained_with = {tuple(image) for image in json.loads(ended.stdout)}
 
     assert len(trained_with) > 1000

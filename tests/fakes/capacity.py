@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shared.ports import MachineSize, Quota
+from tests.fakes.work import FakeWork
 
 DS_V2 = "standardDSv2Family"
 
 
 @dataclass(kw_only=True)
-class FakeCapacities:
+class FakeCapacities(FakeWork):
     """State that tests set up. There is room for everything at first."""
 
     sizes: list[MachineSize] = field(
@@ -29,6 +30,3 @@ class FakeCapacities:
     def quotas(self) -> Sequence[Quota]:
         self._called("quotas")
         return self.limits
-
-    def _called(self, method: str) -> None:
-        raise NotImplementedError

@@ -18,6 +18,7 @@ from shared.ports import (
     RejectedError,
     SubmittedJob,
 )
+from tests.fakes.work import FakeWork
 
 WORKER = "worker-oid"  #: object id of the identity that uses the fake
 
@@ -33,7 +34,7 @@ class JobOutcome:
 
 
 @dataclass(kw_only=True)
-class FakeJobs:
+class FakeJobs(FakeWork):
     """State that tests set up and look at directly. A job ends as its `outcome` says after `polls_until_ended` reads;
     None: never by itself."""
 
@@ -163,12 +164,6 @@ class FakeJobs:
 
     @property
     def _workspace(self) -> str:
-        raise NotImplementedError
-
-    def _called(self, method: str) -> None:
-        raise NotImplementedError
-
-    def _died(self, method: str) -> None:
         raise NotImplementedError
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.ports import LiveFigures, Minute, RecordedRequest, Recording
+from tests.fakes.work import FakeWork
 
 
 @dataclass(kw_only=True)
-class FakeLiveFigures:
+class FakeLiveFigures(FakeWork):
     """State that tests set up and look at directly."""
 
     grain: timedelta = timedelta(minutes=1)
@@ -46,9 +47,6 @@ class FakeLiveFigures:
         self._called("recorded_requests")
         there = sorted(self.recorded.get((endpoint, deployment), []), key=lambda each: each.at)
         return Recording([each for each in there if each.at < until][-most:])
-
-    def _called(self, method: str) -> None:
-        raise NotImplementedError
 
 
 def _without_resources(minute: Minute) -> Minute:

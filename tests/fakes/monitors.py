@@ -6,13 +6,14 @@ from pathlib import Path
 
 from shared.config import plain_yaml
 from shared.ports import Monitor, MonitorFile, RejectedError
+from tests.fakes.work import FakeWork
 
 #: What a deployment must collect to be watched.
 COLLECTED = {"model_inputs", "model_outputs"}
 
 
 @dataclass(kw_only=True)
-class FakeMonitors:
+class FakeMonitors(FakeWork):
     """State that tests set up and look at directly."""
 
     monitors: dict[str, Monitor] = field(default_factory=dict)
@@ -41,18 +42,6 @@ class FakeMonitors:
         self._died("start_monitor")
 
     def _is_deployed(self, endpoint: str, deployment: str) -> bool:
-        raise NotImplementedError
-
-    def _called(self, method: str) -> None:
-        raise NotImplementedError
-
-    def _died(self, method: str) -> None:
-        raise NotImplementedError
-
-    def _begin(self, *key: str) -> None:
-        raise NotImplementedError
-
-    def _is_ready(self, key: tuple[str, ...]) -> bool:
         raise NotImplementedError
 
 

@@ -16,6 +16,7 @@ from shared.ports import (
     RejectedError,
     SubmittedJob,
 )
+from tests.fakes.work import FakeWork
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ class FakePipelineRegistry:
 
 
 @dataclass(kw_only=True)
-class FakePipelines:
+class FakePipelines(FakeWork):
     """State that tests set up and look at directly. What is registered is there after `polls_until_ready` looks."""
 
     pipelines: dict[str, PipelineJob] = field(default_factory=dict)
@@ -166,16 +167,4 @@ class FakePipelines:
         raise NotImplementedError
 
     def _submit(self, job: SubmittedJob) -> None:
-        raise NotImplementedError
-
-    def _called(self, method: str) -> None:
-        raise NotImplementedError
-
-    def _died(self, method: str) -> None:
-        raise NotImplementedError
-
-    def _begin(self, *key: str) -> None:
-        raise NotImplementedError
-
-    def _is_ready(self, key: tuple[str, ...]) -> bool:
         raise NotImplementedError

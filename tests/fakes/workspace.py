@@ -4,7 +4,6 @@ It behaves like Azure ML where the steps could go wrong: what is started takes a
 be taken, traffic only goes to what exists, and any call can be made to fail.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -61,18 +60,12 @@ SUBSCRIBED = EventSubscription("mlpromote-1", "Succeeded", "https://func-mlpromo
 MOST_MIRRORED = 50
 
 
-class Crash(BaseException):
-    """The process dies: not an Exception, so nothing handles it."""
-
-
 @dataclass
 class FakeWorkspace(FakeBatch, FakePipelines, FakeLiveFigures, FakeCapacities, FakeMonitors):
-    """State that tests set up and look at directly. `polls_until_ready`: how many reads of something that was started
-    still show it as not ready."""
+    """State that tests set up and look at directly."""
 
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     name: str = "ws"
-    polls_until_ready: int = 0
     models: dict[tuple[str, str], Model] = field(default_factory=dict)
     lost_files: set[tuple[str, str]] = field(default_factory=set)
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -89,15 +82,11 @@ class FakeWorkspace(FakeBatch, FakePipelines, FakeLiveFigures, FakeCapacities, F
     out_of_reach: str | None = None  #: the workspace's region, where the registry is not replicated to it
     located: str = "westeurope"  #: the region
     subscriptions: list[EventSubscription] = field(default_factory=lambda: [SUBSCRIBED])
-    raises: dict[str, Exception | Crash] = field(default_factory=dict)  #: by method: raised once, instead of the call
     rights_missing: dict[Capability, Sequence[str] | None] = field(default_factory=dict)  #: None: it cannot tell
     keeps_state: set[str] = field(default_factory=set)  #: deployments whose present state does not change by itself
-    dies_after: str = ""  #: the method after whose effect the process dies once
-    calls: Counter[str] = field(default_factory=Counter)
     asked: list[tuple[str, str | None, Any]] = field(default_factory=list)  #: endpoint, deployment and scoring request
     #: traffic and mirror, not shown before they are there
     _coming_traffic: dict[str, tuple[dict[str, int], dict[str, int]]] = field(default_factory=dict)
-    _pending: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     # --- to set up ---
 
@@ -374,24 +363,6 @@ class FakeWorkspace(FakeBatch, FakePipelines, FakeLiveFigures, FakeCapacities, F
     @property
     def _workspace(self) -> str:
         return f"/subscriptions/s/workspaces/{self.name}"
-
-    def _called(self, method: str) -> None:
-        self.calls[method] += 1
-        if method in self.raises:
-            raise self.raises.pop(method)
-
-    def _died(self, method: str) -> None:
-        if self.dies_after == method:
-            self.dies_after = ""
-            raise Crash
-
-    def _begin(self, *key: str) -> None:
-        self._pending[key] = self.polls_until_ready
-
-    def _is_ready(self, key: tuple[str, ...]) -> bool:
-        left = self._pending.get(key, 0)
-        self._pending[key] = left - 1
-        return left <= 0
 
     def _is_deployed(self, endpoint: str, deployment: str) -> bool:
         return (endpoint, deployment) in self.made

@@ -1,6 +1,7 @@
 """`mlpromote check`: everything that can be known without the cloud, all at once, each with its place."""
 
 import json
+import os
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -210,6 +211,28 @@ def test_a_teams_configuration_has_routes_only_and_no_settings(check: Check) -> 
     assert check({"promotion.yml": routes}).code == 0
     ended = check({"promotion.yml": routes.replace("endpoint: ", 'endpoint: "${X}"  #', 1)})
     assert "a team's configuration has no settings of the app; write the value itself" in ended.output
+
+
+def test_what_publish_would_refuse_is_a_fault_of_a_teams_folder(check: Check) -> None:
+    routes = RIGHT[RIGHT.index("routes:") :]
+    (check.folder / "scoring").mkdir()
+    (check.folder / "scoring" / "passwords").symlink_to("/etc/passwd")
+    ended = check({"promotion.yml": routes, "scoring/.env": "KEY=1", "scoring/SCORE.py": SCRIPT})
+    says = [line.partition(" cannot be published: ") for line in ended.output.splitlines()]
+    assert [(place, what.partition(" ")[0]) for place, found, what in says if found] == [
+        ("scoring/.env:1:1:", "looks"),
+        ("scoring/passwords:1:1:", "is"),
+        ("scoring/score.py:1:1:", "differs"),
+    ]
+    assert ended.code == ExitCode.REFUSED
+
+
+def test_a_pipe_in_the_place_of_a_file_is_a_fault_and_not_read(check: Check) -> None:
+    for name in (NAMED, "scoring/pipe.py"):
+        (check.folder / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(check.folder / name)
+    ended = check({NAMED: None})
+    assert f"promotion.yml:15:9: {NAMED} is not an ordinary file [file]" in ended.output
 
 
 def test_the_platforms_file_is_checked_as_well(check: Check) -> None:

@@ -25,7 +25,8 @@ from shared.core.messages import (
 from shared.ports import Bound, ChildJob, Component, EnvironmentAsset, Node, PipelineJob, SubmittedJob, Workspace
 from shared.worker.order import Rules
 from shared.worker.run import Workplace, run_step
-from tests.fakes.workspace import Crash, FakeRegistry, FakeWorkspace
+from tests.fakes.work import Crash
+from tests.fakes.workspace import FakeRegistry, FakeWorkspace
 from tests.steps.promotion import NOW
 
 WS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/ws-dev"

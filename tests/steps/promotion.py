@@ -28,7 +28,8 @@ from shared.worker.run import Workplace, run_step
 from shared.worker.steps.deploy import Deployed
 from shared.worker.steps.share import Shared
 from shared.worker.target import Target
-from tests.fakes.workspace import Crash, FakeWorkspace
+from tests.fakes.work import Crash
+from tests.fakes.workspace import FakeWorkspace
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ORIGIN = "azureml://locations/west/workspaces/ws-dev/models/digits/versions/3"

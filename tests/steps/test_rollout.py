@@ -9,7 +9,8 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, Outcome, Retry, Running, Succeeded
 from shared.ports import ForbiddenError, LiveFigures, RejectedError, UnavailableError
-from tests.fakes.workspace import Crash, FakeWorkspace
+from tests.fakes.work import Crash
+from tests.fakes.workspace import FakeWorkspace
 from tests.steps.promotion import ENDPOINT, NOW, OURS, SHARED, Stage, champion, deploy_saw
 
 ROLLOUT = {
