@@ -253,6 +253,7 @@ def compared(old: bytes, new: bytes, tolerance: float = 0.0) -> rows.Compared:
         (b"0 3 x.csv\n0 4 y.csv\n1 4 y.csv\n", b"1 4 y.csv\n0 4 y.csv\n0 3 x.csv\n", 0, "column 1 and column 2"),
         (b"0.5\n0.7\n", b"0.7\n0.5\n", 2, "their order"),  # nothing tells the rows apart: they may be swapped
         (b"1\n2\n", b"2\n1\n", 2, "their order"),
+        (b"0.5 0.1\n0.7 0.2\n", b"0.7 0.2\n0.5 0.1\n", 2, "their order"),  # results are no keys
         (b"a 1\na 1\n", b"a 1\na 2\n", 1, "their order"),
         (b"a 1\nb 2\n", b"a 1\nc 2\n", 1, "column 2"),
         (b'{"id": 1, "score": 0.5}\n', b'{"id": 1, "score": 0.5}\n', 0, "their order"),
