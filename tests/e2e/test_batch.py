@@ -116,6 +116,13 @@ async def test_a_good_candidate_becomes_the_default_and_the_old_one_is_kept(clou
     (stage,) = promotion["stages"]
     assert stage["kept_until"]
     assert "check_capacity" not in [each["name"] for each in stage["steps"]]
+    functions = cloud.parts.addresses["functions"]
+    url = f"{functions['url']}/api/lineage/prod/batch-good-scoring"
+    async with cloud.http.get(url, headers={"x-functions-key": functions["keys"]["default"]}) as answer:
+        lineage = await answer.json()
+    assert answer.status == 200, lineage
+    (deployment,) = [name for name, version in (await batch.versions("batch-good")).items() if version == "2"]
+    assert deployment in str(lineage)
 
 
 async def test_rolling_back_while_it_is_kept_is_one_change_of_the_endpoint(cloud: Cloud, batch: Batch) -> None:

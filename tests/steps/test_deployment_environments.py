@@ -8,6 +8,7 @@ from shared.core.messages import Failed, FailureKind, Succeeded
 from shared.ports import EnvironmentAsset
 from shared.worker.pipeline_content import environment_digest
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
+from tests.steps.batch import BATCH_ENDPOINT, batch_stage
 from tests.steps.promotion import ENDPOINT, Stage, champion, deploy_saw
 
 COPY = "azureml://registries/reg/environments/churn-env/versions/3"
@@ -52,6 +53,20 @@ def test_it_is_shared_to_the_registry_pinned_recorded_and_deployed_from_there(
     assert (manifest["environment"], manifest["environment_digest"]) == (COPY, digest)
     assert isinstance(validated.run("deploy", workspace), Succeeded)
     assert workspace.made[ENDPOINT, stage.deployment].environment == COPY
+
+
+@pytest.mark.parametrize("first_is_batch", [True, False])
+def test_it_comes_along_for_batch_deployments_too_whatever_the_first_stage_deploys(
+    stage: Stage, dev: FakeWorkspace, workspace: FakeWorkspace, first_is_batch: bool
+) -> None:
+    online, batch = named(stage, "azureml:churn-env:2"), batch_stage(stage.folder, test=None)
+    (stage.folder / "batch.yml").write_text("compute: azureml:cpu\nenvironment: azureml:churn-env:3\n")
+    options = {"deployments": ["deployment.yml"], "batch_deployments": ["batch.yml"]}
+    found = shared((batch if first_is_batch else online).with_(options=options), dev)
+    assert set(found.evidence["share"]["environments"]) == {"azureml:churn-env:2", "azureml:churn-env:3"}
+    validated = batch.with_(evidence=found.evidence).validated(workspace)
+    assert isinstance(validated.run("deploy", workspace), Succeeded)
+    assert workspace.batch_made[BATCH_ENDPOINT, batch.deployment].environment == COPY
 
 
 def test_a_label_means_what_it_named_when_the_model_was_shared(

@@ -159,6 +159,15 @@ def test_a_champion_whose_job_fails_is_told_apart(stage: Stage, workspace: FakeW
     assert refused(stage, workspace).reason.startswith("The present default, v2-old, failed its test. Job ")
 
 
+def test_a_champion_whose_job_fails_does_not_stop_its_successor_where_nothing_is_compared(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    workspace.fails_to_score = {"v2-old"}
+    outcome = with_test(stage, disagreement=None).run("invoke", workspace)
+    assert isinstance(outcome, Succeeded), outcome
+    assert (outcome.evidence["rows"], outcome.evidence.get("champion")) == (4, None)
+
+
 def test_where_nothing_served_it_is_enough_that_rows_are_written(stage: Stage, workspace: FakeWorkspace) -> None:
     stage = stage.with_(champion=None)
     outcome = stage.run("invoke", workspace)
@@ -244,6 +253,7 @@ def compared(old: bytes, new: bytes, tolerance: float = 0.0) -> rows.Compared:
         (b"0 3 x.csv\n0 4 y.csv\n1 4 y.csv\n", b"1 4 y.csv\n0 4 y.csv\n0 3 x.csv\n", 0, "column 1 and column 2"),
         (b"0.5\n0.7\n", b"0.7\n0.5\n", 2, "their order"),  # nothing tells the rows apart: they may be swapped
         (b"1\n2\n", b"2\n1\n", 2, "their order"),
+        (b"0.5 0.1\n0.7 0.2\n", b"0.7 0.2\n0.5 0.1\n", 2, "their order"),  # results are no keys
         (b"a 1\na 1\n", b"a 1\na 2\n", 1, "their order"),
         (b"a 1\nb 2\n", b"a 1\nc 2\n", 1, "column 2"),
         (b'{"id": 1, "score": 0.5}\n', b'{"id": 1, "score": 0.5}\n', 0, "their order"),

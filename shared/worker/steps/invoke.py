@@ -65,20 +65,22 @@ def run(target: Target) -> Outcome:
     if isinstance(runs, Failed):
         return runs
     begun = target.state(Begun) or Begun()
-    found: list[SubmittedJob] = []
+    found: list[tuple[_Run, SubmittedJob]] = []
     for each in runs:
         job = _polled(target, asked, each, each.job in begun.jobs)
         if isinstance(job, Failed):
             return job
-        if job.status in ENDED and job.status != COMPLETED:
+        if job.status not in ENDED or job.status == COMPLETED:
+            found.append((each, job))
+        elif each.deployment == target.deployment or asked.disagreement is not None:
             return _failed(target, each, job)
-        found.append(job)
-    waiting = next((job for job in found if job.status not in ENDED), None)
+        # Otherwise nothing is judged by what the default writes, and one that fails must not stop its successor.
+    waiting = next((job for _, job in found if job.status not in ENDED), None)
     if waiting is not None:
-        says = "; ".join(f"job {job.name}: {job.status}" for job in found)
+        says = "; ".join(f"job {job.name}: {job.status}" for _, job in found)
         polled = poll_again(target.command, says, Begun(tuple(each.job for each in runs)))
         return replace(polled, awaits=AwaitedJob(waiting.workspace, waiting.name, is_ours=True))
-    return _judged(target, asked, runs, found)
+    return _judged(target, asked, found)
 
 
 def _runs(target: Target, asked: BatchTest) -> Sequence[_Run] | Failed:
@@ -136,22 +138,24 @@ def _failed(target: Target, wanted: _Run, job: SubmittedJob) -> Failed:
     return replace(found, reason=f"{who}, {wanted.deployment}, failed its test. {found.reason}", evidence=evidence)
 
 
-def _judged(target: Target, asked: BatchTest, runs: Sequence[_Run], found: Sequence[SubmittedJob]) -> Outcome:
-    ours, *others = found
+def _judged(target: Target, asked: BatchTest, found: Sequence[tuple[_Run, SubmittedJob]]) -> Outcome:
+    (_, ours), *others = found
     evidence = Invoked(ours.name, ours.studio, ours.inputs.get(_INPUT, ""))
-    if others:
-        evidence = replace(evidence, champion=runs[1].deployment, champion_job=others[0].name)
-        if others[0].inputs.get(_INPUT) != ours.inputs.get(_INPUT):
+    for champion, theirs in others:
+        evidence = replace(evidence, champion=champion.deployment, champion_job=theirs.name)
+        if theirs.inputs.get(_INPUT) != ours.inputs.get(_INPUT):
             return _refused(
                 evidence, "the input has a new version since the first job was started. Retry, or name a version"
             )
-    written = [_rows(target, each, job) for each, job in zip(runs, found, strict=True)]
-    for each in written:
-        if isinstance(each, str):
-            return _refused(evidence, each)
-    mine, *theirs = [each for each in written if not isinstance(each, str)]
-    evidence = replace(evidence, rows=len(mine), champion_rows=len(theirs[0]) if theirs else None)
-    return _compared(target, asked, evidence, mine, theirs[0]) if theirs else _succeeded(evidence)
+    written: list[list[Row]] = []
+    for each, job in found:
+        content = _rows(target, each, job)
+        if isinstance(content, str):
+            return _refused(evidence, content)
+        written.append(content)
+    mine, *champions = written
+    evidence = replace(evidence, rows=len(mine), champion_rows=len(champions[0]) if champions else None)
+    return _compared(asked, evidence, mine, champions[0]) if champions else _succeeded(evidence)
 
 
 def _rows(target: Target, wanted: _Run, job: SubmittedJob) -> list[Row] | str:
@@ -170,9 +174,7 @@ def _rows(target: Target, wanted: _Run, job: SubmittedJob) -> list[Row] | str:
         return f"the rows of deployment {wanted.deployment} {fault} (job {job.name})"
 
 
-def _compared(
-    target: Target, asked: BatchTest, evidence: Invoked, mine: Sequence[Row], theirs: Sequence[Row]
-) -> Outcome:
+def _compared(asked: BatchTest, evidence: Invoked, mine: Sequence[Row], theirs: Sequence[Row]) -> Outcome:
     if len(mine) != len(theirs):
         says = f"it wrote {len(mine)} rows, and deployment {evidence.champion} wrote {len(theirs)} for the same input"
         return _refused(evidence, says)
