@@ -22,6 +22,7 @@ ROLES = {
     "Promotion.Reader": "see promotions",
     "Promotion.Operator": "start, cancel, retry, roll back and replay",
     "Promotion.Approver": "approve and reject",
+    "Promotion.Publisher": "publish to the sources whose publishers it is",
 }
 
 
