@@ -13,6 +13,7 @@ from mlpromote.api import Document
 from mlpromote.capacity import in_short
 from mlpromote.commands import command
 from mlpromote.exit_codes import ExitCode
+from mlpromote.references import versioned
 from mlpromote.session import Session
 from mlpromote.tables import age, dim, spoken
 
@@ -29,17 +30,16 @@ _BOUNDS = {
     "plan",
     "show what would happen to a version",
     more="Route, stages and steps, gates with the figures that are known, the quota that is left, and who would "
-    "have to approve. Changes nothing. For a pipeline, MODEL is its route and VERSION the job that ran it.",
+    "have to approve. Changes nothing. VERSION is MODEL/VERSION, or both one by one; for a pipeline, ROUTE/JOB.",
 )
-@click.argument("model")
-@click.argument("version")
+@click.argument("candidate", metavar="VERSION", nargs=-1, required=True)
 @click.option("--source", metavar="ENVIRONMENT", help="Where the version is registered, or `registry`.")
 @click.option("--route", help="Required if several routes take the model.")
 @click.option("--through", metavar="STAGE", help="Stop after this stage.")
 @click.pass_obj
-def plan(session: Session, /, model: str, version: str, **query: str | None) -> ExitCode:
+def plan(session: Session, /, candidate: tuple[str, ...], **query: str | None) -> ExitCode:
     """Print a paragraph for each stage."""
-    found = session.api.get("plans", model, version, query={**query, "capacity": "true"})
+    found = session.api.get("plans", *versioned(candidate), query={**query, "capacity": "true"})
     session.output.result(found, lambda: _drawn(found, session.output.clock()))
     return ExitCode.DONE
 

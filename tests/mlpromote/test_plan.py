@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, StubApp
@@ -77,3 +79,20 @@ def test_a_version_that_would_not_be_promoted_is_told_why(mlpromote: CommandLine
     document["promotion"] |= {"status": "superseded", "reason": "version 4 is newer"}
     app.will_answer(Answer(document))
     assert "it would be superseded: version 4 is newer" in mlpromote("plan", "digits", "3").output
+
+
+def test_a_version_may_be_written_as_everywhere_else(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(planned()))
+    assert mlpromote("plan", "digits/3").code == 0
+    assert mlpromote("plan", "team/training/job_1").code == 0
+    assert [each.path for each in app.asked] == ["/api/plans/digits/3", "/api/plans/team%2Ftraining/job_1"]
+
+
+@pytest.mark.parametrize("command", [("plan",), ("start", "--reason", "x")])
+@pytest.mark.parametrize("said", [("digits",), ("digits", "3", "4")])
+def test_anything_else_is_a_usage_error(
+    command: tuple[str, ...], said: tuple[str, ...], mlpromote: CommandLine, app: StubApp
+) -> None:
+    ended = mlpromote(*command, *said)
+    assert (ended.code, app.asked) == (2, [])
+    assert "Expected MODEL/VERSION, such as churn/3" in ended.errors
