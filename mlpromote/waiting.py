@@ -10,7 +10,7 @@ import click
 from mlpromote.api import Document
 from mlpromote.commands import command
 from mlpromote.exit_codes import CommandError, ExitCode
-from mlpromote.following import follow, outcome
+from mlpromote.following import POLL_SECONDS, follow, outcome
 from mlpromote.promotions import OF_ONE
 from mlpromote.references import promotion_id
 from mlpromote.session import Session
@@ -74,7 +74,7 @@ class Seconds(click.ParamType[float]):
     "wait",
     "wait until something is true of a promotion",
     more=f"{OF_ONE} Ends with 0 once it is, with 1 if the promotion ends otherwise, and with "
-    f"{ExitCode.TIMED_OUT} if that takes too long.",
+    f"{ExitCode.TIMED_OUT} if that takes too long. With --timeout, the promotion need not have begun.",
 )
 @click.argument("promotion")
 @click.option(
@@ -91,9 +91,9 @@ class Seconds(click.ParamType[float]):
 def wait(session: Session, promotion: str, condition: Condition, timeout: float | None) -> ExitCode:
     """Print what happens meanwhile, and at last the promotion."""
     api, output = session.api, session.output
-    found = api.get("promotions", promotion_id(api, promotion, output))
-    _check_there(condition, found)
     deadline = time.monotonic() + timeout if timeout is not None else None
+    found = api.get("promotions", _begun(session, promotion, deadline))
+    _check_there(condition, found)
 
     def is_over(now: Document) -> bool:
         return condition.holds(now) or (deadline is not None and time.monotonic() >= deadline)
@@ -120,6 +120,24 @@ def _check_there(condition: Condition, promotion: Document) -> None:
     else:
         return
     raise CommandError(ExitCode.NOT_FOUND, f"{promotion['id']} has {says}.")
+
+
+def _begun(session: Session, promotion: str, deadline: float | None) -> str:
+    """Return the promotion's id. With a deadline, a promotion of a version may also begin meanwhile: a job that trains
+    has ended before the app has registered its model."""
+    told = False
+    while True:
+        try:
+            return promotion_id(session.api, promotion, session.output)
+        except CommandError as error:
+            if error.exit_code is not ExitCode.NOT_FOUND or deadline is None:
+                raise
+            if time.monotonic() >= deadline:
+                raise CommandError(ExitCode.TIMED_OUT, f"No promotion of {promotion} has begun yet.") from error
+        if not told:
+            session.output.remark(f"No promotion of {promotion} has begun yet; waiting for it.")
+            told = True
+        time.sleep(min(POLL_SECONDS, max(deadline - time.monotonic(), 0)))
 
 
 def _asks_for_approval(promotion: Document) -> bool:

@@ -18,7 +18,8 @@ def text(checked: Checked) -> Iterator[str]:
     """Yield a line for each finding, as compilers print them, and a summary."""
     for each in checked.findings:
         kind = "note: " if each.is_note else ""
-        yield f"{shown(each.file)}:{each.line}:{each.column}: {kind}{each.message} [{each.rule}]"
+        sentence = " ".join(each.message.split())  # Azure ML's own loaders say some in several lines
+        yield f"{shown(each.file)}:{each.line}:{each.column}: {kind}{sentence} [{each.rule}]"
     if checked.faults:
         yield f"{checked.faults} fault{'s' if checked.faults > 1 else ''}"
         return

@@ -177,6 +177,14 @@ def test_all_faults_are_reported_at_once_whatever_they_are(check: Check) -> None
     assert ended.output.splitlines()[-1] == "6 faults"
 
 
+def test_each_fault_is_one_line_whatever_azure_mls_loaders_say(check: Check) -> None:
+    before, _, _ = DEPLOYMENT.partition("environment:")
+    ended = check({NAMED: f"{before}environment: {{x: 1}}\n"})
+    lines = ended.output.splitlines()
+    assert lines[-1] == f"{len(lines) - 1} faults"
+    assert all(line.startswith(f"{NAMED}:") for line in lines[:-1])
+
+
 def test_the_job_of_an_evaluation_must_have_the_inputs_that_the_app_binds(check: Check) -> None:
     assert check({"promotion.yml": EVALUATED, "jobs/evaluate.yml": JOB}).code == 0
     ended = check({"promotion.yml": EVALUATED, "jobs/evaluate.yml": JOB.replace("model: {", "modle: {")})

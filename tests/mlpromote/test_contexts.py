@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 from mlpromote.exit_codes import ExitCode
+from mlpromote.login import ROLES
+from shared.config.platform import PUBLISHER
+from shared.core.promotion import APPROVER
+from shared.http.authorisation import OPERATOR, READER
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.stub import Answer, StubApp
 
@@ -111,6 +115,10 @@ def test_login_shows_who_one_is_and_what_each_role_allows(mlpromote: CommandLine
     document = mlpromote("login", "--token", alice, "--json").document
     assert (document["name"], document["tenant"]) == ("Alice", "the-tenant")
     assert "e30." not in ended.output
+
+
+def test_login_knows_every_role_of_the_app() -> None:
+    assert set(ROLES) == {READER, OPERATOR, APPROVER, PUBLISHER}
 
 
 def test_login_with_a_key_alone_says_how_to_sign_in(mlpromote: CommandLine, app: StubApp) -> None:

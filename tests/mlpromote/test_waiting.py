@@ -7,7 +7,7 @@ import pytest
 
 from mlpromote.exit_codes import ExitCode
 from tests.mlpromote.conftest import CommandLine
-from tests.mlpromote.documents import detailed
+from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, Request, StubApp
 from tests.mlpromote.test_exit_codes import DEADLINE_SECONDS, started
 
@@ -56,6 +56,22 @@ def test_after_the_timeout_it_is_said_what_is_waited_for(mlpromote: CommandLine,
     ended = mlpromote("wait", ID, "--timeout", "0s")
     assert ended.code == ExitCode.TIMED_OUT
     assert f"Gave up waiting for `succeeded` of {ID}: prod waits for approval: 1 of 2 given\n" in ended.errors
+
+
+def test_with_a_timeout_a_promotion_that_has_not_begun_is_waited_for(mlpromote: CommandLine, app: StubApp) -> None:
+    nothing, found = Answer({"value": []}), Answer({"value": [summary("3", "succeeded")]})
+    app.will_answer(nothing, nothing, found, Answer(detailed("succeeded", waits=[])))
+    ended = mlpromote("wait", "digits/3", "--timeout", "1m")
+    assert ended.code == 0
+    assert " ".join(ended.errors.split()).count("No promotion of digits/3 has begun yet; waiting for it.") == 1
+
+
+@pytest.mark.parametrize(("limit", "code"), [(["--timeout", "0s"], ExitCode.TIMED_OUT), ([], ExitCode.NOT_FOUND)])
+def test_a_promotion_that_never_begins_is_not_waited_for_without_end(
+    limit: list[str], code: ExitCode, mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(Answer({"value": []}))
+    assert mlpromote("wait", "digits/3", *limit).code == code
 
 
 @pytest.mark.parametrize("arguments", [["--for", "godot"], ["--for", "stage="], ["--timeout", "10"]])
