@@ -50,11 +50,19 @@ def init(session: Session, name: str, folder: Path) -> ExitCode:
             f"Nothing was written: {folder} already has {', '.join(in_the_way)}. Name an empty folder with --folder.",
         )
     files = {path: content for path, content in files.items() if path not in there}
-    for path, content in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(content, encoding="utf-8", newline="\n")
+    _write(folder, files)
     session.output.result(sorted(files), lambda: _told(files, there, folder))
     return ExitCode.DONE
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write the files. Raises `CommandError` where that is not possible."""
+    for path, content in files.items():
+        try:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(content, encoding="utf-8", newline="\n")
+        except OSError as fault:
+            raise CommandError(ExitCode.REFUSED, f"Cannot write {folder / path}: {fault.strerror}") from fault
 
 
 def _files(name: str) -> Iterator[tuple[str, str]]:

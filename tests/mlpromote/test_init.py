@@ -68,6 +68,13 @@ def test_what_a_repository_often_has_already_is_kept(mlpromote: CommandLine, tmp
     assert mlpromote("check").code == 0
 
 
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path, mlpromote: CommandLine) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    ended = mlpromote("init", "churn", "--folder", "file/below")
+    assert ended.code == ExitCode.REFUSED
+    assert ended.errors.startswith("mlpromote: Cannot write file/below/")
+
+
 @pytest.mark.parametrize("name", ["Churn", "c", "-churn", "a" * 28, "churn_model", "../x"])
 def test_a_name_that_azure_refuses_is_a_usage_error(name: str, mlpromote: CommandLine, tmp_path: Path) -> None:
     ended = mlpromote("init", "--", name)
