@@ -9,13 +9,13 @@ import json
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-#: Reads a JSON value as one type; the text is the value's place.
-_Decoder = Callable[[Any, str], Any]
+#: Reads a JSON value as one type; raises `_MisfitError`.
+_Decoder = Callable[[Any], Any]
 
 #: A float cannot represent every whole number above this, and nothing here counts that far.
 _MOST = 2**53
@@ -28,6 +28,17 @@ NOT_CARRIED: Mapping[str, bool] = {"carried": False}
 
 class UndecodableError(ValueError):
     """The JSON value does not match the type; the text names the place."""
+
+
+class _MisfitError(Exception):
+    """The same, without the place: whoever reads what is around the value adds a step to it."""
+
+    def __init__(self, says: str, *steps: str) -> None:
+        super().__init__(says)
+        self.steps = [*steps]  #: from the inside out
+
+    def add(self, step: str) -> None:
+        self.steps.append(step)
 
 
 def to_text(value: Any) -> str:
@@ -129,7 +140,10 @@ T = TypeVar("T")
 def from_json(kind: type[T], value: Any) -> T:
     """The inverse of `to_json` for a dataclass; raises `UndecodableError`."""
     hashable: Any = kind  # mypy thinks that a class has no hash
-    decoded: T = _decoder(hashable)(value, kind.__name__)
+    try:
+        decoded: T = _decoder(hashable)(value)
+    except _MisfitError as fault:
+        raise UndecodableError(f"{kind.__name__}{''.join(reversed(fault.steps))}: {fault}") from fault.__cause__
     return decoded
 
 
@@ -144,7 +158,7 @@ def if_readable(kind: type[T], value: Any) -> T | None:
 @cache  # inspecting a type takes longer than reading a value of it
 def _decoder(kind: Any) -> _Decoder:
     if kind is Any or kind is object:
-        return lambda value, place: value
+        return _anything
     if is_dataclass(kind):
         return _dataclass_decoder(kind)
     origin = get_origin(kind)
@@ -157,44 +171,71 @@ def _decoder(kind: Any) -> _Decoder:
     return _plain_decoder(kind)
 
 
+def _anything(value: Any) -> Any:
+    return value
+
+
 def _list_decoder(item: _Decoder) -> _Decoder:
-    def decode(value: Any, place: str) -> Any:
-        _expect(isinstance(value, list), "a list", value, place)
-        return tuple(item(each, f"{place}[{index}]") for index, each in enumerate(value))
+    def decode(value: Any) -> Any:
+        _expect(isinstance(value, list), "a list", value)
+        found: list[Any] = []
+        try:
+            for each in value:
+                found.append(item(each))  # noqa: PERF401 - its length is the place of what does not fit
+        except _MisfitError as fault:
+            fault.add(f"[{len(found)}]")
+            raise
+        return tuple(found)
 
     return decode
 
 
 def _object_decoder(item: _Decoder) -> _Decoder:
-    def decode(value: Any, place: str) -> Any:
-        _expect(isinstance(value, dict), "an object", value, place)
-        return {key: item(each, f"{place}.{key}") for key, each in value.items()}
+    def decode(value: Any) -> Any:
+        _expect(isinstance(value, dict), "an object", value)
+        if item is _anything:
+            return value
+        found: dict[str, Any] = {}
+        key = ""
+        try:
+            for key, each in value.items():
+                found[key] = item(each)
+        except _MisfitError as fault:
+            fault.add(f".{key}")
+            raise
+        return found
 
     return decode
 
 
 def _plain_decoder(kind: Any) -> _Decoder:
-    convert = _CONVERTERS.get(kind) or (kind if issubclass(kind, Enum) else None)
+    convert = _CONVERTERS.get(kind) or (_member_of(kind) if issubclass(kind, Enum) else None)
 
-    def decode(value: Any, place: str) -> Any:
+    def decode(value: Any) -> Any:
         if convert is not None:
             try:
                 return convert(value)
             except (TypeError, ValueError, OverflowError) as fault:
-                raise UndecodableError(f"{place}: {str(value)[:80]!r} is not a {kind.__name__}") from fault
+                raise _MisfitError(f"{str(value)[:80]!r} is not a {kind.__name__}") from fault
         if type(value) is kind:
             return value
-        _expect(kind is float and type(value) is int and abs(value) < _MOST, kind.__name__, value, place)
+        _expect(kind is float and type(value) is int and abs(value) < _MOST, kind.__name__, value)
         return float(value)
 
     return decode
+
+
+def _member_of(kind: type[Enum]) -> Callable[[Any], Any]:
+    known = {each.value: each for each in kind}
+    return lambda value: known.get(value) or kind(value)
 
 
 def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("the time has no zone")
-    moment.astimezone(UTC)  # the first and last day of the calendar do not exist in some zones
+    if moment.year in (MINYEAR, MAXYEAR):
+        moment.astimezone(UTC)  # the first and last day of the calendar do not exist in some zones
     return moment
 
 
@@ -206,36 +247,44 @@ _CONVERTERS: Mapping[Any, Callable[[Any], Any]] = {
 
 def _union_decoder(kinds: tuple[Any, ...]) -> _Decoder:
     optional = type(None) in kinds
-    by_type: dict[Any, Any] = {kind.__name__: kind for kind in kinds if is_dataclass(kind) and isinstance(kind, type)}
     others = [kind for kind in kinds if kind is not type(None)]
+    by_type: dict[Any, Any] = {kind.__name__: kind for kind in others if is_dataclass(kind) and isinstance(kind, type)}
+    only = _decoder(others[0]) if len(others) == 1 else None
+    wanted = " or ".join(kind.__name__ for kind in others) if only is None else ""
 
-    def decode(value: Any, place: str) -> Any:
+    def decode(value: Any) -> Any:
         if value is None and optional:
             return None
+        if only is not None:
+            return only(value)
         named = by_type.get(value.get("type")) if isinstance(value, dict) else None
-        if named is None:
-            _expect(len(others) == 1, " or ".join(kind.__name__ for kind in others), value, place)
-        return _decoder(named or others[0])(value, place)
+        _expect(named is not None, wanted, value)
+        return _decoder(named)(value)
 
     return decode
 
 
 def _dataclass_decoder(kind: Any) -> _Decoder:
     hints = get_type_hints(kind)
-    known = {field.name: (f".{field.name}", _decoder(hints[field.name]), hints[field.name]) for field in _carried(kind)}
+    known = {field.name: (_decoder(hints[field.name]), hints[field.name]) for field in _carried(kind)}
     needed = tuple(name for name in known if name not in _defaults(kind)[1])
 
-    def decode(value: Any, place: str) -> Any:
+    def decode(value: Any) -> Any:
         right = isinstance(value, dict) and value.get("type", kind.__name__) == kind.__name__
-        _expect(right, kind.__name__, value, place)
+        _expect(right, kind.__name__, value)
         found = {}
-        for name, item in value.items():
-            if name in known:
-                below, decoder, plain = known[name]
-                found[name] = item if type(item) is plain else decoder(item, place + below)
+        name = ""
+        try:
+            for name, item in value.items():
+                if name in known:
+                    decoder, plain = known[name]
+                    found[name] = item if type(item) is plain else decoder(item)
+        except _MisfitError as fault:
+            fault.add(f".{name}")
+            raise
         for name in needed:
             if name not in found:
-                raise UndecodableError(f"{place}.{name}: missing")
+                raise _MisfitError("missing", f".{name}")
         return kind(**found)
 
     return decode
@@ -245,6 +294,6 @@ def _carried(kind: Any) -> list["Field[Any]"]:
     return [field for field in fields(kind) if field.metadata.get("carried", True)]
 
 
-def _expect(holds: bool, wanted: str, value: Any, place: str) -> None:
+def _expect(holds: bool, wanted: str, value: Any) -> None:
     if not holds:
-        raise UndecodableError(f"{place}: expected {wanted}, got {str(value)[:80]!r}")
+        raise _MisfitError(f"expected {wanted}, got {str(value)[:80]!r}")

@@ -26,8 +26,8 @@ from shared.core.messages import (
     encode,
     id_of_copy,
 )
-from shared.core.promotion import Lane
-from shared.core.wire import UndecodableError, to_json
+from shared.core.promotion import Lane, Promotion
+from shared.core.wire import UndecodableError, from_json, to_json
 from tests.core.driver import LaneDriver, drive
 from tests.core.world import KEY, NOW, Azure, answer, requested
 
@@ -141,6 +141,17 @@ def test_a_field_that_is_not_known_is_left_out() -> None:
 def test_what_cannot_be_decoded_says_where_and_why(body: bytes, says: str) -> None:
     with pytest.raises(UndecodableError, match=says):
         decode(body)
+
+
+def test_the_place_of_what_does_not_fit_leads_through_lists_and_objects() -> None:
+    news = to_json(events()[0])
+    news["tags"] = {"promote": "true", "team": 1}
+    with pytest.raises(UndecodableError, match=r"^ModelRegistered\.tags\.team: expected str, got '1'$"):
+        from_json(ModelRegistered, news)
+    found = to_json(decide(Lane(KEY), requested("1"), NOW).lane.promotions[0])
+    del found["stages"][1]["steps"][2]["plan"]["name"]
+    with pytest.raises(UndecodableError, match=r"^Promotion\.stages\[1\]\.steps\[2\]\.plan\.name: missing$"):
+        from_json(Promotion, found)
 
 
 def report() -> StepReported:
