@@ -67,6 +67,8 @@ def _remarks(step: PlannedStep) -> Iterator[str]:
         "runs in the environment that the model comes from, in a stage that has none before it": step.at_source,
         "waits for people; left out where the stage asks for no approval": step.asks_people,
         "waits while the stages before serve the candidate; left out without `soak`": step.waits_for is WaitsFor.TIME,
+        "left out of stages with a batch endpoint": bool(step.unless),
+        f"left out of stages without `{step.asked_by}`": step.asked_by == "test",
         "begins only in a window of the stage, if it has any": step.in_window,
         "the candidate is the champion from here on": step.crowns,
         "once for each step of the rollout: `rollout-1`, `rollout-2`, …; limit: what `rollout` says": step.repeats,

@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import azure.functions as func
 
@@ -77,6 +77,11 @@ def problem(refusal: "RefusedError") -> func.HttpResponse:
     body = json.dumps({**about, **refusal.more}, ensure_ascii=False)
     headers = dict(refusal.headers)
     return func.HttpResponse(body, status_code=refusal.status, mimetype="application/problem+json", headers=headers)
+
+
+def named(request: func.HttpRequest, *names: str) -> list[str]:
+    """Return parts of the path. Some hosts leave the slash in the name of a published route escaped."""
+    return [unquote(request.route_params[name]) for name in names]
 
 
 def path_of(request: func.HttpRequest) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import Handler, accepted, answered, found, path_of
+from functions.http import Handler, accepted, answered, found, named, path_of
 from shared.app import app
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def start_promotion(request: func.HttpRequest, by: "Person | None") -> func.Http
 @answered("read")
 def show_plan(request: func.HttpRequest, _by: "Person | None") -> func.HttpResponse:
     """`?route=&source=&through=`: what would happen to this version, if its promotion started now."""
-    asked = request.route_params["model"], request.route_params["version"]
-    return found(app().plans.plan(*asked, request.params))
+    return found(app().plans.plan(*named(request, "model", "version"), request.params))
 
 
 @blueprint.route(route="promotions/{id}", methods=["GET"], trigger_arg_name="request")

@@ -1,11 +1,10 @@
 """HTTP: what serves each stage, what is under way, and holds."""
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import azure.functions as func
 
-from functions.http import accepted, answered, found
+from functions.http import accepted, answered, found, named
 from shared.app import app
 
 if TYPE_CHECKING:
@@ -25,8 +24,7 @@ def list_routes(request: func.HttpRequest, _by: "Person | None") -> func.HttpRes
 @answered("steer")
 def release_stage(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
     """Release the hold: new promotions may enter the stage again."""
-    # Some hosts leave the slash in the name of a published route escaped.
-    lane = (unquote(request.route_params[name]) for name in ("route", "model", "stage"))
+    lane = named(request, "route", "model", "stage")
     return accepted(app().requests.release(*lane, request.get_body(), by))
 
 
@@ -34,5 +32,4 @@ def release_stage(request: func.HttpRequest, by: "Person") -> func.HttpResponse:
 @answered("start")
 def run_stage(request: func.HttpRequest, by: "Person | None") -> func.HttpResponse:
     """`{reason}`: run the pipeline that serves the stage there again, now."""
-    which = unquote(request.route_params["route"]), request.route_params["stage"]
-    return accepted(app().requests.run(*which, request.get_body(), by))
+    return accepted(app().requests.run(*named(request, "route", "stage"), request.get_body(), by))

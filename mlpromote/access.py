@@ -78,7 +78,16 @@ def find(wanted: Wanted, environment: Mapping[str, str] = os.environ) -> Access:
         # A person is one of a local cloud: then a context that is none does not count.
         if name and (wanted.person is None or saved.named(name).local):
             return _of_context(name, wanted, environment)
-    return of_local_cloud(local, wanted)
+    found = of_local_cloud(local, wanted)
+    return found if wanted.local else _with_token_of(found, environment)
+
+
+def _with_token_of(found: Access, environment: Mapping[str, str]) -> Access:
+    """Return the access with the token variable, if that is for this app: `mlpromote env` sets both."""
+    url, token = environment.get(URL), environment.get(TOKEN)
+    if found.token or not url or not token or api_address(url) != found.url:
+        return found
+    return replace(found, token=_constant(token))
 
 
 def _check_fit(wanted: Wanted) -> None:

@@ -79,6 +79,8 @@ class Api:
     def _ask(
         self, method: str, path: tuple[str, ...], query: Mapping[str, str], body: bytes | None, more: Mapping[str, str]
     ) -> Any:
+        if not all(path):  # it would be the address of something else, such as the list
+            raise CommandError(ExitCode.USAGE, "An empty text names nothing. Is a variable of your script not set?")
         address = "".join(f"/{quote(part, safe='')}" for part in path)
         kind = {"Content-Type": "application/json"} if body is not None else {}
         headers = {"Accept": "application/json", **self._access.headers(), **kind, **more}

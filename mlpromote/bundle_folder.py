@@ -5,7 +5,8 @@ Folders are taken as azure-ai-ml takes them: without what their `.amlignore`, or
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,21 @@ def collect(folder: Path) -> dict[str, bytes]:
         raise CommandError(ExitCode.USAGE, says)
     collecting = _Collecting(root)
     collecting.run()
-    faults = [*collecting.faults, *map(str, bundle.secrets(collecting.files)), *_beyond_limits(collecting.files)]
-    if faults:
-        count = "1 file" if len(faults) == 1 else f"{len(faults)} files"
-        lines = "\n".join(f"  {fault}" for fault in sorted(set(faults)))
+    if found := sorted(map(str, {*collecting.missing, *collecting.refused()})):
+        count = "1 file" if len(found) == 1 else f"{len(found)} files"
+        lines = "\n".join(f"  {each}" for each in found)
         raise CommandError(ExitCode.REFUSED, f"{count} cannot be published:\n{lines}")
     return collecting.files
+
+
+def refused(folder: Path) -> list["Refused"]:
+    """Return every file below a folder with `promotion.yml` that cannot be part of its bundle, in order of their names.
+
+    A named file that is not there is left out: `mlpromote check` reports it where it is named.
+    """
+    collecting = _Collecting(folder.resolve())
+    collecting.run()
+    return sorted(set(collecting.refused()))
 
 
 def packed(folder: Path) -> tuple[str, bytes]:
@@ -47,27 +57,46 @@ def packed(folder: Path) -> tuple[str, bytes]:
     return bundle.digest_of(files), bundle.archived(files)
 
 
+@dataclass(frozen=True, order=True)
+class Refused:
+    """A file that cannot be published, and why."""
+
+    name: str  #: relative to the folder, with `/`
+    says: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.says}"
+
+
 class _Collecting:
-    """Follows the files of one folder."""
+    """Follows the files of one folder, and reads no more than a bundle may hold."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._sizes: dict[str, int] = {}
+        self._faults: list[Refused] = []
         self.files: dict[str, bytes] = {}
-        self.faults: list[str] = []
+        self.missing: list[Refused] = []  #: files that name others which are not there
+
+    def refused(self) -> Iterator[Refused]:
+        """Yield what cannot be published, after `run`."""
+        yield from self._faults
+        for fault in (*bundle.name_faults(self._sizes), *bundle.secrets(self.files)):
+            yield Refused(fault.place, fault.sentence)
+        yield from _beyond_limits(self._sizes)
 
     def run(self) -> None:
-        """Fill `files` and `faults`."""
+        """Find every file."""
         left = [self._root / bundle.CONFIGURATION]
         seen = set(left)
         while left:
             document = left.pop()
-            self._take(document)
-            for key, text in named_paths.named(_content(document)):
+            for key, text in named_paths.named(_content(self._take(document))):
                 path = Path(os.path.normpath(document.parent / text))
                 if not self._is_inside(path, document, text):
                     continue
-                if path.is_dir():
-                    for file in _files_of(path):
+                if path.is_dir() and self._leads_inside(path):
+                    for file in _files_of(path, self._root):
                         self._take(file)
                 elif key in named_paths.NAMES_YAML and path not in seen:
                     seen.add(path)
@@ -78,32 +107,55 @@ class _Collecting:
     def _is_inside(self, path: Path, document: Path, text: str) -> bool:
         name = document.relative_to(self._root).as_posix()
         if not path.is_relative_to(self._root):
-            self.faults.append(f"{name} names {text}, which is outside of {self._root}; move it into that folder")
+            says = f"names {text}, which is outside of {self._root}; move it into that folder"
+            self._faults.append(Refused(name, says))
         elif not path.exists():
-            self.faults.append(f"{name} names {text}, which does not exist")
+            self.missing.append(Refused(name, f"names {text}, which does not exist"))
         else:
             return True
         return False
 
-    def _take(self, file: Path) -> None:
-        shown = file.relative_to(self._root).as_posix()
-        if not file.resolve().is_relative_to(self._root):
-            self.faults.append(f"{shown} is a link to {file.resolve()}, which is outside of {self._root}")
+    def _leads_inside(self, path: Path) -> bool:
+        return _resolved(path).is_relative_to(self._root)
+
+    def _take(self, file: Path) -> bytes:
+        """Return the content, and empty for a file that cannot be published."""
+        # Some systems store the names of files in another form than the one that people type.
+        shown = unicodedata.normalize("NFC", file.relative_to(self._root).as_posix())
+        if not self._leads_inside(file):
+            says = f"is a link to {_resolved(file)}, which is outside of {self._root}"
+            self._faults.append(Refused(shown, says))
         elif not file.is_file():
-            self.faults.append(f"{shown} is not an ordinary file")
+            self._faults.append(Refused(shown, "is not an ordinary file"))
         else:
             try:
-                # Some systems store the names of files in another form than the one that people type.
-                self.files[unicodedata.normalize("NFC", shown)] = file.read_bytes()
+                self._sizes[shown] = file.stat().st_size
+                is_too_much = sum(self._sizes.values()) > bundle.MOST_BYTES
+                self.files[shown] = b"" if is_too_much else file.read_bytes()
             except OSError as fault:
-                self.faults.append(f"{shown} cannot be read: {fault.strerror}")
+                self._faults.append(Refused(shown, f"cannot be read: {fault.strerror}"))
+        return self.files.get(shown, b"")
 
 
-def _files_of(folder: Path) -> Iterator[Path]:
-    """The files of a folder that Azure ML would upload."""
+def _resolved(path: Path) -> Path:
+    """Where a link leads, or the link itself if it leads round in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
+
+
+def _files_of(folder: Path, root: Path) -> Iterator[Path]:
+    """The files of a folder that Azure ML would upload, and links to folders outside of `root`."""
     ignored = _ignored(folder)
     for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(each for each in folders if each not in UNWANTED and not _leads_up(Path(place) / each))
+        inside = [each for each in folders if each not in UNWANTED and not _leads_up(Path(place) / each)]
+        outside = {each for each in inside if not _resolved(Path(place) / each).is_relative_to(root)}
+        folders[:] = sorted(set(inside) - outside)
+        for each in sorted(outside):
+            link = Path(place) / each
+            if not ignored.match_file(f"{link.relative_to(folder).as_posix()}/"):
+                yield link
         for name in sorted(files):
             file = Path(place) / name
             is_wanted = name not in _UNWANTED_FILES and not name.endswith(".pyc")
@@ -120,24 +172,25 @@ def _ignored(folder: Path) -> pathspec.PathSpec[Any]:
     for name in (".amlignore", ".gitignore"):
         file = folder / name
         if file.is_file():
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
             return pathspec.GitIgnoreSpec.from_lines(line.rstrip() for line in lines)
     return pathspec.GitIgnoreSpec.from_lines([])
 
 
-def _content(file: Path) -> Any:
+def _content(text: bytes) -> Any:
     """What a YAML file holds; None if it cannot be read: the app says what is wrong with it."""
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError):
+        return yaml.safe_load(text.decode("utf-8"))
+    except (ValueError, RecursionError, yaml.YAMLError):
         return None
 
 
-def _beyond_limits(files: bundle.Files) -> Iterator[str]:
-    size, most = sum(map(len, files.values())), bundle.MOST_BYTES
-    if len(files) > bundle.MOST_FILES:
-        yield f"all {len(files)} files: a bundle has at most {bundle.MOST_FILES}. Leave data out with .amlignore"
+def _beyond_limits(sizes: Mapping[str, int]) -> Iterator[Refused]:
+    size, most = sum(sizes.values()), bundle.MOST_BYTES
+    if len(sizes) > bundle.MOST_FILES:
+        says = f"names {len(sizes)} files; a bundle has at most {bundle.MOST_FILES}. Leave data out with .amlignore"
+        yield Refused(bundle.CONFIGURATION, says)
     if size > most:
-        largest = max(files, key=lambda name: len(files[name]))
+        largest = max(sizes, key=lambda name: sizes[name])
         says = f"a bundle has at most {most >> 20} MB, and this one has {size / (1 << 20):.1f}"
-        yield f"{largest}: the largest of all files; {says}. Leave data out with .amlignore"
+        yield Refused(largest, f"is the largest of all files; {says}. Leave data out with .amlignore")

@@ -24,7 +24,9 @@ def capacity_lines(evidence: Evidence) -> Iterator[str]:
 def _cores(evidence: Evidence) -> Iterator[str]:
     if "cores" not in evidence:
         return
-    left = f" of {evidence['left']} that are left ({evidence.get('quota', '')})" if "left" in evidence else ""
+    gone = evidence.get("removed_first") or ()
+    once = f" once {' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} removed" if gone else ""
+    left = f" of {evidence['left']} that are left{once} ({evidence.get('quota', '')})" if "left" in evidence else ""
     yield f"{evidence['cores']} cores{left}"
     if evidence.get("beside") and "cores_together" in evidence:
         yield f"{evidence['cores_together']} cores while both run"

@@ -40,11 +40,20 @@ def _quoted_for_fish(value: str) -> str:
 def env(session: Session, shell: str | None) -> ExitCode:
     """Print what sets the variables."""
     found = access.of_local_cloud(session.wanted.local)
-    variables = {access.URL: found.url.removesuffix("/api"), access.KEY: found.key or ""}
+    folder = (session.wanted.local or access.USUAL_LOCAL).absolute()
+    variables = {
+        access.URL: found.url.removesuffix("/api"),
+        access.KEY: found.key or "",
+        access.LOCAL: str(folder),  # `--as` needs to know more of the cloud than its address
+    }
     if session.wanted.person and (signed_in := access.find(session.wanted).token):
         variables[access.TOKEN] = signed_in()
     written = _SYNTAX[shell or _usual_shell()]
-    session.output.result(variables, lambda: [written(name, value) for name, value in variables.items()])
+    if session.output.is_for_scripts:
+        session.output.result(variables, list)
+        return ExitCode.DONE
+    for name, value in variables.items():
+        click.echo(written(name, value))  # a shell reads it, so no line may be wrapped
     return ExitCode.DONE
 
 

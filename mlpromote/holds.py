@@ -130,7 +130,7 @@ def _drawn(holds: Sequence[Document], now: datetime) -> RenderableType:
 
 
 def _end(hold: Mapping[str, Any], now: datetime) -> str:
-    return until(hold["until"], now) if hold["until"] else "released"
+    return until(hold["until"], now) if hold["until"] else "it is released"
 
 
 def _history(lines: Sequence[Document]) -> RenderableType:

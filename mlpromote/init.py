@@ -18,6 +18,11 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{1,25}[a-z0-9]")
 #: Where the packaged schemas are: beside the templates, or in the repository's documentation.
 _SCHEMAS = (Path(__file__).parent / "schemas", Path(__file__).parents[1] / "docs")
 _SCHEMA = "team.schema.json"
+#: What a repository often has already, and keeps: nothing here needs ours.
+KEPT = frozenset(
+    {"README.md", ".gitignore", ".gitattributes", ".pre-commit-config.yaml"}
+    | {f".vscode/{name}" for name in ("settings.json", "extensions.json")}
+)
 
 
 @command(
@@ -39,16 +44,25 @@ def init(session: Session, name: str, folder: Path) -> ExitCode:
         )
     files = dict(_files(name))
     there = sorted(path for path in files if (folder / path).exists())
-    if there:
+    if in_the_way := [path for path in there if path not in KEPT]:
         raise CommandError(
             ExitCode.REFUSED,
-            f"Nothing was written: {folder} already has {', '.join(there)}. Name an empty folder with --folder.",
+            f"Nothing was written: {folder} already has {', '.join(in_the_way)}. Name an empty folder with --folder.",
         )
-    for path, content in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(content, encoding="utf-8", newline="\n")
-    session.output.result(sorted(files), lambda: _told(files, folder))
+    files = {path: content for path, content in files.items() if path not in there}
+    _write(folder, files)
+    session.output.result(sorted(files), lambda: _told(files, there, folder))
     return ExitCode.DONE
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write the files. Raises `CommandError` where that is not possible."""
+    for path, content in files.items():
+        try:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(content, encoding="utf-8", newline="\n")
+        except OSError as fault:
+            raise CommandError(ExitCode.REFUSED, f"Cannot write {folder / path}: {fault.strerror}") from fault
 
 
 def _files(name: str) -> Iterator[tuple[str, str]]:
@@ -70,8 +84,10 @@ def _schema() -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _told(files: Mapping[str, str], folder: Path) -> Iterator[str]:
+def _told(files: Mapping[str, str], kept: list[str], folder: Path) -> Iterator[str]:
     yield from sorted(files)
+    if kept:
+        yield f"Kept as they were: {', '.join(kept)}."
     where = "" if folder == Path() else f" {folder}"
     yield f"{len(files)} files written. Next: mlpromote check{where}"
 

@@ -22,6 +22,7 @@ ROLES = {
     "Promotion.Reader": "see promotions",
     "Promotion.Operator": "start, cancel, retry, roll back and replay",
     "Promotion.Approver": "approve and reject",
+    "Promotion.Publisher": "publish to the sources that name no other publishers",
 }
 
 
@@ -35,7 +36,6 @@ def login(session: Session) -> ExitCode:
     """Show the app, the caller and the roles."""
     found, output = session.access, session.output
     claims = _claims(found)
-    session.api.get("promotions", query={"top": "1"})
     roles = sorted(str(role) for role in claims.get("roles") or ())
     document = {
         "url": found.url,
@@ -44,6 +44,12 @@ def login(session: Session) -> ExitCode:
         "tenant": claims.get("tid"),
         "until": _expiry(claims),
     }
+    try:
+        session.api.get("promotions", query={"top": "1"})
+    except CommandError as refusal:
+        if refusal.exit_code is ExitCode.NOT_ALLOWED:
+            output.say(*_told(document, found, output.clock()))  # who one is says what is missing
+        raise
     output.result(document, lambda: _told(document, found, output.clock()))
     return ExitCode.DONE
 

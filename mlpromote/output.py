@@ -73,7 +73,7 @@ class Output:
     def remark(self, sentence: str) -> None:
         """Print a note for people to standard error."""
         if not self.is_for_scripts:
-            self._errors.print(Text(visible(sentence), style="dim"))
+            self._errors.print(Text(visible(sentence), style="dim"), soft_wrap=True)
 
     def error(self, error: CommandError) -> None:
         """Print why the command failed; for scripts, `{exitCode, detail}` and the members of the problem document."""

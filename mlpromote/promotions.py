@@ -12,7 +12,7 @@ from mlpromote.live_series import live_series
 from mlpromote.output import Output
 from mlpromote.promotion_list import listed
 from mlpromote.promotion_sheet import sheet
-from mlpromote.references import promotion_id
+from mlpromote.references import promotion_id, versioned
 from mlpromote.session import Session
 from mlpromote.statuses import STATUSES
 from mlpromote.tables import spoken
@@ -30,9 +30,12 @@ OF_ONE = "PROMOTION is an id, or MODEL/VERSION; for a pipeline, ROUTE/JOB."
 # --- start, list, show ------------------------------------------------------------------------------------------------
 
 
-@command("start", "promote a model version, or the pipeline that a job ran")
-@click.argument("model")
-@click.argument("version")
+@command(
+    "start",
+    "promote a model version, or the pipeline that a job ran",
+    more="VERSION is MODEL/VERSION, or both one by one; for a pipeline, ROUTE/JOB.",
+)
+@click.argument("candidate", metavar="VERSION", nargs=-1, required=True)
 @reason()
 @click.option("--source", metavar="ENVIRONMENT", help="Where the version is registered, or `registry`.")
 @click.option("--route", help="Required if several routes take the model.")
@@ -40,8 +43,12 @@ OF_ONE = "PROMOTION is an id, or MODEL/VERSION; for a pipeline, ROUTE/JOB."
 @click.option("--idempotency-key", metavar="TEXT", help="Repeating a request with the same key returns the same one.")
 @_watch
 @click.pass_obj
-def start(session: Session, /, idempotency_key: str | None, watch: bool, **body: str | None) -> ExitCode:
-    """For a pipeline, MODEL is its route and VERSION the job that ran it."""
+def start(
+    session: Session, /, candidate: tuple[str, ...], idempotency_key: str | None, watch: bool, **options: str | None
+) -> ExitCode:
+    """For a pipeline, the model is its route and the version the job that ran it."""
+    model, version = versioned(candidate)
+    body = {"model": model, "version": version, **options}
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     promotion = session.api.post("promotions", body=body, headers=headers)
     if watch:

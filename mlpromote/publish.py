@@ -1,9 +1,11 @@
 """The commands for bundles: publish one, see what that would change, and see what the sources have published."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
+import yaml
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -99,7 +101,13 @@ def sources(session: Session, name: str | None) -> ExitCode:
 def _the_source(api: Api, source: str | None) -> str:
     if source is not None:
         return source
-    known = [each["source"] for each in api.get("sources")["value"]]
+    try:
+        known = [each["source"] for each in api.get("sources")["value"]]
+    except CommandError as refusal:
+        if refusal.exit_code is not ExitCode.NOT_ALLOWED:
+            raise
+        says = f"Name the source: --source NAME, or set {SOURCE}. The app does not tell you the sources: {refusal}"
+        raise CommandError(refusal.exit_code, says, refusal.problem) from refusal
     if len(known) == 1:
         return str(known[0])
     raise CommandError(ExitCode.USAGE, f"Name the source: --source {' or '.join(known)}, or set {SOURCE}.")
@@ -151,7 +159,14 @@ def _changes(changes: list[Document]) -> Iterator[RenderableType]:
 
 
 def _value(value: object) -> str:
-    return "(not set)" if value is None else str(value)
+    """Return a value as YAML has it, in one line."""
+    if value is None:
+        return "(not set)"
+    return (
+        yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=sys.maxsize)
+        .removesuffix("\n...\n")
+        .strip()
+    )
 
 
 def _in_words(faults: list[Mapping[str, str]]) -> str:

@@ -43,6 +43,16 @@ def promotion_id(api: Api, reference: str, output: Output | None = None, serving
     return meant
 
 
+def versioned(arguments: tuple[str, ...]) -> tuple[str, str]:
+    """Return model and version of `MODEL VERSION` or `MODEL/VERSION`. Raises `CommandError`."""
+    model, separator, version = arguments[0].rpartition("/")
+    if len(arguments) == 2:
+        return arguments[0], arguments[1]
+    if len(arguments) > 2 or not separator:
+        raise CommandError(ExitCode.USAGE, f"Expected MODEL/VERSION, such as churn/3, not {' '.join(arguments)!r}.")
+    return model, version
+
+
 def _is(promotion: Document, version: str) -> bool:
     return bool(promotion["version"] == version)
 

@@ -25,6 +25,8 @@ class Condition:
 
     words: str
     holds: Callable[[Document], bool]
+    stage: str = ""  #: the stage that it is about; empty for the whole promotion
+    step: str = ""  #: the step of that stage; empty for the stage
 
 
 class ConditionType(click.ParamType[Condition]):
@@ -45,10 +47,10 @@ class ConditionType(click.ParamType[Condition]):
         if text in STATUSES:
             return Condition(text, lambda promotion: bool(promotion["status"] == text))
         if kind == "stage" and what:
-            return Condition(text, lambda promotion: _stage_has_succeeded(promotion, what))
+            return Condition(text, lambda promotion: _stage_has_succeeded(promotion, what), what)
         stage, _, step = what.partition("/")
         if kind == "step" and stage and step:
-            return Condition(text, lambda promotion: _step_has_succeeded(promotion, stage, step))
+            return Condition(text, lambda promotion: _step_has_succeeded(promotion, stage, step), stage, step)
         known = f"ended, approval, {', '.join(STATUSES)}, stage=NAME and step=STAGE/STEP"
         return self.fail(f"{text!r} is no condition; known are {known}", param, ctx)
 
@@ -90,6 +92,7 @@ def wait(session: Session, promotion: str, condition: Condition, timeout: float 
     """Print what happens meanwhile, and at last the promotion."""
     api, output = session.api, session.output
     found = api.get("promotions", promotion_id(api, promotion, output))
+    _check_there(condition, found)
     deadline = time.monotonic() + timeout if timeout is not None else None
 
     def is_over(now: Document) -> bool:
@@ -100,9 +103,23 @@ def wait(session: Session, promotion: str, condition: Condition, timeout: float 
         output.result(last, lambda: [f"{last['id']}: {condition.words}"])
         return ExitCode.DONE
     if last["status"] in ENDED:
-        raise CommandError(ExitCode.REFUSED, f"{outcome(last)}. {condition.words} can no longer become true.")
+        raise CommandError(ExitCode.REFUSED, f"Waited for `{condition.words}`, but {outcome(last)}")
     waits = "; ".join(f"{each['stage']} waits for {each['for']}" for each in last["waits"]) or last["status"]
-    raise CommandError(ExitCode.TIMED_OUT, f"{condition.words} is not true yet of {last['id']}: {waits}.")
+    raise CommandError(ExitCode.TIMED_OUT, f"Gave up waiting for `{condition.words}` of {last['id']}: {waits}")
+
+
+def _check_there(condition: Condition, promotion: Document) -> None:
+    """Raise `CommandError` for a stage or step that the promotion does not have: nobody should wait for it."""
+    known = {stage["name"]: [step["name"] for step in stage["steps"]] for stage in promotion["stages"]}
+    if not condition.stage or (condition.stage in known and not condition.step):
+        return
+    if condition.stage not in known:
+        says = f"no stage {condition.stage}. Its stages: {', '.join(known)}"
+    elif condition.step not in known[condition.stage]:
+        says = f"no step {condition.step} in {condition.stage}. Its steps: {', '.join(known[condition.stage])}"
+    else:
+        return
+    raise CommandError(ExitCode.NOT_FOUND, f"{promotion['id']} has {says}.")
 
 
 def _asks_for_approval(promotion: Document) -> bool:

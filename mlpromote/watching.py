@@ -1,5 +1,6 @@
 """Shows a running promotion: redrawn in place on a terminal, otherwise a line for each step that ends."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
@@ -13,6 +14,7 @@ from mlpromote.output import Clock, print_plainly, wall_clock
 from mlpromote.picture import Promotion, changes, picture
 
 REFRESHES_PER_SECOND = 8
+_NEXT_POLL = re.compile(r"; next poll at [0-9:]+ UTC")
 
 #: The live figures of a promotion, as `GET /api/promotions/{id}/series` returns them.
 Series = Mapping[str, Any]
@@ -60,8 +62,8 @@ class _Lines:
     def show(self, promotion: Promotion, series: Series | None = None) -> None:
         for line in changes(self._before, promotion, self._clock()):
             self._print(line)
-        waits = list(waits_of(promotion))
-        if waits != list(waits_of(self._before)):
+        waits = _lasting(promotion)
+        if waits != _lasting(self._before):
             for line in waits:
                 self._print(Text(f"   … {line}"))
         self._before = promotion
@@ -114,3 +116,8 @@ def waits_of(promotion: Promotion | None) -> Iterator[str]:
     for wait in (promotion or {}).get("waits", ()):
         until = datetime.fromisoformat(wait["until"]).astimezone(UTC)
         yield f"{wait['stage']} waits for {wait['for']}, until {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _lasting(promotion: Promotion | None) -> list[str]:
+    """What each stage waits for, without what changes at each poll: a line for every poll would hide the others."""
+    return [_NEXT_POLL.sub("", line) for line in waits_of(promotion)]

@@ -102,6 +102,14 @@ def _smoke(evidence: Evidence) -> str:
     return f"{_count(requests)} as expected, {'the slowest in' if requests > 1 else 'in'} {milliseconds}"
 
 
+def _invoke(evidence: Evidence) -> str:
+    rows = f"{evidence.get('rows', 0)} rows written"
+    if evidence.get("differing") is None:
+        return f"{rows}; nothing to compare them with"
+    part = f"{evidence.get('disagreement', 0):.2%}"
+    return f"{rows}; {evidence['differing']} ({part}) differ from those of {evidence.get('champion', '')}"
+
+
 def _count(requests: int) -> str:
     return "1 request" if requests == 1 else f"{requests} requests"
 
@@ -224,6 +232,7 @@ _WORDS: Mapping[str, Callable[[Evidence], str]] = {
     "approve": _approve,
     "deploy": _deploy,
     "smoke": _smoke,
+    "invoke": _invoke,
     "make_room": _make_room,
     "rollout": _rollout,
     "shift": _shift,

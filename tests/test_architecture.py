@@ -25,13 +25,22 @@ ALSO_WORDS = {
         "shared/core/soaking.py",  # its rules: it has no file, since no worker runs it
         *("shared/config/pipeline_stage.py", "shared/config/agreement.py", "shared/coordinator/rerunning.py"),
     },
-    "smoke": {"shared/config/named_files.py", "mlpromote/checking/findings.py", "mlpromote/checking/named_files.py"},
+    "invoke": {"shared/config/batch.py"},  # the time that its settings give it
+    "smoke": {
+        "shared/config/batch.py",
+        "shared/config/named_files.py",
+        "mlpromote/checking/findings.py",
+        "mlpromote/checking/named_files.py",
+    },
     "evaluate": {
         *("shared/config/named_files.py", "shared/worker/analysis_job.py"),
         "mlpromote/checking/named_files.py",
     },
     # Settings, and the times that they give these steps.
-    "rollout": {"shared/config/rollout.py", "shared/config/named_files.py", "mlpromote/checking/named_files.py"},
+    "rollout": {
+        *("shared/config/rollout.py", "shared/config/named_files.py", "shared/config/batch.py"),
+        "mlpromote/checking/named_files.py",
+    },
     "watch": {"shared/config/rollout.py", "mlpromote/promotions.py"},
     "retire": {"shared/config/rollout.py", *OF_A_REQUEST, "functions/promotions.py", "mlpromote/promotions.py"},
     "share": {"shared/coordinator/routing.py"},  # the metrics that any route asks for

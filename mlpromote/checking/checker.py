@@ -1,13 +1,15 @@
 """The whole check of a folder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpromote import bundle_folder
 from mlpromote.checking import monitors
 from mlpromote.checking.configuration_file import examine
-from mlpromote.checking.findings import Finding
+from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.named_files import NamedFiles
+from shared.config import bundle
 
 
 @dataclass(frozen=True)
@@ -36,4 +38,12 @@ def check(files: list[Path], settings: Mapping[str, str]) -> Checked:
             findings += named.findings()
             findings += monitors.findings(examined.document)
             findings += named.by_schema(file.parent)
+        if examined.is_team and file.name == bundle.CONFIGURATION:
+            findings += _unpublishable(file.parent)
     return Checked(sorted(dict.fromkeys(findings)), tuple(routes))
+
+
+def _unpublishable(folder: Path) -> Iterator[Finding]:
+    """Yield the files that `mlpromote publish` would refuse."""
+    for each in bundle_folder.refused(folder):
+        yield Finding(folder / each.name, 1, 1, f"cannot be published: {each.says}", Rule.FILE)

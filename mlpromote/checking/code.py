@@ -15,7 +15,9 @@ _FOREIGN = {"node_modules", "__pycache__", "venv", "site-packages"}
 def of_folder(folder: Path) -> Iterator[Finding]:
     """Yield the files of a folder that do not compile."""
     for file in sorted(folder.rglob("*.py")):
-        if not any(part.startswith(".") or part in _FOREIGN for part in file.relative_to(folder).parts[:-1]):
+        if file.is_file() and not any(
+            part.startswith(".") or part in _FOREIGN for part in file.relative_to(folder).parts[:-1]
+        ):
             yield from _compiled(file)
 
 

@@ -30,6 +30,7 @@ class Examined:
     findings: list[Finding]
     document: Document | None  #: None if it cannot be read; its settings are filled in
     routes: tuple[str, ...] = ()  #: of a valid file: each in a line of words
+    is_team: bool = False  #: whether it is published as a bundle, with the files that it names
 
 
 def examine(file: Path, settings: Mapping[str, str]) -> Examined:
@@ -56,7 +57,7 @@ def examine(file: Path, settings: Mapping[str, str]) -> Examined:
     findings = [_finding(file, fault, where.of(fault.place)) for fault in dict.fromkeys(faults)]
     findings += _of_settings(file, missing, where, is_team)
     read = Document(file, content, where) if isinstance(content, dict) else None
-    return Examined(findings, read, () if findings else routes)
+    return Examined(findings, read, () if findings else routes, is_team)
 
 
 def _validated(model: type[BaseModel], content: Any, missing: list[Fault]) -> tuple[list[Fault], Any]:

@@ -41,6 +41,9 @@ class Naming:
 def read(file: Path, name: str, named: Naming | None) -> Document | Finding:
     """Return the mapping in a YAML file, or what is wrong: in the file, or where it is named if there is none."""
     try:
+        if file.exists() and not file.is_file():  # reading a device or a pipe might never end
+            says = "is not an ordinary file"
+            return named.fault(f"{name} {says}") if named else Finding(file, 1, 1, says, Rule.FILE)
         text = file.read_text(encoding="utf-8")
     except OSError as fault:
         says = "does not exist" if isinstance(fault, FileNotFoundError) else f"cannot be read: {fault.strerror}"

@@ -1,6 +1,7 @@
 """How findings are printed: for people, for programs, for GitHub's annotations, and for code scanning (SARIF)."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,10 @@ FORMATS: Mapping[str, Callable[[Checked], Iterator[str]]] = {
 
 
 def shown(file: Path) -> str:
-    """Return the file's path from here, with `/`."""
-    here = Path.cwd().resolve()
-    resolved = file.resolve()
-    return (resolved.relative_to(here) if resolved.is_relative_to(here) else resolved).as_posix()
+    """Return the file's path from here, with `/`. A link is not followed: its name is what people know."""
+    here = Path.cwd()
+    absolute = Path(os.path.abspath(file))
+    return (absolute.relative_to(here) if absolute.is_relative_to(here) else absolute).as_posix()
 
 
 def _result(finding: Finding) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class Kind(Enum):
 
     DEPLOYMENT = "load_online_deployment"
     ENDPOINT = "load_online_endpoint"
+    BATCH_DEPLOYMENT = "load_model_batch_deployment"
+    BATCH_ENDPOINT = "load_batch_endpoint"
     JOB = "load_job"
     COMPONENT = "load_component"
     ENVIRONMENT = "load_environment"
@@ -32,6 +34,8 @@ class Kind(Enum):
 _FILLED_IN = {
     Kind.DEPLOYMENT: {"name": "filled-in", "endpoint_name": "filled-in"},
     Kind.ENDPOINT: {"name": "filled-in"},
+    Kind.BATCH_DEPLOYMENT: {"name": "filled-in", "endpoint_name": "filled-in"},
+    Kind.BATCH_ENDPOINT: {"name": "filled-in"},
     Kind.MONITOR: {"name": "filled-in"},
 }
 
@@ -41,6 +45,8 @@ _CLOUD = "AZUREML_CURRENT_CLOUD"
 KINDS_BY_SCHEMA = {
     "managedOnlineDeployment": Kind.DEPLOYMENT,
     "managedOnlineEndpoint": Kind.ENDPOINT,
+    "modelBatchDeployment": Kind.BATCH_DEPLOYMENT,
+    "batchEndpoint": Kind.BATCH_ENDPOINT,
     "commandJob": Kind.JOB,
     "pipelineJob": Kind.JOB,
     "sweepJob": Kind.JOB,

@@ -14,9 +14,12 @@ from shared.config import job_files, smoke_requests
 from shared.config.analysis import JobAnalysis
 from shared.config.evaluation import EvaluationSettings
 from shared.config.faults import Steps
+from shared.core.plan import BATCH_ENDPOINT
 
 #: Keys of a stage that name a file of Azure ML's.
 _OF_A_STAGE = {"deployment": Kind.DEPLOYMENT, "endpoint_file": Kind.ENDPOINT, "monitor": Kind.MONITOR}
+#: The same where the endpoint is a batch endpoint.
+_OF_A_BATCH_STAGE = {"deployment": Kind.BATCH_DEPLOYMENT, "endpoint_file": Kind.BATCH_ENDPOINT}
 
 
 class NamedFiles:
@@ -49,7 +52,7 @@ class NamedFiles:
                 yield from self._loaded(document, kind)
 
     def _of_stage(self, stage: Mapping[str, Any], steps: Steps) -> Iterator[Finding]:
-        for key, kind in _OF_A_STAGE.items():
+        for key, kind in (_OF_A_BATCH_STAGE if BATCH_ENDPOINT in stage else _OF_A_STAGE).items():
             yield from self._azureml(stage.get(key), kind, (*steps, key))
         yield from self._job(_mapping(stage.get("evaluate")), (*steps, "evaluate", "job"))
         analysis = _mapping(stage.get("rollout")).get("analysis")

@@ -29,6 +29,7 @@ from shared.cloud import (
     azureml_scoring,
 )
 from shared.cloud.azureml_assets import WorkspaceAssets, model_from
+from shared.cloud.azureml_batch import BatchEndpointsOfWorkspace, InvocationsOfWorkspace
 from shared.cloud.azureml_errors import TAKEN, told_in_words
 from shared.cloud.azureml_jobs import JobsOfWorkspace
 from shared.cloud.azureml_live import LiveFiguresOfWorkspace
@@ -47,6 +48,7 @@ from shared.ports import (
     DeploymentFile,
     Endpoint,
     EndpointFile,
+    EndpointKind,
     EventSubscription,
     ForbiddenError,
     Job,
@@ -67,7 +69,7 @@ if TYPE_CHECKING:  # the import takes a second and 100 MB, so it must not happen
 _log = logging.getLogger(__name__)
 
 
-class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorkspace):
+class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorkspace, InvocationsOfWorkspace):
     """The workspace with the ARM id `workspace` and the registry of that name, accessed with the identity `client_id`.
 
     `cloud` has the addresses of a cloud other than Azure's public one (see `Cloud`). Thread-safe: each operation has
@@ -179,8 +181,9 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
             found = self._registry.data(rest, name, version)
         if not found:
             return None
-        origin = (found.get("properties") or {}).get("originAssetId")
-        return RegistryData(self._registry.data_id(name, version), origin or None)
+        properties = found.get("properties") or {}
+        origin, kind = properties.get("originAssetId"), properties.get("dataType")
+        return RegistryData(self._registry.data_id(name, version), origin or None, str(kind or ""))
 
     def start_data_share(self, name: str, version: str) -> None:
         with self._rest(f"share data asset {name}, version {version}, to registry {self._registry_name}") as rest:
@@ -222,6 +225,9 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
             return None
 
     # --- endpoints and deployments ---
+
+    def with_endpoints(self, kind: EndpointKind) -> "AzureMLWorkspace":
+        return self._with_batch_endpoints if kind is EndpointKind.BATCH else self
 
     def endpoint(self, name: str) -> Endpoint | None:
         with self._rest(f"read endpoint {name}") as rest:
@@ -347,6 +353,10 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
     # --- what does not change while the app runs ---
 
     @cached_property
+    def _with_batch_endpoints(self) -> "AzureMLWorkspace":
+        return _WithBatchEndpoints(self)
+
+    @cached_property
     def _properties(self) -> tuple[str, str, str | None]:
         with self._rest("read its properties") as rest:
             return WorkspaceAssets(rest, self._id).properties()
@@ -404,6 +414,17 @@ class AzureMLWorkspace(JobsOfWorkspace, PipelinesOfWorkspace, LiveFiguresOfWorks
             return "", str(fault)
         told = f"{error.get('code', '')}: {error.get('message', '')}".strip(": ")
         return told, "" if told else "Azure no longer has its last operation, or the operation has no error."
+
+
+class _WithBatchEndpoints(BatchEndpointsOfWorkspace, AzureMLWorkspace):
+    """The same workspace, with its batch endpoints in place of its online endpoints."""
+
+    def __init__(self, online: AzureMLWorkspace) -> None:
+        self.__dict__ = {**online.__dict__}
+        self._online = online
+
+    def with_endpoints(self, kind: EndpointKind) -> AzureMLWorkspace:
+        return self if kind is EndpointKind.BATCH else self._online
 
 
 _BROKEN = ("Failed", "Canceled")

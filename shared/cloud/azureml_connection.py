@@ -1,11 +1,13 @@
 """What the parts of a workspace's adapter have in common: the workspace's id, and connections to Azure."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from shared.cloud.azureml_registry import Registry
 from shared.cloud.azureml_rest import Cloud, Rest
+from shared.ports import Deployment
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -40,3 +42,9 @@ class ConnectedWorkspace(ABC):
 
     @abstractmethod
     def _workspace_asset_id(self, kind: str, name: str, version: str) -> str: ...
+
+    @abstractmethod
+    def _why_broken(self, found: Mapping[str, Any]) -> tuple[str, str]: ...
+
+    @abstractmethod
+    def _with_asset_id(self, deployment: Deployment) -> Deployment: ...

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import yaml
-
+from shared.cloud.azureml_deployment_content import environment_files, environment_of_workspace, mapping
 from shared.cloud.azureml_endpoints import settings_from
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
 from shared.cloud.azureml_uploads import is_remote, local_files
-from shared.config import plain_yaml
 from shared.ports import Deployment, DeploymentFile, Endpoint, RejectedError
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import ManagedOnlineDeployment
 
+
+_KIND = "managed online deployment"
 
 # The versions that azure-ai-ml 1.35 asks for itself.
 _ENDPOINTS = "2022-02-01-preview"
@@ -38,7 +38,7 @@ def load(file: Path, endpoint: str, name: str, model: str | None, environment: s
     from azure.ai.ml.exceptions import MlException
     from marshmallow import ValidationError
 
-    _mapping(file)
+    mapping(file, _KIND)
     ours: dict[str, Any] = {"name": name, "endpoint_name": endpoint}
     if model is not None:
         ours["model"] = model
@@ -59,33 +59,21 @@ def described(file: Path) -> DeploymentFile:
     deployment = load(file, "checked-only", "checked-only", None)
     scales = getattr(deployment.scale_settings, "max_instances", None)
     instances = max((count for count in (deployment.instance_count, scales) if count is not None), default=None)
-    files = dict.fromkeys(each.resolve() for each in (file, *_of_code(file, deployment), *_of_environment(file)))
+    content = mapping(file, _KIND)
+    files = dict.fromkeys(
+        each.resolve() for each in (file, *_of_code(file, deployment), *environment_files(file, content))
+    )
     collections = deployment.data_collector.collections if deployment.data_collector else {}
     collects = frozenset(name for name, each in collections.items() if str(each.enabled).lower() == "true")
-    return DeploymentFile(tuple(files), deployment.instance_type, instances, collects, _of_workspace(file))
-
-
-def _of_workspace(file: Path) -> str:
-    """The environment asset that the file names by the name that it has in some workspace."""
-    environment = _mapping(file).get("environment")
-    is_short = isinstance(environment, str) and environment.startswith("azureml:") and "/" not in environment
-    return str(environment) if is_short else ""
+    return DeploymentFile(
+        tuple(files), deployment.instance_type, instances, collects, environment_of_workspace(content)
+    )
 
 
 def _of_code(file: Path, deployment: "ManagedOnlineDeployment") -> Iterator[Path]:
     code = deployment.code_configuration.code if deployment.code_configuration else None
     if code and not is_remote(str(code)):
         yield from local_files(file, file.parent / str(code))
-
-
-def _of_environment(file: Path) -> Iterator[Path]:
-    """The conda file and build context of an environment that the deployment file describes."""
-    environment = _mapping(file).get("environment")
-    environment = environment if isinstance(environment, dict) else {}
-    build = environment.get("build")
-    for place in (environment.get("conda_file"), build.get("path") if isinstance(build, dict) else None):
-        if isinstance(place, str) and not is_remote(place):
-            yield from local_files(file, file.parent / place)
 
 
 def endpoint_from(found: Mapping[str, Any], error: str = "", unread: str = "") -> Endpoint:
@@ -162,15 +150,3 @@ def read_deployments(rest: Rest, workspace: str, endpoint: str) -> Iterator[Mapp
 
 def _endpoint(workspace: str, name: str) -> str:
     return f"{workspace}/onlineEndpoints/{quote(name, safe='')}"
-
-
-def _mapping(file: Path) -> dict[str, Any]:
-    try:
-        content = plain_yaml.load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as fault:
-        raise RejectedError(f"There is no deployment file {file}. Correct `deployment` of the stage.") from fault
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
-        raise RejectedError(f"The deployment file {file.name} cannot be read: {brief(str(fault))}") from fault
-    if not isinstance(content, dict):
-        raise RejectedError(f"The deployment file {file.name} does not describe a managed online deployment in YAML.")
-    return content

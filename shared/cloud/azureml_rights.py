@@ -10,6 +10,7 @@ from shared.ports import Capability
 _API_VERSION = "2022-04-01"
 _PROVIDER = "Microsoft.MachineLearningServices"
 _ENDPOINTS = f"{_PROVIDER}/workspaces/onlineEndpoints"
+_BATCH = f"{_PROVIDER}/workspaces/batchEndpoints"
 
 #: The actions that steps need in addition to reading: for sharing on the registry, for the others on the workspace.
 ACTIONS: Mapping[Capability, Sequence[str]] = {
@@ -19,6 +20,18 @@ ACTIONS: Mapping[Capability, Sequence[str]] = {
         f"{_ENDPOINTS}/deployments/write",
         f"{_ENDPOINTS}/deployments/delete",
         f"{_ENDPOINTS}/deployments/getLogs/action",
+    ),
+    Capability.DEPLOY_BATCH: (
+        f"{_BATCH}/write",
+        f"{_BATCH}/deployments/write",
+        f"{_BATCH}/deployments/delete",
+    ),
+    # As how-to-authenticate-batch-endpoint lists it, and what reading the rows needs.
+    Capability.INVOKE: (
+        f"{_BATCH}/jobs/write",
+        f"{_BATCH}/deployments/jobs/write",
+        f"{_PROVIDER}/workspaces/jobs/cancel/action",
+        f"{_PROVIDER}/workspaces/datastores/listSecrets/action",
     ),
     Capability.RUN: (
         f"{_PROVIDER}/workspaces/jobs/write",

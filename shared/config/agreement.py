@@ -12,6 +12,7 @@ from typing import Any
 from shared.config import azure_names, patterns, rollout
 from shared.config.faults import Fault, Steps, place
 from shared.config.wording import did_you_mean
+from shared.core.plan import BATCH_ENDPOINT
 
 #: The same as in `configuration`, which imports this module.
 REGISTRY = "registry"
@@ -26,6 +27,7 @@ class _Stage:
     name: str | None
     environment: str | None
     endpoint: str | None
+    endpoint_key: str  #: the setting that names the endpoint
     after: tuple[str, ...]
 
 
@@ -60,8 +62,9 @@ def _stages(steps: Steps, content: object, models: tuple[str, ...]) -> Iterator[
         environment = _text(stage.get("environment"))
         name = _text(stage.get("name")) if "name" in stage else environment
         after = _texts(stage["after"]) if "after" in stage else before
-        endpoint = _text(stage.get("endpoint"))
-        yield _Stage((*steps, "stages", position), models, name, environment, endpoint, after)
+        key = BATCH_ENDPOINT if BATCH_ENDPOINT in stage else "endpoint"
+        endpoint = _text(stage.get(key))
+        yield _Stage((*steps, "stages", position), models, name, environment, endpoint, key, after)
         before = (name,) if name else ()
 
 
@@ -132,7 +135,7 @@ def _one_endpoint_for_many(stage: _Stage) -> Iterator[Fault]:
     several = stage.models and patterns.only_name(stage.models) is None
     if stage.endpoint and "{" not in stage.endpoint and several:
         yield Fault(
-            place((*stage.steps, "endpoint")),
+            place((*stage.steps, stage.endpoint_key)),
             f"several models of this route would share this endpoint: add {azure_names.MODEL} to its name",
         )
 
@@ -167,8 +170,8 @@ def _shared_endpoints(stages: list[_Stage], environments: Mapping[str, Any]) -> 
     for (workspace, stage), (other_workspace, other) in combinations(placed, 2):
         if workspace == other_workspace and _meet(stage, other):
             yield Fault(
-                place((*other.steps, "endpoint")),
-                f"{other.endpoint!r} is in the same workspace as {place((*stage.steps, 'endpoint'))} "
+                place((*other.steps, other.endpoint_key)),
+                f"{other.endpoint!r} is in the same workspace as {place((*stage.steps, stage.endpoint_key))} "
                 "and may be the same endpoint",
             )
 
@@ -201,6 +204,18 @@ def may_meet(one: str, one_models: Iterable[str], other: str, others_models: Ite
     if azure_names.MODEL in right:
         return _gives(right, other_models, left)
     return left == right
+
+
+def may_meet_across_teams(one: str, one_models: Iterable[str], other: str, others_models: Iterable[str]) -> bool:
+    """Return whether two templates give one name for any two names that these patterns match: `{model}-test` of `churn`
+    and `{model}` of `churn-*` do. Too strict for stages of one team, whose wildcards are for models like each other."""
+    left, right = ([*_expanded(one, one_models)], [*_expanded(other, others_models)])
+    return patterns.overlap(left, right)
+
+
+def _expanded(template: str, models: Iterable[str]) -> Iterator[str]:
+    for model in models:
+        yield template.casefold().replace(azure_names.MODEL, model.casefold())
 
 
 def _gives(template: str, models: list[str], endpoint: str) -> bool:

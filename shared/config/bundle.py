@@ -10,7 +10,8 @@ import stat
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -88,6 +89,21 @@ def read(archive: bytes) -> dict[str, bytes]:
     return contents
 
 
+def name_faults(names: Iterable[str]) -> list[Fault]:
+    """A fault for each name that some system refuses, or takes for another one of them."""
+    known: dict[str, str] = {}
+    found = []
+    for name in names:
+        alike = known.setdefault(name.casefold(), name)
+        says = _name_fault(name)
+        # Two names that some file systems take for one would overwrite each other.
+        if not says and alike != name:
+            says = f"differs from {alike} only in the case of letters"
+        if says:
+            found.append(Fault(name, says))
+    return found
+
+
 def secrets(files: Files) -> list[Fault]:
     """A fault for each file that looks as if it held a secret."""
     says = "looks like a secret; remove it, or name it in .amlignore"
@@ -114,7 +130,6 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 def _entries(archive: zipfile.ZipFile) -> Iterator[tuple[Fault | None, zipfile.ZipInfo | None]]:
     """Each file of the archive, or what is wrong with it."""
-    known: dict[str, str] = {}
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if len(entries) > MOST_FILES:
         yield Fault("(archive)", f"has {len(entries)} files; a bundle has at most {MOST_FILES}. Leave out data"), None
@@ -123,15 +138,12 @@ def _entries(archive: zipfile.ZipFile) -> Iterator[tuple[Fault | None, zipfile.Z
     if size > MOST_BYTES:
         says = f"has {_mebibytes(size)} of files; a bundle has at most {_mebibytes(MOST_BYTES)}. Leave out data"
         yield Fault("(archive)", says), None
+    odd = {fault.place: fault.sentence for fault in name_faults(entry.filename for entry in entries)}
+    times = Counter(entry.filename for entry in entries)
     for entry in entries:
-        says = _name_fault(entry.filename) or _kind_fault(entry)
-        # Two names that some file systems take for one would overwrite each other.
-        alike = known.setdefault(entry.filename.casefold(), entry.filename)
-        if not says and any(entry is not other and entry.filename == other.filename for other in entries):
-            says = "is in the archive twice"
-        elif not says and alike != entry.filename:
-            says = f"differs from {alike} only in the case of letters"
-        yield (Fault(entry.filename, says), None) if says else (None, entry)
+        name = entry.filename
+        says = odd.get(name) or _kind_fault(entry) or ("is in the archive twice" if times[name] > 1 else "")
+        yield (Fault(name, says), None) if says else (None, entry)
 
 
 def _name_fault(name: str) -> str:

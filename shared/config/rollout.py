@@ -23,6 +23,11 @@ def _share(highest: int) -> Any:
     return Annotated[int, BeforeValidator(no_truth_value), WithJsonSchema(schema)]
 
 
+def removed_after(keep: timedelta | None) -> dict[str, timedelta]:
+    """How long after a stage's end the step runs that removes what it replaced."""
+    return {"retire": keep} if keep is not None else {}
+
+
 class RolloutStep(Settings):
     """One step of a rollout: what the new deployment gets, and for how long."""
 
@@ -120,7 +125,7 @@ class Rollout(AnalysisSettings):
 
     def delays(self) -> dict[str, timedelta]:
         """How long after the stage's end steps of the plan run."""
-        return {"retire": self.keep} if self.keep is not None else {}
+        return removed_after(self.keep)
 
     def limits(self) -> dict[str, timedelta]:
         """The time limits of the steps that this adds to the plan."""

@@ -59,7 +59,8 @@ def _for_editors(part: dict[str, Any]) -> None:
         part.pop("default", None)
         if len(choices) == 1:
             part.update(part.pop("anyOf")[0])
-    if "oneOf" in part:  # the kinds of routes: told apart, so that a fault is shown where it is
+    if any("$ref" in each for each in part.get("oneOf", ())):
+        # The kinds of routes: told apart, so that a fault is shown where it is.
         models, pipelines = part.pop("oneOf")
         part |= {"if": {"required": ["pipelines"]}, "then": pipelines, "else": models}
     if "patternProperties" in part:  # `${SETTING}`s are not replaced in keys

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from shared.config import azure_names, durations
+from shared.config.batch import BATCH_ONLY, INVOKE, ONLINE_ONLY, BatchTest
 from shared.config.evaluation import EvaluationSettings
 from shared.config.fields import (
     Duration,
@@ -22,7 +23,7 @@ from shared.config.fields import (
 )
 from shared.config.gate import Gate as Gate
 from shared.config.policy import ApprovalPolicy, Approvers, Policy
-from shared.config.rollout import Rollout
+from shared.config.rollout import Rollout, removed_after
 from shared.config.window import Windows
 from shared.config.wording import did_you_mean
 from shared.core.approval import APPROVE
@@ -116,7 +117,8 @@ _PLAN = KINDS[Kind.MODEL].plan
 #: Default time limits of a stage's steps. The name of the last undo step stands for all of them. The limit of an
 #: approval is set with the approval.
 _OF_ROLLOUT = {step.name for step in _PLAN if step.repeats or step.holds}
-DEFAULT_LIMITS = {step.name: step.limit for step in _PLAN if not step.waits and step.name not in _OF_ROLLOUT} | {
+_ELSEWHERE = {*_OF_ROLLOUT, INVOKE}
+DEFAULT_LIMITS = {step.name: step.limit for step in _PLAN if not step.waits and step.name not in _ELSEWHERE} | {
     step.undo[-1]: step.undo_limit for step in _PLAN if step.undo
 }
 
@@ -125,6 +127,7 @@ DEFAULT_LIMITS = {step.name: step.limit for step in _PLAN if not step.waits and 
 SET_WITH = {
     APPROVE: "is set with the approval: approval: {expires: 72h}",
     SOAK: "is set with `soak`, as in `soak: 24h`",
+    INVOKE: "is set with the test: test: {timeout: 2h}",
 }
 
 
@@ -145,21 +148,32 @@ _DEFAULTS = ", ".join(f"{name} {durations.text(limit)}" for name, limit in DEFAU
 class StageSettings(Frozen):
     """One stage of a route: an environment, its endpoint, and the conditions for taking traffic."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["endpoint"]}, {"required": ["batch_endpoint"]}]}
+    )
+
     environment: EnvironmentName = Field(description="Where this stage deploys: a key of `environments`.")
     name: Label = Field(
         default_factory=lambda data: data["environment"],
         description="Name within the route. Default: the environment's. Required if two stages share one.",
     )
-    endpoint: EndpointTemplate = Field(
-        description="Name of the online endpoint. `{model}` is the model's name; required if a route takes several."
+    batch_endpoint: EndpointTemplate | None = Field(
+        default=None, description="Name of the batch endpoint, in place of `endpoint`. `{model}` is the model's name."
+    )
+    endpoint: EndpointTemplate | None = Field(
+        default=None,
+        validate_default=True,
+        description="Name of the online endpoint. `{model}` is the model's name; required if a route takes several.",
     )
     deployment: FilePath = Field(
-        description="Azure ML YAML of the managed online deployment, without a model: the app adds it."
+        description="Azure ML YAML of the managed online deployment, or of the batch deployment, without a model: the "
+        "app adds it."
     )
     endpoint_file: FilePath | None = Field(
         default=None,
         description="Azure ML YAML of the managed online endpoint: `auth_mode`, `identity`, `public_network_access`, "
-        "`tags`, `properties`. Default: an endpoint with keys.",
+        "`tags`, `properties`. Default: an endpoint with keys. For a batch endpoint: `description`, `tags`, "
+        "`properties`.",
     )
     monitor: FilePath | None = Field(
         default=None,
@@ -188,6 +202,15 @@ class StageSettings(Frozen):
         "Default: always.",
     )
     smoke: Smoke | None = Field(default=None, description="Requests that must be answered before taking traffic.")
+    test: BatchTest | None = Field(
+        default=None,
+        description="Test of a new batch deployment before it becomes the default of its endpoint. Default: none.",
+    )
+    keep: Duration | None = Field(
+        default=None,
+        description="How long a batch endpoint keeps the replaced deployment, so that a rollback takes seconds. "
+        "Default: it is removed at once.",
+    )
     rollout: Rollout | None = Field(
         default=None,
         description="How the traffic moves to the new deployment, and the way back. Default: all at once, and the "
@@ -200,6 +223,43 @@ class StageSettings(Frozen):
         json_schema_extra={"propertyNames": {"enum": [*DEFAULT_LIMITS]}},
     )
 
+    @field_validator(*ONLINE_ONLY, *BATCH_ONLY)
+    @classmethod
+    def _fits_the_endpoint(cls, value: Any, info: ValidationInfo) -> Any:
+        is_batch, name = info.data.get("batch_endpoint") is not None, str(info.field_name)
+        if value is not None and is_batch and name in ONLINE_ONLY:
+            raise ValueError(f"makes no sense for a batch endpoint: {ONLINE_ONLY[name]}")
+        if value is not None and not is_batch and name in BATCH_ONLY:
+            raise ValueError(f"is for a batch endpoint: {BATCH_ONLY[name]}")
+        return value
+
+    @field_validator("endpoint")
+    @classmethod
+    def _has_one_endpoint(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "batch_endpoint" not in info.data:  # it is wrong, which is a fault of its own
+            return value
+        is_batch = info.data["batch_endpoint"] is not None
+        if value is None and not is_batch:
+            raise ValueError("is missing; name one here, or in batch_endpoint")
+        if value is not None and is_batch:
+            raise ValueError("is in one stage with batch_endpoint; give each a stage of its own")
+        return value
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether its endpoint is a batch endpoint."""
+        return self.batch_endpoint is not None
+
+    @property
+    def endpoint_template(self) -> str:
+        """The endpoint's name, which may contain `{model}`."""
+        return self.endpoint or self.batch_endpoint or ""
+
+    @property
+    def endpoint_key(self) -> str:
+        """The setting that names the endpoint."""
+        return "batch_endpoint" if self.is_batch else "endpoint"
+
     def asks_for(self) -> Collection[str]:
         """The names of the settings that are present; they select the optional steps of the plan."""
         present = {name for name in type(self).model_fields if getattr(self, name) is not None}
@@ -209,7 +269,12 @@ class StageSettings(Frozen):
         """The time limits that are set, by step."""
         approving = {APPROVE: self.approval.expires} if self.approval is not None else {}
         rolling = self.rollout.limits() if self.rollout is not None else {}
-        return {**self.timeouts, **approving, **soak_limit(self.soak), **rolling}
+        testing = {INVOKE: self.test.timeout} if self.test is not None else {}
+        return {**self.timeouts, **approving, **soak_limit(self.soak), **rolling, **testing}
+
+    def delays(self) -> Mapping[str, timedelta]:
+        """How long after the stage's end steps of the plan run."""
+        return removed_after(self.keep) if self.rollout is None else self.rollout.delays()
 
     @property
     def runs_jobs(self) -> bool:
@@ -222,7 +287,7 @@ class StageSettings(Frozen):
 
     def endpoint_for(self, model: str) -> str:
         """Return the endpoint's name for `model`: deterministic, and always valid on Azure."""
-        return azure_names.endpoint(self.endpoint, model)
+        return azure_names.endpoint(self.endpoint_template, model)
 
     def under(self, policy: Policy) -> Self:
         """Return these settings tightened by the environment's policy."""

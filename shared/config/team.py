@@ -183,10 +183,14 @@ def _same_endpoints(route: TeamRoute, other: TeamRoute, platform: Platform) -> I
     for position, stage in enumerate(route.stages):
         for theirs in other.stages:
             same_place = _workspace(stage.environment, platform) == _workspace(theirs.environment, platform)
-            if same_place and agreement.may_meet(stage.endpoint, route.models, theirs.endpoint, other.models):
+            if same_place and agreement.may_meet_across_teams(
+                stage.endpoint_template, route.models, theirs.endpoint_template, other.models
+            ):
                 where = f"{other.name} in {theirs.environment}"
-                says = f"{stage.endpoint!r} may be the same endpoint as {theirs.endpoint!r} of {where}"
-                yield Fault(place(("routes", _own(route), "stages", position, "endpoint")), says)
+                says = (
+                    f"{stage.endpoint_template!r} may be the same endpoint as {theirs.endpoint_template!r} of {where}"
+                )
+                yield Fault(place(("routes", _own(route), "stages", position, stage.endpoint_key)), says)
 
 
 def _workspace(environment: str, platform: Platform) -> str:

@@ -72,15 +72,24 @@ def _differences(old: Any, new: Any, place: str = "") -> Iterator[SettingChange]
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             yield from _differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))
-    elif _are_stages(old) and _are_stages(new):
-        yield from _differences(_by_name(old), _by_name(new), place)
+    elif (key := _named_by(old, new)) is not None:
+        yield from _differences(_by(key, old), _by(key, new), place)
     elif old != new:
         yield SettingChange(place, old, new)
 
 
-def _are_stages(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) and "name" in each for each in value)
+def _named_by(*lists: Any) -> str | None:
+    """The key that names the entries of both lists: stages have names, gates are about metrics."""
+    return next((key for key in ("name", "metric") if all(_is_named_by(key, each) for each in lists)), None)
 
 
-def _by_name(stages: Any) -> dict[str, Any]:
-    return {stage["name"]: stage for stage in stages}
+def _is_named_by(key: str, value: Any) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    names = [each.get(key) if isinstance(each, dict) else None for each in value]
+    return None not in names and len(set(names)) == len(names)
+
+
+def _by(key: str, entries: Any) -> dict[str, Any]:
+    """The entries by their names, which are then no change of their own."""
+    return {each[key]: {name: value for name, value in each.items() if name != key} for each in entries}

@@ -164,16 +164,23 @@ def stage_runs(
     """Stages of the route as a promotion of the model starts with them: under the policies of their environments."""
     chosen = tuple(stages)
     copies = not route.is_from_registry and any(not configuration.is_at_home(route, stage) for stage in chosen)
-    taken = [stage.deployment for stage in chosen if copies and not configuration.is_at_home(route, stage)]
-    elsewhere = tuple(dict.fromkeys(taken))
+    elsewhere = [stage for stage in chosen if copies and not configuration.is_at_home(route, stage)]
     return tuple(_stage_run(stage, elsewhere, route, model, configuration) for stage in chosen)
 
 
 def _stage_run(
-    stage: "StageSettings", elsewhere: Sequence[str], route: "Route", model: str, configuration: "Configuration"
+    stage: "StageSettings",
+    elsewhere: "Sequence[StageSettings]",
+    route: "Route",
+    model: str,
+    configuration: "Configuration",
 ) -> StageRun:
-    """`elsewhere`: the deployment files of the stages that need the model in the registry, where it is not yet."""
+    """`elsewhere`: the stages that need the model in the registry, where it is not yet."""
     copies = bool(elsewhere)
+    online, batch = (
+        list(dict.fromkeys(each.deployment for each in elsewhere if each.is_batch is is_batch))
+        for is_batch in (False, True)
+    )
     policy, is_at_home = configuration.environments[stage.environment].policy, configuration.is_at_home(route, stage)
     stage = stage.under(policy)
     plan = plan_for(
@@ -190,11 +197,12 @@ def _stage_run(
             "share": {
                 "metrics": list(configuration.metrics_asked_for()),
                 **({} if copies else {"copies": False}),
-                **({"deployments": list(elsewhere)} if elsewhere else {}),
+                **({"deployments": online} if online else {}),
+                **({"batch_deployments": batch} if batch else {}),
             },
         },
         times=stage.rollout.times() if stage.rollout else {},
-        delays=stage.rollout.delays() if stage.rollout else {},
+        delays=stage.delays(),
     )
     return StageRun(
         name=stage.name,

@@ -33,6 +33,7 @@ class PlannedStep:
     uses: str = ""  #: the step that runs, if it differs from the name: a plan may have a step twice
     options: Mapping[str, Any] = field(default_factory=dict)  #: options for this step alone
     asked_by: str = ""  #: a stage's setting; the step is left out of stages without it
+    unless: str = ""  #: a stage's setting; the step is left out of stages with it
     repeats: bool = False  #: once for each entry of the setting that asks for it: `name-1`, `name-2`, …
     at_source: bool = False  #: runs in the environment that the candidate comes from, once per promotion
     travels: bool = False  #: its evidence is about the candidate, so later stages and successors see it
@@ -74,6 +75,9 @@ class KindRules:
     version_is: str
 
 
+#: A stage's setting: its endpoint is a batch endpoint.
+BATCH_ENDPOINT = "batch_endpoint"
+
 #: Waits until the stages before have served the candidate for as long as the stage asks.
 _SOAK = PlannedStep(
     "soak", limit=timedelta(days=30), asked_by="soak", waits=True, waits_for=WaitsFor.TIME, informs=True
@@ -86,12 +90,13 @@ KINDS: Mapping[Kind, KindRules] = {
             PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
             PlannedStep("share_data", limit=timedelta(hours=1), asked_by="share_data", at_source=True, travels=True),
             PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
-            PlannedStep("check_capacity", limit=timedelta(minutes=10), informs=True),
+            PlannedStep("check_capacity", limit=timedelta(minutes=10), unless=BATCH_ENDPOINT, informs=True),
             PlannedStep("evaluate", limit=timedelta(hours=2), undo=("cancel_job",), asked_by="evaluate"),
             PlannedStep("approve", limit=timedelta(hours=72), asked_by="approval", waits=True),
             PlannedStep("make_room", limit=timedelta(hours=1), asked_by="keep", makes_room=True, in_window=True),
             PlannedStep("deploy", limit=timedelta(hours=2), undo=("remove",), in_window=True),
-            PlannedStep("smoke", limit=timedelta(minutes=15), in_window=True),
+            PlannedStep("smoke", limit=timedelta(minutes=15), unless=BATCH_ENDPOINT, in_window=True),
+            PlannedStep("invoke", limit=timedelta(hours=2), undo=("cancel_job",), asked_by="test", in_window=True),
             PlannedStep(
                 "rollout",
                 limit=timedelta(hours=2),
@@ -166,13 +171,15 @@ def plan_for(
     delays: Mapping[str, timedelta] = MappingProxyType({}),
 ) -> tuple[PlannedStep, ...]:
     """The plan of one stage. `first`: no stage comes before it. `limits`: time limits by step. `asked`: the stage's
-    settings, which select optional steps. `worked`: steps that the environment's worker runs, although the coordinator
+    settings, which select its steps. `worked`: steps that the environment's worker runs, although the coordinator
     normally waits for them. `options`: options by step. `times`: how often each step that repeats is in the plan.
     `delays`: how long after the stage's end steps run."""
     asked_for = [
         step
         for step in KINDS[kind].plan
-        if (first or not step.at_source) and (not step.asked_by or step.asked_by in asked)
+        if (first or not step.at_source)
+        and (not step.asked_by or step.asked_by in asked)
+        and (not step.unless or step.unless not in asked)
     ]
     return tuple(
         replace(

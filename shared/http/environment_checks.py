@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _ROLES = {
     Capability.DEPLOY: "AzureML Data Scientist on the workspace",
+    Capability.DEPLOY_BATCH: "AzureML Data Scientist on the workspace",
+    Capability.INVOKE: "AzureML Data Scientist on the workspace",
     Capability.RUN: "AzureML Data Scientist on the workspace",
     Capability.REGISTER: "AzureML Data Scientist on the workspace",
     Capability.SHARE: "AzureML Registry User on the registry",
@@ -81,7 +83,7 @@ class EnvironmentChecks:
             region = workspace.missing_region()
         except ForbiddenError:  # reading the workspace is reported by its own check
             return "models can be read; not checked whether it is replicated to the workspace's region"
-        if region and {Capability.DEPLOY, Capability.RUN} & set(self.doings().needed):
+        if region and {Capability.DEPLOY, Capability.DEPLOY_BATCH, Capability.RUN} & set(self.doings().needed):
             return Seen(
                 State.FAULT,
                 f"models can be read but not deployed: it is not replicated to {region}, the workspace's region",

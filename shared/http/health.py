@@ -10,19 +10,35 @@ from shared.config import ConfigurationFaults, Fault
 from shared.config.roles import Roles
 from shared.core.events import Person
 from shared.core.queues import all_queues, reports_queue, steps_queue
+from shared.http.batch_checks import batch_checks
 from shared.http.checks import NOBODY, Check, Seen, State, carried_out
 from shared.http.environment_checks import Doings, EnvironmentChecks
 from shared.http.region_checks import region_checks
 from shared.http.sign_in import Verifier
-from shared.ports import Capability, DeadLetters, RejectedError, Store, Topic, TopicUnavailableError, Workspace
+from shared.ports import (
+    Capability,
+    DeadLetters,
+    EndpointKind,
+    RejectedError,
+    Store,
+    Topic,
+    TopicUnavailableError,
+    Workspace,
+)
 from shared.worker.order import Rules
 
 if TYPE_CHECKING:
-    from shared.config import Configuration, Policy
+    from shared.config import Configuration, Policy, Route
     from shared.coordinator.published import SourceState
 
 #: What a stage may do besides deploying. Sharing and registering are not among it: most environments should not.
-_IF_A_STAGE_ASKS = (Capability.RUN, Capability.WATCH, Capability.REPLAY)
+_IF_A_STAGE_ASKS = (
+    Capability.DEPLOY_BATCH,
+    Capability.INVOKE,
+    Capability.RUN,
+    Capability.WATCH,
+    Capability.REPLAY,
+)
 #: Digits of a digest that people see.
 _SHOWN = 12
 
@@ -73,6 +89,7 @@ class Health:
             if self._is_configured():
                 yield Check("configuration", "files", self._see_files, "Correct the files, then deploy the app.")
                 yield from region_checks(self.configuration(), self.roles.environments, self.workspace)
+                yield from batch_checks(self.configuration(), self.roles.environments, self.workspace, self._folder_of)
             yield Check("store", "promotions", self._write, "Create the store, and let the app write to it.")
             yield Check("topic", "notifications", self._see_topic, "See the settings MLPROMOTE_TOPIC_….")
         yield Check("sign-in", "Microsoft Entra ID", self._see_sign_in, "See the settings MLPROMOTE_SIGN_IN_….")
@@ -139,10 +156,14 @@ class Health:
         for route in configuration.model_routes:
             for stage in route.stages:
                 try:
-                    folder = self.bundle_folder(route.bundle) if route.bundle else self.folder
-                    self.workspace(stage.environment).deployment_file(folder / stage.deployment)
+                    kind = EndpointKind.BATCH if stage.is_batch else EndpointKind.ONLINE
+                    workspace = self.workspace(stage.environment).with_endpoints(kind)
+                    workspace.deployment_file(self._folder_of(route) / stage.deployment)
                 except RejectedError as refusal:
                     yield Fault(f"{route.name}.{stage.name}", str(refusal))
+
+    def _folder_of(self, route: "Route") -> Path:
+        return self.bundle_folder(route.bundle) if route.bundle else self.folder
 
     def _see_sign_in(self) -> str:
         verifier = self.verifier()
@@ -218,7 +239,9 @@ def _doings(configuration: "Configuration", environment: str) -> Sequence[Capabi
         Capability.SHARE: any(not configuration.is_at_home(route, stage) for route, stage in from_here)
         or any(route.source == environment for route, _ in pipelines),
         Capability.REGISTER: any(route.from_jobs for route, _ in from_here) or any(stage.register_as for stage in runs),
-        Capability.DEPLOY: bool(deployed),
+        Capability.DEPLOY: any(not stage.is_batch for stage in deployed),
+        Capability.DEPLOY_BATCH: any(stage.is_batch for stage in deployed),
+        Capability.INVOKE: any(stage.test is not None for stage in deployed),
         Capability.RUN: bool(runs) or any(stage.runs_jobs for stage in deployed),
         Capability.WATCH: any(each.analysis for each in rollouts),
         Capability.REPLAY: any(each.analysis and each.too_few == "replay" for each in rollouts),

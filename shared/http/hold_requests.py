@@ -83,7 +83,7 @@ class HoldRequests:
         return self._changed(lambda: self._holding.release(scope, by, asked.reason))
 
     def _meant(self, found: tuple[Scope, ...]) -> Scope:
-        return hold_scopes.meant(found, self._configuration().routes)
+        return hold_scopes.meant(found, self._configuration())
 
     def _is_held_by_rollback(self, scope: Scope) -> bool:
         if not (scope.route and scope.model and scope.stage):

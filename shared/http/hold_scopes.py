@@ -1,18 +1,27 @@
 """The scope of a hold as people write it: `ROUTE[/MODEL[/STAGE]]`, or `everything`."""
 
 import re
-from collections.abc import Container
+from typing import TYPE_CHECKING
 
 from shared.core.holds import ANY, Scope
 from shared.http.refusals import BadRequestError
+
+if TYPE_CHECKING:
+    from shared.config import Configuration
 
 #: The scope of a freeze.
 EVERYTHING = "everything"
 #: The same as in openapi.yml.
 _NAME = "[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?"
-_BELOW = rf"(/(?P<model>\*|[A-Za-z0-9][A-Za-z0-9._-]*)(/(?P<stage>{_NAME}))?)?"
-#: A route of the app's own configuration, and one that a source has published.
-_SCOPES = (re.compile(f"(?P<route>{_NAME}){_BELOW}"), re.compile(f"(?P<route>{_NAME}/{_NAME}){_BELOW}"))
+_STAGE = f"(/(?P<stage>{_NAME}))?"
+_BELOW = rf"(/(?P<model>\*|[A-Za-z0-9][A-Za-z0-9._-]*){_STAGE})?"
+#: A route of the app's own configuration; one that a source has published; and such a route of a pipeline, whose lane
+#: has the route's name.
+_SCOPES = (
+    re.compile(f"(?P<route>{_NAME}){_BELOW}"),
+    re.compile(f"(?P<route>{_NAME}/{_NAME}){_BELOW}"),
+    re.compile(f"(?P<route>{_NAME}/{_NAME})/(?P<model>(?P=route)){_STAGE}"),
+)
 
 
 def readings(text: str) -> tuple[Scope, ...]:
@@ -29,9 +38,14 @@ def readings(text: str) -> tuple[Scope, ...]:
     return tuple(_scope(match) for match in found)
 
 
-def meant(found: tuple[Scope, ...], routes: Container[str]) -> Scope:
-    """The reading whose route is one of these; the first if there is none."""
-    return next((scope for scope in found if scope.route in routes), found[0])
+def meant(found: tuple[Scope, ...], configuration: "Configuration") -> Scope:
+    """The reading that fits a route and what it takes, else the one that fits a route best; the first if none does."""
+
+    def fits(scope: Scope) -> int:
+        route = configuration.routes.get(scope.route)
+        return 0 if route is None else 1 if scope.model and not route.takes(scope.model) else 2
+
+    return max(found, key=fits)
 
 
 def _scope(match: re.Match[str]) -> Scope:

@@ -51,13 +51,15 @@ def _pairs(configuration: "Configuration") -> Iterator[tuple[_Place, _Place]]:
     places = [_Place(route, stage) for route in configuration.model_routes for stage in route.stages]
     for one, other in combinations(places, 2):
         workspaces = [configuration.environments[each.stage.environment].workspace for each in (one, other)]
-        same_name = may_meet(one.stage.endpoint, one.route.models, other.stage.endpoint, other.route.models)
+        same_name = may_meet(
+            one.stage.endpoint_template, one.route.models, other.stage.endpoint_template, other.route.models
+        )
         if same_name and not workspaces[0].has_id(workspaces[1].id):
             yield one, other
 
 
 def _compared(one: _Place, other: _Place, here: Collection[str], workspace: Callable[[str], Workspace]) -> str | Seen:
-    both = f"both may use the endpoint name {one.stage.endpoint}"
+    both = f"both may use the endpoint name {one.stage.endpoint_template}"
     if not {one.stage.environment, other.stage.environment} <= set(here):
         says = f"{both}; this app cannot see whether their workspaces are in one region, where Azure would refuse it"
         return Seen(State.UNCHECKED, says)

@@ -23,6 +23,7 @@ from shared.ports.azureml import (
     Workspace,
     same_asset,
 )
+from shared.ports.batch import BatchInvocations, EndpointKind, Invocation
 from shared.ports.bundles import (
     Bundles,
     Pointer,
@@ -89,6 +90,7 @@ __all__ = [
     "ApprovalRequest",
     "Approvals",
     "AzureError",
+    "BatchInvocations",
     "Bound",
     "Bundles",
     "Bus",
@@ -107,10 +109,12 @@ __all__ = [
     "DiscardedPage",
     "Endpoint",
     "EndpointFile",
+    "EndpointKind",
     "EndpointSettings",
     "EnvironmentAsset",
     "EventSubscription",
     "ForbiddenError",
+    "Invocation",
     "Job",
     "JobEnd",
     "JobFile",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.core.approval import Author
+from shared.ports.batch import BatchInvocations, EndpointKind
 from shared.ports.capacity import Capacities
 from shared.ports.endpoints import EndpointFile, EndpointSettings
 from shared.ports.jobs import Jobs
@@ -37,6 +38,7 @@ class RegistryData:
 
     asset_id: str
     origin: str | None  #: the asset that it was shared from
+    type: str = ""  #: uri_file, uri_folder or mltable; empty if unknown
 
 
 def same_asset(one: str | None, other: str | None) -> bool:
@@ -88,7 +90,10 @@ class StepMetrics:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An online endpoint. `state` is Azure ML's provisioning state: Creating, Updating, Succeeded, Failed, Deleting."""
+    """An endpoint. A batch endpoint gives all traffic to its default deployment.
+
+    `state` is Azure ML's provisioning state: Creating, Updating, Succeeded, Failed, Deleting.
+    """
 
     name: str
     state: str
@@ -99,6 +104,7 @@ class Endpoint:
     unread: str = ""
     mirror: Mapping[str, int] = field(default_factory=dict)  #: per cent of the requests that are copied, by deployment
     settings: EndpointSettings = field(default_factory=EndpointSettings)
+    kind: EndpointKind = EndpointKind.ONLINE
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ class DeploymentFile:
     instances: int | None  #: the maximum, if it scales
     collects: frozenset[str] = frozenset()  #: names of the collections of production data that are on
     environment: str = ""  #: `azureml:NAME:VERSION` or `azureml:NAME@latest` of a workspace; empty for any other
+    compute: str = ""  #: name of the cluster that a batch deployment uses; empty for online deployments
 
 
 @dataclass(frozen=True)
@@ -152,6 +159,8 @@ class Capability(StrEnum):
     """What steps do in addition to reading. Each needs its own rights."""
 
     DEPLOY = "deploy"
+    DEPLOY_BATCH = "deploy to batch endpoints"
+    INVOKE = "invoke batch endpoints"
     RUN = "run jobs"
     REGISTER = "register the output of jobs"
     SHARE = "share models to the registry"
@@ -159,7 +168,7 @@ class Capability(StrEnum):
     REPLAY = "read the requests that endpoints recorded"
 
 
-class Workspace(Jobs, Pipelines, LiveFiguresReader, Capacities, Monitors, Protocol):
+class Workspace(Jobs, Pipelines, LiveFiguresReader, Capacities, Monitors, BatchInvocations, Protocol):
     """An environment's workspace, and the registry as the environment's identity may use it.
 
     No method waits for a long-running operation: `start_…` starts one, and a later poll shows its result. A getter
@@ -190,6 +199,7 @@ class Workspace(Jobs, Pipelines, LiveFiguresReader, Capacities, Monitors, Protoc
     def event_subscriptions(self) -> Sequence[EventSubscription]: ...
     def missing_rights(self, capability: Capability) -> Sequence[str] | None: ...  # None if it cannot tell
 
+    def with_endpoints(self, kind: EndpointKind) -> "Workspace": ...  # the same workspace, with endpoints of that kind
     def endpoint(self, name: str) -> Endpoint | None: ...
     def endpoint_file(self, file: Path) -> EndpointFile: ...  # RejectedError if it cannot be used
     def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None: ...

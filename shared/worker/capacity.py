@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from shared.ports import MachineSize, Quota
 
@@ -39,6 +40,20 @@ def quota_of(size: MachineSize, quotas: Iterable[Quota]) -> Quota | None:
         return None
     every = found.get(_OF_ALL)
     return every if every is not None and every.left < own[0].left else own[0]
+
+
+def without(quotas: Iterable[Quota], removed: Sequence[tuple[MachineSize, int]]) -> list[Quota]:
+    """The quotas once deployments are gone: each with its size, and the cores of the quota that it takes."""
+
+    def freed(quota: Quota) -> int:
+        return sum(cores for size, cores in removed if _counts_against(quota, size.family))
+
+    return [replace(quota, used=max(0, quota.used - freed(quota))) for quota in quotas]
+
+
+def _counts_against(quota: Quota, family: str) -> bool:
+    name = _plain(quota.name)
+    return name == _OF_ALL or name in [_plain(family) + rest for rest in _OF_FAMILY]
 
 
 def price(prices: Mapping[str, float], size: str, instances: int) -> float | None:

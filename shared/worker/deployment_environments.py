@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.core.messages import Failed, FailureKind, Running
-from shared.ports import DeploymentFile
+from shared.ports import DeploymentFile, EndpointKind
 from shared.worker.pipeline_content import environment_digest
 from shared.worker.pipeline_environments import Pending, from_workspace, is_curated
 from shared.worker.polls import asks_again, poll_again
@@ -38,13 +38,17 @@ class Copying:
     environments: tuple[str, ...] = ()
 
 
-def share(target: Target, files: Iterable[str]) -> Mapping[str, SharedEnvironment] | Running | Failed:
+def share(
+    target: Target, files: Iterable[str], batch_files: Iterable[str] = ()
+) -> Mapping[str, SharedEnvironment] | Running | Failed:
     """Share what the files (relative to the configuration's folder) name of this workspace, by the reference in them.
-    A label such as `@latest` means the version that it names now."""
+    `files` are of online deployments, `batch_files` of batch deployments. A label such as `@latest` means the version
+    that it names now."""
     asked, copying = (target.state(Copying) or Copying()).environments, list[str]()
     found: dict[str, SharedEnvironment] = {}
     says = ""
-    for reference in _named(target, files):
+    named = {EndpointKind.ONLINE: files, EndpointKind.BATCH: batch_files}
+    for reference in _named(target, named):
         asset = target.workspace.environment_named(reference)
         if asset is None:
             continue
@@ -58,9 +62,13 @@ def share(target: Target, files: Iterable[str]) -> Mapping[str, SharedEnvironmen
     return poll_again(target.command, says, Copying(tuple(copying))) if copying else found
 
 
-def _named(target: Target, files: Iterable[str]) -> Iterable[str]:
+def _named(target: Target, files: Mapping[EndpointKind, Iterable[str]]) -> Iterable[str]:
     """The references in the files to environments that not every workspace has, each once."""
-    named = [target.workspace.deployment_file(target.folder / name).environment for name in files]
+    named = [
+        target.workspace.with_endpoints(kind).deployment_file(target.folder / name).environment
+        for kind, names in files.items()
+        for name in names
+    ]
     return [reference for reference in dict.fromkeys(named) if reference and not is_curated(reference)]
 
 

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any, cast
 
 from shared.core.messages import RunStep
-from shared.ports import Workspace
+from shared.ports import EndpointKind, Workspace
 
 #: The methods of the port that change something. The others only read, or send requests to a model.
 CHANGES = frozenset(
@@ -21,6 +21,7 @@ CHANGES = frozenset(
         "start_removal",
         "start_monitor",
         "start_job",
+        "start_invocation",
         "start_cancellation",
         "start_code",
         "start_environment",
@@ -42,6 +43,10 @@ class _Fenced:
         self._workspace = workspace
         self._command = command
         self._clock = clock
+
+    def with_endpoints(self, kind: EndpointKind) -> Workspace:
+        """The other view of the workspace is behind the same fence."""
+        return fenced(self._workspace.with_endpoints(kind), self._command, self._clock)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._workspace, name)

@@ -74,9 +74,23 @@ def submitted_by(order: Order[Any], step: str) -> Iterator[SubmittedJob]:
     """
     command = order.command
     for attempt in range(command.attempt, 0, -1):
-        found = order.workspace.submitted_job(name_of(command, step, attempt))
-        if found is not None and found.tags.get(PROMOTION) == command.promotion:
-            yield found
+        for each in (step, of_champion(step)):
+            found = order.workspace.submitted_job(name_of(command, each, attempt))
+            if found is not None and _is_of_this_promotion(order, found):
+                yield found
+
+
+def of_champion(step: str) -> str:
+    """What the name of a step's second job is made from, which runs the champion."""
+    return f"{step}-champion"
+
+
+def _is_of_this_promotion(order: Order[Any], job: SubmittedJob) -> bool:
+    """Invocations of batch endpoints cannot be given tags: these are known by their name and by who submitted them."""
+    tagged = job.tags.get(PROMOTION)
+    if tagged is not None:
+        return tagged == order.command.promotion
+    return order.workspace.job_creator(job.name) == order.workspace.own_id()
 
 
 def is_name_of(job: str, command: RunStep, step: str) -> bool:
@@ -94,22 +108,34 @@ def followed(
     `start` submits the job under a name, or says why it cannot. `not_ours` says why an existing job with that name is
     not the one that `start` would submit, or is empty. It is called only once, so check again before using the job.
     """
-    name = name_of(order.command)
     begun = order.state(Begun)
+    found = polled(order, name_of(order.command), begun is not None, start, not_ours)
+    if isinstance(found, Failed):
+        return found
+    if found.status not in ENDED:
+        return _under_way(order, found)
+    return found if found.status == COMPLETED else failed(order.workspace, found)
+
+
+def polled(
+    order: Order[Any],
+    name: str,
+    begun: bool,
+    start: Callable[[str], SubmittedJob | Failed],
+    not_ours: Callable[[SubmittedJob], str],
+) -> SubmittedJob | Failed:
+    """Return a job of the step as it is now. It is started unless it is there, or was `begun` by an earlier poll.
+    The rest is as in `followed`."""
     found = order.workspace.submitted_job(name)
-    if found is None and begun is not None:  # the core relies on this poll starting nothing
+    if found is None and begun:  # the core relies on this poll starting nothing
         return Failed(f"Job {name} is gone from the workspace. Retry to run it again.", FailureKind.NOT_FOUND)
     if found is None:
         made = _started(order, start, name)
         if isinstance(made, Failed):
             return made
         found = made
-    why = not_ours(found) if begun is None else ""
-    if why:
-        return _conflict(found, why)
-    if found.status not in ENDED:
-        return _under_way(order, found)
-    return found if found.status == COMPLETED else failed(order.workspace, found)
+    why = not_ours(found) if not begun else ""
+    return _conflict(found, why) if why else found
 
 
 def _started(order: Order[Any], start: Callable[[str], SubmittedJob | Failed], name: str) -> SubmittedJob | Failed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from shared.core.approval import Author
 from shared.core.messages import Failed, FailureKind, as_evidence
 from shared.worker import (
+    batch_endpoints,
     deployment_environments,
     endpoint_settings,
     evaluation_rules,
@@ -49,7 +50,9 @@ def review(target: Target) -> Review | Failed:
 
 def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review | Failed:
     workspace = target.workspace
-    described = workspace.deployment_file(target.deployment_file)
+    described = batch_endpoints.with_cluster(target, workspace.deployment_file(target.deployment_file))
+    if isinstance(described, Failed):
+        return described
     asked = target.stage.evaluate
     job = workspace.job_file(target.folder / asked.job) if asked else None
     analysis = analysis_file(target)

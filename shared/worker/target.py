@@ -2,16 +2,18 @@
 ours."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 from shared.config.stage import ModelStage, StageSettings
 from shared.core import awaiting
 from shared.core.asset_names import is_of_registry
-from shared.ports import Deployment, Endpoint
-from shared.worker.order import Order
+from shared.core.messages import RunStep
+from shared.ports import Deployment, Endpoint, EndpointKind, Workspace
+from shared.worker.order import BundleFolder, Order, Rules, no_bundles
 
 #: Tag on every endpoint and deployment that we create: the route that it belongs to.
 ROUTE = "mlpromote.route"
@@ -33,13 +35,33 @@ _LONGEST_NAME = 32
 
 @dataclass(frozen=True)
 class Target(Order[ModelStage]):
-    """Where one candidate is deployed in one stage. The same promotion and stage always produce the same names."""
+    """Where one candidate is deployed in one stage. The same promotion and stage always produce the same names.
+
+    The endpoints of `workspace` are of the stage's kind: for a batch endpoint, its default has all of the traffic.
+    """
 
     parses = ModelStage
+
+    @classmethod
+    def of(
+        cls,
+        command: RunStep,
+        workspace: Workspace,
+        folder: Path,
+        rules: Rules,
+        bundles: BundleFolder = no_bundles,
+    ) -> Self:
+        found = super().of(command, workspace, folder, rules, bundles)
+        return replace(found, workspace=workspace.with_endpoints(EndpointKind.BATCH)) if found.is_batch else found
 
     @property
     def stage(self) -> StageSettings:
         return self.settings.stage
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether its endpoint is a batch endpoint."""
+        return self.stage.is_batch
 
     @property
     def uses_registry(self) -> bool:
@@ -104,6 +126,6 @@ class Target(Order[ModelStage]):
         """The failure for an endpoint name that is taken."""
         return (
             f"Endpoint {self.endpoint} was not made by route {self.command.lane.route} (it lacks the tag "
-            f"{ROUTE}={self.command.lane.route}). Choose another `endpoint` for stage {self.command.stage}, or set the "
-            "tag to let the route take the endpoint over."
+            f"{ROUTE}={self.command.lane.route}). Choose another `{self.stage.endpoint_key}` for stage "
+            f"{self.command.stage}, or set the tag to let the route take the endpoint over."
         )

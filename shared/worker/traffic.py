@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded
 from shared.core.precedence import is_newer
-from shared.ports import Endpoint, Workspace
+from shared.ports import Endpoint, EndpointKind, Workspace
 from shared.worker.order import champion_saw
 from shared.worker.polls import poll_again
 from shared.worker.steps import deploy
@@ -97,16 +97,33 @@ def give(target: Target, endpoint: Endpoint, wanted: Split, left: Collection[Spl
     if found == wanted:
         return Succeeded()
     workspace.start_traffic(endpoint.name, wanted.traffic, wanted.mirror)
-    return poll_again(command, f"the traffic of endpoint {endpoint.name} is moving to {wanted.words}")
+    return poll_again(command, _moving(endpoint, wanted))
 
 
 def moved_by_somebody(endpoint: Endpoint, found: Split) -> Failed:
     """The failure of a step that finds the traffic where nobody of this app has put it."""
     return Failed(
-        f"The traffic of endpoint {endpoint.name} goes to {found.words}, which is not what this promotion left, so it "
-        "was left there. Find out who changed it, move it where it should be, and start a new promotion.",
+        f"{goes_to(endpoint, found)}, which is not what this promotion left, so it was left alone. Find out who "
+        "changed it, correct it, and start a new promotion.",
         FailureKind.CONFLICT,
     )
+
+
+def goes_to(endpoint: Endpoint, found: Split) -> str:
+    """Where the requests of an endpoint go, as the beginning of a sentence."""
+    if endpoint.kind is EndpointKind.BATCH:
+        return f"The default of batch endpoint {endpoint.name} is {_default(found)}"
+    return f"The traffic of endpoint {endpoint.name} goes to {found.words}"
+
+
+def _moving(endpoint: Endpoint, wanted: Split) -> str:
+    if endpoint.kind is EndpointKind.BATCH:
+        return f"the default of batch endpoint {endpoint.name} is changing to {_default(wanted)}"
+    return f"the traffic of endpoint {endpoint.name} is moving to {wanted.words}"
+
+
+def _default(split: Split) -> str:
+    return " and ".join(sorted(split.traffic)) or "no deployment"
 
 
 def _not_ready(workspace: Workspace, endpoint: Endpoint, deployment: str) -> Failed | None:
@@ -115,8 +132,8 @@ def _not_ready(workspace: Workspace, endpoint: Endpoint, deployment: str) -> Fai
         return None
     state = f"is in state {found.state}, not ready" if found is not None else "does not exist"
     return Failed(
-        f"Deployment {deployment} of endpoint {endpoint.name} {state} and cannot take the traffic, which stays with "
-        f"{names(present(endpoint))}. Start a new promotion.",
+        f"Deployment {deployment} of endpoint {endpoint.name} {state}, so nothing was changed. "
+        f"{goes_to(endpoint, split_of(endpoint))}. Start a new promotion.",
         FailureKind.NOT_FOUND,
     )
 

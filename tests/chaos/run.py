@@ -23,7 +23,7 @@ from tests.chaos.world import World
 
 #: Mean pauses, in seconds: between kills, between what people do, and between faults.
 BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.2, 4.0
-#: On a busy machine the pauses between kills grow up to this factor, or nothing would get on its way between them.
+#: On a busy machine these pauses grow up to this factor, or nothing would get on its way between them.
 MOST_SLOWER = 2.0
 #: How many people are at work at a time.
 PEOPLE = 3
@@ -78,6 +78,11 @@ class Result:
 def slowness() -> float:
     """How much longer everything takes on this machine than on an idle one, at least 1."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def pause_of(seconds: float) -> float:
+    """A mean pause on a machine as busy as this one is now."""
+    return seconds * min(slowness(), MOST_SLOWER)
 
 
 async def run(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Result:
@@ -149,8 +154,7 @@ class _Chaos:
         try:
             left = kills
             while left:
-                pause = BETWEEN_KILLS * min(slowness(), MOST_SLOWER)
-                await asyncio.sleep(self._kills_chance.expovariate(1 / pause))
+                await asyncio.sleep(self._kills_chance.expovariate(1 / pause_of(BETWEEN_KILLS)))
                 left -= await self.reaper.kill_one()
                 self._count()
                 for task in others:
@@ -263,4 +267,4 @@ async def _again_and_again(act: Callable[[], Awaitable[None]], chance: random.Ra
     while True:
         with contextlib.suppress(*DOWN):
             await act()
-        await asyncio.sleep(chance.expovariate(1 / mean_pause))
+        await asyncio.sleep(chance.expovariate(1 / pause_of(mean_pause)))

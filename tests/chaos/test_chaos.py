@@ -8,7 +8,7 @@ from tests.chaos.run import Plan, run
 
 SEED, KILLS = 20261121, 10
 pytestmark = [
-    pytest.mark.timeout(480),
+    pytest.mark.timeout(900),
     # The SDK's own use of marshmallow 3, as in the end-to-end tests.
     pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning"),
 ]

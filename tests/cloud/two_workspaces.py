@@ -40,8 +40,8 @@ class Azure(ABC):
         """A data scientist registers files in dev."""
 
     @abstractmethod
-    def create_data(self, name: str) -> None:
-        """A data scientist creates version 3 of a data asset in dev."""
+    def create_data(self, name: str, in_test: bool = False) -> None:
+        """A data scientist creates version 3 of a data asset in dev, or in test."""
 
     @abstractmethod
     def train(self) -> Job:
@@ -68,8 +68,8 @@ class FakeAzure(Azure):
     def register(self, name: str, version: str = "1", **tags: str) -> None:
         self._dev.has_model(name, version, tags=tags, created=datetime.now(UTC))
 
-    def create_data(self, name: str) -> None:
-        self._dev.has_data(name, "3")
+    def create_data(self, name: str, in_test: bool = False) -> None:
+        (self._test if in_test else self._dev).has_data(name, "3", type="uri_file")
 
     def train(self) -> Job:
         job = Job("brave_fox", "Completed", "digits-training", outputs={"model": "custom_model"})
@@ -99,10 +99,12 @@ class RealAzure(Azure):
     def register(self, name: str, version: str = "1", **tags: str) -> None:
         self._registered(name, version, **tags)
 
-    def create_data(self, name: str) -> None:
+    def create_data(self, name: str, in_test: bool = False) -> None:
         rows = self._folder / f"{name}.csv"
         rows.write_text(name)
-        client("dev", self._azure).data.create_or_update(Data(name=name, version="3", path=str(rows), type="uri_file"))
+        client("test" if in_test else "dev", self._azure).data.create_or_update(
+            Data(name=name, version="3", path=str(rows), type="uri_file")
+        )
 
     def train(self) -> Job:
         return train(self._azure, self._folder)

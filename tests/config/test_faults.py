@@ -40,7 +40,7 @@ AUC = "at_least: 0.82"
          "routes.churn.from_jobs.x: unknown key; known: experiment, model, output, tags"),
         ("prod: {", "prod: {name: x, ", "environments.prod.name: unknown key; known: identity, policy, workspace"),
         ("registry: contoso-ml\n", "", "registry: is missing"),
-        ("        endpoint: \"{model}\"\n", "", f"{SECOND}.endpoint: is missing"),
+        ("        endpoint: \"{model}\"\n", "", f"{SECOND}.endpoint: is missing; name one here, or in batch_endpoint"),
     ],
 )  # fmt: skip
 def test_a_key_that_is_unknown_or_missing(old: str, new: str, fault: str, faults_of: FaultsOf) -> None:

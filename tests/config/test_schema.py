@@ -55,10 +55,25 @@ def test_the_right_configuration_passes() -> None:
         ("        smoke: {", "        timeouts: {deploi: 1h}\n        smoke: {", "$.routes.churn.stages[0].timeouts"),
         ("from: dev", "from: my dev", "$.routes.churn.from"),
         (CLIENT_ID, "test-client", "$.environments.test.identity"),
+        ('endpoint: "{model}-test"', "name: first", "$.routes.churn.stages[0]"),
+        ('endpoint: "{model}-test"', "endpoint: a\n        batch_endpoint: b", "$.routes.churn.stages[0]"),
+        ("smoke: {", "rollout: {steps: [{for: 1m}]}\n        smoke: {", "$.routes.churn.stages[0].rollout.steps[0]"),
     ],
 )
 def test_what_an_editor_marks(old: str, new: str, path: str) -> None:
     assert refused(changed((old, new))) == [path]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('endpoint: "{model}-test"', 'batch_endpoint: "{model}-test"'),
+        ("smoke: {", "rollout: {steps: [{traffic: 10, for: 1m}]}\n        smoke: {"),
+        ("smoke: {", "rollout: {steps: [{mirror: 10, for: 1m}]}\n        smoke: {"),
+    ],
+)
+def test_an_editor_takes_each_of_two_keys_of_which_one_is_needed(old: str, new: str) -> None:
+    assert refused(changed((old, new))) == []
 
 
 def loaded(example: Path) -> Configuration:

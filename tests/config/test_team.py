@@ -203,6 +203,20 @@ class TestTwoTeams:
             "routes.scores.models[1]: models of dev named churn-* are promoted by churn-team/scores already"
         ]
 
+    @pytest.mark.parametrize(
+        ("models", "endpoint"),
+        [
+            ('["credit"]', "CHURN-eu-Test"),
+            ('["credit"]', "churn-eu-test"),
+            ('["credit", "CHURN-eu-test"]', '"{model}"'),
+            ('["c?urn2", "chur[mn]-*"]', '"{model}-test"'),
+            ('["EU"]', '"churn-{model}-test"'),
+        ],
+    )
+    def test_an_endpoint_is_the_same_however_it_is_spelled(self, tmp_path: Path, models: str, endpoint: str) -> None:
+        says = self.of_credit(tmp_path, models, endpoint)
+        assert any("stages[0].endpoint" in fault and "may be the same endpoint as" in fault for fault in says), says
+
     def test_the_second_to_use_an_endpoint_is_told_of_the_first(self, tmp_path: Path) -> None:
         assert self.of_credit(tmp_path, '["credit"]', "churn-eu-test") == [
             "routes.scores.stages[0].endpoint: 'churn-eu-test' may be the same endpoint as '{model}-test' of "

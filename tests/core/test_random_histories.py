@@ -61,6 +61,8 @@ from tests.core.world import (
 )
 
 STAGES = ("test", "prod")
+#: What a stage with a batch endpoint asks for.
+BATCH = ("batch_endpoint", "test", "keep")
 PEOPLE = tuple(
     Person(name, name, roles)
     for name, roles in {
@@ -101,19 +103,21 @@ class Histories(RuleBasedStateMachine):
     # --- what can happen ---
 
     @rule(
-        failing=st.sampled_from([None, None, "validate", "deploy", "smoke", "rollout-2", "shift", "watch", "retire"]),
+        failing=st.sampled_from(
+            [None, None, "validate", "deploy", "smoke", "invoke", "rollout-2", "shift", "watch", "retire"]
+        ),
         asks=st.booleans(),
-        rolls=st.booleans(),
+        moves=st.sampled_from([(), ROLLING, BATCH]),
         breaches=st.booleans(),
         soaks=st.sampled_from([False, False, True]),
         has_window=st.sampled_from([False, False, True]),
     )
     @precondition(lambda self: self.versions < 5)
     def a_version_is_registered(
-        self, failing: str | None, asks: bool, rolls: bool, breaches: bool, soaks: bool, has_window: bool
+        self, failing: str | None, asks: bool, moves: tuple[str, ...], breaches: bool, soaks: bool, has_window: bool
     ) -> None:
         self.versions += 1
-        asked = (*(("approval",) if asks else ()), *(ROLLING if rolls else ()))
+        asked = (*(("approval",) if asks else ()), *moves)
         soak, windows = (SOAK if soaks else timedelta(0)), ((WINDOW,) if has_window else ())
         event = patient(str(self.versions), soak, windows, asked=asked)
         if failing in ("rollout-2", "watch") and breaches:  # it moves the traffic first, and then sees that it is bad

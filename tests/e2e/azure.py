@@ -218,6 +218,15 @@ class Azure:
         body = {"location": "westeurope", "properties": {"authMode": "Key"}}
         await self.call("PUT", self._endpoint(environment, endpoint), json=body)
 
+    async def move_traffic(self, environment: str, endpoint: str, traffic: Mapping[str, int]) -> None:
+        """Divide an endpoint's traffic by hand: the shares of its deployments, in per cent."""
+        path = self._endpoint(environment, endpoint)
+        found = await self.call("GET", path)
+        assert found
+        properties = {**found["properties"], "traffic": dict(traffic), "mirrorTraffic": {}}
+        body = {name: found[name] for name in ("location", "identity", "tags") if found.get(name)}
+        await self.call("PUT", path, json={**body, "properties": properties})
+
     @asynccontextmanager
     async def users(
         self, environment: str, endpoint: str, question: Any = None, pause_seconds: float = 0.2

@@ -220,3 +220,28 @@ async def test_what_fails_while_it_is_watched_comes_back_by_itself_and_holds_the
         return found is not None and any("the hold on prod" in wait["for"] for wait in found["waits"])
 
     await until(waits, "version 3 waits for the hold to be released", LONGEST)
+
+
+async def test_traffic_that_a_person_moves_in_the_middle_stops_the_rollout_and_stays_where_it_was_put(
+    cloud: Cloud,
+) -> None:
+    model = "timed-by-hand"
+    await cloud.azure.register(model, "1")
+    await cloud.promotions.succeeded(model)
+    await cloud.azure.register(model, "2")
+
+    async def is_divided() -> dict[str, int] | None:
+        found = await cloud.azure.traffic("prod", model) or {}
+        return found if len(found) == 2 else None
+
+    names = await until(is_divided, "version 2 gets its share", LONGEST)
+    by_hand = dict.fromkeys(names, 50)
+    async with cloud.azure.users("prod", model, pause_seconds=0.02) as users:
+        await cloud.azure.move_traffic("prod", model, by_hand)
+        promotion = await cloud.promotions.ended(model, "2")
+    assert promotion["status"] == "failed", promotion["reason"]
+    assert "which is not what this promotion left, so it was left there" in failed_step(promotion)["failure"]["reason"]
+    assert all(f"{name} (50 %)" in failed_step(promotion)["failure"]["reason"] for name in names)
+    assert await cloud.azure.traffic("prod", model) == by_hand
+    assert sorted((await cloud.azure.deployments("prod", model)).values()) == ["1", "2"]
+    assert users.failed == 0, users.failures

@@ -1,4 +1,4 @@
-"""Candidates that live requests cannot judge: one is asked too rarely, and one answers otherwise without any error.
+"""Candidates that live requests cannot judge: some are asked too rarely, and one answers otherwise without any error.
 
 Recorded requests are replayed, and a job compares what was collected; with real scoring servers and a real data
 collector.
@@ -6,14 +6,16 @@ collector.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from examples.demo.promotions import Promotion
+from examples.demo.request_loop import RequestLoop
 from localcloud.up import Description
 from tests.e2e.conftest import Cloud, describe
 from tests.e2e.promoting import failure
@@ -24,9 +26,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CANDIDATES = {
     "thin-fine": None,
     "thin-otherwise": "otherwise",
+    "rare-fine": None,
     "compared-fine": None,
     "compared-otherwise": "otherwise",
 }
+#: Of these, people go on asking while the candidate comes.
+ASKED_ON = ("rare-fine", "compared-fine", "compared-otherwise")
 #: What people ask, each in a loop of its own.
 NUMBERS = (1, 2, 3)
 #: Requests that each loop sends before the candidate comes.
@@ -41,21 +46,35 @@ def description() -> Description:
     return describe("tests/e2e/thin/promotion.yml", "dev", "prod", azureml=azureml)
 
 
+@dataclass(frozen=True)
+class Thin:
+    """How version 2 of each model came out, and what the users of all endpoints saw."""
+
+    ends: Mapping[str, Promotion]
+    users: Sequence[RequestLoop]
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def ends(cloud: Cloud) -> AsyncIterator[Mapping[str, Promotion]]:
-    """How version 2 of each model came out. Nobody asks for the thin ones any more by then."""
+async def thin(cloud: Cloud) -> AsyncIterator[Thin]:
+    """Nobody asks for the thin ones any more when the candidates come."""
     await asyncio.gather(*(cloud.azure.register(model, "1") for model in CANDIDATES))
     await asyncio.gather(*(cloud.promotions.succeeded(model) for model in CANDIDATES))
+    users: list[RequestLoop] = []
     async with AsyncExitStack() as asking:
         for model in CANDIDATES:
-            await ask(cloud, model, asking if model.startswith("compared") else None)
+            users += await ask(cloud, model, asking if model in ASKED_ON else None)
         for model, content in CANDIDATES.items():
             await cloud.azure.register(model, "2", content)
         found = await asyncio.gather(*(cloud.promotions.ended(model, "2") for model in CANDIDATES))
-    yield dict(zip(CANDIDATES, found, strict=True))
+    yield Thin(dict(zip(CANDIDATES, found, strict=True)), users)
 
 
-async def ask(cloud: Cloud, model: str, going_on: AsyncExitStack | None) -> None:
+@pytest.fixture
+def ends(thin: Thin) -> Mapping[str, Promotion]:
+    return thin.ends
+
+
+async def ask(cloud: Cloud, model: str, going_on: AsyncExitStack | None) -> Sequence[RequestLoop]:
     """People ask for each number some times; they go on until the stack is left, if there is one."""
     (deployment,) = await cloud.azure.deployments("prod", model)
     async with AsyncExitStack() as stack:
@@ -67,6 +86,7 @@ async def ask(cloud: Cloud, model: str, going_on: AsyncExitStack | None) -> None
         ]
         for loop in users:
             await loop.until_answered(deployment, BEFORE, LONGEST)
+    return users
 
 
 def evidence(promotion: Promotion) -> Mapping[str, Any]:
@@ -97,6 +117,25 @@ async def test_a_model_that_answers_recorded_requests_otherwise_is_refused_with_
     assert 5 <= found["different"] <= 15
     assert f"found {found['different']} of 30 replayed requests" in failure(promotion)["reason"]
     assert list((await cloud.azure.deployments("prod", "thin-otherwise")).values()) == ["1"]
+
+
+async def test_one_that_is_asked_too_rarely_is_waited_for_until_the_deadline_and_comes_back_with_the_count(
+    cloud: Cloud, ends: Mapping[str, Promotion]
+) -> None:
+    promotion = ends["rare-fine"]
+    assert promotion["status"] == "refused", promotion["reason"]
+    found = evidence(promotion)
+    assert 0 < found["requests"] < 1000
+    assert (
+        f"answered only {found['requests']:.6g} of 1000 requests, 5s after the end of the step"
+        in (failure(promotion)["reason"])
+    )
+    assert list((await cloud.azure.deployments("prod", "rare-fine")).values()) == ["1"]
+
+
+async def test_no_request_of_a_caller_failed(thin: Thin) -> None:
+    assert [text for loop in thin.users for text in loop.failures] == []
+    assert sum(loop.sent for loop in thin.users) >= len(CANDIDATES) * len(NUMBERS) * BEFORE
 
 
 async def test_no_request_and_no_answer_becomes_evidence(ends: Mapping[str, Promotion]) -> None:

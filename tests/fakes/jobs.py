@@ -45,6 +45,7 @@ class FakeJobs(FakeWork):
     contents: dict[str, str] = field(default_factory=dict)  #: digest of a job's command and code, by its name
     creators: dict[str, str] = field(default_factory=dict)
     outcome: JobOutcome = field(default_factory=JobOutcome)
+    outcomes: dict[str, JobOutcome] = field(default_factory=dict)  #: of some jobs, by name
     ended: dict[str, JobOutcome] = field(default_factory=dict)
     children: dict[str, list[tuple[ChildJob, Mapping[str, float]]]] = field(default_factory=dict)
     polls_until_ended: int | None = 0
@@ -126,7 +127,7 @@ class FakeJobs(FakeWork):
         if found.status == "CancelRequested":
             self.submitted[name] = replace(found, status="Canceled")
         elif self.polls_until_ended is not None and reads >= self.polls_until_ended:
-            self.end_job(name, self.outcome)
+            self.end_job(name, self.outcomes.get(name, self.outcome))
         else:
             self.submitted[name] = replace(found, status="Running")
         return found if found.status == "CancelRequested" else self.submitted[name]

@@ -22,6 +22,7 @@ from shared.ports import (
     DeploymentFile,
     Endpoint,
     EndpointFile,
+    EndpointKind,
     EndpointSettings,
     EventSubscription,
     Job,
@@ -33,9 +34,9 @@ from shared.ports import (
     SubmittedJob,
     Workspace,
 )
+from tests.fakes.batch import FakeBatch, batch_deployment_file, batch_endpoint_file
 from tests.fakes.capacity import FakeCapacities
 from tests.fakes.endpoints import endpoint_file, made_from, with_changes
-from tests.fakes.jobs import FakeJobs
 from tests.fakes.live_figures import FakeLiveFigures
 from tests.fakes.monitors import FakeMonitors
 from tests.fakes.pipelines import FakePipelineRegistry, FakePipelines
@@ -60,7 +61,7 @@ MOST_MIRRORED = 50
 
 
 @dataclass
-class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, FakeMonitors):
+class FakeWorkspace(FakeBatch, FakePipelines, FakeLiveFigures, FakeCapacities, FakeMonitors):
     """State that tests set up and look at directly."""
 
     registry: FakeRegistry = field(default_factory=FakeRegistry)
@@ -71,6 +72,8 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
     made_by: dict[tuple[str, str], Sequence[Author]] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     made: dict[tuple[str, str], Deployment] = field(default_factory=dict)  #: deployments by endpoint and name
+    batch_endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    batch_made: dict[tuple[str, str], Deployment] = field(default_factory=dict)
     container_log: str = ""
     answer: Answer = field(default_factory=lambda: Answer(200, "{}", 0.01))
     answers: list[Answer] = field(default_factory=list)  #: returned first, in this order
@@ -227,6 +230,9 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
 
     # --- endpoints and deployments ---
 
+    def with_endpoints(self, kind: EndpointKind) -> "FakeWorkspace":
+        return WithBatchEndpoints(self) if kind is EndpointKind.BATCH else self
+
     def endpoint(self, name: str) -> Endpoint | None:
         self._called("endpoint")
         found = self.endpoints.get(name)
@@ -361,6 +367,10 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
     def _is_deployed(self, endpoint: str, deployment: str) -> bool:
         return (endpoint, deployment) in self.made
 
+    def _serves_batch(self, endpoint: str, deployment: str) -> bool:
+        found = self.batch_made.get((endpoint, deployment))
+        return found is not None and found.state == "Succeeded"
+
     def _idle(self, endpoint: str, deployment: str | None = None) -> Endpoint:
         """The endpoint, with no operation under way on it, nor on the deployment: Azure ML refuses a second one."""
         found = self.endpoints.get(endpoint)
@@ -385,6 +395,59 @@ class FakeWorkspace(FakeJobs, FakePipelines, FakeLiveFigures, FakeCapacities, Fa
             error = "" if self.unread else self.fails_to_deploy
             found = self.made[endpoint, name] = replace(found, state=state, error=error, unread=self.unread)
         return found
+
+
+class WithBatchEndpoints(FakeWorkspace):
+    """The same workspace, with its batch endpoints in place of its online endpoints. Both share all state."""
+
+    def __init__(self, online: FakeWorkspace) -> None:
+        self.__dict__ = online.__dict__
+        self.__dict__["_online"] = online
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:  # type: ignore[override]  # the other kind of the same state
+        return self.batch_endpoints
+
+    @property
+    def made(self) -> dict[tuple[str, str], Deployment]:  # type: ignore[override]
+        return self.batch_made
+
+    def with_endpoints(self, kind: EndpointKind) -> FakeWorkspace:
+        online: FakeWorkspace = self.__dict__["_online"]
+        return self if kind is EndpointKind.BATCH else online
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        found = super().endpoint(name)
+        return replace(found, kind=EndpointKind.BATCH) if found else None
+
+    def endpoint_file(self, file: Path) -> EndpointFile:
+        self._called("endpoint_file")
+        return batch_endpoint_file(file)
+
+    def start_endpoint(self, name: str, tags: Mapping[str, str], file: Path | None = None) -> None:
+        self._called("start_endpoint")
+        wanted = batch_endpoint_file(file).settings if file else EndpointSettings()
+        settings = replace(made_from(wanted, tags), auth_mode="aad_token")
+        self.endpoints[name] = Endpoint(name, "Creating", {}, settings.tags, f"https://{name}/jobs", settings=settings)
+        self._begin("endpoint", name)
+        self._died("start_endpoint")
+
+    def start_traffic(self, endpoint: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
+        given = [share for share in traffic.values() if share]
+        if mirror or given not in ([], [100]):
+            raise RejectedError(f"batch endpoint {endpoint} has one default")
+        super().start_traffic(endpoint, traffic, mirror)
+
+    def deployment_file(self, file: Path) -> DeploymentFile:
+        self._called("deployment_file")
+        return batch_deployment_file(file)
+
+    def logs(self, endpoint: str, deployment: str, lines: int) -> str:
+        self._called("logs")
+        return ""
+
+    def score(self, endpoint: str, deployment: str | None, requests: Iterable[Any]) -> Iterator[Answer]:
+        raise RejectedError(f"batch endpoint {endpoint} answers no requests")
 
 
 _: type[Workspace] = FakeWorkspace  # lets the type checker prove that it implements the port

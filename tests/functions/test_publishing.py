@@ -123,6 +123,20 @@ def test_the_preview_says_what_would_change_and_changes_nothing(api: Api) -> Non
     assert source(api)["published"]["digest"] == first
 
 
+def test_the_preview_names_the_limit_of_a_gate_that_changes_and_nothing_else(api: Api) -> None:
+    def gated(*gates: str) -> dict[str, bytes]:
+        smoke = "        smoke: {requests: smoke/churn.jsonl}\n"
+        return edited(("promotion.yml", smoke, f"{smoke}        validate: [{', '.join(gates)}]\n"))
+
+    published(api, gated("{metric: auc, at_least: 0.8}", "{metric: rmse, at_most: 80}", "{metric: f1, at_least: 0.5}"))
+    changed = kept(api, gated("{metric: rmse, at_most: 60}", "{metric: auc, at_least: 0.8}"))
+    [change] = api.post("sources/churn-team/preview", {"digest": changed}, PAUL).body["changes"]
+    assert change["settings"] == [
+        {"place": "stages.test.validate.f1", "before": {"at_least": 0.5, "higher_is_better": True}, "after": None},
+        {"place": "stages.test.validate.rmse.at_most", "before": 80.0, "after": 60.0},
+    ]
+
+
 def test_a_wrong_bundle_is_refused_with_all_its_faults_and_the_pointer_stays(api: Api) -> None:
     first = published(api, CHURN)
     wrong = kept(api, edited(("promotion.yml", "from: dev", "from: dve"), ("smoke/churn.jsonl", "request", "req")))
@@ -284,5 +298,11 @@ def test_a_published_pipeline_is_started_by_the_name_of_its_route(api: Api) -> N
     assert (started.status, started.body["route"], started.body["kind"]) == (202, "churn-team/training", "pipeline")
     [lane] = api.get("routes?route=churn-team/training", ALICE).body["value"]
     assert [each["name"] for each in lane["stages"]] == ["prod"]
+    for scope in ("churn-team/training/churn-team/training", "churn-team/training/churn-team/training/prod"):
+        held = api.post("holds", {"scope": scope, "reason": "audit"}, ALICE)
+        assert (held.status, held.body["value"][0]["scope"]) == (202, scope), held.body
+        assert api.post("holds/release", {"scope": scope, "reason": "over"}, ALICE).status == 202
+    path = "routes/churn-team%2Ftraining/churn-team%2Ftraining/stages/prod/release"
+    assert api.post(path, {"reason": "over"}, ALICE).body["detail"] == "there is no hold on prod"
     unknown = api.post("promotions", {**body, "model": "churn-team/other"}, ALICE)
     assert (unknown.status, unknown.body["detail"].partition(":")[0]) == (400, "model")

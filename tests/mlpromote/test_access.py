@@ -228,3 +228,27 @@ def test_at_an_address_on_this_machine_it_is_said_how_people_of_a_local_cloud_si
     ended = mlpromote("cancel", "p", "--reason", "x")
     assert "--local FOLDER --as NAME" in ended.errors
     assert "--scope" not in ended.errors
+
+
+def test_in_a_shell_with_the_variables_of_a_local_cloud_people_sign_in_by_name(
+    mlpromote: CommandLine, app: StubApp, local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in mlpromote("env", "--json").document.items():
+        monkeypatch.setenv(name, value)
+    assert mlpromote("list").code == 0
+    assert "Authorization" not in app.asked[-1].headers
+    assert mlpromote("--as", "alice", "list").code == 0
+    assert "Authorization" in app.asked[-1].headers
+
+
+def test_in_a_shell_with_the_variables_of_a_person_every_command_is_that_persons(
+    mlpromote: CommandLine, app: StubApp, local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = mlpromote("--as", "alice", "env", "--json").document
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert mlpromote("list").code == 0
+    assert app.asked[-1].headers["Authorization"] == f"Bearer {variables['MLPROMOTE_TOKEN']}"
+    monkeypatch.setenv("MLPROMOTE_URL", "https://other.test")
+    assert mlpromote("list").code == 0
+    assert "Authorization" not in app.asked[-1].headers

@@ -110,7 +110,7 @@ def test_all_that_cannot_be_published_is_said_at_once(tmp_path: Path) -> None:
         f"deployments/churn.yml names ../../conda.yml, which is outside of {folder}; move it into that folder" in says
     )
     assert f"scoring/rows.csv is a link to {outside / 'rows.csv'}, which is outside of {folder}" in says
-    assert "scoring/.env: looks like a secret; remove it, or name it in .amlignore" in says
+    assert "scoring/.env looks like a secret; remove it, or name it in .amlignore" in says
 
 
 def test_a_link_inside_the_folder_is_a_file_like_any_other(tmp_path: Path) -> None:
@@ -132,6 +132,68 @@ def test_what_is_no_ordinary_file_is_refused(tmp_path: Path, monkeypatch: pytest
         assert "scoring/s is not an ordinary file" in refused(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["scoring/pipe", "deployments/churn.yml", "promotion.yml"])
+def test_a_pipe_is_refused_and_not_read(tmp_path: Path, name: str) -> None:
+    """Reading it would never end."""
+    folder = in_folder(tmp_path, {**CHURN, "scoring/pipe": b""})
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    says = "is not an ordinary file" if name != "promotion.yml" else "There is no promotion.yml"
+    assert says in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["scoring/zero", "deployments/churn.yml"])
+def test_a_link_to_a_device_is_refused_and_not_read(tmp_path: Path, name: str) -> None:
+    folder = in_folder(tmp_path, {**CHURN, "scoring/zero": b""})
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    assert f"{name} is a link to /dev/zero, which is outside of" in refused(folder)
+
+
+def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path) -> None:
+    folder = in_folder(tmp_path, CHURN)
+    (folder / "scoring" / "loop").symlink_to("loop")
+    assert "scoring/loop is not an ordinary file" in refused(folder)
+
+
+@pytest.mark.parametrize("link", ["scoring/elsewhere", "scoring"])
+def test_a_link_to_a_folder_outside_is_one_fault_and_not_followed(tmp_path: Path, link: str) -> None:
+    outside = in_folder(tmp_path / "outside", {f"{number}.csv": b"" for number in range(50)})
+    folder = in_folder(tmp_path / "team", CHURN)
+    if link == "scoring":
+        (folder / "scoring" / "score.py").unlink()
+        (folder / "scoring").rmdir()
+    (folder / link).symlink_to(outside)
+    assert refused(folder).splitlines()[1:] == [f"  {link} is a link to {outside}, which is outside of {folder}"]
+
+
+def test_a_folder_that_is_left_out_may_lead_anywhere(tmp_path: Path) -> None:
+    folder = in_folder(tmp_path / "team", {**CHURN, "scoring/.amlignore": b"data/\n.amlignore\n"})
+    (folder / "scoring" / "data").symlink_to("/usr")
+    assert bundle_folder.collect(folder) == CHURN
+
+
+def test_names_that_only_some_systems_take_are_refused(tmp_path: Path) -> None:
+    folder = in_folder(tmp_path, {**CHURN, "scoring/Score.py": b"", "scoring/a:b.py": b"", "scoring/c\nd.py": b""})
+    says = refused(folder)
+    assert "scoring/score.py differs from scoring/Score.py only in the case of letters" in says
+    assert says.count("has a character in its name that some systems refuse; rename it") == 2
+
+
+def test_a_file_that_is_larger_than_a_bundle_is_not_read(tmp_path: Path) -> None:
+    folder = in_folder(tmp_path, CHURN)
+    with (folder / "scoring" / "rows.bin").open("wb") as large:
+        large.truncate(1 << 40)  # no machine could hold it
+    assert "scoring/rows.bin is the largest of all files; a bundle has at most 32 MB" in refused(folder)
+
+
+def test_as_many_faults_are_counted_as_are_listed(tmp_path: Path) -> None:
+    """A file may be named twice."""
+    routes = CHURN["promotion.yml"].replace(b"smoke/churn.jsonl", b"scoring/.env")
+    folder = in_folder(tmp_path, {**CHURN, "promotion.yml": routes, "scoring/.env": b"KEY=1"})
+    assert refused(folder).splitlines()[0] == "1 file cannot be published:"
+
+
 def test_a_folder_without_a_configuration_is_refused(tmp_path: Path) -> None:
     assert "There is no promotion.yml in" in refused(tmp_path)
 
@@ -141,6 +203,6 @@ def test_data_beyond_the_limit_is_refused_with_the_largest_file(
 ) -> None:
     monkeypatch.setattr(bundle, "MOST_BYTES", 1 << 20)
     in_folder(tmp_path, {**CHURN, "scoring/rows.csv": b"x" * (2 << 20)})
-    assert "scoring/rows.csv: the largest of all files; a bundle has at most 1 MB, and this one has 2.0" in refused(
+    assert "scoring/rows.csv is the largest of all files; a bundle has at most 1 MB, and this one has 2.0" in refused(
         tmp_path
     )

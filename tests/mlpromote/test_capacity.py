@@ -39,6 +39,13 @@ def test_what_runs_alone_is_told_once_and_what_is_unknown_is_told_as_such() -> N
     assert list(capacity_lines(alone)) == ["takes 3 × Standard_DS3_v2", "16 cores", "unknown: no right to read it"]
 
 
+def test_what_is_removed_first_is_named_with_what_is_left_then() -> None:
+    lines = list(capacity_lines({**TAKEN, "removed_first": ["v1-kept"]}))
+    assert lines[1] == (
+        "16 cores of 40 that are left once v1-kept is removed (Standard DSv2 Family Cluster Dedicated vCPUs)"
+    )
+
+
 def test_a_promotion_that_waits_for_approval_is_shown_with_what_it_will_take(
     mlpromote: CommandLine, app: StubApp
 ) -> None:

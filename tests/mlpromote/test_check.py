@@ -1,6 +1,7 @@
 """`mlpromote check`: everything that can be known without the cloud, all at once, each with its place."""
 
 import json
+import os
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -108,6 +109,63 @@ def test_each_fault_has_its_file_line_and_column(file: str, content: str | None,
     assert any(line.startswith(said) or said in line for line in ended.output.splitlines()), ended.output
 
 
+BATCH = """\
+$schema: https://azuremlschemas.azureedge.net/latest/modelBatchDeployment.schema.json
+type: model
+code_configuration:
+  code: ../scoring
+  scoring_script: score.py
+environment: azureml:sklearn:1
+compute: azureml:cpu
+settings: {mini_batch_size: 10}
+"""
+ON_BATCH = changed(
+    ('endpoint: "{model}-test"', 'batch_endpoint: "{model}-scoring"'),
+    ("smoke: {requests: smoke/churn.jsonl, max_latency: 500ms}", "test: {input: churn-sample:1, disagreement: 0.02}"),
+    ("deployment: deployments/churn.yml", "deployment: deployments/batch.yml"),
+)
+NAMED_BATCH = "deployments/batch.yml"
+
+
+def with_also(line: str) -> str:
+    """The configuration with another line in the stage that has a batch endpoint."""
+    return ON_BATCH.replace("        test: {input", f"        {line}\n        test: {{input")
+
+
+def test_a_stage_with_a_batch_endpoint_is_checked_with_azure_mls_own_loader(check: Check) -> None:
+    ended = check({"promotion.yml": ON_BATCH, NAMED_BATCH: BATCH})
+    assert (ended.code, ended.output) == (0, "churn: churn-*: dev → test → prod\nno faults\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        (NAMED_BATCH, BATCH.replace("size: 10", "size: x"), f"{NAMED_BATCH}:8:12: settings.mini_batch_size: "),
+        (NAMED_BATCH, f"{BATCH}instance_type: x\n", f"{NAMED_BATCH}:9:1: instance_type: is no key that Azure ML knows"),
+        (NAMED_BATCH, BATCH.replace("compute: azureml:cpu\n", ""), "compute: is missing"),
+        (NAMED_BATCH, BATCH.replace("score.py", "scor.py"), f"{NAMED_BATCH}:5:3: ../scoring/scor.py does not exist"),
+        ("promotion.yml", with_also("smoke: {requests: x.jsonl}"),
+         "routes.churn.stages[0].smoke: makes no sense for a batch endpoint: test it with `test`"),
+        ("promotion.yml", with_also("rollout: {keep: 1h}"),
+         "routes.churn.stages[0].rollout: makes no sense for a batch endpoint: its default is switched at once"),
+        ("promotion.yml", with_also("monitor: m.yml"),
+         "routes.churn.stages[0].monitor: makes no sense for a batch endpoint: it has no traffic to watch"),
+        ("promotion.yml", with_also("endpoint: churn"),
+         "routes.churn.stages[0].endpoint: is in one stage with batch_endpoint"),
+        ("promotion.yml", changed(("        smoke:", "        keep: 1h\n        smoke:")),
+         "routes.churn.stages[0].keep: is for a batch endpoint: for an online endpoint, keep is part of `rollout`"),
+        ("promotion.yml", ON_BATCH.replace("sample:1", "sample@1"), "stages[0].test.input: must be a data asset"),
+        ("promotion.yml", ON_BATCH.replace("0.02", "2"), "stages[0].test.disagreement: "),
+    ],
+)  # fmt: skip
+def test_each_fault_of_a_stage_with_a_batch_endpoint_has_its_place(
+    file: str, content: str, said: str, check: Check
+) -> None:
+    ended = check({"promotion.yml": ON_BATCH, NAMED_BATCH: BATCH, file: content})
+    assert ended.code == ExitCode.REFUSED
+    assert said in ended.output
+
+
 def test_all_faults_are_reported_at_once_whatever_they_are(check: Check) -> None:
     wrong = {
         "promotion.yml": changed(("contoso-ml", "7"), ("from: dev", "from: lab")),
@@ -153,6 +211,28 @@ def test_a_teams_configuration_has_routes_only_and_no_settings(check: Check) -> 
     assert check({"promotion.yml": routes}).code == 0
     ended = check({"promotion.yml": routes.replace("endpoint: ", 'endpoint: "${X}"  #', 1)})
     assert "a team's configuration has no settings of the app; write the value itself" in ended.output
+
+
+def test_what_publish_would_refuse_is_a_fault_of_a_teams_folder(check: Check) -> None:
+    routes = RIGHT[RIGHT.index("routes:") :]
+    (check.folder / "scoring").mkdir()
+    (check.folder / "scoring" / "passwords").symlink_to("/etc/passwd")
+    ended = check({"promotion.yml": routes, "scoring/.env": "KEY=1", "scoring/SCORE.py": SCRIPT})
+    says = [line.partition(" cannot be published: ") for line in ended.output.splitlines()]
+    assert [(place, what.partition(" ")[0]) for place, found, what in says if found] == [
+        ("scoring/.env:1:1:", "looks"),
+        ("scoring/passwords:1:1:", "is"),
+        ("scoring/score.py:1:1:", "differs"),
+    ]
+    assert ended.code == ExitCode.REFUSED
+
+
+def test_a_pipe_in_the_place_of_a_file_is_a_fault_and_not_read(check: Check) -> None:
+    for name in (NAMED, "scoring/pipe.py"):
+        (check.folder / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(check.folder / name)
+    ended = check({NAMED: None})
+    assert f"promotion.yml:15:9: {NAMED} is not an ordinary file [file]" in ended.output
 
 
 def test_the_platforms_file_is_checked_as_well(check: Check) -> None:

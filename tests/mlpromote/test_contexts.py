@@ -122,8 +122,10 @@ def test_login_with_a_key_alone_says_how_to_sign_in(mlpromote: CommandLine, app:
 def test_login_ends_with_3_if_the_app_does_not_accept_the_token(mlpromote: CommandLine, app: StubApp) -> None:
     assert mlpromote("login", "--token", "not-a-token").code == ExitCode.NOT_ALLOWED
     app.will_answer(Answer({"title": "No", "status": 403, "detail": "You need a role."}, 403))
-    ended = mlpromote("login", "--token", token(name="Bob"))
+    ended = mlpromote("login", "--token", token(name="Bob", roles=["Promotion.Publisher"]))
     assert (ended.code, "You need a role." in ended.errors) == (ExitCode.NOT_ALLOWED, True)
+    assert "you    Bob" in ended.output.splitlines()
+    assert "role   Promotion.Publisher: publish to the sources" in ended.output
 
 
 @pytest.fixture

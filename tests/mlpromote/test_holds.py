@@ -75,9 +75,9 @@ def test_all_holds_are_listed_also_those_of_rollbacks(mlpromote: CommandLine, ap
     answers = {"/api/holds": held(FREEZE, PROD), "/api/routes": Answer({"value": [lane()], "next_link": None})}
     app.will_answer(lambda request: answers[request.path])
     text = " ".join(mlpromote("holds", "--history").output.split())
-    assert "everything released olga 12 h Christmas" in text
+    assert "everything it is released olga 12 h Christmas" in text
     assert "churn/*/prod 2027-01-07 08:00:00 UTC" in text
-    assert "digits/digits/prod released alice 12 h strange answers" in text
+    assert "digits/digits/prod it is released alice 12 h strange answers" in text
     assert "set churn/*/prod olga audit" in text
     assert "set churn" not in mlpromote("holds").output
     scopes = [each["scope"] for each in mlpromote("holds", "--json").document["value"]]

@@ -32,7 +32,7 @@ def test_it_passes_the_check_as_it_is(made: Path, mlpromote: CommandLine) -> Non
 
 def test_it_names_the_model_everywhere_and_leaves_no_placeholder(made: Path) -> None:
     written = [path for path in made.rglob("*") if path.is_file()]
-    assert len(written) == 19
+    assert len(written) == 20
     for path in written:
         assert "@" not in path.name
         assert "@model@" not in path.read_text(encoding="utf-8")
@@ -40,14 +40,39 @@ def test_it_names_the_model_everywhere_and_leaves_no_placeholder(made: Path) -> 
     assert (made / "deployments/churn.prod.yml").is_file()
 
 
+def test_git_checks_out_the_same_bytes_on_every_machine(made: Path) -> None:
+    """Line endings count in a bundle's digest."""
+    subprocess.run(["git", "init", "--quiet"], cwd=made, check=True)
+    asked = ["git", "check-attr", "eol", "scoring/score.py", "promotion.yml", "smoke/churn.jsonl"]
+    shown = subprocess.run(asked, cwd=made, capture_output=True, text=True, check=True).stdout
+    assert [line.rpartition(" ")[2] for line in shown.splitlines()] == ["lf"] * 3
+
+
 def test_it_overwrites_nothing(made: Path, mlpromote: CommandLine) -> None:
     (made / "promotion.yml").write_text("mine", encoding="utf-8")
-    (made / "README.md").unlink()
+    (made / "deployments" / "churn.prod.yml").unlink()
     ended = mlpromote("init", "churn")
     assert ended.code == ExitCode.REFUSED
     assert "already has .github/workflows/promotion.yml" in ended.errors
     assert (made / "promotion.yml").read_text(encoding="utf-8") == "mine"
-    assert not (made / "README.md").exists()
+    assert not (made / "deployments" / "churn.prod.yml").exists()
+
+
+def test_what_a_repository_often_has_already_is_kept(mlpromote: CommandLine, tmp_path: Path) -> None:
+    for name in ("README.md", ".gitignore"):
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+    ended = mlpromote("init", "churn")
+    assert ended.code == 0
+    assert "Kept as they were: .gitignore, README.md." in ended.output
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine"
+    assert mlpromote("check").code == 0
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path, mlpromote: CommandLine) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    ended = mlpromote("init", "churn", "--folder", "file/below")
+    assert ended.code == ExitCode.REFUSED
+    assert ended.errors.startswith("mlpromote: Cannot write file/below/")
 
 
 @pytest.mark.parametrize("name", ["Churn", "c", "-churn", "a" * 28, "churn_model", "../x"])

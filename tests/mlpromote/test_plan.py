@@ -2,9 +2,20 @@
 
 from typing import Any
 
+import pytest
+
 from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, StubApp
+
+TAKEN = {
+    "size": "Standard_DS3_v2",
+    "instances": 2,
+    "cores": 12,
+    "quota": "DSv2 Family",
+    "left": 4,
+    "refused": "no room",
+}
 
 
 def planned(**more: Any) -> dict[str, Any]:
@@ -19,8 +30,15 @@ def planned(**more: Any) -> dict[str, Any]:
         },
     ]
     stages = [
-        {"name": "test", "champion": None, "queue": ["2"], "hold": None, "gates": []},
-        {"name": "prod", "champion": "1", "queue": [], "hold": "held by alice: odd answers", "gates": gates},
+        {"name": "test", "champion": None, "queue": ["2"], "hold": None, "gates": [], "capacity": None},
+        {
+            "name": "prod",
+            "champion": "1",
+            "queue": [],
+            "hold": "held by alice: odd answers",
+            "gates": gates,
+            "capacity": TAKEN,
+        },
     ]
     return {"promotion": detailed("running", **more), "stages": stages, "earlier": [summary("3", "refused")]}
 
@@ -29,7 +47,7 @@ def test_a_plan_shows_stages_steps_gates_and_who_must_approve(mlpromote: Command
     app.will_answer(Answer(planned()))
     ended = mlpromote("plan", "digits", "3", "--through", "prod")
     assert ended.code == 0
-    assert (app.asked[0].path, app.asked[0].query) == ("/api/plans/digits/3", {"through": "prod"})
+    assert (app.asked[0].path, app.asked[0].query) == ("/api/plans/digits/3", {"through": "prod", "capacity": "true"})
     lines = [line.strip() for line in ended.output.splitlines()]
     for line in (
         "digits/3 on route digits",
@@ -40,9 +58,20 @@ def test_a_plan_shows_stages_steps_gates_and_who_must_approve(mlpromote: Command
         "evaluate: loss no worse than the champion's by more than 0.01 (measured by",
     ):
         assert line in lines
+    assert "quota: takes 2 × Standard_DS3_v2, 12 cores of 4 that are left (DSv2 Family)" in lines
+    assert "no room" in lines
     assert "approval: 2 people with Promotion.Approver, not who requested it" in ended.output
     assert "refused" in ended.output
     assert mlpromote("plan", "digits", "3", "--json").document == planned()
+
+
+def test_approvers_by_group_are_named(mlpromote: CommandLine, app: StubApp) -> None:
+    document = planned()
+    for stage in document["promotion"]["stages"]:
+        if stage["approval"]:
+            stage["approval"]["groups"] = ["0000-risk"]
+    app.will_answer(Answer(document))
+    assert "with Promotion.Approver in the group 0000-risk" in " ".join(mlpromote("plan", "digits", "3").output.split())
 
 
 def test_a_version_that_would_not_be_promoted_is_told_why(mlpromote: CommandLine, app: StubApp) -> None:
@@ -50,3 +79,20 @@ def test_a_version_that_would_not_be_promoted_is_told_why(mlpromote: CommandLine
     document["promotion"] |= {"status": "superseded", "reason": "version 4 is newer"}
     app.will_answer(Answer(document))
     assert "it would be superseded: version 4 is newer" in mlpromote("plan", "digits", "3").output
+
+
+def test_a_version_may_be_written_as_everywhere_else(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(Answer(planned()))
+    assert mlpromote("plan", "digits/3").code == 0
+    assert mlpromote("plan", "team/training/job_1").code == 0
+    assert [each.path for each in app.asked] == ["/api/plans/digits/3", "/api/plans/team%2Ftraining/job_1"]
+
+
+@pytest.mark.parametrize("command", [("plan",), ("start", "--reason", "x")])
+@pytest.mark.parametrize("said", [("digits",), ("digits", "3", "4")])
+def test_anything_else_is_a_usage_error(
+    command: tuple[str, ...], said: tuple[str, ...], mlpromote: CommandLine, app: StubApp
+) -> None:
+    ended = mlpromote(*command, *said)
+    assert (ended.code, app.asked) == (2, [])
+    assert "Expected MODEL/VERSION, such as churn/3" in ended.errors

@@ -328,3 +328,24 @@ def test_a_list_in_a_wide_terminal_is_a_table_with_ids(
     heading, _, line = mlpromote("list").output.splitlines()
     assert heading.split() == ["promotion", "version", "status", "stage", "age", "why"]
     assert line.split() == ["i" * 53, "rent-training/a_job", "✗", "failed", "12", "h", "why"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", ""),
+        ("wait", ""),
+        ("logs", ""),
+        ("open", ""),
+        ("cancel", "", "--reason", "x"),
+        ("sources", ""),
+        ("run", "", "--stage", "prod", "--reason", "x"),
+        ("plan", "digits", ""),
+    ],
+)
+def test_an_empty_name_is_a_usage_error_and_asks_for_nothing(
+    arguments: tuple[str, ...], mlpromote: CommandLine, app: StubApp
+) -> None:
+    ended = mlpromote(*arguments)
+    assert (ended.code, app.asked) == (2, [])
+    assert "An empty text names nothing." in ended.errors

@@ -171,3 +171,29 @@ def test_a_folder_with_files_that_cannot_be_published_sends_nothing(
     ended = mlpromote("publish", *ASKED)
     assert (ended.code, app.asked) == (ExitCode.REFUSED, [])
     assert "promotion.yml names smoke/churn.jsonl, which does not exist" in " ".join(ended.errors.split())
+
+
+def test_changed_values_are_written_as_in_the_file(mlpromote: CommandLine, app: StubApp) -> None:
+    settings = [
+        {"place": "require_tags", "before": None, "after": {"promote": "true"}},
+        {"place": "models", "before": ["churn-*"], "after": ["churn-*", "rent"]},
+        {"place": "stages.test.validate.auc", "before": {"at_least": 0.8, "higher_is_better": True}, "after": None},
+        {"place": "stages.test.smoke.tolerance", "before": 0.0, "after": 0.01},
+    ]
+    seen = preview().body | {"changes": [{**CHANGED, "settings": settings, "files": []}]}
+    app.will_answer(STORED, Answer(seen))
+    assert mlpromote("--output", "wide", "diff", "--source", "churn-team").output.splitlines() == [
+        "churn-team/scores: changed",
+        "  require_tags: (not set) → {promote: 'true'}",
+        "  models: [churn-*] → [churn-*, rent]",
+        "  stages.test.validate.auc: {at_least: 0.8, higher_is_better: true} → (not set)",
+        "  stages.test.smoke.tolerance: 0.0 → 0.01",
+    ]
+
+
+def test_who_may_only_publish_is_told_to_name_the_source(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(problem(403, "paul needs the role Promotion.Reader to see this."))
+    ended = mlpromote("--token", "t", "publish", "--reason", "a test")
+    assert ended.code == ExitCode.NOT_ALLOWED
+    assert "Name the source: --source NAME, or set MLPROMOTE_SOURCE." in ended.errors
+    assert "paul needs the role Promotion.Reader to see this." in ended.errors

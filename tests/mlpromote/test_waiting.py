@@ -48,14 +48,14 @@ def test_a_condition_that_can_no_longer_become_true_ends_with_1(mlpromote: Comma
     app.will_answer(Answer(detailed("failed", reason="so it goes", waits=[])))
     ended = mlpromote("wait", ID)
     assert ended.code == ExitCode.REFUSED
-    assert f"{ID} has failed: so it goes. succeeded can no longer become true." in ended.errors
+    assert f"Waited for `succeeded`, but {ID} has failed: so it goes\n" in ended.errors
 
 
 def test_after_the_timeout_it_is_said_what_is_waited_for(mlpromote: CommandLine, app: StubApp) -> None:
     app.will_answer(Answer(detailed()))
     ended = mlpromote("wait", ID, "--timeout", "0s")
     assert ended.code == ExitCode.TIMED_OUT
-    assert "prod waits for approval: 1 of 2 given" in " ".join(ended.errors.split())
+    assert f"Gave up waiting for `succeeded` of {ID}: prod waits for approval: 1 of 2 given\n" in ended.errors
 
 
 @pytest.mark.parametrize("arguments", [["--for", "godot"], ["--for", "stage="], ["--timeout", "10"]])
@@ -69,6 +69,19 @@ def test_watching_says_what_is_waited_for_once(mlpromote: CommandLine, app: Stub
     app.will_answer(Answer(earlier()), Answer(detailed()), Answer(detailed()), Answer(detailed("succeeded", waits=[])))
     output = " ".join(mlpromote("show", ID, "--watch").output.split())
     assert output.count("… prod waits for approval: 1 of 2 given, until 2026-11-20 12:16 UTC") == 1
+
+
+def test_a_poll_that_changes_nothing_is_no_line_of_a_pipe(mlpromote: CommandLine, app: StubApp) -> None:
+    polls = (
+        Answer(
+            detailed(waits=[{**detailed()["waits"][0], "for": f"deploy: Creating; next poll at 12:00:{second} UTC"}])
+        )
+        for second in (10, 11)
+    )
+    app.will_answer(*polls, Answer(detailed("succeeded", waits=[])))
+    output = mlpromote("show", ID, "--watch").output
+    assert output.count("waits for deploy: Creating, until") == 1
+    assert "next poll" not in output
 
 
 def test_watching_ends_when_the_reader_of_its_pipe_has_gone(app: StubApp) -> None:
@@ -86,3 +99,19 @@ def test_watching_ends_when_the_reader_of_its_pipe_has_gone(app: StubApp) -> Non
         assert process.wait(DEADLINE_SECONDS) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ("stage=staging", f"{ID} has no stage staging. Its stages: test, prod."),
+        ("step=staging/deploy", f"{ID} has no stage staging. Its stages: test, prod."),
+        ("step=test/deploi", f"{ID} has no step deploi in test. Its steps: validate."),
+    ],
+)
+def test_nobody_waits_for_a_stage_or_step_that_is_not_there(
+    condition: str, says: str, mlpromote: CommandLine, app: StubApp
+) -> None:
+    app.will_answer(Answer(detailed()))
+    ended = mlpromote("wait", ID, "--for", condition, "--timeout", "0s")
+    assert (ended.code, ended.errors) == (ExitCode.NOT_FOUND, f"mlpromote: {says}\n")

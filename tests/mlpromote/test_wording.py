@@ -27,6 +27,20 @@ def test_what_a_step_saw_is_reported_in_a_line(name: str, words: str) -> None:
     assert told(step(name, "succeeded", 0, 1, evidence=EVIDENCE[name]), NOW) == words
 
 
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        ({"rows": 4}, "4 rows written; nothing to compare them with"),
+        (
+            {"rows": 4, "differing": 1, "disagreement": 0.25, "champion": "v1-abc"},
+            "4 rows written; 1 (25.00%) differ from those of v1-abc",
+        ),
+    ],
+)
+def test_the_test_of_a_batch_deployment_is_told_with_its_figures(evidence: dict[str, object], words: str) -> None:
+    assert told(step("invoke", "succeeded", 0, 1, evidence=evidence), NOW) == words
+
+
 def test_a_metric_with_several_gates_is_reported_once_and_gates_without_figures_are_not_counted() -> None:
     gates = [
         {"gate": "tag promote", "seen": "true"},

@@ -8,7 +8,7 @@ from shared.ports import ForbiddenError, MachineSize, Quota, UnavailableError
 from shared.worker import capacity
 from shared.worker.order import Rules
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.promotion import ENDPOINT, OURS, Stage
+from tests.steps.promotion import ENDPOINT, OURS, Stage, champion, deploy_saw
 
 FAMILY = "Standard DSv2 Family Cluster Dedicated vCPUs"
 
@@ -42,6 +42,7 @@ def test_the_evidence_says_what_the_deployment_takes_and_what_is_left(stage: Sta
         "cores_together": 16,
         "quota": FAMILY,
         "left": 40,
+        "removed_first": [],
         "unknown": "",
         "currency": "",
     }
@@ -88,6 +89,49 @@ def test_what_an_earlier_attempt_left_makes_room_for_the_next(stage: Stage, work
     outcome = stage.poll("check_capacity", workspace)
     assert isinstance(outcome, Succeeded)
     assert outcome.evidence["beside"] == []
+
+
+def keeping(stage: Stage, workspace: FakeWorkspace, size: str = "Standard_DS3_v2") -> Stage:
+    """The stage, with version 1 kept beside version 2, which serves: each of three instances."""
+    for name in ("v1-kept", "v2-old"):
+        workspace.has_endpoint(ENDPOINT, OURS, {"v2-old": 100})
+        tags = {**OURS, "mlpromote.stage": "test", "mlpromote.model": "digits"}
+        made = workspace.has_deployment(ENDPOINT, name, tags)
+        instance_type = size if name == "v1-kept" else "Standard_DS3_v2"
+        workspace.made[ENDPOINT, name] = replace(made, instance_type=instance_type, instances=3)
+    return stage.with_(champion=champion(deploy=deploy_saw("v2-old"))).with_settings(rollout={"keep": "1h"})
+
+
+def test_what_an_earlier_promotion_keeps_is_removed_first_and_makes_room(
+    stage: Stage, workspace: FakeWorkspace
+) -> None:
+    stage = keeping(stage, workspace)
+    workspace.limits = [quota(32, 32)]
+    outcome = stage.poll("check_capacity", workspace)
+    assert isinstance(outcome, Succeeded)
+    assert (outcome.evidence["left"], outcome.evidence["removed_first"]) == (16, ["v1-kept"])
+    assert [each["name"] for each in outcome.evidence["beside"]] == ["v2-old"], "version 1 is gone while both run"
+    assert outcome.evidence["cores_together"] == 32
+    assert outcome.says == "takes 3 × Standard_DS3_v2; 16 cores of the quota, 16 are left once v1-kept is removed"
+    workspace.limits = [quota(31, 32)]
+    outcome = stage.poll("check_capacity", workspace)
+    assert isinstance(outcome, Failed)
+    assert "and 15 are left once v1-kept is removed while v2-old stays" in outcome.reason
+
+
+def test_what_is_kept_makes_no_room_in_the_quota_of_another_family(stage: Stage, workspace: FakeWorkspace) -> None:
+    workspace.sizes.append(MachineSize("Standard_E4s_v3", "standardESv3Family", 4))
+    stage = keeping(stage, workspace, "Standard_E4s_v3")
+    workspace.limits = [quota(31, 16), quota(100, 16, "Standard ESv3 Family Cluster Dedicated vCPUs")]
+    assert isinstance(stage.poll("check_capacity", workspace), Failed)
+    workspace.limits = [quota(100, 16), quota(47, 32, "Total Cluster Dedicated Regional vCPUs")]
+    assert isinstance(stage.poll("check_capacity", workspace), Succeeded), "but in that of all families"
+
+
+def test_what_stays_without_keep_makes_no_room(stage: Stage, workspace: FakeWorkspace) -> None:
+    stage = keeping(stage, workspace).with_settings(rollout=None)
+    workspace.limits = [quota(32, 32)]
+    assert isinstance(stage.poll("check_capacity", workspace), Failed)
 
 
 @pytest.mark.parametrize("method", ["machine_size", "quotas"])

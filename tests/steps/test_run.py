@@ -8,6 +8,7 @@ from shared.ports import BusyError, ForbiddenError, OutOfQuotaError, RejectedErr
 from shared.worker.fence import CHANGES, TooLateError, fenced
 from shared.worker.steps import steps
 from tests.fakes.workspace import FakeWorkspace
+from tests.steps.batch import BATCH
 from tests.steps.promotion import SHARED, Stage, champion
 
 
@@ -54,6 +55,8 @@ def test_throttling_of_any_call_of_any_step_is_tried_again(stage: Stage, step: s
         stage = stage.with_(kind=Kind.JOB, settings={"output": "model"})
     if step == "evaluate":
         stage = stage.with_settings(evaluate={"job": "evaluate.yml", "gates": [{"metric": "auc", "at_least": 0.8}]})
+    if step == "invoke":
+        stage = stage.with_(settings=BATCH)
     if step == "cancel_job":
         stage = stage.with_(options={"undoes": "evaluate"})
     if step == "move_monitor":

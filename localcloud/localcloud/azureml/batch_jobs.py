@@ -102,15 +102,30 @@ def outputs_of(invocation: Json) -> Json:
 
 
 def _output(invocation: Json) -> Json:
+    uri = str(_wanted_output(invocation).get("uri") or "")
+    place = uri.rpartition("/")[0] if _output_file(invocation) else uri
+    return {"jobOutputType": "uri_folder", **({"uri": place} if place else {})}
+
+
+def _wanted_output(invocation: Json) -> Json:
     given = outputs_of(invocation)
     wanted: Json = given.get(SCORE) or next(iter(given.values()), {})
-    return {"jobOutputType": "uri_folder", **({"uri": wanted["uri"]} if wanted.get("uri") else {})}
+    return wanted
+
+
+def _output_file(invocation: Json) -> str:
+    """The name of the file, for an invocation that says where the file itself goes."""
+    wanted = _wanted_output(invocation)
+    is_file = wanted.get("jobOutputType") == "uri_file"
+    return str(wanted.get("uri") or "").rpartition("/")[2] if is_file else ""
 
 
 def _overrides(invocation: Json) -> Json:
-    """What an invocation may set for its own job."""
+    """What an invocation may set for its own job; an output that is a file has its name."""
     names = ("miniBatchSize", "outputFileName", "errorThreshold", "retrySettings")
-    return {name: invocation[name] for name in names if invocation.get(name) is not None}
+    given = {name: invocation[name] for name in names if invocation.get(name) is not None}
+    file = _output_file(invocation)
+    return {**given, "outputFileName": file} if file else given
 
 
 def _command(deployment: Json, data: list[str], has_model: bool) -> str:

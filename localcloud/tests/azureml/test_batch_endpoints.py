@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.ai.ml import Input
+from azure.ai.ml import Input, Output
 from azure.ai.ml.constants import AssetTypes
 from azure.ai.ml.entities import (
     BatchEndpoint,
@@ -22,6 +22,7 @@ from azure.ai.ml.entities import (
 )
 from azure.ai.ml.exceptions import ValidationException
 from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import ContainerClient
 
 from .conftest import COMPUTE_PYTHON, ControlPlane, Greeting, until, workspace_id
 from .test_data_collector import SAVE
@@ -46,6 +47,7 @@ def run(mini_batch):
     return [f"{greeting}-{text}" for text in texts.values()]
 """
 ENDPOINTS = f"{workspace_id('ws-dev')}/batchEndpoints"
+DATASTORE = f"{workspace_id('ws-dev')}/datastores/workspaceblobstore"
 
 
 class Batch:
@@ -121,6 +123,20 @@ def test_an_invocation_is_a_job_that_runs_the_scoring_script_on_the_files(batch:
     assert step.display_name == "batchscoring"
     listed = batch.client.batch_deployments.list_jobs(batch.name, name="green")
     assert [each.name for each in listed] == [job]
+
+
+def test_an_invocation_says_which_file_its_rows_are_written_to_and_which_name_its_job_has(batch: Batch) -> None:
+    batch.deploy("blue", "old")
+    place = "azureml://datastores/workspaceblobstore/paths/tested/once/rows.csv"
+    job = batch.invoke("blue", outputs={"rows": Output(type=AssetTypes.URI_FILE, path=place)}, job_name="by-name")
+    assert job == "by-name"
+    assert ended(batch.cloud, job) == "Completed"
+    properties = batch.cloud.call("GET", f"{DATASTORE}").json()["properties"]
+    token = batch.cloud.call("POST", f"{DATASTORE}/listSecrets").json()["sasToken"]
+    url = f"https://{properties['accountName']}/workspaceblobstore?{token}"
+    with ContainerClient.from_container_url(url) as container:
+        written = container.download_blob("tested/once/rows.csv").readall().decode()
+    assert written.splitlines() == [f"old-{number}" for number in range(5)]
 
 
 def test_the_default_is_switched_and_back_by_one_update(batch: Batch, tmp_path: Path) -> None:

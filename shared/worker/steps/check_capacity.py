@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
 from shared.ports import Deployment, ForbiddenError, MachineSize, Quota, RejectedError, UnavailableError
-from shared.worker import capacity
+from shared.worker import capacity, kept
 from shared.worker.order import Step
 from shared.worker.target import Target
 
@@ -37,7 +37,8 @@ class CheckedCapacity:
     beside: tuple[Running, ...] = ()  #: the endpoint's other deployments
     cores_together: int | None = None  #: of all of them at once
     quota: str = ""  #: Azure's name of the quota that decides
-    left: int | None = None  #: cores of it that are free now; None if unknown
+    left: int | None = None  #: cores of it that are free then; None if unknown
+    removed_first: tuple[str, ...] = ()  #: deployments that are gone by then, which make room
     unknown: str = ""  #: why something is unknown, in a sentence
     cost: float | None = None  #: of the new deployment for an hour; None without a price
     cost_together: float | None = None
@@ -59,15 +60,23 @@ def run(target: Target) -> Outcome:
     if not size or not instances:
         return _succeeded(CheckedCapacity(unknown="The deployment file names no instance type."))
     there = [each for each in target.workspace.deployments(target.endpoint) if each.instance_type and each.instances]
-    # What an earlier attempt has left makes room before the new one is made.
-    own = [each for each in there if each.name == target.deployment]
-    beside = [each for each in there if each.name != target.deployment]
+    gone = _removed_first(target)
     region = _read(target, [size, *(each.instance_type or "" for each in there)])
-    found = _checked(target, size, instances, beside, region)
-    if found.cores is None or found.left is None:
+    beside = [each for each in there if each.name not in gone]
+    found = _checked(target, size, instances, beside, [each for each in there if each.name in gone], region)
+    if found.cores is None or found.left is None or found.cores <= found.left:
         return _succeeded(found)
-    freed = sum(each.cores or 0 for each in _running(own, region))
-    return _succeeded(found) if found.cores <= found.left + freed else _too_little(target, found)
+    return _too_little(target, found)
+
+
+def _removed_first(target: Target) -> set[str]:
+    """The names of deployments that are removed before the new one is made: what an earlier attempt has left, and what
+    earlier promotions keep."""
+    rollout, endpoint = target.stage.rollout, None
+    if rollout is not None and rollout.keep is not None:
+        endpoint = target.workspace.endpoint(target.endpoint)
+    others = kept.by_others(target, endpoint) if endpoint is not None and target.owns(endpoint) else ()
+    return {target.deployment, *(each.name for each in others)}
 
 
 def _read(target: Target, names: Sequence[str]) -> _Region:
@@ -87,10 +96,16 @@ def _read(target: Target, names: Sequence[str]) -> _Region:
 
 
 def _checked(
-    target: Target, size: str, instances: int, beside: Sequence[Deployment], region: _Region
+    target: Target,
+    size: str,
+    instances: int,
+    beside: Sequence[Deployment],
+    gone: Sequence[Deployment],
+    region: _Region,
 ) -> CheckedCapacity:
-    machine, running = region.sizes.get(size.casefold()), _running(beside, region)
-    quota = capacity.quota_of(machine, region.quotas) if machine else None
+    machine, running, leaving = region.sizes.get(size.casefold()), _running(beside, region), _running(gone, region)
+    freed = [(region.sizes[each.size.casefold()], each.cores) for each in leaving if each.cores is not None]
+    quota = capacity.quota_of(machine, capacity.without(region.quotas, freed)) if machine else None
     needed = capacity.cores(machine, instances) if machine else None
     theirs = [each.cores for each in running]
     known = [each for each in theirs if each is not None]
@@ -107,6 +122,7 @@ def _checked(
         cores_together=needed + sum(known) if needed is not None and len(known) == len(theirs) else None,
         quota=quota.name if quota else "",
         left=quota.left if quota else None,
+        removed_first=tuple(each.name for each in leaving) if quota else (),
         unknown=unknown or ("" if quota else f"Azure reports no quota for {size} in this region."),
         cost=cost,
         cost_together=round(cost + sum(priced), 4) if cost is not None and len(priced) == len(costs) else None,
@@ -124,10 +140,11 @@ def _running(deployments: Sequence[Deployment], region: _Region) -> tuple[Runnin
 
 
 def _too_little(target: Target, found: CheckedCapacity) -> Failed:
+    left = f"{found.left} are left{_once(found)}"
     stays = f" while {', '.join(each.name for each in found.beside)} stays" if found.beside else ""
     return Failed(
         f"The deployment needs {found.cores} cores of the quota {found.quota!r} for {found.instances} × {found.size} "
-        f"(with what Azure keeps for upgrades), and {found.left} are left{stays}. Nothing was deployed. Ask for more "
+        f"(with what Azure keeps for upgrades), and {left}{stays}. Nothing was deployed. Ask for more "
         f"quota, remove deployments that nobody needs, or name fewer or smaller instances in "
         f"{target.stage.deployment}, then retry.",
         FailureKind.QUOTA,
@@ -145,7 +162,7 @@ def in_words(found: CheckedCapacity) -> str:
         return f"what it takes is unknown: {found.unknown}"
     parts = [f"takes {found.instances} × {found.size}"]
     if found.cores is not None:
-        left = f", {found.left} are left" if found.left is not None else ""
+        left = f", {found.left} are left{_once(found)}" if found.left is not None else ""
         parts.append(f"{found.cores} cores of the quota{left}")
     if found.left is None:
         parts.append("the quota that is left is unknown")
@@ -155,6 +172,13 @@ def in_words(found: CheckedCapacity) -> str:
         )
         parts.append(f"{found.cost:.2f} {found.currency} an hour{together}")
     return "; ".join(parts)
+
+
+def _once(found: CheckedCapacity) -> str:
+    """What has to go before that much is left."""
+    if not found.removed_first:
+        return ""
+    return f" once {' and '.join(found.removed_first)} {'is' if len(found.removed_first) == 1 else 'are'} removed"
 
 
 STEP = Step("check_capacity", run, CheckedCapacity, Target)

@@ -4,16 +4,14 @@ They take up quota, and an endpoint has a limited number of deployments. What se
 promotion would return the traffic to.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.core.messages import Outcome, Succeeded, as_evidence
-from shared.ports import Capability, Deployment, Endpoint
-from shared.worker import removals
+from shared.ports import Capability
+from shared.worker import kept, removals
 from shared.worker.order import Step
 from shared.worker.polls import poll_again
 from shared.worker.target import SETTLED, Target
-from shared.worker.traffic import predecessor, split_of
 
 
 @dataclass(frozen=True)
@@ -37,22 +35,12 @@ def run(target: Target) -> Outcome:
     begun = target.state(Removing) or Removing()
     if endpoint.state not in SETTLED:
         return poll_again(target.command, f"endpoint {endpoint.name}: {endpoint.state}", begun)
-    kept = _kept(target, endpoint)
-    if not kept:
+    left = kept.by_others(target, endpoint)
+    if not left:
         return Succeeded(as_evidence(Removed(begun.deployments)))
-    removals.start_one(target, kept)
-    names = tuple(each.name for each in kept)
+    removals.start_one(target, left)
+    names = tuple(each.name for each in left)
     return poll_again(target.command, removals.says(names), begun if begun.deployments else Removing(names))
-
-
-def _kept(target: Target, endpoint: Endpoint) -> Sequence[Deployment]:
-    """The lane's deployments that get no requests and that nobody would return the traffic to."""
-    serving = predecessor(target)
-    if serving is None:
-        return ()
-    needed = {serving, target.deployment, *split_of(endpoint).deployments}
-    found = target.workspace.deployments(target.endpoint)
-    return [each for each in found if target.is_of_this_lane(each) and each.name not in needed]
 
 
 STEP = Step("make_room", run, Removed, Target, Capability.DEPLOY)

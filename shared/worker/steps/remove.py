@@ -38,8 +38,9 @@ def run(target: Target) -> Outcome:
     if endpoint and found.name in traffic.split_of(endpoint).deployments:
         # `restore` ran before this, so nobody will move the traffic: waiting would never end.
         return Failed(
-            f"Deployment {found.name} still gets requests of endpoint {endpoint.name}, so it was kept. The traffic "
-            f"goes to {traffic.split_of(endpoint).words}. Move it to another deployment, then roll back again.",
+            f"Deployment {found.name} still gets requests of endpoint {endpoint.name}, so it was kept. "
+            f"{traffic.goes_to(endpoint, traffic.split_of(endpoint))}. Change that to another deployment, then roll "
+            "back again.",
             FailureKind.CONFLICT,
         )
     waiting = removals.until_answered(target, found) if target.stage.rollout is not None else None

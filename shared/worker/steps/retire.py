@@ -42,8 +42,8 @@ def run(target: Target) -> Outcome:
     if endpoint is None or serving is None or serving.state != READY or not endpoint.traffic.get(serving.name):
         # `shift` read the traffic back, so somebody has changed it since, for a reason.
         return Failed(
-            f"Nothing was removed from endpoint {target.endpoint}: deployment {target.deployment} lost the traffic. "
-            f"The traffic goes to {traffic.names(traffic.present(endpoint)) if endpoint else 'no deployment'}.",
+            f"Nothing was removed from endpoint {target.endpoint}: deployment {target.deployment} no longer serves. "
+            f"{traffic.goes_to(endpoint, traffic.split_of(endpoint)) if endpoint else 'The endpoint is gone'}.",
             FailureKind.CONFLICT,
         )
     seen = target.seen(shift.STEP).others

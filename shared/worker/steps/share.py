@@ -46,6 +46,7 @@ class Options:
     copies: bool = True  #: whether a stage needs the model in the registry
     #: Deployment files of the stages that take it from there: the environment assets that they name come along.
     deployments: tuple[str, ...] = ()
+    batch_deployments: tuple[str, ...] = ()  #: the same of stages with a batch endpoint
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def run(target: Target) -> Outcome:
             "Register the model under a new version, or under another name.",
             FailureKind.CONFLICT,
         )
-    environments = deployment_environments.share(target, target.options(Options).deployments)
+    asked = target.options(Options)
+    environments = deployment_environments.share(target, asked.deployments, asked.batch_deployments)
     if isinstance(environments, Running | Failed):
         return environments
     traced = _traced(target, model, copy)

@@ -8,7 +8,7 @@ from shared.ports import Capability, Endpoint
 from shared.worker.order import Step
 from shared.worker.rollout_splits import left_after, shared_with, steps_of
 from shared.worker.target import Target
-from shared.worker.traffic import Split, give, give_all, names, predecessor, present
+from shared.worker.traffic import Split, give, give_all, goes_to, predecessor, present
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ def run(target: Target) -> Outcome:
         strangers.pop(predecessor(target) or "", None)
     if strangers and target.owns(endpoint):
         return Failed(
-            f"The traffic of endpoint {endpoint.name} goes to {names(strangers)}, which is not what served when this "
-            "promotion began, so it was left there. Find out who changed it, and start a new promotion.",
+            f"{goes_to(endpoint, Split(strangers))}, which is not what served when this promotion began, so it was "
+            "left alone. Find out who changed it, and start a new promotion.",
             FailureKind.CONFLICT,
         )
     moved = _give(target, endpoint)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.core.messages import Failed, FailureKind, Outcome, Succeeded, as_evidence
-from shared.worker import analysis_job, evaluation, manifest
+from shared.worker import analysis_job, batch_endpoints, evaluation, manifest
 from shared.worker.gates import Verdict
 from shared.worker.manifest import Manifest
 from shared.worker.order import Step
@@ -31,7 +31,7 @@ def run(target: Target) -> Outcome:
     if isinstance(found, Failed):
         return found
     obstacle = evaluation.obstacle(target) if target.stage.evaluate is not None else None
-    obstacle = obstacle or analysis_job.obstacle(target)
+    obstacle = obstacle or analysis_job.obstacle(target) or batch_endpoints.obstacle(target)
     return obstacle or Succeeded(as_evidence(validated(found)))
 
 
