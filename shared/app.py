@@ -431,17 +431,11 @@ class App:
     @_made_once
     def failures(self) -> "FailureRequests":
         """HTTP requests about failures."""
+        from shared.coordinator.failures.sources import FailureSources
         from shared.http.failure_requests import FailureRequests
 
-        return FailureRequests(
-            self.store,
-            self.lanes,
-            self.dead_letters,
-            lambda: self.configuration,
-            _now,
-            lambda: self.discarded,
-            self._renewed,
-        )
+        sources = FailureSources(self.store, self.lanes, self.dead_letters, _now)
+        return FailureRequests(sources, lambda: self.configuration, lambda: self.discarded, self._renewed)
 
     def _renewed(self, promotion: "Promotion") -> "Renewed | None":
         """The newest bundle for a promotion that is retried."""

@@ -22,6 +22,7 @@ from examples.demo.promotions import ApiError, Promotion, Promotions
 from examples.demo.terminal import Terminal
 from examples.demo.watching import watch
 from localcloud.up import LocalCloud
+from mlpromote.watching import view
 
 JOB_SECONDS = 60
 START_SECONDS = 30
@@ -95,7 +96,8 @@ class Telling:
         before: Promotion | None = None,
     ) -> Promotion:
         self._console.print()
-        promotion = await watch(self._console, self._promotions, promotion, PROMOTION_SECONDS, footer, until, before)
+        shown = view(self._console, footer, before)
+        promotion = await watch(shown, self._promotions, promotion, PROMOTION_SECONDS, until)
         self._console.print()
         return promotion
 

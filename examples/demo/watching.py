@@ -4,29 +4,25 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from rich.console import Console
-
 from examples.demo.promotions import POLL_SECONDS, Promotion, Promotions
 from mlpromote.live_figures import is_watched
 from mlpromote.statuses import ENDED
-from mlpromote.watching import view
+from mlpromote.watching import View
 
 
 async def watch(
-    console: Console,
+    view: View,
     promotions: Promotions,
     promotion: Promotion,
     within_seconds: float,
-    footer: Callable[[], str] | None = None,
     until: Callable[[Promotion], bool] | None = None,
-    before: Promotion | None = None,
 ) -> Promotion:
     """Show a promotion until its end, and return its final state. Raises TimeoutError if it takes too long.
 
-    `until` ends it earlier; `footer` returns a line below the picture; `before` is what was shown already.
+    `until` ends it earlier.
     """
     deadline = time.monotonic() + within_seconds
-    with view(console, footer, before) as shown:
+    with view as shown:
         shown.show(promotion)
         while promotion["status"] not in ENDED and not (until and until(promotion)):
             if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ from shared.config.app_settings import AppSettings
 from shared.ports import Approvals, Bundles, DiscardedLetters, LiveSeries, Store, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableServiceClient
+    from azure.data.tables import TableClient, TableServiceClient
 
 FILE = "MLPROMOTE_STORE"
 TABLE = "MLPROMOTE_TABLE"
@@ -42,15 +42,14 @@ def connect(settings: AppSettings) -> Store:
 
     Raises ValueError with a sentence that says what to set.
     """
-    file = settings.store
-    if file:
+    place = _place(settings)
+    if isinstance(place, Path):
         from shared.cloud.sqlite import SqliteStore
 
-        return SqliteStore(Path(file))
-    name = _table(settings)
+        return SqliteStore(place)
     from shared.cloud.tables import TablesStore
 
-    return TablesStore(_account(settings).create_table_if_not_exists(name))
+    return TablesStore(place)
 
 
 def connect_approvals(settings: AppSettings) -> Approvals:
@@ -58,41 +57,38 @@ def connect_approvals(settings: AppSettings) -> Approvals:
 
     Raises ValueError as `connect` does.
     """
-    file = settings.store
-    if file:
+    place = _place(settings, APPROVALS)
+    if isinstance(place, Path):
         from shared.cloud.sqlite_approvals import SqliteApprovals
 
-        return SqliteApprovals(Path(file))
-    name = f"{_table(settings)}{APPROVALS}"
+        return SqliteApprovals(place)
     from shared.cloud.table_approvals import TableApprovals
 
-    return TableApprovals(_account(settings).create_table_if_not_exists(name))
+    return TableApprovals(place)
 
 
 def connect_discarded(settings: AppSettings) -> DiscardedLetters:
     """The journal of discarded dead letters: in the store's file or table. Raises ValueError as `connect` does."""
-    file = settings.store
-    if file:
+    place = _place(settings)
+    if isinstance(place, Path):
         from shared.cloud.sqlite_discarded import SqliteDiscarded
 
-        return SqliteDiscarded(Path(file))
-    name = _table(settings)
+        return SqliteDiscarded(place)
     from shared.cloud.table_discarded import TableDiscarded
 
-    return TableDiscarded(_account(settings).create_table_if_not_exists(name))
+    return TableDiscarded(place)
 
 
 def connect_series(settings: AppSettings) -> LiveSeries:
     """Live figures minute by minute: in the store's file or table. Raises ValueError as `connect` does."""
-    file = settings.store
-    if file:
+    place = _place(settings)
+    if isinstance(place, Path):
         from shared.cloud.sqlite_series import SqliteSeries
 
-        return SqliteSeries(Path(file))
-    name = _table(settings)
+        return SqliteSeries(place)
     from shared.cloud.table_series import TableSeries
 
-    return TableSeries(_account(settings).create_table_if_not_exists(name))
+    return TableSeries(place)
 
 
 def connect_bundles(settings: AppSettings) -> Bundles:
@@ -138,6 +134,13 @@ def is_unavailable(fault: Exception) -> bool:
         status = fault.status_code or 0
         return status in _NOT_NOW or status >= 500
     return isinstance(fault, ServiceRequestError | ServiceResponseError)
+
+
+def _place(settings: AppSettings, suffix: str = "") -> "Path | TableClient":
+    """The store's file, or a table of the account, which is created if missing: the store's, or one named like it."""
+    if settings.store:
+        return Path(settings.store)
+    return _account(settings).create_table_if_not_exists(f"{_table(settings)}{suffix}")
 
 
 def _table(settings: AppSettings) -> str:

@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Mapping
 
-from pydantic import ValidationError
-
-from shared.config import agreement, document, wording
+from shared.config import agreement, document
 from shared.config.configuration import Configuration, Places
 from shared.config.faults import ConfigurationFaults
+from shared.config.validation import validated
 from shared.config.written import Readable
 
 #: Stands for a workspace whose id is not known.
@@ -21,13 +20,8 @@ def load(path: Readable, settings: Mapping[str, str]) -> Configuration:
     content, found = document.read(path)
     content, missing = document.with_settings(content, settings)
     found += missing
-    configuration = None
-    try:
-        configuration = Configuration.model_validate(content)
-    except ValidationError as refusal:
-        unset = {fault.place for fault in missing}
-        found += [fault for fault in wording.of_shape(refusal, Configuration, content) if fault.place not in unset]
-    found += agreement.faults(content)
+    configuration, faults = validated(Configuration, content, missing)
+    found += [*faults, *agreement.faults(content)]
     if configuration is None or found:
         raise ConfigurationFaults(path, found)
     return configuration
@@ -46,13 +40,9 @@ def load_places(path: Readable, settings: Mapping[str, str], names: Collection[s
     wanted = {"registry": content.get("registry"), "environments": mine, **costs}
     needed, missing = document.with_settings(wanted, settings)
     found += missing
-    try:
-        places = Places.model_validate(needed)
-    except ValidationError as refusal:
-        unset = {fault.place for fault in missing}
-        found += [fault for fault in wording.of_shape(refusal, Places, needed) if fault.place not in unset]
-        raise ConfigurationFaults(path, found) from refusal
-    if found:
+    places, faults = validated(Places, needed, missing)
+    found += faults
+    if places is None or found:
         raise ConfigurationFaults(path, found)
     return places
 
@@ -70,7 +60,4 @@ def load_as_worker(path: Readable, settings: Mapping[str, str], names: Collectio
         return None
     others = {name: {"workspace": _SOME_WORKSPACE.format(name)} for name in environments if name not in names}
     content, missing = document.with_settings({**content, "environments": {**environments, **others}}, settings)
-    try:
-        return Configuration.model_validate(content) if not missing else None
-    except ValidationError:
-        return None
+    return validated(Configuration, content, missing)[0] if not missing else None

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from shared.config import document, patterns, wording
+from shared.config import document, patterns
 from shared.config.configuration import Configuration, Places
 from shared.config.faults import ConfigurationFaults, Fault, place
 from shared.config.fields import GUID, EnvironmentName, Label, ModelPattern, Settings, Text
+from shared.config.validation import validated
 from shared.config.wording import did_you_mean
 from shared.config.written import Readable
 
@@ -97,17 +98,12 @@ def load_platform(file: Readable, settings: Mapping[str, str]) -> Platform:
     content, found = document.read(file)
     content, missing = document.with_settings(content, settings)
     found += missing
-    platform = None
     if isinstance(content, dict) and "routes" in content:
         says = "routes belong into the bundles of the sources; to keep them in this file, remove `sources`"
         found.append(Fault("routes", says))
         content = {key: value for key, value in content.items() if key != "routes"}
-    try:
-        platform = Platform.model_validate(content)
-    except ValidationError as refusal:
-        unset = {fault.place for fault in missing}
-        found += [fault for fault in wording.of_shape(refusal, Platform, content) if fault.place not in unset]
-    found += _unknown_environments(content)
+    platform, faults = validated(Platform, content, missing)
+    found += [*faults, *_unknown_environments(content)]
     if platform is None or found:
         raise ConfigurationFaults(file, found)
     return platform

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from shared.config import agreement, document, named_files, named_paths, patterns, wording
+from shared.config import agreement, document, named_files, named_paths, patterns
 from shared.config.approvers import beyond_policy
 from shared.config.bundle import CONFIGURATION
 from shared.config.configuration import AnyRoute, Route
@@ -17,6 +17,7 @@ from shared.config.pipeline_route import PipelineRoute
 from shared.config.pipeline_stage import PipelineStage
 from shared.config.platform import Platform, Source, merged, published_name
 from shared.config.stage import StageSettings
+from shared.config.validation import validated
 from shared.config.wording import did_you_mean
 
 TeamRoute = Route | PipelineRoute
@@ -55,12 +56,8 @@ def load_team(folder: Path, platform: Platform, source: str, digest: str) -> dic
     )
     leading_out = named_paths.faults(folder)
     found += leading_out
-    team = None
-    try:
-        team = TeamConfiguration.model_validate(content)
-    except ValidationError as refusal:
-        unset = {fault.place for fault in settings}
-        found += [fault for fault in wording.of_shape(refusal, TeamConfiguration, content) if fault.place not in unset]
+    team, faults = validated(TeamConfiguration, content, settings)
+    found += faults
     if team is not None:
         _name(team.routes, source, digest)
         found += _beyond_rights(team.routes, platform, whose)

@@ -7,20 +7,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.coordinator.failures.discard import Discarder
 from shared.coordinator.failures.judging import Failure, FailureFilter, Failures
 from shared.coordinator.failures.pages import FailurePage, FailurePages
 from shared.coordinator.failures.replay import Asked, Replayer, ReplayOutcome, Result
-from shared.coordinator.lanes import Lanes
+from shared.coordinator.failures.sources import FailureSources
 from shared.coordinator.renewal import Renewal
 from shared.core.events import Person
 from shared.core.queues import all_queues, number_in
 from shared.http import bodies, listing, refusals
 from shared.http.bodies import Body, Flag, Text, Texts
-from shared.ports import DeadLetters, DiscardedLetter, DiscardedLetters, QueueUnavailableError, Store
+from shared.ports import DiscardedLetter, DiscardedLetters, QueueUnavailableError
 
 if TYPE_CHECKING:
     from shared.config import Configuration
@@ -79,25 +78,19 @@ class _Meant:
 
 
 class FailureRequests:
-    """Answers requests. Thread-safe. `clock` returns the time with its zone."""
+    """Answers requests. Thread-safe."""
 
     def __init__(
         self,
-        store: Store,
-        lanes: Lanes,
-        dead_letters: DeadLetters,
+        sources: FailureSources,
         configuration: Callable[[], "Configuration"],
-        clock: Callable[[], datetime],
         discarded: Callable[[], DiscardedLetters],
         renewal: Renewal = lambda _: None,
     ) -> None:
-        self._renewal = renewal
-        self._discarded = discarded
-        self._store = store
-        self._lanes = lanes
-        self._dead_letters = dead_letters
+        self._sources = sources
         self._configuration = configuration
-        self._clock = clock
+        self._discarded = discarded
+        self._renewal = renewal
 
     def failures(self, url: str, query: Mapping[str, str]) -> dict[str, Any]:
         """Return one page: promotions newest first, then the dead letters of each queue, oldest first."""
@@ -116,11 +109,11 @@ class FailureRequests:
         replay = bodies.read(Replay, body)
         bodies.known_step(replay.from_step)
         with _refused_in_words():
-            self._lanes.check()
+            self._sources.lanes.check()
             meant = self._meant(replay)
         until = time.monotonic() + LONGEST_SECONDS
         asked = Asked(by, replay.reason, replay.from_step, replay.dry_run, until)
-        replayer = Replayer(self._store, self._lanes, self._dead_letters, self._clock, asked, self._renewal)
+        replayer = Replayer(self._sources, asked, self._renewal)
         results = [
             *(Result(each, ReplayOutcome.NOT_FOUND, _GONE) for each in meant.not_there),
             *(replayer.retry(promotion) for promotion in meant.promotions),
@@ -134,7 +127,7 @@ class FailureRequests:
         with _refused_in_words():
             meant = self._meant(discard)
         asked = Asked(by, discard.reason, None, discard.dry_run, time.monotonic() + LONGEST_SECONDS)
-        discarder = Discarder(self._store, self._lanes, self._dead_letters, self._discarded(), self._clock, asked)
+        discarder = Discarder(self._sources, self._discarded(), asked)
         # A filter selects dead letters only. A caller who names a promotion is told what to do instead.
         named = meant.promotions if discard.ids is not None else ()
         why = "only dead letters can be discarded; retry, roll back or abandon a promotion"
@@ -181,7 +174,7 @@ class FailureRequests:
             wanted = sorted({number for of_queue, number in letters if of_queue == queue})
             while wanted:
                 most = min(wanted[-1] - wanted[0] + 1, MOST_AT_ONCE)
-                seen = self._dead_letters.peek(queue, wanted[0], most)
+                seen = self._sources.dead_letters.peek(queue, wanted[0], most)
                 here = [judge.of_dead_letter(letter) for letter in seen if letter.number in wanted]
                 found |= {failure.id: failure for failure in here}
                 last = seen[-1].number if seen else wanted[-1]
@@ -200,11 +193,11 @@ class FailureRequests:
 
     def _page(self, wanted: FailureFilter, most: int, continuation: str | None) -> FailurePage:
         wanted.check()
-        pages = FailurePages(self._judge(), self._store, self._dead_letters, self._queues())
+        pages = FailurePages(self._judge(), self._sources.store, self._sources.dead_letters, self._queues())
         return pages.page(wanted, most, continuation)
 
     def _judge(self) -> Failures:
-        return Failures(self._store, self._configuration(), self._clock())
+        return Failures(self._sources.store, self._configuration(), self._sources.clock())
 
     def _queues(self) -> list[str]:
         return all_queues(self._configuration().environments)

@@ -51,7 +51,7 @@ from localcloud.azureml.run_artifacts import RunArtifacts, artifact_address
 from localcloud.azureml.schedule_clock import Clock
 from localcloud.azureml.schedules import Schedules
 from localcloud.azureml.scopes import Scopes
-from localcloud.azureml.scoring import Scoring
+from localcloud.azureml.scoring import RequestRecords, Scoring
 from localcloud.azureml.shared_parts import SharedParts
 from localcloud.azureml.step_reuse import StepReuse
 from localcloud.azureml.storage import Storage
@@ -159,8 +159,8 @@ class _Parts:
         )
 
     def _made_scoring(self) -> Scoring:
-        collector = DataCollector(self.storage, self.assets)
-        return Scoring(self.store, self.scopes, self.forwarding, self.mirroring, collector, self.figures, self.rights)
+        records = RequestRecords(self.figures, DataCollector(self.storage, self.assets))
+        return Scoring(self.store, self.scopes, self.forwarding, self.mirroring, records, self.rights)
 
     def _made_command_jobs(self, settings: Settings, certificate_authority: Path) -> CommandJobs:
         runners = {w.path: JobRunner(self._folder / "jobs" / w.name, settings.python) for w in self.scopes.workspaces}

@@ -6,6 +6,7 @@ not notice.
 
 import random
 import uuid
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -23,6 +24,14 @@ PASSED_ON = ("Content-Type", "x-ms-client-request-id")
 _SCORE = "score"
 
 
+@dataclass(frozen=True)
+class RequestRecords:
+    """What is kept of requests to endpoints."""
+
+    figures: TrafficFigures
+    collector: DataCollector
+
+
 class Scoring:
     """Serves `/scoring/WORKSPACE/ENDPOINT/score` (and `swagger.json`) in place of the endpoint's own host."""
 
@@ -32,8 +41,7 @@ class Scoring:
         scopes: Scopes,
         forwarding: Forwarding,
         mirroring: Mirroring,
-        collector: DataCollector,
-        figures: TrafficFigures,
+        records: RequestRecords,
         rights: Rights,
     ) -> None:
         self._rights = rights
@@ -41,8 +49,7 @@ class Scoring:
         self._scopes = scopes
         self._forwarding = forwarding
         self._mirroring = mirroring
-        self._collector = collector
-        self._figures = figures
+        self._records = records
 
     def routes(self) -> list[web.RouteDef]:
         return [web.route("*", f"/scoring/{{workspace}}/{{endpoint}}/{{path:{_SCORE}|swagger.json}}", self._score)]
@@ -84,7 +91,7 @@ class Scoring:
         return self._refused(endpoint, 403, "aad_token_auth_access_denied")
 
     def _refused(self, endpoint: Resource, status: int, message: str) -> web.Response:
-        self._figures.add(Answered(endpoint.path, "", status, None, 0.0))
+        self._records.figures.add(Answered(endpoint.path, "", status, None, 0.0))
         return web.json_response({"message": message}, status=status)
 
     async def _send_copy(self, endpoint: Resource, mirror: Resource, request: ScoringRequest) -> None:
@@ -97,14 +104,14 @@ class Scoring:
         if request.path == _SCORE:
             size = len(request.body) + len(answer.body)
             if is_counted:
-                self._figures.add(
+                self._records.figures.add(
                     Answered(
                         endpoint.path, deployment.name, answer.status, answer.model_status, answer.milliseconds, size
                     )
                 )
             workspace = self._scopes.of(deployment.path)
             if workspace:
-                self._collector.collect(workspace, deployment, request, answer)
+                self._records.collector.collect(workspace, deployment, request, answer)
         return answer
 
 

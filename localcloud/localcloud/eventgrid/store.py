@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from localcloud.eventgrid.events import Event, Schema
 from localcloud.eventgrid.retries import Outcome
@@ -134,7 +134,7 @@ class DeliveryStore:
             f" ORDER BY {order} LIMIT ?"
         )
         return [
-            _delivery(*row) for row in self._connection.execute(query, (subscription, now, _numbers(without), limit))
+            _delivery(row) for row in self._connection.execute(query, (subscription, now, _numbers(without), limit))
         ]
 
 
@@ -142,17 +142,9 @@ def _numbers(ids: Collection[int]) -> str:
     return json.dumps(list(ids))
 
 
-def _delivery(
-    number: int,
-    schema: str,
-    body: str,
-    published: float,
-    expires: float,
-    attempts: int,
-    last_attempt: float | None,
-    last_outcome: str | None,
-    last_status: int | None,
-) -> Delivery:
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    """The delivery in a row of `_COLUMNS`."""
+    number, schema, body, published, expires, attempts, last_attempt, last_outcome, last_status = row
     outcome = None if last_outcome is None else Outcome(last_outcome, last_status)
     event = Event(Schema(schema), json.loads(body))
     return Delivery(number, event, len(body), published, expires, attempts, last_attempt, outcome)

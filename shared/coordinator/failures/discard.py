@@ -7,22 +7,19 @@ its promotion, if it names one. So the same request may be repeated after a cras
 import logging
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from shared.coordinator.failures.judging import Failure
 from shared.coordinator.failures.replay import Asked, ReplayOutcome, Result
-from shared.coordinator.lanes import Lanes
+from shared.coordinator.failures.sources import FailureSources
 from shared.core.events import Discarded
 from shared.core.redaction import visible
 from shared.ports import (
     DeadLetter,
-    DeadLetters,
     DiscardedLetter,
     DiscardedLetters,
     QueueUnavailableError,
-    Store,
     VersionConflictError,
 )
 
@@ -33,22 +30,11 @@ MOST_KEPT_BYTES = 256 * 1024
 
 
 class Discarder:
-    """Carries out one request. `clock` returns the time with its zone."""
+    """Carries out one request."""
 
-    def __init__(
-        self,
-        store: Store,
-        lanes: Lanes,
-        dead_letters: DeadLetters,
-        discarded: DiscardedLetters,
-        clock: Callable[[], datetime],
-        asked: Asked,
-    ) -> None:
-        self._store = store
-        self._lanes = lanes
-        self._dead_letters = dead_letters
+    def __init__(self, sources: FailureSources, discarded: DiscardedLetters, asked: Asked) -> None:
+        self._sources = sources
         self._discarded = discarded
-        self._clock = clock
         self._asked = asked
 
     def discard(self, failures: Sequence[Failure]) -> Iterator[Result]:
@@ -67,7 +53,7 @@ class Discarder:
         left = self._asked.until - time.monotonic()
         try:
             if kept and left > 0:
-                gone = set(self._dead_letters.discard(queue, kept, left))
+                gone = set(self._sources.dead_letters.discard(queue, kept, left))
         except QueueUnavailableError as fault:
             why = str(fault)
         log.info("discarded %d dead letters of %s for %s", len(gone), queue, self._asked.by.name)
@@ -83,13 +69,13 @@ class Discarder:
         if letter is None or time.monotonic() >= self._asked.until:
             return False
         self._discarded.keep(self._record(failure, letter))
-        found = self._store.promotion(failure.promotion) if failure.promotion else None
+        found = self._sources.store.promotion(failure.promotion) if failure.promotion else None
         if found is None or found[0].lane != failure.lane:
             return True
         asked = self._asked
         event = Discarded(found[0].lane, found[0].id, asked.by, asked.reason, f"dead letter {failure.id}")
         try:
-            self._lanes.apply(event)
+            self._sources.lanes.apply(event)
         except (VersionConflictError, QueueUnavailableError):
             return False
         return True
@@ -106,7 +92,7 @@ class Discarder:
             len(letter.body),
             self._asked.by.name,
             self._asked.reason,
-            self._clock(),
+            self._sources.clock(),
         )
 
 

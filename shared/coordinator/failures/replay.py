@@ -6,19 +6,18 @@ letter is copied under the same message id. The promotion's journal records who 
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 
 from shared.coordinator.failures.judging import Failure
-from shared.coordinator.lanes import Lanes
+from shared.coordinator.failures.sources import FailureSources
 from shared.coordinator.renewal import Renewal
 from shared.core.events import NotNowError, Person, Replayed, Retried
 from shared.core.lane import decide
 from shared.core.promotion import Promotion, PromotionStatus, StageStatus, StepStatus
-from shared.ports import DeadLetters, QueueUnavailableError, Store, VersionConflictError
+from shared.ports import QueueUnavailableError, VersionConflictError
 
 log = logging.getLogger("mlpromote")
 
@@ -58,23 +57,12 @@ class Asked:
 
 
 class Replayer:
-    """Carries out one request. `clock` returns the time with its zone."""
+    """Carries out one request."""
 
-    def __init__(
-        self,
-        store: Store,
-        lanes: Lanes,
-        dead_letters: DeadLetters,
-        clock: Callable[[], datetime],
-        asked: Asked,
-        renewal: Renewal = lambda _: None,
-    ) -> None:
-        self._renewal = renewal
-        self._store = store
-        self._lanes = lanes
-        self._dead_letters = dead_letters
-        self._clock = clock
+    def __init__(self, sources: FailureSources, asked: Asked, renewal: Renewal = lambda _: None) -> None:
+        self._sources = sources
         self._asked = asked
+        self._renewal = renewal
 
     # --- promotions ---
 
@@ -82,7 +70,7 @@ class Replayer:
         """Retry a failed promotion: from `validate`, or from the step before it that failed."""
         if time.monotonic() >= self._asked.until:
             return Result(promotion, ReplayOutcome.NOT_REACHED, "the request ran out of time: try again")
-        found = self._store.promotion(promotion)
+        found = self._sources.store.promotion(promotion)
         if found is None:
             return Result(promotion, ReplayOutcome.NOT_FOUND, "there is no such promotion")
         asked = self._asked
@@ -90,10 +78,10 @@ class Replayer:
             renewed = self._renewal(found[0]) if found[0].status is PromotionStatus.FAILED else None
             event = Retried(found[0].lane, promotion, asked.by, asked.reason, asked.from_step, True, renewed)
             if self._asked.dry_run:
-                lane, _ = self._store.load(event.lane, promotion)
-                after = decide(lane, event, self._clock()).lane.promotion(promotion)
+                lane, _ = self._sources.store.load(event.lane, promotion)
+                after = decide(lane, event, self._sources.clock()).lane.promotion(promotion)
                 return Result(promotion, ReplayOutcome.REPLAYABLE, f"it would be retried{_start(after)}")
-            after = self._lanes.apply(event).lane.promotion(promotion)
+            after = self._sources.lanes.apply(event).lane.promotion(promotion)
         except NotNowError as fault:
             return Result(promotion, ReplayOutcome.REFUSED, str(fault))
         except QueueUnavailableError as fault:
@@ -124,7 +112,7 @@ class Replayer:
         try:
             left = self._asked.until - time.monotonic()
             if numbers and left > 0:
-                moved = self._dead_letters.move_back(queue, numbers, left)
+                moved = self._sources.dead_letters.move_back(queue, numbers, left)
         except QueueUnavailableError as fault:
             why = str(fault)
         log.info("returned %d dead letters of %s to their queue for %s", len(moved), queue, self._asked.by.name)
@@ -146,13 +134,13 @@ class Replayer:
 
     def _note(self, promotion: str, failures: Sequence[Failure]) -> bool:
         """Note the replay in the promotion's journal. False if that failed; True also if there is no such promotion."""
-        found = self._store.promotion(promotion)
+        found = self._sources.store.promotion(promotion)
         if found is None or found[0].lane != failures[0].lane:
             return True
         ids = [failure.id for failure in failures]
         what = f"dead letters {', '.join(ids[:NAMED])}{f' and {len(ids) - NAMED} more' if len(ids) > NAMED else ''}"
         try:
-            self._lanes.apply(Replayed(found[0].lane, promotion, self._asked.by, self._asked.reason, what))
+            self._sources.lanes.apply(Replayed(found[0].lane, promotion, self._asked.by, self._asked.reason, what))
         except (VersionConflictError, QueueUnavailableError):
             return False
         return True
