@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from mlpromote.api import Document
+from mlpromote.capacity import in_short
 from mlpromote.commands import command
 from mlpromote.exit_codes import ExitCode
 from mlpromote.references import versioned
@@ -28,8 +29,8 @@ _BOUNDS = {
 @command(
     "plan",
     "show what would happen to a version",
-    more="Route, stages and steps, gates with the figures that are known, and who would have to approve. Changes "
-    "nothing. VERSION is MODEL/VERSION, or both one by one; for a pipeline, ROUTE/JOB.",
+    more="Route, stages and steps, gates with the figures that are known, the quota that is left, and who would "
+    "have to approve. Changes nothing. VERSION is MODEL/VERSION, or both one by one; for a pipeline, ROUTE/JOB.",
 )
 @click.argument("candidate", metavar="VERSION", nargs=-1, required=True)
 @click.option("--source", metavar="ENVIRONMENT", help="Where the version is registered, or `registry`.")
@@ -38,7 +39,7 @@ _BOUNDS = {
 @click.pass_obj
 def plan(session: Session, /, candidate: tuple[str, ...], **query: str | None) -> ExitCode:
     """Print a paragraph for each stage."""
-    found = session.api.get("plans", *versioned(candidate), query=query)
+    found = session.api.get("plans", *versioned(candidate), query={**query, "capacity": "true"})
     session.output.result(found, lambda: _drawn(found, session.output.clock()))
     return ExitCode.DONE
 
@@ -71,7 +72,17 @@ def _stage(stage: Document, known: Document) -> Iterator[RenderableType]:
     yield _line(" → ".join(step["name"] for step in stage["steps"]))
     for gate in known["gates"]:
         yield _line(gate_line(gate))
+    yield from _capacity(known.get("capacity"))
     yield from (_line(line) for line in _approval(stage["approval"]))
+
+
+def _capacity(evidence: Document | None) -> Iterator[RenderableType]:
+    """Yield what the deployment would take of the quota, and whether that is left now."""
+    if evidence is None:
+        return
+    yield _line(f"quota: {in_short(evidence) or 'unknown'}")
+    if refused := evidence.get("refused"):
+        yield _line(refused, "yellow")
 
 
 def gate_line(gate: Mapping[str, Any]) -> str:
@@ -90,7 +101,8 @@ def _approval(asked: Document | None) -> Iterator[str]:
     limits = [("not_requester", "not who requested it"), ("not_author", "not the model's author")]
     but = "".join(f", {words}" for key, words in limits if asked[key])
     where = ", in the environment's own app" if asked["taken_by"] == "environment" else ""
-    yield f"approval: {asked['min']} {people} with {' or '.join(asked['roles'])}{but}{where}"
+    groups = f" in the group {' or '.join(asked['groups'])}" if asked.get("groups") else ""
+    yield f"approval: {asked['min']} {people} with {' or '.join(asked['roles'])}{groups}{but}{where}"
 
 
 def _line(text: str, style: str = "") -> RenderableType:

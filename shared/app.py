@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.coordinator.lanes import Lanes
     from shared.coordinator.published import Published, SourceState
     from shared.core.events import Renewed
+    from shared.core.messages import Outcome, RunStep
     from shared.core.promotion import Promotion
     from shared.http.approval_requests import ApprovalRequests
     from shared.http.authorisation import Authorisation
@@ -370,7 +371,17 @@ class App:
         """What would happen to a version."""
         from shared.http.planning import Plans
 
-        return Plans(self.store, lambda: self.configuration, _now)
+        return Plans(self.store, lambda: self.configuration, _now, lambda command: self.look(command))
+
+    def look(self, command: "RunStep") -> "Outcome | None":
+        """One poll of a step that only reads, outside of any promotion; None if its worker runs in another app."""
+        from shared.core.redaction import clean_outcome
+        from shared.worker.run import Workplace, run_step
+
+        if command.environment not in self.roles.environments:
+            return None
+        at = Workplace(self.workspace, self.rules, self.folder, _now, self.bundle_folder)
+        return clean_outcome(run_step(command, at))
 
     @_made_once
     def hold_requests(self) -> "HoldRequests":

@@ -206,7 +206,7 @@ def may_meet(one: str, one_models: Iterable[str], other: str, others_models: Ite
     return left == right
 
 
-def could_meet(one: str, one_models: Iterable[str], other: str, others_models: Iterable[str]) -> bool:
+def may_meet_across_teams(one: str, one_models: Iterable[str], other: str, others_models: Iterable[str]) -> bool:
     """Return whether two templates give one name for any two names that these patterns match: `{model}-test` of `churn`
     and `{model}` of `churn-*` do. Too strict for stages of one team, whose wildcards are for models like each other."""
     left, right = ([*_expanded(one, one_models)], [*_expanded(other, others_models)])

@@ -186,7 +186,7 @@ def _same_endpoints(route: TeamRoute, other: TeamRoute, platform: Platform) -> I
     for position, stage in enumerate(route.stages):
         for theirs in other.stages:
             same_place = _workspace(stage.environment, platform) == _workspace(theirs.environment, platform)
-            if same_place and agreement.could_meet(
+            if same_place and agreement.may_meet_across_teams(
                 stage.endpoint_template, route.models, theirs.endpoint_template, other.models
             ):
                 where = f"{other.name} in {theirs.environment}"

@@ -10,6 +10,7 @@ from shared.core.events import NotNowError
 from shared.core.lane import decide
 from shared.core.promotion import Lane, Promotion, StageRun, StageStatus
 from shared.http import bodies, refusals, starting
+from shared.http.capacity_ahead import Look, capacity_ahead
 from shared.http.starting import Start
 from shared.ports import PromotionFilter, Store
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 #: How many of a model's newest promotions are searched for the version.
 _NEWEST = 200
 _OPTIONS = ("route", "source", "through")
+#: With `true`, Azure is asked for the quota of each stage, which takes some seconds.
+_CAPACITY = "capacity"
 #: Parameters that the platform adds to a query.
 _PLATFORM = ("code", "clientId")
 
@@ -27,18 +30,17 @@ class Plans:
     """Answers what would happen. Thread-safe. `clock` returns the time with its zone."""
 
     def __init__(
-        self, store: Store, configuration: Callable[[], "Configuration"], clock: Callable[[], datetime]
+        self, store: Store, configuration: Callable[[], "Configuration"], clock: Callable[[], datetime], look: Look
     ) -> None:
+        """`look` runs one poll of the step that reads the quota."""
+        self._look = look
         self._store = store
         self._configuration = configuration
         self._clock = clock
 
     def plan(self, model: str, version: str, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the promotion as it would start, and what is known of its stages. Raises `RefusedError`."""
-        unknown = [key for key in query if key not in (*_OPTIONS, *_PLATFORM)]
-        if unknown:
-            known = ", ".join(_OPTIONS)
-            raise refusals.BadRequestError(f"unknown parameter {unknown[0][:100]}; known are {known}")
+        _check(query)
         options = {key: query[key] for key in _OPTIONS if key in query}
         body = {"model": model, "version": version, "reason": "a plan", **options}
         asked = bodies.read(Start, json.dumps(body).encode())
@@ -54,13 +56,28 @@ class Plans:
         seen = _figures(earlier)
         return {
             "promotion": views.details(planned, decided.journal, decided.lane),
-            "stages": [_stage(stage, lane, planned, seen) for stage in planned.stages],
+            "stages": [
+                {
+                    **_stage(stage, lane, planned, seen),
+                    "capacity": (capacity_ahead(lane, planned, stage, self._look, now) if _CAPACITY in query else None),
+                }
+                for stage in planned.stages
+            ],
             "earlier": [views.summary(each) for each in earlier],
         }
 
     def _earlier(self, model: str, version: str) -> list[Promotion]:
         page = self._store.promotions(PromotionFilter(model=model), _NEWEST, None)
         return [each for each in page.promotions if each.candidate.version == version]
+
+
+def _check(query: Mapping[str, str]) -> None:
+    known = (*_OPTIONS, _CAPACITY)
+    unknown = [key for key in query if key not in (*known, *_PLATFORM)]
+    if unknown:
+        raise refusals.BadRequestError(f"unknown parameter {unknown[0][:100]}; known are {', '.join(known)}")
+    if query.get(_CAPACITY, "true") != "true":
+        raise refusals.BadRequestError(f"{_CAPACITY}: must be true, or left out")
 
 
 def _stage(stage: StageRun, lane: Lane, planned: Promotion, seen: Mapping[str, float]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ neither do those that a candidate fails because it is meant to.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import aiohttp
@@ -62,11 +62,9 @@ class Callers:
         """The requests that failed, each for a reason that may be the app's. `meant`: by model, the versions that fail
         on purpose."""
         return tuple(
-            Failure(model, each.deployment, each.status, each.error)
+            failure
             for model, load in self._loads.items()
-            for each in load.outcomes.failed()
-            if not any(_is_during(each, outage) for outage in outages)
-            and not (each.status in MEANT and version_in(each.deployment) in meant.get(model, ()))
+            for failure in failures_of(model, load.outcomes.failed(), outages, meant.get(model, frozenset()))
         )
 
     async def _moved(self, model: str, before: Shares | None, now: Shares) -> None:
@@ -109,6 +107,16 @@ async def watch(callers: Callers, pause_seconds: float = 0.5) -> None:
     while True:
         await callers.look()
         await asyncio.sleep(pause_seconds)
+
+
+def failures_of(
+    model: str, failed: Iterable[Outcome], outages: Sequence[Outage], meant: Collection[str]
+) -> Iterator[Failure]:
+    """Those of the failed requests to a model's endpoint that count. `meant`: versions that fail on purpose."""
+    for each in failed:
+        is_meant = each.status in MEANT and version_in(each.deployment) in meant
+        if not is_meant and not any(_is_during(each, outage) for outage in outages):
+            yield Failure(model, each.deployment, each.status, each.error)
 
 
 def version_in(deployment: str) -> str:

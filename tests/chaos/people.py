@@ -35,7 +35,7 @@ MOST_STARTS = 5
 MOST_ROLL_BACKS = 3
 #: How many of a hundred models are bad, and how: as `team/scoring/score.py` reads it. Those of `gradual` are called.
 BAD = {"crash": 14}
-BAD_IN_USE = {"crash": 8, "faulty": 18, "slow": 10, "tires": 14}
+BAD_IN_USE = {"crash": 5, "faulty": 12, "slow": 6, "tires": 10}
 CAREFUL, GRADUAL = f"{SOURCE}/careful", f"{SOURCE}/gradual"
 #: The journal's term, by the last part of the address.
 _WORDS = {

@@ -4,10 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from localcloud.testing.load import Outcome
-from tests.chaos.callers import _is_during, version_in
 from tests.chaos.invariants import violations
-from tests.chaos.killing import Outage
 from tests.chaos.test_invariants import CHAMPION, FIRST, MODEL, REPLACED, SECOND, SOUND, STAGE
 from tests.chaos.world import Failure, Line, Stage, World
 
@@ -78,14 +75,3 @@ def test_what_must_end_so_is_no_violation(sound: World) -> None:
 
 def test_what_is_kept_is_not_at_rest() -> None:
     assert not with_champion(replace(REPLACING, keeps=True)).is_at_rest
-
-
-@pytest.mark.parametrize(
-    ("began", "seconds", "is_during"), [(10, 0.5, False), (10, 15, True), (25, 0.1, True), (40, 0.1, False)]
-)
-def test_requests_do_not_count_while_azure_ml_is_down(began: float, seconds: float, is_during: bool) -> None:
-    assert _is_during(Outcome(1, 0, "", seconds, "", began), Outage(20, 30)) is is_during
-
-
-def test_the_version_is_read_from_the_name_of_a_deployment() -> None:
-    assert version_in("v12-1a2b3c4d") == "12"

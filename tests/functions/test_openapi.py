@@ -62,6 +62,9 @@ def started(app: dict[str, Any]) -> str:
         timeout=20,
     )
     assert reply.status_code == 202
+    # The first look at Azure loads its SDK, which takes some seconds.
+    url = app["functions"]["url"] + "/api/plans/digits/1?capacity=true"
+    assert requests.get(url, headers={"x-functions-key": app["functions"]["keys"]["default"]}, timeout=60).ok
     return str(reply.json()["id"])
 
 

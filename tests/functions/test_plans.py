@@ -1,6 +1,10 @@
 """`GET /plans/…`: what would happen to a version, without anything happening."""
 
-from shared.core.messages import Failed, FailureKind
+from datetime import timedelta
+
+import pytest
+
+from shared.core.messages import Failed, FailureKind, Outcome, Retry, RunStep, Succeeded
 from tests.functions.conftest import ALICE, Api
 
 
@@ -32,6 +36,39 @@ def test_what_serves_and_what_is_in_the_way_is_named(api: Api) -> None:
     again = api.get("plans/churn-eu/6").body
     assert [(each["id"], each["status"]) for each in again["earlier"]] == [(first["id"], "failed")]
     assert api.get("plans/churn-eu/7").body["stages"][0]["queue"] == []
+
+
+def test_the_quota_is_what_the_environments_own_worker_would_see_now(api: Api) -> None:
+    asked: list[RunStep] = []
+
+    def look(command: RunStep) -> Outcome | None:
+        asked.append(command)
+        if command.environment == "test":
+            return Succeeded({"instances": 1, "cores": 4, "left": 12})
+        return Failed("too little is left", FailureKind.QUOTA, evidence={"cores": 400, "left": 12})
+
+    api.app.look = look  # type: ignore[method-assign]
+    first, second = (stage["capacity"] for stage in api.get("plans/churn-eu/7?capacity=true").body["stages"])
+    assert first == {"instances": 1, "cores": 4, "left": 12}
+    assert second == {"cores": 400, "left": 12, "refused": "too little is left"}
+    assert [(each.step, each.environment) for each in asked] == [("check_capacity", "test"), ("check_capacity", "prod")]
+    assert all(each.not_after > each.not_before for each in asked)
+    assert api.get("promotions").body["value"] == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        (None, "The app of test reads it when the promotion gets there."),
+        (Retry(timedelta(seconds=5), "Azure is busy"), "Azure is busy"),
+        (Failed("no right to read", FailureKind.PERMISSION), "no right to read"),
+    ],
+)
+def test_a_quota_that_cannot_be_read_is_said_to_be_unknown(api: Api, outcome: Outcome | None, says: str) -> None:
+    api.app.look = lambda command: outcome  # type: ignore[method-assign]
+    assert api.get("plans/churn-eu/7?capacity=true").body["stages"][0]["capacity"] == {"unknown": says}
+    assert api.get("plans/churn-eu/7").body["stages"][0]["capacity"] is None
+    assert api.get("plans/churn-eu/7?capacity=false").status == 400
 
 
 def test_a_plan_for_what_no_route_takes_is_refused_like_a_start(api: Api) -> None:

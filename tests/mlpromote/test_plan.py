@@ -8,6 +8,15 @@ from tests.mlpromote.conftest import CommandLine
 from tests.mlpromote.documents import detailed, summary
 from tests.mlpromote.stub import Answer, StubApp
 
+TAKEN = {
+    "size": "Standard_DS3_v2",
+    "instances": 2,
+    "cores": 12,
+    "quota": "DSv2 Family",
+    "left": 4,
+    "refused": "no room",
+}
+
 
 def planned(**more: Any) -> dict[str, Any]:
     gates = [
@@ -21,8 +30,15 @@ def planned(**more: Any) -> dict[str, Any]:
         },
     ]
     stages = [
-        {"name": "test", "champion": None, "queue": ["2"], "hold": None, "gates": []},
-        {"name": "prod", "champion": "1", "queue": [], "hold": "held by alice: odd answers", "gates": gates},
+        {"name": "test", "champion": None, "queue": ["2"], "hold": None, "gates": [], "capacity": None},
+        {
+            "name": "prod",
+            "champion": "1",
+            "queue": [],
+            "hold": "held by alice: odd answers",
+            "gates": gates,
+            "capacity": TAKEN,
+        },
     ]
     return {"promotion": detailed("running", **more), "stages": stages, "earlier": [summary("3", "refused")]}
 
@@ -31,7 +47,7 @@ def test_a_plan_shows_stages_steps_gates_and_who_must_approve(mlpromote: Command
     app.will_answer(Answer(planned()))
     ended = mlpromote("plan", "digits", "3", "--through", "prod")
     assert ended.code == 0
-    assert (app.asked[0].path, app.asked[0].query) == ("/api/plans/digits/3", {"through": "prod"})
+    assert (app.asked[0].path, app.asked[0].query) == ("/api/plans/digits/3", {"through": "prod", "capacity": "true"})
     lines = [line.strip() for line in ended.output.splitlines()]
     for line in (
         "digits/3 on route digits",
@@ -42,9 +58,20 @@ def test_a_plan_shows_stages_steps_gates_and_who_must_approve(mlpromote: Command
         "evaluate: loss no worse than the champion's by more than 0.01 (measured by",
     ):
         assert line in lines
+    assert "quota: takes 2 × Standard_DS3_v2, 12 cores of 4 that are left (DSv2 Family)" in lines
+    assert "no room" in lines
     assert "approval: 2 people with Promotion.Approver, not who requested it" in ended.output
     assert "refused" in ended.output
     assert mlpromote("plan", "digits", "3", "--json").document == planned()
+
+
+def test_approvers_by_group_are_named(mlpromote: CommandLine, app: StubApp) -> None:
+    document = planned()
+    for stage in document["promotion"]["stages"]:
+        if stage["approval"]:
+            stage["approval"]["groups"] = ["0000-risk"]
+    app.will_answer(Answer(document))
+    assert "with Promotion.Approver in the group 0000-risk" in " ".join(mlpromote("plan", "digits", "3").output.split())
 
 
 def test_a_version_that_would_not_be_promoted_is_told_why(mlpromote: CommandLine, app: StubApp) -> None:

@@ -99,6 +99,17 @@ async def test_an_event_that_is_published_again_has_the_same_id(published: Publi
     assert sorted(await published.delivered(4)) == sorted([f"{PROMOTION.id}:1", f"{PROMOTION.id}:2"] * 2)
 
 
+async def test_subscribers_hear_once_of_a_bundle_that_is_not_used(published: Published) -> None:
+    """Every process of the app tells of it, with the same id."""
+    for _ in range(2):
+        topic = published.topic()
+        await asyncio.to_thread(topic.tell_of_source, "churn-team", "d" * 64, "unknown environment 'nowhere'")
+    assert set(await published.delivered(2)) == {f"churn-team:{'d' * 64}:refused"}
+    event = published.webhook.events[0]
+    assert (event["type"], event["subject"]) == ("mlpromote.source.refused", "sources/churn-team")
+    assert event["data"] == {"source": "churn-team", "digest": "d" * 64, "text": "unknown environment 'nowhere'"}
+
+
 async def test_names_with_signs_of_their_own_make_a_source_that_is_a_uri() -> None:
     odd = replace(PROMOTION, lane=replace(LANE, model="übung 1/2?"))
     assert event_of(odd, entry(1)).source == "/mlpromote/routes/churn/%C3%BCbung%201/2%3F"

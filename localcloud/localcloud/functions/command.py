@@ -19,7 +19,7 @@ from localcloud.functions.keys import load_keys
 from localcloud.functions.logs import HostLog
 from localcloud.functions.runtime import IndexedApp, load_app, start_threads
 from localcloud.functions.settings import load_local_settings
-from localcloud.functions.worker_processes import input_ended, keep_running, share, worker_count
+from localcloud.functions.worker_processes import input_ended, keep_running, share_of, worker_count
 from localcloud.http_server import bind, port_of
 
 DEFAULT_PORT = 7071
@@ -62,8 +62,8 @@ async def serve(arguments: argparse.Namespace) -> None:
         bound = None if arguments.worker else bind(arguments.port)
         configuration = _prepare(folder, bound)
         workers = worker_count(os.environ)
-        calls = share(configuration.service_bus.concurrent_calls, workers, arguments.worker)
-        configuration = replace(configuration, service_bus=replace(configuration.service_bus, concurrent_calls=calls))
+        limits = share_of(configuration.service_bus, workers, arguments.worker)
+        configuration = replace(configuration, service_bus=limits)
         environment = dict(os.environ)  # before the app is imported, which may change it
         log = HostLog(configuration.log_levels)
         log.start()

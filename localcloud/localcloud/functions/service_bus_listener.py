@@ -119,8 +119,8 @@ class Listener:
 
     def _connect_and_listen(self) -> None:
         listened = self._subscription
-        # A message that is prefetched behind a single one would wait for it, while other listeners may be free.
-        prefetched = listened.limits.prefetch_count if listened.many else 0
+        limits = listened.limits
+        prefetched = limits.prefetch_count if listened.many else limits.prefetch_count // limits.concurrent_calls
         with (
             make_client(listened.connection, retries=0, frame_timeout=_FRAME_TIMEOUT) as client,
             listened.source.receiver(client, prefetched) as receiver,

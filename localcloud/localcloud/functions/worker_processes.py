@@ -9,9 +9,11 @@ import asyncio
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from localcloud.functions.definition import HostError
+from localcloud.functions.host_json import ServiceBusLimits
 
 SETTING = "FUNCTIONS_WORKER_PROCESS_COUNT"
 #: The most that Azure allows.
@@ -31,9 +33,14 @@ def worker_count(settings: Mapping[str, str]) -> int:
     return int(text)
 
 
-def share(calls: int, workers: int, number: int) -> int:
-    """One worker's share of the concurrent calls that host.json allows; at least one."""
-    return max(1, (calls + workers - 1 - number) // workers)
+def share_of(limits: ServiceBusLimits, workers: int, number: int) -> ServiceBusLimits:
+    """One worker's share of the concurrent calls that host.json allows, at least one, and of what is prefetched."""
+    calls = max(1, _share(limits.concurrent_calls, workers, number))
+    return replace(limits, concurrent_calls=calls, prefetch_count=_share(limits.prefetch_count, workers, number))
+
+
+def _share(of: int, workers: int, number: int) -> int:
+    return (of + workers - 1 - number) // workers
 
 
 async def keep_running(command: Sequence[str], folder: Path, environment: Mapping[str, str], grace: float) -> None:

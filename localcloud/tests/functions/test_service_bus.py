@@ -282,3 +282,20 @@ async def test_functions_that_are_not_async_share_the_threads_there_are(
     await send(client, "many", "0.3", "0.3", "0.3")
     await until(lambda: len(host.seen("sleeps")) == 6)
     assert [one["what"] for one in host.seen("sleeps")] == ["begun", "ended"] * 3
+
+
+async def test_the_calls_of_a_function_share_what_it_prefetches(
+    client: ServiceBusClient, broker: RunningBroker, start_host: StartHost, tmp_path: Path
+) -> None:
+    limits = {"prefetchCount": 2, "maxConcurrentCalls": 1}
+    app = sleeping_app(tmp_path, extensions={"serviceBus": limits})
+    host = await start_host(app=app, BUS=broker.connection_string)
+    await send(client, "many", "1.5", "0", "0", "from another")
+    await until(lambda: host.seen("sleeps"))
+    async with client.get_queue_receiver("many") as other:  # the two before are locked
+        (message,) = await other.receive_messages(1, max_wait_time=20)
+        assert str(message) == "from another"
+        assert [one["what"] for one in host.seen("sleeps")] == ["begun"]
+        await other.complete_message(message)
+    await until(lambda: len(host.seen("sleeps")) == 6)
+    await until_empty(client, "many")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.app import App
 from shared.cloud.sqlite_approvals import SqliteApprovals
 from shared.config import Policy
 from shared.config.loading import load_as_worker
@@ -20,7 +21,7 @@ from shared.ports import (
     RejectedError,
 )
 from shared.worker.order import Rules
-from tests.config.right import RIGHT, SETTINGS, changed
+from tests.config.right import CLIENT_ID, RIGHT, SETTINGS, changed
 from tests.fakes.workspace import FakeWorkspace
 from tests.shared.health.conftest import NAMES, faults, line, raising
 
@@ -290,3 +291,16 @@ def test_sources_are_found_without_the_settings_of_the_app(folder: Path) -> None
     assert source_names(folder / "promotion.yml") == ["dev"]
     (folder / "promotion.yml").write_text("routes: [1]", encoding="utf-8")
     assert source_names(folder / "promotion.yml") == []
+
+
+def test_the_app_of_a_worker_alone_reads_the_routes_with_its_own_settings() -> None:
+    own = {
+        "ENVIRONMENTS": "prod",
+        "MLPROMOTE_CONFIGURATION": "tests/e2e/apart/promotion.yml",
+        "PROD_WORKSPACE": SETTINGS["PROD"],
+        "PROD_IDENTITY": CLIENT_ID,
+    }
+    found = App(own).health.worker_configuration()
+    assert found is not None
+    assert [stage.name for route in found.model_routes for stage in route.stages] == ["test", "prod"]
+    assert found.environments["prod"].workspace.has_id(SETTINGS["PROD"])
