@@ -35,8 +35,8 @@ demo: install  ## Watch a model reach production, in under three minutes
 demo-pipeline: install  ## Watch a training pipeline reach production, in under three minutes
 	@$(BIN)/python -m examples.demo pipeline
 
-up: install  ## Start the demo's local cloud and keep it running; Ctrl-C ends it
-	@$(BIN)/python -m localcloud up
+up: install  ## Start the demo's local cloud and keep it running; Ctrl-C ends it (CLOUD=examples/teams/localcloud.yml)
+	@$(BIN)/python -m localcloud up $(if $(CLOUD),--config $(CLOUD))
 
 test: install  ## Run all tests
 	@$(BIN)/$(PYTEST)

@@ -1,6 +1,7 @@
 """The command for lineage: where a serving model comes from, and which serving models came from something."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -77,7 +78,7 @@ def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
     for name in _SHOWN:
         value = facts.get(name)
         if value is not None:
-            yield f"{name.replace('_', ' ')} {_spoken(value)}"
+            yield f"{name.replace('_', ' ')} {_moment(value) if name == 'since' else _spoken(value)}"
     if facts.get("dirty") in (True, "True", "true"):
         yield "with uncommitted changes"
     yield from _metrics(facts.get("metrics") or {})
@@ -91,6 +92,10 @@ def _metrics(metrics: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} {_spoken(value.get('candidate', 'none'))}{against}"
         else:
             yield f"{name} {_spoken(value)}"
+
+
+def _moment(value: str) -> str:
+    return f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _spoken(value: Any) -> str:

@@ -53,6 +53,11 @@ class DataScientist:
         with _without_blank_lines():
             return str(self._client.jobs.create_or_update(load_job(PIPELINE, params_override=changes)).name)
 
+    def submit_file(self, file: Path) -> str:
+        """Submit a job file as it is and return the job's name."""
+        with _without_blank_lines():
+            return str(self._client.jobs.create_or_update(load_job(file)).name)
+
     def create_data(self, name: str, folder: Path) -> None:
         """Create the first version of a data asset from the files in a folder, unless it is there."""
         if any(each.version == "1" for each in self._versions(name)):

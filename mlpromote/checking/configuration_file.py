@@ -52,7 +52,7 @@ def examine(file: Path, settings: Mapping[str, str]) -> Examined:
     else:
         model = TeamConfiguration if is_team else Configuration
         found, made = _validated(model, content, missing)
-        faults += [*found, *agreement.faults(content)]
+        faults += [*map(_of_platform_or_here, found), *agreement.faults(content)]
         routes = tuple(_told(made)) if made is not None else ()
     findings = [_finding(file, fault, where.of(fault.place)) for fault in dict.fromkeys(faults)]
     findings += _of_settings(file, missing, where, is_team)
@@ -74,6 +74,14 @@ def _of_platform(file: Path, settings: Mapping[str, str], missing: list[Fault]) 
     except ConfigurationFaults as refusal:
         return [fault for fault in refusal.faults if fault not in missing]
     return []
+
+
+def _of_platform_or_here(fault: Fault) -> Fault:
+    """Registry and environments come together, or belong to the file of the platform."""
+    if fault.place not in _OF_A_WHOLE_ONE or fault.sentence != "is missing":
+        return fault
+    [other] = _OF_A_WHOLE_ONE - {fault.place}
+    return Fault(fault.place, f"is missing; or, if you publish this file to an app of another team, remove {other}")
 
 
 def _told(made: Any) -> Iterator[str]:

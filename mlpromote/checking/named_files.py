@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlpromote.checking import code, loaders
+from mlpromote.checking import code, conda, loaders
 from mlpromote.checking.documents import Document, Naming, is_remote, read, texts
 from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.loaders import Kind
@@ -169,19 +169,11 @@ class NamedFiles:
         if is_remote(name) or file.resolve() in self.checked:
             return
         self.checked.add(file.resolve())
-        conda = read(file, name, Naming(document, steps))
-        if isinstance(conda, Finding):
-            yield conda
+        packages = read(file, name, Naming(document, steps))
+        if isinstance(packages, Finding):
+            yield packages
             return
-        listed = conda.content.get("dependencies")
-        if not isinstance(listed, list):
-            yield conda.fault(("dependencies",), "has no list of dependencies", Rule.CONDA)
-            return
-        for number, each in enumerate(listed):
-            pip = each.get("pip") if isinstance(each, dict) and set(each) == {"pip"} else None
-            if not isinstance(each, str) and not (isinstance(pip, list) and all(isinstance(one, str) for one in pip)):
-                says = "must be a package such as numpy=2.1, or `pip:` with a list of packages"
-                yield conda.fault(("dependencies", number), says, Rule.CONDA)
+        yield from conda.findings(packages)
 
     def _build(self, document: Document, build: Mapping[str, Any], steps: Steps) -> Iterator[Finding]:
         for context in texts(build.get("path")):

@@ -10,6 +10,7 @@ from shared.config.evaluation import AskedData, EvaluationSettings, InputName, r
 from shared.config.fields import SETTING, Duration, FilePath, Margin, Settings, Text, no_truth_value
 from shared.config.gate import Gate
 from shared.config.limits import Limit, Unit
+from shared.config.wording import OF_JOB, OF_METRIC
 
 #: The figures that an analysis may look at, and the unit of each.
 UNITS = {
@@ -133,12 +134,12 @@ class JobAnalysis(Settings):
 
 def _kind(entry: Any) -> str:
     names = entry if isinstance(entry, dict) else vars(entry) if isinstance(entry, Settings) else ()
-    return "job" if "job" in names else "metric"
+    return OF_JOB if "job" in names else OF_METRIC
 
 
 #: Which of the two is clear from its keys, so that a fault is reported for one of them alone.
 Analysis = Annotated[
-    Annotated[MetricAnalysis, Tag("metric")] | Annotated[JobAnalysis, Tag("job")], Discriminator(_kind)
+    Annotated[MetricAnalysis, Tag(OF_METRIC)] | Annotated[JobAnalysis, Tag(OF_JOB)], Discriminator(_kind)
 ]
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import difflib
+import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
@@ -14,6 +15,10 @@ from shared.config.faults import Fault, Steps, place
 #: The two kinds of routes, as pydantic names them in the place of a fault.
 OF_MODELS, OF_PIPELINES = "[models]", "[pipelines]"
 _KINDS_OF_ROUTES = (OF_MODELS, OF_PIPELINES)
+#: The same for the two kinds of analysis.
+OF_METRIC, OF_JOB = "[metric]", "[job]"
+#: What pydantic has in the place of a fault, and the file has not.
+_NO_KEYS = ("[key]", OF_METRIC, OF_JOB, *_KINDS_OF_ROUTES)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -41,7 +46,7 @@ def _place_in(location: Steps, content: object) -> str:
     """Return the place in the file, without a position if a single value stands for a list of one."""
     steps: list[str | int] = []
     for step in location:
-        if step in ("[key]", *_KINDS_OF_ROUTES) or (isinstance(step, int) and isinstance(content, Mapping)):
+        if step in _NO_KEYS or (isinstance(step, int) and isinstance(content, Mapping)):
             continue
         steps.append(step)
         content = _inside(content, step)
@@ -70,7 +75,7 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
             theirs = _of_other_kind(model, parents, str(key))
             return theirs or f"unknown key; {did_you_mean(str(key), _keys(model, parents))}"
         case "literal_error":
-            return f"must be {context['expected']}, not {_described(value)}"
+            return f"must be {context['expected']}, not {_described(value)}{_close(context['expected'], value)}"
         case "greater_than_equal":
             return f"must be {context['ge']:g} or more, not {value}"
         case "too_short" | "string_too_short":
@@ -94,6 +99,12 @@ _EXPECTED = {
 def _hint(kind: str, value: object) -> str:
     quotable = isinstance(value, bool | int | float | datetime.date)
     return "; put it in quotes" if kind == "string_type" and quotable else ""
+
+
+def _close(expected: str, value: object) -> str:
+    """A hint at the expected text that a text is like."""
+    close = difflib.get_close_matches(str(value), re.findall("'([^']*)'", expected), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _described(value: object) -> str:

@@ -155,7 +155,8 @@ def _decided_by_figures(
     lacks = _too_few(found.seen, asked) if few else f"there is no verdict on {' and '.join(dict.fromkeys(unknown))}"
     # The step's last minutes must be complete before it had too few requests.
     if now < watched.ends + asked.metrics_delay + grain:
-        return replace(found, waits=lacks)
+        late = f"figures of the last {durations.text(asked.metrics_delay)} do not count yet"
+        return replace(found, waits=f"{lacks}; {late}")
     if few and asked.too_few == "pass":
         return replace(found, seen=replace(found.seen, notes=(f"{lacks}; `too_few` is pass",)))
     if few and asked.too_few == "fail":

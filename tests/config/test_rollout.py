@@ -123,3 +123,25 @@ def test_settings_that_would_do_nothing_are_faults_of_the_file_and_not_of_a_prom
     assert [str(fault) for fault in refusal.value.faults] == [f"routes.churn.stages[0].{said}"]
     under_way = {**BARE, "rollout": yaml.safe_load(rollout)}
     assert StageSettings.parse(under_way).rollout is not None
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            "{metric: eror_rate, at_most: 0}",
+            "metric: must be 'error_rate', 'latency_p50', 'latency_p95', 'latency_p99', 'cpu' or 'memory', not the "
+            "text 'eror_rate'; did you mean error_rate?",
+        ),
+        (
+            "{job: jobs/a.yml, gates: [{metric: a, at_leats: 1}]}",
+            "gates[0].at_leats: unknown key; did you mean at_least?",
+        ),
+    ],
+)
+def test_a_fault_of_an_analysis_is_at_the_place_of_its_key(configured: Configured, entry: str, said: str) -> None:
+    rollout = f"{{steps: [{{traffic: 5, for: 1m}}], analysis: [{entry}]}}"
+    text = changed(("        smoke: {", f"        rollout: {rollout}\n        smoke: {{"))
+    with pytest.raises(ConfigurationFaults) as refusal:
+        configured(text)
+    assert [str(fault) for fault in refusal.value.faults] == [f"routes.churn.stages[0].rollout.analysis[0].{said}"]

@@ -97,6 +97,11 @@ def test_right_files_have_no_fault_and_show_their_routes(check: Check) -> None:
         ("scoring/other.py", "x = \n", "scoring/other.py:1:5: does not compile: invalid syntax"),
         ("scoring/score.py", "def init(): ...\n", "scoring/score.py:1:1: has no function run"),
         ("environment/conda.yml", "name: x\n", "environment/conda.yml:1:1: has no list of dependencies [conda]"),
+        (
+            "environment/conda.yml",
+            "dependencies:\n  - numpy=2.1\n  - pip:\n    - a==1\n    - b[c]=2\n",
+            "environment/conda.yml:5:7: b[c]=2: pip pins a version with two equals signs, ==2 [conda]",
+        ),
         ("environment/conda.yml", "dependencies:\n  - a\n  - 3.11\n", "environment/conda.yml:3:5: must be a package"),
         ("smoke/churn.jsonl", '{"request": 1}\n\nx\n', "smoke/churn.jsonl:3:1: is not JSON"),
         ("smoke/churn.jsonl", None, "promotion.yml:18:17: smoke/churn.jsonl does not exist [file]"),
@@ -219,6 +224,14 @@ def test_a_teams_configuration_has_routes_only_and_no_settings(check: Check) -> 
     assert check({"promotion.yml": routes}).code == 0
     ended = check({"promotion.yml": routes.replace("endpoint: ", 'endpoint: "${X}"  #', 1)})
     assert "a team's configuration has no settings of the app; write the value itself" in ended.output
+
+
+@pytest.mark.parametrize(("key", "other"), [("registry", "environments"), ("environments", "registry")])
+def test_a_file_with_half_of_what_is_the_platforms_says_both_ways_out(key: str, other: str, check: Check) -> None:
+    half = [line for line in RIGHT[: RIGHT.index("routes:")].splitlines() if line.startswith((key, "  "))]
+    kept = half if key == "environments" else half[:1]
+    ended = check({"promotion.yml": "\n".join([*kept, RIGHT[RIGHT.index("routes:") :]])})
+    assert f"{other}: is missing; or, if you publish this file to an app of another team, remove {key}" in ended.output
 
 
 def test_what_publish_would_refuse_is_a_fault_of_a_teams_folder(check: Check) -> None:

@@ -16,7 +16,11 @@ DATA = node("data", "churn-sample", "7", input="rows", workspace="ws-dev", id="/
 JOB = node("job", "brave_fox", None, DATA, COMMIT, status="Completed", metrics={"auc": 0.9})
 EVALUATION = node("evaluation", "evaluate-1", metrics={"auc": {"candidate": 0.91, "champion": 0.89}})
 PROMOTION = node("promotion", "churn-3-abc", None, EVALUATION, node("model", "churn", "3", JOB, registry="contoso-ml"))
-LINEAGE = {"environment": "prod", "endpoint": "churn", "serves": [node("endpoint", "prod/churn", None, PROMOTION)]}
+LINEAGE = {
+    "environment": "prod",
+    "endpoint": "churn",
+    "serves": [node("endpoint", "prod/churn", None, PROMOTION, since=after(0))],
+}
 
 
 def test_it_is_a_tree_for_people(mlpromote: CommandLine, app: StubApp) -> None:
@@ -26,7 +30,7 @@ def test_it_is_a_tree_for_people(mlpromote: CommandLine, app: StubApp) -> None:
     assert app.asked[0].path == "/api/lineage/prod/churn"
     lines = [line.strip("│├└─ ") for line in ended.output.splitlines() if line]
     assert lines == [
-        "endpoint prod/churn",
+        "endpoint prod/churn  since 2026-11-20 12:00 UTC",
         "promotion churn-3-abc",
         "evaluation evaluate-1  auc 0.91 (champion 0.89)",
         "model churn/3  registry contoso-ml",

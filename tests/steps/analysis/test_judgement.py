@@ -8,7 +8,16 @@ from shared.ports import UnavailableError
 from shared.worker.analysis import Analysed
 from shared.worker.live_rules import Result
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.analysis.watching import CANDIDATE, CHAMPION, MINUTE, WATCHED, has_minutes, judged_after, settings
+from tests.steps.analysis.watching import (
+    CANDIDATE,
+    CHAMPION,
+    LATE,
+    MINUTE,
+    WATCHED,
+    has_minutes,
+    judged_after,
+    settings,
+)
 from tests.steps.promotion import ENDPOINT, NOW
 
 P95 = {"metric": "latency_p95", "no_worse_than_champion_by": "20%"}
@@ -103,7 +112,7 @@ def test_minutes_that_began_before_the_step_do_not_count() -> None:
 def test_without_figures_there_is_no_verdict() -> None:
     found = judged_after(10, FakeWorkspace(), settings())
     assert found.breaches == ()
-    assert found.waits == f"deployment {CANDIDATE} answered only 0 of 100 requests"
+    assert found.waits == f"deployment {CANDIDATE} answered only 0 of 100 requests{LATE}"
 
 
 def test_a_minute_without_a_latency_is_not_one_with_0() -> None:
@@ -129,7 +138,7 @@ def test_few_requests_give_no_verdict_even_if_the_latency_is_bad() -> None:
     has_minutes(workspace, CANDIDATE, 5, 10, latency_p95=900.0)
     found = judged_after(7, workspace, settings({"metric": "latency_p95", "at_most": "200ms"}))
     assert found.breaches == ()
-    assert found.waits == f"deployment {CANDIDATE} answered only 50 of 100 requests"
+    assert found.waits == f"deployment {CANDIDATE} answered only 50 of 100 requests{LATE}"
 
 
 @pytest.mark.parametrize(("errors", "breached"), [(1, False), (2, True)])
@@ -145,7 +154,7 @@ def test_a_champion_with_few_requests_is_not_compared_with() -> None:
     has_minutes(workspace, CHAMPION, 8, 1, latency_p95=100.0)
     found = judged_after(10, workspace, settings(P95))
     assert found.breaches == ()
-    assert found.waits == "there is no verdict on latency_p95"
+    assert found.waits == f"there is no verdict on latency_p95{LATE}"
 
 
 def test_without_a_champion_only_limits_count() -> None:

@@ -13,6 +13,7 @@ from tests.fakes.workspace import FakeWorkspace
 from tests.steps.analysis.watching import (
     CANDIDATE,
     CHAMPION,
+    LATE,
     MINUTE,
     WATCHED,
     has_minutes,
@@ -89,7 +90,7 @@ def test_the_last_recorded_requests_decide_in_place_of_the_live_ones(workspace: 
 
 
 def test_nothing_is_replayed_while_the_step_lasts_or_if_there_are_enough_requests(workspace: Scoring) -> None:
-    assert judged_after(12, workspace, asking()).waits == FEW
+    assert judged_after(12, workspace, asking()).waits == f"{FEW}{LATE}"
     has_minutes(workspace, CANDIDATE, 5, 50)
     assert judged_after(14, workspace, asking()).waits == ""
     assert workspace.asked == []

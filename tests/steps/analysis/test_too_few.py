@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.analysis.watching import CANDIDATE, has_minutes, judged_after, settings
+from tests.steps.analysis.watching import CANDIDATE, LATE, has_minutes, judged_after, settings
 
 FEW = f"deployment {CANDIDATE} answered only 40 of 100 requests"
 
@@ -21,7 +21,7 @@ def workspace() -> FakeWorkspace:
 def test_nothing_is_decided_before_the_last_minutes_are_complete(workspace: FakeWorkspace) -> None:
     for too_few in ("wait", "pass", "fail"):
         found = judged_after(12.5, workspace, settings(too_few=too_few))
-        assert (found.breaches, found.waits) == ((), FEW)
+        assert (found.breaches, found.waits) == ((), f"{FEW}{LATE}")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from tests.steps.promotion import ENDPOINT, NOW, Stage
 CANDIDATE = Stage(Path()).deployment
 CHAMPION = "v2-champion"
 MINUTE = timedelta(minutes=1)
+#: What is said of a lack of figures while some of the step are still to come.
+LATE = "; figures of the last 2m do not count yet"
 #: A step of 10 minutes.
 WATCHED = Watched(NOW, NOW + 10 * MINUTE, champion=CHAMPION)
 
