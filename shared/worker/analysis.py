@@ -153,8 +153,8 @@ def _decided_by_figures(
     if not few and not unknown:
         return found
     lacks = _too_few(found.seen, asked) if few else f"there is no verdict on {' and '.join(dict.fromkeys(unknown))}"
-    # The step's last minutes must be complete before it had too few requests.
-    if now < watched.ends + asked.metrics_delay + grain:
+    # The step's last minutes must be complete before it had too few requests, and a short step needs a whole minute.
+    if now < max(watched.ends, watched.since + grain) + asked.metrics_delay + grain:
         late = f"figures of the last {durations.text(asked.metrics_delay)} do not count yet"
         return replace(found, waits=f"{lacks}; {late}")
     if few and asked.too_few == "pass":

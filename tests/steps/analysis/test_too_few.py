@@ -1,11 +1,14 @@
 """What happens if a candidate gets too few requests to be judged."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.worker.analysis import Watched
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.analysis.watching import CANDIDATE, LATE, has_minutes, judged_after, settings
+from tests.steps.analysis.watching import CANDIDATE, CHAMPION, LATE, has_minutes, judged_after, settings
+from tests.steps.promotion import NOW
 
 FEW = f"deployment {CANDIDATE} answered only 40 of 100 requests"
 
@@ -57,3 +60,15 @@ def test_a_missing_figure_is_waited_for_and_then_a_breach(workspace: FakeWorkspa
     assert judged_after(30, workspace, asked).waits == "there is no verdict on latency_p95"
     found = judged_after(130, workspace, asked)
     assert found.breaches == ("there is no verdict on latency_p95, 2h after the end of the step.",)
+
+
+def test_a_step_of_seconds_is_not_over_before_a_whole_minute_of_it_could_be_judged() -> None:
+    workspace = FakeWorkspace()
+    has_minutes(workspace, CANDIDATE, 10, 0, errors=40, status=424)
+    begun = NOW + timedelta(seconds=1)  # just after Azure Monitor's minute began
+    watched = Watched(begun, begun + timedelta(seconds=15), champion=CHAMPION)
+    asked = settings(too_few="pass")
+    early = judged_after(3.5, workspace, asked, watched)
+    assert (early.breaches, early.seen.requests) == ((), 0)
+    assert early.waits.endswith(LATE)
+    assert judged_after(4.5, workspace, asked, watched).breaches
