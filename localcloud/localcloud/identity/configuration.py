@@ -46,6 +46,8 @@ class AppRegistration(Section):
     client_id: str = Field(pattern=r"^[0-9a-fA-F-]{36}$")
     #: Its app roles, by the name of the identity that has them.
     roles: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    #: Object ids of the groups assigned to it, by the name of the identity that is a member.
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @property
     def resources(self) -> tuple[str, str]:
@@ -79,11 +81,11 @@ class IdentityConfiguration(Section):
         return identities
 
     @model_validator(mode="after")
-    def _roles_are_of_identities(self) -> Self:
+    def _members_are_identities(self) -> Self:
         known = {identity.name for identity in (*self.identities, *filter(None, [self.system_assigned]))}
-        unknown = sorted({name for one in self.applications for name in one.roles} - known)
-        if unknown:
-            raise ValueError(f"applications: there is no identity {', '.join(unknown)} to have roles")
+        for what in ("roles", "groups"):
+            if unknown := sorted({name for one in self.applications for name in getattr(one, what)} - known):
+                raise ValueError(f"applications: there is no identity {', '.join(unknown)} to have {what}")
         return self
 
 

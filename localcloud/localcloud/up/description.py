@@ -48,6 +48,8 @@ class Person(Section):
 
     #: App roles, as Entra ID would assign them.
     roles: tuple[str, ...] = ()
+    #: Object ids of the groups that are assigned to the app and have this person as a member.
+    groups: tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F-]{36}$")], ...] = ()
 
 
 class Queue(Section):

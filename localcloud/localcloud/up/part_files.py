@@ -60,8 +60,13 @@ def shared_access(layout: Layout) -> dict[str, Any]:
 
 
 def identity(layout: Layout) -> dict[str, Any]:
-    """An identity for every environment and every person, and the app, in which people have roles."""
-    roles = {name: list(person.roles) for name, person in layout.description.people.items()}
+    """An identity for every environment and every person, and the app, in which people have roles and groups."""
+    people = layout.description.people.items()
+    application = {
+        "client_id": layout.app_registration["client_id"],
+        "roles": {name: list(person.roles) for name, person in people},
+        "groups": {name: list(person.groups) for name, person in people},
+    }
     return {
         "identities": [
             {"name": name, "client_id": client_id}
@@ -71,7 +76,7 @@ def identity(layout: Layout) -> dict[str, Any]:
         ],
         "header": layout.secrets.identity_header,
         "token_key": str(_token_key(layout)),
-        "applications": [{"client_id": layout.app_registration["client_id"], "roles": roles}],
+        "applications": [application],
         "signing_key": str(layout.data / "signing-key.pem"),
     }
 

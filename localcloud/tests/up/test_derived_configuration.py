@@ -33,13 +33,14 @@ SETTINGS = {
     "CLOUD": "{azureml_cloud}",
     "JSON": "{{}}",
 }
+GROUP = "11111111-2222-3333-4444-555555555555"
 DESCRIPTION: dict[str, Any] = {
     "registry": "contoso-ml",
     "environments": {
         "dev": {"subscription": "sub-d", "resource_group": "rg-dev", "workspace": "ws-dev"},
         "prod-eu": {"subscription": "sub-p", "resource_group": "rg-prod", "workspace": "ws-prod", "location": "eastus"},
     },
-    "people": {"alice": {"roles": ["Promotion.Operator"]}, "bob": {}},
+    "people": {"alice": {"roles": ["Promotion.Operator"]}, "bob": {"groups": [GROUP]}},
     "queues": ["steps-dev", {"name": "steps-prod-eu", "properties": {"LockDuration": "PT30S"}}],
     "deployment_seconds": 0.5,
     "event_subscriptions": {"function": "intake", "included_event_types": ["T"]},
@@ -156,9 +157,10 @@ def test_each_shared_access_policy_has_a_connection_string_and_is_told_to_servic
     assert f"SharedAccessKeyName=worker;SharedAccessKey={worker.key};" in guarded.app_settings()["WORKER"]
 
 
-def test_people_have_an_identity_each_and_roles_in_the_app(layout: Layout) -> None:
+def test_people_have_an_identity_each_and_roles_and_groups_in_the_app(layout: Layout) -> None:
     [app] = read_identities(layout).applications
     assert app.roles == {"alice": ("Promotion.Operator",), "bob": ()}
+    assert app.groups == {"alice": (), "bob": (GROUP,)}
     told = layout.addresses({})
     assert told["sign_in"]["resource"] == f"api://{app.client_id}"
     by_name = {each.name: each for each in read_identities(layout).identities}
