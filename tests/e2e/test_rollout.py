@@ -240,7 +240,7 @@ async def test_traffic_that_a_person_moves_in_the_middle_stops_the_rollout_and_s
         await cloud.azure.move_traffic("prod", model, by_hand)
         promotion = await cloud.promotions.ended(model, "2")
     assert promotion["status"] == "failed", promotion["reason"]
-    assert "which is not what this promotion left, so it was left there" in failed_step(promotion)["failure"]["reason"]
+    assert "which is not what this promotion left, so it was left alone" in failed_step(promotion)["failure"]["reason"]
     assert all(f"{name} (50 %)" in failed_step(promotion)["failure"]["reason"] for name in names)
     assert await cloud.azure.traffic("prod", model) == by_hand
     assert sorted((await cloud.azure.deployments("prod", model)).values()) == ["1", "2"]

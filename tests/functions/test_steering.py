@@ -110,8 +110,8 @@ def test_a_promotion_that_does_not_exist_cannot_be_steered(action: str, api: Api
 
 
 MODEL_STEPS = (
-    "soak, share, share_data, validate, check_capacity, evaluate, approve, make_room, deploy, smoke, rollout, shift, "
-    "watch, move_monitor, retire"
+    "soak, share, share_data, validate, check_capacity, evaluate, approve, make_room, deploy, smoke, invoke, rollout, "
+    "shift, watch, move_monitor, retire"
 )
 STEPS = f"{MODEL_STEPS}, register, register_components, inspect, run, compare, register_model"
 NO_SUCH_STEP = f"from_step: unknown step 'bake'; known are {STEPS}"
