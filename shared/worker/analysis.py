@@ -236,9 +236,15 @@ def _too_few(seen: Analysed, asked: AnalysisSettings) -> str:
     return f"deployment {name} answered only {seen.requests:.6g} of {asked.min_requests} requests"
 
 
+def _period(judged: Summary) -> str:
+    """With seconds only where the minutes are the same: metrics of a local cloud may be finer than Azure's."""
+    clock = "%H:%M" if judged.until - judged.since >= timedelta(minutes=1) else "%H:%M:%S"
+    return f"{judged.since:{clock}} to {judged.until:{clock}}"
+
+
 def _sentence(finding: Finding, seen: Analysed) -> str:
     candidate = seen.candidate if seen.replay is None else None
-    when = f" from {candidate.since:%H:%M} to {candidate.until:%H:%M} UTC" if candidate else ""
+    when = f" from {_period(candidate)} UTC" if candidate else ""
     return f"{finding.metric}{when}: required {finding.asked}, found {finding.found}"
 
 

@@ -1,6 +1,7 @@
 """How live figures are judged: against limits, against the champion's, and when there is no verdict."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -54,6 +55,15 @@ def test_only_statuses_of_5xx_and_424_are_errors_of_the_model(status: int, is_th
 def test_a_breach_says_what_was_required_and_what_was_found() -> None:
     found = judged_after(10, workspace_with(47, 3), settings())
     assert found.breaches == ("error_rate from 12:00 to 12:08 UTC: required at most 1 %, found 6 % of 400 requests",)
+
+
+def test_a_breach_within_a_minute_says_its_seconds() -> None:
+    workspace = FakeWorkspace(grain=timedelta(seconds=1))
+    has_minutes(workspace, CANDIDATE, 1, 0, errors=100)
+    found = judged_after(0.5, workspace, settings(metrics_delay="10s"))
+    assert found.breaches == (
+        "error_rate from 12:00:00 to 12:00:20 UTC: required at most 1 %, found 100 % of 100 requests",
+    )
 
 
 @pytest.mark.parametrize(("p95", "breached"), [(120.0, False), (120.1, True)])
