@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.cloud.azureml_deployment_content import environment_files, environment_of_workspace, mapping
-from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_uploads import is_remote, local_files
+from shared.cloud.azureml_yaml import environment_files, environment_of_workspace, mapping, usable
 from shared.ports import DeploymentFile, EndpointFile, EndpointSettings, RejectedError
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ def load(file: Path, endpoint: str, name: str, model: str | None, environment: s
     Raises `RejectedError` if the file is missing or does not describe a batch deployment of a model.
     """
     from azure.ai.ml.entities._load_functions import load_model_batch_deployment  # public in its own module alone
-    from azure.ai.ml.exceptions import MlException
-    from marshmallow import ValidationError
 
     content = mapping(file, _KIND)
     if str(content.get("type") or "model").lower() != "model" or "component" in content:
@@ -32,12 +29,8 @@ def load(file: Path, endpoint: str, name: str, model: str | None, environment: s
         ours["model"] = model
     if environment:
         ours["environment"] = environment
-    try:
-        deployment = load_model_batch_deployment(file, params_override=[{key: value} for key, value in ours.items()])
-    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
-        # As with online deployments, the SDK does not document what it raises for content of the wrong shape.
-        raise RejectedError(f"The deployment file {file.name} cannot be used: {brief(str(fault))}") from fault
-    return deployment
+    with usable(file, "deployment"):
+        return load_model_batch_deployment(file, params_override=[{key: value} for key, value in ours.items()])
 
 
 def described(file: Path) -> DeploymentFile:
@@ -60,16 +53,12 @@ def described(file: Path) -> DeploymentFile:
 def load_endpoint(file: Path, name: str) -> "BatchEndpoint":
     """The endpoint that the file describes, under this name. Raises `RejectedError` as `load` does."""
     from azure.ai.ml import load_batch_endpoint
-    from azure.ai.ml.exceptions import MlException
-    from marshmallow import ValidationError
 
     content = mapping(file, "batch endpoint", "endpoint_file")
     if content.get("defaults"):
         raise RejectedError(f"The endpoint file {file.name} names defaults, which the app sets itself. Remove them.")
-    try:
+    with usable(file, "endpoint"):
         return load_batch_endpoint(file, params_override=[{"name": name}])
-    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
-        raise RejectedError(f"The endpoint file {file.name} cannot be used: {brief(str(fault))}") from fault
 
 
 def described_endpoint(file: Path) -> EndpointFile:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from shared.cloud.azureml_deployment_content import environment_files, environment_of_workspace, mapping
 from shared.cloud.azureml_endpoints import settings_from
-from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
 from shared.cloud.azureml_uploads import is_remote, local_files
+from shared.cloud.azureml_yaml import environment_files, environment_of_workspace, mapping, usable
 from shared.ports import Deployment, DeploymentFile, Endpoint, RejectedError
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ def load(file: Path, endpoint: str, name: str, model: str | None, environment: s
     """
     from azure.ai.ml import load_online_deployment
     from azure.ai.ml.entities import ManagedOnlineDeployment
-    from azure.ai.ml.exceptions import MlException
-    from marshmallow import ValidationError
 
     mapping(file, _KIND)
     ours: dict[str, Any] = {"name": name, "endpoint_name": endpoint}
@@ -44,11 +41,8 @@ def load(file: Path, endpoint: str, name: str, model: str | None, environment: s
         ours["model"] = model
     if environment:
         ours["environment"] = environment
-    try:
+    with usable(file, "deployment"):
         deployment = load_online_deployment(file, params_override=[{key: value} for key, value in ours.items()])
-    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
-        # The SDK does not document what it raises for content of the wrong shape. These were observed.
-        raise RejectedError(f"The deployment file {file.name} cannot be used: {brief(str(fault))}") from fault
     if not isinstance(deployment, ManagedOnlineDeployment):
         raise RejectedError(f"The deployment file {file.name} does not describe a managed online deployment.")
     return deployment

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from shared.cloud.azureml_errors import brief
+from shared.cloud.azureml_yaml import usable
 from shared.config import plain_yaml
 from shared.ports import EndpointFile, EndpointSettings, RejectedError
 
@@ -26,17 +27,12 @@ def load(file: Path, name: str) -> "ManagedOnlineEndpoint":
     """
     from azure.ai.ml import load_online_endpoint
     from azure.ai.ml.entities import ManagedOnlineEndpoint
-    from azure.ai.ml.exceptions import MlException
-    from marshmallow import ValidationError
 
     content = _mapping(file)
     if given := [key for key in _TRAFFIC if content.get(key)]:
         raise RejectedError(f"The endpoint file {file.name} names {given[0]}, which the app gives itself. Remove it.")
-    try:
+    with usable(file, "endpoint"):
         endpoint = load_online_endpoint(file, params_override=[{"name": name}])
-    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
-        # As with deployments, the SDK does not document what it raises for content of the wrong shape.
-        raise RejectedError(f"The endpoint file {file.name} cannot be used: {brief(str(fault))}") from fault
     if not isinstance(endpoint, ManagedOnlineEndpoint):
         raise RejectedError(f"The endpoint file {file.name} does not describe a managed online endpoint.")
     return endpoint

@@ -9,6 +9,7 @@ import yaml
 
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_uploads import is_remote, local_files
+from shared.cloud.azureml_yaml import environment_files, usable
 from shared.config import plain_yaml
 from shared.ports import JobFile, JobSubmission, RejectedError
 
@@ -28,7 +29,7 @@ def described(file: Path) -> JobFile:
     resources: Any = job.resources
     compute = str(job.compute or "").rsplit("/", 1)[-1].removeprefix("azureml:")
     environment = job.environment if isinstance(job.environment, str) else ""
-    files = dict.fromkeys(each.resolve() for each in (file, *_of_code(file, job), *_of_environment(file, content)))
+    files = dict.fromkeys(each.resolve() for each in (file, *_of_code(file, job), *environment_files(file, content)))
     return JobFile(
         files=tuple(files),
         inputs=tuple(map(str, inputs)) if isinstance(inputs, dict) else (),
@@ -44,15 +45,10 @@ def load(file: Path, submission: JobSubmission | None) -> "Command":
     """Return the job to submit; without a submission, it has no inputs. Raises `RejectedError` like `described`."""
     from azure.ai.ml import load_job
     from azure.ai.ml.entities import Command
-    from azure.ai.ml.exceptions import MlException
-    from marshmallow import ValidationError
 
     content = _completed(_mapping(file), submission)
-    try:
+    with usable(file, "job"):
         job: Any = load_job(StringIO(yaml.safe_dump(content)), relative_origin=str(file.resolve()))
-    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
-        # What the SDK raises for content of the wrong shape is not documented: this is what it was seen to raise.
-        raise RejectedError(f"The job file {file.name} cannot be used: {brief(str(fault))}") from fault
     if not isinstance(job, Command):
         raise RejectedError(f"The job file {file.name} does not describe a command job.")
     if str(job.compute or "").lower() == _LOCAL:
@@ -88,16 +84,6 @@ def _of_code(file: Path, job: "Command") -> Iterator[Path]:
     code = str(job.code or "")
     if code and not is_remote(code):
         yield from local_files(file, file.parent / code)
-
-
-def _of_environment(file: Path, content: dict[str, Any]) -> Iterator[Path]:
-    """Yield the conda file and the build context of an environment that the job file describes inline."""
-    environment = content.get("environment")
-    environment = environment if isinstance(environment, dict) else {}
-    build = environment.get("build")
-    for place in (environment.get("conda_file"), build.get("path") if isinstance(build, dict) else None):
-        if isinstance(place, str) and not is_remote(place):
-            yield from local_files(file, file.parent / place)
 
 
 def _mapping(file: Path) -> dict[str, Any]:

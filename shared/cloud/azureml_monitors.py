@@ -10,6 +10,7 @@ import yaml
 
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
+from shared.cloud.azureml_yaml import usable
 from shared.config import plain_yaml
 from shared.ports import Monitor, MonitorFile, RejectedError
 
@@ -28,17 +29,13 @@ def load(file: Path, name: str, target: str, tags: Mapping[str, str]) -> "Monito
     """
     from azure.ai.ml.entities import MonitoringTarget, MonitorSchedule
     from azure.ai.ml.entities._load_functions import load_schedule
-    from azure.ai.ml.exceptions import MlException
-    from marshmallow import ValidationError
 
     content = _mapping(file)
     if not isinstance(content.get("create_monitor"), dict):
         raise RejectedError(f"The monitor file {file.name} does not describe a monitor: it needs create_monitor.")
     try:
-        schedule = load_schedule(file, params_override=[{"name": name}])
-    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
-        # As with deployments, the SDK does not document what it raises for content of the wrong shape.
-        raise RejectedError(f"The monitor file {file.name} cannot be used: {brief(str(fault))}") from fault
+        with usable(file, "monitor"):
+            schedule = load_schedule(file, params_override=[{"name": name}])
     except NotImplementedError as fault:  # raised while the SDK puts its refusal of a schedule into words
         refusal = fault.__context__
         raise RejectedError(f"The monitor file {file.name} cannot be used: {brief(str(refusal))}") from refusal

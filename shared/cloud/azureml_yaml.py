@@ -1,6 +1,7 @@
-"""What deployment files of both kinds have in common: their content, and the environment that they name or describe."""
+"""What files in Azure ML's own YAML have in common: how they are read, and the environment that they define."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,19 @@ def mapping(file: Path, kind: str, key: str = "deployment") -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RejectedError(f"The {word} file {file.name} does not describe a {kind} in YAML.")
     return content
+
+
+@contextmanager
+def usable(file: Path, word: str) -> Iterator[None]:
+    """Turn what the SDK raises as it loads the file into a `RejectedError`; `word`: what the file describes."""
+    from azure.ai.ml.exceptions import MlException
+    from marshmallow import ValidationError
+
+    try:
+        yield
+    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
+        # The SDK does not document what it raises for content of the wrong shape. These were observed.
+        raise RejectedError(f"The {word} file {file.name} cannot be used: {brief(str(fault))}") from fault
 
 
 def environment_of_workspace(content: Mapping[str, Any]) -> str:
