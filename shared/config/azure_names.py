@@ -8,7 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-#: Stands for the model's name in an endpoint's template.
+#: Stands for the model's name in a template of an endpoint's or a monitor's name.
 MODEL = "{model}"
 
 SHORTEST_ENDPOINT = 3

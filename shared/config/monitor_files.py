@@ -8,10 +8,8 @@ from typing import Any
 
 from shared.config import patterns
 from shared.config.agreement import may_meet
+from shared.config.azure_names import MODEL
 from shared.config.faults import Steps, place
-
-#: In a monitor's name: stands for the model's.
-MODEL = "{model}"
 
 
 @dataclass(frozen=True)

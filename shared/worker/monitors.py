@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from shared.config.monitor_files import MODEL as NAME_OF_MODEL
+from shared.config.azure_names import MODEL as NAME_OF_MODEL
 from shared.core.messages import Failed, FailureKind, Running, Succeeded, as_evidence
 from shared.ports import DeploymentFile, Monitor, MonitorFile, RejectedError
 from shared.worker.polls import asks_again, poll_again
