@@ -1,7 +1,8 @@
 """A copy of the app that stops at named points of publishing, so that it can be killed exactly there.
 
 Only the lines below are added to it; each must find its place in its file exactly once. A point is a file in the folder
-`MLPROMOTE_STOPS`: while it is there, whoever comes to the point says so and waits.
+`MLPROMOTE_STOPS`: while it is there, whoever comes to the point says so and waits. The copy reads the pointers whenever
+it is asked for them, so that no test has to wait until what it remembers is too old.
 """
 
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ POINTS: Mapping[str, Mapping[str, str]] = {
     "shared/coordinator/published.py": {
         "\nclass Published": f"{_STOP}\nclass Published",
         _READ: f'            _stop("taking-up")\n{_READ}',
+        "REFRESH_SECONDS = 20.0": "REFRESH_SECONDS = 0.0",
     },
 }
 
