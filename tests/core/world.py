@@ -28,6 +28,7 @@ SHARES = (10, 50)
 KEPT_FOR = timedelta(hours=24)
 #: What a person gives a challenger, which no step does.
 BY_HAND = 33
+ONE_STAGE = {"test": ()}
 TEST_THEN_PROD = {"test": (), "prod": ("test",)}
 
 
