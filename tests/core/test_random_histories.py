@@ -31,6 +31,7 @@ from shared.core.holds import NO_HOLDS, Scope, hold
 from shared.core.lane import due, wake_at
 from shared.core.messages import RunStep, StepReported
 from shared.core.promotion import STAGE_OCCUPIED, Promotion, PromotionStatus, StageStatus
+from shared.core.waiting import waits
 from tests.core.one_lane import SOAK, WINDOW, OneLane
 from tests.core.patient import patient
 from tests.core.world import BROKEN, BY_HAND, KEY, REFUSED, ROLLING, Add, Delete, GiveTraffic, answer
@@ -261,6 +262,11 @@ class Histories(OneLane):
             endpoint = self.azure.endpoint(stage)
             assert endpoint.serving <= endpoint.ready, "some of the traffic is not answered"
             assert endpoint.traffic is not None or stage not in self.lane.champions, "nothing answers"
+
+    @invariant()
+    def what_is_under_way_says_what_it_waits_for(self) -> None:
+        for promotion in self.lane.under_way():
+            assert list(waits(self.lane, promotion)), f"{promotion.id} waits for nothing"
 
     @invariant()
     def only_known_people_were_obeyed(self) -> None:
