@@ -178,7 +178,7 @@ class StageRun:
     ended: Moment | None = None
     reason: str = ""
 
-    @property
+    @cached_property  # asked for twenty times in each decision
     def current(self) -> StepRun | None:
         """The step that is next or under way; None when all have ended.
 
