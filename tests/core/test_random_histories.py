@@ -32,9 +32,11 @@ from shared.core.events import (
 )
 from shared.core.holds import NO_HOLDS, Scope, hold
 from shared.core.lane import Decision, decide, due, wake_at
-from shared.core.messages import GRACE, Kind, NotRun, Outcome, RunStep, StepReported
+from shared.core.messages import GRACE, Failed, FailureKind, Kind, NotRun, Outcome, RunStep, StepReported
 from shared.core.plan import KINDS
+from shared.core.precedence import is_newer
 from shared.core.promotion import (
+    SOMEBODY,
     STAGE_OCCUPIED,
     Lane,
     Promotion,
@@ -79,6 +81,7 @@ SOAK = timedelta(minutes=30)
 #: Closes an hour after `NOW`.
 WINDOW = Window((0, 1, 2, 3, 4), 10 * 60, 14 * 60, "Europe/Berlin")
 SCOPES = (Scope(), Scope(KEY.route), Scope(KEY.route, KEY.model), Scope(KEY.route, "", "prod"))
+MISSING = Failed("there is no such version", FailureKind.NOT_FOUND)
 Message = RunStep | StepReported | PromotionRequested
 
 
@@ -97,6 +100,7 @@ class Histories(RuleBasedStateMachine):
         self.seen: set[str] = set()  #: ids of commands that the broker remembers
         self.now = NOW
         self.versions = 0
+        self.missing: set[str] = set()  #: versions that do not exist
         self.answered: list[tuple[str, str]] = []  #: person and reason of every accepted request
         self.journal: list[str] = []
 
@@ -129,6 +133,21 @@ class Histories(RuleBasedStateMachine):
             broken = {(str(self.versions), stage, failing): why for stage in STAGES}
             self.azure = replace(self.azure, failing={**self.azure.failing, **broken})
         self.messages.append(event)
+
+    @rule(exists=st.booleans(), signed_in=st.booleans(), older=st.booleans())
+    @precondition(lambda self: self.versions < 5)
+    def a_person_starts_a_version(self, exists: bool, signed_in: bool, older: bool) -> None:
+        """Of a number that comes before or after all that are registered."""
+        self.versions += 1
+        version = str(self.versions if older else 90 + self.versions)
+        if not exists:
+            self.missing.add(version)
+            gone = {(version, stage, "share"): MISSING for stage in STAGES}
+            self.azure = replace(self.azure, failing={**self.azure.failing, **gone})
+        event = patient(version)
+        by, requester = ("alice", "id-of-alice") if signed_in else (SOMEBODY, "")
+        asked = replace(event.promotion, requested_by=by, requester=requester)
+        self.messages.append(replace(event, promotion=asked, automatic=False))
 
     @rule(
         pick=st.integers(0, 1000), fate=st.sampled_from(["well", "well", "well", "crash early", "crash late", "twice"])
@@ -177,6 +196,7 @@ class Histories(RuleBasedStateMachine):
             version = again.candidate.version
             mended = {key: why for key, why in self.azure.failing.items() if key[0] != version}
             self.azure = replace(self.azure, failing=mended)
+            self.missing.discard(version)
             self.ask(Retried(KEY, again.id, PEOPLE[0], f"reason {len(self.answered)}"), crash=False)
 
     @rule(pick=st.integers(0, 1000))
@@ -329,6 +349,7 @@ class Histories(RuleBasedStateMachine):
     def decide(self, event: LaneEvent) -> list[RunStep]:
         decision = decide(self.lane, event, self.now, self.holds)
         self.nothing_begins_too_early(decision)
+        self.only_what_exists_supersedes(decision)
         self.lane = decision.lane
         self.journal += [entry.text for entry in decision.journal]
         sent = [command for command in decision.commands if command.message_id not in self.seen]
@@ -365,6 +386,18 @@ class Histories(RuleBasedStateMachine):
                     assert stage.name not in self.lane.holds or stage.name not in decision.lane.holds
                 if stage.status is StageStatus.RUNNING:
                     self.has_waited(promotion, stage, known)
+
+    def only_what_exists_supersedes(self, decision: Decision) -> None:
+        """A promotion is superseded only if there is another one of a version that exists and is not older."""
+        for promotion in decision.lane.promotions:
+            known = self.lane.promotion(promotion.id)
+            before = {stage.name: stage.status for stage in known.stages} if known else {}
+            superseded = [stage for stage in promotion.stages if stage.status is StageStatus.SUPERSEDED]
+            if all(before.get(stage.name) is StageStatus.SUPERSEDED for stage in superseded):
+                continue
+            others = [each.candidate.version for each in decision.lane.promotions if each.id != promotion.id]
+            newer = [each for each in others if not is_newer(promotion.candidate.version, each)]
+            assert set(newer) - self.missing, f"{promotion.candidate.version} is superseded by {newer}"
 
     def has_waited(self, promotion: Promotion, stage: StageRun, known: StageRun | None) -> None:
         for step in stage.steps:
@@ -465,6 +498,9 @@ class Histories(RuleBasedStateMachine):
             assert stage.status not in STAGE_OCCUPIED
             if stage.status in (StageStatus.CANCELLED, StageStatus.REFUSED, StageStatus.REJECTED):
                 assert stage.name not in serves
+        if promotion.candidate.version in self.missing:
+            assert not serves
+            assert promotion.status is not PromotionStatus.SUCCEEDED
         if promotion.status is PromotionStatus.SUCCEEDED:
             assert all(stage.status is StageStatus.SUCCEEDED for stage in promotion.stages)
 
