@@ -31,8 +31,11 @@ def _number(version: str) -> int | None:
 
 def is_known(promotion: Promotion) -> bool:
     """Whether its version is known to exist. A person can name any version: it is known once a step has read it."""
-    if not promotion.by_person:
-        return True
+    return not promotion.by_person or was_found(promotion)
+
+
+def was_found(promotion: Promotion) -> bool:
+    """Whether a step has read its version: the step has succeeded, or at least found its work under way."""
     return any(
         step.seen_running is not None or step.status is StepStatus.SUCCEEDED
         for stage in promotion.stages
