@@ -286,6 +286,11 @@ class Promotion:
         return not self.requester and self.requested_by == SOMEBODY
 
     @property
+    def by_person(self) -> bool:
+        """Whether a person requested it, signed in or not."""
+        return bool(self.requester) or self.by_somebody
+
+    @property
     def in_line(self) -> bool:
         """Whether it only waits in line behind others."""
         return self.status is PromotionStatus.QUEUED and not KINDS[self.candidate.kind].supersedes

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from shared.core import views
 from shared.core.events import NotNowError
 from shared.core.lane import decide
+from shared.core.messages import FailureKind
+from shared.core.precedence import was_found
 from shared.core.promotion import Lane, Promotion, StageRun, StageStatus
 from shared.http import bodies, refusals, starting
 from shared.http.capacity_ahead import Look, capacity_ahead
@@ -64,6 +66,7 @@ class Plans:
                 for stage in planned.stages
             ],
             "earlier": [views.summary(each) for each in earlier],
+            **_found(earlier),
         }
 
     def _earlier(self, model: str, version: str) -> list[Promotion]:
@@ -117,6 +120,18 @@ def _gates(stage: StageRun, seen: Mapping[str, float], theirs: Mapping[str, floa
                     "candidate": None if measures else seen.get(gate["metric"]),
                     "champion": None if measures else theirs.get(gate["metric"]),
                 }
+
+
+def _found(earlier: Sequence[Promotion]) -> dict[str, Any]:
+    """Return whether the last promotion that looked for the version found it, and why not."""
+    for promotion in earlier:
+        if was_found(promotion):
+            return {"found": True, "missing": None}
+        failures = [step.failure for stage in promotion.stages for step in stage.steps if step.failure is not None]
+        reasons = [failure.reason for failure in failures if failure.kind is FailureKind.NOT_FOUND]
+        if reasons:
+            return {"found": False, "missing": reasons[0]}
+    return {"found": None, "missing": None}
 
 
 def _figures(earlier: Sequence[Promotion]) -> dict[str, float]:

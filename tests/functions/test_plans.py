@@ -38,6 +38,21 @@ def test_what_serves_and_what_is_in_the_way_is_named(api: Api) -> None:
     assert api.get("plans/churn-eu/7").body["stages"][0]["queue"] == []
 
 
+def test_whether_the_version_exists_is_said_as_soon_as_a_step_has_looked(api: Api) -> None:
+    def known() -> tuple[bool | None, str | None]:
+        plan = api.get("plans/churn-eu/99").body
+        return plan["found"], plan["missing"]
+
+    assert known() == (None, None)
+    api.start("99")
+    assert known() == (None, None)
+    api.run({("test", "share"): Failed("There is no version 99 in dev, workspace ws-dev", FailureKind.NOT_FOUND)})
+    assert known() == (False, "There is no version 99 in dev, workspace ws-dev")
+    api.start("99")
+    api.run({("test", "deploy"): Failed("There is no image", FailureKind.NOT_FOUND)})
+    assert known() == (True, None)
+
+
 def test_the_quota_is_what_the_environments_own_worker_would_see_now(api: Api) -> None:
     asked: list[RunStep] = []
 
