@@ -23,7 +23,7 @@ def test_a_request_to_run_again_is_recorded_with_its_stages_name(caplog: pytest.
     event = RunAsked(KEY, stage, Cause.SCHEDULE, "ann", "hash")
     exporter, tracers = InMemorySpanExporter(), TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
-    with caplog.at_level(logging.WARNING), Telemetry(tracers).decision(event):
+    with caplog.at_level(logging.WARNING), Telemetry(tracers, is_traced=True).decision(event):
         pass
     (span,) = exporter.get_finished_spans()
     assert dict(span.attributes or {}) == {"route": KEY.route, "model": KEY.model, "stage": "live"}
