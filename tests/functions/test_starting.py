@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from shared.core.messages import Failed, FailureKind, Outcome, RunStep, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import Failed, FailureKind, Outcome, RunStep
 from shared.core.superseding import MOST_UNKNOWN
 from shared.http.authorisation import OPERATOR
 from shared.ports import StoreUnavailableError

@@ -4,6 +4,7 @@ from pathlib import Path
 
 _RULES = (
     "tests/core/test_lane.py",
+    "tests/core/test_superseding.py",
     "tests/core/test_steering.py",
     "tests/core/test_trying_again.py",
     "tests/core/test_ways_back.py",
@@ -25,7 +26,11 @@ _RULES = (
     "tests/core/test_state_diagram.py",
 )
 #: Each walks through thousands of states.
-_WALKS = ("tests/core/test_every_interleaving.py", "tests/core/test_random_histories.py")
+_WALKS = (
+    "tests/core/test_every_interleaving.py",
+    "tests/core/test_every_interleaving_of_superseding.py",
+    "tests/core/test_random_histories.py",
+)
 #: Tests of messages and documents, between the core and the world.
 _EDGES = (
     "tests/shared/test_messages.py",
