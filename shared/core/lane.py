@@ -8,8 +8,8 @@
 - One promotion of the lane at a time may be in a stage. Of those that queue for it, only the newest continues. A
   promotion in the stage is never superseded, unless it still waits for its job to end. A version that nobody has seen
   yet supersedes nothing (`superseding.py`). Jobs whose output is to be registered wait in order: none is dropped.
-- A stage starts when the stages in its `after` have succeeded. It is skipped if one of them did not succeed, or was
-  rolled back while this stage queued.
+- A stage starts when the stages in its `after` have succeeded. It is skipped if one of them did not succeed, was
+  rolled back while this stage queued, or had a breach while it was watched.
 - A stage runs its plan. When a step fails, the steps that were begun are undone in reverse order. A failing undo is
   noted and undoing continues, so that no promotion can hang.
 - Nothing is undone while the step that it undoes may still act. A stage that is turned back waits for the answer of the

@@ -178,7 +178,7 @@ class StageRun:
     ended: Moment | None = None
     reason: str = ""
 
-    @property
+    @cached_property  # asked for twenty times in each decision
     def current(self) -> StepRun | None:
         """The step that is next or under way; None when all have ended.
 
@@ -229,6 +229,11 @@ class StageRun:
         if not step.plan.moves_traffic:
             return stage
         return replace(stage, moving_until=max(until, self.moving_until or until))
+
+    @property
+    def breach(self) -> str:
+        """What was found while the stage was watched, and it serves all the same; empty if nothing was."""
+        return next((step.failure.reason for step in self.steps if step.plan.holds and step.failure is not None), "")
 
     def environment_of(self, step: str) -> str | None:
         """The environment whose worker runs a step or its undo; None for a step that the stage does not have."""

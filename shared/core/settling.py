@@ -106,9 +106,12 @@ def _before(promotion: Promotion, stage: StageRun) -> list[StageRun]:
 
 
 def _skipped(stage: StageRun, before: Sequence[StageRun], now: datetime) -> StageRun | None:
-    """The stage, ended because one before it did not succeed; None if none ended that way."""
-    failed = [other.name for other in before if other.status in STAGE_ENDED - {StageStatus.SUCCEEDED}]
-    return end_stage(stage, Trigger.BEFORE_ENDED, f"{failed[0]} did not succeed", now) if failed else None
+    """The stage, ended because one before it did not succeed, or serves in spite of a breach; None if none did."""
+    ended = [other for other in before if other.status in STAGE_ENDED]
+    failed = [f"{other.name} did not succeed" for other in ended if other.status is not StageStatus.SUCCEEDED]
+    breached = [f"{other.name} had a breach while it was watched" for other in ended if other.breach]
+    reasons = [*failed, *breached]
+    return end_stage(stage, Trigger.BEFORE_ENDED, reasons[0], now) if reasons else None
 
 
 def _enter(turn: Turn, promotion: Promotion, stage: StageRun) -> StageRun:
@@ -179,10 +182,13 @@ _ENDINGS = (
 
 
 def _ending(promotion: Promotion) -> tuple[PromotionStatus, str]:
+    skipped = any(stage.status is StageStatus.SKIPPED for stage in promotion.stages)
     for ended_as, status in _ENDINGS:
         stages = [stage for stage in promotion.stages if stage.status is ended_as]
         if stages:
-            return status, "; ".join(f"{stage.name}: {stage.reason}" for stage in stages if stage.reason)
+            # Nothing ended badly, and yet a stage was left out: a breach in a stage before it.
+            found = PromotionStatus.REFUSED if skipped and status is PromotionStatus.SUCCEEDED else status
+            return found, "; ".join(f"{stage.name}: {stage.reason}" for stage in stages if stage.reason)
     raise ValueError(f"{promotion.id} has ended without a stage that says how")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.core import views
 from shared.core.events import NotNowError
+from shared.core.holds import Holds
 from shared.core.lane import decide
 from shared.core.messages import FailureKind
 from shared.core.precedence import was_found
@@ -49,8 +50,9 @@ class Plans:
         now = self._clock()
         event = starting.requested(asked, self._configuration(), None, f"plan of {model}/{version}", now)
         lane, _ = self._store.load(event.promotion.lane, None)
+        holds, _ = self._store.holds()
         try:
-            decided = decide(lane, event, now)
+            decided = decide(lane, event, now, holds)
         except NotNowError as fault:
             raise refusals.BadRequestError(str(fault)) from fault
         planned = decided.lane.promotion(event.promotion.id) or event.promotion
@@ -61,6 +63,7 @@ class Plans:
             "stages": [
                 {
                     **_stage(stage, lane, planned, seen),
+                    "hold": _hold(stage.name, lane, holds, now),
                     "capacity": (capacity_ahead(lane, planned, stage, self._look, now) if _CAPACITY in query else None),
                 }
                 for stage in planned.stages
@@ -84,15 +87,26 @@ def _check(query: Mapping[str, str]) -> None:
 
 
 def _stage(stage: StageRun, lane: Lane, planned: Promotion, seen: Mapping[str, float]) -> dict[str, Any]:
-    champion, hold = lane.champions.get(stage.name), lane.holds.get(stage.name)
+    champion = lane.champions.get(stage.name)
     theirs = _metrics(champion.evidence.values()) if champion else {}
     return {
         "name": stage.name,
         "champion": champion.candidate.version if champion else None,
         "queue": list(_before(lane, stage.name, planned)),
-        "hold": f"held by {hold.by}: {hold.reason}" if hold else None,
         "gates": list(_gates(stage, seen, theirs)),
     }
+
+
+def _hold(stage: str, lane: Lane, holds: Holds, now: datetime) -> str | None:
+    """Why nothing may enter the stage now, in words; None if nothing keeps it out."""
+    of_rollback = lane.holds.get(stage)
+    if of_rollback is not None:
+        return f"held by {of_rollback.by}: {of_rollback.reason}"
+    found = holds.on(lane.key.route, lane.key.model, stage, now)
+    if found is None:
+        return None
+    until = f" until {found.until:%Y-%m-%d %H:%M} UTC" if found.until is not None else ""
+    return f"held with {found.scope} by {found.by}{until}: {found.reason}"
 
 
 def _before(lane: Lane, stage: str, planned: Promotion) -> Iterator[str]:

@@ -10,8 +10,9 @@ from shared.core.holds import NO_HOLDS
 from shared.core.messages import Failed, FailureKind
 from shared.core.promotion import PromotionStatus
 from tests.core.people import OPERATOR, started
-from tests.core.test_every_interleaving import FROZEN, ONE_STAGE, World, check, check_end, is_over, start, walk
-from tests.core.world import KEY, TEST_THEN_PROD, Azure, requested
+from tests.core.test_every_interleaving import FROZEN
+from tests.core.walk import World, check, check_end, is_over, start, walk
+from tests.core.world import KEY, ONE_STAGE, TEST_THEN_PROD, Azure, requested
 from tests.core.world import promotion as a_promotion
 
 STEPS = ("share", "deploy", "shift", "retire")
