@@ -9,8 +9,9 @@ from datetime import datetime
 from shared.core.events import LaneEvent, TimePassed
 from shared.core.journal import JournalEntry
 from shared.core.lane import TELL_AFTER, Decision, decide
+from shared.core.lane_notes import Unpublished
 from shared.core.messages import LaneKey
-from shared.core.promotion import Lane, Unpublished
+from shared.core.promotion import Lane
 from shared.ports import Bus, Store, Topic, VersionConflictError
 from shared.telemetry.telemetry import Telemetry, fields, fields_of
 

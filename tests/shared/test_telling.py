@@ -12,8 +12,9 @@ from shared.coordinator.lanes import TOLD_AGAIN, Lanes
 from shared.core.events import Cancelled, Person, TimePassed
 from shared.core.holds import HoldLine
 from shared.core.journal import JournalEntry
+from shared.core.lane_notes import Unpublished
 from shared.core.messages import FIRST_LATE_POLL, RECONCILE, Command, News, Report, RunStep, Succeeded
-from shared.core.promotion import Lane, Unpublished
+from shared.core.promotion import Lane
 from shared.http.authorisation import OPERATOR
 from shared.ports import Bus, Topic, VersionConflictError
 from tests.core.world import KEY, NOW, answer, promotion, requested
