@@ -25,13 +25,12 @@ def code_uri(cloud: ControlPlane, name: str) -> str:
 @pytest.mark.parametrize("kind", ["environments", "components", "codes"])
 def test_it_answers_202_and_its_operation_200_with_the_assets_id(cloud: ControlPlane, kind: str) -> None:
     name = f"answers-{kind}"
-    properties: dict[str, Any] = {
+    properties: dict[str, dict[str, Any]] = {
         "environments": {"image": "image"},
         "components": {"componentSpec": {"type": "command", "name": name, "command": "true"}},
-    }.get(kind, {})
-    if kind == "codes":
-        properties = {"codeUri": code_uri(cloud, name)}
-    started = cloud.call("PUT", f"{REGISTRY}/{kind}/{name}/versions/1", json={"properties": properties})
+        "codes": {"codeUri": code_uri(cloud, name) if kind == "codes" else ""},
+    }
+    started = cloud.call("PUT", f"{REGISTRY}/{kind}/{name}/versions/1", json={"properties": properties[kind]})
     assert (started.status_code, started.json()) == (202, None), started.text
     assert "Azure-AsyncOperation" not in started.headers
     location = started.headers["Location"]
