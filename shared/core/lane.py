@@ -366,7 +366,8 @@ def _poll_again(
     turn: Turn, promotion: Promotion, stage: StageRun, step: StepRun, outcome: Running | Retry | NotRun
 ) -> None:
     if isinstance(outcome, Running):
-        step = replace(awaiting.awaits(step, outcome.awaits, turn.now), seen_running=turn.now)
+        first = step.first_running or turn.now
+        step = replace(awaiting.awaits(step, outcome.awaits, turn.now), first_running=first, seen_running=turn.now)
     deadline = step.deadline or turn.now
     says = outcome.says if isinstance(outcome, Running) else outcome.reason
     if turn.now >= deadline:
