@@ -1,12 +1,14 @@
 """Simulates a team that publishes its routes, each time with another edition of the scoring code, and goes back."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Mapping
 from pathlib import Path
 
 from mlpromote.client import NoAnswerError
 from shared.config import bundle
+from shared.config.bundle import CONFIGURATION
 from tests.chaos.api import Api
 from tests.chaos.requests import Requests
 from tests.chaos.world import Answer, Request
@@ -15,8 +17,10 @@ SOURCE, PUBLISHER = "chaos", "paul"
 FOLDER = Path(__file__).with_name("team")
 #: How many of a hundred bundles have scoring code that cannot be loaded.
 BROKEN = 12
-#: Attempts to publish the first one.
+#: Attempts to publish one that must be there.
 MOST_ATTEMPTS = 10
+#: How often a pipeline runs again, and what replaces it so that everything can come to rest.
+SCHEDULE, NO_SCHEDULE = b"every: 30s", b"every: 365d"
 
 
 class Team:
@@ -36,13 +40,15 @@ class Team:
         broken = self._chance.randrange(100) < BROKEN and self.published
         return await self._publish(f"{'broken' if broken else 'edition'}-{self._requests.number:06}")
 
-    async def publish_first(self) -> None:
-        """The same until it was done, with scoring code that works: at the beginning, when nothing is killed yet."""
+    async def publish_working(self, is_quiet: bool = False) -> None:
+        """The same until it was done, with scoring code that works, while nothing is killed. `is_quiet`: without
+        schedules, so that everything comes to rest."""
         for _ in range(MOST_ATTEMPTS):
-            if await self._publish(f"edition-{self._requests.number:06}"):
-                return
+            with contextlib.suppress(NoAnswerError):
+                if await self._publish(f"edition-{self._requests.number:06}", is_quiet):
+                    return
             await asyncio.sleep(1)
-        raise AssertionError(f"the first bundle was not published: {self.published}")
+        raise AssertionError(f"a bundle was not published: {self.published[-MOST_ATTEMPTS:]}")
 
     async def go_back(self) -> None:
         """Publish an earlier one again."""
@@ -56,8 +62,8 @@ class Team:
         shown = await self._api.get(f"sources/{SOURCE}")
         return [(each["digest"], each["reason"]) for each in shown["history"]]
 
-    async def _publish(self, edition: str) -> bool:
-        files = files_of(edition)
+    async def _publish(self, edition: str, is_quiet: bool = False) -> bool:
+        files = files_of(edition, is_quiet)
         digest = bundle.digest_of(files)
         history = await self.history()
         status, _ = await self._api.put(f"sources/{SOURCE}/bundles/{digest}", PUBLISHER, bundle.archived(files))
@@ -80,10 +86,16 @@ class Team:
         return answer is Answer.DONE
 
 
-def files_of(edition: str) -> Mapping[str, bytes]:
-    """The team's files with an edition of the scoring code."""
+def files_of(edition: str, is_quiet: bool = False) -> Mapping[str, bytes]:
+    """The team's files with an edition of the scoring code. `is_quiet`: without schedules."""
     files = [file for file in FOLDER.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
     found = {file.relative_to(FOLDER).as_posix(): file.read_bytes() for file in files}
     score = found["scoring/score.py"]
     assert b'"none"' in score
-    return {**found, "scoring/score.py": score.replace(b'"none"', f'"{edition}"'.encode())}
+    routes = found[CONFIGURATION]
+    assert SCHEDULE in routes
+    return {
+        **found,
+        "scoring/score.py": score.replace(b'"none"', f'"{edition}"'.encode()),
+        CONFIGURATION: routes.replace(SCHEDULE, NO_SCHEDULE) if is_quiet else routes,
+    }

@@ -16,6 +16,6 @@ pytestmark = [
 
 async def test_everything_holds_after_ten_kills(tmp_path: Path) -> None:
     result = await run(Plan(SEED, KILLS, ["straight-1", "careful-1", "gradual-1"], KILLS), tmp_path / "chaos", print)
-    assert result.violations == [], f"seed {SEED}: {result}"
+    assert result.violations == [], f"seed {SEED}: {result.summary}"
     assert result.kills.total() == KILLS
-    assert result.ended["succeeded"], f"nothing was promoted: {result}"
+    assert result.ended["succeeded"], f"nothing was promoted: {result.summary}"
