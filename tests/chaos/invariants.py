@@ -285,6 +285,7 @@ _CHECKS: tuple[tuple[str, Callable[[World], Iterator[str]]], ...] = (
     ("doubled", rerun_invariants.runs_that_came_too_early),
     ("doubled", rerun_invariants.runs_for_drift_that_were_too_many),
     ("unsafe", rerun_invariants.runs_under_a_hold),
+    ("lost", rerun_invariants.slots_that_were_lost),
     ("lost", rerun_invariants.breaches_that_were_lost),
     ("doubled", rerun_invariants.models_made_twice),
     ("lost", rerun_invariants.models_that_were_not_made),

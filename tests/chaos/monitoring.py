@@ -61,8 +61,8 @@ class Monitor:
         file.write_text("".join(f"row-{number} {number}\n" for number in range(_ROWS)))
         data = Data(name=SAMPLE, version="1", path=str(file), type="uri_file")
         await asyncio.to_thread(self._prod.data.create_or_update, data)
-        with redirect_stdout(io.StringIO()):  # the SDK prints a dot there
-            await asyncio.to_thread(self._prod.schedules.begin_create_or_update, self._schedule())
+        with redirect_stdout(io.StringIO()):  # the SDK prints dots there
+            await asyncio.to_thread(lambda: self._prod.schedules.begin_create_or_update(self._schedule()).result())
 
     async def breach(self) -> None:
         """Have it run and find drift."""

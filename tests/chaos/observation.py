@@ -61,6 +61,7 @@ class Observer:
             failing=frozenset(each for each, how in people.bad.items() if how == "faulty"),
             differing=frozenset(each for each, how in people.bad.items() if how == "differs"),
             may_hold=operators.may_hold,
+            scheduled=tuple(team.scheduled),
             unfinished=tuple(sorted(name for name, its in jobs.items() if its["status"] not in _JOB_ENDED)),
             made=tuple((f"{training.AGAIN_MODEL} {version}", tags[PROMOTION]) for version, tags in made.items()),
         )

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlpromote.client import NoAnswerError
@@ -17,8 +19,8 @@ SOURCE, PUBLISHER = "chaos", "paul"
 FOLDER = Path(__file__).with_name("team")
 #: How many of a hundred bundles have scoring code that cannot be loaded.
 BROKEN = 12
-#: Attempts to publish one that must be there.
-MOST_ATTEMPTS = 10
+#: Seconds in which one that must be there is published: hosts may still be starting.
+PUBLISHED_WITHIN = 180.0
 #: How often a pipeline runs again, and what replaces it so that everything can come to rest.
 SCHEDULE, NO_SCHEDULE = b"every: 30s", b"every: 365d"
 
@@ -34,6 +36,11 @@ class Team:
         self.editions: dict[str, str] = {}
         #: The requests, each with the digest.
         self.published: list[tuple[Request, str]] = []
+        #: From when and until when the schedules were published.
+        self.scheduled: list[tuple[datetime, datetime]] = []
+        self._scheduled_since: datetime | None = None
+        #: Digests of bundles without schedules.
+        self._quiet: set[str] = set()
 
     async def publish(self) -> bool:
         """Publish a new edition; whether that was done."""
@@ -43,17 +50,22 @@ class Team:
     async def publish_working(self, is_quiet: bool = False) -> None:
         """The same until it was done, with scoring code that works, while nothing is killed. `is_quiet`: without
         schedules, so that everything comes to rest."""
-        for _ in range(MOST_ATTEMPTS):
+        deadline = time.monotonic() + PUBLISHED_WITHIN
+        while time.monotonic() < deadline:
             with contextlib.suppress(NoAnswerError):
+                if self._scheduled_since is not None and is_quiet:
+                    self.scheduled.append((self._scheduled_since, datetime.now(UTC)))
+                    self._scheduled_since = None
                 if await self._publish(f"edition-{self._requests.number:06}", is_quiet):
+                    self._scheduled_since = None if is_quiet else datetime.now(UTC)
                     return
             await asyncio.sleep(1)
-        raise AssertionError(f"a bundle was not published: {self.published[-MOST_ATTEMPTS:]}")
+        raise AssertionError(f"no bundle was published within {PUBLISHED_WITHIN:g} s")
 
     async def go_back(self) -> None:
-        """Publish an earlier one again."""
+        """Publish an earlier one again, with schedules."""
         history = await self.history()
-        earlier = sorted({digest for digest, _ in history if digest != history[0][0]})
+        earlier = sorted({digest for digest, _ in history} - {history[0][0], *self._quiet})
         if earlier:
             await self._point_to(self._chance.choice(earlier), history[0][0])
 
@@ -70,6 +82,8 @@ class Team:
         if status != 200:
             return False
         self.editions[digest] = edition
+        if is_quiet:
+            self._quiet.add(digest)
         return await self._point_to(digest, history[0][0] if history else None)
 
     async def _point_to(self, digest: str, expected: str | None) -> bool:

@@ -13,6 +13,8 @@ STAGE = "prod"
 EVERY, COOLDOWN, MOST_FOR_DRIFT = timedelta(seconds=30), timedelta(seconds=20), 30
 #: By then, the notification of a breach has arrived, whatever was killed.
 ARRIVES_WITHIN = timedelta(seconds=90)
+#: So much later than its slot a run begins at most: hosts die, and the timer looks every ten seconds.
+RUNS_WITHIN = timedelta(seconds=120)
 SCHEDULE, MONITOR = "the schedule", "monitor "
 
 
@@ -29,6 +31,28 @@ def runs_that_came_too_early(world: World) -> Iterator[str]:
         for other, crowned in _crowned(world):
             if at - EVERY < crowned < at and not _rolled_back_between(other, crowned, at):
                 yield f"{promotion.id} ran by schedule at {at}, and {other.id} had come to serve at {crowned}"
+
+
+def slots_that_were_lost(world: World) -> Iterator[str]:
+    """While the schedule was published, something served, and nothing was held."""
+    asked = [_asked(each) for each in _runs(world)]
+    crowned = [at for _, at in _crowned(world)]
+    for since, until in world.scheduled:
+        known = [at for at in (*asked, *crowned) if at < until]
+        begins = max([since, *crowned[:1]])
+        moments = sorted([begins, *(at for at in known if at > begins), until])
+        for before, after in pairwise(moments if crowned and begins < until else []):
+            if after - before > EVERY + RUNS_WITHIN and not _was_held(world, before, after):
+                yield f"nothing ran by schedule from {before} to {after}"
+
+
+def _was_held(world: World, since: datetime, until: datetime) -> bool:
+    """Whether something may have held the pipeline in this time."""
+    return any(
+        hold.since <= until and (hold.until is None or hold.until >= since)
+        for hold in (*world.may_hold, *_holds_of_rollbacks(world))
+        if hold.covers(AGAIN_ROUTE, AGAIN_ROUTE, STAGE)
+    )
 
 
 def runs_for_drift_that_were_too_many(world: World) -> Iterator[str]:
@@ -66,13 +90,8 @@ def _may_be_ignored(world: World, breach: Breach) -> bool:
     """Whether nothing could run: nothing served, something held it, or its message waits for somebody to replay it."""
     until = breach.at + ARRIVES_WITHIN
     served = any(crowned < breach.at for _, crowned in _crowned(world))
-    held = any(
-        hold.since <= until and (hold.until is None or hold.until >= breach.at)
-        for hold in (*world.may_hold, *_holds_of_rollbacks(world))
-        if hold.covers(AGAIN_ROUTE, AGAIN_ROUTE, STAGE)
-    )
     dead = any(queue.dead for queue in world.queues if queue.name == "promotion-events")
-    return not served or held or dead
+    return not served or _was_held(world, breach.at, until) or dead
 
 
 def _holds_of_rollbacks(world: World) -> Iterator[Hold]:

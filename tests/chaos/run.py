@@ -27,7 +27,7 @@ from tests.chaos.world import World
 #: Mean pauses, in seconds: between kills, between what people do, and between faults.
 BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.2, 4.0
 #: On a busy machine these pauses grow up to this factor, or nothing would get on its way between them.
-MOST_SLOWER = 2.0
+MOST_SLOWER = 4.0
 #: How many people are at work at a time.
 PEOPLE = 3
 #: Seconds in which everything must settle once nothing is killed any more.
@@ -110,23 +110,24 @@ class _Chaos:
     async def begun(
         cls, plan: Plan, subscribed: Subscribed, log: Logbook, result: Result, tell: Callable[[str], None]
     ) -> "_Chaos":
-        """Sign everybody in, publish the routes, and register a first version of each model."""
+        """Sign everybody in, publish the routes, and have a first version of each model serve: what is killed then is
+        worth something."""
         api = Api(subscribed.cloud.parts.addresses)
         await api.sign_in(*ROLES)
         chaos = cls(plan, subscribed, log, result, tell, api)
         await chaos._monitor.begin()
-        await chaos.people.team.publish_working()
+        await chaos.people.team.publish_working(is_quiet=True)
         await asyncio.sleep(TAKEN_UP_WITHIN)  # what is registered before that, no route would take
         for model in plan.models:
             await chaos.people.register_version(model)
         for experiment in training.EXPERIMENTS.values():
             await chaos.people.train_on(experiment)
+        await chaos.settle()
         return chaos
 
     async def round(self, kills: int) -> None:
         """Kill this many parts while people work and faults occur."""
-        if self._result.kills:  # the schedules ended when everything settled
-            await self.people.team.publish_working()
+        await self.people.team.publish_working()
         others = [
             *(
                 asyncio.create_task(_again_and_again(self.people.act, self._people_chance, BETWEEN_ACTS))
@@ -158,7 +159,8 @@ class _Chaos:
         await self._azure.clear_faults()
         deadline = self._log.seconds + SETTLED_WITHIN * slowness()
         self._log.note("settle", "nothing is killed any more")
-        await self.people.team.publish_working(is_quiet=True)
+        if self._result.kills:
+            await self.people.team.publish_working(is_quiet=True)
         while self._log.seconds < deadline:
             try:
                 if not await self._mend() and await self._observer.at_rest():
@@ -219,6 +221,7 @@ class _Chaos:
             await asyncio.sleep(_TOLD_EVERY)
             with contextlib.suppress(NoAnswerError):
                 self._result.ended = await self._observer.statuses()
+            self._count()
             self._tell(self._result.progress)
 
     def _count(self) -> None:

@@ -59,6 +59,10 @@ BROKEN = {
         FIRST, *(drift(number, 20 + number * 30) for number in range(MOST_FOR_DRIFT + 1))
     ),
     f"unsafe: slot ran again at {at(36)} under the hold": world(FIRST, BY_SCHEDULE, holds=(HELD,)),
+    f"lost: nothing ran by schedule from {at(5)} to {at(200)}": world(FIRST, scheduled=((at(0), at(200)),)),
+    f"lost: nothing ran by schedule from {at(40)} to {at(220)}": world(
+        FIRST, BY_SCHEDULE, scheduled=((at(0), at(220)),)
+    ),
     "lost: run monitors-2 of the monitor found drift": world(FIRST, breaches=(BREACH,)),
     "doubled: first has registered 2 models: again-one 0, again-one 1": world(
         FIRST, made=(("again-one 0", "first"), ("again-one 1", "first"))
@@ -73,6 +77,9 @@ SOUNDS = {
         promotion("undone", 20, "alice", 22, Line("rolled-back", "alice: why", STAGE, at=at(25))),
         promotion("slot", 51, "the schedule", 55),
     ),
+    "the schedule was published": world(FIRST, BY_SCHEDULE, scheduled=((at(0), at(180)),)),
+    "the schedule was held": world(FIRST, scheduled=((at(0), at(200)),), may_hold=(replace(HELD, until=at(60)),)),
+    "nothing served by schedule": world(scheduled=((at(0), at(300)),)),
     "drift again after a while": world(FIRST, drift(1, 20), drift(2, 40)),
     "the breach has run": world(FIRST, drift(1, 20), breaches=(Breach(RUN, at(19)),)),
     "the breach came within a pause": world(FIRST, drift(1, 45), breaches=(BREACH,)),

@@ -226,6 +226,7 @@ class World:
     unfinished: tuple[str, ...] = ()  #: names of the jobs of prod that have not ended
     made: tuple[tuple[str, str], ...] = ()  #: models that pipelines left in prod: name and version, and the promotion
     may_hold: tuple[Hold, ...] = ()  #: holds that may have been in force, for all that is known
+    scheduled: tuple[tuple[datetime, datetime], ...] = ()  #: from when and until when the schedules were published
 
     def promotion(self, promotion: str) -> Promotion | None:
         return next((known for known in self.promotions if known.id == promotion), None)
