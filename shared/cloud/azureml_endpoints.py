@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from shared.cloud.azureml_errors import brief
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_yaml import usable
 from shared.config import plain_yaml
 from shared.ports import EndpointFile, EndpointSettings, RejectedError
@@ -25,8 +26,9 @@ def load(file: Path, name: str) -> "ManagedOnlineEndpoint":
 
     Raises `RejectedError` if the file is missing or does not describe a managed online endpoint.
     """
-    from azure.ai.ml import load_online_endpoint
-    from azure.ai.ml.entities import ManagedOnlineEndpoint
+    with importing():
+        from azure.ai.ml import load_online_endpoint
+        from azure.ai.ml.entities import ManagedOnlineEndpoint
 
     content = _mapping(file)
     if given := [key for key in _TRAFFIC if content.get(key)]:

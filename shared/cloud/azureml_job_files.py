@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from shared.cloud.azureml_errors import brief
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_uploads import is_remote, local_files
 from shared.cloud.azureml_yaml import environment_files, usable
 from shared.config import plain_yaml
@@ -43,8 +44,9 @@ def described(file: Path) -> JobFile:
 
 def load(file: Path, submission: JobSubmission | None) -> "Command":
     """Return the job to submit; without a submission, it has no inputs. Raises `RejectedError` like `described`."""
-    from azure.ai.ml import load_job
-    from azure.ai.ml.entities import Command
+    with importing():
+        from azure.ai.ml import load_job
+        from azure.ai.ml.entities import Command
 
     content = _completed(_mapping(file), submission)
     with usable(file, "job"):

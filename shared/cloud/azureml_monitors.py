@@ -10,6 +10,7 @@ import yaml
 
 from shared.cloud.azureml_errors import brief
 from shared.cloud.azureml_rest import Rest
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_yaml import usable
 from shared.config import plain_yaml
 from shared.ports import Monitor, MonitorFile, RejectedError
@@ -27,8 +28,9 @@ def load(file: Path, name: str, target: str, tags: Mapping[str, str]) -> "Monito
 
     Raises `RejectedError` if the file is missing or does not describe a monitor.
     """
-    from azure.ai.ml.entities import MonitoringTarget, MonitorSchedule
-    from azure.ai.ml.entities._load_functions import load_schedule
+    with importing():
+        from azure.ai.ml.entities import MonitoringTarget, MonitorSchedule
+        from azure.ai.ml.entities._load_functions import load_schedule
 
     content = _mapping(file)
     if not isinstance(content.get("create_monitor"), dict):

@@ -270,6 +270,7 @@ _CHECKS: tuple[tuple[str, Callable[[World], Iterator[str]]], ...] = (
     ("unsafe", rollout_invariants.candidates_that_fail_and_serve),
     ("unsafe", rollout_invariants.breaches_without_consequence),
     ("unexplained", rollout_invariants.ends_without_reason),
+    ("unexplained", rollout_invariants.steps_that_broke),
     ("unsafe", rule_invariants.stages_begun_under_a_hold),
     ("lost", rule_invariants.holds_that_are_not_noted),
     ("lost", rule_invariants.publications_that_are_not_listed),

@@ -27,7 +27,7 @@ from tests.chaos.world import World
 #: Mean pauses, in seconds: between kills, between what people do, and between faults.
 BETWEEN_KILLS, BETWEEN_ACTS, BETWEEN_FAULTS = 1.8, 1.2, 4.0
 #: On a busy machine these pauses grow up to this factor, or nothing would get on its way between them.
-MOST_SLOWER = 4.0
+MOST_SLOWER = 2.5
 #: How many people are at work at a time.
 PEOPLE = 3
 #: Seconds in which everything must settle once nothing is killed any more.
