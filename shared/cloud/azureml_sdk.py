@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from threading import RLock
 
-#: All that this app imports, and what these import only when they are called.
+#: All that this app imports.
 _MODULES = (
     "azure.ai.ml",
     "azure.ai.ml.entities",

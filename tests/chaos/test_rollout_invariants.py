@@ -47,8 +47,8 @@ BROKEN = {
     f"unexplained: {FIRST} is rolled-back in prod, and no line of its journal says why": with_replaced(
         status="rolled-back", stages=(Stage(STAGE, "rolled-back"),)
     ),
-    f"unexplained: {FIRST} failed in prod.share: bug: share failed because of a bug in this app: KeyError": with_replaced(
-        Line("step-failed", "bug: share failed because of a bug in this app: KeyError", STAGE, "share"),
+    f"unexplained: {FIRST} failed in prod.share: bug: share failed: KeyError": with_replaced(
+        Line("step-failed", "bug: share failed: KeyError", STAGE, "share"),
         status="failed",
         stages=(Stage(STAGE, "failed"),),
     ),

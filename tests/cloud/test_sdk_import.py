@@ -82,7 +82,8 @@ def unguarded(file: Path) -> Iterator[int]:
         for inside in ast.walk(block)
     }
     for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        if node not in fine and any(name.startswith(SDK) for name in names):
+        if not isinstance(node, ast.Import | ast.ImportFrom) or node in fine:
+            continue
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        if any(name.startswith(SDK) for name in names):
             yield node.lineno
