@@ -9,6 +9,7 @@ from shared.core.events import Approved, Cancelled, NotNowError, Retried, Rolled
 from shared.core.holds import Scope, hold
 from shared.core.lane import due, wake_at
 from shared.core.promotion import PromotionStatus, StageStatus, StepStatus
+from shared.core.waiting import waits
 from tests.core.patient import DAY, MONDAY_MORNING, PatientDriver, patient, prod, the, waits_for
 from tests.core.people import ANNA, OPERATOR
 from tests.core.world import BROKEN, KEY, NOW
@@ -38,6 +39,8 @@ def test_it_says_until_when_it_waits() -> None:
     driver = soaking()
     assert waits_for(driver.lane) == "prod waits for soak: test must serve it for 24 h, until 2026-11-21 12:00:00 UTC"
     assert wake_at(driver.lane) == NOW + DAY
+    [wait] = waits(driver.lane, the(driver.lane))
+    assert (wait.ends, wait.is_for_time) == (NOW + DAY, True)
 
 
 def test_the_time_counts_from_the_last_of_the_stages_before() -> None:

@@ -5,7 +5,7 @@ import ssl
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -268,6 +268,17 @@ class Azure:
 
         async with RequestLoop(ask, NotAnsweredError, pause_seconds=pause_seconds) as loop:
             yield loop
+
+    @asynccontextmanager
+    async def crowd(
+        self, loops: int, environment: str, endpoint: str, question: Any = None, pause_seconds: float = 0.2
+    ) -> AsyncIterator[list[RequestLoop]]:
+        """As `users`, in so many loops side by side."""
+        async with AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(self.users(environment, endpoint, question, pause_seconds))
+                for _ in range(loops)
+            ]
 
     # --- faults ---
 

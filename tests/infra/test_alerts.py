@@ -1,6 +1,6 @@
 """Alert rules on endpoints, whose alerts go to the app."""
 
-from tests.infra.deployment import Deployed
+from tests.infra.deployed import Deployed
 from tests.infra.shapes import NAMES, WEBHOOK, deployed, of_type, subscribed, workspace
 
 

@@ -11,7 +11,7 @@ from localcloud.up.part_files import QUOTA_READER, azureml
 from tests.e2e.queue_rights import SHARED_ACCESS
 from tests.functions.running import describe
 from tests.infra.bicep import declarations, named, text_of
-from tests.infra.deployment import Deployed
+from tests.infra.deployed import Deployed
 from tests.infra.shapes import (
     BUILT_IN_ROLES,
     CODE_STORAGE,

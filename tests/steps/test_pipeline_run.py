@@ -10,7 +10,8 @@ import pytest
 from shared.cloud.bus import MOST_BATCH_BYTES
 from shared.config.policy import Policy
 from shared.core.approval import Author
-from shared.core.messages import Candidate, Champion, FailureKind, Kind, Running, Succeeded, encode
+from shared.core.message_bodies import encode
+from shared.core.messages import Candidate, Champion, FailureKind, Kind, Running, Succeeded
 from shared.core.wire import from_json
 from shared.ports import ApprovalDecision, Bound, ChildJob, Node
 from shared.worker.order import Rules

@@ -7,11 +7,11 @@ if no stage needs a copy. Its evidence travels with the candidate: later stages 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from shared.core.approval import Author
 from shared.core.job_statuses import ENDED
 from shared.core.messages import Failed, FailureKind, Outcome, Running, RunStep, Succeeded, as_evidence
+from shared.core.wire import Moment
 from shared.ports import BusyError, Capability, ForbiddenError, Model, RejectedError, same_asset
 from shared.worker import deployment_environments, origins
 from shared.worker.deployment_environments import SharedEnvironment
@@ -56,7 +56,7 @@ class Shared:
     registry_model: str | None  #: id of the copy; None where nothing was copied
     origin: str  #: id of the model that was copied, or would have been
     authors: tuple[Author, ...] = ()
-    registered: datetime | None = None
+    registered: Moment | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     job: Lineage | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)

@@ -15,8 +15,8 @@ from shared.worker.order import Rules
 from tests.fakes.approvals import FakeApprovals
 from tests.fakes.jobs import JobOutcome
 from tests.fakes.workspace import FakeWorkspace
-from tests.steps.evaluate.world import CHAMPION, NAME, failed, squat, with_policy
-from tests.steps.promotion import NOW, SHARED, Stage
+from tests.steps.evaluate.world import CHAMPION, NAME, squat, with_policy
+from tests.steps.promotion import NOW, SHARED, Stage, failed
 
 #: The environment's own gates.
 STRICT = [{"metric": "auc", "at_least": 0.85}, {"metric": "loss", "at_most": 1}]
