@@ -230,6 +230,11 @@ class StageRun:
             return stage
         return replace(stage, moving_until=max(until, self.moving_until or until))
 
+    @property
+    def breach(self) -> str:
+        """What was found while the stage was watched, and it serves all the same; empty if nothing was."""
+        return next((step.failure.reason for step in self.steps if step.plan.holds and step.failure is not None), "")
+
     def environment_of(self, step: str) -> str | None:
         """The environment whose worker runs a step or its undo; None for a step that the stage does not have."""
         plans = (known.plan for known in (*self.steps, *self.undoing))
@@ -284,6 +289,11 @@ class Promotion:
     def by_somebody(self) -> bool:
         """Whether a person requested it without signing in. Nobody requests one that starts automatically."""
         return not self.requester and self.requested_by == SOMEBODY
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person requested it, signed in or not."""
+        return bool(self.requester) or self.by_somebody
 
     @property
     def in_line(self) -> bool:

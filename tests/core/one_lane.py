@@ -23,6 +23,7 @@ from shared.core.holds import NO_HOLDS
 from shared.core.lane import Decision, decide, due
 from shared.core.messages import GRACE, Kind, NotRun, Outcome, RunStep, StepReported
 from shared.core.plan import KINDS
+from shared.core.precedence import is_newer
 from shared.core.promotion import Lane, Promotion, StageRun, StageStatus, StepStatus
 from shared.core.window import Window
 from tests.core.world import KEY, NOW, Azure, Change, answer
@@ -48,6 +49,7 @@ class OneLane(RuleBasedStateMachine):
         self.seen: set[str] = set()  #: ids of commands that the broker remembers
         self.now = NOW
         self.versions = 0
+        self.missing: set[str] = set()  #: versions that do not exist
         self.answered: list[tuple[str, str]] = []  #: person and reason of every accepted request
         self.journal: list[str] = []
 
@@ -103,6 +105,7 @@ class OneLane(RuleBasedStateMachine):
     def decide(self, event: LaneEvent) -> list[RunStep]:
         decision = decide(self.lane, event, self.now, self.holds)
         self.nothing_begins_too_early(decision)
+        self.only_what_exists_supersedes(decision)
         self.lane = decision.lane
         self.journal += [entry.text for entry in decision.journal]
         sent = [command for command in decision.commands if command.message_id not in self.seen]
@@ -137,6 +140,18 @@ class OneLane(RuleBasedStateMachine):
                     assert stage.name not in self.lane.holds or stage.name not in decision.lane.holds
                 if stage.status is StageStatus.RUNNING:
                     self.has_waited(promotion, stage, known)
+
+    def only_what_exists_supersedes(self, decision: Decision) -> None:
+        """A promotion is superseded only if there is another one of a version that exists and is not older."""
+        for promotion in decision.lane.promotions:
+            known = self.lane.promotion(promotion.id)
+            before = {stage.name: stage.status for stage in known.stages} if known else {}
+            superseded = [stage for stage in promotion.stages if stage.status is StageStatus.SUPERSEDED]
+            if all(before.get(stage.name) is StageStatus.SUPERSEDED for stage in superseded):
+                continue
+            others = [each.candidate.version for each in decision.lane.promotions if each.id != promotion.id]
+            newer = [each for each in others if not is_newer(promotion.candidate.version, each)]
+            assert set(newer) - self.missing, f"{promotion.candidate.version} is superseded by {newer}"
 
     def has_waited(self, promotion: Promotion, stage: StageRun, known: StageRun | None) -> None:
         for step in stage.steps:

@@ -29,8 +29,8 @@ from shared.core.events import (
 )
 from shared.core.holds import NO_HOLDS, Scope, hold
 from shared.core.lane import due, wake_at
-from shared.core.messages import RunStep, StepReported
-from shared.core.promotion import STAGE_OCCUPIED, Promotion, PromotionStatus, StageStatus
+from shared.core.messages import Failed, FailureKind, RunStep, StepReported
+from shared.core.promotion import SOMEBODY, STAGE_OCCUPIED, Promotion, PromotionStatus, StageStatus
 from shared.core.waiting import waits
 from tests.core.one_lane import SOAK, WINDOW, OneLane
 from tests.core.patient import patient
@@ -52,6 +52,7 @@ OPERATORS = [each for each in PEOPLE if "Promotion.Operator" in each.roles]
 MOST_DELIVERIES = 3000
 MOST_UNTIL_UNDONE = 500
 SCOPES = (Scope(), Scope(KEY.route), Scope(KEY.route, KEY.model), Scope(KEY.route, "", "prod"))
+MISSING = Failed("there is no such version", FailureKind.NOT_FOUND)
 
 
 class Histories(OneLane):
@@ -86,6 +87,21 @@ class Histories(OneLane):
             broken = {(str(self.versions), stage, failing): why for stage in STAGES}
             self.azure = replace(self.azure, failing={**self.azure.failing, **broken})
         self.messages.append(event)
+
+    @rule(exists=st.booleans(), signed_in=st.booleans(), older=st.booleans())
+    @precondition(lambda self: self.versions < 5)
+    def a_person_starts_a_version(self, exists: bool, signed_in: bool, older: bool) -> None:
+        """Of a number that comes before or after all that are registered."""
+        self.versions += 1
+        version = str(self.versions if older else 90 + self.versions)
+        if not exists:
+            self.missing.add(version)
+            gone = {(version, stage, "share"): MISSING for stage in STAGES}
+            self.azure = replace(self.azure, failing={**self.azure.failing, **gone})
+        event = patient(version)
+        by, requester = ("alice", "id-of-alice") if signed_in else (SOMEBODY, "")
+        asked = replace(event.promotion, requested_by=by, requester=requester)
+        self.messages.append(replace(event, promotion=asked, automatic=False))
 
     @rule(
         pick=st.integers(0, 1000), fate=st.sampled_from(["well", "well", "well", "crash early", "crash late", "twice"])
@@ -134,6 +150,7 @@ class Histories(OneLane):
             version = again.candidate.version
             mended = {key: why for key, why in self.azure.failing.items() if key[0] != version}
             self.azure = replace(self.azure, failing=mended)
+            self.missing.discard(version)
             self.ask(Retried(KEY, again.id, PEOPLE[0], f"reason {len(self.answered)}"), crash=False)
 
     @rule(pick=st.integers(0, 1000))
@@ -325,6 +342,9 @@ class Histories(OneLane):
             assert stage.status not in STAGE_OCCUPIED
             if stage.status in (StageStatus.CANCELLED, StageStatus.REFUSED, StageStatus.REJECTED):
                 assert stage.name not in serves
+        if promotion.candidate.version in self.missing:
+            assert not serves
+            assert promotion.status is not PromotionStatus.SUCCEEDED
         if promotion.status is PromotionStatus.SUCCEEDED:
             assert all(stage.status is StageStatus.SUCCEEDED for stage in promotion.stages)
 

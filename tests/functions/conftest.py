@@ -124,6 +124,11 @@ class Api:
         assert started.status == 202, started.body
         return str(started.body["id"])
 
+    def statuses(self) -> dict[str, str]:
+        """The status of each version's last promotion."""
+        newest_first = self.get("promotions").body["value"]
+        return {each["version"]: str(each["status"]) for each in reversed(newest_first)}
+
     @property
     def steps(self) -> list[RunStep]:
         """The steps that wait for a worker."""
