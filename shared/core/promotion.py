@@ -119,6 +119,7 @@ class StepRun:
     next_poll: Moment | None = None
     deadline: Moment | None = None
     not_before: Moment | None = None  #: it waits for this time: to begin, or to end if it only waits
+    first_running: Moment | None = None  #: when a poll first found it under way: Azure had begun its work by then
     seen_running: Moment | None = None  #: when a poll last found it under way
     says: str = ""  #: what the last poll saw, in words
     seconds: float = 0.0  #: function time used so far
