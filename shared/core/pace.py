@@ -6,8 +6,8 @@ that waited for somebody else's job says nothing about the step.
 Nobody sees the end itself. It lies between the last poll that found the step under way and the one that found it done,
 so both times are remembered: rare polls are then not taken for slow steps.
 
-Times count from the answer of the first poll, which has Azure begin its work. A process that has just started takes
-long for that poll, since it imports the SDK first.
+Times count from the answer of the first poll, which has Azure begin its work. What no poll found under way for long is
+not remembered: a process that has just started takes long for its polls, since it imports the SDK first.
 """
 
 from dataclasses import replace
@@ -19,17 +19,17 @@ from shared.core.promotion import Lane, StageRun, StepRun
 
 #: So many times of a step are remembered, and so many steps.
 TIMES, STEPS = 9, 60
-#: Nothing is expected of what took less: it is polled again that soon anyway.
+#: Nothing is expected of what was not seen under way for so long: it is polled again that soon anyway.
 SHORTEST = timedelta(seconds=10)
 
 
 def remembered(lane: Lane, stage: StageRun, step: StepRun, now: datetime) -> Lane:
     """The lane once it knows how long the step took, which has succeeded now."""
-    began = step.first_running
-    if began is None or _waited_for_others(step) or now - began < SHORTEST:
+    began, last = step.first_running, step.seen_running
+    if began is None or last is None or last - began < SHORTEST or _waited_for_others(step):
         return lane
     name = _name(stage, step)
-    bounds = tuple(round((at - began).total_seconds(), 1) for at in (step.seen_running or began, now))
+    bounds = tuple(round((at - began).total_seconds(), 1) for at in (last, now))
     times = (*lane.durations.get(name, ()), (bounds[0], bounds[1]))[-TIMES:]
     others = {other: kept for other, kept in lane.durations.items() if other != name}
     latest = list({**others, name: times}.items())[-STEPS:]
