@@ -16,6 +16,8 @@ from tests.e2e.conftest import REPOSITORY, Cloud, describe, running
 CONFIGURATION = Path(__file__).with_name("platform.yml")
 #: In prod, for the jobs of batch endpoints.
 CLUSTER = "cpu"
+#: Event Grid gives up after 30 attempts. On Azure these last a day; here they must outlast the start of a busy host.
+RETRY_PAUSES = (0.3, 0.5, 1.0, 2.0, 5.0)
 #: Few, so that messages become dead letters and people have something to replay.
 MOST_DELIVERIES = 3
 _SETTINGS = {
@@ -62,5 +64,6 @@ def _description(app: Path, webhook: str) -> Description:
         update={
             "app": described.app.model_copy(update={"folder": app, "settings": settings}),
             "environments": {**described.environments, "prod": with_cluster},
+            "retry_pauses": RETRY_PAUSES,
         }
     )

@@ -159,6 +159,7 @@ class _Chaos:
         await self._azure.clear_faults()
         deadline = self._log.seconds + SETTLED_WITHIN * slowness()
         self._log.note("settle", "nothing is killed any more")
+        self._tell(f"{self._result.progress}, settling")
         if self._result.kills:
             await self.people.team.publish_working(is_quiet=True)
         while self._log.seconds < deadline:
