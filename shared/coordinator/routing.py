@@ -22,7 +22,7 @@ from shared.core.messages import (
     MonitorBreached,
     News,
 )
-from shared.core.plan import plan_for
+from shared.core.plan import DEFINITION, plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun, promotion_id
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _pipeline_stage_run(stage: "PipelineStage", policy: "Policy", route: "Pipeli
         source=route.source,
         first=not stage.after,
         limits=stage.limits(),
-        asked=_asked(stage, route),
+        asked=[*_asked(stage, route), *([DEFINITION] if route.pipelines.definition else [])],
         worked=(APPROVE,) if policy.taken_by_environment else (),
         options={"register_components": {"metrics": asked}, "share_data": {"data": list(route.share_data)}},
     )
