@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlpromote.checking import code, conda, definitions, loaders, references
+from mlpromote.checking import app_rules, code, conda, definitions, loaders, references
 from mlpromote.checking.documents import Document, Naming, is_remote, read, texts
 from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.loaders import Kind
@@ -100,6 +100,7 @@ class NamedFiles:
             is_vague = (each.line, each.column) == (1, 1) or each.message.endswith(loaders.NO_FILE)
             if not (lacks_file and (is_vague or each.rule is Rule.FILE)) and not _IN_A_COMPONENT.match(each.message):
                 yield each
+        yield from app_rules.findings(document, kind, self._is_evaluation(document))
 
     def _is_evaluation(self, document: Document) -> bool:
         return document.file.resolve() in self._evaluations

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from shared.cloud.azureml_errors import brief
+from shared.cloud.azureml_sdk import importing
 from shared.cloud.azureml_uploads import is_remote, local_files
 from shared.config import plain_yaml
 from shared.ports import RejectedError
@@ -23,7 +24,7 @@ def mapping(file: Path, kind: str, key: str = "deployment") -> dict[str, Any]:
         content = plain_yaml.load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
         raise RejectedError(f"There is no {word} file {file}. Correct `{key}` of the stage.") from fault
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as fault:  # `ValueError`: an impossible date, say
         raise RejectedError(f"The {word} file {file.name} cannot be read: {brief(str(fault))}") from fault
     if not isinstance(content, dict):
         raise RejectedError(f"The {word} file {file.name} does not describe a {kind} in YAML.")
@@ -33,7 +34,8 @@ def mapping(file: Path, kind: str, key: str = "deployment") -> dict[str, Any]:
 @contextmanager
 def usable(file: Path, word: str) -> Iterator[None]:
     """Turn what the SDK raises as it loads the file into a `RejectedError`; `word`: what the file describes."""
-    from azure.ai.ml.exceptions import MlException
+    with importing():
+        from azure.ai.ml.exceptions import MlException
     from marshmallow import ValidationError
 
     try:

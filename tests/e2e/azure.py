@@ -5,7 +5,7 @@ import ssl
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -94,14 +94,14 @@ class Azure:
         found = await self.call("GET", self._addresses["workspaces"]["dev"] + f"/models/{name}/versions")
         return {each["name"]: each["properties"].get("jobName") for each in found["value"]} if found else {}
 
-    async def registry_versions(self, name: str) -> list[str]:
-        """The versions that the registry has of a model."""
+    async def registry_versions(self, name: str, kind: str = "models") -> list[str]:
+        """The versions that the registry has of a model, or of another kind of asset."""
         registry = self._addresses["registry"]
         discovery = f"/registrymanagement/v1.0/registries/{registry}/discovery"
         found = await self.call("GET", discovery, params={"api-version": "v1.0"})
         assert found, registry
         scope = f"/subscriptions/{found['subscriptionId']}/resourceGroups/{found['resourceGroup']}"
-        path = f"{scope}/providers/Microsoft.MachineLearningServices/registries/{registry}/models/{name}/versions"
+        path = f"{scope}/providers/Microsoft.MachineLearningServices/registries/{registry}/{kind}/{name}/versions"
         return await self._names("/mferp/managementfrontend" + path)
 
     # --- jobs ---
@@ -128,15 +128,19 @@ class Azure:
 
     async def completed(self, experiment: str) -> list[str]:
         """The names of the pipeline jobs of an experiment in the dev workspace that have completed."""
-        path: str | None = f"{self._addresses['workspaces']['dev']}/jobs?jobType=Pipeline"
-        names: list[str] = []
+        wanted = (experiment, "Completed")
+        jobs = await self.jobs("dev", "?jobType=Pipeline")
+        return [name for name, its in jobs.items() if (its["experimentName"], its["status"]) == wanted]
+
+    async def jobs(self, environment: str, query: str = "") -> dict[str, Mapping[str, Any]]:
+        """The properties of the jobs that were submitted to a workspace, by name."""
+        path: str | None = f"{self._addresses['workspaces'][environment]}/jobs{query}"
+        jobs: dict[str, Mapping[str, Any]] = {}
         while path:
             found = await self.call("GET", path) or {}
-            for job in found.get("value", []):
-                its = job["properties"]
-                names += [job["name"]] if (its["experimentName"], its["status"]) == (experiment, "Completed") else []
+            jobs |= {job["name"]: job["properties"] for job in found.get("value", [])}
             path = str(found.get("nextLink") or "").removeprefix(self._addresses["azureml"]["url"])
-        return names
+        return jobs
 
     async def children(self, job: str) -> list[str]:
         """The names of the jobs inside a pipeline job."""
@@ -213,6 +217,24 @@ class Azure:
             for each in found["value"]
         }
 
+    async def batch_defaults(self, environment: str) -> dict[str, frozenset[str]]:
+        """The default deployment of each batch endpoint of a workspace; an empty set where there is none."""
+        found = await self.call("GET", self._addresses["workspaces"][environment] + "/batchEndpoints")
+        assert found
+        named = {each["name"]: (each["properties"].get("defaults") or {}) for each in found["value"]}
+        return {name: frozenset(filter(None, [its.get("deploymentName")])) for name, its in named.items()}
+
+    async def batch_deployments(self, environment: str, endpoint: str) -> dict[str, Mapping[str, Any]]:
+        """The deployments of a batch endpoint, by name."""
+        path = f"{self._addresses['workspaces'][environment]}/batchEndpoints/{endpoint}/deployments"
+        found = await self.call("GET", path)
+        return {each["name"]: each for each in found["value"]} if found else {}
+
+    async def model_tags(self, environment: str, name: str) -> dict[str, Mapping[str, str]]:
+        """The tags of each version of a model."""
+        found = await self.call("GET", f"{self._addresses['workspaces'][environment]}/models/{name}/versions")
+        return {each["name"]: each["properties"]["tags"] for each in found["value"]} if found else {}
+
     async def make_endpoint(self, environment: str, endpoint: str) -> None:
         """Create an endpoint by hand, like somebody who knows nothing of the app."""
         body = {"location": "westeurope", "properties": {"authMode": "Key"}}
@@ -246,6 +268,17 @@ class Azure:
 
         async with RequestLoop(ask, NotAnsweredError, pause_seconds=pause_seconds) as loop:
             yield loop
+
+    @asynccontextmanager
+    async def crowd(
+        self, loops: int, environment: str, endpoint: str, question: Any = None, pause_seconds: float = 0.2
+    ) -> AsyncIterator[list[RequestLoop]]:
+        """As `users`, in so many loops side by side."""
+        async with AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(self.users(environment, endpoint, question, pause_seconds))
+                for _ in range(loops)
+            ]
 
     # --- faults ---
 

@@ -290,6 +290,14 @@ def test_another_job_under_our_name_is_a_conflict(line: Line) -> None:
     assert "its step train runs azureml://registries/x" in refused.reason
 
 
+def test_a_job_that_somebody_else_submitted_under_our_name_is_a_conflict_whatever_it_runs(line: Line) -> None:
+    line = up_to(line, "run")
+    line.prod.creators[line.job_name] = "somebody"
+    refused = failed(line, "run")
+    assert refused.kind is FailureKind.CONFLICT
+    assert "it was not submitted by the identity of prod" in refused.reason
+
+
 def test_a_step_of_the_run_that_fails_is_named_with_its_cause(line: Line) -> None:
     line = up_to(line, "approve")
     line.prod.outcome = JobOutcome("Failed", error="UserError: a step failed")

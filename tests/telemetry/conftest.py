@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from shared.app import App
+from shared.app.wiring import App
 from shared.cloud.monitor import PromotionIds
 from shared.core.message_bodies import encode
 from shared.core.messages import Command, News, Report

@@ -28,6 +28,7 @@ from shared.worker.lineage import (
     trimmed,
 )
 from shared.worker.metric_values import MetricValues
+from shared.worker.missing import no_model
 from shared.worker.order import Step
 from shared.worker.polls import Waited, asks_again, poll_again, poll_when_ended
 from shared.worker.target import Target
@@ -100,11 +101,7 @@ def run(target: Target) -> Outcome:
         return waiting
     model = workspace.model(name, version)
     if model is None:
-        return Failed(
-            f"There is no model {name}, version {version}, in {command.environment}: it was deleted or never existed. "
-            "Register it and promote that version.",
-            FailureKind.NOT_FOUND,
-        )
+        return no_model(command.candidate)
     if not target.options(Options).copies:
         return _untagged(target, model) or _traced(target, model, None)
     copy = workspace.registry_model(name, version)
@@ -148,11 +145,7 @@ def _from_registry(target: Target) -> Outcome:
     name, version = command.candidate.name, command.candidate.version
     model = target.workspace.registry_model(name, version)
     if model is None:
-        return Failed(
-            f"There is no model {name}, version {version}, in the registry: it was deleted or never existed. Register "
-            "it there and promote that version.",
-            FailureKind.NOT_FOUND,
-        )
+        return no_model(command.candidate)
     if refusal := _untagged(target, model):
         return refusal
     places = [target.workspace, *([rules.source] if rules.source else [])]

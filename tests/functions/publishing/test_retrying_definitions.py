@@ -1,15 +1,11 @@
 """A pipeline that a file in git defines is retried with the file as it was published last."""
 
 from collections.abc import Mapping
-from pathlib import Path
-
-import pytest
 
 from shared.core.messages import Failed, FailureKind
-from tests.config.teams import CHURN, PLATFORM
-from tests.fakes.identity_provider import IdentityProvider
+from tests.config.teams import CHURN
 from tests.functions.conftest import ALICE, BOB, Api
-from tests.functions.test_publishing import published
+from tests.functions.publishing.test_publishing import published
 
 ROUTE = """\
   training:
@@ -28,18 +24,6 @@ def files(stages: str, code: bytes = b"broken") -> Mapping[str, bytes]:
     component = b"type: command\ncode: .\ncommand: python train.py\n"
     pipeline = {"pipelines/churn.yml": PIPELINE, "train/component.yml": component, "train/train.py": code}
     return {**CHURN, **pipeline, "promotion.yml": promotion}
-
-
-@pytest.fixture
-def configuration() -> str:
-    return PLATFORM
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Bundles are unpacked in a folder of the test's own."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    return IdentityProvider().settings | {"MLPROMOTE_SIGN_IN": "optional"}
 
 
 def failed(api: Api, stages: str) -> tuple[str, str]:
