@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mlpromote.api import Document
+from mlpromote.figures import figure
 from mlpromote.tables import in_columns
 
 
@@ -44,4 +45,4 @@ def in_short(evidence: Document) -> str:
 
 
 def _figure(value: float | None, odd: str | None) -> str:
-    return f"{value:.6g}" if value is not None else odd or "-"
+    return figure(value) if value is not None else odd or "-"

@@ -6,6 +6,7 @@ Pure: uses only the evidence of a promotion's steps.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mlpromote.figures import figure
 from mlpromote.tables import in_columns
 
 Evidence = Mapping[str, Any]
@@ -17,7 +18,7 @@ DIGITS = 12
 def run_lines(evidence: Evidence, components: Mapping[str, Any]) -> Iterator[str]:
     """List what would run, one line for each item, step and file; `components` by step."""
     manifest = evidence["manifest"]
-    yield f"pipeline {manifest['pipeline'][:DIGITS]}, as it ran in job {manifest['job']}"
+    yield f"pipeline {manifest['pipeline'][:DIGITS]}, {_origin(manifest)}"
     identity = f" as {manifest['identity']}" if manifest.get("identity") else ""
     yield f"on compute {manifest['compute']}{identity}"
     for name, given in manifest.get("inputs", {}).items():
@@ -30,11 +31,18 @@ def run_lines(evidence: Evidence, components: Mapping[str, Any]) -> Iterator[str
         if component.get("files_left_out"):
             yield f"  and {component['files_left_out']} more files"
     for name, value in evidence.get("metrics", {}).items():
-        yield f"{name} {value:.6g} in the source's run"
+        yield f"{name} {figure(value)} in the source's run"
     changed = evidence.get("changed") or []
     if changed:
         yield "changed since the champion:"
         yield from (f"  {each}" for each in changed)
+
+
+def _origin(manifest: Mapping[str, Any]) -> str:
+    """What was promoted: what the job ran, or what a file defines, which may differ from that."""
+    if manifest.get("definition"):
+        return f"as {manifest['definition']} defines it; job {manifest['job']} may have run something else"
+    return f"as it ran in job {manifest['job']}"
 
 
 def _given(given: Mapping[str, Any]) -> str:
@@ -51,4 +59,4 @@ def metric_lines(rows: Sequence[Mapping[str, Any]], environment: str) -> Iterato
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.6g}"
+    return "–" if value is None else figure(value)

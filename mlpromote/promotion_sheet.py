@@ -126,10 +126,10 @@ def _to_be_run(promotion: Document, stage: Document) -> Iterator[str]:
 
 
 def _metrics(promotion: Document) -> Iterator[RenderableType]:
-    """Show the metrics of a pipeline's run on sample and on production data."""
+    """Show the metrics of a pipeline's run on sample and on production data; a refusal's diagnosis has them."""
     for stage in promotion["stages"]:
         for step in stage["steps"]:
-            if step["name"] == "compare" and step["evidence"].get("metrics"):
+            if step["name"] == "compare" and step["status"] != "failed" and step["evidence"].get("metrics"):
                 yield _indented(f"{stage['name']}: metrics on the source's data and on {stage['name']}'s")
                 yield from (_indented(line) for line in metric_lines(step["evidence"]["metrics"], stage["name"]))
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from mlpromote import capacity, evaluations
+from mlpromote.figures import figure
 
 #: A step as `GET /api/promotions/{id}` returns it, and its evidence.
 Step = Mapping[str, Any]
@@ -41,7 +42,7 @@ def _next_poll(step: Step, now: datetime) -> str:
 
 
 def _share(evidence: Evidence) -> str:
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in evidence.get("metrics", {}).items())
+    metrics = ", ".join(f"{name} {figure(value)}" for name, value in evidence.get("metrics", {}).items())
     nothing = "registry_model" in evidence and evidence["registry_model"] in (None, evidence.get("origin"))
     done = "nothing to copy" if nothing else "copied to the registry"
     return f"{done}; {metrics}" if metrics else done
@@ -145,6 +146,8 @@ def _watched(evidence: Evidence) -> Iterator[str]:
             yield f"{metric} {_figure(metric, candidate[metric])}{beside}"
     if evidence.get("seen", {}).get("no_verdict"):
         yield f"no verdict: {evidence['seen']['no_verdict']}"
+    elif any(finding.get("result") == "no verdict" for finding in live.get("findings", [])):
+        yield from (f"no verdict: {note}" for note in live.get("notes", [])[:1])
 
 
 def _figure(metric: str, value: float) -> str:
@@ -195,9 +198,8 @@ def _inspect(evidence: Evidence) -> str:
     data = [f"{one['name']}:{one['version']}" for one in manifest.get("inputs", {}).values() if one.get("data")]
     on = f" on {', '.join(data)}" if data else ""
     changed = len(evidence.get("changed", []))
-    return f"can run on {manifest.get('compute', '')}{on}" + (
-        f"; changed since the champion: {changed}" if changed else ""
-    )
+    since = f"; {changed} {'change' if changed == 1 else 'changes'} since the champion" if changed else ""
+    return f"can run on {manifest.get('compute', '')}{on}{since}"
 
 
 def _run(evidence: Evidence) -> str:
@@ -205,10 +207,11 @@ def _run(evidence: Evidence) -> str:
 
 
 def _compare(evidence: Evidence) -> str:
+    judged = {gate["gate"].removeprefix("metric ") for gate in evidence.get("gates", []) if _is_metric(gate)}
     figures = [
-        f"{row['metric']} {row['here']:.4g} (source {row['source']:.4g})"
+        f"{row['metric']} {figure(row['here'])} (source {figure(row['source'])})"
         for row in evidence.get("metrics", [])
-        if "here" in row and "source" in row
+        if row["metric"] in judged and "here" in row and "source" in row
     ]
     passed = _validate(evidence)
     return f"{passed.partition(':')[0]}: {', '.join(figures)}" if figures else passed
@@ -260,6 +263,6 @@ def _values(evidence: Evidence) -> str:
 def _named_values(evidence: Evidence) -> Iterator[str]:
     for name, value in evidence.items():
         if isinstance(value, float):
-            yield f"{name} {value:.4g}"
+            yield f"{name} {figure(value)}"
         elif isinstance(value, str | int) and value != "":
             yield f"{name} {str(value)[:LONGEST_VALUE]}"

@@ -54,11 +54,13 @@ ALSO_WORDS = {
         "shared/coordinator/routing.py",
         "shared/config/pipeline_stage.py",
         "shared/config/team.py",
+        "mlpromote/checking/definitions.py",
     },  # a job's stage; a setting
     "register_components": {"shared/coordinator/routing.py"},  # the metrics that any gate asks for
     "run": {
         *("shared/config/pipeline_stage.py", "mlpromote/routes.py"),  # a setting, and a command
         "mlpromote/checking/code.py",  # a scoring script's function
+        "mlpromote/checking/definitions.py",  # a setting
         *("shared/worker/polls.py", "shared/worker/lineage.py", "shared/cloud/azureml_runs.py"),  # of MLflow
     },
     "remove": {"mlpromote/contexts.py"},  # a command

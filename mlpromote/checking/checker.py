@@ -1,7 +1,7 @@
 """The whole check of a folder."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlpromote import bundle_folder
@@ -40,7 +40,9 @@ def check(files: list[Path], settings: Mapping[str, str]) -> Checked:
             findings += named.by_schema(file.parent)
         if examined.is_team and file.name == bundle.CONFIGURATION:
             findings += _unpublishable(file.parent)
-    return Checked(sorted(dict.fromkeys(findings)), tuple(routes))
+    # A file may be reached in several ways.
+    once = {replace(each, file=each.file.resolve()): each for each in findings}
+    return Checked(sorted(once.values()), tuple(routes))
 
 
 def _unpublishable(folder: Path) -> Iterator[Finding]:

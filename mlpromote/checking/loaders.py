@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from enum import Enum
@@ -13,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from mlpromote.checking.documents import Document
+from mlpromote.checking.documents import Document, read
 from mlpromote.checking.findings import Finding, Rule
 
 
@@ -73,6 +74,12 @@ _WORDS = {
     "Not a valid string.": "must be text",
     "Field may not be null.": "must not be empty",
 }
+#: Of a value that may name a file or an asset.
+NO_FILE = "names no asset, and no file that can be used"
+#: How it begins to tell how assets are named.
+_NO_ASSET = "In order to specify an existing"
+_MISSING_FILE = re.compile(r"No such file or directory: (.+?)['\"\]]")
+_BROKEN_FILE = re.compile(r"Error while parsing yaml file: (\S+)")
 #: Of the kinds of value that a key may have, how many are named.
 _MOST_ALTERNATIVES = 3
 
@@ -87,9 +94,25 @@ def findings(document: Document, kind: Kind, is_evaluation: bool = False) -> Ite
     if fault is None:
         return
     for steps, sentence in dict.fromkeys(_sentences(fault)):
+        if _NO_ASSET in sentence:
+            yield _of_local_file(document, steps, sentence)
+            continue
         words = _WORDS.get(sentence, sentence.rstrip("."))
         key = ".".join(steps)
         yield document.fault(steps, f"{key}: {words}" if key else words, Rule.AZURE_ML)
+
+
+def _of_local_file(document: Document, steps: Steps, sentence: str) -> Finding:
+    """Return what is wrong with a value that may name a file. Of one that it cannot use, the loader says at length how
+    assets are named instead."""
+    missing, broken = _MISSING_FILE.search(sentence), _BROKEN_FILE.search(sentence)
+    if missing:
+        name = os.path.relpath(missing[1], document.file.resolve().parent)
+        return document.fault(steps, f"{'.'.join(steps)}: {name} does not exist", Rule.FILE)
+    found = read(Path(broken[1]), broken[1], None) if broken else None
+    if isinstance(found, Finding):
+        return found
+    return document.fault(steps, f"{'.'.join(steps)}: {NO_FILE}", Rule.AZURE_ML)
 
 
 def _refusal(content: dict[str, Any], file: Path, kind: Kind, wanted: tuple[str, str] | None) -> str | None:
@@ -113,7 +136,16 @@ def _refusal(content: dict[str, Any], file: Path, kind: Kind, wanted: tuple[str,
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             loaded = load(io.StringIO(text), relative_origin=str(file.resolve()))
-    except (MlException, ValidationError, ValueError, TypeError, KeyError, AttributeError, OSError) as fault:
+    except (
+        MlException,
+        ValidationError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OSError,
+        yaml.YAMLError,
+    ) as fault:
         # The SDK does not document what it raises for content of the wrong shape. These were observed.
         return str(fault)
     except NotImplementedError as fault:  # of a schedule: it cannot put its own refusal into words

@@ -1,12 +1,13 @@
 """The files that a configuration names, and the folders and files that those name."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from mlpromote.checking import app_rules, code, conda, loaders
+from mlpromote.checking import app_rules, code, conda, definitions, loaders, references
 from mlpromote.checking.documents import Document, Naming, is_remote, read, texts
 from mlpromote.checking.findings import Finding, Rule
 from mlpromote.checking.loaders import Kind
@@ -20,6 +21,8 @@ from shared.core.plan import BATCH_ENDPOINT
 _OF_A_STAGE = {"deployment": Kind.DEPLOYMENT, "endpoint_file": Kind.ENDPOINT, "monitor": Kind.MONITOR}
 #: The same where the endpoint is a batch endpoint.
 _OF_A_BATCH_STAGE = {"deployment": Kind.BATCH_DEPLOYMENT, "endpoint_file": Kind.BATCH_ENDPOINT}
+#: What the loader says of a step's component, whose file is checked by itself.
+_IN_A_COMPONENT = re.compile(r"jobs\.[^.]+\.component\.")
 
 
 class NamedFiles:
@@ -37,6 +40,7 @@ class NamedFiles:
             steps = ("routes", str(name))
             definition = _mapping(_mapping(route).get("pipelines")).get("definition")
             yield from self._azureml(definition, Kind.JOB, (*steps, "pipelines", "definition"))
+            yield from self._defined(definition, _mapping(route).get("stages"), steps)
             stages = _mapping(route).get("stages")
             for number, stage in enumerate(stages if isinstance(stages, list) else ()):
                 yield from self._of_stage(_mapping(stage), (*steps, "stages", number))
@@ -62,6 +66,17 @@ class NamedFiles:
         for name in texts(smoke.get("requests")):
             yield from self._smoke(name, smoke.get("tolerance"), (*steps, "smoke", "requests"))
 
+    def _defined(self, name: Any, stages: Any, steps: Steps) -> Iterator[Finding]:
+        """Yield where a pipeline's definition does not fit the route."""
+        for text in texts(name):
+            definition = read(self._folder / text, text, None)
+            if not isinstance(definition, Document):
+                continue
+            yield from definitions.of_steps(definition)
+            for number, stage in enumerate(stages if isinstance(stages, list) else ()):
+                where = (*steps, "stages", number)
+                yield from definitions.of_stage(self._configuration, _mapping(stage), where, definition)
+
     def _azureml(self, name: Any, kind: Kind, steps: Steps) -> Iterator[Finding]:
         for text in texts(name):
             if (self._folder / text).resolve() in self.checked:
@@ -75,11 +90,15 @@ class NamedFiles:
 
     def _loaded(self, document: Document, kind: Kind) -> Iterator[Finding]:
         self.checked.add(document.file.resolve())
-        local = list(self._local(document))
+        local = [*self._local(document), *self._components(document)]
         yield from local
+        yield from references.of_command(document)
+        yield from references.of_pipeline(document)
+        lacks_file = any(each.rule is Rule.FILE for each in local)
         for each in loaders.findings(document, kind, self._is_evaluation(document)):
-            # Of a file that is not there, the loader says that the whole document is wrong.
-            if (each.line, each.column) != (1, 1) or not any(other.rule is Rule.FILE for other in local):
+            # Of a file that is not there, the loader says that the whole document is wrong, or what names the file.
+            is_vague = (each.line, each.column) == (1, 1) or each.message.endswith(loaders.NO_FILE)
+            if not (lacks_file and (is_vague or each.rule is Rule.FILE)) and not _IN_A_COMPONENT.match(each.message):
                 yield each
         yield from app_rules.findings(document, kind, self._is_evaluation(document))
 
@@ -133,6 +152,19 @@ class NamedFiles:
             yield from self._conda(document, name, (*steps, "conda_file"))
         yield from self._build(document, _mapping(environment.get("build")), (*steps, "build"))
 
+    def _components(self, document: Document) -> Iterator[Finding]:
+        """Yield what is wrong with the files of a pipeline's components."""
+        for name, step in _mapping(document.content.get("jobs")).items():
+            for text in texts(_mapping(step).get("component")):
+                file = document.file.parent / text.removeprefix("file:")
+                if is_remote(text):
+                    continue
+                component = read(file, text, Naming(document, ("jobs", str(name), "component")))
+                if isinstance(component, Finding):
+                    yield component
+                elif file.resolve() not in self.checked:
+                    yield from self._loaded(component, Kind.COMPONENT)
+
     def _scoring(self, document: Document, asked: Any) -> Iterator[Finding]:
         steps = ("code_configuration",)
         named = _mapping(asked)
@@ -167,14 +199,14 @@ class NamedFiles:
 
     def _conda(self, document: Document, name: str, steps: Steps) -> Iterator[Finding]:
         file = document.file.parent / name
-        if is_remote(name) or file.resolve() in self.checked:
+        if is_remote(name):
             return
-        self.checked.add(file.resolve())
         packages = read(file, name, Naming(document, steps))
         if isinstance(packages, Finding):
             yield packages
-            return
-        yield from conda.findings(packages)
+        elif file.resolve() not in self.checked:
+            self.checked.add(file.resolve())
+            yield from conda.findings(packages)
 
     def _build(self, document: Document, build: Mapping[str, Any], steps: Steps) -> Iterator[Finding]:
         for context in texts(build.get("path")):

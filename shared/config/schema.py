@@ -25,6 +25,9 @@ _DESCRIBED: dict[Path, tuple[str, type[BaseModel]]] = {
     TEAM_PATH: ("promotion.yml of a team that publishes bundles to mlpromote", TeamConfiguration),
 }
 
+#: Of what a list or a mapping may hold instead of the usual: the key by which it is told apart.
+_KEYS = {"PipelineRoute": "pipelines", "JobAnalysis": "job"}
+
 
 def text(of: Path = PATH) -> str:
     """Return the schema (Draft 2020-12) that belongs into one of the files above."""
@@ -60,9 +63,9 @@ def _for_editors(part: dict[str, Any]) -> None:
         if len(choices) == 1:
             part.update(part.pop("anyOf")[0])
     if any("$ref" in each for each in part.get("oneOf", ())):
-        # The kinds of routes: told apart, so that a fault is shown where it is.
-        models, pipelines = part.pop("oneOf")
-        part |= {"if": {"required": ["pipelines"]}, "then": pipelines, "else": models}
+        # The kinds of routes, and of analyses: told apart by a key, so that a fault is shown where it is.
+        usual, other = part.pop("oneOf")
+        part |= {"if": {"required": [_KEYS[other["$ref"].rpartition("/")[2]]]}, "then": other, "else": usual}
     if "patternProperties" in part:  # `${SETTING}`s are not replaced in keys
         [(pattern, inner)] = part.pop("patternProperties").items()
         part |= {"propertyNames": {"pattern": pattern.removesuffix(f"|{SETTING}")}, "additionalProperties": inner}

@@ -8,6 +8,7 @@ from shared.config import named_paths
 from shared.config.platform import source_of
 from shared.config.team_changes import changed_files
 from shared.core.events import NotNowError, Renewed
+from shared.core.plan import DEFINITION
 from shared.core.promotion import Promotion, StageStatus
 from shared.ports import RejectedError
 
@@ -34,7 +35,21 @@ def renewed(promotion: Promotion, configuration: "Configuration", folder: Callab
         raise NotNowError(
             f"the newest bundle of {source} has no {missing[0]}, which the promotion needs. Start a new promotion"
         )
-    return Renewed(route.bundle, tuple(changed_files(_before(promotion, folder), now, stages, stages)))
+    before = _before(promotion, folder)
+    _refuse_another_pipeline(promotion, before, now)
+    return Renewed(route.bundle, tuple(changed_files(before, now, stages, stages)))
+
+
+def _refuse_another_pipeline(promotion: Promotion, before: Path | None, now: Path) -> None:
+    """Raise `NotNowError` if the files define another pipeline than the one that a stage has already run: later stages
+    run what that stage did."""
+    for stage in promotion.stages:
+        defined = {DEFINITION: stage.settings.get(DEFINITION)}
+        if stage.status is StageStatus.SUCCEEDED and (changed := changed_files(before, now, defined, defined)):
+            raise NotNowError(
+                f"the newest bundle defines another pipeline than the one that ran in {stage.name}: {changed[0]} "
+                "differs. Start a new promotion"
+            )
 
 
 def _before(promotion: Promotion, folder: Callable[[str], Path]) -> Path | None:

@@ -22,7 +22,7 @@ from shared.core.messages import (
     MonitorBreached,
     News,
 )
-from shared.core.plan import PlanSettings, plan_for
+from shared.core.plan import DEFINITION, PlanSettings, plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun
 from shared.core.promotion_ids import promotion_id
 
@@ -128,7 +128,7 @@ def _pipeline_stage_run(stage: "PipelineStage", policy: "Policy", route: "Pipeli
     plan = plan_for(
         Kind.PIPELINE,
         PlanSettings(
-            asked=_asked(stage, route),
+            asked=[*_asked(stage, route), *([DEFINITION] if route.pipelines.definition else [])],
             limits=stage.limits(),
             options={"register_components": {"metrics": asked}, "share_data": {"data": list(route.share_data)}},
         ),

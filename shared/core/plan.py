@@ -41,6 +41,7 @@ class PlannedStep:
     waits: bool = False  #: only waits, until its deadline at the latest; no worker runs it
     waits_for: WaitsFor = WaitsFor.PEOPLE  #: for what, if it waits
     in_window: bool = False  #: begins only while a window of the stage is open
+    reads: str = ""  #: a stage's setting: with it, it works from files of the configuration, so a retry starts here
     reviews: bool = False  #: reviews everything to be deployed: a retry starts here or earlier
     informs: bool = False  #: people see its evidence, but do not approve it: it may change until they decide
     moves_traffic: bool = False  #: as a step that crowns does: turned back from here on, the stage is held
@@ -76,6 +77,8 @@ class KindRules:
 
 #: A stage's setting: its endpoint is a batch endpoint.
 BATCH_ENDPOINT = "batch_endpoint"
+#: A stage's setting: its pipeline is what a file of the configuration defines.
+DEFINITION = "definition"
 
 #: Waits until the stages before have served the candidate for as long as the stage asks.
 _SOAK = PlannedStep(
@@ -132,7 +135,9 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.PIPELINE: KindRules(
         plan=(
             _SOAK,
-            PlannedStep("register_components", limit=timedelta(hours=1), at_source=True, travels=True),
+            PlannedStep(
+                "register_components", limit=timedelta(hours=1), at_source=True, travels=True, reads=DEFINITION
+            ),
             PlannedStep("share_data", limit=timedelta(hours=1), asked_by="share_data", at_source=True, travels=True),
             PlannedStep("inspect", limit=timedelta(minutes=10), reviews=True),
             PlannedStep("approve", limit=timedelta(hours=72), uses="approve_run", asked_by="approval", waits=True),
@@ -142,7 +147,7 @@ KINDS: Mapping[Kind, KindRules] = {
         ),
         supersedes=False,  # each runs, in its turn: also one that was asked for again
         is_held=True,
-        version_is="as it ran in job",
+        version_is="after job",
     ),
 }
 
@@ -190,6 +195,7 @@ def plan_for(
             step,
             environment=source if step.at_source else environment,
             waits=step.waits and step.name not in worked,
+            reads=step.reads if step.reads in settings.asked else "",
             limit=settings.limits.get(step.name, step.limit),
             delay=settings.delays.get(step.name, step.delay),
             options={**step.options, **settings.options.get(step.name, {})},

@@ -1,8 +1,9 @@
 """Retrying, replaying, and releasing a hold. Part of the rules in `lane.py`.
 
 - A failed promotion is retried from the step that failed or the first step that was undone, but no later than the step
-  that reviews what will be deployed. Approvals count again if the review produces the same evidence. A superseded
-  promotion is not retried. One that is under way is polled at once instead of after its pause.
+  that reviews what will be deployed, or that makes it from files of the configuration. Approvals count again if the
+  review produces the same evidence. A superseded promotion is not retried. One that is under way is polled at once
+  instead of after its pause.
 - A retry uses the files of the newest bundle. If they differ, people are asked for approval again.
 """
 
@@ -103,14 +104,14 @@ def why_not_retried(lane: Lane, promotion: Promotion, only_failed: bool = True) 
 def once_more(
     stage: StageRun, trigger: Trigger, now: datetime, from_step: str | None = None, keeps_approvals: bool = True
 ) -> StageRun:
-    """The stage in its queue, with its steps waiting again, from the first that failed, was undone or reviews, or from
-    an earlier one."""
+    """The stage in its queue, with its steps waiting again, from the first that failed, was undone, reviews or
+    reads files, or from an earlier one."""
     known = [step.plan.name for step in stage.steps]
     undone = [
         index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
     ]
     failed = [index for index, step in enumerate(stage.steps) if step.status in (StepStatus.FAILED, StepStatus.STOPPED)]
-    reviews = [index for index, step in enumerate(stage.steps) if step.plan.reviews]
+    reviews = [index for index, step in enumerate(stage.steps) if step.plan.reviews or step.plan.reads]
     start = min([*undone, *failed, *reviews], default=0)
     if from_step is not None:
         if from_step not in known[: start + 1]:

@@ -6,7 +6,7 @@ component is read again from the registry, file by file, and each data asset fro
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from shared.config.pipeline_stage import SERVERLESS
 from shared.core.approval import DIGEST_LENGTH, Author
@@ -36,6 +36,7 @@ class RunManifest:
     compute: str
     identity: str = ""  #: client id; empty for the compute's own
     nodes: Mapping[str, Node] = field(default_factory=dict)  #: as they are submitted
+    definition: str = ""  #: the file that defines the graph, its steps and their code; empty if they are the job's
 
 
 @dataclass(frozen=True)
@@ -188,11 +189,12 @@ def _manifest(
         nodes=content.nodes,
     )
     everything = {
-        "manifest": as_evidence(manifest),
+        # The settings name the definition.
+        "manifest": {name: value for name, value in as_evidence(manifest).items() if name != "definition"},
         "components": {name: each.digest for name, each in content.components.items()},
         "settings": order.settings.frozen(),
         "gates": [asdict(verdict) for verdict in verdicts],
         "authors": sorted(author.id for author in made_by),
         "outputs": dict(seen.graph.outputs),
     }
-    return RunManifest(**{**vars(manifest), "digest": digest_of(everything)[:DIGEST_LENGTH]})
+    return replace(manifest, digest=digest_of(everything)[:DIGEST_LENGTH], definition=seen.definition)

@@ -109,3 +109,13 @@ def test_the_check_passes_while_the_file_is_up_to_date_and_fails_when_it_is_stal
     assert schema.main(["--check", "--file", str(copy)]) == 0
     copy.write_text(copy.read_text(encoding="utf-8").replace("registry", "register"), encoding="utf-8")
     assert schema.main(["--check", "--file", str(copy)]) == 1
+
+
+def test_an_editor_takes_an_analysis_by_a_job_and_shows_a_wrong_one_where_it_is() -> None:
+    smoke = "        smoke:"
+    job = "{job: jobs/compare.yml, gates: [{metric: disagreement, at_most: 0.02}]}"
+    rollout = f"        rollout: {{steps: [{{traffic: 10, for: 5m}}], analysis: [{job}]}}\n{smoke}"
+    assert refused(changed((smoke, rollout))) == []
+    assert refused(changed((smoke, rollout.replace("gates", "gate")))) != []
+    figure = rollout.replace(job, "{metric: error_rate, at_most: 1%}")
+    assert refused(changed((smoke, figure))) == []

@@ -18,7 +18,7 @@ def test_a_person_starts_a_promotion_of_what_a_job_ran(pipelines: Api) -> None:
     started = pipelines.post("promotions", {"model": "training", "version": "brave_fox", "reason": "try"})
     assert started.status == 202
     assert (started.body["kind"], started.body["version"]) == ("pipeline", "brave_fox")
-    assert started.body["journal"][0]["text"] == ("training, as it ran in job brave_fox from dev, by function key: try")
+    assert started.body["journal"][0]["text"] == ("training, after job brave_fox from dev, by function key: try")
     steps = [[step["name"] for step in stage["steps"]] for stage in started.body["stages"]]
     assert steps[0] == ["register_components", "inspect", "run", "compare", "register_model"]
     assert steps[1] == ["inspect", "approve", "run", "compare", "register_model"]

@@ -16,7 +16,7 @@ NOW = BEGAN + timedelta(seconds=10)
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("share", "copied to the registry; auc 0.9982"),
+        ("share", "copied to the registry; auc 0.99819"),
         ("validate", "gate passed: accuracy 0.9648"),
         ("deploy", "deployment v1-c19640d960 is ready, no traffic yet"),
         ("smoke", "3 requests as expected, the slowest in 6 ms"),
@@ -98,7 +98,9 @@ def test_a_promotion_is_shown_with_what_was_measured() -> None:
 def test_a_step_without_words_of_its_own_shows_its_values_cut_short() -> None:
     evidence = {"minutes": 10, "rate": 0.123456, "note": "x" * 100, "inner": {"not": "shown"}}
 
-    assert told(step("soak", "succeeded", 0, 1, evidence=evidence), NOW) == f"minutes 10, rate 0.1235, note {'x' * 40}"
+    assert (
+        told(step("soak", "succeeded", 0, 1, evidence=evidence), NOW) == f"minutes 10, rate 0.123456, note {'x' * 40}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,3 +149,12 @@ def test_a_stage_without_gates_says_that_none_is_set() -> None:
 )
 def test_smoke_requests_are_counted_as_people_count(evidence: dict[str, object], words: str) -> None:
     assert told(step("smoke", "succeeded", 0, 1, evidence=evidence), NOW) == words
+
+
+def test_a_step_of_a_rollout_that_passed_without_a_verdict_says_so() -> None:
+    note = "deployment v2 answered only 0 of 5 requests; `too_few` is pass"
+    finding = {"metric": "error_rate", "asked": "at most 5 %", "found": "no figures", "result": "no verdict"}
+    live = {"candidate": {"requests": 0}, "champion": {}, "findings": [finding], "notes": [note]}
+    evidence = {"traffic": {"v1": 80, "v2": 20}, "mirror": {}, "seen": {"live": live, "no_verdict": ""}}
+    said = told(step("rollout-1", "succeeded", 0, 1, evidence=evidence), NOW)
+    assert said == f"80 % of the traffic to v1, 20 % of the traffic to v2; no verdict: {note}"

@@ -58,3 +58,15 @@ def test_nothing_runs_that_was_never_inspected(line: Line) -> None:
     refused = failed(line.with_(evidence=evidence), "run")
     assert refused.kind is FailureKind.CHANGED
     assert "Nothing was inspected for prod" in refused.reason
+
+
+@pytest.mark.parametrize("definition", ["", "pipelines/churn.yml"])
+def test_people_and_azure_are_told_where_the_pipeline_was_read_from(tmp_path: Path, definition: str) -> None:
+    start = Line.new(tmp_path).after("register_components")
+    seen = {**start.evidence["register_components"], "definition": definition}
+    line = start.with_(evidence={**start.evidence, "register_components": seen}).after("inspect", "approve")
+    assert line.evidence["inspect"]["manifest"].get("definition", "") == definition
+    line.poll("run")
+    [submission] = line.prod.submissions
+    expected = "as pipelines/churn.yml defines it" if definition else "as it ran in job train-7"
+    assert submission.description.endswith(expected)

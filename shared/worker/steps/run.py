@@ -62,6 +62,7 @@ def _start(order: PipelineOrder, name: str) -> SubmittedJob | Failed:
 
 def _submission(order: PipelineOrder, name: str, manifest: RunManifest) -> PipelineSubmission:
     seen, command = order.seen(register_components.STEP), order.command
+    origin = f"as {seen.definition} defines it" if seen.definition else f"as it ran in job {command.candidate.version}"
     bare = PipelineSubmission(
         name=name,
         experiment=order.settings.experiment,
@@ -70,7 +71,7 @@ def _submission(order: PipelineOrder, name: str, manifest: RunManifest) -> Pipel
         outputs=seen.graph.outputs,
         compute=manifest.compute,
         identity=manifest.identity,
-        description=f"{command.candidate.name} for {command.stage}, as it ran in job {command.candidate.version}",
+        description=f"{command.candidate.name} for {command.stage}, {origin}",
     )
     tags = {
         ROUTE: command.lane.route,
