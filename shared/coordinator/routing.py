@@ -22,7 +22,7 @@ from shared.core.messages import (
     MonitorBreached,
     News,
 )
-from shared.core.plan import DEFINITION, PlanSettings, plan_for
+from shared.core.plan import COPIES_ENVIRONMENTS, DEFINITION, PlanSettings, plan_for
 from shared.core.promotion import Promotion, StageRun, StepRun
 from shared.core.promotion_ids import promotion_id
 
@@ -213,7 +213,7 @@ def _plan_settings(
         for is_batch in (False, True)
     )
     return PlanSettings(
-        asked=_asked(stage, route),
+        asked=[*_asked(stage, route), *([COPIES_ENVIRONMENTS] if elsewhere else [])],
         limits=stage.limits(),
         # They run only in the first stage, but must collect what the gates of all stages use.
         options={

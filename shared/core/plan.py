@@ -41,7 +41,7 @@ class PlannedStep:
     waits: bool = False  #: only waits, until its deadline at the latest; no worker runs it
     waits_for: WaitsFor = WaitsFor.PEOPLE  #: for what, if it waits
     in_window: bool = False  #: begins only while a window of the stage is open
-    reads: str = ""  #: a stage's setting: with it, it works from files of the configuration, so a retry starts here
+    reads: str = ""  #: a stage's setting: with it, it works from files of the configuration, and again if they differ
     reviews: bool = False  #: reviews everything to be deployed: a retry starts here or earlier
     informs: bool = False  #: people see its evidence, but do not approve it: it may change until they decide
     moves_traffic: bool = False  #: as a step that crowns does: turned back from here on, the stage is held
@@ -79,6 +79,8 @@ class KindRules:
 BATCH_ENDPOINT = "batch_endpoint"
 #: A stage's setting: its pipeline is what a file of the configuration defines.
 DEFINITION = "definition"
+#: A stage's setting: environment assets that its deployment files name are copied to the registry.
+COPIES_ENVIRONMENTS = "copies_environments"
 
 #: Waits until the stages before have served the candidate for as long as the stage asks.
 _SOAK = PlannedStep(
@@ -89,7 +91,7 @@ KINDS: Mapping[Kind, KindRules] = {
     Kind.MODEL: KindRules(
         plan=(
             _SOAK,
-            PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True),
+            PlannedStep("share", limit=timedelta(hours=1), at_source=True, travels=True, reads=COPIES_ENVIRONMENTS),
             PlannedStep("share_data", limit=timedelta(hours=1), asked_by="share_data", at_source=True, travels=True),
             PlannedStep("validate", limit=timedelta(minutes=10), reviews=True),
             PlannedStep("check_capacity", limit=timedelta(minutes=10), unless=BATCH_ENDPOINT, informs=True),

@@ -1,10 +1,10 @@
 """Retrying, replaying, and releasing a hold. Part of the rules in `lane.py`.
 
 - A failed promotion is retried from the step that failed or the first step that was undone, but no later than the step
-  that reviews what will be deployed, or that makes it from files of the configuration. Approvals count again if the
-  review produces the same evidence. A superseded promotion is not retried. One that is under way is polled at once
-  instead of after its pause.
-- A retry uses the files of the newest bundle. If they differ, people are asked for approval again.
+  that reviews what will be deployed. Approvals count again if the review produces the same evidence. A superseded
+  promotion is not retried. One that is under way is polled at once instead of after its pause.
+- A retry uses the files of the newest bundle. If they differ, people are asked for approval again. If they differ, or
+  may differ, it starts no later than the first step that works from them.
 """
 
 from dataclasses import replace
@@ -37,10 +37,12 @@ def retry(turn: Turn, promotion: Promotion, event: Retried) -> None:
     if renewed is not None:
         promotion = replace(promotion, bundle=renewed.bundle)
     keeps_approvals = renewed is None or not renewed.changed
+    # Without a bundle, the files are the app's own folder, which whoever deploys the app may have changed.
+    reads_again = not keeps_approvals or not promotion.bundle
     for stage in promotion.stages:
         if stage in failed:
             promotion = promotion.with_stage(
-                once_more(stage, Trigger.RETRIED, turn.now, event.from_step, keeps_approvals)
+                once_more(stage, Trigger.RETRIED, turn.now, event.from_step, keeps_approvals, reads_again)
             )
         elif stage.status is StageStatus.SKIPPED:
             promotion = promotion.with_stage(replace(move(stage, Trigger.RETRIED), ended=None, reason=""))
@@ -102,16 +104,23 @@ def why_not_retried(lane: Lane, promotion: Promotion, only_failed: bool = True) 
 
 
 def once_more(
-    stage: StageRun, trigger: Trigger, now: datetime, from_step: str | None = None, keeps_approvals: bool = True
+    stage: StageRun,
+    trigger: Trigger,
+    now: datetime,
+    from_step: str | None = None,
+    keeps_approvals: bool = True,
+    reads_again: bool = False,
 ) -> StageRun:
-    """The stage in its queue, with its steps waiting again, from the first that failed, was undone, reviews or
-    reads files, or from an earlier one."""
+    """The stage in its queue, with its steps waiting again, from the first that failed, was undone or reviews, or from
+    an earlier one. `reads_again`: what steps made from files of the configuration may be out of date."""
     known = [step.plan.name for step in stage.steps]
     undone = [
         index for index, step in enumerate(stage.steps) if step.plan.undo and step.status is not StepStatus.WAITING
     ]
     failed = [index for index, step in enumerate(stage.steps) if step.status in (StepStatus.FAILED, StepStatus.STOPPED)]
-    reviews = [index for index, step in enumerate(stage.steps) if step.plan.reviews or step.plan.reads]
+    reviews = [
+        index for index, step in enumerate(stage.steps) if step.plan.reviews or (reads_again and step.plan.reads)
+    ]
     start = min([*undone, *failed, *reviews], default=0)
     if from_step is not None:
         if from_step not in known[: start + 1]:

@@ -76,7 +76,8 @@ def _obstacle_or_review(target: Target, verdicts: Sequence[Verdict]) -> Review |
             "then retry.",
             FailureKind.NOT_FOUND,
         )
-    environment = deployment_environments.pinned(target, described, target.seen(share.STEP).environments or {})
+    shared = target.seen(share.STEP)
+    environment = deployment_environments.pinned(target, described, shared.environments or {}, shared.not_here)
     if isinstance(environment, Failed):
         return environment
     made_by = rules.authors(target, copy)

@@ -18,8 +18,8 @@ def test_a_failed_promotion_is_tried_again_and_what_is_deployed_is_validated_aga
 ) -> None:
     promotion = failed(api, "1")
     [item] = replay(api, ids=[promotion]).body["value"]
-    assert (item["outcome"], item["text"]) == ("replayed", "it is being retried, from validate in test")
-    assert [(command.step, command.attempt) for command in api.steps] == [("validate", 2)]
+    assert (item["outcome"], item["text"]) == ("replayed", "it is being retried, from share in test")
+    assert [(command.step, command.attempt) for command in api.steps] == [("share", 2)]
     assert api.get(f"promotions/{promotion}").body["journal"][-2]["text"] == "alice: mended; from test"
 
 
@@ -36,8 +36,8 @@ def test_the_same_replay_again_does_nothing(api: Api, queues: FakeQueues) -> Non
 def test_an_earlier_step_can_be_named(api: Api, queues: FakeQueues) -> None:
     promotion = failed(api, "1")
     assert outcomes(replay(api, ids=[promotion], from_step="smoke")) == {promotion: "refused"}
-    assert outcomes(replay(api, ids=[promotion], from_step="validate")) == {promotion: "replayed"}
-    assert [command.step for command in api.steps] == ["validate"]
+    assert outcomes(replay(api, ids=[promotion], from_step="share")) == {promotion: "replayed"}
+    assert [command.step for command in api.steps] == ["share"]
 
 
 def test_a_step_that_no_plan_has_cannot_be_named(api: Api, queues: FakeQueues) -> None:

@@ -6,10 +6,11 @@ import pytest
 
 from shared.core.messages import Failed, FailureKind, Succeeded
 from shared.ports import EnvironmentAsset
+from shared.worker.order import Rules
 from shared.worker.pipeline_content import environment_digest
 from tests.fakes.workspace import FakeRegistry, FakeWorkspace
 from tests.steps.batch import BATCH_ENDPOINT, batch_stage
-from tests.steps.promotion import ENDPOINT, Stage, champion, deploy_saw
+from tests.steps.promotion import ENDPOINT, Stage, champion, deploy_saw, failed
 
 COPY = "azureml://registries/reg/environments/churn-env/versions/3"
 DEPLOYMENT = "environment: {}\ninstance_type: Standard_DS3_v2\ninstance_count: 1\n"
@@ -77,6 +78,34 @@ def test_a_label_means_what_it_named_when_the_model_was_shared(
     dev.own.environments[newer.asset_id] = newer
     assert isinstance(stage.validated(workspace).run("deploy", workspace), Succeeded)
     assert workspace.made[ENDPOINT, stage.deployment].environment == COPY
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_a_file_that_names_another_one_since_the_model_was_shared_waits_until_that_is_shared_too(
+    stage: Stage, dev: FakeWorkspace, workspace: FakeWorkspace, is_batch: bool
+) -> None:
+    """A team mends the file, and retries. The stage's own workspace may have another asset of that name."""
+    file = "batch.yml" if is_batch else "deployment.yml"
+    template = "compute: azureml:cpu\nenvironment: {}\n" if is_batch else DEPLOYMENT
+    stage = batch_stage(stage.folder, test=None) if is_batch else stage
+    stage = stage.with_(options={"batch_deployments" if is_batch else "deployments": [file]})
+    (stage.folder / file).write_text(template.format("azureml:churn-env:2"))
+    stage = shared(stage, dev)
+    (stage.folder / file).write_text(template.format("azureml:churn-env:3"))
+    refused = failed(stage.run("validate", workspace), FailureKind.CHANGED)
+    assert refused.reason == (
+        f"{file} names the environment asset azureml:churn-env:3, which it did not name when the model was shared. So "
+        "nobody has looked for it in dev. Retry with `--from-step share`, or start a new promotion if a stage before "
+        "test has succeeded."
+    )
+    validated = shared(stage, dev).validated(workspace)
+    assert validated.evidence["validate"]["manifest"]["environment"] == COPY
+
+
+def test_where_the_model_itself_lives_a_file_may_name_another_one_at_any_time(stage: Stage, dev: FakeWorkspace) -> None:
+    rules = Rules(workspace=stage.source)
+    stage = shared(named(stage, "azureml:churn-env:2"), dev).with_(asset="workspace", rules=rules)
+    assert named(stage, "azureml:churn-env:3").validated(dev).evidence["validate"]["manifest"]["environment"] == ""
 
 
 @pytest.mark.parametrize(

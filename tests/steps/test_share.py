@@ -63,6 +63,7 @@ def test_succeeds_once_the_registry_has_the_copy_and_says_where_the_model_came_f
         "unclear": {},
         "looked_in": ["job train-3"],
         "properties": {},
+        "not_here": [],
     }
 
 

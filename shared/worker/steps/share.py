@@ -73,6 +73,8 @@ class Shared:
     properties: Mapping[str, str] = field(default_factory=dict)  #: this app's own of the model, which never change
     #: By the reference in a deployment file: the registry's copy. None if no file names one of the workspace.
     environments: Mapping[str, SharedEnvironment] | None = None
+    #: References in deployment files to what is not in the workspace. None of a worker that did not record them.
+    not_here: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,10 @@ def run(target: Target) -> Outcome:
     if isinstance(environments, Running | Failed):
         return environments
     traced = _traced(target, model, copy)
-    if not isinstance(traced, Succeeded) or not environments:
+    if not isinstance(traced, Succeeded):
         return traced
-    return Succeeded({**traced.evidence, "environments": as_evidence(environments)})
+    copied = {"environments": as_evidence(environments.copied)} if environments.copied else {}
+    return Succeeded({**traced.evidence, **copied, "not_here": [*environments.not_here]})
 
 
 def _traced(target: Target, model: Model, copy: Model | None) -> Outcome:
