@@ -133,7 +133,7 @@ def test_a_report_waits_for_the_broker(broker: Broker) -> None:
     thread.start()
     assert not sent.wait(0.5)
     broker.come_back()
-    thread.join(30)
+    thread.join(300)
     assert sent.is_set()
     bus.close()
 

@@ -150,6 +150,19 @@ class Azure:
         found = await self.call("GET", self._endpoint(environment, endpoint))
         return {name: share for name, share in found["properties"]["traffic"].items() if share} if found else None
 
+    async def shares_of(self, environment: str, endpoint: str) -> dict[str, int]:
+        """What each version of the model gets, in per cent, once no change of the endpoint is under way."""
+
+        async def settled() -> dict[str, int] | None:
+            found = await self.call("GET", self._endpoint(environment, endpoint))
+            assert found, endpoint
+            properties = found["properties"]
+            return dict(properties["traffic"]) if properties["provisioningState"] == "Succeeded" else None
+
+        traffic = await until(settled, f"no change of {endpoint} is under way")
+        versions = await self.deployments(environment, endpoint)
+        return {versions[name]: share for name, share in traffic.items() if share}
+
     async def models(self, environment: str, endpoint: str) -> dict[str, str]:
         """The id of the model by the name of the deployment."""
         found = await self.call("GET", self._endpoint(environment, endpoint) + "/deployments")

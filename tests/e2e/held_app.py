@@ -15,9 +15,11 @@ from tests.chaos import hurried_app
 from tests.e2e.azure import HELD_SECONDS
 from tests.e2e.conftest import Cloud
 
-_MAY_ACT, _GRACE = "MAY_ACT_FOR = timedelta(minutes=3)", "GRACE = MAY_ACT_FOR + timedelta(minutes=2)"
 #: By file: the text there, and the text in the copy.
-PATIENT: Mapping[str, Mapping[str, str]] = {
+Changes = Mapping[str, Mapping[str, str]]
+
+_MAY_ACT, _GRACE = "MAY_ACT_FOR = timedelta(minutes=3)", "GRACE = MAY_ACT_FOR + timedelta(minutes=2)"
+PATIENT: Changes = {
     "shared/cloud/azureml_rest.py": {"READ_TIMEOUT = 60": f"READ_TIMEOUT = {HELD_SECONDS + 60}"},
     # Longer than anything is held, so that nobody asks again meanwhile.
     "shared/core/messages.py": {_GRACE: f"GRACE = MAY_ACT_FOR + timedelta(seconds={HELD_SECONDS})"},
@@ -32,17 +34,17 @@ _AFTER_A_KILL = {
 }
 
 
-def held(described: Description, folder: Path) -> Description:
+def held(described: Description, folder: Path, *more: Changes) -> Description:
     """The same local cloud, with such a copy of its app in the folder, which must not exist yet."""
     app = described.app
     assert app is not None
     configuration = app.folder / app.settings["MLPROMOTE_CONFIGURATION"]
     settings = {**app.settings, "MLPROMOTE_CONFIGURATION": str(configuration)}
-    copy = app.model_copy(update={"folder": make(folder), "settings": settings})
+    copy = app.model_copy(update={"folder": make(folder, *more), "settings": settings})
     return described.model_copy(update={"app": copy})
 
 
-def make(target: Path, *more: Mapping[str, Mapping[str, str]]) -> Path:
+def make(target: Path, *more: Changes) -> Path:
     """Copy the app into the folder `target`, which must not exist yet, with `more` changes. Return the folder."""
     changes = dict(PATIENT)
     for each in more:

@@ -74,15 +74,9 @@ async def aftermath(cloud: Cloud) -> AsyncIterator[Aftermath]:
         users = {each.model: await loops.enter_async_context(cloud.azure.users("prod", each.model)) for each in CATCHES}
         calls = dict(zip(CATCHES, await asyncio.gather(*(bring_into(cloud, each) for each in CATCHES)), strict=True))
         caught = {each.model: await is_inside(cloud, each.step, call, each.model, "2") for each, call in calls.items()}
-        live = await shares(cloud, "moving-live")
+        live = await cloud.azure.shares_of("prod", "moving-live")
         await killed(cloud)
         yield Aftermath(caught, users, live)
-
-
-async def shares(cloud: Cloud, model: str) -> dict[str, int]:
-    """What each version of the model gets, in per cent."""
-    versions = await cloud.azure.deployments("prod", model)
-    return {versions[name]: share for name, share in (await cloud.azure.traffic("prod", model) or {}).items()}
 
 
 async def serve(cloud: Cloud, model: str, version: str) -> None:
@@ -126,7 +120,7 @@ async def test_a_share_that_nobody_heard_of_counts_and_the_next_waits_until_it_c
     assert journal(promotion).count("step-succeeded rollout-2") == 1
     # Version 1: the endpoint and its traffic. Version 2: the mirror, 30 %, everything.
     assert len(await cloud.azure.calls("PUT", "*/onlineEndpoints/moving-live")) == 2 + 3
-    assert await shares(cloud, "moving-live") == {"2": 100}
+    assert await cloud.azure.shares_of("prod", "moving-live") == {"2": 100}
     cut_short, next_one = step(promotion, "rollout-2")["started"], step(promotion, "shift")["started"]
     assert datetime.fromisoformat(next_one) - datetime.fromisoformat(cut_short) >= ASKS_AGAIN
 

@@ -27,7 +27,7 @@ COMMANDS = (
     *HOLDING,
     *OF_THE_CONNECTION,
 )
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 300
 
 
 @pytest.mark.parametrize(

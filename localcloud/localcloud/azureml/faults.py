@@ -1,9 +1,9 @@
 """Faults that can be switched on for tests and demos, in the configuration or by `/local/faults`.
 
 Throttling, errors, slow answers and busy endpoints affect incoming requests; `late_answer` strikes when the work
-is done and holds back the answer, at most until the fault is removed; `out_of_quota` strikes a deployment while it is rolled out, or a job that is about
-to start; `queueing` keeps jobs in the queue until it is removed; `monitor_breach` lets a signal of a monitor breach its
-threshold; `crash` kills the container of a running deployment.
+is done and holds back the answer, at most until the fault is removed; `out_of_quota` strikes a deployment while it is
+rolled out, or a job that is about to start; `queueing` keeps jobs in the queue until it is removed; `monitor_breach`
+lets a signal of a monitor breach its threshold; `crash` kills the container of a running deployment.
 """
 
 import asyncio

@@ -33,7 +33,7 @@ async def send(client: ServiceBusClient, queue: str, *messages: Any) -> None:
 async def receive(client: ServiceBusClient, queue: str, count: int, **options: Any) -> list[Any]:
     """That many messages of the queue, completed."""
     received: list[Any] = []
-    async with client.get_queue_receiver(queue, **options) as receiver, asyncio.timeout(20):
+    async with client.get_queue_receiver(queue, **options) as receiver, asyncio.timeout(300):
         while len(received) < count:
             for message in await receiver.receive_messages(count, max_wait_time=1):
                 await receiver.complete_message(message)
@@ -47,7 +47,7 @@ async def is_empty(client: ServiceBusClient, queue: str) -> bool:
 
 
 async def until_empty(client: ServiceBusClient, queue: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(300):
         while not await is_empty(client, queue):  # noqa: ASYNC110 - another process empties it
             await asyncio.sleep(0.02)
 
@@ -293,7 +293,7 @@ async def test_the_calls_of_a_function_share_what_it_prefetches(
     await send(client, "many", "1.5", "0", "0", "from another")
     await until(lambda: host.seen("sleeps"))
     async with client.get_queue_receiver("many") as other:  # the two before are locked
-        (message,) = await other.receive_messages(1, max_wait_time=20)
+        (message,) = await other.receive_messages(1, max_wait_time=300)
         assert str(message) == "from another"
         assert [one["what"] for one in host.seen("sleeps")] == ["begun"]
         await other.complete_message(message)

@@ -15,7 +15,7 @@ import pytest
 
 from localcloud.up.supervisor import MOST_RESTARTS, Part, PartFailedError, Supervisor
 
-DEADLINE = 20.0
+DEADLINE = 300.0
 
 #: Counts its starts in a file, then runs until it is ended.
 LASTING = "import pathlib, time; pathlib.Path('starts').open('a').write('x'); time.sleep(60)"

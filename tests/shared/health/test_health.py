@@ -222,7 +222,7 @@ def test_what_does_not_answer_holds_nothing_up_for_longer_than_is_allowed(health
     release = threading.Event()
 
     def hanging(environment: str) -> Workspace:
-        release.wait(10)
+        release.wait(300)
         return FakeWorkspace(name=environment)
 
     began = time.monotonic()
