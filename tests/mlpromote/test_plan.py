@@ -40,7 +40,13 @@ def planned(**more: Any) -> dict[str, Any]:
             "capacity": TAKEN,
         },
     ]
-    return {"promotion": detailed("running", **more), "stages": stages, "earlier": [summary("3", "refused")]}
+    return {
+        "promotion": detailed("running", **more),
+        "stages": stages,
+        "earlier": [summary("3", "refused")],
+        "found": True,
+        "missing": None,
+    }
 
 
 def test_a_plan_shows_stages_steps_gates_and_who_must_approve(mlpromote: CommandLine, app: StubApp) -> None:
@@ -79,6 +85,17 @@ def test_a_version_that_would_not_be_promoted_is_told_why(mlpromote: CommandLine
     document["promotion"] |= {"status": "superseded", "reason": "version 4 is newer"}
     app.will_answer(Answer(document))
     assert "it would be superseded: version 4 is newer" in mlpromote("plan", "digits", "3").output
+
+
+def test_what_is_known_of_whether_the_version_exists_is_said(mlpromote: CommandLine, app: StubApp) -> None:
+    def shown(**known: Any) -> str:
+        app.will_answer(Answer(planned() | known))
+        return " ".join(mlpromote("plan", "digits", "3").output.split())
+
+    missing = "There is no model digits, version 3, in dev, workspace ws-dev"
+    assert f"version 3 was not found when it was last looked for. {missing}" in shown(found=False, missing=missing)
+    assert "nobody has looked yet whether version 3 exists: validate will" in shown(found=None)
+    assert "exists" not in shown(found=True)
 
 
 def test_a_version_may_be_written_as_everywhere_else(mlpromote: CommandLine, app: StubApp) -> None:

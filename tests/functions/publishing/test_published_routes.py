@@ -1,30 +1,16 @@
 """A published route is called `SOURCE/NAME`: holds, releases and plans find it, and its pipelines, by that name."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
-from tests.config.teams import CHURN, PLATFORM
-from tests.fakes.identity_provider import IdentityProvider
+from tests.config.teams import CHURN
 from tests.functions.conftest import ALICE, Api
-from tests.functions.test_publishing import published
+from tests.functions.publishing.test_publishing import published
 
 STAGE = "{environment: prod, run: {compute: serverless}}"
 TRAINING = f"  training: {{from: dev, pipelines: {{experiment: churn}}, stages: [{STAGE}]}}\n"
 FILES: Mapping[str, bytes] = {**CHURN, "promotion.yml": CHURN["promotion.yml"] + TRAINING.encode()}
-
-
-@pytest.fixture
-def configuration() -> str:
-    return PLATFORM
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Bundles are unpacked in a folder of the test's own."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    return IdentityProvider().settings | {"MLPROMOTE_SIGN_IN": "optional"}
 
 
 @pytest.mark.parametrize(
