@@ -2,8 +2,9 @@
 
 Throttling, errors, slow answers and busy endpoints affect incoming requests; `late_answer` strikes when the work
 is done and holds back the answer, at most until the fault is removed; `out_of_quota` strikes a deployment while it is
-rolled out, or a job that is about to start; `queueing` keeps jobs in the queue until it is removed; `monitor_breach`
-lets a signal of a monitor breach its threshold; `crash` kills the container of a running deployment.
+rolled out, or a job that is about to start; until it is removed, `queueing` keeps jobs in the queue, and `stalled` keeps
+long-running operations from going on; `monitor_breach` lets a signal of a monitor breach its threshold; `crash` kills
+the container of a running deployment.
 """
 
 import asyncio
@@ -19,7 +20,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from localcloud.azureml.wire import AzureError, Json, json_body
 
 Kind = Literal[
-    "throttling", "error", "slow", "late_answer", "busy", "out_of_quota", "queueing", "monitor_breach", "crash"
+    "throttling",
+    "error",
+    "slow",
+    "late_answer",
+    "busy",
+    "out_of_quota",
+    "queueing",
+    "stalled",
+    "monitor_breach",
+    "crash",
 ]
 
 

@@ -20,7 +20,7 @@ DISTRIBUTION = Path(__file__).parents[2]
 DEADLINE = 300.0
 
 QUEUES = {
-    "single": {"LockDuration": "PT2S", "MaxDeliveryCount": 3},
+    "single": {"LockDuration": "PT5S", "MaxDeliveryCount": 3},
     "many": {"LockDuration": "PT30S", "MaxDeliveryCount": 3},
     "results": {"LockDuration": "PT30S", "MaxDeliveryCount": 3},
 }

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import time
+from pathlib import Path
 from typing import List  # noqa: UP035 - the runtime knows no list[...]
 
 import azure.functions as func
@@ -127,6 +128,11 @@ async def single(message: func.ServiceBusMessage, context: func.Context) -> None
     )
     if b"wait" in message.get_body():
         await asyncio.sleep(float(json.loads(message.get_body())["wait"]))
+        see("single", body="waited")
+    if b"until" in message.get_body():
+        there = Path(json.loads(message.get_body())["until"])
+        while not there.exists():  # noqa: ASYNC110 - a test makes it
+            await asyncio.sleep(0.05)
         see("single", body="waited")
     if b"boom" in message.get_body():
         raise ValueError("a message failed on purpose")
