@@ -2,9 +2,9 @@
 
 Throttling, errors, slow answers and busy endpoints affect incoming requests; `late_answer` strikes when the work
 is done and holds back the answer, at most until the fault is removed; `out_of_quota` strikes a deployment while it is
-rolled out, or a job that is about to start; until it is removed, `queueing` keeps jobs in the queue, and `stalled` keeps
-long-running operations from going on; `monitor_breach` lets a signal of a monitor breach its threshold; `crash` kills
-the container of a running deployment.
+rolled out, or a job that is about to start; until it is removed, `queueing` keeps jobs in the queue, and `stalled`
+keeps long-running operations from going on; `monitor_breach` lets a signal of a monitor breach its threshold; `crash`
+kills the container of a running deployment.
 """
 
 import asyncio
