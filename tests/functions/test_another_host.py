@@ -25,7 +25,7 @@ from shared.config.app_settings import OF_THE_HOST, documented
 from tests.functions.running import REPOSITORY, describe
 
 SMOKE = REPOSITORY / "scripts" / "smoke.py"
-READY_WITHIN = 60.0
+READY_WITHIN = 300.0
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

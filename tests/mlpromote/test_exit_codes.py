@@ -20,7 +20,7 @@ from tests.mlpromote.stub import Answer, Request, StubApp, problem
 
 REPOSITORY = Path(__file__).parents[2]
 COMMANDS = tuple(str(command.name) for section in SECTIONS for command in section.commands)
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 300
 
 
 @pytest.mark.parametrize(

@@ -278,7 +278,7 @@ def test_an_answer_that_does_not_come_in_time_is_none(app: StubApp) -> None:
 
     def late(_: Request) -> Answer:
         asked.set()
-        release.wait(10)
+        release.wait(300)
         return Answer({})
 
     asked, release = threading.Event(), threading.Event()

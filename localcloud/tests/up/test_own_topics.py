@@ -76,5 +76,5 @@ def test_a_topic_needs_a_name_of_its_own(topics: list[str]) -> None:
 
 async def test_the_start_does_not_wait_for_subscribers(tmp_path: Path) -> None:
     description = describe(NOBODY).model_copy(update={"app": None})
-    async with LocalCloud(description, tmp_path / "data", ready_within=20) as cloud:
+    async with LocalCloud(description, tmp_path / "data") as cloud:
         assert cloud.addresses["eventgrid"]["own_topics"]["promotions"]
