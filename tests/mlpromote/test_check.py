@@ -248,6 +248,15 @@ def test_what_publish_would_refuse_is_a_fault_of_a_teams_folder(check: Check) ->
     assert ended.code == ExitCode.REFUSED
 
 
+def test_a_key_in_the_code_of_a_teams_folder_is_a_fault_at_its_line(check: Check) -> None:
+    key = "Ab3+/x" * 7 + "A="
+    script = f'{SCRIPT}\nBUS = "Endpoint=sb://x/;SharedAccessKeyName=y;SharedAccessKey={key}"\n'
+    ended = check({"promotion.yml": RIGHT[RIGHT.index("routes:") :], "scoring/score.py": script})
+    assert "scoring/score.py:6:1: cannot be published: has what looks like a SharedAccessKey in line 6" in ended.output
+    assert key not in ended.output
+    assert ended.code == ExitCode.REFUSED
+
+
 def test_a_pipe_in_the_place_of_a_file_is_a_fault_and_not_read(check: Check) -> None:
     for name in (NAMED, "scoring/pipe.py"):
         (check.folder / name).parent.mkdir(exist_ok=True)
