@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from mlpromote.checking import loaders
 from mlpromote.exit_codes import ExitCode
 from shared.config import load, named_files
 from tests.config.right import RIGHT, SETTINGS, changed
@@ -314,6 +315,13 @@ def test_for_code_scanning_each_rule_has_the_texts_that_github_shows(check: Chec
     [run] = check({}, "--format", "sarif").document["runs"]
     for rule in run["tool"]["driver"]["rules"]:
         assert all(rule[name]["text"] for name in ("shortDescription", "fullDescription", "help")), rule["id"]
+
+
+def test_a_bug_of_the_check_is_no_fault_of_the_files(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loaders, "findings", lambda *_: 1 / 0)
+    ended = check({}, "--json")
+    assert (ended.code, ended.output) == (ExitCode.INTERNAL, "")
+    assert json.loads(ended.errors)["exitCode"] == ExitCode.INTERNAL
 
 
 def test_where_there_is_nothing_to_check_it_is_said_how_to_begin(mlpromote: CommandLine) -> None:
