@@ -32,8 +32,8 @@ _folder = click.argument("folder", type=click.Path(path_type=Path, file_okay=Fal
 @command(
     "publish",
     "publish a configuration with every file that it names, or go back to an earlier one",
-    more="The app checks the whole first, and takes it up within half a minute. FOLDER is that of promotion.yml; the "
-    "default is this one.",
+    more="The app checks the whole first. Whoever asks sees it at once; new models and jobs follow it within half a "
+    "minute. FOLDER is that of promotion.yml; the default is this one.",
 )
 @_folder
 @_source

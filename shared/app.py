@@ -124,6 +124,13 @@ class App:
         configuration: Configuration = self._file.content
         return configuration
 
+    @property
+    def newest_configuration(self) -> "Configuration":
+        """The same, with what another process may have published a moment ago. Reads a pointer for each source."""
+        if self.is_platform:
+            self.published.forget()
+        return self.configuration
+
     @_made_once
     def is_platform(self) -> bool:
         """Whether routes come from published bundles, not from the app's own file."""
@@ -364,14 +371,14 @@ class App:
         from shared.http.requests import Requests
 
         folder = Path(self.settings.traces) if self.settings.traces else None
-        return Requests(self.store, self.lanes, lambda: self.configuration, _now, folder, self._renewed)
+        return Requests(self.store, self.lanes, self, _now, folder, self._renewed)
 
     @_made_once
     def plans(self) -> "Plans":
         """What would happen to a version."""
         from shared.http.planning import Plans
 
-        return Plans(self.store, lambda: self.configuration, _now, lambda command: self.look(command))
+        return Plans(self.store, lambda: self.newest_configuration, _now, lambda command: self.look(command))
 
     def look(self, command: "RunStep") -> "Outcome | None":
         """One poll of a step that only reads, outside of any promotion; None if its worker runs in another app."""
@@ -388,7 +395,7 @@ class App:
         """HTTP requests about holds."""
         from shared.http.hold_requests import HoldRequests
 
-        return HoldRequests(self.store, self.lanes, self.holding, lambda: self.configuration, _now)
+        return HoldRequests(self.store, self.lanes, self.holding, lambda: self.newest_configuration, _now)
 
     @_made_once
     def series(self) -> "LiveSeries":
@@ -443,8 +450,7 @@ class App:
 
         if not self.is_platform:
             return None
-        self.published.forget()  # another process may have published a moment ago
-        return renewed(promotion, self.configuration, self.bundle_folder)
+        return renewed(promotion, self.newest_configuration, self.bundle_folder)
 
     @_made_once
     def publishing(self) -> "PublishingRequests":
