@@ -50,6 +50,8 @@ def _drawn(plan: Document, now: datetime) -> Iterator[RenderableType]:
     for each in plan["earlier"]:
         why = f": {each['reason']}" if each["reason"] else ""
         yield dim(f"  promoted {age(each['created'], now)} ago as {each['id']}, {spoken(each['status'])}{why}")
+    if unknown := plan.get("unknown"):
+        yield Padding(Text(unknown), (0, 0, 0, 2))
     if promotion["status"] not in ("queued", "running"):
         yield Text(f"  it would be {spoken(promotion['status'])}: {promotion['reason']}", style="yellow")
         return
@@ -90,6 +92,8 @@ def gate_line(gate: Mapping[str, Any]) -> str:
     settings = gate["settings"]
     bounds = [words.format(f"{settings[key]:g}") for key, words in _BOUNDS.items() if settings.get(key) is not None]
     figures = [f"{who} {gate[who]:.6g}" for who in ("candidate", "champion") if gate[who] is not None]
+    if gate["candidate"] is None and not gate.get("measured", True):  # an older app does not say
+        figures.insert(0, "the candidate's figure is not known yet")
     seen = f" ({', '.join(figures)})" if figures else f" (measured by {gate['step']})"
     return f"{gate['step']}: {gate['metric']} {' and '.join(bounds) or 'is checked'}{seen}"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shared.core import views
 from shared.core.events import NotNowError
 from shared.core.lane import decide
+from shared.core.messages import Candidate, Kind
 from shared.core.promotion import Lane, Promotion, StageRun, StageStatus
 from shared.http import bodies, refusals, starting
 from shared.http.capacity_ahead import Look, capacity_ahead
@@ -64,6 +65,7 @@ class Plans:
                 for stage in planned.stages
             ],
             "earlier": [views.summary(each) for each in earlier],
+            "unknown": None if earlier else _unknown(planned.candidate),
         }
 
     def _earlier(self, model: str, version: str) -> list[Promotion]:
@@ -78,6 +80,16 @@ def _check(query: Mapping[str, str]) -> None:
         raise refusals.BadRequestError(f"unknown parameter {unknown[0][:100]}; known are {', '.join(known)}")
     if query.get(_CAPACITY, "true") != "true":
         raise refusals.BadRequestError(f"{_CAPACITY}: must be true, or left out")
+
+
+def _unknown(candidate: Candidate) -> str:
+    """What nobody has read of a version that no promotion has had."""
+    if candidate.kind is Kind.PIPELINE:
+        what = f"job {candidate.version} exists in {candidate.environment}, what it ran and its figures"
+    else:
+        version = f"{candidate.name}/{candidate.version}"
+        what = f"{version} is registered in {candidate.environment}, and its tags, its author and its figures"
+    return f"No promotion has had this version. Not known yet: whether {what}. The first steps read that."
 
 
 def _stage(stage: StageRun, lane: Lane, planned: Promotion, seen: Mapping[str, float]) -> dict[str, Any]:
@@ -114,6 +126,7 @@ def _gates(stage: StageRun, seen: Mapping[str, float], theirs: Mapping[str, floa
                     "metric": gate["metric"],
                     "settings": {name: value for name, value in gate.items() if name != "metric"},
                     # Figures of the training job. A step that measures does so anew.
+                    "measured": measures,
                     "candidate": None if measures else seen.get(gate["metric"]),
                     "champion": None if measures else theirs.get(gate["metric"]),
                 }

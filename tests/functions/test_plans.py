@@ -28,6 +28,16 @@ def test_gates_have_the_figures_that_earlier_promotions_saw(api: Api) -> None:
     assert {gate["candidate"] for gate in gates} == {None}
 
 
+def test_of_a_version_that_no_promotion_has_had_it_says_what_is_not_known(api: Api) -> None:
+    planned = api.get("plans/churn-eu/99").body
+    assert planned["unknown"].startswith(
+        "No promotion has had this version. Not known yet: whether churn-eu/99 is registered in dev, and its tags"
+    )
+    assert {gate["measured"] for stage in planned["stages"] for gate in stage["gates"]} == {False}
+    api.start("99")
+    assert api.get("plans/churn-eu/99").body["unknown"] is None
+
+
 def test_what_serves_and_what_is_in_the_way_is_named(api: Api) -> None:
     first = api.post("promotions", {"model": "churn-eu", "version": "6", "reason": "x"}).body
     planned = api.get("plans/churn-eu/7").body

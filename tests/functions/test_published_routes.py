@@ -141,3 +141,4 @@ def test_a_plan_of_a_published_pipeline_is_found_by_its_escaped_name(api: Api) -
     planned = api.get("plans/churn-team%2Ftraining/brave_fox")
     assert planned.status == 200, planned.body
     assert planned.body["promotion"]["route"] == "churn-team/training"
+    assert "whether job brave_fox exists in dev" in planned.body["unknown"]

@@ -110,6 +110,13 @@ def test_dead_letters_are_put_aside_by_id_or_by_filter(mlpromote: CommandLine, a
     assert app.asked[-1].body == {"filter": {"queue": "steps-prod"}, "reason": "garbage", "dry_run": True}
 
 
+def test_an_id_that_is_not_known_ends_with_not_found(mlpromote: CommandLine, app: StubApp) -> None:
+    app.will_answer(results("not-found"))
+    ended = mlpromote("failures", "discard", "nope", "--reason", "x")
+    assert ended.code == ExitCode.NOT_FOUND
+    assert "it was not-found" in ended.output
+
+
 @pytest.mark.parametrize("arguments", [["--reason", "x"], [LETTER, "--queue", "steps-prod", "--reason", "x"], [LETTER]])
 def test_what_is_to_be_put_aside_and_why_must_be_said(
     arguments: list[str], mlpromote: CommandLine, app: StubApp
