@@ -1,5 +1,6 @@
 """The commands for promotions: start, list, show, approve, reject, cancel, roll-back, abandon, retire, retry."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from mlpromote.following import followed
 from mlpromote.live_series import live_series
 from mlpromote.output import Output
 from mlpromote.promotion_list import listed
-from mlpromote.promotion_sheet import sheet
+from mlpromote.promotion_sheet import changed_settings, sheet
 from mlpromote.references import promotion_id, versioned
 from mlpromote.session import Session
 from mlpromote.statuses import STATUSES
@@ -122,16 +123,18 @@ def _asked(session: Session, action: str, reference: str, body: dict[str, Any], 
             raise
         return decide_elsewhere(action, reference, meant, body, refusal, output)
     promotion = answer["promotion"]
+    others = [*changed_settings(promotion)] if action == "retry" else []
     if watch:
-        output.say(answer["done"])
+        output.say(answer["done"], *others)
         return followed(api, promotion, output)
-    _tell_done(answer, output)
+    _tell_done(answer, others, output)
     return ExitCode.DONE
 
 
-def _tell_done(answer: dict[str, Any], output: Output) -> None:
+def _tell_done(answer: dict[str, Any], others: Sequence[str], output: Output) -> None:
     promotion = answer["promotion"]
-    output.result(answer, lambda: [answer["done"], f"promotion {promotion['id']} is {spoken(promotion['status'])}"])
+    status = f"promotion {promotion['id']} is {spoken(promotion['status'])}"
+    output.result(answer, lambda: [answer["done"], status, *others])
 
 
 _evidence = click.option(

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shared.coordinator.changed_settings import changed_settings
 from shared.coordinator.lanes import Lanes
 from shared.coordinator.renewal import Renewal
 from shared.core import events, views
@@ -126,9 +127,10 @@ class Requests:
             raise _no_promotion(promotion)
         lane, _ = self._store.load(found[0].lane, promotion)
         shown = views.details(*found, lane)
-        places = self._configurations.configuration.environments
+        configuration = self._configurations.configuration
+        shown["changed_settings"] = changed_settings(found[0], configuration)
         for stage in shown["stages"]:
-            environment = places.get(stage["environment"])
+            environment = configuration.environments.get(stage["environment"])
             stage["workspace"] = environment.workspace.id if environment else None
         return shown
 
