@@ -340,6 +340,21 @@ def test_at_80_columns_a_list_names_every_promotion_with_its_status_and_reason(
     assert len({line.index("12 h") for line in lines if "12 h" in line}) == 1
 
 
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_no_line_of_a_list_is_broken_before_its_age(
+    width: int, mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    job = "gray_kitten_kgv9m1t6zk"
+    created = after(12 * 3600 - 600)
+    long = summary(job, "rolled-back", model="churn-team/training", stage="production-west", created=created, reason="")
+    short = summary("3", stage="prod", created=created, reason="")
+    app.will_answer(Answer({"value": [long, short], "next_link": None}))
+    lines = [line.rstrip() for line in mlpromote("list").output.splitlines()]
+    assert sum(line.endswith("  10 min") for line in lines) == 2, lines
+    assert all(len(line) <= width for line in lines)
+
+
 def test_a_list_in_a_wide_terminal_is_a_table_with_ids(
     mlpromote: CommandLine, app: StubApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
